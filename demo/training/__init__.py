@@ -1,0 +1,1 @@
+"""What demo/train.py is made of: data, tokenizer, model, checkpoint, evaluation."""

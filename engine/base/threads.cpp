@@ -1,0 +1,28 @@
+#include "engine/base/threads.h"
+
+#include <oneapi/tbb/info.h>
+#include <oneapi/tbb/parallel_for.h>
+#include <oneapi/tbb/task_arena.h>
+
+namespace mmbatch {
+
+struct Arena::Impl {
+  explicit Impl(int threads) : arena(threads) {}
+  tbb::task_arena arena;
+};
+
+Arena::Arena(int threads)
+    : threads_(threads > 0 ? threads : tbb::info::default_concurrency()),
+      impl_(std::make_unique<Impl>(threads_)) {}
+Arena::~Arena() = default;
+
+void Arena::run(const std::function<void()>& work) { impl_->arena.execute(work); }
+
+void parallel_tiles(std::size_t count, const std::function<void(std::size_t)>& body) {
+  if (count == 0) return;
+  if (count == 1) return body(0);
+  tbb::this_task_arena::isolate(
+      [&] { tbb::parallel_for(std::size_t{0}, count, body, tbb::simple_partitioner{}); });
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+namespace mmbatch {
+
+/// The one TBB arena of the program: the flow graph, the stages and the kernels share its threads, so that
+/// the machine is never oversubscribed. Thread-safe.
+class Arena {
+ public:
+  /// @param threads at least 1; 0 takes one a core.
+  explicit Arena(int threads);
+  ~Arena();
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  /// Runs `work` inside the arena and waits for it; parallel_tiles() called in it uses the arena's threads.
+  void run(const std::function<void()>& work);
+  int threads() const { return threads_; }
+
+ private:
+  struct Impl;
+  int threads_;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Calls body(0) … body(count - 1), in any order and on any thread of the caller's arena, and returns when all
+/// are done. Isolated: while it waits, the calling thread takes no task of another item, so thread-local
+/// scratch stays its own. A body must not depend on which thread runs it or on how many there are.
+void parallel_tiles(std::size_t count, const std::function<void(std::size_t)>& body);
+
+}  // namespace mmbatch
