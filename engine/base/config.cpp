@@ -13,13 +13,16 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-const Json& as_json(const void* json) { return *static_cast<const Json*>(json); }
+const Json& as_json(const void* json) {
+  return *static_cast<const Json*>(json);
+}
 
 /// nlohmann's parser takes any nesting but its other functions recurse, so depth is bounded while parsing.
 Json parse_bounded(std::string_view text, const std::string& source) {
   bool too_deep = false;
   const auto bound = [&](int depth, Json::parse_event_t event, Json&) {
-    const bool opens = event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
+    const bool opens =
+        event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
     if (opens && depth >= Config::kMaxDepth) too_deep = true;
     return !too_deep;
   };
@@ -86,7 +89,9 @@ const void* Config::find(const std::string& key) const {
   return found == json.end() || found->is_null() ? nullptr : &*found;
 }
 
-bool Config::has(const std::string& key) const { return find(key) != nullptr; }
+bool Config::has(const std::string& key) const {
+  return find(key) != nullptr;
+}
 
 std::string Config::first_of(std::initializer_list<const char*> keys) const {
   for (const char* key : keys) {
@@ -108,8 +113,8 @@ std::int64_t Config::integer(const std::string& key, std::int64_t otherwise, Ran
   const void* found = find(key);
   if (found == nullptr) return otherwise;
   const Json& value = as_json(found);
-  const bool whole = value.is_number_integer() && (!value.is_number_unsigned() ||
-                                                   value.get<std::uint64_t>() <= std::uint64_t{INT64_MAX});
+  const bool whole = value.is_number_integer() &&
+                     (!value.is_number_unsigned() || value.get<std::uint64_t>() <= std::uint64_t{INT64_MAX});
   if (!whole || value.get<std::int64_t>() < range.min || value.get<std::int64_t>() > range.max) {
     fail(key, fmt::format("expected an integer from {} to {}, found {}", range.min, range.max,
                           child(key).dump().substr(0, 80)));
@@ -164,7 +169,8 @@ std::vector<double> Config::numbers(const std::string& key) const {
   std::vector<double> out;
   if (!value.is_array()) fail(key, "expected a list of numbers");
   for (const Json& element : value) {
-    if (!element.is_number() || !std::isfinite(element.get<double>())) fail(key, "expected a list of numbers");
+    if (!element.is_number() || !std::isfinite(element.get<double>()))
+      fail(key, "expected a list of numbers");
     out.push_back(element.get<double>());
   }
   return out;
@@ -217,10 +223,18 @@ std::vector<std::pair<std::string, Config>> Config::members() const {
   return out;
 }
 
-bool Config::is_object() const { return as_json(json_).is_object(); }
-bool Config::is_text() const { return as_json(json_).is_string(); }
-bool Config::is_list() const { return as_json(json_).is_array(); }
-bool Config::is_integer() const { return as_json(json_).is_number_integer(); }
+bool Config::is_object() const {
+  return as_json(json_).is_object();
+}
+bool Config::is_text() const {
+  return as_json(json_).is_string();
+}
+bool Config::is_list() const {
+  return as_json(json_).is_array();
+}
+bool Config::is_integer() const {
+  return as_json(json_).is_number_integer();
+}
 
 std::string Config::as_text() const {
   if (!is_text()) fail("", "expected a string");

@@ -76,11 +76,15 @@ Field strings(std::string name, std::vector<std::string> GenerationConfig::*memb
   return {name,
           [=](GenerationConfig& config, const GenerationValue& value) {
             std::vector<std::string> texts;
-            if (const auto* one = std::get_if<std::string>(&value)) texts = {*one};
-            else if (const auto* many = std::get_if<std::vector<std::string>>(&value)) texts = *many;
-            else refuse(name, "a string or a list of strings");
+            if (const auto* one = std::get_if<std::string>(&value))
+              texts = {*one};
+            else if (const auto* many = std::get_if<std::vector<std::string>>(&value))
+              texts = *many;
+            else
+              refuse(name, "a string or a list of strings");
             const auto is_empty = [](const std::string& text) { return text.empty(); };
-            if (std::any_of(texts.begin(), texts.end(), is_empty)) refuse(name, "a list without empty strings");
+            if (std::any_of(texts.begin(), texts.end(), is_empty))
+              refuse(name, "a list without empty strings");
             config.*member = std::move(texts);
           },
           [=](const GenerationConfig& config) { return Json(config.*member); }};
@@ -95,16 +99,22 @@ void set_max_length(GenerationConfig& config, const GenerationValue& value) {
 void set_early_stopping(GenerationConfig& config, const GenerationValue& value) {
   const auto* flag = std::get_if<bool>(&value);
   const auto* text = std::get_if<std::string>(&value);
-  if (flag != nullptr) config.early_stopping = *flag ? EarlyStopping::yes : EarlyStopping::no;
-  else if (text != nullptr && *text == "never") config.early_stopping = EarlyStopping::never;
-  else refuse("early_stopping", "true, false or \"never\"");
+  if (flag != nullptr)
+    config.early_stopping = *flag ? EarlyStopping::yes : EarlyStopping::no;
+  else if (text != nullptr && *text == "never")
+    config.early_stopping = EarlyStopping::never;
+  else
+    refuse("early_stopping", "true, false or \"never\"");
 }
 
 void set_stop_token_ids(GenerationConfig& config, const GenerationValue& value) {
   std::vector<std::int64_t> ids;
-  if (const auto* one = std::get_if<std::int64_t>(&value)) ids = {*one};
-  else if (const auto* many = std::get_if<std::vector<std::int64_t>>(&value)) ids = *many;
-  else if (const auto* none = std::get_if<std::vector<std::string>>(&value); none == nullptr || !none->empty())
+  if (const auto* one = std::get_if<std::int64_t>(&value))
+    ids = {*one};
+  else if (const auto* many = std::get_if<std::vector<std::int64_t>>(&value))
+    ids = *many;
+  else if (const auto* none = std::get_if<std::vector<std::string>>(&value);
+           none == nullptr || !none->empty())
     refuse("stop_token_ids", "a list of token ids");
   config.stop_token_ids.clear();
   for (const std::int64_t id : ids) {
@@ -121,9 +131,12 @@ void set_seed(GenerationConfig& config, const GenerationValue& value) {
 
 void set_truncate_prompt(GenerationConfig& config, const GenerationValue& value) {
   const auto* text = std::get_if<std::string>(&value);
-  if (text != nullptr && *text == "error") config.truncate_prompt = TruncatePrompt::error;
-  else if (text != nullptr && *text == "left") config.truncate_prompt = TruncatePrompt::left;
-  else refuse("truncate_prompt", "\"error\" or \"left\"");
+  if (text != nullptr && *text == "error")
+    config.truncate_prompt = TruncatePrompt::error;
+  else if (text != nullptr && *text == "left")
+    config.truncate_prompt = TruncatePrompt::left;
+  else
+    refuse("truncate_prompt", "\"error\" or \"left\"");
 }
 
 Json early_stopping_json(const GenerationConfig& config) {
@@ -190,12 +203,14 @@ void GenerationConfig::validate() const {
     contradiction("num_return_sequences must be at most num_beams");
   }
   if (num_beams == 1 && num_return_sequences > 1 && !do_sample) {
-    contradiction("num_return_sequences above 1 needs do_sample or num_beams: greedy answers are all the same");
+    contradiction(
+        "num_return_sequences above 1 needs do_sample or num_beams: greedy answers are all the same");
   }
   if (min_new_tokens > max_new_tokens) contradiction("min_new_tokens must be at most max_new_tokens");
   if (max_length && min_length > *max_length) contradiction("min_length must be at most max_length");
   if (!choices.empty() && (num_beams > 1 || do_sample || num_return_sequences > 1)) {
-    contradiction("choices are scored, not generated: they exclude do_sample, num_beams, num_return_sequences");
+    contradiction(
+        "choices are scored, not generated: they exclude do_sample, num_beams, num_return_sequences");
   }
   if (top_logprobs > 0 && !logprobs) contradiction("top_logprobs needs logprobs: true");
 }

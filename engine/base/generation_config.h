@@ -13,38 +13,38 @@ namespace mmbatch {
 /// A prompt longer than the model's positions or the cache: a failed item, or cut at its left end.
 enum class TruncatePrompt { error, left };
 
-/// How beam search ends: when no better beam can come by the usual estimate, as soon as enough are done, never
-/// before it is certain. Names and meanings of Hugging Face's `early_stopping` false, true, "never".
+/// How beam search ends: when no better beam can come by the usual estimate, as soon as enough are done,
+/// never before it is certain. Names and meanings of Hugging Face's `early_stopping` false, true, "never".
 enum class EarlyStopping { no, yes, never };
 
 /// How an answer is generated. Names, meanings and defaults of Hugging Face's GenerationConfig.
 struct GenerationConfig {
-  int max_new_tokens = 128;             // at most so many answer tokens
-  std::optional<int> max_length;        // prompt and answer together; the tighter of the two limits holds
-  int min_new_tokens = 0;               // no end of sequence before so many answer tokens
-  int min_length = 0;                   // the same, counted with the prompt
-  bool do_sample = false;               // draw from the distribution instead of taking the likeliest
-  double temperature = 1.0;             // > 0, divides the logits when sampling
-  int top_k = 50;                       // draw among the k likeliest; 0 = all
-  double top_p = 1.0;                   // (0, 1], the smallest set with at least this probability
-  double min_p = 0.0;                   // [0, 1], at least this share of the likeliest token's probability
-  double typical_p = 1.0;               // (0, 1], locally typical sampling (arXiv 2202.00666)
-  double repetition_penalty = 1.0;      // > 0; tokens of prompt and answer (arXiv 1909.05858)
-  double presence_penalty = 0.0;        // [-2, 2], subtracted once from the logit of an answer's token
-  double frequency_penalty = 0.0;       // [-2, 2], subtracted for every occurrence in the answer
-  int no_repeat_ngram_size = 0;         // no n-gram of this size twice; 0 = off
-  int num_beams = 1;                    // > 1: beam search
-  double length_penalty = 1.0;          // beam score = sum of log-probabilities / length ^ length_penalty
+  int max_new_tokens = 128;         // at most so many answer tokens
+  std::optional<int> max_length;    // prompt and answer together; the tighter of the two limits holds
+  int min_new_tokens = 0;           // no end of sequence before so many answer tokens
+  int min_length = 0;               // the same, counted with the prompt
+  bool do_sample = false;           // draw from the distribution instead of taking the likeliest
+  double temperature = 1.0;         // > 0, divides the logits when sampling
+  int top_k = 50;                   // draw among the k likeliest; 0 = all
+  double top_p = 1.0;               // (0, 1], the smallest set with at least this probability
+  double min_p = 0.0;               // [0, 1], at least this share of the likeliest token's probability
+  double typical_p = 1.0;           // (0, 1], locally typical sampling (arXiv 2202.00666)
+  double repetition_penalty = 1.0;  // > 0; tokens of prompt and answer (arXiv 1909.05858)
+  double presence_penalty = 0.0;    // [-2, 2], subtracted once from the logit of an answer's token
+  double frequency_penalty = 0.0;   // [-2, 2], subtracted for every occurrence in the answer
+  int no_repeat_ngram_size = 0;     // no n-gram of this size twice; 0 = off
+  int num_beams = 1;                // > 1: beam search
+  double length_penalty = 1.0;      // beam score = sum of log-probabilities / length ^ length_penalty
   EarlyStopping early_stopping = EarlyStopping::no;
-  int num_return_sequences = 1;         // answers an item
+  int num_return_sequences = 1;  // answers an item
   std::vector<std::string> stop_strings;
   std::vector<std::int32_t> stop_token_ids;
-  bool ignore_eos = false;              // go on to max_new_tokens
-  std::uint64_t seed = 0;               // of the item's own random draws
-  bool logprobs = false;                // keep the log-probability of each answer token (of raw logits)
-  int top_logprobs = 0;                 // … and of so many likeliest alternatives
+  bool ignore_eos = false;  // go on to max_new_tokens
+  std::uint64_t seed = 0;   // of the item's own random draws
+  bool logprobs = false;    // keep the log-probability of each answer token (of raw logits)
+  int top_logprobs = 0;     // … and of so many likeliest alternatives
   TruncatePrompt truncate_prompt = TruncatePrompt::error;
-  std::vector<std::string> choices;     // the answer is the likeliest of these
+  std::vector<std::string> choices;  // the answer is the likeliest of these
 
   /// @throws std::invalid_argument that names the setting and what is allowed, when settings contradict each
   /// other. Single ranges are checked by set().

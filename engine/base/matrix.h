@@ -27,8 +27,7 @@ struct MatrixView {
 
   /// A view of const elements from one of mutable elements.
   template <class U>
-    requires(std::is_same_v<const U, T>)
-  MatrixView(const MatrixView<U>& other)  // NOLINT(runtime/explicit)
+  requires(std::is_same_v<const U, T>) MatrixView(const MatrixView<U>& other)  // NOLINT(runtime/explicit)
       : MatrixView(other.data, other.rows, other.cols, other.stride) {}
 
   T* row(std::size_t index) const { return data + index * stride; }
@@ -54,7 +53,7 @@ class Matrix {
   Matrix(std::size_t rows, std::size_t cols) : rows_(rows), cols_(cols) {
     if (cols != 0 && rows > (SIZE_MAX / 2) / sizeof(T) / cols) throw std::bad_array_new_length();
     const std::size_t bytes = rows * cols * sizeof(T);
-    if (bytes > 0) data_.reset(static_cast<T*>(::operator new(bytes, std::align_val_t{64})));
+    if (bytes > 0) data_.reset(static_cast<T*>(::operator new (bytes, std::align_val_t{64})));
   }
   static Matrix zeros(std::size_t rows, std::size_t cols) {
     Matrix m(rows, cols);
@@ -74,7 +73,7 @@ class Matrix {
 
  private:
   struct Free {
-    void operator()(T* p) const { ::operator delete(static_cast<void*>(p), std::align_val_t{64}); }
+    void operator()(T* p) const { ::operator delete (static_cast<void*>(p), std::align_val_t{64}); }
   };
   std::unique_ptr<T, Free> data_;
   std::size_t rows_ = 0;

@@ -14,7 +14,7 @@ namespace mmbatch {
 template <class T>
 class Result {
  public:
-  Result(T value) : content_(std::in_place_index<0>, std::move(value)) {}       // NOLINT(runtime/explicit)
+  Result(T value) : content_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(runtime/explicit)
   Result(Error error) : content_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(runtime/explicit)
 
   bool ok() const { return content_.index() == 0; }

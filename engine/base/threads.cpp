@@ -16,7 +16,9 @@ Arena::Arena(int threads)
       impl_(std::make_unique<Impl>(threads_)) {}
 Arena::~Arena() = default;
 
-void Arena::run(const std::function<void()>& work) { impl_->arena.execute(work); }
+void Arena::run(const std::function<void()>& work) {
+  impl_->arena.execute(work);
+}
 
 void parallel_tiles(std::size_t count, const std::function<void(std::size_t)>& body) {
   if (count == 0) return;

@@ -26,8 +26,8 @@ class Arena {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Calls body(0) … body(count - 1), in any order and on any thread of the caller's arena, and returns when all
-/// are done. Isolated: while it waits, the calling thread takes no task of another item, so thread-local
+/// Calls body(0) … body(count - 1), in any order and on any thread of the caller's arena, and returns when
+/// all are done. Isolated: while it waits, the calling thread takes no task of another item, so thread-local
 /// scratch stays its own. A body must not depend on which thread runs it or on how many there are.
 void parallel_tiles(std::size_t count, const std::function<void(std::size_t)>& body);
 

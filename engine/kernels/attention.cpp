@@ -1,0 +1,128 @@
+#include "engine/kernels/attention.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include "engine/base/threads.h"
+
+namespace mmbatch {
+namespace {
+
+/// The queries [begin, begin + count) of one span, for one kv head.
+struct Work {
+  const AttentionSpan* span;
+  std::size_t kv_head;
+  std::size_t begin;
+  std::size_t count;
+};
+
+struct Interval {
+  std::size_t begin;
+  std::size_t end;
+};
+
+Interval visible(const AttentionShape& shape, const AttentionSpan& span, std::size_t position) {
+  const std::size_t end = position < span.prefix_end ? span.prefix_end : position + 1;
+  const bool cut = shape.window > 0 && position + 1 > shape.window;
+  return {cut ? position + 1 - shape.window : 0, end};
+}
+
+void fill(AttentionUnit& unit, const AttentionShape& shape, const Work& work, MatrixView<const float> queries,
+          MatrixView<float> out) {
+  const AttentionSpan& span = *work.span;
+  const std::size_t group = shape.heads / shape.kv_heads;
+  unit.rows = span.rows;
+  unit.rows.keys += work.kv_head * span.head_stride;
+  unit.rows.values += work.kv_head * span.head_stride;
+  unit.head_dim = shape.head_dim;
+  unit.scale = shape.scale;
+  unit.softcap = shape.softcap;
+  unit.queries = work.count * group;
+  for (std::size_t i = 0; i < work.count; ++i) {
+    const std::size_t row = span.first_row + work.begin + i;
+    const Interval keys = visible(shape, span, span.first_position + work.begin + i);
+    for (std::size_t h = 0; h < group; ++h) {
+      const std::size_t column = (work.kv_head * group + h) * shape.head_dim;
+      const std::size_t query = i * group + h;
+      unit.query[query] = queries.row(row) + column;
+      unit.out[query] = out.row(row) + column;
+      unit.key_begin[query] = keys.begin;
+      unit.key_end[query] = keys.end;
+    }
+  }
+}
+
+float* thread_scratch(std::size_t floats) {
+  thread_local Matrix<float> scratch;
+  if (scratch.cols() < floats) scratch = Matrix<float>(1, floats);
+  return scratch.data();
+}
+
+void naive_unit(const AttentionUnit& unit) {
+  const PagedRows& rows = unit.rows;
+  std::vector<double> weights;
+  for (std::size_t q = 0; q < unit.queries; ++q) {
+    const std::size_t begin = unit.key_begin[q], end = unit.key_end[q];
+    weights.assign(end - begin, 0.0);
+    const auto offset = [&](std::size_t p) {
+      return static_cast<std::size_t>(rows.blocks[p / rows.block_tokens]) * rows.block_stride +
+             p % rows.block_tokens * rows.row_stride;
+    };
+    double max = -INFINITY, sum = 0.0;
+    for (std::size_t p = begin; p < end; ++p) {
+      const float* key = rows.keys + offset(p);
+      double score = 0.0;
+      for (std::size_t d = 0; d < unit.head_dim; ++d) score += static_cast<double>(unit.query[q][d]) * key[d];
+      score *= unit.scale;
+      if (unit.softcap > 0) score = unit.softcap * std::tanh(score / unit.softcap);
+      weights[p - begin] = score;
+      max = std::max(max, score);
+    }
+    for (double& weight : weights) sum += weight = std::exp(weight - max);
+    for (std::size_t d = 0; d < unit.head_dim; ++d) {
+      double total = 0.0;
+      for (std::size_t p = begin; p < end; ++p) total += weights[p - begin] * rows.values[offset(p) + d];
+      unit.out[q][d] = static_cast<float>(total / sum);
+    }
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(AttentionKernel kernel) {
+  return kernel == AttentionKernel::flash ? "flash" : "naive";
+}
+
+void attention(const AttentionShape& shape, MatrixView<const float> queries,
+               std::span<const AttentionSpan> spans, MatrixView<float> out, AttentionKernel kernel) {
+  assert(shape.head_dim <= 512 && shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0);
+  assert(queries.cols == shape.heads * shape.head_dim && out.cols == queries.cols &&
+         out.rows == queries.rows);
+  const std::size_t group = shape.heads / shape.kv_heads;
+  assert(group <= AttentionUnit::kMaxQueries);
+  const std::size_t step = AttentionUnit::kMaxQueries / group;
+  std::vector<Work> works;
+  for (const AttentionSpan& span : spans) {
+    assert(span.first_row + span.count <= queries.rows);
+    for (std::size_t head = 0; head < shape.kv_heads; ++head) {
+      for (std::size_t begin = 0; begin < span.count; begin += step) {
+        works.push_back({&span, head, begin, std::min(step, span.count - begin)});
+      }
+    }
+  }
+  const SimdKernels& kernels = simd();
+  const std::size_t scratch = kernels.attention_scratch(shape.head_dim);
+  parallel_tiles(works.size(), [&](std::size_t i) {
+    AttentionUnit unit;
+    fill(unit, shape, works[i], queries, out);
+    if (kernel == AttentionKernel::naive)
+      naive_unit(unit);
+    else
+      kernels.attention(unit, thread_scratch(scratch));
+  });
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+#include "engine/base/matrix.h"
+#include "engine/kernels/simd.h"
+
+namespace mmbatch {
+
+/// What all sequences of one attention layer have in common.
+struct AttentionShape {
+  std::size_t heads = 0;
+  std::size_t kv_heads = 0;  // heads is a multiple of it: MHA, GQA or MQA
+  std::size_t head_dim = 0;  // at most 512
+  float scale = 1.0f;        // of the scores, usually head_dim^-½
+  float softcap = 0.0f;      // 0 = none
+  std::size_t window = 0;    // position p sees p - window + 1 … p; 0 = all before it
+};
+
+/// Consecutive queries of one sequence. Position p sees positions up to p and, if p lies before `prefix_end`,
+/// all before prefix_end: 0 is a causal mask, the number of tokens a full one, between them a prefix-LM.
+struct AttentionSpan {
+  PagedRows rows;               // keys and values of kv head 0
+  std::size_t head_stride = 0;  // floats from one kv head to the next
+  std::size_t first_row = 0;    // of the queries in the matrix
+  std::size_t count = 0;
+  std::size_t first_position = 0;
+  std::size_t prefix_end = 0;
+};
+
+/// `flash` is the tiled kernel; `naive` makes all scores first and exists to be compared with.
+enum class AttentionKernel { flash, naive };
+std::string_view to_string(AttentionKernel kernel);
+
+/// out[row] = softmax(scale · query[row] · keysᵀ) · values for every head.
+/// @param queries [rows, heads · head_dim]   @param out [rows, heads · head_dim], may not overlap queries
+/// A row's result depends on that row, its sequence's keys and values and its positions alone.
+void attention(const AttentionShape& shape, MatrixView<const float> queries,
+               std::span<const AttentionSpan> spans, MatrixView<float> out,
+               AttentionKernel kernel = AttentionKernel::flash);
+
+}  // namespace mmbatch

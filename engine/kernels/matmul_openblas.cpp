@@ -1,0 +1,52 @@
+#include <cblas.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/kernels/matmul_kernel.h"
+
+namespace mmbatch {
+namespace {
+
+/// OpenBLAS picks its inner loops by the number of rows, so it always gets this many; missing ones are zeros.
+constexpr std::size_t kRows = 16;
+
+bool usable() {
+  openblas_set_num_threads(1);
+  return true;
+}
+
+std::size_t packed_floats(std::size_t in, std::size_t columns) {
+  return in * columns;
+}
+
+void pack(const float* weights, std::size_t in, std::size_t columns, float* packed) {
+  std::memcpy(packed, weights, in * columns * sizeof(float));
+}
+
+void multiply(const MatmulKernel::Tile& tile) {
+  thread_local Matrix<float> x, y;
+  if (x.cols() != tile.in) x = Matrix<float>::zeros(kRows, tile.in);
+  if (y.cols() != tile.columns) y = Matrix<float>::zeros(kRows, tile.columns);
+  for (std::size_t first = 0; first < tile.rows; first += kRows) {
+    const std::size_t rows = std::min(kRows, tile.rows - first);
+    for (std::size_t r = 0; r < kRows; ++r) {
+      if (r < rows)
+        std::memcpy(x.row(r), tile.x + (first + r) * tile.x_stride, tile.in * sizeof(float));
+      else
+        std::memset(x.row(r), 0, tile.in * sizeof(float));
+    }
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, kRows, static_cast<blasint>(tile.columns),
+                static_cast<blasint>(tile.in), 1.0f, x.data(), static_cast<blasint>(tile.in), tile.packed,
+                static_cast<blasint>(tile.in), 0.0f, y.data(), static_cast<blasint>(tile.columns));
+    for (std::size_t r = 0; r < rows; ++r) {
+      std::memcpy(tile.y + (first + r) * tile.y_stride, y.row(r), tile.columns * sizeof(float));
+    }
+  }
+}
+
+}  // namespace
+
+const MatmulKernel kOpenBlasMatmul = {"openblas", usable, packed_floats, pack, multiply};
+
+}  // namespace mmbatch

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace mmbatch {
+
+/// The activations of the field: exact GELU (erf), its tanh form, x·sigmoid(1.702x), x·sigmoid(x).
+enum class Activation { gelu, gelu_tanh, quick_gelu, silu };
+
+/// Where the keys and values of one head of one sequence lie: position p is row p % block_tokens of block
+/// blocks[p / block_tokens]. All strides count floats.
+struct PagedRows {
+  const float* keys = nullptr;
+  const float* values = nullptr;
+  const std::int32_t* blocks = nullptr;
+  std::size_t block_tokens = 1;
+  std::size_t block_stride = 0;
+  std::size_t row_stride = 0;
+};
+
+/// Queries that look at the same keys: one key-value head of one sequence. Query i sees the positions
+/// [key_begin[i], key_end[i]), which hold at least one.
+struct AttentionUnit {
+  static constexpr std::size_t kMaxQueries = 64;
+  /// Keys are taken in tiles that begin at multiples of this position, so that a query's sums do not depend
+  /// on the chunk, the batch or the blocks it came with.
+  static constexpr std::size_t kKeyTile = 64;
+
+  PagedRows rows;
+  std::size_t head_dim = 0;
+  float scale = 1.0f;
+  float softcap = 0.0f;  // scores become softcap · tanh(score / softcap); 0 = none
+  std::size_t queries = 0;
+  const float* query[kMaxQueries];  // [head_dim] each
+  float* out[kMaxQueries];          // [head_dim] each
+  std::size_t key_begin[kMaxQueries];
+  std::size_t key_end[kMaxQueries];
+};
+
+/// Maximum of a row and the sum of exp(x - maximum): all that log-softmax needs.
+struct SoftmaxStats {
+  float max;
+  float sum;
+};
+
+/// The inner loops that are compiled once for each instruction set. Every function handles whole rows and its
+/// result depends on that row alone.
+struct SimdKernels {
+  const char* name;
+  /// Floats of scratch that attention() needs.
+  std::size_t (*attention_scratch)(std::size_t head_dim);
+  void (*attention)(const AttentionUnit& unit, float* scratch);
+  /// out = x / sqrt(mean(x²) + eps) · (weight + offset)
+  void (*rms_norm)(const float* x, const float* weight, std::size_t n, float eps, float offset, float* out);
+  /// out = (x - mean) / sqrt(variance + eps) · weight + bias
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, std::size_t n, float eps,
+                     float* out);
+  /// x = activation(x)
+  void (*activate)(Activation kind, float* x, std::size_t n);
+  /// out = activation(gate) · up
+  void (*activate_gated)(Activation kind, const float* gate, const float* up, std::size_t n, float* out);
+  /// The pairs (x[i], x[i + half]) turned by the angle whose cosine and sine are given, [half] each.
+  void (*rotate)(float* x, const float* cosine, const float* sine, std::size_t half);
+  /// x = x + y
+  void (*add)(float* x, const float* y, std::size_t n);
+  SoftmaxStats (*softmax_stats)(const float* x, std::size_t n);
+  /// x = cap · tanh(x / cap)
+  void (*softcap)(float* x, std::size_t n, float cap);
+};
+
+/// The kernels for this machine: the widest instruction set it has, or the one that the environment variable
+/// MMBATCH_ISA names (avx512, avx2, portable).  @throws UsageError when that one is unknown or missing here.
+const SimdKernels& simd();
+
+}  // namespace mmbatch

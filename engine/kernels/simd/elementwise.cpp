@@ -1,0 +1,155 @@
+#include "engine/kernels/simd/functions.h"
+
+namespace mmbatch::MMBATCH_ISA {
+namespace {
+
+/// Calls step(offset, lanes) over n elements; lanes < 16 only at the end.
+template <class Step>
+MMBATCH_INLINE void for_each_vector(std::size_t n, Step step) {
+  std::size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) step(i, kLanes);
+  if (i < n) step(i, n - i);
+}
+
+MMBATCH_INLINE Floats load_at(const float* p, std::size_t lanes) {
+  return lanes == kLanes ? load(p) : load_some(p, lanes);
+}
+MMBATCH_INLINE void store_at(float* p, Floats v, std::size_t lanes) {
+  if (lanes == kLanes)
+    store(p, v);
+  else
+    store_some(p, v, lanes);
+}
+
+MMBATCH_INLINE Floats sigmoid(Floats x) {
+  return 1.0f / (exp(-x) + 1.0f);
+}
+
+template <Activation kind>
+MMBATCH_INLINE Floats act(Floats x) {
+  if constexpr (kind == Activation::gelu) return x * 0.5f * (erf(x * 0.70710678118654752f) + 1.0f);
+  if constexpr (kind == Activation::gelu_tanh) {
+    const Floats inner = (x + x * x * x * 0.044715f) * 0.79788456080286536f;
+    return x * 0.5f * (tanh(inner) + 1.0f);
+  }
+  if constexpr (kind == Activation::quick_gelu) return x * sigmoid(x * 1.702f);
+  if constexpr (kind == Activation::silu) return x * sigmoid(x);
+}
+
+template <Activation kind>
+void activate_row(float* x, std::size_t n) {
+  for_each_vector(
+      n, [&](std::size_t i, std::size_t lanes) { store_at(x + i, act<kind>(load_at(x + i, lanes)), lanes); });
+}
+
+template <Activation kind>
+void activate_gated_row(const float* gate, const float* up, std::size_t n, float* out) {
+  for_each_vector(n, [&](std::size_t i, std::size_t lanes) {
+    store_at(out + i, act<kind>(load_at(gate + i, lanes)) * load_at(up + i, lanes), lanes);
+  });
+}
+
+}  // namespace
+
+void rms_norm(const float* x, const float* weight, std::size_t n, float eps, float offset, float* out) {
+  Floats squares{};
+  for_each_vector(n, [&](std::size_t i, std::size_t lanes) {
+    const Floats v = load_at(x + i, lanes);
+    squares = squares + v * v;
+  });
+  const float scale = 1.0f / __builtin_sqrtf(sum(squares) / static_cast<float>(n) + eps);
+  for_each_vector(n, [&](std::size_t i, std::size_t lanes) {
+    store_at(out + i, load_at(x + i, lanes) * scale * (load_at(weight + i, lanes) + offset), lanes);
+  });
+}
+
+void layer_norm(const float* x, const float* weight, const float* bias, std::size_t n, float eps,
+                float* out) {
+  Floats total{};
+  for_each_vector(n, [&](std::size_t i, std::size_t lanes) { total = total + load_at(x + i, lanes); });
+  const float mean = sum(total) / static_cast<float>(n);
+  float squares = 0.0f;
+  Floats square_lanes{};
+  for_each_vector(n, [&](std::size_t i, std::size_t lanes) {
+    const Floats centred = load_at(x + i, lanes) - mean;
+    if (lanes == kLanes)
+      square_lanes = square_lanes + centred * centred;
+    else
+      for (std::size_t k = 0; k < lanes; ++k) squares += centred[k] * centred[k];
+  });
+  const float scale = 1.0f / __builtin_sqrtf((sum(square_lanes) + squares) / static_cast<float>(n) + eps);
+  for_each_vector(n, [&](std::size_t i, std::size_t lanes) {
+    const Floats centred = load_at(x + i, lanes) - mean;
+    store_at(out + i, centred * scale * load_at(weight + i, lanes) + load_at(bias + i, lanes), lanes);
+  });
+}
+
+void activate(Activation kind, float* x, std::size_t n) {
+  switch (kind) {
+    case Activation::gelu:
+      return activate_row<Activation::gelu>(x, n);
+    case Activation::gelu_tanh:
+      return activate_row<Activation::gelu_tanh>(x, n);
+    case Activation::quick_gelu:
+      return activate_row<Activation::quick_gelu>(x, n);
+    case Activation::silu:
+      return activate_row<Activation::silu>(x, n);
+  }
+}
+
+void activate_gated(Activation kind, const float* gate, const float* up, std::size_t n, float* out) {
+  switch (kind) {
+    case Activation::gelu:
+      return activate_gated_row<Activation::gelu>(gate, up, n, out);
+    case Activation::gelu_tanh:
+      return activate_gated_row<Activation::gelu_tanh>(gate, up, n, out);
+    case Activation::quick_gelu:
+      return activate_gated_row<Activation::quick_gelu>(gate, up, n, out);
+    case Activation::silu:
+      return activate_gated_row<Activation::silu>(gate, up, n, out);
+  }
+}
+
+void rotate(float* x, const float* cosine, const float* sine, std::size_t half) {
+  for_each_vector(half, [&](std::size_t i, std::size_t lanes) {
+    const Floats a = load_at(x + i, lanes), b = load_at(x + half + i, lanes);
+    const Floats c = load_at(cosine + i, lanes), s = load_at(sine + i, lanes);
+    store_at(x + i, a * c - b * s, lanes);
+    store_at(x + half + i, b * c + a * s, lanes);
+  });
+}
+
+void add(float* x, const float* y, std::size_t n) {
+  for_each_vector(n, [&](std::size_t i, std::size_t lanes) {
+    store_at(x + i, load_at(x + i, lanes) + load_at(y + i, lanes), lanes);
+  });
+}
+
+SoftmaxStats softmax_stats(const float* x, std::size_t n) {
+  const std::size_t whole = n - n % kLanes;
+  Floats largest = splat(x[0]);
+  for (std::size_t i = 0; i < whole; i += kLanes) largest = max(largest, load(x + i));
+  float highest = max_lane(largest);
+  for (std::size_t i = whole; i < n; ++i) highest = x[i] > highest ? x[i] : highest;
+  // Sums of many small terms: eight partial sums a lane group, or a large vocabulary loses digits.
+  Floats parts[8] = {};
+  for (std::size_t i = 0; i < whole; i += kLanes) {
+    parts[i / kLanes % 8] = parts[i / kLanes % 8] + exp(load(x + i) - highest);
+  }
+  Floats total{};
+  for (const Floats& part : parts) total = total + part;
+  float tail = 0.0f;
+  if (whole < n) {
+    const Floats last = exp(load_some(x + whole, n - whole) - highest);
+    for (std::size_t k = 0; k < n - whole; ++k) tail += last[k];
+  }
+  return {highest, sum(total) + tail};
+}
+
+void softcap(float* x, std::size_t n, float cap) {
+  for_each_vector(n, [&](std::size_t i, std::size_t lanes) {
+    store_at(x + i, tanh(load_at(x + i, lanes) / cap) * cap, lanes);
+  });
+}
+
+}  // namespace mmbatch::MMBATCH_ISA

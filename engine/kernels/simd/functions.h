@@ -1,0 +1,20 @@
+#pragma once
+
+#include "engine/kernels/simd.h"
+#include "engine/kernels/simd/vec.h"
+
+// What each instruction set defines; meanings in engine/kernels/simd.h.
+namespace mmbatch::MMBATCH_ISA {
+
+std::size_t attention_scratch(std::size_t head_dim);
+void attention(const AttentionUnit& unit, float* scratch);
+void rms_norm(const float* x, const float* weight, std::size_t n, float eps, float offset, float* out);
+void layer_norm(const float* x, const float* weight, const float* bias, std::size_t n, float eps, float* out);
+void activate(Activation kind, float* x, std::size_t n);
+void activate_gated(Activation kind, const float* gate, const float* up, std::size_t n, float* out);
+void rotate(float* x, const float* cosine, const float* sine, std::size_t half);
+void add(float* x, const float* y, std::size_t n);
+SoftmaxStats softmax_stats(const float* x, std::size_t n);
+void softcap(float* x, std::size_t n, float cap);
+
+}  // namespace mmbatch::MMBATCH_ISA

@@ -1,0 +1,130 @@
+#pragma once
+
+// Sixteen floats at a time, in the compiler's own vector type: one register with AVX-512, two with AVX2, four
+// without either. Only for files that are compiled once for each instruction set; no standard containers
+// here, or their inline functions would be compiled with instructions that another machine lacks.
+
+#include <cstddef>
+#include <cstdint>
+
+#ifndef MMBATCH_ISA
+#error "MMBATCH_ISA names the namespace of the instruction set, see CMakeLists.txt"
+#endif
+
+#define MMBATCH_INLINE static inline __attribute__((always_inline))
+
+namespace mmbatch::MMBATCH_ISA {
+
+constexpr std::size_t kLanes = 16;
+typedef float Floats __attribute__((vector_size(64)));
+typedef std::int32_t Ints __attribute__((vector_size(64)));
+
+MMBATCH_INLINE Floats load(const float* p) {
+  Floats v;
+  __builtin_memcpy(&v, p, sizeof(v));
+  return v;
+}
+MMBATCH_INLINE void store(float* p, Floats v) {
+  __builtin_memcpy(p, &v, sizeof(v));
+}
+MMBATCH_INLINE Floats splat(float x) {
+  return x - Floats{};
+}
+
+/// The first n < 16 floats, zeros behind.
+MMBATCH_INLINE Floats load_some(const float* p, std::size_t n) {
+  alignas(64) float padded[kLanes] = {};
+  for (std::size_t i = 0; i < n; ++i) padded[i] = p[i];
+  return load(padded);
+}
+MMBATCH_INLINE void store_some(float* p, Floats v, std::size_t n) {
+  alignas(64) float padded[kLanes];
+  store(padded, v);
+  for (std::size_t i = 0; i < n; ++i) p[i] = padded[i];
+}
+
+MMBATCH_INLINE Floats max(Floats a, Floats b) {
+  return a > b ? a : b;
+}
+MMBATCH_INLINE Floats min(Floats a, Floats b) {
+  return a < b ? a : b;
+}
+
+/// Sums and maxima of the lanes, in one fixed order.
+MMBATCH_INLINE float sum(Floats v) {
+  alignas(64) float lane[kLanes];
+  store(lane, v);
+  for (std::size_t width = kLanes / 2; width > 0; width /= 2) {
+    for (std::size_t i = 0; i < width; ++i) lane[i] += lane[i + width];
+  }
+  return lane[0];
+}
+MMBATCH_INLINE float max_lane(Floats v) {
+  alignas(64) float lane[kLanes];
+  store(lane, v);
+  float best = lane[0];
+  for (std::size_t i = 1; i < kLanes; ++i) best = lane[i] > best ? lane[i] : best;
+  return best;
+}
+
+/// e^x to about 1 ulp for x in [-87.3, 88.7]; below it 0. Range reduction by ln 2 in two parts and the
+/// polynomial of the Cephes library (expf).
+MMBATCH_INLINE Floats exp(Floats x) {
+  const Floats low = splat(-87.33654f);
+  const Floats clamped = min(max(x, low), splat(88.72283f));
+  const Floats magic = splat(12582912.0f);  // 1.5 · 2²³: adding it rounds to an integer
+  const Floats n = (clamped * 1.44269504088896341f + magic) - magic;
+  Floats r = clamped - n * 0.693359375f;
+  r = r - n * -2.12194440e-4f;
+  Floats p = splat(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + r + 1.0f;
+  // 2^n in two factors, so that n = 128 does not overflow the exponent field.
+  const Ints whole = __builtin_convertvector(n, Ints);
+  const Ints half = whole >> 1;
+  const Ints first = (half + 127) << 23;
+  const Ints second = (whole - half + 127) << 23;
+  p = p * (Floats)first * (Floats)second;
+  return x < low ? Floats{} : p;
+}
+
+MMBATCH_INLINE Floats tanh(Floats x) {
+  const Floats bounded = min(max(x, splat(-15.0f)), splat(15.0f));
+  const Floats e = exp(bounded * 2.0f);
+  const Floats by_exp = (e - 1.0f) / (e + 1.0f);
+  // Near zero e - 1 cancels: the series instead.
+  const Floats square = bounded * bounded;
+  Floats series = splat(-17.0f / 315.0f);
+  series = series * square + 2.0f / 15.0f;
+  series = series * square - 1.0f / 3.0f;
+  series = series * square * bounded + bounded;
+  return square < splat(0.04f) ? series : by_exp;
+}
+
+/// Error function: series below 0.5, else the approximation 7.1.26 of Abramowitz and Stegun's handbook
+/// (absolute error below 1.5e-7).
+MMBATCH_INLINE Floats erf(Floats x) {
+  const Floats positive = x < Floats{} ? -x : x;
+  const Floats t = 1.0f / (positive * 0.3275911f + 1.0f);
+  Floats p = splat(1.061405429f);
+  p = p * t - 1.453152027f;
+  p = p * t + 1.421413741f;
+  p = p * t - 0.284496736f;
+  p = p * t + 0.254829592f;
+  const Floats far = 1.0f - p * t * exp(-positive * positive);
+  const Floats square = x * x;
+  Floats series = splat(-1.0f / 1320.0f);
+  series = series * square + 1.0f / 216.0f;
+  series = series * square - 1.0f / 42.0f;
+  series = series * square + 1.0f / 10.0f;
+  series = series * square - 1.0f / 3.0f;
+  series = (series * square + 1.0f) * x * 1.1283791671f;
+  const Floats signed_far = x < Floats{} ? -far : far;
+  return positive < splat(0.5f) ? series : signed_far;
+}
+
+}  // namespace mmbatch::MMBATCH_ISA
