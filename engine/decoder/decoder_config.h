@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "engine/kernels/rope.h"
+#include "engine/nn/transformer_block.h"
+
+namespace mmbatch {
+
+/// A decoder-only transformer as data. A family's file fills it from config.json.
+struct DecoderConfig {
+  std::size_t vocab = 0;
+  std::size_t hidden = 0;
+  std::size_t layers = 0;
+  BlockConfig block;                 // what all layers share
+  std::vector<std::size_t> windows;  // sliding window of each layer; 0 = none; empty = none anywhere
+  RopeConfig rope;
+  float embedding_scale = 1.0f;  // every input row is multiplied by it
+  float logit_softcap = 0.0f;    // 0 = none
+  std::size_t max_positions = 2048;
+
+  const AttentionShape& attention() const { return block.attention.shape; }
+  std::size_t window(std::size_t layer) const { return windows.empty() ? 0 : windows[layer]; }
+  /// Bytes of keys and values of one position.
+  std::size_t kv_bytes_per_token() const {
+    return 2 * layers * attention().kv_heads * attention().head_dim * sizeof(float);
+  }
+};
+
+/// Where a decoder's tensors lie in the checkpoint.
+struct DecoderNames {
+  std::string model;  // prefix of embed_tokens, layers.N, norm: "model."
+  std::string head;   // "lm_head"; empty: the embedding is the head
+};
+
+}  // namespace mmbatch

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <string>
+
+#include "engine/nn/linear.h"
+#include "engine/nn/scratch.h"
+
+namespace mmbatch {
+
+/// down(act(up(x))), or gated (arXiv 2002.05202): down(act(gate(x)) · up(x)).
+enum class FeedForwardKind { plain, gated };
+
+struct FeedForwardConfig {
+  std::size_t hidden = 0;
+  std::size_t ffn = 0;
+  FeedForwardKind kind = FeedForwardKind::gated;
+  Activation activation = Activation::silu;
+  Bias bias = Bias::absent;
+};
+
+/// Full names of the stored layers, without ".weight"; `gate` is not used by the plain kind.
+struct FeedForwardNames {
+  std::string gate, up, down;
+};
+
+class FeedForward {
+ public:
+  FeedForward() = default;
+  FeedForward(const Checkpoint& weights, const FeedForwardConfig& config, const FeedForwardNames& names);
+
+  /// @param x [rows, hidden]  @param y [rows, hidden], stored or added to as `then` says
+  void forward(MatrixView<const float> x, MatrixView<float> y, const Linear::Then& then,
+               Scratch& scratch) const;
+  std::size_t bytes() const { return in_.bytes() + down_.bytes(); }
+
+ private:
+  FeedForwardConfig config_;
+  Linear in_;  // up, or gate and up fused
+  Linear down_;
+};
+
+}  // namespace mmbatch

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/base/checkpoint.h"
+#include "engine/base/matrix.h"
+#include "engine/kernels/matmul.h"
+
+namespace mmbatch {
+
+/// Whether a layer's tensors include a bias.
+enum class Bias { absent, present };
+
+/// A stored layer: `name`.weight [out, in] and, if present, `name`.bias [out].
+struct StoredLinear {
+  std::string name;
+  std::size_t out = 0;
+};
+
+/// y = x · Wᵀ + b.
+class Linear {
+ public:
+  Linear() = default;
+  /// One layer, or several that read the same input, fused to one product.
+  /// @throws ModelError when a tensor is missing or has another shape.
+  Linear(const Checkpoint& weights, std::span<const StoredLinear> parts, std::size_t in, Bias bias);
+  Linear(const Checkpoint& weights, const StoredLinear& layer, std::size_t in, Bias bias);
+  explicit Linear(PackedMatrix weight) : weight_(std::move(weight)) {}
+
+  struct Then {
+    std::optional<Activation> activation;
+    bool accumulate = false;  // y = y + result
+  };
+  /// @param x [rows, in]  @param y [rows, out]
+  void forward(MatrixView<const float> x, MatrixView<float> y, const Then& then) const;
+  void forward(MatrixView<const float> x, MatrixView<float> y) const { forward(x, y, Then{}); }
+
+  std::size_t in() const { return weight_.in(); }
+  std::size_t out() const { return weight_.out(); }
+  std::size_t bytes() const { return weight_.bytes() + bias_.size() * sizeof(float); }
+
+ private:
+  PackedMatrix weight_;
+  std::vector<float> bias_;
+};
+
+}  // namespace mmbatch

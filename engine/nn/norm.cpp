@@ -1,0 +1,32 @@
+#include "engine/nn/norm.h"
+
+#include "engine/kernels/rows.h"
+#include "engine/kernels/simd.h"
+
+namespace mmbatch {
+
+Norm::Norm(const Checkpoint& weights, const std::string& name, std::size_t hidden, const NormConfig& config)
+    : config_(config), weight_(to_floats(weights.tensor(name + ".weight", {hidden}))) {
+  if (config.kind == NormKind::layer) bias_ = to_floats(weights.tensor(name + ".bias", {hidden}));
+}
+
+void Norm::row(const float* x, float* out) const {
+  if (config_.kind == NormKind::rms) {
+    simd().rms_norm(x, weight_.data(), weight_.size(), config_.eps, config_.offset, out);
+  } else {
+    simd().layer_norm(x, weight_.data(), bias_.data(), weight_.size(), config_.eps, out);
+  }
+}
+
+void Norm::forward(MatrixView<const float> x, MatrixView<float> out) const {
+  parallel_rows(x.rows, [&](std::size_t r) { row(x.row(r), out.row(r)); });
+}
+
+void Norm::add_to(MatrixView<float> x, MatrixView<float> y) const {
+  parallel_rows(x.rows, [&](std::size_t r) {
+    row(y.row(r), y.row(r));
+    simd().add(x.row(r), y.row(r), x.cols);
+  });
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "engine/base/checkpoint.h"
+#include "engine/base/matrix.h"
+
+namespace mmbatch {
+
+enum class NormKind { rms, layer };
+
+struct NormConfig {
+  NormKind kind = NormKind::rms;
+  float eps = 1e-6f;
+  float offset = 0.0f;  // rms: added to the weight (1 where x̂·(1 + w) is meant)
+};
+
+/// Normalises rows: RMSNorm (arXiv 1910.07467) or LayerNorm (arXiv 1607.06450), in float32.
+class Norm {
+ public:
+  Norm() = default;
+  /// Reads `name`.weight and, for LayerNorm, `name`.bias, [hidden].  @throws ModelError
+  Norm(const Checkpoint& weights, const std::string& name, std::size_t hidden, const NormConfig& config);
+
+  /// out = norm(x); both [rows, hidden], and may be the same.
+  void forward(MatrixView<const float> x, MatrixView<float> out) const;
+  /// x = x + norm(y)
+  void add_to(MatrixView<float> x, MatrixView<float> y) const;
+
+ private:
+  void row(const float* x, float* out) const;
+
+  NormConfig config_;
+  std::vector<float> weight_;
+  std::vector<float> bias_;
+};
+
+}  // namespace mmbatch

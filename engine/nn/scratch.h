@@ -1,0 +1,31 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include "engine/base/matrix.h"
+
+namespace mmbatch {
+
+/// Activations of the layers of one forward pass, kept from pass to pass. Used by one thread at a time.
+class Scratch {
+ public:
+  enum Slot { stream, normed, qkv, attended, widened, gated, projected, slots };
+
+  /// The slot's memory as [rows, cols], not initialised; what it held before is gone.
+  MatrixView<float> take(Slot slot, std::size_t rows, std::size_t cols) {
+    Matrix<float>& memory = memory_[slot];
+    if (memory.cols() < rows * cols) memory = Matrix<float>(1, rows * cols);
+    return {memory.data(), rows, cols};
+  }
+  std::size_t bytes() const {
+    std::size_t total = 0;
+    for (const Matrix<float>& memory : memory_) total += memory.bytes();
+    return total;
+  }
+
+ private:
+  std::array<Matrix<float>, slots> memory_;
+};
+
+}  // namespace mmbatch

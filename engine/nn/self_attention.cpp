@@ -1,0 +1,63 @@
+#include "engine/nn/self_attention.h"
+
+#include <cstring>
+#include <vector>
+
+#include "engine/kernels/rows.h"
+
+namespace mmbatch {
+
+SelfAttention::SelfAttention(const Checkpoint& weights, const SelfAttentionConfig& config,
+                             const SelfAttentionNames& names)
+    : config_(config) {
+  const std::size_t query_width = config.shape.heads * config.shape.head_dim;
+  const std::size_t key_width = config.shape.kv_heads * config.shape.head_dim;
+  const StoredLinear parts[] = {{names.query, query_width}, {names.key, key_width}, {names.value, key_width}};
+  qkv_ = Linear(weights, parts, config.hidden, config.bias);
+  output_ = Linear(weights, {names.output, config.hidden}, query_width, config.output_bias);
+}
+
+void SelfAttention::forward(MatrixView<const float> x, MatrixView<float> y, const AttentionInput& input,
+                            const Linear::Then& then, Scratch& scratch) const {
+  const AttentionShape& shape = config_.shape;
+  const std::size_t head_dim = shape.head_dim;
+  const std::size_t query_width = shape.heads * head_dim, key_width = shape.kv_heads * head_dim;
+  const MatrixView<float> qkv = scratch.take(Scratch::qkv, x.rows, query_width + 2 * key_width);
+  const MatrixView<float> attended = scratch.take(Scratch::attended, x.rows, query_width);
+  qkv_.forward(x, qkv);
+
+  parallel_rows(x.rows, [&](std::size_t r) {
+    float* row = qkv.row(r);
+    if (input.rope != nullptr) {
+      const float *cosine = input.rope->cosine.row(r), *sine = input.rope->sine.row(r);
+      for (std::size_t h = 0; h < shape.heads + shape.kv_heads; ++h) {
+        simd().rotate(row + h * head_dim, cosine, sine, head_dim / 2);
+      }
+    }
+    if (input.cache == nullptr) return;
+    for (std::size_t h = 0; h < shape.kv_heads; ++h) {
+      const std::size_t to = input.cache_rows[r] + h * input.cache->head_stride;
+      const float* key = row + query_width + h * head_dim;
+      std::memcpy(input.cache->keys + to, key, head_dim * sizeof(float));
+      std::memcpy(input.cache->values + to, key + key_width, head_dim * sizeof(float));
+    }
+  });
+
+  static constexpr std::int32_t kOneBlock = 0;
+  std::vector<AttentionSpan> spans(input.spans.begin(), input.spans.end());
+  for (AttentionSpan& span : spans) {
+    if (input.cache != nullptr) {
+      span.rows.keys = input.cache->keys;
+      span.rows.values = input.cache->values;
+      span.head_stride = input.cache->head_stride;
+    } else {
+      const float* keys = qkv.row(span.first_row) + query_width;
+      span.rows = {keys, keys + key_width, &kOneBlock, span.count, 0, qkv.stride};
+      span.head_stride = head_dim;
+    }
+  }
+  attention(shape, {qkv.data, qkv.rows, query_width, qkv.stride}, spans, attended, input.kernel);
+  output_.forward(attended, y, then);
+}
+
+}  // namespace mmbatch

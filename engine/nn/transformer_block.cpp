@@ -1,0 +1,33 @@
+#include "engine/nn/transformer_block.h"
+
+namespace mmbatch {
+
+TransformerBlock::TransformerBlock(const Checkpoint& weights, const BlockConfig& config,
+                                   const BlockNames& names)
+    : placement_(config.placement),
+      before_attention_(weights, names.before_attention, config.attention.hidden, config.norm),
+      before_feed_forward_(weights, names.before_feed_forward, config.attention.hidden, config.norm),
+      attention_(weights, config.attention, names.attention),
+      feed_forward_(weights, config.feed_forward, names.feed_forward) {
+  if (placement_ == NormPlacement::before) return;
+  after_attention_ = Norm(weights, names.after_attention, config.attention.hidden, config.norm);
+  after_feed_forward_ = Norm(weights, names.after_feed_forward, config.attention.hidden, config.norm);
+}
+
+void TransformerBlock::forward(MatrixView<float> x, const AttentionInput& input, Scratch& scratch) const {
+  const MatrixView<float> normed = scratch.take(Scratch::normed, x.rows, x.cols);
+  before_attention_.forward(x, normed);
+  if (placement_ == NormPlacement::before) {
+    attention_.forward(normed, x, input, {{}, true}, scratch);
+    before_feed_forward_.forward(x, normed);
+    return feed_forward_.forward(normed, x, {{}, true}, scratch);
+  }
+  const MatrixView<float> projected = scratch.take(Scratch::projected, x.rows, x.cols);
+  attention_.forward(normed, projected, input, {}, scratch);
+  after_attention_.add_to(x, projected);
+  before_feed_forward_.forward(x, normed);
+  feed_forward_.forward(normed, projected, {}, scratch);
+  after_feed_forward_.add_to(x, projected);
+}
+
+}  // namespace mmbatch
