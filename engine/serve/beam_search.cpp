@@ -1,0 +1,159 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "engine/serve/logits.h"
+#include "engine/serve/strategy.h"
+
+namespace mmbatch {
+namespace {
+
+/// A way to go on: a beam and its next token, by the sum of log-probabilities so far.
+struct Step {
+  double sum;
+  std::size_t beam;
+  std::int32_t token;
+};
+
+bool better(const Step& a, const Step& b) {
+  if (a.sum != b.sum) return a.sum > b.sum;
+  return a.beam != b.beam ? a.beam < b.beam : a.token < b.token;
+}
+
+/// Beam search as transformers' BeamSearchScorer defines it: of the 2·B best continuations those that end
+/// become finished answers if they are among the B best, the others fill the next B beams.
+class BeamSearch : public Strategy {
+ public:
+  explicit BeamSearch(const GenerationConfig& config)
+      : beams_(static_cast<std::size_t>(config.num_beams)),
+        returned_(static_cast<std::size_t>(config.num_return_sequences)) {}
+
+  std::size_t width() const override { return beams_; }
+
+  void advance(SequenceGroup& group, const StrategyContext& context) override {
+    const std::vector<Step> steps = best_steps(group, context.vocabulary);
+    const std::size_t length = group.sequences.front()->answer.tokens.size() + 1;
+    std::vector<Step> next;
+    for (std::size_t rank = 0; rank < steps.size() && next.size() < beams_; ++rank) {
+      const Step& step = steps[rank];
+      if (!ends(group.request.generation, context.vocabulary, step.token)) {
+        next.push_back(step);
+      } else if (rank < beams_) {
+        Answer answer = group.sequences[step.beam]->answer;
+        answer.finish_reason = FinishReason::stop;
+        add_finished(group.request.generation, std::move(answer), step.sum, length);
+      }
+    }
+    const double best_sum = steps.empty() ? -std::numeric_limits<double>::infinity() : steps.front().sum;
+    const bool done = is_done(group, best_sum, length);
+    const bool full = length + group.prompt_tokens() >= group.max_tokens;
+    if (!done && !next.empty()) go_on(group, context, next);
+    if (!done && full && !next.empty()) add_running(group);
+    if (done || full || next.empty()) {
+      for (const auto& sequence : group.sequences) sequence->finished = true;
+    }
+  }
+
+  std::vector<Answer> answers(SequenceGroup&) override {
+    std::stable_sort(finished_.begin(), finished_.end(),
+                     [](const Answer& a, const Answer& b) { return a.score > b.score; });
+    if (finished_.size() > returned_) finished_.resize(returned_);
+    return std::move(finished_);
+  }
+
+ private:
+  static bool ends(const GenerationConfig& config, const Vocabulary& vocabulary, std::int32_t token) {
+    const auto has = [&](const std::vector<std::int32_t>& ids) {
+      return std::find(ids.begin(), ids.end(), token) != ids.end();
+    };
+    return has(config.stop_token_ids) || (!config.ignore_eos && has(vocabulary.eos));
+  }
+
+  std::vector<Step> best_steps(SequenceGroup& group, const Vocabulary& vocabulary) {
+    const GenerationConfig& config = group.request.generation;
+    const std::size_t ends_known =
+        std::max<std::size_t>(2, 1 + vocabulary.eos.size() + config.stop_token_ids.size());
+    const std::size_t keep = ends_known * beams_;
+    std::vector<Step> steps;
+    for (std::size_t beam = 0; beam < group.sequences.size(); ++beam) {
+      Sequence& sequence = *group.sequences[beam];
+      const LogitRows& rows = sequence.logits.back();
+      const std::span<const float> logits(rows.logits->row(rows.first + rows.count - 1), rows.logits->cols());
+      const float normaliser = log_normaliser(logits);
+      scores_.resize(logits.size());
+      std::transform(logits.begin(), logits.end(), scores_.begin(), [&](float x) { return x - normaliser; });
+      process_scores(config, vocabulary, {group.request.prompt->ids, sequence.answer.tokens}, scores_);
+      for (std::size_t token = 0; token < scores_.size(); ++token) {
+        if (scores_[token] == -std::numeric_limits<float>::infinity()) continue;
+        steps.push_back({sequence.answer.logprob + scores_[token], beam, static_cast<std::int32_t>(token)});
+      }
+      if (steps.size() > keep) {
+        std::nth_element(steps.begin(), steps.begin() + static_cast<std::ptrdiff_t>(keep), steps.end(),
+                         better);
+        steps.resize(keep);
+      }
+    }
+    std::sort(steps.begin(), steps.end(), better);
+    return steps;
+  }
+
+  /// The chosen continuations become the beams: each takes over its parent or forks it.
+  static void go_on(SequenceGroup& group, const StrategyContext& context, const std::vector<Step>& next) {
+    std::vector<std::unique_ptr<Sequence>> beams;
+    for (const Step& step : next) {
+      beams.push_back(context.fork(*group.sequences[step.beam]));
+      beams.back()->answer.tokens.push_back(step.token);
+      beams.back()->answer.logprob = step.sum;
+      beams.back()->index = beams.size() - 1;
+    }
+    group.sequences = std::move(beams);
+  }
+
+  void add_finished(const GenerationConfig& config, Answer answer, double sum, std::size_t length) {
+    answer.logprob = sum;
+    answer.score = sum / std::pow(static_cast<double>(length), config.length_penalty);
+    if (finished_.size() == beams_) {
+      if (answer.score <= worst()->score) return;
+      finished_.erase(worst());
+    }
+    finished_.push_back(std::move(answer));
+  }
+
+  std::vector<Answer>::iterator worst() {
+    return std::min_element(finished_.begin(), finished_.end(),
+                            [](const Answer& a, const Answer& b) { return a.score < b.score; });
+  }
+
+  bool is_done(const SequenceGroup& group, double best_sum, std::size_t length) {
+    const GenerationConfig& config = group.request.generation;
+    if (finished_.size() < beams_) return false;
+    if (config.early_stopping == EarlyStopping::yes) return true;
+    const bool longest = config.early_stopping == EarlyStopping::never && config.length_penalty > 0;
+    const std::size_t reach = longest ? group.max_tokens - group.prompt_tokens() : length;
+    return worst()->score >= best_sum / std::pow(static_cast<double>(reach), config.length_penalty);
+  }
+
+  /// Beams that still run count as answers when the length limit ends the search.
+  void add_running(const SequenceGroup& group) {
+    for (const auto& sequence : group.sequences) {
+      Answer answer = sequence->answer;
+      answer.finish_reason = FinishReason::length;
+      const std::size_t length = answer.tokens.size();
+      add_finished(group.request.generation, std::move(answer), sequence->answer.logprob, length);
+    }
+  }
+
+  std::size_t beams_;
+  std::size_t returned_;
+  std::vector<Answer> finished_;
+  std::vector<float> scores_;
+};
+
+}  // namespace
+
+std::unique_ptr<Strategy> make_beam_search(const GenerationConfig& config) {
+  return std::make_unique<BeamSearch>(config);
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,232 @@
+#include "engine/serve/engine.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace mmbatch {
+namespace {
+
+using Clock = SequenceGroup::Clock;
+
+double milliseconds(Clock::time_point from, Clock::time_point to) {
+  return std::chrono::duration<double, std::milli>(to - from).count();
+}
+
+std::size_t block_count(const DecoderConfig& config, const EngineOptions& options) {
+  if (options.kv_blocks > 0) return options.kv_blocks;
+  std::size_t bytes = options.kv_bytes;
+  if (bytes == 0) {
+    const auto free = static_cast<std::size_t>(::sysconf(_SC_AVPHYS_PAGES)) *
+                      static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    bytes = std::min(free / 4, std::size_t{8} << 30);
+  }
+  const std::size_t per_block = config.kv_bytes_per_token() * options.scheduler.block_tokens;
+  const std::size_t blocks = bytes / per_block;
+  if (blocks == 0) {
+    throw UsageError(fmt::format("--kv-memory: {} bytes hold no block of {} tokens, which takes {} bytes",
+                                 bytes, options.scheduler.block_tokens, per_block));
+  }
+  return blocks;
+}
+
+std::shared_ptr<const Prompt> cut_left(const Prompt& prompt, std::size_t keep) {
+  auto cut = std::make_shared<Prompt>();
+  const std::size_t drop = prompt.tokens() - keep;
+  cut->ids.assign(prompt.ids.begin() + static_cast<std::ptrdiff_t>(drop), prompt.ids.end());
+  return cut;
+}
+
+ItemError too_long(const std::string& message) {
+  return {ErrorCode::prompt_too_long, message};
+}
+
+}  // namespace
+
+void EngineOptions::validate() const {
+  const auto at_least_one = [](std::size_t value, const char* option) {
+    if (value == 0) throw UsageError(fmt::format("{} must be at least 1", option));
+  };
+  at_least_one(scheduler.block_tokens, "--block-tokens");
+  at_least_one(scheduler.max_batch_tokens, "--max-batch-tokens");
+  at_least_one(scheduler.prefill_chunk, "--prefill-chunk");
+  at_least_one(scheduler.max_sequences, "--max-sequences");
+}
+
+Engine::Engine(std::shared_ptr<const Decoder> decoder, Vocabulary vocabulary, EngineOptions options)
+    : decoder_(std::move(decoder)),
+      vocabulary_(std::move(vocabulary)),
+      options_((options.validate(), options)),
+      pool_(decoder_->config(), block_count(decoder_->config(), options_), options_.scheduler.block_tokens),
+      allocator_(pool_.blocks()),
+      scheduler_(options_.scheduler, allocator_) {
+  vocabulary_.limit = std::min(vocabulary_.limit, decoder_->config().vocab);
+  const auto outside = [&](std::int32_t id) {
+    return id < 0 || static_cast<std::size_t>(id) >= decoder_->config().vocab;
+  };
+  std::erase_if(vocabulary_.suppressed, outside);
+  std::erase_if(vocabulary_.eos, outside);
+}
+
+Engine::~Engine() = default;
+
+Result<std::unique_ptr<SequenceGroup>> Engine::prepare(Request request) const {
+  return guarded(Stage::decode, [&] {
+    const DecoderConfig& config = decoder_->config();
+    if (request.prompt->tokens() == 0) throw ItemError(ErrorCode::prompt_empty, "the prompt has no tokens");
+    for (const std::int32_t id : request.prompt->ids) {
+      if (id < 0 || static_cast<std::size_t>(id) >= config.vocab) {
+        throw ItemError(ErrorCode::invalid_value,
+                        fmt::format("token {} is outside the vocabulary of {}", id, config.vocab));
+      }
+    }
+    const GenerationConfig& generation = request.generation;
+    const std::size_t prompt = request.prompt->tokens();
+    // A position is needed for the first answer token's input at least.
+    const std::size_t longest_prompt = config.max_positions - 1;
+    if (prompt > longest_prompt) {
+      const bool may_cut =
+          generation.truncate_prompt == TruncatePrompt::left && request.prompt->features.empty();
+      if (!may_cut) {
+        throw too_long(
+            fmt::format("the prompt has {} tokens, the model takes at most {}", prompt, longest_prompt));
+      }
+      request.prompt = cut_left(*request.prompt, longest_prompt);
+    }
+    auto group = std::make_unique<SequenceGroup>();
+    std::size_t new_tokens = static_cast<std::size_t>(generation.max_new_tokens);
+    for (const auto& choice : request.choices) new_tokens = std::max<std::size_t>(new_tokens, choice.size());
+    group->max_tokens = std::min(request.prompt->tokens() + new_tokens, config.max_positions);
+    if (generation.max_length) {
+      group->max_tokens = std::min(group->max_tokens, static_cast<std::size_t>(*generation.max_length));
+    }
+    if (group->max_tokens <= request.prompt->tokens()) {
+      throw too_long(fmt::format("the prompt has {} tokens, which leaves none of max_length {}", prompt,
+                                 *generation.max_length));
+    }
+    group->strategy = make_strategy(request);
+    group->request = std::move(request);
+    group->keys = content_keys(*group->request.prompt);
+    group->submitted = Clock::now();
+    group->sequences.push_back(std::make_unique<Sequence>());
+    group->sequences.front()->group = group.get();
+    if (!scheduler_.fits_alone(*group)) {
+      throw too_long(fmt::format(
+          "prompt and answer may need {} cache blocks of {} tokens, the cache has {}: give it "
+          "more memory (--kv-memory), or ask for fewer tokens or beams",
+          scheduler_.worst_case_blocks(*group), options_.scheduler.block_tokens, allocator_.blocks()));
+    }
+    return group;
+  });
+}
+
+void Engine::submit(Request request) {
+  const auto on_done = request.on_done;
+  Result<std::unique_ptr<SequenceGroup>> group = prepare(std::move(request));
+  if (!group) return on_done(group.error());
+  group.value()->id = next_id_++;
+  scheduler_.add(std::move(group.value()));
+}
+
+bool Engine::step() {
+  const auto begin = Clock::now();
+  const StepPlan plan = scheduler_.plan();
+  if (plan.chunks.empty()) return false;
+  run(plan);
+  advance_groups();
+  for (const auto& group : scheduler_.take_finished()) finish(*group);
+  ++stats_.steps;
+  stats_.computed_rows += plan.rows;
+  stats_.busy_seconds += milliseconds(begin, Clock::now()) / 1000;
+  return true;
+}
+
+void Engine::run(const StepPlan& plan) {
+  for (const BlockCopy& copy : plan.copies) pool_.copy_block(copy.from, copy.to);
+  StepBatch batch;
+  for (const ScheduledChunk& chunk : plan.chunks) {
+    const Sequence& sequence = *chunk.sequence;
+    const SequenceGroup& group = *sequence.group;
+    const Prompt& prompt = *group.request.prompt;
+    StepSequence step;
+    step.first_row = batch.rows();
+    step.count = chunk.count;
+    step.first_position = sequence.computed;
+    step.prefix_end = prompt.bidirectional_end;
+    step.blocks = sequence.table;
+    step.rope_tokens = group.max_tokens;
+    const std::size_t end = sequence.computed + chunk.count;
+    const std::size_t wanted = std::max(group.strategy->first_logit_position(sequence), sequence.computed);
+    step.logit_rows = end > wanted ? end - wanted : 0;
+    for (std::size_t p = sequence.computed; p < end; ++p) {
+      const bool in_prompt = p < prompt.tokens();
+      batch.ids.push_back(in_prompt ? prompt.ids[p] : sequence.answer.tokens[p - prompt.tokens()]);
+      batch.features.push_back(in_prompt ? feature_row(prompt, p) : nullptr);
+    }
+    batch.sequences.push_back(step);
+  }
+  const auto now = Clock::now();
+  for (const ScheduledChunk& chunk : plan.chunks) {
+    SequenceGroup& group = *chunk.sequence->group;
+    if (group.first_step == Clock::time_point{}) group.first_step = now;
+  }
+  const auto logits =
+      std::make_shared<const Matrix<float>>(decoder_->forward(batch, pool_, scratch_, options_.attention));
+  std::size_t row = 0;
+  for (std::size_t i = 0; i < plan.chunks.size(); ++i) {
+    const std::size_t rows = batch.sequences[i].logit_rows;
+    if (rows > 0) plan.chunks[i].sequence->logits.push_back({logits, row, rows});
+    row += rows;
+    scheduler_.computed(plan.chunks[i]);
+  }
+}
+
+void Engine::advance_groups() {
+  const StrategyContext context{vocabulary_,
+                                [this](const Sequence& sequence) { return scheduler_.fork(sequence); }};
+  for (const auto& group : scheduler_.running()) {
+    const auto waits = [](const auto& sequence) { return sequence->waits(); };
+    if (!std::all_of(group->sequences.begin(), group->sequences.end(), waits)) continue;
+    if (group->first_token == Clock::time_point{}) group->first_token = Clock::now();
+    group->strategy->advance(*group, context);
+    for (const auto& sequence : group->sequences) {
+      if (sequence->finished) sequence->drop_cache();
+    }
+  }
+}
+
+void Engine::finish(SequenceGroup& group) {
+  Completion completion;
+  completion.prompt_tokens = group.prompt_tokens();
+  completion.reused_tokens = group.reused_tokens;
+  completion.answers = group.strategy->answers(group);
+  completion.times = {milliseconds(group.submitted, group.first_step),
+                      milliseconds(group.first_step, group.first_token),
+                      milliseconds(group.first_token, Clock::now())};
+  stats_.prompt_tokens += completion.prompt_tokens;
+  stats_.prompt_tokens_reused += completion.reused_tokens;
+  for (const Answer& answer : completion.answers) stats_.answer_tokens += answer.tokens.size();
+  group.request.on_done(std::move(completion));
+}
+
+bool Engine::idle() const {
+  return scheduler_.idle();
+}
+std::size_t Engine::waiting() const {
+  return scheduler_.waiting();
+}
+
+EngineStats Engine::stats() const {
+  EngineStats stats = stats_;
+  stats.preemptions = scheduler_.preemptions();
+  stats.evictions = allocator_.evictions();
+  stats.kv_bytes_pool = pool_.bytes();
+  stats.kv_bytes_used = allocator_.used() * pool_.block_bytes();
+  stats.kv_bytes_peak = allocator_.peak_used() * pool_.block_bytes();
+  stats.kv_bytes_shared = allocator_.shared() * pool_.block_bytes();
+  return stats;
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "engine/decoder/decoder.h"
+#include "engine/serve/scheduler.h"
+#include "engine/serve/strategy.h"
+
+namespace mmbatch {
+
+struct EngineOptions {
+  SchedulerOptions scheduler;
+  std::size_t kv_bytes = 0;  // memory of the cache; 0 = a quarter of the machine's free memory, at most 8 GiB
+  std::size_t kv_blocks = 0;  // not 0: so many blocks, whatever they take
+  AttentionKernel attention = AttentionKernel::flash;
+
+  /// @throws UsageError that names the option and what is allowed.
+  void validate() const;
+};
+
+/// Counts since the engine was made.
+struct EngineStats {
+  std::size_t steps = 0;
+  std::size_t prompt_tokens = 0;         // of finished requests
+  std::size_t prompt_tokens_reused = 0;  // of them, found in the cache
+  std::size_t answer_tokens = 0;
+  std::size_t computed_rows = 0;
+  std::size_t preemptions = 0;
+  std::size_t evictions = 0;
+  std::size_t kv_bytes_pool = 0;
+  std::size_t kv_bytes_used = 0;
+  std::size_t kv_bytes_peak = 0;
+  std::size_t kv_bytes_shared = 0;  // in blocks with more than one owner, now
+  double busy_seconds = 0.0;        // inside step()
+};
+
+/// Answers prompts with one decoder and one paged cache; any number of requests at a time (continuous
+/// batching, after Orca, OSDI 2022, and PagedAttention, arXiv 2309.06180). A request's answer has the same
+/// bits in any company. Not thread-safe: one thread submits and steps.
+///
+///   Engine engine(decoder, vocabulary, options);
+///   engine.submit({prompt, generation, {}, {}, {}, [](Result<Completion> done) { … }});
+///   while (engine.step()) {}
+class Engine {
+ public:
+  /// @throws UsageError when the cache cannot hold one block.
+  Engine(std::shared_ptr<const Decoder> decoder, Vocabulary vocabulary, EngineOptions options);
+  ~Engine();
+
+  /// Queues a request. One that can never fit is done at once, with code prompt_too_long.
+  void submit(Request request);
+  /// One step: plan, forward, choose tokens, finish. False when there was nothing to do.
+  bool step();
+
+  bool idle() const;
+  std::size_t waiting() const;
+  EngineStats stats() const;
+
+ private:
+  Result<std::unique_ptr<SequenceGroup>> prepare(Request request) const;
+  void run(const StepPlan& plan);
+  void advance_groups();
+  void finish(SequenceGroup& group);
+
+  std::shared_ptr<const Decoder> decoder_;
+  Vocabulary vocabulary_;
+  EngineOptions options_;
+  KvPool pool_;
+  BlockAllocator allocator_;
+  Scheduler scheduler_;
+  Scratch scratch_;
+  EngineStats stats_;
+  std::uint64_t next_id_ = 1;
+};
+
+}  // namespace mmbatch

@@ -1,0 +1,208 @@
+#include "engine/serve/logits.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <unordered_map>
+
+#include "engine/kernels/simd.h"
+
+namespace mmbatch {
+namespace {
+
+constexpr float kNever = -std::numeric_limits<float>::infinity();
+
+void penalise_repetition(float penalty, const History& history, std::span<float> scores) {
+  std::vector<std::int32_t> seen(history.prompt.begin(), history.prompt.end());
+  seen.insert(seen.end(), history.answer.begin(), history.answer.end());
+  std::sort(seen.begin(), seen.end());
+  seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
+  for (const std::int32_t token : seen) {
+    float& score = scores[static_cast<std::size_t>(token)];
+    score = score < 0 ? score * penalty : score / penalty;
+  }
+}
+
+void penalise_presence(const GenerationConfig& config, const History& history, std::span<float> scores) {
+  std::unordered_map<std::int32_t, int> counts;
+  for (const std::int32_t token : history.answer) ++counts[token];
+  for (const auto& [token, count] : counts) {
+    scores[static_cast<std::size_t>(token)] -=
+        static_cast<float>(config.presence_penalty + config.frequency_penalty * count);
+  }
+}
+
+/// Forbids every token that would complete an n-gram that is there already.
+void forbid_ngrams(std::size_t n, const History& history, std::span<float> scores) {
+  if (history.size() + 1 < n) return;
+  const std::size_t last = history.size() - (n - 1);
+  for (std::size_t i = 0; i + n <= history.size(); ++i) {
+    bool same = true;
+    for (std::size_t k = 0; k + 1 < n && same; ++k) same = history[i + k] == history[last + k];
+    if (same) scores[static_cast<std::size_t>(history[i + n - 1])] = kNever;
+  }
+}
+
+struct Candidate {
+  float logit;
+  std::int32_t token;
+};
+
+bool likelier(const Candidate& a, const Candidate& b) {
+  return a.logit > b.logit || (a.logit == b.logit && a.token < b.token);
+}
+
+void keep_top_k(std::vector<Candidate>& candidates, std::size_t k) {
+  if (k == 0 || k >= candidates.size()) return;
+  std::nth_element(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(k - 1),
+                   candidates.end(), likelier);
+  const float threshold = candidates[k - 1].logit;
+  std::erase_if(candidates, [&](const Candidate& c) { return c.logit < threshold; });  // equals stay
+}
+
+double weight(const Candidate& candidate, float max) {
+  return std::exp(static_cast<double>(candidate.logit) - max);
+}
+
+float max_of(const std::vector<Candidate>& candidates) {
+  return std::max_element(candidates.begin(), candidates.end(),
+                          [](const auto& a, const auto& b) { return a.logit < b.logit; })
+      ->logit;
+}
+
+/// The smallest set of likeliest candidates with at least this probability. Sorts no more than it must: the
+/// likeliest 64 first, then four times as many, and so on.
+void keep_top_p(std::vector<Candidate>& candidates, double top_p) {
+  if (top_p >= 1) return;
+  const float max = max_of(candidates);
+  double total = 0;
+  for (const Candidate& c : candidates) total += weight(c, max);
+  double sum = 0;
+  std::size_t sorted = 0;
+  for (std::size_t next = 64; sorted < candidates.size(); next *= 4) {
+    const std::size_t end = std::min(next, candidates.size());
+    const auto at = [&](std::size_t i) { return candidates.begin() + static_cast<std::ptrdiff_t>(i); };
+    std::partial_sort(at(sorted), at(end), candidates.end(), likelier);
+    for (; sorted < end; ++sorted) {
+      sum += weight(candidates[sorted], max);
+      if (sum >= top_p * total) return candidates.resize(sorted + 1);
+    }
+  }
+}
+
+void keep_min_p(std::vector<Candidate>& candidates, double min_p) {
+  if (min_p <= 0) return;
+  const float max = max_of(candidates);
+  std::erase_if(candidates, [&](const Candidate& c) { return weight(c, max) < min_p; });
+}
+
+/// Those whose information content is nearest to the entropy, up to this probability (arXiv 2202.00666).
+void keep_typical(std::vector<Candidate>& candidates, double mass) {
+  if (mass >= 1) return;
+  const float max = max_of(candidates);
+  double total = 0;
+  for (const Candidate& c : candidates) total += weight(c, max);
+  const double log_total = std::log(total);
+  double entropy = 0;
+  for (const Candidate& c : candidates) entropy -= weight(c, max) / total * (c.logit - max - log_total);
+  const auto surprise = [&](const Candidate& c) { return std::abs(-(c.logit - max - log_total) - entropy); };
+  std::sort(candidates.begin(), candidates.end(), [&](const Candidate& a, const Candidate& b) {
+    const double sa = surprise(a), sb = surprise(b);
+    return sa < sb || (sa == sb && a.token < b.token);
+  });
+  double sum = 0;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    sum += weight(candidates[i], max) / total;
+    if (sum >= mass) return candidates.resize(i + 1);
+  }
+}
+
+std::uint64_t mix(std::uint64_t x) {
+  x += 0x9e3779b97f4a7c15ULL;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+  return x ^ (x >> 31);
+}
+
+}  // namespace
+
+bool changes_scores(const GenerationConfig& config) {
+  return config.repetition_penalty != 1 || config.presence_penalty != 0 || config.frequency_penalty != 0 ||
+         config.no_repeat_ngram_size > 0 || config.min_new_tokens > 0 || config.min_length > 0;
+}
+
+void process_scores(const GenerationConfig& config, const Vocabulary& vocabulary, const History& history,
+                    std::span<float> scores) {
+  if (config.repetition_penalty != 1) {
+    penalise_repetition(static_cast<float>(config.repetition_penalty), history, scores);
+  }
+  if (config.presence_penalty != 0 || config.frequency_penalty != 0)
+    penalise_presence(config, history, scores);
+  if (config.no_repeat_ngram_size > 0) {
+    forbid_ngrams(static_cast<std::size_t>(config.no_repeat_ngram_size), history, scores);
+  }
+  const bool too_short = history.answer.size() < static_cast<std::size_t>(config.min_new_tokens) ||
+                         history.size() < static_cast<std::size_t>(config.min_length);
+  if (too_short || config.ignore_eos) {
+    for (const std::int32_t token : vocabulary.eos) scores[static_cast<std::size_t>(token)] = kNever;
+  }
+  for (const std::int32_t token : vocabulary.suppressed) scores[static_cast<std::size_t>(token)] = kNever;
+  for (std::size_t token = vocabulary.limit; token < scores.size(); ++token) scores[token] = kNever;
+}
+
+std::int32_t argmax(std::span<const float> scores) {
+  return static_cast<std::int32_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
+}
+
+std::int32_t draw(const GenerationConfig& config, std::span<const float> scores, double uniform) {
+  std::vector<Candidate> candidates;
+  const auto temperature = static_cast<float>(config.temperature);
+  for (std::size_t token = 0; token < scores.size(); ++token) {
+    if (scores[token] != kNever)
+      candidates.push_back({scores[token] / temperature, static_cast<std::int32_t>(token)});
+  }
+  if (candidates.empty()) return argmax(scores);
+  keep_top_k(candidates, static_cast<std::size_t>(config.top_k));
+  keep_top_p(candidates, config.top_p);
+  keep_min_p(candidates, config.min_p);
+  keep_typical(candidates, config.typical_p);
+  // In order of token, so that the draw does not depend on how candidates were selected.
+  std::sort(candidates.begin(), candidates.end(),
+            [](const auto& a, const auto& b) { return a.token < b.token; });
+  const float max = max_of(candidates);
+  double total = 0;
+  for (const Candidate& c : candidates) total += weight(c, max);
+  double left = uniform * total;
+  for (const Candidate& c : candidates) {
+    left -= weight(c, max);
+    if (left < 0) return c.token;
+  }
+  return candidates.back().token;
+}
+
+double uniform_draw(std::uint64_t seed, std::uint64_t sequence, std::uint64_t position) {
+  const std::uint64_t bits = mix(mix(mix(seed) ^ sequence) ^ position);
+  return static_cast<double>(bits >> 11) * 0x1p-53;
+}
+
+float log_normaliser(std::span<const float> logits) {
+  const SoftmaxStats stats = simd().softmax_stats(logits.data(), logits.size());
+  return stats.max + std::log(stats.sum);
+}
+
+std::vector<TokenLogprob> top_logprobs(std::span<const float> logits, std::size_t count) {
+  std::vector<Candidate> candidates;
+  for (std::size_t token = 0; token < logits.size(); ++token) {
+    candidates.push_back({logits[token], static_cast<std::int32_t>(token)});
+  }
+  count = std::min(count, candidates.size());
+  std::partial_sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(count),
+                    candidates.end(), likelier);
+  const float normaliser = log_normaliser(logits);
+  std::vector<TokenLogprob> top;
+  for (std::size_t i = 0; i < count; ++i)
+    top.push_back({candidates[i].token, candidates[i].logit - normaliser});
+  return top;
+}
+
+}  // namespace mmbatch

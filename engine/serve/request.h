@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/generation_config.h"
+#include "engine/base/result.h"
+#include "engine/decoder/prompt.h"
+
+namespace mmbatch {
+
+enum class FinishReason { stop, length, stop_string, choice };
+std::string_view to_string(FinishReason reason);
+
+/// A token and its log-probability, from raw logits.
+struct TokenLogprob {
+  std::int32_t token = 0;
+  float logprob = 0.0f;
+};
+
+/// One generated sequence.
+struct Answer {
+  std::vector<std::int32_t> tokens;            // without the end-of-sequence token
+  std::vector<float> logprobs;                 // one a token, and one for the end token if there was one
+  std::vector<std::vector<TokenLogprob>> top;  // the likeliest at each place, if asked for
+  FinishReason finish_reason = FinishReason::length;
+  double logprob = 0.0;    // sum over all tokens, the end token included
+  double score = 0.0;      // beams: logprob / length ^ length_penalty; choices: probability
+  std::size_t choice = 0;  // choices: which one
+};
+
+/// Where the time of a request went, in milliseconds.
+struct RequestTimes {
+  double queue_ms = 0.0;    // from submit() to the first step that computed something of it
+  double prefill_ms = 0.0;  // from there to the first answer token
+  double decode_ms = 0.0;   // from there to the end
+};
+
+/// All answers of a request: num_return_sequences of them, or one for each choice, the best first.
+struct Completion {
+  std::vector<Answer> answers;
+  std::size_t prompt_tokens = 0;
+  std::size_t reused_tokens = 0;  // of the prompt, found in the cache
+  RequestTimes times;
+};
+
+/// What the engine is asked for. Callbacks run on the thread that calls Engine::step().
+struct Request {
+  std::shared_ptr<const Prompt> prompt;
+  GenerationConfig generation;
+  /// The tokens of each of generation.choices, with the end token.
+  std::vector<std::vector<std::int32_t>> choices;
+  /// Text of answer tokens; needed for stop_strings only.
+  std::function<std::string(std::span<const std::int32_t>)> decode;
+  /// Called for every answer token as soon as it is certain (not with beams or choices). May be empty.
+  std::function<void(std::size_t sequence, std::int32_t token)> on_token;
+  /// Called once, at the end.
+  std::function<void(Result<Completion>)> on_done;
+};
+
+}  // namespace mmbatch

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <list>
+#include <memory>
+#include <vector>
+
+#include "engine/serve/block_allocator.h"
+#include "engine/serve/sequence.h"
+
+namespace mmbatch {
+
+/// How requests share steps: sequences join and leave at every step; or a new batch only when the last one is
+/// done; or one request at a time.
+enum class Batching { continuous, fixed, none };
+
+struct SchedulerOptions {
+  std::size_t block_tokens = 32;        // positions a block of the cache
+  std::size_t max_batch_tokens = 1024;  // rows a step; a bidirectional prefix may exceed it
+  std::size_t prefill_chunk = 512;      // rows of one sequence a step
+  std::size_t max_sequences = 64;       // sequences at work at a time
+  Batching batching = Batching::continuous;
+  bool prefix_sharing = true;  // find published blocks again
+};
+
+/// The next positions of one sequence.
+struct ScheduledChunk {
+  Sequence* sequence = nullptr;
+  std::size_t count = 0;
+};
+
+/// Block content to copy before the step, because a shared block is about to be written.
+struct BlockCopy {
+  std::int32_t from = -1;
+  std::int32_t to = -1;
+};
+
+/// What one step does. Blocks for all its positions are already in the sequences' tables.
+struct StepPlan {
+  std::vector<ScheduledChunk> chunks;
+  std::vector<BlockCopy> copies;
+  std::size_t rows = 0;
+};
+
+/// Decides which sequences compute what in the next step, and owns the requests. The oldest come first, so
+/// somebody always gets on; when blocks run out, the youngest gives its blocks back and is computed again
+/// later. Needs no model. Not thread-safe.
+class Scheduler {
+ public:
+  Scheduler(SchedulerOptions options, BlockAllocator& allocator);
+
+  /// Takes a request that fits_alone().
+  void add(std::unique_ptr<SequenceGroup> group);
+  /// Blocks that the group may need when nobody shares anything with it.
+  std::size_t worst_case_blocks(const SequenceGroup& group) const;
+  bool fits_alone(const SequenceGroup& group) const {
+    return worst_case_blocks(group) <= allocator_.blocks();
+  }
+
+  /// Plans the next step; empty when there is nothing to do.
+  StepPlan plan();
+  /// To be called for each chunk once it is computed: publishes the blocks that are full now.
+  void computed(const ScheduledChunk& chunk);
+  /// Makes another sequence of the same group that shares all blocks.
+  std::unique_ptr<Sequence> fork(const Sequence& sequence);
+  /// Takes the requests of which all sequences are finished.
+  std::vector<std::unique_ptr<SequenceGroup>> take_finished();
+
+  const std::list<std::unique_ptr<SequenceGroup>>& running() const { return running_; }
+  bool idle() const { return running_.empty() && waiting_.empty(); }
+  std::size_t waiting() const { return waiting_.size(); }
+  std::size_t preemptions() const { return preemptions_; }
+  const SchedulerOptions& options() const { return options_; }
+
+ private:
+  bool schedule(SequenceGroup& group, StepPlan& plan);
+  bool adopt_prompt(Sequence& sequence);
+  bool reserve(Sequence& sequence, std::size_t positions, StepPlan& plan);
+  bool make_room(const SequenceGroup& for_group, std::size_t blocks, StepPlan& plan);
+  void admit(StepPlan& plan);
+  bool may_admit(const SequenceGroup& group) const;
+  void reuse_prefix(Sequence& sequence);
+  void preempt(SequenceGroup& group, StepPlan& plan);
+  std::size_t blocks_for(std::size_t positions) const;
+  std::size_t next_count(const Sequence& sequence, const StepPlan& plan) const;
+  BlockContent content(const Sequence& sequence, std::size_t block) const;
+
+  SchedulerOptions options_;
+  BlockAllocator& allocator_;
+  std::list<std::unique_ptr<SequenceGroup>> running_;   // by age
+  std::deque<std::unique_ptr<SequenceGroup>> waiting_;  // preempted ones first
+  std::size_t preemptions_ = 0;
+};
+
+}  // namespace mmbatch
