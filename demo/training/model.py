@@ -79,13 +79,17 @@ def quick_gelu(states: Tensor) -> Tensor:
 class VisionAttention(nn.Module):
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
-        self.heads = config.num_attention_heads
-        for name in ("q_proj", "k_proj", "v_proj", "out_proj"):
-            setattr(self, name, nn.Linear(config.hidden_size, config.hidden_size))
+        width, self.heads = config.hidden_size, config.num_attention_heads
+        self.q_proj = nn.Linear(width, width)
+        self.k_proj = nn.Linear(width, width)
+        self.v_proj = nn.Linear(width, width)
+        self.out_proj = nn.Linear(width, width)
 
     def forward(self, states: Tensor) -> Tensor:
-        heads = (split_heads(project(states), self.heads) for project in (self.q_proj, self.k_proj, self.v_proj))
-        return self.out_proj(attend(*heads))
+        queries = split_heads(self.q_proj(states), self.heads)
+        keys = split_heads(self.k_proj(states), self.heads)
+        values = split_heads(self.v_proj(states), self.heads)
+        return self.out_proj(attend(queries, keys, values))
 
 
 class VisionMlp(nn.Module):

@@ -6,6 +6,10 @@ from typing import NamedTuple
 SHAPES = ("circle", "rectangle", "triangle")
 COLORS = ("black", "blue", "brown", "gray", "green", "red", "teal", "yellow")
 
+# What no image shows, for questions whose answer does not depend on the image.
+OTHER_SHAPES = ("star", "heart", "hexagon", "pentagon", "diamond", "line", "dog", "cat", "man", "house", "car", "tree")
+OTHER_COLORS = ("pink", "purple", "white", "cyan", "violet", "beige")
+
 
 class Scene(NamedTuple):
     """What is to be seen in an image."""
@@ -59,10 +63,12 @@ PARAPHRASED = Forms(
         "which shape can you see in the image?",
         "what kind of shape is in the image?",
         "what kind of shape is shown?",
+        "which shape is shown?",
         "what is the shape in the image?",
         "what is the shape called?",
         "which shape is {color}?",
         "what shape is the {color} object?",
+        "what is the {color} thing?",
         "name the shape.",
         "tell me the shape.",
         "please name the shape in the image.",
@@ -77,6 +83,8 @@ PARAPHRASED = Forms(
         "what color does the shape have?",
         "which color does the shape have?",
         "what color do you see?",
+        "which color is shown?",
+        "what is the color of this {shape}?",
         "what is its color?",
         "what is the {shape}'s color?",
         "in which color is the {shape} drawn?",
@@ -90,17 +98,21 @@ PARAPHRASED = Forms(
         "do you see a {thing}?",
         "can you see a {thing}?",
         "can you see a {thing} in the image?",
+        "can you find a {thing}?",
         "can a {thing} be seen?",
+        "is a {thing} visible?",
         "is there any {thing}?",
         "is there a {thing} here?",
         "is a {thing} shown?",
         "is a {thing} in the image?",
         "does the image show a {thing}?",
         "does the image have a {thing}?",
+        "does it contain a {thing}?",
         "is it a {thing}?",
         "is this a {thing}?",
         "is the shape {property}?",
         "is it {property}?",
+        "is the {shape} {property}?",
     ),
     negative=(
         "is there no {thing}?",
@@ -110,7 +122,11 @@ PARAPHRASED = Forms(
         "does the image show no {thing}?",
         "does the image not show a {thing}?",
         "is the image without a {thing}?",
+        "is a {thing} absent?",
+        "is a {thing} missing?",
         "is the shape not {property}?",
+        "is it not {property}?",
+        "is the {shape} not {property}?",
     ),
 )
 
@@ -134,24 +150,48 @@ def _ask(scene: Scene, rng: random.Random, forms: Forms) -> tuple[str, str]:
         return rng.choice(forms.shape).format(color=scene.color), scene.shape
     if kind < 0.25:
         return rng.choice(forms.color).format(shape=scene.shape), scene.color
-    thing, quality, there = _thing(scene, rng, both=forms is PARAPHRASED)
+    thing = _thing(scene, rng, forms is PARAPHRASED)
     positive = rng.random() < 0.5
     form = rng.choice(forms.positive if positive else forms.negative)
-    return form.format(thing=thing, property=quality), "yes" if positive == there else "no"
+    question = form.format(thing=thing.noun, property=thing.quality, shape=scene.shape)
+    return question, "yes" if positive == thing.there else "no"
 
 
-def _thing(scene: Scene, rng: random.Random, both: bool) -> tuple[str, str, bool]:
-    """A thing as a noun and as a property, and whether it is there: in four of ten cases, and by chance, it is."""
+class Thing(NamedTuple):
+    """What a question is about, as a noun and as a property, and whether the image shows it."""
+
+    noun: str
+    quality: str
+    there: bool
+
+
+def _thing(scene: Scene, rng: random.Random, any_thing: bool) -> Thing:
+    """A shape, a colour, or with `any_thing` also both together or something that no image shows.
+
+    In four of ten cases, and otherwise by chance, the image shows it.
+    """
     told = rng.random() < 0.4
     shape = scene.shape if told else rng.choice(SHAPES)
     color = scene.color if told else rng.choice(COLORS)
     kind = rng.random()
-    if both and kind < 0.15:
-        shape, color = (scene.shape, color) if rng.random() < 0.5 else (shape, scene.color)
-        return f"{color} {shape}", f"a {color} {shape}", (shape, color) == scene
-    if kind < 0.4:
-        return shape, f"a {shape}", shape == scene.shape
-    return f"{color} shape", color, color == scene.color
+    if any_thing and kind < 0.06:
+        return _foreign(rng)
+    if any_thing and kind < 0.36:
+        if rng.random() < 0.7:  # at least one of the two is right
+            shape, color = (scene.shape, color) if rng.random() < 0.5 else (shape, scene.color)
+        return Thing(f"{color} {shape}", f"a {color} {shape}", (shape, color) == scene)
+    if kind < 0.55:
+        return Thing(shape, f"a {shape}", shape == scene.shape)
+    return Thing(f"{color} shape", color, color == scene.color)
+
+
+def _foreign(rng: random.Random) -> Thing:
+    """Something that no image shows."""
+    if rng.random() < 0.5:
+        shape = rng.choice(OTHER_SHAPES)
+        return Thing(shape, f"a {shape}", False)
+    color, noun = rng.choice(OTHER_COLORS), rng.choice(("shape", *SHAPES))
+    return Thing(f"{color} {noun}", color, False)
 
 
 def _reword(question: str, rng: random.Random) -> str:

@@ -236,6 +236,23 @@ bool Config::is_integer() const {
   return as_json(json_).is_number_integer();
 }
 
+bool Config::is_number() const {
+  return as_json(json_).is_number();
+}
+bool Config::is_flag() const {
+  return as_json(json_).is_boolean();
+}
+
+double Config::as_number() const {
+  if (!is_number()) fail("", "expected a number");
+  return as_json(json_).get<double>();
+}
+
+bool Config::as_flag() const {
+  if (!is_flag()) fail("", "expected true or false");
+  return as_json(json_).get<bool>();
+}
+
 std::string Config::as_text() const {
   if (!is_text()) fail("", "expected a string");
   return as_json(json_).get<std::string>();

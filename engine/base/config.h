@@ -58,8 +58,12 @@ class Config {
   bool is_text() const;
   bool is_list() const;
   bool is_integer() const;
+  bool is_number() const;
+  bool is_flag() const;
   std::string as_text() const;
   std::int64_t as_integer() const;
+  double as_number() const;
+  bool as_flag() const;
   /// The elements of this list; empty when it is none.
   std::vector<Config> elements() const;
   /// This node as JSON text.

@@ -1,0 +1,29 @@
+// Llama 1, 2, 3 and everything in their layout: text only.
+
+#include "fusion/families/families.h"
+
+namespace mmbatch {
+
+DecoderConfig parse_llama_decoder(const Config& config) {
+  return parse_decoder(config, DecoderDefaults{});
+}
+
+namespace {
+
+ModelSpec parse(const Config& config, const Checkpoint& weights) {
+  ModelSpec spec;
+  spec.family = "llama";
+  spec.decoder = parse_llama_decoder(config);
+  spec.decoder_names = find_decoder(weights, {"model.", ""}, config, config, false);
+  spec.turn_format = "plain";
+  spec.eos = {2};
+  return spec;
+}
+
+}  // namespace
+
+Family llama_family() {
+  return {"llama", {"LlamaForCausalLM"}, {"llama"}, parse};
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,70 @@
+// LLaVA-1.5 (arXiv 2310.03744) and everything in its published layout: a vision tower, a projector of two
+// layers, a text decoder; image features stand where the placeholder token stood.
+
+#include <fmt/format.h>
+
+#include "fusion/families/families.h"
+
+namespace mmbatch {
+namespace {
+
+/// Defaults of a config.json without vision_config: CLIP-L/14 at 336 pixels.
+VisionDefaults tower_defaults(const Config& config) {
+  VisionDefaults defaults;
+  if (config.has("vision_config")) return defaults;
+  defaults.hidden = 1024;
+  defaults.ffn = 4096;
+  defaults.layers = 24;
+  defaults.heads = 16;
+  defaults.image_size = 336;
+  defaults.patch_size = 14;
+  return defaults;
+}
+
+VisionSpec parse_vision_spec(const Config& config, const Checkpoint& weights, std::size_t text_hidden) {
+  VisionSpec vision;
+  vision.encoder = parse_vision_tower(config.child("vision_config"), tower_defaults(config));
+  vision.encoder.run_layers = layers_to_run(config, "vision_feature_layer", -2, vision.encoder.layers);
+  const std::string strategy = config.text("vision_feature_select_strategy", "default");
+  if (strategy != "default" && strategy != "full") {
+    config.fail("vision_feature_select_strategy",
+                fmt::format("'{}' is not supported; allowed are default and full", strategy));
+  }
+  vision.encoder.select = strategy == "full" ? FeatureSelect::all : FeatureSelect::patches;
+  const std::string probe = "vision_model.embeddings.position_embedding.weight";
+  vision.prefix = weights.prefix_of(probe, {"vision_tower.", "model.vision_tower."}) + "vision_model.";
+
+  const std::string projector =
+      weights.prefix_of("linear_1.weight", {"multi_modal_projector.", "model.multi_modal_projector."});
+  vision.projector.layers = {{projector + "linear_1", text_hidden}, {projector + "linear_2", text_hidden}};
+  vision.projector.in = vision.encoder.hidden();
+  vision.projector.activation = parse_activation(config, "projector_hidden_act", Activation::gelu);
+  vision.projector.bias = config.flag("multimodal_projector_bias", true) ? Bias::present : Bias::absent;
+  return vision;
+}
+
+ModelSpec parse(const Config& config, const Checkpoint& weights) {
+  ModelSpec spec;
+  spec.family = "llava";
+  const Config text = config.child("text_config");
+  spec.decoder = parse_text_model(text, "llama");
+  spec.decoder_names =
+      find_decoder(weights, {"language_model.model.", "model.language_model."}, text, config, false);
+  spec.vision = parse_vision_spec(config, weights, spec.decoder.hidden);
+  const std::string key = config.first_of({"image_token_index", "image_token_id"});
+  spec.image_token_id = key.empty() ? 32000
+                                    : static_cast<std::int32_t>(config.integer(
+                                          key, 0, {0, static_cast<std::int64_t>(spec.decoder.vocab) - 1}));
+  spec.suppressed = {spec.image_token_id};
+  spec.turn_format = "user_assistant";
+  spec.eos = {2};
+  return spec;
+}
+
+}  // namespace
+
+Family llava_family() {
+  return {"llava", {"LlavaForConditionalGeneration"}, {"llava"}, parse};
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,160 @@
+#include "fusion/families/parts.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <map>
+
+#include "engine/base/error.h"
+
+namespace mmbatch {
+namespace {
+
+constexpr std::int64_t kMaxWidth = 1 << 20;
+
+std::size_t size(const Config& config, const std::string& key, std::int64_t otherwise,
+                 std::int64_t max = kMaxWidth) {
+  return static_cast<std::size_t>(config.integer(key, otherwise, {1, max}));
+}
+
+/// @throws ModelError when heads do not divide what they have to
+void check_heads(const Config& config, const AttentionShape& shape, std::size_t hidden, bool head_dim_given) {
+  if (!head_dim_given && hidden % shape.heads != 0) {
+    config.fail("num_attention_heads", fmt::format("{} does not divide hidden_size {}", shape.heads, hidden));
+  }
+  if (shape.heads % shape.kv_heads != 0) {
+    config.fail("num_key_value_heads",
+                fmt::format("{} does not divide num_attention_heads {}", shape.kv_heads, shape.heads));
+  }
+  if (shape.heads / shape.kv_heads > AttentionUnit::kMaxQueries) {
+    config.fail("num_key_value_heads",
+                fmt::format("at most {} query heads a key head are supported", AttentionUnit::kMaxQueries));
+  }
+  if (shape.head_dim > 512) config.fail("head_dim", "at most 512 is supported");
+}
+
+RopeConfig parse_rope(const Config& config, const DecoderDefaults& defaults) {
+  RopeConfig rope;
+  rope.theta = config.number("rope_theta", defaults.rope_theta);
+  if (rope.theta <= 0) config.fail("rope_theta", "must be above 0");
+  if (!config.has("rope_scaling")) return rope;
+  const Config scaling = config.child("rope_scaling");
+  const std::string kind = scaling.text("rope_type", scaling.text("type", "default"));
+  rope.factor = scaling.number("factor", 1.0);
+  rope.original_positions =
+      size(config, "max_position_embeddings", defaults.max_positions, std::int64_t{1} << 32);
+  if (kind == "default") return rope;
+  if (kind == "linear")
+    rope.scaling = RopeScaling::linear;
+  else if (kind == "dynamic")
+    rope.scaling = RopeScaling::dynamic_ntk;
+  else if (kind == "llama3") {
+    rope.scaling = RopeScaling::llama3;
+    rope.low_freq_factor = scaling.number("low_freq_factor", 1.0);
+    rope.high_freq_factor = scaling.number("high_freq_factor", 4.0);
+    rope.original_positions = size(scaling, "original_max_position_embeddings", 8192, std::int64_t{1} << 32);
+    if (rope.low_freq_factor <= 0 || rope.high_freq_factor <= rope.low_freq_factor) {
+      scaling.fail("high_freq_factor", "must be above low_freq_factor, both above 0");
+    }
+  } else {
+    scaling.fail("rope_type",
+                 fmt::format("'{}' is not supported; supported are linear, dynamic and llama3", kind));
+  }
+  if (!(rope.factor >= 1.0)) scaling.fail("factor", "must be at least 1");
+  return rope;
+}
+
+}  // namespace
+
+Activation parse_activation(const Config& config, const std::string& key, Activation otherwise) {
+  static const std::map<std::string, Activation> known = {
+      {"gelu", Activation::gelu},
+      {"gelu_pytorch_tanh", Activation::gelu_tanh},
+      {"gelu_new", Activation::gelu_tanh},
+      {"gelu_fast", Activation::gelu_tanh},
+      {"quick_gelu", Activation::quick_gelu},
+      {"silu", Activation::silu},
+      {"swish", Activation::silu},
+  };
+  if (!config.has(key)) return otherwise;
+  const std::string name = config.text(key, "");
+  const auto found = known.find(name);
+  if (found != known.end()) return found->second;
+  std::string names;
+  for (const auto& entry : known) names += (names.empty() ? "" : ", ") + entry.first;
+  config.fail(key, fmt::format("activation '{}' is not supported; supported are {}", name, names));
+}
+
+DecoderConfig parse_decoder(const Config& config, const DecoderDefaults& defaults) {
+  DecoderConfig decoder;
+  decoder.vocab = size(config, "vocab_size", defaults.vocab, 1 << 24);
+  decoder.hidden = size(config, "hidden_size", defaults.hidden);
+  decoder.layers = size(config, "num_hidden_layers", defaults.layers, 4096);
+  decoder.max_positions =
+      size(config, "max_position_embeddings", defaults.max_positions, std::int64_t{1} << 32);
+  if (decoder.max_positions < 2) config.fail("max_position_embeddings", "must be at least 2");
+
+  SelfAttentionConfig& attention = decoder.block.attention;
+  AttentionShape& shape = attention.shape;
+  attention.hidden = decoder.hidden;
+  shape.heads = size(config, "num_attention_heads", defaults.heads);
+  const std::int64_t all_heads = static_cast<std::int64_t>(shape.heads);
+  shape.kv_heads = size(config, "num_key_value_heads", defaults.kv_heads > 0 ? defaults.kv_heads : all_heads);
+  const bool head_dim_given = config.has("head_dim") || defaults.head_dim > 0;
+  const auto divided = static_cast<std::int64_t>(std::max<std::size_t>(1, decoder.hidden / shape.heads));
+  shape.head_dim = size(config, "head_dim", defaults.head_dim > 0 ? defaults.head_dim : divided);
+  check_heads(config, shape, decoder.hidden, head_dim_given);
+  if (shape.head_dim % 2 != 0) config.fail("head_dim", "must be even for a rotary embedding");
+  shape.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
+  attention.bias = config.flag("attention_bias", false) ? Bias::present : Bias::absent;
+  attention.output_bias = attention.bias;
+
+  FeedForwardConfig& feed_forward = decoder.block.feed_forward;
+  feed_forward.hidden = decoder.hidden;
+  feed_forward.ffn = size(config, "intermediate_size", defaults.ffn);
+  feed_forward.kind = FeedForwardKind::gated;
+  feed_forward.bias = config.flag("mlp_bias", false) ? Bias::present : Bias::absent;
+  feed_forward.activation = parse_activation(config, "hidden_act", defaults.activation);
+
+  decoder.block.norm = {NormKind::rms, static_cast<float>(config.number("rms_norm_eps", defaults.norm_eps)),
+                        0.0f};
+  decoder.rope = parse_rope(config, defaults);
+  return decoder;
+}
+
+VisionConfig parse_vision(const Config& config, const VisionDefaults& defaults) {
+  VisionConfig vision;
+  vision.image_size = size(config, "image_size", defaults.image_size, 8192);
+  vision.patch_size = size(config, "patch_size", defaults.patch_size, 1024);
+  if (vision.patch_size > vision.image_size) config.fail("patch_size", "must be at most image_size");
+  if (config.integer("num_channels", 3) != 3) config.fail("num_channels", "only 3 is supported");
+  vision.layers = vision.run_layers = size(config, "num_hidden_layers", defaults.layers, 4096);
+
+  SelfAttentionConfig& attention = vision.block.attention;
+  attention.hidden = size(config, "hidden_size", defaults.hidden);
+  attention.bias = attention.output_bias = Bias::present;
+  AttentionShape& shape = attention.shape;
+  shape.heads = shape.kv_heads = size(config, "num_attention_heads", defaults.heads);
+  shape.head_dim = std::max<std::size_t>(1, attention.hidden / shape.heads);
+  check_heads(config, shape, attention.hidden, false);
+  shape.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
+
+  FeedForwardConfig& feed_forward = vision.block.feed_forward;
+  feed_forward = {attention.hidden, size(config, "intermediate_size", defaults.ffn), FeedForwardKind::plain,
+                  parse_activation(config, "hidden_act", defaults.activation), Bias::present};
+  vision.block.norm = {NormKind::layer,
+                       static_cast<float>(config.number("layer_norm_eps", defaults.norm_eps)), 0.0f};
+  return vision;
+}
+
+std::size_t layers_to_run(const Config& config, const std::string& key, std::int64_t otherwise,
+                          std::size_t layers) {
+  const auto count = static_cast<std::int64_t>(layers);
+  if (config.has(key) && !config.child(key).is_integer()) {
+    config.fail(key, "a list of layers is not supported; give one layer");
+  }
+  const std::int64_t layer = config.integer(key, otherwise, {-count - 1, count});
+  return static_cast<std::size_t>(layer < 0 ? count + 1 + layer : layer);
+}
+
+}  // namespace mmbatch

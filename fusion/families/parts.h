@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/base/config.h"
+#include "fusion/model_spec.h"
+
+namespace mmbatch {
+
+/// What config.json says nothing of: the class defaults of a decoder.
+struct DecoderDefaults {
+  std::int64_t vocab = 32000;
+  std::int64_t hidden = 4096;
+  std::int64_t ffn = 11008;
+  std::int64_t layers = 32;
+  std::int64_t heads = 32;
+  std::int64_t kv_heads = 0;  // 0: as many as heads
+  std::int64_t head_dim = 0;  // 0: hidden / heads
+  double norm_eps = 1e-6;
+  double rope_theta = 10000.0;
+  std::int64_t max_positions = 2048;
+  Activation activation = Activation::silu;
+};
+
+/// Reads what all decoders of the Llama kind share: widths, heads, norm, rotary embedding and its scaling,
+/// biases. The caller adds what is its own.  @throws ModelError
+DecoderConfig parse_decoder(const Config& config, const DecoderDefaults& defaults);
+
+/// What config.json says nothing of: the class defaults of a vision transformer.
+struct VisionDefaults {
+  std::int64_t hidden = 768;
+  std::int64_t ffn = 3072;
+  std::int64_t layers = 12;
+  std::int64_t heads = 12;
+  std::int64_t image_size = 224;
+  std::int64_t patch_size = 32;
+  Activation activation = Activation::quick_gelu;
+  double norm_eps = 1e-5;
+};
+
+/// Reads what all vision transformers share.  @throws ModelError
+VisionConfig parse_vision(const Config& config, const VisionDefaults& defaults);
+
+/// The first `n` transformer layers' output is hidden_states[n]: -1 is the last block's, -2 the one before.
+/// @throws ModelError when there is no such layer
+std::size_t layers_to_run(const Config& config, const std::string& key, std::int64_t otherwise,
+                          std::size_t layers);
+
+/// "gelu", "gelu_pytorch_tanh", "quick_gelu", "silu", "swish", …  @throws ModelError that lists them
+Activation parse_activation(const Config& config, const std::string& key, Activation otherwise);
+
+}  // namespace mmbatch

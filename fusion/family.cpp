@@ -1,0 +1,43 @@
+#include "fusion/family.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/base/error.h"
+#include "fusion/families/families.h"
+
+namespace mmbatch {
+
+std::span<const Family> families() {
+  static const std::vector<Family> table = {
+      llava_family(),
+      llama_family(),
+  };
+  return table;
+}
+
+const Family& find_family(const Config& config) {
+  std::vector<std::string> architectures = config.texts("architectures");
+  const std::string model_type = config.text("model_type", "");
+  const auto has = [](const std::vector<std::string_view>& known, const std::string& name) {
+    return std::find(known.begin(), known.end(), name) != known.end();
+  };
+  std::string supported;
+  for (const Family& family : families()) {
+    for (const std::string& architecture : architectures) {
+      if (has(family.architectures, architecture)) return family;
+    }
+    if (architectures.empty() && has(family.model_types, model_type)) return family;
+    for (const std::string_view architecture : family.architectures) {
+      supported += fmt::format("{}{}", supported.empty() ? "" : ", ", architecture);
+    }
+  }
+  const std::string found = !architectures.empty() ? architectures.front()
+                            : model_type.empty()   ? "neither architectures nor model_type"
+                                                   : "model_type " + model_type;
+  throw ModelError(fmt::format("{}: architecture not supported: found {}; supported are {}", config.source(),
+                               found, supported));
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/checkpoint.h"
+#include "engine/base/config.h"
+#include "fusion/model_spec.h"
+
+namespace mmbatch {
+
+/// A kind of model: which config.json files are its own, and how one becomes a ModelSpec. One file in
+/// fusion/families/, one line in the table of family.cpp.
+struct Family {
+  std::string_view name;
+  std::vector<std::string_view> architectures;  // of config.json's "architectures"
+  std::vector<std::string_view> model_types;    // of "model_type", where architectures is absent
+  /// @throws ModelError that names the key and what is supported
+  ModelSpec (*parse)(const Config& config, const Checkpoint& weights);
+};
+
+std::span<const Family> families();
+
+/// The family of a config.json.  @throws ModelError that lists the supported ones
+const Family& find_family(const Config& config);
+
+}  // namespace mmbatch

@@ -1,0 +1,87 @@
+#include "fusion/image_stage.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "engine/base/error.h"
+#include "fusion/tiled_features.h"
+
+namespace mmbatch {
+namespace {
+
+Config read_preprocessor(const Checkpoint& weights) {
+  const auto file = weights.folder() / "preprocessor_config.json";
+  std::error_code failed;
+  if (!std::filesystem::exists(file, failed)) {
+    throw ModelError(
+        fmt::format("{}: missing; without it nobody knows how images are resized and normalised. Copy it "
+                    "from the published checkpoint",
+                    file.string()));
+  }
+  return Config::read(file);
+}
+
+void check_size(const Config& config, int found, std::size_t wanted) {
+  if (found == static_cast<int>(wanted)) return;
+  throw ModelError(
+      fmt::format("{}: images come out {} pixels wide or high, config.json's vision_config.image_size is {}",
+                  config.source(), found, wanted));
+}
+
+}  // namespace
+
+ImageStage::ImageStage(const Checkpoint& weights, const VisionSpec& spec)
+    : encoder_(weights, spec.encoder, spec.prefix), projector_(weights, spec.projector) {
+  const Config config = read_preprocessor(weights);
+  if (spec.pinpoints.empty()) {
+    preprocessor_.emplace(config);
+    check_size(config, preprocessor_->output_width(), spec.encoder.image_size);
+    check_size(config, preprocessor_->output_height(), spec.encoder.image_size);
+    return;
+  }
+  tiler_.emplace(config, spec.pinpoints);
+  check_size(config, tiler_->tile_size(), spec.encoder.image_size);
+  newline_ = to_floats(weights.tensor(spec.newline, {spec.projector.layers.back().out}));
+}
+
+PixelValues ImageStage::preprocess(const Image& image) const {
+  PixelValues values;
+  values.width = image.width;
+  values.height = image.height;
+  if (tiler_) {
+    TiledImage tiled = tiler_->apply(image);
+    values.tiles = std::move(tiled.tiles);
+    values.grid = tiled.grid;
+  } else {
+    values.tiles.push_back(preprocessor_->pixel_values(image));
+  }
+  return values;
+}
+
+ImageStage::Encoded ImageStage::encode(std::span<const PixelValues* const> images, Scratch& scratch) const {
+  std::vector<MatrixView<const float>> tiles;
+  for (const PixelValues* image : images) {
+    for (const Matrix<float>& tile : image->tiles) tiles.push_back(tile.view());
+  }
+  Encoded encoded;
+  encoded.features = encoder_.encode(tiles, scratch);
+  const Matrix<float> projected = projector_.forward(encoded.features.view());
+  const std::size_t tile_tokens = config().feature_tokens();
+  std::size_t row = 0;
+  for (const PixelValues* image : images) {
+    const auto own = projected.view().row_range(row, image->tiles.size() * tile_tokens);
+    row += own.rows;
+    if (tiler_) {
+      encoded.projected.push_back(std::make_shared<const Matrix<float>>(
+          join_tiles(own, config().grid(), image->grid, image->width, image->height, newline_)));
+    } else {
+      auto copy = std::make_shared<Matrix<float>>(own.rows, own.cols);
+      std::memcpy(copy->data(), own.data, copy->bytes());
+      encoded.projected.push_back(std::move(copy));
+    }
+  }
+  return encoded;
+}
+
+}  // namespace mmbatch

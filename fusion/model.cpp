@@ -1,0 +1,121 @@
+#include "fusion/model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/base/error.h"
+#include "fusion/family.h"
+
+namespace mmbatch {
+namespace {
+
+/// A list or scalar of generation_config.json as a setting's value; none for null and nested objects.
+std::optional<GenerationValue> generation_value(const Config& value) {
+  if (value.is_flag()) return value.as_flag();
+  if (value.is_integer()) return value.as_integer();
+  if (value.is_number()) return value.as_number();
+  if (value.is_text()) return value.as_text();
+  std::vector<std::string> texts;
+  for (const Config& element : value.elements()) {
+    if (element.is_text()) texts.push_back(element.as_text());
+  }
+  if (!texts.empty()) return texts;
+  return {};
+}
+
+GenerationOverrides read_generation(const Config& file) {
+  const std::vector<std::string> known = generation_names();
+  GenerationOverrides overrides;
+  for (const auto& [name, value] : file.members()) {
+    if (std::find(known.begin(), known.end(), name) == known.end()) continue;
+    const auto setting = generation_value(value);
+    if (!setting) continue;
+    GenerationConfig checked;
+    try {
+      set(checked, name, *setting);
+    } catch (const std::exception& e) {
+      throw ModelError(fmt::format("{}: {}", file.source(), e.what()));
+    }
+    overrides.emplace_back(name, *setting);
+  }
+  return overrides;
+}
+
+void append_unique(std::vector<std::int32_t>& ids, std::optional<std::int32_t> id) {
+  if (id && std::find(ids.begin(), ids.end(), *id) == ids.end()) ids.push_back(*id);
+}
+
+/// Ends of sequence: generation_config.json, else config.json, else the tokenizer, else the family's.
+void fill_special_tokens(ModelSpec& spec, const Config& config, const Config& generation,
+                         const Tokenizer& tokenizer) {
+  std::vector<std::int32_t> eos;
+  for (const Config& source : {generation, config, config.child("text_config")}) {
+    if (!eos.empty()) break;
+    for (const std::int64_t id : source.integers("eos_token_id")) {
+      if (id < 0 || id >= static_cast<std::int64_t>(spec.decoder.vocab))
+        source.fail("eos_token_id", "outside the vocabulary");
+      append_unique(eos, static_cast<std::int32_t>(id));
+    }
+  }
+  if (eos.empty()) append_unique(eos, tokenizer.eos());
+  if (!eos.empty()) spec.eos = eos;
+  for (const Config& source : {generation, config}) {
+    if (!source.has("pad_token_id")) continue;
+    append_unique(spec.suppressed,
+                  static_cast<std::int32_t>(source.integer("pad_token_id", 0, {-1, INT32_MAX})));
+  }
+  append_unique(spec.suppressed, tokenizer.pad());
+  // A model whose padding is its end of sequence must still be able to end.
+  std::erase_if(spec.suppressed, [&](std::int32_t id) {
+    return id < 0 || std::find(spec.eos.begin(), spec.eos.end(), id) != spec.eos.end();
+  });
+}
+
+void check_tokenizer(const ModelSpec& spec, const Tokenizer& tokenizer, const std::filesystem::path& folder) {
+  const auto pieces = static_cast<std::size_t>(tokenizer.vocab_size());
+  if (pieces > spec.decoder.vocab) {
+    throw ModelError(
+        fmt::format("{}: the tokenizer has {} tokens, config.json's vocab_size is {}: they do not belong "
+                    "together",
+                    folder.string(), pieces, spec.decoder.vocab));
+  }
+  if (spec.vision && spec.placement == ImagePlacement::placeholders &&
+      tokenizer.token_id(spec.image_token) != spec.image_token_id) {
+    throw ModelError(
+        fmt::format("{}: the tokenizer does not have '{}' as token {}, which config.json names as the image "
+                    "placeholder",
+                    folder.string(), spec.image_token, spec.image_token_id));
+  }
+}
+
+ModelSpec read_spec(const std::filesystem::path& folder, const Checkpoint& weights,
+                    const Tokenizer& tokenizer) {
+  const Config config = Config::read(folder / "config.json");
+  ModelSpec spec = find_family(config).parse(config, weights);
+  fill_special_tokens(spec, config, Config::read_if_present(folder / "generation_config.json"), tokenizer);
+  check_tokenizer(spec, tokenizer, folder);
+  return spec;
+}
+
+}  // namespace
+
+ModelFiles::ModelFiles(const std::filesystem::path& folder_)
+    : folder(folder_),
+      weights(folder),
+      spec(),
+      tokenizer(Tokenizer::load(folder)),
+      turn_format(TurnFormat::named("plain")),
+      generation(read_generation(Config::read_if_present(folder / "generation_config.json"))) {
+  spec = read_spec(folder, weights, tokenizer);
+  FoundTurnFormat found = TurnFormat::find_for(folder, spec.turn_format);
+  turn_format = std::move(found.format);
+  turn_format_warning = std::move(found.message);
+}
+
+Model::Model(std::shared_ptr<const ModelFiles> files) : files_(std::move(files)) {
+  if (spec().vision) images_.emplace(files_->weights, *spec().vision);
+  decoder_ = std::make_shared<const Decoder>(files_->weights, spec().decoder, spec().decoder_names);
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/generation_config.h"
+#include "engine/decoder/decoder.h"
+#include "fusion/compose.h"
+#include "fusion/image_stage.h"
+#include "text/tokenizer.h"
+#include "text/turn_format.h"
+
+namespace mmbatch {
+
+/// A checkpoint folder, loaded: all that is const and shared. Cheap parts (spec, tokenizer) can be had alone.
+struct ModelFiles {
+  /// Reads config.json, the tokenizer and the settings; maps the weights without packing them.  @throws
+  /// ModelError
+  explicit ModelFiles(const std::filesystem::path& folder);
+
+  std::filesystem::path folder;
+  Checkpoint weights;
+  ModelSpec spec;
+  Tokenizer tokenizer;
+  TurnFormat turn_format;
+  std::string turn_format_warning;  // not empty: the checkpoint's template was not recognised
+  GenerationOverrides generation;   // of generation_config.json
+};
+
+class Model {
+ public:
+  /// Packs the weights for this machine.  @throws ModelError
+  explicit Model(std::shared_ptr<const ModelFiles> files);
+  static std::shared_ptr<const Model> load(const std::filesystem::path& folder) {
+    return std::make_shared<const Model>(std::make_shared<const ModelFiles>(folder));
+  }
+
+  const ModelFiles& files() const { return *files_; }
+  const ModelSpec& spec() const { return files_->spec; }
+  const Tokenizer& tokenizer() const { return files_->tokenizer; }
+  /// Null for a text-only model.
+  const ImageStage* images() const { return images_ ? &*images_ : nullptr; }
+  std::shared_ptr<const Decoder> decoder() const { return decoder_; }
+  std::size_t bytes() const { return decoder_->bytes() + (images_ ? images_->bytes() : 0); }
+
+ private:
+  std::shared_ptr<const ModelFiles> files_;
+  std::optional<ImageStage> images_;
+  std::shared_ptr<const Decoder> decoder_;
+};
+
+}  // namespace mmbatch

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace mmbatch {
+
+/// The bytes of a listing file in their order, plain or gzip-compressed (told by content), behind a byte
+/// order mark. Not thread-safe.
+class ByteReader {
+ public:
+  /// @throws UsageError when the file is missing, no regular file or not readable. Never blocks on a fifo.
+  explicit ByteReader(const std::filesystem::path& file);
+  ~ByteReader();
+  ByteReader(const ByteReader&) = delete;
+  ByteReader& operator=(const ByteReader&) = delete;
+
+  static constexpr int kEnd = -1;
+  /// The next byte, or kEnd.
+  int get() {
+    if (next_ == buffer_.size() && !refill()) return kEnd;
+    const char byte = buffer_[next_++];
+    if (byte == '\n') ++line_;
+    return static_cast<unsigned char>(byte);
+  }
+  int peek() {
+    if (next_ == buffer_.size() && !refill()) return kEnd;
+    return static_cast<unsigned char>(buffer_[next_]);
+  }
+  /// Puts bytes that were read back before what is still to come.
+  void unread(std::string_view bytes);
+
+  enum class Line { read, too_long, end };
+  /// Reads a line without its end (LF or CR LF). Of one that is longer than `max_bytes` the rest is skipped.
+  Line read_line(std::string& line, std::size_t max_bytes);
+
+  /// The line, from 1, of the next byte.
+  std::uint64_t line() const { return line_; }
+  /// Why reading ended before the end of the file; empty when it did not.
+  const std::string& fault() const { return fault_; }
+
+ private:
+  bool refill();
+  struct Stream;
+  std::unique_ptr<Stream> stream_;
+  std::string buffer_;
+  std::size_t next_ = 0;
+  std::uint64_t line_ = 1;
+  std::string fault_;
+};
+
+}  // namespace mmbatch

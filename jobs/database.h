@@ -1,0 +1,113 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace mmbatch {
+
+class Statement;
+
+/// A connection to an SQLite file. Not thread-safe; stays where it is, for statements point to it. Every
+/// failure is a DatabaseError that names the file and says what can be done.
+class Database {
+ public:
+  enum class Mode {
+    create,     // read and write, made when absent
+    read_only,  // also in a folder that cannot be written, and while another process writes
+  };
+  Database(const std::filesystem::path& file, Mode mode);
+  ~Database();
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+
+  Statement prepare(std::string_view sql);
+  /// One reading statement that a user wrote. @throws UsageError when it is wrong, writes, or is more than
+  /// one.
+  Statement prepare_user_query(const std::string& sql);
+  /// Runs statements that give no rows that matter.
+  void run(const std::string& sql);
+  /// The first column of the first row of a query.
+  std::int64_t number(std::string_view sql);
+  std::int64_t last_row() const;
+  std::int64_t changed_rows() const;
+  /// Refuses from now on every statement that is no plain reading of tables.
+  void forbid_writing();
+
+  const std::filesystem::path& file() const { return file_; }
+  sqlite3* handle() const { return handle_; }
+
+ private:
+  std::filesystem::path file_;
+  sqlite3* handle_ = nullptr;
+};
+
+/// A prepared statement. Parameters are counted from 1, columns from 0, as in SQLite. Move-only.
+class Statement {
+ public:
+  enum class Type { null, integer, real, text, blob };
+
+  Statement(Database& database, std::string_view sql);
+  Statement(Database& database, sqlite3_stmt* handle) : database_(&database), handle_(handle) {}
+  ~Statement();
+  Statement(Statement&& other) noexcept;
+  Statement& operator=(Statement&& other) noexcept;
+
+  Statement& bind(int index, std::int64_t value);
+  Statement& bind(int index, int value) { return bind(index, std::int64_t{value}); }
+  Statement& bind(int index, double value);
+  Statement& bind(int index, std::string_view text);
+  Statement& bind(int index, const std::string& text) { return bind(index, std::string_view(text)); }
+  Statement& bind(int index, const char* text) { return bind(index, std::string_view(text)); }
+  Statement& bind_blob(int index, std::string_view bytes);
+  Statement& bind_null(int index);
+  template <class T>
+  Statement& bind(int index, const std::optional<T>& value) {
+    return value ? bind(index, *value) : bind_null(index);
+  }
+
+  /// True when there is a row.
+  bool step();
+  /// Runs a statement without rows and makes it ready for the next values.
+  void run();
+  /// Ready to run again; bound values stay.
+  void reset();
+
+  int columns() const;
+  std::string column_name(int column) const;
+  Type type(int column) const;
+  std::int64_t integer(int column) const;
+  double real(int column) const;
+  /// Valid until the next step().
+  std::string_view text(int column) const;
+
+ private:
+  void check(int code) const;
+  Database* database_;
+  sqlite3_stmt* handle_ = nullptr;
+};
+
+/// Begins at once as a writer; rolled back unless committed.
+class Transaction {
+ public:
+  explicit Transaction(Database& database);
+  ~Transaction();
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+  void commit();
+
+ private:
+  Database& database_;
+  bool open_ = true;
+};
+
+/// Throws the DatabaseError for what SQLite last said on this connection.
+[[noreturn]] void throw_database_error(sqlite3* handle, int code, const std::filesystem::path& file);
+
+}  // namespace mmbatch

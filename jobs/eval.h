@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "jobs/metrics.h"
+
+namespace mmbatch {
+
+struct EvalOptions {
+  std::string run;  // a number; empty: each item's latest outcome
+  std::string job;
+  MatchOptions match;
+  int bootstrap_samples = 1000;  // for the confidence interval; 0: none
+};
+
+/// Rates from 0 to 1 over the answered items that carry reference answers; of several sequences the first
+/// counts.
+struct EvalScores {
+  std::uint64_t items = 0;     // with references
+  std::uint64_t answered = 0;  // of them
+  std::uint64_t failed = 0;    // of them
+  double exact_match = 0;      // sums while counting, rates in a report
+  double vqa_accuracy = 0;
+  double anls = 0;
+  double exact_match_of_all = 0;                      // failed items counted as wrong
+  std::optional<std::pair<double, double>> interval;  // 95 % of exact_match, by bootstrap over items
+};
+
+struct EvalReport {
+  EvalScores all;
+  std::uint64_t without_references = 0;  // items that cannot be scored
+  std::vector<std::pair<std::string, EvalScores>> jobs;
+  std::vector<std::pair<std::string, EvalScores>> question_types;
+  std::vector<std::pair<std::string, EvalScores>> answer_types;
+};
+
+/// @throws DatabaseError, UsageError.
+EvalReport evaluate(const std::filesystem::path& database, const EvalOptions& options);
+
+std::string to_json(const EvalReport& report);
+/// Lines for people.
+std::string to_text(const EvalReport& report);
+
+}  // namespace mmbatch

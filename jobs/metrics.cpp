@@ -1,0 +1,105 @@
+#include "jobs/metrics.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <regex>
+
+#include "engine/base/error.h"
+#include "jobs/utf8.h"
+
+namespace mmbatch {
+namespace {
+
+std::vector<char32_t> code_points(std::string_view text) {
+  std::vector<char32_t> out;
+  for (std::size_t at = 0; at < text.size();) out.push_back(next_code_point(text, at));
+  return out;
+}
+
+std::size_t distance(const std::vector<char32_t>& a, const std::vector<char32_t>& b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
+    }
+  }
+  return row[b.size()];
+}
+
+double similarity(const std::vector<char32_t>& a, const std::vector<char32_t>& b) {
+  const std::size_t longer = std::max(a.size(), b.size());
+  if (longer == 0) return 1.0;
+  const std::size_t least = longer - std::min(a.size(), b.size());  // no distance is below it
+  if (2 * least >= longer) return 0.0;
+  const double normalized = static_cast<double>(distance(a, b)) / static_cast<double>(longer);
+  return normalized < 0.5 ? 1.0 - normalized : 0.0;
+}
+
+/// What exact match compares.
+class Matcher {
+ public:
+  explicit Matcher(const MatchOptions& options) : options_(options) {
+    for (const std::string& expression : options.ignore) ignore_.emplace_back(expression);
+  }
+
+  std::string operator()(std::string_view text) const {
+    std::string out(text);
+    for (const std::regex& expression : ignore_) out = std::regex_replace(out, expression, "");
+    if (options_.ignore_case) out = lower_case(out);
+    if (options_.ignore_punctuation) {
+      const auto is_punctuation = [](unsigned char c) { return c < 0x80 && std::ispunct(c) != 0; };
+      out.erase(std::remove_if(out.begin(), out.end(), is_punctuation), out.end());
+    }
+    return std::string(stripped(out));
+  }
+
+ private:
+  const MatchOptions& options_;
+  std::vector<std::regex> ignore_;
+};
+
+}  // namespace
+
+void MatchOptions::validate() const {
+  for (const std::string& expression : ignore) {
+    try {
+      const std::regex compiled(expression);
+    } catch (const std::regex_error& e) {
+      throw UsageError(fmt::format("'{}' is no regular expression: {}", expression, e.what()));
+    }
+  }
+}
+
+bool exact_match(std::string_view answer, const std::vector<std::string>& references,
+                 const MatchOptions& options) {
+  const Matcher compared(options);
+  const std::string own = compared(answer);
+  return std::any_of(references.begin(), references.end(),
+                     [&](const std::string& reference) { return compared(reference) == own; });
+}
+
+std::size_t levenshtein(std::string_view a, std::string_view b) {
+  return distance(code_points(a), code_points(b));
+}
+
+double anls(std::string_view answer, const std::vector<std::string>& references) {
+  const auto comparable = [](std::string_view text) { return code_points(lower_case(stripped(text))); };
+  const std::vector<char32_t> own = comparable(answer);
+  double best = 0;
+  for (const std::string& reference : references)
+    best = std::max(best, similarity(own, comparable(reference)));
+  return best;
+}
+
+std::optional<AnswerScore> score_answer(std::string_view answer, const std::vector<std::string>& references) {
+  if (references.empty()) return std::nullopt;
+  return AnswerScore{exact_match(answer, references), vqa_accuracy(answer, references)};
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mmbatch {
+
+/// What exact match looks past. White space at both ends never counts.
+struct MatchOptions {
+  bool ignore_case = false;
+  bool ignore_punctuation = false;  // ASCII punctuation is dropped
+  std::vector<std::string> ignore;  // ECMAScript regular expressions whose matches are dropped
+  /// @throws UsageError when a regular expression is none.
+  void validate() const;
+};
+
+/// The answer equals one of the references.
+bool exact_match(std::string_view answer, const std::vector<std::string>& references,
+                 const MatchOptions& options = {});
+
+/// Accuracy of VQAv2 from 0 to 1, after its evaluator (vqaEval.py of github.com/GT-Vision-Lab/VQA): for each
+/// human answer min(1, matches among the others / 3), and their mean. With fewer than ten answers: 1 when one
+/// of them equals the answer after normalisation, else 0.
+double vqa_accuracy(std::string_view answer, const std::vector<std::string>& references);
+
+/// Punctuation, numbers, articles and contractions as that evaluator processes them.
+std::string vqa_normalized(std::string_view text);
+
+/// Average normalized Levenshtein similarity of one answer (arXiv 1905.13648): the best over the references
+/// of 1 - distance / longer length, or 0 from half on; lower-cased and stripped.
+double anls(std::string_view answer, const std::vector<std::string>& references);
+
+/// Edit distance in Unicode code points.
+std::size_t levenshtein(std::string_view a, std::string_view b);
+
+/// The columns `correct` (exact match) and `score` (VQA accuracy) of an answer.
+struct AnswerScore {
+  bool correct = false;
+  double score = 0;
+};
+/// Nothing when there are no references.
+std::optional<AnswerScore> score_answer(std::string_view answer, const std::vector<std::string>& references);
+
+}  // namespace mmbatch

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace mmbatch {
+
+/// A job's `prompt`: text in which {question}, or its synonym {prompt}, stands for the item's question. Other
+/// braces stand for themselves.
+
+bool has_placeholder(std::string_view prompt_template);
+
+/// A word in braces that is nearly a placeholder, such as {quesion}; empty when there is none.
+std::string misspelt_placeholder(std::string_view prompt_template);
+
+std::string fill_template(std::string_view prompt_template, std::string_view question);
+
+}  // namespace mmbatch

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine/base/error.h"
+
+namespace mmbatch {
+
+constexpr std::size_t kMaxRecordBytes = 32u << 20;
+
+/// One item of a listing file as JSON text, not yet looked into; or why there is none.
+struct Record {
+  struct Fault {
+    ErrorCode code = ErrorCode::invalid_item;
+    std::string problem;
+  };
+  std::string json;
+  std::uint64_t line = 0;    // where it begins; 0 where lines mean nothing
+  std::uint64_t column = 1;  // where `json` begins in that line; 0: its offsets mean nothing
+  std::string default_id;    // when the item has no id
+  std::optional<Fault> fault;
+};
+
+/// Gives the records of one file in their order, in constant memory. A fault in the middle is a record.
+class RecordReader {
+ public:
+  virtual ~RecordReader() = default;
+  /// False at the end. `record` is overwritten.
+  virtual bool next(Record& record) = 0;
+};
+
+/// One JSON object a line; blank lines are skipped. Also OpenAI batch files.
+std::unique_ptr<RecordReader> open_jsonl(const std::filesystem::path& file);
+/// A JSON array of objects.
+std::unique_ptr<RecordReader> open_json(const std::filesystem::path& file);
+/// RFC 4180 with a header line.
+std::unique_ptr<RecordReader> open_csv(const std::filesystem::path& file);
+/// Files that match a pattern of glob(7), below `folder` unless absolute, in the order of their names' bytes.
+std::unique_ptr<RecordReader> open_glob(const std::string& pattern, const std::filesystem::path& folder);
+
+}  // namespace mmbatch
