@@ -15,7 +15,6 @@ from training import tokenizer as tokenizers
 from training.model import Llava, VisionModel
 from training.tokenizer import PAD, Tokenizer
 
-RATE = 1e-3  # of learning, at its highest
 PARAPHRASED = 0.5  # of the questions about drawn images
 
 
@@ -25,6 +24,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="checkpoint folder to write")
     parser.add_argument("--warm-up-steps", type=int, default=600, help="steps of the vision tower alone")
     parser.add_argument("--steps", type=int, default=3000, help="steps of the whole model")
+    parser.add_argument("--rate", type=float, default=1e-3, help="learning rate at its highest")
+    parser.add_argument("--start", type=Path, help="go on from this checkpoint, without a warm-up")
     parser.add_argument("--images", type=int, default=64, help="images in a step")
     parser.add_argument("--questions", type=int, default=6, help="questions per image in a step")
     parser.add_argument("--evaluate-every", type=int, default=200, help="steps between two looks at held-out images")
@@ -72,11 +73,11 @@ class Schedule:
         self.scheduler.step()
 
 
-def warm_up(vision: VisionModel, steps: int, images: int, rng: random.Random) -> None:
+def warm_up(vision: VisionModel, steps: int, rate: float, images: int, rng: random.Random) -> None:
     """Teach the vision tower alone to tell shapes and colours; the heads that name them are thrown away."""
     width = vision.pre_layrnorm.weight.numel()
     heads = nn.Linear(width, len(questions.SHAPES) + len(questions.COLORS))
-    schedule = Schedule([*vision.parameters(), *heads.parameters()], RATE, steps)
+    schedule = Schedule([*vision.parameters(), *heads.parameters()], rate, steps)
     start, right, seen = time.monotonic(), 0, 0
     for step in range(1, steps + 1):
         drawn, scenes = zip(*(data.draw(rng) for _ in range(images)))
@@ -157,26 +158,35 @@ def train_tokenizer(folder: Path, rng: random.Random, path: Path) -> None:
     tokenizers.train(texts, path)
 
 
+def begin(arguments: argparse.Namespace, rng: random.Random) -> tuple[Tokenizer, Llava]:
+    """The tokenizer and the model, from another checkpoint or from nothing; writes all of `--out` but the weights."""
+    pieces = arguments.out / "tokenizer.model"
+    if arguments.start:
+        model = checkpoint.load(arguments.start)
+        pieces.write_bytes((arguments.start / pieces.name).read_bytes())
+    else:
+        model = Llava(checkpoint.CONFIG)
+        initialise(model)
+        train_tokenizer(arguments.data, rng, pieces)
+        vision = model.vision_tower.vision_model
+        warm_up(vision, arguments.warm_up_steps, arguments.rate, arguments.images, rng)
+    checkpoint.save_settings(arguments.out)
+    print(f"{sum(parameter.numel() for parameter in model.parameters())} parameters", flush=True)
+    return Tokenizer(pieces, checkpoint.CONFIG.vision.patches), model
+
+
 def main() -> None:
     arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(arguments.seed)
     rng = random.Random(arguments.seed)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    train_tokenizer(arguments.data, rng, arguments.out / "tokenizer.model")
-    checkpoint.save_settings(arguments.out)
-    tokenizer = Tokenizer(arguments.out / "tokenizer.model", checkpoint.CONFIG.vision.patches)
-
-    model = Llava(checkpoint.CONFIG)
-    initialise(model)
-    print(f"{sum(parameter.numel() for parameter in model.parameters())} parameters", flush=True)
-    warm_up(model.vision_tower.vision_model, arguments.warm_up_steps, arguments.images, rng)
-
+    tokenizer, model = begin(arguments, rng)
     held_out = [example for example in data.read_examples(arguments.data) if data.is_held_out(example)]
     pictures = data.read_images(arguments.data, sorted({example.image for example in held_out}))
     some = rng.sample(held_out, 500)
     batches = Batches(arguments.data, tokenizer, arguments.images, arguments.questions, rng)
-    schedule = Schedule(list(model.parameters()), RATE, arguments.steps)
+    schedule = Schedule(list(model.parameters()), arguments.rate, arguments.steps)
     start, losses = time.monotonic(), []
     for step in range(1, arguments.steps + 1):
         loss = loss_of(model, tokenizer, *batches.next())

@@ -66,9 +66,13 @@ void fill_special_tokens(ModelSpec& spec, const Config& config, const Config& ge
                   static_cast<std::int32_t>(source.integer("pad_token_id", 0, {-1, INT32_MAX})));
   }
   append_unique(spec.suppressed, tokenizer.pad());
-  // A model whose padding is its end of sequence must still be able to end.
+  // Only a token that was added for padding: a piece that serves as padding (<unk>, Gemma's <pad>) may come,
+  // as with transformers, and a model that pads with its end of sequence must still be able to end.
   std::erase_if(spec.suppressed, [&](std::int32_t id) {
-    return id < 0 || std::find(spec.eos.begin(), spec.eos.end(), id) != spec.eos.end();
+    const Token* token = tokenizer.table().find(id);
+    const bool placeholder = id == spec.image_token_id;
+    return id < 0 || (!placeholder && token != nullptr && token->piece) ||
+           std::find(spec.eos.begin(), spec.eos.end(), id) != spec.eos.end();
   });
 }
 
@@ -111,6 +115,13 @@ ModelFiles::ModelFiles(const std::filesystem::path& folder_)
   FoundTurnFormat found = TurnFormat::find_for(folder, spec.turn_format);
   turn_format = std::move(found.format);
   turn_format_warning = std::move(found.message);
+}
+
+std::vector<std::int32_t> ModelFiles::encode_prompt(std::string_view text) const {
+  if (spec.placement != ImagePlacement::before_text || !tokenizer.bos()) return tokenizer.encode(text);
+  std::vector<std::int32_t> ids = tokenizer.encode(text, Bos::none);
+  ids.insert(ids.begin(), *tokenizer.bos());
+  return ids;
 }
 
 Model::Model(std::shared_ptr<const ModelFiles> files) : files_(std::move(files)) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/base/generation_config.h"
@@ -20,6 +21,10 @@ struct ModelFiles {
   /// Reads config.json, the tokenizer and the settings; maps the weights without packing them.  @throws
   /// ModelError
   explicit ModelFiles(const std::filesystem::path& folder);
+
+  /// The ids of a prompt's text, with the BOS that the model's own processor puts there: the tokenizer's
+  /// files decide on it, but where images stand before the text, it always divides the two.
+  std::vector<std::int32_t> encode_prompt(std::string_view text) const;
 
   std::filesystem::path folder;
   Checkpoint weights;

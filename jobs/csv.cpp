@@ -5,11 +5,13 @@
 #include <vector>
 
 #include "engine/base/error.h"
+#include "engine/base/lower_case.h"
+#include "engine/base/utf8.h"
 #include "jobs/byte_reader.h"
 #include "jobs/item_parser.h"
 #include "jobs/json_text.h"
 #include "jobs/records.h"
-#include "jobs/utf8.h"
+#include "jobs/text_width.h"
 
 namespace mmbatch {
 namespace {

@@ -35,13 +35,16 @@ const char* advice(int code) {
   }
 }
 
-/// Reading and pure functions; no writing, attaching, pragmas or loading of code.
-int allow_reading(void*, int action, const char*, const char* detail, const char*, const char*) {
+/// Reading and pure functions; no writing, attaching, pragmas or loading of code. FTS5 itself asks for
+/// data_version.
+int allow_reading(void*, int action, const char* name, const char* detail, const char*, const char*) {
   switch (action) {
     case SQLITE_SELECT:
     case SQLITE_READ:
     case SQLITE_RECURSIVE:
       return SQLITE_OK;
+    case SQLITE_PRAGMA:
+      return sqlite3_stricmp(name, "data_version") == 0 ? SQLITE_OK : SQLITE_DENY;
     case SQLITE_FUNCTION:
       return detail != nullptr && sqlite3_stricmp(detail, "load_extension") == 0 ? SQLITE_DENY : SQLITE_OK;
     default:

@@ -5,9 +5,11 @@
 #include <vector>
 
 #include "engine/base/error.h"
+#include "engine/base/lower_case.h"
+#include "engine/base/utf8.h"
 #include "jobs/json_text.h"
 #include "jobs/records.h"
-#include "jobs/utf8.h"
+#include "jobs/text_width.h"
 
 namespace mmbatch {
 namespace {
@@ -51,7 +53,7 @@ class GlobReader : public RecordReader {
     const std::string name = files_[next_++].substr(prefix_.size());
     record = Record{};
     record.column = 0;
-    record.default_id = valid_utf8(name);
+    record.default_id = replace_invalid_utf8(name);
     record.json = "{\"image\":" + json_string(name) + "}";
     return true;
   }

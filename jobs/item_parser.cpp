@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "engine/base/lower_case.h"
+#include "engine/base/utf8.h"
 #include "jobs/json_text.h"
 #include "jobs/prompt_template.h"
-#include "jobs/utf8.h"
+#include "jobs/text_width.h"
 
 namespace mmbatch {
 namespace {
@@ -87,6 +89,7 @@ class ItemParser {
     const std::string id = scalar_text("id", *found);
     if (stripped(id).empty()) ill_typed("id", "a text that is not empty");
     item_.id = id;
+    item_.id_from = Item::IdFrom::listing;
   }
 
   void read_references() {

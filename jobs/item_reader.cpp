@@ -75,7 +75,9 @@ class ListingReader : public ItemReader {
       record_.json = item_of_batch_request(record_.json, job_);
     } catch (const ItemError& e) {
       if (const std::string id = custom_id_of(record_.json); !id.empty()) context_.default_id = id;
-      return failed_item(context_, e.code(), e.what());
+      ReadItem failed = failed_item(context_, e.code(), e.what());
+      if (context_.default_id != record_.default_id) failed.item.id_from = Item::IdFrom::listing;
+      return failed;
     }
     record_.column = 0;
     context_.task_from = ItemContext::TaskFrom::images;
@@ -106,7 +108,10 @@ class UniqueIds : public ItemReader {
 
   std::optional<ReadItem> next() override {
     std::optional<ReadItem> read = inner_->next();
-    if (!read || seen_.insert(read->item.id)) return read;
+    if (!read) return read;
+    // An item that is too broken to tell its id takes none from another.
+    const bool nameless = read->error && read->item.id_from == Item::IdFrom::position;
+    if (!nameless && seen_.insert(read->item.id)) return read;
     read->item.variant = read->item.position;
     if (!read->error) {
       read->error = Error{Stage::read, ErrorCode::duplicate_id,

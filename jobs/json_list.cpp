@@ -76,19 +76,25 @@ class JsonListReader : public RecordReader {
         break;
       }
       append(record, static_cast<char>(c));
-      if (c == '"') read_string(record);
+      if (c == '"' && !read_string(record)) break;
       if (c == '{' || c == '[') ++depth;
       if (c == '}' || c == ']') --depth;
     }
     if (record.json.empty()) fail(record, "expected an item");
   }
 
-  void read_string(Record& record) {
+  /// False when the item ends with the string, which is broken.
+  bool read_string(Record& record) {
     for (;;) {
-      if (bytes_.peek() == ByteReader::kEnd || bytes_.peek() == '\n') return;
+      if (bytes_.peek() == ByteReader::kEnd) return true;
+      if (bytes_.peek() == '\n') {
+        fail(record, "a text does not end on its line");
+        skip_space();
+        return bytes_.peek() != '{';
+      }
       const int c = get();
       append(record, static_cast<char>(c));
-      if (c == '"') return;
+      if (c == '"') return true;
       if (c == '\\' && bytes_.peek() != ByteReader::kEnd) append(record, static_cast<char>(get()));
     }
   }

@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
-#include "jobs/utf8.h"
+#include "engine/base/lower_case.h"
+#include "engine/base/utf8.h"
+#include "jobs/text_width.h"
 
 namespace mmbatch {
 namespace {

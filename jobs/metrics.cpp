@@ -6,7 +6,9 @@
 #include <regex>
 
 #include "engine/base/error.h"
-#include "jobs/utf8.h"
+#include "engine/base/lower_case.h"
+#include "engine/base/utf8.h"
+#include "jobs/text_width.h"
 
 namespace mmbatch {
 namespace {
@@ -51,7 +53,7 @@ class Matcher {
   std::string operator()(std::string_view text) const {
     std::string out(text);
     for (const std::regex& expression : ignore_) out = std::regex_replace(out, expression, "");
-    if (options_.ignore_case) out = lower_case(out);
+    if (options_.ignore_case) out = to_lower(out);
     if (options_.ignore_punctuation) {
       const auto is_punctuation = [](unsigned char c) { return c < 0x80 && std::ispunct(c) != 0; };
       out.erase(std::remove_if(out.begin(), out.end(), is_punctuation), out.end());
@@ -89,7 +91,7 @@ std::size_t levenshtein(std::string_view a, std::string_view b) {
 }
 
 double anls(std::string_view answer, const std::vector<std::string>& references) {
-  const auto comparable = [](std::string_view text) { return code_points(lower_case(stripped(text))); };
+  const auto comparable = [](std::string_view text) { return code_points(to_lower(stripped(text))); };
   const std::vector<char32_t> own = comparable(answer);
   double best = 0;
   for (const std::string& reference : references)

@@ -83,15 +83,17 @@ ResultRows::ResultRows(Database& database)
                    "INSERT INTO items(job_key, id, variant, position, task, prompt, images, image_sha256, "
                    "\"references\", question_type, answer_type, metadata, digest) "
                    "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"),
-      find_error_(
-          database,
-          "SELECT 1 FROM results WHERE item_key = ?1 AND run_key = ?2 AND current = 1 AND status = 'failed' "
-          "AND error_stage = ?3 AND error_code = ?4 AND error_message = ?5"),
+      find_error_(database,
+                  "SELECT 1 FROM results INDEXED BY results_item WHERE item_key = ?1 AND run_key = ?2 AND "
+                  "current = 1 AND status = 'failed' "
+                  "AND error_stage = ?3 AND error_code = ?4 AND error_message = ?5"),
       retire_(database,
-              "UPDATE results SET current = CASE WHEN run_key = ?2 THEN -1 ELSE min(current, 0) END "
+              "UPDATE results INDEXED BY results_item SET current = CASE WHEN run_key = ?2 THEN -1 ELSE "
+              "min(current, 0) END "
               "WHERE item_key = ?1 AND (current = 1 OR (current = 0 AND run_key = ?2))"),
       remove_(database,
-              "DELETE FROM results WHERE item_key = ?1 AND run_key = ?2 AND (status = 'failed' OR "
+              "DELETE FROM results INDEXED BY results_item WHERE item_key = ?1 AND run_key = ?2 AND (status "
+              "= 'failed' OR "
               "content_key = ?3)"),
       insert_result_(
           database,

@@ -65,7 +65,7 @@ CREATE TABLE results(
   created TEXT NOT NULL,
   details TEXT,                      -- JSON: token log-probabilities, probabilities of choices
   content_key BLOB);                 -- SHA-256 of all that the answer depends on
-CREATE UNIQUE INDEX results_item ON results(item_key, run_key, sequence);
+CREATE INDEX results_item ON results(item_key, run_key);
 CREATE INDEX results_content ON results(content_key) WHERE content_key IS NOT NULL;
 CREATE INDEX results_run ON results(run_key);
 CREATE INDEX results_status ON results(status, finish_reason) WHERE current = 1;

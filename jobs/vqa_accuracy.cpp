@@ -3,8 +3,10 @@
 #include <sstream>
 #include <unordered_map>
 
+#include "engine/base/lower_case.h"
+#include "engine/base/utf8.h"
 #include "jobs/metrics.h"
-#include "jobs/utf8.h"
+#include "jobs/text_width.h"
 
 namespace mmbatch {
 namespace {
@@ -182,7 +184,7 @@ std::string without_punctuation(std::string_view text) {
 
 /// The evaluator's processDigitArticle.
 std::string without_articles(std::string_view text) {
-  std::istringstream words{lower_case(text)};
+  std::istringstream words{to_lower(text)};
   std::string out;
   for (std::string word; words >> word;) {
     if (const auto number = numbers().find(word); number != numbers().end()) word = number->second;

@@ -6,11 +6,13 @@
 #include <set>
 #include <stdexcept>
 
+#include "engine/base/lower_case.h"
+#include "engine/base/utf8.h"
 #include "jobs/item_parser.h"
 #include "jobs/json_text.h"
 #include "jobs/prompt_template.h"
 #include "jobs/records.h"
-#include "jobs/utf8.h"
+#include "jobs/text_width.h"
 #include "jobs/yaml_tree.h"
 
 namespace mmbatch {

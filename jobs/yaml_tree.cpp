@@ -10,7 +10,9 @@
 #include <unordered_set>
 
 #include "engine/base/error.h"
-#include "jobs/utf8.h"
+#include "engine/base/lower_case.h"
+#include "engine/base/utf8.h"
+#include "jobs/text_width.h"
 
 namespace mmbatch {
 namespace {
@@ -197,7 +199,10 @@ std::shared_ptr<const YamlNode> parse_yaml(std::string_view text, const std::str
     }
     return root;
   } catch (const YAML::Exception& e) {
-    fail_at(source, e.mark, e.msg);
+    // yaml-cpp stumbles over `{question: what is it?}`, which YAML allows.
+    const bool puzzled = e.msg == "unknown token";
+    fail_at(source, e.mark,
+            puzzled ? "unexpected character: put texts with special characters in quotes" : e.msg);
   }
 }
 

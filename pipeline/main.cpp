@@ -1,1 +1,5 @@
-int main() { return 0; }
+#include "pipeline/cli/command_line.h"
+
+int main(int argc, char** argv) {
+  return mmbatch::run_command_line(argc, argv);
+}

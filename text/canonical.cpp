@@ -1,7 +1,7 @@
 #include "text/canonical.h"
 
-#include "text/lower_case_table.h"
-#include "text/utf8.h"
+#include "engine/base/utf8.h"
+#include "engine/base/lower_case.h"
 
 namespace mmbatch {
 namespace {
@@ -11,20 +11,6 @@ bool is_punctuation(char32_t c) {
 }
 
 }  // namespace
-
-std::string to_lower(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t at = 0; at < text.size();) {
-    const char32_t c = next_code_point(text, at);
-    if (c == 0x130) {
-      out += "i\xCC\x87";
-    } else {
-      append_code_point(lower_case(c), out);
-    }
-  }
-  return out;
-}
 
 std::string canonicalize(std::string_view text) {
   const std::string lower = to_lower(replace_invalid_utf8(text));

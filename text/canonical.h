@@ -8,11 +8,6 @@
 
 namespace mmbatch {
 
-/// `text` in lower case, code point by code point (Unicode 14's simple mappings, and U+0130 to two code
-/// points).
-/// @param text well-formed UTF-8.
-std::string to_lower(std::string_view text);
-
 /// Text as dual encoders are trained on it: lower case, ASCII punctuation removed, white space folded to
 /// single spaces and stripped at both ends. Source: canonicalize_text of big_vision's prompt_engineering.py.
 /// @param text any bytes; what is no UTF-8 counts as U+FFFD.

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "engine/base/error.h"
-#include "text/utf8.h"
+#include "engine/base/utf8.h"
 
 namespace mmbatch {
 namespace {

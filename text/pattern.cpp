@@ -50,12 +50,4 @@ std::vector<PatternPart> parse_pattern(std::string_view pattern, std::string_vie
   return parts;
 }
 
-std::string fill_template(std::string_view pattern, std::string_view question) {
-  std::string out;
-  for (const PatternPart& part : parse_pattern(pattern, "prompt", {"question"})) {
-    out += part.placeholder ? question : std::string_view(part.text);
-  }
-  return out;
-}
-
 }  // namespace mmbatch

@@ -20,8 +20,4 @@ struct PatternPart {
 std::vector<PatternPart> parse_pattern(std::string_view pattern, std::string_view setting,
                                        std::initializer_list<std::string_view> allowed);
 
-/// A job's `prompt`, such as "Question: {question} Short answer:", with the question in place.
-/// @throws UsageError as parse_pattern().
-std::string fill_template(std::string_view pattern, std::string_view question);
-
 }  // namespace mmbatch

@@ -9,9 +9,9 @@
 #include <unordered_map>
 
 #include "engine/base/error.h"
+#include "engine/base/utf8.h"
 #include "text/charsmap.h"
 #include "text/proto_reader.h"
-#include "text/utf8.h"
 
 namespace mmbatch {
 namespace {
@@ -76,6 +76,7 @@ SentencePieceModel::SentencePieceModel(std::string_view bytes, const std::string
   }
   if (!problem.empty())
     throw ModelError(fmt::format("{}: no valid sentencepiece model: {}", source, problem));
+  library->ids.reserve(pieces_.size());
   for (std::size_t id = 0; id < pieces_.size(); ++id) {
     library->ids.emplace(pieces_[id].text, static_cast<std::int32_t>(id));
   }

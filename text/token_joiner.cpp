@@ -1,6 +1,6 @@
 #include "text/token_joiner.h"
 
-#include "text/utf8.h"
+#include "engine/base/utf8.h"
 
 namespace mmbatch {
 const Token* TokenTable::find(std::int32_t id) const {
@@ -118,9 +118,8 @@ void TokenJoiner::feed(const Token& token, std::string& out) {
 /// The first token loses its space before sentencepiece sees it; what is left may be another piece, or none.
 void TokenJoiner::feed_first(const Token& token, std::string& out) {
   const std::string rest = token.text.substr(kSpaceSymbol.size());
-  const auto found = table_->piece_ids.find(rest);
-  if (found != table_->piece_ids.end()) {
-    Token piece = table_->pieces[static_cast<std::size_t>(found->second)];
+  if (const auto id = table_->model->find(rest)) {
+    Token piece = table_->pieces[static_cast<std::size_t>(*id)];
     piece.text = rest;
     run_.push(piece, out);
   } else {

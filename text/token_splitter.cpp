@@ -1,6 +1,6 @@
 #include "text/token_splitter.h"
 
-#include "text/utf8.h"
+#include "engine/base/utf8.h"
 
 namespace mmbatch {
 namespace {

@@ -39,7 +39,7 @@ struct DecodeRules {
 struct TokenTable {
   std::vector<Token> pieces;                      // by id
   std::unordered_map<std::int32_t, Token> added;  // ids that are no pieces
-  std::unordered_map<std::string, std::int32_t> piece_ids;
+  const SentencePieceModel* model = nullptr;      // finds pieces; lives as long as the table
   DecodeRules rules;
 
   /// nullptr when no token has this id.

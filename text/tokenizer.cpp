@@ -3,15 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "engine/base/config.h"
 #include "engine/base/error.h"
 #include "engine/base/mapped_file.h"
+#include "engine/base/lower_case.h"
+#include "engine/base/utf8.h"
 #include "text/canonical.h"
 #include "text/sentencepiece_model.h"
 #include "text/token_splitter.h"
 #include "text/tokenizer_files.h"
-#include "text/utf8.h"
 
 namespace mmbatch {
 namespace {
@@ -24,16 +26,11 @@ SentencePieceModel load_model(const std::filesystem::path& file, const Config& c
   return SentencePieceModel(bytes, file.string(), prefix);
 }
 
-bool has_role(const TokenizerFiles& files, const AddedToken& token, std::string_view role) {
-  return std::any_of(files.named.begin(), files.named.end(), [&](const NamedToken& named) {
-    return named.id == token.id && (named.role == kAdditionalTokens) == (role == kAdditionalTokens);
-  });
-}
-
 TokenTable make_table(const SentencePieceModel& model, const TokenizerFiles& files) {
   TokenTable table;
+  table.model = &model;
+  table.pieces.reserve(model.pieces().size());
   for (const Piece& piece : model.pieces()) {
-    table.piece_ids.emplace(piece.text, static_cast<std::int32_t>(table.pieces.size()));
     Token token;
     token.text = piece.text;
     token.kind = piece.kind;
@@ -41,15 +38,18 @@ TokenTable make_table(const SentencePieceModel& model, const TokenizerFiles& fil
     token.piece = true;
     table.pieces.push_back(std::move(token));
   }
+  std::unordered_set<std::int32_t> roles;  // ids that the files name as bos, eos, …
+  std::unordered_set<std::int32_t> additional;
+  for (const NamedToken& named : files.named) {
+    (named.role == kAdditionalTokens ? additional : roles).insert(named.id);
+  }
   for (const AddedToken& added : files.added) {
     const bool in_vocabulary = static_cast<std::size_t>(added.id) < table.pieces.size();
     Token& token = in_vocabulary ? table.pieces[static_cast<std::size_t>(added.id)] : table.added[added.id];
-    const bool role = has_role(files, added, "");
-    const bool additional = has_role(files, added, kAdditionalTokens);
     token.text = added.content;
     token.added = true;
     token.special = added.special;
-    token.standalone = additional ? !in_vocabulary : !role;
+    token.standalone = additional.contains(added.id) ? !in_vocabulary : !roles.contains(added.id);
   }
   const TokenizerSettings& settings = files.settings;
   table.rules = {.verbatim = settings.verbatim,

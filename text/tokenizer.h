@@ -21,7 +21,8 @@ enum class Bos { as_configured, none };
 /// ("slow") classes give them. Cheap to copy; const after load and thread-safe.
 class Tokenizer {
  public:
-  static constexpr std::size_t kMaxTextBytes = 64u << 20;
+  static constexpr std::size_t kMaxTextBytes = 4u
+                                               << 20;  // the library takes some 250 bytes of memory for each
   /// Without byte pieces the library takes time quadratic in a stretch of unknown characters.
   static constexpr std::size_t kMaxTextBytesWithoutBytePieces = 64u << 10;
 

@@ -8,8 +8,8 @@
 #include <unordered_map>
 
 #include "engine/base/error.h"
+#include "engine/base/lower_case.h"
 #include "text/canonical.h"
-#include "text/utf8.h"
 
 namespace mmbatch {
 namespace {
@@ -44,7 +44,8 @@ AddedToken read_token(const Config& holder, const Config& value, const std::stri
 /// Collects the added tokens of one folder and refuses what contradicts itself.
 class Collector {
  public:
-  explicit Collector(const SentencePieceModel& model) : model_(model) {}
+  explicit Collector(const SentencePieceModel& model)
+      : model_(model), next_id_(static_cast<std::int32_t>(model.pieces().size())) {}
 
   /// @param holder, key  where the token stands, for errors.
   void add(AddedToken token, const Config& holder, const std::string& key) {
@@ -60,6 +61,7 @@ class Collector {
                                    token.id, other.content, other.id));
     }
     check_against_vocabulary(token, holder, key);
+    next_id_ = std::max(next_id_, token.id + 1);
     tokens_.push_back(std::move(token));
   }
 
@@ -70,7 +72,7 @@ class Collector {
       tokens_[found->second].special = true;
       return tokens_[found->second].id;
     }
-    token.id = model_.find(token.content).value_or(next_id());
+    token.id = model_.find(token.content).value_or(next_id_);
     const std::int32_t id = token.id;
     add(std::move(token), holder, key);
     return id;
@@ -79,12 +81,6 @@ class Collector {
   std::vector<AddedToken> take() { return std::move(tokens_); }
 
  private:
-  std::int32_t next_id() const {
-    auto id = static_cast<std::int32_t>(model_.pieces().size());
-    for (const AddedToken& token : tokens_) id = std::max(id, token.id + 1);
-    return id;
-  }
-
   /// Control, user-defined and unused pieces may be renamed; text and bytes may not.
   void check_against_vocabulary(const AddedToken& token, const Config& holder, const std::string& key) const {
     const auto known = model_.find(token.content);
@@ -103,6 +99,7 @@ class Collector {
   }
 
   const SentencePieceModel& model_;
+  std::int32_t next_id_;  // behind all others
   std::vector<AddedToken> tokens_;
   std::unordered_map<std::int32_t, std::size_t> ids_;
   std::unordered_map<std::string, std::size_t> contents_;

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "engine/base/error.h"
-#include "text/utf8.h"
+#include "engine/base/utf8.h"
 
 namespace mmbatch {
 

@@ -1,13 +1,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "engine/base/config.h"
 #include "engine/base/error.h"
 #include "engine/base/mapped_file.h"
 #include "text/turn_format.h"
-#include "text/utf8.h"
 
 namespace mmbatch {
 namespace {
@@ -28,20 +26,21 @@ bool has_foreign_mark(std::string_view text) {
                              "[gMASK]", "[AVAILABLE_TOOLS]", "[TOOL_CALLS]", "[SYSTEM_PROMPT]", "###"});
 }
 
-/// The template's text from `mark` to the end of the Jinja statement that it stands in.
-std::string_view statement_from(std::string_view text, std::string_view mark) {
+/// The template's text from `mark` to the next one of its kind.
+std::string_view section_of(std::string_view text, std::string_view mark) {
   const std::size_t begin = text.find(mark);
   if (begin == std::string_view::npos) return {};
-  const std::string_view rest = text.substr(begin);
-  return rest.substr(0, rest.find("}}"));
+  const std::string_view rest = text.substr(begin + mark.size());
+  return rest.substr(0, rest.find("<|"));
 }
 
-/// Before the mark nothing but the beginning of a Jinja output: it is written by itself, not put into a
-/// variable.
-bool is_output_by_itself(std::string_view text, std::string_view mark) {
+/// Whether `mark` stands somewhere right behind one of `before`, but for white space.
+bool stands_behind(std::string_view text, std::string_view mark,
+                   std::initializer_list<std::string_view> before) {
   for (std::size_t at = text.find(mark); at != std::string_view::npos; at = text.find(mark, at + 1)) {
-    const std::string_view before = strip_right(text.substr(0, at));
-    if (before.ends_with("{{") || before.ends_with("{{-")) return true;
+    std::string_view head = text.substr(0, at);
+    while (head.ends_with(' ') || head.ends_with('\'') || head.ends_with('"')) head.remove_suffix(1);
+    if (std::any_of(before.begin(), before.end(), [&](auto end) { return head.ends_with(end); })) return true;
   }
   return false;
 }
@@ -59,16 +58,17 @@ std::string_view inst_name(std::string_view text) {
   // A later version of this format has no space before the closing mark.
   if (!contains(text, "[INST] ") || !contains(text, " [/INST]")) return {};
   if (!contains(text, "<<SYS>>")) return "inst";
-  return is_output_by_itself(text, "'<<SYS>>") || is_output_by_itself(text, "\"<<SYS>>") ? "sys_inst"
-                                                                                         : "inst_sys";
+  // Written by itself the system text stands before the turn; put into a variable it is part of the question.
+  const bool by_itself =
+      stands_behind(text, "<<SYS>>", {"{{", "{{-"}) && !stands_behind(text, "<<SYS>>", {"="});
+  return by_itself ? "sys_inst" : "inst_sys";
 }
 
 std::string_view format_name(std::string_view text) {
   if (has_foreign_mark(text)) return {};
   if (contains(text, "<start_of_turn>") && contains(text, "<end_of_turn>")) return "start_of_turn";
   if (contains(text, "[/INST]")) return inst_name(text);
-  if (contains(text, "<|assistant|>") &&
-      contains_any(statement_from(text, "<|user|>"), {"eos_token", "</s>"})) {
+  if (contains(text, "<|assistant|>") && contains_any(section_of(text, "<|user|>"), {"eos_token", "</s>"})) {
     return "pipe_roles";
   }
   const bool names_user = contains(text, "USER: ") || (contains(text, "upper") && contains(text, "': '"));

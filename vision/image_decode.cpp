@@ -82,11 +82,14 @@ void take_pixels(const cv::Mat& decoded, Image& image) {
   }
 }
 
+/// The pixels as stored, but for TIFF upright, since OpenCV turns that format whatever the flags.
 Image decode_pixels(std::span<const std::byte> encoded, const ImageHeader& header) {
   const ImageBytes bytes(encoded, to_string(header.format));
   const std::vector<std::uint8_t> input = decoder_input(encoded, header.format);
-  Image image(static_cast<int>(header.width), static_cast<int>(header.height));
-  // 8-bit pictures are decoded in place.
+  const bool turns = header.format == ImageFormat::tiff && header.orientation >= 5;
+  Image image(static_cast<int>(turns ? header.height : header.width),
+              static_cast<int>(turns ? header.width : header.height));
+  // 8-bit pictures are decoded in place; OpenCV takes other memory where they do not fit.
   cv::Mat decoded(image.height, image.width, CV_8UC3, image.rgb.data());
   const CapturedErrors messages;
   try {
@@ -123,7 +126,9 @@ Image decode_image(std::span<const std::byte> encoded, const ImageLimits& limits
   check_image_complete(encoded, header);
   [[maybe_unused]] static const auto previous_level =
       cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
-  return oriented(decode_pixels(encoded, header), header.orientation);
+  Image image = decode_pixels(encoded, header);
+  if (header.format == ImageFormat::tiff) return image;
+  return oriented(std::move(image), header.orientation);
 }
 
 }  // namespace mmbatch

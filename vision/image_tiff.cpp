@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "vision/image_formats.h"
 
 namespace mmbatch::image_formats {
@@ -15,6 +17,7 @@ enum Tag : std::uint32_t {
   kOrientation = 274,
   kSamplesPerPixel = 277,
   kStripByteCounts = 279,
+  kColorMap = 320,
   kTileWidth = 322,
   kTileHeight = 323,
   kTileOffsets = 324,
@@ -103,7 +106,11 @@ class Directory {
 void check_variety(const ImageBytes& bytes, const Directory& directory) {
   const std::uint32_t samples = directory.value_or(kSamplesPerPixel, 1);
   if (samples < 1 || samples > 4) bytes.unsupported(fmt::format("a picture of {} samples a pixel", samples));
-  const std::uint32_t bits = directory.value_or(kBitsPerSample, 1);
+  const Directory::Field depths = directory.field(kBitsPerSample);
+  const std::uint32_t bits = depths.count == 0 ? 1 : directory.value(depths, 0);
+  for (std::size_t i = 1; i < std::min<std::size_t>(depths.count, samples); ++i) {
+    if (directory.value(depths, i) != bits) bytes.unsupported("a picture of unequal depths");
+  }
   if (bits != 1 && bits != 4 && bits != 8 && bits != 16) {
     bytes.unsupported(fmt::format("a depth of {} bits", bits));
   }
@@ -135,6 +142,8 @@ void check_tiff(const ImageBytes& bytes) {
   const Directory::Field offsets = directory.field(tiled ? kTileOffsets : kStripOffsets);
   const Directory::Field sizes = directory.field(tiled ? kTileByteCounts : kStripByteCounts);
   if (offsets.count == 0) bytes.damaged("it has neither strips nor tiles");
+  const Directory::Field colors = directory.field(kColorMap);
+  if (!bytes.has(colors.at, colors.count * colors.value_bytes)) bytes.truncated();
   for (std::size_t i = 0; i < offsets.count; ++i) {
     const std::size_t size = i < sizes.count ? directory.value(sizes, i) : 1;
     if (!bytes.has(directory.value(offsets, i), size)) bytes.truncated();

@@ -73,6 +73,14 @@ class ResizeTile {
   int open_ = 0;               // first output row that is not finished
 };
 
+void check_size(const Image& source, ResizedSize size) {
+  if (std::max(size.width, size.height) <= kMaxResizedSide) return;
+  throw ItemError(ErrorCode::image_too_large,
+                  fmt::format("the image of {} x {} pixels would have to be resized to {} x {}; at most {} a "
+                              "side are allowed",
+                              source.width, source.height, size.width, size.height, kMaxResizedSide));
+}
+
 Image resize_nearest(const Image& source, const ResizeAxis& across, const ResizeAxis& down) {
   const std::vector<int> columns = nearest_samples(across);
   const std::vector<int> rows = nearest_samples(down);
@@ -96,21 +104,14 @@ std::optional<Resample> resample_from(std::int64_t code) {
 }
 
 Image resize(const Image& source, ResizedSize size, Resample resample) {
-  const std::int64_t side = std::max(size.width, size.height);
-  const ResizeWindow whole{0, 0, static_cast<int>(std::min(size.width, kMaxResizedSide)),
-                           static_cast<int>(std::min(size.height, kMaxResizedSide))};
-  return side > 0 && size.width == source.width && size.height == source.height
-             ? source
-             : resize_window(source, size, whole, resample);
+  check_size(source, size);
+  if (size.width == source.width && size.height == source.height) return source;
+  const ResizeWindow whole{0, 0, static_cast<int>(size.width), static_cast<int>(size.height)};
+  return resize_window(source, size, whole, resample);
 }
 
 Image resize_window(const Image& source, ResizedSize size, ResizeWindow window, Resample resample) {
-  if (std::max(size.width, size.height) > kMaxResizedSide) {
-    throw ItemError(ErrorCode::image_too_large,
-                    fmt::format("the image of {} x {} pixels would have to be resized to {} x {}; at most {} "
-                                "a side are allowed",
-                                source.width, source.height, size.width, size.height, kMaxResizedSide));
-  }
+  check_size(source, size);
   const ResizeAxis across{source.width, size.width, window.left, window.width};
   const ResizeAxis down{source.height, size.height, window.top, window.height};
   if (resample == Resample::nearest) return resize_nearest(source, across, down);

@@ -36,8 +36,8 @@ struct TiledImage {
 };
 
 /// Pixel values of a picture at several resolutions: as a whole, and blown up to the best-fitting of some
-/// grid pinpoints and cut into tiles. The rules are those of Hugging Face's image_processing_llava_next.py
-/// (release 4.46, with the odd row of the padding kept). Const and thread-safe.
+/// grid pinpoints and cut into tiles. The rules are those of the Hugging Face image processor that introduced
+/// image_grid_pinpoints (transformers 4.46, with the odd row of the padding kept). Const and thread-safe.
 class Tiler {
  public:
   /// @param config a preprocessor_config.json: resample, crop_size (the tile's size; square), size (a

@@ -93,6 +93,13 @@ bool Config::has(const std::string& key) const {
   return find(key) != nullptr;
 }
 
+bool Config::is_null(const std::string& key) const {
+  const Json& json = as_json(json_);
+  if (!json.is_object()) return false;
+  const auto found = json.find(key);
+  return found != json.end() && found->is_null();
+}
+
 std::string Config::first_of(std::initializer_list<const char*> keys) const {
   for (const char* key : keys) {
     if (has(key)) return key;

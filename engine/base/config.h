@@ -30,6 +30,8 @@ class Config {
 
   /// True when the key is there and not null.
   bool has(const std::string& key) const;
+  /// True when the key is there and null: for classes that mean something else by it than by its absence.
+  bool is_null(const std::string& key) const;
   /// The first of `keys` that is there and not null, else the empty string.
   std::string first_of(std::initializer_list<const char*> keys) const;
 

@@ -14,6 +14,8 @@ namespace mmbatch {
 template <class T>
 class Result {
  public:
+  /// Nothing yet: an internal error. (The flow graph's message types must be default constructible.)
+  Result() : content_(std::in_place_index<1>) {}
   Result(T value) : content_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(runtime/explicit)
   Result(Error error) : content_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(runtime/explicit)
 

@@ -211,6 +211,10 @@ void Engine::finish(SequenceGroup& group) {
   group.request.on_done(std::move(completion));
 }
 
+void Engine::fail_all(const Error& error) {
+  for (const auto& group : scheduler_.take_all()) group->request.on_done(error);
+}
+
 bool Engine::idle() const {
   return scheduler_.idle();
 }

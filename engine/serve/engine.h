@@ -54,6 +54,8 @@ class Engine {
   void submit(Request request);
   /// One step: plan, forward, choose tokens, finish. False when there was nothing to do.
   bool step();
+  /// Ends every request with this error, after a step() that threw.
+  void fail_all(const Error& error);
 
   bool idle() const;
   std::size_t waiting() const;

@@ -238,4 +238,16 @@ std::vector<std::unique_ptr<SequenceGroup>> Scheduler::take_finished() {
   return finished;
 }
 
+std::vector<std::unique_ptr<SequenceGroup>> Scheduler::take_all() {
+  std::vector<std::unique_ptr<SequenceGroup>> all;
+  std::move(running_.begin(), running_.end(), std::back_inserter(all));
+  std::move(waiting_.begin(), waiting_.end(), std::back_inserter(all));
+  running_.clear();
+  waiting_.clear();
+  for (const auto& group : all) {
+    for (const auto& sequence : group->sequences) sequence->drop_cache();
+  }
+  return all;
+}
+
 }  // namespace mmbatch

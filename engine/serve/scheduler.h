@@ -67,6 +67,9 @@ class Scheduler {
   /// Takes the requests of which all sequences are finished.
   std::vector<std::unique_ptr<SequenceGroup>> take_finished();
 
+  /// Takes all requests, whatever their state, and frees their blocks.
+  std::vector<std::unique_ptr<SequenceGroup>> take_all();
+
   const std::list<std::unique_ptr<SequenceGroup>>& running() const { return running_; }
   bool idle() const { return running_.empty() && waiting_.empty(); }
   std::size_t waiting() const { return waiting_.size(); }

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <initializer_list>
+#include <string>
+
 #include "fusion/families/parts.h"
 #include "fusion/family.h"
 
@@ -7,22 +10,63 @@ namespace mmbatch {
 
 // One function a file of this folder; the table is in fusion/family.cpp.
 Family llava_family();
+Family llava_next_family();
+Family paligemma_family();
 Family llama_family();
+Family mistral_family();
+Family gemma_family();
+Family gemma2_family();
 
-/// The decoder inside a multimodal config: a text family by its model_type.
-/// @param otherwise the model_type where none is given  @throws ModelError that lists the supported ones
-DecoderConfig parse_text_model(const Config& text_config, const std::string& otherwise);
+/// A decoder's tensors in a checkpoint: they tell class defaults of different years apart.
+struct StoredDecoder {
+  const Checkpoint& weights;
+  std::string prefix;  // of embed_tokens, layers.N, norm
 
-/// Where the decoder's tensors are, and whether its head is the embedding: a stored head counts unless the
-/// text config itself ties it.
-/// @param prefixes what may stand before "embed_tokens.weight"; the head is looked for beside it
-DecoderNames find_decoder(const Checkpoint& weights, std::initializer_list<const char*> prefixes,
-                          const Config& text_config, const Config& outer_config, bool tied_by_default);
+  /// True when no stored width and no number of layers speaks against this config.
+  bool fits(const DecoderConfig& config) const;
+};
 
 // Decoders of the text families, each in its family's file.
-DecoderConfig parse_llama_decoder(const Config& config);
+DecoderConfig parse_llama_decoder(const Config& config, const StoredDecoder& stored);
+DecoderConfig parse_mistral_decoder(const Config& config, const StoredDecoder& stored);
+DecoderConfig parse_gemma_decoder(const Config& config, const StoredDecoder& stored);
+DecoderConfig parse_gemma2_decoder(const Config& config, const StoredDecoder& stored);
 
-/// The class defaults of the towers that a vision_config may name.
-VisionConfig parse_vision_tower(const Config& vision_config, const VisionDefaults& defaults_of_clip);
+/// Where a text model is described and stored: a config of its own, or one inside a multimodal config.
+struct TextModelPlace {
+  const Config& text;
+  const Config& outer;  // the whole file; the same for a text-only model
+  const Checkpoint& weights;
+  std::initializer_list<const char*> prefixes;  // what may stand before "embed_tokens.weight"
+};
+
+struct TextModel {
+  DecoderConfig decoder;
+  DecoderNames names;
+};
+
+/// The decoder of a text family, by its model_type, and where its tensors are. A stored head counts unless
+/// the text config, or the family's default, ties it to the embedding.
+/// @throws ModelError that lists the supported types
+TextModel read_text_model(const std::string& type, const TextModelPlace& place);
+
+/// A text-only model: everything but its family's name and its ends of sequence is the decoder.
+ModelSpec read_text_only(const std::string& type, const Config& config, const Checkpoint& weights);
+
+/// The vision tower of a config that does not say which.
+struct TowerDefaults {
+  std::string type = "clip_vision_model";
+  VisionDefaults sizes;
+};
+
+/// A vision tower by its model_type, with the class defaults of that type.
+/// @param otherwise where no type is named  @throws ModelError that lists the supported types
+VisionConfig parse_vision_tower(const Config& vision_config, const TowerDefaults& otherwise);
+
+/// The eyes of the LLaVA kind: a tower of which one layer is taken, and a projector of two layers.
+VisionSpec parse_llava_vision(const Config& config, const Checkpoint& weights, std::size_t text_hidden);
+
+/// The id of the image placeholder.
+std::int32_t parse_image_token(const Config& config, std::int64_t otherwise, std::size_t vocab);
 
 }  // namespace mmbatch

@@ -4,18 +4,14 @@
 
 namespace mmbatch {
 
-DecoderConfig parse_llama_decoder(const Config& config) {
+DecoderConfig parse_llama_decoder(const Config& config, const StoredDecoder&) {
   return parse_decoder(config, DecoderDefaults{});
 }
 
 namespace {
 
 ModelSpec parse(const Config& config, const Checkpoint& weights) {
-  ModelSpec spec;
-  spec.family = "llama";
-  spec.decoder = parse_llama_decoder(config);
-  spec.decoder_names = find_decoder(weights, {"model.", ""}, config, config, false);
-  spec.turn_format = "plain";
+  ModelSpec spec = read_text_only("llama", config, weights);
   spec.eos = {2};
   return spec;
 }

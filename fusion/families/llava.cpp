@@ -9,19 +9,38 @@ namespace mmbatch {
 namespace {
 
 /// Defaults of a config.json without vision_config: CLIP-L/14 at 336 pixels.
-VisionDefaults tower_defaults(const Config& config) {
-  VisionDefaults defaults;
-  if (config.has("vision_config")) return defaults;
-  defaults.hidden = 1024;
-  defaults.ffn = 4096;
-  defaults.layers = 24;
-  defaults.heads = 16;
-  defaults.image_size = 336;
-  defaults.patch_size = 14;
-  return defaults;
+TowerDefaults tower_defaults(const Config& config) {
+  TowerDefaults tower;
+  if (config.has("vision_config")) return tower;
+  tower.sizes.hidden = 1024;
+  tower.sizes.ffn = 4096;
+  tower.sizes.layers = 24;
+  tower.sizes.heads = 16;
+  tower.sizes.image_size = 336;
+  tower.sizes.patch_size = 14;
+  return tower;
 }
 
-VisionSpec parse_vision_spec(const Config& config, const Checkpoint& weights, std::size_t text_hidden) {
+ModelSpec parse(const Config& config, const Checkpoint& weights) {
+  const Config text_config = config.child("text_config");
+  TextModel text =
+      read_text_model(text_config.text("model_type", "llama"),
+                      {text_config, config, weights, {"language_model.model.", "model.language_model."}});
+  ModelSpec spec;
+  spec.family = "llava";
+  spec.decoder = std::move(text.decoder);
+  spec.decoder_names = std::move(text.names);
+  spec.vision = parse_llava_vision(config, weights, spec.decoder.hidden);
+  spec.image_token_id = parse_image_token(config, 32000, spec.decoder.vocab);
+  spec.suppressed = {spec.image_token_id};
+  spec.turn_format = "user_assistant";
+  spec.eos = {2};
+  return spec;
+}
+
+}  // namespace
+
+VisionSpec parse_llava_vision(const Config& config, const Checkpoint& weights, std::size_t text_hidden) {
   VisionSpec vision;
   vision.encoder = parse_vision_tower(config.child("vision_config"), tower_defaults(config));
   vision.encoder.run_layers = layers_to_run(config, "vision_feature_layer", -2, vision.encoder.layers);
@@ -42,26 +61,6 @@ VisionSpec parse_vision_spec(const Config& config, const Checkpoint& weights, st
   vision.projector.bias = config.flag("multimodal_projector_bias", true) ? Bias::present : Bias::absent;
   return vision;
 }
-
-ModelSpec parse(const Config& config, const Checkpoint& weights) {
-  ModelSpec spec;
-  spec.family = "llava";
-  const Config text = config.child("text_config");
-  spec.decoder = parse_text_model(text, "llama");
-  spec.decoder_names =
-      find_decoder(weights, {"language_model.model.", "model.language_model."}, text, config, false);
-  spec.vision = parse_vision_spec(config, weights, spec.decoder.hidden);
-  const std::string key = config.first_of({"image_token_index", "image_token_id"});
-  spec.image_token_id = key.empty() ? 32000
-                                    : static_cast<std::int32_t>(config.integer(
-                                          key, 0, {0, static_cast<std::int64_t>(spec.decoder.vocab) - 1}));
-  spec.suppressed = {spec.image_token_id};
-  spec.turn_format = "user_assistant";
-  spec.eos = {2};
-  return spec;
-}
-
-}  // namespace
 
 Family llava_family() {
   return {"llava", {"LlavaForConditionalGeneration"}, {"llava"}, parse};

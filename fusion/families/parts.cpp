@@ -99,7 +99,8 @@ DecoderConfig parse_decoder(const Config& config, const DecoderDefaults& default
   attention.hidden = decoder.hidden;
   shape.heads = size(config, "num_attention_heads", defaults.heads);
   const std::int64_t all_heads = static_cast<std::int64_t>(shape.heads);
-  shape.kv_heads = size(config, "num_key_value_heads", defaults.kv_heads > 0 ? defaults.kv_heads : all_heads);
+  const bool as_many = defaults.kv_heads == 0 || config.is_null("num_key_value_heads");
+  shape.kv_heads = size(config, "num_key_value_heads", as_many ? all_heads : defaults.kv_heads);
   const bool head_dim_given = config.has("head_dim") || defaults.head_dim > 0;
   const auto divided = static_cast<std::int64_t>(std::max<std::size_t>(1, decoder.hidden / shape.heads));
   shape.head_dim = size(config, "head_dim", defaults.head_dim > 0 ? defaults.head_dim : divided);
@@ -114,12 +115,24 @@ DecoderConfig parse_decoder(const Config& config, const DecoderDefaults& default
   feed_forward.ffn = size(config, "intermediate_size", defaults.ffn);
   feed_forward.kind = FeedForwardKind::gated;
   feed_forward.bias = config.flag("mlp_bias", false) ? Bias::present : Bias::absent;
-  feed_forward.activation = parse_activation(config, "hidden_act", defaults.activation);
+  feed_forward.activation = parse_activation(config, defaults.activation_key, defaults.activation);
 
   decoder.block.norm = {NormKind::rms, static_cast<float>(config.number("rms_norm_eps", defaults.norm_eps)),
                         0.0f};
   decoder.rope = parse_rope(config, defaults);
   return decoder;
+}
+
+std::size_t parse_window(const Config& config, std::int64_t otherwise) {
+  if (config.is_null("sliding_window")) return 0;
+  return size(config, "sliding_window", otherwise, std::int64_t{1} << 32);
+}
+
+float parse_softcap(const Config& config, const std::string& key, double otherwise) {
+  if (config.is_null(key)) return 0.0f;
+  const double cap = config.number(key, otherwise);
+  if (cap <= 0) config.fail(key, "must be above 0, or null for none");
+  return static_cast<float>(cap);
 }
 
 VisionConfig parse_vision(const Config& config, const VisionDefaults& defaults) {

@@ -21,12 +21,18 @@ struct DecoderDefaults {
   double norm_eps = 1e-6;
   double rope_theta = 10000.0;
   std::int64_t max_positions = 2048;
+  std::string activation_key = "hidden_act";
   Activation activation = Activation::silu;
 };
 
 /// Reads what all decoders of the Llama kind share: widths, heads, norm, rotary embedding and its scaling,
 /// biases. The caller adds what is its own.  @throws ModelError
 DecoderConfig parse_decoder(const Config& config, const DecoderDefaults& defaults);
+
+/// "sliding_window": null means none.  @throws ModelError
+std::size_t parse_window(const Config& config, std::int64_t otherwise);
+/// A soft-cap on logits, above 0; null means none, which is 0.  @throws ModelError
+float parse_softcap(const Config& config, const std::string& key, double otherwise);
 
 /// What config.json says nothing of: the class defaults of a vision transformer.
 struct VisionDefaults {

@@ -6,35 +6,87 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace {
 
-DecoderConfig parse_text_model(const Config& text_config, const std::string& otherwise) {
-  static const std::map<std::string, DecoderConfig (*)(const Config&)> known = {
-      {"llama", parse_llama_decoder},
+/// Whether a config that says nothing means a head of its own, or the embedding.
+enum class DefaultHead { stored, embedding };
+
+struct TextFamily {
+  DecoderConfig (*parse)(const Config& config, const StoredDecoder& stored);
+  DefaultHead head;
+};
+
+const TextFamily& find_text_family(const std::string& type, const Config& text_config) {
+  static const std::map<std::string, TextFamily> known = {
+      {"llama", {parse_llama_decoder, DefaultHead::stored}},
+      {"mistral", {parse_mistral_decoder, DefaultHead::stored}},
+      {"gemma", {parse_gemma_decoder, DefaultHead::embedding}},
+      {"gemma2", {parse_gemma2_decoder, DefaultHead::embedding}},
   };
-  const std::string type = text_config.text("model_type", otherwise);
   const auto found = known.find(type);
-  if (found != known.end()) return found->second(text_config);
+  if (found != known.end()) return found->second;
   std::string names;
   for (const auto& entry : known) names += (names.empty() ? "" : ", ") + entry.first;
   text_config.fail("model_type",
                    fmt::format("text model '{}' is not supported; supported are {}", type, names));
 }
 
-DecoderNames find_decoder(const Checkpoint& weights, std::initializer_list<const char*> prefixes,
-                          const Config& text_config, const Config& outer_config, bool tied_by_default) {
-  DecoderNames names{weights.prefix_of("embed_tokens.weight", prefixes), ""};
-  if (text_config.flag("tie_word_embeddings", tied_by_default)) return names;
+/// The stored head; empty where the embedding is the head.
+std::string find_head(const TextModelPlace& place, DefaultHead otherwise) {
+  if (place.text.flag("tie_word_embeddings", otherwise == DefaultHead::embedding)) return {};
   // "language_model.model." has its head at "language_model.lm_head", newer writers at "lm_head".
   const std::string inner = "language_model.lm_head";
   for (const std::string& head : {inner, "model." + inner, std::string("lm_head")}) {
-    if (weights.has(head + ".weight")) {
-      names.head = head;
-      return names;
-    }
+    if (place.weights.has(head + ".weight")) return head;
   }
-  if (!outer_config.flag("tie_word_embeddings", false))
-    weights.tensor("lm_head.weight");  // says what is missing
-  return names;
+  if (!place.outer.flag("tie_word_embeddings", false)) {
+    place.weights.tensor("lm_head.weight");  // says what is missing
+  }
+  return {};
+}
+
+}  // namespace
+
+bool StoredDecoder::fits(const DecoderConfig& config) const {
+  const auto has_shape = [&](const std::string& name, const std::vector<std::size_t>& shape) {
+    return !weights.has(prefix + name) || weights.tensor(prefix + name).shape == shape;
+  };
+  const AttentionShape& attention = config.attention();
+  return has_shape("embed_tokens.weight", {config.vocab, config.hidden}) &&
+         has_shape("layers.0.self_attn.q_proj.weight",
+                   {attention.heads * attention.head_dim, config.hidden}) &&
+         has_shape("layers.0.self_attn.k_proj.weight",
+                   {attention.kv_heads * attention.head_dim, config.hidden}) &&
+         has_shape("layers.0.mlp.up_proj.weight", {config.block.feed_forward.ffn, config.hidden}) &&
+         weights.has_below(fmt::format("{}layers.{}.", prefix, config.layers - 1)) &&
+         !weights.has_below(fmt::format("{}layers.{}.", prefix, config.layers));
+}
+
+TextModel read_text_model(const std::string& type, const TextModelPlace& place) {
+  const TextFamily& family = find_text_family(type, place.text);
+  const std::string prefix = place.weights.prefix_of("embed_tokens.weight", place.prefixes);
+  return {family.parse(place.text, {place.weights, prefix}), {prefix, find_head(place, family.head)}};
+}
+
+ModelSpec read_text_only(const std::string& type, const Config& config, const Checkpoint& weights) {
+  TextModel text = read_text_model(type, {config, config, weights, {"model.", ""}});
+  ModelSpec spec;
+  spec.family = type;
+  spec.decoder = std::move(text.decoder);
+  spec.decoder_names = std::move(text.names);
+  spec.turn_format = "plain";
+  return spec;
+}
+
+std::int32_t parse_image_token(const Config& config, std::int64_t otherwise, std::size_t vocab) {
+  const std::string key = config.first_of({"image_token_index", "image_token_id"});
+  const Config::Range range{0, static_cast<std::int64_t>(vocab) - 1};
+  if (!key.empty()) return static_cast<std::int32_t>(config.integer(key, 0, range));
+  if (otherwise > range.max) {
+    config.fail("image_token_index",
+                fmt::format("missing; its default {} is outside the vocabulary of {}", otherwise, vocab));
+  }
+  return static_cast<std::int32_t>(otherwise);
 }
 
 }  // namespace mmbatch

@@ -4,21 +4,30 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace {
 
-VisionConfig parse_vision_tower(const Config& vision_config, const VisionDefaults& defaults_of_clip) {
-  const std::string type = vision_config.text("model_type", "clip_vision_model");
+VisionDefaults class_defaults(const std::string& type) {
+  VisionDefaults defaults;  // of CLIP
+  if (type == "siglip_vision_model") {
+    defaults.patch_size = 16;
+    defaults.activation = Activation::gelu_tanh;
+    defaults.norm_eps = 1e-6;
+  }
+  return defaults;
+}
+
+}  // namespace
+
+VisionConfig parse_vision_tower(const Config& vision_config, const TowerDefaults& otherwise) {
+  const std::string type = vision_config.text("model_type", otherwise.type);
+  const bool named = vision_config.has("model_type");
+  VisionConfig vision = parse_vision(vision_config, named ? class_defaults(type) : otherwise.sizes);
   if (type == "clip_vision_model") {
-    VisionConfig vision = parse_vision(vision_config, defaults_of_clip);
     vision.class_token = "embeddings.class_embedding";
     vision.norm_before = "pre_layrnorm";
     return vision;
   }
   if (type == "siglip_vision_model") {
-    VisionDefaults defaults;
-    defaults.patch_size = 16;
-    defaults.activation = Activation::gelu_tanh;
-    defaults.norm_eps = 1e-6;
-    VisionConfig vision = parse_vision(vision_config, defaults);
     vision.patch_bias = Bias::present;
     return vision;
   }

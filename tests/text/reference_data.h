@@ -17,9 +17,9 @@ namespace mmbatch::testing {
 inline const std::filesystem::path kReference = std::filesystem::path(MMBATCH_TEST_DATA) / "reference";
 
 /// Reference folders whose tokenizer can answer (all but the dual encoder's, which has no such cases).
-inline const std::vector<std::string> kTokenizerFolders = {"llava-gqa", "llava-mqa-full",    "llava-next",
-                                                           "paligemma", "llama",             "llama-scaled-rope",
-                                                           "gemma",     "gemma2",            "mistral-window"};
+inline const std::vector<std::string> kTokenizerFolders = {"llava-gqa", "llava-mqa-full", "llava-next",
+                                                           "paligemma", "llama",          "llama-scaled-rope",
+                                                           "gemma",     "gemma2",         "mistral-window"};
 
 inline std::string read_file(const std::filesystem::path& file) {
   std::ifstream stream(file, std::ios::binary);
@@ -56,8 +56,8 @@ class TemporaryFolder {
 
   /// Copies the tokenizer's files of a reference folder.
   void copy_tokenizer(const std::string& folder) const {
-    for (const char* name : {"tokenizer.model", "spiece.model", "tokenizer_config.json", "special_tokens_map.json",
-                             "added_tokens.json"}) {
+    for (const char* name : {"tokenizer.model", "spiece.model", "tokenizer_config.json",
+                             "special_tokens_map.json", "added_tokens.json"}) {
       const auto source = kReference / folder / "model" / name;
       if (std::filesystem::exists(source)) write_file(path_ / name, read_file(source));
     }

@@ -64,9 +64,11 @@ TEST_P(Reference, PromptsGiveInputIds) {
 
 TEST_P(Reference, GreedyText) {
   const Tokenizer tokenizer = load_reference(GetParam());
-  for (const auto& example : expected(GetParam()).at("cases")) {
+  const auto cases = expected(GetParam()).at("cases");
+  for (const auto& example : cases) {
     if (!example.contains("greedy_text")) continue;
-    EXPECT_EQ(tokenizer.decode(example.at("greedy").get<Ids>()), example.at("greedy_text").get<std::string>());
+    EXPECT_EQ(tokenizer.decode(example.at("greedy").get<Ids>()),
+              example.at("greedy_text").get<std::string>());
   }
 }
 
@@ -93,7 +95,8 @@ TEST(TokenizerReference, DualEncoderLabels) {
   EXPECT_EQ(tokenizer.pad(), 1);
   for (std::size_t i = 0; i < all.at("labels").size(); ++i) {
     const std::string label = all.at("labels")[i];
-    const Ids ids = pad_or_cut(tokenizer.encode(canonicalize(label)), {.length = 64, .pad_id = *tokenizer.pad()});
+    const Ids ids =
+        pad_or_cut(tokenizer.encode(canonicalize(label)), {.length = 64, .pad_id = *tokenizer.pad()});
     EXPECT_EQ(ids, all.at("label_ids")[i].get<Ids>()) << label;
   }
 }
@@ -102,9 +105,9 @@ TEST(TokenizerReference, DualEncoderLabels) {
 // here, so it is used where it lies.
 TEST(TokenizerReference, PublishedVocabulary) {
   const char* variable = std::getenv("MMBATCH_SHARED");
-  const std::filesystem::path shared =
-      variable != nullptr ? std::filesystem::path(variable)
-                          : std::filesystem::path(MMBATCH_TEST_DATA) / "../../../shared";
+  const std::filesystem::path shared = variable != nullptr
+                                           ? std::filesystem::path(variable)
+                                           : std::filesystem::path(MMBATCH_TEST_DATA) / "../../../shared";
   const auto folder = shared / "reference" / "tokenizer-llama2";
   if (!std::filesystem::exists(folder / "tokenizer.model")) {
     GTEST_SKIP() << "no " << folder << ": set MMBATCH_SHARED to the folder that holds reference/";

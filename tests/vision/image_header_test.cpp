@@ -50,7 +50,7 @@ TEST(ImageHeader, FormatSizeAndOrientation) {
                         {"top_down.bmp", ImageFormat::bmp, 1},
                         {"lzw.tif", ImageFormat::tiff, 1},
                         {"big_endian.tif", ImageFormat::tiff, 1},
-                        {"turned.tif", ImageFormat::tiff, 3}}) {
+                        {"turned3.tif", ImageFormat::tiff, 3}}) {
     const ImageHeader header = header_of(c.file);
     EXPECT_EQ(header.format, c.format) << c.file;
     EXPECT_EQ(header.width, 24) << c.file;

@@ -117,7 +117,13 @@ save("palette.tif", base.quantize(32))
 save("one_bit.tif", base.convert("1"))
 write("big_endian.tif", tiff(RGB), RGB)
 write("alpha.tif", tiff(np.dstack([RGB, ALPHA]), "<", extra=2), RGB)
-write("turned.tif", tiff(RGB, orientation=3), RGB[::-1, ::-1].copy())
+UPRIGHT = {2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1],
+           5: lambda a: a.swapaxes(0, 1), 6: lambda a: a.swapaxes(0, 1)[:, ::-1],
+           7: lambda a: a.swapaxes(0, 1)[::-1, ::-1], 8: lambda a: a.swapaxes(0, 1)[::-1]}
+for orientation, upright in UPRIGHT.items():
+    write(f"turned{orientation}.tif", tiff(RGB, orientation=orientation), upright(RGB).copy())
+    write(f"turned{orientation}_16.tif", tiff(wide[..., :3], orientation=orientation),
+          upright(high[..., :3]).copy())
 write("rgb16.tif", tiff(wide[..., :3]), high[..., :3])
 write("white_is_zero.tif", tiff(RGB[..., 2], photometric=0), np.repeat(255 - RGB[..., 2:], 3, 2))
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,11 +18,13 @@ std::size_t utf8_length(std::string_view text);
 bool utf8_incomplete(std::string_view text);
 
 bool is_utf8(std::string_view text);
+/// Offset of the first byte that begins no well-formed sequence, if any.
+std::optional<std::size_t> invalid_utf8_at(std::string_view text);
 
 /// `text` with every maximal ill-formed part replaced by U+FFFD, as Python's errors="replace" does it.
 std::string replace_invalid_utf8(std::string_view text);
 
-/// The code point at `at`, which moves behind it. `text` must be well-formed.
+/// The code point at `at`, which moves behind it; U+FFFD for a byte that begins none.
 char32_t next_code_point(std::string_view text, std::size_t& at);
 void append_code_point(char32_t code_point, std::string& out);
 

@@ -1,8 +1,10 @@
-#include "text/lower_case_table.h"
+#include "engine/base/lower_case.h"
 
 #include <algorithm>
 #include <cstdint>
 #include <iterator>
+
+#include "engine/base/utf8.h"
 
 namespace mmbatch {
 namespace {
@@ -80,6 +82,17 @@ char32_t lower_case(char32_t c) {
   const Range& range = *std::prev(after);
   if (c > range.last || (c - range.first) % range.step != 0) return c;
   return static_cast<char32_t>(static_cast<std::int32_t>(c) + range.delta);
+}
+
+std::string to_lower(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t at = 0; at < text.size();) {
+    const char32_t c = next_code_point(text, at);
+    if (c == 0x130) out += "i\xCC\x87";
+    else append_code_point(lower_case(c), out);
+  }
+  return out;
 }
 
 }  // namespace mmbatch

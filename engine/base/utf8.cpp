@@ -1,4 +1,4 @@
-#include "text/utf8.h"
+#include "engine/base/utf8.h"
 
 #include <cstdint>
 
@@ -72,15 +72,27 @@ std::string replace_invalid_utf8(std::string_view text) {
   return out;
 }
 
+std::optional<std::size_t> invalid_utf8_at(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = utf8_length(text.substr(at));
+    if (length == 0) return at;
+    at += length;
+  }
+  return std::nullopt;
+}
+
 char32_t next_code_point(std::string_view text, std::size_t& at) {
-  const auto first = static_cast<std::uint8_t>(text[at]);
-  const std::size_t length = first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+  const std::size_t length = utf8_length(text.substr(at));
+  if (length == 0) {
+    ++at;
+    return 0xFFFD;
+  }
   constexpr std::uint8_t kPayload[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
-  char32_t code_point = first & kPayload[length];
-  for (std::size_t i = 1; i < length && at + i < text.size(); ++i) {
+  char32_t code_point = static_cast<std::uint8_t>(text[at]) & kPayload[length];
+  for (std::size_t i = 1; i < length; ++i) {
     code_point = code_point << 6 | (static_cast<std::uint8_t>(text[at + i]) & 0x3F);
   }
-  at = at + length < text.size() ? at + length : text.size();
+  at += length;
   return code_point;
 }
 

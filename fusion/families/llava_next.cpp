@@ -1,0 +1,45 @@
+// LLaVA-NeXT (LLaVA-1.6) and everything in its published layout: LLaVA, where an image is seen as a whole and
+// in tiles, each row of whose features ends with a learned newline.
+
+#include "fusion/families/families.h"
+
+namespace mmbatch {
+namespace {
+
+std::vector<GridPinpoint> read_pinpoints(const Config& config) {
+  std::vector<GridPinpoint> pinpoints = read_grid_pinpoints(config, "image_grid_pinpoints");
+  if (pinpoints.empty()) pinpoints = {{672, 336}, {336, 672}, {672, 672}, {336, 1008}, {1008, 336}};
+  return pinpoints;
+}
+
+ModelSpec parse(const Config& config, const Checkpoint& weights) {
+  const Config text_config = config.child("text_config");
+  const std::string type = text_config.text("model_type", "llama");
+  TextModel text = read_text_model(
+      type, {text_config, config, weights, {"language_model.model.", "model.language_model."}});
+  ModelSpec spec;
+  spec.family = "llava_next";
+  spec.decoder = std::move(text.decoder);
+  spec.decoder_names = std::move(text.names);
+  spec.vision = parse_llava_vision(config, weights, spec.decoder.hidden);
+  if (spec.vision->encoder.select == FeatureSelect::all && !spec.vision->encoder.class_token.empty()) {
+    config.fail("vision_feature_select_strategy",
+                "a class token has no place in a grid of tiles; use default");
+  }
+  spec.vision->pinpoints = read_pinpoints(config);
+  spec.vision->newline = weights.prefix_of("image_newline", {"", "model."}) + "image_newline";
+  spec.image_token_id = parse_image_token(config, 32000, spec.decoder.vocab);
+  spec.suppressed = {spec.image_token_id};
+  // The published ones were trained on their text model's own format.
+  spec.turn_format = type == "mistral" ? "inst" : "user_assistant_curious_human";
+  spec.eos = {2};
+  return spec;
+}
+
+}  // namespace
+
+Family llava_next_family() {
+  return {"llava_next", {"LlavaNextForConditionalGeneration"}, {"llava_next"}, parse};
+}
+
+}  // namespace mmbatch

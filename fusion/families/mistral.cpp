@@ -1,0 +1,31 @@
+// Mistral 7B (arXiv 2310.06825) and everything in its layout: text only. Llama's block with a sliding window.
+
+#include "fusion/families/families.h"
+
+namespace mmbatch {
+
+DecoderConfig parse_mistral_decoder(const Config& config, const StoredDecoder&) {
+  DecoderDefaults defaults;
+  defaults.ffn = 14336;
+  defaults.kv_heads = 8;
+  defaults.max_positions = 131072;
+  DecoderConfig decoder = parse_decoder(config, defaults);
+  decoder.windows.assign(decoder.layers, parse_window(config, 4096));
+  return decoder;
+}
+
+namespace {
+
+ModelSpec parse(const Config& config, const Checkpoint& weights) {
+  ModelSpec spec = read_text_only("mistral", config, weights);
+  spec.eos = {2};
+  return spec;
+}
+
+}  // namespace
+
+Family mistral_family() {
+  return {"mistral", {"MistralForCausalLM"}, {"mistral"}, parse};
+}
+
+}  // namespace mmbatch

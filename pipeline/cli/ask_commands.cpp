@@ -1,0 +1,63 @@
+#include <CLI/CLI.hpp>
+
+#include "pipeline/ask.h"
+#include "pipeline/cli/commands.h"
+#include "pipeline/cli/shared_options.h"
+
+namespace mmbatch {
+namespace {
+
+void add(CLI::App& command, Action& action, const std::shared_ptr<AskOptions>& options) {
+  const auto generation = std::make_shared<GenerationOverrides>();
+  command.add_option("-m,--model", options->model, "checkpoint folder")->required();
+  command.add_option("--system", options->system, "system text");
+  command.add_option("--turn-format", options->turn_format,
+                     "name of a turn format, or a pattern with {question}");
+  command.add_option("-j,--threads", options->threads, "threads (default: one a core)")
+      ->check(CLI::Range(1, 1024));
+  add_precision_option(command);
+  add_engine_options(command, options->engine);
+  add_generation_options(command, generation);
+  command.callback([options, generation, &action] {
+    options->generation = *generation;
+    action = [options] {
+      ask(*options, std::cout);
+      return ExitCode::ok;
+    };
+  });
+}
+
+}  // namespace
+
+void add_ask_command(CLI::App& program, Action& action) {
+  const auto options = std::make_shared<AskOptions>();
+  CLI::App* command = program.add_subcommand("ask", "one question about images now, the answer streamed");
+  command->footer(
+      "Example:\n  mmbatch ask --model demo/model --image demo/images/0009.png \"what color is the shape?\"");
+  command->add_option("--image", options->images, "image files")
+      ->expected(1, -1)
+      ->allow_extra_args(false)
+      ->take_all();
+  command->add_option("question", options->prompt, "the question")->required();
+  command->add_flag_callback(
+      "--raw-prompt", [options] { options->form = PromptForm::raw; },
+      "send the text as it stands, without the model's turn format");
+  add(*command, action, options);
+}
+
+void add_generate_command(CLI::App& program, Action& action) {
+  const auto options = std::make_shared<AskOptions>();
+  options->task = Task::generate;
+  options->form = PromptForm::raw;
+  CLI::App* command = program.add_subcommand("generate", "go on with one text now, streamed");
+  command->footer(
+      "Example:\n  mmbatch generate --model MODEL_DIR --do-sample true --temperature 0.8 \"Once upon a "
+      "time\"");
+  command->add_option("prompt", options->prompt, "the text")->required();
+  command->add_flag_callback(
+      "--chat", [options] { options->form = PromptForm::turns; },
+      "put the text into the model's turn format");
+  add(*command, action, options);
+}
+
+}  // namespace mmbatch

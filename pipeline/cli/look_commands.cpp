@@ -1,0 +1,108 @@
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include "jobs/eval.h"
+#include "jobs/query.h"
+#include "pipeline/cli/commands.h"
+
+namespace mmbatch {
+namespace {
+
+/// Columns of the terminal, or 0 when the output goes elsewhere.
+std::size_t terminal_width() {
+  winsize size{};
+  const bool known = ::isatty(STDOUT_FILENO) && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
+  return known ? size.ws_col : 0;
+}
+
+}  // namespace
+
+void add_query_command(CLI::App& program, Action& action) {
+  struct State {
+    std::filesystem::path database;
+    QueryOptions query;
+    std::string format = "table";
+    std::string what = "answers";
+  };
+  const auto state = std::make_shared<State>();
+  QueryOptions& query_options = state->query;
+  CLI::App* command = program.add_subcommand("query", "look at results");
+  command->footer(
+      "Examples:\n  mmbatch query results.db --status failed\n"
+      "  mmbatch query results.db --contains triangle --columns id,prompt,answer --limit 20\n"
+      "  mmbatch query results.db --sql \"SELECT answer, count(*) FROM answers GROUP BY answer\"");
+  command->add_option("database", state->database, "results database")->required();
+  command->add_option("what", state->what, "answers, runs, jobs or failures")
+      ->check(CLI::IsMember({"answers", "runs", "jobs", "failures"}))
+      ->capture_default_str();
+  command->add_option("--run", query_options.run,
+                      "a run's number, or all (default: each item's latest outcome)");
+  command->add_option("--job", query_options.job, "name of a job");
+  command->add_option("--status", query_options.status, "answered or failed");
+  command->add_option("--finish-reason", query_options.finish_reason, "stop, length, stop_string or choice");
+  command->add_option("--contains", query_options.contains, "text in prompt or answer");
+  command->add_option("--where", query_options.where, "SQL condition over the view's columns");
+  command->add_option("--columns", query_options.columns, "columns, separated by commas")->delimiter(',');
+  command->add_option("--sort", query_options.sort, "column; -column for descending");
+  command->add_option("--limit", query_options.limit, "rows at most");
+  command->add_option("--sql", query_options.sql, "one SELECT, instead of the filters");
+  command->add_option("-f,--format", state->format, "table, csv, json, jsonl or markdown")
+      ->capture_default_str();
+  command->callback([state, &action] {
+    action = [state] {
+      QueryOptions& options = state->query;
+      options.format = output_format(state->format);
+      options.width = terminal_width();
+      if (state->what == "answers")
+        query(state->database, options, std::cout);
+      else if (state->what == "runs")
+        summarize(state->database, Summary::runs, options, std::cout);
+      else if (state->what == "jobs")
+        summarize(state->database, Summary::jobs, options, std::cout);
+      else
+        summarize(state->database, Summary::failures, options, std::cout);
+      return ExitCode::ok;
+    };
+  });
+}
+
+void add_eval_command(CLI::App& program, Action& action) {
+  struct State {
+    std::filesystem::path database;
+    EvalOptions eval;
+    std::string format = "text";
+  };
+  const auto state = std::make_shared<State>();
+  CLI::App* command =
+      program.add_subcommand("eval", "accuracy of answered items that carry reference answers");
+  command->footer("Example:\n  mmbatch eval results.db --job shapes --ignore-case");
+  command->add_option("database", state->database, "results database")->required();
+  command->add_option("--run", state->eval.run, "a run's number (default: each item's latest outcome)");
+  command->add_option("--job", state->eval.job, "name of a job");
+  command->add_flag("--ignore-case", state->eval.match.ignore_case,
+                    "exact match looks past upper and lower case");
+  command->add_flag("--ignore-punctuation", state->eval.match.ignore_punctuation,
+                    "exact match looks past punctuation");
+  command
+      ->add_option("--ignore", state->eval.match.ignore, "regular expression whose matches exact match drops")
+      ->take_all();
+  command
+      ->add_option("--bootstrap", state->eval.bootstrap_samples,
+                   "samples for the confidence interval, 0 for none")
+      ->capture_default_str();
+  command->add_option("-f,--format", state->format, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  command->callback([state, &action] {
+    action = [state] {
+      const EvalReport report = evaluate(state->database, state->eval);
+      std::cout << (state->format == "json" ? to_json(report) + "\n" : to_text(report));
+      return ExitCode::ok;
+    };
+  });
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,81 @@
+#include <CLI/CLI.hpp>
+
+#include "pipeline/cli/commands.h"
+#include "pipeline/cli/shared_options.h"
+#include "pipeline/run.h"
+#include "pipeline/validate.h"
+
+namespace mmbatch {
+
+void add_run_command(CLI::App& program, Action& action) {
+  struct State {
+    RunOptions run;
+    std::string progress = "auto";
+    bool retry_failed = false, fresh = false, quiet = false, verify_model = false, no_image_cache = false;
+    std::size_t image_cache_mib = 1024;
+  };
+  const auto state = std::make_shared<State>();
+  const auto generation = std::make_shared<GenerationOverrides>();
+  CLI::App* command = program.add_subcommand("run", "run or resume jobs; results go to a SQLite database");
+  command->footer(
+      "Example:\n  mmbatch run demo/manifest.yaml --threads 2\n\n"
+      "Exit codes: 0 all answered, 1 some items failed, 2 usage or manifest, 3 model or database, 130 "
+      "interrupted");
+  command->add_option("manifest", state->run.manifests, "manifest files (YAML, or OpenAI batch JSONL)")
+      ->required();
+  command->add_option("-m,--model", state->run.model, "checkpoint folder, instead of the manifest's");
+  command->add_option("-d,--database", state->run.database, "results database, instead of the manifest's");
+  command->add_option("--media-root", state->run.media_root,
+                      "folder that file:// images of batch files must lie in");
+  command->add_flag("--retry-failed", state->retry_failed, "take failed items again");
+  command->add_flag("--fresh", state->fresh, "compute everything again")->excludes("--retry-failed");
+  command->add_flag("--verify-model", state->verify_model,
+                    "fingerprint all bytes of the weights, not samples");
+  command->add_option("-j,--threads", state->run.threads, "threads (default: one a core)")
+      ->check(CLI::Range(1, 1024));
+  command->add_option("--max-in-flight", state->run.in_flight,
+                      "items between reading and storing (default: 4 x --max-sequences)");
+  command->add_option("--image-cache", state->image_cache_mib, "MiB of image features kept after use")
+      ->capture_default_str();
+  command->add_option("--image-batch", state->run.images.batch, "images encoded together at most")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command->add_flag("--no-image-cache", state->no_image_cache, "forget image features after use");
+  command->add_option("--progress", state->progress, "auto, line, plain or none")->capture_default_str();
+  command->add_flag("-q,--quiet", state->quiet, "no progress, no summary");
+  command->add_option("--summary-json", state->run.summary_json,
+                      "write counts, times and memory to this file");
+  add_precision_option(*command);
+  add_engine_options(*command, state->run.engine);
+  add_generation_options(*command, generation);
+  command->callback([state, generation, &action] {
+    RunOptions& run = state->run;
+    run.generation = *generation;
+    run.progress = state->quiet ? ProgressStyle::none : progress_style(state->progress);
+    run.images.cache_bytes = state->no_image_cache ? 0 : state->image_cache_mib << 20;
+    if (state->retry_failed) run.resume = ResumePolicy::retry_failed;
+    if (state->fresh) run.resume = ResumePolicy::fresh;
+    if (state->verify_model) run.fingerprint = FingerprintScope::all_bytes;
+    action = [state] { return run_manifests(state->run); };
+  });
+}
+
+void add_validate_command(CLI::App& program, Action& action) {
+  const auto options = std::make_shared<ValidateOptions>();
+  const auto generation = std::make_shared<GenerationOverrides>();
+  CLI::App* command =
+      program.add_subcommand("validate", "say what a run would find wrong, without computing anything");
+  command->footer("Example:\n  mmbatch validate demo/manifest.yaml --model demo/model");
+  command->add_option("manifest", options->manifests, "manifest files")->required();
+  command->add_option("-m,--model", options->model,
+                      "checkpoint folder: prompt lengths are checked against its limits");
+  command->add_option("--media-root", options->media_root,
+                      "folder that file:// images of batch files must lie in");
+  add_generation_options(*command, generation);
+  command->callback([options, generation, &action] {
+    options->generation = *generation;
+    action = [options] { return validate(*options, std::cout); };
+  });
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+
+#include "pipeline/messages.h"
+#include "pipeline/stages/admit.h"
+#include "pipeline/stages/decode.h"
+#include "pipeline/stages/encode_image.h"
+#include "pipeline/stages/encode_text.h"
+#include "pipeline/stages/fuse.h"
+
+namespace mmbatch {
+
+/// The stages that the graph's nodes call. Not owned; tests put stages in that fail on purpose.
+struct FlowStages {
+  std::function<std::optional<ReadItem>()> read;  // one thread at a time; nothing at the end
+  std::function<Ticket(ReadItem)> admit;
+  std::function<void(Ticket, EncodeImage::Done)> encode_image;
+  std::function<TextEncoded(const Ticket&)> encode_text;
+  std::function<Fused(const ImagesEncoded&, const TextEncoded&)> fuse;
+  std::function<void(Fused, Decode::Done)> decode;
+  std::function<void(const Decoded&)> store;  // one thread at a time
+};
+
+/// Runs all items through the graph and returns when every one of them is stored:
+///
+///   read ─► admit ─┬─► encode image ──┐
+///                  │                  ├─► fuse ─► decode ─► store
+///                  └─► encode text ───┘
+///
+/// @param in_flight items between read and store at most
+/// @param stop once true, no more items are read; those in flight are finished
+/// @throws what store threw, when the database can no longer be written; nothing else
+void run_flow_graph(const FlowStages& stages, std::size_t in_flight, const std::atomic<bool>& stop);
+
+}  // namespace mmbatch

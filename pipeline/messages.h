@@ -1,0 +1,67 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/generation_config.h"
+#include "engine/base/result.h"
+#include "engine/decoder/prompt.h"
+#include "engine/serve/request.h"
+#include "fusion/compose.h"
+#include "jobs/item.h"
+#include "jobs/store.h"
+
+namespace mmbatch {
+
+using Clock = std::chrono::steady_clock;
+
+inline double milliseconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+}
+
+/// An item on its way through the graph: what was known of it when it was let in. Never changed afterwards.
+struct Admitted {
+  std::uint64_t number = 0;  // in order of reading; the key of the join
+  Item item;
+  std::optional<Error> error;  // it goes straight through to the store
+  Known known = Known::no;     // answered or failed in an earlier run: likewise
+  GenerationConfig generation;
+  std::vector<std::string> image_sha256;
+  std::string content_key;
+  Clock::time_point admitted;
+
+  /// Nothing is to be computed for it.
+  bool settled() const { return error.has_value() || known != Known::no; }
+};
+using Ticket = std::shared_ptr<const Admitted>;
+
+/// What the nodes hand on. Every branch always emits one of these for every ticket, with a value or an error.
+struct ImagesEncoded {
+  Ticket ticket;
+  Result<std::vector<EncodedImage>> images;
+  double milliseconds = 0;
+};
+
+struct TextEncoded {
+  Ticket ticket;
+  Result<std::vector<std::int32_t>> ids;
+  double milliseconds = 0;
+};
+
+struct Fused {
+  Ticket ticket;
+  Result<std::shared_ptr<const Prompt>> prompt;
+  ItemResult::Timings times;
+};
+
+struct Decoded {
+  Ticket ticket;
+  Result<Completion> completion;
+  ItemResult::Timings times;
+};
+
+}  // namespace mmbatch

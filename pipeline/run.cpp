@@ -1,0 +1,192 @@
+#include "pipeline/run.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <memory>
+
+#include "engine/base/threads.h"
+#include "engine/kernels/matmul.h"
+#include "fusion/model.h"
+#include "jobs/item_reader.h"
+#include "jobs/json_text.h"
+#include "jobs/manifest.h"
+#include "pipeline/flow_graph.h"
+#include "pipeline/stages/store.h"
+#include "pipeline/summary.h"
+#include "pipeline/version.h"
+
+namespace mmbatch {
+
+std::atomic<bool> interrupted{false};
+
+void handle_interrupts() {
+  struct sigaction action {};
+  action.sa_handler = [](int) {
+    if (interrupted.exchange(true)) ::_exit(static_cast<int>(ExitCode::interrupted));
+  };
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+}
+
+namespace {
+
+constexpr const char* kPrecision = "f32";
+
+std::string machine_name() {
+  utsname name{};
+  ::uname(&name);
+  return fmt::format("{} {} ({})", name.nodename, name.machine, simd().name);
+}
+
+/// The loaded model, kept from manifest to manifest.
+struct Loaded {
+  std::shared_ptr<const Model> model;
+  std::filesystem::path folder;
+  double seconds = 0;
+};
+
+void load(Loaded& loaded, const std::filesystem::path& folder, Arena& arena) {
+  if (loaded.model && loaded.folder == folder) return;
+  const auto begin = Clock::now();
+  loaded.model.reset();
+  arena.run([&] { loaded.model = Model::load(folder); });
+  loaded.folder = folder;
+  loaded.seconds = milliseconds_since(begin) / 1000;
+}
+
+std::string settings_json(const Manifest& manifest, const GenerationOverrides& command_line) {
+  GenerationConfig settings;
+  apply(settings, manifest.generation);
+  apply(settings, command_line);
+  return fmt::format(R"({{"generation":{}}})", to_json(settings));
+}
+
+RunInfo describe(const Manifest& manifest, const RunOptions& options, const Model& model,
+                 const std::string& fingerprint, const Arena& arena) {
+  RunInfo info;
+  info.manifest = manifest.file.string();
+  info.model = {std::filesystem::absolute(model.files().folder).string(), fingerprint, model.spec().family,
+                kPrecision, fmt::format(R"({{"bytes":{}}})", model.bytes())};
+  info.settings = settings_json(manifest, options.generation);
+  info.environment = fmt::format(R"({{"threads":{},"matmul":{},"simd":{}}})", arena.threads(),
+                                 json_string(matmul_kernel_name()), json_string(simd().name));
+  info.version = kVersion;
+  info.machine = machine_name();
+  info.jobs = manifest.jobs;
+  return info;
+}
+
+/// Everything that can be wrong with the jobs themselves, before the first item is read.
+void check_jobs(const Manifest& manifest, const Model& model, const GenerationSurroundings& around) {
+  for (const Job& job : manifest.jobs) {
+    generation_of(manifest, job, around);
+    if (job.task == Task::vqa && model.images() == nullptr) {
+      throw UsageError(fmt::format("job '{}' is a vqa job, but the model in {} is text-only", job.name,
+                                   model.files().folder.string()));
+    }
+  }
+}
+
+RunStatus status_of(bool was_interrupted) {
+  return was_interrupted ? RunStatus::interrupted : RunStatus::finished;
+}
+
+RunSummary run_items(const Manifest& manifest, const RunOptions& options, const Model& model,
+                     const ModelIdentity& identity, ResultsStore& results, Arena& arena) {
+  EncodeText encode_text(model.files(), manifest);
+  EncodeImage encode_image(model, options.images);
+  Decode decode(model, options.engine, arena);
+  Fuse fuse(model);
+  Counters counters;
+  Store store(model, results, counters);
+  Admit admit(model, manifest, options.generation, identity, results, options.images.media);
+  const auto reader = open_items(manifest);
+
+  FlowStages stages;
+  stages.read = [&] { return reader->next(); };
+  stages.admit = [&](ReadItem item) { return admit(std::move(item)); };
+  stages.encode_image = [&](Ticket ticket, EncodeImage::Done done) {
+    encode_image(std::move(ticket), std::move(done));
+  };
+  stages.encode_text = [&](const Ticket& ticket) { return encode_text(ticket); };
+  stages.fuse = [&](const ImagesEncoded& images, const TextEncoded& text) { return fuse(images, text); };
+  stages.decode = [&](Fused fused, Decode::Done done) { decode(std::move(fused), std::move(done)); };
+  stages.store = [&](const Decoded& decoded) { store(decoded); };
+
+  const auto begin = Clock::now();
+  const std::size_t in_flight =
+      options.in_flight > 0 ? options.in_flight : 4 * options.engine.scheduler.max_sequences;
+  {
+    std::optional<std::uint64_t> total;
+    if (options.progress != ProgressStyle::none) total = count_items(manifest);
+    // A failing flush shows itself again in the store node, which ends the run.
+    const Progress progress(counters, total, options.progress, [&] {
+      try {
+        results.flush_if_due();
+      } catch (const DatabaseError&) {
+      }
+    });
+    arena.run([&] { run_flow_graph(stages, in_flight, interrupted); });
+  }
+  results.flush();
+  RunSummary summary = summarize_run(counters, encode_image, decode.stats());
+  summary.seconds = milliseconds_since(begin) / 1000;
+  return summary;
+}
+
+void write_summary(const std::filesystem::path& file, const RunSummary& summary) {
+  if (file.empty()) return;
+  std::ofstream out(file);
+  out << to_json(summary) << "\n";
+  if (!out.flush()) throw UsageError(fmt::format("--summary-json: {} cannot be written", file.string()));
+}
+
+ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& options, Loaded& loaded,
+                      Arena& arena) {
+  const Manifest manifest = read_manifest(file, {options.media_root});
+  const auto model_folder = options.model ? options.model : manifest.model;
+  const auto database = options.database ? options.database : manifest.database;
+  if (!model_folder)
+    throw UsageError(
+        fmt::format("{}: no model: give `model:` in the manifest, or --model DIR", file.string()));
+  if (!database) {
+    throw UsageError(
+        fmt::format("{}: no database: give `database:` in the manifest, or --database FILE", file.string()));
+  }
+  load(loaded, *model_folder, arena);
+  const Model& model = *loaded.model;
+  check_jobs(manifest, model, {model.files().generation, options.generation});
+
+  const ModelIdentity identity{model_fingerprint(*model_folder, options.fingerprint), kPrecision};
+  const auto results = ResultsStore::open_or_create(*database);
+  results->begin_run(describe(manifest, options, model, identity.fingerprint, arena), options.resume);
+  RunSummary summary = run_items(manifest, options, model, identity, *results, arena);
+  summary.load_seconds = loaded.seconds;
+  results->finish_run(status_of(interrupted), to_json(summary));
+  write_summary(options.summary_json, summary);
+  if (options.progress != ProgressStyle::none) fmt::print(stderr, "{}\n", to_text(summary));
+  if (interrupted) return ExitCode::interrupted;
+  return summary.failed > 0 ? ExitCode::items_failed : ExitCode::ok;
+}
+
+}  // namespace
+
+ExitCode run_manifests(const RunOptions& options) {
+  options.engine.validate();
+  handle_interrupts();
+  Arena arena(options.threads);
+  Loaded loaded;
+  ExitCode code = ExitCode::ok;
+  for (const auto& manifest : options.manifests) {
+    code = std::max(code, run_manifest(manifest, options, loaded, arena));
+    if (interrupted) break;
+  }
+  return code;
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/error.h"
+#include "engine/base/generation_config.h"
+#include "engine/serve/engine.h"
+#include "jobs/hash.h"
+#include "jobs/store.h"
+#include "pipeline/progress.h"
+#include "pipeline/stages/encode_image.h"
+
+namespace mmbatch {
+
+/// What the command line says of a run; what it leaves open comes from the manifest.
+struct RunOptions {
+  std::vector<std::filesystem::path> manifests;
+  std::optional<std::filesystem::path> model;
+  std::optional<std::filesystem::path> database;
+  std::filesystem::path media_root;
+  GenerationOverrides generation;
+  EngineOptions engine;
+  EncodeImageOptions images;
+  int threads = 0;            // 0: one a core
+  std::size_t in_flight = 0;  // items between reading and storing; 0: four times max_sequences
+  ResumePolicy resume = ResumePolicy::resume;
+  FingerprintScope fingerprint = FingerprintScope::samples;
+  ProgressStyle progress = ProgressStyle::automatic;
+  std::filesystem::path summary_json;
+};
+
+/// Set by the first Ctrl-C or SIGTERM: a run finishes what is in flight, stores it and ends. The second ends
+/// the program at once.
+extern std::atomic<bool> interrupted;
+void handle_interrupts();
+
+/// Runs or resumes all manifests.
+/// @throws FatalError for what ends a run: usage, manifest, model, database
+ExitCode run_manifests(const RunOptions& options);
+
+}  // namespace mmbatch

@@ -1,0 +1,60 @@
+#include "pipeline/stages/admit.h"
+
+#include "jobs/hash.h"
+
+namespace mmbatch {
+
+Admit::Admit(const Model& model, const Manifest& manifest, GenerationOverrides command_line,
+             ModelIdentity identity, ResultsStore& store, MediaLimits limits)
+    : model_(model),
+      manifest_(manifest),
+      around_{model.files().generation, std::move(command_line)},
+      identity_(std::move(identity)),
+      store_(store),
+      limits_(limits) {}
+
+Ticket Admit::operator()(ReadItem read) {
+  auto admitted = std::make_shared<Admitted>();
+  admitted->number = next_number_++;
+  admitted->item = std::move(read.item);
+  admitted->admitted = Clock::now();
+  if (read.error) {
+    admitted->error = std::move(read.error);
+    return admitted;
+  }
+  const auto settled = guarded(Stage::read, [&] {
+    admit(*admitted);
+    return true;
+  });
+  if (!settled) admitted->error = settled.error();
+  return admitted;
+}
+
+void Admit::admit(Admitted& admitted) {
+  const Item& item = admitted.item;
+  admitted.generation = generation_of(manifest_, item, around_);
+  if (!item.images.empty() && model_.images() == nullptr) {
+    throw ItemError(ErrorCode::unsupported, "the model is text-only, the item has images");
+  }
+  for (const Item::Image& image : item.images) {
+    auto sha = guarded(Stage::image, [&] { return image_sha256(image, &store_, limits_); });
+    if (!sha) {
+      admitted.error = sha.error();
+      return;
+    }
+    admitted.image_sha256.push_back(std::move(sha.value()));
+  }
+  const Job& job = manifest_.jobs[item.job];
+  ContentParts parts;
+  parts.item = &item;
+  parts.turn_format = job.turn_format.empty() ? model_.files().turn_format.name() : job.turn_format;
+  parts.system = job.system.value_or("");
+  parts.image_sha256 = admitted.image_sha256;
+  parts.model_fingerprint = identity_.fingerprint;
+  parts.precision = identity_.precision;
+  parts.generation = to_json(admitted.generation);
+  admitted.content_key = content_key(parts);
+  admitted.known = store_.look_up(item, admitted.content_key, admitted.image_sha256);
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <condition_variable>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "engine/base/threads.h"
+#include "engine/serve/engine.h"
+#include "fusion/model.h"
+#include "pipeline/messages.h"
+
+namespace mmbatch {
+
+/// Which tokens the model may generate.
+Vocabulary vocabulary_of(const Model& model);
+
+/// What the engine is to do for a prompt; callbacks are the caller's.
+Request make_request(const Model& model, std::shared_ptr<const Prompt> prompt,
+                     const GenerationConfig& generation);
+
+/// The engine on a thread of its own: takes prompts from any thread, as many at a time as there are, and
+/// steps inside the arena while it has work. Thread-safe.
+class Decode {
+ public:
+  using Done = std::function<void(Decoded)>;
+
+  /// @throws UsageError for options that cannot be met.
+  Decode(const Model& model, const EngineOptions& options, Arena& arena);
+  /// Finishes what was handed in.
+  ~Decode();
+
+  /// Calls `done` exactly once: at once for a prompt that failed before, else from the engine's thread.
+  void operator()(Fused fused, Done done);
+
+  EngineStats stats() const;
+
+ private:
+  void run();
+  Request request_of(Fused fused, Done done) const;
+
+  const Model& model_;
+  Arena& arena_;
+  Engine engine_;  // of the engine's thread
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  // Guarded by mutex_:
+  std::vector<Request> incoming_;
+  bool closing_ = false;
+  EngineStats stats_;
+
+  std::thread thread_;
+};
+
+}  // namespace mmbatch

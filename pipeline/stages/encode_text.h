@@ -1,0 +1,30 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "fusion/model.h"
+#include "jobs/manifest.h"
+#include "pipeline/messages.h"
+
+namespace mmbatch {
+
+/// Writes an item's question or dialogue as the model expects it and tokenizes it. Const and thread-safe.
+class EncodeText {
+ public:
+  /// @throws UsageError for a job's turn format that is none, or a template that was not recognised while the
+  /// job depends on it.
+  EncodeText(const ModelFiles& model, const Manifest& manifest);
+
+  TextEncoded operator()(const Ticket& ticket) const;
+  /// The text that is tokenized.  @throws ItemError
+  std::string prompt_text(const Item& item) const;
+
+ private:
+  const ModelFiles& model_;
+  std::vector<TurnFormat> formats_;   // of each job
+  std::vector<std::string> systems_;  // of each job; empty: none
+};
+
+}  // namespace mmbatch

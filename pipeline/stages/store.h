@@ -1,0 +1,28 @@
+#pragma once
+
+#include "fusion/model.h"
+#include "jobs/store.h"
+#include "pipeline/counters.h"
+#include "pipeline/messages.h"
+
+namespace mmbatch {
+
+/// Turns outcomes into rows of the database. Used by one thread at a time.
+class Store {
+ public:
+  Store(const Model& model, ResultsStore& results, Counters& counters)
+      : model_(model), results_(results), counters_(counters) {}
+
+  /// @throws DatabaseError
+  void operator()(const Decoded& decoded);
+
+ private:
+  const Model& model_;
+  ResultsStore& results_;
+  Counters& counters_;
+};
+
+/// The text of an answer: without special tokens, cut before the first stop string.
+std::string answer_text(const Tokenizer& tokenizer, const Answer& answer, const GenerationConfig& generation);
+
+}  // namespace mmbatch

@@ -1,0 +1,91 @@
+#include "pipeline/summary.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "pipeline/progress.h"
+
+namespace mmbatch {
+
+RunSummary summarize_run(const Counters& counters, const EncodeImage& images, const EngineStats& engine) {
+  RunSummary s;
+  s.items = counters.done;
+  s.answered = counters.answered;
+  s.failed = counters.failed;
+  s.resumed = counters.resumed;
+  s.preprocess_seconds = images.preprocess_seconds();
+  s.encode_seconds = images.encode_seconds();
+  s.decode_seconds = engine.busy_seconds;
+  s.images_encoded = images.images_encoded();
+  s.image_cache_hits = images.cache_hits();
+  s.answer_tokens = counters.answer_tokens;
+  s.prompt_tokens = counters.prompt_tokens;
+  s.prompt_tokens_reused = counters.prompt_tokens_reused;
+  s.mean_item_ms =
+      s.answered > 0 ? static_cast<double>(counters.item_us) / 1000 / static_cast<double>(s.answered) : 0;
+  s.engine = engine;
+  s.peak_rss_bytes = peak_resident_bytes();
+  return s;
+}
+
+std::string to_json(const RunSummary& s) {
+  std::vector<std::pair<std::string, std::string>> fields;
+  const auto count = [&](const char* name, std::size_t value) {
+    fields.emplace_back(name, std::to_string(value));
+  };
+  const auto real = [&](const char* name, double value) {
+    fields.emplace_back(name, fmt::format("{:.6f}", value));
+  };
+  count("items", s.items);
+  count("answered", s.answered);
+  count("failed", s.failed);
+  count("resumed", s.resumed);
+  real("seconds", s.seconds);
+  real("load_seconds", s.load_seconds);
+  real("preprocess_seconds", s.preprocess_seconds);
+  real("encode_seconds", s.encode_seconds);
+  real("decode_seconds", s.decode_seconds);
+  real("mean_item_ms", s.mean_item_ms);
+  count("images_encoded", s.images_encoded);
+  count("image_cache_hits", s.image_cache_hits);
+  count("prompt_tokens", s.prompt_tokens);
+  count("prompt_tokens_reused", s.prompt_tokens_reused);
+  count("answer_tokens", s.answer_tokens);
+  count("steps", s.engine.steps);
+  count("computed_rows", s.engine.computed_rows);
+  count("preemptions", s.engine.preemptions);
+  count("evictions", s.engine.evictions);
+  count("kv_bytes_pool", s.engine.kv_bytes_pool);
+  count("kv_bytes_peak", s.engine.kv_bytes_peak);
+  count("peak_rss_bytes", s.peak_rss_bytes);
+  std::string json = "{";
+  for (const auto& [name, value] : fields)
+    json += fmt::format("{}\"{}\": {}", json.size() > 1 ? ", " : "", name, value);
+  return json + "}";
+}
+
+std::string to_text(const RunSummary& s) {
+  const std::pair<const char*, double> stages[] = {{"preprocessing images", s.preprocess_seconds},
+                                                   {"vision encoder", s.encode_seconds},
+                                                   {"decoding", s.decode_seconds}};
+  const auto* slowest = std::max_element(std::begin(stages), std::end(stages),
+                                         [](const auto& a, const auto& b) { return a.second < b.second; });
+  std::string text = fmt::format("{} items: {} answered, {} failed", s.items, s.answered, s.failed);
+  if (s.resumed > 0) text += fmt::format(", {} answered before", s.resumed);
+  text += fmt::format(" in {} ({:.1f} items/s, {:.0f} answer tokens/s)\n", duration_text(s.seconds),
+                      s.seconds > 0 ? static_cast<double>(s.answered) / s.seconds : 0,
+                      s.seconds > 0 ? static_cast<double>(s.answer_tokens) / s.seconds : 0);
+  text += fmt::format("seconds by stage: load {:.2f}", s.load_seconds);
+  for (const auto& [name, seconds] : stages) text += fmt::format(", {} {:.2f}", name, seconds);
+  text += fmt::format("; the most went into {}\n", slowest->first);
+  text += fmt::format("images encoded {}, taken from cache {}; prompt tokens {}, of them reused {}\n",
+                      s.images_encoded, s.image_cache_hits, s.prompt_tokens, s.prompt_tokens_reused);
+  text += fmt::format("memory: peak {}, cache {} of {} used at most", bytes_text(s.peak_rss_bytes),
+                      bytes_text(s.engine.kv_bytes_peak), bytes_text(s.engine.kv_bytes_pool));
+  return text;
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,89 @@
+#include "pipeline/validate.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <ostream>
+#include <span>
+
+#include "engine/base/result.h"
+#include "fusion/model.h"
+#include "jobs/item_reader.h"
+#include "jobs/manifest.h"
+#include "jobs/media.h"
+#include "pipeline/stages/encode_text.h"
+#include "vision/image_header.h"
+
+namespace mmbatch {
+namespace {
+
+/// Image rows are not known before an image is preprocessed; a model without tiles has the same number for
+/// all.
+std::size_t image_tokens(const ModelSpec& spec, std::size_t images) {
+  return spec.vision && spec.vision->pinpoints.empty() ? images * spec.vision->encoder.feature_tokens()
+                                                       : images;
+}
+
+std::optional<Error> check_item(const Manifest& manifest, const ReadItem& read,
+                                const ValidateOptions& options, const ModelFiles* files,
+                                const EncodeText* encode_text) {
+  if (read.error) return read.error;
+  const Item& item = read.item;
+  const auto settings = guarded(Stage::read, [&] {
+    return generation_of(manifest, item,
+                         {files ? files->generation : GenerationOverrides{}, options.generation});
+  });
+  if (!settings) return settings.error();
+  for (const Item::Image& image : item.images) {
+    const auto header = guarded(Stage::image, [&] {
+      const std::vector<unsigned char> bytes = read_image(image);
+      return read_image_header(std::as_bytes(std::span(bytes)));
+    });
+    if (!header) return header.error();
+  }
+  if (files == nullptr) return {};
+  const auto tokens =
+      guarded(Stage::text, [&] { return files->tokenizer.encode(encode_text->prompt_text(item)); });
+  if (!tokens) return tokens.error();
+  const std::size_t length = tokens.value().size() + image_tokens(files->spec, item.images.size());
+  if (length + 1 > files->spec.decoder.max_positions &&
+      settings.value().truncate_prompt == TruncatePrompt::error) {
+    return Error{Stage::decode, ErrorCode::prompt_too_long,
+                 fmt::format("the prompt has about {} tokens, the model takes at most {}", length,
+                             files->spec.decoder.max_positions - 1)};
+  }
+  return {};
+}
+
+}  // namespace
+
+ExitCode validate(const ValidateOptions& options, std::ostream& out) {
+  std::shared_ptr<const ModelFiles> files;
+  if (options.model) files = std::make_shared<const ModelFiles>(*options.model);
+  std::size_t items = 0, bad = 0;
+  for (const auto& file : options.manifests) {
+    const Manifest manifest = read_manifest(file, {options.media_root});
+    for (const Job& job : manifest.jobs) {
+      generation_of(manifest, job, {files ? files->generation : GenerationOverrides{}, options.generation});
+      if (files && job.task == Task::vqa && !files->spec.vision) {
+        throw UsageError(fmt::format("job '{}' is a vqa job, but the model in {} is text-only", job.name,
+                                     files->folder.string()));
+      }
+    }
+    const auto encode_text = files ? std::make_unique<EncodeText>(*files, manifest) : nullptr;
+    const auto reader = open_items(manifest);
+    while (const auto read = reader->next()) {
+      ++items;
+      const auto error = check_item(manifest, *read, options, files.get(), encode_text.get());
+      if (!error) continue;
+      ++bad;
+      out << fmt::format("{}: job {}, item {}: {}/{}: {}\n", read->item.where,
+                         manifest.jobs[read->item.job].name, read->item.id, to_string(error->stage),
+                         to_string(error->code), error->message);
+    }
+  }
+  out << fmt::format("{} items, {} of them would fail\n", items, bad);
+  return bad > 0 ? ExitCode::items_failed : ExitCode::ok;
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,157 @@
+#include "tests/checkers/parity_reference.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <stdexcept>
+
+namespace mmbatch::parity {
+namespace {
+
+using Json = nlohmann::json;
+using Ids = std::vector<std::int32_t>;
+
+Json read_json(const std::filesystem::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) throw std::runtime_error(file.string() + ": cannot be read");
+  try {
+    return Json::parse(stream);
+  } catch (const Json::exception& e) {
+    throw std::runtime_error(fmt::format("{}: {}", file.string(), e.what()));
+  }
+}
+
+/// "repetition_penalty_1.3" and its kin: what the settings of a single sequence are, by the key.
+std::optional<GenerationConfig> single_settings(const std::string& key) {
+  static const std::regex numbered("(repetition_penalty|no_repeat_ngram_size)_([0-9]+(?:\\.[0-9]+)?)");
+  GenerationConfig settings;
+  std::smatch match;
+  if (key == "greedy") return settings;
+  if (!std::regex_match(key, match, numbered)) return {};
+  if (match[1] == "repetition_penalty")
+    settings.repetition_penalty = std::stod(match[2]);
+  else
+    settings.no_repeat_ngram_size = std::stoi(match[2]);
+  return settings;
+}
+
+std::optional<GenerationConfig> beam_settings(const std::string& key) {
+  static const std::regex beams("beams_([0-9]+)_length_penalty_(-?[0-9]+(?:\\.[0-9]+)?)");
+  std::smatch match;
+  if (!std::regex_match(key, match, beams)) return {};
+  GenerationConfig settings;
+  settings.num_beams = settings.num_return_sequences = std::stoi(match[1]);
+  settings.length_penalty = std::stod(match[2]);
+  return settings;
+}
+
+struct EndOfSequence {
+  const Ids& eos;
+
+  bool is_end(std::int32_t id) const { return std::find(eos.begin(), eos.end(), id) != eos.end(); }
+  void cut(Ids& tokens) const {
+    const auto end = std::find_if(tokens.begin(), tokens.end(), [&](std::int32_t id) { return is_end(id); });
+    if (end != tokens.end()) tokens.erase(end + 1, tokens.end());
+  }
+  bool ends(const Ids& tokens) const { return !tokens.empty() && is_end(tokens.back()); }
+};
+
+/// What one case's lists say about the max_new_tokens that they were made with: the longest, and whether one
+/// of them was cut off by it.
+struct Limit {
+  std::size_t longest = 0;
+  bool certain = false;
+
+  void add(std::size_t length, bool ended) {
+    if (length > longest) {
+      longest = length;
+      certain = false;
+    }
+    if (length == longest && !ended) certain = true;
+  }
+};
+
+ReferenceCase read_case(const Json& json, std::string name, const EndOfSequence& end, Limit& limit) {
+  ReferenceCase out;
+  out.name = std::move(name);
+  out.prompt = json.at("prompt").get<std::string>();
+  if (json.contains("image")) out.images.push_back(json.at("image").get<std::string>());
+  if (json.contains("images")) out.images = json.at("images").get<std::vector<std::string>>();
+  if (json.contains("input_ids")) out.input_ids = json.at("input_ids").get<Ids>();
+  if (json.contains("greedy_text")) out.greedy_text = json.at("greedy_text").get<std::string>();
+  const auto add = [&](ExpectedSequence sequence) {
+    const std::size_t length = sequence.tokens.size();
+    end.cut(sequence.tokens);
+    limit.add(length, end.ends(sequence.tokens));
+    out.generations.back().sequences.push_back(std::move(sequence));
+  };
+  for (const auto& [key, value] : json.items()) {
+    if (const auto settings = single_settings(key)) {
+      out.generations.push_back({key, *settings, {}, {}, {}});
+      add({value.get<Ids>(), 0.0});
+    } else if (const auto with_beams = beam_settings(key)) {
+      out.generations.push_back({key, *with_beams, {}, {}, {}});
+      for (const Json& beam : value) add({beam.at("tokens").get<Ids>(), beam.at("score").get<double>()});
+    } else {
+      continue;
+    }
+    if (key != "greedy") continue;
+    out.generations.back().logprobs = json.value("greedy_logprobs", std::vector<double>{});
+    out.generations.back().margins = json.value("greedy_margin", std::vector<double>{});
+  }
+  return out;
+}
+
+/// Beams that end early are stored shorter than they could have become; searching on to the same length is
+/// part of the result. So a case without a sequence that was cut off takes the length of the others.
+void set_limits(std::vector<ReferenceCase>& cases, const std::vector<Limit>& limits) {
+  std::size_t longest = 1;
+  for (const Limit& limit : limits) longest = std::max(longest, limit.longest);
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    const std::size_t tokens = limits[i].certain ? limits[i].longest : longest;
+    for (ExpectedGeneration& generation : cases[i].generations) {
+      generation.settings.max_new_tokens = static_cast<int>(tokens);
+      generation.settings.logprobs = true;
+    }
+  }
+}
+
+}  // namespace
+
+Reference::Reference(const std::filesystem::path& folder_, const Ids& eos)
+    : folder(folder_), tensors(folder / "expected.safetensors") {
+  const std::filesystem::path file = folder / "expected.json";
+  const Json json = read_json(file);
+  const EndOfSequence end{eos};
+  std::vector<Limit> limits;
+  const auto add = [&](const Json& entry, std::string name) {
+    limits.emplace_back();
+    cases.push_back(read_case(entry, std::move(name), end, limits.back()));
+  };
+  try {
+    for (const auto& [list, prefix] : {std::pair{"cases", "case"}, std::pair{"text_cases", "text_case"}}) {
+      std::size_t number = 0;
+      for (const Json& entry : json.value(list, Json::array())) {
+        add(entry, fmt::format("{}{}", prefix, number++));
+      }
+    }
+    if (json.contains("two_images")) add(json.at("two_images"), "two_images");
+    for (const Json& entry : json.value("tokenizer", Json::array())) {
+      tokenizer.push_back({entry.at("text").get<std::string>(), entry.at("ids").get<Ids>(), {}});
+      if (entry.contains("decoded")) tokenizer.back().decoded = entry.at("decoded").get<std::string>();
+    }
+  } catch (const Json::exception& e) {
+    throw std::runtime_error(fmt::format("{}: {}", file.string(), e.what()));
+  }
+  set_limits(cases, limits);
+}
+
+const TensorView* Reference::tensor(const std::string& name) const {
+  const auto found = tensors.tensors().find(name);
+  return found == tensors.tensors().end() ? nullptr : &found->second;
+}
+
+}  // namespace mmbatch::parity

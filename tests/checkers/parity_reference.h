@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/generation_config.h"
+#include "engine/base/safetensors.h"
+
+namespace mmbatch::parity {
+
+/// A generated sequence as transformers returns it, cut behind its end of sequence.
+struct ExpectedSequence {
+  std::vector<std::int32_t> tokens;
+  double score = 0.0;  // beams only
+};
+
+/// One way to go on from a case's prompt: a key of expected.json such as "greedy" or
+/// "beams_4_length_penalty_2.0", the settings that it stands for, and what transformers generated.
+struct ExpectedGeneration {
+  std::string key;
+  GenerationConfig settings;
+  std::vector<ExpectedSequence> sequences;  // one, or all beams, the best first
+  std::vector<double> logprobs;             // "greedy" only, where there: one a token
+  std::vector<double> margins;              // between the two best logits
+
+  bool beams() const { return settings.num_beams > 1; }
+};
+
+/// One prompt and all that is known of it.
+struct ReferenceCase {
+  std::string name;  // what its tensors' names begin with: "case3", "two_images"
+  std::vector<std::string> images;
+  std::string prompt;
+  std::optional<std::vector<std::int32_t>> input_ids;
+  std::optional<std::string> greedy_text;
+  std::vector<ExpectedGeneration> generations;
+};
+
+struct TokenizerCase {
+  std::string text;
+  std::vector<std::int32_t> ids;
+  std::optional<std::string> decoded;
+};
+
+/// A folder with model/, images/, expected.json and expected.safetensors. Keys that it does not know are
+/// ignored.
+struct Reference {
+  /// @param eos ends of sequence: what stands behind one is padding
+  /// @throws std::exception that names file and key
+  Reference(const std::filesystem::path& folder, const std::vector<std::int32_t>& eos);
+
+  const TensorView* tensor(const std::string& name) const;
+
+  std::filesystem::path folder;
+  std::vector<ReferenceCase> cases;
+  std::vector<TokenizerCase> tokenizer;
+  SafetensorsFile tensors;
+};
+
+}  // namespace mmbatch::parity

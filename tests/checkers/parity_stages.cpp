@@ -1,0 +1,185 @@
+#include "tests/checkers/parity_stages.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <numeric>
+#include <optional>
+#include <stdexcept>
+
+#include "engine/base/error.h"
+#include "tests/checkers/parity_compare.h"
+#include "vision/image_decode.h"
+
+namespace mmbatch::parity {
+namespace {
+
+Image read_image(const std::filesystem::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) throw std::runtime_error(file.string() + ": cannot be read");
+  const std::vector<char> bytes{std::istreambuf_iterator<char>(stream), {}};
+  return decode_image(std::as_bytes(std::span(bytes)));
+}
+
+/// Compares with a tensor, where there is such a one.
+/// @param allowed the tolerance; 0 stands for the one of features
+void check_tensor(const Subject& subject, const ReferenceCase& reference_case, const std::string& suffix,
+                  MatrixView<const float> found, double allowed, Report& report) {
+  const std::string name = reference_case.name + "." + suffix;
+  const TensorView* tensor = subject.reference.tensor(name);
+  if (tensor == nullptr) return;
+  const std::vector<float> expected = to_floats(*tensor);
+  if (expected.size() != found.rows * found.cols) {
+    return report.failure(
+        suffix, name,
+        fmt::format("expected shape {}, found [{}, {}]", shape_text(tensor->shape), found.rows, found.cols));
+  }
+  const double tolerance = allowed > 0 ? allowed : feature_tolerance(expected);
+  report.numbers(suffix, name, {largest_error(found, expected), tolerance});
+}
+
+/// The rows of all parts below each other.
+Matrix<float> stacked(std::span<const MatrixView<const float>> parts) {
+  std::size_t rows = 0;
+  for (const auto& part : parts) rows += part.rows;
+  Matrix<float> all(rows, parts.empty() ? 0 : parts.front().cols);
+  std::size_t next = 0;
+  for (const auto& part : parts) {
+    for (std::size_t r = 0; r < part.rows; ++r) {
+      std::memcpy(all.row(next++), part.row(r), part.cols * sizeof(float));
+    }
+  }
+  return all;
+}
+
+std::vector<EncodedImage> check_images(const Subject& subject, const ReferenceCase& reference_case,
+                                       Report& report) {
+  if (reference_case.images.empty()) return {};
+  const ImageStage* stage = subject.model.images();
+  if (stage == nullptr) throw std::runtime_error("the model is text-only, a case has images");
+  std::vector<PixelValues> pixels;
+  std::vector<const PixelValues*> pointers;
+  std::vector<MatrixView<const float>> parts;
+  for (const std::string& name : reference_case.images) {
+    pixels.push_back(stage->preprocess(read_image(subject.reference.folder / "images" / name)));
+  }
+  for (const PixelValues& image : pixels) {
+    pointers.push_back(&image);
+    for (const Matrix<float>& tile : image.tiles) parts.push_back(tile.view());
+  }
+  check_tensor(subject, reference_case, "pixel_values", stacked(parts).view(), kPixelTolerance, report);
+
+  Scratch scratch;
+  const ImageStage::Encoded encoded = stage->encode(pointers, scratch);
+  check_tensor(subject, reference_case, "vision_features", encoded.features.view(), 0, report);
+  std::vector<EncodedImage> images;
+  parts.clear();
+  for (std::size_t i = 0; i < pixels.size(); ++i) {
+    images.push_back({encoded.projected[i], std::hash<std::string>{}(reference_case.images[i])});
+    parts.push_back(encoded.projected[i]->view());
+  }
+  // What transformers calls projected is not scaled yet.
+  Matrix<float> projected = stacked(parts);
+  const float scale = subject.model.spec().vision->projector.scale;
+  for (std::size_t i = 0; i < projected.rows() * projected.cols(); ++i) projected.data()[i] /= scale;
+  check_tensor(subject, reference_case, "projected", projected.view(), 0, report);
+  return images;
+}
+
+/// Where the images stand in the text, reference prompts are complete; else they are a bare question.
+std::vector<std::int32_t> encode_text(const ModelFiles& files, const std::string& prompt) {
+  if (!files.spec.vision || files.spec.placement == ImagePlacement::placeholders) {
+    return files.encode_prompt(prompt);
+  }
+  const Turn turn{Role::user, prompt};
+  return files.encode_prompt(files.turn_format.render(std::span(&turn, 1), {}));
+}
+
+void check_logits(const Subject& subject, const ReferenceCase& reference_case, const Prompt& prompt,
+                  Report& report) {
+  const std::string name = reference_case.name + ".logits";
+  const TensorView* tensor = subject.reference.tensor(name);
+  if (tensor == nullptr) return;
+  if (tensor->rows() > prompt.tokens()) {
+    return report.failure(
+        "logits", name,
+        fmt::format("expected of {} positions, the prompt has {}", tensor->rows(), prompt.tokens()));
+  }
+  const Matrix<float> logits = compute_logits(subject, prompt, {}, tensor->rows());
+  check_tensor(subject, reference_case, "logits", logits.view(), kLogitTolerance, report);
+}
+
+}  // namespace
+
+void check_tokenizer(const Subject& subject, Report& report) {
+  const Tokenizer& tokenizer = subject.model.tokenizer();
+  for (const TokenizerCase& example : subject.reference.tokenizer) {
+    const std::string what = fmt::format("'{}'", example.text);
+    const std::vector<std::int32_t> ids = tokenizer.encode(example.text);
+    report.tokens("tokenizer", what, differing(ids, example.ids),
+                  difference_text(ids, example.ids, first_difference(ids, example.ids)));
+    if (!example.decoded) continue;
+    const std::string decoded = tokenizer.decode(example.ids);
+    report.tokens("tokenizer, decoding", what, decoded == *example.decoded ? 0 : 1,
+                  fmt::format("found '{}', expected '{}'", decoded, *example.decoded));
+  }
+  for (const ReferenceCase& one : subject.reference.cases) {
+    if (!one.greedy_text) continue;
+    for (const ExpectedGeneration& generation : one.generations) {
+      if (generation.key != "greedy") continue;
+      const std::string decoded = tokenizer.decode(generation.sequences.front().tokens);
+      report.tokens("greedy_text", one.name, decoded == *one.greedy_text ? 0 : 1,
+                    fmt::format("found '{}', expected '{}'", decoded, *one.greedy_text));
+    }
+  }
+}
+
+std::optional<PreparedCase> check_prompt(const Subject& subject, const ReferenceCase& reference_case,
+                                         Report& report) {
+  PreparedCase prepared;
+  prepared.reference = &reference_case;
+  try {
+    prepared.images = check_images(subject, reference_case, report);
+    prepared.text_ids = encode_text(subject.model.files(), reference_case.prompt);
+    prepared.prompt = compose(subject.model.spec(), prepared.text_ids, prepared.images);
+  } catch (const ItemError& e) {
+    report.failure("prompt", reference_case.name, e.what());
+    return {};
+  }
+  const Prompt& prompt = *prepared.prompt;
+  if (reference_case.input_ids) {
+    const auto& expected = *reference_case.input_ids;
+    report.tokens("input_ids", reference_case.name, differing(prompt.ids, expected),
+                  difference_text(prompt.ids, expected, first_difference(prompt.ids, expected)));
+  }
+  check_logits(subject, reference_case, prompt, report);
+  return prepared;
+}
+
+Matrix<float> compute_logits(const Subject& subject, const Prompt& prompt,
+                             std::span<const std::int32_t> answer, std::size_t rows) {
+  const Decoder& decoder = *subject.model.decoder();
+  constexpr std::size_t kBlockTokens = 32;
+  StepBatch batch;
+  batch.ids = prompt.ids;
+  for (std::size_t p = 0; p < prompt.tokens(); ++p) batch.features.push_back(feature_row(prompt, p));
+  batch.ids.insert(batch.ids.end(), answer.begin(), answer.end());
+  batch.features.resize(batch.ids.size(), nullptr);
+  std::vector<std::int32_t> blocks((batch.rows() + kBlockTokens - 1) / kBlockTokens);
+  std::iota(blocks.begin(), blocks.end(), 0);
+  StepSequence sequence;
+  sequence.count = batch.rows();
+  sequence.prefix_end = prompt.bidirectional_end;
+  sequence.logit_rows = rows;
+  sequence.blocks = blocks;
+  sequence.rope_tokens = batch.rows();
+  batch.sequences.push_back(sequence);
+  KvPool pool(decoder.config(), blocks.size(), kBlockTokens);
+  Scratch scratch;
+  return decoder.forward(batch, pool, scratch, subject.attention);
+}
+
+}  // namespace mmbatch::parity

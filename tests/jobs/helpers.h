@@ -1,0 +1,132 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "engine/base/error.h"
+#include "jobs/item_reader.h"
+#include "jobs/manifest.h"
+#include "jobs/store.h"
+
+namespace mmbatch::testing {
+
+/// A folder of its own for each test, removed at its end.
+class TempFolder {
+ public:
+  TempFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "mmbatch-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no folder for the test");
+    path_ = std::filesystem::canonical(name);
+  }
+  ~TempFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TempFolder(const TempFolder&) = delete;
+  TempFolder& operator=(const TempFolder&) = delete;
+
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  const std::filesystem::path& path() const { return path_; }
+
+  std::filesystem::path write(const std::string& name, const std::string& content) const {
+    const auto file = path_ / name;
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file, std::ios::binary) << content;
+    return file;
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline std::string read_text(const std::filesystem::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+}
+
+/// What `work` throws, as text; empty when it throws nothing of that type.
+template <class E, class F>
+std::string error_of(F&& work) {
+  try {
+    work();
+  } catch (const E& e) {
+    return e.what();
+  }
+  return {};
+}
+
+inline std::vector<ReadItem> read_all(const Manifest& manifest) {
+  std::vector<ReadItem> items;
+  const auto reader = open_items(manifest);
+  while (auto item = reader->next()) items.push_back(std::move(*item));
+  return items;
+}
+
+/// The items of a job whose `items` are a listing file with this content.
+inline std::vector<ReadItem> read_listing(const TempFolder& folder, const std::string& name,
+                                          const std::string& content, const std::string& job = "task: vqa") {
+  folder.write(name, content);
+  const auto file = folder.write("manifest.yaml", "jobs: [{name: j, " + job + ", items: " + name + "}]");
+  return read_all(read_manifest(file));
+}
+
+/// "" for a good item, else "code: message".
+inline std::string fault(const ReadItem& item) {
+  if (!item.error) return {};
+  return std::string(to_string(item.error->code)) + ": " + item.error->message;
+}
+
+inline Item make_item(const std::string& id, const std::string& prompt = "what is it?",
+                      std::uint64_t position = 1) {
+  Item item;
+  item.id = id;
+  item.position = position;
+  item.prompt = prompt;
+  item.images.push_back({"a.png", "/images/a.png", "", ""});
+  return item;
+}
+
+inline ItemResult make_answer(const Item& item, const std::string& key, const std::string& answer) {
+  ItemResult result;
+  result.item = item;
+  result.content_key = key;
+  result.image_sha256 = {std::string(64, 'a')};
+  result.answers.push_back({answer, "stop", -0.5, 2, ""});
+  result.prompt_tokens = 7;
+  result.ms.total = 1.5;
+  return result;
+}
+
+inline ItemResult make_failure(const Item& item, const std::string& key, Stage stage, ErrorCode code) {
+  ItemResult result;
+  result.item = item;
+  result.content_key = key;
+  result.image_sha256 = {std::string(64, 'a')};
+  result.error = Error{stage, code, "what went wrong"};
+  return result;
+}
+
+inline RunInfo make_run(const std::string& settings = "{}") {
+  RunInfo info;
+  info.manifest = "/m.yaml";
+  info.model = {"/model", "f00d", "tiny", "f32", "{}"};
+  info.settings = settings;
+  info.version = "0.1.0";
+  info.machine = "here";
+  Job job;
+  job.name = "shapes";
+  info.jobs.push_back(job);
+  return info;
+}
+
+/// A key of 64 digits that differs by number.
+inline std::string key_of(std::uint64_t number) {
+  std::string key = std::to_string(number);
+  return std::string(64 - key.size(), '0') + key;
+}
+
+}  // namespace mmbatch::testing

@@ -1,0 +1,441 @@
+#include "jobs/store.h"
+
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "helpers.h"
+#include "jobs/database.h"
+#include "jobs/hash.h"
+#include "jobs/schema.h"
+
+namespace mmbatch {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using testing::key_of;
+using testing::make_answer;
+using testing::make_failure;
+using testing::make_item;
+using testing::make_run;
+using testing::TempFolder;
+
+const std::vector<std::string> kImages = {std::string(64, 'a')};
+
+/// Rows of a query, columns joined by '|'.
+std::vector<std::string> rows(const std::filesystem::path& file, const std::string& sql) {
+  Database database(file, Database::Mode::read_only);
+  Statement statement = database.prepare(sql);
+  std::vector<std::string> out;
+  while (statement.step()) {
+    std::string line;
+    for (int i = 0; i < statement.columns(); ++i) line += (i > 0 ? "|" : "") + std::string(statement.text(i));
+    out.push_back(line);
+  }
+  return out;
+}
+
+constexpr const char* kAnswers =
+    "SELECT run, job, id, status, answer, error_code FROM answers ORDER BY id, sequence";
+
+TEST(Store, AnswersAreSeenAsDocumented) {
+  TempFolder folder;
+  const auto file = folder / "r.db";
+  {
+    const auto store = ResultsStore::open_or_create(file);
+    EXPECT_EQ(store->begin_run(make_run(), ResumePolicy::resume), 1);
+    Item item = make_item("a", "what \"color\"?");
+    item.references = {"blue"};
+    item.metadata = R"({"k":1})";
+    EXPECT_EQ(store->look_up(item, key_of(1), kImages), Known::no);
+    store->put(make_answer(item, key_of(1), "blue"));
+    store->put(make_failure(make_item("b"), key_of(2), Stage::decode, ErrorCode::timeout));
+    store->finish_run(RunStatus::finished, R"({"seconds": 1})");
+  }
+  EXPECT_EQ(rows(file, "SELECT count(*) FROM pragma_table_info('answers')"), std::vector<std::string>{"27"});
+  std::string names;
+  for (const auto& name : rows(file, "SELECT name FROM pragma_table_info('answers')")) names += name + ", ";
+  EXPECT_EQ(
+      names,
+      "run, job, task, id, images, prompt, status, answer, sequence, finish_reason, references, correct, "
+      "score, "
+      "logprob, prompt_tokens, answer_tokens, error_stage, error_code, error_message, vision_ms, text_ms, "
+      "queue_ms, prefill_ms, decode_ms, total_ms, created, metadata, ");
+  EXPECT_THAT(
+      rows(file,
+           "SELECT run, job, task, id, images, prompt, status, answer, sequence, finish_reason, "
+           "\"references\", correct, score, logprob, prompt_tokens, answer_tokens, error_stage, "
+           "error_code, error_message, total_ms, metadata FROM answers ORDER BY id"),
+      ElementsAre(
+          "1|shapes|vqa|a|[\"a.png\"]|what \"color\"?|answered|blue|0|stop|[\"blue\"]|1|1.0|-0.5|7|2|"
+          "|||1.5|{\"k\":1}",
+          "1|shapes|vqa|b|[\"a.png\"]|what is it?|failed||0||[]||||||decode|timeout|what went wrong||"));
+  EXPECT_THAT(rows(file, "SELECT status, resumed, stats FROM runs"),
+              ElementsAre("finished|0|{\"seconds\": 1}"));
+  EXPECT_THAT(rows(file, "PRAGMA integrity_check"), ElementsAre("ok"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "r.db.lock"));
+}
+
+TEST(Store, ResumeTakesUpWhatIsNotAnswered) {
+  TempFolder folder;
+  const auto file = folder / "r.db";
+  const Item a = make_item("a"), b = make_item("b");
+  const auto start = [&](ResumePolicy policy, const RunInfo& info) {
+    auto store = ResultsStore::open_or_create(file);
+    store->begin_run(info, policy);
+    return store;
+  };
+  {
+    const auto store = start(ResumePolicy::resume, make_run());
+    store->put(make_answer(a, key_of(1), "one"));
+    store->put(make_failure(b, key_of(2), Stage::decode, ErrorCode::timeout));
+  }
+  {  // The same run again: the same number, nothing to do.
+    const auto store = start(ResumePolicy::resume, make_run());
+    EXPECT_EQ(store->look_up(a, key_of(1), kImages), Known::answered);
+    EXPECT_EQ(store->look_up(b, key_of(2), kImages), Known::failed);
+    EXPECT_EQ(store->look_up(b, key_of(3), kImages), Known::no) << "its content is another";
+  }
+  EXPECT_THAT(rows(file, kAnswers), ElementsAre("1|shapes|a|answered|one|", "1|shapes|b|failed||timeout"));
+  {  // Failed ones again: the new outcome replaces the old.
+    const auto store = start(ResumePolicy::retry_failed, make_run());
+    EXPECT_EQ(store->look_up(a, key_of(1), kImages), Known::answered);
+    EXPECT_EQ(store->look_up(b, key_of(2), kImages), Known::no);
+    store->put(make_answer(b, key_of(2), "two"));
+  }
+  EXPECT_THAT(rows(file, kAnswers), ElementsAre("1|shapes|a|answered|one|", "1|shapes|b|answered|two|"));
+  EXPECT_THAT(rows(file, "SELECT count(*) FROM results"), ElementsAre("2"));
+  {  // All again: a run of its own, the former answers are history.
+    const auto store = start(ResumePolicy::fresh, make_run());
+    EXPECT_EQ(store->look_up(a, key_of(1), kImages), Known::no);
+    store->put(make_answer(a, key_of(1), "uno"));
+  }
+  EXPECT_THAT(rows(file, kAnswers), ElementsAre("2|shapes|a|answered|uno|", "1|shapes|b|answered|two|"));
+  EXPECT_THAT(rows(file, "SELECT run, id, answer FROM history ORDER BY run, id"),
+              ElementsAre("1|a|one", "1|b|two", "2|a|uno"));
+  {  // The interrupted fresh run goes on; what it has not done is known from before.
+    const auto store = start(ResumePolicy::resume, make_run());
+    EXPECT_EQ(store->look_up(a, key_of(1), kImages), Known::answered);
+    EXPECT_EQ(store->look_up(b, key_of(2), kImages), Known::answered);
+  }
+  EXPECT_THAT(rows(file, kAnswers), ElementsAre("2|shapes|a|answered|uno|", "2|shapes|b|answered|two|"));
+  {  // Another setting: another run. Then the first setting again: its answers are the current ones again.
+    const auto store = start(ResumePolicy::resume, make_run(R"({"top_k": 1})"));
+    EXPECT_EQ(store->look_up(a, key_of(9), kImages), Known::no);
+    store->put(make_answer(a, key_of(9), "nine"));
+  }
+  EXPECT_THAT(rows(file, kAnswers), ElementsAre("3|shapes|a|answered|nine|", "2|shapes|b|answered|two|"));
+  {
+    const auto store = start(ResumePolicy::resume, make_run());
+    EXPECT_EQ(store->look_up(a, key_of(1), kImages), Known::answered);
+  }
+  EXPECT_THAT(rows(file, kAnswers), ElementsAre("2|shapes|a|answered|uno|", "2|shapes|b|answered|two|"));
+  EXPECT_THAT(rows(file, "SELECT count(*) FROM history"), ElementsAre("5"));
+}
+
+TEST(Store, AnItemThatChangedIsSeenOnceWithItsNewContent) {
+  TempFolder folder;
+  const auto file = folder / "r.db";
+  const auto store = ResultsStore::open_or_create(file);
+  store->begin_run(make_run(), ResumePolicy::resume);
+  store->put(make_answer(make_item("a", "old?"), key_of(1), "one"));
+  store->flush();
+  Item changed = make_item("a", "new?");
+  EXPECT_EQ(store->look_up(changed, key_of(2), kImages), Known::no);
+  store->put(make_answer(changed, key_of(2), "two"));
+  store->flush();
+  EXPECT_THAT(rows(file, "SELECT prompt, answer FROM answers"), ElementsAre("new?|two"));
+  EXPECT_THAT(rows(file, "SELECT prompt, answer FROM history ORDER BY answer"),
+              ElementsAre("old?|one", "new?|two"));
+  EXPECT_THAT(rows(file, "SELECT count(*) FROM results WHERE run_key = 1 AND current >= 0"),
+              ElementsAre("1"));
+}
+
+TEST(Store, ReferencesAddedLaterAreScoredWithoutComputing) {
+  TempFolder folder;
+  const auto file = folder / "r.db";
+  const auto store = ResultsStore::open_or_create(file);
+  store->begin_run(make_run(), ResumePolicy::resume);
+  Item item = make_item("a");
+  store->put(make_answer(item, key_of(1), "blue"));
+  store->flush();
+  item.references = {"blue"};
+  EXPECT_EQ(store->look_up(item, key_of(1), kImages), Known::answered);
+  store->flush();
+  EXPECT_THAT(rows(file, "SELECT \"references\", correct, score, prompt_tokens, total_ms FROM history"),
+              ElementsAre("[\"blue\"]|1|1.0|7|1.5"));
+}
+
+TEST(Store, EqualContentIsAnsweredOnce) {
+  TempFolder folder;
+  const auto file = folder / "r.db";
+  const auto store = ResultsStore::open_or_create(file);
+  store->begin_run(make_run(), ResumePolicy::resume);
+  ItemResult first = make_answer(make_item("a"), key_of(1), "one");
+  first.answers.push_back({"other", "length", std::nullopt, 3, "{\"x\":1}"});
+  store->put(first);
+  store->flush();
+  EXPECT_EQ(store->look_up(make_item("b", "what is it?", 2), key_of(1), kImages), Known::answered);
+  store->flush();
+  EXPECT_THAT(rows(file, "SELECT id, sequence, answer, finish_reason FROM answers ORDER BY id, sequence"),
+              ElementsAre("a|0|one|stop", "a|1|other|length", "b|0|one|stop", "b|1|other|length"));
+}
+
+TEST(Store, FailuresOfReadingAreFoundAgainOrGone) {
+  TempFolder folder;
+  const auto file = folder / "r.db";
+  Item duplicate = make_item("a", "x", 5);
+  duplicate.variant = 5;
+  {
+    const auto store = ResultsStore::open_or_create(file);
+    store->begin_run(make_run(), ResumePolicy::resume);
+    store->put(make_answer(make_item("a"), key_of(1), "one"));
+    store->put(make_failure(duplicate, "", Stage::read, ErrorCode::duplicate_id));
+    store->put(make_failure(make_item("7"), "", Stage::read, ErrorCode::invalid_item));
+  }
+  EXPECT_THAT(rows(file, kAnswers), ElementsAre("1|shapes|7|failed||invalid_item", "1|shapes|a|answered|one|",
+                                                "1|shapes|a|failed||duplicate_id"));
+  {
+    const auto store = ResultsStore::open_or_create(file);
+    store->begin_run(make_run(), ResumePolicy::resume);
+    store->put(make_failure(duplicate, "", Stage::read, ErrorCode::duplicate_id));
+    store->put(make_failure(duplicate, "", Stage::read, ErrorCode::duplicate_id));
+  }
+  EXPECT_THAT(rows(file, kAnswers),
+              ElementsAre("1|shapes|a|answered|one|", "1|shapes|a|failed||duplicate_id"));
+  EXPECT_THAT(rows(file, "PRAGMA integrity_check"), ElementsAre("ok"));
+}
+
+TEST(Store, AFailureTakesThePlaceOfAnAnswerAndGivesItBack) {
+  TempFolder folder;
+  const auto file = folder / "r.db";
+  const auto store = ResultsStore::open_or_create(file);
+  store->begin_run(make_run(), ResumePolicy::resume);
+  const Item item = make_item("a");
+  store->put(make_answer(item, key_of(1), "one"));
+  store->put(make_failure(item, "", Stage::image, ErrorCode::image_missing));
+  store->flush();
+  EXPECT_THAT(rows(file, kAnswers), ElementsAre("1|shapes|a|failed||image_missing"));
+  EXPECT_EQ(store->look_up(item, key_of(1), kImages), Known::answered);
+  store->flush();
+  EXPECT_THAT(rows(file, kAnswers), ElementsAre("1|shapes|a|answered|one|"));
+  EXPECT_THAT(rows(file, "SELECT count(*) FROM results"), ElementsAre("1"));
+}
+
+TEST(Store, FullTextIndexFollowsTheRows) {
+  TempFolder folder;
+  const auto file = folder / "r.db";
+  const auto store = ResultsStore::open_or_create(file);
+  store->begin_run(make_run(), ResumePolicy::resume);
+  store->put(make_answer(make_item("a", "形状は何色ですか"), key_of(1), "blue"));
+  store->put(make_failure(make_item("b", "unanswered"), key_of(2), Stage::decode, ErrorCode::timeout));
+  store->put(make_answer(make_item("b", "unanswered"), key_of(2), "purple"));
+  store->flush();
+  const auto found = [&](const std::string& text) {
+    return rows(file, "SELECT count(*) FROM texts WHERE texts MATCH '\"" + text + "\"'").at(0);
+  };
+  EXPECT_EQ(found("何色で"), "1");
+  EXPECT_EQ(found("answered"), "1");
+  EXPECT_EQ(found("PURP"), "1");
+  Database database(file, Database::Mode::create);
+  EXPECT_NO_THROW(database.run("INSERT INTO texts(texts) VALUES('integrity-check')"));
+}
+
+TEST(Store, BatchesAreCommittedWhenFullOrLate) {
+  TempFolder folder;
+  const auto file = folder / "r.db";
+  ResultsStore::Options options;
+  options.batch_items = 3;
+  options.batch_time = std::chrono::milliseconds(50);
+  const auto store = ResultsStore::open_or_create(file, options);
+  store->begin_run(make_run(), ResumePolicy::resume);
+  const auto count = [&] { return rows(file, "SELECT count(*) FROM answers").at(0); };
+  store->put(make_answer(make_item("1"), key_of(1), "x"));
+  store->put(make_answer(make_item("2"), key_of(2), "x"));
+  EXPECT_EQ(count(), "0");
+  store->put(make_answer(make_item("3"), key_of(3), "x"));
+  EXPECT_EQ(count(), "3");
+  store->put(make_answer(make_item("4"), key_of(4), "x"));
+  std::this_thread::sleep_for(std::chrono::milliseconds(60));
+  store->flush_if_due();
+  EXPECT_EQ(count(), "4");
+  EXPECT_NO_THROW(store->flush());
+}
+
+TEST(Store, DigestsOfImagesAreKept) {
+  TempFolder folder;
+  const auto store = ResultsStore::open_or_create(folder / "r.db");
+  const FileStamp stamp{"/a.png", 3, 4, 5, 6};
+  store->remember_digest(stamp, "aa");
+  store->flush();
+  EXPECT_EQ(store->find_digest(stamp), "aa");
+  FileStamp other = stamp;
+  other.modified_ns = 9;
+  EXPECT_EQ(store->find_digest(other), std::nullopt);
+  store->remember_digest(other, "bb");
+  store->flush();
+  EXPECT_EQ(store->find_digest(other), "bb");
+  EXPECT_EQ(store->find_digest(stamp), std::nullopt);
+}
+
+TEST(Store, ASecondProcessIsToldWhoHoldsTheDatabase) {
+  TempFolder folder;
+  int ready[2], done[2];
+  ASSERT_EQ(::pipe(ready), 0);
+  ASSERT_EQ(::pipe(done), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto store = ResultsStore::open_or_create(folder / "r.db");
+    char byte = 0;
+    if (::write(ready[1], &byte, 1) != 1 || ::read(done[0], &byte, 1) != 1) ::_exit(2);
+    ::kill(::getpid(), SIGKILL);
+  }
+  char byte = 0;
+  ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+  const std::string error =
+      testing::error_of<DatabaseError>([&] { ResultsStore::open_or_create(folder / "r.db"); });
+  EXPECT_THAT(error, HasSubstr("process " + std::to_string(child) + " on "));
+  ASSERT_EQ(::write(done[1], &byte, 1), 1);
+  ::waitpid(child, nullptr, 0);
+  // A killed process leaves no lock behind.
+  EXPECT_NO_THROW(ResultsStore::open_or_create(folder / "r.db"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "r.db.lock"));
+  for (const int fd : {ready[0], ready[1], done[0], done[1]}) ::close(fd);
+}
+
+TEST(Store, KillAtAnyMomentLosesNothingThatWasFlushed) {
+  TempFolder folder;
+  const auto file = folder / "r.db";
+  for (int round = 0; round < 12; ++round) {
+    int pipe_ends[2];
+    ASSERT_EQ(::pipe(pipe_ends), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ResultsStore::Options options;
+      options.batch_items = 50;
+      const auto store = ResultsStore::open_or_create(file, options);
+      store->begin_run(make_run(), ResumePolicy::resume);
+      for (int i = 0;; ++i) {
+        const Item item = make_item(std::to_string(i));
+        if (store->look_up(item, key_of(static_cast<std::uint64_t>(i)), kImages) != Known::no) continue;
+        ItemResult result = make_answer(item, key_of(static_cast<std::uint64_t>(i)), "answer");
+        result.answers.push_back(result.answers[0]);
+        store->put(result);
+        if (i % 100 != 99) continue;
+        store->flush();
+        if (::write(pipe_ends[1], &i, sizeof i) != sizeof i) ::_exit(2);
+      }
+    }
+    ::close(pipe_ends[1]);
+    int flushed = 0;
+    for (int got = 0; got <= round % 4; ++got) {
+      if (::read(pipe_ends[0], &flushed, sizeof flushed) != static_cast<ssize_t>(sizeof flushed)) break;
+    }
+    ::usleep(static_cast<useconds_t>(700 * round));
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    ::close(pipe_ends[0]);
+    EXPECT_THAT(rows(file, "PRAGMA integrity_check"), ElementsAre("ok"));
+    const auto counts =
+        rows(file, "SELECT count(*), count(DISTINCT id), max(CAST(id AS INTEGER)) + 1 FROM answers");
+    const std::string count = counts.at(0).substr(0, counts[0].find('|'));
+    EXPECT_GE(std::stoi(count), 2 * (flushed + 1));
+    const std::string items = std::to_string(std::stoi(count) / 2);
+    EXPECT_EQ(counts[0], count + "|" + items + "|" + items) << "each item whole, none twice, none missing";
+    EXPECT_THAT(rows(file, "SELECT count(*) FROM runs"), ElementsAre("1"));
+  }
+}
+
+TEST(Store, AFullDiskKeepsWhatWasStored) {
+  TempFolder folder;
+  const auto file = folder / "r.db";
+  {
+    const auto store = ResultsStore::open_or_create(file);
+    store->begin_run(make_run(), ResumePolicy::resume);
+    store->put(make_answer(make_item("first"), key_of(1), "one"));
+    store->flush();
+  }
+  // A bound on the size of files stands in for the end of the disk.
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::signal(SIGXFSZ, SIG_IGN);
+    struct rlimit limit {};
+    limit.rlim_cur = limit.rlim_max = 400 << 10;
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    int code = 3;
+    try {
+      const auto store = ResultsStore::open_or_create(file);
+      store->begin_run(make_run(), ResumePolicy::resume);
+      for (std::uint64_t i = 2; i < 100'000; ++i) {
+        store->put(make_answer(make_item(std::to_string(i)), key_of(i), std::string(500, 'x')));
+      }
+    } catch (const DatabaseError&) {
+      code = 0;
+    }
+    ::_exit(code);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  EXPECT_THAT(rows(file, "PRAGMA integrity_check"), ElementsAre("ok"));
+  EXPECT_THAT(rows(file, "SELECT answer FROM answers WHERE id = 'first'"), ElementsAre("one"));
+  const auto store = ResultsStore::open_or_create(file);
+  store->begin_run(make_run(), ResumePolicy::resume);
+  EXPECT_EQ(store->look_up(make_item("first"), key_of(1), kImages), Known::answered);
+}
+
+TEST(Store, FilesThatAreNotOursAreRefused) {
+  TempFolder folder;
+  const auto error = [&](const std::string& name) {
+    return testing::error_of<DatabaseError>([&] { ResultsStore::open_or_create(folder / name); });
+  };
+  folder.write("text.db", std::string(5000, 'x'));
+  EXPECT_THAT(error("text.db"), HasSubstr("no SQLite database"));
+  {
+    Database other(folder / "other.db", Database::Mode::create);
+    other.run("CREATE TABLE t(x)");
+  }
+  EXPECT_THAT(error("other.db"), HasSubstr("another program"));
+  { ResultsStore::open_or_create(folder / "newer.db"); }
+  {
+    Database newer(folder / "newer.db", Database::Mode::create);
+    newer.run("PRAGMA user_version = 99");
+  }
+  EXPECT_THAT(error("newer.db"), HasSubstr("newer mmbatch"));
+  EXPECT_THAT(error("none/r.db"), HasSubstr("none/r.db"));
+  std::filesystem::create_directory(folder / "folder.db");
+  EXPECT_NE(error("folder.db"), "");
+  // Damage in the middle shows when it is met; the message says what can be saved.
+  { ResultsStore::open_or_create(folder / "bad.db"); }
+  std::string bytes = testing::read_text(folder / "bad.db");
+  for (std::size_t i = 100; i < 4096; ++i) bytes[i] = '\xee';
+  folder.write("bad.db", bytes);
+  EXPECT_THAT(error("bad.db"), HasSubstr("damaged"));
+}
+
+TEST(Schema, AVersionOneFileIsBroughtUpToDate) {
+  TempFolder folder;
+  const auto file = folder / "old.db";
+  {
+    Database database(file, Database::Mode::create);
+    database.run(testing::read_text(std::filesystem::path(MMBATCH_TEST_DATA) / "jobs" / "version1.sql"));
+  }
+  EXPECT_THAT(rows(file, "PRAGMA user_version"), ElementsAre("1"));
+  const auto reading = open_for_reading(file);
+  EXPECT_EQ(reading->number("PRAGMA user_version"), schema_version());
+  EXPECT_EQ(reading->number("SELECT count(*) FROM texts WHERE texts MATCH '\"colo\"'"), 1);
+  const auto store = ResultsStore::open_or_create(file);
+  store->begin_run(make_run(), ResumePolicy::resume);
+  store->put(make_answer(make_item("new", "another color"), key_of(5), "red"));
+  store->flush();
+  EXPECT_THAT(rows(file, "SELECT id, answer FROM answers ORDER BY id"), ElementsAre("a|blue", "new|red"));
+  EXPECT_THAT(rows(file, "SELECT count(*) FROM texts WHERE texts MATCH '\"colo\"'"), ElementsAre("2"));
+}
+
+}  // namespace
+}  // namespace mmbatch
