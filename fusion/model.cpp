@@ -66,7 +66,7 @@ void fill_special_tokens(ModelSpec& spec, const Config& config, const Config& ge
                   static_cast<std::int32_t>(source.integer("pad_token_id", 0, {-1, INT32_MAX})));
   }
   append_unique(spec.suppressed, tokenizer.pad());
-  // Only a token that was added for padding: a piece that serves as padding (<unk>, Gemma's <pad>) may come,
+  // Only a token that was added for padding: a piece that serves as padding (such as <unk>) may come,
   // as with transformers, and a model that pads with its end of sequence must still be able to end.
   std::erase_if(spec.suppressed, [&](std::int32_t id) {
     const Token* token = tokenizer.table().find(id);

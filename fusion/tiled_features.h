@@ -11,7 +11,7 @@ namespace mmbatch {
 /// picture's own aspect (the padding's features fall away), with `newline` at the end of each row.
 /// @param features [tiles · side², hidden], tile by tile   @param newline [hidden]
 /// @param side features across one tile
-/// After Hugging Face's modeling_llava_next.py (unpad_image, pack_image_features).
+/// After unpad_image and pack_image_features of Hugging Face transformers 4.46.
 Matrix<float> join_tiles(MatrixView<const float> features, std::size_t side, const TileGrid& grid, int width,
                          int height, std::span<const float> newline);
 

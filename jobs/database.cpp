@@ -1,6 +1,7 @@
 #include "jobs/database.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <sqlite3.h>
 
 #include <utility>
@@ -95,6 +96,12 @@ Database::Database(const std::filesystem::path& file, Mode mode) : file_(file) {
     const int kind = code & 0xFF;
     if (kind == SQLITE_CANTOPEN || kind == SQLITE_READONLY) {
       code = open(file_uri(file, "?immutable=1"), SQLITE_OPEN_READONLY);
+      const auto wal_bytes = std::filesystem::file_size(file.string() + "-wal", failed);
+      if (!failed && wal_bytes > 0) {
+        spdlog::warn(
+            "{0}: the folder cannot be written, so the last answers, which are in {0}-wal, are not seen",
+            file.string());
+      }
     }
   }
   try {

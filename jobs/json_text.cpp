@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
@@ -110,6 +111,11 @@ std::optional<std::size_t> find_key(std::string_view object, std::string_view ke
 }
 
 std::string json_string(std::string_view text) {
+  const auto is_plain = [](unsigned char c) { return c >= 0x20 && c < 0x7F && c != '"' && c != '\\'; };
+  if (std::all_of(text.begin(), text.end(), is_plain)) {
+    std::string out = "\"";
+    return out.append(text) += '"';
+  }
   return Json(std::string(text)).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -86,6 +86,16 @@ std::string order_by(const QueryOptions& options) {
   return fmt::format("\"{}\"{}, job_key, position, sequence", column, descending ? " DESC" : "");
 }
 
+/// With the rows in their usual order and no filter that picks few, items lead: their index has that order,
+/// so that nothing is sorted, and a limit ends the reading.
+std::string tables_for(const QueryOptions& options) {
+  const bool picks_few =
+      options.status == "failed" || !options.finish_reason.empty() || !options.contains.empty();
+  if (picks_few || !options.sort.empty()) return view_tables();
+  return "items i INDEXED BY items_position CROSS JOIN jobs j ON j.key = i.job_key "
+         "CROSS JOIN results r INDEXED BY results_item ON r.item_key = i.key";
+}
+
 std::vector<std::string> shown_columns(const QueryOptions& options) {
   if (!options.columns.empty()) return options.columns;
   const bool for_people = options.format == OutputFormat::table || options.format == OutputFormat::markdown;
@@ -105,7 +115,7 @@ std::string select_statement(const QueryOptions& options, const std::string& row
   for (const auto& [name, expression] : view_columns())
     inner += fmt::format(", {} AS \"{}\"", expression, name);
   std::string sql =
-      fmt::format("SELECT {} FROM (SELECT {} FROM {} WHERE {})", columns, inner, view_tables(), rows);
+      fmt::format("SELECT {} FROM (SELECT {} FROM {} WHERE {})", columns, inner, tables_for(options), rows);
   if (!condition.sql.empty()) sql += " WHERE " + condition.sql;
   sql += " ORDER BY " + order_by(options);
   if (options.limit) sql += fmt::format(" LIMIT {}", *options.limit);

@@ -1,9 +1,5 @@
 #include "jobs/result_rows.h"
 
-#include <sys/time.h>
-
-#include <ctime>
-
 #include "jobs/clock.h"
 #include "jobs/hash.h"
 #include "jobs/json_text.h"

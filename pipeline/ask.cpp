@@ -88,7 +88,7 @@ void ask(const AskOptions& options, std::ostream& out) {
   std::shared_ptr<const Prompt> prompt;
   arena.run([&] {
     const std::string text = EncodeText(model->files(), manifest).prompt_text(item);
-    prompt = compose(model->spec(), model->tokenizer().encode(text), encode_images(*model, item));
+    prompt = compose(model->spec(), model->files().encode_prompt(text), encode_images(*model, item));
   });
 
   Engine engine(model->decoder(), vocabulary_of(*model), options.engine);

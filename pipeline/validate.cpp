@@ -43,7 +43,7 @@ std::optional<Error> check_item(const Manifest& manifest, const ReadItem& read,
   }
   if (files == nullptr) return {};
   const auto tokens =
-      guarded(Stage::text, [&] { return files->tokenizer.encode(encode_text->prompt_text(item)); });
+      guarded(Stage::text, [&] { return files->encode_prompt(encode_text->prompt_text(item)); });
   if (!tokens) return tokens.error();
   const std::size_t length = tokens.value().size() + image_tokens(files->spec, item.images.size());
   if (length + 1 > files->spec.decoder.max_positions &&

@@ -1,7 +1,7 @@
 #include "text/canonical.h"
 
-#include "engine/base/utf8.h"
 #include "engine/base/lower_case.h"
+#include "engine/base/utf8.h"
 
 namespace mmbatch {
 namespace {

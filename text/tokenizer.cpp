@@ -7,8 +7,8 @@
 
 #include "engine/base/config.h"
 #include "engine/base/error.h"
-#include "engine/base/mapped_file.h"
 #include "engine/base/lower_case.h"
+#include "engine/base/mapped_file.h"
 #include "engine/base/utf8.h"
 #include "text/canonical.h"
 #include "text/sentencepiece_model.h"

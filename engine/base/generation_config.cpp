@@ -6,6 +6,7 @@
 #include <climits>
 #include <cmath>
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
@@ -226,6 +227,39 @@ void set(GenerationConfig& config, std::string_view name, const GenerationValue&
 
 void apply(GenerationConfig& config, const GenerationOverrides& overrides) {
   for (const auto& [name, value] : overrides) set(config, name, value);
+}
+
+std::string generation_help(std::string_view name) {
+  static const std::map<std::string, std::string, std::less<>> texts = {
+      {"max_new_tokens", "answer tokens at most (128)"},
+      {"max_length", "prompt and answer tokens at most; the tighter limit holds"},
+      {"min_new_tokens", "answer tokens at least (0)"},
+      {"min_length", "prompt and answer tokens at least (0)"},
+      {"do_sample", "true: draw from the distribution; false: take the likeliest token (false)"},
+      {"temperature", "above 0: flattens (> 1) or sharpens (< 1) the distribution (1)"},
+      {"top_k", "draw among the k likeliest tokens, 0 for all (50)"},
+      {"top_p", "draw among the likeliest tokens that have this probability together (1)"},
+      {"min_p", "draw among tokens with this share of the likeliest one's probability (0)"},
+      {"typical_p", "locally typical sampling with this probability mass (1)"},
+      {"repetition_penalty", "above 1: makes tokens of prompt and answer less likely to come again (1)"},
+      {"presence_penalty", "-2 to 2: subtracted from tokens that the answer has (0)"},
+      {"frequency_penalty", "-2 to 2: subtracted for every time the answer has the token (0)"},
+      {"no_repeat_ngram_size", "no n-gram of this size twice, 0 for off (0)"},
+      {"num_beams", "beams of beam search, 1 for none (1)"},
+      {"length_penalty", "exponent of the length in a beam's score (1)"},
+      {"early_stopping", "when beam search ends: true, false or never (false)"},
+      {"num_return_sequences", "answers an item (1)"},
+      {"stop_strings", "text that ends an answer; may be given several times"},
+      {"stop_token_ids", "token that ends an answer; may be given several times"},
+      {"ignore_eos", "true: go on past the end of sequence (false)"},
+      {"seed", "of an item's random draws (0)"},
+      {"logprobs", "true: keep each answer token's log-probability (false)"},
+      {"top_logprobs", "keep so many likeliest alternatives too, 0 to 100 (0)"},
+      {"truncate_prompt", "a prompt that is too long: error, or left to cut its beginning (error)"},
+      {"choices", "an answer to choose from; may be given several times"},
+  };
+  const auto found = texts.find(name);
+  return found == texts.end() ? "" : found->second;
 }
 
 std::vector<std::string> generation_names() {

@@ -66,6 +66,8 @@ void apply(GenerationConfig& config, const GenerationOverrides& overrides);
 
 /// All names that set() knows.
 std::vector<std::string> generation_names();
+/// What a setting does, in a few words with its default; empty for a name that set() does not know.
+std::string generation_help(std::string_view name);
 
 /// The settings that differ from the defaults, as JSON with sorted keys: equal text, equal settings.
 std::string to_json(const GenerationConfig& config);

@@ -34,11 +34,20 @@ void add_ask_command(CLI::App& program, Action& action) {
   CLI::App* command = program.add_subcommand("ask", "one question about images now, the answer streamed");
   command->footer(
       "Example:\n  mmbatch ask --model demo/model --image demo/images/0009.png \"what color is the shape?\"");
-  command->add_option("--image", options->images, "image files")
+  // "--image FILE... question": what stands between the option's file and the last word are files too.
+  const auto words = std::make_shared<std::vector<std::string>>();
+  command->add_option("--image", options->images, "image files, one or several")
       ->expected(1, -1)
       ->allow_extra_args(false)
       ->take_all();
-  command->add_option("question", options->prompt, "the question")->required();
+  command->add_option("question", *words, "the question")->required();
+  command->parse_complete_callback([options, words] {
+    options->prompt = words->back();
+    if (words->size() > 1 && options->images.empty()) {
+      throw UsageError("ask: more than one question; write it as one word, in quotes");
+    }
+    options->images.insert(options->images.end(), words->begin(), words->end() - 1);
+  });
   command->add_flag_callback(
       "--raw-prompt", [options] { options->form = PromptForm::raw; },
       "send the text as it stands, without the model's turn format");

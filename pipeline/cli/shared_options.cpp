@@ -91,8 +91,7 @@ void add_generation_options(CLI::App& command, const std::shared_ptr<GenerationO
       }
       return true;
     };
-    CLI::Option* option =
-        command.add_option(option_name(name), CLI::callback_t(take), "generation setting " + name);
+    CLI::Option* option = command.add_option(option_name(name), CLI::callback_t(take), generation_help(name));
     option->group("Generation (overrides manifest and checkpoint)");
     if (takes_list(name)) option->expected(1, -1)->allow_extra_args(false)->take_all();
   }

@@ -1,0 +1,27 @@
+# Sourced by demo/run.sh and tests/run.sh: installs what is missing and builds. Stands in the project's folder.
+# Does nothing twice: with everything installed and built it takes a second.
+
+install_packages() {
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  echo "Installing ${#missing[@]} packages: ${missing[*]}"
+  local as_root=()
+  [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" \
+    > /dev/null
+}
+
+# build PRESET TARGET...
+build() {
+  local preset=$1
+  shift
+  local folder=build
+  [ "$preset" = release ] || folder=build-$preset
+  cmake --preset "$preset" > "/tmp/mmbatch-cmake-$$.log" || { cat "/tmp/mmbatch-cmake-$$.log"; return 1; }
+  rm -f "/tmp/mmbatch-cmake-$$.log"
+  cmake --build "$folder" --target "$@"
+}

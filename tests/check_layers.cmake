@@ -1,0 +1,61 @@
+# Holds the includes of every layer to the table of the design: a layer may include itself and what stands above
+# it, foreign headers stand in .cpp files of the layers that own them, and no model family is named outside
+# fusion/families.   cmake -DROOT=<project> -P check_layers.cmake
+
+cmake_minimum_required(VERSION 3.25)
+set(problems "")
+
+# layer | layers it may include | foreign headers it may include (regular expressions)
+set(table
+  "engine/base|engine/base|oneapi/tbb/.*,nlohmann/.*"
+  "engine/kernels|engine/base,engine/kernels|dnnl.*,cblas\\.h,omp\\.h"
+  "engine/nn|engine/base,engine/kernels,engine/nn|"
+  "engine/decoder|engine/base,engine/kernels,engine/nn,engine/decoder|"
+  "engine/serve|engine/base,engine/kernels,engine/nn,engine/decoder,engine/serve|"
+  "vision|engine/base,engine/kernels,engine/nn,vision|opencv2/.*,nlohmann/.*"
+  "text|engine/base,engine/kernels,engine/nn,text|sentencepiece.*,nlohmann/.*"
+  "fusion|engine/base,engine/kernels,engine/nn,engine/decoder,vision,text,fusion|nlohmann/.*"
+  "jobs|engine/base,jobs|yaml-cpp/.*,nlohmann/.*,sqlite3\\.h,zlib\\.h,openssl/.*"
+  "pipeline|engine/.*,vision,text,fusion,jobs,pipeline|oneapi/tbb/.*,CLI/.*")
+set(owned "oneapi/|nlohmann/|dnnl|cblas|omp\\.h|opencv2/|sentencepiece|yaml-cpp/|sqlite3|zlib|openssl/|CLI/")
+
+foreach(line ${table})
+  string(REPLACE "|" ";" parts "${line}")
+  list(GET parts 0 layer)
+  list(GET parts 1 allowed)
+  list(GET parts 2 foreign)
+  string(REPLACE "," "|" allowed "${allowed}")
+  string(REPLACE "," "|" foreign "${foreign}")
+  file(GLOB_RECURSE files ${ROOT}/${layer}/*.h ${ROOT}/${layer}/*.cpp)
+  foreach(file ${files})
+    file(RELATIVE_PATH name ${ROOT} ${file})
+    file(STRINGS ${file} includes REGEX "^#include")
+    foreach(include ${includes})
+      if(include MATCHES "^#include \"(.*)/[^/]+\"")
+        set(from ${CMAKE_MATCH_1})
+        if(NOT from MATCHES "^(${allowed})(/.*)?$")
+          list(APPEND problems "${name}: a file of ${layer} may not include ${from}")
+        endif()
+      elseif(include MATCHES "^#include <(.*)>")
+        set(header ${CMAKE_MATCH_1})
+        if(header MATCHES "^(fmt|spdlog|${owned})" AND name MATCHES "\\.h$")
+          list(APPEND problems "${name}: <${header}> belongs into a .cpp file")
+        elseif(header MATCHES "^(${owned})" AND NOT (foreign AND header MATCHES "^(${foreign})$"))
+          list(APPEND problems "${name}: a file of ${layer} may not include <${header}>")
+        endif()
+      endif()
+    endforeach()
+    if(NOT layer STREQUAL "fusion" OR NOT name MATCHES "^fusion/(families/|family\\.cpp)")
+      file(READ ${file} text)
+      string(TOLOWER "${text}" text)
+      if(text MATCHES "(llava|paligemma|siglip|mistral|gemma)")
+        list(APPEND problems "${name}: names the model family ${CMAKE_MATCH_1}")
+      endif()
+    endif()
+  endforeach()
+endforeach()
+
+if(problems)
+  list(JOIN problems "\n  " text)
+  message(FATAL_ERROR "The layers are not kept:\n  ${text}")
+endif()

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace mmbatch {
+
+/// What a run of the program printed, and how it ended.
+struct Outcome {
+  int code = -1;
+  std::string text;  // stdout and stderr
+};
+
+/// Runs the real program through a shell.
+inline Outcome program(const std::string& arguments) {
+  Outcome outcome;
+  FILE* pipe = ::popen((std::string(MMBATCH_PROGRAM) + " " + arguments + " 2>&1").c_str(), "r");
+  char buffer[4096];
+  while (const std::size_t got = std::fread(buffer, 1, sizeof(buffer), pipe))
+    outcome.text.append(buffer, got);
+  const int status = ::pclose(pipe);
+  outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return outcome;
+}
+
+/// A folder of a test's own that goes with it, with a few files of the demo at hand.
+class Workplace {
+ public:
+  Workplace() {
+    std::string name = (std::filesystem::temp_directory_path() / "mmbatch-XXXXXX").string();
+    folder_ = ::mkdtemp(name.data());
+  }
+  ~Workplace() { std::filesystem::remove_all(folder_); }
+
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  std::string write(const std::string& name, const std::string& content) const {
+    std::ofstream(folder_ / name, std::ios::binary) << content;
+    return path(name);
+  }
+  static std::string demo(const std::string& name) { return std::string(MMBATCH_DEMO) + "/" + name; }
+  /// Images of the demo, in order of their names.
+  static std::vector<std::string> images() {
+    std::vector<std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(demo("images"))) {
+      if (entry.path().extension() == ".png") files.push_back(entry.path().string());
+    }
+    std::sort(files.begin(), files.end());
+    return files;
+  }
+
+ private:
+  std::filesystem::path folder_;
+};
+
+/// The rows of `mmbatch query … --format jsonl`.
+inline std::vector<nlohmann::json> rows(const std::string& database, const std::string& more = "") {
+  const Outcome outcome = program("query " + database + " --format jsonl " + more);
+  std::vector<nlohmann::json> rows;
+  std::istringstream lines(outcome.text);
+  for (std::string line; std::getline(lines, line);) rows.push_back(nlohmann::json::parse(line));
+  return rows;
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,196 @@
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <map>
+#include <sstream>
+#include <thread>
+
+#include "tests/pipeline/program.h"
+
+namespace mmbatch {
+namespace {
+
+using nlohmann::json;
+
+/// A manifest of many questions about the demo's images, as JSONL beside a YAML file.
+std::string questions_manifest(const Workplace& place, std::size_t items) {
+  const std::vector<std::string> images = Workplace::images();
+  const char* const questions[] = {"what color is the shape?", "what shape is in the image?",
+                                   "is there a red shape?", "does the image contain a circle?",
+                                   "is there not a blue shape in the image?"};
+  std::string lines;
+  for (std::size_t i = 0; i < items; ++i) {
+    lines += json{{"id", "q" + std::to_string(i)},
+                  {"image", images[i / 5 % images.size()]},
+                  {"question", questions[i % 5]}}
+                 .dump() +
+             "\n";
+  }
+  place.write("items.jsonl", lines);
+  return place.write("manifest.yaml", "model: " + Workplace::demo("model") +
+                                          "\ndatabase: results.db\njobs:\n"
+                                          "  - {name: many, task: vqa, items: items.jsonl}\n");
+}
+
+/// id → (answer, logprob): what must be the same bytes in every run.
+std::map<std::string, std::string> answers(const std::string& database) {
+  std::map<std::string, std::string> all;
+  for (const json& row : rows(database)) {
+    EXPECT_TRUE(all.emplace(row["id"], row["answer"].dump() + " " + row["logprob"].dump()).second)
+        << "a row twice";
+  }
+  return all;
+}
+
+TEST(Run, BadItemsAreRowsAndGoodOnesAreAnswered) {
+  const Workplace place;
+  const std::string good = Workplace::images().front();
+  place.write("broken.png", "\x89PNG\r\n\x1a\n no picture");
+  place.write("text.jpg", "hello");
+  std::string longest(20000, 'x');
+  place.write("items.jsonl", "{\"id\":\"good1\",\"image\":\"" + good +
+                                 "\",\"question\":\"what color is the shape?\"}\n"
+                                 "this is no JSON\n"
+                                 "{\"id\":\"missing\",\"image\":\"nowhere.png\",\"question\":\"what?\"}\n"
+                                 "{\"id\":\"broken\",\"image\":\"broken.png\",\"question\":\"what?\"}\n"
+                                 "{\"id\":\"text\",\"image\":\"text.jpg\",\"question\":\"what?\"}\n"
+                                 "{\"id\":\"long\",\"image\":\"" +
+                                 good + "\",\"question\":\"" + longest +
+                                 "\"}\n"
+                                 "{\"id\":\"key\",\"image\":\"" +
+                                 good +
+                                 "\",\"qestion\":\"what?\"}\n"
+                                 "{\"id\":\"empty\",\"image\":\"" +
+                                 good +
+                                 "\",\"question\":\" \"}\n"
+                                 "{\"id\":\"setting\",\"image\":\"" +
+                                 good +
+                                 "\",\"question\":\"what?\",\"generation\":{\"temperature\":-1}}\n"
+                                 "{\"id\":\"good1\",\"image\":\"" +
+                                 good +
+                                 "\",\"question\":\"what?\"}\n"
+                                 "{\"id\":\"good2\",\"image\":\"" +
+                                 good + "\",\"question\":\"is there a shape?\"}\n");
+  const std::string manifest = place.write(
+      "manifest.yaml", "model: " + Workplace::demo("model") +
+                           "\ndatabase: results.db\njobs:\n  - {name: j, task: vqa, items: items.jsonl}\n");
+  const Outcome outcome = program("run -q " + manifest);
+  EXPECT_EQ(outcome.code, 1) << outcome.text;
+  EXPECT_EQ(outcome.text, "");
+  std::map<std::string, std::string> codes;
+  std::size_t answered = 0;
+  for (const json& row : rows(place.path("results.db"))) {
+    if (row["status"] == "answered")
+      ++answered;
+    else
+      codes[row["id"]] += row["error_stage"].get<std::string>() + "/" + row["error_code"].get<std::string>();
+  }
+  EXPECT_EQ(answered, 2u);
+  EXPECT_EQ(codes["2"], "read/invalid_item");
+  EXPECT_EQ(codes["missing"], "image/image_missing");
+  EXPECT_EQ(codes["broken"], "image/image_unreadable");
+  EXPECT_EQ(codes["text"], "image/image_unreadable");
+  EXPECT_EQ(codes["long"], "decode/prompt_too_long");
+  EXPECT_EQ(codes["key"], "read/unknown_key");
+  EXPECT_EQ(codes["empty"], "read/prompt_empty");
+  EXPECT_EQ(codes["setting"], "read/invalid_value");
+  EXPECT_EQ(codes["good1"], "read/duplicate_id");
+}
+
+TEST(Run, SameBytesWhateverTheBatchThreadsChunksAndSharing) {
+  const Workplace place;
+  const std::string manifest = questions_manifest(place, 60);
+  const auto run = [&](const std::string& name, const std::string& options) {
+    const Outcome outcome = program("run -q " + manifest + " --database " + place.path(name) + " " + options);
+    EXPECT_EQ(outcome.code, 0) << options << "\n" << outcome.text;
+    return answers(place.path(name));
+  };
+  const auto expected = run("plain.db", "");
+  ASSERT_EQ(expected.size(), 60u);
+  EXPECT_EQ(run("one.db", "--threads 1 --batching none --image-batch 1"), expected);
+  EXPECT_EQ(run("static.db", "--batching static --max-sequences 7"), expected);
+  EXPECT_EQ(run("chunks.db", "--prefill-chunk 5 --max-batch-tokens 9 --block-tokens 3"), expected);
+  EXPECT_EQ(run("tight.db", "--kv-blocks 30 --block-tokens 16"), expected);
+  EXPECT_EQ(run("alone.db", "--no-prefix-sharing --no-image-cache --max-in-flight 1"), expected);
+}
+
+TEST(Run, ManyQuestionsOnOneImageEncodeItOnceAndShareItsPrefix) {
+  const Workplace place;
+  const std::string image = Workplace::images().front();
+  std::string lines;
+  for (int i = 0; i < 64; ++i) {
+    lines += json{{"image", image}, {"question", "is there a red shape, number " + std::to_string(i) + "?"}}
+                 .dump() +
+             "\n";
+  }
+  place.write("items.jsonl", lines);
+  const std::string manifest = place.write(
+      "manifest.yaml", "model: " + Workplace::demo("model") +
+                           "\ndatabase: results.db\njobs:\n  - {name: j, task: vqa, items: items.jsonl}\n");
+  ASSERT_EQ(program("run -q " + manifest + " --summary-json " + place.path("summary.json")).code, 0);
+  std::ifstream file(place.path("summary.json"));
+  const json summary = json::parse(file);
+  EXPECT_EQ(summary["answered"], 64);
+  EXPECT_EQ(summary["images_encoded"], 1);
+  EXPECT_EQ(summary["image_cache_hits"], 63);
+  EXPECT_GT(summary["prompt_tokens_reused"].get<int>(), 0);
+}
+
+TEST(Run, GoesOnAfterKillWhereItWas) {
+  const Workplace place;
+  const std::string manifest = questions_manifest(place, 400);
+  ASSERT_EQ(program("run -q " + manifest + " --database " + place.path("undisturbed.db")).code, 0);
+  const std::string database = place.path("killed.db");
+  for (int attempt = 0; attempt < 6; ++attempt) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::execl(MMBATCH_PROGRAM, MMBATCH_PROGRAM, "run", "-q", manifest.c_str(), "--database", database.c_str(),
+              nullptr);
+      ::_exit(127);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(60 + 45 * attempt));
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+  }
+  ASSERT_EQ(program("run -q " + manifest + " --database " + database).code, 0);
+  EXPECT_EQ(answers(database), answers(place.path("undisturbed.db")));
+}
+
+TEST(Run, AnInterruptStoresWhatIsInFlightAndResumes) {
+  const Workplace place;
+  const std::string manifest = questions_manifest(place, 3000);
+  const std::string database = place.path("results.db");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::execl(MMBATCH_PROGRAM, MMBATCH_PROGRAM, "run", "-q", manifest.c_str(), nullptr);
+    ::_exit(127);
+  }
+  while (!std::filesystem::exists(database)) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  std::this_thread::sleep_for(std::chrono::milliseconds(150));
+  ::kill(child, SIGINT);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status));
+  const int code = WEXITSTATUS(status);
+  EXPECT_TRUE(code == 130 || code == 0) << code;  // 0 when it was done before the signal came
+  const std::size_t before = rows(database).size();
+  ASSERT_EQ(program("run -q " + manifest).code, 0);
+  EXPECT_EQ(answers(database).size(), 3000u);
+  EXPECT_LE(before, 3000u);
+}
+
+TEST(Run, AnswersAreNotComputedTwice) {
+  const Workplace place;
+  const std::string manifest = questions_manifest(place, 20);
+  ASSERT_EQ(program("run -q " + manifest).code, 0);
+  ASSERT_EQ(program("run -q " + manifest + " --summary-json " + place.path("again.json")).code, 0);
+  std::ifstream again(place.path("again.json"));
+  const json summary = json::parse(again);
+  EXPECT_EQ(summary["resumed"], 20);
+  EXPECT_EQ(summary["answered"], 0);
+  EXPECT_EQ(rows(place.path("results.db")).size(), 20u);
+}
+
+}  // namespace
+}  // namespace mmbatch
