@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Write the held-out questions of easy-VQA as items (heldout.jsonl) and a manifest that runs them (heldout.yaml).
 
     ./heldout.py --data easy-vqa/train --model demo/model --out heldout

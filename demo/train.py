@@ -1,5 +1,21 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Train the bundled model: a small LLaVA that answers questions about coloured shapes (easy-VQA)."""
+
+# Packages, of Debian 12: python3-torch (1.13, CPU), python3-numpy, python3-pil, python3-sentencepiece.
+# Data: easy-VQA's training half (https://github.com/vzhou842/easy-VQA, MIT licence); its images 9, 19, 29, ... are
+# never trained on.
+#
+#   ./train.py --data easy-vqa/train --out model
+#
+# takes, on two cores with AVX-512 and its bfloat16 instructions, one minute for the vision tower alone and then half a
+# second for each of 3,000 steps (in float32 it was two seconds a step). The model in demo/model was made in two parts,
+# on a machine that was busy with other work too; it has not seen all that the line above would show it:
+#
+#   ./train.py --data easy-vqa/train --out first     (the weights as they were at step 1,800)
+#   ./train.py --data easy-vqa/train --out model --start first --steps 600 --rate 3e-4 --seed 2 --threads 1
+#
+# Right answers to the 3,892 questions about the 400 held-out images, by greedy generation with the stored weights:
+# 99.7 % after step 1,600 of the first part, all of them (shape 510, color 492, yes-no 2,890) at the end.
 
 import argparse
 import math

@@ -89,8 +89,8 @@ std::string order_by(const QueryOptions& options) {
 /// With the rows in their usual order and no filter that picks few, items lead: their index has that order,
 /// so that nothing is sorted, and a limit ends the reading.
 std::string tables_for(const QueryOptions& options) {
-  const bool picks_few =
-      options.status == "failed" || !options.finish_reason.empty() || !options.contains.empty();
+  const bool picks_few = options.status == "failed" || !options.finish_reason.empty() ||
+                         !options.contains.empty() || !options.where.empty();
   if (picks_few || !options.sort.empty()) return view_tables();
   return "items i INDEXED BY items_position CROSS JOIN jobs j ON j.key = i.job_key "
          "CROSS JOIN results r INDEXED BY results_item ON r.item_key = i.key";

@@ -48,7 +48,7 @@ CREATE TABLE items(
   question_type TEXT, answer_type TEXT,
   metadata TEXT,                     -- JSON
   digest BLOB NOT NULL,              -- of the columns from task on
-  UNIQUE(job_key, id, variant, digest));
+  UNIQUE(id, job_key, variant, digest));
 CREATE INDEX items_position ON items(job_key, position);
 
 CREATE TABLE results(

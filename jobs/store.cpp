@@ -177,6 +177,8 @@ std::int64_t ResultsStore::begin_run(const RunInfo& info, ResumePolicy policy) {
   Statement found = s.database->prepare("SELECT max(key) FROM runs WHERE identity = ?1");
   found.bind(1, identity).step();
   s.run = policy == ResumePolicy::fresh ? 0 : found.integer(0);
+  // The lock says that no other process is at it: such a run was killed.
+  s.database->run("UPDATE runs SET status = 'interrupted' WHERE status = 'running'");
   if (s.run != 0) {
     s.database->run(fmt::format(
         "UPDATE runs SET status = 'running', ended = NULL, resumed = resumed + 1 WHERE key = {};"
@@ -202,10 +204,15 @@ std::int64_t ResultsStore::begin_run(const RunInfo& info, ResumePolicy policy) {
   s.jobs.clear();
   Statement upsert = s.database->prepare(
       "INSERT INTO jobs(name, task) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET task = ?2 RETURNING key");
+  Statement forget = s.database->prepare(
+      "UPDATE results SET current = 0 WHERE current = 1 AND status = 'failed' AND error_stage = 'read' "
+      "AND item_key IN (SELECT key FROM items WHERE job_key = ?1)");
   for (const Job& job : info.jobs) {
     upsert.bind(1, job.name).bind(2, mmbatch::to_string(job.task)).step();
     s.jobs.push_back(upsert.integer(0));
     upsert.run();
+    // Failures of reading are found again, or were mended: no item would take the place of a mended one.
+    forget.bind(1, s.jobs.back()).run();
   }
   transaction.commit();
   return s.run;

@@ -37,8 +37,26 @@ void finish_tile(MatrixView<float> y, MatrixView<const float> product, const Epi
     float* result = const_cast<float*>(product.row(r));
     if (epilogue.bias != nullptr) kernels.add(result, epilogue.bias + first_column, y.cols);
     if (epilogue.activation) kernels.activate(*epilogue.activation, result, y.cols);
-    if (epilogue.accumulate) kernels.add(y.row(r), result, y.cols);
+    if (epilogue.accumulate)
+      kernels.add(y.row(r), result, y.cols);
+    else if (result != y.row(r))
+      std::memcpy(y.row(r), result, y.cols * sizeof(float));
   }
+}
+
+/// A thread's buffer that is `floats` long at least.
+float* thread_buffer(Matrix<float>& buffer, std::size_t floats) {
+  if (buffer.cols() < floats) buffer = Matrix<float>(1, floats);
+  return buffer.data();
+}
+
+/// The rows without gaps between them: as they are, or copied.
+const float* without_gaps(MatrixView<const float> x) {
+  if (x.stride == x.cols || x.rows == 1) return x.data;
+  thread_local Matrix<float> copy;
+  float* out = thread_buffer(copy, x.rows * x.cols);
+  for (std::size_t r = 0; r < x.rows; ++r) std::memcpy(out + r * x.cols, x.row(r), x.cols * sizeof(float));
+  return out;
 }
 
 }  // namespace
@@ -104,10 +122,11 @@ void PackedMatrix::multiply(MatrixView<const float> x, MatrixView<float> y, cons
     const std::size_t rows = std::min(kTileRows, x.rows - row);
     const std::size_t columns = std::min(kTileColumns, out_ - column);
     const MatrixView<float> target = y.row_range(row, rows).col_range(column, columns);
-    thread_local Matrix<float> sum(kTileRows, kTileColumns);
-    const MatrixView<float> product =
-        epilogue.accumulate ? MatrixView<float>(sum.data(), rows, columns, kTileColumns) : target;
-    packed_->kernel->multiply({x.row(row), x.stride, product.data, product.stride, rows, in_, columns,
+    thread_local Matrix<float> sum;
+    const bool direct = !epilogue.accumulate && (target.stride == columns || rows == 1);
+    const MatrixView<float> product(direct ? target.data : thread_buffer(sum, kTileRows * kTileColumns), rows,
+                                    columns);
+    packed_->kernel->multiply({without_gaps(x.row_range(row, rows)), product.data, rows, in_, columns,
                                packed_->data.row(tile / row_tiles)});
     finish_tile(target, product, epilogue, column);
   });
@@ -122,10 +141,10 @@ bool rows_are_independent(const MatmulKernel& kernel) {
     std::generate_n(weights.data(), columns * in, [&] { return normal(random); });
     std::generate_n(x.data(), kTileRows * in, [&] { return normal(random); });
     kernel.pack(weights.data(), in, columns, packed.data());
-    kernel.multiply({x.data(), in, whole.data(), columns, kTileRows, in, columns, packed.data()});
+    kernel.multiply({x.data(), whole.data(), kTileRows, in, columns, packed.data()});
     for (const std::size_t first : {0u, 1u, 5u, 64u}) {
       for (const std::size_t rows : {1u, 2u, 3u, 4u, 7u, 8u, 12u, 16u, 17u, 31u, 32u, 33u, 63u}) {
-        kernel.multiply({x.row(first), in, part.data(), columns, rows, in, columns, packed.data()});
+        kernel.multiply({x.row(first), part.data(), rows, in, columns, packed.data()});
         if (std::memcmp(part.data(), whole.row(first), rows * columns * sizeof(float)) != 0) return false;
       }
     }

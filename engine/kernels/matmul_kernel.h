@@ -10,12 +10,11 @@ namespace mmbatch {
 /// One way to compute a tile of y = x · Wᵀ on one thread. A kernel is one file and one line in the table of
 /// matmul.cpp.
 struct MatmulKernel {
-  /// One tile's product: x [rows, in] times the packed columns, to y [rows, columns].
+  /// One tile's product: x [rows, in] times the packed columns, to y [rows, columns], both without gaps
+  /// between rows: for matrices with gaps oneDNN 2.6 has nothing but plain loops.
   struct Tile {
     const float* x;
-    std::size_t x_stride;
     float* y;
-    std::size_t y_stride;
     std::size_t rows;
     std::size_t in;
     std::size_t columns;

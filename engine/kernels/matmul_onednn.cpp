@@ -22,18 +22,18 @@ const dnnl::engine& cpu() {
   return engine;
 }
 
-memory::desc plain(std::size_t rows, std::size_t cols, std::size_t stride) {
-  return {{dim(rows), dim(cols)}, kFloat, memory::dims{dim(stride), 1}};
+memory::desc plain(std::size_t rows, std::size_t cols) {
+  return {{dim(rows), dim(cols)}, kFloat, memory::dims{dim(cols), 1}};
 }
 
 /// The packed layout. oneDNN gives the same one for every number of rows; the self-test would notice if not.
 memory::desc packed_layout(std::size_t in, std::size_t columns) {
   const memory::desc any({dim(in), dim(columns)}, kFloat, memory::format_tag::any);
-  const dnnl::matmul::desc product(plain(64, in, in), any, plain(64, columns, columns));
+  const dnnl::matmul::desc product(plain(64, in), any, plain(64, columns));
   return dnnl::matmul::primitive_desc(product, cpu()).weights_desc();
 }
 
-using Key = std::tuple<std::size_t, std::size_t, std::size_t, std::size_t, std::size_t>;
+using Key = std::tuple<std::size_t, std::size_t, std::size_t>;
 
 struct Product {
   dnnl::matmul::primitive_desc description;
@@ -50,11 +50,11 @@ struct Runner {
   Runner() { omp_set_num_threads(1); }  // holds for the calling thread only: tiles are the parallelism
 
   Product& product(const MatmulKernel::Tile& tile) {
-    const Key key{tile.rows, tile.in, tile.columns, tile.x_stride, tile.y_stride};
+    const Key key{tile.rows, tile.in, tile.columns};
     const auto known = products.find(key);
     if (known != products.end()) return known->second;
-    const memory::desc x = plain(tile.rows, tile.in, tile.x_stride);
-    const memory::desc y = plain(tile.rows, tile.columns, tile.y_stride);
+    const memory::desc x = plain(tile.rows, tile.in);
+    const memory::desc y = plain(tile.rows, tile.columns);
     const memory::desc weights = packed_layout(tile.in, tile.columns);
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
@@ -76,8 +76,7 @@ Runner& runner() {
 
 bool usable() {
   const memory::desc any({64, 64}, kFloat, memory::format_tag::any);
-  const dnnl::matmul::primitive_desc tried(dnnl::matmul::desc(plain(64, 64, 64), any, plain(64, 64, 64)),
-                                           cpu());
+  const dnnl::matmul::primitive_desc tried(dnnl::matmul::desc(plain(64, 64), any, plain(64, 64)), cpu());
   return std::string(tried.impl_info_str()).rfind("brg:", 0) == 0;
 }
 

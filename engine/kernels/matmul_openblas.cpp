@@ -32,7 +32,7 @@ void multiply(const MatmulKernel::Tile& tile) {
     const std::size_t rows = std::min(kRows, tile.rows - first);
     for (std::size_t r = 0; r < kRows; ++r) {
       if (r < rows)
-        std::memcpy(x.row(r), tile.x + (first + r) * tile.x_stride, tile.in * sizeof(float));
+        std::memcpy(x.row(r), tile.x + (first + r) * tile.in, tile.in * sizeof(float));
       else
         std::memset(x.row(r), 0, tile.in * sizeof(float));
     }
@@ -40,7 +40,7 @@ void multiply(const MatmulKernel::Tile& tile) {
                 static_cast<blasint>(tile.in), 1.0f, x.data(), static_cast<blasint>(tile.in), tile.packed,
                 static_cast<blasint>(tile.in), 0.0f, y.data(), static_cast<blasint>(tile.columns));
     for (std::size_t r = 0; r < rows; ++r) {
-      std::memcpy(tile.y + (first + r) * tile.y_stride, y.row(r), tile.columns * sizeof(float));
+      std::memcpy(tile.y + (first + r) * tile.columns, y.row(r), tile.columns * sizeof(float));
     }
   }
 }

@@ -29,8 +29,9 @@ std::size_t Scheduler::blocks_for(std::size_t positions) const {
 }
 
 std::size_t Scheduler::worst_case_blocks(const SequenceGroup& group) const {
+  // The last token of an answer is chosen, but never computed.
   const std::size_t shared = group.prompt_tokens() / options_.block_tokens;
-  return shared + group.strategy->width() * (blocks_for(group.max_tokens) - shared);
+  return shared + group.strategy->width() * (blocks_for(group.max_tokens - 1) - shared);
 }
 
 void Scheduler::add(std::unique_ptr<SequenceGroup> group) {

@@ -211,6 +211,20 @@ TEST(Store, FailuresOfReadingAreFoundAgainOrGone) {
   EXPECT_THAT(rows(file, "PRAGMA integrity_check"), ElementsAre("ok"));
 }
 
+TEST(Store, AMendedLineLeavesNoFailureBehindInAnotherRun) {
+  TempFolder folder;
+  const auto file = folder / "r.db";
+  const auto store = ResultsStore::open_or_create(file);
+  store->begin_run(make_run(), ResumePolicy::resume);
+  store->put(make_failure(make_item("3"), "", Stage::read, ErrorCode::invalid_item));
+  store->flush();
+  store->begin_run(make_run(), ResumePolicy::fresh);
+  store->put(make_answer(make_item("x3"), key_of(1), "one"));
+  store->flush();
+  EXPECT_THAT(rows(file, kAnswers), ElementsAre("2|shapes|x3|answered|one|"));
+  EXPECT_THAT(rows(file, "SELECT key, status FROM runs"), ElementsAre("1|interrupted", "2|running"));
+}
+
 TEST(Store, AFailureTakesThePlaceOfAnAnswerAndGivesItBack) {
   TempFolder folder;
   const auto file = folder / "r.db";

@@ -52,7 +52,7 @@ TEST(CommandLine, ValidateFindsWhatARunWouldFind) {
       place.write("m.yaml", "model: " + Workplace::demo("model") +
                                 "\ndatabase: r.db\njobs:\n  - name: j\n    task: vqa\n    items:\n" +
                                 "      - {id: a, image: " + good +
-                                ", question: what?}\n      - {id: b, image: none.png, question: what?}\n");
+                                ", question: \"what?\"}\n      - {id: b, image: none.png, question: \"what?\"}\n");
   expect_error("validate " + manifest + " --model " + Workplace::demo("model"), 1, "image_missing");
   EXPECT_FALSE(std::filesystem::exists(place.path("r.db")));
 }

@@ -1,0 +1,254 @@
+#include "engine/decoder/decoder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+
+#include "engine/base/error.h"
+#include "engine/base/threads.h"
+#include "tests/engine/tiny_decoder.h"
+
+namespace mmbatch {
+namespace {
+
+using testing::logits_in_one_piece;
+using testing::prompt_of;
+using testing::tiny_decoder;
+
+std::vector<std::int32_t> random_ids(std::size_t count, unsigned seed) {
+  std::mt19937 random(seed);
+  std::vector<std::int32_t> ids(count);
+  for (std::int32_t& id : ids) id = static_cast<std::int32_t>(random() % 61);
+  return ids;
+}
+
+/// One sequence of a shared pool, with blocks in any order.
+struct Line {
+  std::shared_ptr<const Prompt> prompt;
+  std::vector<std::int32_t> blocks;
+  std::size_t computed = 0;
+
+  void append_to(StepBatch& batch, std::size_t count) {
+    StepSequence sequence;
+    sequence.first_row = batch.rows();
+    sequence.count = sequence.logit_rows = count;
+    sequence.first_position = computed;
+    sequence.prefix_end = prompt->bidirectional_end;
+    sequence.blocks = blocks;
+    sequence.rope_tokens = prompt->tokens();
+    for (std::size_t p = computed; p < computed + count; ++p) {
+      batch.ids.push_back(prompt->ids[p]);
+      batch.features.push_back(feature_row(*prompt, p));
+    }
+    batch.sequences.push_back(sequence);
+    computed += count;
+  }
+};
+
+/// Several sequences, some positions of each in every step, in a pool of scattered blocks; all their logits.
+std::vector<Matrix<float>> in_random_steps(const Decoder& decoder, std::vector<Line> lines,
+                                           std::size_t block_tokens, unsigned seed) {
+  std::mt19937 random(seed);
+  std::vector<std::int32_t> free(64 * 4);
+  std::iota(free.begin(), free.end(), 0);
+  std::shuffle(free.begin(), free.end(), random);
+  KvPool pool(decoder.config(), free.size(), block_tokens);
+  std::vector<Matrix<float>> all;
+  for (Line& line : lines) {
+    for (std::size_t p = 0; p < line.prompt->tokens(); p += block_tokens) {
+      line.blocks.push_back(free.back());
+      free.pop_back();
+    }
+    all.emplace_back(line.prompt->tokens(), decoder.config().vocab);
+  }
+  Scratch scratch;
+  for (bool more = true; more;) {
+    more = false;
+    StepBatch batch;
+    std::vector<std::pair<std::size_t, std::size_t>> targets;  // line, first position
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      const std::size_t left = lines[i].prompt->tokens() - lines[i].computed;
+      std::size_t count = std::min<std::size_t>(left, random() % 6);
+      if (lines[i].computed < lines[i].prompt->bidirectional_end) count = lines[i].prompt->bidirectional_end;
+      if (left > count) more = true;
+      if (count == 0) continue;
+      targets.emplace_back(i, lines[i].computed);
+      lines[i].append_to(batch, count);
+    }
+    if (batch.rows() == 0) continue;
+    const Matrix<float> logits = decoder.forward(batch, pool, scratch);
+    std::size_t row = 0;
+    for (std::size_t t = 0; t < targets.size(); ++t) {
+      const auto [line, position] = targets[t];
+      const std::size_t count = batch.sequences[t].count;
+      std::memcpy(all[line].row(position), logits.row(row), count * logits.cols() * sizeof(float));
+      row += count;
+    }
+  }
+  return all;
+}
+
+struct Variant {
+  const char* name;
+  void (*change)(DecoderConfig&);
+  std::size_t bidirectional_end;
+};
+
+const Variant kVariants[] = {
+    {"causal", [](DecoderConfig&) {}, 0},
+    {"prefix", [](DecoderConfig&) {}, 19},
+    {"windows",
+     [](DecoderConfig& c) {
+       c.windows = {7, 0};
+     },
+     0},
+    {"windowed_prefix",
+     [](DecoderConfig& c) {
+       c.windows = {7, 0};
+     },
+     19},
+    {"softcaps",
+     [](DecoderConfig& c) {
+       c.block.attention.shape.softcap = 5;
+       c.logit_softcap = 3;
+       c.embedding_scale = 2;
+     },
+     0},
+    {"norms_after", [](DecoderConfig& c) { c.block.placement = NormPlacement::before_and_after; }, 0},
+    {"dynamic_rope",
+     [](DecoderConfig& c) {
+       c.rope.scaling = RopeScaling::dynamic_ntk;
+       c.rope.original_positions = 20;
+       c.rope.factor = 2;
+     },
+     0},
+};
+
+class DecoderVariant : public ::testing::TestWithParam<Variant> {};
+
+// Chunks, company, block size and the places of blocks leave every bit of the logits as it is.
+TEST_P(DecoderVariant, ChunksAndCompanyKeepEveryBit) {
+  const auto decoder = tiny_decoder(GetParam().change);
+  std::vector<Line> lines;
+  std::vector<Matrix<float>> expected;
+  for (const std::size_t tokens : {40u, 23u, 61u}) {
+    lines.push_back(
+        {prompt_of(random_ids(tokens, static_cast<unsigned>(tokens)), GetParam().bidirectional_end), {}, 0});
+    expected.push_back(logits_in_one_piece(*decoder, *lines.back().prompt));
+  }
+  for (const int threads : {1, 2}) {
+    Arena arena(threads);
+    for (const std::size_t block_tokens : {1u, 5u, 16u}) {
+      std::vector<Matrix<float>> found;
+      arena.run([&] { found = in_random_steps(*decoder, lines, block_tokens, 3); });
+      for (std::size_t i = 0; i < lines.size(); ++i) {
+        ASSERT_EQ(std::memcmp(found[i].data(), expected[i].data(), expected[i].bytes()), 0)
+            << "sequence " << i << ", blocks of " << block_tokens << ", " << threads << " threads";
+      }
+    }
+  }
+}
+
+TEST_P(DecoderVariant, FlashAttentionAgreesWithTheNaiveOne) {
+  const auto decoder = tiny_decoder(GetParam().change);
+  const auto prompt = prompt_of(random_ids(50, 9), GetParam().bidirectional_end);
+  const Matrix<float> flash = logits_in_one_piece(*decoder, *prompt);
+  const Matrix<float> naive = logits_in_one_piece(*decoder, *prompt, AttentionKernel::naive);
+  for (std::size_t i = 0; i < flash.rows() * flash.cols(); ++i) {
+    ASSERT_NEAR(flash.data()[i], naive.data()[i], 1e-4) << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, DecoderVariant, ::testing::ValuesIn(kVariants),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(Decoder, MasksDecideWhatAPositionSees) {
+  const auto changed = [](const Decoder& decoder, std::size_t prefix, std::size_t at) {
+    auto ids = random_ids(30, 1);
+    const Matrix<float> before = logits_in_one_piece(decoder, *prompt_of(ids, prefix));
+    ids[at] = (ids[at] + 1) % 61;
+    const Matrix<float> after = logits_in_one_piece(decoder, *prompt_of(ids, prefix));
+    std::vector<std::size_t> rows;
+    for (std::size_t r = 0; r < ids.size(); ++r) {
+      if (std::memcmp(before.row(r), after.row(r), before.cols() * sizeof(float)) != 0) rows.push_back(r);
+    }
+    return std::pair(rows.front(), rows.back());
+  };
+  using Range = std::pair<std::size_t, std::size_t>;
+  EXPECT_EQ(changed(*tiny_decoder(), 0, 12), Range(12, 29));
+  EXPECT_EQ(changed(*tiny_decoder(), 20, 12), Range(0, 29));
+  EXPECT_EQ(changed(*tiny_decoder(), 20, 25), Range(25, 29));
+  // Two layers of window 4: a position reaches 3 + 3 positions on.
+  EXPECT_EQ(changed(*tiny_decoder([](DecoderConfig& c) { c.windows = {4, 4}; }), 0, 12), Range(12, 18));
+}
+
+TEST(Decoder, FeatureRowsStandInForTokens) {
+  const auto decoder = tiny_decoder();
+  const auto ids = random_ids(9, 4);
+  const Matrix<float> by_token = logits_in_one_piece(*decoder, *prompt_of(ids));
+  // The embeddings of ids 3 … 5 as features: the same logits by another way.
+  testing::TensorFile same;
+  auto rows = std::make_shared<Matrix<float>>(3, 24);
+  const testing::TemporaryFolder folder;
+  same.add_random("embed_tokens.weight", {61, 24}, 0, 1);
+  same.write(folder.path() / "model.safetensors");
+  const Checkpoint weights(folder.path());
+  for (std::size_t i = 0; i < 3; ++i) {
+    copy_as_float(weights.tensor("embed_tokens.weight"), static_cast<std::size_t>(ids[3 + i]) * 24, 24,
+                  rows->row(i));
+  }
+  Prompt prompt = *prompt_of(ids);
+  for (std::size_t i = 3; i < 6; ++i) prompt.ids[i] = 60;
+  prompt.features.push_back({3, rows, 77});
+  const Matrix<float> by_feature = logits_in_one_piece(*decoder, prompt);
+  EXPECT_EQ(std::memcmp(by_token.data(), by_feature.data(), by_token.bytes()), 0);
+
+  const std::vector<std::uint64_t> keys = content_keys(prompt);
+  prompt.features[0].key = 78;
+  const std::vector<std::uint64_t> others = content_keys(prompt);
+  for (std::size_t p = 0; p < keys.size(); ++p) EXPECT_EQ(keys[p] == others[p], p < 3 || p >= 6) << p;
+}
+
+TEST(Decoder, MissingAndMisshapenTensorsAreNamed) {
+  const testing::TemporaryFolder folder;
+  testing::TensorFile file;
+  file.add_random("embed_tokens.weight", {61, 24}, 0, 1);
+  file.add_random("norm.weight", {25}, 0, 1);
+  file.write(folder.path() / "model.safetensors");
+  const Checkpoint weights(folder.path());
+  const auto error = [&](DecoderConfig config) {
+    return testing::message_of<ModelError>([&] { Decoder(weights, config, {"", "lm_head"}); });
+  };
+  EXPECT_THAT(error(testing::tiny_config()), ::testing::HasSubstr("'norm.weight': expected shape [24]"));
+  DecoderConfig wide = testing::tiny_config();
+  wide.vocab = 62;
+  EXPECT_THAT(error(wide),
+              ::testing::HasSubstr("'embed_tokens.weight': expected shape [62, 24] by config.json"));
+}
+
+TEST(KvPool, CopiesABlockInEveryLayer) {
+  const DecoderConfig config = testing::tiny_config();
+  KvPool pool(config, 3, 4);
+  const std::size_t block = 2 * 4 * 10;  // kv_heads · block_tokens · head_dim
+  EXPECT_EQ(pool.block_bytes(), 2 * 2 * block * sizeof(float));
+  for (std::size_t layer = 0; layer < 2; ++layer) {
+    for (std::size_t i = 0; i < 3 * block; ++i) {
+      pool.layer(layer).keys[i] = static_cast<float>(i);
+      pool.layer(layer).values[i] = -static_cast<float>(i);
+    }
+  }
+  pool.copy_block(0, 2);
+  for (std::size_t layer = 0; layer < 2; ++layer) {
+    for (std::size_t i = 0; i < block; ++i) {
+      ASSERT_EQ(pool.layer(layer).keys[2 * block + i], static_cast<float>(i));
+      ASSERT_EQ(pool.layer(layer).values[2 * block + i], -static_cast<float>(i));
+      ASSERT_EQ(pool.layer(layer).keys[block + i], static_cast<float>(block + i));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mmbatch
