@@ -75,6 +75,11 @@ std::uint64_t BlockAllocator::publish(const BlockHandle& handle, BlockContent co
   return entry.publication;
 }
 
+std::uint64_t BlockAllocator::publication_of(const BlockContent& content) const {
+  const auto known = published_.find(content);
+  return known == published_.end() ? 0 : entries_[index(known->second)].publication;
+}
+
 std::optional<BlockAllocator::Found> BlockAllocator::find(const BlockContent& content) {
   const auto known = published_.find(content);
   if (known == published_.end()) return {};

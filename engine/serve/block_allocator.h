@@ -68,6 +68,8 @@ class BlockAllocator {
     std::uint64_t publication;
   };
   std::optional<Found> find(const BlockContent& content);
+  /// The publication of a content that find() would find, without a reference to it; 0 for none.
+  std::uint64_t publication_of(const BlockContent& content) const;
 
   std::size_t blocks() const { return entries_.size(); }
   /// Blocks that allocate() could hand out now.

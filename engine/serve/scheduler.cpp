@@ -38,9 +38,9 @@ void Scheduler::add(std::unique_ptr<SequenceGroup> group) {
   waiting_.push_back(std::move(group));
 }
 
-BlockContent Scheduler::content(const Sequence& sequence, std::size_t block) const {
+BlockContent Scheduler::content(const Sequence& sequence, std::size_t block, std::uint64_t parent) const {
   const SequenceGroup& group = *sequence.group;
-  BlockContent content{sequence.publication, {}};
+  BlockContent content{parent, {}};
   const std::size_t begin = block * options_.block_tokens;
   for (std::size_t p = begin; p < begin + options_.block_tokens; ++p) {
     const std::size_t prompt = group.prompt_tokens();
@@ -56,7 +56,7 @@ void Scheduler::reuse_prefix(Sequence& sequence) {
   // The last position is always computed: its logits are wanted.
   const std::size_t last = group.strategy->first_logit_position(sequence);
   while ((sequence.published + 1) * options_.block_tokens <= last) {
-    auto found = allocator_.find(content(sequence, sequence.published));
+    auto found = allocator_.find(content(sequence, sequence.published, sequence.publication));
     if (!found) break;
     sequence.table.push_back(found->handle.block());
     sequence.blocks.push_back(std::move(found->handle));
@@ -72,8 +72,8 @@ void Scheduler::computed(const ScheduledChunk& chunk) {
   sequence.computed += chunk.count;
   if (!options_.prefix_sharing || !sequence.group->shares_prefixes()) return;
   while ((sequence.published + 1) * options_.block_tokens <= sequence.computed) {
-    sequence.publication =
-        allocator_.publish(sequence.blocks[sequence.published], content(sequence, sequence.published));
+    sequence.publication = allocator_.publish(sequence.blocks[sequence.published],
+                                              content(sequence, sequence.published, sequence.publication));
     ++sequence.published;
   }
 }
@@ -176,7 +176,8 @@ bool Scheduler::adopt_prompt(Sequence& sequence) {
 bool Scheduler::schedule(SequenceGroup& group, StepPlan& plan) {
   for (std::size_t i = 0; i < group.sequences.size(); ++i) {
     Sequence& sequence = *group.sequences[i];
-    if (sequence.waits() || !adopt_prompt(sequence)) continue;
+    // In a full step nothing is adopted either: whoever shares a block that another writes copies it at once.
+    if (sequence.waits() || plan.rows >= options_.max_batch_tokens || !adopt_prompt(sequence)) continue;
     const std::size_t count = next_count(sequence, plan);
     if (count == 0) continue;
     if (!reserve(sequence, sequence.computed + count, plan)) return false;
@@ -194,11 +195,39 @@ bool Scheduler::may_admit(const SequenceGroup& group) const {
   return allocator_.available() >= blocks_for(group.prompt_tokens() + 1) + running_.size();
 }
 
+/// True when somebody at work computes, and will publish, the very block that this group would look for next:
+/// in the next step it need not compute it itself.
+bool Scheduler::prefix_is_under_way(const SequenceGroup& group) const {
+  if (!options_.prefix_sharing || !group.shares_prefixes()) return false;
+  const std::size_t full_blocks = (group.prompt_tokens() - 1) / options_.block_tokens;
+  std::uint64_t parent = 0;
+  for (std::size_t block = 0; block < full_blocks; ++block) {
+    const BlockContent next = content(*group.sequences.front(), block, parent);
+    parent = allocator_.publication_of(next);
+    if (parent != 0) continue;
+    return std::any_of(running_.begin(), running_.end(), [&](const auto& other) {
+      if (!other->shares_prefixes()) return false;
+      const Sequence& lead = *other->sequences.front();
+      const std::size_t published_end = (lead.published + 1) * options_.block_tokens;
+      return !lead.finished && lead.published == block && published_end <= other->prompt_tokens() &&
+             content(lead, block, lead.publication) == next;
+    });
+  }
+  return false;
+}
+
 void Scheduler::admit(StepPlan& plan) {
   if (options_.batching == Batching::fixed && !running_.empty()) return;
-  while (!waiting_.empty() && plan.rows < options_.max_batch_tokens && may_admit(*waiting_.front())) {
-    std::unique_ptr<SequenceGroup> group = std::move(waiting_.front());
-    waiting_.pop_front();
+  constexpr std::size_t kWindow = 256;  // so many wait for a prefix at most before all others wait too
+  std::size_t next = 0;
+  while (next < std::min(kWindow, waiting_.size()) && plan.rows < options_.max_batch_tokens &&
+         may_admit(*waiting_[next])) {
+    if (prefix_is_under_way(*waiting_[next])) {
+      ++next;
+      continue;
+    }
+    std::unique_ptr<SequenceGroup> group = std::move(waiting_[next]);
+    waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(next));
     SequenceGroup& admitted = *group;
     const auto younger = [&](const std::unique_ptr<SequenceGroup>& g) { return g->id > admitted.id; };
     running_.insert(std::find_if(running_.begin(), running_.end(), younger), std::move(group));

@@ -83,11 +83,12 @@ class Scheduler {
   bool make_room(const SequenceGroup& for_group, std::size_t blocks, StepPlan& plan);
   void admit(StepPlan& plan);
   bool may_admit(const SequenceGroup& group) const;
+  bool prefix_is_under_way(const SequenceGroup& group) const;
   void reuse_prefix(Sequence& sequence);
   void preempt(SequenceGroup& group, StepPlan& plan);
   std::size_t blocks_for(std::size_t positions) const;
   std::size_t next_count(const Sequence& sequence, const StepPlan& plan) const;
-  BlockContent content(const Sequence& sequence, std::size_t block) const;
+  BlockContent content(const Sequence& sequence, std::size_t block, std::uint64_t parent) const;
 
   SchedulerOptions options_;
   BlockAllocator& allocator_;
