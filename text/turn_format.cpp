@@ -191,6 +191,21 @@ std::string TurnFormat::render_user(const Slots& slots) const {
   return out;
 }
 
+std::string TurnFormat::cleaned(const std::string& content) const {
+  if (content_ == Content::as_it_stands) return content;
+  const std::string clean = replace_invalid_utf8(content);
+  return std::string(strip_left(strip_right(clean)));
+}
+
+std::string TurnFormat::render_following(const std::string& question, const RenderOptions& options) const {
+  const auto answer = std::find_if(answer_.begin(), answer_.end(), [](const PatternPart& part) {
+    return part.placeholder && part.text == "answer";
+  });
+  const std::vector<PatternPart> end(answer + 1, answer_.end());
+  const Slots slots{.system = "", .question = cleaned(question), .options = &options};
+  return fill(end, "", options.eos) + render_user(slots);
+}
+
 std::string TurnFormat::render(std::span<const Turn> turns, const RenderOptions& options) const {
   check_order(turns);
   std::string system = default_system_;
@@ -202,18 +217,13 @@ std::string TurnFormat::render(std::span<const Turn> turns, const RenderOptions&
     throw ItemError(ErrorCode::invalid_value,
                     "this turn format has no place for a system text: put {system} into turn_format");
   }
-  const auto content = [&](const Turn& turn) {
-    if (content_ == Content::as_it_stands) return turn.content;
-    const std::string clean = replace_invalid_utf8(turn.content);
-    return std::string(strip_left(strip_right(clean)));
-  };
   std::string out;
   for (std::size_t i = 0; i < turns.size(); ++i) {
     if (turns[i].role == Role::assistant) {
-      out += fill(answer_, content(turns[i]), options.eos);
+      out += fill(answer_, cleaned(turns[i].content), options.eos);
       continue;
     }
-    Slots slots{.system = "", .question = content(turns[i]), .options = &options};
+    Slots slots{.system = "", .question = cleaned(turns[i].content), .options = &options};
     if (i == 0) {
       if (!system.empty()) slots.system = fill(system_, system, options.eos);
       const bool own = !options.image_placeholder.empty() &&

@@ -71,6 +71,11 @@ class TurnFormat {
   /// format has no place for one.
   std::string render(std::span<const Turn> turns, const RenderOptions& options) const;
 
+  /// What follows an answer that the model gave to a prompt of render(): its end, and the next question up to
+  /// where the model is to answer. render() of the whole dialogue is the prompt, what stands before an answer
+  /// in its place (a space, if anything), the answer, and this.
+  std::string render_following(const std::string& question, const RenderOptions& options) const;
+
   /// Of a built-in format; "custom" for one from a pattern.
   const std::string& name() const { return name_; }
 
@@ -82,6 +87,7 @@ class TurnFormat {
 
   TurnFormat() = default;
   std::string render_user(const Slots& slots) const;
+  std::string cleaned(const std::string& content) const;
 
   std::string name_;
   std::vector<PatternPart> user_;    // {system} {image} {question} {eos}; up to where the answer begins

@@ -1,13 +1,18 @@
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <iostream>
 
 #include "pipeline/ask.h"
+#include "pipeline/chat.h"
 #include "pipeline/cli/commands.h"
 #include "pipeline/cli/shared_options.h"
 
 namespace mmbatch {
 namespace {
 
-void add(CLI::App& command, Action& action, const std::shared_ptr<AskOptions>& options) {
+/// The options that all of them have; with the command, `work` becomes the action.
+void add(CLI::App& command, Action& action, const std::shared_ptr<DialogueOptions>& options, Action work) {
   const auto generation = std::make_shared<GenerationOverrides>();
   command.add_option("-m,--model", options->model, "checkpoint folder")->required();
   command.add_option("--system", options->system, "system text");
@@ -18,12 +23,16 @@ void add(CLI::App& command, Action& action, const std::shared_ptr<AskOptions>& o
   add_precision_option(command);
   add_engine_options(command, options->engine);
   add_generation_options(command, generation);
-  command.callback([options, generation, &action] {
+  command.callback([options, generation, work = std::move(work), &action] {
     options->generation = *generation;
-    action = [options] {
-      ask(*options, std::cout);
-      return ExitCode::ok;
-    };
+    action = work;
+  });
+}
+
+void add(CLI::App& command, Action& action, const std::shared_ptr<AskOptions>& options) {
+  add(command, action, options, [options] {
+    ask(*options, std::cout);
+    return ExitCode::ok;
   });
 }
 
@@ -67,6 +76,26 @@ void add_generate_command(CLI::App& program, Action& action) {
       "--chat", [options] { options->form = PromptForm::turns; },
       "put the text into the model's turn format");
   add(*command, action, options);
+}
+
+void add_chat_command(CLI::App& program, Action& action) {
+  const auto options = std::make_shared<ChatOptions>();
+  // A turn finds the full blocks of the turns before it: small ones leave little to compute again.
+  options->engine.scheduler.block_tokens = 8;
+  CLI::App* command = program.add_subcommand("chat", "a dialogue on the terminal or in a pipe, streamed");
+  command->footer(
+      "Example:\n  mmbatch chat --model demo/model --image demo/images/0009.png\n"
+      "A line is a question; /reset forgets the history, /exit or Ctrl-D ends.");
+  command->add_option("--image", options->images, "image files, one or several, for the first question")
+      ->expected(1, -1)
+      ->take_all();
+  command->add_flag_callback(
+      "--stats", [options] { options->report = TurnReport::tokens; },
+      "write each turn's prompt tokens, and how many of them were reused, to stderr");
+  add(*command, action, options, [options] {
+    options->listener = ::isatty(STDIN_FILENO) == 1 ? Listener::person : Listener::program;
+    return chat(*options, std::cin, std::cout, std::cerr);
+  });
 }
 
 }  // namespace mmbatch

@@ -55,6 +55,7 @@ int run_command_line(int argc, const char* const* argv) {
   add_eval_command(program, action);
   add_ask_command(program, action);
   add_generate_command(program, action);
+  add_chat_command(program, action);
   try {
     program.parse(argc, argv);
     const int code = static_cast<int>(action());

@@ -20,5 +20,6 @@ void add_query_command(CLI::App& program, Action& action);
 void add_eval_command(CLI::App& program, Action& action);
 void add_ask_command(CLI::App& program, Action& action);
 void add_generate_command(CLI::App& program, Action& action);
+void add_chat_command(CLI::App& program, Action& action);
 
 }  // namespace mmbatch

@@ -24,6 +24,12 @@ TurnFormat format_of(const Job& job, const ModelFiles& files) {
                   job.turn_format, TurnFormat::names_text()));
 }
 
+void check_not_empty(const Item& item) {
+  if (item.messages.empty() && item.prompt.find_first_not_of(" \t\r\n") == std::string::npos) {
+    throw ItemError(ErrorCode::prompt_empty, "the question or prompt is empty");
+  }
+}
+
 Role role_of(const std::string& name) {
   if (name == "system") return Role::system;
   return name == "assistant" ? Role::assistant : Role::user;
@@ -38,18 +44,27 @@ EncodeText::EncodeText(const ModelFiles& model, const Manifest& manifest) : mode
   }
 }
 
+RenderOptions EncodeText::render_options() const {
+  RenderOptions options;
+  options.image_placeholder = model_.spec.image_token;
+  if (const auto eos = model_.tokenizer.eos()) options.eos = std::string(model_.tokenizer.piece(*eos));
+  return options;
+}
+
+std::string EncodeText::following_text(const Item& item) const {
+  check_not_empty(item);
+  return item.form == PromptForm::raw ? item.prompt
+                                      : formats_[item.job].render_following(item.prompt, render_options());
+}
+
 std::string EncodeText::prompt_text(const Item& item) const {
   const std::string& text = item.prompt;
-  if (item.messages.empty() && text.find_first_not_of(" \t\r\n") == std::string::npos) {
-    throw ItemError(ErrorCode::prompt_empty, "the question or prompt is empty");
-  }
+  check_not_empty(item);
   if (item.form == PromptForm::raw) return text;
 
   const ModelSpec& spec = model_.spec;
   const bool in_text = spec.placement == ImagePlacement::placeholders;
-  RenderOptions options;
-  options.image_placeholder = spec.image_token;
-  if (const auto eos = model_.tokenizer.eos()) options.eos = std::string(model_.tokenizer.piece(*eos));
+  RenderOptions options = render_options();
   std::vector<Turn> turns;
   if (!systems_[item.job].empty()) turns.push_back({Role::system, systems_[item.job]});
   if (item.messages.empty()) {

@@ -20,8 +20,13 @@ class EncodeText {
   TextEncoded operator()(const Ticket& ticket) const;
   /// The text that is tokenized.  @throws ItemError
   std::string prompt_text(const Item& item) const;
+  /// What is tokenized behind the model's answer to an earlier question: the item's question as a further turn
+  /// of that dialogue, without images.  @throws ItemError
+  std::string following_text(const Item& item) const;
 
  private:
+  RenderOptions render_options() const;
+
   const ModelFiles& model_;
   std::vector<TurnFormat> formats_;   // of each job
   std::vector<std::string> systems_;  // of each job; empty: none

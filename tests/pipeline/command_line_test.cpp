@@ -29,7 +29,7 @@ TEST(CommandLine, UsageErrorsExitWithTwoAndSayWhatIsAllowed) {
 }
 
 TEST(CommandLine, HelpShowsExamples) {
-  for (const std::string command : {"run", "validate", "query", "eval", "ask", "generate"}) {
+  for (const std::string command : {"run", "validate", "query", "eval", "ask", "generate", "chat"}) {
     const Outcome outcome = program(command + " --help");
     EXPECT_EQ(outcome.code, 0);
     EXPECT_THAT(outcome.text, HasSubstr("mmbatch " + command)) << command;

@@ -1,0 +1,116 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "tests/pipeline/program.h"
+
+namespace mmbatch {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+/// Lines that chat wrote for these lines of input, stdout and stderr in order.
+std::vector<std::string> chat(const Workplace& place, const std::string& input, const std::string& options) {
+  const Outcome outcome = program("chat --model " + Workplace::demo("model") + " " + options + " < " +
+                                  place.write("input.txt", input));
+  EXPECT_EQ(outcome.code, 0) << outcome.text;
+  std::vector<std::string> lines;
+  std::istringstream text(outcome.text);
+  for (std::string line; std::getline(text, line);) lines.push_back(line);
+  return lines;
+}
+
+/// The two counts of a line of --stats.
+std::pair<int, int> prompt_and_reused(const std::string& line) {
+  int prompt = -1, reused = -1;
+  std::sscanf(line.c_str(), "prompt tokens %d, of them reused %d", &prompt, &reused);
+  return {prompt, reused};
+}
+
+std::string with_image() {
+  return "--image " + Workplace::images().front();
+}
+
+TEST(Chat, ATurnComputesOnlyWhatIsNew) {
+  const Workplace place;
+  const std::string questions = "what color is the shape?\nwhat shape is in the image?\nis there a shape?\n";
+  const auto lines = chat(place, questions, with_image() + " --stats --block-tokens 1");
+  ASSERT_EQ(lines.size(), 6u);
+  int known = 0;  // tokens of the dialogue so far
+  for (std::size_t turn = 0; turn < 3; ++turn) {
+    EXPECT_FALSE(lines[2 * turn].empty());
+    const auto [prompt, reused] = prompt_and_reused(lines[2 * turn + 1]);
+    EXPECT_GT(prompt, known);
+    EXPECT_GE(reused, known - 1) << lines[2 * turn + 1];  // an answer's last token was not computed
+    known = prompt;
+  }
+  // The same without reuse, and with the usual blocks.
+  for (const std::string options : {"--stats --no-prefix-sharing", "--stats"}) {
+    const auto others = chat(place, questions, with_image() + " " + options);
+    ASSERT_EQ(others.size(), 6u);
+    for (std::size_t turn = 0; turn < 3; ++turn) EXPECT_EQ(others[2 * turn], lines[2 * turn]);
+    EXPECT_EQ(prompt_and_reused(others[3]).second > 0, options == "--stats");
+  }
+}
+
+TEST(Chat, AnswersAreThoseOfAJobWithTheSameMessages) {
+  const Workplace place;
+  const std::string questions[] = {"what color is the shape?", "is there a red shape?", "what shape is it?"};
+  const auto lines =
+      chat(place, questions[0] + "\n" + questions[1] + "\n\n" + questions[2] + "\n", with_image());
+  ASSERT_EQ(lines.size(), 3u);
+  std::string items;
+  json messages = json::array();
+  for (std::size_t turn = 0; turn < 3; ++turn) {
+    messages.push_back({{"role", "user"}, {"content", questions[turn]}});
+    items += json{{"id", std::to_string(turn)}, {"image", Workplace::images().front()}, {"messages", messages}}
+                 .dump() +
+             "\n";
+    messages.push_back({{"role", "assistant"}, {"content", lines[turn]}});
+  }
+  place.write("items.jsonl", items);
+  const std::string manifest = place.write(
+      "manifest.yaml", "model: " + Workplace::demo("model") +
+                           "\ndatabase: results.db\njobs:\n  - {name: j, task: vqa, items: items.jsonl}\n");
+  ASSERT_EQ(program("run -q " + manifest).code, 0);
+  for (const json& row : rows(place.path("results.db"))) {
+    EXPECT_EQ(row["answer"], lines[std::stoul(row["id"].get<std::string>())]) << row["id"];
+  }
+}
+
+TEST(Chat, CommandsAreNoQuestions) {
+  const Workplace place;
+  const std::string question = "what color is the shape?\n";
+  const auto lines = chat(place, "/help\n" + question + "/reset\n" + question + "/resett\n/exit\n" + question,
+                          with_image() + " --stats");
+  const std::string all = testing::PrintToString(lines);
+  EXPECT_THAT(all, HasSubstr("/reset forgets"));
+  EXPECT_THAT(all, HasSubstr("/resett is no command"));
+  std::vector<std::string> reports;
+  for (const std::string& line : lines) {
+    if (line.rfind("prompt tokens", 0) == 0) reports.push_back(line);
+  }
+  ASSERT_EQ(reports.size(), 2u) << all;
+  // After /reset the prompt is as long as the first one, and found in the cache.
+  EXPECT_EQ(prompt_and_reused(reports[0]).first, prompt_and_reused(reports[1]).first);
+  EXPECT_GT(prompt_and_reused(reports[1]).second, 0);
+}
+
+TEST(Chat, ATurnWithoutAnAnswerLeavesTheDialogueAsItWas) {
+  const Workplace place;
+  const std::string input =
+      place.write("input.txt", "what color is the shape?\n" + std::string(5000, 'x') + "\nis there a shape?\n");
+  const Outcome outcome =
+      program("chat --model " + Workplace::demo("model") + " " + with_image() + " < " + input);
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.text, HasSubstr("prompt_too_long"));
+  const auto lines = chat(place, "what color is the shape?\nis there a shape?\n", with_image());
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_THAT(outcome.text, testing::StartsWith(lines[0] + "\n"));
+  EXPECT_THAT(outcome.text, testing::EndsWith("\n" + lines[1] + "\n"));
+}
+
+}  // namespace
+}  // namespace mmbatch
