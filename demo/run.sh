@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 source demo/setup.sh
 mapfile -t packages < demo/packages.txt
 install_packages "${packages[@]}"
-build release all
+build release mmbatch mmbatch_parity mmbatch_resize
 
 echo
 echo "== build/mmbatch run demo/manifest.yaml"

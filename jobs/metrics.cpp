@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <regex>
 
+#include "engine/base/edit_distance.h"
 #include "engine/base/error.h"
 #include "engine/base/lower_case.h"
 #include "engine/base/utf8.h"
@@ -19,27 +20,12 @@ std::vector<char32_t> code_points(std::string_view text) {
   return out;
 }
 
-std::size_t distance(const std::vector<char32_t>& a, const std::vector<char32_t>& b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
-    }
-  }
-  return row[b.size()];
-}
-
 double similarity(const std::vector<char32_t>& a, const std::vector<char32_t>& b) {
   const std::size_t longer = std::max(a.size(), b.size());
   if (longer == 0) return 1.0;
   const std::size_t least = longer - std::min(a.size(), b.size());  // no distance is below it
   if (2 * least >= longer) return 0.0;
-  const double normalized = static_cast<double>(distance(a, b)) / static_cast<double>(longer);
+  const double normalized = static_cast<double>(edit_distance(a, b)) / static_cast<double>(longer);
   return normalized < 0.5 ? 1.0 - normalized : 0.0;
 }
 
@@ -87,7 +73,7 @@ bool exact_match(std::string_view answer, const std::vector<std::string>& refere
 }
 
 std::size_t levenshtein(std::string_view a, std::string_view b) {
-  return distance(code_points(a), code_points(b));
+  return edit_distance(code_points(a), code_points(b));
 }
 
 double anls(std::string_view answer, const std::vector<std::string>& references) {

@@ -92,6 +92,23 @@ void check_jobs(const Manifest& manifest, const Model& model, const GenerationSu
   }
 }
 
+/// Items between reading and storing: enough to fill every step, but no more than their images' features may
+/// take (as much again as the feature cache).
+std::size_t default_in_flight(const RunOptions& options, const Model& model) {
+  const std::size_t wanted = 4 * options.engine.scheduler.max_sequences;
+  if (model.images() == nullptr) return wanted;
+  const VisionSpec& vision = *model.spec().vision;
+  std::size_t tiles = 1;
+  for (const GridPinpoint& pinpoint : vision.pinpoints) {
+    const auto side = static_cast<int>(vision.encoder.image_size);
+    tiles = std::max(tiles, 1 + static_cast<std::size_t>(pinpoint.width / side * (pinpoint.height / side)));
+  }
+  const std::size_t bytes =
+      tiles * vision.encoder.feature_tokens() * model.spec().decoder.hidden * sizeof(float);
+  const std::size_t affordable = (std::size_t{1} << 30) / bytes;
+  return std::clamp<std::size_t>(affordable, std::min<std::size_t>(16, wanted), wanted);
+}
+
 RunStatus status_of(bool was_interrupted) {
   return was_interrupted ? RunStatus::interrupted : RunStatus::finished;
 }
@@ -119,8 +136,7 @@ RunSummary run_items(const Manifest& manifest, const RunOptions& options, const 
   stages.store = [&](const Decoded& decoded) { store(decoded); };
 
   const auto begin = Clock::now();
-  const std::size_t in_flight =
-      options.in_flight > 0 ? options.in_flight : 4 * options.engine.scheduler.max_sequences;
+  const std::size_t in_flight = options.in_flight > 0 ? options.in_flight : default_in_flight(options, model);
   {
     std::optional<std::uint64_t> total;
     if (options.progress != ProgressStyle::none) total = count_items(manifest);

@@ -60,6 +60,9 @@ std::string to_json(const RunSummary& s) {
   count("evictions", s.engine.evictions);
   count("kv_bytes_pool", s.engine.kv_bytes_pool);
   count("kv_bytes_peak", s.engine.kv_bytes_peak);
+  count("kv_bytes_shared_peak", s.engine.kv_bytes_shared_peak);
+  count("draft_tokens", s.engine.draft_tokens);
+  count("draft_tokens_accepted", s.engine.draft_tokens_accepted);
   count("peak_rss_bytes", s.peak_rss_bytes);
   std::string json = "{";
   for (const auto& [name, value] : fields)
@@ -83,8 +86,13 @@ std::string to_text(const RunSummary& s) {
   text += fmt::format("; the most went into {}\n", slowest->first);
   text += fmt::format("images encoded {}, taken from cache {}; prompt tokens {}, of them reused {}\n",
                       s.images_encoded, s.image_cache_hits, s.prompt_tokens, s.prompt_tokens_reused);
-  text += fmt::format("memory: peak {}, cache {} of {} used at most", bytes_text(s.peak_rss_bytes),
-                      bytes_text(s.engine.kv_bytes_peak), bytes_text(s.engine.kv_bytes_pool));
+  if (s.engine.draft_tokens > 0) {
+    text += fmt::format("prompt lookup: {} tokens guessed, {} of them right\n", s.engine.draft_tokens,
+                        s.engine.draft_tokens_accepted);
+  }
+  text += fmt::format("memory: peak {}, cache {} of {} used at most, of it {} shared",
+                      bytes_text(s.peak_rss_bytes), bytes_text(s.engine.kv_bytes_peak),
+                      bytes_text(s.engine.kv_bytes_pool), bytes_text(s.engine.kv_bytes_shared_peak));
   return text;
 }
 

@@ -203,6 +203,12 @@ Config Config::child(const std::string& key) const {
   return Config(root_, found, source_, path);
 }
 
+Config Config::object(const std::string& key) const {
+  Config node = child(key);
+  if (!node.is_object()) fail(key, "expected an object");
+  return node;
+}
+
 std::vector<Config> Config::list(const std::string& key) const {
   if (!has(key)) return {};
   const Config node = child(key);

@@ -49,7 +49,9 @@ class Config {
   std::vector<std::int64_t> integers(const std::string& key) const;
   std::vector<double> numbers(const std::string& key) const;
   std::vector<std::string> texts(const std::string& key) const;
-  /// An object below `key`, empty when absent.
+  /// An object below `key`, empty when absent.  @throws ModelError on another type
+  Config object(const std::string& key) const;
+  /// Whatever stands below `key`, an empty object when absent.
   Config child(const std::string& key) const;
   /// The elements of a list below `key`; scalars are reachable through as_text() and as_integer().
   std::vector<Config> list(const std::string& key) const;

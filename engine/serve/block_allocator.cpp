@@ -25,7 +25,7 @@ BlockHandle BlockAllocator::take(std::int32_t block) {
   Entry& entry = entries_[index(block)];
   if (entry.references == 0 && entry.publication != 0) idle_.erase(entry.idle);
   ++entry.references;
-  if (entry.references == 2) ++shared_;
+  if (entry.references == 2) peak_shared_ = std::max(peak_shared_, ++shared_);
   peak_used_ = std::max(peak_used_, used());
   return {this, block};
 }
@@ -62,6 +62,13 @@ std::optional<BlockHandle> BlockAllocator::allocate() {
 
 BlockHandle BlockAllocator::share(const BlockHandle& handle) {
   return take(handle.block());
+}
+
+bool BlockAllocator::claim(const BlockHandle& handle) {
+  Entry& entry = entries_[index(handle.block())];
+  if (entry.references > 1) return false;
+  if (entry.publication != 0) forget(entry);
+  return true;
 }
 
 std::uint64_t BlockAllocator::publish(const BlockHandle& handle, BlockContent content) {

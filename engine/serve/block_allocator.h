@@ -54,11 +54,9 @@ class BlockAllocator {
   std::optional<BlockHandle> allocate();
   /// One more reference to the same block.
   BlockHandle share(const BlockHandle& handle);
-  /// True when the block may be written: nobody else refers to it and nobody can find it by content.
-  bool is_private(const BlockHandle& handle) const {
-    const Entry& entry = entries_[index(handle.block())];
-    return entry.references == 1 && entry.publication == 0;
-  }
+  /// Makes the block fit to be written: nobody else refers to it, and nobody finds it by content any more.
+  /// False when somebody else refers to it: write to a copy.
+  bool claim(const BlockHandle& handle);
 
   /// Names a full block's content. Returns its publication, to be the parent of the next block's content.
   /// When the content is known already, the known publication is returned and this block stays private.
@@ -78,6 +76,7 @@ class BlockAllocator {
   std::size_t peak_used() const { return peak_used_; }
   /// Blocks with more than one reference.
   std::size_t shared() const { return shared_; }
+  std::size_t peak_shared() const { return peak_shared_; }
   std::size_t evictions() const { return evictions_; }
 
  private:
@@ -103,6 +102,7 @@ class BlockAllocator {
   std::uint64_t next_publication_ = 1;
   std::size_t peak_used_ = 0;
   std::size_t shared_ = 0;
+  std::size_t peak_shared_ = 0;
   std::size_t evictions_ = 0;
 };
 

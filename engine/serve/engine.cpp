@@ -39,6 +39,17 @@ std::shared_ptr<const Prompt> cut_left(const Prompt& prompt, std::size_t keep) {
   return cut;
 }
 
+/// The prompt's content as far as keys and values depend on it: with dynamic_ntk scaling also on the length
+/// that the sequence may reach, once that is longer than what the model was trained on.
+std::vector<std::uint64_t> cache_keys(const DecoderConfig& config, const Prompt& prompt,
+                                      std::size_t max_tokens) {
+  std::vector<std::uint64_t> keys = content_keys(prompt);
+  const bool stretched =
+      config.rope.scaling == RopeScaling::dynamic_ntk && max_tokens > config.rope.original_positions;
+  if (stretched) keys.front() ^= static_cast<std::uint64_t>(max_tokens) << 32;
+  return keys;
+}
+
 ItemError too_long(const std::string& message) {
   return {ErrorCode::prompt_too_long, message};
 }
@@ -53,6 +64,7 @@ void EngineOptions::validate() const {
   at_least_one(scheduler.max_batch_tokens, "--max-batch-tokens");
   at_least_one(scheduler.prefill_chunk, "--prefill-chunk");
   at_least_one(scheduler.max_sequences, "--max-sequences");
+  at_least_one(scheduler.admission_window, "--admission-window");
 }
 
 Engine::Engine(std::shared_ptr<const Decoder> decoder, Vocabulary vocabulary, EngineOptions options)
@@ -108,35 +120,72 @@ Result<std::unique_ptr<SequenceGroup>> Engine::prepare(Request request) const {
     }
     group->strategy = make_strategy(request);
     group->request = std::move(request);
-    group->keys = content_keys(*group->request.prompt);
+    group->keys = cache_keys(config, *group->request.prompt, group->max_tokens);
     group->submitted = Clock::now();
     group->sequences.push_back(std::make_unique<Sequence>());
     group->sequences.front()->group = group.get();
-    if (!scheduler_.fits_alone(*group)) {
-      throw too_long(fmt::format(
-          "prompt and answer may need {} cache blocks of {} tokens, the cache has {}: give it "
-          "more memory (--kv-memory), or ask for fewer tokens or beams",
-          scheduler_.worst_case_blocks(*group), options_.scheduler.block_tokens, allocator_.blocks()));
-    }
+    if (!scheduler_.may_fit(*group)) throw cache_too_small(group->max_tokens);
     return group;
   });
 }
 
-void Engine::submit(Request request) {
+ItemError Engine::cache_too_small(std::size_t tokens) const {
+  return too_long(
+      fmt::format("prompt and answer of {} tokens do not fit into the cache of {} blocks of {} tokens: "
+                  "give it more memory (--kv-memory), or ask for fewer tokens or beams",
+                  tokens, allocator_.blocks(), options_.scheduler.block_tokens));
+}
+
+RequestId Engine::submit(Request request) {
+  const RequestId id = next_id_++;
   const auto on_done = request.on_done;
   Result<std::unique_ptr<SequenceGroup>> group = prepare(std::move(request));
-  if (!group) return on_done(group.error());
-  group.value()->id = next_id_++;
+  if (!group) {
+    on_done(group.error());
+    return id;
+  }
+  group.value()->id = id;
   scheduler_.add(std::move(group.value()));
+  return id;
 }
+
+void Engine::cancel(RequestId id, const Error& error) {
+  if (phase_ == Phase::in_step)
+    cancelled_.emplace_back(id, error);
+  else
+    cancel_now(id, error);
+}
+
+void Engine::cancel_now(RequestId id, const Error& error) {
+  const std::unique_ptr<SequenceGroup> group = scheduler_.take(id);
+  if (group) group->request.on_done(error);
+}
+
+/// Marks the time in which the scheduler's groups are at work.
+struct Engine::InStep {
+  explicit InStep(Phase& phase_) : phase(phase_) { phase = Phase::in_step; }
+  ~InStep() { phase = Phase::between_steps; }
+  InStep(const InStep&) = delete;
+  InStep& operator=(const InStep&) = delete;
+  Phase& phase;
+};
 
 bool Engine::step() {
   const auto begin = Clock::now();
   const StepPlan plan = scheduler_.plan();
-  if (plan.chunks.empty()) return false;
-  run(plan);
-  advance_groups();
-  for (const auto& group : scheduler_.take_finished()) finish(*group);
+  const auto stuck = scheduler_.take_stuck();
+  for (const auto& group : stuck) {
+    const ItemError error = cache_too_small(group->max_tokens);
+    group->request.on_done(Error{Stage::decode, error.code(), error.what()});
+  }
+  if (plan.chunks.empty()) return !stuck.empty();
+  {
+    const InStep in_step(phase_);
+    run(plan);
+    advance_groups();
+    for (const auto& group : scheduler_.take_finished()) finish(*group);
+  }
+  for (const auto& [id, error] : std::exchange(cancelled_, {})) cancel_now(id, error);
   ++stats_.steps;
   stats_.computed_rows += plan.rows;
   stats_.busy_seconds += milliseconds(begin, Clock::now()) / 1000;
@@ -162,7 +211,7 @@ void Engine::run(const StepPlan& plan) {
     step.logit_rows = end > wanted ? end - wanted : 0;
     for (std::size_t p = sequence.computed; p < end; ++p) {
       const bool in_prompt = p < prompt.tokens();
-      batch.ids.push_back(in_prompt ? prompt.ids[p] : sequence.answer.tokens[p - prompt.tokens()]);
+      batch.ids.push_back(in_prompt ? prompt.ids[p] : sequence.generated(p - prompt.tokens()));
       batch.features.push_back(in_prompt ? feature_row(prompt, p) : nullptr);
     }
     batch.sequences.push_back(step);
@@ -185,7 +234,8 @@ void Engine::run(const StepPlan& plan) {
 
 void Engine::advance_groups() {
   const StrategyContext context{vocabulary_,
-                                [this](const Sequence& sequence) { return scheduler_.fork(sequence); }};
+                                [this](const Sequence& sequence) { return scheduler_.fork(sequence); },
+                                options_.lookup_tokens};
   for (const auto& group : scheduler_.running()) {
     const auto waits = [](const auto& sequence) { return sequence->waits(); };
     if (!std::all_of(group->sequences.begin(), group->sequences.end(), waits)) continue;
@@ -207,11 +257,14 @@ void Engine::finish(SequenceGroup& group) {
                       milliseconds(group.first_token, Clock::now())};
   stats_.prompt_tokens += completion.prompt_tokens;
   stats_.prompt_tokens_reused += completion.reused_tokens;
+  stats_.draft_tokens += group.draft_tokens;
+  stats_.draft_tokens_accepted += group.draft_tokens_accepted;
   for (const Answer& answer : completion.answers) stats_.answer_tokens += answer.tokens.size();
   group.request.on_done(std::move(completion));
 }
 
 void Engine::fail_all(const Error& error) {
+  cancelled_.clear();
   for (const auto& group : scheduler_.take_all()) group->request.on_done(error);
 }
 
@@ -230,6 +283,7 @@ EngineStats Engine::stats() const {
   stats.kv_bytes_used = allocator_.used() * pool_.block_bytes();
   stats.kv_bytes_peak = allocator_.peak_used() * pool_.block_bytes();
   stats.kv_bytes_shared = allocator_.shared() * pool_.block_bytes();
+  stats.kv_bytes_shared_peak = allocator_.peak_shared() * pool_.block_bytes();
   return stats;
 }
 

@@ -4,6 +4,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "engine/decoder/decoder.h"
 #include "engine/serve/scheduler.h"
@@ -16,6 +18,9 @@ struct EngineOptions {
   std::size_t kv_bytes = 0;  // memory of the cache; 0 = a quarter of the machine's free memory, at most 8 GiB
   std::size_t kv_blocks = 0;  // not 0: so many blocks, whatever they take
   AttentionKernel attention = AttentionKernel::flash;
+  /// Speculative decoding by prompt lookup: tokens to guess at most and to verify in one step; 0 = off. Never
+  /// changes an answer.
+  std::size_t lookup_tokens = 0;
 
   /// @throws UsageError that names the option and what is allowed.
   void validate() const;
@@ -34,8 +39,14 @@ struct EngineStats {
   std::size_t kv_bytes_used = 0;
   std::size_t kv_bytes_peak = 0;
   std::size_t kv_bytes_shared = 0;  // in blocks with more than one owner, now
-  double busy_seconds = 0.0;        // inside step()
+  std::size_t kv_bytes_shared_peak = 0;
+  std::size_t draft_tokens = 0;           // guesses of prompt lookup that were verified, of finished requests
+  std::size_t draft_tokens_accepted = 0;  // of them, right
+  double busy_seconds = 0.0;              // inside step()
 };
+
+/// Names a request while the engine works on it.
+using RequestId = std::uint64_t;
 
 /// Answers prompts with one decoder and one paged cache; any number of requests at a time (continuous
 /// batching, after Orca, OSDI 2022, and PagedAttention, arXiv 2309.06180). A request's answer has the same
@@ -51,7 +62,10 @@ class Engine {
   ~Engine();
 
   /// Queues a request. One that can never fit is done at once, with code prompt_too_long.
-  void submit(Request request);
+  RequestId submit(Request request);
+  /// Ends a request: its blocks are free at once, or at the end of the step when a callback of that step
+  /// calls this, and its on_done gets the error. An unknown or finished one is left alone.
+  void cancel(RequestId id, const Error& error);
   /// One step: plan, forward, choose tokens, finish. False when there was nothing to do.
   bool step();
   /// Ends every request with this error, after a step() that threw.
@@ -62,10 +76,15 @@ class Engine {
   EngineStats stats() const;
 
  private:
+  enum class Phase { between_steps, in_step };
+  struct InStep;
+
   Result<std::unique_ptr<SequenceGroup>> prepare(Request request) const;
+  ItemError cache_too_small(std::size_t tokens) const;
   void run(const StepPlan& plan);
   void advance_groups();
   void finish(SequenceGroup& group);
+  void cancel_now(RequestId id, const Error& error);
 
   std::shared_ptr<const Decoder> decoder_;
   Vocabulary vocabulary_;
@@ -75,7 +94,9 @@ class Engine {
   Scheduler scheduler_;
   Scratch scratch_;
   EngineStats stats_;
-  std::uint64_t next_id_ = 1;
+  RequestId next_id_ = 1;
+  Phase phase_ = Phase::between_steps;
+  std::vector<std::pair<RequestId, Error>> cancelled_;  // by callbacks of this step
 };
 
 }  // namespace mmbatch

@@ -1,18 +1,13 @@
 #include "engine/serve/scheduler.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <iterator>
 
 #include "engine/serve/strategy.h"
 
 namespace mmbatch {
 namespace {
-
-std::size_t width(const std::list<std::unique_ptr<SequenceGroup>>& groups) {
-  std::size_t total = 0;
-  for (const auto& group : groups) total += group->strategy->width();
-  return total;
-}
 
 bool all_finished(const SequenceGroup& group) {
   return std::all_of(group.sequences.begin(), group.sequences.end(),
@@ -35,6 +30,7 @@ std::size_t Scheduler::worst_case_blocks(const SequenceGroup& group) const {
 }
 
 void Scheduler::add(std::unique_ptr<SequenceGroup> group) {
+  group->needs_whole_cache = worst_case_blocks(*group) > allocator_.blocks();
   waiting_.push_back(std::move(group));
 }
 
@@ -71,7 +67,9 @@ void Scheduler::computed(const ScheduledChunk& chunk) {
   Sequence& sequence = *chunk.sequence;
   sequence.computed += chunk.count;
   if (!options_.prefix_sharing || !sequence.group->shares_prefixes()) return;
-  while ((sequence.published + 1) * options_.block_tokens <= sequence.computed) {
+  // A draft's tokens are no content before they are verified.
+  const std::size_t certain = std::min(sequence.computed, sequence.tokens());
+  while ((sequence.published + 1) * options_.block_tokens <= certain) {
     sequence.publication = allocator_.publish(sequence.blocks[sequence.published],
                                               content(sequence, sequence.published, sequence.publication));
     ++sequence.published;
@@ -100,8 +98,10 @@ void Scheduler::preempt(SequenceGroup& group, StepPlan& plan) {
   for (const auto& sequence : group.sequences) sequence->drop_cache();
   const auto place =
       std::find_if(running_.begin(), running_.end(), [&](const auto& g) { return g.get() == &group; });
-  const auto older = [&](const std::unique_ptr<SequenceGroup>& g) { return g->id > group.id; };
-  waiting_.insert(std::find_if(waiting_.begin(), waiting_.end(), older), std::move(*place));
+  const auto behind = [&](const std::unique_ptr<SequenceGroup>& g) {
+    return g->age == 0 || g->age > group.age;
+  };
+  waiting_.insert(std::find_if(waiting_.begin(), waiting_.end(), behind), std::move(*place));
   running_.erase(place);
   ++preemptions_;
 }
@@ -111,7 +111,15 @@ bool Scheduler::make_room(const SequenceGroup& for_group, std::size_t blocks, St
     SequenceGroup& youngest = *running_.back();
     const bool itself = &youngest == &for_group;
     preempt(youngest, plan);
-    if (itself) return false;
+    if (!itself) continue;
+    if (for_group.needs_whole_cache) {
+      // It had everything, and would come to the same end again.
+      const auto place = std::find_if(waiting_.begin(), waiting_.end(),
+                                      [&](const auto& group) { return group.get() == &for_group; });
+      stuck_.push_back(std::move(*place));
+      waiting_.erase(place);
+    }
+    return false;
   }
   return true;
 }
@@ -122,13 +130,13 @@ bool Scheduler::reserve(Sequence& sequence, std::size_t positions, StepPlan& pla
   const std::size_t first_written = sequence.computed / options_.block_tokens;
   std::vector<std::size_t> to_copy;
   for (std::size_t b = first_written; b < sequence.blocks.size(); ++b) {
-    if (!allocator_.is_private(sequence.blocks[b])) to_copy.push_back(b);
+    if (!allocator_.claim(sequence.blocks[b])) to_copy.push_back(b);
   }
   const std::size_t fresh = needed > sequence.blocks.size() ? needed - sequence.blocks.size() : 0;
   if (!make_room(*sequence.group, fresh + to_copy.size(), plan)) return false;
   for (const std::size_t b : to_copy) {
     // Making room may have ended the sharing.
-    if (allocator_.is_private(sequence.blocks[b])) continue;
+    if (allocator_.claim(sequence.blocks[b])) continue;
     BlockHandle copy = std::move(*allocator_.allocate());
     plan.copies.push_back({sequence.blocks[b].block(), copy.block()});
     sequence.table[b] = copy.block();
@@ -150,6 +158,17 @@ std::size_t Scheduler::next_count(const Sequence& sequence, const StepPlan& plan
     return left > 0 ? prefix - sequence.computed : 0;
   }
   return std::min({sequence.remaining(), options_.prefill_chunk, left});
+}
+
+/// Guesses are not worth anybody's blocks: they are computed only where there is room for all of them and for
+/// the copy of a shared block.
+bool Scheduler::draft_fits(const Sequence& sequence) const {
+  const bool under_way = sequence.computed + 1 != sequence.tokens();
+  if (sequence.draft.empty() || under_way) return true;
+  if (sequence.group->needs_whole_cache) return false;
+  const std::size_t needed = blocks_for(sequence.tokens() + sequence.draft.size());
+  const std::size_t there = sequence.blocks.size();
+  return needed <= there || needed - there < allocator_.available();
 }
 
 /// After a preemption all sequences of a group begin anew. The first computes the prompt; the others wait for
@@ -178,6 +197,7 @@ bool Scheduler::schedule(SequenceGroup& group, StepPlan& plan) {
     Sequence& sequence = *group.sequences[i];
     // In a full step nothing is adopted either: whoever shares a block that another writes copies it at once.
     if (sequence.waits() || plan.rows >= options_.max_batch_tokens || !adopt_prompt(sequence)) continue;
+    if (!draft_fits(sequence)) sequence.draft.clear();
     const std::size_t count = next_count(sequence, plan);
     if (count == 0) continue;
     if (!reserve(sequence, sequence.computed + count, plan)) return false;
@@ -187,67 +207,15 @@ bool Scheduler::schedule(SequenceGroup& group, StepPlan& plan) {
   return true;
 }
 
-bool Scheduler::may_admit(const SequenceGroup& group) const {
-  if (running_.empty()) return true;
-  if (options_.batching == Batching::none) return false;
-  if (width(running_) + group.strategy->width() > options_.max_sequences) return false;
-  // Room for the whole prompt and a block to grow for everybody, or admission would only cause preemption.
-  return allocator_.available() >= blocks_for(group.prompt_tokens() + 1) + running_.size();
-}
-
-/// True when somebody at work computes, and will publish, the very block that this group would look for next:
-/// in the next step it need not compute it itself.
-bool Scheduler::prefix_is_under_way(const SequenceGroup& group) const {
-  if (!options_.prefix_sharing || !group.shares_prefixes()) return false;
-  const std::size_t full_blocks = (group.prompt_tokens() - 1) / options_.block_tokens;
-  std::uint64_t parent = 0;
-  for (std::size_t block = 0; block < full_blocks; ++block) {
-    const BlockContent next = content(*group.sequences.front(), block, parent);
-    parent = allocator_.publication_of(next);
-    if (parent != 0) continue;
-    return std::any_of(running_.begin(), running_.end(), [&](const auto& other) {
-      if (!other->shares_prefixes()) return false;
-      const Sequence& lead = *other->sequences.front();
-      const std::size_t published_end = (lead.published + 1) * options_.block_tokens;
-      return !lead.finished && lead.published == block && published_end <= other->prompt_tokens() &&
-             content(lead, block, lead.publication) == next;
-    });
-  }
-  return false;
-}
-
-void Scheduler::admit(StepPlan& plan) {
-  if (options_.batching == Batching::fixed && !running_.empty()) return;
-  constexpr std::size_t kWindow = 256;  // so many wait for a prefix at most before all others wait too
-  std::size_t next = 0;
-  while (next < std::min(kWindow, waiting_.size()) && plan.rows < options_.max_batch_tokens &&
-         may_admit(*waiting_[next])) {
-    if (prefix_is_under_way(*waiting_[next])) {
-      ++next;
-      continue;
-    }
-    std::unique_ptr<SequenceGroup> group = std::move(waiting_[next]);
-    waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(next));
-    SequenceGroup& admitted = *group;
-    const auto younger = [&](const std::unique_ptr<SequenceGroup>& g) { return g->id > admitted.id; };
-    running_.insert(std::find_if(running_.begin(), running_.end(), younger), std::move(group));
-    const auto lead = std::find_if(admitted.sequences.begin(), admitted.sequences.end(),
-                                   [](const auto& sequence) { return !sequence->waits(); });
-    if (lead != admitted.sequences.end()) reuse_prefix(**lead);
-    admitted.started = true;
-    if (!schedule(admitted, plan)) return;
-  }
-}
-
 StepPlan Scheduler::plan() {
   StepPlan plan;
   const std::size_t preempted_before = preemptions_;
   // Scheduling may preempt groups behind this one, never those before it.
   for (auto next = running_.begin(); next != running_.end();) {
     SequenceGroup& group = **next;
-    const std::uint64_t id = group.id;
+    const std::uint64_t age = group.age;
     if (!schedule(group, plan)) break;
-    next = std::find_if(running_.begin(), running_.end(), [&](const auto& g) { return g->id > id; });
+    next = std::find_if(running_.begin(), running_.end(), [&](const auto& g) { return g->age > age; });
   }
   // Who just had to leave is not let in again by the same step.
   if (preemptions_ == preempted_before) admit(plan);
@@ -266,6 +234,23 @@ std::vector<std::unique_ptr<SequenceGroup>> Scheduler::take_finished() {
     }
   }
   return finished;
+}
+
+std::unique_ptr<SequenceGroup> Scheduler::take(std::uint64_t id) {
+  const auto take_from = [id](auto& groups) {
+    const auto place =
+        std::find_if(groups.begin(), groups.end(), [id](const auto& g) { return g->id == id; });
+    std::unique_ptr<SequenceGroup> group;
+    if (place == groups.end()) return group;
+    group = std::move(*place);
+    groups.erase(place);
+    return group;
+  };
+  std::unique_ptr<SequenceGroup> group = take_from(running_);
+  if (!group) group = take_from(waiting_);
+  if (!group) return group;
+  for (const auto& sequence : group->sequences) sequence->drop_cache();
+  return group;
 }
 
 std::vector<std::unique_ptr<SequenceGroup>> Scheduler::take_all() {

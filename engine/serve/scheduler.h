@@ -4,6 +4,8 @@
 #include <deque>
 #include <list>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "engine/serve/block_allocator.h"
@@ -21,7 +23,8 @@ struct SchedulerOptions {
   std::size_t prefill_chunk = 512;      // rows of one sequence a step
   std::size_t max_sequences = 64;       // sequences at work at a time
   Batching batching = Batching::continuous;
-  bool prefix_sharing = true;  // find published blocks again
+  bool prefix_sharing = true;          // find published blocks again
+  std::size_t admission_window = 256;  // so many of the waiting may be admitted out of order; 1 = none
 };
 
 /// The next positions of one sequence.
@@ -50,12 +53,14 @@ class Scheduler {
  public:
   Scheduler(SchedulerOptions options, BlockAllocator& allocator);
 
-  /// Takes a request that fits_alone().
+  /// Takes a request that may_fit(). One that does not fit in the worst case gets the cache to itself, so
+  /// that whether it succeeds does not depend on others.
   void add(std::unique_ptr<SequenceGroup> group);
-  /// Blocks that the group may need when nobody shares anything with it.
+  /// Blocks that the group needs when its sequences share no more than the prompt.
   std::size_t worst_case_blocks(const SequenceGroup& group) const;
-  bool fits_alone(const SequenceGroup& group) const {
-    return worst_case_blocks(group) <= allocator_.blocks();
+  /// False when not even one of its sequences fits. (The last token is never computed.)
+  bool may_fit(const SequenceGroup& group) const {
+    return blocks_for(group.max_tokens - 1) <= allocator_.blocks();
   }
 
   /// Plans the next step; empty when there is nothing to do.
@@ -67,6 +72,10 @@ class Scheduler {
   /// Takes the requests of which all sequences are finished.
   std::vector<std::unique_ptr<SequenceGroup>> take_finished();
 
+  /// Takes one request, whatever its state, and frees its blocks; null when there is none of this id.
+  std::unique_ptr<SequenceGroup> take(std::uint64_t id);
+  /// Takes the requests for which the whole cache was not enough.
+  std::vector<std::unique_ptr<SequenceGroup>> take_stuck() { return std::exchange(stuck_, {}); }
   /// Takes all requests, whatever their state, and frees their blocks.
   std::vector<std::unique_ptr<SequenceGroup>> take_all();
 
@@ -82,18 +91,25 @@ class Scheduler {
   bool reserve(Sequence& sequence, std::size_t positions, StepPlan& plan);
   bool make_room(const SequenceGroup& for_group, std::size_t blocks, StepPlan& plan);
   void admit(StepPlan& plan);
+  std::optional<std::size_t> next_to_admit() const;
+  std::unique_ptr<SequenceGroup> pass_over_to(std::size_t place);
+  std::size_t blocks_shared_with_last(const SequenceGroup& group) const;
   bool may_admit(const SequenceGroup& group) const;
   bool prefix_is_under_way(const SequenceGroup& group) const;
   void reuse_prefix(Sequence& sequence);
   void preempt(SequenceGroup& group, StepPlan& plan);
   std::size_t blocks_for(std::size_t positions) const;
   std::size_t next_count(const Sequence& sequence, const StepPlan& plan) const;
+  bool draft_fits(const Sequence& sequence) const;
   BlockContent content(const Sequence& sequence, std::size_t block, std::uint64_t parent) const;
 
   SchedulerOptions options_;
   BlockAllocator& allocator_;
   std::list<std::unique_ptr<SequenceGroup>> running_;   // by age
-  std::deque<std::unique_ptr<SequenceGroup>> waiting_;  // preempted ones first
+  std::deque<std::unique_ptr<SequenceGroup>> waiting_;  // preempted ones first, by age; then by submission
+  std::vector<std::uint64_t> last_admitted_;            // content of its prompt
+  std::uint64_t next_age_ = 1;
+  std::vector<std::unique_ptr<SequenceGroup>> stuck_;
   std::size_t preemptions_ = 0;
 };
 

@@ -34,11 +34,18 @@ struct Sequence {
   std::size_t published = 0;        // blocks whose content was named
   std::uint64_t publication = 0;    // of the last of them
 
+  /// Guesses of the tokens that follow, computed along with the last one to be verified.
+  std::vector<std::int32_t> draft;
+
   /// Logits that its group has not used yet, in order of position.
   std::vector<LogitRows> logits;
 
-  std::size_t tokens() const;  // prompt and answer
-  std::size_t remaining() const { return tokens() - computed; }
+  std::size_t tokens() const;  // prompt and answer, without the draft
+  std::size_t remaining() const { return tokens() + draft.size() - computed; }
+  /// Token `i` of the answer and the draft behind it.
+  std::int32_t generated(std::size_t i) const {
+    return i < answer.tokens.size() ? answer.tokens[i] : draft[i - answer.tokens.size()];
+  }
   /// Nothing to compute: it is finished, or waits for the other sequences of its group.
   bool waits() const { return finished || remaining() == 0; }
   void drop_cache();
@@ -48,14 +55,19 @@ class Strategy;
 
 /// A request and the sequences that work on it.
 struct SequenceGroup {
-  std::uint64_t id = 0;  // by age
+  std::uint64_t id = 0;       // in order of submission
+  std::uint64_t age = 0;      // in order of the first admission; 0 = not yet admitted
+  std::size_t overtaken = 0;  // admissions that passed it over
   Request request;
   std::vector<std::uint64_t> keys;  // content of the prompt's positions
   std::vector<std::unique_ptr<Sequence>> sequences;
   std::unique_ptr<Strategy> strategy;
   std::size_t max_tokens = 0;  // a sequence ends at so many positions
   std::size_t reused_tokens = 0;
+  std::size_t draft_tokens = 0;           // guesses that were verified
+  std::size_t draft_tokens_accepted = 0;  // of them, right
   bool started = false;
+  bool needs_whole_cache = false;  // nobody else is let in beside it
 
   using Clock = std::chrono::steady_clock;
   Clock::time_point submitted, first_step, first_token;
@@ -74,6 +86,7 @@ inline void Sequence::drop_cache() {
   computed = published = 0;
   publication = 0;
   logits.clear();
+  draft.clear();
 }
 
 }  // namespace mmbatch

@@ -22,6 +22,8 @@ struct StrategyContext {
   const Vocabulary& vocabulary;
   /// Another sequence of the group that shares the given one's blocks.
   std::function<std::unique_ptr<Sequence>(const Sequence&)> fork;
+  /// Tokens to guess at most and to verify in one step; 0 = none.
+  std::size_t lookup_tokens = 0;
 };
 
 /// How a request's sequences go on once their logits are there: by drawing, by beam search, by scoring

@@ -22,7 +22,7 @@ TowerDefaults tower_defaults(const Config& config) {
 }
 
 ModelSpec parse(const Config& config, const Checkpoint& weights) {
-  const Config text_config = config.child("text_config");
+  const Config text_config = config.object("text_config");
   TextModel text =
       read_text_model(text_config.text("model_type", "llama"),
                       {text_config, config, weights, {"language_model.model.", "model.language_model."}});
@@ -42,7 +42,7 @@ ModelSpec parse(const Config& config, const Checkpoint& weights) {
 
 VisionSpec parse_llava_vision(const Config& config, const Checkpoint& weights, std::size_t text_hidden) {
   VisionSpec vision;
-  vision.encoder = parse_vision_tower(config.child("vision_config"), tower_defaults(config));
+  vision.encoder = parse_vision_tower(config.object("vision_config"), tower_defaults(config));
   vision.encoder.run_layers = layers_to_run(config, "vision_feature_layer", -2, vision.encoder.layers);
   const std::string strategy = config.text("vision_feature_select_strategy", "default");
   if (strategy != "default" && strategy != "full") {

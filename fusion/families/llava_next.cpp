@@ -13,7 +13,7 @@ std::vector<GridPinpoint> read_pinpoints(const Config& config) {
 }
 
 ModelSpec parse(const Config& config, const Checkpoint& weights) {
-  const Config text_config = config.child("text_config");
+  const Config text_config = config.object("text_config");
   const std::string type = text_config.text("model_type", "llama");
   TextModel text = read_text_model(
       type, {text_config, config, weights, {"language_model.model.", "model.language_model."}});

@@ -30,7 +30,7 @@ VisionSpec parse_vision(const Config& config, const Checkpoint& weights, std::si
   const std::string probe = "vision_model.embeddings.position_embedding.weight";
   vision.prefix = weights.prefix_of(probe, {"vision_tower.", "model.vision_tower."}) + "vision_model.";
   vision.encoder =
-      parse_vision_tower(config.child("vision_config"), tower_defaults(config, weights, vision.prefix));
+      parse_vision_tower(config.object("vision_config"), tower_defaults(config, weights, vision.prefix));
   vision.encoder.norm_after = "post_layernorm";
   vision.encoder.select = FeatureSelect::all;
   const std::string projector =
@@ -52,7 +52,7 @@ Config default_text(const Config& config) {
 }
 
 ModelSpec parse(const Config& config, const Checkpoint& weights) {
-  const Config text_config = config.has("text_config") ? config.child("text_config") : default_text(config);
+  const Config text_config = config.has("text_config") ? config.object("text_config") : default_text(config);
   TextModel text =
       read_text_model(text_config.text("model_type", "gemma"),
                       {text_config, config, weights, {"language_model.model.", "model.language_model."}});

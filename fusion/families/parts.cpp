@@ -38,7 +38,7 @@ RopeConfig parse_rope(const Config& config, const DecoderDefaults& defaults) {
   rope.theta = config.number("rope_theta", defaults.rope_theta);
   if (rope.theta <= 0) config.fail("rope_theta", "must be above 0");
   if (!config.has("rope_scaling")) return rope;
-  const Config scaling = config.child("rope_scaling");
+  const Config scaling = config.object("rope_scaling");
   const std::string kind = scaling.text("rope_type", scaling.text("type", "default"));
   rope.factor = scaling.number("factor", 1.0);
   rope.original_positions =

@@ -34,7 +34,8 @@ void add_run_command(CLI::App& program, Action& action) {
   command->add_option("-j,--threads", state->run.threads, "threads (default: one a core)")
       ->check(CLI::Range(1, 1024));
   command->add_option("--max-in-flight", state->run.in_flight,
-                      "items between reading and storing (default: 4 x --max-sequences)");
+                      "items between reading and storing (default: 4 x --max-sequences, fewer where image "
+                      "features are large)");
   command->add_option("--image-cache", state->image_cache_mib, "MiB of image features kept after use")
       ->capture_default_str();
   command->add_option("--image-batch", state->run.images.batch, "images encoded together at most")

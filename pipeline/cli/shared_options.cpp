@@ -116,6 +116,15 @@ void add_engine_options(CLI::App& command, EngineOptions& options) {
             ->capture_default_str());
   group(command.add_option("--max-sequences", scheduler.max_sequences, "sequences at work at a time")
             ->capture_default_str());
+  group(command
+            .add_option("--admission-window", scheduler.admission_window,
+                        "waiting items among which those that share a prefix are taken together")
+            ->capture_default_str());
+  group(command
+            .add_option("--lookup-tokens", options.lookup_tokens,
+                        "speculative decoding by prompt lookup: tokens to guess at most; 0 = off. Never "
+                        "changes an answer")
+            ->capture_default_str());
   const auto choice = [&command, group](const char* name, const char* text, auto values, auto& target) {
     const auto take = [name, values, &target](const std::vector<std::string>& texts) {
       const auto found = values.find(texts.front());

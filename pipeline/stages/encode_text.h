@@ -20,8 +20,8 @@ class EncodeText {
   TextEncoded operator()(const Ticket& ticket) const;
   /// The text that is tokenized.  @throws ItemError
   std::string prompt_text(const Item& item) const;
-  /// What is tokenized behind the model's answer to an earlier question: the item's question as a further turn
-  /// of that dialogue, without images.  @throws ItemError
+  /// What is tokenized behind the model's answer to an earlier question: the item's question as a further
+  /// turn of that dialogue, without images.  @throws ItemError
   std::string following_text(const Item& item) const;
 
  private:

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -46,8 +47,10 @@ struct BeamComparison {
 };
 
 /// All beams against all beams. Beams nearer than kTie to one another may stand in any order, and one that
-/// near to the last may stand in its place.
+/// near to the last may stand in its place, if the one that fell out is what it is said to be.
+/// @param score_of the score of a sequence by this project's own logits
 BeamComparison compare_beams(std::span<const FoundBeam> found, std::span<const ExpectedSequence> expected,
-                             double length_penalty);
+                             double length_penalty,
+                             const std::function<double(std::span<const std::int32_t>)>& score_of);
 
 }  // namespace mmbatch::parity

@@ -75,7 +75,22 @@ class Comparison {
   BeamComparison beams() const {
     std::vector<FoundBeam> found;
     for (const Answer& answer : job_.done.value().answers) found.push_back({with_end(answer), answer.score});
-    return compare_beams(found, expected_.sequences, expected_.settings.length_penalty);
+    return compare_beams(found, expected_.sequences, expected_.settings.length_penalty,
+                         [this](std::span<const std::int32_t> tokens) { return score_of(tokens); });
+  }
+
+  /// The score of a whole beam, computed in one piece.
+  double score_of(std::span<const std::int32_t> tokens) const {
+    if (tokens.empty()) return NAN;
+    const Matrix<float> logits =
+        compute_logits(subject_, *job_.prompt, tokens.first(tokens.size() - 1), tokens.size());
+    double sum = 0.0;
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      const std::span<const float> row(logits.row(i), logits.cols());
+      if (tokens[i] < 0 || static_cast<std::size_t>(tokens[i]) >= row.size()) return NAN;
+      sum += row[static_cast<std::size_t>(tokens[i])] - log_normaliser(row);
+    }
+    return sum / std::pow(static_cast<double>(tokens.size()), expected_.settings.length_penalty);
   }
 
   void report_beams(const BeamComparison& result) {

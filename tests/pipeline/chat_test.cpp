@@ -65,9 +65,10 @@ TEST(Chat, AnswersAreThoseOfAJobWithTheSameMessages) {
   json messages = json::array();
   for (std::size_t turn = 0; turn < 3; ++turn) {
     messages.push_back({{"role", "user"}, {"content", questions[turn]}});
-    items += json{{"id", std::to_string(turn)}, {"image", Workplace::images().front()}, {"messages", messages}}
-                 .dump() +
-             "\n";
+    items +=
+        json{{"id", std::to_string(turn)}, {"image", Workplace::images().front()}, {"messages", messages}}
+            .dump() +
+        "\n";
     messages.push_back({{"role", "assistant"}, {"content", lines[turn]}});
   }
   place.write("items.jsonl", items);
@@ -100,8 +101,8 @@ TEST(Chat, CommandsAreNoQuestions) {
 
 TEST(Chat, ATurnWithoutAnAnswerLeavesTheDialogueAsItWas) {
   const Workplace place;
-  const std::string input =
-      place.write("input.txt", "what color is the shape?\n" + std::string(5000, 'x') + "\nis there a shape?\n");
+  const std::string input = place.write(
+      "input.txt", "what color is the shape?\n" + std::string(5000, 'x') + "\nis there a shape?\n");
   const Outcome outcome =
       program("chat --model " + Workplace::demo("model") + " " + with_image() + " < " + input);
   EXPECT_EQ(outcome.code, 1);

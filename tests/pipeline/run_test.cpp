@@ -112,6 +112,7 @@ TEST(Run, SameBytesWhateverTheBatchThreadsChunksAndSharing) {
   EXPECT_EQ(run("static.db", "--batching static --max-sequences 7"), expected);
   EXPECT_EQ(run("chunks.db", "--prefill-chunk 5 --max-batch-tokens 9 --block-tokens 3"), expected);
   EXPECT_EQ(run("tight.db", "--kv-blocks 30 --block-tokens 16"), expected);
+  EXPECT_EQ(run("lookup.db", "--lookup-tokens 3 --admission-window 1"), expected);
   EXPECT_EQ(run("alone.db", "--no-prefix-sharing --no-image-cache --max-in-flight 1"), expected);
 }
 
@@ -135,6 +136,10 @@ TEST(Run, ManyQuestionsOnOneImageEncodeItOnceAndShareItsPrefix) {
   EXPECT_EQ(summary["images_encoded"], 1);
   EXPECT_EQ(summary["image_cache_hits"], 63);
   EXPECT_GT(summary["prompt_tokens_reused"].get<int>(), 0);
+  const auto bytes = [&](const char* name) { return summary.at(name).get<std::size_t>(); };
+  EXPECT_GT(bytes("kv_bytes_shared_peak"), 0u);
+  EXPECT_LE(bytes("kv_bytes_shared_peak"), bytes("kv_bytes_peak"));
+  EXPECT_LE(bytes("kv_bytes_peak"), bytes("kv_bytes_pool"));
 }
 
 TEST(Run, GoesOnAfterKillWhereItWas) {

@@ -90,7 +90,10 @@ TEST(TurnFormat, DialoguesGrowAtTheirEnd) {
   for (const std::string& name : TurnFormat::names()) {
     const TurnFormat format = TurnFormat::named(name);
     const std::string first = format.render(kQuestion, {.images = 2});
-    EXPECT_TRUE(format.render(kDialogue, {.images = 2}).starts_with(first)) << name;
+    const std::string dialogue = format.render(kDialogue, {.images = 2});
+    EXPECT_TRUE(dialogue.starts_with(first)) << name;
+    EXPECT_TRUE(dialogue.ends_with("A dog." + format.render_following("Which colour?", {.images = 2})))
+        << name;
   }
 }
 

@@ -33,15 +33,15 @@ TEST(BlockAllocator, HandsOutEachBlockOnce) {
 TEST(BlockAllocator, ABlockLivesAsLongAsItsLastReference) {
   BlockAllocator allocator(1);
   BlockHandle first = std::move(*allocator.allocate());
-  EXPECT_TRUE(allocator.is_private(first));
+  EXPECT_TRUE(allocator.claim(first));
   {
     const BlockHandle second = allocator.share(first);
     EXPECT_EQ(second.block(), first.block());
-    EXPECT_FALSE(allocator.is_private(first));
+    EXPECT_FALSE(allocator.claim(first));
     EXPECT_EQ(allocator.shared(), 1u);
     first = BlockHandle{};
     EXPECT_EQ(allocator.shared(), 0u);
-    EXPECT_TRUE(allocator.is_private(second));
+    EXPECT_TRUE(allocator.claim(second));
     EXPECT_FALSE(allocator.allocate());
   }
   EXPECT_TRUE(allocator.allocate());
@@ -68,7 +68,6 @@ TEST(BlockAllocator, PublishedContentIsFoundInUseAndAfterIt) {
     block = handle.block();
     publication = allocator.publish(handle, content(0, 1));
     EXPECT_NE(publication, 0u);
-    EXPECT_FALSE(allocator.is_private(handle));
     const auto found = allocator.find(content(0, 1));
     ASSERT_TRUE(found);
     EXPECT_EQ(found->handle.block(), block);
@@ -83,13 +82,22 @@ TEST(BlockAllocator, PublishedContentIsFoundInUseAndAfterIt) {
   EXPECT_EQ(allocator.used(), 1u);
 }
 
+TEST(BlockAllocator, AClaimedBlockIsNotFoundByItsContentAnyMore) {
+  BlockAllocator allocator(1);
+  const BlockHandle handle = std::move(*allocator.allocate());
+  allocator.publish(handle, content(0, 1));
+  EXPECT_TRUE(allocator.find(content(0, 1)));
+  EXPECT_TRUE(allocator.claim(handle));
+  EXPECT_FALSE(allocator.find(content(0, 1)));
+}
+
 TEST(BlockAllocator, KnownContentKeepsItsFirstBlock) {
   BlockAllocator allocator(2);
   const BlockHandle first = std::move(*allocator.allocate());
   const BlockHandle second = std::move(*allocator.allocate());
   const std::uint64_t publication = allocator.publish(first, content(0, 1));
   EXPECT_EQ(allocator.publish(second, content(0, 1)), publication);
-  EXPECT_TRUE(allocator.is_private(second));
+  EXPECT_TRUE(allocator.claim(second));
   EXPECT_EQ(allocator.find(content(0, 1))->handle.block(), first.block());
 }
 
@@ -144,7 +152,7 @@ TEST(BlockAllocator, RandomUseNeverLeaks) {
             handles.push_back(std::move(found->handle));
           } else if (!handles.empty()) {
             const std::size_t at = any();
-            if (allocator.is_private(handles[at])) allocator.publish(handles[at], content(0, random() % 8));
+            if (allocator.claim(handles[at])) allocator.publish(handles[at], content(0, random() % 8));
           }
       }
       std::map<std::int32_t, int> references;

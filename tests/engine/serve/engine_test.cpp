@@ -238,7 +238,7 @@ TEST_F(EngineTest, ImpossibleRequestsAreErrorsOfTheirOwn) {
   tiny.kv_blocks = 3;
   request.generation.max_new_tokens = 30;
   EXPECT_EQ(error(request, tiny).code, ErrorCode::prompt_too_long);
-  EXPECT_THAT(error(request, tiny).message, HasSubstr("4 cache blocks of 16 tokens, the cache has 3"));
+  EXPECT_THAT(error(request, tiny).message, HasSubstr("50 tokens do not fit into the cache of 3 blocks of 16 tokens"));
   request.generation.max_new_tokens = 29;
   EXPECT_EQ(error(request, tiny).message, "no error");
 }

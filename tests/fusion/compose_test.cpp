@@ -1,0 +1,100 @@
+#include "fusion/compose.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "engine/base/error.h"
+#include "fusion/projector.h"
+#include "tests/engine/stored_tensors.h"
+
+namespace mmbatch {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using Ids = std::vector<std::int32_t>;
+
+EncodedImage image(std::size_t rows, std::uint64_t key) {
+  return {std::make_shared<const Matrix<float>>(rows, 4), key};
+}
+
+ModelSpec placeholder_spec() {
+  ModelSpec spec;
+  spec.image_token_id = 9;
+  return spec;
+}
+
+ErrorCode code_of(const ModelSpec& spec, const Ids& ids, const std::vector<EncodedImage>& images) {
+  try {
+    compose(spec, ids, images);
+  } catch (const ItemError& e) {
+    return e.code();
+  }
+  return ErrorCode::internal;
+}
+
+TEST(Compose, PlaceholdersBecomeTheirImagesRows) {
+  const auto prompt =
+      compose(placeholder_spec(), Ids{1, 9, 2, 9, 3}, std::vector{image(3, 11), image(2, 12)});
+  EXPECT_THAT(prompt->ids, ElementsAre(1, 9, 9, 9, 2, 9, 9, 3));
+  ASSERT_EQ(prompt->features.size(), 2u);
+  EXPECT_EQ(prompt->features[0].begin, 1u);
+  EXPECT_EQ(prompt->features[1].begin, 5u);
+  EXPECT_EQ(prompt->features[1].key, 12u);
+  EXPECT_EQ(prompt->bidirectional_end, 0u);
+  EXPECT_EQ(feature_row(*prompt, 6), prompt->features[1].rows->row(1));
+  EXPECT_EQ(feature_row(*prompt, 4), nullptr);
+}
+
+TEST(Compose, ImagesMayStandBeforeTheText) {
+  ModelSpec spec = placeholder_spec();
+  spec.placement = ImagePlacement::before_text;
+  spec.prefix_lm = true;
+  const auto prompt = compose(spec, Ids{2, 5, 6}, std::vector{image(2, 1), image(1, 2)});
+  EXPECT_THAT(prompt->ids, ElementsAre(9, 9, 9, 2, 5, 6));
+  EXPECT_EQ(prompt->bidirectional_end, 6u);
+  EXPECT_THAT(compose(spec, Ids{2, 5}, {})->ids, ElementsAre(2, 5));
+}
+
+TEST(Compose, ImagesAndPlaceholdersMustMatch) {
+  const ModelSpec spec = placeholder_spec();
+  EXPECT_EQ(code_of(spec, {1, 9, 9}, {image(1, 1)}), ErrorCode::invalid_value);
+  EXPECT_EQ(code_of(spec, {1, 2}, {image(1, 1)}), ErrorCode::invalid_value);
+  EXPECT_EQ(code_of(spec, {1, 9}, {}), ErrorCode::invalid_value);
+  EXPECT_EQ(code_of(spec, {}, {}), ErrorCode::prompt_empty);
+  EXPECT_THAT(testing::message_of<ItemError>([&] {
+                compose(spec, Ids{9, 9, 9}, std::vector{image(1, 1)});
+              }),
+              HasSubstr("3 image placeholders (<image>) for 1 images"));
+  ModelSpec text_only;  // has no placeholder: any id is text
+  EXPECT_THAT(compose(text_only, Ids{9, 9}, {})->ids, ElementsAre(9, 9));
+  EXPECT_EQ(code_of(text_only, {1}, {image(1, 1)}), ErrorCode::invalid_value);
+}
+
+TEST(Projector, IsLayersWithAnActivationBetween) {
+  const testing::TemporaryFolder folder;
+  testing::TensorFile file;
+  file.add("a.weight", {2, 3}, {1, 0, -1, 0, 2, 0});
+  file.add("a.bias", {2}, {0.5f, -1});
+  file.add("b.weight", {1, 2}, {3, 4});
+  file.add("b.bias", {1}, {0.25f});
+  file.write(folder.path() / "model.safetensors");
+  const Checkpoint weights(folder.path());
+  ProjectorConfig config;
+  config.layers = {{"a", 2}, {"b", 1}};
+  config.in = 3;
+  config.activation = Activation::silu;
+  config.scale = 0.5f;
+  const std::vector<float> x = {1, 2, 3, -1, 0, 1};
+  const Matrix<float> y = Projector(weights, config).forward({x.data(), 2, 3});
+  ASSERT_EQ(y.rows(), 2u);
+  const auto silu = [](double v) { return v / (1 + std::exp(-v)); };
+  EXPECT_NEAR(y.row(0)[0], 0.5 * (3 * silu(-1.5) + 4 * silu(3) + 0.25), 1e-5);
+  EXPECT_NEAR(y.row(1)[0], 0.5 * (3 * silu(-1.5) + 4 * silu(-1) + 0.25), 1e-5);
+  config.layers[1].out = 2;
+  EXPECT_THAT(testing::message_of<ModelError>([&] { Projector(weights, config); }),
+              HasSubstr("'b.weight': expected shape [2, 2]"));
+}
+
+}  // namespace
+}  // namespace mmbatch

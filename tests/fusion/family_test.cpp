@@ -1,0 +1,223 @@
+#include "fusion/family.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+#include "fusion/model.h"
+#include "tests/fusion/model_folder.h"
+
+namespace mmbatch {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::ModelFolder;
+using testing::TensorFile;
+using Json = nlohmann::json;
+
+/// The spec of a config beside tensors of which only names and shapes count.
+ModelSpec spec_of(const std::string& config, const std::function<void(TensorFile&)>& tensors) {
+  const testing::TemporaryFolder folder;
+  TensorFile file;
+  tensors(file);
+  file.write(folder.path() / "model.safetensors");
+  const Config parsed = Config::parse(config, "config.json");
+  return find_family(parsed).parse(parsed, Checkpoint(folder.path()));
+}
+
+void add_embedding(TensorFile& file, const std::string& prefix) {
+  file.add(prefix + "embed_tokens.weight", {1, 1}, {0});
+}
+
+TEST(Families, EachNamesItselfOnce) {
+  std::set<std::string_view> names, architectures;
+  for (const Family& family : families()) {
+    EXPECT_TRUE(names.insert(family.name).second) << family.name;
+    for (const std::string_view one : family.architectures)
+      EXPECT_TRUE(architectures.insert(one).second) << one;
+  }
+  EXPECT_EQ(names.size(), 7u);
+}
+
+TEST(Families, LlamaDefaultsHoldWhereNothingIsSaid) {
+  const ModelSpec spec = spec_of(R"({"architectures":["LlamaForCausalLM"]})", [](TensorFile& file) {
+    add_embedding(file, "model.");
+    file.add("lm_head.weight", {1}, {0});
+  });
+  EXPECT_EQ(spec.decoder.vocab, 32000u);
+  EXPECT_EQ(spec.decoder.hidden, 4096u);
+  EXPECT_EQ(spec.decoder.layers, 32u);
+  EXPECT_EQ(spec.decoder.block.feed_forward.ffn, 11008u);
+  EXPECT_EQ(spec.decoder.attention().heads, 32u);
+  EXPECT_EQ(spec.decoder.attention().kv_heads, 32u);
+  EXPECT_EQ(spec.decoder.attention().head_dim, 128u);
+  EXPECT_EQ(spec.decoder.max_positions, 2048u);
+  EXPECT_EQ(spec.decoder_names.head, "lm_head");
+  EXPECT_THAT(spec.eos, ElementsAre(2));
+}
+
+TEST(Families, MistralTellsNullFromAbsent) {
+  const auto spec = [](const std::string& more) {
+    return spec_of(R"({"architectures":["MistralForCausalLM"],"num_hidden_layers":2)" + more + "}",
+                   [](TensorFile& file) {
+                     add_embedding(file, "model.");
+                     file.add("lm_head.weight", {1}, {0});
+                   });
+  };
+  EXPECT_THAT(spec("").decoder.windows, ElementsAre(4096, 4096));
+  EXPECT_THAT(spec(R"(,"sliding_window":null)").decoder.windows, ElementsAre(0, 0));
+  EXPECT_THAT(spec(R"(,"sliding_window":7)").decoder.windows, ElementsAre(7, 7));
+  EXPECT_EQ(spec("").decoder.attention().kv_heads, 8u);
+  EXPECT_EQ(spec(R"(,"num_key_value_heads":null)").decoder.attention().kv_heads, 32u);
+  EXPECT_EQ(spec("").decoder.block.feed_forward.ffn, 14336u);
+}
+
+TEST(Families, GemmaIgnoresTheFirstFilesActivation) {
+  const auto activation = [](const std::string& more) {
+    return spec_of(R"({"architectures":["GemmaForCausalLM"])" + more + "}",
+                   [](TensorFile& file) { add_embedding(file, "model."); })
+        .decoder.block.feed_forward.activation;
+  };
+  EXPECT_EQ(activation(""), Activation::gelu_tanh);
+  EXPECT_EQ(activation(R"(,"hidden_act":"gelu")"), Activation::gelu_tanh);
+  EXPECT_EQ(activation(R"(,"hidden_act":"gelu","hidden_activation":null)"), Activation::gelu_tanh);
+  EXPECT_EQ(activation(R"(,"hidden_activation":"gelu")"), Activation::gelu);
+}
+
+TEST(Families, GemmaTiesItsHeadUnlessToldNotTo) {
+  const auto head = [](const std::string& more) {
+    return spec_of(R"({"architectures":["GemmaForCausalLM"])" + more + "}",
+                   [](TensorFile& file) {
+                     add_embedding(file, "model.");
+                     file.add("lm_head.weight", {1}, {0});
+                   })
+        .decoder_names.head;
+  };
+  EXPECT_EQ(head(""), "");
+  EXPECT_EQ(head(R"(,"tie_word_embeddings":false)"), "lm_head");
+}
+
+// The class defaults of Gemma 2 changed: what is stored decides.
+TEST(Families, Gemma2DefaultsAreToldApartByTheTensors) {
+  const auto spec = [](std::size_t hidden, std::size_t query, std::size_t key, std::size_t ffn, int layers) {
+    return spec_of(R"({"architectures":["Gemma2ForCausalLM"],"vocab_size":1})", [&](TensorFile& file) {
+      const auto shape_only = [&](const std::string& name, std::size_t rows) {
+        file.add(name, {rows, hidden}, std::vector<float>(rows * hidden));
+      };
+      shape_only("model.embed_tokens.weight", 1);
+      if (layers == 0) return;
+      shape_only("model.layers.0.self_attn.q_proj.weight", query);
+      shape_only("model.layers.0.self_attn.k_proj.weight", key);
+      if (ffn > 0) shape_only("model.layers.0.mlp.up_proj.weight", ffn);
+      file.add("model.layers." + std::to_string(layers - 1) + ".input_layernorm.weight", {1}, {0});
+    });
+  };
+  const ModelSpec later = spec(2304, 2048, 1024, 0, 26);
+  EXPECT_EQ(later.decoder.attention().heads, 8u);
+  EXPECT_EQ(later.decoder.attention().kv_heads, 4u);
+  EXPECT_EQ(later.decoder.block.feed_forward.ffn, 9216u);
+  EXPECT_FLOAT_EQ(later.decoder.attention().scale, 1.0f / 16);
+  const ModelSpec first = spec(3072, 4096, 4096, 0, 28);
+  EXPECT_EQ(first.decoder.attention().heads, 16u);
+  EXPECT_FLOAT_EQ(first.decoder.attention().scale, static_cast<float>(1 / std::sqrt(224.0)));
+  EXPECT_EQ(first.decoder.windows[0], 4096u);
+  EXPECT_EQ(first.decoder.windows[1], 0u);
+  EXPECT_FLOAT_EQ(first.decoder.attention().softcap, 50);
+  EXPECT_FLOAT_EQ(first.decoder.logit_softcap, 30);
+  EXPECT_EQ(spec(64, 0, 0, 0, 0).decoder.hidden, 3072u);  // neither: the tensors' check will say so
+}
+
+TEST(Families, ALlavaOfDefaultsIsTheFirstPublishedOne) {
+  const ModelSpec spec =
+      spec_of(R"({"architectures":["LlavaForConditionalGeneration"],"text_config":{"vocab_size":32064}})",
+              [](TensorFile& file) {
+                add_embedding(file, "model.language_model.");
+                file.add("lm_head.weight", {1}, {0});
+                file.add("model.vision_tower.vision_model.embeddings.position_embedding.weight", {1}, {0});
+                file.add("model.multi_modal_projector.linear_1.weight", {1}, {0});
+              });
+  EXPECT_EQ(spec.image_token_id, 32000);
+  EXPECT_EQ(spec.decoder_names.model, "model.language_model.");
+  EXPECT_EQ(spec.decoder_names.head, "lm_head");
+  EXPECT_EQ(spec.vision->prefix, "model.vision_tower.vision_model.");
+  EXPECT_EQ(spec.vision->encoder.hidden(), 1024u);
+  EXPECT_EQ(spec.vision->encoder.run_layers, 23u);
+  EXPECT_EQ(spec.vision->encoder.feature_tokens(), 576u);
+  EXPECT_EQ(spec.vision->projector.layers[1].out, 4096u);
+  EXPECT_EQ(spec.turn_format, "user_assistant");
+}
+
+TEST(Families, APaliGemmaOfDefaultsIsThePublishedOne) {
+  const ModelSpec spec =
+      spec_of(R"({"architectures":["PaliGemmaForConditionalGeneration"],"image_token_index":257151})",
+              [](TensorFile& file) {
+                add_embedding(file, "language_model.model.");
+                file.add("vision_tower.vision_model.embeddings.position_embedding.weight", {1}, {0});
+                file.add("multi_modal_projector.linear.weight", {1}, {0});
+              });
+  EXPECT_EQ(spec.decoder.vocab, 257152u);
+  EXPECT_EQ(spec.decoder.hidden, 2048u);
+  EXPECT_EQ(spec.decoder.layers, 18u);
+  EXPECT_EQ(spec.decoder.attention().kv_heads, 1u);
+  EXPECT_EQ(spec.decoder.attention().head_dim, 256u);
+  EXPECT_FLOAT_EQ(spec.decoder.embedding_scale, std::sqrt(2048.0f));
+  EXPECT_EQ(spec.decoder.block.norm.offset, 1.0f);
+  EXPECT_EQ(spec.decoder_names.head, "");
+  EXPECT_EQ(spec.vision->encoder.hidden(), 1152u);
+  EXPECT_EQ(spec.vision->encoder.block.feed_forward.ffn, 4304u);
+  EXPECT_EQ(spec.vision->encoder.feature_tokens(), 256u);
+  EXPECT_EQ(spec.vision->encoder.run_layers, 27u);
+  EXPECT_TRUE(spec.prefix_lm);
+  EXPECT_EQ(spec.placement, ImagePlacement::before_text);
+  EXPECT_THAT(spec.suppressed, ElementsAre(257151));
+}
+
+TEST(Families, PaliGemmaTakesGemma2Too) {
+  const ModelSpec spec =
+      spec_of(R"({"architectures":["PaliGemmaForConditionalGeneration"],"image_token_index":1,"text_config":)"
+              R"({"model_type":"gemma2","vocab_size":2,"hidden_size":2304,"num_hidden_layers":26}})",
+              [](TensorFile& file) {
+                file.add("language_model.model.embed_tokens.weight", {2, 2304}, std::vector<float>(2 * 2304));
+                file.add("language_model.model.layers.0.self_attn.k_proj.weight", {1024, 2304},
+                         std::vector<float>(1024 * 2304));
+                file.add("language_model.model.layers.25.input_layernorm.weight", {1}, {0});
+                file.add("vision_tower.vision_model.embeddings.position_embedding.weight", {1}, {0});
+                file.add("multi_modal_projector.linear.weight", {1}, {0});
+              });
+  EXPECT_EQ(spec.decoder.attention().heads, 8u);
+  EXPECT_EQ(spec.decoder.block.placement, NormPlacement::before_and_after);
+  EXPECT_FLOAT_EQ(spec.vision->projector.scale, 1 / std::sqrt(2304.0f));
+}
+
+TEST(Families, OnlyWhatWasAddedForPaddingIsNeverGenerated) {
+  const auto suppressed = [](const char* folder) {
+    return ModelFiles(testing::kReference / folder / "model").spec.suppressed;
+  };
+  EXPECT_THAT(suppressed("llava-gqa"), ElementsAre(480, 481));  // <image>, <pad>
+  EXPECT_THAT(suppressed("paligemma"), ElementsAre(500));       // its <pad> is a piece
+  EXPECT_THAT(suppressed("llama"), ElementsAre());              // pads with <unk>
+}
+
+TEST(Families, EndsOfSequenceMayBeSeveral) {
+  const ModelFolder folder("gemma");
+  folder.edit("generation_config.json", [](Json& c) { c["eos_token_id"] = Json::array({1, 107}); });
+  EXPECT_THAT(ModelFiles(folder.path()).spec.eos, ElementsAre(1, 107));
+  folder.edit("generation_config.json", [](Json& c) { c.erase("eos_token_id"); });
+  folder.edit_config([](Json& c) { c["eos_token_id"] = 5; });
+  EXPECT_THAT(ModelFiles(folder.path()).spec.eos, ElementsAre(5));
+}
+
+TEST(Families, BosStandsBetweenImageAndTextWhateverTheFilesSay) {
+  const ModelFolder folder("paligemma");
+  const ModelFiles as_published(folder.path());
+  const auto ids = as_published.encode_prompt("caption en\n");
+  EXPECT_EQ(ids.front(), 2);
+  folder.edit("tokenizer_config.json", [](Json& c) { c["add_bos_token"] = false; });
+  EXPECT_EQ(ModelFiles(folder.path()).encode_prompt("caption en\n"), ids);
+  EXPECT_EQ(ids[1], ModelFiles(folder.path()).tokenizer.encode("caption en\n")[0]);
+}
+
+}  // namespace
+}  // namespace mmbatch
