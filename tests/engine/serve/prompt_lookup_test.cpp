@@ -83,6 +83,20 @@ EngineOptions random_options(std::mt19937& random) {
   return options;
 }
 
+/// Blocks that the largest of the requests may need.
+std::size_t needed_blocks(const std::vector<Request>& requests, std::size_t block_tokens) {
+  std::size_t needed = 1;
+  for (const Request& request : requests) {
+    const std::size_t prompt = request.prompt->tokens();
+    const std::size_t computed = prompt + static_cast<std::size_t>(request.generation.max_new_tokens) - 1;
+    const std::size_t shared = prompt / block_tokens;
+    const std::size_t blocks = (computed + block_tokens - 1) / block_tokens;
+    const auto width = static_cast<std::size_t>(request.generation.num_return_sequences);
+    needed = std::max(needed, shared + width * (blocks - shared));
+  }
+  return needed;
+}
+
 void expect_same(const Completion& a, const Completion& b) {
   ASSERT_EQ(a.answers.size(), b.answers.size());
   for (std::size_t i = 0; i < a.answers.size(); ++i) {
@@ -145,8 +159,11 @@ TEST(PromptLookup, NeverChangesAnAnswer) {
     const std::vector<Completion> expected = answers(decoder, plain, requests);
     EngineOptions options = random_options(random);
     options.lookup_tokens = 1 + random() % 6;
-    // As small as the largest request lets it be, in some.
-    if (random() % 2 == 0) options.kv_blocks = 1 + 150 / options.scheduler.block_tokens;
+    // In some just large enough for the largest request, and with many at a time.
+    if (random() % 2 == 0) {
+      options.kv_blocks = needed_blocks(requests, options.scheduler.block_tokens);
+      options.scheduler.max_sequences = 16;
+    }
     EngineStats stats;
     const std::vector<Completion> all = answers(decoder, options, requests, &stats);
     for (std::size_t i = 0; i < all.size(); ++i) {
