@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <regex>
 #include <stdexcept>
+#include <string_view>
+#include <system_error>
 
 namespace mmbatch::parity {
 namespace {
@@ -24,27 +26,42 @@ Json read_json(const std::filesystem::path& file) {
   }
 }
 
-/// "repetition_penalty_1.3" and its kin: what the settings of a single sequence are, by the key.
-std::optional<GenerationConfig> single_settings(const std::string& key) {
-  static const std::regex numbered("(repetition_penalty|no_repeat_ngram_size)_([0-9]+(?:\\.[0-9]+)?)");
-  GenerationConfig settings;
-  std::smatch match;
-  if (key == "greedy") return settings;
-  if (!std::regex_match(key, match, numbered)) return {};
-  if (match[1] == "repetition_penalty")
-    settings.repetition_penalty = std::stod(match[2]);
-  else
-    settings.no_repeat_ngram_size = std::stoi(match[2]);
-  return settings;
+/// The number behind `prefix`; none when `text` is not made so.
+std::optional<double> number_behind(std::string_view prefix, const std::string& text) {
+  if (text.rfind(prefix, 0) != 0) return {};
+  const char* end = text.data() + text.size();
+  double number = 0.0;
+  const auto [stop, error] = std::from_chars(text.data() + prefix.size(), end, number);
+  if (error != std::errc() || stop != end) return {};
+  return number;
 }
 
-std::optional<GenerationConfig> beam_settings(const std::string& key) {
-  static const std::regex beams("beams_([0-9]+)_length_penalty_(-?[0-9]+(?:\\.[0-9]+)?)");
-  std::smatch match;
-  if (!std::regex_match(key, match, beams)) return {};
+/// "repetition_penalty_1.3" and its kin: what the settings of a single sequence are, by the key.
+std::optional<GenerationConfig> single_settings(const std::string& key) {
   GenerationConfig settings;
-  settings.num_beams = settings.num_return_sequences = std::stoi(match[1]);
-  settings.length_penalty = std::stod(match[2]);
+  if (key == "greedy") return settings;
+  if (const auto penalty = number_behind("repetition_penalty_", key)) {
+    settings.repetition_penalty = *penalty;
+    return settings;
+  }
+  if (const auto size = number_behind("no_repeat_ngram_size_", key)) {
+    settings.no_repeat_ngram_size = static_cast<int>(*size);
+    return settings;
+  }
+  return {};
+}
+
+/// "beams_4_length_penalty_2.0"
+std::optional<GenerationConfig> beam_settings(const std::string& key) {
+  constexpr std::string_view kPenalty = "_length_penalty_";
+  const std::size_t middle = key.find(kPenalty);
+  if (middle == std::string::npos) return {};
+  const auto beams = number_behind("beams_", key.substr(0, middle));
+  const auto penalty = number_behind(kPenalty, key.substr(middle));
+  if (!beams || !penalty || *beams < 1 || *beams > 1024) return {};
+  GenerationConfig settings;
+  settings.num_beams = settings.num_return_sequences = static_cast<int>(*beams);
+  settings.length_penalty = *penalty;
   return settings;
 }
 
