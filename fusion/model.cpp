@@ -104,13 +104,17 @@ ModelSpec read_spec(const std::filesystem::path& folder, const Checkpoint& weigh
 
 }  // namespace
 
+GenerationOverrides read_generation_config(const std::filesystem::path& folder) {
+  return read_generation(Config::read_if_present(folder / "generation_config.json"));
+}
+
 ModelFiles::ModelFiles(const std::filesystem::path& folder_)
     : folder(folder_),
       weights(folder),
       spec(),
       tokenizer(Tokenizer::load(folder)),
       turn_format(TurnFormat::named("plain")),
-      generation(read_generation(Config::read_if_present(folder / "generation_config.json"))) {
+      generation(read_generation_config(folder)) {
   spec = read_spec(folder, weights, tokenizer);
   FoundTurnFormat found = TurnFormat::find_for(folder, spec.turn_format);
   turn_format = std::move(found.format);

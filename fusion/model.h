@@ -16,6 +16,9 @@
 
 namespace mmbatch {
 
+/// The settings of a folder's generation_config.json; none when there is no such file.  @throws ModelError
+GenerationOverrides read_generation_config(const std::filesystem::path& folder);
+
 /// A checkpoint folder, loaded: all that is const and shared. Cheap parts (spec, tokenizer) can be had alone.
 struct ModelFiles {
   /// Reads config.json, the tokenizer and the settings; maps the weights without packing them.  @throws

@@ -50,11 +50,27 @@ struct Loaded {
   double seconds = 0;
 };
 
-void load(Loaded& loaded, const std::filesystem::path& folder, Arena& arena) {
-  if (loaded.model && loaded.folder == folder) return;
+/// Everything that can be wrong with the jobs themselves, before any weights are read.
+void check_settings(const Manifest& manifest, const GenerationSurroundings& around) {
+  for (const Job& job : manifest.jobs) generation_of(manifest, job, around);
+}
+
+void check_tasks(const Manifest& manifest, const ModelFiles& files) {
+  for (const Job& job : manifest.jobs) {
+    if (job.task == Task::vqa && !files.spec.vision) {
+      throw UsageError(fmt::format("job '{}' is a vqa job, but the model in {} is text-only", job.name,
+                                   files.folder.string()));
+    }
+  }
+}
+
+void load(Loaded& loaded, const std::filesystem::path& folder, const Manifest& manifest, Arena& arena) {
+  if (loaded.model && loaded.folder == folder) return check_tasks(manifest, loaded.model->files());
   const auto begin = Clock::now();
   loaded.model.reset();
-  arena.run([&] { loaded.model = Model::load(folder); });
+  const auto files = std::make_shared<const ModelFiles>(folder);
+  check_tasks(manifest, *files);
+  arena.run([&] { loaded.model = std::make_shared<const Model>(files); });
   loaded.folder = folder;
   loaded.seconds = milliseconds_since(begin) / 1000;
 }
@@ -79,17 +95,6 @@ RunInfo describe(const Manifest& manifest, const RunOptions& options, const Mode
   info.machine = machine_name();
   info.jobs = manifest.jobs;
   return info;
-}
-
-/// Everything that can be wrong with the jobs themselves, before the first item is read.
-void check_jobs(const Manifest& manifest, const Model& model, const GenerationSurroundings& around) {
-  for (const Job& job : manifest.jobs) {
-    generation_of(manifest, job, around);
-    if (job.task == Task::vqa && model.images() == nullptr) {
-      throw UsageError(fmt::format("job '{}' is a vqa job, but the model in {} is text-only", job.name,
-                                   model.files().folder.string()));
-    }
-  }
 }
 
 /// Items between reading and storing: enough to fill every step, but no more than their images' features may
@@ -174,9 +179,9 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
     throw UsageError(
         fmt::format("{}: no database: give `database:` in the manifest, or --database FILE", file.string()));
   }
-  load(loaded, *model_folder, arena);
+  check_settings(manifest, {read_generation_config(*model_folder), options.generation});
+  load(loaded, *model_folder, manifest, arena);
   const Model& model = *loaded.model;
-  check_jobs(manifest, model, {model.files().generation, options.generation});
 
   const ModelIdentity identity{model_fingerprint(*model_folder, options.fingerprint), kPrecision};
   const auto results = ResultsStore::open_or_create(*database);

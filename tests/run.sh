@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is needed, builds mmbatch and runs every test through ctest.
 #   bash tests/run.sh          all tests
-#   bash tests/run.sh --long   and all tests again under AddressSanitizer and UndefinedBehaviorSanitizer, and those
-#                              of threads under ThreadSanitizer
+#   bash tests/run.sh --long   and all tests again under AddressSanitizer and UndefinedBehaviorSanitizer
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source demo/setup.sh
@@ -15,6 +14,4 @@ ctest --test-dir build --output-on-failure -j "$(nproc)"
 if [ "${1:-}" = --long ]; then
   build asan all
   ctest --test-dir build-asan --output-on-failure -j "$(nproc)"
-  build tsan test_serve test_pipeline test_jobs
-  ctest --test-dir build-tsan --output-on-failure -j "$(nproc)" -R '^(serve|pipeline|jobs)\.' -LE graph
 fi

@@ -235,7 +235,7 @@ void Engine::run(const StepPlan& plan) {
 void Engine::advance_groups() {
   const StrategyContext context{vocabulary_,
                                 [this](const Sequence& sequence) { return scheduler_.fork(sequence); },
-                                options_.lookup_tokens};
+                                options_.lookup_tokens, &earlier_answers_};
   for (const auto& group : scheduler_.running()) {
     const auto waits = [](const auto& sequence) { return sequence->waits(); };
     if (!std::all_of(group->sequences.begin(), group->sequences.end(), waits)) continue;
@@ -259,7 +259,10 @@ void Engine::finish(SequenceGroup& group) {
   stats_.prompt_tokens_reused += completion.reused_tokens;
   stats_.draft_tokens += group.draft_tokens;
   stats_.draft_tokens_accepted += group.draft_tokens_accepted;
-  for (const Answer& answer : completion.answers) stats_.answer_tokens += answer.tokens.size();
+  for (const Answer& answer : completion.answers) {
+    stats_.answer_tokens += answer.tokens.size();
+    if (options_.lookup_tokens > 0) earlier_answers_.add(group.request.prompt->ids, answer.tokens);
+  }
   group.request.on_done(std::move(completion));
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/decoder/decoder.h"
+#include "engine/serve/prompt_lookup.h"
 #include "engine/serve/scheduler.h"
 #include "engine/serve/strategy.h"
 
@@ -94,6 +95,7 @@ class Engine {
   Scheduler scheduler_;
   Scratch scratch_;
   EngineStats stats_;
+  EarlierAnswers earlier_answers_;
   RequestId next_id_ = 1;
   Phase phase_ = Phase::between_steps;
   std::vector<std::pair<RequestId, Error>> cancelled_;  // by callbacks of this step

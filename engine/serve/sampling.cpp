@@ -69,8 +69,10 @@ class Sampling : public Strategy {
     if (sequence.finished) return;
     // Positions behind the first wrong guess are computed again.
     sequence.computed = std::min(sequence.computed, sequence.tokens() - 1);
+    if (context.lookup_tokens == 0) return;
     const std::size_t limit = std::min(context.lookup_tokens, group.max_tokens - sequence.tokens() - 1);
-    sequence.draft = draft_by_lookup({group.request.prompt->ids, sequence.answer.tokens}, limit);
+    sequence.draft =
+        draft_by_lookup({group.request.prompt->ids, sequence.answer.tokens}, *context.earlier, limit);
   }
 
   /// Chooses the next token. @return it, also when it ends the sequence

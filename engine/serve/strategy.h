@@ -17,6 +17,8 @@ struct Vocabulary {
   std::vector<std::int32_t> eos;
 };
 
+class EarlierAnswers;
+
 /// What a strategy may use while it advances a group.
 struct StrategyContext {
   const Vocabulary& vocabulary;
@@ -24,6 +26,7 @@ struct StrategyContext {
   std::function<std::unique_ptr<Sequence>(const Sequence&)> fork;
   /// Tokens to guess at most and to verify in one step; 0 = none.
   std::size_t lookup_tokens = 0;
+  const EarlierAnswers* earlier = nullptr;  // to look for guesses in; not null where lookup_tokens is not 0
 };
 
 /// How a request's sequences go on once their logits are there: by drawing, by beam search, by scoring

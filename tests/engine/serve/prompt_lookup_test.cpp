@@ -17,7 +17,7 @@ using testing::tiny_decoder;
 using Ids = std::vector<std::int32_t>;
 
 Ids draft(const Ids& prompt, const Ids& answer, std::size_t limit) {
-  return draft_by_lookup({prompt, answer}, limit);
+  return draft_by_lookup({prompt, answer}, EarlierAnswers{}, limit);
 }
 
 TEST(PromptLookup, CopiesWhatFollowedTheLatestPlaceOfTheLastThreeTokens) {
@@ -146,6 +146,17 @@ std::vector<Completion> answers(const std::shared_ptr<const Decoder>& decoder, c
 
 // Tokens and the bits of log-probabilities are those of plain decoding, in any schedule, with preemptions
 // too.
+TEST(PromptLookup, LooksIntoEarlierAnswersWhenTheItemItselfHasNothing) {
+  EarlierAnswers earlier;
+  earlier.add({1, 2, 3, 4}, {50, 51, 52});
+  earlier.add({9, 8, 7}, {60, 61});
+  const std::vector<std::int32_t> prompt = {5, 2, 3, 4}, answer = {50};
+  EXPECT_EQ(draft_by_lookup({prompt, {}}, earlier, 8), (std::vector<std::int32_t>{50, 51, 52}));
+  EXPECT_EQ(draft_by_lookup({prompt, answer}, earlier, 1), (std::vector<std::int32_t>{51}));
+  const std::vector<std::int32_t> other = {30, 31, 32};
+  EXPECT_TRUE(draft_by_lookup({other, {}}, earlier, 8).empty());
+}
+
 TEST(PromptLookup, NeverChangesAnAnswer) {
   const auto decoder = tiny_decoder();
   EngineOptions plain;
