@@ -1,5 +1,6 @@
 #include "engine/base/threads.h"
 
+#include <oneapi/tbb/global_control.h>
 #include <oneapi/tbb/info.h>
 #include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/task_arena.h>
@@ -7,7 +8,10 @@
 namespace mmbatch {
 
 struct Arena::Impl {
-  explicit Impl(int threads) : arena(threads) {}
+  explicit Impl(int threads)
+      : allowed(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads)),
+        arena(threads) {}
+  tbb::global_control allowed;  // or TBB would warn of, and not give, more threads than cores
   tbb::task_arena arena;
 };
 

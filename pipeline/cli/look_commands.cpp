@@ -7,6 +7,7 @@
 #include "jobs/eval.h"
 #include "jobs/query.h"
 #include "pipeline/cli/commands.h"
+#include "pipeline/inspect.h"
 
 namespace mmbatch {
 namespace {
@@ -100,6 +101,20 @@ void add_eval_command(CLI::App& program, Action& action) {
     action = [state] {
       const EvalReport report = evaluate(state->database, state->eval);
       std::cout << (state->format == "json" ? to_json(report) + "\n" : to_text(report));
+      return ExitCode::ok;
+    };
+  });
+}
+
+void add_inspect_command(CLI::App& program, Action& action) {
+  const auto folder = std::make_shared<std::filesystem::path>();
+  CLI::App* command =
+      program.add_subcommand("inspect", "what a checkpoint folder is, and the memory it needs");
+  command->footer("Example:\n  mmbatch inspect demo/model");
+  command->add_option("model", *folder, "checkpoint folder")->required();
+  command->callback([folder, &action] {
+    action = [folder] {
+      inspect(*folder, std::cout);
       return ExitCode::ok;
     };
   });

@@ -48,13 +48,21 @@ TEST(CommandLine, AManifestWithMistakesNamesFileLineAndNearestKey) {
 TEST(CommandLine, ValidateFindsWhatARunWouldFind) {
   const Workplace place;
   const std::string good = Workplace::images().front();
-  const std::string manifest =
-      place.write("m.yaml", "model: " + Workplace::demo("model") +
-                                "\ndatabase: r.db\njobs:\n  - name: j\n    task: vqa\n    items:\n" +
-                                "      - {id: a, image: " + good +
-                                ", question: \"what?\"}\n      - {id: b, image: none.png, question: \"what?\"}\n");
+  const std::string manifest = place.write(
+      "m.yaml", "model: " + Workplace::demo("model") +
+                    "\ndatabase: r.db\njobs:\n  - name: j\n    task: vqa\n    items:\n" +
+                    "      - {id: a, image: " + good +
+                    ", question: \"what?\"}\n      - {id: b, image: none.png, question: \"what?\"}\n");
   expect_error("validate " + manifest + " --model " + Workplace::demo("model"), 1, "image_missing");
   EXPECT_FALSE(std::filesystem::exists(place.path("r.db")));
+}
+
+TEST(CommandLine, InspectSaysWhatACheckpointIs) {
+  const Outcome outcome = program("inspect " + Workplace::demo("model"));
+  EXPECT_EQ(outcome.code, 0) << outcome.text;
+  EXPECT_THAT(outcome.text, HasSubstr("1563648 parameters in f16"));
+  EXPECT_THAT(outcome.text, HasSubstr("grouped-query"));
+  expect_error("inspect nowhere", 3, "nowhere");
 }
 
 TEST(CommandLine, AskAnswersAQuestionAboutAnImage) {
