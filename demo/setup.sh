@@ -21,7 +21,9 @@ build() {
   shift
   local folder=build
   [ "$preset" = release ] || folder=build-$preset
-  cmake --preset "$preset" > "/tmp/mmbatch-cmake-$$.log" || { cat "/tmp/mmbatch-cmake-$$.log"; return 1; }
-  rm -f "/tmp/mmbatch-cmake-$$.log"
+  local log
+  log=$(mktemp)
+  cmake --preset "$preset" > "$log" || { cat "$log"; rm -f "$log"; return 1; }
+  rm -f "$log"
   cmake --build "$folder" --target "$@"
 }

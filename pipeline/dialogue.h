@@ -58,7 +58,7 @@ class Dialogue {
   std::unique_ptr<const EncodeText> encode_text_;
   std::vector<EncodedImage> images_;
   std::unique_ptr<Engine> engine_;
-  std::vector<std::int32_t> history_;  // text ids up to the last answer's end; a placeholder for each image
+  std::vector<std::int32_t> history_;  // text ids up to the last answer's end; one image token an image
 };
 
 }  // namespace mmbatch

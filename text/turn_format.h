@@ -30,16 +30,19 @@ struct FoundTurnFormat;
 /// patterns named by what they contain. Const and thread-safe.
 class TurnFormat {
  public:
+  // clang-format off
   /// The names of the built-in formats:
-  ///   plain                        the text as it stands
-  ///   line                         text and a newline, images right before it
-  ///   user_assistant               USER: <image>\n… ASSISTANT:
-  ///   user_assistant_curious_human the same behind a system line about a curious human, or another system
-  ///   text user_assistant_curious_user  the same about a curious user inst                         [INST]
-  ///   <image>\n… [/INST]; a system text stands before the first question inst_sys                     … with
-  ///   the system text between <<SYS>> marks inside the first turn sys_inst                     … with those
-  ///   marks before the first turn start_of_turn <start_of_turn>user\n…<end_of_turn>\n<start_of_turn>model\n
-  ///   pipe_roles                   <|user|>\n…</s>\n<|assistant|>\n
+  ///   plain                         the text as it stands
+  ///   line                          text and a newline, images right before it
+  ///   user_assistant                USER: <image>\n… ASSISTANT:
+  ///   user_assistant_curious_human  the same behind a system line about a curious human, or another system text
+  ///   user_assistant_curious_user   the same about a curious user
+  ///   inst                          [INST] <image>\n… [/INST]; a system text stands before the first question
+  ///   inst_sys                      … with the system text between <<SYS>> marks inside the first turn
+  ///   sys_inst                      … with those marks before the first turn
+  ///   start_of_turn                 <start_of_turn>user\n…<end_of_turn>\n<start_of_turn>model\n
+  ///   pipe_roles                    <|user|>\n…</s>\n<|assistant|>\n
+  // clang-format on
   static std::vector<std::string> names();
   /// The same in one text, "plain, line, …".
   static std::string names_text();
