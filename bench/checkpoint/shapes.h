@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace mmbatch::bench {
+
+/// In whose manner a checkpoint is laid out: names of tensors and files, tokenizer, prompt.
+enum class Layout { llava, paligemma };
+
+struct VisionShape {
+  std::size_t hidden, ffn, layers, heads, image, patch;
+
+  std::size_t patches() const { return image / patch * (image / patch); }
+};
+
+struct TextShape {
+  std::size_t hidden, ffn, layers, heads, kv_heads, head_dim;
+  std::size_t pieces;  // of the tokenizer
+  std::size_t vocab;   // rows of the embedding: pieces, added tokens, padding
+};
+
+/// A model without weights.
+struct ModelShape {
+  std::string_view name;
+  std::string_view description;
+  Layout layout;
+  VisionShape vision;
+  TextShape text;
+  std::size_t shard_bytes;  // a file of weights ends before it grows larger
+};
+
+std::span<const ModelShape> model_shapes();
+/// @throws UsageError that names the nearest one
+const ModelShape& find_shape(const std::string& name);
+
+}  // namespace mmbatch::bench

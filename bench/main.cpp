@@ -1,0 +1,120 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <fstream>
+#include <iostream>
+
+#include "bench/checkpoint/writer.h"
+#include "bench/compare.h"
+#include "bench/report.h"
+#include "bench/workload.h"
+#include "engine/base/error.h"
+
+namespace {
+
+using namespace mmbatch;
+using namespace mmbatch::bench;
+
+struct CommandLine {
+  std::vector<std::string> workloads;
+  std::string precision = "f32";
+  std::filesystem::path json, write_checkpoint;
+  std::vector<std::filesystem::path> compare;
+  std::string model = "llava-1b";
+  bool quick = false, list = false;
+  BenchOptions options;
+};
+
+void list(std::ostream& out) {
+  for (const Workload& workload : workloads())
+    out << fmt::format("{:<12}{}\n", workload.name, workload.measures);
+  out << "\ncheckpoints for --model:\n";
+  for (const ModelShape& shape : model_shapes())
+    out << fmt::format("{:<16}{}\n", shape.name, shape.description);
+}
+
+void write_random_checkpoint(const CommandLine& line) {
+  const ModelShape& shape = find_shape(line.model);
+  Arena(line.options.threads).run([&] { write_checkpoint(shape, line.write_checkpoint); });
+  std::cout << fmt::format("{}: a random checkpoint of the shape {}\n", line.write_checkpoint.string(),
+                           shape.name);
+}
+
+void write_file(const std::filesystem::path& file, const std::string& text) {
+  std::ofstream out(file);
+  out << text << "\n";
+  if (!out.flush()) throw UsageError(fmt::format("--json: {} cannot be written", file.string()));
+}
+
+void run_workloads(const CommandLine& line) {
+  std::vector<const Workload*> chosen;
+  for (const std::string& name : line.workloads) chosen.push_back(&find_workload(name));
+  if (chosen.empty()) throw UsageError("no workload given; --list shows them all");
+  BenchOptions options = line.options;
+  options.precision = parse_precision(line.precision);
+  options.scale = line.quick ? Scale::quick : Scale::full;
+  Session session(options);
+  for (const Workload* workload : chosen) {
+    session.begin(workload->name);
+    workload->run(session);
+  }
+  const std::vector<Row> rows = rows_of(session.results(), session.ceilings());
+  print_table(session.ceilings(), rows, std::cout);
+  if (!line.json.empty()) write_file(line.json, to_json(session.ceilings(), rows));
+}
+
+int run(int argc, char** argv) {
+  CommandLine line;
+  line.options.scratch = std::filesystem::temp_directory_path() / "mmbatch-bench";
+  CLI::App program("mmbatch_bench: how fast this program is here, as shares of what the machine can do");
+  program.footer(
+      "Examples:\n"
+      "  mmbatch_bench gemm decode --precision f32 --json new.json\n"
+      "  mmbatch_bench --compare old.json new.json\n"
+      "  mmbatch_bench --write-checkpoint DIR --model llava-1b");
+  program.add_option("workload", line.workloads, "what to measure; --list shows the names");
+  program.add_option("--precision", line.precision, "number format of weights and activations")
+      ->capture_default_str();
+  program.add_option("--json", line.json, "write ceilings and results to this file");
+  program.add_option("--repeat", line.options.repeat, "samples a case")->check(CLI::Range(1, 1000));
+  program.add_option("-j,--threads", line.options.threads, "threads (default: one a core)")
+      ->check(CLI::Range(1, 1024));
+  program
+      .add_option("--scratch", line.options.scratch,
+                  "folder in which checkpoints made for measuring are kept")
+      ->capture_default_str();
+  program.add_flag("--quick", line.quick, "tiny cases: to see that measuring works");
+  program.add_flag("--list", line.list, "show workloads and checkpoint shapes");
+  program.add_option("--compare", line.compare, "two files that --json wrote: what changed")->expected(2);
+  program.add_option("--write-checkpoint", line.write_checkpoint,
+                     "write a checkpoint with random weights to this folder");
+  program.add_option("--model", line.model, "shape of that checkpoint")->capture_default_str();
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return program.exit(e) == 0 ? 0 : static_cast<int>(ExitCode::usage);
+  }
+  if (line.list)
+    list(std::cout);
+  else if (!line.compare.empty())
+    compare(line.compare[0], line.compare[1], std::cout);
+  else if (!line.write_checkpoint.empty())
+    write_random_checkpoint(line);
+  else
+    run_workloads(line);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const FatalError& e) {
+    fmt::print(stderr, "mmbatch_bench: {}\n", e.what());
+    return static_cast<int>(e.exit_code());
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "mmbatch_bench: {}\n", e.what());
+    return static_cast<int>(ExitCode::model_or_database);
+  }
+}

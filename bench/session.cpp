@@ -1,0 +1,48 @@
+#include "bench/session.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "bench/checkpoint/writer.h"
+
+namespace mmbatch::bench {
+
+Session::Session(BenchOptions options) : options_(std::move(options)), arena_(options_.threads) {}
+
+void Session::begin(std::string_view workload) {
+  workload_ = workload;
+  say("ceilings");
+  ceilings_.raise_to(measure_ceilings(arena_.threads(), quick() ? 0.02 : 0.4));
+}
+
+Timing Session::time(std::size_t samples, const std::function<void()>& work) {
+  Repeats repeats;
+  repeats.samples = options_.repeat > 0 ? options_.repeat : quick() ? 2 : samples;
+  if (quick()) repeats.min_sample_seconds = 0;
+  Timing timing;
+  arena_.run([&] { timing = measure(repeats, work); });
+  return timing;
+}
+
+void Session::add(Measured measured, Precision peak) {
+  say(fmt::format("{}: {}", measured.name, seconds_text(measured.timing.median)));
+  results_.push_back({workload_, std::string(to_string(options_.precision)), std::move(measured), peak});
+}
+
+void Session::say(std::string_view text) const {
+  fmt::print(stderr, "{}: {}\n", workload_, text);
+}
+
+std::filesystem::path Session::checkpoint(const std::string& shape) {
+  const ModelShape& model = find_shape(shape);
+  // Random weights have no history: a folder of another version is simply another folder.
+  const auto folder = options_.scratch / fmt::format("{}-v{}", shape, kCheckpointVersion);
+  if (std::filesystem::exists(folder)) return folder;
+  say(fmt::format("writing a random {} to {}", shape, folder.string()));
+  std::filesystem::create_directories(options_.scratch);
+  arena_.run([&] { write_checkpoint(model, folder); });
+  return folder;
+}
+
+}  // namespace mmbatch::bench

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bench/ceilings.h"
+#include "bench/precision.h"
+#include "bench/result.h"
+#include "engine/base/threads.h"
+
+namespace mmbatch::bench {
+
+/// Whether to measure the real thing or to see that measuring works.
+enum class Scale { full, quick };
+
+struct BenchOptions {
+  Precision precision = Precision::f32;
+  Scale scale = Scale::full;
+  std::size_t repeat = 0;         // samples a case; 0: as many as the workload thinks fit
+  int threads = 0;                // 0: one a core
+  std::filesystem::path scratch;  // where checkpoints made for measuring are kept
+};
+
+/// What a workload measures with and reports to.
+class Session {
+ public:
+  explicit Session(BenchOptions options);
+
+  const BenchOptions& options() const { return options_; }
+  bool quick() const { return options_.scale == Scale::quick; }
+  Arena& arena() { return arena_; }
+  const Ceilings& ceilings() const { return ceilings_; }
+  const std::vector<CaseResult>& results() const { return results_; }
+
+  /// Measures the ceilings (again: the machine may have been busy before), then takes cases of `workload`.
+  void begin(std::string_view workload);
+  /// Measures `work` inside the arena.  @param samples unless the command line says otherwise
+  Timing time(std::size_t samples, const std::function<void()>& work);
+  void add(Measured measured) { add(std::move(measured), options_.precision); }
+  void add(Measured measured, Precision peak);
+  /// Says on stderr what is going on.
+  void say(std::string_view text) const;
+  /// A checkpoint folder of this shape, made if it is not there yet.
+  std::filesystem::path checkpoint(const std::string& shape);
+
+ private:
+  BenchOptions options_;
+  Arena arena_;
+  Ceilings ceilings_;
+  std::string workload_;
+  std::vector<CaseResult> results_;
+};
+
+}  // namespace mmbatch::bench

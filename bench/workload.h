@@ -1,0 +1,24 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "bench/session.h"
+
+namespace mmbatch::bench {
+
+/// Something to measure: one file in workloads/, one line in the table of workload.cpp.
+struct Workload {
+  std::string_view name;
+  std::string_view measures;  // for people
+  void (*run)(Session& session);
+};
+
+std::span<const Workload> workloads();
+/// @throws UsageError that names the nearest one
+const Workload& find_workload(const std::string& name);
+
+void run_gemm(Session& session);
+
+}  // namespace mmbatch::bench
