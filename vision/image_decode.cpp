@@ -4,14 +4,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
-#include <opencv2/core/utils/logger.hpp>
-#include <opencv2/imgcodecs.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "engine/base/error.h"
+#include "vision/codec_library.h"
 #include "vision/image_bytes.h"
 #include "vision/image_formats.h"
 #include "vision/image_header.h"
@@ -34,7 +32,7 @@ void check_limits(const ImageHeader& header, const ImageLimits& limits) {
   }
 }
 
-/// The bytes as OpenCV wants them.
+/// The bytes as the decoding library wants them.
 std::vector<std::uint8_t> decoder_input(std::span<const std::byte> encoded, ImageFormat format) {
   const auto* first = reinterpret_cast<const std::uint8_t*>(encoded.data());
   std::vector<std::uint8_t> input(first, first + encoded.size());
@@ -59,58 +57,31 @@ bool tells_of_lost_pixels(const std::string& messages) {
                      [&](const char* text) { return messages.find(text) != std::string::npos; });
 }
 
-void swap_red_and_blue(Image& image) {
-  std::uint8_t* pixel = image.rgb.data();
-  for (std::size_t i = 0; i < image.rgb.size(); i += 3) std::swap(pixel[i], pixel[i + 2]);
-}
-
-/// From OpenCV's 8- or 16-bit BGR.
-void take_pixels(const cv::Mat& decoded, Image& image) {
-  if (decoded.depth() == CV_8U) {
-    if (decoded.data == image.rgb.data()) return swap_red_and_blue(image);
-    for (int y = 0; y < image.height; ++y) std::memcpy(image.row(y), decoded.ptr(y), image.row_bytes());
-    return swap_red_and_blue(image);
-  }
-  for (int y = 0; y < image.height; ++y) {
-    const auto* from = decoded.ptr<std::uint16_t>(y);
-    std::uint8_t* to = image.row(y);
-    for (int x = 0; x < image.width * 3; x += 3) {
-      to[x] = static_cast<std::uint8_t>(from[x + 2] >> 8);
-      to[x + 1] = static_cast<std::uint8_t>(from[x + 1] >> 8);
-      to[x + 2] = static_cast<std::uint8_t>(from[x] >> 8);
-    }
-  }
-}
-
-/// The pixels as stored, but for TIFF upright, since OpenCV turns that format whatever the flags.
+/// The pixels as stored, but for TIFF upright, since the library turns that format whatever the flags.
 Image decode_pixels(std::span<const std::byte> encoded, const ImageHeader& header) {
   const ImageBytes bytes(encoded, to_string(header.format));
   const std::vector<std::uint8_t> input = decoder_input(encoded, header.format);
   const bool turns = header.format == ImageFormat::tiff && header.orientation >= 5;
   Image image(static_cast<int>(turns ? header.height : header.width),
               static_cast<int>(turns ? header.width : header.height));
-  // 8-bit pictures are decoded in place; OpenCV takes other memory where they do not fit.
-  cv::Mat decoded(image.height, image.width, CV_8UC3, image.rgb.data());
+  CodecResult result;
   const CapturedErrors messages;
-  try {
-    constexpr int kFlags = cv::IMREAD_COLOR | cv::IMREAD_ANYDEPTH | cv::IMREAD_IGNORE_ORIENTATION;
-    if (cv::imdecode(input, kFlags, &decoded).empty()) {
-      bytes.damaged(messages.text().empty() ? "it cannot be decoded" : first_line(messages.text()));
-    }
-  } catch (const cv::Exception& e) {
-    bytes.damaged(e.err.empty() ? "it cannot be decoded" : first_line(e.err));
+  image_codec()(input, image, result);
+  using Outcome = CodecResult::Outcome;
+  if (result.outcome == Outcome::damaged) {
+    const std::string& words = result.problem.empty() ? messages.text() : result.problem;
+    bytes.damaged(words.empty() ? "it cannot be decoded" : first_line(words));
   }
   if (header.format == ImageFormat::jpeg && tells_of_lost_pixels(messages.text())) {
     bytes.damaged(first_line(messages.text()));
   }
-  if (decoded.cols != image.width || decoded.rows != image.height) {
+  if (result.outcome == Outcome::other_size) {
     bytes.damaged(fmt::format("its header says {} x {} pixels, it holds {} x {}", image.width, image.height,
-                              decoded.cols, decoded.rows));
+                              result.width, result.height));
   }
-  if (decoded.channels() != 3 || (decoded.depth() != CV_8U && decoded.depth() != CV_16U)) {
+  if (result.outcome == Outcome::unsupported_samples) {
     bytes.unsupported("a picture of signed or float samples");
   }
-  take_pixels(decoded, image);
   return image;
 }
 
@@ -124,11 +95,13 @@ Image decode_image(std::span<const std::byte> encoded, const ImageLimits& limits
   const ImageHeader header = read_image_header(encoded);
   check_limits(header, limits);
   check_image_complete(encoded, header);
-  [[maybe_unused]] static const auto previous_level =
-      cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
   Image image = decode_pixels(encoded, header);
   if (header.format == ImageFormat::tiff) return image;
   return oriented(std::move(image), header.orientation);
+}
+
+void load_image_decoder() {
+  image_codec();
 }
 
 }  // namespace mmbatch

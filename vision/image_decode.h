@@ -25,7 +25,11 @@ struct ImageLimits {
 /// Different from Pillow by a few units: JPEG in CMYK, BMP of 16 bits a pixel.
 /// Prints nothing. Thread-safe.
 /// @throws ItemError image_too_large beyond `limits`, unsupported for other formats and varieties,
-/// image_unreadable for damaged or truncated files.
+/// image_unreadable for damaged or truncated files; ModelError as load_image_decoder().
 Image decode_image(std::span<const std::byte> encoded, const ImageLimits& limits = {});
+
+/// Loads the decoding library, which otherwise the first decode_image() does, so that a faulty installation
+/// shows before any work is done.  @throws ModelError
+void load_image_decoder();
 
 }  // namespace mmbatch

@@ -53,7 +53,9 @@ struct EncodeImage::Collector {
 };
 
 EncodeImage::EncodeImage(const Model& model, EncodeImageOptions options)
-    : model_(model), options_(std::move(options)), cache_(options_.cache_bytes) {}
+    : model_(model), options_(std::move(options)), cache_(options_.cache_bytes) {
+  if (model_.images() != nullptr) load_image_decoder();
+}
 
 void EncodeImage::operator()(Ticket ticket, Done done) {
   if (ticket->settled() || ticket->item.images.empty()) {

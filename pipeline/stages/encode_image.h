@@ -29,6 +29,7 @@ class EncodeImage {
  public:
   using Done = std::function<void(ImagesEncoded)>;
 
+  /// @throws ModelError when images cannot be decoded at all.
   EncodeImage(const Model& model, EncodeImageOptions options);
 
   /// Calls `done` exactly once, now or from another thread's call.

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "vision/codec/image_codec.h"
+
+namespace mmbatch {
+
+/// The decoding function of the codec module, which the first call loads: beside the executable, in the
+/// folder above it, or in ../lib/mmbatch of an installation. Thread-safe.
+/// @throws ModelError that names the places where it was looked for
+DecodePixels& image_codec();
+
+}  // namespace mmbatch
