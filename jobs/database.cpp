@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/base/error.h"
+#include "engine/base/lower_case.h"
 
 namespace mmbatch {
 namespace {
@@ -53,6 +54,39 @@ int allow_reading(void*, int action, const char* name, const char* detail, const
   }
 }
 
+std::string_view text_of(sqlite3_value* value) {
+  const auto* bytes = reinterpret_cast<const char*>(sqlite3_value_text(value));
+  return bytes == nullptr ? std::string_view()
+                          : std::string_view(bytes, static_cast<std::size_t>(sqlite3_value_bytes(value)));
+}
+
+/// Lower-cases into a string that is used again and again.
+const std::string& lowered(std::string_view text, std::string& into) {
+  into.assign(text);
+  for (char& c : into) {
+    if (static_cast<unsigned char>(c) >= 0x80) {
+      into = to_lower(text);
+      break;
+    }
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
+  }
+  return into;
+}
+
+/// contains_text(text, part): the lower-cased part is kept from row to row.
+void contains_text(sqlite3_context* context, int, sqlite3_value** values) {
+  thread_local std::string part_lowered, text_lowered;
+  const auto* part = static_cast<const std::string*>(sqlite3_get_auxdata(context, 1));
+  const bool made = part == nullptr;
+  if (made) part = &lowered(text_of(values[1]), part_lowered);
+  const bool found = sqlite3_value_type(values[0]) != SQLITE_NULL &&
+                     lowered(text_of(values[0]), text_lowered).find(*part) != std::string::npos;
+  sqlite3_result_int(context, found ? 1 : 0);
+  if (!made) return;
+  sqlite3_set_auxdata(context, 1, new std::string(*part),
+                      [](void* text) { delete static_cast<std::string*>(text); });
+}
+
 /// A path as a URI of SQLite, whose parameters begin with '?'.
 std::string file_uri(const std::filesystem::path& file, const char* parameters) {
   std::string uri = "file:";
@@ -74,6 +108,8 @@ void throw_database_error(sqlite3* handle, int code, const std::filesystem::path
 }
 
 Database::Database(const std::filesystem::path& file, Mode mode) : file_(file) {
+  // SQLite's own account of its memory costs a lock at every allocation.
+  [[maybe_unused]] static const int configured = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
   const auto open = [&](const std::string& name, int flags) {
     sqlite3_close(std::exchange(handle_, nullptr));
     return sqlite3_open_v2(name.c_str(), &handle_, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, nullptr);
@@ -113,6 +149,9 @@ Database::Database(const std::filesystem::path& file, Mode mode) : file_(file) {
       throw DatabaseError(fmt::format("{}: cannot be written{}", file.string(), advice(code)));
     }
     if (code != SQLITE_OK) throw_database_error(handle_, code, file);
+    if (mode == Mode::read_only) run("PRAGMA mmap_size = 17179869184");
+    sqlite3_create_function(handle_, "contains_text", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nullptr,
+                            contains_text, nullptr, nullptr);
   } catch (...) {
     sqlite3_close(handle_);
     throw;
@@ -140,6 +179,14 @@ Statement Database::prepare_user_query(const std::string& sql) {
   }
   if (sqlite3_stmt_readonly(handle) == 0) throw UsageError("SQL: only reading is allowed here: one SELECT");
   return statement;
+}
+
+bool Database::plans_search(const std::string& sql) {
+  sqlite3_stmt* handle = nullptr;
+  const std::string explained = "EXPLAIN QUERY PLAN " + sql;
+  if (sqlite3_prepare_v2(handle_, explained.c_str(), -1, &handle, nullptr) != SQLITE_OK) return false;
+  Statement plan(*this, handle);
+  return handle != nullptr && plan.step() && plan.text(3).rfind("SEARCH", 0) == 0;
 }
 
 void Database::run(const std::string& sql) {
@@ -276,8 +323,8 @@ std::string_view Statement::text(int column) const {
   return {bytes, static_cast<std::size_t>(sqlite3_column_bytes(handle_, column))};
 }
 
-Transaction::Transaction(Database& database) : database_(database) {
-  database_.run("BEGIN IMMEDIATE");
+Transaction::Transaction(Database& database, Kind kind) : database_(database) {
+  database_.run(kind == Kind::writing ? "BEGIN IMMEDIATE" : "BEGIN");
 }
 
 Transaction::~Transaction() {

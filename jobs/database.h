@@ -14,8 +14,9 @@ namespace mmbatch {
 
 class Statement;
 
-/// A connection to an SQLite file. Not thread-safe; stays where it is, for statements point to it. Every
-/// failure is a DatabaseError that names the file and says what can be done.
+/// A connection to an SQLite file. Has a function of its own, `contains_text(text, part)`, for which upper
+/// and lower case are the same in every script. Not thread-safe; stays where it is, for statements point to
+/// it. Every failure is a DatabaseError that names the file and says what can be done.
 class Database {
  public:
   enum class Mode {
@@ -31,6 +32,9 @@ class Database {
   /// One reading statement that a user wrote. @throws UsageError when it is wrong, writes, or is more than
   /// one.
   Statement prepare_user_query(const std::string& sql);
+  /// Whether SQLite would answer a query by looking rows up, not by reading a whole table; false for a query
+  /// that is none.
+  bool plans_search(const std::string& sql);
   /// Runs statements that give no rows that matter.
   void run(const std::string& sql);
   /// The first column of the first row of a query.
@@ -93,10 +97,14 @@ class Statement {
   sqlite3_stmt* handle_ = nullptr;
 };
 
-/// Begins at once as a writer; rolled back unless committed.
+/// Rolled back unless committed.
 class Transaction {
  public:
-  explicit Transaction(Database& database);
+  enum class Kind {
+    writing,  // begins at once as a writer
+    reading,  // sees the database as it is at its first statement
+  };
+  explicit Transaction(Database& database, Kind kind = Kind::writing);
   ~Transaction();
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;

@@ -7,10 +7,20 @@
 
 namespace mmbatch {
 
+namespace {
+
+/// Fetched once: to look an algorithm up takes longer than to hash a short text.
+const EVP_MD* sha256() {
+  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  return algorithm;
+}
+
+}  // namespace
+
 struct Sha256::State {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
   State() {
-    if (context == nullptr || EVP_DigestInit_ex(context, EVP_sha256(), nullptr) != 1) throw std::bad_alloc();
+    if (context == nullptr || EVP_DigestInit_ex(context, sha256(), nullptr) != 1) throw std::bad_alloc();
   }
   ~State() { EVP_MD_CTX_free(context); }
 };

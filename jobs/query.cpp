@@ -18,14 +18,21 @@
 namespace mmbatch {
 namespace {
 
-/// An SQL condition with its values, in their order.
-struct Condition {
-  std::string sql;
+/// So many rows are sorted in a moment; where a filter picks more, they are read in order until the limit.
+constexpr int kFewRows = 20'000;
+
+/// A statement that is put together, with the values of its parameters.
+struct Sql {
   std::vector<std::string> values;
-  void add(const std::string& term) { sql += fmt::format("{}({})", sql.empty() ? "" : " AND ", term); }
-  void add(const std::string& term, std::string value) {
-    add(term);
-    values.push_back(std::move(value));
+  std::string conditions;
+
+  /// The parameter that stands for a value.
+  std::string value(std::string text) {
+    values.push_back(std::move(text));
+    return fmt::format("?{}", values.size());
+  }
+  void add(const std::string& condition) {
+    conditions += fmt::format("{}({})", conditions.empty() ? "" : " AND ", condition);
   }
 };
 
@@ -43,57 +50,91 @@ void check_value(const char* option, const std::string& value, const std::vector
   throw UsageError(fmt::format("{} '{}' is none of {}", option, value, fmt::join(allowed, ", ")));
 }
 
-/// Trigrams find texts of three code points or more; shorter ones take a scan.
-void add_contains(const std::string& text, Condition& condition) {
+/// The rows of `phrases` that contain a text: trigrams find texts of three code points or more; shorter ones
+/// take a scan.
+std::string phrases_with(const std::string& text, Sql& sql) {
   std::size_t length = 0;
   for (std::size_t at = 0; at < text.size(); ++length) next_code_point(text, at);
-  if (length >= 3) {
-    std::string phrase = "\"";
-    for (const char c : text) {
-      if (c == '"') phrase += '"';
-      phrase += c;
-    }
-    condition.add("result_key IN (SELECT rowid FROM texts WHERE texts MATCH ?)", phrase + "\"");
-    return;
-  }
-  std::string pattern = "%";
+  if (length < 3)
+    return fmt::format("SELECT key AS phrase FROM phrases WHERE contains_text(text, {})", sql.value(text));
+  std::string phrase = "\"";
   for (const char c : text) {
-    if (c == '%' || c == '_' || c == '\\') pattern += '\\';
-    pattern += c;
+    if (c == '"') phrase += '"';
+    phrase += c;
   }
-  condition.add("prompt LIKE ? ESCAPE '\\' OR answer LIKE ? ESCAPE '\\'", pattern + "%");
-  condition.values.push_back(pattern + "%");
+  return fmt::format("SELECT rowid AS phrase FROM texts WHERE texts MATCH {}", sql.value(phrase + "\""));
 }
 
-Condition conditions(const QueryOptions& options) {
-  check_value("--status", options.status, {"answered", "failed"});
-  check_value("--finish-reason", options.finish_reason, {"stop", "length", "stop_string", "choice"});
-  Condition condition;
-  if (!options.job.empty()) condition.add("job = ?", options.job);
-  if (!options.status.empty()) condition.add("status = ?", options.status);
-  if (!options.finish_reason.empty()) condition.add("finish_reason = ?", options.finish_reason);
-  if (!options.contains.empty()) add_contains(options.contains, condition);
-  // On a line of its own, so that a comment in it ends there.
-  if (!options.where.empty()) condition.add(options.where + "\n");
-  return condition;
+bool has_more_than_few(Database& database, const std::string& rows, const std::vector<std::string>& values) {
+  Statement probe = database.prepare(fmt::format("SELECT 1 FROM {} LIMIT 1 OFFSET {}", rows, kFewRows));
+  for (std::size_t i = 0; i < values.size(); ++i) probe.bind(static_cast<int>(i) + 1, values[i]);
+  return probe.step();
 }
 
-std::string order_by(const QueryOptions& options) {
-  if (options.sort.empty()) return "job_key, position, run, sequence";
-  const bool descending = options.sort[0] == '-';
-  const std::string column = options.sort.substr(descending ? 1 : 0);
-  check_column(column);
-  return fmt::format("\"{}\"{}, job_key, position, sequence", column, descending ? " DESC" : "");
+/// How the rows are found: whether a filter picks so few that an index leads to them.
+struct Picks {
+  bool few = false;        // by any filter
+  bool few_texts = false;  // by --contains
+};
+
+std::string outcome_condition(const QueryOptions& options, Sql& sql) {
+  Sql parts;
+  // Only failures have a code, and their index is small.
+  if (options.status == "failed") parts.add("r.status = 'failed' AND r.error_code IS NOT NULL");
+  if (options.status == "answered") parts.add("r.status = 'answered'");
+  if (!options.finish_reason.empty()) {
+    parts.add(
+        fmt::format("r.status = 'answered' AND r.finish_reason = {}", sql.value(options.finish_reason)));
+  }
+  return parts.conditions;
 }
 
-/// With the rows in their usual order and no filter that picks few, items lead: their index has that order,
-/// so that nothing is sorted, and a limit ends the reading.
-std::string tables_for(const QueryOptions& options) {
-  const bool picks_few = options.status == "failed" || !options.finish_reason.empty() ||
-                         !options.contains.empty() || !options.where.empty();
-  if (picks_few || !options.sort.empty()) return view_tables();
-  return "items i INDEXED BY items_position CROSS JOIN jobs j ON j.key = i.job_key "
-         "CROSS JOIN results r INDEXED BY results_item ON r.item_key = i.key";
+Picks picks_of(Database& database, const QueryOptions& options, const std::string& rows) {
+  Picks picks;
+  if (!options.contains.empty()) {
+    Sql sql;
+    const std::string phrases = phrases_with(options.contains, sql);
+    const auto many = [&](const char* by) {
+      return has_more_than_few(database, fmt::format("({}) CROSS JOIN {} = phrase", phrases, by), sql.values);
+    };
+    picks.few_texts = !many("items INDEXED BY items_phrase ON prompt_phrase") &&
+                      !many("results INDEXED BY results_phrase ON answer_phrase");
+    picks.few = picks.few_texts;
+  }
+  Sql sql;
+  const std::string outcome = outcome_condition(options, sql);
+  if (!picks.few && !outcome.empty()) {
+    picks.few =
+        !has_more_than_few(database, fmt::format("results r WHERE {} AND {}", rows, outcome), sql.values);
+  }
+  if (!picks.few && !options.where.empty()) {
+    std::string columns = "r.key";
+    for (const auto& [name, expression] : view_columns())
+      columns += fmt::format(", {} AS \"{}\"", expression, name);
+    // The user's words are only planned here; what is wrong with them shows when the statement is prepared.
+    picks.few = database.plans_search(
+        fmt::format("SELECT 1 FROM (SELECT {} FROM {}) WHERE ({}\n)", columns, view_tables(), options.where));
+  }
+  return picks;
+}
+
+void add_filters(const QueryOptions& options, const std::string& rows, Picks picks, Sql& sql) {
+  sql.add(rows);
+  if (!options.job.empty())
+    sql.add(fmt::format("i.job_key = (SELECT key FROM jobs WHERE name = {})", sql.value(options.job)));
+  const std::string outcome = outcome_condition(options, sql);
+  if (!outcome.empty()) sql.add(outcome);
+  if (options.contains.empty()) return;
+  if (picks.few_texts) {
+    const std::string phrases = phrases_with(options.contains, sql);
+    sql.add(fmt::format(
+        "r.key IN (SELECT r.key FROM results r WHERE r.answer_phrase IN ({0}) UNION SELECT r.key FROM "
+        "items i CROSS JOIN results r ON r.item_key = i.key WHERE i.prompt_phrase IN ({0}))",
+        phrases));
+  } else {
+    const std::string text = sql.value(options.contains);
+    sql.add(fmt::format("contains_text(i.prompt, {0}) OR contains_text(r.answer, {0})", text));
+  }
 }
 
 std::vector<std::string> shown_columns(const QueryOptions& options) {
@@ -104,22 +145,89 @@ std::vector<std::string> shown_columns(const QueryOptions& options) {
           "answer", "references", "correct", "error_code", "error_message"};
 }
 
-std::string select_statement(const QueryOptions& options, const std::string& rows,
-                             const Condition& condition) {
+/// All columns by their names, and what sorts them.
+std::string named_columns() {
+  std::string columns =
+      "r.key AS result_key, r.item_key AS item_key, i.job_key AS job_key, i.position AS position";
+  for (const auto& [name, expression] : view_columns())
+    columns += fmt::format(", {} AS \"{}\"", expression, name);
+  return columns;
+}
+
+std::string limit_of(const QueryOptions& options) {
+  return options.limit ? fmt::format(" LIMIT {}", *options.limit) : "";
+}
+
+/// The user's condition. On a line of its own, so that a comment in it ends there.
+std::string where_of(const QueryOptions& options) {
+  return options.where.empty() ? "" : fmt::format(" WHERE ({}\n)", options.where);
+}
+
+/// In the usual order. Where no filter picks few rows, items lead: their index has that order, so that
+/// nothing is sorted, and a limit ends the reading.
+std::string ordered_rows(const QueryOptions& options, const Sql& sql, Picks picks) {
+  const std::string tables = picks.few
+                                 ? view_tables()
+                                 : "items i INDEXED BY items_position CROSS JOIN jobs j ON j.key = i.job_key "
+                                   "CROSS JOIN results r INDEXED BY results_item ON r.item_key = i.key";
+  return fmt::format("(SELECT {} FROM {} WHERE {}){} ORDER BY job_key, position, run, sequence{}",
+                     named_columns(), tables, sql.conditions, where_of(options), limit_of(options));
+}
+
+/// Sorted by a column. The rows that the limit leaves are found first, from as few tables as will do; their
+/// other columns are read afterwards.
+std::string sorted_rows(const QueryOptions& options, const Sql& sql) {
+  const bool descending = options.sort[0] == '-';
+  const std::string column = options.sort.substr(descending ? 1 : 0);
+  check_column(column);
+  const std::string order = fmt::format("\"{}\"{}, item_key, sequence", column, descending ? " DESC" : "");
+  if (!options.limit) {
+    return fmt::format("(SELECT {} FROM {} WHERE {}){} ORDER BY {}", named_columns(), view_tables(),
+                       sql.conditions, where_of(options), order);
+  }
+  const auto& known = view_columns();
+  const auto found =
+      std::find_if(known.begin(), known.end(), [&](const auto& entry) { return entry.first == column; });
+  const auto needs = [&](const char* table) {
+    return !options.where.empty() || sql.conditions.find(table) != std::string::npos ||
+           found->second.rfind(table, 0) == 0;
+  };
+  std::string tables = "results r";
+  std::string columns = "r.key AS result_key, r.item_key AS item_key, r.sequence AS sequence";
+  if (needs("j.")) {
+    tables = view_tables();
+    columns = named_columns();
+  } else {
+    if (options.run.empty() && options.status.empty() && options.finish_reason.empty())
+      tables += " NOT INDEXED";
+    if (needs("i.")) tables += " CROSS JOIN items i ON i.key = r.item_key";
+    if (column != "sequence") columns += fmt::format(", {} AS \"{}\"", found->second, column);
+  }
+  const std::string first =
+      fmt::format("SELECT result_key FROM (SELECT {} FROM {} WHERE {}){} ORDER BY {}{}", columns, tables,
+                  sql.conditions, where_of(options), order, limit_of(options));
+  return fmt::format("(SELECT {} FROM {} WHERE r.key IN ({})) ORDER BY {}", named_columns(), view_tables(),
+                     first, order);
+}
+
+Statement select_rows(Database& database, const QueryOptions& options) {
+  check_value("--status", options.status, {"answered", "failed"});
+  check_value("--finish-reason", options.finish_reason, {"stop", "length", "stop_string", "choice"});
   std::string columns;
   for (const std::string& name : shown_columns(options)) {
     check_column(name);
     columns += fmt::format("{}\"{}\"", columns.empty() ? "" : ", ", name);
   }
-  std::string inner = "r.key AS result_key, i.job_key AS job_key, i.position AS position";
-  for (const auto& [name, expression] : view_columns())
-    inner += fmt::format(", {} AS \"{}\"", expression, name);
-  std::string sql =
-      fmt::format("SELECT {} FROM (SELECT {} FROM {} WHERE {})", columns, inner, tables_for(options), rows);
-  if (!condition.sql.empty()) sql += " WHERE " + condition.sql;
-  sql += " ORDER BY " + order_by(options);
-  if (options.limit) sql += fmt::format(" LIMIT {}", *options.limit);
-  return sql;
+  const std::string rows = run_filter(database, options.run);
+  database.forbid_writing();
+  const Picks picks = picks_of(database, options, rows);
+  Sql sql;
+  add_filters(options, rows, picks, sql);
+  Statement statement = database.prepare_user_query(
+      fmt::format("SELECT {} FROM {}", columns,
+                  options.sort.empty() ? ordered_rows(options, sql, picks) : sorted_rows(options, sql)));
+  for (std::size_t i = 0; i < sql.values.size(); ++i) statement.bind(static_cast<int>(i) + 1, sql.values[i]);
+  return statement;
 }
 
 void check_sql_alone(const QueryOptions& options) {
@@ -158,13 +266,7 @@ std::uint64_t query(const std::filesystem::path& file, const QueryOptions& optio
     Statement statement = database->prepare_user_query(options.sql);
     return write_rows(statement, options.format, options.width, out);
   }
-  const Condition condition = conditions(options);
-  const std::string sql = select_statement(options, run_filter(*database, options.run), condition);
-  database->forbid_writing();
-  Statement statement = database->prepare_user_query(sql);
-  for (std::size_t i = 0; i < condition.values.size(); ++i) {
-    statement.bind(static_cast<int>(i) + 1, condition.values[i]);
-  }
+  Statement statement = select_rows(*database, options);
   return write_rows(statement, options.format, options.width, out);
 }
 

@@ -46,6 +46,7 @@ enum ResultColumn {
   kCreated,
   kDetails,
   kContentKey,
+  kAnswerPhrase,
 };
 
 }  // namespace
@@ -74,11 +75,12 @@ std::string from_hex(std::string_view hex) {
 
 ResultRows::ResultRows(Database& database)
     : database_(database),
+      phrases_(database),
       find_items_(database, "SELECT key, digest FROM items WHERE job_key = ?1 AND id = ?2 AND variant = ?3"),
       insert_item_(database,
                    "INSERT INTO items(job_key, id, variant, position, task, prompt, images, image_sha256, "
-                   "\"references\", question_type, answer_type, metadata, digest) "
-                   "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"),
+                   "\"references\", question_type, answer_type, metadata, digest, prompt_phrase) "
+                   "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"),
       find_error_(database,
                   "SELECT 1 FROM results INDEXED BY results_item WHERE item_key = ?1 AND run_key = ?2 AND "
                   "current = 1 AND status = 'failed' "
@@ -95,9 +97,10 @@ ResultRows::ResultRows(Database& database)
           database,
           "INSERT INTO results(run_key, item_key, sequence, current, status, answer, finish_reason, correct, "
           "score, logprob, prompt_tokens, answer_tokens, error_stage, error_code, error_message, vision_ms, "
-          "text_ms, queue_ms, prefill_ms, decode_ms, total_ms, created, details, content_key) "
+          "text_ms, queue_ms, prefill_ms, decode_ms, total_ms, created, details, content_key, "
+          "answer_phrase) "
           "VALUES(?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, "
-          "?20, ?21, ?22, ?23)") {}
+          "?20, ?21, ?22, ?23, ?24)") {}
 
 void ResultRows::write(std::int64_t run, std::int64_t job_key, const ItemResult& result,
                        const std::string& created) {
@@ -155,14 +158,14 @@ std::int64_t ResultRows::insert_item(const ItemIdentity& identity, const ItemRes
   bind_text_or_null(insert, 10, item.question_type);
   bind_text_or_null(insert, 11, item.answer_type);
   bind_text_or_null(insert, 12, item.metadata);
-  insert.bind_blob(13, digest).run();
+  insert.bind_blob(13, digest).bind(14, phrases_.key_of(item.prompt)).run();
   return database_.last_row();
 }
 
 void ResultRows::bind_common(std::int64_t run, std::int64_t item, const ItemResult& result,
                              const std::string& created) {
   Statement& insert = insert_result_;
-  for (int i = kAnswer; i <= kContentKey; ++i) insert.bind_null(i);
+  for (int i = kAnswer; i <= kAnswerPhrase; ++i) insert.bind_null(i);
   const ItemResult::Timings& ms = result.ms;
   insert.bind(kRun, run).bind(kItem, item).bind(kSequence, 0).bind(kPromptTokens, result.prompt_tokens);
   insert.bind(kVisionMs, ms.vision)
@@ -190,7 +193,7 @@ void ResultRows::insert_answers(std::int64_t run, std::int64_t item, const ItemR
     Statement& insert = insert_result_;
     insert.bind(kSequence, sequence++).bind(kStatus, "answered").bind(kAnswer, answer.text);
     insert.bind(kFinishReason, answer.finish_reason).bind(kLogprob, answer.logprob);
-    insert.bind(kAnswerTokens, answer.answer_tokens);
+    insert.bind(kAnswerTokens, answer.answer_tokens).bind(kAnswerPhrase, phrases_.key_of(answer.text));
     bind_text_or_null(insert, kDetails, answer.details);
     if (const auto score = score_answer(answer.text, result.item.references)) {
       insert.bind(kCorrect, score->correct ? 1 : 0).bind(kScore, score->score);

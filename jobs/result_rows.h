@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "jobs/database.h"
+#include "jobs/phrases.h"
 #include "jobs/store.h"
 
 namespace mmbatch {
@@ -30,6 +31,8 @@ class ResultRows {
   explicit ResultRows(Database& database);
   /// Puts the outcome of an item in place of its current one. @param created empty: now.
   void write(std::int64_t run, std::int64_t job_key, const ItemResult& result, const std::string& created);
+  /// To be called when the transaction was rolled back.
+  void forget() { phrases_.forget(); }
 
  private:
   struct Older {
@@ -47,6 +50,7 @@ class ResultRows {
   void bind_common(std::int64_t run, std::int64_t item, const ItemResult& result, const std::string& created);
 
   Database& database_;
+  Phrases phrases_;
   Statement find_items_, insert_item_, find_error_, retire_, remove_, insert_result_;
 };
 

@@ -72,7 +72,7 @@ CREATE INDEX results_status ON results(status, finish_reason) WHERE current = 1;
 CREATE INDEX results_errors ON results(run_key, error_stage, error_code) WHERE error_code IS NOT NULL;
 )sql";
 
-// The index reads prompts through results_text when rows leave it, so items are never changed in place.
+// Replaced by kPhrases.
 constexpr const char* kSearch = R"sql(
 CREATE VIEW results_text AS
   SELECT r.key AS key, i.prompt AS prompt, r.answer AS answer FROM results r JOIN items i ON i.key = r.item_key;
@@ -93,6 +93,29 @@ CREATE TABLE image_digests(
   sha256 TEXT NOT NULL) WITHOUT ROWID;
 )sql";
 
+// Each distinct text is indexed once, by the writer itself: triggers on virtual tables make every row a
+// savepoint, at which the index writes out what it gathered. Phrases stay when the rows that had them go.
+constexpr const char* kPhrases = R"sql(
+DROP TRIGGER results_added;
+DROP TRIGGER results_removed;
+DROP TABLE texts;
+DROP VIEW results_text;
+CREATE TABLE phrases(
+  key INTEGER PRIMARY KEY,
+  text TEXT NOT NULL);               -- a prompt or an answer
+INSERT INTO phrases(text) SELECT prompt FROM items UNION SELECT answer FROM results WHERE answer IS NOT NULL;
+CREATE INDEX phrases_text ON phrases(text);
+ALTER TABLE items ADD COLUMN prompt_phrase INTEGER REFERENCES phrases(key);
+ALTER TABLE results ADD COLUMN answer_phrase INTEGER REFERENCES phrases(key);
+UPDATE items SET prompt_phrase = (SELECT key FROM phrases WHERE text = prompt);
+UPDATE results SET answer_phrase = (SELECT key FROM phrases WHERE text = answer) WHERE answer IS NOT NULL;
+DROP INDEX phrases_text;
+CREATE INDEX items_phrase ON items(prompt_phrase);
+CREATE INDEX results_phrase ON results(answer_phrase) WHERE answer_phrase IS NOT NULL;
+CREATE VIRTUAL TABLE texts USING fts5(text, content='phrases', content_rowid='key', tokenize='trigram');
+INSERT INTO texts(texts) VALUES('rebuild');
+)sql";
+
 std::string views() {
   std::string columns;
   for (const auto& [name, expression] : view_columns()) {
@@ -105,8 +128,8 @@ std::string views() {
 }
 
 /// Step i brings a database from version i to i + 1. Steps that were released are never changed.
-std::array<std::string, 2> steps() {
-  return {kTables + views(), kSearch};
+std::array<std::string, 3> steps() {
+  return {kTables + views(), kSearch, kPhrases};
 }
 
 /// @throws DatabaseError unless the file is ours, or empty and may become ours.

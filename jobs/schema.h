@@ -19,7 +19,7 @@ namespace mmbatch {
 ///            references, metadata (JSON)
 ///   results  one row a sequence of an item in a run; `current` marks each item's latest outcome
 ///   answers  view of the current results with all that belongs to them;  history: the same for all results
-///   texts    full-text index (trigrams) of prompt and answer by results.key
+///   phrases  each distinct prompt or answer;  texts: full-text index (trigrams) of them by phrases.key
 ///   image_digests   SHA-256 of image files by path, size and times
 
 /// `PRAGMA application_id` of a results database: "mmBT".

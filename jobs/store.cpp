@@ -59,9 +59,6 @@ struct ResultsStore::Impl {
         remember(*database,
                  "INSERT OR REPLACE INTO image_digests(path, size, modified_ns, changed_ns, inode, sha256) "
                  "VALUES(?1, ?2, ?3, ?4, ?5, ?6)"),
-        savepoint(*database, "SAVEPOINT item"),
-        release(*database, "RELEASE item"),
-        rollback(*database, "ROLLBACK TO item"),
         reading(file, Database::Mode::read_only),
         known(reading),
         find_digest(reading,
@@ -76,15 +73,16 @@ struct ResultsStore::Impl {
   }
 
   void commit() {
-    batched = 0;
     if (!transaction) return;
-    // Whatever comes of it, this transaction is over: a failed one is rolled back when the optional is
-    // emptied.
     try {
+      // The reader lets go of what it saw, or the log could not be started again from its beginning.
+      const std::scoped_lock guard(reading_mutex);
+      snapshot.reset();
       transaction->commit();
       transaction.reset();
+      batched = 0;
     } catch (...) {
-      transaction.reset();
+      abandon();
       throw;
     }
   }
@@ -96,27 +94,23 @@ struct ResultsStore::Impl {
 
   void write(const ItemResult& result, const std::string& created) {
     begin();
-    savepoint.run();
     try {
       rows.write(run, jobs.at(result.item.job), result, created);
     } catch (...) {
-      undo_item();
+      // An item's rows are all there or none. A savepoint for each item would keep the batch, but the search
+      // index writes out what it gathered at every savepoint.
+      abandon();
       throw;
     }
-    release.run();
     ++batched;
     commit_if_due();
   }
 
-  /// An item's rows are all there or none, also when the batch before them is still committed after a
-  /// failure.
-  void undo_item() noexcept {
-    try {
-      rollback.run();
-      release.run();
-    } catch (const std::exception&) {
-      transaction.reset();  // SQLite has given up the whole batch
-    }
+  /// Gives up the batch: its items were not promised to be kept, and a resume computes them again.
+  void abandon() {
+    transaction.reset();
+    batched = 0;
+    rows.forget();
   }
 
   Options options;
@@ -126,14 +120,21 @@ struct ResultsStore::Impl {
   std::mutex mutex;
   std::unique_ptr<Database> database;
   ResultRows rows;
-  Statement remember, savepoint, release, rollback;
+  Statement remember;
   std::optional<Transaction> transaction;
   std::size_t batched = 0;
   Clock::time_point since;
 
+  /// Keeps what the reading connection sees until the next commit: to look it up anew for each item takes
+  /// longer than to find the item.
+  void keep_snapshot() {
+    if (!snapshot) snapshot.emplace(reading, Transaction::Kind::reading);
+  }
+
   // Guards the reading connection and all of this block.
   std::mutex reading_mutex;
   Database reading;
+  std::optional<Transaction> snapshot;
   KnownResults known;
   Statement find_digest;
 
@@ -227,6 +228,7 @@ Known ResultsStore::look_up(const Item& item, const std::string& content_key,
   std::string created;
   {
     const std::scoped_lock guard(s.reading_mutex);
+    s.keep_snapshot();
     const auto own = s.known.find(s.run, identity, content_key, item_digest(item, image_sha256));
     if (own && own->answered && own->in_place) return Known::answered;
     if (own && !own->answered) {
@@ -272,6 +274,7 @@ void ResultsStore::finish_run(RunStatus status, const std::string& stats) {
 std::optional<std::string> ResultsStore::find_digest(const FileStamp& stamp) {
   Impl& s = *impl_;
   const std::scoped_lock guard(s.reading_mutex);
+  s.keep_snapshot();
   Statement& find = s.find_digest;
   find.bind(1, stamp.path).bind(2, static_cast<std::int64_t>(stamp.size)).bind(3, stamp.modified_ns);
   find.bind(4, stamp.changed_ns).bind(5, static_cast<std::int64_t>(stamp.inode));

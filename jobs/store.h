@@ -81,7 +81,7 @@ enum class Known {
 class ResultsStore : public DigestCache {
  public:
   struct Options {
-    std::size_t batch_items = 8192;              // commit after so many
+    std::size_t batch_items = 32768;             // commit after so many
     std::chrono::milliseconds batch_time{1000};  // or so long after the first of them: what kill -9 can cost
   };
 
