@@ -6,16 +6,30 @@
 
 namespace mmbatch {
 
-bool IdSet::insert(std::string_view id) {
-  if (size_ * 4 >= slots_.size() * 3) grow();
+IdSet::Key IdSet::key_of(std::string_view id) {
   const std::string digest = Sha256().update(id).digest();
   Key key;
   std::memcpy(&key.first, digest.data(), 8);
   std::memcpy(&key.second, digest.data() + 8, 8);
   if (key == Key{}) key.first = 1;
-  if (!place(slots_, key)) return false;
+  return key;
+}
+
+bool IdSet::insert(std::string_view id) {
+  if (size_ * 4 >= slots_.size() * 3) grow();
+  if (!place(slots_, key_of(id))) return false;
   ++size_;
   return true;
+}
+
+bool IdSet::contains(std::string_view id) const {
+  if (slots_.empty()) return false;
+  const Key key = key_of(id);
+  const std::size_t mask = slots_.size() - 1;
+  for (std::size_t at = key.first & mask; slots_[at] != Key{}; at = (at + 1) & mask) {
+    if (slots_[at] == key) return true;
+  }
+  return false;
 }
 
 bool IdSet::place(std::vector<Key>& slots, const Key& key) {

@@ -13,10 +13,12 @@ class IdSet {
  public:
   /// False when the id was in the set before.
   bool insert(std::string_view id);
+  bool contains(std::string_view id) const;
   std::size_t size() const { return size_; }
 
  private:
   using Key = std::pair<std::uint64_t, std::uint64_t>;  // {0, 0} marks a free slot
+  static Key key_of(std::string_view id);
   bool place(std::vector<Key>& slots, const Key& key);
   void grow();
 

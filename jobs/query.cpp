@@ -10,6 +10,7 @@
 #include "engine/base/generation_config.h"
 #include "engine/base/lower_case.h"
 #include "engine/base/utf8.h"
+#include "jobs/batch_lines.h"
 #include "jobs/row_writer.h"
 #include "jobs/run_filter.h"
 #include "jobs/schema.h"
@@ -210,24 +211,58 @@ std::string sorted_rows(const QueryOptions& options, const Sql& sql) {
                      first, order);
 }
 
-Statement select_rows(Database& database, const QueryOptions& options) {
-  check_value("--status", options.status, {"answered", "failed"});
-  check_value("--finish-reason", options.finish_reason, {"stop", "length", "stop_string", "choice"});
+/// What is selected of the rows.
+std::string selected_columns(const QueryOptions& options) {
+  if (options.format == OutputFormat::openai) return "result_key";
   std::string columns;
   for (const std::string& name : shown_columns(options)) {
     check_column(name);
     columns += fmt::format("{}\"{}\"", columns.empty() ? "" : ", ", name);
   }
+  return columns;
+}
+
+Statement select_rows(Database& database, const QueryOptions& options) {
+  check_value("--status", options.status, {"answered", "failed"});
+  check_value("--finish-reason", options.finish_reason, {"stop", "length", "stop_string", "choice"});
+  const std::string columns = selected_columns(options);
   const std::string rows = run_filter(database, options.run);
   database.forbid_writing();
   const Picks picks = picks_of(database, options, rows);
   Sql sql;
   add_filters(options, rows, picks, sql);
-  Statement statement = database.prepare_user_query(
+  std::string select =
       fmt::format("SELECT {} FROM {}", columns,
-                  options.sort.empty() ? ordered_rows(options, sql, picks) : sorted_rows(options, sql)));
+                  options.sort.empty() ? ordered_rows(options, sql, picks) : sorted_rows(options, sql));
+  if (options.format == OutputFormat::openai) {
+    select = fmt::format(
+        "SELECT {} FROM {} WHERE r.key IN ({}) ORDER BY i.job_key, i.position, r.run_key, "
+        "r.item_key, r.sequence",
+        BatchLines::columns(), BatchLines::tables(), select);
+  }
+  Statement statement = database.prepare_user_query(select);
   for (std::size_t i = 0; i < sql.values.size(); ++i) statement.bind(static_cast<int>(i) + 1, sql.values[i]);
   return statement;
+}
+
+std::uint64_t write_batch_lines(Statement& statement, std::ostream& out) {
+  BatchLines lines;
+  std::uint64_t count = 0;
+  const auto write = [&](const std::optional<std::string>& line) {
+    if (!line) return;
+    out << *line << '\n';
+    ++count;
+  };
+  while (statement.step()) write(lines.add(statement));
+  write(lines.end());
+  return count;
+}
+
+/// The form of a line is given, and so is the order in which its parts come.
+void check_openai(const QueryOptions& options) {
+  if (!options.columns.empty() || !options.sort.empty() || !options.sql.empty()) {
+    throw UsageError("--format openai has lines of its own: leave --columns, --sort and --sql out");
+  }
 }
 
 void check_sql_alone(const QueryOptions& options) {
@@ -245,7 +280,9 @@ OutputFormat output_format(std::string_view name) {
   if (name == "json") return OutputFormat::json;
   if (name == "jsonl") return OutputFormat::jsonl;
   if (name == "markdown") return OutputFormat::markdown;
-  throw UsageError(fmt::format("output format '{}' is none of table, csv, json, jsonl, markdown", name));
+  if (name == "openai") return OutputFormat::openai;
+  throw UsageError(
+      fmt::format("output format '{}' is none of table, csv, json, jsonl, markdown, openai", name));
 }
 
 const std::vector<std::string>& answer_columns() {
@@ -258,6 +295,7 @@ const std::vector<std::string>& answer_columns() {
 }
 
 std::uint64_t query(const std::filesystem::path& file, const QueryOptions& options, std::ostream& out) {
+  if (options.format == OutputFormat::openai) check_openai(options);
   const auto database = open_for_reading(file);
   database->prepare("SELECT 1 FROM texts LIMIT 0").step();  // its first use makes tables, in memory
   if (!options.sql.empty()) {
@@ -267,6 +305,7 @@ std::uint64_t query(const std::filesystem::path& file, const QueryOptions& optio
     return write_rows(statement, options.format, options.width, out);
   }
   Statement statement = select_rows(*database, options);
+  if (options.format == OutputFormat::openai) return write_batch_lines(statement, out);
   return write_rows(statement, options.format, options.width, out);
 }
 

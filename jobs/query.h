@@ -11,7 +11,7 @@
 
 namespace mmbatch {
 
-enum class OutputFormat { table, csv, json, jsonl, markdown };
+enum class OutputFormat { table, csv, json, jsonl, markdown, openai };
 
 /// @throws UsageError that lists the formats.
 OutputFormat output_format(std::string_view name);
@@ -27,9 +27,9 @@ struct QueryOptions {
   std::vector<std::string> columns;  // empty: all, or for table and markdown the most telling
   std::string sort;                  // a column, with '-' before it for descending; empty: job, position
   std::optional<std::uint64_t> limit;
-  std::string sql;  // one SELECT; excludes all of the above
-  OutputFormat format = OutputFormat::table;
-  std::size_t width = 0;  // of the terminal; 0: tables are as wide as they need
+  std::string sql;                            // one SELECT; excludes all of the above
+  OutputFormat format = OutputFormat::table;  // openai: an item a line, in batch_lines.h's form; filters only
+  std::size_t width = 0;                      // of the terminal; 0: tables are as wide as they need
 };
 
 /// Columns of the view `answers` in their order.

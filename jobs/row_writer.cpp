@@ -160,6 +160,7 @@ std::unique_ptr<RowWriter> make_row_writer(OutputFormat format, std::size_t widt
     case OutputFormat::markdown:
       return std::make_unique<MarkdownWriter>(statement, out);
     case OutputFormat::table:
+    case OutputFormat::openai:  // has lines of its own (batch_lines.h)
       break;
   }
   return make_table_writer(names_of(statement), width, out);

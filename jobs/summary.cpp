@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "engine/base/error.h"
 #include "jobs/query.h"
 #include "jobs/row_writer.h"
 #include "jobs/run_filter.h"
@@ -32,6 +33,9 @@ GROUP BY j.key, r.error_stage, r.error_code ORDER BY count(*) DESC, j.key)sql";
 
 std::uint64_t summarize(const std::filesystem::path& file, Summary what, const QueryOptions& options,
                         std::ostream& out) {
+  if (options.format == OutputFormat::openai) {
+    throw UsageError("--format openai is a form of answers: choose another for runs, jobs and failures");
+  }
   const auto database = open_for_reading(file);
   std::string sql = kRuns;
   const std::string rows = run_filter(*database, options.run);

@@ -12,6 +12,7 @@
 #include "engine/base/threads.h"
 #include "engine/kernels/matmul.h"
 #include "fusion/model.h"
+#include "jobs/batch_output.h"
 #include "jobs/item_reader.h"
 #include "jobs/json_text.h"
 #include "jobs/manifest.h"
@@ -118,8 +119,15 @@ RunStatus status_of(bool was_interrupted) {
   return was_interrupted ? RunStatus::interrupted : RunStatus::finished;
 }
 
+/// Where outcomes go.
+struct Sinks {
+  ResultsStore& results;
+  BatchOutput* output;  // may be null
+};
+
 RunSummary run_items(const Manifest& manifest, const RunOptions& options, const Model& model,
-                     const ModelIdentity& identity, ResultsStore& results, Arena& arena) {
+                     const ModelIdentity& identity, const Sinks& sinks, Arena& arena) {
+  ResultsStore& results = sinks.results;
   EncodeText encode_text(model.files(), manifest);
   EncodeImage encode_image(model, options.images);
   Decode decode(model, options.engine, arena);
@@ -145,16 +153,18 @@ RunSummary run_items(const Manifest& manifest, const RunOptions& options, const 
   {
     std::optional<std::uint64_t> total;
     if (options.progress != ProgressStyle::none) total = count_items(manifest);
-    // A failing flush shows itself again in the store node, which ends the run.
+    // A failing flush shows itself again in the store node, which ends the run; a failing output at its end.
     const Progress progress(counters, total, options.progress, [&] {
       try {
         results.flush_if_due();
-      } catch (const DatabaseError&) {
+        if (sinks.output != nullptr) sinks.output->append();
+      } catch (const FatalError&) {
       }
     });
     arena.run([&] { run_flow_graph(stages, in_flight, interrupted); });
   }
   results.flush();
+  if (sinks.output != nullptr) sinks.output->append();
   RunSummary summary = summarize_run(counters, encode_image, decode.stats());
   summary.seconds = milliseconds_since(begin) / 1000;
   return summary;
@@ -185,8 +195,13 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
 
   const ModelIdentity identity{model_fingerprint(*model_folder, options.fingerprint), kPrecision};
   const auto results = ResultsStore::open_or_create(*database);
-  results->begin_run(describe(manifest, options, model, identity.fingerprint, arena), options.resume);
-  RunSummary summary = run_items(manifest, options, model, identity, *results, arena);
+  const std::int64_t run =
+      results->begin_run(describe(manifest, options, model, identity.fingerprint, arena), options.resume);
+  std::optional<BatchOutput> output;
+  if (!options.output.empty())
+    output.emplace(options.output, BatchOutput::Options{*database, run, options.resume});
+  RunSummary summary =
+      run_items(manifest, options, model, identity, {*results, output ? &*output : nullptr}, arena);
   summary.load_seconds = loaded.seconds;
   results->finish_run(status_of(interrupted), to_json(summary));
   write_summary(options.summary_json, summary);
@@ -199,6 +214,9 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
 
 ExitCode run_manifests(const RunOptions& options) {
   options.engine.validate();
+  if (!options.output.empty() && options.manifests.size() > 1) {
+    throw UsageError("--output takes the answers of one manifest: run the manifests one by one");
+  }
   handle_interrupts();
   Arena arena(options.threads);
   Loaded loaded;

@@ -32,6 +32,7 @@ struct RunOptions {
   FingerprintScope fingerprint = FingerprintScope::samples;
   ProgressStyle progress = ProgressStyle::automatic;
   std::filesystem::path summary_json;
+  std::filesystem::path output;  // answers in the batch output form are appended to it; empty: none
 };
 
 /// Set by the first Ctrl-C or SIGTERM: a run finishes what is in flight, stores it and ends. The second ends

@@ -50,7 +50,7 @@ void add_query_command(CLI::App& program, Action& action) {
   command->add_option("--sort", query_options.sort, "column; -column for descending");
   command->add_option("--limit", query_options.limit, "rows at most");
   command->add_option("--sql", query_options.sql, "one SELECT, instead of the filters");
-  command->add_option("-f,--format", state->format, "table, csv, json, jsonl or markdown")
+  command->add_option("-f,--format", state->format, "table, csv, json, jsonl, markdown or openai")
       ->capture_default_str();
   command->callback([state, &action] {
     action = [state] {

@@ -25,6 +25,8 @@ void add_run_command(CLI::App& program, Action& action) {
       ->required();
   command->add_option("-m,--model", state->run.model, "checkpoint folder, instead of the manifest's");
   command->add_option("-d,--database", state->run.database, "results database, instead of the manifest's");
+  command->add_option("-o,--output", state->run.output,
+                      "append answers to this file as they are stored, in the form of OpenAI's batch output");
   command->add_option("--media-root", state->run.media_root,
                       "folder that file:// images of batch files must lie in");
   command->add_flag("--retry-failed", state->retry_failed, "take failed items again");

@@ -306,5 +306,69 @@ TEST(JsonText, ChecksAndFinds) {
   EXPECT_THAT(parse_json_array("nonsense"), ElementsAre());
 }
 
+TEST(LargeQuery, ManyRowsAreFoundInTheSameOrderAsFew) {
+  // Above 20,000 rows a filter is read in order instead of sorted.
+  const TempFolder folder;
+  const auto file = folder / "r.db";
+  constexpr std::uint64_t kItems = 21'000;
+  {
+    const auto store = ResultsStore::open_or_create(file);
+    store->begin_run(make_run(), ResumePolicy::resume);
+    for (std::uint64_t i = 0; i < kItems; ++i) {
+      Item item =
+          make_item(std::to_string(i), i % 2 == 0 ? "Ünd what?" : "other " + std::to_string(i), kItems - i);
+      ItemResult result = make_answer(item, key_of(i), i % 3 == 0 ? "ünder" : "over");
+      result.answers[0].logprob = -static_cast<double>(i * 7919 % kItems);
+      store->put(result);
+    }
+  }
+  const auto ids = [&](auto change) {
+    QueryOptions options;
+    options.format = OutputFormat::csv;
+    options.columns = {"id"};
+    change(options);
+    std::ostringstream out;
+    query(file, options, out);
+    std::vector<std::string> lines;
+    std::istringstream text(out.str());
+    for (std::string line; std::getline(text, line);) lines.push_back(line);
+    lines.erase(lines.begin());
+    return lines;
+  };
+  const auto first = [](QueryOptions& options) { options.limit = 3; };
+  EXPECT_THAT(ids([&](QueryOptions& o) { first(o); }), ElementsAre("20999", "20998", "20997"));
+  EXPECT_THAT(ids([&](QueryOptions& o) {
+                first(o);
+                o.finish_reason = "stop";
+                o.status = "answered";
+              }),
+              ElementsAre("20999", "20998", "20997"));
+  EXPECT_EQ(ids([](QueryOptions& o) { o.contains = "ÜND"; }).size(), kItems / 2 + kItems / 6);
+  EXPECT_THAT(ids([&](QueryOptions& o) {
+                first(o);
+                o.contains = "üND";
+              }),
+              ElementsAre("20998", "20997", "20996"));
+  EXPECT_THAT(ids([](QueryOptions& o) { o.contains = "other 2099"; }),
+              ElementsAre("20999", "20997", "20995", "20993", "20991", "2099"));
+  EXPECT_THAT(ids([&](QueryOptions& o) {
+                first(o);
+                o.contains = "ov";
+                o.sort = "-logprob";
+              }),
+              ElementsAre("10679", "358", "716"));
+  EXPECT_THAT(ids([&](QueryOptions& o) {
+                first(o);
+                o.sort = "-prompt";
+              }),
+              ElementsAre("0", "2", "4"));
+  EXPECT_THAT(ids([&](QueryOptions& o) {
+                first(o);
+                o.sort = "logprob";
+                o.where = "CAST(id AS INTEGER) < 100";
+              }),
+              ElementsAre("53", "45", "98"));
+}
+
 }  // namespace
 }  // namespace mmbatch
