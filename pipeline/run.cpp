@@ -135,7 +135,7 @@ RunSummary run_items(const Manifest& manifest, const RunOptions& options, const 
   Counters counters;
   Store store(model, results, counters);
   Admit admit(model, manifest, options.generation, identity, results, options.images.media);
-  const auto reader = open_items(manifest);
+  const auto reader = only_shard(open_items(manifest), options.shard);
 
   FlowStages stages;
   stages.read = [&] { return reader->next(); };
@@ -152,7 +152,7 @@ RunSummary run_items(const Manifest& manifest, const RunOptions& options, const 
   const std::size_t in_flight = options.in_flight > 0 ? options.in_flight : default_in_flight(options, model);
   {
     std::optional<std::uint64_t> total;
-    if (options.progress != ProgressStyle::none) total = count_items(manifest);
+    if (options.progress != ProgressStyle::none && options.shard.is_all()) total = count_items(manifest);
     // A failing flush shows itself again in the store node, which ends the run; a failing output at its end.
     const Progress progress(counters, total, options.progress, [&] {
       try {
@@ -181,7 +181,8 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
                       Arena& arena) {
   const Manifest manifest = read_manifest(file, {options.media_root});
   const auto model_folder = options.model ? options.model : manifest.model;
-  const auto database = options.database ? options.database : manifest.database;
+  auto database = options.database;
+  if (!database && manifest.database) database = options.shard.named(*manifest.database);
   if (!model_folder)
     throw UsageError(
         fmt::format("{}: no model: give `model:` in the manifest, or --model DIR", file.string()));

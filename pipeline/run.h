@@ -11,6 +11,7 @@
 #include "engine/base/generation_config.h"
 #include "engine/serve/engine.h"
 #include "jobs/hash.h"
+#include "jobs/shard.h"
 #include "jobs/store.h"
 #include "pipeline/progress.h"
 #include "pipeline/stages/encode_image.h"
@@ -32,6 +33,7 @@ struct RunOptions {
   FingerprintScope fingerprint = FingerprintScope::samples;
   ProgressStyle progress = ProgressStyle::automatic;
   std::filesystem::path summary_json;
+  Shard shard;                   // the part of the items that is run
   std::filesystem::path output;  // answers in the batch output form are appended to it; empty: none
 };
 

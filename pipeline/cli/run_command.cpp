@@ -10,7 +10,7 @@ namespace mmbatch {
 void add_run_command(CLI::App& program, Action& action) {
   struct State {
     RunOptions run;
-    std::string progress = "auto";
+    std::string progress = "auto", shard = "0/1", shard_by = "item";
     bool retry_failed = false, fresh = false, quiet = false, verify_model = false, no_image_cache = false;
     std::size_t image_cache_mib = 1024;
   };
@@ -29,6 +29,13 @@ void add_run_command(CLI::App& program, Action& action) {
                       "append answers to this file as they are stored, in the form of OpenAI's batch output");
   command->add_option("--media-root", state->run.media_root,
                       "folder that file:// images of batch files must lie in");
+  command->add_option("--shard", state->shard,
+                      "I/N: run only part I (from 0) of N parts of the items, into a database of its own");
+  command
+      ->add_option("--shard-by", state->shard_by,
+                   "item: parts of equal size; image: all questions about an image in one part")
+      ->check(CLI::IsMember({"item", "image"}))
+      ->capture_default_str();
   command->add_flag("--retry-failed", state->retry_failed, "take failed items again");
   command->add_flag("--fresh", state->fresh, "compute everything again")->excludes("--retry-failed");
   command->add_flag("--verify-model", state->verify_model,
@@ -56,6 +63,8 @@ void add_run_command(CLI::App& program, Action& action) {
     run.generation = *generation;
     run.progress = state->quiet ? ProgressStyle::none : progress_style(state->progress);
     run.images.cache_bytes = state->no_image_cache ? 0 : state->image_cache_mib << 20;
+    run.shard = parse_shard(state->shard);
+    run.shard.by = state->shard_by == "image" ? Shard::By::image : Shard::By::item;
     if (state->retry_failed) run.resume = ResumePolicy::retry_failed;
     if (state->fresh) run.resume = ResumePolicy::fresh;
     if (state->verify_model) run.fingerprint = FingerprintScope::all_bytes;
