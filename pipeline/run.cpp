@@ -137,16 +137,45 @@ RunSummary run_items(const Manifest& manifest, const RunOptions& options, const 
   Admit admit(model, manifest, options.generation, identity, results, options.images.media);
   const auto reader = only_shard(open_items(manifest), options.shard);
 
+  const auto at = [&](const char* stage) {
+    if (options.on_stage) options.on_stage(stage);
+  };
+  const auto append = [&] {
+    if (sinks.output == nullptr) return;
+    sinks.output->append();
+    at("output");
+  };
+
   FlowStages stages;
-  stages.read = [&] { return reader->next(); };
-  stages.admit = [&](ReadItem item) { return admit(std::move(item)); };
+  stages.read = [&] {
+    at("read");
+    return reader->next();
+  };
+  stages.admit = [&](ReadItem item) {
+    at("admit");
+    return admit(std::move(item));
+  };
   stages.encode_image = [&](Ticket ticket, EncodeImage::Done done) {
+    at("encode_image");
     encode_image(std::move(ticket), std::move(done));
   };
-  stages.encode_text = [&](const Ticket& ticket) { return encode_text(ticket); };
-  stages.fuse = [&](const ImagesEncoded& images, const TextEncoded& text) { return fuse(images, text); };
-  stages.decode = [&](Fused fused, Decode::Done done) { decode(std::move(fused), std::move(done)); };
-  stages.store = [&](const Decoded& decoded) { store(decoded); };
+  stages.encode_text = [&](const Ticket& ticket) {
+    at("encode_text");
+    return encode_text(ticket);
+  };
+  stages.fuse = [&](const ImagesEncoded& images, const TextEncoded& text) {
+    at("fuse");
+    return fuse(images, text);
+  };
+  stages.decode = [&](Fused fused, Decode::Done done) {
+    at("decode");
+    decode(std::move(fused), std::move(done));
+  };
+  stages.store = [&](const Decoded& decoded) {
+    at("store");
+    store(decoded);
+    at("stored");
+  };
 
   const auto begin = Clock::now();
   const std::size_t in_flight = options.in_flight > 0 ? options.in_flight : default_in_flight(options, model);
@@ -157,14 +186,14 @@ RunSummary run_items(const Manifest& manifest, const RunOptions& options, const 
     const Progress progress(counters, total, options.progress, [&] {
       try {
         results.flush_if_due();
-        if (sinks.output != nullptr) sinks.output->append();
+        append();
       } catch (const FatalError&) {
       }
     });
     arena.run([&] { run_flow_graph(stages, in_flight, interrupted); });
   }
   results.flush();
-  if (sinks.output != nullptr) sinks.output->append();
+  append();
   RunSummary summary = summarize_run(counters, encode_image, decode.stats());
   summary.seconds = milliseconds_since(begin) / 1000;
   return summary;
@@ -195,7 +224,7 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
   const Model& model = *loaded.model;
 
   const ModelIdentity identity{model_fingerprint(*model_folder, options.fingerprint), kPrecision};
-  const auto results = ResultsStore::open_or_create(*database);
+  const auto results = ResultsStore::open_or_create(*database, options.store);
   const std::int64_t run =
       results->begin_run(describe(manifest, options, model, identity.fingerprint, arena), options.resume);
   std::optional<BatchOutput> output;

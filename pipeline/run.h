@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,6 +33,10 @@ struct RunOptions {
   ResumePolicy resume = ResumePolicy::resume;
   FingerprintScope fingerprint = FingerprintScope::samples;
   ProgressStyle progress = ProgressStyle::automatic;
+  ResultsStore::Options store;
+  /// Called by whatever thread comes to a stage, with its name, and by "output" and "stored" when answers
+  /// were written; for tests that end the process there. May be empty.
+  std::function<void(const char* stage)> on_stage;
   std::filesystem::path summary_json;
   Shard shard;                   // the part of the items that is run
   std::filesystem::path output;  // answers in the batch output form are appended to it; empty: none

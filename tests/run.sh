@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is needed, builds mmbatch and runs every test through ctest.
 #   bash tests/run.sh          all tests
-#   bash tests/run.sh --long   and all tests again under AddressSanitizer and UndefinedBehaviorSanitizer
+#   bash tests/run.sh --long   and all tests again under AddressSanitizer and UndefinedBehaviorSanitizer, and
+#                              hundreds of kills where the short run has twenty
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source demo/setup.sh
@@ -12,6 +13,7 @@ build release all
 ctest --test-dir build --output-on-failure -j "$(nproc)"
 
 if [ "${1:-}" = --long ]; then
+  MMBATCH_KILLS=300 build/tests/test_pipeline --gtest_filter='Kill.*'
   build asan all
   ctest --test-dir build-asan --output-on-failure -j "$(nproc)"
 fi
