@@ -16,4 +16,8 @@ Precision parse_precision(const std::string& name) {
   throw UsageError(fmt::format("--precision {}: allowed is f32", name));
 }
 
+double bytes_per_weight(Precision) {
+  return 4;
+}
+
 }  // namespace mmbatch::bench

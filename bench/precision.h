@@ -12,4 +12,7 @@ std::string_view to_string(Precision precision);
 /// @throws UsageError that lists those that this build computes in
 Precision parse_precision(const std::string& name);
 
+/// Bytes that a stored weight takes.
+double bytes_per_weight(Precision precision);
+
 }  // namespace mmbatch::bench

@@ -12,6 +12,13 @@ namespace {
 
 constexpr Workload kTable[] = {
     {"gemm", "matrix products of real models' shapes, weights streamed from memory", run_gemm},
+    {"attention", "attention alone: vision encoder, prefill, decoding at several lengths", run_attention},
+    {"vision", "image encoders: CLIP-L/14-336, SigLIP-So400m/14-224", run_vision},
+    {"prefill", "a prompt of 512 tokens, 1.1B shape", run_prefill},
+    {"decode", "a step of 1 to 32 sequences at 128 and 1,024 positions, 1.1B shape", run_decode},
+    {"preprocess", "a 12-megapixel JPEG to pixel values", run_preprocess},
+    {"tokenizer", "questions and a long text to tokens and back", run_tokenizer},
+    {"store", "rows into the results database", run_store},
 };
 
 }  // namespace

@@ -20,5 +20,12 @@ std::span<const Workload> workloads();
 const Workload& find_workload(const std::string& name);
 
 void run_gemm(Session& session);
+void run_attention(Session& session);
+void run_vision(Session& session);
+void run_prefill(Session& session);
+void run_decode(Session& session);
+void run_preprocess(Session& session);
+void run_tokenizer(Session& session);
+void run_store(Session& session);
 
 }  // namespace mmbatch::bench

@@ -1,10 +1,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <random>
 #include <vector>
 
 #include "bench/checkpoint/tensors.h"
+#include "bench/random_rows.h"
 #include "bench/workload.h"
 #include "engine/kernels/matmul.h"
 
@@ -35,14 +35,6 @@ std::vector<PackedMatrix> packed_copies(const Shape& shape, std::size_t together
     bytes += copies.back().bytes();
   } while (bytes < together);
   return copies;
-}
-
-Matrix<float> random_rows(std::size_t rows, std::size_t cols) {
-  std::mt19937 random(3);
-  std::normal_distribution<float> normal;
-  Matrix<float> matrix(rows, cols);
-  std::generate_n(matrix.data(), rows * cols, [&] { return normal(random); });
-  return matrix;
 }
 
 }  // namespace
