@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <vector>
+#include <utility>
 
 namespace mmbatch::bench {
 namespace {
@@ -25,6 +25,10 @@ Timing measure(const Repeats& repeats, const std::function<void()>& work) {
   const auto calls = static_cast<std::size_t>(std::clamp(wanted, 1.0, 10000.0));
   std::vector<double> samples(std::max<std::size_t>(1, repeats.samples));
   for (double& sample : samples) sample = seconds_of(work, calls);
+  return timing_of(std::move(samples));
+}
+
+Timing timing_of(std::vector<double> samples) {
   std::sort(samples.begin(), samples.end());
   const std::size_t middle = samples.size() / 2;
   const double median =

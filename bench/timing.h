@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace mmbatch::bench {
 
@@ -24,6 +25,9 @@ struct Repeats {
 
 /// Calls `work` once to warm up and then for every sample.
 Timing measure(const Repeats& repeats, const std::function<void()>& work);
+
+/// @param samples seconds of each call, not empty
+Timing timing_of(std::vector<double> samples);
 
 /// Three digits that say something.
 std::string number_text(double value);

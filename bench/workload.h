@@ -27,5 +27,7 @@ void run_decode(Session& session);
 void run_preprocess(Session& session);
 void run_tokenizer(Session& session);
 void run_store(Session& session);
+void run_pipeline(Session& session);
+void run_ablation(Session& session);
 
 }  // namespace mmbatch::bench

@@ -20,6 +20,7 @@
 #include "pipeline/stages/store.h"
 #include "pipeline/summary.h"
 #include "pipeline/version.h"
+#include "pipeline/waves.h"
 
 namespace mmbatch {
 
@@ -115,6 +116,18 @@ std::size_t default_in_flight(const RunOptions& options, const Model& model) {
   return std::clamp<std::size_t>(affordable, std::min<std::size_t>(16, wanted), wanted);
 }
 
+/// One graph for all items, or one after the other for waves of them.
+void run_graphs(FlowStages stages, std::size_t in_flight, Overlap overlap) {
+  if (overlap == Overlap::stages) return run_flow_graph(stages, in_flight, interrupted);
+  Waves waves(in_flight, interrupted, stages.read, stages.decode);
+  const std::atomic<bool> never{false};
+  stages.read = [&] { return waves.read(); };
+  stages.decode = [&](Fused fused, Decode::Done done) { waves.decode(std::move(fused), std::move(done)); };
+  do {
+    run_flow_graph(stages, in_flight, never);
+  } while (waves.next());
+}
+
 RunStatus status_of(bool was_interrupted) {
   return was_interrupted ? RunStatus::interrupted : RunStatus::finished;
 }
@@ -190,7 +203,7 @@ RunSummary run_items(const Manifest& manifest, const RunOptions& options, const 
       } catch (const FatalError&) {
       }
     });
-    arena.run([&] { run_flow_graph(stages, in_flight, interrupted); });
+    arena.run([&] { run_graphs(stages, in_flight, options.overlap); });
   }
   results.flush();
   append();

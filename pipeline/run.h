@@ -19,6 +19,9 @@
 
 namespace mmbatch {
 
+/// Whether images are read and encoded while others are decoded; `none` exists to measure what it brings.
+enum class Overlap { stages, none };
+
 /// What the command line says of a run; what it leaves open comes from the manifest.
 struct RunOptions {
   std::vector<std::filesystem::path> manifests;
@@ -30,6 +33,7 @@ struct RunOptions {
   EncodeImageOptions images;
   int threads = 0;            // 0: one a core
   std::size_t in_flight = 0;  // items between reading and storing; 0: four times max_sequences
+  Overlap overlap = Overlap::stages;
   ResumePolicy resume = ResumePolicy::resume;
   FingerprintScope fingerprint = FingerprintScope::samples;
   ProgressStyle progress = ProgressStyle::automatic;

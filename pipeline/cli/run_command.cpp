@@ -11,7 +11,8 @@ void add_run_command(CLI::App& program, Action& action) {
   struct State {
     RunOptions run;
     std::string progress = "auto", shard = "0/1", shard_by = "item";
-    bool retry_failed = false, fresh = false, quiet = false, verify_model = false, no_image_cache = false;
+    bool retry_failed = false, fresh = false, quiet = false, verify_model = false, no_image_cache = false,
+         no_overlap = false;
     std::size_t image_cache_mib = 1024;
   };
   const auto state = std::make_shared<State>();
@@ -51,6 +52,9 @@ void add_run_command(CLI::App& program, Action& action) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   command->add_flag("--no-image-cache", state->no_image_cache, "forget image features after use");
+  command->add_flag(
+      "--no-overlap", state->no_overlap,
+      "decode only when all items in flight are encoded, and encode only when all are answered");
   command->add_option("--progress", state->progress, "auto, line, plain or none")->capture_default_str();
   command->add_flag("-q,--quiet", state->quiet, "no progress, no summary");
   command->add_option("--summary-json", state->run.summary_json,
@@ -65,6 +69,7 @@ void add_run_command(CLI::App& program, Action& action) {
     run.images.cache_bytes = state->no_image_cache ? 0 : state->image_cache_mib << 20;
     run.shard = parse_shard(state->shard);
     run.shard.by = state->shard_by == "image" ? Shard::By::image : Shard::By::item;
+    if (state->no_overlap) run.overlap = Overlap::none;
     if (state->retry_failed) run.resume = ResumePolicy::retry_failed;
     if (state->fresh) run.resume = ResumePolicy::fresh;
     if (state->verify_model) run.fingerprint = FingerprintScope::all_bytes;

@@ -114,6 +114,8 @@ TEST(Run, SameBytesWhateverTheBatchThreadsChunksAndSharing) {
   EXPECT_EQ(run("tight.db", "--kv-blocks 30 --block-tokens 16"), expected);
   EXPECT_EQ(run("lookup.db", "--lookup-tokens 3 --admission-window 1"), expected);
   EXPECT_EQ(run("alone.db", "--no-prefix-sharing --no-image-cache --max-in-flight 1"), expected);
+  EXPECT_EQ(run("waves.db", "--no-overlap --max-in-flight 7"), expected);
+  EXPECT_EQ(run("wave.db", "--no-overlap"), expected);
 }
 
 TEST(Run, ManyQuestionsOnOneImageEncodeItOnceAndShareItsPrefix) {
