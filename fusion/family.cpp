@@ -12,7 +12,7 @@ namespace mmbatch {
 std::span<const Family> families() {
   static const std::vector<Family> table = {
       llava_family(),   llava_next_family(), paligemma_family(), llama_family(),
-      mistral_family(), gemma_family(),      gemma2_family(),
+      mistral_family(), gemma_family(),      gemma2_family(),    siglip_family(),
   };
   return table;
 }

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "engine/base/error.h"
+#include "fusion/similarity.h"
 #include "fusion/tiled_features.h"
 
 namespace mmbatch {
@@ -32,7 +33,11 @@ void check_size(const Config& config, int found, std::size_t wanted) {
 }  // namespace
 
 ImageStage::ImageStage(const Checkpoint& weights, const VisionSpec& spec)
-    : encoder_(weights, spec.encoder, spec.prefix), projector_(weights, spec.projector) {
+    : encoder_(weights, spec.encoder, spec.prefix) {
+  if (spec.pooling.empty())
+    projector_.emplace(weights, spec.projector);
+  else
+    pooling_.emplace(weights, spec.encoder.block, spec.pooling);
   const Config config = read_preprocessor(weights);
   if (spec.pinpoints.empty()) {
     preprocessor_.emplace(config);
@@ -43,6 +48,10 @@ ImageStage::ImageStage(const Checkpoint& weights, const VisionSpec& spec)
   tiler_.emplace(config, spec.pinpoints);
   check_size(config, tiler_->tile_size(), spec.encoder.image_size);
   newline_ = to_floats(weights.tensor(spec.newline, {spec.projector.layers.back().out}));
+}
+
+std::size_t ImageStage::bytes() const {
+  return encoder_.bytes() + (projector_ ? projector_->bytes() : pooling_->bytes());
 }
 
 PixelValues ImageStage::preprocess(const Image& image) const {
@@ -66,7 +75,12 @@ ImageStage::Encoded ImageStage::encode(std::span<const PixelValues* const> image
   }
   Encoded encoded;
   encoded.features = encoder_.encode(tiles, scratch);
-  const Matrix<float> projected = projector_.forward(encoded.features.view());
+  if (pooling_) {
+    encoded.projected =
+        embeddings_of(pooling_->forward(encoded.features.view(), config().feature_tokens(), scratch));
+    return encoded;
+  }
+  const Matrix<float> projected = projector_->forward(encoded.features.view());
   const std::size_t tile_tokens = config().feature_tokens();
   std::size_t row = 0;
   for (const PixelValues* image : images) {

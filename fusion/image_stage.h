@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/nn/attention_pooling.h"
 #include "fusion/model_spec.h"
 #include "fusion/projector.h"
 #include "vision/feature_cache.h"
@@ -20,8 +21,8 @@ struct PixelValues {
   int height = 0;
 };
 
-/// From picture to rows of the decoder's width: preprocessing, vision encoder, projector. Const and
-/// thread-safe.
+/// From picture to rows of the decoder's width: preprocessing, vision encoder, projector. In a dual encoder
+/// to one row, the embedding: a pooling head in place of the projector. Const and thread-safe.
 class ImageStage {
  public:
   /// @throws ModelError
@@ -31,17 +32,18 @@ class ImageStage {
 
   struct Encoded {
     Matrix<float> features;           // [tiles · tokens, vision hidden], of all images
-    std::vector<Features> projected;  // [image tokens, hidden], one an image
+    std::vector<Features> projected;  // [image tokens, hidden], or [1, width] of length 1; one an image
   };
   /// Encodes images as one batch. An image's rows do not depend on the others.
   Encoded encode(std::span<const PixelValues* const> images, Scratch& scratch) const;
 
-  std::size_t bytes() const { return encoder_.bytes() + projector_.bytes(); }
+  std::size_t bytes() const;
   const VisionConfig& config() const { return encoder_.config(); }
 
  private:
   VisionEncoder encoder_;
-  Projector projector_;
+  std::optional<Projector> projector_;
+  std::optional<AttentionPooling> pooling_;  // instead
   std::optional<Preprocessor> preprocessor_;
   std::optional<Tiler> tiler_;  // instead, where the model sees tiles
   std::vector<float> newline_;

@@ -78,13 +78,13 @@ void fill_special_tokens(ModelSpec& spec, const Config& config, const Config& ge
 
 void check_tokenizer(const ModelSpec& spec, const Tokenizer& tokenizer, const std::filesystem::path& folder) {
   const auto pieces = static_cast<std::size_t>(tokenizer.vocab_size());
-  if (pieces > spec.decoder.vocab) {
+  if (pieces > spec.vocab()) {
     throw ModelError(
         fmt::format("{}: the tokenizer has {} tokens, config.json's vocab_size is {}: they do not belong "
                     "together",
-                    folder.string(), pieces, spec.decoder.vocab));
+                    folder.string(), pieces, spec.vocab()));
   }
-  if (spec.vision && spec.placement == ImagePlacement::placeholders &&
+  if (spec.vision && !spec.dual && spec.placement == ImagePlacement::placeholders &&
       tokenizer.token_id(spec.image_token) != spec.image_token_id) {
     throw ModelError(
         fmt::format("{}: the tokenizer does not have '{}' as token {}, which config.json names as the image "
@@ -97,7 +97,8 @@ ModelSpec read_spec(const std::filesystem::path& folder, const Checkpoint& weigh
                     const Tokenizer& tokenizer) {
   const Config config = Config::read(folder / "config.json");
   ModelSpec spec = find_family(config).parse(config, weights);
-  fill_special_tokens(spec, config, Config::read_if_present(folder / "generation_config.json"), tokenizer);
+  if (!spec.dual)
+    fill_special_tokens(spec, config, Config::read_if_present(folder / "generation_config.json"), tokenizer);
   check_tokenizer(spec, tokenizer, folder);
   return spec;
 }
@@ -130,7 +131,17 @@ std::vector<std::int32_t> ModelFiles::encode_prompt(std::string_view text) const
 
 Model::Model(std::shared_ptr<const ModelFiles> files) : files_(std::move(files)) {
   if (spec().vision) images_.emplace(files_->weights, *spec().vision);
+  if (const auto& dual = spec().dual) {
+    texts_.emplace(files_->weights, files_->tokenizer, *dual);
+    similarity_.emplace(files_->weights, dual->logit_scale, dual->logit_bias);
+    return;
+  }
   decoder_ = std::make_shared<const Decoder>(files_->weights, spec().decoder, spec().decoder_names);
+}
+
+std::size_t Model::bytes() const {
+  return (decoder_ ? decoder_->bytes() : 0) + (texts_ ? texts_->bytes() : 0) +
+         (images_ ? images_->bytes() : 0);
 }
 
 }  // namespace mmbatch

@@ -11,6 +11,8 @@
 #include "engine/decoder/decoder.h"
 #include "fusion/compose.h"
 #include "fusion/image_stage.h"
+#include "fusion/similarity.h"
+#include "fusion/text_stage.h"
 #include "text/tokenizer.h"
 #include "text/turn_format.h"
 
@@ -51,13 +53,19 @@ class Model {
   const Tokenizer& tokenizer() const { return files_->tokenizer; }
   /// Null for a text-only model.
   const ImageStage* images() const { return images_ ? &*images_ : nullptr; }
+  /// Null for a dual encoder, which has texts() and similarity() instead.
   std::shared_ptr<const Decoder> decoder() const { return decoder_; }
-  std::size_t bytes() const { return decoder_->bytes() + (images_ ? images_->bytes() : 0); }
+  /// Null for a model with a decoder, as is similarity().
+  const TextStage* texts() const { return texts_ ? &*texts_ : nullptr; }
+  const Similarity* similarity() const { return similarity_ ? &*similarity_ : nullptr; }
+  std::size_t bytes() const;
 
  private:
   std::shared_ptr<const ModelFiles> files_;
   std::optional<ImageStage> images_;
   std::shared_ptr<const Decoder> decoder_;
+  std::optional<TextStage> texts_;
+  std::optional<Similarity> similarity_;
 };
 
 }  // namespace mmbatch

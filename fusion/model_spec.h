@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/decoder/decoder_config.h"
+#include "text/text_encoder.h"
 #include "vision/encoder.h"
 #include "vision/tiles.h"
 
@@ -25,8 +26,20 @@ struct VisionSpec {
   VisionConfig encoder;
   std::string prefix;  // of the encoder's tensors
   ProjectorConfig projector;
+  std::string pooling;                  // instead of a projector: prefix of the head that makes one row
   std::vector<GridPinpoint> pinpoints;  // not empty: images are seen whole and in tiles
   std::string newline;                  // with tiles: tensor that ends each row of features, [hidden]
+
+  /// Rows of an image, or of a tile of it.
+  std::size_t tokens() const { return pooling.empty() ? encoder.feature_tokens() : 1; }
+};
+
+/// A model that tells how well an image and a text go together, and writes nothing: a text encoder beside the
+/// vision encoder, both of whose outputs are one embedding.
+struct DualEncoderSpec {
+  TextEncoderConfig text;
+  std::string text_prefix;              // of the text encoder's tensors
+  std::string logit_scale, logit_bias;  // names of the scalars
 };
 
 /// Where image features stand in a prompt.
@@ -39,9 +52,10 @@ enum class ImagePlacement {
 /// config.json; nothing outside that file asks for the family's name.
 struct ModelSpec {
   std::string family;
-  DecoderConfig decoder;
+  DecoderConfig decoder;  // nothing in a dual encoder
   DecoderNames decoder_names;
-  std::optional<VisionSpec> vision;  // absent: text only
+  std::optional<VisionSpec> vision;     // absent: text only
+  std::optional<DualEncoderSpec> dual;  // instead of a decoder
 
   std::string image_token = "<image>";
   std::int32_t image_token_id = -1;  // -1: none
@@ -51,6 +65,11 @@ struct ModelSpec {
   std::vector<std::int32_t> eos;
   std::string turn_format;  // name of the built-in used when the checkpoint brings no template
   std::string notes;        // what a person should know
+
+  /// Rows of the embedding table of tokens.
+  std::size_t vocab() const { return dual ? dual->text.vocab : decoder.vocab; }
+  /// Width of an image's rows.
+  std::size_t width() const { return dual ? dual->text.width : decoder.hidden; }
 };
 
 }  // namespace mmbatch

@@ -1,7 +1,5 @@
 #include "vision/encoder.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cassert>
 #include <cstring>
@@ -13,16 +11,6 @@ namespace mmbatch {
 namespace {
 
 constexpr std::size_t kChannels = 3;
-
-BlockNames block_names(const std::string& prefix) {
-  BlockNames names;
-  names.attention = {prefix + "self_attn.q_proj", prefix + "self_attn.k_proj", prefix + "self_attn.v_proj",
-                     prefix + "self_attn.out_proj"};
-  names.feed_forward = {"", prefix + "mlp.fc1", prefix + "mlp.fc2"};
-  names.before_attention = prefix + "layer_norm1";
-  names.before_feed_forward = prefix + "layer_norm2";
-  return names;
-}
 
 /// The patch convolution as one product: its kernel [hidden, 3, patch, patch] read as [hidden, 3 · patch²].
 Linear load_patch_embedding(const Checkpoint& weights, const std::string& name, const VisionConfig& config) {
@@ -36,7 +24,8 @@ Linear load_patch_embedding(const Checkpoint& weights, const std::string& name, 
 
 VisionEncoder::VisionEncoder(const Checkpoint& weights, VisionConfig config, const std::string& prefix)
     : config_(std::move(config)),
-      patch_embedding_(load_patch_embedding(weights, prefix + "embeddings.patch_embedding", config_)) {
+      patch_embedding_(load_patch_embedding(weights, prefix + "embeddings.patch_embedding", config_)),
+      blocks_(weights, config_.block, config_.run_layers, prefix) {
   const std::size_t hidden = config_.hidden();
   if (!config_.class_token.empty()) {
     class_embedding_ = to_floats(weights.tensor(prefix + config_.class_token, {hidden}));
@@ -55,16 +44,10 @@ VisionEncoder::VisionEncoder(const Checkpoint& weights, VisionConfig config, con
   const NormConfig& norm = config_.block.norm;
   if (!config_.norm_before.empty()) norm_before_ = Norm(weights, prefix + config_.norm_before, hidden, norm);
   if (!config_.norm_after.empty()) norm_after_ = Norm(weights, prefix + config_.norm_after, hidden, norm);
-  for (std::size_t layer = 0; layer < config_.run_layers; ++layer) {
-    blocks_.emplace_back(weights, config_.block,
-                         block_names(fmt::format("{}encoder.layers.{}.", prefix, layer)));
-  }
 }
 
 std::size_t VisionEncoder::bytes() const {
-  std::size_t total = patch_embedding_.bytes() + position_embedding_.size() * sizeof(float);
-  for (const TransformerBlock& block : blocks_) total += block.bytes();
-  return total;
+  return patch_embedding_.bytes() + position_embedding_.size() * sizeof(float) + blocks_.bytes();
 }
 
 /// @param x [positions, hidden]
@@ -90,18 +73,12 @@ void VisionEncoder::embed(MatrixView<const float> image, MatrixView<float> x) co
 Matrix<float> VisionEncoder::encode(std::span<const MatrixView<const float>> images, Scratch& scratch) const {
   const std::size_t positions = config_.positions(), hidden = config_.hidden();
   const MatrixView<float> x = scratch.take(Scratch::stream, images.size() * positions, hidden);
-  std::vector<AttentionSpan> spans(images.size());
   for (std::size_t i = 0; i < images.size(); ++i) {
     assert(images[i].rows == kChannels && images[i].cols == config_.image_size * config_.image_size);
     embed(images[i], x.row_range(i * positions, positions));
-    spans[i].first_row = i * positions;
-    spans[i].count = positions;
-    spans[i].prefix_end = positions;
   }
   if (!config_.norm_before.empty()) norm_before_.forward(x, x);
-  AttentionInput input;
-  input.spans = spans;
-  for (const TransformerBlock& block : blocks_) block.forward(x, input, scratch);
+  blocks_.forward(x, positions, scratch);
   if (!config_.norm_after.empty()) norm_after_.forward(x, x);
 
   const std::size_t tokens = config_.feature_tokens(), first = positions - tokens;

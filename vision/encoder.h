@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/nn/transformer_block.h"
+#include "engine/nn/encoder_stack.h"
 
 namespace mmbatch {
 
@@ -55,7 +55,7 @@ class VisionEncoder {
   std::vector<float> class_embedding_;     // [hidden]
   std::vector<float> position_embedding_;  // [positions, hidden]
   Norm norm_before_, norm_after_;
-  std::vector<TransformerBlock> blocks_;
+  EncoderStack blocks_;
 };
 
 }  // namespace mmbatch

@@ -27,7 +27,9 @@ class Linear {
   /// @throws ModelError when a tensor is missing or has another shape.
   Linear(const Checkpoint& weights, std::span<const StoredLinear> parts, std::size_t in, Bias bias);
   Linear(const Checkpoint& weights, const StoredLinear& layer, std::size_t in, Bias bias);
-  explicit Linear(PackedMatrix weight) : weight_(std::move(weight)) {}
+  /// @param bias [out], or empty
+  explicit Linear(PackedMatrix weight, std::vector<float> bias = {})
+      : weight_(std::move(weight)), bias_(std::move(bias)) {}
 
   struct Then {
     std::optional<Activation> activation;

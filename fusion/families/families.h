@@ -16,6 +16,7 @@ Family llama_family();
 Family mistral_family();
 Family gemma_family();
 Family gemma2_family();
+Family siglip_family();
 
 /// A decoder's tensors in a checkpoint: they tell class defaults of different years apart.
 struct StoredDecoder {

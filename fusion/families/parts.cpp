@@ -64,6 +64,24 @@ RopeConfig parse_rope(const Config& config, const DecoderDefaults& defaults) {
   return rope;
 }
 
+BlockConfig parse_encoder_block(const Config& config, const EncoderDefaults& defaults) {
+  BlockConfig block;
+  SelfAttentionConfig& attention = block.attention;
+  attention.hidden = size(config, "hidden_size", defaults.hidden);
+  attention.bias = attention.output_bias = Bias::present;
+  AttentionShape& shape = attention.shape;
+  shape.heads = shape.kv_heads = size(config, "num_attention_heads", defaults.heads);
+  shape.head_dim = std::max<std::size_t>(1, attention.hidden / shape.heads);
+  check_heads(config, shape, attention.hidden, false);
+  shape.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
+  block.feed_forward = {attention.hidden, size(config, "intermediate_size", defaults.ffn),
+                        FeedForwardKind::plain, parse_activation(config, "hidden_act", defaults.activation),
+                        Bias::present};
+  block.norm = {NormKind::layer, static_cast<float>(config.number("layer_norm_eps", defaults.norm_eps)),
+                0.0f};
+  return block;
+}
+
 }  // namespace
 
 Activation parse_activation(const Config& config, const std::string& key, Activation otherwise) {
@@ -142,22 +160,18 @@ VisionConfig parse_vision(const Config& config, const VisionDefaults& defaults) 
   if (vision.patch_size > vision.image_size) config.fail("patch_size", "must be at most image_size");
   if (config.integer("num_channels", 3) != 3) config.fail("num_channels", "only 3 is supported");
   vision.layers = vision.run_layers = size(config, "num_hidden_layers", defaults.layers, 4096);
-
-  SelfAttentionConfig& attention = vision.block.attention;
-  attention.hidden = size(config, "hidden_size", defaults.hidden);
-  attention.bias = attention.output_bias = Bias::present;
-  AttentionShape& shape = attention.shape;
-  shape.heads = shape.kv_heads = size(config, "num_attention_heads", defaults.heads);
-  shape.head_dim = std::max<std::size_t>(1, attention.hidden / shape.heads);
-  check_heads(config, shape, attention.hidden, false);
-  shape.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
-
-  FeedForwardConfig& feed_forward = vision.block.feed_forward;
-  feed_forward = {attention.hidden, size(config, "intermediate_size", defaults.ffn), FeedForwardKind::plain,
-                  parse_activation(config, "hidden_act", defaults.activation), Bias::present};
-  vision.block.norm = {NormKind::layer,
-                       static_cast<float>(config.number("layer_norm_eps", defaults.norm_eps)), 0.0f};
+  vision.block = parse_encoder_block(config, defaults);
   return vision;
+}
+
+TextEncoderConfig parse_text_encoder(const Config& config, const TextDefaults& defaults) {
+  TextEncoderConfig text;
+  text.vocab = size(config, "vocab_size", defaults.vocab, 1 << 24);
+  text.positions = size(config, "max_position_embeddings", defaults.positions, 1 << 16);
+  text.layers = size(config, "num_hidden_layers", defaults.layers, 4096);
+  text.block = parse_encoder_block(config, defaults);
+  text.width = size(config, "projection_size", static_cast<std::int64_t>(text.hidden()));
+  return text;
 }
 
 std::size_t layers_to_run(const Config& config, const std::string& key, std::int64_t otherwise,

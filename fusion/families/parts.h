@@ -34,20 +34,34 @@ std::size_t parse_window(const Config& config, std::int64_t otherwise);
 /// A soft-cap on logits, above 0; null means none, which is 0.  @throws ModelError
 float parse_softcap(const Config& config, const std::string& key, double otherwise);
 
-/// What config.json says nothing of: the class defaults of a vision transformer.
-struct VisionDefaults {
+/// What config.json says nothing of: the class defaults of an encoder's transformer.
+struct EncoderDefaults {
   std::int64_t hidden = 768;
   std::int64_t ffn = 3072;
   std::int64_t layers = 12;
   std::int64_t heads = 12;
-  std::int64_t image_size = 224;
-  std::int64_t patch_size = 32;
   Activation activation = Activation::quick_gelu;
   double norm_eps = 1e-5;
 };
 
+/// And of its images.
+struct VisionDefaults : EncoderDefaults {
+  std::int64_t image_size = 224;
+  std::int64_t patch_size = 32;
+};
+
+/// And of its texts.
+struct TextDefaults : EncoderDefaults {
+  std::int64_t vocab = 32000;
+  std::int64_t positions = 64;
+};
+
 /// Reads what all vision transformers share.  @throws ModelError
 VisionConfig parse_vision(const Config& config, const VisionDefaults& defaults);
+
+/// Reads the text transformer of a dual encoder; its embedding is `projection_size` wide, or as its rows.
+/// @throws ModelError
+TextEncoderConfig parse_text_encoder(const Config& config, const TextDefaults& defaults);
 
 /// The first `n` transformer layers' output is hidden_states[n]: -1 is the last block's, -2 the one before.
 /// @throws ModelError when there is no such layer

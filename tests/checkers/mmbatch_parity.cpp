@@ -2,8 +2,9 @@
 //
 // DIR has model/ (a checkpoint), images/, expected.json and expected.safetensors. Every case goes through
 // tokenizer, preprocessing, vision encoder, projector, decoder and every way of generating that expected.json
-// knows; see parity_compare.h for the tolerances. Exit code 0 when all is within them, 1 when not or when
-// there is nothing to compare, 2 for wrong arguments and for what cannot be read.
+// knows, or through both halves of a dual encoder; see parity_compare.h for the tolerances. Exit code 0 when
+// all is within them, 1 when not or when there is nothing to compare, 2 for wrong arguments and for what
+// cannot be read.
 
 #include <fmt/format.h>
 
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "engine/base/threads.h"
+#include "tests/checkers/parity_dual.h"
 #include "tests/checkers/parity_generation.h"
 
 namespace {
@@ -52,6 +54,17 @@ void add_options(CLI::App& app, Arguments& arguments) {
       "Compute every prompt from its start");
 }
 
+void check_decoder(const parity::Subject& subject, const Arguments& arguments, parity::Report& report) {
+  std::vector<parity::PreparedCase> prepared;
+  for (const parity::ReferenceCase& one : subject.reference.cases) {
+    if (auto ready = parity::check_prompt(subject, one, report)) prepared.push_back(std::move(*ready));
+  }
+  const EngineStats stats = parity::check_generations(subject, prepared, arguments.generation, report);
+  fmt::print(stderr, "engine: {} steps, {} preemptions, {} evictions, {} of {} prompt tokens reused\n",
+             stats.steps, stats.preemptions, stats.evictions, stats.prompt_tokens_reused,
+             stats.prompt_tokens);
+}
+
 int check(const Arguments& arguments) {
   const std::filesystem::path folder = arguments.folder;
   const auto model = Model::load(folder / "model");
@@ -59,15 +72,11 @@ int check(const Arguments& arguments) {
   const parity::Subject subject{*model, reference, arguments.generation.engine.attention};
   parity::Report report;
   parity::check_tokenizer(subject, report);
-  std::vector<parity::PreparedCase> prepared;
-  for (const parity::ReferenceCase& one : reference.cases) {
-    if (auto ready = parity::check_prompt(subject, one, report)) prepared.push_back(std::move(*ready));
-  }
-  const EngineStats stats = parity::check_generations(subject, prepared, arguments.generation, report);
+  if (model->decoder() != nullptr)
+    check_decoder(subject, arguments, report);
+  else
+    parity::check_dual(subject, report);
   fmt::print("{}: {}\n{}", folder.string(), model->spec().family, report.table());
-  fmt::print(stderr, "engine: {} steps, {} preemptions, {} evictions, {} of {} prompt tokens reused\n",
-             stats.steps, stats.preemptions, stats.evictions, stats.prompt_tokens_reused,
-             stats.prompt_tokens);
   if (report.checks() == 0) fmt::print(stderr, "{}: nothing to compare\n", folder.string());
   return report.checks() > 0 && report.failed() == 0 ? 0 : 1;
 }

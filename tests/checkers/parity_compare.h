@@ -18,6 +18,7 @@ inline constexpr double kPixelTolerance = 1e-5;
 inline constexpr double kFeatureTolerance =
     1e-4;  // times the largest expected value, which counts 1 at least
 inline constexpr double kLogitTolerance = 5e-3;
+inline constexpr double kProbabilityTolerance = 1e-4;
 inline constexpr double kScoreTolerance = 1e-3;  // of beams
 inline constexpr double kTie = 5e-3;  // in logits or summed log-probabilities: either may come first
 

@@ -94,7 +94,12 @@ struct Limit {
 ReferenceCase read_case(const Json& json, std::string name, const EndOfSequence& end, Limit& limit) {
   ReferenceCase out;
   out.name = std::move(name);
-  out.prompt = json.at("prompt").get<std::string>();
+  if (json.contains("probabilities")) {
+    out.probabilities = json.at("probabilities").get<std::vector<double>>();
+    out.best = json.at("best").get<std::int64_t>();
+  } else {
+    out.prompt = json.at("prompt").get<std::string>();
+  }
   if (json.contains("image")) out.images.push_back(json.at("image").get<std::string>());
   if (json.contains("images")) out.images = json.at("images").get<std::vector<std::string>>();
   if (json.contains("input_ids")) out.input_ids = json.at("input_ids").get<Ids>();
@@ -154,6 +159,10 @@ Reference::Reference(const std::filesystem::path& folder_, const Ids& eos)
       for (const Json& entry : json.value(list, Json::array())) {
         add(entry, fmt::format("{}{}", prefix, number++));
       }
+    }
+    const auto labels = json.value("labels", std::vector<std::string>{});
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      this->labels.push_back({labels[i], json.at("label_ids").at(i).get<Ids>()});
     }
     if (json.contains("two_images")) add(json.at("two_images"), "two_images");
     for (const Json& entry : json.value("tokenizer", Json::array())) {

@@ -37,6 +37,14 @@ struct ReferenceCase {
   std::optional<std::vector<std::int32_t>> input_ids;
   std::optional<std::string> greedy_text;
   std::vector<ExpectedGeneration> generations;
+  std::vector<double> probabilities;  // of the labels, where the model is a dual encoder
+  std::optional<std::int64_t> best;   // label
+};
+
+/// A label of a dual encoder and its padded ids.
+struct LabelCase {
+  std::string text;
+  std::vector<std::int32_t> ids;
 };
 
 struct TokenizerCase {
@@ -57,6 +65,7 @@ struct Reference {
   std::filesystem::path folder;
   std::vector<ReferenceCase> cases;
   std::vector<TokenizerCase> tokenizer;
+  std::vector<LabelCase> labels;
   SafetensorsFile tensors;
 };
 

@@ -24,24 +24,46 @@ Image read_image(const std::filesystem::path& file) {
   return decode_image(std::as_bytes(std::span(bytes)));
 }
 
-/// Compares with a tensor, where there is such a one.
-/// @param allowed the tolerance; 0 stands for the one of features
-void check_tensor(const Subject& subject, const ReferenceCase& reference_case, const std::string& suffix,
-                  MatrixView<const float> found, double allowed, Report& report) {
-  const std::string name = reference_case.name + "." + suffix;
+/// Where the images stand in the text, reference prompts are complete; else they are a bare question.
+std::vector<std::int32_t> encode_text(const ModelFiles& files, const std::string& prompt) {
+  if (!files.spec.vision || files.spec.placement == ImagePlacement::placeholders) {
+    return files.encode_prompt(prompt);
+  }
+  const Turn turn{Role::user, prompt};
+  return files.encode_prompt(files.turn_format.render(std::span(&turn, 1), {}));
+}
+
+void check_logits(const Subject& subject, const ReferenceCase& reference_case, const Prompt& prompt,
+                  Report& report) {
+  const std::string name = reference_case.name + ".logits";
   const TensorView* tensor = subject.reference.tensor(name);
   if (tensor == nullptr) return;
+  if (tensor->rows() > prompt.tokens()) {
+    return report.failure(
+        "logits", name,
+        fmt::format("expected of {} positions, the prompt has {}", tensor->rows(), prompt.tokens()));
+  }
+  const Matrix<float> logits = compute_logits(subject, prompt, {}, tensor->rows());
+  check_tensor(subject, reference_case.name + ".logits", logits.view(), kLogitTolerance, report);
+}
+
+}  // namespace
+
+void check_tensor(const Subject& subject, const std::string& name, MatrixView<const float> found,
+                  double allowed, Report& report) {
+  const TensorView* tensor = subject.reference.tensor(name);
+  if (tensor == nullptr) return;
+  const std::string stage = name.substr(name.find('.') + 1);
   const std::vector<float> expected = to_floats(*tensor);
   if (expected.size() != found.rows * found.cols) {
     return report.failure(
-        suffix, name,
+        stage, name,
         fmt::format("expected shape {}, found [{}, {}]", shape_text(tensor->shape), found.rows, found.cols));
   }
   const double tolerance = allowed > 0 ? allowed : feature_tolerance(expected);
-  report.numbers(suffix, name, {largest_error(found, expected), tolerance});
+  report.numbers(stage, name, {largest_error(found, expected), tolerance});
 }
 
-/// The rows of all parts below each other.
 Matrix<float> stacked(std::span<const MatrixView<const float>> parts) {
   std::size_t rows = 0;
   for (const auto& part : parts) rows += part.rows;
@@ -70,49 +92,26 @@ std::vector<EncodedImage> check_images(const Subject& subject, const ReferenceCa
     pointers.push_back(&image);
     for (const Matrix<float>& tile : image.tiles) parts.push_back(tile.view());
   }
-  check_tensor(subject, reference_case, "pixel_values", stacked(parts).view(), kPixelTolerance, report);
+  check_tensor(subject, reference_case.name + ".pixel_values", stacked(parts).view(), kPixelTolerance,
+               report);
 
   Scratch scratch;
   const ImageStage::Encoded encoded = stage->encode(pointers, scratch);
-  check_tensor(subject, reference_case, "vision_features", encoded.features.view(), 0, report);
+  check_tensor(subject, reference_case.name + ".vision_features", encoded.features.view(), 0, report);
   std::vector<EncodedImage> images;
   parts.clear();
   for (std::size_t i = 0; i < pixels.size(); ++i) {
     images.push_back({encoded.projected[i], std::hash<std::string>{}(reference_case.images[i])});
     parts.push_back(encoded.projected[i]->view());
   }
+  if (subject.model.spec().dual) return images;
   // What transformers calls projected is not scaled yet.
   Matrix<float> projected = stacked(parts);
   const float scale = subject.model.spec().vision->projector.scale;
   for (std::size_t i = 0; i < projected.rows() * projected.cols(); ++i) projected.data()[i] /= scale;
-  check_tensor(subject, reference_case, "projected", projected.view(), 0, report);
+  check_tensor(subject, reference_case.name + ".projected", projected.view(), 0, report);
   return images;
 }
-
-/// Where the images stand in the text, reference prompts are complete; else they are a bare question.
-std::vector<std::int32_t> encode_text(const ModelFiles& files, const std::string& prompt) {
-  if (!files.spec.vision || files.spec.placement == ImagePlacement::placeholders) {
-    return files.encode_prompt(prompt);
-  }
-  const Turn turn{Role::user, prompt};
-  return files.encode_prompt(files.turn_format.render(std::span(&turn, 1), {}));
-}
-
-void check_logits(const Subject& subject, const ReferenceCase& reference_case, const Prompt& prompt,
-                  Report& report) {
-  const std::string name = reference_case.name + ".logits";
-  const TensorView* tensor = subject.reference.tensor(name);
-  if (tensor == nullptr) return;
-  if (tensor->rows() > prompt.tokens()) {
-    return report.failure(
-        "logits", name,
-        fmt::format("expected of {} positions, the prompt has {}", tensor->rows(), prompt.tokens()));
-  }
-  const Matrix<float> logits = compute_logits(subject, prompt, {}, tensor->rows());
-  check_tensor(subject, reference_case, "logits", logits.view(), kLogitTolerance, report);
-}
-
-}  // namespace
 
 void check_tokenizer(const Subject& subject, Report& report) {
   const Tokenizer& tokenizer = subject.model.tokenizer();

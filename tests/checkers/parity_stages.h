@@ -20,6 +20,19 @@ struct Subject {
   AttentionKernel attention = AttentionKernel::flash;
 };
 
+/// Compares with a tensor of the reference, where there is such a one; the stage is what stands behind the
+/// dot.
+/// @param allowed the tolerance; 0 stands for the one of features
+void check_tensor(const Subject& subject, const std::string& name, MatrixView<const float> found,
+                  double allowed, Report& report);
+
+/// The rows of all parts below each other.
+Matrix<float> stacked(std::span<const MatrixView<const float>> parts);
+
+/// The images of a case, preprocessed and encoded: pixel values, vision features, projected features.
+std::vector<EncodedImage> check_images(const Subject& subject, const ReferenceCase& reference_case,
+                                       Report& report);
+
 /// Texts to ids and back.
 void check_tokenizer(const Subject& subject, Report& report);
 

@@ -38,7 +38,7 @@ TEST(Families, EachNamesItselfOnce) {
     for (const std::string_view one : family.architectures)
       EXPECT_TRUE(architectures.insert(one).second) << one;
   }
-  EXPECT_EQ(names.size(), 7u);
+  EXPECT_EQ(names.size(), 8u);
 }
 
 TEST(Families, LlamaDefaultsHoldWhereNothingIsSaid) {
@@ -189,6 +189,31 @@ TEST(Families, PaliGemmaTakesGemma2Too) {
   EXPECT_EQ(spec.decoder.attention().heads, 8u);
   EXPECT_EQ(spec.decoder.block.placement, NormPlacement::before_and_after);
   EXPECT_FLOAT_EQ(spec.vision->projector.scale, 1 / std::sqrt(2304.0f));
+}
+
+TEST(Families, ASiglipOfDefaultsIsTheBaseModel) {
+  const auto spec = [](const std::string& more) {
+    return spec_of(R"({"architectures":["SiglipModel"])" + more + "}",
+                   [](TensorFile& file) { file.add("logit_scale", {1}, {0}); });
+  };
+  const ModelSpec base = spec("");
+  ASSERT_TRUE(base.dual);
+  EXPECT_EQ(base.vision->encoder.hidden(), 768u);
+  EXPECT_EQ(base.vision->encoder.patch_size, 16u);
+  EXPECT_EQ(base.vision->encoder.block.feed_forward.activation, Activation::gelu_tanh);
+  EXPECT_EQ(base.vision->tokens(), 1u);
+  EXPECT_EQ(base.dual->text.vocab, 32000u);
+  EXPECT_EQ(base.dual->text.positions, 64u);
+  EXPECT_EQ(base.dual->text.width, 768u);
+  EXPECT_FLOAT_EQ(base.dual->text.block.norm.eps, 1e-6f);
+  EXPECT_EQ(base.vocab(), 32000u);
+  EXPECT_EQ(
+      spec(R"(,"text_config":{"hidden_size":96,"num_attention_heads":8,"projection_size":768})").width(),
+      768u);
+  EXPECT_THAT(testing::message_of<ModelError>([&] { spec(R"(,"text_config":{"projection_size":512})"); }),
+              ::testing::HasSubstr("cannot be compared"));
+  EXPECT_THAT(testing::message_of<ModelError>([&] { spec(R"(,"vision_config":{"vision_use_head":false})"); }),
+              ::testing::HasSubstr("pooling head"));
 }
 
 TEST(Families, OnlyWhatWasAddedForPaddingIsNeverGenerated) {

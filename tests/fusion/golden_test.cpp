@@ -5,6 +5,7 @@
 
 #include "engine/base/threads.h"
 #include "tests/checkers/parity_compare.h"
+#include "tests/checkers/parity_dual.h"
 #include "tests/checkers/parity_generation.h"
 #include "tests/fusion/model_folder.h"
 
@@ -14,6 +15,7 @@ namespace {
 struct Golden {
   const char* folder;
   const char* family;
+  std::size_t checks = 100;  // at least
 };
 
 /// All that the checker does with a folder whose model may lie elsewhere.
@@ -26,6 +28,8 @@ parity::Report compare(const std::filesystem::path& folder, const std::filesyste
   const parity::Subject subject{*model, reference, AttentionKernel::flash};
   parity::Report report;
   parity::check_tokenizer(subject, report);
+  parity::check_dual(subject, report);
+  if (model->decoder() == nullptr) return report;
   std::vector<parity::PreparedCase> prepared;
   for (const auto& one : reference.cases) {
     if (auto ready = parity::check_prompt(subject, one, report)) prepared.push_back(std::move(*ready));
@@ -44,7 +48,7 @@ TEST_P(GoldenTest, AgreesWithTransformers) {
   EXPECT_EQ(ModelFiles(folder / "model").spec.family, GetParam().family);
   const parity::Report report = compare(folder, folder / "model");
   EXPECT_EQ(report.failed(), 0u) << report.table();
-  EXPECT_GE(report.checks(), 100u);
+  EXPECT_GE(report.checks(), GetParam().checks);
 }
 
 INSTANTIATE_TEST_SUITE_P(Folders, GoldenTest,
@@ -53,7 +57,7 @@ INSTANTIATE_TEST_SUITE_P(Folders, GoldenTest,
                                            Golden{"paligemma", "paligemma"}, Golden{"llama", "llama"},
                                            Golden{"llama-scaled-rope", "llama"},
                                            Golden{"mistral-window", "mistral"}, Golden{"gemma", "gemma"},
-                                           Golden{"gemma2", "gemma2"}),
+                                           Golden{"gemma2", "gemma2"}, Golden{"siglip", "siglip", 40}),
                          [](const auto& info) {
                            std::string name = info.param.folder;
                            std::replace(name.begin(), name.end(), '-', '_');
@@ -129,6 +133,19 @@ TEST(Golden, WhatIsWrongIsNoticed) {
   EXPECT_EQ(
       failed([&](parity::Reference& r) { generation(r, "beams_4_length_penalty_2.0").sequences.pop_back(); }),
       2u);
+  EXPECT_EQ(failed([](parity::Reference&) {}), 0u);
+}
+
+TEST(Golden, WhatIsWrongWithADualEncoderIsNoticed) {
+  const auto folder = testing::kReference / "siglip";
+  const auto failed = [&](const std::function<void(parity::Reference&)>& change) {
+    return compare(folder, folder / "model", change).failed();
+  };
+  EXPECT_EQ(failed([](parity::Reference& r) { r.labels[2].ids[3] ^= 1; }), 1u);
+  EXPECT_EQ(failed([](parity::Reference& r) { r.labels[2].text = "a cat"; }), 1u + 1 + 7 + 7 + 2);
+  EXPECT_EQ(failed([](parity::Reference& r) { r.cases[1].probabilities[0] += 0.001; }), 1u);
+  EXPECT_EQ(failed([](parity::Reference& r) { r.cases[1].best = 0; }), 1u);
+  EXPECT_EQ(failed([](parity::Reference& r) { std::swap(r.cases[0].images, r.cases[1].images); }), 8u);
   EXPECT_EQ(failed([](parity::Reference&) {}), 0u);
 }
 

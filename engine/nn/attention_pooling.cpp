@@ -1,0 +1,54 @@
+#include "engine/nn/attention_pooling.h"
+
+#include <algorithm>
+
+namespace mmbatch {
+
+AttentionPooling::AttentionPooling(const Checkpoint& weights, const BlockConfig& block,
+                                   const std::string& prefix)
+    : config_(block),
+      query_(block.attention.hidden),
+      output_(weights, {prefix + "attention.out_proj", block.attention.hidden}, block.attention.hidden,
+              Bias::present),
+      norm_(weights, prefix + "layernorm", block.attention.hidden, block.norm),
+      feed_forward_(weights, block.feed_forward, {"", prefix + "mlp.fc1", prefix + "mlp.fc2"}) {
+  const std::size_t hidden = block.attention.hidden;
+  const TensorView in = weights.tensor(prefix + "attention.in_proj_weight", {3 * hidden, hidden});
+  const std::vector<float> bias = to_floats(weights.tensor(prefix + "attention.in_proj_bias", {3 * hidden}));
+  const auto part = [&](std::size_t first, std::size_t count) {
+    const auto begin = bias.begin() + static_cast<std::ptrdiff_t>(first);
+    return Linear(PackedMatrix::pack(in.row_range(first, count)),
+                  {begin, begin + static_cast<std::ptrdiff_t>(count)});
+  };
+  keys_values_ = part(hidden, 2 * hidden);
+  // The probe is the same for every sequence, and so is its query.
+  const std::vector<float> probe = to_floats(weights.tensor(prefix + "probe", {1, 1, hidden}));
+  part(0, hidden).forward({probe.data(), 1, hidden}, {query_.data(), 1, hidden});
+}
+
+Matrix<float> AttentionPooling::forward(MatrixView<const float> x, std::size_t rows, Scratch& scratch) const {
+  static constexpr std::int32_t kOneBlock = 0;
+  const std::size_t hidden = x.cols, sequences = x.rows / rows;
+  const MatrixView<float> keys_values = scratch.take(Scratch::qkv, x.rows, 2 * hidden);
+  keys_values_.forward(x, keys_values);
+
+  Matrix<float> queries(sequences, hidden), attended(sequences, hidden), pooled(sequences, hidden);
+  std::vector<AttentionSpan> spans(sequences);
+  for (std::size_t i = 0; i < sequences; ++i) {
+    std::copy(query_.begin(), query_.end(), queries.row(i));
+    const float* keys = keys_values.row(i * rows);
+    spans[i].rows = {keys, keys + hidden, &kOneBlock, rows, 0, keys_values.stride};
+    spans[i].head_stride = config_.attention.shape.head_dim;
+    spans[i].first_row = i;
+    spans[i].count = 1;
+    spans[i].prefix_end = rows;
+  }
+  attention(config_.attention.shape, queries.view(), spans, attended.view());
+  output_.forward(attended.view(), pooled.view());
+  const MatrixView<float> normed = scratch.take(Scratch::normed, sequences, hidden);
+  norm_.forward(pooled.view(), normed);
+  feed_forward_.forward(normed, pooled.view(), {{}, true}, scratch);
+  return pooled;
+}
+
+}  // namespace mmbatch

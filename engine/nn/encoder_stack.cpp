@@ -1,0 +1,44 @@
+#include "engine/nn/encoder_stack.h"
+
+namespace mmbatch {
+namespace {
+
+BlockNames block_names(const std::string& prefix) {
+  BlockNames names;
+  names.attention = {prefix + "self_attn.q_proj", prefix + "self_attn.k_proj", prefix + "self_attn.v_proj",
+                     prefix + "self_attn.out_proj"};
+  names.feed_forward = {"", prefix + "mlp.fc1", prefix + "mlp.fc2"};
+  names.before_attention = prefix + "layer_norm1";
+  names.before_feed_forward = prefix + "layer_norm2";
+  return names;
+}
+
+}  // namespace
+
+EncoderStack::EncoderStack(const Checkpoint& weights, const BlockConfig& block, std::size_t layers,
+                           const std::string& prefix) {
+  for (std::size_t layer = 0; layer < layers; ++layer) {
+    blocks_.emplace_back(weights, block,
+                         block_names(prefix + "encoder.layers." + std::to_string(layer) + "."));
+  }
+}
+
+void EncoderStack::forward(MatrixView<float> x, std::size_t rows, Scratch& scratch) const {
+  std::vector<AttentionSpan> spans(x.rows / rows);
+  for (std::size_t i = 0; i < spans.size(); ++i) {
+    spans[i].first_row = i * rows;
+    spans[i].count = rows;
+    spans[i].prefix_end = rows;
+  }
+  AttentionInput input;
+  input.spans = spans;
+  for (const TransformerBlock& block : blocks_) block.forward(x, input, scratch);
+}
+
+std::size_t EncoderStack::bytes() const {
+  std::size_t total = 0;
+  for (const TransformerBlock& block : blocks_) total += block.bytes();
+  return total;
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,42 @@
+#include "fusion/text_stage.h"
+
+#include <fmt/format.h>
+
+#include "engine/base/error.h"
+#include "engine/base/utf8.h"
+#include "fusion/similarity.h"
+#include "text/canonical.h"
+
+namespace mmbatch {
+
+std::string canonical_text(std::string_view text) {
+  std::string canonical = canonicalize(text);
+  if (canonical.empty()) {
+    throw ItemError(ErrorCode::prompt_empty,
+                    fmt::format("nothing is left of the text '{}' without punctuation and white space",
+                                replace_invalid_utf8(text.substr(0, 80))));
+  }
+  return canonical;
+}
+
+TextStage::TextStage(const Checkpoint& weights, const Tokenizer& tokenizer, const DualEncoderSpec& spec)
+    : tokenizer_(tokenizer), encoder_(weights, spec.text, spec.text_prefix) {
+  if (!tokenizer_.pad()) {
+    throw ModelError(
+        fmt::format("{}: the tokenizer's files name no pad_token, which fills texts up to {} "
+                    "positions: copy tokenizer_config.json from the published checkpoint",
+                    weights.folder().string(), spec.text.positions));
+  }
+}
+
+PaddedText TextStage::tokenize(std::string_view text) const {
+  return pad_or_cut(tokenizer_.encode(canonical_text(text)), {config().positions, *tokenizer_.pad()});
+}
+
+std::vector<Features> TextStage::encode(std::span<const PaddedText* const> texts, Scratch& scratch) const {
+  std::vector<std::span<const std::int32_t>> ids;
+  for (const PaddedText* text : texts) ids.emplace_back(*text);
+  return embeddings_of(encoder_.encode(ids, scratch));
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "fusion/model_spec.h"
+#include "text/text_encoder.h"
+#include "text/tokenizer.h"
+#include "vision/feature_cache.h"
+
+namespace mmbatch {
+
+/// A text as dual encoders are trained on it.  @throws ItemError prompt_empty when nothing is left of it
+std::string canonical_text(std::string_view text);
+
+/// A tokenized text, padded to the encoder's positions.
+using PaddedText = std::vector<std::int32_t>;
+
+/// From a text to its embedding, the counterpart of ImageStage in a dual encoder. Const and thread-safe.
+class TextStage {
+ public:
+  /// @param weights outlive the stage  @throws ModelError
+  TextStage(const Checkpoint& weights, const Tokenizer& tokenizer, const DualEncoderSpec& spec);
+
+  /// The text canonical, tokenized, and padded or cut to the encoder's positions.  @throws ItemError
+  PaddedText tokenize(std::string_view text) const;
+
+  /// Encodes texts as one batch. A text's row does not depend on the others.
+  /// @return [1, width] each, of length 1
+  std::vector<Features> encode(std::span<const PaddedText* const> texts, Scratch& scratch) const;
+
+  std::size_t bytes() const { return encoder_.bytes(); }
+  const TextEncoderConfig& config() const { return encoder_.config(); }
+
+ private:
+  Tokenizer tokenizer_;
+  TextEncoder encoder_;
+};
+
+}  // namespace mmbatch
