@@ -188,7 +188,7 @@ class CsvReader : public RecordReader {
   static bool append_field(const std::string& name, const std::string& value, std::string& out) {
     if (out.size() > 1) out += ',';
     out += json_string(name) + ":";
-    const bool list = (name == "images" || name == "answers");
+    const bool list = (name == "images" || name == "answers" || name == "labels");
     if (name == "messages" || name == "generation" || (list && value[0] == '[' && !check_json(value))) {
       if (check_json(value)) return false;
       out += value;

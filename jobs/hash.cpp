@@ -77,10 +77,16 @@ std::string content_key(const ContentParts& parts) {
   for (const Item::Message& message : item.messages) {
     hash.field(message.role).field(message.content).field(std::uint64_t{message.images});
   }
-  hash.field(parts.turn_format).field(parts.system);
+  if (item.labels) {
+    hash.field(item.labels->label_template).field(std::uint64_t{item.labels->labels.size()});
+    for (const std::string& label : item.labels->labels) hash.field(label);
+  }
+  const bool decoded = needs_decoder(item.task);
+  if (decoded) hash.field(parts.turn_format).field(parts.system);
   hash.field(std::uint64_t{parts.image_sha256.size()});
   for (const std::string& image : parts.image_sha256) hash.field(image);
-  hash.field(parts.model_fingerprint).field(parts.precision).field(parts.generation);
+  hash.field(parts.model_fingerprint).field(parts.precision);
+  if (decoded) hash.field(parts.generation);
   return hash.hex();
 }
 

@@ -36,7 +36,8 @@ class Sha256 {
 
 std::string sha256_hex(std::string_view bytes);
 
-/// All that an answer depends on; two items with equal parts get equal answers.
+/// All that an answer depends on; two items with equal parts get equal answers. Turns, system text and
+/// generation settings are nothing to the tasks without a decoder.
 struct ContentParts {
   const Item* item = nullptr;  // task, form, prompt or messages
   std::string turn_format;     // the turns really used, and the system text

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,12 +11,18 @@
 
 #include "engine/base/error.h"
 #include "engine/base/generation_config.h"
+#include "jobs/labels.h"
 
 namespace mmbatch {
 
-/// What a job asks of the model: an answer about images, or a text.
-enum class Task { vqa, generate };
+/// What a job asks of the model: an answer about images, a text, the best of some labels for an image, or an
+/// image or text as an embedding. The first two need a model with a decoder, the others a dual encoder.
+enum class Task { vqa, generate, classify, embed };
 std::string_view to_string(Task task);
+const std::vector<std::string>& task_names();
+std::optional<Task> find_task(std::string_view name);
+/// Whether the answer is written token by token.
+bool needs_decoder(Task task);
 
 /// Whether a prompt is put into the model's own turns, or sent as it stands.
 enum class PromptForm { turns, raw };
@@ -48,6 +55,7 @@ struct Item {
   std::vector<Image> images;
   std::string prompt;             // question in the job's template; with messages, these as text for people
   std::vector<Message> messages;  // only when the item is written as turns; then `prompt` is not to be sent
+  std::shared_ptr<const LabelSet> labels;  // classify: the item's own, or the job's
   std::vector<std::string> references;
   std::string question_type;
   std::string answer_type;

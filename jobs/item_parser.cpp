@@ -44,7 +44,12 @@ class ItemParser {
     if (get("answer_type")) item_.answer_type = scalar_text("answer_type", *get("answer_type"));
     if (const Json* found = get("metadata")) item_.metadata = found->dump();
     read_images();
-    if (get("messages"))
+    check_task_keys();
+    if (item_.task == Task::classify)
+      read_labels();
+    else if (item_.task == Task::embed)
+      read_embedded();
+    else if (get("messages"))
       read_messages();
     else
       read_prompt();
@@ -123,6 +128,60 @@ class ItemParser {
     if (list == nullptr) return;
     if (!list->is_array()) ill_typed("images", "a list of paths");
     for (const Json& element : *list) add_image("images", element);
+  }
+
+  /// Keys that say nothing to the item's task.
+  void check_task_keys() {
+    std::vector<const char*> foreign = {"labels", "template"};
+    if (item_.task == Task::classify) foreign = {"question", "prompt", "messages", "generation"};
+    if (item_.task == Task::embed) foreign = {"messages", "labels", "template", "generation"};
+    for (const char* key : foreign) {
+      if (!get(key)) continue;
+      throw KeyError(ErrorCode::invalid_item, key,
+                     fmt::format("key '{}' has no meaning in the task {}", key, to_string(item_.task)));
+    }
+  }
+
+  void read_labels() {
+    const Job& job = *context_.job;
+    item_.labels = job.labels;
+    if (const Json* found = get("labels")) {
+      if (!found->is_array()) ill_typed("labels", "a list of texts");
+      auto own = std::make_shared<LabelSet>();
+      own->label_template = job.label_template;
+      for (const Json& element : *found) own->labels.push_back(scalar_text("labels", element));
+      if (const std::string fault = labels_fault(own->labels); !fault.empty()) {
+        throw KeyError(ErrorCode::invalid_value, "labels", fault);
+      }
+      item_.labels = std::move(own);
+    }
+    if (!item_.labels) {
+      throw ItemError(ErrorCode::invalid_item, "the item has no 'labels', and its job has none either");
+    }
+    if (const Json* found = get("template")) {
+      auto own = std::make_shared<LabelSet>(*item_.labels);
+      own->label_template = text("template", *found);
+      if (const std::string fault = label_template_fault(own->label_template); !fault.empty()) {
+        throw KeyError(ErrorCode::invalid_value, "template", fault);
+      }
+      item_.labels = std::move(own);
+    }
+  }
+
+  /// An image or a text.
+  void read_embedded() {
+    if (item_.images.empty()) {
+      if (!get("question") && !get("prompt")) {
+        throw ItemError(ErrorCode::invalid_item,
+                        "the item has neither an 'image' nor a text ('prompt') to embed");
+      }
+      return read_prompt();
+    }
+    for (const char* key : {"question", "prompt"}) {
+      if (!get(key)) continue;
+      throw KeyError(ErrorCode::invalid_item, key,
+                     "both an image and a text are given: the task embed takes one");
+    }
   }
 
   void read_prompt() {
@@ -230,6 +289,11 @@ class ItemParser {
       item_.task = item_.images.empty() ? Task::generate : Task::vqa;
       return;
     }
+    const std::size_t most = needs_decoder(item_.task) ? SIZE_MAX : 1;
+    if (item_.images.size() > most || (item_.task == Task::classify && item_.images.empty())) {
+      throw ItemError(ErrorCode::invalid_item, fmt::format("the item has {} images, the task {} takes one",
+                                                           item_.images.size(), to_string(item_.task)));
+    }
     if (item_.task == Task::vqa && item_.images.empty()) {
       throw ItemError(ErrorCode::invalid_item, "the item has no 'image', which the task vqa needs");
     }
@@ -262,8 +326,8 @@ Error read_error(ErrorCode code, const std::string& where, const std::string& pr
 
 const std::vector<std::string>& item_keys() {
   static const std::vector<std::string> keys = {
-      "id",     "image",   "images",        "question",    "prompt",   "messages",
-      "answer", "answers", "question_type", "answer_type", "metadata", "generation"};
+      "id",      "image",         "images",      "question", "prompt",     "messages", "answer",
+      "answers", "question_type", "answer_type", "metadata", "generation", "labels",   "template"};
   return keys;
 }
 

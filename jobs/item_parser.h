@@ -15,7 +15,8 @@ namespace mmbatch {
 /// An item as a JSON object, in whatever format it was listed (keys are checked, none stands twice):
 ///
 ///   item     = { "id"?: text | integer,  ("image": text | "images": [text…])?,
-///                ("question" | "prompt": text)  |  "messages": [message…],
+///                ("question" | "prompt": text)  |  "messages": [message…]
+///                |  "labels"?: [scalar…], "template"?: text,
 ///                ("answer": scalar | "answers": [scalar | {"answer": text}…])?,
 ///                "question_type"?: text, "answer_type"?: text, "metadata"?: any, "generation"?: {name:
 ///                value…} }

@@ -25,8 +25,9 @@ KnownResults::KnownResults(Database& database)
       rows_(
           database,
           "SELECT answer, finish_reason, logprob, answer_tokens, details, prompt_tokens, vision_ms, text_ms, "
-          "queue_ms, prefill_ms, decode_ms, total_ms, created FROM results "
-          "WHERE item_key = ?1 AND run_key = ?2 AND content_key = ?3 ORDER BY sequence") {}
+          "queue_ms, prefill_ms, decode_ms, total_ms, created, probabilities, vector FROM results "
+          "LEFT JOIN embeddings ON result_key = key WHERE item_key = ?1 AND run_key = ?2 AND content_key = "
+          "?3 ORDER BY sequence") {}
 
 std::optional<KnownResults::Hit> KnownResults::find(std::int64_t run, const ItemIdentity& identity,
                                                     const std::string& content_key,
@@ -59,6 +60,8 @@ std::optional<ItemResult> KnownResults::find_answers(const Item& item, const std
     answer.logprob = optional_real(rows_, 2);
     answer.answer_tokens = static_cast<int>(rows_.integer(3));
     answer.details = rows_.text(4);
+    answer.probabilities = rows_.text(13);
+    answer.embedding = embedding_of(rows_.text(14));
     result.answers.push_back(std::move(answer));
     if (rows_.type(5) != Statement::Type::null) result.prompt_tokens = static_cast<int>(rows_.integer(5));
     result.ms = {optional_real(rows_, 6), optional_real(rows_, 7),  optional_real(rows_, 8),

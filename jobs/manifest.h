@@ -28,6 +28,8 @@ struct Job {
   std::string turn_format;  // empty: the model's own
   std::optional<std::string> system;
   PromptForm form = PromptForm::turns;
+  std::shared_ptr<const LabelSet> labels;  // classify: of items without labels; null when all bring their own
+  std::string label_template = "{}";       // classify: of items without a template
   GenerationOverrides generation;
   ItemSource source;
 };

@@ -61,6 +61,8 @@ class Merge {
         report_(report),
         phrases_(out),
         answer_(*in_, "SELECT answer FROM results WHERE key = ?1"),
+        embedding_(*in_, "SELECT width, vector FROM embeddings WHERE result_key = ?1"),
+        insert_embedding_(out, "INSERT INTO embeddings(result_key, width, vector) VALUES(?1, ?2, ?3)"),
         items_(out, *in_, "items", {"job_key", "prompt_phrase"}),
         results_(out, *in_, "results", {"run_key", "item_key", "current", "answer_phrase"}),
         find_item_(out,
@@ -242,9 +244,14 @@ class Merge {
     std::optional<std::int64_t> phrase;
     if (answer_.type(0) != Statement::Type::null) phrase = phrases_.key_of(std::string(answer_.text(0)));
     answer_.reset();
-    results_.copy(row, [&](Statement& insert) {
+    const std::int64_t copy = results_.copy(row, [&](Statement& insert) {
       insert.bind(1, run).bind(2, item).bind(3, current ? 1 : 0).bind(4, phrase);
     });
+    embedding_.bind(1, row);
+    if (embedding_.step()) {
+      insert_embedding_.bind(1, copy).bind(2, embedding_.integer(0)).bind_blob(3, embedding_.text(1)).run();
+    }
+    embedding_.reset();
   }
 
   void conflict(const Statement& item, const char* what) {
@@ -261,7 +268,7 @@ class Merge {
   std::filesystem::path file_;
   MergeReport& report_;
   Phrases phrases_;
-  Statement answer_;
+  Statement answer_, embedding_, insert_embedding_;
   RowCopier items_, results_;
   Statement find_item_, find_outcome_, find_current_, set_current_, remove_;
   Keys models_, runs_, jobs_;

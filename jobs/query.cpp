@@ -11,6 +11,7 @@
 #include "engine/base/lower_case.h"
 #include "engine/base/utf8.h"
 #include "jobs/batch_lines.h"
+#include "jobs/result_rows.h"
 #include "jobs/row_writer.h"
 #include "jobs/run_filter.h"
 #include "jobs/schema.h"
@@ -140,6 +141,7 @@ void add_filters(const QueryOptions& options, const std::string& rows, Picks pic
 
 std::vector<std::string> shown_columns(const QueryOptions& options) {
   if (!options.columns.empty()) return options.columns;
+  if (options.nearest) return {"job", "id", "images", "prompt"};
   const bool for_people = options.format == OutputFormat::table || options.format == OutputFormat::markdown;
   if (!for_people) return answer_columns();
   return {"job",    "id",         "images",  "prompt",     "status",
@@ -211,10 +213,22 @@ std::string sorted_rows(const QueryOptions& options, const Sql& sql) {
                      first, order);
 }
 
+/// Rows with an embedding of the same model, by their similarity.
+std::string nearest_rows(const QueryOptions& options, const Sql& sql, const NearestTarget& target) {
+  const std::string vector = fmt::format("?{}", sql.values.size() + 1);
+  return fmt::format(
+      "(SELECT {}, cosine(e.vector, {}) AS similarity FROM {} JOIN embeddings e ON e.result_key = r.key "
+      "WHERE "
+      "{} AND e.width = {} AND r.key <> {} AND r.run_key IN (SELECT key FROM runs WHERE model_key = {})){} "
+      "ORDER BY similarity DESC, job_key, position, sequence{}",
+      named_columns(), vector, view_tables(), sql.conditions, target.embedding.size(), target.result_key,
+      target.model_key, where_of(options), limit_of(options));
+}
+
 /// What is selected of the rows.
 std::string selected_columns(const QueryOptions& options) {
   if (options.format == OutputFormat::openai) return "result_key";
-  std::string columns;
+  std::string columns = options.nearest ? "similarity" : "";
   for (const std::string& name : shown_columns(options)) {
     check_column(name);
     columns += fmt::format("{}\"{}\"", columns.empty() ? "" : ", ", name);
@@ -231,9 +245,10 @@ Statement select_rows(Database& database, const QueryOptions& options) {
   const Picks picks = picks_of(database, options, rows);
   Sql sql;
   add_filters(options, rows, picks, sql);
-  std::string select =
-      fmt::format("SELECT {} FROM {}", columns,
-                  options.sort.empty() ? ordered_rows(options, sql, picks) : sorted_rows(options, sql));
+  const std::string found = options.nearest        ? nearest_rows(options, sql, *options.nearest)
+                            : options.sort.empty() ? ordered_rows(options, sql, picks)
+                                                   : sorted_rows(options, sql);
+  std::string select = fmt::format("SELECT {} FROM {}", columns, found);
   if (options.format == OutputFormat::openai) {
     select = fmt::format(
         "SELECT {} FROM {} WHERE r.key IN ({}) ORDER BY i.job_key, i.position, r.run_key, "
@@ -242,6 +257,9 @@ Statement select_rows(Database& database, const QueryOptions& options) {
   }
   Statement statement = database.prepare_user_query(select);
   for (std::size_t i = 0; i < sql.values.size(); ++i) statement.bind(static_cast<int>(i) + 1, sql.values[i]);
+  if (options.nearest) {
+    statement.bind_blob(static_cast<int>(sql.values.size()) + 1, embedding_bytes(options.nearest->embedding));
+  }
   return statement;
 }
 
@@ -260,15 +278,16 @@ std::uint64_t write_batch_lines(Statement& statement, std::ostream& out) {
 
 /// The form of a line is given, and so is the order in which its parts come.
 void check_openai(const QueryOptions& options) {
-  if (!options.columns.empty() || !options.sort.empty() || !options.sql.empty()) {
-    throw UsageError("--format openai has lines of its own: leave --columns, --sort and --sql out");
+  if (!options.columns.empty() || !options.sort.empty() || !options.sql.empty() || options.nearest) {
+    throw UsageError(
+        "--format openai has lines of its own: leave --columns, --sort, --sql and --nearest out");
   }
 }
 
 void check_sql_alone(const QueryOptions& options) {
   const bool more = !options.run.empty() || !options.job.empty() || !options.status.empty() ||
                     !options.finish_reason.empty() || !options.contains.empty() || !options.where.empty() ||
-                    !options.columns.empty() || !options.sort.empty() || options.limit;
+                    !options.columns.empty() || !options.sort.empty() || options.limit || options.nearest;
   if (more) throw UsageError("--sql says all by itself: leave the other filters out");
 }
 
@@ -296,7 +315,10 @@ const std::vector<std::string>& answer_columns() {
 
 std::uint64_t query(const std::filesystem::path& file, const QueryOptions& options, std::ostream& out) {
   if (options.format == OutputFormat::openai) check_openai(options);
+  if (options.nearest && !options.sort.empty())
+    throw UsageError("--sort: --nearest has the most similar first already");
   const auto database = open_for_reading(file);
+  add_cosine(*database);
   database->prepare("SELECT 1 FROM texts LIMIT 0").step();  // its first use makes tables, in memory
   if (!options.sql.empty()) {
     check_sql_alone(options);

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "jobs/nearest.h"
+
 namespace mmbatch {
 
 enum class OutputFormat { table, csv, json, jsonl, markdown, openai };
@@ -27,7 +29,9 @@ struct QueryOptions {
   std::vector<std::string> columns;  // empty: all, or for table and markdown the most telling
   std::string sort;                  // a column, with '-' before it for descending; empty: job, position
   std::optional<std::uint64_t> limit;
-  std::string sql;                            // one SELECT; excludes all of the above
+  std::optional<NearestTarget>
+      nearest;      // only rows with embeddings, the most similar first, and `similarity`
+  std::string sql;  // one SELECT; excludes all of the above; cosine(a, b) may be used
   OutputFormat format = OutputFormat::table;  // openai: an item a line, in batch_lines.h's form; filters only
   std::size_t width = 0;                      // of the terminal; 0: tables are as wide as they need
 };

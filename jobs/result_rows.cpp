@@ -1,5 +1,8 @@
 #include "jobs/result_rows.h"
 
+#include <bit>
+#include <cstring>
+
 #include "jobs/clock.h"
 #include "jobs/hash.h"
 #include "jobs/json_text.h"
@@ -47,6 +50,7 @@ enum ResultColumn {
   kDetails,
   kContentKey,
   kAnswerPhrase,
+  kProbabilities,
 };
 
 }  // namespace
@@ -71,6 +75,17 @@ std::string from_hex(std::string_view hex) {
     bytes += static_cast<char>(digit(hex[i]) * 16 + digit(hex[i + 1]));
   }
   return bytes;
+}
+
+std::string embedding_bytes(const std::vector<float>& embedding) {
+  static_assert(std::endian::native == std::endian::little);
+  return {reinterpret_cast<const char*>(embedding.data()), embedding.size() * sizeof(float)};
+}
+
+std::vector<float> embedding_of(std::string_view bytes) {
+  std::vector<float> embedding(bytes.size() / sizeof(float));
+  if (!embedding.empty()) std::memcpy(embedding.data(), bytes.data(), embedding.size() * sizeof(float));
+  return embedding;
 }
 
 ResultRows::ResultRows(Database& database)
@@ -98,9 +113,10 @@ ResultRows::ResultRows(Database& database)
           "INSERT INTO results(run_key, item_key, sequence, current, status, answer, finish_reason, correct, "
           "score, logprob, prompt_tokens, answer_tokens, error_stage, error_code, error_message, vision_ms, "
           "text_ms, queue_ms, prefill_ms, decode_ms, total_ms, created, details, content_key, "
-          "answer_phrase) "
+          "answer_phrase, probabilities) "
           "VALUES(?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, "
-          "?20, ?21, ?22, ?23, ?24)") {}
+          "?20, ?21, ?22, ?23, ?24, ?25)"),
+      insert_embedding_(database, "INSERT INTO embeddings(result_key, width, vector) VALUES(?1, ?2, ?3)") {}
 
 void ResultRows::write(std::int64_t run, std::int64_t job_key, const ItemResult& result,
                        const std::string& created) {
@@ -165,7 +181,7 @@ std::int64_t ResultRows::insert_item(const ItemIdentity& identity, const ItemRes
 void ResultRows::bind_common(std::int64_t run, std::int64_t item, const ItemResult& result,
                              const std::string& created) {
   Statement& insert = insert_result_;
-  for (int i = kAnswer; i <= kAnswerPhrase; ++i) insert.bind_null(i);
+  for (int i = kAnswer; i <= kProbabilities; ++i) insert.bind_null(i);
   const ItemResult::Timings& ms = result.ms;
   insert.bind(kRun, run).bind(kItem, item).bind(kSequence, 0).bind(kPromptTokens, result.prompt_tokens);
   insert.bind(kVisionMs, ms.vision)
@@ -192,13 +208,19 @@ void ResultRows::insert_answers(std::int64_t run, std::int64_t item, const ItemR
     bind_common(run, item, result, created);
     Statement& insert = insert_result_;
     insert.bind(kSequence, sequence++).bind(kStatus, "answered").bind(kAnswer, answer.text);
-    insert.bind(kFinishReason, answer.finish_reason).bind(kLogprob, answer.logprob);
+    bind_text_or_null(insert, kFinishReason, answer.finish_reason);
+    insert.bind(kLogprob, answer.logprob);
     insert.bind(kAnswerTokens, answer.answer_tokens).bind(kAnswerPhrase, phrases_.key_of(answer.text));
     bind_text_or_null(insert, kDetails, answer.details);
+    bind_text_or_null(insert, kProbabilities, answer.probabilities);
     if (const auto score = score_answer(answer.text, result.item.references)) {
       insert.bind(kCorrect, score->correct ? 1 : 0).bind(kScore, score->score);
     }
     insert.run();
+    if (answer.embedding.empty()) continue;
+    insert_embedding_.bind(1, database_.last_row())
+        .bind(2, static_cast<std::int64_t>(answer.embedding.size()));
+    insert_embedding_.bind_blob(3, embedding_bytes(answer.embedding)).run();
   }
 }
 

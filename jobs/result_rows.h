@@ -25,6 +25,10 @@ std::string item_digest(const Item& item, const std::vector<std::string>& image_
 /// The bytes of a hexadecimal key.
 std::string from_hex(std::string_view hex);
 
+/// An embedding as the bytes that are stored, and back: float32, little-endian.
+std::string embedding_bytes(const std::vector<float>& embedding);
+std::vector<float> embedding_of(std::string_view bytes);
+
 /// Writes the rows of items and results, inside a transaction of the caller. Not thread-safe.
 class ResultRows {
  public:
@@ -51,7 +55,7 @@ class ResultRows {
 
   Database& database_;
   Phrases phrases_;
-  Statement find_items_, insert_item_, find_error_, retire_, remove_, insert_result_;
+  Statement find_items_, insert_item_, find_error_, retire_, remove_, insert_result_, insert_embedding_;
 };
 
 /// What is known of contents, read through a connection of its own. Not thread-safe.

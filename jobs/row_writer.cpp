@@ -134,8 +134,8 @@ std::string json_value(const Statement& row, int column, const std::string& name
       break;
   }
   const std::string_view text = row.text(column);
-  const bool holds_json =
-      name == "images" || name == "references" || name == "metadata" || name == "image_sha256";
+  const bool holds_json = name == "images" || name == "references" || name == "metadata" ||
+                          name == "image_sha256" || name == "probabilities";
   // A query of the user's own may give any column these names.
   return holds_json && !check_json(text) ? std::string(text) : json_string(text);
 }

@@ -28,8 +28,8 @@ std::unique_ptr<RowWriter> make_row_writer(OutputFormat format, std::size_t widt
 /// Writes all rows that are left and returns their number.
 std::uint64_t write_rows(Statement& statement, OutputFormat format, std::size_t width, std::ostream& out);
 
-/// A value as JSON: numbers as numbers, the columns images, references and metadata as the JSON they hold,
-/// `correct` as true or false.
+/// A value as JSON: numbers as numbers, the columns images, references, metadata and probabilities as the
+/// JSON they hold, `correct` as true or false.
 std::string json_value(const Statement& row, int column, const std::string& name);
 
 /// A value as text of one line; control characters, which could steer a terminal, are replaced.

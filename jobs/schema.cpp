@@ -116,6 +116,26 @@ CREATE VIRTUAL TABLE texts USING fts5(text, content='phrases', content_rowid='ke
 INSERT INTO texts(texts) VALUES('rebuild');
 )sql";
 
+// Whoever has embeddings has one a result; they are read apart from the other columns.
+constexpr const char* kEmbeddings = R"sql(
+ALTER TABLE results ADD COLUMN probabilities TEXT;  -- JSON: label to probability, the likeliest first
+CREATE TABLE embeddings(
+  result_key INTEGER PRIMARY KEY REFERENCES results(key),
+  width INTEGER NOT NULL,
+  vector BLOB NOT NULL);             -- float32, little-endian, of length 1
+CREATE TRIGGER embeddings_removed AFTER DELETE ON results BEGIN
+  DELETE FROM embeddings WHERE result_key = old.key;
+END;
+CREATE VIEW vectors AS
+  SELECT r.run_key AS run, j.name AS job, i.id AS id, i.images AS images, i.prompt AS prompt, e.width AS width,
+         e.vector AS vector
+  FROM embeddings e JOIN results r ON r.key = e.result_key JOIN items i ON i.key = r.item_key
+       JOIN jobs j ON j.key = i.job_key
+  WHERE r.current = 1;
+DROP VIEW answers;
+DROP VIEW history;
+)sql";
+
 std::string views() {
   std::string columns;
   for (const auto& [name, expression] : view_columns()) {
@@ -128,8 +148,9 @@ std::string views() {
 }
 
 /// Step i brings a database from version i to i + 1. Steps that were released are never changed.
-std::array<std::string, 3> steps() {
-  return {kTables + views(), kSearch, kPhrases};
+/// The views are those of today from the first step on: what they name is there when the last one is done.
+std::array<std::string, 4> steps() {
+  return {kTables + views(), kSearch, kPhrases, kEmbeddings + views()};
 }
 
 /// @throws DatabaseError unless the file is ours, or empty and may become ours.
@@ -170,6 +191,7 @@ const std::vector<std::pair<std::string, std::string>>& view_columns() {
       {"correct", "r.correct"},
       {"score", "r.score"},
       {"logprob", "r.logprob"},
+      {"probabilities", "r.probabilities"},
       {"prompt_tokens", "r.prompt_tokens"},
       {"answer_tokens", "r.answer_tokens"},
       {"error_stage", "r.error_stage"},

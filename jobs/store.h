@@ -44,10 +44,12 @@ struct RunInfo {
 struct ItemResult {
   struct Answer {
     std::string text;
-    std::string finish_reason;      // stop | length | stop_string | choice
+    std::string finish_reason;      // stop | length | stop_string | choice; empty when nothing was written
     std::optional<double> logprob;  // sum over the answer's tokens
     int answer_tokens = 0;
-    std::string details;  // JSON: token log-probabilities, probabilities of choices; or empty
+    std::string details;                // JSON: token log-probabilities, probabilities of choices; or empty
+    std::string probabilities = {};     // JSON object: label to probability, the likeliest first; or empty
+    std::vector<float> embedding = {};  // of length 1; or empty
   };
   struct Timings {  // milliseconds; absent when the item did not come so far
     std::optional<double> vision, text, queue, prefill, decode, total;

@@ -23,11 +23,11 @@ constexpr std::size_t kMaxInlineBytes = 512u << 20;  // of all inline items as J
 using Entry = YamlNode::Entry;
 
 const std::vector<std::string> kManifestKeys = {"model", "database", "generation", "jobs"};
-const std::vector<std::string> kJobKeys = {"name",       "task",        "prompt",     "question",
-                                           "image_root", "items",       "generation", "chat",
-                                           "raw_prompt", "turn_format", "system"};
+const std::vector<std::string> kJobKeys = {"name",   "task",       "prompt",  "question",   "image_root",
+                                           "items",  "generation", "chat",    "raw_prompt", "turn_format",
+                                           "system", "labels",     "template"};
 // Of these, `answer: yes` and `id: 007` are what was written.
-const std::set<std::string> kTextKeys = {"id", "answer", "answers", "question_type", "answer_type"};
+const std::set<std::string> kTextKeys = {"id", "answer", "answers", "question_type", "answer_type", "labels"};
 
 bool is_null(const YamlNode& node) {
   return node.kind == YamlNode::Kind::null;
@@ -138,7 +138,9 @@ class ManifestReader {
     check_keys(node, kJobKeys, "a job");
     Job job;
     read_names(node, job);
+    check_task_keys(node, job);
     read_prompts(node, job);
+    read_labels(node, job);
     if (const Entry* entry = node.find("image_root")) {
       job.image_root = path(*entry);
       std::error_code failed;
@@ -168,14 +170,52 @@ class ManifestReader {
       if (other.name == job.name) fail(node, fmt::format("a job named '{}' stands before", job.name));
     }
     const Entry* task = node.find("task");
-    if (task == nullptr) fail(node, fmt::format("'task' is missing in job '{}': vqa or generate", job.name));
+    const std::string allowed = fmt::format("{}", fmt::join(task_names(), ", "));
+    if (task == nullptr) {
+      fail(node, fmt::format("'task' is missing in job '{}'; it is one of {}", job.name, allowed));
+    }
     const std::string& written = task->value->text;
-    if (written != "vqa" && written != "generate") {
-      const std::string nearest = nearest_name(written, {"vqa", "generate"});
-      fail(*task, fmt::format("'task' must be vqa or generate{}",
+    const auto found = find_task(written);
+    if (!found) {
+      const std::string nearest = nearest_name(written, task_names());
+      fail(*task, fmt::format("'task' must be one of {}{}", allowed,
                               nearest.empty() ? "" : fmt::format(", did you mean '{}'?", nearest)));
     }
-    job.task = written == "vqa" ? Task::vqa : Task::generate;
+    job.task = *found;
+  }
+
+  /// Keys that say nothing to the job's task.
+  void check_task_keys(const YamlNode& node, const Job& job) const {
+    std::vector<const char*> foreign = {"labels", "template"};
+    if (!needs_decoder(job.task))
+      foreign = {"question", "chat", "raw_prompt", "turn_format", "system", "generation"};
+    if (job.task == Task::classify) foreign.push_back("prompt");
+    if (job.task == Task::embed) foreign.insert(foreign.end(), {"labels", "template"});
+    for (const char* key : foreign) {
+      const Entry* entry = node.find(key);
+      if (entry == nullptr) continue;
+      fail(*entry, fmt::format("'{}' has no meaning in a job of the task {}{}", key, to_string(job.task),
+                               needs_decoder(job.task) ? ": it belongs to classify" : ""));
+    }
+  }
+
+  void read_labels(const YamlNode& node, Job& job) {
+    if (const Entry* entry = node.find("template")) {
+      job.label_template = text(*entry);
+      const std::string fault = label_template_fault(job.label_template);
+      if (!fault.empty()) fail(*entry, fault);
+    }
+    const Entry* entry = node.find("labels");
+    if (entry == nullptr) return;
+    auto set = std::make_shared<LabelSet>();
+    set->label_template = job.label_template;
+    for (const auto& label : entry->value->list) {
+      if (label->kind != YamlNode::Kind::scalar) fail(*label, "'labels' must be a list of texts");
+      set->labels.push_back(label->text);
+    }
+    const std::string fault = labels_fault(set->labels);
+    if (!fault.empty()) fail(*entry, fault);
+    job.labels = std::move(set);
   }
 
   void read_prompts(const YamlNode& node, Job& job) {
@@ -235,6 +275,7 @@ class ManifestReader {
     if (job.source.kind == ItemSource::Kind::csv) open_csv(source);
     if (job.source.kind != ItemSource::Kind::glob) return;
     open_glob(source.string(), job.image_root.empty() ? folder_ : job.image_root);
+    if (!needs_decoder(job.task)) return;
     const bool asks =
         !job.question.empty() || (!job.prompt_template.empty() && !has_placeholder(job.prompt_template));
     if (!asks) throw UsageError("a pattern of image files needs the job's 'question'");

@@ -1,5 +1,7 @@
 #include "pipeline/dialogue.h"
 
+#include <fmt/format.h>
+
 #include <ostream>
 #include <span>
 #include <utility>
@@ -69,7 +71,14 @@ bool streams(const GenerationConfig& generation) {
 Dialogue::Dialogue(const DialogueOptions& options)
     : manifest_(manifest_of(options)), item_(item_of(options)), arena_(options.threads) {
   options.engine.validate();
-  arena_.run([&] { model_ = Model::load(options.model); });
+  const auto files = std::make_shared<const ModelFiles>(options.model);
+  if (files->spec.dual) {
+    throw UsageError(
+        fmt::format("{}: {} is a dual encoder, which compares images and texts and writes "
+                    "nothing; it serves `mmbatch run` with the tasks classify and embed",
+                    options.model.string(), files->spec.family));
+  }
+  arena_.run([&] { model_ = std::make_shared<const Model>(files); });
   if (!item_.images.empty() && model_->images() == nullptr) {
     throw UsageError("--image: the model is text-only");
   }

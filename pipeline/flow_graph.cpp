@@ -47,7 +47,9 @@ std::uint64_t number_of_text(const TextEncoded& message) {
 void run_flow_graph(const FlowStages& stages, std::size_t in_flight, const std::atomic<bool>& stop) {
   using Both = std::tuple<ImagesEncoded, TextEncoded>;
   using ImageNode = flow::async_node<Ticket, ImagesEncoded>;
-  using DecodeNode = flow::async_node<Fused, Decoded>;
+  using TextNode = flow::async_node<Ticket, TextEncoded>;
+  using FuseNode = flow::multifunction_node<Both, std::tuple<Fused, Outcome>>;
+  using DecodeNode = flow::async_node<Fused, Outcome>;
   Fatal fatal;
   flow::graph graph;
 
@@ -66,19 +68,30 @@ void run_flow_graph(const FlowStages& stages, std::size_t in_flight, const std::
       gateway.release_wait();
     });
   });
-  flow::function_node<Ticket, TextEncoded> encode_text(graph, flow::unlimited, stages.encode_text);
-  flow::join_node<Both, flow::key_matching<std::uint64_t>> join(graph, number_of_images, number_of_text);
-  flow::function_node<Both, Fused> fuse(graph, flow::unlimited,
-                                        [&](const Both& both) { return std::apply(stages.fuse, both); });
-  DecodeNode decode(graph, flow::unlimited, [&](const Fused& fused, DecodeNode::gateway_type& gateway) {
+  TextNode encode_text(graph, flow::unlimited, [&](const Ticket& ticket, TextNode::gateway_type& gateway) {
     gateway.reserve_wait();
-    stages.decode(fused, [&gateway](Decoded decoded) {
-      gateway.try_put(std::move(decoded));
+    stages.encode_text(ticket, [&gateway](TextEncoded encoded) {
+      gateway.try_put(std::move(encoded));
       gateway.release_wait();
     });
   });
-  flow::function_node<Decoded, flow::continue_msg> store(graph, flow::serial, [&](const Decoded& decoded) {
-    if (!fatal.happened()) fatal.keep([&] { stages.store(decoded); });
+  flow::join_node<Both, flow::key_matching<std::uint64_t>> join(graph, number_of_images, number_of_text);
+  FuseNode fuse(graph, flow::unlimited, [&](const Both& both, FuseNode::output_ports_type& ports) {
+    auto fused = std::apply(stages.fuse, both);
+    if (auto* prompt = std::get_if<Fused>(&fused))
+      std::get<0>(ports).try_put(std::move(*prompt));
+    else
+      std::get<1>(ports).try_put(std::get<Outcome>(std::move(fused)));
+  });
+  DecodeNode decode(graph, flow::unlimited, [&](const Fused& fused, DecodeNode::gateway_type& gateway) {
+    gateway.reserve_wait();
+    stages.decode(fused, [&gateway](Outcome outcome) {
+      gateway.try_put(std::move(outcome));
+      gateway.release_wait();
+    });
+  });
+  flow::function_node<Outcome, flow::continue_msg> store(graph, flow::serial, [&](const Outcome& outcome) {
+    if (!fatal.happened()) fatal.keep([&] { stages.store(outcome); });
     return flow::continue_msg();
   });
 
@@ -89,7 +102,8 @@ void run_flow_graph(const FlowStages& stages, std::size_t in_flight, const std::
   flow::make_edge(encode_image, flow::input_port<0>(join));
   flow::make_edge(encode_text, flow::input_port<1>(join));
   flow::make_edge(join, fuse);
-  flow::make_edge(fuse, decode);
+  flow::make_edge(flow::output_port<0>(fuse), decode);
+  flow::make_edge(flow::output_port<1>(fuse), store);
   flow::make_edge(decode, store);
   flow::make_edge(store, limit.decrementer());
 

@@ -7,6 +7,7 @@
 #include "pipeline/messages.h"
 #include "pipeline/stages/admit.h"
 #include "pipeline/stages/decode.h"
+#include "pipeline/stages/embed_text.h"
 #include "pipeline/stages/encode_image.h"
 #include "pipeline/stages/encode_text.h"
 #include "pipeline/stages/fuse.h"
@@ -18,17 +19,19 @@ struct FlowStages {
   std::function<std::optional<ReadItem>()> read;  // one thread at a time; nothing at the end
   std::function<Ticket(ReadItem)> admit;
   std::function<void(Ticket, EncodeImage::Done)> encode_image;
-  std::function<TextEncoded(const Ticket&)> encode_text;
-  std::function<Fused(const ImagesEncoded&, const TextEncoded&)> fuse;
+  std::function<void(Ticket, EmbedText::Done)> encode_text;
+  std::function<std::variant<Fused, Outcome>(const ImagesEncoded&, const TextEncoded&)> fuse;
   std::function<void(Fused, Decode::Done)> decode;
-  std::function<void(const Decoded&)> store;  // one thread at a time
+  std::function<void(const Outcome&)> store;  // one thread at a time
 };
 
 /// Runs all items through the graph and returns when every one of them is stored:
 ///
-///   read ─► admit ─┬─► encode image ──┐
-///                  │                  ├─► fuse ─► decode ─► store
-///                  └─► encode text ───┘
+///   read ─► admit ─┬─► encode image ──┐          ┌─► decode ─┐
+///                  │                  ├─► fuse ──┤           ├─► store
+///                  └─► encode text ───┘          └───────────┘
+///
+/// Past the decoder goes what needs none: the answers of a dual encoder, faults, and what is known already.
 ///
 /// @param in_flight items between read and store at most
 /// @param stop once true, no more items are read; those in flight are finished

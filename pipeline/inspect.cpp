@@ -9,6 +9,7 @@
 
 #include "fusion/model.h"
 #include "pipeline/progress.h"
+#include "pipeline/tasks.h"
 
 namespace mmbatch {
 namespace {
@@ -58,7 +59,10 @@ void inspect(const std::filesystem::path& folder, std::ostream& out) {
   };
 
   line("family", spec.family);
-  line("tasks", spec.vision ? "vqa, generate" : "generate");
+  std::string tasks;
+  for (const Task task : tasks_of(spec))
+    tasks += fmt::format("{}{}", tasks.empty() ? "" : ", ", to_string(task));
+  line("tasks", tasks);
   std::string types;
   for (const std::string& type : stored.types) types += (types.empty() ? "" : ", ") + type;
   line("weights",

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "engine/base/generation_config.h"
@@ -46,21 +47,37 @@ struct ImagesEncoded {
   double milliseconds = 0;
 };
 
+/// What a text becomes: tokens for a decoder, or with a dual encoder embeddings, one a label or text.
+struct EncodedText {
+  std::vector<std::int32_t> ids;
+  std::vector<Features> embeddings;  // [1, width] each
+};
+
 struct TextEncoded {
   Ticket ticket;
-  Result<std::vector<std::int32_t>> ids;
+  Result<EncodedText> text;
   double milliseconds = 0;
 };
 
+/// A prompt for the decoder.
 struct Fused {
   Ticket ticket;
-  Result<std::shared_ptr<const Prompt>> prompt;
+  std::shared_ptr<const Prompt> prompt;
   ItemResult::Timings times;
 };
 
-struct Decoded {
+/// What a dual encoder says of an item, which no decoder has to write.
+struct Matched {
+  std::vector<double> logits;  // classify: of each label, in the order of the item's
+  Features embedding;          // embed: [1, width]; else null
+};
+
+using AnyAnswer = std::variant<Completion, Matched>;
+
+/// How an item ended.
+struct Outcome {
   Ticket ticket;
-  Result<Completion> completion;
+  Result<AnyAnswer> answer;
   ItemResult::Timings times;
 };
 

@@ -19,6 +19,7 @@
 #include "pipeline/flow_graph.h"
 #include "pipeline/stages/store.h"
 #include "pipeline/summary.h"
+#include "pipeline/tasks.h"
 #include "pipeline/version.h"
 #include "pipeline/waves.h"
 
@@ -55,15 +56,6 @@ struct Loaded {
 /// Everything that can be wrong with the jobs themselves, before any weights are read.
 void check_settings(const Manifest& manifest, const GenerationSurroundings& around) {
   for (const Job& job : manifest.jobs) generation_of(manifest, job, around);
-}
-
-void check_tasks(const Manifest& manifest, const ModelFiles& files) {
-  for (const Job& job : manifest.jobs) {
-    if (job.task == Task::vqa && !files.spec.vision) {
-      throw UsageError(fmt::format("job '{}' is a vqa job, but the model in {} is text-only", job.name,
-                                   files.folder.string()));
-    }
-  }
 }
 
 void load(Loaded& loaded, const std::filesystem::path& folder, const Manifest& manifest, Arena& arena) {
@@ -110,8 +102,7 @@ std::size_t default_in_flight(const RunOptions& options, const Model& model) {
     const auto side = static_cast<int>(vision.encoder.image_size);
     tiles = std::max(tiles, 1 + static_cast<std::size_t>(pinpoint.width / side * (pinpoint.height / side)));
   }
-  const std::size_t bytes =
-      tiles * vision.encoder.feature_tokens() * model.spec().decoder.hidden * sizeof(float);
+  const std::size_t bytes = tiles * vision.tokens() * model.spec().width() * sizeof(float);
   const std::size_t affordable = (std::size_t{1} << 30) / bytes;
   return std::clamp<std::size_t>(affordable, std::min<std::size_t>(16, wanted), wanted);
 }
@@ -122,6 +113,11 @@ void run_graphs(FlowStages stages, std::size_t in_flight, Overlap overlap) {
   Waves waves(in_flight, interrupted, stages.read, stages.decode);
   const std::atomic<bool> never{false};
   stages.read = [&] { return waves.read(); };
+  stages.fuse = [&waves, fuse = stages.fuse](const ImagesEncoded& images, const TextEncoded& text) {
+    auto fused = fuse(images, text);
+    if (std::holds_alternative<Outcome>(fused)) waves.pass();
+    return fused;
+  };
   stages.decode = [&](Fused fused, Decode::Done done) { waves.decode(std::move(fused), std::move(done)); };
   do {
     run_flow_graph(stages, in_flight, never);
@@ -132,6 +128,15 @@ RunStatus status_of(bool was_interrupted) {
   return was_interrupted ? RunStatus::interrupted : RunStatus::finished;
 }
 
+/// The stages of a model with a decoder.
+struct DecoderStages {
+  DecoderStages(const Model& model, const Manifest& manifest, const EngineOptions& options, Arena& arena)
+      : encode_text(model.files(), manifest), decode(model, options, arena) {}
+
+  EncodeText encode_text;
+  Decode decode;
+};
+
 /// Where outcomes go.
 struct Sinks {
   ResultsStore& results;
@@ -141,9 +146,13 @@ struct Sinks {
 RunSummary run_items(const Manifest& manifest, const RunOptions& options, const Model& model,
                      const ModelIdentity& identity, const Sinks& sinks, Arena& arena) {
   ResultsStore& results = sinks.results;
-  EncodeText encode_text(model.files(), manifest);
   EncodeImage encode_image(model, options.images);
-  Decode decode(model, options.engine, arena);
+  std::optional<DecoderStages> decoder;  // or, of a dual encoder:
+  std::optional<EmbedText> embed_text;
+  if (model.decoder() != nullptr)
+    decoder.emplace(model, manifest, options.engine, arena);
+  else
+    embed_text.emplace(model);
   Fuse fuse(model);
   Counters counters;
   Store store(model, results, counters);
@@ -172,9 +181,10 @@ RunSummary run_items(const Manifest& manifest, const RunOptions& options, const 
     at("encode_image");
     encode_image(std::move(ticket), std::move(done));
   };
-  stages.encode_text = [&](const Ticket& ticket) {
+  stages.encode_text = [&](Ticket ticket, EmbedText::Done done) {
     at("encode_text");
-    return encode_text(ticket);
+    if (embed_text) return (*embed_text)(ticket, std::move(done));
+    done(decoder->encode_text(ticket));
   };
   stages.fuse = [&](const ImagesEncoded& images, const TextEncoded& text) {
     at("fuse");
@@ -182,11 +192,11 @@ RunSummary run_items(const Manifest& manifest, const RunOptions& options, const 
   };
   stages.decode = [&](Fused fused, Decode::Done done) {
     at("decode");
-    decode(std::move(fused), std::move(done));
+    decoder->decode(std::move(fused), std::move(done));
   };
-  stages.store = [&](const Decoded& decoded) {
+  stages.store = [&](const Outcome& outcome) {
     at("store");
-    store(decoded);
+    store(outcome);
     at("stored");
   };
 
@@ -207,7 +217,12 @@ RunSummary run_items(const Manifest& manifest, const RunOptions& options, const 
   }
   results.flush();
   append();
-  RunSummary summary = summarize_run(counters, encode_image, decode.stats());
+  RunSummary summary =
+      summarize_run(counters, encode_image, decoder ? decoder->decode.stats() : EngineStats{});
+  if (embed_text) {
+    summary.texts_encoded = embed_text->texts_encoded();
+    summary.text_encode_seconds = embed_text->encode_seconds();
+  }
   summary.seconds = milliseconds_since(begin) / 1000;
   return summary;
 }

@@ -47,10 +47,12 @@ std::string to_json(const RunSummary& s) {
   real("load_seconds", s.load_seconds);
   real("preprocess_seconds", s.preprocess_seconds);
   real("encode_seconds", s.encode_seconds);
+  real("text_encode_seconds", s.text_encode_seconds);
   real("decode_seconds", s.decode_seconds);
   real("mean_item_ms", s.mean_item_ms);
   count("images_encoded", s.images_encoded);
   count("image_cache_hits", s.image_cache_hits);
+  count("texts_encoded", s.texts_encoded);
   count("prompt_tokens", s.prompt_tokens);
   count("prompt_tokens_reused", s.prompt_tokens_reused);
   count("answer_tokens", s.answer_tokens);
@@ -73,6 +75,7 @@ std::string to_json(const RunSummary& s) {
 std::string to_text(const RunSummary& s) {
   const std::pair<const char*, double> stages[] = {{"preprocessing images", s.preprocess_seconds},
                                                    {"vision encoder", s.encode_seconds},
+                                                   {"text encoder", s.text_encode_seconds},
                                                    {"decoding", s.decode_seconds}};
   const auto* slowest = std::max_element(std::begin(stages), std::end(stages),
                                          [](const auto& a, const auto& b) { return a.second < b.second; });
@@ -82,7 +85,9 @@ std::string to_text(const RunSummary& s) {
                       s.seconds > 0 ? static_cast<double>(s.answered) / s.seconds : 0,
                       s.seconds > 0 ? static_cast<double>(s.answer_tokens) / s.seconds : 0);
   text += fmt::format("seconds by stage: load {:.2f}", s.load_seconds);
-  for (const auto& [name, seconds] : stages) text += fmt::format(", {} {:.2f}", name, seconds);
+  for (const auto& [name, seconds] : stages) {
+    if (seconds > 0) text += fmt::format(", {} {:.2f}", name, seconds);
+  }
   text += fmt::format("; the most went into {}\n", slowest->first);
   text += fmt::format("images encoded {}, taken from cache {}; prompt tokens {}, of them reused {}\n",
                       s.images_encoded, s.image_cache_hits, s.prompt_tokens, s.prompt_tokens_reused);
@@ -90,10 +95,11 @@ std::string to_text(const RunSummary& s) {
     text += fmt::format("prompt lookup: {} tokens guessed, {} of them right\n", s.engine.draft_tokens,
                         s.engine.draft_tokens_accepted);
   }
-  text += fmt::format("memory: peak {}, cache {} of {} used at most, of it {} shared",
-                      bytes_text(s.peak_rss_bytes), bytes_text(s.engine.kv_bytes_peak),
-                      bytes_text(s.engine.kv_bytes_pool), bytes_text(s.engine.kv_bytes_shared_peak));
-  return text;
+  text += fmt::format("memory: peak {}", bytes_text(s.peak_rss_bytes));
+  if (s.engine.kv_bytes_pool == 0) return text;  // no decoder
+  return text + fmt::format(", cache {} of {} used at most, of it {} shared",
+                            bytes_text(s.engine.kv_bytes_peak), bytes_text(s.engine.kv_bytes_pool),
+                            bytes_text(s.engine.kv_bytes_shared_peak));
 }
 
 }  // namespace mmbatch

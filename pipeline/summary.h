@@ -12,12 +12,13 @@ namespace mmbatch {
 /// What a run did and where its time went.
 struct RunSummary {
   std::size_t items = 0, answered = 0, failed = 0, resumed = 0;
-  double seconds = 0;             // wall clock, without loading
-  double load_seconds = 0;        // reading, mapping and packing the model
-  double preprocess_seconds = 0;  // reading, decoding and resizing images, added up over threads
-  double encode_seconds = 0;      // in the vision encoder
-  double decode_seconds = 0;      // in the engine's steps
-  std::size_t images_encoded = 0, image_cache_hits = 0;
+  double seconds = 0;              // wall clock, without loading
+  double load_seconds = 0;         // reading, mapping and packing the model
+  double preprocess_seconds = 0;   // reading, decoding and resizing images, added up over threads
+  double encode_seconds = 0;       // in the vision encoder
+  double text_encode_seconds = 0;  // in a dual encoder's text encoder
+  double decode_seconds = 0;       // in the engine's steps
+  std::size_t images_encoded = 0, image_cache_hits = 0, texts_encoded = 0;
   double mean_item_ms = 0;  // from admission to answer
   std::size_t answer_tokens = 0, prompt_tokens = 0, prompt_tokens_reused = 0;
   EngineStats engine;

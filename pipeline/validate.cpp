@@ -11,7 +11,9 @@
 #include "jobs/item_reader.h"
 #include "jobs/manifest.h"
 #include "jobs/media.h"
+#include "pipeline/stages/embed_text.h"
 #include "pipeline/stages/encode_text.h"
+#include "pipeline/tasks.h"
 #include "vision/image_header.h"
 
 namespace mmbatch {
@@ -22,6 +24,16 @@ namespace {
 std::size_t image_tokens(const ModelSpec& spec, std::size_t images) {
   return spec.vision && spec.vision->pinpoints.empty() ? images * spec.vision->encoder.feature_tokens()
                                                        : images;
+}
+
+/// Of a dual encoder, which cuts what is too long.
+std::optional<Error> check_texts(const Item& item) {
+  const auto checked = guarded(Stage::text, [&] {
+    for (const std::string& text : texts_of(item)) canonical_text(text);
+    return true;
+  });
+  if (!checked) return checked.error();
+  return {};
 }
 
 std::optional<Error> check_item(const Manifest& manifest, const ReadItem& read,
@@ -42,6 +54,9 @@ std::optional<Error> check_item(const Manifest& manifest, const ReadItem& read,
     if (!header) return header.error();
   }
   if (files == nullptr) return {};
+  const auto able = guarded(Stage::read, [&] { return check_task(item, files->spec), true; });
+  if (!able) return able.error();
+  if (encode_text == nullptr) return check_texts(item);
   const auto tokens =
       guarded(Stage::text, [&] { return files->encode_prompt(encode_text->prompt_text(item)); });
   if (!tokens) return tokens.error();
@@ -65,12 +80,10 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
     const Manifest manifest = read_manifest(file, {options.media_root});
     for (const Job& job : manifest.jobs) {
       generation_of(manifest, job, {files ? files->generation : GenerationOverrides{}, options.generation});
-      if (files && job.task == Task::vqa && !files->spec.vision) {
-        throw UsageError(fmt::format("job '{}' is a vqa job, but the model in {} is text-only", job.name,
-                                     files->folder.string()));
-      }
     }
-    const auto encode_text = files ? std::make_unique<EncodeText>(*files, manifest) : nullptr;
+    if (files) check_tasks(manifest, *files);
+    const bool decoder = files && !files->spec.dual;
+    const auto encode_text = decoder ? std::make_unique<EncodeText>(*files, manifest) : nullptr;
     const auto reader = open_items(manifest);
     while (const auto read = reader->next()) {
       ++items;

@@ -28,8 +28,14 @@ void Waves::decode(Fused fused, Decode::Done done) {
   release_if_complete(std::move(lock));
 }
 
+void Waves::pass() {
+  std::unique_lock lock(mutex_);
+  ++passed_;
+  release_if_complete(std::move(lock));
+}
+
 void Waves::release_if_complete(std::unique_lock<std::mutex> lock) {
-  if (!complete_ || held_.size() < count_) return;
+  if (!complete_ || held_.size() + passed_ < count_) return;
   auto wave = std::exchange(held_, {});
   lock.unlock();  // `done` may be called at once, and lead back here
   for (auto& [fused, done] : wave) decode_(std::move(fused), std::move(done));
@@ -37,7 +43,7 @@ void Waves::release_if_complete(std::unique_lock<std::mutex> lock) {
 
 bool Waves::next() {
   const std::lock_guard lock(mutex_);
-  count_ = 0;
+  count_ = passed_ = 0;
   complete_ = false;
   return !exhausted_;
 }

@@ -30,6 +30,8 @@ class Waves {
   std::optional<ReadItem> read();
   /// Keeps the prompt until all of its wave are there.
   void decode(Fused fused, Decode::Done done);
+  /// One of the wave needs no decoding, and goes past it.
+  void pass();
   /// Begins another wave; false when there is nothing left to read.
   bool next();
 
@@ -42,8 +44,9 @@ class Waves {
   const Decoding decode_;
   std::mutex mutex_;
   // Guarded by mutex_:
-  std::size_t count_ = 0;  // read in this wave
-  bool complete_ = false;  // nothing more is read in this wave
+  std::size_t count_ = 0;   // read in this wave
+  std::size_t passed_ = 0;  // of them, not to be decoded
+  bool complete_ = false;   // nothing more is read in this wave
   bool exhausted_ = false;
   std::vector<std::pair<Fused, Decode::Done>> held_;
 };

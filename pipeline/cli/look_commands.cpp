@@ -9,6 +9,7 @@
 #include "jobs/query.h"
 #include "pipeline/cli/commands.h"
 #include "pipeline/inspect.h"
+#include "pipeline/nearest.h"
 
 namespace mmbatch {
 namespace {
@@ -28,6 +29,7 @@ void add_query_command(CLI::App& program, Action& action) {
     QueryOptions query;
     std::string format = "table";
     std::string what = "answers";
+    std::string nearest;
   };
   const auto state = std::make_shared<State>();
   QueryOptions& query_options = state->query;
@@ -35,6 +37,7 @@ void add_query_command(CLI::App& program, Action& action) {
   command->footer(
       "Examples:\n  mmbatch query results.db --status failed\n"
       "  mmbatch query results.db --contains triangle --columns id,prompt,answer --limit 20\n"
+      "  mmbatch query results.db --nearest photos/p17 --limit 5\n"
       "  mmbatch query results.db --sql \"SELECT answer, count(*) FROM answers GROUP BY answer\"");
   command->add_option("database", state->database, "results database")->required();
   command->add_option("what", state->what, "answers, runs, jobs or failures")
@@ -50,6 +53,9 @@ void add_query_command(CLI::App& program, Action& action) {
   command->add_option("--columns", query_options.columns, "columns, separated by commas")->delimiter(',');
   command->add_option("--sort", query_options.sort, "column; -column for descending");
   command->add_option("--limit", query_options.limit, "rows at most");
+  command->add_option("--nearest", state->nearest,
+                      "the embeddings most like an item's (job/id, or id) or a text's, best first (--limit "
+                      "10)");
   command->add_option("--sql", query_options.sql, "one SELECT, instead of the filters");
   command->add_option("-f,--format", state->format, "table, csv, json, jsonl, markdown or openai")
       ->capture_default_str();
@@ -58,6 +64,11 @@ void add_query_command(CLI::App& program, Action& action) {
       QueryOptions& options = state->query;
       options.format = output_format(state->format);
       options.width = terminal_width();
+      if (!state->nearest.empty()) {
+        if (state->what != "answers") throw UsageError("--nearest compares answers, not " + state->what);
+        options.nearest = find_nearest_target(state->database, state->nearest);
+        if (!options.limit) options.limit = 10;
+      }
       if (state->what == "answers")
         query(state->database, options, std::cout);
       else if (state->what == "runs")

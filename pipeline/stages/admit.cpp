@@ -1,6 +1,7 @@
 #include "pipeline/stages/admit.h"
 
 #include "jobs/hash.h"
+#include "pipeline/tasks.h"
 
 namespace mmbatch {
 
@@ -33,9 +34,7 @@ Ticket Admit::operator()(ReadItem read) {
 void Admit::admit(Admitted& admitted) {
   const Item& item = admitted.item;
   admitted.generation = generation_of(manifest_, item, around_);
-  if (!item.images.empty() && model_.images() == nullptr) {
-    throw ItemError(ErrorCode::unsupported, "the model is text-only, the item has images");
-  }
+  check_task(item, model_.spec());
   for (const Item::Image& image : item.images) {
     auto sha = guarded(Stage::image, [&] { return image_sha256(image, &store_, limits_); });
     if (!sha) {

@@ -56,7 +56,6 @@ Decode::~Decode() {
 }
 
 void Decode::operator()(Fused fused, Done done) {
-  if (!fused.prompt) return done({fused.ticket, fused.prompt.error(), fused.times});
   Request request = request_of(std::move(fused), std::move(done));
   {
     const std::lock_guard lock(mutex_);
@@ -66,7 +65,7 @@ void Decode::operator()(Fused fused, Done done) {
 }
 
 Request Decode::request_of(Fused fused, Done done) const {
-  Request request = make_request(model_, fused.prompt.value(), fused.ticket->generation);
+  Request request = make_request(model_, fused.prompt, fused.ticket->generation);
   request.on_done = [ticket = fused.ticket, times = fused.times,
                      done = std::move(done)](Result<Completion> completion) {
     ItemResult::Timings all = times;
@@ -75,7 +74,10 @@ Request Decode::request_of(Fused fused, Done done) const {
       all.prefill = completion.value().times.prefill_ms;
       all.decode = completion.value().times.decode_ms;
     }
-    done({ticket, std::move(completion), all});
+    if (completion)
+      done({ticket, AnyAnswer(std::move(completion.value())), all});
+    else
+      done({ticket, completion.error(), all});
   };
   return request;
 }

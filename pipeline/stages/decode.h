@@ -26,14 +26,14 @@ Request make_request(const Model& model, std::shared_ptr<const Prompt> prompt,
 /// steps inside the arena while it has work. Thread-safe.
 class Decode {
  public:
-  using Done = std::function<void(Decoded)>;
+  using Done = std::function<void(Outcome)>;
 
   /// @throws UsageError for options that cannot be met.
   Decode(const Model& model, const EngineOptions& options, Arena& arena);
   /// Finishes what was handed in.
   ~Decode();
 
-  /// Calls `done` exactly once: at once for a prompt that failed before, else from the engine's thread.
+  /// Calls `done` exactly once, from the engine's thread.
   void operator()(Fused fused, Done done);
 
   EngineStats stats() const;

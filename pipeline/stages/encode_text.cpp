@@ -87,10 +87,12 @@ std::string EncodeText::prompt_text(const Item& item) const {
 }
 
 TextEncoded EncodeText::operator()(const Ticket& ticket) const {
-  if (ticket->settled()) return {ticket, std::vector<std::int32_t>{}, 0.0};
+  if (ticket->settled()) return {ticket, EncodedText{}, 0.0};
   const auto begin = Clock::now();
-  auto ids = guarded(Stage::text, [&] { return model_.encode_prompt(prompt_text(ticket->item)); });
-  return {ticket, std::move(ids), milliseconds_since(begin)};
+  auto text = guarded(Stage::text, [&] {
+    return EncodedText{model_.encode_prompt(prompt_text(ticket->item)), {}};
+  });
+  return {ticket, std::move(text), milliseconds_since(begin)};
 }
 
 }  // namespace mmbatch

@@ -2,22 +2,40 @@
 
 namespace mmbatch {
 
-Fused Fuse::operator()(const ImagesEncoded& images, const TextEncoded& text) const {
+std::variant<Fused, Outcome> Fuse::operator()(const ImagesEncoded& images, const TextEncoded& text) const {
   const Ticket& ticket = text.ticket;
   ItemResult::Timings times;
+  const auto fault = [&](const Error& error) { return Outcome{ticket, error, times}; };
   if (ticket->settled()) {
-    return {ticket,
-            ticket->error.value_or(Error{Stage::read, ErrorCode::internal, "known from an earlier run"}),
-            times};
+    return fault(
+        ticket->error.value_or(Error{Stage::read, ErrorCode::internal, "known from an earlier run"}));
   }
   times.text = text.milliseconds;
   if (!ticket->item.images.empty()) times.vision = images.milliseconds;
-  if (!images.images) return {ticket, images.images.error(), times};
-  if (!text.ids) return {ticket, text.ids.error(), times};
-  return {
-      ticket,
-      guarded(Stage::fuse, [&] { return compose(model_.spec(), text.ids.value(), images.images.value()); }),
-      times};
+  if (!images.images) return fault(images.images.error());
+  if (!text.text) return fault(text.text.error());
+  if (model_.similarity() != nullptr) {
+    auto matched =
+        guarded(Stage::fuse, [&] { return match(ticket->item, images.images.value(), text.text.value()); });
+    if (!matched) return fault(matched.error());
+    return Outcome{ticket, AnyAnswer(std::move(matched.value())), times};
+  }
+  auto prompt = guarded(Stage::fuse,
+                        [&] { return compose(model_.spec(), text.text.value().ids, images.images.value()); });
+  if (!prompt) return fault(prompt.error());
+  return Fused{ticket, std::move(prompt.value()), times};
+}
+
+Matched Fuse::match(const Item& item, const std::vector<EncodedImage>& images,
+                    const EncodedText& text) const {
+  if (item.task == Task::embed) {
+    return {{}, images.empty() ? text.embeddings.front() : images.front().features};
+  }
+  Matched matched;
+  for (const Features& label : text.embeddings) {
+    matched.logits.push_back(model_.similarity()->logit(*images.front().features, *label));
+  }
+  return matched;
 }
 
 }  // namespace mmbatch

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "jobs/json_text.h"
 
@@ -74,8 +75,43 @@ std::string answer_text(const Tokenizer& tokenizer, const Answer& answer,
   return text.substr(0, end);
 }
 
-void Store::operator()(const Decoded& decoded) {
-  const Admitted& admitted = *decoded.ticket;
+namespace {
+
+/// Labels with their probabilities, the likeliest first.
+std::string probabilities_json(const std::vector<std::string>& labels, const std::vector<double>& logits,
+                               std::span<const std::size_t> order) {
+  std::string json = "{";
+  for (const std::size_t i : order) {
+    json += fmt::format("{}{}: {}", json.size() > 1 ? ", " : "", json_string(labels[i]),
+                        json_number(Similarity::probability(logits[i])));
+  }
+  return json + "}";
+}
+
+/// The best label; of equal ones the first.
+ItemResult::Answer best_label(const LabelSet& labels, const Matched& matched) {
+  std::vector<std::size_t> order(matched.logits.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return matched.logits[a] > matched.logits[b]; });
+  ItemResult::Answer row;
+  row.text = labels.labels[order.front()];
+  row.finish_reason = to_string(FinishReason::choice);
+  row.logprob = -std::log1p(std::exp(-matched.logits[order.front()]));
+  row.probabilities = probabilities_json(labels.labels, matched.logits, order);
+  return row;
+}
+
+ItemResult::Answer embedded(const Matrix<float>& embedding) {
+  ItemResult::Answer row;
+  row.embedding.assign(embedding.data(), embedding.data() + embedding.cols());
+  return row;
+}
+
+}  // namespace
+
+void Store::operator()(const Outcome& outcome) {
+  const Admitted& admitted = *outcome.ticket;
   ++counters_.done;
   if (admitted.known != Known::no) {
     // Its rows are there already.
@@ -86,15 +122,27 @@ void Store::operator()(const Decoded& decoded) {
   result.item = admitted.item;
   result.content_key = admitted.content_key;
   result.image_sha256 = admitted.image_sha256;
-  result.ms = decoded.times;
+  result.ms = outcome.times;
   const double total_ms = milliseconds_since(admitted.admitted);
   result.ms.total = total_ms;
-  if (!decoded.completion) {
+  if (!outcome.answer) {
     ++counters_.failed;
-    result.error = decoded.completion.error();
+    result.error = outcome.answer.error();
     return results_.put(result);
   }
-  const Completion& completion = decoded.completion.value();
+  if (const auto* completion = std::get_if<Completion>(&outcome.answer.value())) {
+    add_completion(admitted, *completion, result);
+  } else {
+    const auto& matched = std::get<Matched>(outcome.answer.value());
+    result.answers.push_back(matched.embedding ? embedded(*matched.embedding)
+                                               : best_label(*admitted.item.labels, matched));
+  }
+  results_.put(result);
+  ++counters_.answered;
+  counters_.item_us += static_cast<std::uint64_t>(total_ms * 1000);
+}
+
+void Store::add_completion(const Admitted& admitted, const Completion& completion, ItemResult& result) {
   const GenerationConfig& generation = admitted.generation;
   const bool scored = !generation.choices.empty();
   for (const Answer& answer : completion.answers) {
@@ -104,11 +152,8 @@ void Store::operator()(const Decoded& decoded) {
   }
   if (scored) result.answers.front().details = choices_json(generation, completion.answers);
   result.prompt_tokens = static_cast<int>(completion.prompt_tokens);
-  results_.put(result);
-  ++counters_.answered;
   counters_.prompt_tokens += completion.prompt_tokens;
   counters_.prompt_tokens_reused += completion.reused_tokens;
-  counters_.item_us += static_cast<std::uint64_t>(total_ms * 1000);
 }
 
 }  // namespace mmbatch

@@ -14,9 +14,10 @@ class Store {
       : model_(model), results_(results), counters_(counters) {}
 
   /// @throws DatabaseError
-  void operator()(const Decoded& decoded);
+  void operator()(const Outcome& outcome);
 
  private:
+  void add_completion(const Admitted& admitted, const Completion& completion, ItemResult& result);
   const Model& model_;
   ResultsStore& results_;
   Counters& counters_;

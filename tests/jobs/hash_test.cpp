@@ -45,7 +45,25 @@ TEST(ContentKey, EveryPartCounts) {
   differs([](Item&, ContentParts& p) { p.model_fingerprint = "m"; });
   differs([](Item&, ContentParts& p) { p.precision = "int8"; });
   differs([](Item&, ContentParts& p) { p.generation = "{}"; });
+  const auto labelled = [](Item& i, const LabelSet& labels) {
+    i.task = Task::classify;
+    i.labels = std::make_shared<LabelSet>(labels);
+  };
+  differs([&](Item& i, ContentParts&) { labelled(i, {{"a", "b"}, "{}"}); });
+  differs([&](Item& i, ContentParts&) { labelled(i, {{"b", "a"}, "{}"}); });
+  differs([&](Item& i, ContentParts&) { labelled(i, {{"ab"}, "{}"}); });
+  differs([&](Item& i, ContentParts&) { labelled(i, {{"a", "b"}, "a {}"}); });
+  differs([&](Item& i, ContentParts&) { i.task = Task::embed; });
   // What does not shape the answer does not count.
+  {
+    Item embedded = item;
+    embedded.task = Task::embed;
+    ContentParts settings = parts;
+    settings.item = &embedded;
+    settings.generation = "{}";
+    settings.turn_format = "t";
+    EXPECT_FALSE(keys.insert(content_key(settings)).second) << "no decoder, no settings";
+  }
   Item other = item;
   other.id = "b";
   other.position = 9;

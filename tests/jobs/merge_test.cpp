@@ -52,6 +52,20 @@ std::vector<std::string> rows(const std::filesystem::path& file, const std::stri
 
 constexpr const char* kAnswers = "SELECT run, job, id, status, answer FROM answers ORDER BY id, sequence";
 
+TEST(Merge, ProbabilitiesAndEmbeddingsComeAlong) {
+  const TempFolder folder;
+  ItemResult classified = answer("a", "blue"), embedded = answer("b", "");
+  classified.answers[0].probabilities = R"({"blue": 0.5})";
+  embedded.answers[0].embedding = {1.0f};
+  const auto a = store(folder / "a.db", {answer("c", "red"), classified});
+  const auto b = store(folder / "b.db", {embedded});
+  merge_databases(folder / "all.db", {a, b});
+  EXPECT_THAT(rows(folder / "all.db", "SELECT id, probabilities FROM answers ORDER BY id"),
+              ElementsAre("a,\"{\"\"blue\"\": 0.5}\"", "b,", "c,"));
+  EXPECT_THAT(rows(folder / "all.db", "SELECT id, width, hex(vector) FROM vectors"),
+              ElementsAre("b,1,0000803F"));
+}
+
 TEST(Merge, ShardsOfARunBecomeOneRun) {
   const TempFolder folder;
   ItemResult two = answer("b", "one of two");

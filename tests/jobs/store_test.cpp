@@ -1,5 +1,6 @@
 #include "jobs/store.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -11,6 +12,7 @@
 #include "helpers.h"
 #include "jobs/database.h"
 #include "jobs/hash.h"
+#include "jobs/result_rows.h"
 #include "jobs/schema.h"
 
 namespace mmbatch {
@@ -57,14 +59,15 @@ TEST(Store, AnswersAreSeenAsDocumented) {
     store->put(make_failure(make_item("b"), key_of(2), Stage::decode, ErrorCode::timeout));
     store->finish_run(RunStatus::finished, R"({"seconds": 1})");
   }
-  EXPECT_EQ(rows(file, "SELECT count(*) FROM pragma_table_info('answers')"), std::vector<std::string>{"27"});
+  EXPECT_EQ(rows(file, "SELECT count(*) FROM pragma_table_info('answers')"), std::vector<std::string>{"28"});
   std::string names;
   for (const auto& name : rows(file, "SELECT name FROM pragma_table_info('answers')")) names += name + ", ";
   EXPECT_EQ(
       names,
       "run, job, task, id, images, prompt, status, answer, sequence, finish_reason, references, correct, "
       "score, "
-      "logprob, prompt_tokens, answer_tokens, error_stage, error_code, error_message, vision_ms, text_ms, "
+      "logprob, probabilities, prompt_tokens, answer_tokens, error_stage, error_code, error_message, "
+      "vision_ms, text_ms, "
       "queue_ms, prefill_ms, decode_ms, total_ms, created, metadata, ");
   EXPECT_THAT(
       rows(file,
@@ -79,6 +82,52 @@ TEST(Store, AnswersAreSeenAsDocumented) {
               ElementsAre("finished|0|{\"seconds\": 1}"));
   EXPECT_THAT(rows(file, "PRAGMA integrity_check"), ElementsAre("ok"));
   EXPECT_FALSE(std::filesystem::exists(folder / "r.db.lock"));
+}
+
+/// The embeddings of the database as "id: width x y …".
+std::vector<std::string> vectors(const std::filesystem::path& file) {
+  Database database(file, Database::Mode::read_only);
+  Statement statement = database.prepare("SELECT id, width, vector FROM vectors ORDER BY id, run");
+  std::vector<std::string> out;
+  while (statement.step()) {
+    std::string line = std::string(statement.text(0)) + ": " + std::string(statement.text(1));
+    for (const float x : embedding_of(statement.text(2))) line += fmt::format(" {}", x);
+    out.push_back(line);
+  }
+  return out;
+}
+
+TEST(Store, ProbabilitiesAndEmbeddingsAreKeptCopiedAndRemoved) {
+  TempFolder folder;
+  const auto file = folder / "r.db";
+  const std::string probabilities = R"({"red": 0.75, "blue": 0.5})";
+  {
+    const auto store = ResultsStore::open_or_create(file);
+    store->begin_run(make_run(), ResumePolicy::resume);
+    ItemResult classified = make_answer(make_item("c"), key_of(1), "red");
+    classified.answers[0].probabilities = probabilities;
+    store->put(classified);
+    ItemResult embedded = make_answer(make_item("e"), key_of(2), "");
+    embedded.answers[0].finish_reason.clear();
+    embedded.answers[0].embedding = {0.5f, -0.25f, 1e-20f};
+    store->put(embedded);
+    store->flush();
+    // Other items of the same content.
+    EXPECT_EQ(store->look_up(make_item("c2"), key_of(1), kImages), Known::answered);
+    EXPECT_EQ(store->look_up(make_item("e2"), key_of(2), kImages), Known::answered);
+  }
+  EXPECT_THAT(rows(file, "SELECT id, probabilities, finish_reason FROM answers ORDER BY id"),
+              ElementsAre("c|" + probabilities + "|stop", "c2|" + probabilities + "|stop", "e||", "e2||"));
+  EXPECT_THAT(vectors(file), ElementsAre("e: 3 0.5 -0.25 1e-20", "e2: 3 0.5 -0.25 1e-20"));
+  {  // The same content again, in the same run, takes the place of the rows that were there.
+    const auto store = ResultsStore::open_or_create(file);
+    store->begin_run(make_run(), ResumePolicy::resume);
+    ItemResult embedded = make_answer(make_item("e"), key_of(2), "");
+    embedded.answers[0].embedding = {1.0f};
+    store->put(embedded);
+  }
+  EXPECT_THAT(vectors(file), ElementsAre("e: 1 1", "e2: 3 0.5 -0.25 1e-20"));
+  EXPECT_THAT(rows(file, "SELECT count(*) FROM embeddings"), ElementsAre("2"));
 }
 
 TEST(Store, ResumeTakesUpWhatIsNotAnswered) {
@@ -448,6 +497,8 @@ TEST(Schema, AVersionOneFileIsBroughtUpToDate) {
   store->put(make_answer(make_item("new", "another color"), key_of(5), "red"));
   store->flush();
   EXPECT_THAT(rows(file, "SELECT id, answer FROM answers ORDER BY id"), ElementsAre("a|blue", "new|red"));
+  EXPECT_THAT(rows(file, "SELECT id, probabilities FROM history ORDER BY id"), ElementsAre("a|", "new|"));
+  EXPECT_THAT(rows(file, "SELECT count(*) FROM vectors"), ElementsAre("0"));
   EXPECT_THAT(rows(file, "SELECT count(*) FROM texts WHERE texts MATCH '\"colo\"'"), ElementsAre("2"));
 }
 

@@ -45,30 +45,32 @@ class FakeStages {
       if (ticket->number % 3 != 0) return done({ticket, images, 0});
       in_background([ticket, images, done] { done({ticket, images, 0}); });
     };
-    s.encode_text = [](const Ticket& ticket) {
-      Result<std::vector<std::int32_t>> ids = std::vector<std::int32_t>{1};
-      if (ticket->number % 5 == 4) ids = Error{Stage::text, ErrorCode::prompt_empty, "text"};
-      return TextEncoded{ticket, ids, 0};
+    s.encode_text = [this](Ticket ticket, EmbedText::Done done) {
+      Result<EncodedText> text = EncodedText{{1}, {}};
+      if (ticket->number % 5 == 4) text = Error{Stage::text, ErrorCode::prompt_empty, "text"};
+      if (ticket->number % 4 != 0) return done({ticket, text, 0});
+      in_background([ticket, text, done] { done({ticket, text, 0}); });
     };
-    s.fuse = [](const ImagesEncoded& images, const TextEncoded& text) {
+    s.fuse = [](const ImagesEncoded& images, const TextEncoded& text) -> std::variant<Fused, Outcome> {
       EXPECT_EQ(images.ticket, text.ticket);
-      Fused fused{text.ticket, std::make_shared<const Prompt>(), {}};
-      if (text.ticket->error)
-        fused.prompt = *text.ticket->error;
-      else if (!images.images)
-        fused.prompt = images.images.error();
-      else if (!text.ids)
-        fused.prompt = text.ids.error();
-      return fused;
+      const Ticket& ticket = text.ticket;
+      if (ticket->error) return Outcome{ticket, *ticket->error, {}};
+      if (!images.images) return Outcome{ticket, images.images.error(), {}};
+      if (!text.text) return Outcome{ticket, text.text.error(), {}};
+      if (ticket->number % 13 == 5) return Outcome{ticket, AnyAnswer(Matched{}), {}};
+      return Fused{ticket, std::make_shared<const Prompt>(), {}};
     };
     s.decode = [this](Fused fused, Decode::Done done) {
-      if (!fused.prompt) return done({fused.ticket, fused.prompt.error(), {}});
-      in_background([fused, done] { done({fused.ticket, Completion{}, {}}); });
+      ++decoded_;
+      in_background([fused, done] { done({fused.ticket, AnyAnswer(Completion{}), {}}); });
     };
-    s.store = [this](const Decoded& decoded) {
+    s.store = [this](const Outcome& outcome) {
       ++stored_;
-      EXPECT_TRUE(seen_.insert(decoded.ticket->number).second) << "stored twice";
-      if (!decoded.completion) ++failures_[decoded.completion.error().message];
+      EXPECT_TRUE(seen_.insert(outcome.ticket->number).second) << "stored twice";
+      if (!outcome.answer)
+        ++failures_[outcome.answer.error().message];
+      else if (std::holds_alternative<Matched>(outcome.answer.value()))
+        ++matched_;
       if (fail_store_at_ == stored_) throw DatabaseError("disk full");
     };
     return s;
@@ -82,6 +84,8 @@ class FakeStages {
   const std::uint64_t items_;
   std::uint64_t next_ = 0;
   std::atomic<std::uint64_t> stored_{0};
+  std::atomic<int> decoded_{0};
+  int matched_ = 0;
   std::atomic<std::uint64_t> largest_in_flight_{0};
   std::uint64_t fail_store_at_ = 0;
   std::set<std::uint64_t> seen_;
@@ -99,7 +103,11 @@ TEST(FlowGraph, EveryItemIsStoredOnceWhateverFails) {
   EXPECT_EQ(fake.failures_["read"], 46);
   EXPECT_GT(fake.failures_["image"], 0);
   EXPECT_GT(fake.failures_["text"], 0);
-  EXPECT_LE(fake.largest_in_flight_, 17u);  // 16 let in, and one read ahead
+  EXPECT_GT(fake.matched_, 0);
+  int failed = 0;
+  for (const auto& [message, count] : fake.failures_) failed += count;
+  EXPECT_EQ(fake.decoded_ + fake.matched_ + failed, 500);  // nothing else comes to the decoder
+  EXPECT_LE(fake.largest_in_flight_, 17u);                 // 16 let in, and one read ahead
 }
 
 TEST(FlowGraph, StopsReadingButFinishesWhatIsInFlight) {
@@ -107,8 +115,8 @@ TEST(FlowGraph, StopsReadingButFinishesWhatIsInFlight) {
   FakeStages fake(1000000);
   std::atomic<bool> stop{false};
   FlowStages stages = fake.stages();
-  stages.store = [&, store = stages.store](const Decoded& decoded) {
-    store(decoded);
+  stages.store = [&, store = stages.store](const Outcome& outcome) {
+    store(outcome);
     if (fake.stored_ == 40) stop = true;
   };
   arena.run([&] { run_flow_graph(stages, 8, stop); });

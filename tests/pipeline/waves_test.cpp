@@ -46,6 +46,21 @@ TEST(Waves, NothingIsDecodedBeforeItsWholeWaveIsFused) {
   EXPECT_FALSE(items.waves.next());
 }
 
+TEST(Waves, WhatNeedsNoDecodingIsNotWaitedFor) {
+  Items items(4, 2);
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(items.waves.read());
+  items.waves.decode({}, {});
+  EXPECT_EQ(items.decoded, 0u);
+  items.waves.pass();
+  EXPECT_EQ(items.decoded, 1u);
+  ASSERT_TRUE(items.waves.next());
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(items.waves.read());
+  items.waves.decode({}, {});
+  EXPECT_EQ(items.decoded, 1u) << "those that passed were of the wave before";
+  items.waves.decode({}, {});
+  EXPECT_EQ(items.decoded, 3u);
+}
+
 TEST(Waves, StoppingFinishesWhatWasRead) {
   Items items(9, 5);
   EXPECT_TRUE(items.waves.read());

@@ -1,0 +1,149 @@
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/nn/scratch.h"
+#include "pipeline/messages.h"
+#include "vision/feature_cache.h"
+
+namespace mmbatch {
+
+/// Encodes images, or texts: each distinct input once, several as one batch. Inputs are prepared by whoever
+/// asks; whoever finds the encoder free encodes all that wait, until none is left. Thread-safe.
+template <class Input>
+class BatchEncoder {
+ public:
+  struct Options {
+    Stage stage = Stage::image;   // in which faults count
+    std::size_t cache_bytes = 0;  // of features kept after use
+    std::size_t batch = 8;        // inputs encoded together at most
+    /// One result an input.
+    std::function<std::vector<Features>(std::span<const Input* const>, Scratch&)> encode;
+  };
+  struct Wanted {
+    std::string key;  // equal keys stand for equal inputs
+    std::function<Input()> prepare;
+  };
+  using Done = std::function<void(Result<std::vector<Features>>)>;
+
+  explicit BatchEncoder(Options options) : options_(std::move(options)), cache_(options_.cache_bytes) {}
+
+  /// Calls `done` exactly once, with what was wanted in its order or with a fault: now, or from another
+  /// thread's call.
+  void operator()(std::vector<Wanted> wanted, Done done) {
+    if (wanted.empty()) return done(std::vector<Features>{});
+    const auto collector = std::make_shared<Collector>(wanted.size(), std::move(done));
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      const auto ready = [collector, i](const Result<Features>& one) { collector->arrived(i, one); };
+      if (cache_.request(wanted[i].key, ready)) prepare(wanted[i]);
+    }
+    encode_waiting();
+  }
+
+  std::size_t encoded() const { return encoded_; }
+  std::size_t cache_hits() const { return cache_.hits(); }
+  /// Time spent in the encoder, and in preparing (added up over threads).
+  double encode_seconds() const { return static_cast<double>(encode_us_) / 1e6; }
+  double prepare_seconds() const { return static_cast<double>(prepare_us_) / 1e6; }
+
+ private:
+  struct Waiting {
+    std::string key;
+    Input input;
+  };
+
+  /// Gathers what one caller wants, which may come from several threads.
+  struct Collector {
+    Collector(std::size_t count, Done done_) : done(std::move(done_)), features(count), missing(count) {}
+
+    void arrived(std::size_t index, const Result<Features>& one) {
+      {
+        const std::lock_guard lock(mutex);
+        if (one)
+          features[index] = one.value();
+        else
+          error = one.error();
+        if (--missing > 0) return;
+      }
+      if (error)
+        done(*error);
+      else
+        done(std::move(features));
+    }
+
+    Done done;
+    std::mutex mutex;
+    std::vector<Features> features;
+    std::optional<Error> error;
+    std::size_t missing;
+  };
+
+  static std::int64_t microseconds_since(Clock::time_point begin) {
+    return static_cast<std::int64_t>(milliseconds_since(begin) * 1000);
+  }
+
+  void prepare(const Wanted& wanted) {
+    const auto begin = Clock::now();
+    Result<Input> input = guarded(options_.stage, wanted.prepare);
+    prepare_us_ += microseconds_since(begin);
+    if (!input) return cache_.finish(wanted.key, input.error());
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back({wanted.key, std::move(input.value())});
+  }
+
+  void encode_waiting() {
+    for (;;) {
+      std::vector<Waiting> batch;
+      {
+        const std::lock_guard lock(mutex_);
+        if (encoding_ || waiting_.empty()) return;
+        encoding_ = true;
+        const auto count = static_cast<std::ptrdiff_t>(std::min(options_.batch, waiting_.size()));
+        batch.assign(std::move_iterator(waiting_.begin()), std::move_iterator(waiting_.begin() + count));
+        waiting_.erase(waiting_.begin(), waiting_.begin() + count);
+      }
+      encode(std::move(batch));
+      const std::lock_guard lock(mutex_);
+      encoding_ = false;
+    }
+  }
+
+  void encode(std::vector<Waiting> batch) {
+    const auto begin = Clock::now();
+    std::vector<const Input*> inputs;
+    for (const Waiting& waiting : batch) inputs.push_back(&waiting.input);
+    const auto features = guarded(options_.stage, [&] { return options_.encode(inputs, scratch_); });
+    encode_us_ += microseconds_since(begin);
+    encoded_ += batch.size();
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      if (features)
+        cache_.finish(batch[i].key, features.value()[i]);
+      else
+        cache_.finish(batch[i].key, features.error());
+    }
+  }
+
+  const Options options_;
+  FeatureCache cache_;
+  Scratch scratch_;  // of the one thread that encodes
+  std::atomic<std::size_t> encoded_{0};
+  std::atomic<std::int64_t> encode_us_{0}, prepare_us_{0};
+
+  std::mutex mutex_;
+  // Guarded by mutex_:
+  std::vector<Waiting> waiting_;
+  bool encoding_ = false;
+};
+
+}  // namespace mmbatch

@@ -1,0 +1,200 @@
+// The tasks of a dual encoder, from the manifest to the database, with the real program.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "tests/pipeline/program.h"
+
+namespace mmbatch {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+const std::string kReference = std::string(MMBATCH_TEST_DATA) + "/reference/siglip";
+
+json expected() {
+  std::ifstream file(kReference + "/expected.json");
+  return json::parse(file);
+}
+
+std::string manifest(const Workplace& place, const std::string& jobs) {
+  return place.write("manifest.yaml",
+                     "model: " + kReference + "/model\ndatabase: results.db\njobs:\n" + jobs);
+}
+
+/// A classify job of the reference's images and labels, and an embed job of its images.
+std::string both_jobs(const Workplace& place) {
+  const json reference = expected();
+  return manifest(place, "  - {name: c, task: classify, image_root: " + kReference +
+                             "/images, items: \"*.png\", " + "labels: " + reference["labels"].dump() + "}\n" +
+                             "  - {name: e, task: embed, image_root: " + kReference +
+                             "/images, items: \"*.png\"}\n");
+}
+
+json summary_of(const Workplace& place, const std::string& name) {
+  std::ifstream file(place.path(name));
+  return json::parse(file);
+}
+
+TEST(DualEncoder, ClassifiesAsTransformersDoes) {
+  const Workplace place;
+  const std::string file = both_jobs(place);
+  const Outcome outcome = program("run -q " + file + " --summary-json " + place.path("s.json"));
+  ASSERT_EQ(outcome.code, 0) << outcome.text;
+  const json reference = expected();
+  std::size_t compared = 0;
+  for (const json& row : rows(place.path("results.db"), "--job c")) {
+    for (const json& one : reference["cases"]) {
+      if (one["image"] != row["id"]) continue;
+      ++compared;
+      EXPECT_EQ(row["answer"], reference["labels"][one["best"].get<std::size_t>()]);
+      EXPECT_EQ(row["finish_reason"], "choice");
+      ASSERT_EQ(row["probabilities"].size(), reference["labels"].size());
+      double best = 0;
+      for (std::size_t i = 0; i < reference["labels"].size(); ++i) {
+        const double found = row["probabilities"][reference["labels"][i].get<std::string>()];
+        EXPECT_NEAR(found, one["probabilities"][i].get<double>(), 1e-5);
+        best = std::max(best, found);
+      }
+      EXPECT_NEAR(std::exp(row["logprob"].get<double>()), best, 1e-5);
+    }
+  }
+  EXPECT_EQ(compared, 7u);
+  const json summary = summary_of(place, "s.json");
+  EXPECT_EQ(summary["texts_encoded"], 5);   // each label once
+  EXPECT_EQ(summary["images_encoded"], 7);  // each image once for both jobs
+  EXPECT_EQ(summary["image_cache_hits"], 7);
+}
+
+/// Everything that is stored of each item, as text.
+std::set<std::string> stored(const std::string& database) {
+  std::set<std::string> all;
+  for (const char* sql : {"SELECT job, id, answer, probabilities, logprob FROM answers",
+                          "SELECT job, id, width, hex(vector) FROM vectors"}) {
+    const Outcome outcome = program("query " + database + " --format csv --sql \"" + sql + "\"");
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    std::istringstream lines(outcome.text);
+    for (std::string line; std::getline(lines, line);) all.insert(line);
+  }
+  return all;
+}
+
+TEST(DualEncoder, SameBytesWhateverTheBatchAndThreads) {
+  const Workplace place;
+  const std::string file = both_jobs(place);
+  const auto run = [&](const std::string& name, const std::string& options) {
+    const Outcome outcome = program("run -q " + file + " --database " + place.path(name) + " " + options);
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    return stored(place.path(name));
+  };
+  const auto plain = run("plain.db", "");
+  EXPECT_EQ(plain.size(), 2u + 14u + 7u);  // two headers
+  EXPECT_EQ(run("one.db", "--threads 1 --image-batch 1 --max-in-flight 1"), plain);
+  EXPECT_EQ(run("no_cache.db", "--no-image-cache --threads 3"), plain);
+  EXPECT_EQ(run("no_overlap.db", "--no-overlap --max-in-flight 4"), plain);
+}
+
+TEST(DualEncoder, LabelsAndTemplateShapeTheAnswerSettingsDoNot) {
+  const Workplace place;
+  const auto job = [&](const std::string& more) {
+    return "  - {name: c, task: classify, image_root: " + kReference + "/images, " + more +
+           ", items: [{id: a, image: tiny.png, answer: a dog}]}\n";
+  };
+  const auto computed = [&](const std::string& more, const std::string& options = "") {
+    const Outcome outcome =
+        program("run -q " + manifest(place, job(more)) + " --summary-json " + place.path("s.json") + options);
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    return summary_of(place, "s.json")["answered"] == 1;
+  };
+  EXPECT_TRUE(computed("labels: [a dog, a cat]"));
+  EXPECT_FALSE(computed("labels: [a dog, a cat]"));
+  EXPECT_FALSE(computed("labels: [a dog, a cat]", " --max-new-tokens 3"));
+  EXPECT_TRUE(computed("labels: [a dog, a bird]"));
+  EXPECT_TRUE(computed("labels: [a dog, a bird], template: \"a photo of {}\""));
+  EXPECT_FALSE(computed("labels: [a dog, a cat]"));
+  EXPECT_EQ(rows(place.path("results.db")).size(), 1u);
+  const json report = json::parse(program("eval -f json " + place.path("results.db")).text);
+  EXPECT_EQ(report["items"], 1);
+  EXPECT_EQ(report["exact_match"].get<double>(),
+            rows(place.path("results.db"))[0]["answer"] == "a dog" ? 1.0 : 0.0);
+}
+
+TEST(DualEncoder, TheNearestAreFoundByItemAndByText) {
+  const Workplace place;
+  const std::string root = "image_root: " + kReference + "/images, ";
+  const std::string file = manifest(
+      place,
+      "  - {name: e, task: embed, " + root +
+          "items: [{id: wide, image: wide.png}, {id: rgba, image: rgba.png}, {id: tall, image: tall.png},"
+          "{id: text, prompt: \"A photo of a RED circle!\"}]}\n");
+  ASSERT_EQ(program("run -q " + file).code, 0);
+  const auto nearest = [&](const std::string& what) {
+    return program("query " + place.path("results.db") + " --format csv --columns id --nearest '" + what +
+                   "'");
+  };
+  const Outcome item = nearest("e/wide");
+  EXPECT_EQ(item.text.substr(0, 14), "similarity,id\n");
+  EXPECT_THAT(item.text, ::testing::Not(HasSubstr(",wide")));
+  EXPECT_LT(item.text.find(",rgba"), item.text.find(",tall"));
+  EXPECT_LT(item.text.find(",tall"), item.text.find(",text"));
+  const Outcome text = nearest("a photo of a red circle");
+  EXPECT_EQ(text.code, 0);
+  EXPECT_THAT(text.text, HasSubstr("taken as a text"));
+  EXPECT_THAT(text.text, HasSubstr("\n1.0,text\n"));
+  EXPECT_EQ(nearest("...").code, 1);
+  EXPECT_EQ(program("query " + place.path("results.db") + " runs --nearest wide").code, 2);
+}
+
+TEST(DualEncoder, TasksThatAModelCannotDoAreRefusedBeforeAnythingIsComputed) {
+  const Workplace place;
+  const std::string questions =
+      manifest(place, "  - {name: q, task: generate, items: [{id: a, prompt: hello}]}\n");
+  for (const std::string& command :
+       {"run -q " + questions, "validate " + questions + " --model " + kReference + "/model"}) {
+    const Outcome outcome = program(command);
+    EXPECT_EQ(outcome.code, 2);
+    EXPECT_THAT(outcome.text,
+                HasSubstr("job 'q': the task generate is not for this model: siglip is a dual"));
+    EXPECT_THAT(outcome.text, HasSubstr("its tasks are classify and embed"));
+  }
+  EXPECT_FALSE(std::filesystem::exists(place.path("results.db")));
+  const Outcome decoder = program("run -q " + both_jobs(place) + " --model " + Workplace::demo("model"));
+  EXPECT_EQ(decoder.code, 2);
+  EXPECT_THAT(decoder.text, HasSubstr("its tasks are vqa and generate"));
+  for (const char* command : {"ask --image x.png", "generate", "chat"}) {
+    const Outcome outcome = program(std::string(command) + " --model " + kReference + "/model hello");
+    EXPECT_EQ(outcome.code, 2) << command;
+  }
+  EXPECT_THAT(program("generate --model " + kReference + "/model hello").text,
+              HasSubstr("is a dual encoder"));
+}
+
+TEST(DualEncoder, BadItemsAreRows) {
+  const Workplace place;
+  const std::string file = manifest(
+      place, "  - {name: c, task: classify, image_root: " + kReference +
+                 "/images, labels: [a], items: [{id: good, image: tiny.png}, {id: none, image: no.png}, "
+                 "{id: empty, image: tiny.png, labels: [a, \"?!\"]}, {id: asks, image: tiny.png, "
+                 "question: \"what?\"}]}\n");
+  EXPECT_EQ(program("validate " + file + " --model " + kReference + "/model").code, 1);
+  EXPECT_EQ(program("run -q " + file).code, 1);
+  std::map<std::string, std::string> codes;
+  for (const json& row : rows(place.path("results.db"))) {
+    codes[row["id"]] = row["error_stage"].is_null() ? ""
+                                                    : row["error_stage"].get<std::string>() + "/" +
+                                                          row["error_code"].get<std::string>();
+  }
+  EXPECT_EQ(codes, (std::map<std::string, std::string>{{"good", ""},
+                                                       {"none", "image/image_missing"},
+                                                       {"empty", "text/prompt_empty"},
+                                                       {"asks", "read/invalid_item"}}));
+}
+
+}  // namespace
+}  // namespace mmbatch
