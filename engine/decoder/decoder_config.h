@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -23,6 +24,11 @@ struct DecoderConfig {
 
   const AttentionShape& attention() const { return block.attention.shape; }
   std::size_t window(std::size_t layer) const { return windows.empty() ? 0 : windows[layer]; }
+  /// Positions that any layer looks back to; 0 when some layer sees everything.
+  std::size_t longest_window() const {
+    const bool all = !windows.empty() && *std::min_element(windows.begin(), windows.end()) > 0;
+    return all ? *std::max_element(windows.begin(), windows.end()) : 0;
+  }
   /// Bytes of keys and values of one position.
   std::size_t kv_bytes_per_token() const {
     return 2 * layers * attention().kv_heads * attention().head_dim * sizeof(float);

@@ -23,7 +23,7 @@ bool Scheduler::may_admit(const SequenceGroup& group) const {
   if (group.needs_whole_cache || running_.front()->needs_whole_cache) return false;
   if (width(running_) + group.strategy->width() > options_.max_sequences) return false;
   // Room for the whole prompt and a block to grow for everybody, or admission would only cause preemption.
-  return allocator_.available() >= blocks_for(group.prompt_tokens() + 1) + running_.size();
+  return allocator_.available() >= sequence_blocks(group, group.prompt_tokens() + 1) + running_.size();
 }
 
 /// True when somebody at work computes, and will publish, the very block that this group would look for next:

@@ -24,6 +24,7 @@ class BlockHandle {
     return *this;
   }
   ~BlockHandle();
+  /// -1: a reference to nothing.
   std::int32_t block() const { return block_; }
 
  private:

@@ -73,7 +73,7 @@ Engine::Engine(std::shared_ptr<const Decoder> decoder, Vocabulary vocabulary, En
       options_((options.validate(), options)),
       pool_(decoder_->config(), block_count(decoder_->config(), options_), options_.scheduler.block_tokens),
       allocator_(pool_.blocks()),
-      scheduler_(options_.scheduler, allocator_) {
+      scheduler_(options_.scheduler, allocator_, decoder_->config().longest_window()) {
   vocabulary_.limit = std::min(vocabulary_.limit, decoder_->config().vocab);
   const auto outside = [&](std::int32_t id) {
     return id < 0 || static_cast<std::size_t>(id) >= decoder_->config().vocab;

@@ -16,14 +16,42 @@ bool all_finished(const SequenceGroup& group) {
 
 }  // namespace
 
-Scheduler::Scheduler(SchedulerOptions options, BlockAllocator& allocator)
-    : options_(options), allocator_(allocator) {}
+Scheduler::Scheduler(SchedulerOptions options, BlockAllocator& allocator, std::size_t window)
+    : options_(options), allocator_(allocator), window_(window) {}
 
 std::size_t Scheduler::blocks_for(std::size_t positions) const {
   return (positions + options_.block_tokens - 1) / options_.block_tokens;
 }
 
+/// The first block that a sequence still looks back to from its next position on.
+std::size_t Scheduler::first_live_block(std::size_t computed) const {
+  if (window_ == 0 || computed + 1 <= window_) return 0;
+  return (computed + 1 - window_) / options_.block_tokens;
+}
+
+/// Blocks that one sequence of so many positions holds at most: all, or what its window and a step's rows
+/// touch.
+std::size_t Scheduler::sequence_blocks(const SequenceGroup& group, std::size_t positions) const {
+  const std::size_t all = blocks_for(positions);
+  if (window_ == 0) return all;
+  const std::size_t rows = std::max(std::min(options_.prefill_chunk, options_.max_batch_tokens),
+                                    group.request.prompt->bidirectional_end);
+  // Wherever in a block they begin.
+  return std::min(all, blocks_for(window_ - 1 + rows - 1) + 1);
+}
+
+void Scheduler::free_passed(Sequence& sequence) const {
+  const std::size_t end = std::min(first_live_block(sequence.computed), sequence.blocks.size());
+  // Those before were freed before: from the last one on, backwards.
+  for (std::size_t b = end; b > 0 && sequence.table[b - 1] >= 0; --b) {
+    sequence.blocks[b - 1] = BlockHandle();
+    sequence.table[b - 1] = -1;
+  }
+}
+
 std::size_t Scheduler::worst_case_blocks(const SequenceGroup& group) const {
+  const std::size_t windowed = sequence_blocks(group, group.max_tokens - 1);
+  if (windowed < blocks_for(group.max_tokens - 1)) return group.strategy->width() * windowed;
   // The last token of an answer is chosen, but never computed.
   const std::size_t shared = group.prompt_tokens() / options_.block_tokens;
   return shared + group.strategy->width() * (blocks_for(group.max_tokens - 1) - shared);
@@ -60,6 +88,7 @@ void Scheduler::reuse_prefix(Sequence& sequence) {
     ++sequence.published;
     sequence.computed += options_.block_tokens;
   }
+  free_passed(sequence);
   if (!group.started) group.reused_tokens += std::min(sequence.computed, group.prompt_tokens());
 }
 
@@ -70,8 +99,14 @@ void Scheduler::computed(const ScheduledChunk& chunk) {
   // A draft's tokens are no content before they are verified.
   const std::size_t certain = std::min(sequence.computed, sequence.tokens());
   while ((sequence.published + 1) * options_.block_tokens <= certain) {
-    sequence.publication = allocator_.publish(sequence.blocks[sequence.published],
-                                              content(sequence, sequence.published, sequence.publication));
+    const BlockHandle& block = sequence.blocks[sequence.published];
+    BlockContent named = content(sequence, sequence.published, sequence.publication);
+    if (block.block() >= 0)
+      sequence.publication = allocator_.publish(block, std::move(named));
+    else if (const std::uint64_t known = allocator_.publication_of(named))
+      sequence.publication = known;
+    else
+      break;  // it was freed before it was named: what follows has no name either
     ++sequence.published;
   }
 }
@@ -81,7 +116,9 @@ std::unique_ptr<Sequence> Scheduler::fork(const Sequence& sequence) {
   twin->group = sequence.group;
   twin->index = sequence.index;
   twin->answer = sequence.answer;
-  for (const BlockHandle& handle : sequence.blocks) twin->blocks.push_back(allocator_.share(handle));
+  for (const BlockHandle& handle : sequence.blocks) {
+    twin->blocks.push_back(handle.block() < 0 ? BlockHandle() : allocator_.share(handle));
+  }
   twin->table = sequence.table;
   twin->computed = sequence.computed;
   twin->published = sequence.published;
@@ -125,6 +162,7 @@ bool Scheduler::make_room(const SequenceGroup& for_group, std::size_t blocks, St
 }
 
 bool Scheduler::reserve(Sequence& sequence, std::size_t positions, StepPlan& plan) {
+  free_passed(sequence);
   // Blocks that will be written: the last partial one must be private, further ones are new.
   const std::size_t needed = blocks_for(positions);
   const std::size_t first_written = sequence.computed / options_.block_tokens;
@@ -180,8 +218,13 @@ bool Scheduler::adopt_prompt(Sequence& sequence) {
     if (other.get() == &sequence) return true;
     if (other->finished) continue;
     if (other->computed < group.prompt_tokens()) return false;
+    const std::size_t begin = first_live_block(group.prompt_tokens());
+    // Its window has left the prompt behind: this one computes it too.
+    if (other->table[begin] < 0) return true;
     sequence.drop_cache();
-    for (std::size_t b = 0; b < blocks_for(group.prompt_tokens()); ++b) {
+    sequence.blocks.resize(begin);
+    sequence.table.assign(begin, -1);
+    for (std::size_t b = begin; b < blocks_for(group.prompt_tokens()); ++b) {
       sequence.blocks.push_back(allocator_.share(other->blocks[b]));
       sequence.table.push_back(other->table[b]);
     }

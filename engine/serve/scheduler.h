@@ -51,16 +51,19 @@ struct StepPlan {
 /// later. Needs no model. Not thread-safe.
 class Scheduler {
  public:
-  Scheduler(SchedulerOptions options, BlockAllocator& allocator);
+  /// @param window positions that any layer looks back to, itself included; blocks wholly before it are freed
+  /// while a sequence goes on. 0: some layer sees everything
+  Scheduler(SchedulerOptions options, BlockAllocator& allocator, std::size_t window = 0);
 
   /// Takes a request that may_fit(). One that does not fit in the worst case gets the cache to itself, so
   /// that whether it succeeds does not depend on others.
   void add(std::unique_ptr<SequenceGroup> group);
-  /// Blocks that the group needs when its sequences share no more than the prompt.
+  /// Blocks that the group needs when its sequences share no more than the prompt, and with a window not even
+  /// that.
   std::size_t worst_case_blocks(const SequenceGroup& group) const;
   /// False when not even one of its sequences fits. (The last token is never computed.)
   bool may_fit(const SequenceGroup& group) const {
-    return blocks_for(group.max_tokens - 1) <= allocator_.blocks();
+    return sequence_blocks(group, group.max_tokens - 1) <= allocator_.blocks();
   }
 
   /// Plans the next step; empty when there is nothing to do.
@@ -99,12 +102,16 @@ class Scheduler {
   void reuse_prefix(Sequence& sequence);
   void preempt(SequenceGroup& group, StepPlan& plan);
   std::size_t blocks_for(std::size_t positions) const;
+  std::size_t sequence_blocks(const SequenceGroup& group, std::size_t positions) const;
+  std::size_t first_live_block(std::size_t computed) const;
+  void free_passed(Sequence& sequence) const;
   std::size_t next_count(const Sequence& sequence, const StepPlan& plan) const;
   bool draft_fits(const Sequence& sequence) const;
   BlockContent content(const Sequence& sequence, std::size_t block, std::uint64_t parent) const;
 
   SchedulerOptions options_;
   BlockAllocator& allocator_;
+  std::size_t window_;
   std::list<std::unique_ptr<SequenceGroup>> running_;   // by age
   std::deque<std::unique_ptr<SequenceGroup>> waiting_;  // preempted ones first, by age; then by submission
   std::vector<std::uint64_t> last_admitted_;            // content of its prompt

@@ -28,7 +28,7 @@ struct Sequence {
   Answer answer;          // tokens so far, and what is known of them
   bool finished = false;
 
-  std::vector<BlockHandle> blocks;
+  std::vector<BlockHandle> blocks;  // of all positions; to nothing where every window has passed
   std::vector<std::int32_t> table;  // the blocks' numbers
   std::size_t computed = 0;         // positions whose keys and values are in the cache
   std::size_t published = 0;        // blocks whose content was named

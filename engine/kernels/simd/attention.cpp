@@ -63,20 +63,22 @@ MMBATCH_INLINE void transpose16(const float* const* in, float* out) {
   for (std::size_t i = 0; i < kLanes; ++i) store(out + i * kTile, r[i]);
 }
 
-/// Brings keys and values of positions [begin, begin + count) into the tile; the rest becomes zero.
-void gather(const AttentionUnit& unit, std::size_t begin, std::size_t count, const Scratch& s) {
+/// Brings keys and values of the tile's positions from `first` to before `end` into it; the rest becomes
+/// zero. What lies before the window of all queries may have lost its memory.
+void gather(const AttentionUnit& unit, std::size_t tile, std::size_t first, std::size_t end,
+            const Scratch& s) {
   alignas(64) static const float zeros[512] = {};
   const PagedRows& rows = unit.rows;
   const std::size_t width = padded(unit.head_dim);
   const float* key[kTile];
   for (std::size_t j = 0; j < kTile; ++j) {
     float* value = s.values + j * width;
-    if (j >= count) {
+    const std::size_t position = tile + j;
+    if (position < first || position >= end) {
       key[j] = zeros;
       for (std::size_t d = 0; d < width; d += kLanes) store(value + d, Floats{});
       continue;
     }
-    const std::size_t position = begin + j;
     const std::size_t offset =
         static_cast<std::size_t>(rows.blocks[position / rows.block_tokens]) * rows.block_stride +
         position % rows.block_tokens * rows.row_stride;
@@ -203,7 +205,7 @@ void attention(const AttentionUnit& unit, float* scratch) {
     s.sum[q] = 0.0f;
   }
   for (std::size_t tile = begin / kTile * kTile; tile < end; tile += kTile) {
-    gather(unit, tile, end - tile < kTile ? end - tile : kTile, s);
+    gather(unit, tile, begin, end, s);
     // Runs of queries that see this tile; with causal masks the first ones may not.
     for (std::size_t q = 0; q < unit.queries;) {
       if (!sees(unit, q, tile)) {

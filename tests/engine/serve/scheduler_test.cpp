@@ -38,8 +38,12 @@ std::unique_ptr<Strategy> sampling(unsigned seed = 1) {
 /// all that the position sees, and checks everything that a plan promises.
 class FakeEngine {
  public:
-  FakeEngine(const SchedulerOptions& options, std::size_t blocks)
-      : options_(options), allocator_(blocks), scheduler_(options, allocator_), cache_(blocks) {
+  FakeEngine(const SchedulerOptions& options, std::size_t blocks, std::size_t window = 0)
+      : options_(options),
+        window_(window),
+        allocator_(blocks),
+        scheduler_(options, allocator_, window),
+        cache_(blocks) {
     for (auto& block : cache_) block.resize(options.block_tokens);
   }
 
@@ -97,7 +101,8 @@ class FakeEngine {
 
   void compute(const ScheduledChunk& chunk) {
     const Sequence& sequence = *chunk.sequence;
-    for (std::size_t p = 0; p < sequence.computed; ++p) {
+    const bool cut = window_ > 0 && sequence.computed + 1 > window_;
+    for (std::size_t p = cut ? sequence.computed + 1 - window_ : 0; p < sequence.computed; ++p) {
       ASSERT_EQ(slot(sequence, p), value(sequence, p)) << "position " << p << " lost its content";
     }
     for (std::size_t p = sequence.computed; p < sequence.computed + chunk.count; ++p) {
@@ -114,6 +119,7 @@ class FakeEngine {
         ASSERT_EQ(sequence->blocks.size(), sequence->table.size());
         for (std::size_t b = 0; b < sequence->blocks.size(); ++b) {
           ASSERT_EQ(sequence->blocks[b].block(), sequence->table[b]);
+          if (sequence->table[b] < 0) continue;
           owners[sequence->table[b]].insert(sequence.get());
         }
       }
@@ -149,6 +155,7 @@ class FakeEngine {
   }
 
   SchedulerOptions options_;
+  std::size_t window_;
   BlockAllocator allocator_;
   Scheduler scheduler_;
   std::vector<std::vector<std::uint64_t>> cache_;
@@ -234,6 +241,41 @@ TEST(Scheduler, WorstCasesAreKnownBeforehand) {
   EXPECT_EQ(blocks(9, 5, 3), 2u + 3 * 2);
 }
 
+TEST(Scheduler, AWindowBoundsWhatALongSequenceNeeds) {
+  SchedulerOptions options;
+  options.block_tokens = 4;
+  options.prefill_chunk = 8;
+  const std::size_t window = 16, needed = (window - 1 + 8 - 1 + 3) / 4 + 1;
+  FakeEngine engine(options, needed, window);
+  auto group = make_group(1, std::vector<std::int32_t>(500, 1), 1500,
+                          std::make_unique<FakeStrategy>(FakeStrategy::choices, 1, 3));
+  EXPECT_EQ(engine.scheduler().worst_case_blocks(*group), needed);
+  EXPECT_TRUE(engine.scheduler().may_fit(*group));
+  engine.scheduler().add(std::move(group));
+  while (engine.step()) {
+  }
+  EXPECT_EQ(engine.ended().size(), 1u);
+  EXPECT_EQ(engine.scheduler().preemptions(), 0u);
+  EXPECT_LE(engine.allocator().peak_used(), needed);
+  EXPECT_FALSE(FakeEngine(options, needed - 1, window)
+                   .scheduler()
+                   .may_fit(*make_group(2, std::vector<std::int32_t>(500, 1), 1, sampling())));
+}
+
+TEST(Scheduler, BlocksThatAWindowLeftBehindAreFoundByOthers) {
+  SchedulerOptions options;
+  options.block_tokens = 4;
+  FakeEngine engine(options, 100, 8);
+  for (std::uint64_t id = 1; id <= 2; ++id) {
+    std::vector<std::int32_t> ids(40, 7);
+    ids.back() = static_cast<std::int32_t>(id);
+    engine.scheduler().add(make_group(id, ids, 1, sampling()));
+    while (engine.step()) {
+    }
+  }
+  EXPECT_EQ(engine.rows(), 40u + 4);
+}
+
 TEST(Scheduler, TakeAllFreesEverything) {
   SchedulerOptions options;
   options.max_sequences = 2;
@@ -277,19 +319,20 @@ SchedulerOptions random_options(std::mt19937& random) {
 // nothing is left over.
 TEST(Scheduler, RandomSchedulesKeepAllPromises) {
   std::size_t preemptions = 0, evictions = 0;
-  for (unsigned seed = 0; seed < 3000; ++seed) {
+  for (unsigned seed = 0; seed < 4000; ++seed) {
     SCOPED_TRACE(seed);
     std::mt19937 random(seed);
     const SchedulerOptions options = random_options(random);
     std::vector<std::unique_ptr<SequenceGroup>> groups;
     std::size_t needed = 1;
+    const std::size_t window = random() % 2 == 0 ? 0 : 1 + random() % 14;
     const std::size_t count = 1 + random() % 8;
     for (std::uint64_t id = 1; id <= count; ++id) {
       groups.push_back(random_group(id, random));
       BlockAllocator unused(1);
-      needed = std::max(needed, Scheduler(options, unused).worst_case_blocks(*groups.back()));
+      needed = std::max(needed, Scheduler(options, unused, window).worst_case_blocks(*groups.back()));
     }
-    FakeEngine engine(options, needed + (random() % 2 == 0 ? 0 : random() % 40));
+    FakeEngine engine(options, needed + (random() % 2 == 0 ? 0 : random() % 40), window);
     std::size_t next = 0;
     for (int steps = 0; next < groups.size() || !engine.scheduler().idle(); ++steps) {
       ASSERT_LT(steps, 5000) << "does not get on";

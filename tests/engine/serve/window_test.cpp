@@ -1,0 +1,123 @@
+// Caches that roll: where all layers look back no farther than a window, blocks before it are freed while a
+// sequence goes on, and nothing of an answer changes.
+
+#include <gtest/gtest.h>
+
+#include "tests/engine/serve/engine_harness.h"
+
+namespace mmbatch {
+namespace {
+
+using testing::Harness;
+using testing::tiny_decoder;
+
+constexpr std::size_t kWindow = 11;
+
+std::shared_ptr<const Decoder> windowed() {
+  return tiny_decoder([](DecoderConfig& config) {
+    config.windows = {kWindow, 5};
+    config.max_positions = 1000;
+  });
+}
+
+std::vector<std::int32_t> long_prompt(std::size_t tokens) {
+  std::vector<std::int32_t> ids;
+  for (std::size_t i = 0; i < tokens; ++i) ids.push_back(static_cast<std::int32_t>(10 + i * 7 % 40));
+  return ids;
+}
+
+EngineOptions cache_of(std::size_t blocks, std::size_t block_tokens) {
+  EngineOptions options;
+  options.kv_blocks = blocks;
+  options.scheduler.block_tokens = block_tokens;
+  options.scheduler.prefill_chunk = 6;
+  return options;
+}
+
+void expect_same(const Completion& found, const Completion& expected) {
+  ASSERT_EQ(found.answers.size(), expected.answers.size());
+  for (std::size_t i = 0; i < found.answers.size(); ++i) {
+    EXPECT_EQ(found.answers[i].tokens, expected.answers[i].tokens);
+    EXPECT_EQ(found.answers[i].logprobs, expected.answers[i].logprobs);
+    EXPECT_EQ(found.answers[i].score, expected.answers[i].score);
+  }
+}
+
+TEST(RollingCache, ALongAnswerTakesTheWindowsBlocksAndStaysTheSame) {
+  const auto decoder = windowed();
+  GenerationConfig generation;
+  generation.max_new_tokens = 400;
+  generation.ignore_eos = true;
+  generation.logprobs = true;
+  const auto prompt = long_prompt(90);
+  const Completion expected = Harness(decoder, cache_of(500, 1)).answer(prompt, generation);
+  for (const std::size_t block_tokens : {1u, 4u, 16u}) {
+    const std::size_t needed = (kWindow - 1 + 6 - 1 + block_tokens - 1) / block_tokens + 1;
+    for (const auto attention : {AttentionKernel::flash, AttentionKernel::naive}) {
+      EngineOptions options = cache_of(needed, block_tokens);
+      options.attention = attention;
+      options.lookup_tokens = attention == AttentionKernel::flash ? 3 : 0;
+      Harness harness(decoder, options);
+      const Completion found = harness.answer(prompt, generation);
+      if (attention == AttentionKernel::flash)
+        expect_same(found, expected);
+      else
+        EXPECT_EQ(found.answers[0].tokens.size(), 400u);
+      EXPECT_EQ(harness.engine().stats().preemptions, 0u);
+    }
+    Harness too_small(decoder, cache_of(needed - 1, block_tokens));
+    EXPECT_THROW(too_small.answer(prompt, generation), std::runtime_error);
+  }
+}
+
+TEST(RollingCache, ALayerThatSeesEverythingKeepsAllBlocks) {
+  const auto decoder = tiny_decoder([](DecoderConfig& config) { config.windows = {kWindow, 0}; });
+  GenerationConfig generation;
+  generation.max_new_tokens = 60;
+  generation.ignore_eos = true;
+  Harness harness(decoder, cache_of(20, 4));
+  EXPECT_THROW(harness.answer(long_prompt(40), generation), std::runtime_error);
+  Harness enough(decoder, cache_of(25, 4));
+  EXPECT_EQ(enough.answer(long_prompt(40), generation).answers[0].tokens.size(), 60u);
+}
+
+TEST(RollingCache, ManyRequestsWithBeamsAndSamplesShareASmallCache) {
+  const auto decoder = windowed();
+  std::vector<GenerationConfig> generations(3);
+  for (GenerationConfig& generation : generations) {
+    generation.max_new_tokens = 50;
+    generation.logprobs = true;
+  }
+  generations[1].num_beams = generations[1].num_return_sequences = 3;
+  generations[2].do_sample = true;
+  generations[2].num_return_sequences = 4;
+  const auto run = [&](EngineOptions options) {
+    Harness harness(decoder, options);
+    std::vector<std::shared_ptr<std::optional<Result<Completion>>>> done;
+    for (std::size_t i = 0; i < 12; ++i) {
+      Request request;
+      std::vector<std::int32_t> ids = long_prompt(30 + i / 3 * 11);
+      ids.back() = static_cast<std::int32_t>(10 + i);
+      request.prompt = testing::prompt_of(std::move(ids));
+      request.generation = generations[i % 3];
+      done.push_back(harness.submit(std::move(request)));
+    }
+    harness.run();
+    return std::pair(std::move(done), harness.engine().stats());
+  };
+  const auto [expected, plenty] = run(cache_of(1000, 4));
+  EXPECT_EQ(plenty.preemptions, 0u);
+  for (const std::size_t blocks : {24u, 31u, 60u}) {
+    const auto [found, stats] = run(cache_of(blocks, 4));
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      ASSERT_TRUE(**found[i]) << i;
+      expect_same((**found[i]).value(), (**expected[i]).value());
+    }
+    if (blocks < 60) {
+      EXPECT_GT(stats.preemptions, 0u);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mmbatch
