@@ -13,7 +13,7 @@ namespace {
 
 constexpr const char* kModule = "libmmbatch_image_codec.so";
 
-DecodePixels& load() {
+ImageCodec load() {
   namespace fs = std::filesystem;
   // Not by the loader's search path: the address sanitizer's dlopen() does not know the executable's.
   const fs::path folder = fs::read_symlink("/proc/self/exe").parent_path();
@@ -26,19 +26,20 @@ DecodePixels& load() {
       continue;
     }
     void* const module = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
-    void* const symbol = module != nullptr ? ::dlsym(module, kDecodePixelsSymbol) : nullptr;
-    if (symbol != nullptr) return *reinterpret_cast<DecodePixels*>(symbol);
+    void* const decode = module != nullptr ? ::dlsym(module, kDecodePixelsSymbol) : nullptr;
+    void* const encode = decode != nullptr ? ::dlsym(module, kEncodeJpegSymbol) : nullptr;
+    if (encode != nullptr)
+      return {reinterpret_cast<DecodePixels*>(decode), reinterpret_cast<EncodeJpeg*>(encode)};
     problems += fmt::format("\n  {}", ::dlerror());
   }
-  throw ModelError(
-      fmt::format("the image decoder {} cannot be loaded; it belongs beside the program:{}", kModule,
-                  problems));
+  throw ModelError(fmt::format("the image decoder {} cannot be loaded; it belongs beside the program:{}",
+                               kModule, problems));
 }
 
 }  // namespace
 
-DecodePixels& image_codec() {
-  static DecodePixels& codec = load();
+const ImageCodec& image_codec() {
+  static const ImageCodec codec = load();
   return codec;
 }
 

@@ -4,9 +4,15 @@
 
 namespace mmbatch {
 
-/// The decoding function of the codec module, which the first call loads: beside the executable, in the
+/// The functions of the codec module.
+struct ImageCodec {
+  DecodePixels* decode = nullptr;
+  EncodeJpeg* encode_jpeg = nullptr;
+};
+
+/// The codec module, which the first call loads: beside the executable, in the
 /// folder above it, or in ../lib/mmbatch of an installation. Thread-safe.
 /// @throws ModelError that names the places where it was looked for
-DecodePixels& image_codec();
+const ImageCodec& image_codec();
 
 }  // namespace mmbatch

@@ -66,7 +66,7 @@ Image decode_pixels(std::span<const std::byte> encoded, const ImageHeader& heade
               static_cast<int>(turns ? header.width : header.height));
   CodecResult result;
   const CapturedErrors messages;
-  image_codec()(input, image, result);
+  image_codec().decode(input, image, result);
   using Outcome = CodecResult::Outcome;
   if (result.outcome == Outcome::damaged) {
     const std::string& words = result.problem.empty() ? messages.text() : result.problem;

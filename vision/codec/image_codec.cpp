@@ -63,4 +63,19 @@ extern "C" __attribute__((visibility("default"))) void mmbatch_decode_pixels_1(
   }
 }
 
+extern "C" __attribute__((visibility("default"))) void mmbatch_encode_jpeg_1(
+    const mmbatch::Image& image, std::vector<std::uint8_t>& bytes) {
+  bytes.clear();
+  try {
+    mmbatch::Image reversed = image;
+    mmbatch::swap_red_and_blue(reversed);
+    const cv::Mat pixels(reversed.height, reversed.width, CV_8UC3, reversed.rgb.data());
+    constexpr int kQuality = 80;
+    if (!cv::imencode(".jpg", pixels, bytes, {cv::IMWRITE_JPEG_QUALITY, kQuality})) bytes.clear();
+  } catch (const std::exception&) {
+    bytes.clear();
+  }
+}
+
+static_assert(std::is_same_v<decltype(mmbatch_encode_jpeg_1), mmbatch::EncodeJpeg>);
 static_assert(std::is_same_v<decltype(mmbatch_decode_pixels_1), mmbatch::DecodePixels>);

@@ -17,15 +17,19 @@ struct CodecResult {
   int height = 0;
 };
 
-/// The one function of the codec module, which is a shared object of its own: the decoding library brings
-/// about 140 others with it, and only programs that decode an image are to load them.
-///
+// The functions of the codec module, which is a shared object of its own: the library brings about 140 others
+// with it, and only programs that look at images are to load them. The number in a name changes with the
+// types.
+
 /// Decodes PNG, JPEG, WebP, BMP or TIFF to RGB as stored (TIFF upright) into `image`, which has the size that
 /// the file's header says. Throws nothing; messages of the codecs go to C's `stderr` and std::cerr.
 /// Thread-safe.
 using DecodePixels = void(const std::vector<std::uint8_t>& encoded, Image& image, CodecResult& result);
 
-/// The name of the function in the module; its number changes with the types above.
 inline constexpr const char* kDecodePixelsSymbol = "mmbatch_decode_pixels_1";
+
+/// Encodes an image as JPEG into `bytes`; left empty when that fails. Throws nothing. Thread-safe.
+using EncodeJpeg = void(const Image& image, std::vector<std::uint8_t>& bytes);
+inline constexpr const char* kEncodeJpegSymbol = "mmbatch_encode_jpeg_1";
 
 }  // namespace mmbatch

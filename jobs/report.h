@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+namespace mmbatch {
+
+/// JPEG bytes of small pictures of image files, in their order; empty for one that cannot be shown.
+using Thumbnails = std::function<std::vector<std::string>(const std::vector<std::filesystem::path>&)>;
+
+struct ReportOptions {
+  std::string run;  // as in QueryOptions, but not "all"
+  std::string job;
+  std::uint64_t max_items = 10'000;   // in the table; the plots are about all
+  std::size_t max_thumbnails = 4000;  // distinct images
+  Thumbnails thumbnails;              // may be empty: none
+};
+
+/// Writes one HTML page that needs nothing else: summary, accuracy, latency and throughput plots, failures,
+/// and a table of items that can be filtered and sorted. Nothing in it is run but its own script, which a
+/// content security policy names by its hash.  @throws DatabaseError, UsageError
+void write_report(const std::filesystem::path& database, const ReportOptions& options, std::ostream& out);
+
+}  // namespace mmbatch
