@@ -7,29 +7,14 @@
 #include <map>
 
 #include "engine/base/error.h"
+#include "jobs/draws.h"
 #include "jobs/json_text.h"
 #include "jobs/run_filter.h"
 #include "jobs/schema.h"
+#include "jobs/vqa_files.h"
 
 namespace mmbatch {
 namespace {
-
-/// SplitMix64 (Steele et al. 2014): the same draws on every machine, so that an interval can be repeated.
-class Draws {
- public:
-  /// A number below `bound`, by the high bits of a product (its bias is below bound / 2^64).
-  std::size_t below(std::size_t bound) {
-    state_ += 0x9E3779B97F4A7C15u;
-    std::uint64_t z = state_;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    z ^= z >> 31;
-    return static_cast<std::size_t>((static_cast<unsigned __int128>(z) * bound) >> 64);
-  }
-
- private:
-  std::uint64_t state_ = 0;
-};
 
 /// Scores of one group while its items are counted.
 struct Group {
@@ -120,35 +105,62 @@ std::string line(const std::string& name, const EvalScores& s) {
 
 }  // namespace
 
-EvalReport evaluate(const std::filesystem::path& file, const EvalOptions& options) {
-  options.match.validate();
+void for_each_scored(const std::filesystem::path& file, const EvalOptions& options,
+                     const std::function<void(const ScoredItem&)>& take) {
   if (options.run == "all") throw UsageError("run 'all' would count items twice: name one run");
+  if (options.annotations.empty() && !options.questions.empty())
+    throw UsageError("--questions helps to find annotations: give --annotations too");
+  std::optional<const VqaAnnotations> annotations;
+  if (!options.annotations.empty()) annotations.emplace(options.annotations, options.questions);
   const auto database = open_for_reading(file);
   std::string sql = fmt::format(
-      "SELECT j.name, i.question_type, i.answer_type, i.\"references\", r.status, r.answer FROM {} "
-      "WHERE {} AND r.sequence = 0",
+      "SELECT j.name, i.id, i.question_type, i.answer_type, i.\"references\", r.status, r.answer, i.images, "
+      "i.prompt "
+      "FROM {} WHERE {} AND r.sequence = 0",
       view_tables(), run_filter(*database, options.run));
   if (!options.job.empty()) sql += " AND j.name = ?1";
   Statement rows = database->prepare(sql);
   if (!options.job.empty()) rows.bind(1, options.job);
+  const auto optional_text = [&](int column) -> std::optional<std::string> {
+    if (rows.type(column) == Statement::Type::null) return std::nullopt;
+    return std::string(rows.text(column));
+  };
+  while (rows.step()) {
+    ScoredItem item{std::string(rows.text(0)), std::string(rows.text(1)), {}, {},
+                    optional_text(2),          optional_text(3)};
+    if (rows.text(5) == "answered") item.answer = std::string(rows.text(6));
+    if (annotations) {
+      const std::vector<std::string> images = parse_json_array(rows.text(7));
+      const VqaAnnotation* found =
+          annotations->find(item.id, images.empty() ? "" : images.front(), std::string(rows.text(8)));
+      if (found != nullptr) {
+        item.references = found->answers;
+        if (!found->question_type.empty()) item.question_type = found->question_type;
+        if (!found->answer_type.empty()) item.answer_type = found->answer_type;
+      }
+    } else {
+      item.references = parse_json_array(rows.text(4));
+    }
+    take(item);
+  }
+}
 
+EvalReport evaluate(const std::filesystem::path& file, const EvalOptions& options) {
+  options.match.validate();
   EvalReport report;
   Group all;
   Groups jobs, question_types, answer_types;
-  while (rows.step()) {
-    const std::vector<std::string> references = parse_json_array(rows.text(3));
-    if (references.empty()) {
+  for_each_scored(file, options, [&](const ScoredItem& item) {
+    if (item.references.empty()) {
       ++report.without_references;
-      continue;
+      return;
     }
-    std::optional<std::string> answer;
-    if (rows.text(4) == "answered") answer = std::string(rows.text(5));
-    const auto add = [&](Group& group) { group.add(answer, references, options.match); };
+    const auto add = [&](Group& group) { group.add(item.answer, item.references, options.match); };
     add(all);
-    add(jobs[std::string(rows.text(0))]);
-    if (rows.type(1) != Statement::Type::null) add(question_types[std::string(rows.text(1))]);
-    if (rows.type(2) != Statement::Type::null) add(answer_types[std::string(rows.text(2))]);
-  }
+    add(jobs[item.job]);
+    if (item.question_type) add(question_types[*item.question_type]);
+    if (item.answer_type) add(answer_types[*item.answer_type]);
+  });
   report.all = all.rates(options.bootstrap_samples);
   report.jobs = finished(jobs);
   report.question_types = finished(question_types);

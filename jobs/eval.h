@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -15,6 +16,10 @@ struct EvalOptions {
   std::string run;  // a number; empty: each item's latest outcome
   std::string job;
   MatchOptions match;
+  /// VQAv2's files (vqa_files.h); with them the items' references and types come from there, not from the
+  /// database.
+  std::filesystem::path annotations;
+  std::filesystem::path questions;
   int bootstrap_samples = 1000;  // for the confidence interval; 0: none
 };
 
@@ -38,6 +43,18 @@ struct EvalReport {
   std::vector<std::pair<std::string, EvalScores>> question_types;
   std::vector<std::pair<std::string, EvalScores>> answer_types;
 };
+
+/// An item as it is scored.
+struct ScoredItem {
+  std::string job, id;
+  std::optional<std::string> answer;  // none: it failed
+  std::vector<std::string> references;
+  std::optional<std::string> question_type, answer_type;
+};
+
+/// Calls `take` for the first sequence of each item.  @throws DatabaseError, UsageError.
+void for_each_scored(const std::filesystem::path& database, const EvalOptions& options,
+                     const std::function<void(const ScoredItem&)>& take);
 
 /// @throws DatabaseError, UsageError.
 EvalReport evaluate(const std::filesystem::path& database, const EvalOptions& options);

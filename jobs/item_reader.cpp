@@ -9,6 +9,7 @@
 #include "jobs/json_text.h"
 #include "jobs/openai_batch.h"
 #include "jobs/records.h"
+#include "jobs/vqa_files.h"
 
 namespace mmbatch {
 namespace {
@@ -24,6 +25,8 @@ std::unique_ptr<RecordReader> open_records(const Job& job, const std::filesystem
       return open_csv(name);
     case ItemSource::Kind::glob:
       return open_glob(name, job.image_root.empty() ? manifest_folder : job.image_root);
+    case ItemSource::Kind::vqa:
+      return open_vqa({job.source.path, job.source.annotations, job.source.image_pattern});
     case ItemSource::Kind::in_manifest:
       break;
   }

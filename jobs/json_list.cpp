@@ -12,8 +12,14 @@ namespace {
 /// quote does not swallow the rest of the file.
 class JsonListReader : public RecordReader {
  public:
-  explicit JsonListReader(const std::filesystem::path& file) : bytes_(file) {
+  /// @param key of the object that the file is, whose value is the list; empty: the file is the list
+  JsonListReader(const std::filesystem::path& file, const std::string& key)
+      : bytes_(file), in_object_(!key.empty()) {
     skip_space();
+    if (in_object_ && !enter_object(key)) {
+      throw UsageError(fmt::format("{}:{}:{}: expected a JSON object with a list '{}'", file.string(),
+                                   bytes_.line(), column_, key));
+    }
     if (bytes_.peek() != '[') {
       throw UsageError(fmt::format("{}:{}:{}: expected a JSON list of items, '[' first", file.string(),
                                    bytes_.line(), column_));
@@ -50,8 +56,44 @@ class JsonListReader : public RecordReader {
     for (int c = bytes_.peek(); c == ' ' || c == '\t' || c == '\r' || c == '\n'; c = bytes_.peek()) get();
   }
 
+  /// Goes to the value of a key of the outermost object. The values before it are skipped.
+  bool enter_object(const std::string& key) {
+    if (bytes_.peek() != '{') return false;
+    get();
+    Record skipped;
+    for (;;) {
+      skip_space();
+      if (bytes_.peek() != '"') return false;
+      get();
+      skipped.json.clear();
+      if (!read_string(skipped)) return false;
+      const bool found = skipped.json == key + "\"";
+      skip_space();
+      if (get() != ':') return false;
+      skip_space();
+      if (found) return true;
+      skipped.json.clear();
+      if (!skip_value(skipped)) return false;
+    }
+  }
+
+  /// Up to the comma behind a value. False when there is none.
+  bool skip_value(Record& skipped) {
+    int depth = 0;
+    for (;;) {
+      const int c = get();
+      skipped.json.clear();
+      if (c == ByteReader::kEnd || (depth == 0 && (c == '}' || c == ']'))) return false;
+      if (depth == 0 && c == ',') return true;
+      if (c == '"' && !read_string(skipped)) return false;
+      if (c == '{' || c == '[') ++depth;
+      if (c == '}' || c == ']') --depth;
+    }
+  }
+
   bool check_rest(Record& record) {
     done_ = true;
+    if (in_object_) return false;
     if (bytes_.peek() == ByteReader::kEnd && bytes_.fault().empty()) return false;
     record.default_id = std::to_string(++position_);
     fail(record, bytes_.fault().empty() ? "text after the end of the list" : bytes_.fault());
@@ -107,6 +149,7 @@ class JsonListReader : public RecordReader {
   }
 
   ByteReader bytes_;
+  bool in_object_;
   std::uint64_t column_ = 1;
   std::uint64_t position_ = 0;
   bool ended_ = false;  // the list's ']' was read
@@ -116,7 +159,11 @@ class JsonListReader : public RecordReader {
 }  // namespace
 
 std::unique_ptr<RecordReader> open_json(const std::filesystem::path& file) {
-  return std::make_unique<JsonListReader>(file);
+  return std::make_unique<JsonListReader>(file, "");
+}
+
+std::unique_ptr<RecordReader> open_json_member(const std::filesystem::path& file, const std::string& key) {
+  return std::make_unique<JsonListReader>(file, key);
 }
 
 }  // namespace mmbatch

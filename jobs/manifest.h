@@ -13,9 +13,11 @@ namespace mmbatch {
 
 /// Where the items of a job come from.
 struct ItemSource {
-  enum class Kind { in_manifest, jsonl, json, csv, glob };
+  enum class Kind { in_manifest, jsonl, json, csv, glob, vqa };
   Kind kind = Kind::in_manifest;
-  std::filesystem::path path;  // listing file, or the pattern of a glob; absolute
+  std::filesystem::path path;         // listing file, or the pattern of a glob; absolute
+  std::filesystem::path annotations;  // of vqa (vqa_files.h), whose `path` are the questions; may be empty
+  std::string image_pattern;          // of vqa
   std::shared_ptr<const std::vector<ReadItem>> in_manifest;  // inline items, already read
 };
 

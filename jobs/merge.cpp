@@ -83,6 +83,7 @@ class Merge {
     take_runs();
     take_jobs();
     take_items();
+    take_digests();
     transaction.commit();
   }
 
@@ -187,6 +188,18 @@ class Merge {
     }
     rows.reset();
     return outcome;
+  }
+
+  /// Where images lie, for a report; on the machine that ran the items.
+  void take_digests() {
+    Statement rows =
+        in_->prepare("SELECT path, size, modified_ns, changed_ns, inode, sha256 FROM image_digests");
+    Statement put = out_.prepare("INSERT OR REPLACE INTO image_digests VALUES(?1, ?2, ?3, ?4, ?5, ?6)");
+    while (rows.step()) {
+      put.bind(1, rows.text(0)).bind(6, rows.text(5));
+      for (int i = 1; i <= 4; ++i) put.bind(i + 1, rows.integer(i));
+      put.run();
+    }
   }
 
   std::int64_t item_key(const Statement& item) {

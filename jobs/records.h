@@ -38,6 +38,8 @@ class RecordReader {
 std::unique_ptr<RecordReader> open_jsonl(const std::filesystem::path& file);
 /// A JSON array of objects.
 std::unique_ptr<RecordReader> open_json(const std::filesystem::path& file);
+/// The JSON array of objects that is the value of a key of the file's outermost object.
+std::unique_ptr<RecordReader> open_json_member(const std::filesystem::path& file, const std::string& key);
 /// RFC 4180 with a header line.
 std::unique_ptr<RecordReader> open_csv(const std::filesystem::path& file);
 /// Files that match a pattern of glob(7), below `folder` unless absolute, in the order of their names' bytes.

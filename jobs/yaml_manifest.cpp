@@ -13,6 +13,7 @@
 #include "jobs/prompt_template.h"
 #include "jobs/records.h"
 #include "jobs/text_width.h"
+#include "jobs/vqa_files.h"
 #include "jobs/yaml_tree.h"
 
 namespace mmbatch {
@@ -154,6 +155,8 @@ class ManifestReader {
     manifest_.jobs.push_back(std::move(job));
     if (items->value->kind == YamlNode::Kind::list)
       read_inline(*items->value);
+    else if (items->value->kind == YamlNode::Kind::map)
+      read_vqa_files(*items);
     else
       read_listing(*items);
   }
@@ -237,6 +240,28 @@ class ManifestReader {
     if (is_raw && is_chat) fail(*raw, "'raw_prompt' and 'chat' exclude each other");
     const bool turns = !is_raw && (is_chat || job.task == Task::vqa);
     job.form = turns ? PromptForm::turns : PromptForm::raw;
+  }
+
+  /// items: {questions: FILE, annotations: FILE, images: "val2014/COCO_val2014_{image_id:012}.jpg"}
+  void read_vqa_files(const Entry& entry) {
+    const YamlNode& node = *entry.value;
+    check_keys(node, {"questions", "annotations", "images"}, "'items'");
+    const Entry* questions = node.find("questions");
+    const Entry* images = node.find("images");
+    if (questions == nullptr || images == nullptr)
+      fail(entry, "'items' as a map needs 'questions', a file, and 'images', a name with {image_id}");
+    ItemSource& source = manifest_.jobs.back().source;
+    source.kind = ItemSource::Kind::vqa;
+    source.path = path(*questions);
+    if (const Entry* annotations = node.find("annotations")) source.annotations = path(*annotations);
+    source.image_pattern = text(*images);
+    const std::string fault = image_pattern_fault(source.image_pattern);
+    if (!fault.empty()) fail(*images, fmt::format("'images': {}", fault));
+    try {
+      open_vqa({source.path, source.annotations, source.image_pattern});
+    } catch (const UsageError& e) {
+      fail(entry, fmt::format("'items': {}", e.what()));
+    }
   }
 
   void read_listing(const Entry& entry) {

@@ -53,6 +53,7 @@ int run_command_line(int argc, const char* const* argv) {
   add_validate_command(program, action);
   add_query_command(program, action);
   add_eval_command(program, action);
+  add_report_command(program, action);
   add_merge_command(program, action);
   add_inspect_command(program, action);
   add_ask_command(program, action);

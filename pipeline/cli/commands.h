@@ -18,6 +18,7 @@ void add_run_command(CLI::App& program, Action& action);
 void add_validate_command(CLI::App& program, Action& action);
 void add_query_command(CLI::App& program, Action& action);
 void add_eval_command(CLI::App& program, Action& action);
+void add_report_command(CLI::App& program, Action& action);
 void add_merge_command(CLI::App& program, Action& action);
 void add_inspect_command(CLI::App& program, Action& action);
 void add_ask_command(CLI::App& program, Action& action);

@@ -4,12 +4,14 @@
 
 #include <CLI/CLI.hpp>
 
+#include "jobs/compare.h"
 #include "jobs/eval.h"
 #include "jobs/merge.h"
 #include "jobs/query.h"
 #include "pipeline/cli/commands.h"
 #include "pipeline/inspect.h"
 #include "pipeline/nearest.h"
+#include "pipeline/report.h"
 
 namespace mmbatch {
 namespace {
@@ -87,11 +89,17 @@ void add_eval_command(CLI::App& program, Action& action) {
     std::filesystem::path database;
     EvalOptions eval;
     std::string format = "text";
+    std::vector<std::string> compare;
+    std::size_t limit = 20;
   };
   const auto state = std::make_shared<State>();
   CLI::App* command =
       program.add_subcommand("eval", "accuracy of answered items that carry reference answers");
-  command->footer("Example:\n  mmbatch eval results.db --job shapes --ignore-case");
+  command->footer(
+      "Examples:\n  mmbatch eval results.db --job shapes --ignore-case\n"
+      "  mmbatch eval results.db --annotations v2_mscoco_val2014_annotations.json\n"
+      "  mmbatch eval results.db --compare 1 2\n"
+      "  mmbatch eval results.db --compare old.db:3 latest");
   command->add_option("database", state->database, "results database")->required();
   command->add_option("--run", state->eval.run, "a run's number (default: each item's latest outcome)");
   command->add_option("--job", state->eval.job, "name of a job");
@@ -106,13 +114,56 @@ void add_eval_command(CLI::App& program, Action& action) {
       ->add_option("--bootstrap", state->eval.bootstrap_samples,
                    "samples for the confidence interval, 0 for none")
       ->capture_default_str();
+  command->add_option(
+      "--annotations", state->eval.annotations,
+      "VQAv2's annotations (JSON): references and types by question_id, instead of the stored ones");
+  command->add_option("--questions", state->eval.questions,
+                      "VQAv2's questions (JSON): finds annotations of items whose id is no question_id");
+  command
+      ->add_option(
+          "--compare", state->compare,
+          "two runs: numbers, or databases as FILE or FILE:RUN; what changed, and whether it is chance")
+      ->expected(2);
+  command->add_option("--limit", state->limit, "changed items listed by --compare")->capture_default_str();
   command->add_option("-f,--format", state->format, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
   command->callback([state, &action] {
     action = [state] {
+      if (!state->compare.empty()) {
+        const Comparison both = compare(state->database, state->compare[0], state->compare[1], state->eval);
+        std::cout << (state->format == "json" ? to_json(both) + "\n" : to_text(both, state->limit));
+        return ExitCode::ok;
+      }
       const EvalReport report = evaluate(state->database, state->eval);
       std::cout << (state->format == "json" ? to_json(report) + "\n" : to_text(report));
+      return ExitCode::ok;
+    };
+  });
+}
+
+void add_report_command(CLI::App& program, Action& action) {
+  struct State {
+    std::filesystem::path database, file;
+    ReportOptions report;
+    bool no_thumbnails = false;
+  };
+  const auto state = std::make_shared<State>();
+  CLI::App* command = program.add_subcommand("report", "one HTML page with plots and a table of the items");
+  command->footer("Example:\n  mmbatch report results.db -o report.html");
+  command->add_option("database", state->database, "results database")->required();
+  command->add_option("-o,--output", state->file, "the page; replaced when it is there")->required();
+  command->add_option("--run", state->report.run, "a run's number (default: each item's latest outcome)");
+  command->add_option("--job", state->report.job, "name of a job");
+  command->add_option("--max-items", state->report.max_items, "items in the table; the plots are about all")
+      ->capture_default_str();
+  command->add_option("--max-thumbnails", state->report.max_thumbnails, "distinct images shown")
+      ->capture_default_str();
+  command->add_flag("--no-thumbnails", state->no_thumbnails, "names of images only");
+  command->callback([state, &action] {
+    if (state->no_thumbnails) state->report.max_thumbnails = 0;
+    action = [state] {
+      report(state->database, state->report, state->file);
       return ExitCode::ok;
     };
   });
