@@ -2,7 +2,8 @@
 # Installs what is needed, builds mmbatch and runs every test through ctest.
 #   bash tests/run.sh          all tests
 #   bash tests/run.sh --long   and all tests again under AddressSanitizer and UndefinedBehaviorSanitizer, and
-#                              hundreds of kills where the short run has twenty
+#                              stages, engine and store under ThreadSanitizer, and hundreds of kills where the
+#                              short run has twenty
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source demo/setup.sh
@@ -14,6 +15,8 @@ ctest --test-dir build --output-on-failure -j "$(nproc)"
 
 if [ "${1:-}" = --long ]; then
   MMBATCH_KILLS=300 build/tests/test_pipeline --gtest_filter='Kill.*'
+  build tsan test_threads
+  build-tsan/tests/test_threads
   build asan all
   ctest --test-dir build-asan --output-on-failure -j "$(nproc)"
 fi
