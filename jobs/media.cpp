@@ -11,6 +11,7 @@
 #include <ctime>
 
 #include "jobs/hash.h"
+#include "jobs/retry.h"
 
 namespace mmbatch {
 namespace {
@@ -40,7 +41,9 @@ class Descriptor {
   if (reason == ENXIO) {  // a socket, or a device without a driver
     throw ItemError(ErrorCode::path_refused, fmt::format("{}: not a regular file", path.string()));
   }
-  throw ItemError(ErrorCode::image_unreadable, fmt::format("{}: {}", path.string(), std::strerror(reason)));
+  const std::string problem = fmt::format("{}: {}", path.string(), std::strerror(reason));
+  if (may_pass(reason)) throw PassingFault(ErrorCode::image_unreadable, problem);
+  throw ItemError(ErrorCode::image_unreadable, problem);
 }
 
 bool is_below(const std::filesystem::path& path, const std::filesystem::path& root) {
@@ -178,11 +181,17 @@ std::string digest_of(const std::vector<unsigned char>& bytes) {
 
 std::vector<unsigned char> read_image(const Item::Image& image, const MediaLimits& limits) {
   if (!image.data.empty()) return read_data(image, limits);
-  return read_all(open_image(image, limits), image, limits);
+  return retried([&] { return read_all(open_image(image, limits), image, limits); });
 }
 
-std::string image_sha256(const Item::Image& image, DigestCache* cache, const MediaLimits& limits) {
-  if (!image.data.empty()) return digest_of(read_data(image, limits));
+bool may_pass(int reason) {
+  return reason == EBUSY || reason == EAGAIN || reason == EINTR || reason == ESTALE || reason == ETXTBSY ||
+         reason == ENFILE || reason == EMFILE;
+}
+
+namespace {
+
+std::string file_sha256(const Item::Image& image, DigestCache* cache, const MediaLimits& limits) {
   const OpenImage file = open_image(image, limits);
   const FileStamp stamp = stamp_of(image, file.status);
   if (cache != nullptr) {
@@ -193,6 +202,13 @@ std::string image_sha256(const Item::Image& image, DigestCache* cache, const Med
   if (cache != nullptr && bytes.size() == stamp.size && is_settled(stamp))
     cache->remember_digest(stamp, digest);
   return digest;
+}
+
+}  // namespace
+
+std::string image_sha256(const Item::Image& image, DigestCache* cache, const MediaLimits& limits) {
+  if (!image.data.empty()) return digest_of(read_data(image, limits));
+  return retried([&] { return file_sha256(image, cache, limits); });
 }
 
 std::optional<std::vector<unsigned char>> decode_base64(std::string_view text) {

@@ -34,7 +34,7 @@ class DigestCache {
 
 /// The bytes of an image, still encoded. Only regular files are read, and nothing blocks: a fifo, a device or
 /// a directory is refused. With a root, a path that leaves it by `..`, a symlink or being absolute elsewhere
-/// is too.
+/// is too. What can pass (a busy file, a server that was restarted) is tried again a few times.
 /// @throws ItemError image_missing, image_unreadable, image_too_large, path_refused, unsupported (http).
 std::vector<unsigned char> read_image(const Item::Image& image, const MediaLimits& limits = {});
 

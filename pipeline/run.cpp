@@ -17,6 +17,7 @@
 #include "jobs/json_text.h"
 #include "jobs/manifest.h"
 #include "pipeline/flow_graph.h"
+#include "pipeline/metrics_file.h"
 #include "pipeline/stages/store.h"
 #include "pipeline/summary.h"
 #include "pipeline/tasks.h"
@@ -130,8 +131,8 @@ RunStatus status_of(bool was_interrupted) {
 
 /// The stages of a model with a decoder.
 struct DecoderStages {
-  DecoderStages(const Model& model, const Manifest& manifest, const EngineOptions& options, Arena& arena)
-      : encode_text(model.files(), manifest), decode(model, options, arena) {}
+  DecoderStages(const Model& model, const Manifest& manifest, const RunOptions& options, Arena& arena)
+      : encode_text(model.files(), manifest), decode(model, options.engine, arena, options.item_timeout) {}
 
   EncodeText encode_text;
   Decode decode;
@@ -150,7 +151,7 @@ RunSummary run_items(const Manifest& manifest, const RunOptions& options, const 
   std::optional<DecoderStages> decoder;  // or, of a dual encoder:
   std::optional<EmbedText> embed_text;
   if (model.decoder() != nullptr)
-    decoder.emplace(model, manifest, options.engine, arena);
+    decoder.emplace(model, manifest, options, arena);
   else
     embed_text.emplace(model);
   Fuse fuse(model);
@@ -171,10 +172,12 @@ RunSummary run_items(const Manifest& manifest, const RunOptions& options, const 
   FlowStages stages;
   stages.read = [&] {
     at("read");
+    const StageTimer timer(counters.read_us);
     return reader->next();
   };
   stages.admit = [&](ReadItem item) {
     at("admit");
+    const StageTimer timer(counters.admit_us);
     return admit(std::move(item));
   };
   stages.encode_image = [&](Ticket ticket, EncodeImage::Done done) {
@@ -184,7 +187,11 @@ RunSummary run_items(const Manifest& manifest, const RunOptions& options, const 
   stages.encode_text = [&](Ticket ticket, EmbedText::Done done) {
     at("encode_text");
     if (embed_text) return (*embed_text)(ticket, std::move(done));
-    done(decoder->encode_text(ticket));
+    const auto encoded = [&] {
+      const StageTimer timer(counters.text_us);
+      return decoder->encode_text(ticket);
+    };
+    done(encoded());
   };
   stages.fuse = [&](const ImagesEncoded& images, const TextEncoded& text) {
     at("fuse");
@@ -196,20 +203,37 @@ RunSummary run_items(const Manifest& manifest, const RunOptions& options, const 
   };
   stages.store = [&](const Outcome& outcome) {
     at("store");
-    store(outcome);
+    {
+      const StageTimer timer(counters.store_us);
+      store(outcome);
+    }
     at("stored");
   };
 
   const auto begin = Clock::now();
+  const auto summarize = [&] {
+    RunSummary summary =
+        summarize_run(counters, encode_image, decoder ? decoder->decode.stats() : EngineStats{});
+    if (embed_text) {
+      summary.texts_encoded = embed_text->texts_encoded();
+      summary.text_encode_seconds = embed_text->encode_seconds();
+    }
+    summary.seconds = milliseconds_since(begin) / 1000;
+    summary.threads = arena.threads();
+    return summary;
+  };
+  MetricsFile metrics(options.metrics_file);
+  std::optional<std::uint64_t> total;
   const std::size_t in_flight = options.in_flight > 0 ? options.in_flight : default_in_flight(options, model);
   {
-    std::optional<std::uint64_t> total;
-    if (options.progress != ProgressStyle::none && options.shard.is_all()) total = count_items(manifest);
+    const bool shown = options.progress != ProgressStyle::none || !options.metrics_file.empty();
+    if (shown && options.shard.is_all()) total = count_items(manifest);
     // A failing flush shows itself again in the store node, which ends the run; a failing output at its end.
     const Progress progress(counters, total, options.progress, [&] {
       try {
         results.flush_if_due();
         append();
+        if (metrics.is_due()) metrics.write(prometheus_text(summarize(), total, RunPhase::running));
       } catch (const FatalError&) {
       }
     });
@@ -217,13 +241,8 @@ RunSummary run_items(const Manifest& manifest, const RunOptions& options, const 
   }
   results.flush();
   append();
-  RunSummary summary =
-      summarize_run(counters, encode_image, decoder ? decoder->decode.stats() : EngineStats{});
-  if (embed_text) {
-    summary.texts_encoded = embed_text->texts_encoded();
-    summary.text_encode_seconds = embed_text->encode_seconds();
-  }
-  summary.seconds = milliseconds_since(begin) / 1000;
+  const RunSummary summary = summarize();
+  metrics.write(prometheus_text(summary, total, RunPhase::ended));
   return summary;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -42,7 +43,9 @@ struct RunOptions {
   /// were written; for tests that end the process there. May be empty.
   std::function<void(const char* stage)> on_stage;
   std::filesystem::path summary_json;
-  Shard shard;                   // the part of the items that is run
+  std::filesystem::path metrics_file;  // Prometheus' text format, replaced every few seconds; empty: none
+  std::chrono::milliseconds item_timeout{0};  // from admission to answer; 0: none
+  Shard shard;                                // the part of the items that is run
   std::filesystem::path output;  // answers in the batch output form are appended to it; empty: none
 };
 

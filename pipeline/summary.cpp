@@ -16,6 +16,13 @@ RunSummary summarize_run(const Counters& counters, const EncodeImage& images, co
   s.answered = counters.answered;
   s.failed = counters.failed;
   s.resumed = counters.resumed;
+  const auto seconds = [](const std::atomic<std::uint64_t>& microseconds) {
+    return static_cast<double>(microseconds) / 1e6;
+  };
+  s.read_seconds = seconds(counters.read_us);
+  s.admit_seconds = seconds(counters.admit_us);
+  s.text_seconds = seconds(counters.text_us);
+  s.store_seconds = seconds(counters.store_us);
   s.preprocess_seconds = images.preprocess_seconds();
   s.encode_seconds = images.encode_seconds();
   s.decode_seconds = engine.busy_seconds;
@@ -45,6 +52,10 @@ std::string to_json(const RunSummary& s) {
   count("resumed", s.resumed);
   real("seconds", s.seconds);
   real("load_seconds", s.load_seconds);
+  real("read_seconds", s.read_seconds);
+  real("admit_seconds", s.admit_seconds);
+  real("text_seconds", s.text_seconds);
+  real("store_seconds", s.store_seconds);
   real("preprocess_seconds", s.preprocess_seconds);
   real("encode_seconds", s.encode_seconds);
   real("text_encode_seconds", s.text_encode_seconds);
@@ -72,23 +83,50 @@ std::string to_json(const RunSummary& s) {
   return json + "}";
 }
 
+namespace {
+
+struct StageSeconds {
+  const char* name;
+  double seconds;
+  int lanes;  // that can be in it at a time
+};
+
+std::vector<StageSeconds> stages_of(const RunSummary& s) {
+  return {{"reading", s.read_seconds, 1},
+          {"admitting", s.admit_seconds, s.threads},
+          {"preprocessing images", s.preprocess_seconds, s.threads},
+          {"vision encoder", s.encode_seconds, 1},
+          {"tokenizing", s.text_seconds, s.threads},
+          {"text encoder", s.text_encode_seconds, 1},
+          {"decoding", s.decode_seconds, 1},
+          {"storing", s.store_seconds, 1}};
+}
+
+}  // namespace
+
+Bottleneck bottleneck(const RunSummary& s) {
+  Bottleneck found;
+  for (const StageSeconds& stage : stages_of(s)) {
+    const double busy = s.seconds > 0 ? stage.seconds / (s.seconds * stage.lanes) : 0;
+    if (busy > found.busy) found = {stage.name, busy};
+  }
+  return found;
+}
+
 std::string to_text(const RunSummary& s) {
-  const std::pair<const char*, double> stages[] = {{"preprocessing images", s.preprocess_seconds},
-                                                   {"vision encoder", s.encode_seconds},
-                                                   {"text encoder", s.text_encode_seconds},
-                                                   {"decoding", s.decode_seconds}};
-  const auto* slowest = std::max_element(std::begin(stages), std::end(stages),
-                                         [](const auto& a, const auto& b) { return a.second < b.second; });
   std::string text = fmt::format("{} items: {} answered, {} failed", s.items, s.answered, s.failed);
   if (s.resumed > 0) text += fmt::format(", {} answered before", s.resumed);
   text += fmt::format(" in {} ({:.1f} items/s, {:.0f} answer tokens/s)\n", duration_text(s.seconds),
                       s.seconds > 0 ? static_cast<double>(s.answered) / s.seconds : 0,
                       s.seconds > 0 ? static_cast<double>(s.answer_tokens) / s.seconds : 0);
   text += fmt::format("seconds by stage: load {:.2f}", s.load_seconds);
-  for (const auto& [name, seconds] : stages) {
-    if (seconds > 0) text += fmt::format(", {} {:.2f}", name, seconds);
+  for (const StageSeconds& stage : stages_of(s)) {
+    if (stage.seconds > 0) text += fmt::format(", {} {:.2f}", stage.name, stage.seconds);
   }
-  text += fmt::format("; the most went into {}\n", slowest->first);
+  if (const Bottleneck slowest = bottleneck(s); slowest.busy > 0)
+    text +=
+        fmt::format("; the bottleneck is {}, busy {:.0f} % of the time", slowest.stage, 100 * slowest.busy);
+  text += "\n";
   text += fmt::format("images encoded {}, taken from cache {}; prompt tokens {}, of them reused {}\n",
                       s.images_encoded, s.image_cache_hits, s.prompt_tokens, s.prompt_tokens_reused);
   if (s.engine.draft_tokens > 0) {

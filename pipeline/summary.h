@@ -12,8 +12,13 @@ namespace mmbatch {
 /// What a run did and where its time went.
 struct RunSummary {
   std::size_t items = 0, answered = 0, failed = 0, resumed = 0;
-  double seconds = 0;              // wall clock, without loading
-  double load_seconds = 0;         // reading, mapping and packing the model
+  double seconds = 0;       // wall clock, without loading
+  double load_seconds = 0;  // reading, mapping and packing the model
+  int threads = 1;
+  double read_seconds = 0;         // in reading the listing
+  double admit_seconds = 0;        // hashing images and looking up what is known, added up over threads
+  double text_seconds = 0;         // in turn formats and tokenizer, added up over threads
+  double store_seconds = 0;        // in writing results
   double preprocess_seconds = 0;   // reading, decoding and resizing images, added up over threads
   double encode_seconds = 0;       // in the vision encoder
   double text_encode_seconds = 0;  // in a dual encoder's text encoder
@@ -26,6 +31,14 @@ struct RunSummary {
 };
 
 RunSummary summarize_run(const Counters& counters, const EncodeImage& images, const EngineStats& engine);
+/// The stage that was at its limit the longest, and for which share of the time: a stage that runs on all
+/// threads has as many times the run's seconds.
+struct Bottleneck {
+  std::string stage;
+  double busy = 0;
+};
+Bottleneck bottleneck(const RunSummary& summary);
+
 std::string to_json(const RunSummary& summary);
 /// A few lines for people.
 std::string to_text(const RunSummary& summary);

@@ -14,6 +14,7 @@ void add_run_command(CLI::App& program, Action& action) {
     bool retry_failed = false, fresh = false, quiet = false, verify_model = false, no_image_cache = false,
          no_overlap = false;
     std::size_t image_cache_mib = 1024;
+    double item_timeout = 0;
   };
   const auto state = std::make_shared<State>();
   const auto generation = std::make_shared<GenerationOverrides>();
@@ -59,6 +60,12 @@ void add_run_command(CLI::App& program, Action& action) {
   command->add_flag("-q,--quiet", state->quiet, "no progress, no summary");
   command->add_option("--summary-json", state->run.summary_json,
                       "write counts, times and memory to this file");
+  command->add_option("--metrics-file", state->run.metrics_file,
+                      "keep the run's numbers in this file, in Prometheus' text format");
+  command
+      ->add_option("--item-timeout", state->item_timeout,
+                   "seconds from admission to answer after which an item fails (default: none)")
+      ->check(CLI::Range(0.001, 1e6));
   add_precision_option(*command);
   add_engine_options(*command, state->run.engine);
   add_generation_options(*command, generation);
@@ -67,6 +74,7 @@ void add_run_command(CLI::App& program, Action& action) {
     run.generation = *generation;
     run.progress = state->quiet ? ProgressStyle::none : progress_style(state->progress);
     run.images.cache_bytes = state->no_image_cache ? 0 : state->image_cache_mib << 20;
+    run.item_timeout = std::chrono::milliseconds(static_cast<std::int64_t>(state->item_timeout * 1000));
     run.shard = parse_shard(state->shard);
     run.shard.by = state->shard_by == "image" ? Shard::By::image : Shard::By::item;
     if (state->no_overlap) run.overlap = Overlap::none;

@@ -1,5 +1,7 @@
 #include "pipeline/stages/decode.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 namespace mmbatch {
@@ -40,9 +42,11 @@ Request make_request(const Model& model, std::shared_ptr<const Prompt> prompt,
   return request;
 }
 
-Decode::Decode(const Model& model, const EngineOptions& options, Arena& arena)
+Decode::Decode(const Model& model, const EngineOptions& options, Arena& arena,
+               std::chrono::milliseconds item_timeout)
     : model_(model),
       arena_(arena),
+      item_timeout_(item_timeout),
       engine_(model.decoder(), vocabulary_of(model), options),
       thread_([this] { run(); }) {}
 
@@ -56,10 +60,13 @@ Decode::~Decode() {
 }
 
 void Decode::operator()(Fused fused, Done done) {
+  const auto deadline = fused.ticket->admitted + item_timeout_;
+  if (item_timeout_.count() > 0 && Clock::now() >= deadline)
+    return done({fused.ticket, too_late(), fused.times});
   Request request = request_of(std::move(fused), std::move(done));
   {
     const std::lock_guard lock(mutex_);
-    incoming_.push_back(std::move(request));
+    incoming_.push_back({std::move(request), deadline});
   }
   changed_.notify_one();
 }
@@ -84,7 +91,7 @@ Request Decode::request_of(Fused fused, Done done) const {
 
 void Decode::run() {
   for (;;) {
-    std::vector<Request> arrived;
+    std::vector<Arrival> arrived;
     {
       std::unique_lock lock(mutex_);
       stats_ = engine_.stats();
@@ -92,7 +99,11 @@ void Decode::run() {
       if (engine_.idle() && incoming_.empty()) return;
       arrived.swap(incoming_);
     }
-    for (Request& request : arrived) engine_.submit(std::move(request));
+    for (Arrival& one : arrived) {
+      const RequestId id = engine_.submit(std::move(one.request));
+      if (item_timeout_.count() > 0) deadlines_.push({one.deadline, id});
+    }
+    end_late_ones();
     // A fault in here is nobody's in particular: whoever is at work fails, and the next ones go on.
     const auto stepped = guarded(Stage::decode, [this] {
       arena_.run([this] { engine_.step(); });
@@ -100,6 +111,18 @@ void Decode::run() {
     });
     if (!stepped) engine_.fail_all(stepped.error());
   }
+}
+
+void Decode::end_late_ones() {
+  const auto now = Clock::now();
+  for (; !deadlines_.empty() && deadlines_.top().time <= now; deadlines_.pop())
+    engine_.cancel(deadlines_.top().id, too_late());  // one that is done is left alone
+}
+
+Error Decode::too_late() const {
+  return {Stage::decode, ErrorCode::timeout,
+          fmt::format("not answered within {} s (--item-timeout)",
+                      std::chrono::duration<double>(item_timeout_).count())};
 }
 
 EngineStats Decode::stats() const {

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <queue>
 #include <thread>
 #include <vector>
 
@@ -28,8 +30,10 @@ class Decode {
  public:
   using Done = std::function<void(Outcome)>;
 
+  /// @param item_timeout items that are not done so long after their admission fail; 0: none does
   /// @throws UsageError for options that cannot be met.
-  Decode(const Model& model, const EngineOptions& options, Arena& arena);
+  Decode(const Model& model, const EngineOptions& options, Arena& arena,
+         std::chrono::milliseconds item_timeout = std::chrono::milliseconds{0});
   /// Finishes what was handed in.
   ~Decode();
 
@@ -39,17 +43,33 @@ class Decode {
   EngineStats stats() const;
 
  private:
+  /// A request that must be done by then.
+  struct Arrival {
+    Request request;
+    Clock::time_point deadline;
+  };
+  struct Deadline {
+    Clock::time_point time;
+    RequestId id;
+    bool operator>(const Deadline& other) const { return time > other.time; }
+  };
+
   void run();
+  void end_late_ones();
+  Error too_late() const;
   Request request_of(Fused fused, Done done) const;
 
   const Model& model_;
   Arena& arena_;
-  Engine engine_;  // of the engine's thread
+  const std::chrono::milliseconds item_timeout_;
+  // Of the engine's thread:
+  Engine engine_;
+  std::priority_queue<Deadline, std::vector<Deadline>, std::greater<>> deadlines_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   // Guarded by mutex_:
-  std::vector<Request> incoming_;
+  std::vector<Arrival> incoming_;
   bool closing_ = false;
   EngineStats stats_;
 

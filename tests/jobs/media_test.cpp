@@ -11,6 +11,7 @@
 
 #include "helpers.h"
 #include "jobs/hash.h"
+#include "jobs/retry.h"
 
 namespace mmbatch {
 namespace {
@@ -171,6 +172,35 @@ TEST(Media, DigestsAreRememberedUntilTheFileChanges) {
   folder.write("a.png", "two");
   std::filesystem::last_write_time(file, time);
   EXPECT_EQ(image_sha256(image_at(file), &cache), sha256_hex("two")) << "same size and time of change";
+}
+
+TEST(Retry, TriesAgainWhatCanPassAndNothingElse) {
+  const RetryOptions quick{4, std::chrono::milliseconds{0}};
+  int attempts = 0;
+  const auto busy = [&](int until) {
+    attempts = 0;
+    return retried(
+        [&] {
+          if (++attempts < until) throw PassingFault(ErrorCode::image_unreadable, "busy");
+          return attempts;
+        },
+        quick);
+  };
+  EXPECT_EQ(busy(1), 1);
+  EXPECT_EQ(busy(4), 4);
+  EXPECT_THROW(busy(5), ItemError);
+  EXPECT_EQ(attempts, 4);
+  attempts = 0;
+  EXPECT_THROW(retried(
+                   [&]() -> int {
+                     ++attempts;
+                     throw ItemError(ErrorCode::image_missing, "gone");
+                   },
+                   quick),
+               ItemError);
+  EXPECT_EQ(attempts, 1);
+  EXPECT_TRUE(may_pass(ESTALE));
+  EXPECT_FALSE(may_pass(ENOENT));
 }
 
 }  // namespace

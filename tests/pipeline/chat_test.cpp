@@ -13,8 +13,8 @@ using testing::HasSubstr;
 
 /// Lines that chat wrote for these lines of input, stdout and stderr in order.
 std::vector<std::string> chat(const Workplace& place, const std::string& input, const std::string& options) {
-  const Outcome outcome = program("chat --model " + Workplace::demo("model") + " " + options + " < " +
-                                  place.write("input.txt", input));
+  const ProgramEnd outcome = program("chat --model " + Workplace::demo("model") + " " + options + " < " +
+                                     place.write("input.txt", input));
   EXPECT_EQ(outcome.code, 0) << outcome.text;
   std::vector<std::string> lines;
   std::istringstream text(outcome.text);
@@ -103,7 +103,7 @@ TEST(Chat, ATurnWithoutAnAnswerLeavesTheDialogueAsItWas) {
   const Workplace place;
   const std::string input = place.write(
       "input.txt", "what color is the shape?\n" + std::string(5000, 'x') + "\nis there a shape?\n");
-  const Outcome outcome =
+  const ProgramEnd outcome =
       program("chat --model " + Workplace::demo("model") + " " + with_image() + " < " + input);
   EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(outcome.text, HasSubstr("prompt_too_long"));

@@ -9,7 +9,7 @@ namespace {
 using testing::HasSubstr;
 
 void expect_error(const std::string& arguments, int code, const std::string& part) {
-  const Outcome outcome = program(arguments);
+  const ProgramEnd outcome = program(arguments);
   EXPECT_EQ(outcome.code, code) << arguments << "\n" << outcome.text;
   EXPECT_THAT(outcome.text, HasSubstr(part)) << arguments;
 }
@@ -30,7 +30,7 @@ TEST(CommandLine, UsageErrorsExitWithTwoAndSayWhatIsAllowed) {
 
 TEST(CommandLine, HelpShowsExamples) {
   for (const std::string command : {"run", "validate", "query", "eval", "ask", "generate", "chat"}) {
-    const Outcome outcome = program(command + " --help");
+    const ProgramEnd outcome = program(command + " --help");
     EXPECT_EQ(outcome.code, 0);
     EXPECT_THAT(outcome.text, HasSubstr("mmbatch " + command)) << command;
     EXPECT_THAT(outcome.text, HasSubstr("Example")) << command;
@@ -58,7 +58,7 @@ TEST(CommandLine, ValidateFindsWhatARunWouldFind) {
 }
 
 TEST(CommandLine, InspectSaysWhatACheckpointIs) {
-  const Outcome outcome = program("inspect " + Workplace::demo("model"));
+  const ProgramEnd outcome = program("inspect " + Workplace::demo("model"));
   EXPECT_EQ(outcome.code, 0) << outcome.text;
   EXPECT_THAT(outcome.text, HasSubstr("1563648 parameters in f16"));
   EXPECT_THAT(outcome.text, HasSubstr("grouped-query"));
@@ -66,11 +66,11 @@ TEST(CommandLine, InspectSaysWhatACheckpointIs) {
 }
 
 TEST(CommandLine, AskAnswersAQuestionAboutAnImage) {
-  const Outcome outcome = program("ask --model " + Workplace::demo("model") + " --image " +
-                                  Workplace::images().front() + " \"is there a shape in the image?\"");
+  const ProgramEnd outcome = program("ask --model " + Workplace::demo("model") + " --image " +
+                                     Workplace::images().front() + " \"is there a shape in the image?\"");
   EXPECT_EQ(outcome.code, 0) << outcome.text;
   EXPECT_GT(outcome.text.size(), 1u);
-  const Outcome chosen =
+  const ProgramEnd chosen =
       program("ask --model " + Workplace::demo("model") + " --image " + Workplace::images().front() +
               " --choices zebra --choices yellow --choices blue \"what color is the shape?\"");
   EXPECT_THAT(chosen.text, testing::AnyOf("yellow\n", "blue\n"));

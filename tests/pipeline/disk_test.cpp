@@ -30,7 +30,7 @@ int with_disk(const std::string& folder, const char* size, const std::function<i
 }
 
 /// 0 when it holds, else `code`, so that a child can say what failed.
-int unless(bool holds, int code, const Outcome& outcome) {
+int unless(bool holds, int code, const ProgramEnd& outcome) {
   if (holds) return 0;
   std::fprintf(stderr, "exit code %d: %s\n", outcome.code, outcome.text.c_str());
   return code;
@@ -54,16 +54,16 @@ TEST(Disk, AFullOneEndsTheRunAndKeepsWhatIsStored) {
       "run -q " + manifest(place) + " --max-new-tokens 1 --database " + place.path("disk/r.db");
   std::filesystem::create_directory(place.path("disk"));
   const int code = with_disk(place.path("disk"), "size=1500k", [&] {
-    const Outcome full = program(run);
+    const ProgramEnd full = program(run);
     if (full.code != 3 || full.text.find("make room on the disk") == std::string::npos)
       return unless(false, 1, full);
-    const Outcome kept = program("query " + place.path("disk/r.db") + " --limit 1");
+    const ProgramEnd kept = program("query " + place.path("disk/r.db") + " --limit 1");
     if (kept.code != 0) return unless(false, 2, kept);
     if (::mount("none", place.path("disk").c_str(), nullptr, MS_REMOUNT, "size=64m") != 0)
       return kMountRefused;
-    const Outcome again = program(run);
+    const ProgramEnd again = program(run);
     if (again.code != 0) return unless(false, 3, again);
-    const Outcome count =
+    const ProgramEnd count =
         program("query " + place.path("disk/r.db") + " -f csv --sql 'SELECT count(*) FROM answers'");
     return unless(count.text.find("\n3000\n") != std::string::npos, 4, count);
   });
@@ -76,13 +76,14 @@ TEST(Disk, AReadOnlyOneCanBeQueriedAndIsNotRunInto) {
   std::filesystem::create_directory(place.path("disk"));
   const std::string database = place.path("disk/r.db");
   const int code = with_disk(place.path("disk"), "size=64m", [&] {
-    const Outcome made = program("run -q " + Workplace::demo("manifest.yaml") + " --database " + database);
+    const ProgramEnd made = program("run -q " + Workplace::demo("manifest.yaml") + " --database " + database);
     if (made.code != 0) return unless(false, 1, made);
     if (::mount("none", place.path("disk").c_str(), nullptr, MS_REMOUNT | MS_RDONLY, "size=64m") != 0)
       return kMountRefused;
-    const Outcome read = program("query " + database + " --contains triangle --limit 1");
+    const ProgramEnd read = program("query " + database + " --contains triangle --limit 1");
     if (read.code != 0) return unless(false, 2, read);
-    const Outcome written = program("run -q " + Workplace::demo("manifest.yaml") + " --database " + database);
+    const ProgramEnd written =
+        program("run -q " + Workplace::demo("manifest.yaml") + " --database " + database);
     return unless(written.code == 3 && written.text.find("cannot be written") != std::string::npos, 3,
                   written);
   });
@@ -104,7 +105,7 @@ TEST(Disk, ADamagedDatabaseIsToldAndNotTouched) {
   for (const std::string& command :
        std::vector<std::string>{"query " + database, "eval " + database,
                                 "run -q " + Workplace::demo("manifest.yaml") + " --database " + database}) {
-    const Outcome outcome = program(command);
+    const ProgramEnd outcome = program(command);
     EXPECT_EQ(outcome.code, 3) << command << outcome.text;
     EXPECT_NE(outcome.text.find("recover"), std::string::npos) << command << outcome.text;
   }

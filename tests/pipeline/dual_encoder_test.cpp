@@ -45,7 +45,7 @@ json summary_of(const Workplace& place, const std::string& name) {
 TEST(DualEncoder, ClassifiesAsTransformersDoes) {
   const Workplace place;
   const std::string file = both_jobs(place);
-  const Outcome outcome = program("run -q " + file + " --summary-json " + place.path("s.json"));
+  const ProgramEnd outcome = program("run -q " + file + " --summary-json " + place.path("s.json"));
   ASSERT_EQ(outcome.code, 0) << outcome.text;
   const json reference = expected();
   std::size_t compared = 0;
@@ -77,7 +77,7 @@ std::set<std::string> stored(const std::string& database) {
   std::set<std::string> all;
   for (const char* sql : {"SELECT job, id, answer, probabilities, logprob FROM answers",
                           "SELECT job, id, width, hex(vector) FROM vectors"}) {
-    const Outcome outcome = program("query " + database + " --format csv --sql \"" + sql + "\"");
+    const ProgramEnd outcome = program("query " + database + " --format csv --sql \"" + sql + "\"");
     EXPECT_EQ(outcome.code, 0) << outcome.text;
     std::istringstream lines(outcome.text);
     for (std::string line; std::getline(lines, line);) all.insert(line);
@@ -89,7 +89,7 @@ TEST(DualEncoder, SameBytesWhateverTheBatchAndThreads) {
   const Workplace place;
   const std::string file = both_jobs(place);
   const auto run = [&](const std::string& name, const std::string& options) {
-    const Outcome outcome = program("run -q " + file + " --database " + place.path(name) + " " + options);
+    const ProgramEnd outcome = program("run -q " + file + " --database " + place.path(name) + " " + options);
     EXPECT_EQ(outcome.code, 0) << outcome.text;
     return stored(place.path(name));
   };
@@ -107,7 +107,7 @@ TEST(DualEncoder, LabelsAndTemplateShapeTheAnswerSettingsDoNot) {
            ", items: [{id: a, image: tiny.png, answer: a dog}]}\n";
   };
   const auto computed = [&](const std::string& more, const std::string& options = "") {
-    const Outcome outcome =
+    const ProgramEnd outcome =
         program("run -q " + manifest(place, job(more)) + " --summary-json " + place.path("s.json") + options);
     EXPECT_EQ(outcome.code, 0) << outcome.text;
     return summary_of(place, "s.json")["answered"] == 1;
@@ -138,12 +138,12 @@ TEST(DualEncoder, TheNearestAreFoundByItemAndByText) {
     return program("query " + place.path("results.db") + " --format csv --columns id --nearest '" + what +
                    "'");
   };
-  const Outcome item = nearest("e/wide");
+  const ProgramEnd item = nearest("e/wide");
   EXPECT_EQ(item.text.substr(0, 14), "similarity,id\n");
   EXPECT_THAT(item.text, ::testing::Not(HasSubstr(",wide")));
   EXPECT_LT(item.text.find(",rgba"), item.text.find(",tall"));
   EXPECT_LT(item.text.find(",tall"), item.text.find(",text"));
-  const Outcome text = nearest("a photo of a red circle");
+  const ProgramEnd text = nearest("a photo of a red circle");
   EXPECT_EQ(text.code, 0);
   EXPECT_THAT(text.text, HasSubstr("taken as a text"));
   EXPECT_THAT(text.text, HasSubstr("\n1.0,text\n"));
@@ -157,18 +157,18 @@ TEST(DualEncoder, TasksThatAModelCannotDoAreRefusedBeforeAnythingIsComputed) {
       manifest(place, "  - {name: q, task: generate, items: [{id: a, prompt: hello}]}\n");
   for (const std::string& command :
        {"run -q " + questions, "validate " + questions + " --model " + kReference + "/model"}) {
-    const Outcome outcome = program(command);
+    const ProgramEnd outcome = program(command);
     EXPECT_EQ(outcome.code, 2);
     EXPECT_THAT(outcome.text,
                 HasSubstr("job 'q': the task generate is not for this model: siglip is a dual"));
     EXPECT_THAT(outcome.text, HasSubstr("its tasks are classify and embed"));
   }
   EXPECT_FALSE(std::filesystem::exists(place.path("results.db")));
-  const Outcome decoder = program("run -q " + both_jobs(place) + " --model " + Workplace::demo("model"));
+  const ProgramEnd decoder = program("run -q " + both_jobs(place) + " --model " + Workplace::demo("model"));
   EXPECT_EQ(decoder.code, 2);
   EXPECT_THAT(decoder.text, HasSubstr("its tasks are vqa and generate"));
   for (const char* command : {"ask --image x.png", "generate", "chat"}) {
-    const Outcome outcome = program(std::string(command) + " --model " + kReference + "/model hello");
+    const ProgramEnd outcome = program(std::string(command) + " --model " + kReference + "/model hello");
     EXPECT_EQ(outcome.code, 2) << command;
   }
   EXPECT_THAT(program("generate --model " + kReference + "/model hello").text,

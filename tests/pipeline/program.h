@@ -12,14 +12,14 @@
 namespace mmbatch {
 
 /// What a run of the program printed, and how it ended.
-struct Outcome {
+struct ProgramEnd {
   int code = -1;
   std::string text;  // stdout and stderr
 };
 
 /// Runs the real program through a shell.
-inline Outcome program(const std::string& arguments) {
-  Outcome outcome;
+inline ProgramEnd program(const std::string& arguments) {
+  ProgramEnd outcome;
   FILE* pipe = ::popen((std::string(MMBATCH_PROGRAM) + " " + arguments + " 2>&1").c_str(), "r");
   char buffer[4096];
   while (const std::size_t got = std::fread(buffer, 1, sizeof(buffer), pipe))
@@ -60,7 +60,7 @@ class Workplace {
 
 /// The rows of `mmbatch query … --format jsonl`.
 inline std::vector<nlohmann::json> rows(const std::string& database, const std::string& more = "") {
-  const Outcome outcome = program("query " + database + " --format jsonl " + more);
+  const ProgramEnd outcome = program("query " + database + " --format jsonl " + more);
   std::vector<nlohmann::json> rows;
   std::istringstream lines(outcome.text);
   for (std::string line; std::getline(lines, line);) rows.push_back(nlohmann::json::parse(line));

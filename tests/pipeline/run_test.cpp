@@ -6,6 +6,7 @@
 #include <sstream>
 #include <thread>
 
+#include "pipeline/summary.h"
 #include "tests/pipeline/program.h"
 
 namespace mmbatch {
@@ -75,7 +76,7 @@ TEST(Run, BadItemsAreRowsAndGoodOnesAreAnswered) {
   const std::string manifest = place.write(
       "manifest.yaml", "model: " + Workplace::demo("model") +
                            "\ndatabase: results.db\njobs:\n  - {name: j, task: vqa, items: items.jsonl}\n");
-  const Outcome outcome = program("run -q " + manifest);
+  const ProgramEnd outcome = program("run -q " + manifest);
   EXPECT_EQ(outcome.code, 1) << outcome.text;
   EXPECT_EQ(outcome.text, "");
   std::map<std::string, std::string> codes;
@@ -102,7 +103,8 @@ TEST(Run, SameBytesWhateverTheBatchThreadsChunksAndSharing) {
   const Workplace place;
   const std::string manifest = questions_manifest(place, 60);
   const auto run = [&](const std::string& name, const std::string& options) {
-    const Outcome outcome = program("run -q " + manifest + " --database " + place.path(name) + " " + options);
+    const ProgramEnd outcome =
+        program("run -q " + manifest + " --database " + place.path(name) + " " + options);
     EXPECT_EQ(outcome.code, 0) << options << "\n" << outcome.text;
     return answers(place.path(name));
   };
@@ -197,6 +199,64 @@ TEST(Run, AnswersAreNotComputedTwice) {
   EXPECT_EQ(summary["resumed"], 20);
   EXPECT_EQ(summary["answered"], 0);
   EXPECT_EQ(rows(place.path("results.db")).size(), 20u);
+}
+
+TEST(Run, AnItemThatTakesTooLongIsAFailedRow) {
+  const Workplace place;
+  const std::string image = Workplace::images().front();
+  place.write("items.jsonl",
+              json{{"id", "quick"}, {"image", image}, {"question", "what?"}}.dump() + "\n" +
+                  json{{"id", "slow"},
+                       {"image", image},
+                       {"question", "what?"},
+                       {"generation", {{"max_new_tokens", 900}, {"ignore_eos", true}, {"max_length", 1000}}}}
+                      .dump() +
+                  "\n");
+  const std::string manifest = place.write(
+      "manifest.yaml", "model: " + Workplace::demo("model") +
+                           "\ndatabase: results.db\njobs: [{name: j, task: vqa, items: items.jsonl}]\n");
+  // So short that nothing is done in time.
+  ASSERT_EQ(program("run -q --item-timeout 0.001 " + manifest).code, 1);
+  for (const json& row : rows(place.path("results.db"))) {
+    EXPECT_EQ(row["error_code"], "timeout");
+    EXPECT_EQ(row["error_message"], "not answered within 0.001 s (--item-timeout)");
+  }
+  ASSERT_LE(program("run -q --item-timeout 60 --retry-failed " + manifest).code, 1);
+  EXPECT_EQ(rows(place.path("results.db"), "--where \"id = 'quick'\"")[0]["status"], "answered");
+}
+
+TEST(Run, KeepsItsNumbersForPrometheus) {
+  const Workplace place;
+  const std::string manifest = questions_manifest(place, 20);
+  ASSERT_EQ(program("run -q " + manifest + " --metrics-file " + place.path("run.prom")).code, 0);
+  std::ifstream file(place.path("run.prom"));
+  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  EXPECT_NE(text.find("\nmmbatch_items_done_total{outcome=\"answered\"} 20\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("\nmmbatch_items 20\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("\nmmbatch_running 0\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("stage=\"decode\""), std::string::npos) << text;
+  // Every line is a comment, or a name, labels and a number.
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line[0] == '#') continue;
+    EXPECT_EQ(line.rfind("mmbatch_", 0), 0u) << line;
+    EXPECT_NO_THROW(std::stod(line.substr(line.rfind(' ')))) << line;
+  }
+  EXPECT_FALSE(std::filesystem::exists(place.path("run.prom.part")));
+}
+
+TEST(Summary, NamesTheStageThatWasAtItsLimit) {
+  RunSummary summary;
+  summary.seconds = 10;
+  summary.threads = 4;
+  summary.preprocess_seconds = 20;  // half of four threads
+  summary.decode_seconds = 8;
+  EXPECT_EQ(bottleneck(summary).stage, "decoding");
+  EXPECT_DOUBLE_EQ(bottleneck(summary).busy, 0.8);
+  summary.preprocess_seconds = 38;
+  EXPECT_EQ(bottleneck(summary).stage, "preprocessing images");
+  EXPECT_NE(to_text(summary).find("the bottleneck is preprocessing images, busy 95 % of the time"),
+            std::string::npos);
 }
 
 }  // namespace
