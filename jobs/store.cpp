@@ -44,7 +44,7 @@ std::unique_ptr<Database> open_writable(const std::filesystem::path& file) {
   // FULL: a commit survives a power cut, which WAL with less does not promise.
   database->run(
       "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32000;"
-      "PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 8000");
+      "PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 32000");
   return database;
 }
 

@@ -3,7 +3,7 @@
 #   bash tests/run.sh          all tests
 #   bash tests/run.sh --long   and all tests again under AddressSanitizer and UndefinedBehaviorSanitizer, and
 #                              stages, engine and store under ThreadSanitizer, and hundreds of kills where the
-#                              short run has twenty
+#                              short run has twenty, and a minute for each fuzz target
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source demo/setup.sh
@@ -18,5 +18,10 @@ if [ "${1:-}" = --long ]; then
   build tsan test_threads
   build-tsan/tests/test_threads
   build asan all
+  mapfile -t targets < <(cd tests/fuzz && ls fuzz_*.cpp)
+  for target in "${targets[@]%.cpp}"; do
+    echo "== $target: a minute under AddressSanitizer and UndefinedBehaviorSanitizer"
+    build-asan/tests/"$target" tests/fuzz/corpus/"${target#fuzz_}" 60
+  done
   ctest --test-dir build-asan --output-on-failure -j "$(nproc)"
 fi
