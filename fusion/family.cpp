@@ -17,6 +17,15 @@ std::span<const Family> families() {
   return table;
 }
 
+void check_quantization(const Config& config) {
+  if (!config.has("quantization_config")) return;
+  const std::string method = config.object("quantization_config").text("quant_method", "an unnamed method");
+  throw ModelError(
+      fmt::format("{}: the weights were quantized by {}, which is not supported; take the checkpoint that it "
+                  "was made from, in f32, f16 or bf16",
+                  config.source(), method));
+}
+
 const Family& find_family(const Config& config) {
   std::vector<std::string> architectures = config.texts("architectures");
   const std::string model_type = config.text("model_type", "");

@@ -24,6 +24,9 @@ struct Family {
 
 std::span<const Family> families();
 
+/// @throws ModelError for weights that were quantized by another program
+void check_quantization(const Config& config);
+
 /// The family of a config.json.  @throws ModelError that lists the supported ones
 const Family& find_family(const Config& config);
 

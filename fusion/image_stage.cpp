@@ -30,7 +30,29 @@ void check_size(const Config& config, int found, std::size_t wanted) {
                   config.source(), found, wanted));
 }
 
+/// One of the two.
+struct Preparation {
+  Preparation(const Checkpoint& weights, const VisionSpec& spec) {
+    const Config config = read_preprocessor(weights);
+    if (spec.pinpoints.empty()) {
+      preprocessor.emplace(config);
+      check_size(config, preprocessor->output_width(), spec.encoder.image_size);
+      check_size(config, preprocessor->output_height(), spec.encoder.image_size);
+    } else {
+      tiler.emplace(config, spec.pinpoints);
+      check_size(config, tiler->tile_size(), spec.encoder.image_size);
+    }
+  }
+
+  std::optional<Preprocessor> preprocessor;
+  std::optional<Tiler> tiler;
+};
+
 }  // namespace
+
+void check_preprocessing(const Checkpoint& weights, const VisionSpec& spec) {
+  Preparation(weights, spec);
+}
 
 ImageStage::ImageStage(const Checkpoint& weights, const VisionSpec& spec)
     : encoder_(weights, spec.encoder, spec.prefix) {
@@ -38,15 +60,10 @@ ImageStage::ImageStage(const Checkpoint& weights, const VisionSpec& spec)
     projector_.emplace(weights, spec.projector);
   else
     pooling_.emplace(weights, spec.encoder.block, spec.pooling);
-  const Config config = read_preprocessor(weights);
-  if (spec.pinpoints.empty()) {
-    preprocessor_.emplace(config);
-    check_size(config, preprocessor_->output_width(), spec.encoder.image_size);
-    check_size(config, preprocessor_->output_height(), spec.encoder.image_size);
-    return;
-  }
-  tiler_.emplace(config, spec.pinpoints);
-  check_size(config, tiler_->tile_size(), spec.encoder.image_size);
+  Preparation preparation(weights, spec);
+  preprocessor_ = std::move(preparation.preprocessor);
+  tiler_ = std::move(preparation.tiler);
+  if (!tiler_) return;
   newline_ = to_floats(weights.tensor(spec.newline, {spec.projector.layers.back().out}));
 }
 

@@ -76,30 +76,43 @@ void fill_special_tokens(ModelSpec& spec, const Config& config, const Config& ge
   });
 }
 
+constexpr const char* kTokenizerAdvice =
+    "; copy tokenizer.model, tokenizer_config.json, added_tokens.json and special_tokens_map.json from the "
+    "checkpoint that the weights are of";
+
 void check_tokenizer(const ModelSpec& spec, const Tokenizer& tokenizer, const std::filesystem::path& folder) {
   const auto pieces = static_cast<std::size_t>(tokenizer.vocab_size());
   if (pieces > spec.vocab()) {
     throw ModelError(
         fmt::format("{}: the tokenizer has {} tokens, config.json's vocab_size is {}: they do not belong "
-                    "together",
-                    folder.string(), pieces, spec.vocab()));
+                    "together{}",
+                    folder.string(), pieces, spec.vocab(), kTokenizerAdvice));
+  }
+  for (const std::int32_t eos : spec.eos) {
+    if (static_cast<std::size_t>(eos) < pieces) continue;
+    throw ModelError(
+        fmt::format("{}: the end of sequence is token {}, but the tokenizer has {} tokens only: they do not "
+                    "belong together{}",
+                    folder.string(), eos, pieces, kTokenizerAdvice));
   }
   if (spec.vision && !spec.dual && spec.placement == ImagePlacement::placeholders &&
       tokenizer.token_id(spec.image_token) != spec.image_token_id) {
     throw ModelError(
         fmt::format("{}: the tokenizer does not have '{}' as token {}, which config.json names as the image "
-                    "placeholder",
-                    folder.string(), spec.image_token, spec.image_token_id));
+                    "placeholder{}",
+                    folder.string(), spec.image_token, spec.image_token_id, kTokenizerAdvice));
   }
 }
 
 ModelSpec read_spec(const std::filesystem::path& folder, const Checkpoint& weights,
                     const Tokenizer& tokenizer) {
   const Config config = Config::read(folder / "config.json");
+  check_quantization(config);
   ModelSpec spec = find_family(config).parse(config, weights);
   if (!spec.dual)
     fill_special_tokens(spec, config, Config::read_if_present(folder / "generation_config.json"), tokenizer);
   check_tokenizer(spec, tokenizer, folder);
+  if (spec.vision) check_preprocessing(weights, *spec.vision);  // before weights are packed, which takes time
   return spec;
 }
 

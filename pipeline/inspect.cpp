@@ -2,32 +2,88 @@
 
 #include <fmt/format.h>
 
-#include <map>
-#include <ostream>
+#include <algorithm>
 #include <set>
-#include <string>
 
+#include "engine/base/error.h"
+#include "fusion/family.h"
 #include "fusion/model.h"
-#include "pipeline/progress.h"
 #include "pipeline/tasks.h"
 
 namespace mmbatch {
 namespace {
 
-struct Stored {
-  std::size_t parameters = 0;
-  std::size_t bytes = 0;
-  std::set<std::string> types;
-};
+namespace fs = std::filesystem;
 
-Stored stored_weights(const Checkpoint& weights) {
-  Stored stored;
-  for (const auto& [name, tensor] : weights.tensors()) {
-    stored.parameters += tensor.elements();
-    stored.bytes += tensor.bytes();
-    stored.types.insert(std::string(to_string(tensor.dtype)));
+// What is read besides the weights, where it is there.
+constexpr const char* kSmallFiles[] = {
+    "config.json",        "generation_config.json", "preprocessor_config.json",    "tokenizer.model",
+    "spiece.model",       "tokenizer_config.json",  "special_tokens_map.json",     "added_tokens.json",
+    "chat_template.json", "chat_template.jinja",    "model.safetensors.index.json"};
+
+/// Bytes that a number takes at each precision of a run: a weight of a layer, of the output head, of the
+/// layers at the edges (pixels and features). int8 has a scale a row, int4 a scale for 32 inputs.
+struct WeightFormat {
+  const char* name;
+  double layer, head, edge;
+};
+constexpr WeightFormat kWeightFormats[] = {{"f32", 4, 4, 4},       {"bf16", 2, 2, 2},
+                                           {"int8", 1, 1, 2},      {"w8a16", 1, 1, 2},
+                                           {"int4", 0.5625, 1, 2}, {"w4a16", 0.5625, 1, 2}};
+
+/// A cached row of a head: its numbers, and with int8 a scale.
+struct CacheFormat {
+  const char* name;
+  std::size_t number, row;
+};
+constexpr CacheFormat kCacheFormats[] = {{"f32", 4, 0}, {"bf16", 2, 0}, {"int8", 1, 4}};
+
+void list_files(const Checkpoint& weights, Inspection& found) {
+  for (const char* name : kSmallFiles) {
+    std::error_code failed;
+    const auto bytes = fs::file_size(weights.folder() / name, failed);
+    if (!failed) found.files.push_back({name, static_cast<std::size_t>(bytes), 0});
   }
-  return stored;
+  std::set<std::string> dtypes;
+  for (const SafetensorsFile& file : weights.files()) {
+    std::error_code failed;
+    const auto bytes = fs::file_size(file.path(), failed);
+    found.files.push_back({file.path().filename().string(), failed ? 0 : static_cast<std::size_t>(bytes),
+                           file.tensors().size() + file.unsupported().size()});
+    for (const auto& [name, type] : file.unsupported()) dtypes.insert(type);
+  }
+  for (const auto& [name, tensor] : weights.tensors()) {
+    found.parameters += tensor.elements();
+    found.stored_bytes += tensor.bytes();
+    dtypes.insert(std::string(to_string(tensor.dtype)));
+  }
+  found.dtypes.assign(dtypes.begin(), dtypes.end());
+}
+
+bool contains(const std::string& text, const char* part) {
+  return text.find(part) != std::string::npos;
+}
+
+/// Bytes of a tensor once it is loaded: tables are read where they lie, what multiplies is packed, the rest
+/// is float32.
+double loaded_bytes(const std::string& name, const TensorView& tensor, const WeightFormat& format) {
+  const auto elements = static_cast<double>(tensor.elements());
+  if (contains(name, "embed_tokens") || contains(name, "token_embedding")) {
+    return static_cast<double>(tensor.bytes());
+  }
+  if (tensor.shape.size() < 2 || contains(name, "position_embedding")) return elements * sizeof(float);
+  if (contains(name, "lm_head")) return elements * format.head;
+  const bool edge = contains(name, "patch_embedding") || contains(name, "multi_modal_projector");
+  return elements * (edge ? format.edge : format.layer);
+}
+
+std::size_t weight_bytes(const Checkpoint& weights, const ModelSpec& spec, const WeightFormat& format) {
+  double total = 0;
+  for (const auto& [name, tensor] : weights.tensors()) total += loaded_bytes(name, tensor, format);
+  if (!spec.dual && spec.decoder_names.head.empty()) {  // the embedding, packed too
+    total += static_cast<double>(spec.decoder.vocab * spec.decoder.hidden) * format.head;
+  }
+  return static_cast<std::size_t>(total);
 }
 
 /// Rows of one step: the stream, its norms, queries with keys and values, the widened feed-forward.
@@ -39,56 +95,56 @@ std::size_t activation_bytes(const BlockConfig& block, std::size_t rows) {
   return rows * per_row * sizeof(float);
 }
 
-std::string heads_text(const AttentionShape& shape) {
-  const char* kind = shape.kv_heads == shape.heads ? "multi-head"
-                     : shape.kv_heads == 1         ? "multi-query"
-                                                   : "grouped-query";
-  return fmt::format("{} heads of {}, {} for keys and values ({})", shape.heads, shape.head_dim,
-                     shape.kv_heads, kind);
+void size_up(const Checkpoint& weights, const ModelSpec& spec, Inspection& found) {
+  for (const WeightFormat& format : kWeightFormats) {
+    found.weights.push_back({format.name, weight_bytes(weights, spec, format)});
+  }
+  const BlockConfig& block = spec.dual ? spec.dual->text.block : spec.decoder.block;
+  found.activation_bytes = activation_bytes(block, Inspection::kActivationRows);
+  if (spec.dual) return;
+  const AttentionShape& shape = spec.decoder.attention();
+  for (const CacheFormat& format : kCacheFormats) {
+    const std::size_t row = shape.head_dim * format.number + format.row;
+    found.cache_per_token.push_back({format.name, 2 * spec.decoder.layers * shape.kv_heads * row});
+  }
 }
 
 }  // namespace
 
-void inspect(const std::filesystem::path& folder, std::ostream& out) {
-  const ModelFiles files(folder);
-  const ModelSpec& spec = files.spec;
-  const DecoderConfig& decoder = spec.decoder;
-  const Stored stored = stored_weights(files.weights);
-  const auto line = [&](const char* name, const std::string& value) {
-    out << fmt::format("{:<14}{}\n", name, value);
+Inspection inspect(const fs::path& folder) {
+  Inspection found;
+  found.folder = folder.string();
+  const Checkpoint weights(folder);
+  list_files(weights, found);
+  const auto attempt = [&](const auto& work) {
+    try {
+      work();
+    } catch (const ModelError& e) {
+      if (std::find(found.missing.begin(), found.missing.end(), e.what()) == found.missing.end())
+        found.missing.push_back(e.what());
+    }
   };
-
-  line("family", spec.family);
-  std::string tasks;
-  for (const Task task : tasks_of(spec))
-    tasks += fmt::format("{}{}", tasks.empty() ? "" : ", ", to_string(task));
-  line("tasks", tasks);
-  std::string types;
-  for (const std::string& type : stored.types) types += (types.empty() ? "" : ", ") + type;
-  line("weights",
-       fmt::format("{} parameters in {}, {} stored", stored.parameters, types, bytes_text(stored.bytes)));
-  for (const SafetensorsFile& file : files.weights.files()) {
-    line("", fmt::format("{}: {} tensors", file.path().filename().string(), file.tensors().size()));
-  }
-  line("decoder",
-       fmt::format("{} layers, hidden {}, feed-forward {}, vocabulary {}, {} positions", decoder.layers,
-                   decoder.hidden, decoder.block.feed_forward.ffn, decoder.vocab, decoder.max_positions));
-  line("", heads_text(decoder.attention()));
-  if (spec.vision) {
-    const VisionConfig& vision = spec.vision->encoder;
-    line("vision",
-         fmt::format("{} of {} layers, hidden {}, images of {} pixels in patches of {}, {} tokens an image{}",
-                     vision.run_layers, vision.layers, vision.hidden(), vision.image_size, vision.patch_size,
-                     vision.feature_tokens(), spec.vision->pinpoints.empty() ? "" : " or tile"));
-    line("", heads_text(vision.block.attention.shape));
-  }
-  line("tokenizer", fmt::format("{} tokens", files.tokenizer.vocab_size()));
-  line("turn format",
-       files.turn_format_warning.empty() ? files.turn_format.name() : files.turn_format_warning);
-  line("memory, f32",
-       fmt::format("weights about {}, cache {} a token, activations about {} for a step of 1,024 tokens",
-                   bytes_text(stored.parameters * sizeof(float)), bytes_text(decoder.kv_bytes_per_token()),
-                   bytes_text(activation_bytes(decoder.block, 1024))));
+  attempt([&] {
+    const Config config = Config::read(folder / "config.json");
+    const std::vector<std::string> names = config.texts("architectures");
+    found.architecture = names.empty() ? config.text("model_type", "") : names.front();
+    check_quantization(config);
+    found.spec = find_family(config).parse(config, weights);
+  });
+  attempt([&] { found.tokenizer_tokens = static_cast<std::size_t>(Tokenizer::load(folder).vocab_size()); });
+  if (found.spec && found.spec->vision) attempt([&] { check_preprocessing(weights, *found.spec->vision); });
+  // What the parts say together.
+  attempt([&] {
+    const ModelFiles files(folder);
+    found.spec = files.spec;
+    if (files.spec.dual) return;
+    found.turn_format = files.turn_format.name();
+    found.turn_format_note = files.turn_format_warning;
+  });
+  if (!found.spec) return found;
+  found.tasks = tasks_of(*found.spec);
+  size_up(weights, *found.spec, found);
+  return found;
 }
 
 }  // namespace mmbatch

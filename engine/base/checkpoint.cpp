@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <set>
 
 #include "engine/base/config.h"
@@ -12,26 +13,60 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What a folder without safetensors holds instead, and the way out.
+constexpr const char* kWanted = "a checkpoint is a folder with config.json and model.safetensors";
+constexpr const char* kConvert =
+    "weights are read from safetensors files only. Take the safetensors of the published checkpoint, or load "
+    "it with transformers and save it: model.save_pretrained(FOLDER, safe_serialization=True)";
+
+/// What a file of weights in another format is called, by its name; empty for other files.
+std::string foreign_format(const fs::path& file) {
+  static const std::map<std::string, const char*> formats = {
+      {".gguf", "a GGUF file"},  {".ggml", "a GGML file"},  {".bin", "a pickle file"},
+      {".pt", "a pickle file"},  {".pth", "a pickle file"}, {".ckpt", "a pickle file"},
+      {".pkl", "a pickle file"}, {".h5", "a Keras file"},   {".msgpack", "a Flax file"},
+      {".onnx", "an ONNX file"}};
+  const auto found = formats.find(file.extension().string());
+  return found == formats.end() ? "" : found->second;
+}
+
+/// What was given in place of a folder.
+[[noreturn]] void no_folder(const fs::path& path) {
+  std::error_code failed;
+  if (!fs::exists(path, failed)) {
+    throw ModelError(fmt::format("{}: no such folder; {}", path.string(), kWanted));
+  }
+  if (path.extension() == ".safetensors") {
+    throw ModelError(fmt::format("{}: a file; give the folder that it is in: {}", path.string(), kWanted));
+  }
+  const std::string format = foreign_format(path);
+  if (!format.empty()) throw ModelError(fmt::format("{}: {}; {}", path.string(), format, kConvert));
+  throw ModelError(fmt::format("{}: a file; {}", path.string(), kWanted));
+}
+
+/// What a folder without model.safetensors holds instead.
 [[noreturn]] void no_weights(const fs::path& folder) {
   std::error_code failed;
-  if (!fs::is_directory(folder, failed)) {
-    throw ModelError(
-        fmt::format("{}: no such folder; --model takes a checkpoint folder with config.json and "
-                    "model.safetensors",
-                    folder.string()));
-  }
+  std::string foreign, format;
   for (const auto& entry : fs::directory_iterator(folder, failed)) {
-    const std::string extension = entry.path().extension().string();
-    if (extension == ".bin" || extension == ".pt" || extension == ".pth" || extension == ".gguf") {
+    const std::string name = entry.path().filename().string();
+    if (name == "adapter_model.safetensors") {
       throw ModelError(
-          fmt::format("{}: found {}, but weights are read from safetensors files only; convert the "
-                      "checkpoint (save_pretrained(..., safe_serialization=True))",
-                      folder.string(), entry.path().filename().string()));
+          fmt::format("{}: found {}, an adapter: merge it into its base model "
+                      "(merge_and_unload() of peft) and save that",
+                      folder.string(), name));
+    }
+    // The least of several names, so that the message does not depend on the folder's order.
+    const std::string kind = foreign_format(entry.path());
+    if (!kind.empty() && (foreign.empty() || name < foreign)) {
+      foreign = name;
+      format = kind;
     }
   }
-  throw ModelError(fmt::format("{}: neither model.safetensors nor model.safetensors.index.json is there",
-                               folder.string()));
+  if (!foreign.empty()) {
+    throw ModelError(fmt::format("{}: found {}, {}; {}", folder.string(), foreign, format, kConvert));
+  }
+  throw ModelError(fmt::format("{}: neither model.safetensors nor model.safetensors.index.json is there; {}",
+                               folder.string(), kWanted));
 }
 
 std::set<std::string> shard_names(const Config& index) {
@@ -55,6 +90,7 @@ Checkpoint::Checkpoint(const fs::path& folder) : folder_(folder) {
   const fs::path single = folder / "model.safetensors";
   const fs::path index_path = folder / "model.safetensors.index.json";
   std::error_code failed;
+  if (!fs::is_directory(folder, failed)) no_folder(folder);
   if (fs::exists(single, failed)) {
     files_.emplace_back(single);
   } else if (fs::exists(index_path, failed)) {

@@ -191,15 +191,22 @@ void add_merge_command(CLI::App& program, Action& action) {
 }
 
 void add_inspect_command(CLI::App& program, Action& action) {
-  const auto folder = std::make_shared<std::filesystem::path>();
+  struct State {
+    std::filesystem::path folder;
+    std::string format = "text";
+  };
+  const auto state = std::make_shared<State>();
   CLI::App* command =
       program.add_subcommand("inspect", "what a checkpoint folder is, and the memory it needs");
   command->footer("Example:\n  mmbatch inspect demo/model");
-  command->add_option("model", *folder, "checkpoint folder")->required();
-  command->callback([folder, &action] {
-    action = [folder] {
-      inspect(*folder, std::cout);
-      return ExitCode::ok;
+  command->add_option("model", state->folder, "checkpoint folder")->required();
+  command->add_flag_callback(
+      "--json", [state] { state->format = "json"; }, "one JSON object");
+  command->callback([state, &action] {
+    action = [state] {
+      const Inspection found = inspect(state->folder);
+      std::cout << (state->format == "json" ? to_json(found) + "\n" : to_text(found));
+      return found.missing.empty() ? ExitCode::ok : ExitCode::model_or_database;
     };
   });
 }

@@ -243,10 +243,17 @@ TEST(TokenizerErrors, NoSentencepieceFile) {
               AllOf(HasSubstr("no tokenizer"), HasSubstr("tokenizer.model or spiece.model")));
   EXPECT_THAT(load_error([](const auto& folder) {
                 std::filesystem::remove(folder / "tokenizer.model");
-                write_file(folder / "tokenizer.json", "{}");
+                write_file(folder / "tokenizer.json", R"({"model": {"type": "BPE"}})");
               }),
-              AllOf(HasSubstr("tokenizer.json"), HasSubstr("byte-level BPE"), HasSubstr("not supported yet"),
+              AllOf(HasSubstr("tokenizer.json"), HasSubstr("byte-level BPE"), HasSubstr("not supported"),
                     HasSubstr("sentencepiece")));
+  for (const char* model : {R"({"type": "BPE", "byte_fallback": true})", R"({"type": "Unigram"})"}) {
+    EXPECT_THAT(load_error([&](const auto& folder) {
+                  std::filesystem::remove(folder / "tokenizer.model");
+                  write_file(folder / "tokenizer.json", std::string(R"({"model": )") + model + "}");
+                }),
+                AllOf(HasSubstr("made from a sentencepiece model"), HasSubstr("copy tokenizer.model")));
+  }
 }
 
 TEST(TokenizerErrors, BrokenFilesAreNamed) {

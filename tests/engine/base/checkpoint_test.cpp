@@ -65,7 +65,23 @@ TEST(Checkpoint, BrokenFoldersAreNamed) {
   EXPECT_THAT(message_of<ModelError>([&] { Checkpoint{folder.path() / "none"}; }),
               HasSubstr("no such folder"));
   write_file(folder.path() / "pytorch_model.bin", "x");
-  EXPECT_THAT(error_of(folder), AllOf(HasSubstr("pytorch_model.bin"), HasSubstr("safe_serialization")));
+  EXPECT_THAT(error_of(folder),
+              AllOf(HasSubstr("pytorch_model.bin, a pickle"), HasSubstr("safe_serialization")));
+  write_file(folder.path() / "a.gguf", "GGUF");
+  EXPECT_THAT(error_of(folder), HasSubstr("found a.gguf, a GGUF file"));
+  const auto given = [&](const char* name) {
+    write_file(folder.path() / name, "x");
+    return message_of<ModelError>([&] { Checkpoint{folder.path() / name}; });
+  };
+  EXPECT_THAT(given("b.gguf"), AllOf(HasSubstr("b.gguf: a GGUF file"), HasSubstr("safetensors files only")));
+  for (const char* name : {"b.bin", "b.pt", "b.pth", "b.ckpt"}) {
+    EXPECT_THAT(given(name), HasSubstr("a pickle file")) << name;
+  }
+  EXPECT_THAT(given("b.safetensors"), HasSubstr("give the folder"));
+  EXPECT_THAT(given("config.yaml"), HasSubstr("a file; a checkpoint is a folder"));
+  const TemporaryFolder adapter;
+  write_file(adapter.path() / "adapter_model.safetensors", "x");
+  EXPECT_THAT(error_of(adapter), AllOf(HasSubstr("an adapter"), HasSubstr("merge")));
   const auto index = folder.path() / "model.safetensors.index.json";
   write_file(index, R"({"weight_map":{}})");
   EXPECT_THAT(error_of(folder), HasSubstr("names no shard"));

@@ -1,0 +1,153 @@
+// What the program says of checkpoint folders, good and nearly good ones.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <set>
+
+#include "tests/pipeline/program.h"
+
+namespace mmbatch {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+std::string reference(const std::string& name) {
+  return std::string(MMBATCH_TEST_DATA) + "/reference/" + name + "/model";
+}
+
+json inspected(const std::string& folder) {
+  const ProgramEnd outcome = program("inspect --json " + folder);
+  return json::parse(outcome.text);
+}
+
+/// A copy of a reference folder that a test may change.
+std::string copy_of(const Workplace& place, const std::string& name) {
+  const std::string folder = place.path(name);
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  for (const auto& entry : fs::directory_iterator(reference(name))) {
+    fs::copy_file(entry.path(), fs::path(folder) / entry.path().filename());
+    fs::permissions(fs::path(folder) / entry.path().filename(), fs::perms::owner_write,
+                    fs::perm_options::add);
+  }
+  return folder;
+}
+
+void edit(const std::string& file, const std::function<void(json&)>& change) {
+  std::ifstream in(file);
+  json content = json::parse(in);
+  change(content);
+  std::ofstream(file) << content.dump();
+}
+
+TEST(Inspect, KnowsWidthsFilesAndMemory) {
+  const json found = inspected(reference("llava-gqa"));
+  EXPECT_EQ(found["family"], "llava");
+  EXPECT_EQ(found["supported"], true);
+  EXPECT_EQ(found["tasks"], (json{"vqa", "generate"}));
+  EXPECT_EQ(found["dtypes"], (json{"f16"}));
+  EXPECT_EQ(found["stored_bytes"].get<std::size_t>(), 2 * found["parameters"].get<std::size_t>());
+  const json& decoder = found["decoder"];
+  EXPECT_LT(decoder["kv_heads"], decoder["heads"]);
+  const std::size_t row = decoder["head_dim"].get<std::size_t>() * 2 * decoder["layers"].get<std::size_t>() *
+                          decoder["kv_heads"].get<std::size_t>();
+  EXPECT_EQ(found["cache_bytes_per_token"]["f32"], row * 4);
+  EXPECT_EQ(found["cache_bytes_per_token"]["bf16"], row * 2);
+  const json& weights = found["weight_bytes"];
+  const char* const order[] = {"f32", "bf16", "int8", "int4"};
+  for (int i = 1; i < 4; ++i) EXPECT_LT(weights[order[i]], weights[order[i - 1]]);
+  std::set<std::string> files;
+  for (const json& file : found["files"]) files.insert(file["name"]);
+  EXPECT_TRUE(files.count("config.json") && files.count("tokenizer.model") &&
+              files.count("model-00002-of-00002.safetensors"));
+  const ProgramEnd text = program("inspect " + reference("mistral-window"));
+  EXPECT_EQ(text.code, 0);
+  EXPECT_THAT(text.text, AllOf(HasSubstr("family        mistral\n"), HasSubstr("a window of 12 in"),
+                               HasSubstr("cache a token: f32")));
+}
+
+TEST(Inspect, ADualEncoderHasNoDecoder) {
+  const json found = inspected(reference("siglip"));
+  EXPECT_EQ(found["tasks"], (json{"classify", "embed"}));
+  EXPECT_FALSE(found.contains("decoder"));
+  EXPECT_EQ(found["text_encoder"]["hidden"], 48);
+  EXPECT_EQ(found["embedding_width"], 48);
+  EXPECT_EQ(found["cache_bytes_per_token"], json::object());
+}
+
+TEST(Inspect, SaysAllThatIsMissing) {
+  const Workplace place;
+  const std::string folder = copy_of(place, "llava-gqa");
+  edit(folder + "/config.json", [](json& c) { c["architectures"] = {"Qwen2VLForConditionalGeneration"}; });
+  fs::remove(folder + "/tokenizer.model");
+  std::ofstream(folder + "/tokenizer.json") << R"({"model": {"type": "BPE"}})";
+  const ProgramEnd outcome = program("inspect " + folder);
+  EXPECT_EQ(outcome.code, 3);
+  EXPECT_THAT(outcome.text, AllOf(HasSubstr("architecture  Qwen2VLForConditionalGeneration"),
+                                  HasSubstr("parameters in f16"), HasSubstr("architecture not supported"),
+                                  HasSubstr("byte-level BPE")));
+  const json found = inspected(folder);
+  EXPECT_EQ(found["supported"], false);
+  EXPECT_EQ(found["unsupported"].size(), 2u);
+}
+
+// What people give by mistake: each is refused before weights are packed, with the way out.
+TEST(FootGuns, FilesThatAreMissingOrDoNotBelong) {
+  const Workplace place;
+  const auto after = [&](const std::string& name, const std::function<void(const std::string&)>& change) {
+    const std::string folder = copy_of(place, name);
+    change(folder);
+    const ProgramEnd run = program("generate --model " + folder + " hello");
+    const ProgramEnd inspect = program("inspect " + folder);
+    EXPECT_EQ(run.code, 3) << run.text;
+    EXPECT_EQ(inspect.code, 3) << inspect.text;
+    const std::string why = run.text.substr(run.text.find(folder));
+    EXPECT_THAT(inspect.text, HasSubstr(why.substr(0, why.find('\n'))));
+    return run.text;
+  };
+  EXPECT_THAT(after("llava-gqa", [](const auto& f) { fs::remove(f + "/preprocessor_config.json"); }),
+              AllOf(HasSubstr("preprocessor_config.json: missing"), HasSubstr("Copy it")));
+  EXPECT_THAT(after("llama",
+                    [](const auto& f) {
+                      edit(f + "/config.json", [](json& c) {
+                        c["quantization_config"] = {{"quant_method", "gptq"}};
+                      });
+                    }),
+              AllOf(HasSubstr("quantized by gptq"), HasSubstr("take the checkpoint that it was made from")));
+  EXPECT_THAT(after("llama",
+                    [](const auto& f) {
+                      edit(f + "/generation_config.json", [](json& c) { c["eos_token_id"] = 479; });
+                      fs::copy_file(reference("siglip") + "/spiece.model", f + "/tokenizer.model",
+                                    fs::copy_options::overwrite_existing);
+                      for (const char* name : {"/tokenizer_config.json", "/special_tokens_map.json"})
+                        fs::remove(f + name);
+                    }),
+              AllOf(HasSubstr("do not belong together"), HasSubstr("copy tokenizer.model")));
+}
+
+TEST(FootGuns, ATemplateThatNobodyKnowsAsksForATurnFormat) {
+  const Workplace place;
+  const std::string folder = copy_of(place, "llava-gqa");
+  edit(folder + "/tokenizer_config.json",
+       [](json& c) { c["chat_template"] = "{% for m in messages %}?{% endfor %}"; });
+  const std::string job = "  - {name: q, task: vqa, ";
+  const std::string items = "items: [{image: " + Workplace::images().front() + ", question: hi}]}\n";
+  const auto run = [&](const std::string& more) {
+    return program(
+        "run -q " +
+        place.write("m.yaml", "model: " + folder + "\ndatabase: r.db\njobs:\n" + job + more + items) +
+        " --max-new-tokens 2");
+  };
+  const ProgramEnd unknown = run("");
+  EXPECT_EQ(unknown.code, 2) << unknown.text;
+  EXPECT_THAT(unknown.text, AllOf(HasSubstr("job 'q'"), HasSubstr("turn_format")));
+  EXPECT_EQ(run("turn_format: \"{image} {question}\", ").code, 0);
+}
+
+}  // namespace
+}  // namespace mmbatch
