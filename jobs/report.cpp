@@ -3,10 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <ostream>
-#include <unordered_map>
 
 #include "jobs/charts.h"
 #include "jobs/eval.h"

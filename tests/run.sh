@@ -16,7 +16,7 @@ ctest --test-dir build --output-on-failure -j "$(nproc)"
 if [ "${1:-}" = --long ]; then
   MMBATCH_KILLS=300 build/tests/test_pipeline --gtest_filter='Kill.*'
   build tsan test_threads
-  build-tsan/tests/test_threads
+  TSAN_OPTIONS=suppressions=$PWD/tests/threads/tsan.supp build-tsan/tests/test_threads
   build asan all
   mapfile -t targets < <(cd tests/fuzz && ls fuzz_*.cpp)
   for target in "${targets[@]%.cpp}"; do
