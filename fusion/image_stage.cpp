@@ -54,13 +54,14 @@ void check_preprocessing(const Checkpoint& weights, const VisionSpec& spec) {
   Preparation(weights, spec);
 }
 
-ImageStage::ImageStage(const Checkpoint& weights, const VisionSpec& spec)
+ImageStage::ImageStage(const Weights& weights, const VisionSpec& spec)
     : encoder_(weights, spec.encoder, spec.prefix) {
+  const Weights edges = weights.in(edge_precision(weights.precision));
   if (spec.pooling.empty())
-    projector_.emplace(weights, spec.projector);
+    projector_.emplace(edges, spec.projector);
   else
-    pooling_.emplace(weights, spec.encoder.block, spec.pooling);
-  Preparation preparation(weights, spec);
+    pooling_.emplace(edges, spec.encoder.block, spec.pooling);
+  Preparation preparation(weights.checkpoint, spec);
   preprocessor_ = std::move(preparation.preprocessor);
   tiler_ = std::move(preparation.tiler);
   if (!tiler_) return;

@@ -29,7 +29,7 @@ void check_preprocessing(const Checkpoint& weights, const VisionSpec& spec);
 class ImageStage {
  public:
   /// @throws ModelError
-  ImageStage(const Checkpoint& weights, const VisionSpec& spec);
+  ImageStage(const Weights& weights, const VisionSpec& spec);
 
   PixelValues preprocess(const Image& image) const;
 

@@ -4,7 +4,7 @@
 
 namespace mmbatch {
 
-Projector::Projector(const Checkpoint& weights, const ProjectorConfig& config) : config_(config) {
+Projector::Projector(const Weights& weights, const ProjectorConfig& config) : config_(config) {
   std::size_t in = config.in;
   for (const StoredLinear& layer : config.layers) {
     layers_.emplace_back(weights, layer, in, config.bias);

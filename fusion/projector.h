@@ -11,7 +11,7 @@ namespace mmbatch {
 class Projector {
  public:
   /// @throws ModelError
-  Projector(const Checkpoint& weights, const ProjectorConfig& config);
+  Projector(const Weights& weights, const ProjectorConfig& config);
 
   /// @param features [tokens, vision hidden]  @return [tokens, hidden]
   Matrix<float> forward(MatrixView<const float> features) const;

@@ -13,16 +13,16 @@ namespace {
 constexpr std::size_t kChannels = 3;
 
 /// The patch convolution as one product: its kernel [hidden, 3, patch, patch] read as [hidden, 3 · patch²].
-Linear load_patch_embedding(const Checkpoint& weights, const std::string& name, const VisionConfig& config) {
+Linear load_patch_embedding(const Weights& weights, const std::string& name, const VisionConfig& config) {
   const std::size_t side = config.patch_size;
   TensorView kernel = weights.tensor(name + ".weight", {config.hidden(), kChannels, side, side});
   kernel.shape = {config.hidden(), kChannels * side * side};
-  return Linear(PackedMatrix::pack(kernel));
+  return Linear(PackedMatrix({weights.in(edge_precision(weights.precision)).pack(kernel)}));
 }
 
 }  // namespace
 
-VisionEncoder::VisionEncoder(const Checkpoint& weights, VisionConfig config, const std::string& prefix)
+VisionEncoder::VisionEncoder(const Weights& weights, VisionConfig config, const std::string& prefix)
     : config_(std::move(config)),
       patch_embedding_(load_patch_embedding(weights, prefix + "embeddings.patch_embedding", config_)),
       blocks_(weights, config_.block, config_.run_layers, prefix) {

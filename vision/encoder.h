@@ -38,7 +38,7 @@ class VisionEncoder {
  public:
   /// @param prefix of the tensor names, such as "vision_tower.vision_model."
   /// @throws ModelError
-  VisionEncoder(const Checkpoint& weights, VisionConfig config, const std::string& prefix);
+  VisionEncoder(const Weights& weights, VisionConfig config, const std::string& prefix);
 
   /// @param images pixel values, [3, image_size²] each
   /// @return [images · feature_tokens, hidden]; an image's rows do not depend on the other images

@@ -1,7 +1,11 @@
 #include "engine/base/tensor.h"
 
+#include <fmt/format.h>
+
 #include <bit>
 #include <cstring>
+
+#include "engine/base/error.h"
 
 namespace mmbatch {
 namespace {
@@ -67,6 +71,10 @@ std::string shape_text(const std::vector<std::size_t>& shape) {
 }
 
 void copy_as_float(const TensorView& tensor, std::size_t begin, std::size_t count, float* out) {
+  if (tensor.packed) {
+    throw ModelError(fmt::format("tensor '{}' is stored packed in {}, but its elements are needed",
+                                 tensor.name, to_string(*tensor.packed)));
+  }
   const std::byte* from = tensor.data + begin * element_bytes(tensor.dtype);
   switch (tensor.dtype) {
     case DType::f32:

@@ -2,9 +2,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "engine/base/precision.h"
 
 namespace mmbatch {
 
@@ -20,12 +23,16 @@ struct TensorView {
   DType dtype = DType::f32;
   std::vector<std::size_t> shape;
   const std::byte* data = nullptr;
+  /// Not elements of dtype but the packed form of this precision, packed_bytes long; shape is what was
+  /// packed.
+  std::optional<Precision> packed = {};
+  std::size_t packed_bytes = 0;
 
   std::size_t rows() const { return shape.empty() ? 1 : shape[0]; }
   /// Product of all dimensions but the first.
   std::size_t cols() const;
   std::size_t elements() const { return rows() * cols(); }
-  std::size_t bytes() const { return elements() * element_bytes(dtype); }
+  std::size_t bytes() const { return packed ? packed_bytes : elements() * element_bytes(dtype); }
   /// Rows [begin, begin + count) of a tensor seen as [rows, cols].
   TensorView row_range(std::size_t begin, std::size_t count) const;
 };
@@ -34,6 +41,7 @@ struct TensorView {
 std::string shape_text(const std::vector<std::size_t>& shape);
 
 /// Writes `count` elements from element `begin` on as float32. f16 and bf16 convert exactly.
+/// @throws ModelError for a packed tensor
 void copy_as_float(const TensorView& tensor, std::size_t begin, std::size_t count, float* out);
 /// All elements as float32.
 std::vector<float> to_floats(const TensorView& tensor);

@@ -24,9 +24,18 @@ BlockNames block_names(const std::string& prefix, NormPlacement placement) {
   return names;
 }
 
+/// The embedding as the head: in a packed folder, which keeps the embedding for looking rows up, packed
+/// beside it.
+TensorView tied_head(const Weights& weights, const DecoderNames& names, TensorView embedding) {
+  const std::string beside = names.model + "embed_tokens.head.weight";
+  if (weights.has(beside)) return weights.tensor(beside, embedding.shape);
+  embedding.name = beside;
+  return embedding;
+}
+
 }  // namespace
 
-Decoder::Decoder(const Checkpoint& weights, DecoderConfig config, const DecoderNames& names)
+Decoder::Decoder(const Weights& weights, DecoderConfig config, const DecoderNames& names)
     : config_(std::move(config)),
       embedding_(weights.tensor(names.model + "embed_tokens.weight", {config_.vocab, config_.hidden})),
       norm_(weights, names.model + "norm", config_.hidden, config_.block.norm),
@@ -38,8 +47,9 @@ Decoder::Decoder(const Checkpoint& weights, DecoderConfig config, const DecoderN
     const std::string prefix = fmt::format("{}layers.{}.", names.model, layer);
     blocks_.emplace_back(weights, block, block_names(prefix, block.placement));
   }
-  head_ = names.head.empty() ? Linear(PackedMatrix::pack(embedding_))
-                             : Linear(weights, {names.head, config_.vocab}, config_.hidden, Bias::absent);
+  const Weights head = weights.in(head_precision(weights.precision));
+  head_ = names.head.empty() ? Linear(PackedMatrix({head.pack(tied_head(weights, names, embedding_))}))
+                             : Linear(head, {names.head, config_.vocab}, config_.hidden, Bias::absent);
 }
 
 std::size_t Decoder::bytes() const {

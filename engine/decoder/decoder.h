@@ -4,9 +4,9 @@
 #include <span>
 #include <vector>
 
-#include "engine/base/checkpoint.h"
 #include "engine/decoder/decoder_config.h"
 #include "engine/decoder/kv_pool.h"
+#include "engine/nn/weights.h"
 
 namespace mmbatch {
 
@@ -35,7 +35,7 @@ struct StepBatch {
 class Decoder {
  public:
   /// @throws ModelError when a tensor is missing or its shape contradicts the config.
-  Decoder(const Checkpoint& weights, DecoderConfig config, const DecoderNames& names);
+  Decoder(const Weights& weights, DecoderConfig config, const DecoderNames& names);
 
   /// Computes all rows, writes their keys and values into the pool, and returns the wanted logits
   /// [sum of logit_rows, vocab] in the order of the sequences. Unmasked.

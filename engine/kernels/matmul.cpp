@@ -4,38 +4,33 @@
 #include <cassert>
 #include <cstring>
 #include <random>
-#include <string>
-#include <vector>
 
-#include "engine/base/error.h"
 #include "engine/base/threads.h"
 #include "engine/kernels/matmul_kernel.h"
+#include "engine/kernels/panel.h"
+#include "engine/kernels/rows.h"
 
 namespace mmbatch {
 namespace {
 
 constexpr std::size_t kTileRows = 128;
-constexpr std::size_t kTileColumns = 256;
 
-const MatmulKernel* const kTable[] = {&kOneDnnMatmul, &kOpenBlasMatmul};
-
-const MatmulKernel& chosen_kernel() {
-  static const MatmulKernel& chosen = []() -> const MatmulKernel& {
-    for (const MatmulKernel* kernel : kTable) {
-      if (kernel->usable() && rows_are_independent(*kernel)) return *kernel;
-    }
-    throw FatalError(ExitCode::model_or_database,
-                     "no matrix product of this machine's libraries keeps rows independent of each other");
-  }();
-  return chosen;
+/// Panels give whole rows of their columns; library routines want none but those that exist.
+std::size_t product_stride(const MatmulKernel& kernel, std::size_t columns) {
+  return kernel.prepare != nullptr ? Panel::kColumns : columns;
 }
 
-void finish_tile(MatrixView<float> y, MatrixView<const float> product, const Epilogue& epilogue,
+void add_bias(MatrixView<float> product, const float* bias) {
+  if (bias == nullptr) return;
+  for (std::size_t r = 0; r < product.rows; ++r) simd().add(product.row(r), bias, product.cols);
+}
+
+void finish_tile(MatrixView<float> y, MatrixView<float> product, const Epilogue& epilogue,
                  std::size_t first_column) {
   const SimdKernels& kernels = simd();
+  add_bias(product, epilogue.bias != nullptr ? epilogue.bias + first_column : nullptr);
   for (std::size_t r = 0; r < y.rows; ++r) {
-    float* result = const_cast<float*>(product.row(r));
-    if (epilogue.bias != nullptr) kernels.add(result, epilogue.bias + first_column, y.cols);
+    float* result = product.row(r);
     if (epilogue.activation) kernels.activate(*epilogue.activation, result, y.cols);
     if (epilogue.accumulate)
       kernels.add(y.row(r), result, y.cols);
@@ -44,108 +39,132 @@ void finish_tile(MatrixView<float> y, MatrixView<const float> product, const Epi
   }
 }
 
-/// A thread's buffer that is `floats` long at least.
-float* thread_buffer(Matrix<float>& buffer, std::size_t floats) {
-  if (buffer.cols() < floats) buffer = Matrix<float>(1, floats);
+/// A thread's buffer that is `count` long at least.
+template <class T>
+T* thread_buffer(Matrix<T>& buffer, std::size_t count) {
+  if (buffer.cols() < count) buffer = Matrix<T>(1, count);
   return buffer.data();
 }
 
-/// The rows without gaps between them: as they are, or copied.
-const float* without_gaps(MatrixView<const float> x) {
-  if (x.stride == x.cols || x.rows == 1) return x.data;
-  thread_local Matrix<float> copy;
-  float* out = thread_buffer(copy, x.rows * x.cols);
-  for (std::size_t r = 0; r < x.rows; ++r) std::memcpy(out + r * x.cols, x.row(r), x.cols * sizeof(float));
-  return out;
+/// Rows of x in a kernel's form, one behind the other.
+struct PreparedRows {
+  const std::byte* data;
+  std::size_t row_bytes;
+  std::size_t rows;
+
+  const std::byte* row(std::size_t index) const { return data + index * row_bytes; }
+};
+
+/// What it returns is the calling thread's until its next product.
+PreparedRows prepare_rows(const MatmulKernel& kernel, MatrixView<const float> x) {
+  const std::size_t row_bytes = kernel.row_bytes(x.cols);
+  const bool as_it_is = kernel.prepare == nullptr && (x.stride == x.cols || x.rows == 1);
+  if (as_it_is) return {reinterpret_cast<const std::byte*>(x.data), row_bytes, x.rows};
+  thread_local Matrix<std::byte> rows;
+  std::byte* out = thread_buffer(rows, x.rows * row_bytes);
+  parallel_rows(x.rows, [&](std::size_t r) {
+    if (kernel.prepare != nullptr)
+      kernel.prepare(x.row(r), x.cols, out + r * row_bytes);
+    else
+      std::memcpy(out + r * row_bytes, x.row(r), row_bytes);
+  });
+  return {out, row_bytes, x.rows};
+}
+
+/// Calls body(first_row, rows, tile) for every tile of columns and every kTileRows rows; neighbours share the
+/// tile of columns.
+template <class Body>
+void for_each_tile(std::size_t rows, std::size_t column_tiles, Body&& body) {
+  const std::size_t row_tiles = (rows + kTileRows - 1) / kTileRows;
+  parallel_tiles(row_tiles * column_tiles, [&](std::size_t i) {
+    const std::size_t first = i % row_tiles * kTileRows;
+    body(first, std::min(kTileRows, rows - first), i / row_tiles);
+  });
 }
 
 }  // namespace
 
-struct PackedMatrix::Packed {
-  const MatmulKernel* kernel;
-  std::size_t tile_floats;  // from one tile of columns to the next
-  Matrix<float> data;
-};
+PackedMatrix::PackedMatrix(std::vector<std::shared_ptr<const PackedTensor>> parts)
+    : in_(parts.front()->in()), parts_(std::move(parts)) {
+  for (const auto& part : parts_) {
+    assert(part->in() == in_ && &part->kernel() == &parts_.front()->kernel());
+    const std::size_t width = part->kernel().tile_columns;
+    for (std::size_t tile = 0; tile < part->tiles(); ++tile) {
+      tiles_.push_back({part->tile(tile), out_ + tile * width, std::min(width, part->out() - tile * width)});
+    }
+    out_ += part->out();
+  }
+}
 
-PackedMatrix::PackedMatrix() = default;
-PackedMatrix::~PackedMatrix() = default;
-PackedMatrix::PackedMatrix(PackedMatrix&&) noexcept = default;
-PackedMatrix& PackedMatrix::operator=(PackedMatrix&&) noexcept = default;
+PackedMatrix PackedMatrix::pack(std::span<const TensorView> parts, Precision precision) {
+  std::vector<std::shared_ptr<const PackedTensor>> packed;
+  for (const TensorView& part : parts) packed.push_back(PackedTensor::pack(part, precision));
+  return PackedMatrix(std::move(packed));
+}
 
 std::size_t PackedMatrix::bytes() const {
-  return packed_ ? packed_->data.bytes() : 0;
-}
-
-std::string_view matmul_kernel_name() {
-  return chosen_kernel().name;
-}
-
-PackedMatrix PackedMatrix::pack(std::span<const TensorView> parts) {
-  PackedMatrix matrix;
-  matrix.in_ = parts.front().cols();
-  for (const TensorView& part : parts) {
-    assert(part.cols() == matrix.in_);
-    matrix.out_ += part.rows();
-  }
-  const MatmulKernel& kernel = chosen_kernel();
-  const std::size_t tiles = (matrix.out_ + kTileColumns - 1) / kTileColumns;
-  std::size_t tile_floats = kernel.packed_floats(matrix.in_, std::min(kTileColumns, matrix.out_));
-  tile_floats = std::max(tile_floats, kernel.packed_floats(matrix.in_, (matrix.out_ - 1) % kTileColumns + 1));
-  tile_floats = (tile_floats + 15) / 16 * 16;
-  matrix.packed_ = std::make_unique<Packed>(Packed{&kernel, tile_floats, Matrix<float>(tiles, tile_floats)});
-  parallel_tiles(tiles, [&](std::size_t tile) {
-    const std::size_t first = tile * kTileColumns;
-    const std::size_t columns = std::min(kTileColumns, matrix.out_ - first);
-    Matrix<float> weights(columns, matrix.in_);
-    std::size_t part_begin = 0;
-    for (const TensorView& part : parts) {
-      const std::size_t begin = std::max(first, part_begin);
-      const std::size_t end = std::min(first + columns, part_begin + part.rows());
-      if (begin < end) {
-        copy_as_float(part, (begin - part_begin) * matrix.in_, (end - begin) * matrix.in_,
-                      weights.row(begin - first));
-      }
-      part_begin += part.rows();
-    }
-    kernel.pack(weights.data(), matrix.in_, columns, matrix.packed_->data.row(tile));
-  });
-  return matrix;
+  std::size_t total = 0;
+  for (const auto& part : parts_) total += part->bytes().size();
+  return total;
 }
 
 void PackedMatrix::multiply(MatrixView<const float> x, MatrixView<float> y, const Epilogue& epilogue) const {
-  assert(packed_ && x.cols == in_ && y.cols == out_ && x.rows == y.rows);
-  const std::size_t row_tiles = (x.rows + kTileRows - 1) / kTileRows;
-  const std::size_t column_tiles = (out_ + kTileColumns - 1) / kTileColumns;
-  parallel_tiles(row_tiles * column_tiles, [&](std::size_t tile) {
-    const std::size_t row = tile % row_tiles * kTileRows;
-    const std::size_t column = tile / row_tiles * kTileColumns;
-    const std::size_t rows = std::min(kTileRows, x.rows - row);
-    const std::size_t columns = std::min(kTileColumns, out_ - column);
-    const MatrixView<float> target = y.row_range(row, rows).col_range(column, columns);
-    thread_local Matrix<float> sum;
-    const bool direct = !epilogue.accumulate && (target.stride == columns || rows == 1);
-    const MatrixView<float> product(direct ? target.data : thread_buffer(sum, kTileRows * kTileColumns), rows,
-                                    columns);
-    packed_->kernel->multiply({without_gaps(x.row_range(row, rows)), product.data, rows, in_, columns,
-                               packed_->data.row(tile / row_tiles)});
-    finish_tile(target, product, epilogue, column);
+  assert(!parts_.empty() && x.cols == in_ && y.cols == out_ && x.rows == y.rows);
+  const MatmulKernel& kernel = parts_.front()->kernel();
+  const PreparedRows prepared = prepare_rows(kernel, x);
+  for_each_tile(x.rows, tiles_.size(), [&](std::size_t first, std::size_t rows, std::size_t index) {
+    const Tile& tile = tiles_[index];
+    const MatrixView<float> target = y.row_range(first, rows).col_range(tile.column, tile.columns);
+    const std::size_t stride = product_stride(kernel, tile.columns);
+    const bool direct =
+        !epilogue.accumulate && kernel.prepare == nullptr && (target.stride == stride || rows == 1);
+    thread_local Matrix<float> sums;
+    float* data = direct ? target.data : thread_buffer(sums, kTileRows * kernel.tile_columns);
+    kernel.multiply({prepared.row(first), data, rows, in_, tile.columns, tile.packed});
+    finish_tile(target, {data, rows, tile.columns, stride}, epilogue, tile.column);
+  });
+}
+
+void PackedMatrix::multiply_gated(MatrixView<const float> x, MatrixView<float> y, Activation activation,
+                                  const float* bias) const {
+  assert(parts_.size() == 2 && x.cols == in_ && 2 * y.cols == out_ && x.rows == y.rows);
+  const MatmulKernel& kernel = parts_.front()->kernel();
+  const PreparedRows prepared = prepare_rows(kernel, x);
+  const std::size_t half = tiles_.size() / 2;
+  for_each_tile(x.rows, half, [&](std::size_t first, std::size_t rows, std::size_t index) {
+    thread_local Matrix<float> sums;
+    float* data = thread_buffer(sums, 2 * kTileRows * kernel.tile_columns);
+    const std::size_t columns = tiles_[index].columns, stride = product_stride(kernel, columns);
+    MatrixView<float> products[2];
+    for (std::size_t part = 0; part < 2; ++part) {
+      const Tile& tile = tiles_[part * half + index];
+      products[part] = {data + part * kTileRows * kernel.tile_columns, rows, columns, stride};
+      kernel.multiply({prepared.row(first), products[part].data, rows, in_, columns, tile.packed});
+      add_bias(products[part], bias != nullptr ? bias + tile.column : nullptr);
+    }
+    for (std::size_t r = 0; r < rows; ++r) {
+      simd().activate_gated(activation, products[0].row(r), products[1].row(r), columns,
+                            y.row(first + r) + tiles_[index].column);
+    }
   });
 }
 
 bool rows_are_independent(const MatmulKernel& kernel) {
   std::mt19937 random(7);
   std::normal_distribution<float> normal;
-  for (const auto& [in, columns] : {std::pair<std::size_t, std::size_t>{53, 37}, {64, 256}, {300, 100}}) {
-    Matrix<float> weights(columns, in), x(kTileRows, in), whole(kTileRows, columns), part(kTileRows, columns);
-    Matrix<float> packed(1, kernel.packed_floats(in, columns));
+  for (const auto& [in, columns] : {std::pair<std::size_t, std::size_t>{53, 37}, {64, 64}, {300, 50}}) {
+    const std::size_t stride = product_stride(kernel, columns);
+    Matrix<float> weights(columns, in), x(kTileRows, in), whole(kTileRows, stride), part(kTileRows, stride);
+    Matrix<std::byte> packed(1, kernel.packed_bytes(in, columns));
     std::generate_n(weights.data(), columns * in, [&] { return normal(random); });
     std::generate_n(x.data(), kTileRows * in, [&] { return normal(random); });
     kernel.pack(weights.data(), in, columns, packed.data());
-    kernel.multiply({x.data(), whole.data(), kTileRows, in, columns, packed.data()});
+    const PreparedRows prepared = prepare_rows(kernel, x.view());
+    kernel.multiply({prepared.data, whole.data(), kTileRows, in, columns, packed.data()});
     for (const std::size_t first : {0u, 1u, 5u, 64u}) {
       for (const std::size_t rows : {1u, 2u, 3u, 4u, 7u, 8u, 12u, 16u, 17u, 31u, 32u, 33u, 63u}) {
-        kernel.multiply({x.row(first), part.data(), rows, in, columns, packed.data()});
-        if (std::memcmp(part.data(), whole.row(first), rows * columns * sizeof(float)) != 0) return false;
+        kernel.multiply({prepared.row(first), part.data(), rows, in, columns, packed.data()});
+        if (std::memcmp(part.data(), whole.row(first), rows * stride * sizeof(float)) != 0) return false;
       }
     }
   }

@@ -4,10 +4,10 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <string_view>
+#include <vector>
 
 #include "engine/base/matrix.h"
-#include "engine/base/tensor.h"
+#include "engine/kernels/packed_tensor.h"
 #include "engine/kernels/simd.h"
 
 namespace mmbatch {
@@ -19,21 +19,25 @@ struct Epilogue {
   bool accumulate = false;               // y = y + result instead of y = result (residual connections)
 };
 
-/// The weights of y = x · Wᵀ in the layout of the kernel that serves them, packed once and shared by all
-/// threads. A row of y has the same bits however many rows there are and wherever in x it stands.
+/// The weights of y = x · Wᵀ: one packed tensor, or several that read the same input, below each other (fused
+/// QKV). A row of y has the same bits however many rows there are and wherever in x it stands.
 class PackedMatrix {
  public:
-  PackedMatrix();
-  ~PackedMatrix();
-  PackedMatrix(PackedMatrix&&) noexcept;
-  PackedMatrix& operator=(PackedMatrix&&) noexcept;
-
-  /// @param parts stored tensors [out_i, in], put below each other: [out, in] (fused QKV, fused gate and up).
-  static PackedMatrix pack(std::span<const TensorView> parts);
-  static PackedMatrix pack(const TensorView& weight) { return pack(std::span(&weight, 1)); }
+  PackedMatrix() = default;
+  /// @param parts [out_i, in], all in one precision: [out, in]
+  explicit PackedMatrix(std::vector<std::shared_ptr<const PackedTensor>> parts);
+  static PackedMatrix pack(std::span<const TensorView> parts, Precision precision = Precision::f32);
+  static PackedMatrix pack(const TensorView& weight, Precision precision = Precision::f32) {
+    return pack(std::span(&weight, 1), precision);
+  }
 
   /// @param x [rows, in]  @param y [rows, out]
   void multiply(MatrixView<const float> x, MatrixView<float> y, const Epilogue& epilogue = {}) const;
+
+  /// y = activation(x · W₀ᵀ + bias₀) · (x · W₁ᵀ + bias₁) for a matrix of two parts of the same size; neither
+  /// product is stored.  @param bias [out] or null  @param y [rows, out / 2]
+  void multiply_gated(MatrixView<const float> x, MatrixView<float> y, Activation activation,
+                      const float* bias) const;
 
   std::size_t in() const { return in_; }
   std::size_t out() const { return out_; }
@@ -41,13 +45,16 @@ class PackedMatrix {
   std::size_t bytes() const;
 
  private:
-  struct Packed;
+  struct Tile {
+    const std::byte* packed;
+    std::size_t column;
+    std::size_t columns;
+  };
+
   std::size_t in_ = 0;
   std::size_t out_ = 0;
-  std::unique_ptr<Packed> packed_;
+  std::vector<std::shared_ptr<const PackedTensor>> parts_;
+  std::vector<Tile> tiles_;  // of all parts
 };
-
-/// Name of the library routine that f32 products run on, chosen at start by a self-test.
-std::string_view matmul_kernel_name();
 
 }  // namespace mmbatch

@@ -4,37 +4,55 @@
 #include <string_view>
 
 #include "engine/base/matrix.h"
+#include "engine/base/precision.h"
 
 namespace mmbatch {
 
-/// One way to compute a tile of y = x · Wᵀ on one thread. A kernel is one file and one line in the table of
-/// matmul.cpp.
+/// One way to compute a tile of y = x · Wᵀ on one thread, in one format of weights. A kernel is one file and
+/// one line in the table of matmul.cpp.
 struct MatmulKernel {
-  /// One tile's product: x [rows, in] times the packed columns, to y [rows, columns], both without gaps
-  /// between rows: for matrices with gaps oneDNN 2.6 has nothing but plain loops.
+  /// One tile's product: rows of x, in the kernel's own form and without gaps, times packed columns.
   struct Tile {
-    const float* x;
-    float* y;
+    const std::byte* x;
+    float* y;  // [rows, columns], without gaps; panels: [rows, Panel::kColumns]
     std::size_t rows;
     std::size_t in;
     std::size_t columns;
-    const float* packed;
+    const std::byte* packed;
   };
 
   std::string_view name;
-  /// True when the library has a routine for this machine whose rows do not depend on each other.
+  Precision precision;
+  /// True when the routine runs on this machine and its rows do not depend on each other.
   bool (*usable)();
-  /// Floats that the packed form of [columns, in] takes.
-  std::size_t (*packed_floats)(std::size_t in, std::size_t columns);
+  /// Columns of a tile, of whose product the rows lie `columns` apart; the last tile may have fewer.
+  std::size_t tile_columns;
+  /// Bytes that the packed form of [columns, in] takes.
+  std::size_t (*packed_bytes)(std::size_t in, std::size_t columns);
   /// @param weights [columns, in], row-major
-  void (*pack)(const float* weights, std::size_t in, std::size_t columns, float* packed);
+  void (*pack)(const float* weights, std::size_t in, std::size_t columns, std::byte* packed);
+  /// Bytes of a row of x in the kernel's form.
+  std::size_t (*row_bytes)(std::size_t in);
+  /// Brings a row into that form; null where that is the floats as they are.
+  void (*prepare)(const float* x, std::size_t in, std::byte* row);
   void (*multiply)(const Tile& tile);
 };
 
-/// oneDNN's packed products, where it has its `brg` kernels.
+/// MatmulKernel::row_bytes of the kernels that take floats.
+inline std::size_t float_row_bytes(std::size_t in) {
+  return in * sizeof(float);
+}
+
+/// oneDNN's packed float32 products, where it has its `brg` kernels.
 extern const MatmulKernel kOneDnnMatmul;
-/// OpenBLAS, always called with the same number of rows.
+/// OpenBLAS in float32, always called with the same number of rows.
 extern const MatmulKernel kOpenBlasMatmul;
+/// Own kernels over panels, see panel.h.
+extern const MatmulKernel kBf16Matmul;
+extern const MatmulKernel kInt8Matmul;
+extern const MatmulKernel kW8a16Matmul;
+extern const MatmulKernel kInt4Matmul;
+extern const MatmulKernel kW4a16Matmul;
 
 /// True when the kernel gives a row the same bits for every number of rows and every place in the tile: tried
 /// out on small matrices of odd sizes.

@@ -80,11 +80,11 @@ bool usable() {
   return std::string(tried.impl_info_str()).rfind("brg:", 0) == 0;
 }
 
-std::size_t packed_floats(std::size_t in, std::size_t columns) {
-  return (packed_layout(in, columns).get_size() + sizeof(float) - 1) / sizeof(float);
+std::size_t packed_bytes(std::size_t in, std::size_t columns) {
+  return packed_layout(in, columns).get_size();
 }
 
-void pack(const float* weights, std::size_t in, std::size_t columns, float* packed) {
+void pack(const float* weights, std::size_t in, std::size_t columns, std::byte* packed) {
   const memory::desc stored({dim(in), dim(columns)}, kFloat, memory::dims{1, dim(in)});
   memory from(stored, cpu(), const_cast<float*>(weights));
   memory to(packed_layout(in, columns), cpu(), packed);
@@ -96,9 +96,9 @@ void pack(const float* weights, std::size_t in, std::size_t columns, float* pack
 void multiply(const MatmulKernel::Tile& tile) {
   Runner& mine = runner();
   Product& product = mine.product(tile);
-  product.x.set_data_handle(const_cast<float*>(tile.x));
+  product.x.set_data_handle(const_cast<std::byte*>(tile.x));
   product.y.set_data_handle(tile.y);
-  product.weights.set_data_handle(const_cast<float*>(tile.packed));
+  product.weights.set_data_handle(const_cast<std::byte*>(tile.packed));
   product.scratchpad.set_data_handle(product.scratch.data());
   product.primitive.execute(mine.stream, {{DNNL_ARG_SRC, product.x},
                                           {DNNL_ARG_WEIGHTS, product.weights},
@@ -109,6 +109,7 @@ void multiply(const MatmulKernel::Tile& tile) {
 
 }  // namespace
 
-const MatmulKernel kOneDnnMatmul = {"onednn", usable, packed_floats, pack, multiply};
+const MatmulKernel kOneDnnMatmul = {"onednn", Precision::f32,  usable,  256,     packed_bytes,
+                                    pack,     float_row_bytes, nullptr, multiply};
 
 }  // namespace mmbatch

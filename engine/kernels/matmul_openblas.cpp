@@ -16,11 +16,11 @@ bool usable() {
   return true;
 }
 
-std::size_t packed_floats(std::size_t in, std::size_t columns) {
-  return in * columns;
+std::size_t packed_bytes(std::size_t in, std::size_t columns) {
+  return in * columns * sizeof(float);
 }
 
-void pack(const float* weights, std::size_t in, std::size_t columns, float* packed) {
+void pack(const float* weights, std::size_t in, std::size_t columns, std::byte* packed) {
   std::memcpy(packed, weights, in * columns * sizeof(float));
 }
 
@@ -32,13 +32,14 @@ void multiply(const MatmulKernel::Tile& tile) {
     const std::size_t rows = std::min(kRows, tile.rows - first);
     for (std::size_t r = 0; r < kRows; ++r) {
       if (r < rows)
-        std::memcpy(x.row(r), tile.x + (first + r) * tile.in, tile.in * sizeof(float));
+        std::memcpy(x.row(r), tile.x + (first + r) * tile.in * sizeof(float), tile.in * sizeof(float));
       else
         std::memset(x.row(r), 0, tile.in * sizeof(float));
     }
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, kRows, static_cast<blasint>(tile.columns),
-                static_cast<blasint>(tile.in), 1.0f, x.data(), static_cast<blasint>(tile.in), tile.packed,
-                static_cast<blasint>(tile.in), 0.0f, y.data(), static_cast<blasint>(tile.columns));
+                static_cast<blasint>(tile.in), 1.0f, x.data(), static_cast<blasint>(tile.in),
+                reinterpret_cast<const float*>(tile.packed), static_cast<blasint>(tile.in), 0.0f, y.data(),
+                static_cast<blasint>(tile.columns));
     for (std::size_t r = 0; r < rows; ++r) {
       std::memcpy(tile.y + (first + r) * tile.columns, y.row(r), tile.columns * sizeof(float));
     }
@@ -47,6 +48,7 @@ void multiply(const MatmulKernel::Tile& tile) {
 
 }  // namespace
 
-const MatmulKernel kOpenBlasMatmul = {"openblas", usable, packed_floats, pack, multiply};
+const MatmulKernel kOpenBlasMatmul = {"openblas", Precision::f32,  usable,  256,     packed_bytes,
+                                      pack,       float_row_bytes, nullptr, multiply};
 
 }  // namespace mmbatch

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/kernels/panel.h"
+
 namespace mmbatch {
 
 /// The activations of the field: exact GELU (erf), its tanh form, x·sigmoid(1.702x), x·sigmoid(x).
@@ -67,10 +69,24 @@ struct SimdKernels {
   SoftmaxStats (*softmax_stats)(const float* x, std::size_t n);
   /// x = cap · tanh(x / cap)
   void (*softcap)(float* x, std::size_t n, float cap);
+
+  /// Products with a panel of weights, one for each format.
+  void (*bf16_panel)(const PanelProduct& product);
+  void (*int8_panel)(const PanelProduct& product);
+  void (*w8a16_panel)(const PanelProduct& product);
+  void (*int4_panel)(const PanelProduct& product);
+  void (*w4a16_panel)(const PanelProduct& product);
+  /// A row of n floats as bfloat16[depth], rounded to nearest even, zeros behind.
+  void (*to_bf16)(const float* x, std::size_t n, std::size_t depth, std::byte* row);
+  /// A row of n floats as a QuantizedRow: scale = largest magnitude / 127, rounded to nearest even.
+  void (*quantize)(const float* x, std::size_t n, std::size_t depth, std::byte* row);
+  /// The same with the sums of the groups.
+  void (*quantize_groups)(const float* x, std::size_t n, std::size_t depth, std::byte* row);
 };
 
 /// The kernels for this machine: the widest instruction set it has, or the one that the environment variable
-/// MMBATCH_ISA names (avx512, avx2, portable).  @throws UsageError when that one is unknown or missing here.
+/// MMBATCH_ISA names (avx512_bf16, avx512, avx2, portable).  @throws UsageError when that one is unknown or
+/// missing here.
 const SimdKernels& simd();
 
 }  // namespace mmbatch

@@ -2,12 +2,9 @@
 
 #include <vector>
 
-#include "engine/kernels/rows.h"
-#include "engine/kernels/simd.h"
-
 namespace mmbatch {
 
-FeedForward::FeedForward(const Checkpoint& weights, const FeedForwardConfig& config,
+FeedForward::FeedForward(const Weights& weights, const FeedForwardConfig& config,
                          const FeedForwardNames& names)
     : config_(config) {
   std::vector<StoredLinear> in;
@@ -19,18 +16,12 @@ FeedForward::FeedForward(const Checkpoint& weights, const FeedForwardConfig& con
 
 void FeedForward::forward(MatrixView<const float> x, MatrixView<float> y, const Linear::Then& then,
                           Scratch& scratch) const {
-  const MatrixView<float> wide = scratch.take(Scratch::widened, x.rows, in_.out());
-  if (config_.kind == FeedForwardKind::plain) {
+  const MatrixView<float> wide = scratch.take(Scratch::widened, x.rows, config_.ffn);
+  if (config_.kind == FeedForwardKind::plain)
     in_.forward(x, wide, {config_.activation, false});
-    return down_.forward(wide, y, then);
-  }
-  const MatrixView<float> gated = scratch.take(Scratch::gated, x.rows, config_.ffn);
-  in_.forward(x, wide);
-  parallel_rows(x.rows, [&](std::size_t r) {
-    simd().activate_gated(config_.activation, wide.row(r), wide.row(r) + config_.ffn, config_.ffn,
-                          gated.row(r));
-  });
-  down_.forward(gated, y, then);
+  else
+    in_.forward_gated(x, wide, config_.activation);
+  down_.forward(wide, y, then);
 }
 
 }  // namespace mmbatch

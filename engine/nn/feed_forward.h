@@ -26,7 +26,7 @@ struct FeedForwardNames {
 class FeedForward {
  public:
   FeedForward() = default;
-  FeedForward(const Checkpoint& weights, const FeedForwardConfig& config, const FeedForwardNames& names);
+  FeedForward(const Weights& weights, const FeedForwardConfig& config, const FeedForwardNames& names);
 
   /// @param x [rows, hidden]  @param y [rows, hidden], stored or added to as `then` says
   void forward(MatrixView<const float> x, MatrixView<float> y, const Linear::Then& then,

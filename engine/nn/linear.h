@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/base/checkpoint.h"
 #include "engine/base/matrix.h"
 #include "engine/kernels/matmul.h"
+#include "engine/nn/weights.h"
 
 namespace mmbatch {
 
@@ -25,8 +25,8 @@ class Linear {
   Linear() = default;
   /// One layer, or several that read the same input, fused to one product.
   /// @throws ModelError when a tensor is missing or has another shape.
-  Linear(const Checkpoint& weights, std::span<const StoredLinear> parts, std::size_t in, Bias bias);
-  Linear(const Checkpoint& weights, const StoredLinear& layer, std::size_t in, Bias bias);
+  Linear(const Weights& weights, std::span<const StoredLinear> parts, std::size_t in, Bias bias);
+  Linear(const Weights& weights, const StoredLinear& layer, std::size_t in, Bias bias);
   /// @param bias [out], or empty
   explicit Linear(PackedMatrix weight, std::vector<float> bias = {})
       : weight_(std::move(weight)), bias_(std::move(bias)) {}
@@ -38,6 +38,9 @@ class Linear {
   /// @param x [rows, in]  @param y [rows, out]
   void forward(MatrixView<const float> x, MatrixView<float> y, const Then& then) const;
   void forward(MatrixView<const float> x, MatrixView<float> y) const { forward(x, y, Then{}); }
+
+  /// For two layers fused, gate and up: y = activation(gate(x)) · up(x).  @param y [rows, out / 2]
+  void forward_gated(MatrixView<const float> x, MatrixView<float> y, Activation activation) const;
 
   std::size_t in() const { return weight_.in(); }
   std::size_t out() const { return weight_.out(); }

@@ -5,7 +5,7 @@
 
 namespace mmbatch {
 
-Norm::Norm(const Checkpoint& weights, const std::string& name, std::size_t hidden, const NormConfig& config)
+Norm::Norm(const Weights& weights, const std::string& name, std::size_t hidden, const NormConfig& config)
     : config_(config), weight_(to_floats(weights.tensor(name + ".weight", {hidden}))) {
   if (config.kind == NormKind::layer) bias_ = to_floats(weights.tensor(name + ".bias", {hidden}));
 }

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/base/checkpoint.h"
 #include "engine/base/matrix.h"
+#include "engine/nn/weights.h"
 
 namespace mmbatch {
 
@@ -22,7 +22,7 @@ class Norm {
  public:
   Norm() = default;
   /// Reads `name`.weight and, for LayerNorm, `name`.bias, [hidden].  @throws ModelError
-  Norm(const Checkpoint& weights, const std::string& name, std::size_t hidden, const NormConfig& config);
+  Norm(const Weights& weights, const std::string& name, std::size_t hidden, const NormConfig& config);
 
   /// out = norm(x); both [rows, hidden], and may be the same.
   void forward(MatrixView<const float> x, MatrixView<float> out) const;

@@ -7,7 +7,7 @@
 
 namespace mmbatch {
 
-SelfAttention::SelfAttention(const Checkpoint& weights, const SelfAttentionConfig& config,
+SelfAttention::SelfAttention(const Weights& weights, const SelfAttentionConfig& config,
                              const SelfAttentionNames& names)
     : config_(config) {
   const std::size_t query_width = config.shape.heads * config.shape.head_dim;

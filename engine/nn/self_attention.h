@@ -44,8 +44,7 @@ struct AttentionInput {
 class SelfAttention {
  public:
   SelfAttention() = default;
-  SelfAttention(const Checkpoint& weights, const SelfAttentionConfig& config,
-                const SelfAttentionNames& names);
+  SelfAttention(const Weights& weights, const SelfAttentionConfig& config, const SelfAttentionNames& names);
 
   /// @param x [rows, hidden]  @param y [rows, hidden], stored or added to as `then` says
   void forward(MatrixView<const float> x, MatrixView<float> y, const AttentionInput& input,

@@ -2,8 +2,7 @@
 
 namespace mmbatch {
 
-TransformerBlock::TransformerBlock(const Checkpoint& weights, const BlockConfig& config,
-                                   const BlockNames& names)
+TransformerBlock::TransformerBlock(const Weights& weights, const BlockConfig& config, const BlockNames& names)
     : placement_(config.placement),
       before_attention_(weights, names.before_attention, config.attention.hidden, config.norm),
       before_feed_forward_(weights, names.before_feed_forward, config.attention.hidden, config.norm),

@@ -29,7 +29,7 @@ struct BlockNames {
 /// encoder and the decoder alike.
 class TransformerBlock {
  public:
-  TransformerBlock(const Checkpoint& weights, const BlockConfig& config, const BlockNames& names);
+  TransformerBlock(const Weights& weights, const BlockConfig& config, const BlockNames& names);
 
   /// @param x [rows, hidden], in place
   void forward(MatrixView<float> x, const AttentionInput& input, Scratch& scratch) const;

@@ -16,5 +16,13 @@ void rotate(float* x, const float* cosine, const float* sine, std::size_t half);
 void add(float* x, const float* y, std::size_t n);
 SoftmaxStats softmax_stats(const float* x, std::size_t n);
 void softcap(float* x, std::size_t n, float cap);
+void bf16_panel(const PanelProduct& product);
+void int8_panel(const PanelProduct& product);
+void w8a16_panel(const PanelProduct& product);
+void int4_panel(const PanelProduct& product);
+void w4a16_panel(const PanelProduct& product);
+void to_bf16(const float* x, std::size_t n, std::size_t depth, std::byte* row);
+void quantize(const float* x, std::size_t n, std::size_t depth, std::byte* row);
+void quantize_groups(const float* x, std::size_t n, std::size_t depth, std::byte* row);
 
 }  // namespace mmbatch::MMBATCH_ISA

@@ -18,6 +18,14 @@ const SimdKernels kTable = {
     add,
     softmax_stats,
     softcap,
+    bf16_panel,
+    int8_panel,
+    w8a16_panel,
+    int4_panel,
+    w4a16_panel,
+    to_bf16,
+    quantize,
+    quantize_groups,
 };
 
 }  // namespace mmbatch::MMBATCH_ISA

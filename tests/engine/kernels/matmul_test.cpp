@@ -7,7 +7,9 @@
 #include <random>
 #include <vector>
 
+#include "engine/base/error.h"
 #include "engine/kernels/matmul_kernel.h"
+#include "engine/kernels/panel.h"
 
 namespace mmbatch {
 namespace {
@@ -26,9 +28,12 @@ TensorView tensor_of(const std::vector<float>& data, std::size_t rows) {
 
 TEST(Matmul, FusedPartsBiasActivationAndResidualAgreeWithLoops) {
   for (const auto& [in, first, second] : {std::tuple<std::size_t, std::size_t, std::size_t>{37, 1, 5},
-                                          {64, 250, 70}, {300, 3, 512}, {1, 1, 1}}) {
+                                          {64, 250, 70},
+                                          {300, 3, 512},
+                                          {1, 1, 1}}) {
     const std::size_t out = first + second, rows = 135;
-    const auto a = random_floats(first * in, 1), b = random_floats(second * in, 2), x = random_floats(rows * in, 3);
+    const auto a = random_floats(first * in, 1), b = random_floats(second * in, 2),
+               x = random_floats(rows * in, 3);
     const auto bias = random_floats(out, 4), start = random_floats(rows * out, 5);
     const TensorView parts[] = {tensor_of(a, first), tensor_of(b, second)};
     const PackedMatrix packed = PackedMatrix::pack(parts);
@@ -51,24 +56,134 @@ TEST(Matmul, FusedPartsBiasActivationAndResidualAgreeWithLoops) {
   }
 }
 
-TEST(Matmul, EveryUsableKernelKeepsRowsIndependent) {
-  EXPECT_TRUE(rows_are_independent(kOpenBlasMatmul));
-  EXPECT_TRUE(!kOneDnnMatmul.usable() || rows_are_independent(kOneDnnMatmul));
-  EXPECT_FALSE(matmul_kernel_name().empty());
+float largest(const float* x, std::size_t n) {
+  float most = 0;
+  for (std::size_t i = 0; i < n; ++i) most = std::max(most, std::abs(x[i]));
+  return most;
 }
 
-TEST(Matmul, ARowHasTheSameBitsInEveryCompany) {
+/// How far a rounded product may lie from the exact one: each factor's rounding error times the other factor.
+double rounding_bound(Precision precision, const float* x, const float* w, std::size_t in) {
+  const double bf16 = 1.0 / 256, scale_x = largest(x, in) / 127.0, scale_w = largest(w, in) / 127.0;
+  double bound = 1e-5;
+  for (std::size_t i = 0; i < in; ++i) {
+    const std::size_t group = i / Panel::kGroup * Panel::kGroup;
+    const double scale_group = largest(w + group, std::min(Panel::kGroup, in - group)) / 7.0;
+    const bool whole_bytes = precision == Precision::int8 || precision == Precision::int4;
+    double of_x = 0, of_w = 0;
+    if (precision != Precision::f32) of_x = whole_bytes ? scale_x / 2 : std::abs(x[i]) * bf16;
+    if (precision == Precision::bf16) of_w = std::abs(w[i]) * bf16;
+    if (precision == Precision::int8 || precision == Precision::w8a16) of_w = scale_w / 2;
+    if (precision == Precision::int4 || precision == Precision::w4a16) of_w = scale_group * 1.5;
+    bound += of_x * std::abs(w[i]) + of_w * std::abs(x[i]) + of_x * of_w + 1e-6 * std::abs(x[i] * w[i]);
+  }
+  return bound;
+}
+
+class MatmulPrecision : public testing::TestWithParam<Precision> {};
+
+TEST_P(MatmulPrecision, ErrsNoMoreThanRoundingMay) {
+  for (const auto& [in, first, second] : {std::tuple<std::size_t, std::size_t, std::size_t>{37, 1, 5},
+                                          {64, 250, 70},
+                                          {300, 3, 130},
+                                          {1, 1, 1},
+                                          {130, 64, 64}}) {
+    const std::size_t out = first + second, rows = 135;
+    const auto a = random_floats(first * in, 1), b = random_floats(second * in, 2),
+               x = random_floats(rows * in, 3);
+    const auto bias = random_floats(out, 4), start = random_floats(rows * out, 5);
+    const TensorView parts[] = {tensor_of(a, first), tensor_of(b, second)};
+    const PackedMatrix packed = PackedMatrix::pack(parts, GetParam());
+    std::vector<float> y = start;
+    packed.multiply({x.data(), rows, in}, {y.data(), rows, out}, {bias.data(), {}, true});
+    double error = 0, allowed = 0;
+    for (std::size_t r = 0; r < rows; ++r) {
+      for (std::size_t o = 0; o < out; ++o) {
+        const float* w = o < first ? &a[o * in] : &b[(o - first) * in];
+        double expected = start[r * out + o] + bias[o];
+        for (std::size_t i = 0; i < in; ++i) expected += static_cast<double>(x[r * in + i]) * w[i];
+        const double bound = rounding_bound(GetParam(), &x[r * in], w, in);
+        ASSERT_NEAR(y[r * out + o], expected, bound) << in << " row " << r << " column " << o;
+        error += std::pow(y[r * out + o] - expected, 2);
+        allowed += bound * bound;
+      }
+    }
+    // Roundings fall to both sides: over many inputs the sum errs far less than at worst.
+    if (in >= 64) {
+      EXPECT_LT(std::sqrt(error), 0.3 * std::sqrt(allowed)) << in;
+    }
+  }
+}
+
+TEST_P(MatmulPrecision, ARowHasTheSameBitsInEveryCompany) {
   const std::size_t in = 200, out = 300, rows = 260;
   const auto w = random_floats(out * in, 1), x = random_floats(rows * in, 2);
-  const PackedMatrix packed = PackedMatrix::pack(tensor_of(w, out));
+  const PackedMatrix packed = PackedMatrix::pack(tensor_of(w, out), GetParam());
   std::vector<float> whole(rows * out), part(rows * out);
   packed.multiply({x.data(), rows, in}, {whole.data(), rows, out});
   for (const std::size_t first : {0u, 1u, 127u, 130u, 200u}) {
-    for (const std::size_t count : {1u, 2u, 9u, 60u}) {
+    for (const std::size_t count : {1u, 2u, 5u, 9u, 60u}) {
       packed.multiply({x.data() + first * in, count, in}, {part.data(), count, out});
       EXPECT_EQ(std::memcmp(part.data(), &whole[first * out], count * out * sizeof(float)), 0);
     }
   }
+}
+
+TEST_P(MatmulPrecision, GatedIsActivationOfOneHalfTimesTheOther) {
+  const std::size_t in = 96, half = 300, rows = 9;
+  const auto gate = random_floats(half * in, 1), up = random_floats(half * in, 2);
+  const auto x = random_floats(rows * in, 3), bias = random_floats(2 * half, 4);
+  const TensorView parts[] = {tensor_of(gate, half), tensor_of(up, half)};
+  const PackedMatrix packed = PackedMatrix::pack(parts, GetParam());
+  std::vector<float> both(rows * 2 * half), expected(rows * half), y(rows * half);
+  packed.multiply({x.data(), rows, in}, {both.data(), rows, 2 * half}, {bias.data(), {}, false});
+  for (std::size_t r = 0; r < rows; ++r) {
+    const float* row = &both[r * 2 * half];
+    simd().activate_gated(Activation::gelu_tanh, row, row + half, half, &expected[r * half]);
+  }
+  packed.multiply_gated({x.data(), rows, in}, {y.data(), rows, half}, Activation::gelu_tanh, bias.data());
+  EXPECT_EQ(y, expected);
+}
+
+TEST_P(MatmulPrecision, ZerosAndHugeValuesStayFinite) {
+  const std::size_t in = 70, out = 65, rows = 3;
+  auto w = random_floats(out * in, 1), x = random_floats(rows * in, 2);
+  std::fill_n(w.begin(), in, 0.0f);
+  std::fill_n(x.begin(), in, 0.0f);
+  for (std::size_t i = 0; i < in; ++i) x[in + i] *= 1e30f;
+  std::vector<float> y(rows * out);
+  PackedMatrix::pack(tensor_of(w, out), GetParam()).multiply({x.data(), rows, in}, {y.data(), rows, out});
+  for (std::size_t o = 0; o < out; ++o) EXPECT_EQ(y[o], 0.0f);
+  for (std::size_t r = 0; r < rows; ++r) EXPECT_EQ(y[r * out], 0.0f);
+  for (const float value : y) EXPECT_TRUE(std::isfinite(value));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, MatmulPrecision,
+                         testing::Values(Precision::f32, Precision::bf16, Precision::int8, Precision::w8a16,
+                                         Precision::int4, Precision::w4a16),
+                         [](const auto& info) { return std::string(to_string(info.param)); });
+
+TEST(Matmul, APackedTensorIsTakenAsItLies) {
+  const auto w = random_floats(130 * 70, 1), x = random_floats(70, 2);
+  const auto packed = PackedTensor::pack(tensor_of(w, 130), Precision::int8);
+  TensorView stored = tensor_of(w, 130);
+  stored.data = packed->bytes().data();
+  stored.packed = Precision::int8;
+  stored.packed_bytes = packed->bytes().size();
+  std::vector<float> y(130), again(130);
+  PackedMatrix({packed}).multiply({x.data(), 1, 70}, {y.data(), 1, 130});
+  PackedMatrix::pack(stored, Precision::int8).multiply({x.data(), 1, 70}, {again.data(), 1, 130});
+  EXPECT_EQ(y, again);
+  EXPECT_THROW(PackedTensor::pack(stored, Precision::bf16), ModelError);
+  stored.packed_bytes -= 64;
+  EXPECT_THROW(PackedTensor::pack(stored, Precision::int8), ModelError);
+  EXPECT_THROW(to_floats(stored), ModelError);
+}
+
+TEST(Matmul, EveryUsableKernelKeepsRowsIndependent) {
+  EXPECT_TRUE(rows_are_independent(kOpenBlasMatmul));
+  EXPECT_TRUE(!kOneDnnMatmul.usable() || rows_are_independent(kOneDnnMatmul));
+  EXPECT_FALSE(matmul_kernel_name().empty());
 }
 
 }  // namespace

@@ -1,0 +1,128 @@
+#pragma once
+
+// Products of narrow numbers, sixteen 32-bit lanes at a time: bfloat16 pairs and bytes by four.
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#include "engine/kernels/simd/vec.h"
+
+namespace mmbatch::MMBATCH_ISA {
+
+/// Vectors of columns that are worked on together, and rows: as many sums as the registers hold.
+#if defined(__AVX512F__)
+constexpr std::size_t kDotVectors = 4;
+constexpr std::size_t kDotRows = 6;
+#else
+constexpr std::size_t kDotVectors = 1;
+constexpr std::size_t kDotRows = 4;
+#endif
+
+MMBATCH_INLINE Ints load_ints(const void* p) {
+  Ints v;
+  __builtin_memcpy(&v, p, sizeof(v));
+  return v;
+}
+MMBATCH_INLINE void store_ints(void* p, Ints v) {
+  __builtin_memcpy(p, &v, sizeof(v));
+}
+/// The four bytes at p in every lane.
+MMBATCH_INLINE Ints splat_ints(const void* p) {
+  std::int32_t x;
+  __builtin_memcpy(&x, p, sizeof(x));
+  return x - Ints{};
+}
+
+/// The lower and upper bfloat16 of each lane as floats.
+MMBATCH_INLINE Floats low_half(Ints pairs) {
+  return (Floats)(pairs << 16);
+}
+MMBATCH_INLINE Floats high_half(Ints pairs) {
+  return (Floats)(pairs & -65536);
+}
+
+/// sum + w[0] · x[0] + w[1] · x[1] over pairs of bfloat16.
+MMBATCH_INLINE Floats dot2(Floats sum, Ints w, Ints x) {
+#if defined(__AVX512BF16__)
+  return (Floats)_mm512_dpbf16_ps((__m512)sum, (__m512bh)w, (__m512bh)x);
+#else
+  sum = sum + low_half(w) * low_half(x);
+  return sum + high_half(w) * high_half(x);
+#endif
+}
+
+/// sum + Σ w[i] · x[i] over four bytes, w unsigned and x signed; exact.
+MMBATCH_INLINE Ints dot4(Ints sum, Ints w, Ints x) {
+#if defined(__AVX512VNNI__)
+  return (Ints)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)w, (__m512i)x);
+#elif defined(__AVX512BW__)
+  const __m512i low = _mm512_set1_epi16(0xff);
+  const __m512i even = _mm512_madd_epi16(_mm512_and_si512((__m512i)w, low),
+                                         _mm512_srai_epi16(_mm512_slli_epi16((__m512i)x, 8), 8));
+  const __m512i odd = _mm512_madd_epi16(_mm512_srli_epi16((__m512i)w, 8), _mm512_srai_epi16((__m512i)x, 8));
+  return sum + (Ints)even + (Ints)odd;
+#else
+  for (int i = 0; i < 4; ++i) sum = sum + ((w >> (8 * i)) & 255) * ((x << (24 - 8 * i)) >> 24);
+  return sum;
+#endif
+}
+
+/// Sixteen floats as bfloat16, rounded to nearest even.
+MMBATCH_INLINE void store_bf16(std::byte* p, Floats v) {
+#if defined(__AVX512BF16__)
+  const __m256bh narrow = _mm512_cvtneps_pbh((__m512)v);
+  __builtin_memcpy(p, &narrow, sizeof(narrow));
+#else
+  const Ints bits = (Ints)v;
+  const Ints rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+#if defined(__AVX512F__)
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16((__m512i)rounded));
+#else
+  std::uint16_t narrow[kLanes];
+  for (std::size_t i = 0; i < kLanes; ++i) narrow[i] = static_cast<std::uint16_t>(rounded[i]);
+  __builtin_memcpy(p, narrow, sizeof(narrow));
+#endif
+#endif
+}
+
+/// Sixteen bfloat16 as floats.
+MMBATCH_INLINE Floats load_bf16(const std::byte* p) {
+#if defined(__AVX512F__)
+  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return (Floats)_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16);
+#else
+  std::uint16_t narrow[kLanes];
+  __builtin_memcpy(narrow, p, sizeof(narrow));
+  Ints bits;
+  for (std::size_t i = 0; i < kLanes; ++i) bits[i] = narrow[i];
+  return (Floats)(bits << 16);
+#endif
+}
+
+/// Sixteen signed bytes as floats.
+MMBATCH_INLINE Floats load_int8(const std::byte* p) {
+#if defined(__AVX512F__)
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return (Floats)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
+#else
+  std::int8_t bytes[kLanes];
+  __builtin_memcpy(bytes, p, sizeof(bytes));
+  Floats v;
+  for (std::size_t i = 0; i < kLanes; ++i) v[i] = bytes[i];
+  return v;
+#endif
+}
+
+/// The low bytes of sixteen integers.
+MMBATCH_INLINE void store_int8(std::byte* p, Ints v) {
+#if defined(__AVX512F__)
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8((__m512i)v));
+#else
+  std::int8_t bytes[kLanes];
+  for (std::size_t i = 0; i < kLanes; ++i) bytes[i] = static_cast<std::int8_t>(v[i]);
+  __builtin_memcpy(p, bytes, sizeof(bytes));
+#endif
+}
+
+}  // namespace mmbatch::MMBATCH_ISA

@@ -1,0 +1,96 @@
+#pragma once
+
+// The loop that all formats of panels share: the depth is cut into blocks that stay in the first-level cache
+// while every row passes over them, and the next block is fetched from memory meanwhile.
+
+#include "engine/kernels/simd/dot.h"
+
+namespace mmbatch::MMBATCH_ISA {
+
+constexpr std::size_t kPanelVectors = Panel::kColumns / kLanes;
+
+/// How many cache lines of the next block each step of the depth fetches.
+enum class Fetch : std::size_t { none = 0, quarter = 1, all = 4 };
+
+template <Fetch fetch>
+MMBATCH_INLINE void fetch_lines(const std::byte* next, std::size_t step) {
+  constexpr auto kLines = static_cast<std::size_t>(fetch);
+  for (std::size_t line = 0; line < kLines; ++line) __builtin_prefetch(next + (step * kLines + line) * 64);
+}
+
+/// Calls work.run<R, fetch>(first_row, next) for groups of R ≤ kDotRows rows that cover all rows, with the
+/// share of the next block's bytes that the group is to fetch; `bytes` is a quarter of the block.
+template <class Work>
+MMBATCH_INLINE void for_row_groups(std::size_t rows, const std::byte* next, std::size_t quarter,
+                                   const Work& work) {
+  const std::size_t groups = (rows + kDotRows - 1) / kDotRows;
+  std::size_t first = 0;
+  for (std::size_t g = 0; g < groups; ++g) {
+    const std::size_t count = rows / groups + (g < rows % groups ? 1 : 0);
+    const auto run = [&]<Fetch fetch>() {
+      const std::byte* share = next + (fetch == Fetch::quarter ? g * quarter : 0);
+      if (count == 1) work.template run<1, fetch>(first, share);
+      if (count == 2) work.template run<2, fetch>(first, share);
+      if (count == 3) work.template run<3, fetch>(first, share);
+      if (count == 4) work.template run<4, fetch>(first, share);
+      if constexpr (kDotRows > 4) {
+        if (count == 5) work.template run<5, fetch>(first, share);
+        if (count == 6) work.template run<6, fetch>(first, share);
+      }
+    };
+    if (groups < 4 && g == 0)
+      run.template operator()<Fetch::all>();
+    else if (groups >= 4 && g < 4)
+      run.template operator()<Fetch::quarter>();
+    else
+      run.template operator()<Fetch::none>();
+    first += count;
+  }
+}
+
+/// Whether a block begins its sums or goes on with what is stored.
+enum class Begin { zero, stored };
+
+/// y[R rows] (+)= x · block over `pairs` pairs of bfloat16. The block is [pairs][kColumns][2].
+struct Bf16Block {
+  const std::byte* x;  // of row 0, at the block's depth
+  std::size_t row_bytes;
+  const std::byte* block;
+  std::size_t pairs;
+  Begin begin;
+  float* y;
+
+  template <std::size_t R, Fetch fetch>
+  static __attribute__((always_inline)) inline void columns(std::size_t first, std::size_t vector,
+                                                            const std::byte* next, const Bf16Block& b) {
+    Floats sums[R][kDotVectors];
+    float* y = b.y + first * Panel::kColumns + vector * kLanes;
+    const std::byte* x = b.x + first * b.row_bytes;
+    const std::byte* w = b.block + vector * 64;
+    for (std::size_t r = 0; r < R; ++r) {
+      for (std::size_t v = 0; v < kDotVectors; ++v)
+        sums[r][v] = b.begin == Begin::zero ? Floats{} : load(y + r * Panel::kColumns + v * kLanes);
+    }
+    for (std::size_t i = 0; i < b.pairs; ++i) {
+      fetch_lines<fetch>(next, i);
+      Ints weights[kDotVectors];
+      for (std::size_t v = 0; v < kDotVectors; ++v) weights[v] = load_ints(w + (i * kPanelVectors + v) * 64);
+      for (std::size_t r = 0; r < R; ++r) {
+        const Ints pair = splat_ints(x + r * b.row_bytes + i * 4);
+        for (std::size_t v = 0; v < kDotVectors; ++v) sums[r][v] = dot2(sums[r][v], weights[v], pair);
+      }
+    }
+    for (std::size_t r = 0; r < R; ++r) {
+      for (std::size_t v = 0; v < kDotVectors; ++v) store(y + r * Panel::kColumns + v * kLanes, sums[r][v]);
+    }
+  }
+
+  template <std::size_t R, Fetch fetch>
+  void run(std::size_t first, const std::byte* next) const {
+    columns<R, fetch>(first, 0, next, *this);
+    for (std::size_t v = kDotVectors; v < kPanelVectors; v += kDotVectors)
+      columns<R, Fetch::none>(first, v, next, *this);
+  }
+};
+
+}  // namespace mmbatch::MMBATCH_ISA

@@ -1,0 +1,77 @@
+// Rows of activations to int8, one scale a row.
+
+#include "engine/kernels/simd/dot.h"
+#include "engine/kernels/simd/functions.h"
+
+namespace mmbatch::MMBATCH_ISA {
+namespace {
+
+MMBATCH_INLINE Floats magnitude(Floats x) {
+  return (Floats)((Ints)x & 0x7fffffff);
+}
+
+MMBATCH_INLINE Floats load_at(const float* x, std::size_t i, std::size_t n) {
+  if (i + kLanes <= n) return load(x + i);
+  return i < n ? load_some(x + i, n - i) : Floats{};
+}
+
+/// Adding 1.5 · 2²³ rounds to the nearest even integer and leaves it in the low bits.
+MMBATCH_INLINE Ints round_to_ints(Floats x) {
+  return (Ints)(x + splat(12582912.0f)) - 0x4b400000;
+}
+
+MMBATCH_INLINE std::int32_t sum_lanes(Ints v) {
+  alignas(64) std::int32_t lane[kLanes];
+  store_ints(lane, v);
+  std::int32_t total = 0;
+  for (std::size_t i = 0; i < kLanes; ++i) total += lane[i];
+  return total;
+}
+
+struct Scaled {
+  float scale;
+  float inverse;
+};
+
+Scaled scale_of(const float* x, std::size_t n) {
+  Floats most{};
+  for (std::size_t i = 0; i < n; i += kLanes) most = max(most, magnitude(load_at(x, i, n)));
+  const float largest = max_lane(most);
+  return {largest / 127.0f, largest > 0.0f ? 127.0f / largest : 0.0f};
+}
+
+/// Stores sixteen numbers and returns them.
+MMBATCH_INLINE Ints put(const float* x, std::size_t i, std::size_t n, float inverse, std::byte* values) {
+  const Ints whole = round_to_ints(load_at(x, i, n) * inverse);
+  store_int8(values + i, whole);
+  return whole;
+}
+
+}  // namespace
+
+void quantize(const float* x, std::size_t n, std::size_t depth, std::byte* row) {
+  const Scaled scaled = scale_of(x, n);
+  Ints total{};
+  for (std::size_t i = 0; i < depth; i += kLanes)
+    total = total + put(x, i, n, scaled.inverse, row + QuantizedRow::kHeaderBytes);
+  const QuantizedRow header{scaled.scale, sum_lanes(total)};
+  __builtin_memcpy(row, &header, sizeof(header));
+}
+
+void quantize_groups(const float* x, std::size_t n, std::size_t depth, std::byte* row) {
+  static_assert(Panel::kGroup == 2 * kLanes);
+  const Scaled scaled = scale_of(x, n);
+  std::byte* values = row + QuantizedRow::kHeaderBytes;
+  std::byte* sums = values + depth;
+  std::int32_t all = 0;
+  for (std::size_t i = 0; i < depth; i += Panel::kGroup) {
+    const Ints pair = put(x, i, n, scaled.inverse, values) + put(x, i + kLanes, n, scaled.inverse, values);
+    const std::int32_t sum = sum_lanes(pair);
+    __builtin_memcpy(sums + i / Panel::kGroup * sizeof(sum), &sum, sizeof(sum));
+    all += sum;
+  }
+  const QuantizedRow header{scaled.scale, all};
+  __builtin_memcpy(row, &header, sizeof(header));
+}
+
+}  // namespace mmbatch::MMBATCH_ISA
