@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/base/error.h"
+#include "engine/kernels/simd.h"
 #include "fusion/family.h"
 
 namespace mmbatch {
@@ -142,14 +143,27 @@ std::vector<std::int32_t> ModelFiles::encode_prompt(std::string_view text) const
   return ids;
 }
 
-Model::Model(std::shared_ptr<const ModelFiles> files) : files_(std::move(files)) {
-  if (spec().vision) images_.emplace(files_->weights, *spec().vision);
+Precision automatic_precision(const ModelFiles& files) {
+  if (files.weights.packed()) return *files.weights.packed();
+  return std::string_view(simd().name) == "avx512_bf16" ? Precision::bf16 : Precision::f32;
+}
+
+Model::Model(std::shared_ptr<const ModelFiles> files, Precision precision, PackedListener listener)
+    : files_(std::move(files)), precision_(precision) {
+  if (const auto packed = files_->weights.packed(); packed && *packed != precision) {
+    throw ModelError(fmt::format("{}: its weights are packed in {}; --precision may be auto or {}, not {}",
+                                 files_->folder.string(), to_string(*packed), to_string(*packed),
+                                 to_string(precision)));
+  }
+  Weights weights(files_->weights, precision);
+  weights.listener = std::move(listener);
+  if (spec().vision) images_.emplace(weights, *spec().vision);
   if (const auto& dual = spec().dual) {
-    texts_.emplace(files_->weights, files_->tokenizer, *dual);
-    similarity_.emplace(files_->weights, dual->logit_scale, dual->logit_bias);
+    texts_.emplace(weights, files_->tokenizer, *dual);
+    similarity_.emplace(weights, dual->logit_scale, dual->logit_bias);
     return;
   }
-  decoder_ = std::make_shared<const Decoder>(files_->weights, spec().decoder, spec().decoder_names);
+  decoder_ = std::make_shared<const Decoder>(weights, spec().decoder, spec().decoder_names);
 }
 
 std::size_t Model::bytes() const {

@@ -28,7 +28,7 @@ std::vector<Features> embeddings_of(Matrix<float> rows) {
   return embeddings;
 }
 
-Similarity::Similarity(const Checkpoint& weights, const std::string& scale, const std::string& bias)
+Similarity::Similarity(const Weights& weights, const std::string& scale, const std::string& bias)
     : scale_(std::exp(static_cast<double>(to_floats(weights.tensor(scale, {1})).front()))),
       bias_(static_cast<double>(to_floats(weights.tensor(bias, {1})).front())) {}
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/base/checkpoint.h"
+#include "engine/nn/weights.h"
 #include "engine/base/matrix.h"
 #include "vision/feature_cache.h"
 
@@ -16,7 +16,7 @@ std::vector<Features> embeddings_of(Matrix<float> rows);
 class Similarity {
  public:
   /// @param scale @param bias names of the stored scalars  @throws ModelError
-  Similarity(const Checkpoint& weights, const std::string& scale, const std::string& bias);
+  Similarity(const Weights& weights, const std::string& scale, const std::string& bias);
 
   /// exp(scale) · cosine + bias, of two embeddings of length 1, [1, width]
   double logit(const Matrix<float>& image, const Matrix<float>& text) const;

@@ -19,13 +19,13 @@ std::string canonical_text(std::string_view text) {
   return canonical;
 }
 
-TextStage::TextStage(const Checkpoint& weights, const Tokenizer& tokenizer, const DualEncoderSpec& spec)
+TextStage::TextStage(const Weights& weights, const Tokenizer& tokenizer, const DualEncoderSpec& spec)
     : tokenizer_(tokenizer), encoder_(weights, spec.text, spec.text_prefix) {
   if (!tokenizer_.pad()) {
     throw ModelError(
         fmt::format("{}: the tokenizer's files name no pad_token, which fills texts up to {} "
                     "positions: copy tokenizer_config.json from the published checkpoint",
-                    weights.folder().string(), spec.text.positions));
+                    weights.checkpoint.folder().string(), spec.text.positions));
   }
 }
 

@@ -78,7 +78,9 @@ Dialogue::Dialogue(const DialogueOptions& options)
                     "nothing; it serves `mmbatch run` with the tasks classify and embed",
                     options.model.string(), files->spec.family));
   }
-  arena_.run([&] { model_ = std::make_shared<const Model>(files); });
+  arena_.run([&] {
+    model_ = std::make_shared<const Model>(files, options.precision.value_or(automatic_precision(*files)));
+  });
   if (!item_.images.empty() && model_->images() == nullptr) {
     throw UsageError("--image: the model is text-only");
   }

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <iosfwd>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct DialogueOptions {
   std::string turn_format;  // empty: the model's own
   std::string system;
   GenerationOverrides generation;
+  std::optional<Precision> precision;  // none: automatic_precision()
   EngineOptions engine;
   int threads = 0;  // 0: one a core
 };

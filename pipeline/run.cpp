@@ -39,8 +39,6 @@ void handle_interrupts() {
 
 namespace {
 
-constexpr const char* kPrecision = "f32";
-
 std::string machine_name() {
   utsname name{};
   ::uname(&name);
@@ -59,13 +57,17 @@ void check_settings(const Manifest& manifest, const GenerationSurroundings& arou
   for (const Job& job : manifest.jobs) generation_of(manifest, job, around);
 }
 
-void load(Loaded& loaded, const std::filesystem::path& folder, const Manifest& manifest, Arena& arena) {
+void load(Loaded& loaded, const std::filesystem::path& folder, const Manifest& manifest,
+          std::optional<Precision> precision, Arena& arena) {
   if (loaded.model && loaded.folder == folder) return check_tasks(manifest, loaded.model->files());
   const auto begin = Clock::now();
   loaded.model.reset();
   const auto files = std::make_shared<const ModelFiles>(folder);
   check_tasks(manifest, *files);
-  arena.run([&] { loaded.model = std::make_shared<const Model>(files); });
+  arena.run([&] {
+    const Precision chosen = precision.value_or(automatic_precision(*files));
+    loaded.model = std::make_shared<const Model>(files, chosen);
+  });
   loaded.folder = folder;
   loaded.seconds = milliseconds_since(begin) / 1000;
 }
@@ -82,10 +84,11 @@ RunInfo describe(const Manifest& manifest, const RunOptions& options, const Mode
   RunInfo info;
   info.manifest = manifest.file.string();
   info.model = {std::filesystem::absolute(model.files().folder).string(), fingerprint, model.spec().family,
-                kPrecision, fmt::format(R"({{"bytes":{}}})", model.bytes())};
+                std::string(to_string(model.precision())), fmt::format(R"({{"bytes":{}}})", model.bytes())};
   info.settings = settings_json(manifest, options.generation);
-  info.environment = fmt::format(R"({{"threads":{},"matmul":{},"simd":{}}})", arena.threads(),
-                                 json_string(matmul_kernel_name()), json_string(simd().name));
+  info.environment =
+      fmt::format(R"({{"threads":{},"matmul":{},"simd":{}}})", arena.threads(),
+                  json_string(matmul_kernel_name(model.precision())), json_string(simd().name));
   info.version = kVersion;
   info.machine = machine_name();
   info.jobs = manifest.jobs;
@@ -267,10 +270,11 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
         fmt::format("{}: no database: give `database:` in the manifest, or --database FILE", file.string()));
   }
   check_settings(manifest, {read_generation_config(*model_folder), options.generation});
-  load(loaded, *model_folder, manifest, arena);
+  load(loaded, *model_folder, manifest, options.precision, arena);
   const Model& model = *loaded.model;
 
-  const ModelIdentity identity{model_fingerprint(*model_folder, options.fingerprint), kPrecision};
+  const ModelIdentity identity{model_fingerprint(*model_folder, options.fingerprint),
+                               std::string(to_string(model.precision()))};
   const auto results = ResultsStore::open_or_create(*database, options.store);
   const std::int64_t run =
       results->begin_run(describe(manifest, options, model, identity.fingerprint, arena), options.resume);

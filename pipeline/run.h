@@ -30,6 +30,7 @@ struct RunOptions {
   std::optional<std::filesystem::path> database;
   std::filesystem::path media_root;
   GenerationOverrides generation;
+  std::optional<Precision> precision;  // none: automatic_precision()
   EngineOptions engine;
   EncodeImageOptions images;
   int threads = 0;            // 0: one a core

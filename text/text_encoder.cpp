@@ -10,7 +10,7 @@
 
 namespace mmbatch {
 
-TextEncoder::TextEncoder(const Checkpoint& weights, TextEncoderConfig config, const std::string& prefix)
+TextEncoder::TextEncoder(const Weights& weights, TextEncoderConfig config, const std::string& prefix)
     : config_(std::move(config)),
       token_embedding_(
           weights.tensor(prefix + "embeddings.token_embedding.weight", {config_.vocab, config_.hidden()})),

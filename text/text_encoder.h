@@ -27,7 +27,7 @@ class TextEncoder {
  public:
   /// @param weights outlive the encoder, which reads the embedding table from them
   /// @param prefix of the tensor names, such as "text_model."  @throws ModelError
-  TextEncoder(const Checkpoint& weights, TextEncoderConfig config, const std::string& prefix);
+  TextEncoder(const Weights& weights, TextEncoderConfig config, const std::string& prefix);
 
   /// @param texts ids, config().positions of them each
   /// @return [texts, width]; a text's row does not depend on the other texts

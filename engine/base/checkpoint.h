@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <initializer_list>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,8 @@ class Checkpoint {
   /// True when some tensor's name begins with `prefix`.
   bool has_below(const std::string& prefix) const;
 
+  /// The precision that the weights are packed in by mmbatch quantize; none for a published checkpoint.
+  std::optional<Precision> packed() const { return packed_; }
   const std::filesystem::path& folder() const { return folder_; }
   const std::vector<SafetensorsFile>& files() const { return files_; }
   const std::map<std::string, TensorView>& tensors() const { return tensors_; }
@@ -36,6 +39,7 @@ class Checkpoint {
   std::filesystem::path folder_;
   std::vector<SafetensorsFile> files_;
   std::map<std::string, TensorView> tensors_;
+  std::optional<Precision> packed_;
 };
 
 }  // namespace mmbatch

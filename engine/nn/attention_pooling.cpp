@@ -4,7 +4,7 @@
 
 namespace mmbatch {
 
-AttentionPooling::AttentionPooling(const Checkpoint& weights, const BlockConfig& block,
+AttentionPooling::AttentionPooling(const Weights& weights, const BlockConfig& block,
                                    const std::string& prefix)
     : config_(block),
       query_(block.attention.hidden),
@@ -17,7 +17,7 @@ AttentionPooling::AttentionPooling(const Checkpoint& weights, const BlockConfig&
   const std::vector<float> bias = to_floats(weights.tensor(prefix + "attention.in_proj_bias", {3 * hidden}));
   const auto part = [&](std::size_t first, std::size_t count) {
     const auto begin = bias.begin() + static_cast<std::ptrdiff_t>(first);
-    return Linear(PackedMatrix::pack(in.row_range(first, count)),
+    return Linear(PackedMatrix::pack(in.row_range(first, count), weights.precision),
                   {begin, begin + static_cast<std::ptrdiff_t>(count)});
   };
   keys_values_ = part(hidden, 2 * hidden);

@@ -14,7 +14,7 @@ class AttentionPooling {
  public:
   /// @param block widths, heads, norm and activation: those of the encoder before it
   /// @param prefix of "probe", "attention.…", "layernorm.…", "mlp.…"  @throws ModelError
-  AttentionPooling(const Checkpoint& weights, const BlockConfig& block, const std::string& prefix);
+  AttentionPooling(const Weights& weights, const BlockConfig& block, const std::string& prefix);
 
   /// @param x [sequences · rows, hidden]   @param rows of one sequence   @return [sequences, hidden]
   Matrix<float> forward(MatrixView<const float> x, std::size_t rows, Scratch& scratch) const;

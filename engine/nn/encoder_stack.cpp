@@ -15,7 +15,7 @@ BlockNames block_names(const std::string& prefix) {
 
 }  // namespace
 
-EncoderStack::EncoderStack(const Checkpoint& weights, const BlockConfig& block, std::size_t layers,
+EncoderStack::EncoderStack(const Weights& weights, const BlockConfig& block, std::size_t layers,
                            const std::string& prefix) {
   for (std::size_t layer = 0; layer < layers; ++layer) {
     blocks_.emplace_back(weights, block,

@@ -12,7 +12,7 @@ namespace mmbatch {
 class EncoderStack {
  public:
   /// @param prefix of the tensors' names: what stands before "encoder.layers.0."  @throws ModelError
-  EncoderStack(const Checkpoint& weights, const BlockConfig& block, std::size_t layers,
+  EncoderStack(const Weights& weights, const BlockConfig& block, std::size_t layers,
                const std::string& prefix);
 
   /// @param x [sequences · rows, hidden], in place   @param rows of one sequence

@@ -20,7 +20,7 @@ void add(CLI::App& command, Action& action, const std::shared_ptr<DialogueOption
                      "name of a turn format, or a pattern with {question}");
   command.add_option("-j,--threads", options->threads, "threads (default: one a core)")
       ->check(CLI::Range(1, 1024));
-  add_precision_option(command);
+  add_precision_option(command, options->precision);
   add_engine_options(command, options->engine);
   add_generation_options(command, generation);
   command.callback([options, generation, work = std::move(work), &action] {

@@ -66,7 +66,7 @@ void add_run_command(CLI::App& program, Action& action) {
       ->add_option("--item-timeout", state->item_timeout,
                    "seconds from admission to answer after which an item fails (default: none)")
       ->check(CLI::Range(0.001, 1e6));
-  add_precision_option(*command);
+  add_precision_option(*command, state->run.precision);
   add_engine_options(*command, state->run.engine);
   add_generation_options(*command, generation);
   command->callback([state, generation, &action] {

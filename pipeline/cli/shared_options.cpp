@@ -1,6 +1,7 @@
 #include "pipeline/cli/shared_options.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -148,15 +149,15 @@ void add_engine_options(CLI::App& command, EngineOptions& options) {
       ->group("Engine");
 }
 
-void add_precision_option(CLI::App& command) {
-  const auto check = [](const std::vector<std::string>& texts) {
-    if (texts.front() != "auto" && texts.front() != "f32") {
-      throw UsageError(fmt::format("--precision {}: this version computes in f32; allowed are auto and f32",
-                                   texts.front()));
-    }
+void add_precision_option(CLI::App& command, std::optional<Precision>& precision) {
+  const auto read = [&precision](const std::vector<std::string>& texts) {
+    precision.reset();
+    if (texts.front() != "auto") precision = precision_from(texts.front());
     return true;
   };
-  command.add_option("--precision", CLI::callback_t(check), "number format to compute in: auto or f32")
+  command
+      .add_option("--precision", CLI::callback_t(read),
+                  fmt::format("what products are computed in: auto, {}", fmt::join(precision_names(), ", ")))
       ->group("Engine");
 }
 

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "engine/base/generation_config.h"
+#include "engine/base/precision.h"
 #include "engine/serve/engine.h"
 
 namespace CLI {
@@ -18,7 +20,7 @@ void add_generation_options(CLI::App& command, const std::shared_ptr<GenerationO
 /// Options of the engine and its cache.
 void add_engine_options(CLI::App& command, EngineOptions& options);
 
-/// --precision; only what is supported is accepted.
-void add_precision_option(CLI::App& command);
+/// --precision: auto, which leaves `precision` empty, or a name.
+void add_precision_option(CLI::App& command, std::optional<Precision>& precision);
 
 }  // namespace mmbatch

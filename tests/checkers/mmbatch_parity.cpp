@@ -35,7 +35,7 @@ void add_options(CLI::App& app, Arguments& arguments) {
                  "Folder with model/, images/, expected.json, expected.safetensors")
       ->required()
       ->check(CLI::ExistingDirectory);
-  app.add_option("--precision", arguments.precision, "Type computed in")->check(CLI::IsMember({"f32"}));
+  app.add_option("--precision", arguments.precision, "Type computed in")->check(CLI::IsMember(precision_names()));
   app.add_option("--kv-blocks", engine.kv_blocks, "Blocks of the cache")->check(CLI::PositiveNumber);
   app.add_option("--block-tokens", engine.scheduler.block_tokens, "Positions a block")
       ->check(CLI::PositiveNumber);
@@ -67,7 +67,7 @@ void check_decoder(const parity::Subject& subject, const Arguments& arguments, p
 
 int check(const Arguments& arguments) {
   const std::filesystem::path folder = arguments.folder;
-  const auto model = Model::load(folder / "model");
+  const auto model = Model::load(folder / "model", precision_from(arguments.precision));
   const parity::Reference reference(folder, model->spec().eos);
   const parity::Subject subject{*model, reference, arguments.generation.engine.attention};
   parity::Report report;
