@@ -84,7 +84,8 @@ RunInfo describe(const Manifest& manifest, const RunOptions& options, const Mode
   RunInfo info;
   info.manifest = manifest.file.string();
   info.model = {std::filesystem::absolute(model.files().folder).string(), fingerprint, model.spec().family,
-                std::string(to_string(model.precision())), fmt::format(R"({{"bytes":{}}})", model.bytes())};
+                precision_text(model.precision(), options.engine.kv_precision),
+                fmt::format(R"({{"bytes":{}}})", model.bytes())};
   info.settings = settings_json(manifest, options.generation);
   info.environment =
       fmt::format(R"({{"threads":{},"matmul":{},"simd":{}}})", arena.threads(),
@@ -274,7 +275,7 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
   const Model& model = *loaded.model;
 
   const ModelIdentity identity{model_fingerprint(*model_folder, options.fingerprint),
-                               std::string(to_string(model.precision()))};
+                               precision_text(model.precision(), options.engine.kv_precision)};
   const auto results = ResultsStore::open_or_create(*database, options.store);
   const std::int64_t run =
       results->begin_run(describe(manifest, options, model, identity.fingerprint, arena), options.resume);

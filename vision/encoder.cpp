@@ -15,8 +15,11 @@ constexpr std::size_t kChannels = 3;
 /// The patch convolution as one product: its kernel [hidden, 3, patch, patch] read as [hidden, 3 · patch²].
 Linear load_patch_embedding(const Weights& weights, const std::string& name, const VisionConfig& config) {
   const std::size_t side = config.patch_size;
-  TensorView kernel = weights.tensor(name + ".weight", {config.hidden(), kChannels, side, side});
-  kernel.shape = {config.hidden(), kChannels * side * side};
+  const std::vector<std::size_t> flat = {config.hidden(), kChannels * side * side};
+  const bool packed = weights.checkpoint.tensor(name + ".weight").packed.has_value();
+  TensorView kernel = packed ? weights.tensor(name + ".weight", flat)
+                             : weights.tensor(name + ".weight", {config.hidden(), kChannels, side, side});
+  kernel.shape = flat;
   return Linear(PackedMatrix({weights.in(edge_precision(weights.precision)).pack(kernel)}));
 }
 

@@ -100,6 +100,7 @@ Checkpoint::Checkpoint(const fs::path& folder) : folder_(folder) {
     no_weights(folder);
   }
   for (const SafetensorsFile& file : files_) {
+    if (file.packed()) packed_ = file.packed();
     for (const auto& [name, view] : file.tensors()) {
       if (!tensors_.emplace(name, view).second) {
         throw ModelError(

@@ -46,6 +46,15 @@ KvPrecision kv_precision_from(std::string_view name) {
   return find_name<KvPrecision>(kKvNames, name, "KV precision");
 }
 
+KvPrecision automatic_kv_precision(Precision precision) {
+  return precision == Precision::f32 ? KvPrecision::f32 : KvPrecision::bf16;
+}
+
+std::string precision_text(Precision precision, std::optional<KvPrecision> kv) {
+  if (!kv || *kv == automatic_kv_precision(precision)) return std::string(to_string(precision));
+  return fmt::format("{}, kv {}", to_string(precision), to_string(*kv));
+}
+
 Precision head_precision(Precision precision) {
   if (precision == Precision::int4) return Precision::int8;
   return precision == Precision::w4a16 ? Precision::w8a16 : precision;

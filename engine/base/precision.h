@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,11 @@ enum class KvPrecision { f32, bf16, int8 };
 
 std::string_view to_string(Precision precision);
 std::string_view to_string(KvPrecision precision);
+
+/// What keys and values are cached in when nobody says: float32 for float32, else bfloat16.
+KvPrecision automatic_kv_precision(Precision precision);
+/// "int8", or "int8, kv int8" where the cache is not what it would be by itself.
+std::string precision_text(Precision precision, std::optional<KvPrecision> kv);
 
 /// All names, in the order of the enumeration.
 std::vector<std::string> precision_names();

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstring>
 #include <optional>
+#include <sstream>
 #include <vector>
 
 #include "engine/base/config.h"
@@ -60,6 +61,30 @@ std::vector<std::size_t> read_sizes(const Config& entry, const std::string& key,
   return sizes;
 }
 
+/// What a packed tensor was before: the value of its "packed:NAME".
+struct PackedForm {
+  Precision precision;
+  std::vector<std::size_t> shape;
+};
+
+using PackedForms = std::map<std::string, PackedForm>;
+
+constexpr std::string_view kPackedPrefix = "packed:";
+
+PackedForms read_packed_forms(const Config& metadata) {
+  PackedForms forms;
+  for (const auto& [key, value] : metadata.members()) {
+    if (key.rfind(kPackedPrefix, 0) != 0) continue;
+    std::istringstream words(value.as_text());
+    std::string precision;
+    std::uint32_t rows = 0, cols = 0;
+    if (!(words >> precision >> rows >> cols) || rows == 0 || cols == 0)
+      metadata.fail(key, "must be a precision, rows and columns");
+    forms[key.substr(kPackedPrefix.size())] = {precision_from(precision), {rows, cols}};
+  }
+  return forms;
+}
+
 }  // namespace
 
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path) {
@@ -84,6 +109,9 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path
   const auto* text = reinterpret_cast<const char*>(bytes.data() + sizeof(header_bytes));
   const Config header = Config::parse({text, header_bytes}, where);
   if (!header.is_object()) throw ModelError(where + ": the header is no JSON object");
+  const Config metadata = header.child("__metadata__");
+  if (metadata.has("mmbatch.packed")) packed_ = precision_from(metadata.text("mmbatch.packed", ""));
+  const PackedForms packed_forms = packed_ ? read_packed_forms(metadata) : PackedForms();
   std::vector<Extent> extents;
   for (const auto& [name, entry] : header.members()) {
     if (name == "__metadata__") continue;
@@ -105,9 +133,18 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path
                                    offsets[1] - offsets[0]));
     }
     if (expected > 0) extents.push_back({offsets[0], offsets[1], name});
+    if (const auto form = packed_forms.find(name); form != packed_forms.end()) {
+      TensorView packed{name, DType::f32, form->second.shape, data + offsets[0]};
+      packed.packed = form->second.precision;
+      packed.packed_bytes = expected;
+      if (!tensors_.emplace(name, std::move(packed)).second)
+        throw ModelError(fmt::format("{}: tensor '{}' is listed twice", where, name));
+      continue;
+    }
     const bool added =
-        type->dtype ? tensors_.emplace(name, TensorView{name, *type->dtype, shape, data + offsets[0]}).second
-                    : unsupported_.emplace(name, type_name).second;
+        type->dtype
+            ? tensors_.emplace(name, TensorView{name, *type->dtype, shape, data + offsets[0], {}, 0}).second
+            : unsupported_.emplace(name, type_name).second;
     if (!added) throw ModelError(fmt::format("{}: tensor '{}' is listed twice", where, name));
   }
   check_no_overlap(std::move(extents), where);

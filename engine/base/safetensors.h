@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "engine/base/mapped_file.h"
@@ -17,6 +18,10 @@ namespace mmbatch {
 ///   {..}} data   := the tensors' bytes; offsets count from its start; tensors neither overlap nor leave it
 ///
 /// All of this is checked before any tensor is seen.
+///
+/// A packed file, as mmbatch quantize writes it, has in __metadata__ "mmbatch.packed": the precision of its
+/// layers, and for every packed tensor, which is of type U8, "packed:NAME": "PRECISION ROWS COLS": what was
+/// packed.
 class SafetensorsFile {
  public:
   /// @throws ModelError naming file, tensor, what was expected and what was found.
@@ -29,10 +34,13 @@ class SafetensorsFile {
   /// Bytes of the length field and the header: where the data begins.
   std::size_t data_begin() const { return data_begin_; }
   const std::filesystem::path& path() const { return file_.path(); }
+  /// The precision of a packed file's layers.
+  std::optional<Precision> packed() const { return packed_; }
 
  private:
   MappedFile file_;
   std::size_t data_begin_ = 0;
+  std::optional<Precision> packed_;
   std::map<std::string, TensorView> tensors_;
   std::map<std::string, std::string> unsupported_;
 };

@@ -36,7 +36,8 @@ TensorView tied_head(const Weights& weights, const DecoderNames& names, TensorVi
 }  // namespace
 
 Decoder::Decoder(const Weights& weights, DecoderConfig config, const DecoderNames& names)
-    : config_(std::move(config)),
+    : precision_(weights.precision),
+      config_(std::move(config)),
       embedding_(weights.tensor(names.model + "embed_tokens.weight", {config_.vocab, config_.hidden})),
       norm_(weights, names.model + "norm", config_.hidden, config_.block.norm),
       frequencies_(rope_frequencies(config_.rope, config_.attention().head_dim)) {
@@ -99,7 +100,7 @@ Matrix<float> Decoder::forward(const StepBatch& batch, KvPool& pool, Scratch& sc
     span.rows.blocks = sequence.blocks.data();
     span.rows.block_tokens = pool.block_tokens();
     span.rows.block_stride = pool.block_stride();
-    span.rows.row_stride = pool.head_dim();
+    span.rows.row_stride = pool.row_bytes();
     span.first_row = sequence.first_row;
     span.count = sequence.count;
     span.first_position = sequence.first_position;

@@ -43,12 +43,14 @@ class Decoder {
                         AttentionKernel kernel = AttentionKernel::flash) const;
 
   const DecoderConfig& config() const { return config_; }
+  Precision precision() const { return precision_; }
   std::size_t bytes() const;
 
  private:
   void embed(const StepBatch& batch, MatrixView<float> x) const;
   RopeAngles angles(const StepBatch& batch) const;
 
+  Precision precision_;
   DecoderConfig config_;
   TensorView embedding_;  // [vocab, hidden], mapped
   std::vector<TransformerBlock> blocks_;

@@ -30,8 +30,8 @@ struct DecoderConfig {
     return all ? *std::max_element(windows.begin(), windows.end()) : 0;
   }
   /// Bytes of keys and values of one position.
-  std::size_t kv_bytes_per_token() const {
-    return 2 * layers * attention().kv_heads * attention().head_dim * sizeof(float);
+  std::size_t kv_bytes_per_token(KvPrecision format = KvPrecision::f32) const {
+    return 2 * layers * attention().kv_heads * kv_row_bytes(format, attention().head_dim);
   }
 };
 

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <cstring>
 #include <memory>
 #include <vector>
 
+#include "engine/base/tensor.h"
 #include "engine/base/threads.h"
 
 namespace mmbatch {
@@ -61,32 +63,46 @@ float* thread_scratch(std::size_t floats) {
   return scratch.data();
 }
 
+/// The row of position p, from keys or values, as floats.
+void read_cached(const PagedRows& rows, const std::byte* from, std::size_t p, std::vector<float>& out) {
+  from += static_cast<std::size_t>(rows.blocks[p / rows.block_tokens]) * rows.block_stride +
+          p % rows.block_tokens * rows.row_stride;
+  if (rows.format == KvPrecision::f32) {
+    std::memcpy(out.data(), from, out.size() * sizeof(float));
+  } else if (rows.format == KvPrecision::bf16) {
+    copy_as_float({"", DType::bf16, {out.size()}, from, {}, 0}, 0, out.size(), out.data());
+  } else {
+    float scale;
+    std::memcpy(&scale, from + out.size(), sizeof(scale));
+    for (std::size_t d = 0; d < out.size(); ++d)
+      out[d] = static_cast<float>(static_cast<std::int8_t>(from[d])) * scale;
+  }
+}
+
 void naive_unit(const AttentionUnit& unit) {
   const PagedRows& rows = unit.rows;
-  std::vector<double> weights;
+  std::vector<double> weights, totals;
+  std::vector<float> row(unit.head_dim);
   for (std::size_t q = 0; q < unit.queries; ++q) {
     const std::size_t begin = unit.key_begin[q], end = unit.key_end[q];
     weights.assign(end - begin, 0.0);
-    const auto offset = [&](std::size_t p) {
-      return static_cast<std::size_t>(rows.blocks[p / rows.block_tokens]) * rows.block_stride +
-             p % rows.block_tokens * rows.row_stride;
-    };
     double max = -INFINITY, sum = 0.0;
     for (std::size_t p = begin; p < end; ++p) {
-      const float* key = rows.keys + offset(p);
+      read_cached(rows, rows.keys, p, row);
       double score = 0.0;
-      for (std::size_t d = 0; d < unit.head_dim; ++d) score += static_cast<double>(unit.query[q][d]) * key[d];
+      for (std::size_t d = 0; d < unit.head_dim; ++d) score += static_cast<double>(unit.query[q][d]) * row[d];
       score *= unit.scale;
       if (unit.softcap > 0) score = unit.softcap * std::tanh(score / unit.softcap);
       weights[p - begin] = score;
       max = std::max(max, score);
     }
     for (double& weight : weights) sum += weight = std::exp(weight - max);
-    for (std::size_t d = 0; d < unit.head_dim; ++d) {
-      double total = 0.0;
-      for (std::size_t p = begin; p < end; ++p) total += weights[p - begin] * rows.values[offset(p) + d];
-      unit.out[q][d] = static_cast<float>(total / sum);
+    totals.assign(unit.head_dim, 0.0);
+    for (std::size_t p = begin; p < end; ++p) {
+      read_cached(rows, rows.values, p, row);
+      for (std::size_t d = 0; d < unit.head_dim; ++d) totals[d] += weights[p - begin] * row[d];
     }
+    for (std::size_t d = 0; d < unit.head_dim; ++d) unit.out[q][d] = static_cast<float>(totals[d] / sum);
   }
 }
 
@@ -114,6 +130,8 @@ void attention(const AttentionShape& shape, MatrixView<const float> queries,
     }
   }
   const SimdKernels& kernels = simd();
+  const auto compute =
+      shape.arithmetic == AttentionArithmetic::f32 ? kernels.attention_f32 : kernels.attention_bf16;
   const std::size_t scratch = kernels.attention_scratch(shape.head_dim);
   parallel_tiles(works.size(), [&](std::size_t i) {
     AttentionUnit unit;
@@ -121,7 +139,7 @@ void attention(const AttentionShape& shape, MatrixView<const float> queries,
     if (kernel == AttentionKernel::naive)
       naive_unit(unit);
     else
-      kernels.attention(unit, thread_scratch(scratch));
+      compute(unit, thread_scratch(scratch));
   });
 }
 

@@ -9,6 +9,9 @@
 
 namespace mmbatch {
 
+/// What the products of an attention layer are computed in; sums and softmax are float32.
+enum class AttentionArithmetic { f32, bf16 };
+
 /// What all sequences of one attention layer have in common.
 struct AttentionShape {
   std::size_t heads = 0;
@@ -17,13 +20,14 @@ struct AttentionShape {
   float scale = 1.0f;        // of the scores, usually head_dim^-½
   float softcap = 0.0f;      // 0 = none
   std::size_t window = 0;    // position p sees p - window + 1 … p; 0 = all before it
+  AttentionArithmetic arithmetic = AttentionArithmetic::f32;
 };
 
 /// Consecutive queries of one sequence. Position p sees positions up to p and, if p lies before `prefix_end`,
 /// all before prefix_end: 0 is a causal mask, the number of tokens a full one, between them a prefix-LM.
 struct AttentionSpan {
   PagedRows rows;               // keys and values of kv head 0
-  std::size_t head_stride = 0;  // floats from one kv head to the next
+  std::size_t head_stride = 0;  // bytes from one kv head to the next
   std::size_t first_row = 0;    // of the queries in the matrix
   std::size_t count = 0;
   std::size_t first_position = 0;

@@ -48,6 +48,10 @@ PackedTensor::PackedTensor(const MatmulKernel& kernel, std::size_t in, std::size
   tile_bytes_ = (tile_bytes_ + 63) / 64 * 64;
 }
 
+Precision PackedTensor::precision() const {
+  return kernel_->precision;
+}
+
 std::size_t PackedTensor::tiles() const {
   return (out_ + kernel_->tile_columns - 1) / kernel_->tile_columns;
 }

@@ -23,6 +23,7 @@ class PackedTensor {
 
   std::size_t in() const { return in_; }
   std::size_t out() const { return out_; }
+  Precision precision() const;
   const MatmulKernel& kernel() const { return *kernel_; }
   std::size_t tiles() const;
   const std::byte* tile(std::size_t index) const { return data_ + index * tile_bytes_; }

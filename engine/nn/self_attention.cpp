@@ -1,6 +1,5 @@
 #include "engine/nn/self_attention.h"
 
-#include <cstring>
 #include <vector>
 
 #include "engine/kernels/rows.h"
@@ -10,6 +9,7 @@ namespace mmbatch {
 SelfAttention::SelfAttention(const Weights& weights, const SelfAttentionConfig& config,
                              const SelfAttentionNames& names)
     : config_(config) {
+  if (weights.precision != Precision::f32) config_.shape.arithmetic = AttentionArithmetic::bf16;
   const std::size_t query_width = config.shape.heads * config.shape.head_dim;
   const std::size_t key_width = config.shape.kv_heads * config.shape.head_dim;
   const StoredLinear parts[] = {{names.query, query_width}, {names.key, key_width}, {names.value, key_width}};
@@ -38,8 +38,8 @@ void SelfAttention::forward(MatrixView<const float> x, MatrixView<float> y, cons
     for (std::size_t h = 0; h < shape.kv_heads; ++h) {
       const std::size_t to = input.cache_rows[r] + h * input.cache->head_stride;
       const float* key = row + query_width + h * head_dim;
-      std::memcpy(input.cache->keys + to, key, head_dim * sizeof(float));
-      std::memcpy(input.cache->values + to, key + key_width, head_dim * sizeof(float));
+      simd().store_cached(input.cache->format, key, head_dim, input.cache->keys + to);
+      simd().store_cached(input.cache->format, key + key_width, head_dim, input.cache->values + to);
     }
   });
 
@@ -50,10 +50,12 @@ void SelfAttention::forward(MatrixView<const float> x, MatrixView<float> y, cons
       span.rows.keys = input.cache->keys;
       span.rows.values = input.cache->values;
       span.head_stride = input.cache->head_stride;
+      span.rows.format = input.cache->format;
     } else {
-      const float* keys = qkv.row(span.first_row) + query_width;
-      span.rows = {keys, keys + key_width, &kOneBlock, span.count, 0, qkv.stride};
-      span.head_stride = head_dim;
+      const auto* keys = reinterpret_cast<const std::byte*>(qkv.row(span.first_row) + query_width);
+      span.rows = {keys, keys + key_width * sizeof(float), &kOneBlock,      span.count,
+                   0,    qkv.stride * sizeof(float),       KvPrecision::f32};
+      span.head_stride = head_dim * sizeof(float);
     }
   }
   attention(shape, {qkv.data, qkv.rows, query_width, qkv.stride}, spans, attended, input.kernel);

@@ -22,11 +22,12 @@ struct SelfAttentionNames {
   std::string query, key, value, output;
 };
 
-/// Where one layer's keys and values are kept between steps; strides in floats.
+/// Where one layer's keys and values are kept between steps; strides in bytes.
 struct LayerCache {
-  float* keys = nullptr;
-  float* values = nullptr;
+  std::byte* keys = nullptr;
+  std::byte* values = nullptr;
   std::size_t head_stride = 0;  // from one kv head to the next
+  KvPrecision format = KvPrecision::f32;
 };
 
 /// The rows of one pass: which sequences they belong to and where their keys and values go.
@@ -36,7 +37,7 @@ struct AttentionInput {
   std::span<const AttentionSpan> spans;
   const RopeAngles* rope = nullptr;         // null: no rotary embedding
   const LayerCache* cache = nullptr;        // null: nothing is kept
-  std::span<const std::size_t> cache_rows;  // with a cache: where each row's head 0 is written, in floats
+  std::span<const std::size_t> cache_rows;  // with a cache: where each row's head 0 is written, in bytes
   AttentionKernel kernel = AttentionKernel::flash;
 };
 

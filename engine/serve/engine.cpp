@@ -15,7 +15,11 @@ double milliseconds(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double, std::milli>(to - from).count();
 }
 
-std::size_t block_count(const DecoderConfig& config, const EngineOptions& options) {
+KvPrecision kv_precision(const Decoder& decoder, const EngineOptions& options) {
+  return options.kv_precision.value_or(automatic_kv_precision(decoder.precision()));
+}
+
+std::size_t block_count(const Decoder& decoder, const EngineOptions& options) {
   if (options.kv_blocks > 0) return options.kv_blocks;
   std::size_t bytes = options.kv_bytes;
   if (bytes == 0) {
@@ -23,7 +27,8 @@ std::size_t block_count(const DecoderConfig& config, const EngineOptions& option
                       static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
     bytes = std::min(free / 4, std::size_t{8} << 30);
   }
-  const std::size_t per_block = config.kv_bytes_per_token() * options.scheduler.block_tokens;
+  const std::size_t per_block =
+      decoder.config().kv_bytes_per_token(kv_precision(decoder, options)) * options.scheduler.block_tokens;
   const std::size_t blocks = bytes / per_block;
   if (blocks == 0) {
     throw UsageError(fmt::format("--kv-memory: {} bytes hold no block of {} tokens, which takes {} bytes",
@@ -71,7 +76,8 @@ Engine::Engine(std::shared_ptr<const Decoder> decoder, Vocabulary vocabulary, En
     : decoder_(std::move(decoder)),
       vocabulary_(std::move(vocabulary)),
       options_((options.validate(), options)),
-      pool_(decoder_->config(), block_count(decoder_->config(), options_), options_.scheduler.block_tokens),
+      pool_(decoder_->config(), block_count(*decoder_, options_), options_.scheduler.block_tokens,
+            kv_precision(*decoder_, options_)),
       allocator_(pool_.blocks()),
       scheduler_(options_.scheduler, allocator_, decoder_->config().longest_window()) {
   vocabulary_.limit = std::min(vocabulary_.limit, decoder_->config().vocab);

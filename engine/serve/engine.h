@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +19,7 @@ struct EngineOptions {
   SchedulerOptions scheduler;
   std::size_t kv_bytes = 0;  // memory of the cache; 0 = a quarter of the machine's free memory, at most 8 GiB
   std::size_t kv_blocks = 0;  // not 0: so many blocks, whatever they take
+  std::optional<KvPrecision> kv_precision;  // none: automatic_kv_precision() of the decoder's
   AttentionKernel attention = AttentionKernel::flash;
   /// Speculative decoding by prompt lookup: tokens to guess at most and to verify in one step; 0 = off. Never
   /// changes an answer.

@@ -56,6 +56,7 @@ int run_command_line(int argc, const char* const* argv) {
   add_report_command(program, action);
   add_merge_command(program, action);
   add_inspect_command(program, action);
+  add_quantize_command(program, action);
   add_ask_command(program, action);
   add_generate_command(program, action);
   add_chat_command(program, action);

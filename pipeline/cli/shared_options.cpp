@@ -144,6 +144,16 @@ void add_engine_options(CLI::App& command, EngineOptions& options) {
          std::map<std::string, AttentionKernel>{{"flash", AttentionKernel::flash},
                                                 {"naive", AttentionKernel::naive}},
          options.attention);
+  const auto read_kv = [&options](const std::vector<std::string>& texts) {
+    options.kv_precision.reset();
+    if (texts.front() != "auto") options.kv_precision = kv_precision_from(texts.front());
+    return true;
+  };
+  command
+      .add_option(
+          "--kv-precision", CLI::callback_t(read_kv),
+          fmt::format("what keys and values are cached in: auto, {}", fmt::join(kv_precision_names(), ", ")))
+      ->group("Engine");
   const auto no_sharing = [&scheduler](std::int64_t) { scheduler.prefix_sharing = false; };
   command.add_flag_function("--no-prefix-sharing", no_sharing, "compute every prompt from its start")
       ->group("Engine");

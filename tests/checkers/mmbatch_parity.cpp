@@ -24,6 +24,7 @@ using namespace mmbatch;
 struct Arguments {
   std::string folder;
   std::string precision = "f32";
+  std::string kv_precision;
   std::string attention = "flash";
   int threads = 0;
   parity::GenerationOptions generation;
@@ -36,6 +37,8 @@ void add_options(CLI::App& app, Arguments& arguments) {
       ->required()
       ->check(CLI::ExistingDirectory);
   app.add_option("--precision", arguments.precision, "Type computed in")->check(CLI::IsMember(precision_names()));
+  app.add_option("--kv-precision", arguments.kv_precision, "Type of cached keys and values")
+      ->check(CLI::IsMember(kv_precision_names()));
   app.add_option("--kv-blocks", engine.kv_blocks, "Blocks of the cache")->check(CLI::PositiveNumber);
   app.add_option("--block-tokens", engine.scheduler.block_tokens, "Positions a block")
       ->check(CLI::PositiveNumber);
@@ -92,6 +95,8 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   }
+  if (!arguments.kv_precision.empty())
+    arguments.generation.engine.kv_precision = kv_precision_from(arguments.kv_precision);
   if (arguments.attention == "naive") arguments.generation.engine.attention = AttentionKernel::naive;
   try {
     int code = 0;

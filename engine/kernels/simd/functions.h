@@ -7,7 +7,11 @@
 namespace mmbatch::MMBATCH_ISA {
 
 std::size_t attention_scratch(std::size_t head_dim);
-void attention(const AttentionUnit& unit, float* scratch);
+void attention_f32(const AttentionUnit& unit, float* scratch);
+void attention_bf16(const AttentionUnit& unit, float* scratch);
+void store_cached(KvPrecision format, const float* x, std::size_t n, std::byte* row);
+/// store_cached() for int8: int8[n], then the scale, a float.
+void quantize_cached(const float* x, std::size_t n, std::byte* row);
 void rms_norm(const float* x, const float* weight, std::size_t n, float eps, float offset, float* out);
 void layer_norm(const float* x, const float* weight, const float* bias, std::size_t n, float eps, float* out);
 void activate(Activation kind, float* x, std::size_t n);

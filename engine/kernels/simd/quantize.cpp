@@ -58,6 +58,16 @@ void quantize(const float* x, std::size_t n, std::size_t depth, std::byte* row) 
   __builtin_memcpy(row, &header, sizeof(header));
 }
 
+void quantize_cached(const float* x, std::size_t n, std::byte* row) {
+  const Scaled scaled = scale_of(x, n);
+  for (std::size_t i = 0; i < n; i += kLanes) {
+    std::byte some[kLanes];
+    put(x + i, 0, n - i, scaled.inverse, some);
+    __builtin_memcpy(row + i, some, n - i < kLanes ? n - i : kLanes);
+  }
+  __builtin_memcpy(row + n, &scaled.scale, sizeof(scaled.scale));
+}
+
 void quantize_groups(const float* x, std::size_t n, std::size_t depth, std::byte* row) {
   static_assert(Panel::kGroup == 2 * kLanes);
   const Scaled scaled = scale_of(x, n);

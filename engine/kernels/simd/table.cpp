@@ -9,7 +9,9 @@ extern const SimdKernels kTable;
 const SimdKernels kTable = {
     MMBATCH_TEXT(MMBATCH_ISA) + sizeof("isa_") - 1,
     attention_scratch,
-    attention,
+    attention_f32,
+    attention_bf16,
+    store_cached,
     rms_norm,
     layer_norm,
     activate,

@@ -50,21 +50,26 @@ MMBATCH_INLINE Floats min(Floats a, Floats b) {
   return a < b ? a : b;
 }
 
-/// Sums and maxima of the lanes, in one fixed order.
+/// Lane i gets lane i + width; what comes from beyond the end is not looked at.
+template <int width>
+MMBATCH_INLINE Floats shifted(Floats v) {
+  Ints from;
+  for (int i = 0; i < 16; ++i) from[i] = (i + width) % 16;
+  return __builtin_shuffle(v, from);
+}
+
+/// Sums and maxima of the lanes, in one fixed order: halves onto each other.
 MMBATCH_INLINE float sum(Floats v) {
-  alignas(64) float lane[kLanes];
-  store(lane, v);
-  for (std::size_t width = kLanes / 2; width > 0; width /= 2) {
-    for (std::size_t i = 0; i < width; ++i) lane[i] += lane[i + width];
-  }
-  return lane[0];
+  v = v + shifted<8>(v);
+  v = v + shifted<4>(v);
+  v = v + shifted<2>(v);
+  return (v + shifted<1>(v))[0];
 }
 MMBATCH_INLINE float max_lane(Floats v) {
-  alignas(64) float lane[kLanes];
-  store(lane, v);
-  float best = lane[0];
-  for (std::size_t i = 1; i < kLanes; ++i) best = lane[i] > best ? lane[i] : best;
-  return best;
+  v = max(v, shifted<8>(v));
+  v = max(v, shifted<4>(v));
+  v = max(v, shifted<2>(v));
+  return max(v, shifted<1>(v))[0];
 }
 
 /// e^x to about 1 ulp for x in [-87.3, 88.7]; below it 0. Range reduction by ln 2 in two parts and the

@@ -231,21 +231,24 @@ TEST(Decoder, MissingAndMisshapenTensorsAreNamed) {
 
 TEST(KvPool, CopiesABlockInEveryLayer) {
   const DecoderConfig config = testing::tiny_config();
-  KvPool pool(config, 3, 4);
-  const std::size_t block = 2 * 4 * 10;  // kv_heads · block_tokens · head_dim
-  EXPECT_EQ(pool.block_bytes(), 2 * 2 * block * sizeof(float));
-  for (std::size_t layer = 0; layer < 2; ++layer) {
-    for (std::size_t i = 0; i < 3 * block; ++i) {
-      pool.layer(layer).keys[i] = static_cast<float>(i);
-      pool.layer(layer).values[i] = -static_cast<float>(i);
+  for (const KvPrecision format : {KvPrecision::f32, KvPrecision::bf16, KvPrecision::int8}) {
+    KvPool pool(config, 3, 4, format);
+    const std::size_t block = 2 * 4 * kv_row_bytes(format, 10);  // kv_heads · block_tokens rows of head_dim
+    EXPECT_EQ(pool.block_bytes(), 2 * 2 * block);
+    EXPECT_EQ(pool.bytes(), 3 * pool.block_bytes());
+    for (std::size_t layer = 0; layer < 2; ++layer) {
+      for (std::size_t i = 0; i < 3 * block; ++i) {
+        pool.layer(layer).keys[i] = static_cast<std::byte>(i);
+        pool.layer(layer).values[i] = static_cast<std::byte>(i + 100);
+      }
     }
-  }
-  pool.copy_block(0, 2);
-  for (std::size_t layer = 0; layer < 2; ++layer) {
-    for (std::size_t i = 0; i < block; ++i) {
-      ASSERT_EQ(pool.layer(layer).keys[2 * block + i], static_cast<float>(i));
-      ASSERT_EQ(pool.layer(layer).values[2 * block + i], -static_cast<float>(i));
-      ASSERT_EQ(pool.layer(layer).keys[block + i], static_cast<float>(block + i));
+    pool.copy_block(0, 2);
+    for (std::size_t layer = 0; layer < 2; ++layer) {
+      for (std::size_t i = 0; i < block; ++i) {
+        ASSERT_EQ(pool.layer(layer).keys[2 * block + i], static_cast<std::byte>(i));
+        ASSERT_EQ(pool.layer(layer).values[2 * block + i], static_cast<std::byte>(i + 100));
+        ASSERT_EQ(pool.layer(layer).keys[block + i], static_cast<std::byte>(block + i));
+      }
     }
   }
 }

@@ -11,16 +11,21 @@ namespace {
 
 double exact(Activation kind, double x) {
   switch (kind) {
-    case Activation::gelu: return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
-    case Activation::gelu_tanh: return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-    case Activation::quick_gelu: return x / (1 + std::exp(-1.702 * x));
-    case Activation::silu: return x / (1 + std::exp(-x));
+    case Activation::gelu:
+      return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
+    case Activation::gelu_tanh:
+      return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case Activation::quick_gelu:
+      return x / (1 + std::exp(-1.702 * x));
+    case Activation::silu:
+      return x / (1 + std::exp(-x));
   }
   return NAN;
 }
 
 TEST(Elementwise, ActivationsAgreeWithTheirFormulas) {
-  for (const Activation kind : {Activation::gelu, Activation::gelu_tanh, Activation::quick_gelu, Activation::silu}) {
+  for (const Activation kind :
+       {Activation::gelu, Activation::gelu_tanh, Activation::quick_gelu, Activation::silu}) {
     for (float x = -30; x < 30; x += 0.0037f) {
       float y[3] = {x, x, x};
       simd().activate(kind, y, 3);
@@ -35,14 +40,16 @@ TEST(Elementwise, NormsAgreeWithLoopsAtOddSizes) {
   std::normal_distribution<float> normal(0.3f, 2.0f);
   for (const std::size_t n : {1u, 5u, 16u, 48u, 63u, 1000u}) {
     std::vector<float> x(n), weight(n), bias(n), rms(n), layer(n);
-    for (std::size_t i = 0; i < n; ++i) x[i] = normal(random), weight[i] = normal(random), bias[i] = normal(random);
+    for (std::size_t i = 0; i < n; ++i)
+      x[i] = normal(random), weight[i] = normal(random), bias[i] = normal(random);
     simd().rms_norm(x.data(), weight.data(), n, 1e-6f, 1.0f, rms.data());
     simd().layer_norm(x.data(), weight.data(), bias.data(), n, 1e-5f, layer.data());
     double mean = 0, squares = 0, variance = 0;
     for (const float v : x) mean += v / static_cast<double>(n), squares += static_cast<double>(v) * v;
     for (const float v : x) variance += (v - mean) * (v - mean) / static_cast<double>(n);
     for (std::size_t i = 0; i < n; ++i) {
-      EXPECT_NEAR(rms[i], x[i] / std::sqrt(squares / static_cast<double>(n) + 1e-6) * (1.0 + weight[i]), 2e-5);
+      EXPECT_NEAR(rms[i], x[i] / std::sqrt(squares / static_cast<double>(n) + 1e-6) * (1.0 + weight[i]),
+                  2e-5);
       EXPECT_NEAR(layer[i], (x[i] - mean) / std::sqrt(variance + 1e-5) * weight[i] + bias[i], 2e-5);
     }
   }
