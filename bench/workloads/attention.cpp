@@ -38,12 +38,16 @@ class CachedAttention {
     pool_.emplace(config, sequences * blocks, kBlockTokens);
     table_.resize(sequences * blocks);
     std::iota(table_.begin(), table_.end(), 0);
-    const Matrix<float> random = random_rows(1, pool_->block_stride());
+    const std::size_t head_dim = shape.head_dim, rows = pool_->block_stride() / pool_->row_bytes();
+    const Matrix<float> random = random_rows(rows, head_dim);
     for (std::size_t layer = 0; layer < layers; ++layer) {
       const LayerCache cache = pool_->layer(layer);
       for (std::size_t block = 0; block < table_.size(); ++block) {
-        std::copy_n(random.data(), random.cols(), cache.keys + block * pool_->block_stride());
-        std::copy_n(random.data(), random.cols(), cache.values + block * pool_->block_stride());
+        for (std::size_t row = 0; row < rows; ++row) {
+          const std::size_t to = block * pool_->block_stride() + row * pool_->row_bytes();
+          simd().store_cached(cache.format, random.row(row), head_dim, cache.keys + to);
+          simd().store_cached(cache.format, random.row(row), head_dim, cache.values + to);
+        }
       }
     }
   }
@@ -66,7 +70,8 @@ class CachedAttention {
     std::vector<AttentionSpan> spans(sequences_);
     for (std::size_t s = 0; s < sequences_; ++s) {
       spans[s].rows = {cache.keys,   cache.values,          table_.data() + s * blocks,
-                       kBlockTokens, pool_->block_stride(), pool_->head_dim()};
+                       kBlockTokens, pool_->block_stride(), pool_->row_bytes(),
+                       cache.format};
       spans[s].head_stride = cache.head_stride;
       spans[s].first_row = s * count;
       spans[s].count = count;
@@ -89,8 +94,10 @@ void vision(Session& session, std::size_t tokens, std::size_t heads, std::size_t
   Matrix<float> out(tokens, width);
   const std::int32_t block = 0;
   AttentionSpan span;
-  span.rows = {qkv.data() + width, qkv.data() + 2 * width, &block, tokens, 0, 3 * width};
-  span.head_stride = head_dim;
+  const auto* keys = reinterpret_cast<const std::byte*>(qkv.data() + width);
+  span.rows = {keys, keys + width * sizeof(float), &block,          tokens,
+               0,    3 * width * sizeof(float),    KvPrecision::f32};
+  span.head_stride = head_dim * sizeof(float);
   span.count = span.prefix_end = tokens;
   const Timing timing = session.time(9, [&] {
     attention(shape, {qkv.data(), tokens, width, 3 * width}, std::span(&span, 1), out.view());
