@@ -36,9 +36,10 @@ Matrix<float> AttentionPooling::forward(MatrixView<const float> x, std::size_t r
   std::vector<AttentionSpan> spans(sequences);
   for (std::size_t i = 0; i < sequences; ++i) {
     std::copy(query_.begin(), query_.end(), queries.row(i));
-    const float* keys = keys_values.row(i * rows);
-    spans[i].rows = {keys, keys + hidden, &kOneBlock, rows, 0, keys_values.stride};
-    spans[i].head_stride = config_.attention.shape.head_dim;
+    const auto* keys = reinterpret_cast<const std::byte*>(keys_values.row(i * rows));
+    spans[i].rows = {keys, keys + hidden * sizeof(float),      &kOneBlock,      rows,
+                     0,    keys_values.stride * sizeof(float), KvPrecision::f32};
+    spans[i].head_stride = config_.attention.shape.head_dim * sizeof(float);
     spans[i].first_row = i;
     spans[i].count = 1;
     spans[i].prefix_end = rows;
