@@ -67,13 +67,13 @@ std::optional<NearestTarget> find_embedding(const std::filesystem::path& file, c
 EmbeddingModel embedding_model(const std::filesystem::path& file) {
   const auto database = open_for_reading(file);
   Statement row = database->prepare(
-      "SELECT m.key, m.folder, m.fingerprint FROM embeddings e JOIN results r ON r.key = e.result_key "
+      "SELECT m.key, m.folder, m.fingerprint, m.precision FROM embeddings e JOIN results r ON r.key = e.result_key "
       "JOIN runs u ON u.key = r.run_key JOIN models m ON m.key = u.model_key "
       "WHERE r.current = 1 ORDER BY e.result_key DESC LIMIT 1");
   if (!row.step()) {
     throw UsageError(fmt::format("{}: there are no embeddings: run a job of the task embed", file.string()));
   }
-  return {row.integer(0), std::string(row.text(1)), std::string(row.text(2))};
+  return {row.integer(0), std::string(row.text(1)), std::string(row.text(2)), std::string(row.text(3))};
 }
 
 void add_cosine(Database& database) {

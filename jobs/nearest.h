@@ -26,6 +26,7 @@ struct EmbeddingModel {
   std::int64_t key = 0;
   std::string folder;
   std::string fingerprint;
+  std::string precision;  // such as "int8"
 };
 /// @throws UsageError when there are no embeddings, DatabaseError
 EmbeddingModel embedding_model(const std::filesystem::path& database);

@@ -29,13 +29,18 @@ void check_unchanged(const EmbeddingModel& model) {
                   model.folder));
 }
 
-std::vector<float> embed(const std::filesystem::path& folder, const std::string& text) {
-  const ModelFiles files(folder);
-  if (!files.spec.dual) throw ModelError(fmt::format("{}: no dual encoder", folder.string()));
+/// As the run computed: "int8", or "int8, kv …" of a cache that a dual encoder has not.
+Precision precision_of(const EmbeddingModel& model) {
+  return precision_from(model.precision.substr(0, model.precision.find(',')));
+}
+
+std::vector<float> embed(const EmbeddingModel& model, const std::string& text) {
+  const ModelFiles files(model.folder);
+  if (!files.spec.dual) throw ModelError(fmt::format("{}: no dual encoder", model.folder));
   Features embedding;
   Arena arena(0);
   arena.run([&] {
-    const TextStage stage(files.weights, files.tokenizer, *files.spec.dual);
+    const TextStage stage({files.weights, precision_of(model)}, files.tokenizer, *files.spec.dual);
     const PaddedText ids = stage.tokenize(text);
     const PaddedText* texts[] = {&ids};
     Scratch scratch;
@@ -51,7 +56,7 @@ NearestTarget find_nearest_target(const std::filesystem::path& database, const s
   const EmbeddingModel model = embedding_model(database);
   check_unchanged(model);
   fmt::print(stderr, "no item '{}' has an embedding: taken as a text\n", what);
-  return {embed(model.folder, what), model.key, 0};
+  return {embed(model, what), model.key, 0};
 }
 
 }  // namespace mmbatch

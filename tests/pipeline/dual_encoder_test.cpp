@@ -45,7 +45,7 @@ json summary_of(const Workplace& place, const std::string& name) {
 TEST(DualEncoder, ClassifiesAsTransformersDoes) {
   const Workplace place;
   const std::string file = both_jobs(place);
-  const ProgramEnd outcome = program("run -q " + file + " --summary-json " + place.path("s.json"));
+  const ProgramEnd outcome = program("run -q --precision f32 " + file + " --summary-json " + place.path("s.json"));
   ASSERT_EQ(outcome.code, 0) << outcome.text;
   const json reference = expected();
   std::size_t compared = 0;
@@ -133,7 +133,7 @@ TEST(DualEncoder, TheNearestAreFoundByItemAndByText) {
       "  - {name: e, task: embed, " + root +
           "items: [{id: wide, image: wide.png}, {id: rgba, image: rgba.png}, {id: tall, image: tall.png},"
           "{id: text, prompt: \"A photo of a RED circle!\"}]}\n");
-  ASSERT_EQ(program("run -q " + file).code, 0);
+  ASSERT_EQ(program("run -q --precision f32 " + file).code, 0);
   const auto nearest = [&](const std::string& what) {
     return program("query " + place.path("results.db") + " --format csv --columns id --nearest '" + what +
                    "'");
