@@ -45,7 +45,8 @@ json summary_of(const Workplace& place, const std::string& name) {
 TEST(DualEncoder, ClassifiesAsTransformersDoes) {
   const Workplace place;
   const std::string file = both_jobs(place);
-  const ProgramEnd outcome = program("run -q --precision f32 " + file + " --summary-json " + place.path("s.json"));
+  const ProgramEnd outcome =
+      program("run -q --precision f32 " + file + " --summary-json " + place.path("s.json"));
   ASSERT_EQ(outcome.code, 0) << outcome.text;
   const json reference = expected();
   std::size_t compared = 0;
