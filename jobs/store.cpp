@@ -74,6 +74,8 @@ struct ResultsStore::Impl {
 
   void commit() {
     if (!transaction) return;
+    const auto begin = Clock::now();
+    const std::size_t items = batched;
     try {
       // The reader lets go of what it saw, or the log could not be started again from its beginning.
       const std::scoped_lock guard(reading_mutex);
@@ -85,6 +87,7 @@ struct ResultsStore::Impl {
       abandon();
       throw;
     }
+    if (options.on_commit) options.on_commit(items, begin);
   }
 
   void commit_if_due() {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -85,6 +86,8 @@ class ResultsStore : public DigestCache {
   struct Options {
     std::size_t batch_items = 32768;             // commit after so many
     std::chrono::milliseconds batch_time{1000};  // or so long after the first of them: what kill -9 can cost
+    /// Called after every commit with the number of outcomes in it and when it began. May be empty.
+    std::function<void(std::size_t items, std::chrono::steady_clock::time_point begin)> on_commit = {};
   };
 
   /// @throws DatabaseError when the file is no results database, is of a newer version, damaged, not

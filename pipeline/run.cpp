@@ -21,6 +21,7 @@
 #include "pipeline/stages/store.h"
 #include "pipeline/summary.h"
 #include "pipeline/tasks.h"
+#include "pipeline/timed_stages.h"
 #include "pipeline/version.h"
 #include "pipeline/waves.h"
 
@@ -133,31 +134,27 @@ RunStatus status_of(bool was_interrupted) {
   return was_interrupted ? RunStatus::interrupted : RunStatus::finished;
 }
 
-/// The stages of a model with a decoder.
-struct DecoderStages {
-  DecoderStages(const Model& model, const Manifest& manifest, const RunOptions& options, Arena& arena)
-      : encode_text(model.files(), manifest), decode(model, options.engine, arena, options.item_timeout) {}
-
-  EncodeText encode_text;
-  Decode decode;
-};
-
-/// Where outcomes go.
+/// Where outcomes go, and what is noted of the way there.
 struct Sinks {
   ResultsStore& results;
   BatchOutput* output;  // may be null
+  Timeline& timeline;
 };
 
 RunSummary run_items(const Manifest& manifest, const RunOptions& options, const Model& model,
                      const ModelIdentity& identity, const Sinks& sinks, Arena& arena) {
   ResultsStore& results = sinks.results;
-  EncodeImage encode_image(model, options.images);
-  std::optional<DecoderStages> decoder;  // or, of a dual encoder:
-  std::optional<EmbedText> embed_text;
-  if (model.decoder() != nullptr)
-    decoder.emplace(model, manifest, options, arena);
-  else
-    embed_text.emplace(model);
+  Timeline& timeline = sinks.timeline;
+  EncodeImage encode_image(model, options.images, timeline);
+  std::optional<EncodeText> encode_text;  // with a decoder
+  std::optional<Decode> decode;
+  std::optional<EmbedText> embed_text;  // with a dual encoder
+  if (model.decoder() != nullptr) {
+    encode_text.emplace(model.files(), manifest);
+    decode.emplace(model, DecodeOptions{options.engine, options.item_timeout}, arena, timeline);
+  } else {
+    embed_text.emplace(model, timeline);
+  }
   Fuse fuse(model);
   Counters counters;
   Store store(model, results, counters);
@@ -176,12 +173,10 @@ RunSummary run_items(const Manifest& manifest, const RunOptions& options, const 
   FlowStages stages;
   stages.read = [&] {
     at("read");
-    const StageTimer timer(counters.read_us);
     return reader->next();
   };
   stages.admit = [&](ReadItem item) {
     at("admit");
-    const StageTimer timer(counters.admit_us);
     return admit(std::move(item));
   };
   stages.encode_image = [&](Ticket ticket, EncodeImage::Done done) {
@@ -191,11 +186,10 @@ RunSummary run_items(const Manifest& manifest, const RunOptions& options, const 
   stages.encode_text = [&](Ticket ticket, EmbedText::Done done) {
     at("encode_text");
     if (embed_text) return (*embed_text)(ticket, std::move(done));
-    const auto encoded = [&] {
-      const StageTimer timer(counters.text_us);
-      return decoder->encode_text(ticket);
-    };
-    done(encoded());
+    const auto begin = Clock::now();
+    TextEncoded text = (*encode_text)(ticket);
+    timeline.add(Activity::encode_text, begin, {}, ticket->item.id);
+    done(std::move(text));
   };
   stages.fuse = [&](const ImagesEncoded& images, const TextEncoded& text) {
     at("fuse");
@@ -203,27 +197,25 @@ RunSummary run_items(const Manifest& manifest, const RunOptions& options, const 
   };
   stages.decode = [&](Fused fused, Decode::Done done) {
     at("decode");
-    decoder->decode(std::move(fused), std::move(done));
+    (*decode)(std::move(fused), std::move(done));
   };
   stages.store = [&](const Outcome& outcome) {
     at("store");
-    {
-      const StageTimer timer(counters.store_us);
-      store(outcome);
-    }
+    store(outcome);
     at("stored");
   };
 
+  stages = timed(std::move(stages), timeline);
+
   const auto begin = Clock::now();
+  const ThreadTimes threads_before = ThreadTimes::now();
   const auto summarize = [&] {
     RunSummary summary =
-        summarize_run(counters, encode_image, decoder ? decoder->decode.stats() : EngineStats{});
-    if (embed_text) {
-      summary.texts_encoded = embed_text->texts_encoded();
-      summary.text_encode_seconds = embed_text->encode_seconds();
-    }
+        summarize_run(counters, encode_image, decode ? decode->stats() : EngineStats{}, timeline);
+    if (embed_text) summary.texts_encoded = embed_text->texts_encoded();
     summary.seconds = milliseconds_since(begin) / 1000;
     summary.threads = arena.threads();
+    summary.cores = core_load(threads_before, summary.seconds, arena.threads());
     return summary;
   };
   MetricsFile metrics(options.metrics_file);
@@ -271,21 +263,27 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
         fmt::format("{}: no database: give `database:` in the manifest, or --database FILE", file.string()));
   }
   check_settings(manifest, {read_generation_config(*model_folder), options.generation});
+  Timeline timeline(options.profile);
   load(loaded, *model_folder, manifest, options.precision, arena);
   const Model& model = *loaded.model;
 
   const ModelIdentity identity{model_fingerprint(*model_folder, options.fingerprint),
                                precision_text(model.precision(), options.engine.kv_precision)};
-  const auto results = ResultsStore::open_or_create(*database, options.store);
+  ResultsStore::Options store_options = options.store;
+  store_options.on_commit = [&timeline](std::size_t items, Timeline::Clock::time_point begin) {
+    timeline.add(Activity::commit, begin, {{"items", static_cast<double>(items)}});
+  };
+  const auto results = ResultsStore::open_or_create(*database, store_options);
   const std::int64_t run =
       results->begin_run(describe(manifest, options, model, identity.fingerprint, arena), options.resume);
   std::optional<BatchOutput> output;
   if (!options.output.empty())
     output.emplace(options.output, BatchOutput::Options{*database, run, options.resume});
   RunSummary summary =
-      run_items(manifest, options, model, identity, {*results, output ? &*output : nullptr}, arena);
+      run_items(manifest, options, model, identity, {*results, output ? &*output : nullptr, timeline}, arena);
   summary.load_seconds = loaded.seconds;
   results->finish_run(status_of(interrupted), to_json(summary));
+  timeline.finish();
   write_summary(options.summary_json, summary);
   if (options.progress != ProgressStyle::none) fmt::print(stderr, "{}\n", to_text(summary));
   if (interrupted) return ExitCode::interrupted;
@@ -296,8 +294,10 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
 
 ExitCode run_manifests(const RunOptions& options) {
   options.engine.validate();
-  if (!options.output.empty() && options.manifests.size() > 1) {
-    throw UsageError("--output takes the answers of one manifest: run the manifests one by one");
+  for (const auto& [option, file] : {std::pair("--output", options.output), {"--profile", options.profile}}) {
+    if (file.empty() || options.manifests.size() == 1) continue;
+    throw UsageError(
+        fmt::format("{} takes what comes of one manifest: run the manifests one by one", option));
   }
   handle_interrupts();
   Arena arena(options.threads);

@@ -45,6 +45,7 @@ struct RunOptions {
   std::function<void(const char* stage)> on_stage;
   std::filesystem::path summary_json;
   std::filesystem::path metrics_file;  // Prometheus' text format, replaced every few seconds; empty: none
+  std::filesystem::path profile;       // a Chrome trace of the run; empty: none
   std::chrono::milliseconds item_timeout{0};  // from admission to answer; 0: none
   Shard shard;                                // the part of the items that is run
   std::filesystem::path output;  // answers in the batch output form are appended to it; empty: none

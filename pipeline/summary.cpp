@@ -10,22 +10,49 @@
 
 namespace mmbatch {
 
-RunSummary summarize_run(const Counters& counters, const EncodeImage& images, const EngineStats& engine) {
+namespace {
+
+struct StageSeconds {
+  const char* key;
+  const char* name;  // for people
+  double seconds;
+  int lanes;  // that can be in it at a time
+
+  /// The part of the run for which all its lanes were at work.
+  double busy(const RunSummary& s) const { return s.seconds > 0 ? seconds / (s.seconds * lanes) : 0; }
+};
+
+std::vector<StageSeconds> stages_of(const RunSummary& s) {
+  return {{"read", "reading", s.read_seconds, 1},
+          {"admit", "admitting", s.admit_seconds, s.threads},
+          {"preprocess", "preprocessing images", s.preprocess_seconds, s.threads},
+          {"encode", "vision encoder", s.encode_seconds, 1},
+          {"text", "tokenizing", s.text_seconds, s.threads},
+          {"text_encode", "text encoder", s.text_encode_seconds, 1},
+          {"fuse", "fusing", s.fuse_seconds, s.threads},
+          {"decode", "decoding", s.decode_seconds, 1},
+          {"store", "storing", s.store_seconds, 1}};
+}
+
+}  // namespace
+
+RunSummary summarize_run(const Counters& counters, const EncodeImage& images, const EngineStats& engine,
+                         const Timeline& timeline) {
   RunSummary s;
   s.items = counters.done;
   s.answered = counters.answered;
   s.failed = counters.failed;
   s.resumed = counters.resumed;
-  const auto seconds = [](const std::atomic<std::uint64_t>& microseconds) {
-    return static_cast<double>(microseconds) / 1e6;
-  };
-  s.read_seconds = seconds(counters.read_us);
-  s.admit_seconds = seconds(counters.admit_us);
-  s.text_seconds = seconds(counters.text_us);
-  s.store_seconds = seconds(counters.store_us);
-  s.preprocess_seconds = images.preprocess_seconds();
-  s.encode_seconds = images.encode_seconds();
-  s.decode_seconds = engine.busy_seconds;
+  s.read_seconds = timeline.seconds(Activity::read);
+  s.admit_seconds = timeline.seconds(Activity::admit);
+  s.preprocess_seconds = timeline.seconds(Activity::preprocess);
+  s.encode_seconds = timeline.seconds(Activity::encode_image);
+  s.text_seconds = timeline.seconds(Activity::encode_text);
+  s.text_encode_seconds = timeline.seconds(Activity::embed_text);
+  s.fuse_seconds = timeline.seconds(Activity::fuse);
+  s.decode_seconds = timeline.seconds(Activity::decode);
+  s.store_seconds = timeline.seconds(Activity::store);
+  s.commit_seconds = timeline.seconds(Activity::commit);
   s.images_encoded = images.images_encoded();
   s.image_cache_hits = images.cache_hits();
   s.answer_tokens = counters.answer_tokens;
@@ -43,7 +70,7 @@ std::string to_json(const RunSummary& s) {
   const auto count = [&](const char* name, std::size_t value) {
     fields.emplace_back(name, std::to_string(value));
   };
-  const auto real = [&](const char* name, double value) {
+  const auto real = [&](const std::string& name, double value) {
     fields.emplace_back(name, fmt::format("{:.6f}", value));
   };
   count("items", s.items);
@@ -52,14 +79,13 @@ std::string to_json(const RunSummary& s) {
   count("resumed", s.resumed);
   real("seconds", s.seconds);
   real("load_seconds", s.load_seconds);
-  real("read_seconds", s.read_seconds);
-  real("admit_seconds", s.admit_seconds);
-  real("text_seconds", s.text_seconds);
-  real("store_seconds", s.store_seconds);
-  real("preprocess_seconds", s.preprocess_seconds);
-  real("encode_seconds", s.encode_seconds);
-  real("text_encode_seconds", s.text_encode_seconds);
-  real("decode_seconds", s.decode_seconds);
+  for (const StageSeconds& stage : stages_of(s)) real(stage.key + std::string("_seconds"), stage.seconds);
+  for (const StageSeconds& stage : stages_of(s)) real(stage.key + std::string("_busy"), stage.busy(s));
+  real("commit_seconds", s.commit_seconds);
+  fields.emplace_back("bottleneck", '"' + bottleneck(s).stage + '"');
+  real("cpu_seconds", s.cores.cpu_seconds);
+  real("cores_busy", s.cores.busy);
+  fields.emplace_back("thread_busy", fmt::format("[{:.3f}]", fmt::join(s.cores.threads, ", ")));
   real("mean_item_ms", s.mean_item_ms);
   count("images_encoded", s.images_encoded);
   count("image_cache_hits", s.image_cache_hits);
@@ -83,32 +109,10 @@ std::string to_json(const RunSummary& s) {
   return json + "}";
 }
 
-namespace {
-
-struct StageSeconds {
-  const char* name;
-  double seconds;
-  int lanes;  // that can be in it at a time
-};
-
-std::vector<StageSeconds> stages_of(const RunSummary& s) {
-  return {{"reading", s.read_seconds, 1},
-          {"admitting", s.admit_seconds, s.threads},
-          {"preprocessing images", s.preprocess_seconds, s.threads},
-          {"vision encoder", s.encode_seconds, 1},
-          {"tokenizing", s.text_seconds, s.threads},
-          {"text encoder", s.text_encode_seconds, 1},
-          {"decoding", s.decode_seconds, 1},
-          {"storing", s.store_seconds, 1}};
-}
-
-}  // namespace
-
 Bottleneck bottleneck(const RunSummary& s) {
   Bottleneck found;
   for (const StageSeconds& stage : stages_of(s)) {
-    const double busy = s.seconds > 0 ? stage.seconds / (s.seconds * stage.lanes) : 0;
-    if (busy > found.busy) found = {stage.name, busy};
+    if (stage.busy(s) > found.busy) found = {stage.name, stage.busy(s)};
   }
   return found;
 }
@@ -121,12 +125,12 @@ std::string to_text(const RunSummary& s) {
                       s.seconds > 0 ? static_cast<double>(s.answer_tokens) / s.seconds : 0);
   text += fmt::format("seconds by stage: load {:.2f}", s.load_seconds);
   for (const StageSeconds& stage : stages_of(s)) {
-    if (stage.seconds > 0) text += fmt::format(", {} {:.2f}", stage.name, stage.seconds);
+    if (stage.seconds >= 0.005) text += fmt::format(", {} {:.2f}", stage.name, stage.seconds);
   }
   if (const Bottleneck slowest = bottleneck(s); slowest.busy > 0)
     text +=
         fmt::format("; the bottleneck is {}, busy {:.0f} % of the time", slowest.stage, 100 * slowest.busy);
-  text += "\n";
+  text += fmt::format("; cores {:.0f} %\n", s.cores.busy * 100);
   text += fmt::format("images encoded {}, taken from cache {}; prompt tokens {}, of them reused {}\n",
                       s.images_encoded, s.image_cache_hits, s.prompt_tokens, s.prompt_tokens_reused);
   if (s.engine.draft_tokens > 0) {

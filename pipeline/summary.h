@@ -4,8 +4,10 @@
 #include <string>
 
 #include "engine/serve/engine.h"
+#include "pipeline/core_load.h"
 #include "pipeline/counters.h"
 #include "pipeline/stages/encode_image.h"
+#include "pipeline/timeline.h"
 
 namespace mmbatch {
 
@@ -22,7 +24,10 @@ struct RunSummary {
   double preprocess_seconds = 0;   // reading, decoding and resizing images, added up over threads
   double encode_seconds = 0;       // in the vision encoder
   double text_encode_seconds = 0;  // in a dual encoder's text encoder
+  double fuse_seconds = 0;         // in putting images and texts together, added up over threads
   double decode_seconds = 0;       // in the engine's steps
+  double commit_seconds = 0;       // in the database's commits; most of it is in store_seconds too
+  CoreLoad cores;
   std::size_t images_encoded = 0, image_cache_hits = 0, texts_encoded = 0;
   double mean_item_ms = 0;  // from admission to answer
   std::size_t answer_tokens = 0, prompt_tokens = 0, prompt_tokens_reused = 0;
@@ -30,7 +35,8 @@ struct RunSummary {
   std::size_t peak_rss_bytes = 0;
 };
 
-RunSummary summarize_run(const Counters& counters, const EncodeImage& images, const EngineStats& engine);
+RunSummary summarize_run(const Counters& counters, const EncodeImage& images, const EngineStats& engine,
+                         const Timeline& timeline);
 /// The stage that was at its limit the longest, and for which share of the time: a stage that runs on all
 /// threads has as many times the run's seconds.
 struct Bottleneck {

@@ -194,6 +194,7 @@ bool Engine::step() {
   for (const auto& [id, error] : std::exchange(cancelled_, {})) cancel_now(id, error);
   ++stats_.steps;
   stats_.computed_rows += plan.rows;
+  stats_.step_sequences = plan.chunks.size();
   stats_.busy_seconds += milliseconds(begin, Clock::now()) / 1000;
   return true;
 }
@@ -289,7 +290,10 @@ EngineStats Engine::stats() const {
   stats.preemptions = scheduler_.preemptions();
   stats.evictions = allocator_.evictions();
   stats.kv_bytes_pool = pool_.bytes();
-  stats.kv_bytes_used = allocator_.used() * pool_.block_bytes();
+  stats.running = scheduler_.running().size();
+  stats.waiting = scheduler_.waiting();
+  stats.kv_blocks_used = allocator_.used();
+  stats.kv_bytes_used = stats.kv_blocks_used * pool_.block_bytes();
   stats.kv_bytes_peak = allocator_.peak_used() * pool_.block_bytes();
   stats.kv_bytes_shared = allocator_.shared() * pool_.block_bytes();
   stats.kv_bytes_shared_peak = allocator_.peak_shared() * pool_.block_bytes();

@@ -46,6 +46,10 @@ struct EngineStats {
   std::size_t draft_tokens = 0;           // guesses of prompt lookup that were verified, of finished requests
   std::size_t draft_tokens_accepted = 0;  // of them, right
   double busy_seconds = 0.0;              // inside step()
+  std::size_t step_sequences = 0;         // in the last step
+  std::size_t running = 0;                // requests at work, now
+  std::size_t waiting = 0;                // requests not yet admitted, now
+  std::size_t kv_blocks_used = 0;
 };
 
 /// Names a request while the engine works on it.

@@ -66,6 +66,8 @@ void add_run_command(CLI::App& program, Action& action) {
       ->add_option("--item-timeout", state->item_timeout,
                    "seconds from admission to answer after which an item fails (default: none)")
       ->check(CLI::Range(0.001, 1e6));
+  command->add_option("--profile", state->run.profile,
+                      "write a Chrome trace of every stage and thread to this file; Perfetto opens it");
   add_precision_option(*command, state->run.precision);
   add_engine_options(*command, state->run.engine);
   add_generation_options(*command, generation);

@@ -15,6 +15,7 @@
 
 #include "engine/nn/scratch.h"
 #include "pipeline/messages.h"
+#include "pipeline/timeline.h"
 #include "vision/feature_cache.h"
 
 namespace mmbatch {
@@ -30,6 +31,8 @@ class BatchEncoder {
     std::size_t batch = 8;        // inputs encoded together at most
     /// One result an input.
     std::function<std::vector<Features>(std::span<const Input* const>, Scratch&)> encode;
+    Activity preparing = Activity::preprocess;  // as what the two are noted on the timeline
+    Activity encoding = Activity::encode_image;
   };
   struct Wanted {
     std::string key;  // equal keys stand for equal inputs
@@ -37,7 +40,8 @@ class BatchEncoder {
   };
   using Done = std::function<void(Result<std::vector<Features>>)>;
 
-  explicit BatchEncoder(Options options) : options_(std::move(options)), cache_(options_.cache_bytes) {}
+  BatchEncoder(Options options, Timeline& timeline)
+      : options_(std::move(options)), timeline_(timeline), cache_(options_.cache_bytes) {}
 
   /// Calls `done` exactly once, with what was wanted in its order or with a fault: now, or from another
   /// thread's call.
@@ -53,9 +57,6 @@ class BatchEncoder {
 
   std::size_t encoded() const { return encoded_; }
   std::size_t cache_hits() const { return cache_.hits(); }
-  /// Time spent in the encoder, and in preparing (added up over threads).
-  double encode_seconds() const { return static_cast<double>(encode_us_) / 1e6; }
-  double prepare_seconds() const { return static_cast<double>(prepare_us_) / 1e6; }
 
  private:
   struct Waiting {
@@ -89,14 +90,10 @@ class BatchEncoder {
     std::size_t missing;
   };
 
-  static std::int64_t microseconds_since(Clock::time_point begin) {
-    return static_cast<std::int64_t>(milliseconds_since(begin) * 1000);
-  }
-
   void prepare(const Wanted& wanted) {
     const auto begin = Clock::now();
     Result<Input> input = guarded(options_.stage, wanted.prepare);
-    prepare_us_ += microseconds_since(begin);
+    timeline_.add(options_.preparing, begin);
     if (!input) return cache_.finish(wanted.key, input.error());
     const std::lock_guard lock(mutex_);
     waiting_.push_back({wanted.key, std::move(input.value())});
@@ -124,7 +121,7 @@ class BatchEncoder {
     std::vector<const Input*> inputs;
     for (const Waiting& waiting : batch) inputs.push_back(&waiting.input);
     const auto features = guarded(options_.stage, [&] { return options_.encode(inputs, scratch_); });
-    encode_us_ += microseconds_since(begin);
+    timeline_.add(options_.encoding, begin, {{"inputs", static_cast<double>(batch.size())}});
     encoded_ += batch.size();
     for (std::size_t i = 0; i < batch.size(); ++i) {
       if (features)
@@ -135,10 +132,10 @@ class BatchEncoder {
   }
 
   const Options options_;
+  Timeline& timeline_;
   FeatureCache cache_;
   Scratch scratch_;  // of the one thread that encodes
   std::atomic<std::size_t> encoded_{0};
-  std::atomic<std::int64_t> encode_us_{0}, prepare_us_{0};
 
   std::mutex mutex_;
   // Guarded by mutex_:

@@ -42,12 +42,12 @@ Request make_request(const Model& model, std::shared_ptr<const Prompt> prompt,
   return request;
 }
 
-Decode::Decode(const Model& model, const EngineOptions& options, Arena& arena,
-               std::chrono::milliseconds item_timeout)
+Decode::Decode(const Model& model, const DecodeOptions& options, Arena& arena, Timeline& timeline)
     : model_(model),
       arena_(arena),
-      item_timeout_(item_timeout),
-      engine_(model.decoder(), vocabulary_of(model), options),
+      timeline_(timeline),
+      item_timeout_(options.item_timeout),
+      engine_(model.decoder(), vocabulary_of(model), options.engine),
       thread_([this] { run(); }) {}
 
 Decode::~Decode() {
@@ -90,6 +90,7 @@ Request Decode::request_of(Fused fused, Done done) const {
 }
 
 void Decode::run() {
+  timeline_.name_thread("engine");
   for (;;) {
     std::vector<Arrival> arrived;
     {
@@ -106,7 +107,7 @@ void Decode::run() {
     end_late_ones();
     // A fault in here is nobody's in particular: whoever is at work fails, and the next ones go on.
     const auto stepped = guarded(Stage::decode, [this] {
-      arena_.run([this] { engine_.step(); });
+      step();
       return true;
     });
     if (!stepped) engine_.fail_all(stepped.error());
@@ -123,6 +124,19 @@ Error Decode::too_late() const {
   return {Stage::decode, ErrorCode::timeout,
           fmt::format("not answered within {} s (--item-timeout)",
                       std::chrono::duration<double>(item_timeout_).count())};
+}
+
+void Decode::step() {
+  const auto begin = Timeline::Clock::now();
+  const std::size_t rows_before = engine_.stats().computed_rows;
+  arena_.run([this] { engine_.step(); });
+  const EngineStats stats = engine_.stats();
+  const auto number = [](std::size_t value) { return static_cast<double>(value); };
+  timeline_.add(
+      Activity::decode, begin,
+      {{"rows", number(stats.computed_rows - rows_before)}, {"sequences", number(stats.step_sequences)}});
+  timeline_.count("requests", {{"running", number(stats.running)}, {"waiting", number(stats.waiting)}});
+  timeline_.count("cache blocks", {{"used", number(stats.kv_blocks_used)}});
 }
 
 EngineStats Decode::stats() const {

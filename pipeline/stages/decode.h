@@ -14,6 +14,7 @@
 #include "engine/serve/engine.h"
 #include "fusion/model.h"
 #include "pipeline/messages.h"
+#include "pipeline/timeline.h"
 
 namespace mmbatch {
 
@@ -24,16 +25,20 @@ Vocabulary vocabulary_of(const Model& model);
 Request make_request(const Model& model, std::shared_ptr<const Prompt> prompt,
                      const GenerationConfig& generation);
 
+struct DecodeOptions {
+  EngineOptions engine;
+  std::chrono::milliseconds item_timeout{
+      0};  // items not done so long after their admission fail; 0: none does
+};
+
 /// The engine on a thread of its own: takes prompts from any thread, as many at a time as there are, and
 /// steps inside the arena while it has work. Thread-safe.
 class Decode {
  public:
   using Done = std::function<void(Outcome)>;
 
-  /// @param item_timeout items that are not done so long after their admission fail; 0: none does
   /// @throws UsageError for options that cannot be met.
-  Decode(const Model& model, const EngineOptions& options, Arena& arena,
-         std::chrono::milliseconds item_timeout = std::chrono::milliseconds{0});
+  Decode(const Model& model, const DecodeOptions& options, Arena& arena, Timeline& timeline);
   /// Finishes what was handed in.
   ~Decode();
 
@@ -57,10 +62,12 @@ class Decode {
   void run();
   void end_late_ones();
   Error too_late() const;
+  void step();
   Request request_of(Fused fused, Done done) const;
 
   const Model& model_;
   Arena& arena_;
+  Timeline& timeline_;
   const std::chrono::milliseconds item_timeout_;
   // Of the engine's thread:
   Engine engine_;

@@ -21,12 +21,14 @@ std::vector<std::string> texts_of(const Item& item) {
   return texts;
 }
 
-EmbedText::EmbedText(const Model& model)
+EmbedText::EmbedText(const Model& model, Timeline& timeline)
     : model_(model),
       encoder_({Stage::text, kCacheBytes, kBatch,
                 [&model](std::span<const PaddedText* const> texts, Scratch& scratch) {
                   return model.texts()->encode(texts, scratch);
-                }}) {}
+                },
+                Activity::encode_text, Activity::embed_text},
+               timeline) {}
 
 void EmbedText::operator()(const Ticket& ticket, Done done) {
   if (ticket->settled()) return done({ticket, EncodedText{}, 0.0});

@@ -14,13 +14,12 @@ class EmbedText {
  public:
   using Done = std::function<void(TextEncoded)>;
 
-  explicit EmbedText(const Model& model);
+  EmbedText(const Model& model, Timeline& timeline);
 
   /// Calls `done` exactly once, now or from another thread's call.
   void operator()(const Ticket& ticket, Done done);
 
   std::size_t texts_encoded() const { return encoder_.encoded(); }
-  double encode_seconds() const { return encoder_.encode_seconds(); }
 
  private:
   const Model& model_;

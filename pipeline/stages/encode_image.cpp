@@ -11,16 +11,20 @@ std::uint64_t short_key(const std::string& sha256) {
 }
 
 BatchEncoder<PixelValues>::Options encoder_options(const Model& model, const EncodeImageOptions& options) {
-  return {Stage::image, options.cache_bytes, options.batch,
+  return {Stage::image,
+          options.cache_bytes,
+          options.batch,
           [&model](std::span<const PixelValues* const> images, Scratch& scratch) {
             return model.images()->encode(images, scratch).projected;
-          }};
+          },
+          Activity::preprocess,
+          Activity::encode_image};
 }
 
 }  // namespace
 
-EncodeImage::EncodeImage(const Model& model, EncodeImageOptions options)
-    : model_(model), options_(std::move(options)), encoder_(encoder_options(model, options_)) {
+EncodeImage::EncodeImage(const Model& model, EncodeImageOptions options, Timeline& timeline)
+    : model_(model), options_(std::move(options)), encoder_(encoder_options(model, options_), timeline) {
   if (model_.images() != nullptr) load_image_decoder();
 }
 

@@ -23,16 +23,13 @@ class EncodeImage {
   using Done = std::function<void(ImagesEncoded)>;
 
   /// @throws ModelError when images cannot be decoded at all.
-  EncodeImage(const Model& model, EncodeImageOptions options);
+  EncodeImage(const Model& model, EncodeImageOptions options, Timeline& timeline);
 
   /// Calls `done` exactly once, now or from another thread's call.
   void operator()(Ticket ticket, Done done);
 
   std::size_t images_encoded() const { return encoder_.encoded(); }
   std::size_t cache_hits() const { return encoder_.cache_hits(); }
-  /// Time spent in the encoder, and in reading and preprocessing (added up over threads).
-  double encode_seconds() const { return encoder_.encode_seconds(); }
-  double preprocess_seconds() const { return encoder_.prepare_seconds(); }
 
  private:
   PixelValues prepare(const Item::Image& image) const;

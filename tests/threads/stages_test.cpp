@@ -65,10 +65,11 @@ class Stages : public ::testing::Test {
     EncodeImageOptions images;
     images.cache_bytes = 100'000;  // so small that images are forgotten and encoded again
     images.batch = 3;
-    EncodeImage encode_image(*model_, images);
+    Timeline timeline;
+    EncodeImage encode_image(*model_, images, timeline);
     EngineOptions engine;
     engine.kv_blocks = 40;
-    Decode decode(*model_, engine, arena_, timeout);
+    Decode decode(*model_, {engine, timeout}, arena_, timeline);
     Fuse fuse(*model_);
     Counters counters;
     Store store(*model_, results, counters);
