@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <optional>
 
-#include "bench/precision.h"
+#include "engine/base/precision.h"
 
 namespace mmbatch::bench {
 

@@ -22,7 +22,8 @@ double attention_operations(const AttentionShape& shape, double queries, double 
   return 4 * real(shape.heads) * real(shape.head_dim) * queries * keys;
 }
 
-Work vision_work(const VisionSpec& vision, std::size_t images, Precision precision) {
+Work vision_work(const VisionSpec& vision, std::size_t images, const Session& session) {
+  const Precision precision = session.options().precision;
   const VisionConfig& encoder = vision.encoder;
   const double layers = real(encoder.run_layers), tokens = real(encoder.positions());
   const double layer = block_weights(encoder.block);
@@ -36,17 +37,20 @@ Work vision_work(const VisionSpec& vision, std::size_t images, Precision precisi
   const double operations =
       layers * (2 * layer * tokens + attention_operations(encoder.block.attention.shape, tokens, tokens)) +
       2 * patch * real(encoder.patches()) + 2 * projector * real(encoder.feature_tokens());
-  return {operations * real(images), (layers * layer + patch + projector) * bytes_per_weight(precision)};
+  return {operations * real(images), layers * layer * bytes_per_weight(precision) +
+                                         (patch + projector) * bytes_per_weight(edge_precision(precision))};
 }
 
-Work decoder_work(const DecoderConfig& decoder, const DecoderStep& step, Precision precision) {
+Work decoder_work(const DecoderConfig& decoder, const DecoderStep& step, const Session& session) {
+  const Precision precision = session.options().precision;
   const double layers = real(decoder.layers), layer = block_weights(decoder.block);
   const double head = real(decoder.vocab * decoder.hidden);
   const double operations = 2 * (layers * layer * step.rows + head * step.logit_rows) +
                             layers * attention_operations(decoder.attention(), 1, step.attended);
   const double head_read = step.logit_rows > 0 ? head : 0;
-  const double bytes = (layers * layer + head_read) * bytes_per_weight(precision) +
-                       step.cached * real(decoder.kv_bytes_per_token());
+  const double bytes = layers * layer * bytes_per_weight(precision) +
+                       head_read * bytes_per_weight(head_precision(precision)) +
+                       step.cached * real(decoder.kv_bytes_per_token(session.kv_precision()));
   return {operations, bytes};
 }
 

@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "bench/ceilings.h"
+#include "bench/session.h"
 #include "engine/decoder/decoder_config.h"
 #include "fusion/model_spec.h"
 
@@ -11,9 +12,9 @@ namespace mmbatch::bench {
 /// Operations of attention where each query sees `keys` keys: scores and weighted sums.
 double attention_operations(const AttentionShape& shape, double queries, double keys);
 
-/// What encoding so many images at once cannot do without: patches, layers, projector; their weights are read
-/// once.
-Work vision_work(const VisionSpec& vision, std::size_t images, Precision precision);
+/// What encoding so many images at once cannot do without in the session's precision: patches, layers,
+/// projector; their weights are read once.
+Work vision_work(const VisionSpec& vision, std::size_t images, const Session& session);
 
 /// One step of a decoder.
 struct DecoderStep {
@@ -22,7 +23,7 @@ struct DecoderStep {
   double cached = 0;      // positions whose keys and values have to be read
   double logit_rows = 0;  // tokens whose logits are wanted
 };
-Work decoder_work(const DecoderConfig& decoder, const DecoderStep& step, Precision precision);
+Work decoder_work(const DecoderConfig& decoder, const DecoderStep& step, const Session& session);
 
 /// `sequences` prompts of `tokens` tokens from their start, with logits of the last.
 DecoderStep prefill_step(double sequences, double tokens);

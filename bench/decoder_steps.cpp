@@ -15,10 +15,10 @@ DecoderSteps::DecoderSteps(Session& session, const std::string& checkpoint, std:
     : files_(session.checkpoint(checkpoint)), table_(blocks_for(cached, kBlockTokens)) {
   session.say("packing weights");
   session.arena().run([&] {
-    decoder_ =
-        std::make_unique<const Decoder>(files_.weights, files_.spec.decoder, files_.spec.decoder_names);
+    decoder_ = std::make_unique<const Decoder>(Weights(files_.weights, session.options().precision),
+                                               files_.spec.decoder, files_.spec.decoder_names);
   });
-  pool_ = std::make_unique<KvPool>(config(), table_.size(), kBlockTokens);
+  pool_ = std::make_unique<KvPool>(config(), table_.size(), kBlockTokens, session.kv_precision());
   std::iota(table_.begin(), table_.end(), 0);
   // Real keys and values in the first block, copies of them in all others.
   time(session, 1, 1, 0, kBlockTokens);

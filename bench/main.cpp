@@ -17,7 +17,7 @@ using namespace mmbatch::bench;
 
 struct CommandLine {
   std::vector<std::string> workloads;
-  std::string precision = "f32";
+  std::string precision = "f32", kv_precision = "auto";
   std::filesystem::path json, write_checkpoint;
   std::vector<std::filesystem::path> compare;
   std::string model = "llava-1b";
@@ -51,7 +51,8 @@ void run_workloads(const CommandLine& line) {
   for (const std::string& name : line.workloads) chosen.push_back(&find_workload(name));
   if (chosen.empty()) throw UsageError("no workload given; --list shows them all");
   BenchOptions options = line.options;
-  options.precision = parse_precision(line.precision);
+  options.precision = precision_from(line.precision);
+  if (line.kv_precision != "auto") options.kv_precision = kv_precision_from(line.kv_precision);
   options.scale = line.quick ? Scale::quick : Scale::full;
   Session session(options);
   for (const Workload* workload : chosen) {
@@ -69,11 +70,13 @@ int run(int argc, char** argv) {
   CLI::App program("mmbatch_bench: how fast this program is here, as shares of what the machine can do");
   program.footer(
       "Examples:\n"
-      "  mmbatch_bench gemm decode --precision f32 --json new.json\n"
+      "  mmbatch_bench gemm decode --precision int8 --json new.json\n"
       "  mmbatch_bench --compare old.json new.json\n"
       "  mmbatch_bench --write-checkpoint DIR --model llava-1b");
   program.add_option("workload", line.workloads, "what to measure; --list shows the names");
   program.add_option("--precision", line.precision, "number format of weights and activations")
+      ->capture_default_str();
+  program.add_option("--kv-precision", line.kv_precision, "number format of cached keys and values")
       ->capture_default_str();
   program.add_option("--json", line.json, "write ceilings and results to this file");
   program.add_option("--repeat", line.options.repeat, "samples a case")->check(CLI::Range(1, 1000));

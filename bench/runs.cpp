@@ -91,6 +91,8 @@ std::vector<RunFigures> run_questions(const std::filesystem::path& manifest, Run
 RunOptions run_options(Session& session) {
   RunOptions options;
   options.threads = session.options().threads;
+  options.precision = session.options().precision;
+  options.engine.kv_precision = session.options().kv_precision;
   return options;
 }
 

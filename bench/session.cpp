@@ -27,7 +27,8 @@ Timing Session::time(std::size_t samples, const std::function<void()>& work) {
 
 void Session::add(Measured measured, Precision peak) {
   say(fmt::format("{}: {}", measured.name, seconds_text(measured.timing.median)));
-  results_.push_back({workload_, std::string(to_string(options_.precision)), std::move(measured), peak});
+  results_.push_back(
+      {workload_, precision_text(options_.precision, options_.kv_precision), std::move(measured), peak});
 }
 
 void Session::say(std::string_view text) const {

@@ -2,13 +2,14 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "bench/ceilings.h"
-#include "bench/precision.h"
 #include "bench/result.h"
+#include "engine/base/precision.h"
 #include "engine/base/threads.h"
 
 namespace mmbatch::bench {
@@ -18,6 +19,7 @@ enum class Scale { full, quick };
 
 struct BenchOptions {
   Precision precision = Precision::f32;
+  std::optional<KvPrecision> kv_precision;  // none: as a run would choose
   Scale scale = Scale::full;
   std::size_t repeat = 0;         // samples a case; 0: as many as the workload thinks fit
   int threads = 0;                // 0: one a core
@@ -30,6 +32,9 @@ class Session {
   explicit Session(BenchOptions options);
 
   const BenchOptions& options() const { return options_; }
+  KvPrecision kv_precision() const {
+    return options_.kv_precision.value_or(automatic_kv_precision(options_.precision));
+  }
   bool quick() const { return options_.scale == Scale::quick; }
   Arena& arena() { return arena_; }
   const Ceilings& ceilings() const { return ceilings_; }

@@ -24,6 +24,11 @@ constexpr Variant kVariants[] = {
     {"images encoded one by one", [](RunOptions& run) { run.images.batch = 1; }},
     {"no flash attention", [](RunOptions& run) { run.engine.attention = AttentionKernel::naive; }},
     {"no overlap", [](RunOptions& run) { run.overlap = Overlap::none; }},
+    {"no small numbers (f32)",
+     [](RunOptions& run) {
+       run.precision = Precision::f32;
+       run.engine.kv_precision = KvPrecision::f32;
+     }},
 };
 
 }  // namespace

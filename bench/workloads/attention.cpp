@@ -17,8 +17,11 @@ namespace {
 
 constexpr std::size_t kBlockTokens = 32;
 
-AttentionShape shape_of(std::size_t heads, std::size_t kv_heads, std::size_t head_dim) {
+AttentionShape shape_of(const Session& session, std::size_t heads, std::size_t kv_heads,
+                        std::size_t head_dim) {
   AttentionShape shape;
+  // As SelfAttention chooses it.
+  if (session.options().precision != Precision::f32) shape.arithmetic = AttentionArithmetic::bf16;
   shape.heads = heads;
   shape.kv_heads = kv_heads;
   shape.head_dim = head_dim;
@@ -26,16 +29,22 @@ AttentionShape shape_of(std::size_t heads, std::size_t kv_heads, std::size_t hea
   return shape;
 }
 
+/// What the products of attention run on.
+Precision unit_of(const AttentionShape& shape) {
+  return shape.arithmetic == AttentionArithmetic::f32 ? Precision::f32 : Precision::bf16;
+}
+
 /// Several sequences of one length in a paged cache of several layers.
 class CachedAttention {
  public:
-  CachedAttention(const AttentionShape& shape, std::size_t sequences, std::size_t tokens, std::size_t layers)
+  CachedAttention(const AttentionShape& shape, KvPrecision format, std::size_t sequences, std::size_t tokens,
+                  std::size_t layers)
       : shape_(shape), sequences_(sequences), tokens_(tokens), layers_(layers) {
     const std::size_t blocks = (tokens + kBlockTokens - 1) / kBlockTokens;
     DecoderConfig config;
     config.layers = layers;
     config.block.attention.shape = shape;
-    pool_.emplace(config, sequences * blocks, kBlockTokens);
+    pool_.emplace(config, sequences * blocks, kBlockTokens, format);
     table_.resize(sequences * blocks);
     std::iota(table_.begin(), table_.end(), 0);
     const std::size_t head_dim = shape.head_dim, rows = pool_->block_stride() / pool_->row_bytes();
@@ -88,7 +97,7 @@ class CachedAttention {
 
 /// Without a cache: queries, keys and values lie in one matrix, as the layer before leaves them.
 void vision(Session& session, std::size_t tokens, std::size_t heads, std::size_t head_dim) {
-  const AttentionShape shape = shape_of(heads, heads, head_dim);
+  const AttentionShape shape = shape_of(session, heads, heads, head_dim);
   const std::size_t width = heads * head_dim;
   const Matrix<float> qkv = random_rows(tokens, 3 * width);
   Matrix<float> out(tokens, width);
@@ -105,28 +114,31 @@ void vision(Session& session, std::size_t tokens, std::size_t heads, std::size_t
   const auto n = static_cast<double>(tokens);
   const double operations = attention_operations(shape, n, n);
   session.add({fmt::format("vision {} tokens, {} heads of {}", tokens, heads, head_dim), timing,
-               operations / 1e9, "GFLOP/s",
-               Work{operations, static_cast<double>(qkv.bytes() + out.bytes())}});
+               operations / 1e9, "GFLOP/s", Work{operations, static_cast<double>(qkv.bytes() + out.bytes())}},
+              unit_of(shape));
 }
 
 void prefill(Session& session, std::size_t tokens) {
-  const AttentionShape shape = shape_of(32, 4, 64);
-  CachedAttention work(shape, 1, tokens, 1);
+  const AttentionShape shape = shape_of(session, 32, 4, 64);
+  CachedAttention work(shape, session.kv_precision(), 1, tokens, 1);
   const auto n = static_cast<double>(tokens);
   const double operations = attention_operations(shape, 1, n * (n + 1) / 2);
   session.add({fmt::format("prefill {} tokens, causal", tokens), work.time(session, 9, tokens),
-               operations / 1e9, "GFLOP/s", Work{operations, 0}});
+               operations / 1e9, "GFLOP/s", Work{operations, 0}},
+              unit_of(shape));
 }
 
 void decode(Session& session, std::size_t sequences, std::size_t context) {
-  const AttentionShape shape = shape_of(32, 4, 64);
+  const AttentionShape shape = shape_of(session, 32, 4, 64);
   const double cached = static_cast<double>(sequences * context);
-  const double bytes = cached * 2 * static_cast<double>(shape.kv_heads * shape.head_dim) * sizeof(float);
+  const std::size_t row = shape.kv_heads * kv_row_bytes(session.kv_precision(), shape.head_dim);
+  const double bytes = cached * 2 * static_cast<double>(row);
   // As a whole pass through a decoder: so many layers that caches cannot hold their keys and values.
   const std::size_t layers = session.quick() ? 2 : static_cast<std::size_t>(128e6 / bytes) + 1;
-  CachedAttention work(shape, sequences, context, std::min<std::size_t>(layers, 22));
+  CachedAttention work(shape, session.kv_precision(), sequences, context, std::min<std::size_t>(layers, 22));
   session.add({fmt::format("decode x{} at {}", sequences, context), work.time(session, 9, 1), bytes / 1e9,
-               "GB/s", Work{attention_operations(shape, 1, cached), bytes}});
+               "GB/s", Work{attention_operations(shape, 1, cached), bytes}},
+              unit_of(shape));
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ void run_prefill(Session& session) {
   const Timing timing = steps.time(session, 5, 1, 0, tokens);
   const auto n = static_cast<double>(tokens);
   session.add({fmt::format("{} tokens", tokens), timing, n, "tokens/s",
-               decoder_work(steps.config(), prefill_step(1, n), session.options().precision)});
+               decoder_work(steps.config(), prefill_step(1, n), session)});
 }
 
 void run_decode(Session& session) {
@@ -28,7 +28,7 @@ void run_decode(Session& session) {
       const auto n = static_cast<double>(batch);
       const DecoderStep step = decode_step(n, static_cast<double>(context));
       session.add({fmt::format("x{} at {}", batch, context), timing, n, "tokens/s",
-                   decoder_work(steps.config(), step, session.options().precision)});
+                   decoder_work(steps.config(), step, session)});
     }
   }
 }

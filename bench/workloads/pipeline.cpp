@@ -23,7 +23,7 @@ class Stages {
   Stages(Session& session, const std::filesystem::path& checkpoint, const QuestionSet& set,
          const std::filesystem::path& folder)
       : session_(session), set_(set), folder_(folder) {
-    session.arena().run([&] { model_ = Model::load(checkpoint); });
+    session.arena().run([&] { model_ = Model::load(checkpoint, session.options().precision); });
   }
 
   Timing preprocess() {
@@ -55,7 +55,9 @@ class Stages {
   /// Tokens, prompts and answers.
   Timing answer() {
     return session_.time(3, [&] {
-      Engine engine(model_->decoder(), vocabulary_of(*model_), EngineOptions{});
+      EngineOptions options;
+      options.kv_precision = session_.options().kv_precision;
+      Engine engine(model_->decoder(), vocabulary_of(*model_), options);
       for (std::size_t i = 0; i < set_.images; ++i) {
         for (std::size_t q = 0; q < set_.questions_an_image; ++q) engine.submit(request(i, q));
       }
@@ -96,16 +98,17 @@ class Stages {
 
 /// What a run cannot do without: its images, its prompt tokens that are not shared, and the weights once for
 /// every answer token of the longest answer.
-Work run_work(const ModelSpec& spec, const QuestionSet& set, const RunFigures& figures, Precision precision) {
-  Work work = vision_work(*spec.vision, set.images, precision);
+Work run_work(const ModelSpec& spec, const QuestionSet& set, const RunFigures& figures,
+              const Session& session) {
+  Work work = vision_work(*spec.vision, set.images, session);
   const double items = static_cast<double>(set.images * set.questions_an_image);
   const double image_tokens = static_cast<double>(spec.vision->encoder.feature_tokens());
   DecoderStep prefill{figures.computed_prompt_tokens, figures.computed_prompt_tokens * image_tokens / 2, 0,
                       items};
   DecoderStep decode{figures.answer_tokens - items, (figures.answer_tokens - items) * image_tokens, 0,
                      figures.answer_tokens - items};
-  const Work first = decoder_work(spec.decoder, prefill, precision);
-  const Work then = decoder_work(spec.decoder, decode, precision);
+  const Work first = decoder_work(spec.decoder, prefill, session);
+  const Work then = decoder_work(spec.decoder, decode, session);
   work.operations += first.operations + then.operations;
   work.bytes += first.bytes + then.bytes * (kAnswerTokens - 1);
   return work;
@@ -127,7 +130,7 @@ void measure_case(Session& session, const std::string& label, const QuestionSet&
   Timing sum;
   for (const Timing& part : parts) sum = {sum.median + part.median, sum.min + part.min, sum.max + part.max};
   const auto images = static_cast<double>(set.images);
-  const Work work = run_work(stages.model().spec(), set, runs.front(), session.options().precision);
+  const Work work = run_work(stages.model().spec(), set, runs.front(), session);
   session.add({label + ": run", timing_of(seconds), images, "images/s", work});
   session.add({label + ": its stages alone", sum, images, "images/s", work});
   const char* const names[] = {"preprocessing", "encoder", "engine"};

@@ -15,14 +15,14 @@ void encode(Session& session, const std::string& label, const std::string& check
   const ModelFiles files(session.checkpoint(checkpoint));
   const VisionSpec& vision = *files.spec.vision;
   std::optional<ImageStage> stage;
-  session.arena().run([&] { stage.emplace(files.weights, vision); });
+  session.arena().run([&] { stage.emplace(Weights(files.weights, session.options().precision), vision); });
   const PixelValues pixels = stage->preprocess(picture(640, 480));
   Scratch scratch;
   for (const std::size_t batch : batches) {
     const std::vector<const PixelValues*> images(batch, &pixels);
     const Timing timing = session.time(5, [&] { stage->encode(images, scratch); });
     session.add({fmt::format("{} x{}", label, batch), timing, static_cast<double>(batch), "images/s",
-                 vision_work(vision, batch, session.options().precision)});
+                 vision_work(vision, batch, session)});
   }
 }
 
