@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "pipeline/cli/commands.h"
+#include "pipeline/quality.h"
 #include "pipeline/quantize.h"
 
 namespace mmbatch {
@@ -9,21 +10,49 @@ namespace mmbatch {
 void add_quantize_command(CLI::App& program, Action& action) {
   struct State {
     QuantizeOptions options;
-    std::string weights = "int8";
+    std::string weights = "int8", kv_precision = "auto";
+    bool report = false;
+    QualityOptions quality;
   };
   const auto state = std::make_shared<State>();
   CLI::App* command =
       program.add_subcommand("quantize", "write a packed copy of a checkpoint that loads at once");
-  command->footer("Example:\n  mmbatch quantize demo/model demo-int8 --weights int8");
+  command->footer(
+      "Examples:\n  mmbatch quantize demo/model demo-int8 --weights int8\n"
+      "  mmbatch quantize demo/model --weights int8 --report --manifest demo/manifest.yaml");
   command->add_option("model", state->options.model, "checkpoint folder")->required();
-  command->add_option("out", state->options.out, "folder to write, new or empty")->required();
+  command->add_option("out", state->options.out, "folder to write, new or empty");
   command->add_option("--weights", state->weights, "bf16, int8, w8a16, int4 or w4a16")->capture_default_str();
   command->add_option("-j,--threads", state->options.threads, "threads (default: one a core)")
       ->check(CLI::Range(1, 1024));
+  CLI::Option* report = command->add_flag("--report", state->report,
+                                          "compare with f32: errors by layer, logits, next tokens, answers");
+  command
+      ->add_option("--manifest", state->quality.manifest,
+                   "compare on the first items of this manifest, instead of on made-up ones")
+      ->needs(report);
+  command->add_option("--items", state->quality.items, "so many of them")
+      ->needs(report)
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  command->add_option("--kv-precision", state->kv_precision, "compare with keys and values cached so")
+      ->needs(report)
+      ->capture_default_str();
   command->callback([state, &action] {
     action = [state] {
-      state->options.weights = precision_from(state->weights);
-      quantize(state->options, std::cout);
+      QuantizeOptions& options = state->options;
+      options.weights = precision_from(state->weights);
+      if (options.out.empty() && !state->report)
+        throw UsageError(
+            "quantize: give a folder to write, or --report to see what it would do to the model");
+      if (!options.out.empty()) quantize(options, std::cout);
+      if (!state->report) return ExitCode::ok;
+      QualityOptions& quality = state->quality;
+      quality.model = options.model;
+      quality.precision = options.weights;
+      if (state->kv_precision != "auto") quality.kv_precision = kv_precision_from(state->kv_precision);
+      quality.threads = options.threads;
+      print(measure_quality(quality), std::cout);
       return ExitCode::ok;
     };
   });

@@ -63,7 +63,7 @@ TEST(Timeline, WithoutATraceOnlySecondsAreKept) {
   EXPECT_FALSE(timeline.traced());
   timeline.add(Activity::store, Timeline::Clock::now() - std::chrono::seconds(2));
   timeline.add(Activity::store, Timeline::Clock::now() - std::chrono::seconds(1));
-  EXPECT_NEAR(timeline.seconds(Activity::store), 3, 0.5);
+  EXPECT_GE(timeline.seconds(Activity::store), 3);
   EXPECT_EQ(timeline.seconds(Activity::read), 0);
 }
 
