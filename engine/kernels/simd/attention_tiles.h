@@ -97,10 +97,14 @@ MMBATCH_INLINE void soften(const AttentionUnit& unit, std::size_t query, std::si
   const float new_max = tile_max > old_max ? tile_max : old_max;
   Floats total{};
   for (Floats& x : v) {
-    x = exp(x - new_max);
+    x = exp_of_negative(x - new_max);
     total = total + x;
   }
-  const float keep = exp(splat(old_max - new_max))[0];
+  if (new_max == old_max) {  // as with every tile but a few: nothing to scale
+    s.sum[query] = s.sum[query] + sum(total);
+    return;
+  }
+  const float keep = exp_of_negative(splat(old_max - new_max))[0];
   s.max[query] = new_max;
   s.sum[query] = s.sum[query] * keep + sum(total);
   const std::size_t width = padded(unit.head_dim);

@@ -9,8 +9,8 @@ namespace mmbatch::MMBATCH_ISA {
 
 constexpr std::size_t kPanelVectors = Panel::kColumns / kLanes;
 
-/// How many cache lines of the next block each step of the depth fetches.
-enum class Fetch : std::size_t { none = 0, quarter = 1, all = 4 };
+/// How many of a step's four cache lines a group of rows fetches of the next block.
+enum class Fetch : std::size_t { none = 0, quarter = 1, half = 2, all = 4 };
 
 template <Fetch fetch>
 MMBATCH_INLINE void fetch_lines(const std::byte* next, std::size_t step) {
@@ -18,17 +18,18 @@ MMBATCH_INLINE void fetch_lines(const std::byte* next, std::size_t step) {
   for (std::size_t line = 0; line < kLines; ++line) __builtin_prefetch(next + (step * kLines + line) * 64);
 }
 
-/// Calls work.run<R, fetch>(first_row, next) for groups of R ≤ kDotRows rows that cover all rows, with the
-/// share of the next block's bytes that the group is to fetch; `bytes` is a quarter of the block.
+/// Calls work.run<R, fetch>(first_row, share) for groups of R ≤ kDotRows rows that cover all rows. The groups
+/// share the fetching of the next block among them, so that memory is busy while they compute; `quarter` is a
+/// quarter of the block's bytes.
 template <class Work>
 MMBATCH_INLINE void for_row_groups(std::size_t rows, const std::byte* next, std::size_t quarter,
                                    const Work& work) {
   const std::size_t groups = (rows + kDotRows - 1) / kDotRows;
-  std::size_t first = 0;
+  std::size_t first = 0, fetched = 0;  // quarters
   for (std::size_t g = 0; g < groups; ++g) {
     const std::size_t count = rows / groups + (g < rows % groups ? 1 : 0);
     const auto run = [&]<Fetch fetch>() {
-      const std::byte* share = next + (fetch == Fetch::quarter ? g * quarter : 0);
+      const std::byte* share = next + fetched * quarter;
       if (count == 1) work.template run<1, fetch>(first, share);
       if (count == 2) work.template run<2, fetch>(first, share);
       if (count == 3) work.template run<3, fetch>(first, share);
@@ -37,10 +38,14 @@ MMBATCH_INLINE void for_row_groups(std::size_t rows, const std::byte* next, std:
         if (count == 5) work.template run<5, fetch>(first, share);
         if (count == 6) work.template run<6, fetch>(first, share);
       }
+      fetched += static_cast<std::size_t>(fetch);
     };
-    if (groups < 4 && g == 0)
+    // As early as it does not hold up the computing: found by measurement.
+    if (groups <= 2 && fetched == 0)
       run.template operator()<Fetch::all>();
-    else if (groups >= 4 && g < 4)
+    else if (groups == 3 && fetched == 0)
+      run.template operator()<Fetch::half>();
+    else if (fetched < 4)
       run.template operator()<Fetch::quarter>();
     else
       run.template operator()<Fetch::none>();
