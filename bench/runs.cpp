@@ -77,7 +77,9 @@ std::vector<RunFigures> run_questions(const std::filesystem::path& manifest, Run
     write(options.manifests.back(), text);
   }
   options.progress = ProgressStyle::none;
-  if (run_manifests(options) != ExitCode::ok)
+  const ExitCode code = run_manifests(options);
+  if (code == ExitCode::interrupted) throw FatalError(code, "interrupted");
+  if (code != ExitCode::ok)
     throw UsageError(fmt::format("{}: not all items were answered", manifest.string()));
   std::vector<RunFigures> runs;
   for (std::size_t i = 0; i < times; ++i) {

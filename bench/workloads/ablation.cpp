@@ -35,8 +35,8 @@ constexpr Variant kVariants[] = {
 
 void run_ablation(Session& session) {
   QuestionSet set;
-  set.images = session.quick() ? 3 : 64;
-  set.questions_an_image = session.quick() ? 2 : 4;
+  set.images = session.quick() ? 3 : 40;
+  set.questions_an_image = session.quick() ? 2 : 3;
   // An image comes back when it is no longer in flight: then the cache counts.
   set.order = QuestionSet::Order::by_question;
   const ScratchFolder folder(session.options().scratch);
@@ -45,13 +45,13 @@ void run_ablation(Session& session) {
 
   const std::size_t repeats = session.options().repeat > 0 ? session.options().repeat
                               : session.quick()            ? 1
-                                                           : 5;
+                                                           : 3;
   std::vector<std::vector<double>> seconds(std::size(kVariants));
   // In turn, so that a busy stretch of the machine meets all of them; the first round warms up.
   for (std::size_t round = 0; round <= repeats; ++round) {
     for (std::size_t v = 0; v < std::size(kVariants); ++v) {
       RunOptions options = run_options(session);
-      options.in_flight = 48;
+      options.in_flight = 24;
       kVariants[v].change(options);
       const double taken = run_questions(manifest, options, 1).front().seconds;
       if (round > 0) seconds[v].push_back(taken);
