@@ -6,6 +6,7 @@
 #include <set>
 
 #include "engine/base/error.h"
+#include "engine/base/precision.h"
 #include "fusion/family.h"
 #include "fusion/model.h"
 #include "pipeline/tasks.h"
@@ -20,23 +21,6 @@ constexpr const char* kSmallFiles[] = {
     "config.json",        "generation_config.json", "preprocessor_config.json",    "tokenizer.model",
     "spiece.model",       "tokenizer_config.json",  "special_tokens_map.json",     "added_tokens.json",
     "chat_template.json", "chat_template.jinja",    "model.safetensors.index.json"};
-
-/// Bytes that a number takes at each precision of a run: a weight of a layer, of the output head, of the
-/// layers at the edges (pixels and features). int8 has a scale a row, int4 a scale for 32 inputs.
-struct WeightFormat {
-  const char* name;
-  double layer, head, edge;
-};
-constexpr WeightFormat kWeightFormats[] = {{"f32", 4, 4, 4},       {"bf16", 2, 2, 2},
-                                           {"int8", 1, 1, 2},      {"w8a16", 1, 1, 2},
-                                           {"int4", 0.5625, 1, 2}, {"w4a16", 0.5625, 1, 2}};
-
-/// A cached row of a head: its numbers, and with int8 a scale.
-struct CacheFormat {
-  const char* name;
-  std::size_t number, row;
-};
-constexpr CacheFormat kCacheFormats[] = {{"f32", 4, 0}, {"bf16", 2, 0}, {"int8", 1, 4}};
 
 void list_files(const Checkpoint& weights, Inspection& found) {
   for (const char* name : kSmallFiles) {
@@ -55,7 +39,8 @@ void list_files(const Checkpoint& weights, Inspection& found) {
   for (const auto& [name, tensor] : weights.tensors()) {
     found.parameters += tensor.elements();
     found.stored_bytes += tensor.bytes();
-    dtypes.insert(std::string(to_string(tensor.dtype)));
+    dtypes.insert(tensor.packed ? fmt::format("{} (packed)", to_string(*tensor.packed))
+                                : std::string(to_string(tensor.dtype)));
   }
   found.dtypes.assign(dtypes.begin(), dtypes.end());
 }
@@ -65,23 +50,25 @@ bool contains(const std::string& text, const char* part) {
 }
 
 /// Bytes of a tensor once it is loaded: tables are read where they lie, what multiplies is packed, the rest
-/// is float32.
-double loaded_bytes(const std::string& name, const TensorView& tensor, const WeightFormat& format) {
+/// is float32. A packed folder's are mapped as they are.
+double loaded_bytes(const std::string& name, const TensorView& tensor, Precision precision) {
+  if (tensor.packed) return static_cast<double>(tensor.packed_bytes);
   const auto elements = static_cast<double>(tensor.elements());
   if (contains(name, "embed_tokens") || contains(name, "token_embedding")) {
     return static_cast<double>(tensor.bytes());
   }
   if (tensor.shape.size() < 2 || contains(name, "position_embedding")) return elements * sizeof(float);
-  if (contains(name, "lm_head")) return elements * format.head;
+  if (contains(name, "lm_head")) return elements * bytes_per_weight(head_precision(precision));
   const bool edge = contains(name, "patch_embedding") || contains(name, "multi_modal_projector");
-  return elements * (edge ? format.edge : format.layer);
+  return elements * bytes_per_weight(edge ? edge_precision(precision) : precision);
 }
 
-std::size_t weight_bytes(const Checkpoint& weights, const ModelSpec& spec, const WeightFormat& format) {
+std::size_t weight_bytes(const Checkpoint& weights, const ModelSpec& spec, Precision precision) {
   double total = 0;
-  for (const auto& [name, tensor] : weights.tensors()) total += loaded_bytes(name, tensor, format);
-  if (!spec.dual && spec.decoder_names.head.empty()) {  // the embedding, packed too
-    total += static_cast<double>(spec.decoder.vocab * spec.decoder.hidden) * format.head;
+  for (const auto& [name, tensor] : weights.tensors()) total += loaded_bytes(name, tensor, precision);
+  if (!spec.dual && spec.decoder_names.head.empty() && !weights.packed()) {  // the embedding, packed too
+    total += static_cast<double>(spec.decoder.vocab * spec.decoder.hidden) *
+             bytes_per_weight(head_precision(precision));
   }
   return static_cast<std::size_t>(total);
 }
@@ -96,17 +83,16 @@ std::size_t activation_bytes(const BlockConfig& block, std::size_t rows) {
 }
 
 void size_up(const Checkpoint& weights, const ModelSpec& spec, Inspection& found) {
-  for (const WeightFormat& format : kWeightFormats) {
-    found.weights.push_back({format.name, weight_bytes(weights, spec, format)});
+  for (const std::string& name : precision_names()) {
+    const Precision precision = precision_from(name);
+    if (weights.packed() && *weights.packed() != precision) continue;
+    found.weights.push_back({name, weight_bytes(weights, spec, precision)});
   }
   const BlockConfig& block = spec.dual ? spec.dual->text.block : spec.decoder.block;
   found.activation_bytes = activation_bytes(block, Inspection::kActivationRows);
   if (spec.dual) return;
-  const AttentionShape& shape = spec.decoder.attention();
-  for (const CacheFormat& format : kCacheFormats) {
-    const std::size_t row = shape.head_dim * format.number + format.row;
-    found.cache_per_token.push_back({format.name, 2 * spec.decoder.layers * shape.kv_heads * row});
-  }
+  for (const std::string& name : kv_precision_names())
+    found.cache_per_token.push_back({name, spec.decoder.kv_bytes_per_token(kv_precision_from(name))});
 }
 
 }  // namespace

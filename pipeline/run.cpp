@@ -73,6 +73,14 @@ void load(Loaded& loaded, const std::filesystem::path& folder, const Manifest& m
   loaded.seconds = milliseconds_since(begin) / 1000;
 }
 
+void warn_of_four_bits(const Model& model) {
+  if (head_precision(model.precision()) == model.precision()) return;
+  fmt::print(stderr,
+             "{}: four bits a weight change answers of many models; what they do to this one is told by\n"
+             "  mmbatch quantize CHECKPOINT --weights {} --report --manifest MANIFEST\n",
+             to_string(model.precision()), to_string(model.precision()));
+}
+
 std::string settings_json(const Manifest& manifest, const GenerationOverrides& command_line) {
   GenerationConfig settings;
   apply(settings, manifest.generation);
@@ -266,6 +274,7 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
   Timeline timeline(options.profile);
   load(loaded, *model_folder, manifest, options.precision, arena);
   const Model& model = *loaded.model;
+  if (options.progress != ProgressStyle::none) warn_of_four_bits(model);
 
   const ModelIdentity identity{model_fingerprint(*model_folder, options.fingerprint),
                                precision_text(model.precision(), options.engine.kv_precision)};
