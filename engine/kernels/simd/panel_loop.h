@@ -56,46 +56,70 @@ MMBATCH_INLINE void for_row_groups(std::size_t rows, const std::byte* next, std:
 /// Whether a block begins its sums or goes on with what is stored.
 enum class Begin { zero, stored };
 
-/// y[R rows] (+)= x · block over `pairs` pairs of bfloat16. The block is [pairs][kColumns][2].
-struct Bf16Block {
+/// y[R rows] (+)= x · block. The block is `steps` times [kColumns] words of four bytes, which meet words of
+/// x: Dot says what a word is, and has Sums, load(y), store(y, sums) and add(sums, weights, x).
+template <class Dot>
+struct Block {
+  using Sums = typename Dot::Sums;
+
   const std::byte* x;  // of row 0, at the block's depth
   std::size_t row_bytes;
   const std::byte* block;
-  std::size_t pairs;
+  std::size_t steps;
   Begin begin;
   float* y;
 
   template <std::size_t R, Fetch fetch>
-  static __attribute__((always_inline)) inline void columns(std::size_t first, std::size_t vector,
-                                                            const std::byte* next, const Bf16Block& b) {
-    Floats sums[R][kDotVectors];
-    float* y = b.y + first * Panel::kColumns + vector * kLanes;
-    const std::byte* x = b.x + first * b.row_bytes;
-    const std::byte* w = b.block + vector * 64;
+  __attribute__((always_inline)) inline void columns(std::size_t first, std::size_t vector,
+                                                     const std::byte* next) const {
+    Sums sums[R][kDotVectors];
+    float* to = y + first * Panel::kColumns + vector * kLanes;
+    const std::byte* row = x + first * row_bytes;
+    const std::byte* w = block + vector * 64;
     for (std::size_t r = 0; r < R; ++r) {
       for (std::size_t v = 0; v < kDotVectors; ++v)
-        sums[r][v] = b.begin == Begin::zero ? Floats{} : load(y + r * Panel::kColumns + v * kLanes);
+        sums[r][v] = begin == Begin::zero ? Sums{} : Dot::load(to + r * Panel::kColumns + v * kLanes);
     }
-    for (std::size_t i = 0; i < b.pairs; ++i) {
+    const std::size_t stride = row_bytes, count = steps;
+    for (std::size_t i = 0; i < count; ++i) {
       fetch_lines<fetch>(next, i);
       Ints weights[kDotVectors];
       for (std::size_t v = 0; v < kDotVectors; ++v) weights[v] = load_ints(w + (i * kPanelVectors + v) * 64);
       for (std::size_t r = 0; r < R; ++r) {
-        const Ints pair = splat_ints(x + r * b.row_bytes + i * 4);
-        for (std::size_t v = 0; v < kDotVectors; ++v) sums[r][v] = dot2(sums[r][v], weights[v], pair);
+        const Ints word = splat_ints(row + r * stride + i * 4);
+        for (std::size_t v = 0; v < kDotVectors; ++v) sums[r][v] = Dot::add(sums[r][v], weights[v], word);
       }
     }
     for (std::size_t r = 0; r < R; ++r) {
-      for (std::size_t v = 0; v < kDotVectors; ++v) store(y + r * Panel::kColumns + v * kLanes, sums[r][v]);
+      for (std::size_t v = 0; v < kDotVectors; ++v)
+        Dot::store(to + r * Panel::kColumns + v * kLanes, sums[r][v]);
     }
   }
 
   template <std::size_t R, Fetch fetch>
   void run(std::size_t first, const std::byte* next) const {
-    columns<R, fetch>(first, 0, next, *this);
+    columns<R, fetch>(first, 0, next);
     for (std::size_t v = kDotVectors; v < kPanelVectors; v += kDotVectors)
-      columns<R, Fetch::none>(first, v, next, *this);
+      columns<R, Fetch::none>(first, v, next);
   }
 };
+
+/// Words are pairs of bfloat16.
+struct PairsOfBf16 {
+  using Sums = Floats;
+  MMBATCH_INLINE Floats load(const float* y) { return mmbatch::MMBATCH_ISA::load(y); }
+  MMBATCH_INLINE void store(float* y, Floats sums) { mmbatch::MMBATCH_ISA::store(y, sums); }
+  MMBATCH_INLINE Floats add(Floats sums, Ints weights, Ints x) { return dot2(sums, weights, x); }
+};
+using Bf16Block = Block<PairsOfBf16>;
+
+/// Words are four bytes; y holds integers meanwhile.
+struct FoursOfBytes {
+  using Sums = Ints;
+  MMBATCH_INLINE Ints load(const float* y) { return load_ints(y); }
+  MMBATCH_INLINE void store(float* y, Ints sums) { store_ints(y, sums); }
+  MMBATCH_INLINE Ints add(Ints sums, Ints weights, Ints x) { return dot4(sums, weights, x); }
+};
+using Int8Block = Block<FoursOfBytes>;
 
 }  // namespace mmbatch::MMBATCH_ISA
