@@ -6,7 +6,7 @@
 namespace mmbatch::MMBATCH_ISA {
 namespace {
 
-constexpr std::size_t kBf16Depth = 128;   // 16 KiB of weights
+constexpr std::size_t kBf16Depth = 512;   // 64 KiB of weights
 constexpr std::size_t kW8a16Depth = 128;  // 16 KiB once widened
 
 std::size_t at_most(std::size_t a, std::size_t b) {

@@ -6,7 +6,8 @@
 namespace mmbatch::MMBATCH_ISA {
 namespace {
 
-constexpr std::size_t kInt8Depth = 256;  // 16 KiB of weights
+constexpr std::size_t kInt8Depth =
+    2048;  // 128 KiB of weights: few stores of sums, and within the second-level cache
 
 }  // namespace
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// The loop that all formats of panels share: the depth is cut into blocks that stay in the first-level cache
+// The loop that all formats of panels share: the depth is cut into blocks that stay in the second-level cache
 // while every row passes over them, and the next block is fetched from memory meanwhile.
 
 #include "engine/kernels/simd/dot.h"
