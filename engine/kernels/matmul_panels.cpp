@@ -102,8 +102,8 @@ float squared_error(const float* x, std::size_t n, float scale) {
   return total;
 }
 
-/// The scale, as bfloat16, with the least squared error among some that put the largest weight at -8 or a
-/// little beyond: rounding error of the many against cutting off the largest.
+/// The scale, as bfloat16, with the least squared error among some that put the largest weight at one
+/// end of -8 … 7, a little inside or beyond: rounding error of the many against cutting off the largest.
 std::uint16_t int4_scale(const float* x, std::size_t n) {
   float extreme = 0;
   for (std::size_t i = 0; i < n; ++i) {

@@ -76,7 +76,7 @@ TEST(Precision, AnUnknownOneIsAUsageErrorThatNamesTheKnown) {
   EXPECT_THAT(end.text, HasSubstr("f32, bf16, int8, w8a16, int4, w4a16"));
 }
 
-TEST(Precision, ATruncatedPackedFolderIsRefused) {
+TEST(Precision, APackedFolderWhoseHeaderPromisesTooMuchIsRefused) {
   const Workplace place;
   const std::string folder = place.path("packed"), file = folder + "/model.safetensors";
   ASSERT_EQ(program("quantize " + Workplace::demo("model") + " " + folder).code, 0);

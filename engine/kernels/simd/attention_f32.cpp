@@ -95,13 +95,6 @@ struct Float32 {
       for (std::size_t v = 0; v < V; ++v) store(out + r * width + v * kLanes, sums[r][v]);
     }
   }
-
-  template <std::size_t R>
-  void weigh(std::size_t first) {
-    std::size_t column = 0;
-    for (; column + 4 * kLanes <= width; column += 4 * kLanes) weigh_columns<R, 4>(first, column);
-    for (; column < width; column += kLanes) weigh_columns<R, 1>(first, column);
-  }
 };
 
 }  // namespace

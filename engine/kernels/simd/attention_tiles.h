@@ -116,8 +116,16 @@ MMBATCH_INLINE bool sees(const AttentionUnit& unit, std::size_t query, std::size
   return unit.key_begin[query] < tile + kTile && unit.key_end[query] > tile;
 }
 
+template <std::size_t R, class Arithmetic>
+MMBATCH_INLINE void weigh(Arithmetic& arithmetic, std::size_t first) {
+  std::size_t column = 0;
+  for (; column + 4 * kLanes <= arithmetic.width; column += 4 * kLanes)
+    arithmetic.template weigh_columns<R, 4>(first, column);
+  for (; column < arithmetic.width; column += kLanes) arithmetic.template weigh_columns<R, 1>(first, column);
+}
+
 /// Arithmetic(unit, scratch) has: RunningSoftmax s; take_query(q); gather<format>(tile, first, end);
-/// score<R>(first); put_weights(q, v); weigh<R>(first).
+/// score<R>(first); put_weights(q, v); weigh_columns<R, V>(first, column), and width, the padded head_dim.
 template <class Arithmetic, KvPrecision format>
 void attend(const AttentionUnit& unit, float* scratch) {
   Arithmetic arithmetic(unit, scratch);
@@ -154,9 +162,9 @@ void attend(const AttentionUnit& unit, float* scratch) {
         arithmetic.put_weights(q + r, weights);
       }
       if (run == 4)
-        arithmetic.template weigh<4>(q);
+        weigh<4>(arithmetic, q);
       else
-        arithmetic.template weigh<1>(q);
+        weigh<1>(arithmetic, q);
       q += run;
     }
   }

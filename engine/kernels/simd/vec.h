@@ -72,14 +72,21 @@ MMBATCH_INLINE float max_lane(Floats v) {
   return max(v, shifted<1>(v))[0];
 }
 
-/// e^x to about 1 ulp for x in [-87.3, 88.7]; below it 0. Range reduction by ln 2 in two parts and the
-/// polynomial of the Cephes library (expf).
-MMBATCH_INLINE Floats exp(Floats x) {
-  const Floats low = splat(-87.33654f);
-  const Floats clamped = min(max(x, low), splat(88.72283f));
+constexpr float kExpLow = -87.33654f;  // e^x below it is taken as 0
+
+/// e^x as fraction · 2^n: the fraction lies in [0.7, 1.5].
+struct ExpParts {
+  Floats fraction;
+  Floats shifted;  // n + 1.5 · 2²³, whose low bits are n
+  Floats n;
+};
+
+/// Range reduction by ln 2 in two parts and the polynomial of the Cephes library (expf).
+MMBATCH_INLINE ExpParts exp_parts(Floats x) {
   const Floats magic = splat(12582912.0f);  // 1.5 · 2²³: adding it rounds to an integer
-  const Floats n = (clamped * 1.44269504088896341f + magic) - magic;
-  Floats r = clamped - n * 0.693359375f;
+  const Floats shifted = x * 1.44269504088896341f + magic;
+  const Floats n = shifted - magic;
+  Floats r = x - n * 0.693359375f;
   r = r - n * -2.12194440e-4f;
   Floats p = splat(1.9875691500e-4f);
   p = p * r + 1.3981999507e-3f;
@@ -87,35 +94,25 @@ MMBATCH_INLINE Floats exp(Floats x) {
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + r + 1.0f;
+  return {p * (r * r) + r + 1.0f, shifted, n};
+}
+
+/// e^x to about 1 ulp for x in [-87.3, 88.7]; below it 0.
+MMBATCH_INLINE Floats exp(Floats x) {
+  const ExpParts parts = exp_parts(min(max(x, splat(kExpLow)), splat(88.72283f)));
   // 2^n in two factors, so that n = 128 does not overflow the exponent field.
-  const Ints whole = __builtin_convertvector(n, Ints);
+  const Ints whole = __builtin_convertvector(parts.n, Ints);
   const Ints half = whole >> 1;
   const Ints first = (half + 127) << 23;
   const Ints second = (whole - half + 127) << 23;
-  p = p * (Floats)first * (Floats)second;
-  return x < low ? Floats{} : p;
+  return x < splat(kExpLow) ? Floats{} : parts.fraction * (Floats)first * (Floats)second;
 }
 
-/// exp() for x ≤ 0, as softmax needs it: two thirds of the work. Below -87.3 it is 0.
+/// exp() for x ≤ 0, as softmax needs it: less work, for n ≥ -126 is simply added to the exponent.
 MMBATCH_INLINE Floats exp_of_negative(Floats x) {
-  const Floats low = splat(-87.33654f);
-  const Floats clamped = max(x, low);
-  const Floats magic = splat(12582912.0f);
-  const Floats shifted = clamped * 1.44269504088896341f + magic;
-  const Floats n = shifted - magic;
-  Floats r = clamped - n * 0.693359375f;
-  r = r - n * -2.12194440e-4f;
-  Floats p = splat(1.9875691500e-4f);
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + r + 1.0f;
-  // The low bits of the shifted number are n, which is added to the exponent: p lies in [0.7, 1.5], n ≥ -126.
-  const Floats scaled = (Floats)((Ints)p + ((Ints)shifted << 23));
-  return x < low ? Floats{} : scaled;
+  const ExpParts parts = exp_parts(max(x, splat(kExpLow)));
+  const Floats scaled = (Floats)((Ints)parts.fraction + ((Ints)parts.shifted << 23));
+  return x < splat(kExpLow) ? Floats{} : scaled;
 }
 
 MMBATCH_INLINE Floats tanh(Floats x) {
