@@ -138,6 +138,13 @@ Database::Database(const std::filesystem::path& file, Mode mode) : file_(file) {
             "{0}: the folder cannot be written, so the last answers, which are in {0}-wal, are not seen",
             file.string());
       }
+    } else if (kind == SQLITE_FULL || kind == SQLITE_IOERR) {
+      // No room even for the index of the log, which then is kept in memory; that takes the file for oneself.
+      code = open(file_uri(file, ""), SQLITE_OPEN_READWRITE);
+      if (code == SQLITE_OK) {
+        sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+        code = sqlite3_exec(handle_, "PRAGMA locking_mode = EXCLUSIVE", nullptr, nullptr, nullptr);
+      }
     }
   }
   try {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <exception>
 #include <mutex>
 
 #include "jobs/clock.h"
@@ -67,12 +68,14 @@ struct ResultsStore::Impl {
 
   /// Opens the batch when there is none.
   void begin() {
+    refuse_after_failure();
     if (transaction) return;
     transaction.emplace(*database);
     since = Clock::now();
   }
 
   void commit() {
+    refuse_after_failure();
     if (!transaction) return;
     const auto begin = Clock::now();
     const std::size_t items = batched;
@@ -109,11 +112,17 @@ struct ResultsStore::Impl {
     commit_if_due();
   }
 
-  /// Gives up the batch: its items were not promised to be kept, and a resume computes them again.
+  /// Gives up the batch: its items were not promised to be kept, and a resume computes them again. For that the
+  /// run must end, whichever thread met the failure. Called where an exception is handled.
   void abandon() {
     transaction.reset();
     batched = 0;
     rows.forget();
+    failure = std::current_exception();
+  }
+
+  void refuse_after_failure() const {
+    if (failure) std::rethrow_exception(failure);
   }
 
   Options options;
@@ -127,6 +136,7 @@ struct ResultsStore::Impl {
   std::optional<Transaction> transaction;
   std::size_t batched = 0;
   Clock::time_point since;
+  std::exception_ptr failure;
 
   /// Keeps what the reading connection sees until the next commit: to look it up anew for each item takes
   /// longer than to find the item.
@@ -155,6 +165,7 @@ std::unique_ptr<ResultsStore> ResultsStore::open_or_create(const std::filesystem
 ResultsStore::ResultsStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 ResultsStore::~ResultsStore() {
+  if (impl_->failure) return;  // was told
   try {
     flush();
   } catch (const std::exception& e) {

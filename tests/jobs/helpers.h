@@ -8,6 +8,7 @@
 #include <string>
 
 #include "engine/base/error.h"
+#include "jobs/database.h"
 #include "jobs/item_reader.h"
 #include "jobs/manifest.h"
 #include "jobs/store.h"
@@ -127,6 +128,19 @@ inline RunInfo make_run(const std::string& settings = "{}") {
 inline std::string key_of(std::uint64_t number) {
   std::string key = std::to_string(number);
   return std::string(64 - key.size(), '0') + key;
+}
+
+/// Rows of a query, columns joined by '|'.
+inline std::vector<std::string> rows(const std::filesystem::path& file, const std::string& sql) {
+  Database database(file, Database::Mode::read_only);
+  Statement statement = database.prepare(sql);
+  std::vector<std::string> out;
+  while (statement.step()) {
+    std::string line;
+    for (int i = 0; i < statement.columns(); ++i) line += (i > 0 ? "|" : "") + std::string(statement.text(i));
+    out.push_back(line);
+  }
+  return out;
 }
 
 }  // namespace mmbatch::testing

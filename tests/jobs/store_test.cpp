@@ -2,10 +2,6 @@
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
-#include <signal.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <thread>
 
@@ -19,28 +15,15 @@ namespace mmbatch {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using testing::key_of;
 using testing::make_answer;
 using testing::make_failure;
 using testing::make_item;
 using testing::make_run;
+using testing::rows;
 using testing::TempFolder;
 
 const std::vector<std::string> kImages = {std::string(64, 'a')};
-
-/// Rows of a query, columns joined by '|'.
-std::vector<std::string> rows(const std::filesystem::path& file, const std::string& sql) {
-  Database database(file, Database::Mode::read_only);
-  Statement statement = database.prepare(sql);
-  std::vector<std::string> out;
-  while (statement.step()) {
-    std::string line;
-    for (int i = 0; i < statement.columns(); ++i) line += (i > 0 ? "|" : "") + std::string(statement.text(i));
-    out.push_back(line);
-  }
-  return out;
-}
 
 constexpr const char* kAnswers =
     "SELECT run, job, id, status, answer, error_code FROM answers ORDER BY id, sequence";
@@ -344,141 +327,6 @@ TEST(Store, DigestsOfImagesAreKept) {
   store->flush();
   EXPECT_EQ(store->find_digest(other), "bb");
   EXPECT_EQ(store->find_digest(stamp), std::nullopt);
-}
-
-TEST(Store, ASecondProcessIsToldWhoHoldsTheDatabase) {
-  TempFolder folder;
-  int ready[2], done[2];
-  ASSERT_EQ(::pipe(ready), 0);
-  ASSERT_EQ(::pipe(done), 0);
-  const pid_t child = ::fork();
-  if (child == 0) {
-    const auto store = ResultsStore::open_or_create(folder / "r.db");
-    char byte = 0;
-    if (::write(ready[1], &byte, 1) != 1 || ::read(done[0], &byte, 1) != 1) ::_exit(2);
-    ::kill(::getpid(), SIGKILL);
-  }
-  char byte = 0;
-  ASSERT_EQ(::read(ready[0], &byte, 1), 1);
-  const std::string error =
-      testing::error_of<DatabaseError>([&] { ResultsStore::open_or_create(folder / "r.db"); });
-  EXPECT_THAT(error, HasSubstr("process " + std::to_string(child) + " on "));
-  ASSERT_EQ(::write(done[1], &byte, 1), 1);
-  ::waitpid(child, nullptr, 0);
-  // A killed process leaves no lock behind.
-  EXPECT_NO_THROW(ResultsStore::open_or_create(folder / "r.db"));
-  EXPECT_FALSE(std::filesystem::exists(folder / "r.db.lock"));
-  for (const int fd : {ready[0], ready[1], done[0], done[1]}) ::close(fd);
-}
-
-TEST(Store, KillAtAnyMomentLosesNothingThatWasFlushed) {
-  TempFolder folder;
-  const auto file = folder / "r.db";
-  for (int round = 0; round < 12; ++round) {
-    int pipe_ends[2];
-    ASSERT_EQ(::pipe(pipe_ends), 0);
-    const pid_t child = ::fork();
-    if (child == 0) {
-      ResultsStore::Options options;
-      options.batch_items = 50;
-      const auto store = ResultsStore::open_or_create(file, options);
-      store->begin_run(make_run(), ResumePolicy::resume);
-      for (int i = 0;; ++i) {
-        const Item item = make_item(std::to_string(i));
-        if (store->look_up(item, key_of(static_cast<std::uint64_t>(i)), kImages) != Known::no) continue;
-        ItemResult result = make_answer(item, key_of(static_cast<std::uint64_t>(i)), "answer");
-        result.answers.push_back(result.answers[0]);
-        store->put(result);
-        if (i % 100 != 99) continue;
-        store->flush();
-        if (::write(pipe_ends[1], &i, sizeof i) != sizeof i) ::_exit(2);
-      }
-    }
-    ::close(pipe_ends[1]);
-    int flushed = 0;
-    for (int got = 0; got <= round % 4; ++got) {
-      if (::read(pipe_ends[0], &flushed, sizeof flushed) != static_cast<ssize_t>(sizeof flushed)) break;
-    }
-    ::usleep(static_cast<useconds_t>(700 * round));
-    ::kill(child, SIGKILL);
-    ::waitpid(child, nullptr, 0);
-    ::close(pipe_ends[0]);
-    EXPECT_THAT(rows(file, "PRAGMA integrity_check"), ElementsAre("ok"));
-    const auto counts =
-        rows(file, "SELECT count(*), count(DISTINCT id), max(CAST(id AS INTEGER)) + 1 FROM answers");
-    const std::string count = counts.at(0).substr(0, counts[0].find('|'));
-    EXPECT_GE(std::stoi(count), 2 * (flushed + 1));
-    const std::string items = std::to_string(std::stoi(count) / 2);
-    EXPECT_EQ(counts[0], count + "|" + items + "|" + items) << "each item whole, none twice, none missing";
-    EXPECT_THAT(rows(file, "SELECT count(*) FROM runs"), ElementsAre("1"));
-  }
-}
-
-TEST(Store, AFullDiskKeepsWhatWasStored) {
-  TempFolder folder;
-  const auto file = folder / "r.db";
-  {
-    const auto store = ResultsStore::open_or_create(file);
-    store->begin_run(make_run(), ResumePolicy::resume);
-    store->put(make_answer(make_item("first"), key_of(1), "one"));
-    store->flush();
-  }
-  // A bound on the size of files stands in for the end of the disk.
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::signal(SIGXFSZ, SIG_IGN);
-    struct rlimit limit {};
-    limit.rlim_cur = limit.rlim_max = 400 << 10;
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-    int code = 3;
-    try {
-      const auto store = ResultsStore::open_or_create(file);
-      store->begin_run(make_run(), ResumePolicy::resume);
-      for (std::uint64_t i = 2; i < 100'000; ++i) {
-        store->put(make_answer(make_item(std::to_string(i)), key_of(i), std::string(500, 'x')));
-      }
-    } catch (const DatabaseError&) {
-      code = 0;
-    }
-    ::_exit(code);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
-  EXPECT_THAT(rows(file, "PRAGMA integrity_check"), ElementsAre("ok"));
-  EXPECT_THAT(rows(file, "SELECT answer FROM answers WHERE id = 'first'"), ElementsAre("one"));
-  const auto store = ResultsStore::open_or_create(file);
-  store->begin_run(make_run(), ResumePolicy::resume);
-  EXPECT_EQ(store->look_up(make_item("first"), key_of(1), kImages), Known::answered);
-}
-
-TEST(Store, FilesThatAreNotOursAreRefused) {
-  TempFolder folder;
-  const auto error = [&](const std::string& name) {
-    return testing::error_of<DatabaseError>([&] { ResultsStore::open_or_create(folder / name); });
-  };
-  folder.write("text.db", std::string(5000, 'x'));
-  EXPECT_THAT(error("text.db"), HasSubstr("no SQLite database"));
-  {
-    Database other(folder / "other.db", Database::Mode::create);
-    other.run("CREATE TABLE t(x)");
-  }
-  EXPECT_THAT(error("other.db"), HasSubstr("another program"));
-  { ResultsStore::open_or_create(folder / "newer.db"); }
-  {
-    Database newer(folder / "newer.db", Database::Mode::create);
-    newer.run("PRAGMA user_version = 99");
-  }
-  EXPECT_THAT(error("newer.db"), HasSubstr("newer mmbatch"));
-  EXPECT_THAT(error("none/r.db"), HasSubstr("none/r.db"));
-  std::filesystem::create_directory(folder / "folder.db");
-  EXPECT_NE(error("folder.db"), "");
-  // Damage in the middle shows when it is met; the message says what can be saved.
-  { ResultsStore::open_or_create(folder / "bad.db"); }
-  std::string bytes = testing::read_text(folder / "bad.db");
-  for (std::size_t i = 100; i < 4096; ++i) bytes[i] = '\xee';
-  folder.write("bad.db", bytes);
-  EXPECT_THAT(error("bad.db"), HasSubstr("damaged"));
 }
 
 TEST(Schema, AVersionOneFileIsBroughtUpToDate) {

@@ -57,8 +57,12 @@ TEST(Disk, AFullOneEndsTheRunAndKeepsWhatIsStored) {
     const ProgramEnd full = program(run);
     if (full.code != 3 || full.text.find("make room on the disk") == std::string::npos)
       return unless(false, 1, full);
+    // Not even the index of the write-ahead log finds room.
+    std::filesystem::remove(place.path("disk/r.db-shm"));
+    { std::ofstream(place.path("disk/rest")) << std::string(2 << 20, 'x'); }
     const ProgramEnd kept = program("query " + place.path("disk/r.db") + " --limit 1");
     if (kept.code != 0) return unless(false, 2, kept);
+    std::filesystem::remove(place.path("disk/rest"));
     if (::mount("none", place.path("disk").c_str(), nullptr, MS_REMOUNT, "size=64m") != 0)
       return kMountRefused;
     const ProgramEnd again = program(run);
