@@ -112,8 +112,8 @@ struct ResultsStore::Impl {
     commit_if_due();
   }
 
-  /// Gives up the batch: its items were not promised to be kept, and a resume computes them again. For that the
-  /// run must end, whichever thread met the failure. Called where an exception is handled.
+  /// Gives up the batch: its items were not promised to be kept, and a resume computes them again. For that
+  /// the run must end, whichever thread met the failure. Called where an exception is handled.
   void abandon() {
     transaction.reset();
     batched = 0;

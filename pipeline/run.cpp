@@ -232,7 +232,8 @@ RunSummary run_items(const Manifest& manifest, const RunOptions& options, const 
   {
     const bool shown = options.progress != ProgressStyle::none || !options.metrics_file.empty();
     if (shown && options.shard.is_all()) total = count_items(manifest);
-    // A failed flush fails whatever is stored after it, which ends the run; a failing output shows at its end.
+    // A failed flush fails whatever is stored after it, which ends the run; a failing output shows at its
+    // end.
     const Progress progress(counters, total, options.progress, [&] {
       try {
         results.flush_if_due();
