@@ -8,6 +8,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "engine/base/aligned_memory.h"
+
 namespace mmbatch {
 
 /// A non-owning view of rows × cols elements; consecutive rows lie `stride` elements apart. The only run-time
@@ -53,7 +55,7 @@ class Matrix {
   Matrix(std::size_t rows, std::size_t cols) : rows_(rows), cols_(cols) {
     if (cols != 0 && rows > (SIZE_MAX / 2) / sizeof(T) / cols) throw std::bad_array_new_length();
     const std::size_t bytes = rows * cols * sizeof(T);
-    if (bytes > 0) data_.reset(static_cast<T*>(::operator new (bytes, std::align_val_t{64})));
+    if (bytes > 0) data_ = {static_cast<T*>(allocate_aligned(bytes)), Free{bytes}};
   }
   static Matrix zeros(std::size_t rows, std::size_t cols) {
     Matrix m(rows, cols);
@@ -73,7 +75,8 @@ class Matrix {
 
  private:
   struct Free {
-    void operator()(T* p) const { ::operator delete (static_cast<void*>(p), std::align_val_t{64}); }
+    std::size_t bytes = 0;
+    void operator()(T* p) const { free_aligned(p, bytes); }
   };
   std::unique_ptr<T, Free> data_;
   std::size_t rows_ = 0;

@@ -124,8 +124,11 @@ void attention(const AttentionShape& shape, MatrixView<const float> queries,
   for (const AttentionSpan& span : spans) {
     assert(span.first_row + span.count <= queries.rows);
     for (std::size_t head = 0; head < shape.kv_heads; ++head) {
-      for (std::size_t begin = 0; begin < span.count; begin += step) {
-        works.push_back({&span, head, begin, std::min(step, span.count - begin)});
+      // Equal parts: what a unit does with its keys is paid for by its queries.
+      const std::size_t parts = (span.count + step - 1) / step;
+      for (std::size_t part = 0; part < parts; ++part) {
+        const std::size_t begin = span.count * part / parts;
+        works.push_back({&span, head, begin, span.count * (part + 1) / parts - begin});
       }
     }
   }

@@ -3,11 +3,26 @@
 namespace mmbatch::MMBATCH_ISA {
 namespace {
 
-/// Two vectors of floats as one of pairs: `low` in the lower halves.
-MMBATCH_INLINE Ints pair_up(Floats low, Floats high) {
-  const Ints a = (Ints)low, b = (Ints)high;
-  const Ints rounded_a = a + 0x7fff + ((a >> 16) & 1), rounded_b = b + 0x7fff + ((b >> 16) & 1);
-  return ((rounded_a >> 16) & 0xffff) | (rounded_b & -65536);
+/// 2^x to 3e-6 for x ≤ 0, 0 below -127: the weights are rounded to eight bits.
+MMBATCH_INLINE Floats exp2_of_negative(Floats x) {
+  const Floats bounded = max(x, splat(-127.0f));  // 2^-127 comes out as zero
+  const Floats shifted = bounded + 12582912.0f;   // 1.5 · 2²³: rounds to an integer
+  const Floats f = bounded - (shifted - 12582912.0f);
+  Floats p = splat(9.5828529e-3f);
+  p = p * f + 5.5906425e-2f;
+  p = p * f + 2.4024099e-1f;
+  p = p * f + 6.9312419e-1f;
+  p = p * f + 1.0f;
+  return (Floats)((Ints)p + ((Ints)shifted << 23));
+}
+
+/// Sixteen elements of a cached row from element d on as bfloat16, in the lower halves.
+template <KvPrecision format>
+MMBATCH_INLINE Ints load_cached_halves(const std::byte* row, std::size_t d, std::size_t head_dim) {
+  if constexpr (format == KvPrecision::bf16) {
+    if (d + kLanes <= head_dim) return load_halves(row + 2 * d);
+  }
+  return round_to_bf16(load_cached<format>(row, d, head_dim));
 }
 
 /// Sixteen pairs of neighbours in a cached row, elements d … d + 31, as bfloat16.
@@ -16,10 +31,7 @@ MMBATCH_INLINE Ints load_pairs(const std::byte* row, std::size_t d, std::size_t 
   if constexpr (format == KvPrecision::bf16) {
     if (d + 2 * kLanes <= head_dim) return load_ints(row + 2 * d);
   }
-  alignas(64) std::byte halves[4 * kLanes];
-  store_bf16(halves, load_cached<format>(row, d, head_dim));
-  store_bf16(halves + 2 * kLanes, load_cached<format>(row, d + kLanes, head_dim));
-  return load_ints(halves);
+  return bf16_pairs(load_cached<format>(row, d, head_dim), load_cached<format>(row, d + kLanes, head_dim));
 }
 
 /// Products of bfloat16, sums and softmax in float32. Queries are rounded after scaling, weights after the
@@ -32,6 +44,9 @@ struct BFloat16 {
   float* keys;        // pairs [pairs, kTile]
   float* values;      // pairs [kTile / 2, padded]
   float* query;       // pairs [kQueries, pairs]
+
+  static constexpr float kScoreUnit = 1.44269504f;  // powers of two
+  static Floats power(Floats x) { return exp2_of_negative(x); }
 
   BFloat16(const AttentionUnit& unit_, float* p)
       : unit(unit_),
@@ -46,39 +61,39 @@ struct BFloat16 {
   void take_query(std::size_t q) {
     auto* to = reinterpret_cast<std::byte*>(query + q * pairs);
     const float* from = unit.query[q];
+    const float scale = unit.softcap > 0.0f ? unit.scale : unit.scale * kScoreUnit;
     for (std::size_t d = 0; d < 2 * pairs; d += kLanes) {
       const auto* row = reinterpret_cast<const std::byte*>(from);
-      store_bf16(to + 2 * d, load_cached<KvPrecision::f32>(row, d, unit.head_dim) * unit.scale);
+      store_bf16(to + 2 * d, load_cached<KvPrecision::f32>(row, d, unit.head_dim) * scale);
     }
   }
 
-  /// Brings keys and values of the tile's positions from `first` to before `end` into it; the rest becomes
-  /// zero. What lies before the window of all queries may have lost its memory.
-  template <KvPrecision format>
-  void gather(std::size_t tile, std::size_t first, std::size_t end) {
-    const std::size_t skipped = first > tile ? first - tile : 0;
-    const std::size_t count = end - tile < kTile ? end - tile : kTile;
-    const auto present = [&](std::size_t j) { return j >= skipped && j < count; };
-    std::size_t offset[kTile];
-    for (std::size_t j = skipped; j < count; ++j) offset[j] = row_offset(unit.rows, tile + j);
+  template <KvPrecision format, bool whole>
+  void gather(const TileRows& rows, const TileRows& next) {
+    const std::size_t bytes = kv_row_bytes(format, unit.head_dim);
     for (std::size_t j = 0; j < kTile; j += kLanes) {
+      for (std::size_t k = 0; k < kLanes; ++k) next.prefetch(unit.rows.keys, j + k, bytes);
       for (std::size_t i = 0; i < pairs; i += kLanes) {
-        Floats rows[kLanes];
+        Floats key[kLanes];
+#pragma GCC unroll 16
         for (std::size_t k = 0; k < kLanes; ++k) {
-          rows[k] = present(j + k)
-                        ? (Floats)load_pairs<format>(unit.rows.keys + offset[j + k], 2 * i, unit.head_dim)
-                        : Floats{};
+          key[k] = whole || rows.has(j + k)
+                       ? (Floats)load_pairs<format>(unit.rows.keys + rows.offset[j + k], 2 * i, unit.head_dim)
+                       : Floats{};
         }
-        transpose16(rows, keys + i * kTile + j, kTile);
+        transpose16(key, keys + i * kTile + j, kTile);
       }
     }
     for (std::size_t j = 0; j < kTile; j += 2) {
+      next.prefetch(unit.rows.values, j, bytes);
+      next.prefetch(unit.rows.values, j + 1, bytes);
       for (std::size_t d = 0; d < width; d += kLanes) {
         const auto value = [&](std::size_t at) {
-          return present(at) ? load_cached<format>(unit.rows.values + offset[at], d, unit.head_dim)
-                             : Floats{};
+          return whole || rows.has(at)
+                     ? load_cached_halves<format>(unit.rows.values + rows.offset[at], d, unit.head_dim)
+                     : Ints{};
         };
-        store_ints(values + j / 2 * width + d, pair_up(value(j), value(j + 1)));
+        store_ints(values + j / 2 * width + d, value(j) | value(j + 1) << 16);
       }
     }
   }
@@ -97,14 +112,13 @@ struct BFloat16 {
       }
     }
     for (std::size_t r = 0; r < R; ++r) {
-      for (std::size_t v = 0; v < kTileVectors; ++v)
-        store(s.scores + (first + r) * kTile + v * kLanes, sums[r][v]);
+      for (std::size_t v = 0; v < kTileVectors; ++v) store(s.scores + r * kTile + v * kLanes, sums[r][v]);
     }
   }
 
-  void put_weights(std::size_t q, const Floats (&weights)[kTileVectors]) {
-    auto* to = reinterpret_cast<std::byte*>(s.scores + q * kTile);
-    for (std::size_t k = 0; k < kTileVectors; ++k) store_bf16(to + 2 * k * kLanes, weights[k]);
+  static void put_weights(const Floats (&weights)[kTileVectors], float* to) {
+    for (std::size_t k = 0; k < kTileVectors; k += 2)
+      store_ints(to + k / 2 * kLanes, bf16_pairs(weights[k], weights[k + 1]));
   }
 
   /// out[r, :] = out[r, :] + weights[r, :] · values for R queries and V vectors of columns from `column` on.
@@ -119,7 +133,7 @@ struct BFloat16 {
       Ints value[V];
       for (std::size_t v = 0; v < V; ++v) value[v] = load_ints(values + j * width + column + v * kLanes);
       for (std::size_t r = 0; r < R; ++r) {
-        const Ints p = splat_ints(s.scores + (first + r) * kTile + j);
+        const Ints p = splat_ints(s.scores + r * kTile + j);
         for (std::size_t v = 0; v < V; ++v) sums[r][v] = dot2(sums[r][v], value[v], p);
       }
     }

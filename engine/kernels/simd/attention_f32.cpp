@@ -12,6 +12,9 @@ struct Float32 {
   float* values;  // [kTile, padded]
   float* query;   // [kQueries, head_dim], scaled
 
+  static constexpr float kScoreUnit = 1.0f;
+  static Floats power(Floats x) { return exp_of_negative(x); }
+
   static std::size_t scratch(std::size_t width) {
     return RunningSoftmax::floats(width) + width * (2 * kTile + kQueries);
   }
@@ -26,30 +29,22 @@ struct Float32 {
       query[q * unit.head_dim + d] = unit.query[q][d] * unit.scale;
   }
 
-  /// Brings keys and values of the tile's positions from `first` to before `end` into it; the rest becomes
-  /// zero. What lies before the window of all queries may have lost its memory.
-  template <KvPrecision format>
-  void gather(std::size_t tile, std::size_t first, std::size_t end) {
-    const std::byte* key[kTile];
+  template <KvPrecision format, bool whole>
+  void gather(const TileRows& rows, const TileRows& next) {
     for (std::size_t j = 0; j < kTile; ++j) {
-      float* value = values + j * width;
-      key[j] = nullptr;
-      if (tile + j >= first && tile + j < end) {
-        const std::size_t offset = row_offset(unit.rows, tile + j);
-        key[j] = unit.rows.keys + offset;
-        const std::byte* from = unit.rows.values + offset;
-        for (std::size_t d = 0; d < width; d += kLanes)
-          store(value + d, load_cached<format>(from, d, unit.head_dim));
-      } else {
-        for (std::size_t d = 0; d < width; d += kLanes) store(value + d, Floats{});
-      }
+      next.prefetch(unit.rows.keys, j, kv_row_bytes(format, unit.head_dim));
+      next.prefetch(unit.rows.values, j, kv_row_bytes(format, unit.head_dim));
     }
+    const auto row = [&](const std::byte* from, std::size_t j, std::size_t d) {
+      return whole || rows.has(j) ? load_cached<format>(from + rows.offset[j], d, unit.head_dim) : Floats{};
+    };
     for (std::size_t d = 0; d < width; d += kLanes) {
+      for (std::size_t j = 0; j < kTile; ++j) store(values + j * width + d, row(unit.rows.values, j, d));
       for (std::size_t j = 0; j < kTile; j += kLanes) {
-        Floats rows[kLanes];
-        for (std::size_t i = 0; i < kLanes; ++i)
-          rows[i] = key[j + i] != nullptr ? load_cached<format>(key[j + i], d, unit.head_dim) : Floats{};
-        transpose16(rows, keys + d * kTile + j, kTile);
+        Floats key[kLanes];
+#pragma GCC unroll 16
+        for (std::size_t i = 0; i < kLanes; ++i) key[i] = row(unit.rows.keys, j + i, d);
+        transpose16(key, keys + d * kTile + j, kTile);
       }
     }
   }
@@ -67,13 +62,12 @@ struct Float32 {
       }
     }
     for (std::size_t r = 0; r < R; ++r) {
-      for (std::size_t v = 0; v < kTileVectors; ++v)
-        store(s.scores + (first + r) * kTile + v * kLanes, sums[r][v]);
+      for (std::size_t v = 0; v < kTileVectors; ++v) store(s.scores + r * kTile + v * kLanes, sums[r][v]);
     }
   }
 
-  void put_weights(std::size_t q, const Floats (&weights)[kTileVectors]) {
-    for (std::size_t k = 0; k < kTileVectors; ++k) store(s.scores + q * kTile + k * kLanes, weights[k]);
+  static void put_weights(const Floats (&weights)[kTileVectors], float* to) {
+    for (std::size_t k = 0; k < kTileVectors; ++k) store(to + k * kLanes, weights[k]);
   }
 
   /// out[r, :] = out[r, :] + scores[r, :] · values for R queries and V vectors of columns from `column` on.
@@ -87,7 +81,7 @@ struct Float32 {
     for (std::size_t j = 0; j < kTile; ++j) {
       const float* value = values + j * width + column;
       for (std::size_t r = 0; r < R; ++r) {
-        const Floats p = splat(s.scores[(first + r) * kTile + j]);
+        const Floats p = splat(s.scores[r * kTile + j]);
         for (std::size_t v = 0; v < V; ++v) sums[r][v] = sums[r][v] + p * load(value + v * kLanes);
       }
     }

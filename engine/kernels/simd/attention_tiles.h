@@ -22,23 +22,52 @@ MMBATCH_INLINE std::size_t padded(std::size_t head_dim) {
   return (head_dim + kLanes - 1) / kLanes * kLanes;
 }
 
+/// Queries that are worked on together: their sums stay in registers.
+constexpr std::size_t kRun = 4;
+
 /// What every arithmetic keeps of a unit's queries.
 struct RunningSoftmax {
-  float* scores;  // [kQueries, kTile]
+  float* scores;  // [kRun, kTile], then the weights
   float* out;     // [kQueries, padded]
   float* max;     // [kQueries]
   float* sum;     // [kQueries]
 
-  static constexpr std::size_t floats(std::size_t width) { return kQueries * (kTile + width + 2); }
+  static constexpr std::size_t floats(std::size_t width) { return kRun * kTile + kQueries * (width + 2); }
   RunningSoftmax(float* p, std::size_t width)
-      : scores(p), out(scores + kQueries * kTile), max(out + kQueries * width), sum(max + kQueries) {}
+      : scores(p), out(scores + kRun * kTile), max(out + kQueries * width), sum(max + kQueries) {}
 };
 
-/// Bytes from the start of a head's keys or values to the row of a position.
-MMBATCH_INLINE std::size_t row_offset(const PagedRows& rows, std::size_t position) {
-  return static_cast<std::size_t>(rows.blocks[position / rows.block_tokens]) * rows.block_stride +
-         position % rows.block_tokens * rows.row_stride;
-}
+/// Where a tile's rows lie, in bytes from the start of a head's keys or values. Those that no query of the
+/// unit sees may have lost their memory: they are not there.
+struct TileRows {
+  std::size_t offset[kTile];
+  std::size_t first;  // there from this one on
+  std::size_t count;  // and before this one
+
+  TileRows(const PagedRows& rows, std::size_t tile, std::size_t begin, std::size_t end)
+      : first(begin > tile ? begin - tile : 0),
+        count(end < tile           ? 0
+              : end - tile < kTile ? end - tile
+                                   : kTile) {
+    std::size_t block = (tile + first) / rows.block_tokens;
+    std::size_t row = (tile + first) % rows.block_tokens;
+    for (std::size_t j = first; j < count; ++j) {
+      offset[j] = static_cast<std::size_t>(rows.blocks[block]) * rows.block_stride + row * rows.row_stride;
+      if (++row < rows.block_tokens) continue;
+      row = 0;
+      ++block;
+    }
+  }
+  bool whole() const { return first == 0 && count == kTile; }
+  bool has(std::size_t j) const { return j >= first && j < count; }
+
+  /// Asks for a row ahead of its use: with few queries a unit waits for nothing but memory.
+  void prefetch(const std::byte* from, std::size_t j, std::size_t bytes) const {
+    constexpr std::size_t kLine = 64;
+    if (!has(j)) return;
+    for (std::size_t at = 0; at < bytes; at += kLine) __builtin_prefetch(from + offset[j] + at);
+  }
+};
 
 /// Sixteen elements of a cached row from element d on, as floats; elements behind head_dim are zero.
 template <KvPrecision format>
@@ -57,75 +86,101 @@ MMBATCH_INLINE Floats load_cached(const std::byte* row, std::size_t d, std::size
   return load_int8(from) * scale;
 }
 
+/// Swaps, in every pair of rows `width` apart, the halves that lie across the diagonal.
+template <int width>
+MMBATCH_INLINE void swap_across(Floats (&r)[kLanes]) {
+  Ints low, high;
+  for (int k = 0; k < 16; ++k) {
+    low[k] = (k & width) ? 16 + (k - width) : k;
+    high[k] = (k & width) ? 16 + k : k + width;
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) {
+    if (i & width) continue;
+    const Floats upper = r[i], lower = r[i + width];
+    r[i] = __builtin_shuffle(upper, lower, low);
+    r[i + width] = __builtin_shuffle(upper, lower, high);
+  }
+}
+
 /// Transposes 16×16 lanes: row i becomes lane i of the vectors that go to out, `stride` floats apart.
 MMBATCH_INLINE void transpose16(Floats (&r)[kLanes], float* out, std::size_t stride) {
-  for (int width = 1; width < 16; width *= 2) {
-    Floats next[kLanes];
-    Ints low, high;
-    for (int k = 0; k < 16; ++k) {
-      low[k] = (k & width) ? 16 + (k - width) : k;
-      high[k] = (k & width) ? 16 + k : k + width;
-    }
-    for (int i = 0; i < 16; ++i) {
-      if (i & width) continue;
-      next[i] = __builtin_shuffle(r[i], r[i + width], low);
-      next[i + width] = __builtin_shuffle(r[i], r[i + width], high);
-    }
-    for (std::size_t i = 0; i < kLanes; ++i) r[i] = next[i];
-  }
+  swap_across<1>(r);
+  swap_across<2>(r);
+  swap_across<4>(r);
+  swap_across<8>(r);
+#pragma GCC unroll 16
   for (std::size_t i = 0; i < kLanes; ++i) store(out + i * stride, r[i]);
 }
 
-/// Masks one query's scores, moves its maximum and sum on, and leaves the weights in `v`.
-MMBATCH_INLINE void soften(const AttentionUnit& unit, std::size_t query, std::size_t tile,
-                           const RunningSoftmax& s, Floats (&v)[kTileVectors]) {
-  const float infinity = __builtin_inff();
+/// Takes the positions that a query does not see out of its scores of a tile.
+MMBATCH_INLINE void mask(const AttentionUnit& unit, std::size_t query, std::size_t tile,
+                         Floats (&v)[kTileVectors]) {
   const auto begin = static_cast<std::ptrdiff_t>(unit.key_begin[query]) - static_cast<std::ptrdiff_t>(tile);
   const auto end = static_cast<std::ptrdiff_t>(unit.key_end[query]) - static_cast<std::ptrdiff_t>(tile);
-  for (std::size_t k = 0; k < kTileVectors; ++k) v[k] = load(s.scores + query * kTile + k * kLanes);
-  if (unit.softcap > 0.0f) {
-    for (Floats& x : v) x = tanh(x / unit.softcap) * unit.softcap;
+  if (begin <= 0 && end >= static_cast<std::ptrdiff_t>(kTile)) return;
+  for (std::size_t j = 0; j < kTile; ++j) {
+    const auto at = static_cast<std::ptrdiff_t>(j);
+    if (at < begin || at >= end) v[j / kLanes][j % kLanes] = -__builtin_inff();
   }
-  if (begin > 0 || end < static_cast<std::ptrdiff_t>(kTile)) {
-    for (std::size_t j = 0; j < kTile; ++j) {
-      const auto at = static_cast<std::ptrdiff_t>(j);
-      if (at < begin || at >= end) v[j / kLanes][j % kLanes] = -infinity;
+}
+
+/// Turns the scores of R queries from `first` on into weights, and moves their maxima and sums on.
+template <class Arithmetic, std::size_t R>
+MMBATCH_INLINE void soften(const AttentionUnit& unit, std::size_t first, std::size_t tile,
+                           const RunningSoftmax& s) {
+  Floats v[R][kTileVectors];
+  float tile_max[R];
+  for (std::size_t r = 0; r < R; ++r) {
+    for (std::size_t k = 0; k < kTileVectors; ++k) v[r][k] = load(s.scores + r * kTile + k * kLanes);
+    if (unit.softcap > 0.0f) {
+      for (Floats& x : v[r]) x = tanh(x / unit.softcap) * (unit.softcap * Arithmetic::kScoreUnit);
     }
+    mask(unit, first + r, tile, v[r]);
+    tile_max[r] = max_lane(max(max(v[r][0], v[r][1]), max(v[r][2], v[r][3])));
   }
-  const float tile_max = max_lane(max(max(v[0], v[1]), max(v[2], v[3])));
-  const float old_max = s.max[query];
-  const float new_max = tile_max > old_max ? tile_max : old_max;
-  Floats total{};
-  for (Floats& x : v) {
-    x = exp_of_negative(x - new_max);
-    total = total + x;
+  for (std::size_t r = 0; r < R; ++r) {
+    const std::size_t query = first + r;
+    const float old_max = s.max[query];
+    const float new_max = tile_max[r] > old_max ? tile_max[r] : old_max;
+    Floats total{};
+    for (Floats& x : v[r]) {
+      x = Arithmetic::power(x - new_max);
+      total = total + x;
+    }
+    Arithmetic::put_weights(v[r], s.scores + r * kTile);
+    if (new_max == old_max) {  // as with every tile but a few: nothing to scale
+      s.sum[query] = s.sum[query] + sum(total);
+      continue;
+    }
+    const float keep = Arithmetic::power(splat(old_max - new_max))[0];
+    s.max[query] = new_max;
+    s.sum[query] = s.sum[query] * keep + sum(total);
+    const std::size_t width = padded(unit.head_dim);
+    float* out = s.out + query * width;
+    for (std::size_t d = 0; d < width; d += kLanes) store(out + d, load(out + d) * keep);
   }
-  if (new_max == old_max) {  // as with every tile but a few: nothing to scale
-    s.sum[query] = s.sum[query] + sum(total);
-    return;
-  }
-  const float keep = exp_of_negative(splat(old_max - new_max))[0];
-  s.max[query] = new_max;
-  s.sum[query] = s.sum[query] * keep + sum(total);
-  const std::size_t width = padded(unit.head_dim);
-  float* out = s.out + query * width;
-  for (std::size_t d = 0; d < width; d += kLanes) store(out + d, load(out + d) * keep);
 }
 
 MMBATCH_INLINE bool sees(const AttentionUnit& unit, std::size_t query, std::size_t tile) {
   return unit.key_begin[query] < tile + kTile && unit.key_end[query] > tile;
 }
 
+/// One tile's part in the results of R queries from `first` on.
 template <std::size_t R, class Arithmetic>
-MMBATCH_INLINE void weigh(Arithmetic& arithmetic, std::size_t first) {
+MMBATCH_INLINE void take_tile(Arithmetic& arithmetic, std::size_t first, std::size_t tile) {
+  arithmetic.template score<R>(first);
+  soften<Arithmetic, R>(arithmetic.unit, first, tile, arithmetic.s);
   std::size_t column = 0;
   for (; column + 4 * kLanes <= arithmetic.width; column += 4 * kLanes)
     arithmetic.template weigh_columns<R, 4>(first, column);
   for (; column < arithmetic.width; column += kLanes) arithmetic.template weigh_columns<R, 1>(first, column);
 }
 
-/// Arithmetic(unit, scratch) has: RunningSoftmax s; take_query(q); gather<format>(tile, first, end);
-/// score<R>(first); put_weights(q, v); weigh_columns<R, V>(first, column), and width, the padded head_dim.
+/// Arithmetic(unit, scratch) has: unit; RunningSoftmax s; width, the padded head_dim; take_query(q);
+/// gather<format, whole>(rows, next), which makes rows that are not there zero; score<R>(first);
+/// weigh_columns<R, V>(first, column); and, of its kind, power(x) for x ≤ 0, base^x; kScoreUnit, log_base(e);
+/// put_weights(weights, to).
 template <class Arithmetic, KvPrecision format>
 void attend(const AttentionUnit& unit, float* scratch) {
   Arithmetic arithmetic(unit, scratch);
@@ -141,32 +196,24 @@ void attend(const AttentionUnit& unit, float* scratch) {
     s.max[q] = -__builtin_inff();
     s.sum[q] = 0.0f;
   }
+  TileRows rows(unit.rows, begin / kTile * kTile, begin, end);
   for (std::size_t tile = begin / kTile * kTile; tile < end; tile += kTile) {
-    arithmetic.template gather<format>(tile, begin, end);
+    const TileRows next(unit.rows, tile + kTile, begin, end);
+    if (rows.whole())
+      arithmetic.template gather<format, true>(rows, next);
+    else
+      arithmetic.template gather<format, false>(rows, next);
     // Runs of queries that see this tile; with causal masks the first ones may not.
     for (std::size_t q = 0; q < unit.queries;) {
-      if (!sees(unit, q, tile)) {
-        ++q;
-        continue;
-      }
-      std::size_t run = 1;
-      while (run < 4 && q + run < unit.queries && sees(unit, q + run, tile)) ++run;
-      if (run < 4) run = 1;
-      if (run == 4)
-        arithmetic.template score<4>(q);
-      else
-        arithmetic.template score<1>(q);
-      for (std::size_t r = 0; r < run; ++r) {
-        Floats weights[kTileVectors];
-        soften(unit, q + r, tile, s, weights);
-        arithmetic.put_weights(q + r, weights);
-      }
-      if (run == 4)
-        weigh<4>(arithmetic, q);
-      else
-        weigh<1>(arithmetic, q);
-      q += run;
+      std::size_t run = 0;
+      while (run < kRun && q + run < unit.queries && sees(unit, q + run, tile)) ++run;
+      if (run == 4) take_tile<4>(arithmetic, q, tile);
+      if (run == 3) take_tile<3>(arithmetic, q, tile);
+      if (run == 2) take_tile<2>(arithmetic, q, tile);
+      if (run == 1) take_tile<1>(arithmetic, q, tile);
+      q += run > 0 ? run : 1;
     }
+    rows = next;
   }
   for (std::size_t q = 0; q < unit.queries; ++q) {
     const float inverse = 1.0f / s.sum[q];

@@ -68,36 +68,59 @@ MMBATCH_INLINE Ints dot4(Ints sum, Ints w, Ints x) {
 #endif
 }
 
+/// Sixteen floats as bfloat16, rounded to nearest even, in the lower halves.
+MMBATCH_INLINE Ints round_to_bf16(Floats v) {
+#if defined(__AVX512BF16__)
+  return (Ints)_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)v));
+#else
+  const Ints bits = (Ints)v;
+  return ((bits + 0x7fff + ((bits >> 16) & 1)) >> 16) & 0xffff;
+#endif
+}
+
 /// Sixteen floats as bfloat16, rounded to nearest even.
 MMBATCH_INLINE void store_bf16(std::byte* p, Floats v) {
 #if defined(__AVX512BF16__)
   const __m256bh narrow = _mm512_cvtneps_pbh((__m512)v);
   __builtin_memcpy(p, &narrow, sizeof(narrow));
+#elif defined(__AVX512F__)
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16((__m512i)round_to_bf16(v)));
 #else
-  const Ints bits = (Ints)v;
-  const Ints rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-#if defined(__AVX512F__)
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16((__m512i)rounded));
-#else
+  const Ints rounded = round_to_bf16(v);
   std::uint16_t narrow[kLanes];
   for (std::size_t i = 0; i < kLanes; ++i) narrow[i] = static_cast<std::uint16_t>(rounded[i]);
   __builtin_memcpy(p, narrow, sizeof(narrow));
 #endif
+}
+
+/// Thirty-two floats in a row as sixteen pairs of bfloat16.
+MMBATCH_INLINE Ints bf16_pairs(Floats first, Floats second) {
+#if defined(__AVX512BF16__)
+  return (Ints)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
+#else
+  alignas(64) std::byte halves[4 * kLanes];
+  store_bf16(halves, first);
+  store_bf16(halves + 2 * kLanes, second);
+  return load_ints(halves);
 #endif
 }
 
-/// Sixteen bfloat16 as floats.
-MMBATCH_INLINE Floats load_bf16(const std::byte* p) {
+/// Sixteen bfloat16 in the lower halves.
+MMBATCH_INLINE Ints load_halves(const std::byte* p) {
 #if defined(__AVX512F__)
-  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  return (Floats)_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16);
+  return (Ints)_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 #else
   std::uint16_t narrow[kLanes];
   __builtin_memcpy(narrow, p, sizeof(narrow));
   Ints bits;
   for (std::size_t i = 0; i < kLanes; ++i) bits[i] = narrow[i];
-  return (Floats)(bits << 16);
+  return bits;
 #endif
+}
+
+/// Sixteen bfloat16 as floats.
+MMBATCH_INLINE Floats load_bf16(const std::byte* p) {
+  return (Floats)(load_halves(p) << 16);
 }
 
 /// Sixteen signed bytes as floats.
