@@ -148,7 +148,8 @@ Precision automatic_precision(const ModelFiles& files) {
   return std::string_view(simd().name) == "avx512_bf16" ? Precision::bf16 : Precision::f32;
 }
 
-Model::Model(std::shared_ptr<const ModelFiles> files, Precision precision, PackedListener listener)
+Model::Model(std::shared_ptr<const ModelFiles> files, Precision precision, PackedListener listener,
+             Fusion fusion)
     : files_(std::move(files)), precision_(precision) {
   if (const auto packed = files_->weights.packed(); packed && *packed != precision) {
     throw ModelError(fmt::format("{}: its weights are packed in {}; --precision may be auto or {}, not {}",
@@ -157,6 +158,7 @@ Model::Model(std::shared_ptr<const ModelFiles> files, Precision precision, Packe
   }
   Weights weights(files_->weights, precision);
   weights.listener = std::move(listener);
+  weights.fusion = fusion;
   if (spec().vision) images_.emplace(weights, *spec().vision);
   if (const auto& dual = spec().dual) {
     texts_.emplace(weights, files_->tokenizer, *dual);

@@ -59,15 +59,15 @@ void check_settings(const Manifest& manifest, const GenerationSurroundings& arou
 }
 
 void load(Loaded& loaded, const std::filesystem::path& folder, const Manifest& manifest,
-          std::optional<Precision> precision, Arena& arena) {
+          const RunOptions& options, Arena& arena) {
   if (loaded.model && loaded.folder == folder) return check_tasks(manifest, loaded.model->files());
   const auto begin = Clock::now();
   loaded.model.reset();
   const auto files = std::make_shared<const ModelFiles>(folder);
   check_tasks(manifest, *files);
   arena.run([&] {
-    const Precision chosen = precision.value_or(automatic_precision(*files));
-    loaded.model = std::make_shared<const Model>(files, chosen);
+    const Precision chosen = options.precision.value_or(automatic_precision(*files));
+    loaded.model = std::make_shared<const Model>(files, chosen, PackedListener{}, options.fusion);
   });
   loaded.folder = folder;
   loaded.seconds = milliseconds_since(begin) / 1000;
@@ -273,7 +273,7 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
   }
   check_settings(manifest, {read_generation_config(*model_folder), options.generation});
   Timeline timeline(options.profile);
-  load(loaded, *model_folder, manifest, options.precision, arena);
+  load(loaded, *model_folder, manifest, options, arena);
   const Model& model = *loaded.model;
   if (options.progress != ProgressStyle::none) warn_of_four_bits(model);
 

@@ -31,6 +31,7 @@ struct RunOptions {
   std::filesystem::path media_root;
   GenerationOverrides generation;
   std::optional<Precision> precision;  // none: automatic_precision()
+  Fusion fusion = Fusion::on;
   EngineOptions engine;
   EncodeImageOptions images;
   int threads = 0;            // 0: one a core

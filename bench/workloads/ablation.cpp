@@ -23,6 +23,7 @@ constexpr Variant kVariants[] = {
     {"no image cache", [](RunOptions& run) { run.images.cache_bytes = 0; }},
     {"images encoded one by one", [](RunOptions& run) { run.images.batch = 1; }},
     {"no flash attention", [](RunOptions& run) { run.engine.attention = AttentionKernel::naive; }},
+    {"no fusion", [](RunOptions& run) { run.fusion = Fusion::off; }},
     {"no overlap", [](RunOptions& run) { run.overlap = Overlap::none; }},
     {"no small numbers (f32)",
      [](RunOptions& run) {

@@ -1,8 +1,21 @@
 #include "engine/nn/linear.h"
 
-namespace mmbatch {
+#include "engine/kernels/rows.h"
 
-Linear::Linear(const Weights& weights, std::span<const StoredLinear> parts, std::size_t in, Bias bias) {
+namespace mmbatch {
+namespace {
+
+/// The calling thread's, until it asks again.
+MatrixView<float> scratch_rows(std::size_t rows, std::size_t cols) {
+  thread_local Matrix<float> memory;
+  if (memory.cols() < rows * cols) memory = Matrix<float>(1, rows * cols);
+  return {memory.data(), rows, cols};
+}
+
+}  // namespace
+
+Linear::Linear(const Weights& weights, std::span<const StoredLinear> parts, std::size_t in, Bias bias)
+    : fusion_(weights.fusion) {
   std::vector<std::shared_ptr<const PackedTensor>> packed;
   for (const StoredLinear& part : parts) {
     packed.push_back(weights.pack(weights.tensor(part.name + ".weight", {part.out, in})));
@@ -10,18 +23,61 @@ Linear::Linear(const Weights& weights, std::span<const StoredLinear> parts, std:
     const std::vector<float> values = to_floats(weights.tensor(part.name + ".bias", {part.out}));
     bias_.insert(bias_.end(), values.begin(), values.end());
   }
-  weight_ = PackedMatrix(std::move(packed));
+  if (fusion_ == Fusion::on) {
+    products_.emplace_back(std::move(packed));
+  } else {
+    for (auto& part : packed) products_.emplace_back(std::vector{std::move(part)});
+  }
 }
 
 Linear::Linear(const Weights& weights, const StoredLinear& layer, std::size_t in, Bias bias)
     : Linear(weights, std::span(&layer, 1), in, bias) {}
 
 void Linear::forward(MatrixView<const float> x, MatrixView<float> y, const Then& then) const {
-  weight_.multiply(x, y, {bias_.empty() ? nullptr : bias_.data(), then.activation, then.accumulate});
+  if (fusion_ == Fusion::on) {
+    const float* bias = bias_.empty() ? nullptr : bias_.data();
+    return products_.front().multiply(x, y, {bias, then.activation, then.accumulate});
+  }
+  const MatrixView<float> result = then.accumulate ? scratch_rows(y.rows, y.cols) : y;
+  multiply_apart(x, result);
+  if (then.activation) {
+    parallel_rows(y.rows, [&](std::size_t r) { simd().activate(*then.activation, result.row(r), y.cols); });
+  }
+  if (then.accumulate)
+    parallel_rows(y.rows, [&](std::size_t r) { simd().add(y.row(r), result.row(r), y.cols); });
 }
 
 void Linear::forward_gated(MatrixView<const float> x, MatrixView<float> y, Activation activation) const {
-  weight_.multiply_gated(x, y, activation, bias_.empty() ? nullptr : bias_.data());
+  if (fusion_ == Fusion::on) {
+    return products_.front().multiply_gated(x, y, activation, bias_.empty() ? nullptr : bias_.data());
+  }
+  const MatrixView<float> both = scratch_rows(y.rows, 2 * y.cols);
+  multiply_apart(x, both);
+  parallel_rows(y.rows, [&](std::size_t r) {
+    simd().activate_gated(activation, both.row(r), both.row(r) + y.cols, y.cols, y.row(r));
+  });
+}
+
+void Linear::multiply_apart(MatrixView<const float> x, MatrixView<float> y) const {
+  std::size_t column = 0;
+  for (const PackedMatrix& product : products_) {
+    product.multiply(x, y.col_range(column, product.out()));
+    column += product.out();
+  }
+  if (bias_.empty()) return;
+  parallel_rows(y.rows, [&](std::size_t r) { simd().add(y.row(r), bias_.data(), y.cols); });
+}
+
+std::size_t Linear::out() const {
+  std::size_t total = 0;
+  for (const PackedMatrix& product : products_) total += product.out();
+  return total;
+}
+
+std::size_t Linear::bytes() const {
+  std::size_t total = bias_.size() * sizeof(float);
+  for (const PackedMatrix& product : products_) total += product.bytes();
+  return total;
 }
 
 }  // namespace mmbatch

@@ -29,7 +29,7 @@ class Linear {
   Linear(const Weights& weights, const StoredLinear& layer, std::size_t in, Bias bias);
   /// @param bias [out], or empty
   explicit Linear(PackedMatrix weight, std::vector<float> bias = {})
-      : weight_(std::move(weight)), bias_(std::move(bias)) {}
+      : products_{std::move(weight)}, bias_(std::move(bias)) {}
 
   struct Then {
     std::optional<Activation> activation;
@@ -42,13 +42,16 @@ class Linear {
   /// For two layers fused, gate and up: y = activation(gate(x)) · up(x).  @param y [rows, out / 2]
   void forward_gated(MatrixView<const float> x, MatrixView<float> y, Activation activation) const;
 
-  std::size_t in() const { return weight_.in(); }
-  std::size_t out() const { return weight_.out(); }
-  std::size_t bytes() const { return weight_.bytes() + bias_.size() * sizeof(float); }
+  std::size_t out() const;
+  std::size_t bytes() const;
 
  private:
-  PackedMatrix weight_;
-  std::vector<float> bias_;
+  /// y = x · Wᵀ + b, part after part.
+  void multiply_apart(MatrixView<const float> x, MatrixView<float> y) const;
+
+  Fusion fusion_ = Fusion::on;
+  std::vector<PackedMatrix> products_;  // one where fused
+  std::vector<float> bias_;             // of all parts
 };
 
 }  // namespace mmbatch

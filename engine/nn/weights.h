@@ -15,6 +15,11 @@ namespace mmbatch {
 using PackedListener =
     std::function<void(const std::string& name, const std::shared_ptr<const PackedTensor>&)>;
 
+/// Whether products that read the same rows are one, and what follows a product happens while its tile is in
+/// the cache; or everything is a pass of its own over memory, with the same bits, to measure what fusion
+/// brings.
+enum class Fusion { on, off };
+
 /// Where a layer's tensors come from, and what its products are to be computed in.
 struct Weights {
   // NOLINTNEXTLINE(runtime/explicit): a checkpoint alone means float32
@@ -40,6 +45,7 @@ struct Weights {
   const Checkpoint& checkpoint;
   Precision precision;
   PackedListener listener;
+  Fusion fusion = Fusion::on;
 };
 
 }  // namespace mmbatch

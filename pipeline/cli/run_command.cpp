@@ -56,6 +56,9 @@ void add_run_command(CLI::App& program, Action& action) {
   command->add_flag(
       "--no-overlap", state->no_overlap,
       "decode only when all items in flight are encoded, and encode only when all are answered");
+  command->add_flag_function(
+      "--no-fusion", [state](std::int64_t) { state->run.fusion = Fusion::off; },
+      "query, key and value, gate and up, and what follows a product: each a pass over memory of its own");
   command->add_option("--progress", state->progress, "auto, line, plain or none")->capture_default_str();
   command->add_flag("-q,--quiet", state->quiet, "no progress, no summary");
   command->add_option("--summary-json", state->run.summary_json,

@@ -118,6 +118,7 @@ TEST(Run, SameBytesWhateverTheBatchThreadsChunksAndSharing) {
   EXPECT_EQ(run("alone.db", "--no-prefix-sharing --no-image-cache --max-in-flight 1"), expected);
   EXPECT_EQ(run("waves.db", "--no-overlap --max-in-flight 7"), expected);
   EXPECT_EQ(run("wave.db", "--no-overlap"), expected);
+  EXPECT_EQ(run("apart.db", "--no-fusion"), expected);
 }
 
 TEST(Run, ManyQuestionsOnOneImageEncodeItOnceAndShareItsPrefix) {
