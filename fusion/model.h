@@ -47,9 +47,9 @@ Precision automatic_precision(const ModelFiles& files);
 class Model {
  public:
   /// Packs the weights for this machine, or takes them as a packed folder holds them.
-  /// @param listener sees every packed tensor  @throws ModelError
+  /// @throws ModelError
   explicit Model(std::shared_ptr<const ModelFiles> files, Precision precision = Precision::f32,
-                 PackedListener listener = {}, Fusion fusion = Fusion::on);
+                 WeightHooks hooks = {}, Fusion fusion = Fusion::on);
   static std::shared_ptr<const Model> load(const std::filesystem::path& folder,
                                            Precision precision = Precision::f32) {
     return std::make_shared<const Model>(std::make_shared<const ModelFiles>(folder), precision);

@@ -34,6 +34,7 @@ void list_files(const Checkpoint& weights, Inspection& found) {
     const auto bytes = fs::file_size(file.path(), failed);
     found.files.push_back({file.path().filename().string(), failed ? 0 : static_cast<std::size_t>(bytes),
                            file.tensors().size() + file.unsupported().size()});
+    if (!file.smoothed().empty()) found.smoothed = file.smoothed();
     for (const auto& [name, type] : file.unsupported()) dtypes.insert(type);
   }
   for (const auto& [name, tensor] : weights.tensors()) {

@@ -28,6 +28,7 @@ struct Inspection {
   std::vector<std::string> missing;  // why it cannot be run, each with the way out; empty: it can
   std::vector<File> files;           // those that are read
   std::vector<std::string> dtypes;   // as the weights are stored
+  std::string smoothed;              // how a packed folder was smoothed; empty: it was not
   std::size_t parameters = 0, stored_bytes = 0;
 
   std::optional<ModelSpec> spec;  // absent: see `missing`

@@ -134,6 +134,7 @@ std::string to_text(const Inspection& found) {
   }
   std::string types;
   for (const std::string& type : found.dtypes) types += (types.empty() ? "" : ", ") + type;
+  if (!found.smoothed.empty()) types += fmt::format(", smoothed ({})", found.smoothed);
   lines.add("weights", fmt::format("{} parameters in {}, {} stored", found.parameters, types,
                                    bytes_text(found.stored_bytes)));
   const char* name = "files";
@@ -176,6 +177,7 @@ std::string to_json(const Inspection& found) {
   json.member("tasks", json_array(tasks));
   json.add("parameters", found.parameters);
   json.member("dtypes", json_array(found.dtypes));
+  if (!found.smoothed.empty()) json.add("smoothed", found.smoothed);
   json.add("stored_bytes", found.stored_bytes);
   std::string files;
   for (const auto& file : found.files) {

@@ -97,22 +97,33 @@ class LogitComparison {
 };
 
 void compare_values(const std::vector<QualityTrace>& reference, const std::vector<QualityTrace>& tried,
-                    std::size_t layers, QualityReport& report) {
+                    const ModelSpec& spec, QualityReport& report) {
+  const std::size_t layers = spec.decoder.layers;
+  const std::size_t vision_layers = spec.vision ? spec.vision->encoder.run_layers : 0;
   RelativeError features;
-  bool seen = false;
-  std::vector<RelativeError> by_layer(layers);
+  bool seen = false, layers_seen = false;
+  std::vector<RelativeError> by_layer(layers), by_vision_layer(vision_layers);
   for (std::size_t i = 0; i < reference.size(); ++i) {
     for (std::size_t k = 0; k < reference[i].image_features.size(); ++k) {
       const Matrix<float>&expected = *reference[i].image_features[k], &got = *tried[i].image_features[k];
       features.add(expected.data(), got.data(), expected.rows() * expected.cols());
       seen = true;
     }
-    for (std::size_t layer = 0; layer < reference[i].layers.size(); ++layer) {
-      const Matrix<float>&expected = reference[i].layers[layer], &got = tried[i].layers[layer];
-      by_layer[layer].add(expected.data(), got.data(), expected.rows() * expected.cols());
-    }
+    const auto compare = [](const std::vector<Matrix<float>>& expected, const std::vector<Matrix<float>>& got,
+                            std::vector<RelativeError>& errors) {
+      for (std::size_t k = 0; k < expected.size(); ++k) {
+        errors[k % errors.size()].add(expected[k].data(), got[k].data(),
+                                      expected[k].rows() * expected[k].cols());
+      }
+    };
+    layers_seen = layers_seen || !reference[i].vision_layers.empty();
+    compare(reference[i].vision_layers, tried[i].vision_layers, by_vision_layer);
+    compare(reference[i].layers, tried[i].layers, by_layer);
   }
   if (seen) report.image_features = features.value();
+  for (const RelativeError& error : by_vision_layer) {
+    if (layers_seen) report.vision_layers.push_back(error.value());
+  }
   for (const RelativeError& error : by_layer) report.layers.push_back(error.value());
 }
 
@@ -142,6 +153,7 @@ QualityReport measure_quality(const QualityOptions& options) {
 
   QualityReport report;
   report.precision = precision_text(options.precision, options.kv_precision);
+  if (options.smoothing != nullptr) report.precision += ", smoothed";
   report.items = items.size();
   std::vector<QualityTrace> reference, tried;
   // One after the other: both at once may be more than the memory holds.
@@ -150,7 +162,9 @@ QualityReport measure_quality(const QualityOptions& options) {
     reference = trace_items(model, KvPrecision::f32, items, nullptr, limits);
   });
   arena.run([&] {
-    const Model model(files, options.precision);
+    WeightHooks hooks;
+    hooks.smoothing = options.smoothing;
+    const Model model(files, options.precision, std::move(hooks));
     tried = trace_items(model, options.kv_precision, items, &reference, limits);
     LogitComparison logits(vocabulary_of(model));
     for (std::size_t i = 0; i < items.size(); ++i) {
@@ -159,7 +173,7 @@ QualityReport measure_quality(const QualityOptions& options) {
     }
     logits.report(report);
   });
-  compare_values(reference, tried, files->spec.decoder.layers, report);
+  compare_values(reference, tried, files->spec, report);
   compare_answers(items, reference, tried, report);
   return report;
 }
@@ -169,6 +183,8 @@ void print(const QualityReport& report, std::ostream& out) {
   out << fmt::format("{} against f32: {} prompts, {} next tokens\n\n", report.precision, report.items,
                      report.positions);
   out << "relative error (RMS)\n";
+  for (std::size_t layer = 0; layer < report.vision_layers.size(); ++layer)
+    out << fmt::format("  vision layer {:<3}     {:>8}\n", layer + 1, percent(report.vision_layers[layer]));
   if (report.image_features)
     out << fmt::format("  image features       {:>8}\n", percent(*report.image_features));
   for (std::size_t layer = 0; layer < report.layers.size(); ++layer)

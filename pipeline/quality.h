@@ -8,18 +8,17 @@
 #include <vector>
 
 #include "engine/base/precision.h"
+#include "engine/nn/smoothing.h"
+#include "pipeline/quality_items.h"
 
 namespace mmbatch {
 
-struct QualityOptions {
+struct QualityOptions : PromptSource {
   std::filesystem::path model;
   Precision precision = Precision::int8;
   std::optional<KvPrecision> kv_precision;  // none: as a run would choose
-  std::optional<std::filesystem::path>
-      manifest;  // its first items; none: made-up questions about made-up pictures
-  std::filesystem::path media_root;
-  std::size_t items = 32;
-  int threads = 0;  // 0: one a core
+  const Smoothing* smoothing = nullptr;     // null: the checkpoint as it is
+  int threads = 0;                          // 0: one a core
 };
 
 /// What computing in a precision does to a model, compared with float32: the same prompts, the same answer
@@ -30,6 +29,7 @@ struct QualityReport {
   std::size_t positions = 0;  // at which next tokens were compared
 
   /// Relative errors: the RMS of the difference over the RMS of float32's values.
+  std::vector<double> vision_layers;     // of the rows that each layer of the vision encoder makes; or none
   std::optional<double> image_features;  // after the projector; absent: the model is text-only
   std::vector<double> layers;            // of the keys and values that each layer of the decoder makes
   double logits = 0;

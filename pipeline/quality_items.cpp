@@ -16,14 +16,14 @@ namespace {
 
 constexpr std::size_t kMaxNewTokens = 16;
 
-std::vector<QualityItem> from_manifest(const QualityOptions& options, const ModelFiles& files) {
+std::vector<QualityItem> from_manifest(const PromptSource& source, const ModelFiles& files) {
   const auto manifest =
-      std::make_shared<const Manifest>(read_manifest(*options.manifest, {options.media_root}));
+      std::make_shared<const Manifest>(read_manifest(*source.manifest, {source.media_root}));
   const EncodeText encode_text(files, *manifest);
   const auto reader = open_items(*manifest);
   std::vector<QualityItem> items;
   std::string first_fault;
-  while (items.size() < options.items) {
+  while (items.size() < source.items) {
     const std::optional<ReadItem> read = reader->next();
     if (!read) break;
     const Item item = read->item;
@@ -51,7 +51,7 @@ std::vector<QualityItem> from_manifest(const QualityOptions& options, const Mode
       first_fault = fmt::format(": {}: {}", item.where, made.error().message);
   }
   if (items.empty()) {
-    throw UsageError(fmt::format("{}: no item can be computed{}", options.manifest->string(), first_fault));
+    throw UsageError(fmt::format("{}: no item can be computed{}", source.manifest->string(), first_fault));
   }
   return items;
 }
@@ -76,7 +76,7 @@ Image made_up_picture(std::size_t number) {
   return image;
 }
 
-std::vector<QualityItem> made_up(const QualityOptions& options, const ModelFiles& files) {
+std::vector<QualityItem> made_up(const PromptSource& source, const ModelFiles& files) {
   constexpr const char* kQuestions[] = {"what is in the image?", "what color is the shape?",
                                         "how many things are there?", "is there a red shape?",
                                         "describe the image in one sentence."};
@@ -84,7 +84,7 @@ std::vector<QualityItem> made_up(const QualityOptions& options, const ModelFiles
   RenderOptions render;
   render.image_placeholder = files.spec.image_token;
   render.images = sees && files.spec.placement == ImagePlacement::placeholders ? 1 : 0;
-  std::vector<QualityItem> items(options.items);
+  std::vector<QualityItem> items(source.items);
   for (std::size_t i = 0; i < items.size(); ++i) {
     const std::vector<Turn> turns{{Role::user, kQuestions[i % std::size(kQuestions)]}};
     items[i].ids = files.encode_prompt(files.turn_format.render(turns, render));
@@ -96,8 +96,8 @@ std::vector<QualityItem> made_up(const QualityOptions& options, const ModelFiles
 
 }  // namespace
 
-std::vector<QualityItem> quality_items(const QualityOptions& options, const ModelFiles& files) {
-  return options.manifest ? from_manifest(options, files) : made_up(options, files);
+std::vector<QualityItem> quality_items(const PromptSource& source, const ModelFiles& files) {
+  return source.manifest ? from_manifest(source, files) : made_up(source, files);
 }
 
 }  // namespace mmbatch

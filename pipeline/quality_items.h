@@ -1,13 +1,22 @@
 #pragma once
 
+#include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "fusion/model.h"
-#include "pipeline/quality.h"
 
 namespace mmbatch {
+
+/// Where prompts come from that a model is tried on.
+struct PromptSource {
+  /// Its first items; none: made-up questions about made-up pictures.
+  std::optional<std::filesystem::path> manifest;
+  std::filesystem::path media_root;
+  std::size_t items = 32;
+};
 
 /// A prompt to compare precisions on.
 struct QualityItem {
@@ -19,6 +28,6 @@ struct QualityItem {
 
 /// The first items of the manifest that can be computed, or made-up ones.
 /// @throws UsageError when there are none
-std::vector<QualityItem> quality_items(const QualityOptions& options, const ModelFiles& files);
+std::vector<QualityItem> quality_items(const PromptSource& source, const ModelFiles& files);
 
 }  // namespace mmbatch

@@ -11,9 +11,18 @@ namespace {
 
 constexpr std::size_t kBlockTokens = 32;
 
-std::vector<EncodedImage> encode(const Model& model, const QualityItem& item, Scratch& scratch) {
+/// @param layers what each layer of the encoder made is added to it; null: it is not wanted
+std::vector<EncodedImage> encode(const Model& model, const QualityItem& item,
+                                 std::vector<Matrix<float>>* layers) {
   std::vector<EncodedImage> encoded;
   if (model.images() == nullptr) return encoded;
+  Scratch scratch;
+  if (layers != nullptr) {
+    scratch.on_layer = [layers](std::size_t, MatrixView<const float> rows) {
+      Matrix<float>& copy = layers->emplace_back(rows.rows, rows.cols);
+      for (std::size_t r = 0; r < rows.rows; ++r) std::copy_n(rows.row(r), rows.cols, copy.row(r));
+    };
+  }
   for (const Image& image : item.images()) {
     const PixelValues pixels = model.images()->preprocess(image);
     const PixelValues* const one[] = {&pixels};
@@ -106,9 +115,10 @@ std::vector<QualityTrace> trace_items(const Model& model, std::optional<KvPrecis
                                       const std::vector<QualityTrace>* reference, const TraceLimits& limits) {
   std::vector<QualityTrace> traces(items.size());
   std::vector<std::shared_ptr<const Prompt>> prompts;
-  Scratch scratch;
   for (std::size_t i = 0; i < items.size(); ++i) {
-    std::vector<EncodedImage> images = encode(model, items[i], scratch);
+    const bool keep_layers = i < limits.layer_items;
+    std::vector<EncodedImage> images =
+        encode(model, items[i], keep_layers ? &traces[i].vision_layers : nullptr);
     for (std::size_t k = 0; k < images.size(); ++k) {
       images[k].key = i * 1000 + k + 1;
       traces[i].image_features.push_back(images[k].features);

@@ -18,6 +18,8 @@ struct QualityTrace {
   Matrix<float> logits;               // [positions, vocab], from the prompt's last token on
   std::vector<Matrix<float>> layers;  // keys and values that each layer made, [2, positions · width]; or none
   std::vector<Features> image_features;
+  /// Rows of the vision encoder, of one image after the other its layers; or none.
+  std::vector<Matrix<float>> vision_layers;
 };
 
 /// How much is kept of every prompt.

@@ -111,6 +111,7 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path
   if (!header.is_object()) throw ModelError(where + ": the header is no JSON object");
   const Config metadata = header.child("__metadata__");
   if (metadata.has("mmbatch.packed")) packed_ = precision_from(metadata.text("mmbatch.packed", ""));
+  smoothed_ = metadata.text("mmbatch.smoothed", "");
   const PackedForms packed_forms = packed_ ? read_packed_forms(metadata) : PackedForms();
   std::vector<Extent> extents;
   for (const auto& [name, entry] : header.members()) {

@@ -21,7 +21,7 @@ namespace mmbatch {
 ///
 /// A packed file, as mmbatch quantize writes it, has in __metadata__ "mmbatch.packed": the precision of its
 /// layers, and for every packed tensor, which is of type U8, "packed:NAME": "PRECISION ROWS COLS": what was
-/// packed.
+/// packed. "mmbatch.smoothed", for people: how channels were evened out before.
 class SafetensorsFile {
  public:
   /// @throws ModelError naming file, tensor, what was expected and what was found.
@@ -36,11 +36,14 @@ class SafetensorsFile {
   const std::filesystem::path& path() const { return file_.path(); }
   /// The precision of a packed file's layers.
   std::optional<Precision> packed() const { return packed_; }
+  /// How a packed file's channels were evened out before rounding; empty: not at all.
+  const std::string& smoothed() const { return smoothed_; }
 
  private:
   MappedFile file_;
   std::size_t data_begin_ = 0;
   std::optional<Precision> packed_;
+  std::string smoothed_;
   std::map<std::string, TensorView> tensors_;
   std::map<std::string, std::string> unsupported_;
 };

@@ -7,6 +7,7 @@
 
 #include "engine/kernels/rows.h"
 #include "engine/kernels/simd.h"
+#include "engine/nn/calibration.h"
 
 namespace mmbatch {
 namespace {
@@ -49,8 +50,12 @@ Decoder::Decoder(const Weights& weights, DecoderConfig config, const DecoderName
     blocks_.emplace_back(weights, block, block_names(prefix, block.placement));
   }
   const Weights head = weights.in(head_precision(weights.precision));
-  head_ = names.head.empty() ? Linear(PackedMatrix({head.pack(tied_head(weights, names, embedding_))}))
-                             : Linear(head, {names.head, config_.vocab}, config_.hidden, Bias::absent);
+  const TensorView head_weight =
+      names.head.empty() ? tied_head(weights, names, embedding_)
+                         : weights.tensor(names.head + ".weight", {config_.vocab, config_.hidden});
+  head_ = Linear(PackedMatrix({head.pack(head_weight)}));
+  if (weights.hooks.calibration == nullptr) return;
+  norm_.show_to(weights.hooks.calibration->add(names.model + "norm", config_.block.norm, {head_weight}));
 }
 
 std::size_t Decoder::bytes() const {

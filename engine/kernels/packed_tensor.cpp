@@ -56,8 +56,9 @@ std::size_t PackedTensor::tiles() const {
   return (out_ + kernel_->tile_columns - 1) / kernel_->tile_columns;
 }
 
-std::shared_ptr<const PackedTensor> PackedTensor::pack(const TensorView& weight, Precision precision) {
-  assert(weight.elements() > 0);
+std::shared_ptr<const PackedTensor> PackedTensor::pack(const TensorView& weight, Precision precision,
+                                                       std::span<const float> factors) {
+  assert(weight.elements() > 0 && (factors.empty() || factors.size() == weight.cols()));
   const MatmulKernel& kernel = chosen_kernel(precision);
   std::shared_ptr<PackedTensor> packed(new PackedTensor(kernel, weight.cols(), weight.rows()));
   const std::size_t tiles = packed->tiles();
@@ -79,6 +80,9 @@ std::shared_ptr<const PackedTensor> PackedTensor::pack(const TensorView& weight,
     const std::size_t first = tile * width, columns = std::min(width, out - first);
     Matrix<float> floats(columns, in);
     copy_as_float(weight, first * in, columns * in, floats.data());
+    for (std::size_t i = 0; i < columns && !factors.empty(); ++i) {
+      for (std::size_t k = 0; k < in; ++k) floats.row(i)[k] *= factors[k];
+    }
     kernel.pack(floats.data(), in, columns, packed->owned_.row(tile));
   });
   return packed;

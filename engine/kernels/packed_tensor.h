@@ -18,8 +18,10 @@ struct MatmulKernel;
 class PackedTensor {
  public:
   /// Rounds and lays out; a tensor that is stored packed is taken as it lies in the file.
+  /// @param factors [in], what each input's weights are multiplied with before they are rounded; empty: 1
   /// @throws ModelError when it is stored in another precision, or its bytes are not as many as they must be
-  static std::shared_ptr<const PackedTensor> pack(const TensorView& weight, Precision precision);
+  static std::shared_ptr<const PackedTensor> pack(const TensorView& weight, Precision precision,
+                                                  std::span<const float> factors = {});
 
   std::size_t in() const { return in_; }
   std::size_t out() const { return out_; }

@@ -32,7 +32,10 @@ void EncoderStack::forward(MatrixView<float> x, std::size_t rows, Scratch& scrat
   }
   AttentionInput input;
   input.spans = spans;
-  for (const TransformerBlock& block : blocks_) block.forward(x, input, scratch);
+  for (std::size_t layer = 0; layer < blocks_.size(); ++layer) {
+    blocks_[layer].forward(x, input, scratch);
+    if (scratch.on_layer) scratch.on_layer(layer, x);
+  }
 }
 
 std::size_t EncoderStack::bytes() const {

@@ -2,6 +2,7 @@
 
 #include "engine/kernels/rows.h"
 #include "engine/kernels/simd.h"
+#include "engine/nn/calibration.h"
 
 namespace mmbatch {
 
@@ -20,6 +21,7 @@ void Norm::row(const float* x, float* out) const {
 
 void Norm::forward(MatrixView<const float> x, MatrixView<float> out) const {
   parallel_rows(x.rows, [&](std::size_t r) { row(x.row(r), out.row(r)); });
+  if (channels_ != nullptr) channels_->see(out);
 }
 
 void Norm::add_to(MatrixView<float> x, MatrixView<float> y) const {

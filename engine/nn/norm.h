@@ -9,6 +9,8 @@
 
 namespace mmbatch {
 
+struct NormedChannels;
+
 enum class NormKind { rms, layer };
 
 struct NormConfig {
@@ -29,12 +31,16 @@ class Norm {
   /// x = x + norm(y)
   void add_to(MatrixView<float> x, MatrixView<float> y) const;
 
+  /// From now on forward() shows what it makes, and is called by one thread at a time.
+  void show_to(NormedChannels& channels) { channels_ = &channels; }
+
  private:
   void row(const float* x, float* out) const;
 
   NormConfig config_;
   std::vector<float> weight_;
   std::vector<float> bias_;
+  NormedChannels* channels_ = nullptr;  // null: nobody looks
 };
 
 }  // namespace mmbatch

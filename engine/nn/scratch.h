@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstddef>
+#include <functional>
 
 #include "engine/base/matrix.h"
 
@@ -18,6 +19,10 @@ class Scratch {
     if (memory.cols() < rows * cols) memory = Matrix<float>(1, rows * cols);
     return {memory.data(), rows, cols};
   }
+  /// Called with what each layer of an encoder made; empty: nobody looks.
+  /// Its rows, [sequences · rows, hidden], are the next layer's to change.
+  std::function<void(std::size_t layer, MatrixView<const float> rows)> on_layer;
+
   std::size_t bytes() const {
     std::size_t total = 0;
     for (const Matrix<float>& memory : memory_) total += memory.bytes();

@@ -1,5 +1,7 @@
 #include "engine/nn/transformer_block.h"
 
+#include "engine/nn/calibration.h"
+
 namespace mmbatch {
 
 TransformerBlock::TransformerBlock(const Weights& weights, const BlockConfig& config, const BlockNames& names)
@@ -8,9 +10,26 @@ TransformerBlock::TransformerBlock(const Weights& weights, const BlockConfig& co
       before_feed_forward_(weights, names.before_feed_forward, config.attention.hidden, config.norm),
       attention_(weights, config.attention, names.attention),
       feed_forward_(weights, config.feed_forward, names.feed_forward) {
+  if (weights.hooks.calibration != nullptr) show_norms(weights, config, names);
   if (placement_ == NormPlacement::before) return;
   after_attention_ = Norm(weights, names.after_attention, config.attention.hidden, config.norm);
   after_feed_forward_ = Norm(weights, names.after_feed_forward, config.attention.hidden, config.norm);
+}
+
+void TransformerBlock::show_norms(const Weights& weights, const BlockConfig& config,
+                                  const BlockNames& names) {
+  const auto watch = [&](Norm& norm, const std::string& name, std::initializer_list<std::string> layers) {
+    std::vector<TensorView> readers;
+    for (const std::string& layer : layers) {
+      if (!layer.empty()) readers.push_back(weights.checkpoint.tensor(layer + ".weight"));
+    }
+    norm.show_to(weights.hooks.calibration->add(name, config.norm, std::move(readers)));
+  };
+  const bool gated = config.feed_forward.kind == FeedForwardKind::gated;
+  watch(before_attention_, names.before_attention,
+        {names.attention.query, names.attention.key, names.attention.value});
+  watch(before_feed_forward_, names.before_feed_forward,
+        {gated ? names.feed_forward.gate : "", names.feed_forward.up});
 }
 
 void TransformerBlock::forward(MatrixView<float> x, const AttentionInput& input, Scratch& scratch) const {

@@ -36,6 +36,9 @@ class TransformerBlock {
   std::size_t bytes() const { return attention_.bytes() + feed_forward_.bytes(); }
 
  private:
+  /// Tells the calibration which layers read which norm, and lets it see what the norms make.
+  void show_norms(const Weights& weights, const BlockConfig& config, const BlockNames& names);
+
   NormPlacement placement_;
   Norm before_attention_, after_attention_, before_feed_forward_, after_feed_forward_;
   SelfAttention attention_;

@@ -3,13 +3,17 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/base/checkpoint.h"
 #include "engine/base/precision.h"
 #include "engine/kernels/packed_tensor.h"
+#include "engine/nn/smoothing.h"
 
 namespace mmbatch {
+
+class Calibration;
 
 /// Called with every tensor that is packed, under its stored name.
 using PackedListener =
@@ -20,15 +24,23 @@ using PackedListener =
 /// brings.
 enum class Fusion { on, off };
 
+/// What quantizing a checkpoint needs beside it; a model that only computes has none of it.
+struct WeightHooks {
+  PackedListener packed = {};
+  Calibration* calibration = nullptr;    // is told of every norm that linear layers read, and what it makes
+  const Smoothing* smoothing = nullptr;  // changes norms, and weights before they are rounded
+};
+
 /// Where a layer's tensors come from, and what its products are to be computed in.
 struct Weights {
   // NOLINTNEXTLINE(runtime/explicit): a checkpoint alone means float32
-  Weights(const Checkpoint& checkpoint_, Precision precision_ = Precision::f32)
-      : checkpoint(checkpoint_), precision(precision_) {}
+  Weights(const Checkpoint& checkpoint_, Precision precision_ = Precision::f32, WeightHooks hooks_ = {})
+      : checkpoint(checkpoint_), precision(precision_), hooks(std::move(hooks_)) {}
 
   bool has(const std::string& name) const { return checkpoint.has(name); }
   TensorView tensor(const std::string& name, const std::vector<std::size_t>& shape) const {
-    return checkpoint.tensor(name, shape);
+    const TensorView stored = checkpoint.tensor(name, shape);
+    return hooks.smoothing != nullptr ? hooks.smoothing->tensor(stored) : stored;
   }
   /// The same tensors for products in another precision.
   Weights in(Precision other) const {
@@ -37,14 +49,16 @@ struct Weights {
     return weights;
   }
   std::shared_ptr<const PackedTensor> pack(const TensorView& tensor) const {
-    auto packed = PackedTensor::pack(tensor, precision);
-    if (listener) listener(tensor.name, packed);
+    std::span<const float> factors;
+    if (hooks.smoothing != nullptr) factors = hooks.smoothing->factors_of(tensor.name);
+    auto packed = PackedTensor::pack(tensor, precision, factors);
+    if (hooks.packed) hooks.packed(tensor.name, packed);
     return packed;
   }
 
   const Checkpoint& checkpoint;
   Precision precision;
-  PackedListener listener;
+  WeightHooks hooks;
   Fusion fusion = Fusion::on;
 };
 

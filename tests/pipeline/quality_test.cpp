@@ -26,6 +26,7 @@ TEST(Quality, Float32AgreesWithItselfToTheLastBit) {
   EXPECT_EQ(report.items, 12u);
   EXPECT_GE(report.positions, 12u);
   EXPECT_EQ(report.image_features, 0.0);
+  EXPECT_EQ(report.vision_layers, std::vector<double>(3, 0.0));
   EXPECT_EQ(report.layers, std::vector<double>(report.layers.size(), 0.0));
   EXPECT_EQ(report.layers.size(), 4u);
   EXPECT_EQ(report.largest_logit_error, 0);
@@ -37,13 +38,14 @@ TEST(Quality, Float32AgreesWithItselfToTheLastBit) {
 }
 
 TEST(Quality, FewerBitsMeanLargerErrorsThatAreSeenInEveryFigure) {
-  double before = 0, layer_before = 0;
+  double before = 0, layer_before = 0, vision_before = 0;
   for (const Precision precision : {Precision::bf16, Precision::int8, Precision::int4}) {
     const QualityReport report = measure_quality(demo_options(precision));
     SCOPED_TRACE(report.precision);
     EXPECT_GT(report.logits, before);
     EXPECT_LT(report.logits, 0.5);
     EXPECT_GT(report.layers.back(), layer_before);
+    EXPECT_GT(report.vision_layers.back(), vision_before);
     EXPECT_GT(*report.image_features, 0);
     EXPECT_GT(report.largest_logit_error, 0);
     EXPECT_GT(report.logit_rms, 0.1);
@@ -53,6 +55,7 @@ TEST(Quality, FewerBitsMeanLargerErrorsThatAreSeenInEveryFigure) {
     EXPECT_GE(report.equal_answers, 10u);
     before = report.logits;
     layer_before = report.layers.back();
+    vision_before = report.vision_layers.back();
   }
 }
 
@@ -71,8 +74,8 @@ TEST(Quality, WithoutAManifestItMakesUpPromptsAndSaysWhatItFound) {
   options.items = 5;
   std::ostringstream out;
   print(measure_quality(options), out);
-  for (const char* part :
-       {"int8 against f32: 5 prompts", "image features", "layer 4 ", "logits", "KL divergence", "of 5 equal"})
+  for (const char* part : {"int8 against f32: 5 prompts", "vision layer 3 ", "image features", "layer 4 ",
+                           "logits", "KL divergence", "of 5 equal"})
     EXPECT_NE(out.str().find(part), std::string::npos) << part << "\n" << out.str();
   EXPECT_EQ(out.str().find("correct answers"), std::string::npos);
 }
