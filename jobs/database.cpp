@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "engine/base/error.h"
-#include "engine/base/lower_case.h"
+#include "jobs/text_finder.h"
 
 namespace mmbatch {
 namespace {
@@ -52,39 +52,6 @@ int allow_reading(void*, int action, const char* name, const char* detail, const
     default:
       return SQLITE_DENY;
   }
-}
-
-std::string_view text_of(sqlite3_value* value) {
-  const auto* bytes = reinterpret_cast<const char*>(sqlite3_value_text(value));
-  return bytes == nullptr ? std::string_view()
-                          : std::string_view(bytes, static_cast<std::size_t>(sqlite3_value_bytes(value)));
-}
-
-/// Lower-cases into a string that is used again and again.
-const std::string& lowered(std::string_view text, std::string& into) {
-  into.assign(text);
-  for (char& c : into) {
-    if (static_cast<unsigned char>(c) >= 0x80) {
-      into = to_lower(text);
-      break;
-    }
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-  }
-  return into;
-}
-
-/// contains_text(text, part): the lower-cased part is kept from row to row.
-void contains_text(sqlite3_context* context, int, sqlite3_value** values) {
-  thread_local std::string part_lowered, text_lowered;
-  const auto* part = static_cast<const std::string*>(sqlite3_get_auxdata(context, 1));
-  const bool made = part == nullptr;
-  if (made) part = &lowered(text_of(values[1]), part_lowered);
-  const bool found = sqlite3_value_type(values[0]) != SQLITE_NULL &&
-                     lowered(text_of(values[0]), text_lowered).find(*part) != std::string::npos;
-  sqlite3_result_int(context, found ? 1 : 0);
-  if (!made) return;
-  sqlite3_set_auxdata(context, 1, new std::string(*part),
-                      [](void* text) { delete static_cast<std::string*>(text); });
 }
 
 /// A path as a URI of SQLite, whose parameters begin with '?'.
@@ -156,9 +123,7 @@ Database::Database(const std::filesystem::path& file, Mode mode) : file_(file) {
       throw DatabaseError(fmt::format("{}: cannot be written{}", file.string(), advice(code)));
     }
     if (code != SQLITE_OK) throw_database_error(handle_, code, file);
-    if (mode == Mode::read_only) run("PRAGMA mmap_size = 17179869184");
-    sqlite3_create_function(handle_, "contains_text", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nullptr,
-                            contains_text, nullptr, nullptr);
+    add_contains_text(handle_);
   } catch (...) {
     sqlite3_close(handle_);
     throw;

@@ -9,13 +9,14 @@
 #include "engine/base/error.h"
 #include "engine/base/generation_config.h"
 #include "engine/base/lower_case.h"
-#include "engine/base/utf8.h"
 #include "jobs/batch_lines.h"
 #include "jobs/result_rows.h"
 #include "jobs/row_writer.h"
 #include "jobs/run_filter.h"
 #include "jobs/schema.h"
+#include "jobs/text_search.h"
 #include "jobs/text_width.h"
+#include "jobs/top_values.h"
 
 namespace mmbatch {
 namespace {
@@ -27,6 +28,7 @@ constexpr int kFewRows = 20'000;
 struct Sql {
   std::vector<std::string> values;
   std::string conditions;
+  std::string text_condition;  // one that takes reading texts row by row; empty: none
 
   /// The parameter that stands for a value.
   std::string value(std::string text) {
@@ -35,6 +37,9 @@ struct Sql {
   }
   void add(const std::string& condition) {
     conditions += fmt::format("{}({})", conditions.empty() ? "" : " AND ", condition);
+  }
+  std::string all_conditions() const {
+    return text_condition.empty() ? conditions : fmt::format("{} AND ({})", conditions, text_condition);
   }
 };
 
@@ -52,21 +57,6 @@ void check_value(const char* option, const std::string& value, const std::vector
   throw UsageError(fmt::format("{} '{}' is none of {}", option, value, fmt::join(allowed, ", ")));
 }
 
-/// The rows of `phrases` that contain a text: trigrams find texts of three code points or more; shorter ones
-/// take a scan.
-std::string phrases_with(const std::string& text, Sql& sql) {
-  std::size_t length = 0;
-  for (std::size_t at = 0; at < text.size(); ++length) next_code_point(text, at);
-  if (length < 3)
-    return fmt::format("SELECT key AS phrase FROM phrases WHERE contains_text(text, {})", sql.value(text));
-  std::string phrase = "\"";
-  for (const char c : text) {
-    if (c == '"') phrase += '"';
-    phrase += c;
-  }
-  return fmt::format("SELECT rowid AS phrase FROM texts WHERE texts MATCH {}", sql.value(phrase + "\""));
-}
-
 bool has_more_than_few(Database& database, const std::string& rows, const std::vector<std::string>& values) {
   Statement probe = database.prepare(fmt::format("SELECT 1 FROM {} LIMIT 1 OFFSET {}", rows, kFewRows));
   for (std::size_t i = 0; i < values.size(); ++i) probe.bind(static_cast<int>(i) + 1, values[i]);
@@ -75,8 +65,8 @@ bool has_more_than_few(Database& database, const std::string& rows, const std::v
 
 /// How the rows are found: whether a filter picks so few that an index leads to them.
 struct Picks {
-  bool few = false;        // by any filter
-  bool few_texts = false;  // by --contains
+  bool few = false;                    // by any filter
+  std::optional<std::string> phrases;  // by --contains: those of the few rows, a JSON list
 };
 
 std::string outcome_condition(const QueryOptions& options, Sql& sql) {
@@ -94,14 +84,8 @@ std::string outcome_condition(const QueryOptions& options, Sql& sql) {
 Picks picks_of(Database& database, const QueryOptions& options, const std::string& rows) {
   Picks picks;
   if (!options.contains.empty()) {
-    Sql sql;
-    const std::string phrases = phrases_with(options.contains, sql);
-    const auto many = [&](const char* by) {
-      return has_more_than_few(database, fmt::format("({}) CROSS JOIN {} = phrase", phrases, by), sql.values);
-    };
-    picks.few_texts = !many("items INDEXED BY items_phrase ON prompt_phrase") &&
-                      !many("results INDEXED BY results_phrase ON answer_phrase");
-    picks.few = picks.few_texts;
+    picks.phrases = phrases_of_few(database, options.contains, kFewRows);
+    picks.few = picks.phrases.has_value();
   }
   Sql sql;
   const std::string outcome = outcome_condition(options, sql);
@@ -120,22 +104,22 @@ Picks picks_of(Database& database, const QueryOptions& options, const std::strin
   return picks;
 }
 
-void add_filters(const QueryOptions& options, const std::string& rows, Picks picks, Sql& sql) {
+void add_filters(const QueryOptions& options, const std::string& rows, const Picks& picks, Sql& sql) {
   sql.add(rows);
   if (!options.job.empty())
     sql.add(fmt::format("i.job_key = (SELECT key FROM jobs WHERE name = {})", sql.value(options.job)));
   const std::string outcome = outcome_condition(options, sql);
   if (!outcome.empty()) sql.add(outcome);
   if (options.contains.empty()) return;
-  if (picks.few_texts) {
-    const std::string phrases = phrases_with(options.contains, sql);
+  if (picks.phrases) {
+    const std::string phrases = fmt::format("SELECT value FROM json_each({})", sql.value(*picks.phrases));
     sql.add(fmt::format(
         "r.key IN (SELECT r.key FROM results r WHERE r.answer_phrase IN ({0}) UNION SELECT r.key FROM "
         "items i CROSS JOIN results r ON r.item_key = i.key WHERE i.prompt_phrase IN ({0}))",
         phrases));
   } else {
     const std::string text = sql.value(options.contains);
-    sql.add(fmt::format("contains_text(i.prompt, {0}) OR contains_text(r.answer, {0})", text));
+    sql.text_condition = fmt::format("contains_text(i.prompt, {0}) OR contains_text(r.answer, {0})", text);
   }
 }
 
@@ -168,31 +152,31 @@ std::string where_of(const QueryOptions& options) {
 
 /// In the usual order. Where no filter picks few rows, items lead: their index has that order, so that
 /// nothing is sorted, and a limit ends the reading.
-std::string ordered_rows(const QueryOptions& options, const Sql& sql, Picks picks) {
+std::string ordered_rows(const QueryOptions& options, const Sql& sql, const Picks& picks) {
   const std::string tables = picks.few
                                  ? view_tables()
                                  : "items i INDEXED BY items_position CROSS JOIN jobs j ON j.key = i.job_key "
                                    "CROSS JOIN results r INDEXED BY results_item ON r.item_key = i.key";
   return fmt::format("(SELECT {} FROM {} WHERE {}){} ORDER BY job_key, position, run, sequence{}",
-                     named_columns(), tables, sql.conditions, where_of(options), limit_of(options));
+                     named_columns(), tables, sql.all_conditions(), where_of(options), limit_of(options));
 }
 
 /// Sorted by a column. The rows that the limit leaves are found first, from as few tables as will do; their
 /// other columns are read afterwards.
-std::string sorted_rows(const QueryOptions& options, const Sql& sql) {
+std::string sorted_rows(Database& database, const QueryOptions& options, const Sql& sql) {
   const bool descending = options.sort[0] == '-';
   const std::string column = options.sort.substr(descending ? 1 : 0);
   check_column(column);
   const std::string order = fmt::format("\"{}\"{}, item_key, sequence", column, descending ? " DESC" : "");
   if (!options.limit) {
     return fmt::format("(SELECT {} FROM {} WHERE {}){} ORDER BY {}", named_columns(), view_tables(),
-                       sql.conditions, where_of(options), order);
+                       sql.all_conditions(), where_of(options), order);
   }
   const auto& known = view_columns();
   const auto found =
       std::find_if(known.begin(), known.end(), [&](const auto& entry) { return entry.first == column; });
   const auto needs = [&](const char* table) {
-    return !options.where.empty() || sql.conditions.find(table) != std::string::npos ||
+    return !options.where.empty() || sql.all_conditions().find(table) != std::string::npos ||
            found->second.rfind(table, 0) == 0;
   };
   std::string tables = "results r";
@@ -206,9 +190,16 @@ std::string sorted_rows(const QueryOptions& options, const Sql& sql) {
     if (needs("i.")) tables += " CROSS JOIN items i ON i.key = r.item_key";
     if (column != "sequence") columns += fmt::format(", {} AS \"{}\"", found->second, column);
   }
+  std::string conditions = sql.all_conditions();
+  if (!sql.text_condition.empty() && options.where.empty()) {
+    // Texts are read only of rows that can be among the first.
+    add_top_values(database, *options.limit, descending ? SortOrder::descending : SortOrder::ascending);
+    conditions = fmt::format("{} AND may_be_first({}) AND CASE WHEN {} THEN count_first({}) ELSE 0 END",
+                             sql.conditions, found->second, conditions, found->second);
+  }
   const std::string first =
       fmt::format("SELECT result_key FROM (SELECT {} FROM {} WHERE {}){} ORDER BY {}{}", columns, tables,
-                  sql.conditions, where_of(options), order, limit_of(options));
+                  conditions, where_of(options), order, limit_of(options));
   return fmt::format("(SELECT {} FROM {} WHERE r.key IN ({})) ORDER BY {}", named_columns(), view_tables(),
                      first, order);
 }
@@ -221,8 +212,8 @@ std::string nearest_rows(const QueryOptions& options, const Sql& sql, const Near
       "WHERE "
       "{} AND e.width = {} AND r.key <> {} AND r.run_key IN (SELECT key FROM runs WHERE model_key = {})){} "
       "ORDER BY similarity DESC, job_key, position, sequence{}",
-      named_columns(), vector, view_tables(), sql.conditions, target.embedding.size(), target.result_key,
-      target.model_key, where_of(options), limit_of(options));
+      named_columns(), vector, view_tables(), sql.all_conditions(), target.embedding.size(),
+      target.result_key, target.model_key, where_of(options), limit_of(options));
 }
 
 /// What is selected of the rows.
@@ -247,7 +238,7 @@ Statement select_rows(Database& database, const QueryOptions& options) {
   add_filters(options, rows, picks, sql);
   const std::string found = options.nearest        ? nearest_rows(options, sql, *options.nearest)
                             : options.sort.empty() ? ordered_rows(options, sql, picks)
-                                                   : sorted_rows(options, sql);
+                                                   : sorted_rows(database, options, sql);
   std::string select = fmt::format("SELECT {} FROM {}", columns, found);
   if (options.format == OutputFormat::openai) {
     select = fmt::format(
@@ -319,7 +310,8 @@ std::uint64_t query(const std::filesystem::path& file, const QueryOptions& optio
     throw UsageError("--sort: --nearest has the most similar first already");
   const auto database = open_for_reading(file);
   add_cosine(*database);
-  database->prepare("SELECT 1 FROM texts LIMIT 0").step();  // its first use makes tables, in memory
+  // Their first use makes tables, in memory.
+  database->prepare("SELECT 1 FROM texts, json_each('[]') LIMIT 0").step();
   if (!options.sql.empty()) {
     check_sql_alone(options);
     database->forbid_writing();

@@ -368,6 +368,24 @@ TEST(LargeQuery, ManyRowsAreFoundInTheSameOrderAsFew) {
                 o.where = "CAST(id AS INTEGER) < 100";
               }),
               ElementsAre("53", "45", "98"));
+  // A limit gives the beginning of what is given without one, whichever rows it lets be passed over.
+  for (const char* sort : {"logprob", "-logprob", "answer", "-answer", "prompt", "-correct", "id", "run"}) {
+    const auto sorted = [&](QueryOptions& o) {
+      o.contains = "ER";  // in every answer, and in every other prompt
+      o.sort = sort;
+      o.status = "answered";
+    };
+    std::vector<std::string> all = ids(sorted);
+    ASSERT_EQ(all.size(), kItems) << sort;
+    for (const std::uint64_t limit : {0, 1, 7, 500}) {
+      const auto some = ids([&](QueryOptions& o) {
+        sorted(o);
+        o.limit = limit;
+      });
+      EXPECT_EQ(some, std::vector(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(limit)))
+          << sort << ", " << limit;
+    }
+  }
 }
 
 }  // namespace

@@ -115,6 +115,7 @@ void read(const std::filesystem::path& file) {
   timed("--contains triangle (a quarter of the rows)", [](QueryOptions& o) { o.contains = "triangle"; });
   timed("--contains yes (half of the answers)", [](QueryOptions& o) { o.contains = "yes"; });
   timed("--contains 'no' (two letters)", [](QueryOptions& o) { o.contains = "no"; });
+  timed("--contains 'zq' (two letters, none)", [](QueryOptions& o) { o.contains = "zq"; });
   timed("--contains 'picture abc'", [](QueryOptions& o) { o.contains = "picture abc"; });
   timed("--contains zebra (none)", [](QueryOptions& o) { o.contains = "zebra"; });
   timed("--where \"id = 'item-777'\"", [](QueryOptions& o) { o.where = "id = 'item-777'"; });
