@@ -4,42 +4,52 @@
 #include <sqlite3.h>
 
 #include <cmath>
-#include <cstring>
+#include <memory>
 
 #include "engine/base/error.h"
 #include "jobs/database.h"
+#include "jobs/json_text.h"
 #include "jobs/result_rows.h"
 #include "jobs/schema.h"
+#include "jobs/similarity.h"
 
 namespace mmbatch {
 namespace {
 
-/// Blobs need not be aligned.
-float float_at(const void* blob, std::size_t index) {
-  float value = 0;
-  std::memcpy(&value, static_cast<const char*>(blob) + index * sizeof(float), sizeof(float));
-  return value;
+std::string_view bytes_of(sqlite3_value* blob) {
+  return {static_cast<const char*>(sqlite3_value_blob(blob)),
+          static_cast<std::size_t>(sqlite3_value_bytes(blob))};
 }
 
+bool is_vector(sqlite3_value* value) {
+  return sqlite3_value_type(value) == SQLITE_BLOB && sqlite3_value_bytes(value) % sizeof(float) == 0;
+}
+
+/// cosine(vector, vector): where the second is the same for all rows, it is made ready once.
 void cosine(sqlite3_context* context, int, sqlite3_value** values) {
-  const auto is_vector = [](sqlite3_value* value) {
-    return sqlite3_value_type(value) == SQLITE_BLOB && sqlite3_value_bytes(value) % sizeof(float) == 0;
-  };
-  const int bytes = sqlite3_value_bytes(values[0]);
-  if (!is_vector(values[0]) || !is_vector(values[1]) || bytes != sqlite3_value_bytes(values[1])) {
-    return sqlite3_result_null(context);
+  if (!is_vector(values[0]) || !is_vector(values[1])) return sqlite3_result_null(context);
+  const auto* kept = static_cast<SimilarityTarget*>(sqlite3_get_auxdata(context, 1));
+  std::unique_ptr<SimilarityTarget> made;
+  if (kept == nullptr) made = std::make_unique<SimilarityTarget>(bytes_of(values[1]));
+  const SimilarityTarget& target = kept != nullptr ? *kept : *made;
+  const std::string_view other = bytes_of(values[0]);
+  const double similarity = other.size() == target.size() ? target.cosine(other) : std::nan("");
+  if (std::isnan(similarity))
+    sqlite3_result_null(context);
+  else
+    sqlite3_result_double(context, similarity);
+  if (made) {
+    sqlite3_set_auxdata(context, 1, made.release(),
+                        [](void* old) { delete static_cast<SimilarityTarget*>(old); });
   }
-  const void *a = sqlite3_value_blob(values[0]), *b = sqlite3_value_blob(values[1]);
-  double product = 0, length_a = 0, length_b = 0;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(bytes) / sizeof(float); ++i) {
-    const double x = float_at(a, i), y = float_at(b, i);
-    product += x * y;
-    length_a += x * x;
-    length_b += y * y;
-  }
-  const double lengths = std::sqrt(length_a * length_b);
-  if (!(lengths > 0)) return sqlite3_result_null(context);
-  sqlite3_result_double(context, product / lengths);
+}
+
+/// What may be the id in "id" or "job/id", in which both parts may have slashes: an index finds these.
+std::vector<std::string> possible_ids(const std::string& item) {
+  std::vector<std::string> ids = {item};
+  for (std::size_t at = item.find('/'); at != std::string::npos; at = item.find('/', at + 1))
+    ids.push_back(item.substr(at + 1));
+  return ids;
 }
 
 }  // namespace
@@ -49,8 +59,9 @@ std::optional<NearestTarget> find_embedding(const std::filesystem::path& file, c
   Statement rows = database->prepare(
       "SELECT r.key, u.model_key, e.vector, j.name, i.id FROM items i JOIN jobs j ON j.key = i.job_key "
       "JOIN results r ON r.item_key = i.key AND r.current = 1 JOIN embeddings e ON e.result_key = r.key "
-      "JOIN runs u ON u.key = r.run_key WHERE i.id = ?1 OR j.name || '/' || i.id = ?1 ORDER BY r.key");
-  rows.bind(1, item);
+      "JOIN runs u ON u.key = r.run_key WHERE i.id IN (SELECT value FROM json_each(?2)) "
+      "AND (i.id = ?1 OR j.name || '/' || i.id = ?1) ORDER BY r.key");
+  rows.bind(1, item).bind(2, json_array(possible_ids(item)));
   std::optional<NearestTarget> found;
   std::string names;
   for (std::size_t count = 1; rows.step(); ++count) {
@@ -67,7 +78,8 @@ std::optional<NearestTarget> find_embedding(const std::filesystem::path& file, c
 EmbeddingModel embedding_model(const std::filesystem::path& file) {
   const auto database = open_for_reading(file);
   Statement row = database->prepare(
-      "SELECT m.key, m.folder, m.fingerprint, m.precision FROM embeddings e JOIN results r ON r.key = e.result_key "
+      "SELECT m.key, m.folder, m.fingerprint, m.precision FROM embeddings e JOIN results r ON r.key = "
+      "e.result_key "
       "JOIN runs u ON u.key = r.run_key JOIN models m ON m.key = u.model_key "
       "WHERE r.current = 1 ORDER BY e.result_key DESC LIMIT 1");
   if (!row.step()) {

@@ -204,16 +204,27 @@ std::string sorted_rows(Database& database, const QueryOptions& options, const S
                      first, order);
 }
 
-/// Rows with an embedding of the same model, by their similarity.
+/// Rows with an embedding of the same model, by their similarity. Embeddings are read in one pass; the other
+/// columns only of the rows that the limit leaves, unless the user's condition asks for them.
 std::string nearest_rows(const QueryOptions& options, const Sql& sql, const NearestTarget& target) {
-  const std::string vector = fmt::format("?{}", sql.values.size() + 1);
-  return fmt::format(
-      "(SELECT {}, cosine(e.vector, {}) AS similarity FROM {} JOIN embeddings e ON e.result_key = r.key "
-      "WHERE "
-      "{} AND e.width = {} AND r.key <> {} AND r.run_key IN (SELECT key FROM runs WHERE model_key = {})){} "
-      "ORDER BY similarity DESC, job_key, position, sequence{}",
-      named_columns(), vector, view_tables(), sql.all_conditions(), target.embedding.size(),
-      target.result_key, target.model_key, where_of(options), limit_of(options));
+  const std::string similarity = fmt::format("cosine(e.vector, ?{}) AS similarity", sql.values.size() + 1);
+  const std::string order = "similarity DESC, job_key, position, sequence";
+  const std::string conditions = fmt::format(
+      "{} AND e.width = {} AND r.key <> {} AND r.run_key IN (SELECT key FROM runs WHERE model_key = {})",
+      sql.all_conditions(), target.embedding.size(), target.result_key, target.model_key);
+  const std::string tables =
+      "embeddings e CROSS JOIN results r ON r.key = e.result_key CROSS JOIN items i ON i.key = r.item_key";
+  if (!options.limit || !options.where.empty()) {
+    return fmt::format("(SELECT {}, {} FROM {} JOIN jobs j ON j.key = i.job_key WHERE {}){} ORDER BY {}{}",
+                       named_columns(), similarity, tables, conditions, where_of(options), order,
+                       limit_of(options));
+  }
+  const std::string first = fmt::format(
+      "SELECT r.key AS nearest_key, i.job_key AS job_key, i.position AS position, r.sequence AS sequence, {} "
+      "FROM {} WHERE {} ORDER BY {}{}",
+      similarity, tables, conditions, order, limit_of(options));
+  return fmt::format("(SELECT {}, similarity FROM ({}) CROSS JOIN {} WHERE r.key = nearest_key) ORDER BY {}",
+                     named_columns(), first, view_tables(), order);
 }
 
 /// What is selected of the rows.
@@ -318,6 +329,8 @@ std::uint64_t query(const std::filesystem::path& file, const QueryOptions& optio
     Statement statement = database->prepare_user_query(options.sql);
     return write_rows(statement, options.format, options.width, out);
   }
+  // Most of the file is embeddings then: they are compared where they are, not copied first.
+  if (options.nearest) database->run("PRAGMA mmap_size = 17179869184");
   Statement statement = select_rows(*database, options);
   if (options.format == OutputFormat::openai) return write_batch_lines(statement, out);
   return write_rows(statement, options.format, options.width, out);

@@ -2,11 +2,14 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "helpers.h"
 #include "jobs/query.h"
+#include "jobs/result_rows.h"
+#include "jobs/similarity.h"
 
 namespace mmbatch {
 namespace {
@@ -33,6 +36,7 @@ class Nearest : public ::testing::Test {
     put(*store, "northeast", {0.6f, 0.8f});
     put(*store, "long", {0, 0, 1});
     put(*store, "none", {});
+    put(*store, "a/b \"c\".png", {0, 0, 0, 1});
     put(*store, "north", {0, 1}, 1);
   }
 
@@ -72,6 +76,11 @@ TEST_F(Nearest, TheMostSimilarOfTheSameModelComeFirst) {
   EXPECT_THAT(nearest(options), ElementsAre("northeast 0.600", "north 0", "north 0", "west -1"));
   options.limit = 1;
   EXPECT_THAT(nearest(options), ElementsAre("northeast 0.600"));
+  options.limit = 3;
+  EXPECT_THAT(nearest(options), ElementsAre("northeast 0.600", "north 0", "north 0"));
+  options.where = "id <> 'northeast'";
+  EXPECT_THAT(nearest(options), ElementsAre("north 0", "north 0", "west -1"));
+  options.where.clear();
   options.limit = {};
   options.contains = "about north";
   options.job = "shapes";
@@ -88,6 +97,9 @@ TEST_F(Nearest, ItemsAreFoundByNameOrJobAndName) {
             find_embedding(file_, "shapes/north")->result_key);
   EXPECT_THAT(testing::error_of<UsageError>([&] { find_embedding(file_, "north"); }),
               ::testing::AllOf(HasSubstr("shapes/north"), HasSubstr("more/north")));
+  EXPECT_TRUE(find_embedding(file_, "a/b \"c\".png"));
+  EXPECT_TRUE(find_embedding(file_, "shapes/a/b \"c\".png"));
+  EXPECT_FALSE(find_embedding(file_, "a/shapes/a/b \"c\".png"));
   EXPECT_EQ(embedding_model(file_).fingerprint, "f00d");
 }
 
@@ -113,6 +125,24 @@ TEST_F(Nearest, CosineServesSqlTooAndRefusesWhatIsNoVector) {
   EXPECT_EQ(value("cosine(x'', x'')"), "\n");
   EXPECT_EQ(value("cosine(x'00000000', x'00000000')"), "\n");
   EXPECT_EQ(value("cosine(x'0000c07f', x'0000803f')"), "\n");  // NaN
+}
+
+TEST(Similarity, OfEveryWidth) {
+  for (std::size_t width = 1; width < 40; ++width) {
+    std::vector<float> a(width), b(width);
+    double product = 0, squares_a = 0, squares_b = 0;
+    for (std::size_t i = 0; i < width; ++i) {
+      a[i] = static_cast<float>(i * 7 % 5) - 1.5f;
+      b[i] = static_cast<float>(i * 3 % 11) + 0.25f;
+      product += a[i] * b[i];
+      squares_a += a[i] * a[i];
+      squares_b += b[i] * b[i];
+    }
+    const std::string unaligned = "x" + embedding_bytes(a);
+    EXPECT_NEAR(SimilarityTarget(embedding_bytes(b)).cosine(std::string_view(unaligned).substr(1)),
+                product / std::sqrt(squares_a * squares_b), 1e-12)
+        << width;
+  }
 }
 
 }  // namespace

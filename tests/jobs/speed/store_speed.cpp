@@ -1,15 +1,18 @@
 // How quickly results are stored and found again:
-//   mmbatch_store_speed DATABASE [--rows 1000000] [--prompts distinct|few] [--no-write] [--no-read]
+//   mmbatch_store_speed DATABASE [--rows 1000000] [--prompts distinct|few|none] [--no-write] [--no-read]
 // Writes answered items of one image and one short answer each, as a run does (look up, then put), then times
-// queries inside this process, their output thrown away: the best of five.
+// queries inside this process, their output thrown away: the best of five. With --prompts none, embeddings of
+// width 768 are written, and --nearest is timed.
 
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <ctime>
 #include <filesystem>
+#include <random>
 #include <sstream>
 
 #include "engine/base/error.h"
@@ -34,14 +37,32 @@ double cpu_seconds() {
 constexpr std::array kColors = {"red", "green", "blue", "yellow", "gray", "black", "brown", "teal"};
 constexpr std::array kShapes = {"circle", "rectangle", "triangle", "star"};
 
-mmbatch::Item make_item(std::uint64_t number, bool distinct) {
+enum class Prompts { distinct, few, none };
+
+constexpr std::size_t kWidth = 768;
+
+/// A vector of length 1 in a direction of its own.
+std::vector<float> make_embedding(std::uint64_t number) {
+  std::mt19937_64 random(number);
+  std::vector<float> vector(kWidth);
+  float squares = 0;
+  for (float& x : vector) {
+    x = static_cast<float>(random() >> 40) * 0x1p-23f - 1;
+    squares += x * x;
+  }
+  for (float& x : vector) x /= std::sqrt(squares);
+  return vector;
+}
+
+mmbatch::Item make_item(std::uint64_t number, Prompts prompts) {
   mmbatch::Item item;
   item.id = fmt::format("item-{}", number);
   item.id_from = mmbatch::Item::IdFrom::listing;
   item.position = number + 1;
   item.prompt = fmt::format("is there a {} {} in the image?", kColors[number % 8], kShapes[number / 8 % 4]);
-  if (distinct)
+  if (prompts == Prompts::distinct)
     item.prompt = fmt::format("{} (picture {:x})", item.prompt, number * 2654435761u % 4294967291u);
+  if (prompts == Prompts::none) item.prompt.clear();
   item.images.push_back(
       {fmt::format("{:06}.png", number / 5), fmt::format("/images/{:06}.png", number / 5), "", ""});
   item.references = {number % 3 == 0 ? "yes" : "no"};
@@ -49,7 +70,7 @@ mmbatch::Item make_item(std::uint64_t number, bool distinct) {
   return item;
 }
 
-void write(const std::filesystem::path& file, std::uint64_t rows, bool distinct) {
+void write(const std::filesystem::path& file, std::uint64_t rows, Prompts prompts) {
   const auto begin = Clock::now();
   const double cpu_begin = cpu_seconds();
   {
@@ -63,13 +84,17 @@ void write(const std::filesystem::path& file, std::uint64_t rows, bool distinct)
     store->begin_run(info, mmbatch::ResumePolicy::resume);
     for (std::uint64_t i = 0; i < rows; ++i) {
       mmbatch::ItemResult result;
-      result.item = make_item(i, distinct);
+      result.item = make_item(i, prompts);
       result.content_key = mmbatch::sha256_hex(result.item.id);
       result.image_sha256 = {mmbatch::sha256_hex(result.item.images[0].written)};
       if (store->look_up(result.item, result.content_key, result.image_sha256) != mmbatch::Known::no)
         continue;
       result.answers.push_back(
           {i % 2 == 0 ? "yes" : "no", i % 7 == 0 ? "length" : "stop", -0.5 / (1.0 + i % 1000), 2, ""});
+      if (prompts == Prompts::none) {
+        result.answers[0] = {};
+        result.answers[0].embedding = make_embedding(i);
+      }
       result.prompt_tokens = 31;
       result.ms = {0.5, 0.1, 2.0, 1.5, 3.5, 8.0};
       store->put(result);
@@ -129,6 +154,19 @@ void read(const std::filesystem::path& file) {
   });
 }
 
+void read_nearest(const std::filesystem::path& file) {
+  QueryOptions options;
+  options.limit = 10;
+  options.nearest = mmbatch::NearestTarget{make_embedding(~0ull), mmbatch::embedding_model(file).key, 0};
+  time_query(file, "--nearest TEXT", options);
+  const auto begin = Clock::now();
+  options.nearest = mmbatch::find_embedding(file, "item-777");
+  fmt::print("{:<44}{:>8.1f} ms\n", "finding an item's embedding", seconds_since(begin) * 1000);
+  time_query(file, "--nearest item-777", options);
+  options.job = "speed";
+  time_query(file, "--nearest item-777 --job speed", options);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -139,13 +177,17 @@ int main(int argc, char** argv) {
   bool no_write = false, no_read = false;
   program.add_option("database", file, "results database")->required();
   program.add_option("--rows", rows, "rows to write")->capture_default_str();
-  program.add_option("--prompts", prompts, "distinct or few")->check(CLI::IsMember({"distinct", "few"}));
+  program.add_option("--prompts", prompts, "distinct, few, or none: embeddings")
+      ->check(CLI::IsMember({"distinct", "few", "none"}));
   program.add_flag("--no-write", no_write, "only read");
   program.add_flag("--no-read", no_read, "only write");
   CLI11_PARSE(program, argc, argv);
   try {
-    if (!no_write) write(file, rows, prompts == "distinct");
-    if (!no_read) read(file);
+    const Prompts kind = prompts == "none"       ? Prompts::none
+                         : prompts == "distinct" ? Prompts::distinct
+                                                 : Prompts::few;
+    if (!no_write) write(file, rows, kind);
+    if (!no_read) kind == Prompts::none ? read_nearest(file) : read(file);
   } catch (const mmbatch::FatalError& e) {
     fmt::print(stderr, "{}\n", e.what());
     return static_cast<int>(e.exit_code());
