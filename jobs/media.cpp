@@ -120,14 +120,19 @@ OpenImage open_image(const Item::Image& image, const MediaLimits& limits) {
   return {std::move(fd), status};
 }
 
+/// Read at a time; even a slow disk gives so much in a moment.
+constexpr std::size_t kPartBytes = std::size_t{1} << 20;
+
 /// Reads to the end of the file, which may have grown or shrunk since it was opened.
 std::vector<unsigned char> read_all(const OpenImage& file, const Item::Image& image,
                                     const MediaLimits& limits) {
   std::vector<unsigned char> bytes(static_cast<std::size_t>(file.status.st_size) + 1);
   std::size_t filled = 0;
   for (;;) {
+    limits.deadline.check();
     if (filled == bytes.size()) bytes.resize(bytes.size() * 2);
-    const ssize_t got = ::read(file.fd.get(), bytes.data() + filled, bytes.size() - filled);
+    const std::size_t wanted = std::min(kPartBytes, bytes.size() - filled);
+    const ssize_t got = ::read(file.fd.get(), bytes.data() + filled, wanted);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) fail_to_open(image.path, errno);
     if (got == 0) break;

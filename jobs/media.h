@@ -5,12 +5,14 @@
 #include <string>
 #include <vector>
 
+#include "jobs/deadline.h"
 #include "jobs/item.h"
 
 namespace mmbatch {
 
 struct MediaLimits {
   std::uint64_t max_file_bytes = 256u << 20;  // a larger image file is refused unread
+  Deadline deadline = {};                     // looked at between one part of a file and the next
 };
 
 /// What a file system says of a file; equal stamps are taken for equal content.
@@ -35,7 +37,10 @@ class DigestCache {
 /// The bytes of an image, still encoded. Only regular files are read, and nothing blocks: a fifo, a device or
 /// a directory is refused. With a root, a path that leaves it by `..`, a symlink or being absolute elsewhere
 /// is too. What can pass (a busy file, a server that was restarted) is tried again a few times.
-/// @throws ItemError image_missing, image_unreadable, image_too_large, path_refused, unsupported (http).
+/// A read that the system does not return
+/// from, such as from a server that hangs, is not cut short.
+/// @throws ItemError image_missing, image_unreadable, image_too_large, path_refused, unsupported (http),
+/// timeout.
 std::vector<unsigned char> read_image(const Item::Image& image, const MediaLimits& limits = {});
 
 /// SHA-256 (hex) of the bytes that read_image() would give; from the cache when the file's stamp is known.

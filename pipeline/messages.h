@@ -13,6 +13,7 @@
 #include "engine/decoder/prompt.h"
 #include "engine/serve/request.h"
 #include "fusion/compose.h"
+#include "jobs/deadline.h"
 #include "jobs/item.h"
 #include "jobs/store.h"
 
@@ -34,6 +35,7 @@ struct Admitted {
   std::vector<std::string> image_sha256;
   std::string content_key;
   Clock::time_point admitted;
+  Deadline deadline;
 
   /// Nothing is to be computed for it.
   bool settled() const { return error.has_value() || known != Known::no; }

@@ -159,14 +159,14 @@ RunSummary run_items(const Manifest& manifest, const RunOptions& options, const 
   std::optional<EmbedText> embed_text;  // with a dual encoder
   if (model.decoder() != nullptr) {
     encode_text.emplace(model.files(), manifest);
-    decode.emplace(model, DecodeOptions{options.engine, options.item_timeout}, arena, timeline);
+    decode.emplace(model, options.engine, arena, timeline);
   } else {
     embed_text.emplace(model, timeline);
   }
   Fuse fuse(model);
   Counters counters;
   Store store(model, results, counters);
-  Admit admit(model, manifest, options.generation, identity, results, options.images.media);
+  Admit admit(model, manifest, options.generation, identity, results, {options.images.media, options.item_timeout});
   const auto reader = only_shard(open_items(manifest), options.shard);
 
   const auto at = [&](const char* stage) {

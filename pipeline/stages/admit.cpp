@@ -6,19 +6,20 @@
 namespace mmbatch {
 
 Admit::Admit(const Model& model, const Manifest& manifest, GenerationOverrides command_line,
-             ModelIdentity identity, ResultsStore& store, MediaLimits limits)
+             ModelIdentity identity, ResultsStore& store, const AdmitOptions& options)
     : model_(model),
       manifest_(manifest),
       around_{model.files().generation, std::move(command_line)},
       identity_(std::move(identity)),
       store_(store),
-      limits_(limits) {}
+      options_(options) {}
 
 Ticket Admit::operator()(ReadItem read) {
   auto admitted = std::make_shared<Admitted>();
   admitted->number = next_number_++;
   admitted->item = std::move(read.item);
   admitted->admitted = Clock::now();
+  admitted->deadline = Deadline(admitted->admitted, options_.item_timeout);
   if (read.error) {
     admitted->error = std::move(read.error);
     return admitted;
@@ -35,8 +36,10 @@ void Admit::admit(Admitted& admitted) {
   const Item& item = admitted.item;
   admitted.generation = generation_of(manifest_, item, around_);
   check_task(item, model_.spec());
+  MediaLimits limits = options_.media;
+  limits.deadline = admitted.deadline;
   for (const Item::Image& image : item.images) {
-    auto sha = guarded(Stage::image, [&] { return image_sha256(image, &store_, limits_); });
+    auto sha = guarded(Stage::image, [&] { return image_sha256(image, &store_, limits); });
     if (!sha) {
       admitted.error = sha.error();
       return;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <string>
 
@@ -17,12 +18,17 @@ struct ModelIdentity {
   std::string precision;
 };
 
+struct AdmitOptions {
+  MediaLimits media;
+  std::chrono::milliseconds item_timeout{0};  // from admission to answer; 0: none
+};
+
 /// Settles an item's settings and content key, and asks the store whether its answer is there already.
 /// Thread-safe.
 class Admit {
  public:
   Admit(const Model& model, const Manifest& manifest, GenerationOverrides command_line,
-        ModelIdentity identity, ResultsStore& store, MediaLimits limits);
+        ModelIdentity identity, ResultsStore& store, const AdmitOptions& options);
 
   Ticket operator()(ReadItem read);
 
@@ -34,7 +40,7 @@ class Admit {
   GenerationSurroundings around_;
   ModelIdentity identity_;
   ResultsStore& store_;
-  MediaLimits limits_;
+  const AdmitOptions options_;
   std::atomic<std::uint64_t> next_number_{0};
 };
 

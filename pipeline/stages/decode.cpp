@@ -1,7 +1,5 @@
 #include "pipeline/stages/decode.h"
 
-#include <fmt/format.h>
-
 #include <utility>
 
 namespace mmbatch {
@@ -23,6 +21,10 @@ std::string separator(const Tokenizer& tokenizer, const Prompt& prompt) {
   return end.empty() || end.back() == ' ' || end.back() == '\n' ? "" : " ";
 }
 
+Error too_late(const Deadline& deadline) {
+  return {Stage::decode, ErrorCode::timeout, deadline.message()};
+}
+
 }  // namespace
 
 Request make_request(const Model& model, std::shared_ptr<const Prompt> prompt,
@@ -42,12 +44,11 @@ Request make_request(const Model& model, std::shared_ptr<const Prompt> prompt,
   return request;
 }
 
-Decode::Decode(const Model& model, const DecodeOptions& options, Arena& arena, Timeline& timeline)
+Decode::Decode(const Model& model, const EngineOptions& options, Arena& arena, Timeline& timeline)
     : model_(model),
       arena_(arena),
       timeline_(timeline),
-      item_timeout_(options.item_timeout),
-      engine_(model.decoder(), vocabulary_of(model), options.engine),
+      engine_(model.decoder(), vocabulary_of(model), options),
       thread_([this] { run(); }) {}
 
 Decode::~Decode() {
@@ -60,9 +61,8 @@ Decode::~Decode() {
 }
 
 void Decode::operator()(Fused fused, Done done) {
-  const auto deadline = fused.ticket->admitted + item_timeout_;
-  if (item_timeout_.count() > 0 && Clock::now() >= deadline)
-    return done({fused.ticket, too_late(), fused.times});
+  const Deadline deadline = fused.ticket->deadline;
+  if (deadline.passed()) return done({fused.ticket, too_late(deadline), fused.times});
   Request request = request_of(std::move(fused), std::move(done));
   {
     const std::lock_guard lock(mutex_);
@@ -102,7 +102,7 @@ void Decode::run() {
     }
     for (Arrival& one : arrived) {
       const RequestId id = engine_.submit(std::move(one.request));
-      if (item_timeout_.count() > 0) deadlines_.push({one.deadline, id});
+      if (one.deadline.time() != Clock::time_point::max()) due_.push({one.deadline, id});
     }
     end_late_ones();
     // A fault in here is nobody's in particular: whoever is at work fails, and the next ones go on.
@@ -115,15 +115,8 @@ void Decode::run() {
 }
 
 void Decode::end_late_ones() {
-  const auto now = Clock::now();
-  for (; !deadlines_.empty() && deadlines_.top().time <= now; deadlines_.pop())
-    engine_.cancel(deadlines_.top().id, too_late());  // one that is done is left alone
-}
-
-Error Decode::too_late() const {
-  return {Stage::decode, ErrorCode::timeout,
-          fmt::format("not answered within {} s (--item-timeout)",
-                      std::chrono::duration<double>(item_timeout_).count())};
+  for (; !due_.empty() && due_.top().deadline.passed(); due_.pop())
+    engine_.cancel(due_.top().id, too_late(due_.top().deadline));  // one that is done is left alone
 }
 
 void Decode::step() {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <functional>
@@ -25,20 +24,14 @@ Vocabulary vocabulary_of(const Model& model);
 Request make_request(const Model& model, std::shared_ptr<const Prompt> prompt,
                      const GenerationConfig& generation);
 
-struct DecodeOptions {
-  EngineOptions engine;
-  std::chrono::milliseconds item_timeout{
-      0};  // items not done so long after their admission fail; 0: none does
-};
-
 /// The engine on a thread of its own: takes prompts from any thread, as many at a time as there are, and
-/// steps inside the arena while it has work. Thread-safe.
+/// steps inside the arena while it has work. Items that are not done by their deadline fail. Thread-safe.
 class Decode {
  public:
   using Done = std::function<void(Outcome)>;
 
   /// @throws UsageError for options that cannot be met.
-  Decode(const Model& model, const DecodeOptions& options, Arena& arena, Timeline& timeline);
+  Decode(const Model& model, const EngineOptions& options, Arena& arena, Timeline& timeline);
   /// Finishes what was handed in.
   ~Decode();
 
@@ -51,27 +44,25 @@ class Decode {
   /// A request that must be done by then.
   struct Arrival {
     Request request;
-    Clock::time_point deadline;
+    Deadline deadline;
   };
-  struct Deadline {
-    Clock::time_point time;
+  struct Due {
+    Deadline deadline;
     RequestId id;
-    bool operator>(const Deadline& other) const { return time > other.time; }
+    bool operator>(const Due& other) const { return deadline.time() > other.deadline.time(); }
   };
 
   void run();
   void end_late_ones();
-  Error too_late() const;
   void step();
   Request request_of(Fused fused, Done done) const;
 
   const Model& model_;
   Arena& arena_;
   Timeline& timeline_;
-  const std::chrono::milliseconds item_timeout_;
   // Of the engine's thread:
   Engine engine_;
-  std::priority_queue<Deadline, std::vector<Deadline>, std::greater<>> deadlines_;
+  std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -32,7 +32,7 @@ class EncodeImage {
   std::size_t cache_hits() const { return encoder_.cache_hits(); }
 
  private:
-  PixelValues prepare(const Item::Image& image) const;
+  PixelValues prepare(const Item::Image& image, const Deadline& deadline) const;
 
   const Model& model_;
   const EncodeImageOptions options_;

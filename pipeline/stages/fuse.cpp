@@ -14,6 +14,8 @@ std::variant<Fused, Outcome> Fuse::operator()(const ImagesEncoded& images, const
   if (!ticket->item.images.empty()) times.vision = images.milliseconds;
   if (!images.images) return fault(images.images.error());
   if (!text.text) return fault(text.text.error());
+  if (ticket->deadline.passed())
+    return fault(Error{Stage::fuse, ErrorCode::timeout, ticket->deadline.message()});
   if (model_.similarity() != nullptr) {
     auto matched =
         guarded(Stage::fuse, [&] { return match(ticket->item, images.images.value(), text.text.value()); });

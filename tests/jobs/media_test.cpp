@@ -45,6 +45,25 @@ TEST(Media, ReadsFiles) {
   EXPECT_EQ(outcome(image_at("")), "path_refused");
 }
 
+TEST(Media, ReadingEndsAtTheDeadline) {
+  using std::chrono::milliseconds;
+  TempFolder folder;
+  const auto file = folder.write("a.png", "bytes");
+  MediaLimits limits;
+  limits.deadline = Deadline(Deadline::Clock::now() - milliseconds(20), milliseconds(10));
+  EXPECT_EQ(outcome(image_at(file), limits), "timeout");
+  EXPECT_THROW(image_sha256(image_at(file), nullptr, limits), ItemError);
+  limits.deadline = Deadline(Deadline::Clock::now(), std::chrono::hours(1));
+  EXPECT_EQ(outcome(image_at(file), limits), "read");
+  limits.deadline = Deadline(Deadline::Clock::now() - milliseconds(20), milliseconds(0));
+  EXPECT_EQ(outcome(image_at(file), limits), "read");
+
+  // In the middle of a file: a hole of 200 MB takes longer than that.
+  std::filesystem::resize_file(file, 200 << 20);
+  limits.deadline = Deadline(Deadline::Clock::now(), milliseconds(5));
+  EXPECT_EQ(outcome(image_at(file), limits), "timeout");
+}
+
 TEST(Media, NothingButRegularFilesIsRead) {
   TempFolder folder;
   ASSERT_EQ(::mkfifo((folder / "fifo").c_str(), 0600), 0);

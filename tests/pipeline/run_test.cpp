@@ -226,6 +226,29 @@ TEST(Run, AnItemThatTakesTooLongIsAFailedRow) {
   EXPECT_EQ(rows(place.path("results.db"), "--where \"id = 'quick'\"")[0]["status"], "answered");
 }
 
+TEST(Run, ReadingAnImageIsCutShortAtTheTimeout) {
+  const Workplace place;
+  const std::string large = place.write("large.png", "");
+  std::filesystem::resize_file(large, 250 << 20);  // nothing but a hole, which takes some 100 ms to read
+  std::string lines;
+  for (const char* id : {"large1", "large2"})
+    lines += json{{"id", id}, {"image", large}, {"question", "what?"}}.dump() + "\n";
+  lines += json{{"id", "small"}, {"image", Workplace::images().front()}, {"question", "what?"}}.dump() + "\n";
+  place.write("items.jsonl", lines);
+  const std::string manifest = place.write(
+      "manifest.yaml", "model: " + Workplace::demo("model") +
+                           "\ndatabase: results.db\njobs: [{name: j, task: vqa, items: items.jsonl}]\n");
+  ASSERT_EQ(program("run -q --item-timeout 0.01 " + manifest).code, 1);
+  for (const json& row : rows(place.path("results.db"), "--where \"id <> 'small'\"")) {
+    EXPECT_EQ(row["error_code"], "timeout");
+    EXPECT_EQ(row["error_stage"], "image");
+  }
+  // With time enough they are read, and found to be no images; what is good is answered.
+  ASSERT_EQ(program("run -q --retry-failed " + manifest).code, 1);
+  for (const json& row : rows(place.path("results.db")))
+    EXPECT_EQ(row["error_code"], row["id"] == "small" ? json() : json("image_unreadable"));
+}
+
 TEST(Run, KeepsItsNumbersForPrometheus) {
   const Workplace place;
   const std::string manifest = questions_manifest(place, 20);

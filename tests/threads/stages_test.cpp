@@ -69,11 +69,11 @@ class Stages : public ::testing::Test {
     EncodeImage encode_image(*model_, images, timeline);
     EngineOptions engine;
     engine.kv_blocks = 40;
-    Decode decode(*model_, {engine, timeout}, arena_, timeline);
+    Decode decode(*model_, engine, arena_, timeline);
     Fuse fuse(*model_);
     Counters counters;
     Store store(*model_, results, counters);
-    Admit admit(*model_, manifest, {}, {"f00d", "f32"}, results, {});
+    Admit admit(*model_, manifest, {}, {"f00d", "f32"}, results, {{}, timeout});
     const auto reader = open_items(manifest);
     FlowStages stages;
     stages.read = [&] { return reader->next(); };
