@@ -11,6 +11,7 @@
 
 #include "jobs/batch_lines.h"
 #include "jobs/id_set.h"
+#include "jobs/run_lock.h"
 #include "jobs/schema.h"
 
 namespace mmbatch {
@@ -23,6 +24,11 @@ constexpr std::size_t kBufferBytes = std::size_t{1} << 20;
       fmt::format("--output {}: cannot be written: {}; the answers are in the database, from which "
                   "`mmbatch query DB --format openai` writes them",
                   file.string(), std::strerror(errno)));
+}
+
+bool is_answer(std::string_view line) {
+  constexpr std::string_view kEnd = "\"error\": null}";
+  return line.size() >= kEnd.size() && line.substr(line.size() - kEnd.size()) == kEnd;
 }
 
 /// Appends to a file through a buffer; each write ends with a line.
@@ -74,6 +80,11 @@ class LineFile {
 struct BatchOutput::Impl {
   Impl(const std::filesystem::path& file_, const Options& options_)
       : file(file_), options(options_), database(open_for_reading(options.database)) {
+    std::error_code failed;
+    const auto kind = std::filesystem::status(file, failed).type();
+    using Type = std::filesystem::file_type;
+    // A pipe or /dev/null may have any number of writers.
+    if (kind == Type::regular || kind == Type::not_found) lock.emplace(file, RunLock::On::output);
     mend();
     lines.emplace(file, 0);
     select.emplace(
@@ -97,14 +108,30 @@ struct BatchOutput::Impl {
     return ids;
   }
 
+  /// All answers that the database has, of any run.
+  IdSet known_ids() const {
+    IdSet ids;
+    Statement rows =
+        database->prepare(fmt::format("SELECT {} FROM {} WHERE r.status = 'answered' AND r.sequence = 0",
+                                      BatchLines::columns(), BatchLines::tables()));
+    while (rows.step()) ids.insert(batch_line_id(rows));
+    return ids;
+  }
+
+  [[noreturn]] void refuse(const char* what) const {
+    throw UsageError(fmt::format(
+        "--output {}: this file is there and {}: choose another name, or move it away", file.string(), what));
+  }
+
   /// Leaves only whole lines of outcomes that are the run's, each once. The file is replaced at once, and
-  /// only if something is to go.
+  /// only if something is to go; but nothing goes that this database could not give again.
   void mend() {
     std::ifstream in(file, std::ios::binary);
     if (!in) return;
     const IdSet wanted = wanted_ids();
     const std::filesystem::path mended = file.string() + ".mended";
     bool whole = true;
+    std::optional<IdSet> known;
     {
       LineFile out(mended, O_TRUNC);
       for (std::string line; std::getline(in, line);) {
@@ -112,14 +139,18 @@ struct BatchOutput::Impl {
         const std::string id = torn ? "" : id_of_batch_line(line);
         if (id.empty() && !torn) {
           ::unlink(mended.c_str());
-          throw UsageError(fmt::format(
-              "--output {}: this file is there and is no batch output: choose another name, or move it away",
-              file.string()));
+          refuse("is no batch output");
         }
-        if (!torn && wanted.contains(id) && present.insert(id))
+        if (!torn && wanted.contains(id) && present.insert(id)) {
           out.line(line);
-        else
-          whole = false;
+          continue;
+        }
+        whole = false;
+        if (torn || !is_answer(line)) continue;
+        if (!known) known = known_ids();
+        if (known->contains(id)) continue;
+        ::unlink(mended.c_str());
+        refuse("has answers of another database");
       }
       out.sync();
     }
@@ -152,6 +183,7 @@ struct BatchOutput::Impl {
   std::filesystem::path file;
   Options options;
   std::unique_ptr<Database> database;
+  std::optional<RunLock> lock;
   std::optional<LineFile> lines;
   std::optional<Statement> select;
   int key_column = 0;

@@ -10,8 +10,8 @@ namespace mmbatch {
 
 /// Keeps a file of batch output lines (batch_lines.h) in step with a run: what the database holds is
 /// appended, so that a line is there only for what is stored. Opening it mends what a killed run left: a torn
-/// last line and lines of outcomes that are no longer the run's are dropped, missing ones are appended. Not
-/// thread-safe.
+/// last line and lines of outcomes that are no longer the run's are dropped, missing ones are appended. The
+/// file is locked while it is open. Not thread-safe.
 class BatchOutput {
  public:
   struct Options {
@@ -19,7 +19,8 @@ class BatchOutput {
     std::int64_t run = 0;
     ResumePolicy policy = ResumePolicy::resume;  // which of the lines that are there stay
   };
-  /// @throws UsageError when the file is something else, or cannot be written.
+  /// @throws UsageError when the file is something else, holds answers of another database, is held by
+  /// another process, or cannot be written.
   BatchOutput(const std::filesystem::path& file, const Options& options);
   ~BatchOutput();
 

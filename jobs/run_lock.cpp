@@ -34,23 +34,26 @@ bool is_in_place(int fd, const std::filesystem::path& file) {
          held.st_dev == named.st_dev;
 }
 
+[[noreturn]] void fail(RunLock::On on, const std::string& problem) {
+  if (on == RunLock::On::output) throw UsageError(fmt::format("--output {} with --output", problem));
+  throw DatabaseError(fmt::format("{} with --database", problem));
+}
+
 }  // namespace
 
-RunLock::RunLock(const std::filesystem::path& database) : file_(database.string() + ".lock") {
+RunLock::RunLock(const std::filesystem::path& file, On on)
+    : file_(std::filesystem::weakly_canonical(file).string() + ".lock") {
   for (;;) {
     fd_ = ::open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (fd_ < 0) {
-      throw DatabaseError(fmt::format("{}: cannot be written: {}: choose another folder with --database",
-                                      file_.string(), std::strerror(errno)));
-    }
+    if (fd_ < 0)
+      fail(on, fmt::format("{}: cannot be written: {}: choose another folder", file_.string(),
+                           std::strerror(errno)));
     if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
       const int reason = errno;
       const std::string holder = reason == EWOULDBLOCK ? content(fd_) : "";
       ::close(fd_);
-      throw DatabaseError(
-          fmt::format("{}: {} is running jobs into it: wait for it, or choose another file with "
-                      "--database",
-                      database.string(), holder));
+      fail(on, fmt::format("{}: {} is running jobs into it: wait for it, or choose another file",
+                           file.string(), holder));
     }
     if (is_in_place(fd_, file_)) break;
     ::close(fd_);

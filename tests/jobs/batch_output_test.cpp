@@ -1,6 +1,9 @@
 #include "jobs/batch_output.h"
 
 #include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -144,6 +147,64 @@ TEST(BatchOutput, DropsLinesOfOutcomesThatWereReplaced) {
   ASSERT_EQ(lines.size(), 3u);
   EXPECT_EQ(lines[2]["custom_id"], "bad");
   EXPECT_EQ(lines[2]["error"], nullptr);
+}
+
+TEST(BatchOutput, AnswersOfAnotherDatabaseAreLeftAlone) {
+  // Such as of another shard, which was given the same file before.
+  const TempFolder folder;
+  const auto file = folder / "out.jsonl";
+  write_output(file, folder / "r.db", store_three(folder / "r.db"));
+  const std::string before = read_text(file);
+  std::int64_t run = 0;
+  {
+    const auto store = ResultsStore::open_or_create(folder / "other.db");
+    run = store->begin_run(make_run(), ResumePolicy::resume);
+    store->put(make_answer(make_item("four", "?", 4), key_of(4), "x"));
+  }
+  for (const ResumePolicy policy : {ResumePolicy::resume, ResumePolicy::fresh}) {
+    EXPECT_THAT(error_of<UsageError>([&] { write_output(file, folder / "other.db", run, policy); }),
+                HasSubstr("of another database"));
+    EXPECT_EQ(read_text(file), before);
+    EXPECT_FALSE(std::filesystem::exists(folder / "out.jsonl.mended"));
+  }
+  // Answers of an earlier run of the same database may go.
+  run = store_three(folder / "r.db", ResumePolicy::fresh);
+  write_output(file, folder / "r.db", run, ResumePolicy::fresh);
+  EXPECT_EQ(lines_of(file).size(), 3u);
+}
+
+TEST(BatchOutput, ASecondProcessIsToldWhoHoldsTheFile) {
+  const TempFolder folder;
+  const auto file = folder / "out.jsonl";
+  const std::int64_t run = store_three(folder / "r.db");
+  int ready[2], done[2];
+  ASSERT_EQ(::pipe(ready), 0);
+  ASSERT_EQ(::pipe(done), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    BatchOutput output(file, {folder / "r.db", run, ResumePolicy::resume});
+    output.append();
+    char byte = 0;
+    if (::write(ready[1], &byte, 1) != 1 || ::read(done[0], &byte, 1) != 1) ::_exit(2);
+    ::kill(::getpid(), SIGKILL);
+  }
+  char byte = 0;
+  ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+  const std::string before = read_text(file);
+  std::filesystem::create_symlink(file, folder / "link.jsonl");
+  const std::int64_t other = store_three(folder / "other.db");
+  for (const char* name : {"out.jsonl", "link.jsonl"}) {
+    const std::string error =
+        error_of<UsageError>([&] { write_output(folder / name, folder / "other.db", other); });
+    EXPECT_THAT(error, HasSubstr("process " + std::to_string(child) + " on ")) << name;
+    EXPECT_THAT(error, HasSubstr("--output"));
+  }
+  EXPECT_EQ(read_text(file), before);
+  ASSERT_EQ(::write(done[1], &byte, 1), 1);
+  ::waitpid(child, nullptr, 0);
+  EXPECT_NO_THROW(write_output(file, folder / "r.db", run));  // a killed process leaves no lock behind
+  EXPECT_FALSE(std::filesystem::exists(folder / "out.jsonl.lock"));
+  for (const int fd : {ready[0], ready[1], done[0], done[1]}) ::close(fd);
 }
 
 TEST(BatchOutput, AnotherFileIsLeftAlone) {
