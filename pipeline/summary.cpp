@@ -82,7 +82,8 @@ std::string to_json(const RunSummary& s) {
   for (const StageSeconds& stage : stages_of(s)) real(stage.key + std::string("_seconds"), stage.seconds);
   for (const StageSeconds& stage : stages_of(s)) real(stage.key + std::string("_busy"), stage.busy(s));
   real("commit_seconds", s.commit_seconds);
-  fields.emplace_back("bottleneck", '"' + bottleneck(s).stage + '"');
+  const auto slowest = bottleneck(s);
+  fields.emplace_back("bottleneck", slowest ? '"' + slowest->stage + '"' : "null");
   real("cpu_seconds", s.cores.cpu_seconds);
   real("cores_busy", s.cores.busy);
   fields.emplace_back("thread_busy", fmt::format("[{:.3f}]", fmt::join(s.cores.threads, ", ")));
@@ -109,10 +110,11 @@ std::string to_json(const RunSummary& s) {
   return json + "}";
 }
 
-Bottleneck bottleneck(const RunSummary& s) {
-  Bottleneck found;
+std::optional<Bottleneck> bottleneck(const RunSummary& s) {
+  constexpr double kMost = 0.5;
+  std::optional<Bottleneck> found;
   for (const StageSeconds& stage : stages_of(s)) {
-    if (stage.busy(s) > found.busy) found = {stage.name, stage.busy(s)};
+    if (stage.busy(s) > (found ? found->busy : kMost)) found = Bottleneck{stage.name, stage.busy(s)};
   }
   return found;
 }
@@ -127,9 +129,11 @@ std::string to_text(const RunSummary& s) {
   for (const StageSeconds& stage : stages_of(s)) {
     if (stage.seconds >= 0.005) text += fmt::format(", {} {:.2f}", stage.name, stage.seconds);
   }
-  if (const Bottleneck slowest = bottleneck(s); slowest.busy > 0)
+  if (const auto slowest = bottleneck(s))
     text +=
-        fmt::format("; the bottleneck is {}, busy {:.0f} % of the time", slowest.stage, 100 * slowest.busy);
+        fmt::format("; the bottleneck is {}, busy {:.0f} % of the time", slowest->stage, 100 * slowest->busy);
+  else
+    text += "; no stage was busy most of the time";
   text += fmt::format("; cores {:.0f} %\n", s.cores.busy * 100);
   text += fmt::format("images encoded {}, taken from cache {}; prompt tokens {}, of them reused {}\n",
                       s.images_encoded, s.image_cache_hits, s.prompt_tokens, s.prompt_tokens_reused);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 
 #include "engine/serve/engine.h"
@@ -43,7 +44,9 @@ struct Bottleneck {
   std::string stage;
   double busy = 0;
 };
-Bottleneck bottleneck(const RunSummary& summary);
+/// None when no stage was at its limit for more than half of the time, as in a run of a few items: each stage
+/// waited for others then, and a quicker one would not have helped much.
+std::optional<Bottleneck> bottleneck(const RunSummary& summary);
 
 std::string to_json(const RunSummary& summary);
 /// A few lines for people.

@@ -275,12 +275,27 @@ TEST(Summary, NamesTheStageThatWasAtItsLimit) {
   summary.threads = 4;
   summary.preprocess_seconds = 20;  // half of four threads
   summary.decode_seconds = 8;
-  EXPECT_EQ(bottleneck(summary).stage, "decoding");
-  EXPECT_DOUBLE_EQ(bottleneck(summary).busy, 0.8);
+  ASSERT_TRUE(bottleneck(summary));
+  EXPECT_EQ(bottleneck(summary)->stage, "decoding");
+  EXPECT_DOUBLE_EQ(bottleneck(summary)->busy, 0.8);
   summary.preprocess_seconds = 38;
-  EXPECT_EQ(bottleneck(summary).stage, "preprocessing images");
+  EXPECT_EQ(bottleneck(summary)->stage, "preprocessing images");
   EXPECT_NE(to_text(summary).find("the bottleneck is preprocessing images, busy 95 % of the time"),
             std::string::npos);
+}
+
+TEST(Summary, NamesNoBottleneckWhereEachStageWaitedForOthers) {
+  RunSummary summary;
+  EXPECT_FALSE(bottleneck(summary));
+  summary.seconds = 1;
+  summary.decode_seconds = 0.5;
+  summary.store_seconds = 0.1;
+  EXPECT_FALSE(bottleneck(summary));
+  EXPECT_EQ(to_text(summary).find("the bottleneck is"), std::string::npos);
+  EXPECT_NE(to_text(summary).find("no stage was busy most of the time"), std::string::npos);
+  EXPECT_TRUE(json::parse(to_json(summary))["bottleneck"].is_null());
+  summary.decode_seconds = 0.51;
+  EXPECT_TRUE(bottleneck(summary));
 }
 
 }  // namespace

@@ -117,7 +117,7 @@ TEST(Profile, ARunsTraceShowsEveryStageItemAndStep) {
   EXPECT_GT(summary.at("decode_busy").get<double>(), 0);
   EXPECT_GT(summary.at("cores_busy").get<double>(), 0);
   EXPECT_TRUE(summary.at("thread_busy").is_array());
-  EXPECT_FALSE(summary.at("bottleneck").get<std::string>().empty());
+  EXPECT_TRUE(summary.at("bottleneck").is_null() || !summary.at("bottleneck").get<std::string>().empty());
 
   EXPECT_EQ(program("run -q " + Workplace::demo("manifest.yaml") + " --database " + place.path("r.db") +
                     " --profile /nowhere/trace.json")
