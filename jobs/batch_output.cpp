@@ -80,12 +80,10 @@ class LineFile {
 struct BatchOutput::Impl {
   Impl(const std::filesystem::path& file_, const Options& options_)
       : file(file_), options(options_), database(open_for_reading(options.database)) {
-    std::error_code failed;
-    const auto kind = std::filesystem::status(file, failed).type();
-    using Type = std::filesystem::file_type;
-    // A pipe or /dev/null may have any number of writers.
-    if (kind == Type::regular || kind == Type::not_found) lock.emplace(file, RunLock::On::output);
-    mend();
+    if (is_plain_file()) {
+      lock.emplace(file, RunLock::On::output);
+      mend();
+    }
     lines.emplace(file, 0);
     select.emplace(
         *database,
@@ -93,6 +91,13 @@ struct BatchOutput::Impl {
                     "ORDER BY r.key",
                     BatchLines::columns(), BatchLines::tables()));
     key_column = select->columns() - 1;
+  }
+
+  /// Or none yet. What is there of a pipe or /dev/null cannot be mended, and any number may write to it.
+  bool is_plain_file() const {
+    std::error_code failed;
+    const auto type = std::filesystem::status(file, failed).type();
+    return type == std::filesystem::file_type::regular || type == std::filesystem::file_type::not_found;
   }
 
   /// The outcomes of the run whose lines may stay.
@@ -160,13 +165,18 @@ struct BatchOutput::Impl {
       fail(file);
   }
 
-  void append() {
+  /// The number of outcomes behind last_key. They get lines unless they have one.
+  std::size_t append() {
+    select->reset();  // it may have been left in the middle by a full disk
     select->bind(1, options.run).bind(2, last_key);
     BatchLines made;
     std::int64_t key = last_key;
     std::string id;  // of the line that is being made
+    std::size_t outcomes = 0;
     const auto write = [&](const std::optional<std::string>& line) {
-      if (line && present.insert(id)) lines->line(*line);
+      if (!line) return;
+      ++outcomes;
+      if (present.insert(id)) lines->line(*line);
     };
     while (select->step()) {
       const std::string next = batch_line_id(*select);
@@ -178,6 +188,21 @@ struct BatchOutput::Impl {
     write(made.end());
     lines->flush();
     last_key = key;
+    return outcomes;
+  }
+
+  /// A row that takes the place of the last one, such as of a failure, gets its key, and so lies behind
+  /// last_key: all rows are looked at again.
+  void finish() {
+    last_key = 0;
+    const bool has_replaced = append() < present.size();
+    if (has_replaced && is_plain_file()) {
+      options.policy = ResumePolicy::resume;
+      present = IdSet();
+      mend();
+      lines.emplace(file, 0);
+    }
+    lines->sync();
   }
 
   std::filesystem::path file;
@@ -197,6 +222,10 @@ BatchOutput::~BatchOutput() = default;
 
 void BatchOutput::append() {
   impl_->append();
+}
+
+void BatchOutput::finish() {
+  impl_->finish();
 }
 
 }  // namespace mmbatch

@@ -27,6 +27,9 @@ class BatchOutput {
   /// Appends the lines of what was stored since.  @throws UsageError when the file cannot be written,
   /// DatabaseError
   void append();
+  /// Appends what is missing yet, drops lines of outcomes that were replaced meanwhile, and puts the file on
+  /// the disk.  @throws as append()
+  void finish();
 
  private:
   struct Impl;

@@ -302,8 +302,14 @@ void ResultsStore::remember_digest(const FileStamp& stamp, const std::string& sh
   Impl& s = *impl_;
   const std::scoped_lock guard(s.mutex);
   s.begin();
-  s.remember.bind(1, stamp.path).bind(2, static_cast<std::int64_t>(stamp.size)).bind(3, stamp.modified_ns);
-  s.remember.bind(4, stamp.changed_ns).bind(5, static_cast<std::int64_t>(stamp.inode)).bind(6, sha256).run();
+  try {
+    s.remember.bind(1, stamp.path).bind(2, static_cast<std::int64_t>(stamp.size)).bind(3, stamp.modified_ns);
+    s.remember.bind(4, stamp.changed_ns).bind(5, static_cast<std::int64_t>(stamp.inode)).bind(6, sha256);
+    s.remember.run();
+  } catch (...) {
+    s.abandon();  // a full disk may have ended the transaction
+    throw;
+  }
   s.commit_if_due();
 }
 

@@ -3,6 +3,8 @@
 #include <oneapi/tbb/flow_graph.h>
 
 #include <exception>
+#include <limits>
+#include <memory>
 #include <mutex>
 #include <tuple>
 
@@ -11,7 +13,8 @@ namespace {
 
 namespace flow = tbb::flow;
 
-/// The first fault that ends the run. No exception may leave a node's body: it would cancel the whole graph.
+/// The first fault that ends the run. No exception may leave a node's body: it would cancel the whole graph,
+/// and what is on its way would be lost.
 class Fatal {
  public:
   template <class Body>
@@ -19,10 +22,14 @@ class Fatal {
     try {
       body();
     } catch (...) {
-      const std::lock_guard lock(mutex_);
-      if (!first_) first_ = std::current_exception();
-      happened_ = true;
+      note();
     }
+  }
+  /// To be called where an exception is handled.
+  void note() {
+    const std::lock_guard lock(mutex_);
+    if (!first_) first_ = std::current_exception();
+    happened_ = true;
   }
   bool happened() const { return happened_; }
   void rethrow() const {
@@ -34,6 +41,41 @@ class Fatal {
   std::exception_ptr first_;
   std::atomic<bool> happened_{false};
 };
+
+/// The branches of an item that a fatal fault took out; it is not stored, and a resume takes it again.
+const Error kLost{Stage::read, ErrorCode::internal, "the run ends"};
+
+bool is_lost(const Outcome& outcome) {
+  return !outcome.answer && outcome.answer.error().message == kLost.message;
+}
+
+/// Stands for an item that was not let in.
+Ticket lost_ticket() {
+  static std::atomic<std::uint64_t> next{std::numeric_limits<std::uint64_t>::max()};  // far from any other
+  auto ticket = std::make_shared<Admitted>();
+  ticket->number = next--;
+  ticket->error = kLost;
+  return ticket;
+}
+
+/// Starts work that calls `done` once, with what it makes or, when it throws before, with `lost`; the graph
+/// waits for that.
+template <class Message, class Gateway, class Work>
+void start(Gateway& gateway, Fatal& fatal, Message lost, Work&& work) {
+  gateway.reserve_wait();
+  const auto is_done = std::make_shared<std::atomic<bool>>(false);
+  const auto done = [&gateway, is_done](Message message) {
+    if (is_done->exchange(true)) return;
+    gateway.try_put(std::move(message));
+    gateway.release_wait();
+  };
+  try {
+    work(done);
+  } catch (...) {
+    fatal.note();
+    done(std::move(lost));
+  }
+}
 
 std::uint64_t number_of_images(const ImagesEncoded& message) {
   return message.ticket->number;
@@ -50,48 +92,45 @@ void run_flow_graph(const FlowStages& stages, std::size_t in_flight, const std::
   using TextNode = flow::async_node<Ticket, TextEncoded>;
   using FuseNode = flow::multifunction_node<Both, std::tuple<Fused, Outcome>>;
   using DecodeNode = flow::async_node<Fused, Outcome>;
-  Fatal fatal;
+  Fatal fatal, storing;  // what is on its way is stored unless storing itself fails
   flow::graph graph;
 
   flow::input_node<ReadItem> read(graph, [&](tbb::flow_control& control) {
     std::optional<ReadItem> item;
-    if (!stop && !fatal.happened()) fatal.keep([&] { item = stages.read(); });
+    if (!stop && !fatal.happened() && !storing.happened()) fatal.keep([&] { item = stages.read(); });
+    if (stages.end_reading && (fatal.happened() || storing.happened())) stages.end_reading();
     if (!item) control.stop();
     return item ? std::move(*item) : ReadItem{};
   });
   flow::limiter_node<ReadItem> limit(graph, in_flight);
-  flow::function_node<ReadItem, Ticket> admit(graph, flow::unlimited, stages.admit);
+  flow::function_node<ReadItem, Ticket> admit(graph, flow::unlimited, [&](const ReadItem& item) {
+    Ticket ticket;
+    fatal.keep([&] { ticket = stages.admit(item); });
+    return ticket ? ticket : lost_ticket();
+  });
   ImageNode encode_image(graph, flow::unlimited, [&](const Ticket& ticket, ImageNode::gateway_type& gateway) {
-    gateway.reserve_wait();
-    stages.encode_image(ticket, [&gateway](ImagesEncoded encoded) {
-      gateway.try_put(std::move(encoded));
-      gateway.release_wait();
-    });
+    start(gateway, fatal, ImagesEncoded{ticket, kLost},
+          [&](EncodeImage::Done done) { stages.encode_image(ticket, std::move(done)); });
   });
   TextNode encode_text(graph, flow::unlimited, [&](const Ticket& ticket, TextNode::gateway_type& gateway) {
-    gateway.reserve_wait();
-    stages.encode_text(ticket, [&gateway](TextEncoded encoded) {
-      gateway.try_put(std::move(encoded));
-      gateway.release_wait();
-    });
+    start(gateway, fatal, TextEncoded{ticket, kLost},
+          [&](EmbedText::Done done) { stages.encode_text(ticket, std::move(done)); });
   });
   flow::join_node<Both, flow::key_matching<std::uint64_t>> join(graph, number_of_images, number_of_text);
   FuseNode fuse(graph, flow::unlimited, [&](const Both& both, FuseNode::output_ports_type& ports) {
-    auto fused = std::apply(stages.fuse, both);
+    std::variant<Fused, Outcome> fused = Outcome{std::get<0>(both).ticket, kLost, {}};
+    fatal.keep([&] { fused = std::apply(stages.fuse, both); });
     if (auto* prompt = std::get_if<Fused>(&fused))
       std::get<0>(ports).try_put(std::move(*prompt));
     else
       std::get<1>(ports).try_put(std::get<Outcome>(std::move(fused)));
   });
   DecodeNode decode(graph, flow::unlimited, [&](const Fused& fused, DecodeNode::gateway_type& gateway) {
-    gateway.reserve_wait();
-    stages.decode(fused, [&gateway](Outcome outcome) {
-      gateway.try_put(std::move(outcome));
-      gateway.release_wait();
-    });
+    start(gateway, fatal, Outcome{fused.ticket, kLost, {}},
+          [&](Decode::Done done) { stages.decode(fused, std::move(done)); });
   });
   flow::function_node<Outcome, flow::continue_msg> store(graph, flow::serial, [&](const Outcome& outcome) {
-    if (!fatal.happened()) fatal.keep([&] { stages.store(outcome); });
+    if (!is_lost(outcome) && !storing.happened()) storing.keep([&] { stages.store(outcome); });
     return flow::continue_msg();
   });
 
@@ -109,6 +148,7 @@ void run_flow_graph(const FlowStages& stages, std::size_t in_flight, const std::
 
   read.activate();
   graph.wait_for_all();
+  storing.rethrow();
   fatal.rethrow();
 }
 

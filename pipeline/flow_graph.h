@@ -17,6 +17,7 @@ namespace mmbatch {
 /// The stages that the graph's nodes call. Not owned; tests put stages in that fail on purpose.
 struct FlowStages {
   std::function<std::optional<ReadItem>()> read;  // one thread at a time; nothing at the end
+  std::function<void()> end_reading;              // a fault ends the run: no more is read; may be empty
   std::function<Ticket(ReadItem)> admit;
   std::function<void(Ticket, EncodeImage::Done)> encode_image;
   std::function<void(Ticket, EmbedText::Done)> encode_text;
@@ -35,7 +36,8 @@ struct FlowStages {
 ///
 /// @param in_flight items between read and store at most
 /// @param stop once true, no more items are read; those in flight are finished
-/// @throws what store threw, when the database can no longer be written; nothing else
+/// @throws what a stage threw: the database can no longer be read or written, the listing cannot be read on.
+/// No more items are read then, and those in flight are stored all the same, unless storing is what failed.
 void run_flow_graph(const FlowStages& stages, std::size_t in_flight, const std::atomic<bool>& stop);
 
 }  // namespace mmbatch

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <exception>
 #include <fstream>
 #include <memory>
 
@@ -127,10 +128,16 @@ void run_graphs(FlowStages stages, std::size_t in_flight, Overlap overlap) {
   Waves waves(in_flight, interrupted, stages.read, stages.decode);
   const std::atomic<bool> never{false};
   stages.read = [&] { return waves.read(); };
+  stages.end_reading = [&] { waves.end(); };
   stages.fuse = [&waves, fuse = stages.fuse](const ImagesEncoded& images, const TextEncoded& text) {
-    auto fused = fuse(images, text);
-    if (std::holds_alternative<Outcome>(fused)) waves.pass();
-    return fused;
+    try {
+      auto fused = fuse(images, text);
+      if (std::holds_alternative<Outcome>(fused)) waves.pass();
+      return fused;
+    } catch (...) {
+      waves.pass();
+      throw;
+    }
   };
   stages.decode = [&](Fused fused, Decode::Done done) { waves.decode(std::move(fused), std::move(done)); };
   do {
@@ -142,11 +149,32 @@ RunStatus status_of(bool was_interrupted) {
   return was_interrupted ? RunStatus::interrupted : RunStatus::finished;
 }
 
+/// The files beside the database. What one of them lacks is no reason to leave the others out: all are ended,
+/// and then the first failure is thrown.
+class FileFailures {
+ public:
+  template <class Work>
+  void attempt(Work&& work) {
+    try {
+      work();
+    } catch (...) {
+      if (!first_) first_ = std::current_exception();
+    }
+  }
+  void rethrow() const {
+    if (first_) std::rethrow_exception(first_);
+  }
+
+ private:
+  std::exception_ptr first_;
+};
+
 /// Where outcomes go, and what is noted of the way there.
 struct Sinks {
   ResultsStore& results;
   BatchOutput* output;  // may be null
   Timeline& timeline;
+  FileFailures& failures;
 };
 
 RunSummary run_items(const Manifest& manifest, const RunOptions& options, const Model& model,
@@ -166,15 +194,16 @@ RunSummary run_items(const Manifest& manifest, const RunOptions& options, const 
   Fuse fuse(model);
   Counters counters;
   Store store(model, results, counters);
-  Admit admit(model, manifest, options.generation, identity, results, {options.images.media, options.item_timeout});
+  Admit admit(model, manifest, options.generation, identity, results,
+              {options.images.media, options.item_timeout});
   const auto reader = only_shard(open_items(manifest), options.shard);
 
   const auto at = [&](const char* stage) {
     if (options.on_stage) options.on_stage(stage);
   };
-  const auto append = [&] {
+  const auto write_output = [&](void (BatchOutput::*write)()) {
     if (sinks.output == nullptr) return;
-    sinks.output->append();
+    (sinks.output->*write)();
     at("output");
   };
 
@@ -232,22 +261,22 @@ RunSummary run_items(const Manifest& manifest, const RunOptions& options, const 
   {
     const bool shown = options.progress != ProgressStyle::none || !options.metrics_file.empty();
     if (shown && options.shard.is_all()) total = count_items(manifest);
-    // A failed flush fails whatever is stored after it, which ends the run; a failing output shows at its
-    // end.
     const Progress progress(counters, total, options.progress, [&] {
-      try {
-        results.flush_if_due();
-        append();
+      // What fails here fails again when the run ends, and is told then: a failed flush fails all that is
+      // stored after it; the output goes on where it was; the metrics are written once more.
+      FileFailures for_now;
+      for_now.attempt([&] { results.flush_if_due(); });
+      for_now.attempt([&] { write_output(&BatchOutput::append); });
+      for_now.attempt([&] {
         if (metrics.is_due()) metrics.write(prometheus_text(summarize(), total, RunPhase::running));
-      } catch (const FatalError&) {
-      }
+      });
     });
     arena.run([&] { run_graphs(stages, in_flight, options.overlap); });
   }
   results.flush();
-  append();
+  sinks.failures.attempt([&] { write_output(&BatchOutput::finish); });
   const RunSummary summary = summarize();
-  metrics.write(prometheus_text(summary, total, RunPhase::ended));
+  sinks.failures.attempt([&] { metrics.write(prometheus_text(summary, total, RunPhase::ended)); });
   return summary;
 }
 
@@ -289,13 +318,15 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
   std::optional<BatchOutput> output;
   if (!options.output.empty())
     output.emplace(options.output, BatchOutput::Options{*database, run, options.resume});
-  RunSummary summary =
-      run_items(manifest, options, model, identity, {*results, output ? &*output : nullptr, timeline}, arena);
+  FileFailures failures;
+  RunSummary summary = run_items(manifest, options, model, identity,
+                                 {*results, output ? &*output : nullptr, timeline, failures}, arena);
   summary.load_seconds = loaded.seconds;
   results->finish_run(status_of(interrupted), to_json(summary));
-  timeline.finish();
-  write_summary(options.summary_json, summary);
+  failures.attempt([&] { timeline.finish(); });
+  failures.attempt([&] { write_summary(options.summary_json, summary); });
   if (options.progress != ProgressStyle::none) fmt::print(stderr, "{}\n", to_text(summary));
+  failures.rethrow();
   if (interrupted) return ExitCode::interrupted;
   return summary.failed > 0 ? ExitCode::items_failed : ExitCode::ok;
 }

@@ -41,6 +41,12 @@ void Waves::release_if_complete(std::unique_lock<std::mutex> lock) {
   for (auto& [fused, done] : wave) decode_(std::move(fused), std::move(done));
 }
 
+void Waves::end() {
+  std::unique_lock lock(mutex_);
+  exhausted_ = complete_ = true;
+  release_if_complete(std::move(lock));
+}
+
 bool Waves::next() {
   const std::lock_guard lock(mutex_);
   count_ = passed_ = 0;

@@ -16,8 +16,8 @@ namespace mmbatch {
 /// Cuts a run into waves: all items of a wave are read, encoded and fused before the first of them is
 /// decoded, and all are stored before the next wave begins. Nothing overlaps: what a run would be without a
 /// flow graph, kept to measure what overlapping brings. Stands between the graph and its reading and decoding
-/// stages; one graph run is one wave, and must not be stopped by itself: those that are held would wait for
-/// the rest of their wave. Thread-safe.
+/// stages; one graph run is one wave, and must not be stopped by itself, but by end(): those that are held
+/// would wait for the rest of their wave. Thread-safe.
 class Waves {
  public:
   using Read = std::function<std::optional<ReadItem>()>;
@@ -32,6 +32,8 @@ class Waves {
   void decode(Fused fused, Decode::Done done);
   /// One of the wave needs no decoding, and goes past it.
   void pass();
+  /// Nothing more is read; what was read is finished.
+  void end();
   /// Begins another wave; false when there is nothing left to read.
   bool next();
 

@@ -149,6 +149,45 @@ TEST(BatchOutput, DropsLinesOfOutcomesThatWereReplaced) {
   EXPECT_EQ(lines[2]["error"], nullptr);
 }
 
+TEST(BatchOutput, ARowThatTakesTheKeyOfTheLastOneIsNotMissed) {
+  const TempFolder folder;
+  const auto file = folder / "out.jsonl";
+  const Item last = make_item("last", "?", 9);
+  const auto store = ResultsStore::open_or_create(folder / "r.db");
+  std::int64_t run = store->begin_run(make_run(), ResumePolicy::resume);
+  store->put(make_answer(make_item("first"), key_of(1), "x"));
+  store->put(make_failure(last, "", Stage::image, ErrorCode::image_missing));
+  store->flush();
+  BatchOutput output(file, {folder / "r.db", run, ResumePolicy::resume});
+  output.append();
+  EXPECT_EQ(lines_of(file).size(), 2u);
+  store->put(make_answer(last, key_of(9), "found"));  // its failure goes, and with it the largest key
+  store->flush();
+  output.append();
+  output.finish();
+  const auto lines = lines_of(file);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[1]["custom_id"], "last");
+  EXPECT_EQ(lines[1]["error"], nullptr);
+  output.finish();
+  EXPECT_EQ(lines_of(file), lines);
+}
+
+TEST(BatchOutput, AFullDiskIsToldEachTime) {
+  const TempFolder folder;
+  std::int64_t run = 0;
+  {
+    const auto store = ResultsStore::open_or_create(folder / "r.db");
+    run = store->begin_run(make_run(), ResumePolicy::resume);
+    for (std::uint64_t i = 0; i < 2000; ++i)  // more than is kept before it is written
+      store->put(make_answer(make_item(std::to_string(i), "?", i), key_of(i), std::string(1000, 'x')));
+  }
+  BatchOutput output("/dev/full", {folder / "r.db", run, ResumePolicy::resume});
+  for (int i = 0; i < 3; ++i)
+    EXPECT_THAT(error_of<UsageError>([&] { output.append(); }), HasSubstr("No space left")) << i;
+  EXPECT_THAT(error_of<UsageError>([&] { output.finish(); }), HasSubstr("No space left"));
+}
+
 TEST(BatchOutput, AnswersOfAnotherDatabaseAreLeftAlone) {
   // Such as of another shard, which was given the same file before.
   const TempFolder folder;

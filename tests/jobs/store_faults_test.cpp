@@ -161,6 +161,37 @@ TEST(StoreFaults, AfterABatchThatCouldNotBeStoredNothingIs) {
   EXPECT_THAT(rows(file, "SELECT count(*) FROM answers"), ElementsAre("0"));
 }
 
+TEST(StoreFaults, ADigestThatCouldNotBeRememberedEndsTheBatchToo) {
+  TempFolder folder;
+  const auto file = folder / "r.db";
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::signal(SIGXFSZ, SIG_IGN);
+    const auto store = ResultsStore::open_or_create(file);
+    store->begin_run(make_run(), ResumePolicy::resume);
+    store->put(make_answer(make_item("first"), key_of(1), "one"));
+    struct rlimit limit {};
+    ::getrlimit(RLIMIT_FSIZE, &limit);
+    const rlim_t unlimited = limit.rlim_cur;
+    limit.rlim_cur = 1 << 20;
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    // More than the cache holds, so that it has to be written before the commit.
+    const FileStamp stamp{std::string(64 << 20, 'p'), 1, 2, 3, 4};
+    const std::string failed = testing::error_of<DatabaseError>([&] { store->remember_digest(stamp, "d"); });
+    limit.rlim_cur = unlimited;
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    const bool refused = testing::error_of<DatabaseError>([&] {
+                           store->put(make_answer(make_item("second"), key_of(2), "two"));
+                         }) == failed &&
+                         testing::error_of<DatabaseError>([&] { store->flush(); }) == failed;
+    ::_exit(failed.empty() ? 2 : refused ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  EXPECT_THAT(rows(file, "SELECT count(*) FROM answers"), ElementsAre("0"));
+}
+
 TEST(StoreFaults, FilesThatAreNotOursAreRefused) {
   TempFolder folder;
   const auto error = [&](const std::string& name) {

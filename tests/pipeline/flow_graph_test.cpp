@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
@@ -133,6 +134,71 @@ TEST(FlowGraph, AStoreThatCannotWriteEndsTheRunWithItsError) {
   const auto run = [&] { arena.run([&] { run_flow_graph(fake.stages(), 8, stop); }); };
   EXPECT_THROW(run(), DatabaseError);
   EXPECT_EQ(fake.stored_, 20u);
+}
+
+TEST(FlowGraph, AFatalFaultInAnyStageEndsTheRunAndLosesNothingElse) {
+  const std::map<std::string, std::function<void(FlowStages&, std::atomic<int>&)>> faults = {
+      {"read",
+       [](FlowStages& s, std::atomic<int>& calls) {
+         s.read = [&calls, inner = s.read] {
+           if (++calls == 40) throw UsageError("read");
+           return inner();
+         };
+       }},
+      {"admit",
+       [](FlowStages& s, std::atomic<int>& calls) {
+         s.admit = [&calls, inner = s.admit](ReadItem item) {
+           if (++calls == 40) throw DatabaseError("admit");
+           return inner(std::move(item));
+         };
+       }},
+      {"encode_image",
+       [](FlowStages& s, std::atomic<int>& calls) {
+         s.encode_image = [&calls, inner = s.encode_image](Ticket ticket, EncodeImage::Done done) {
+           if (++calls == 40) throw ModelError("encode_image");
+           inner(std::move(ticket), std::move(done));
+         };
+       }},
+      {"encode_text",
+       [](FlowStages& s, std::atomic<int>& calls) {
+         s.encode_text = [&calls, inner = s.encode_text](Ticket ticket, EmbedText::Done done) {
+           if (++calls == 40) throw UsageError("encode_text");
+           inner(std::move(ticket), std::move(done));
+         };
+       }},
+      {"fuse",
+       [](FlowStages& s, std::atomic<int>& calls) {
+         s.fuse = [&calls, inner = s.fuse](const ImagesEncoded& images, const TextEncoded& text) {
+           if (++calls == 40) throw ModelError("fuse");
+           return inner(images, text);
+         };
+       }},
+      {"decode", [](FlowStages& s, std::atomic<int>& calls) {
+         s.decode = [&calls, inner = s.decode](Fused fused, Decode::Done done) {
+           if (++calls == 40) throw ModelError("decode");
+           inner(std::move(fused), std::move(done));
+         };
+       }}};
+  for (const auto& [stage, put_in] : faults) {
+    Arena arena(2);
+    FakeStages fake(1000000);
+    std::atomic<bool> stop{false};
+    std::atomic<int> calls{0};
+    FlowStages stages = fake.stages();
+    put_in(stages, calls);
+    std::atomic<bool> ended{false};
+    stages.end_reading = [&] { ended = true; };
+    try {
+      arena.run([&] { run_flow_graph(stages, 8, stop); });
+      ADD_FAILURE() << stage << ": nothing was thrown";
+    } catch (const FatalError& e) {
+      EXPECT_EQ(e.what(), stage);
+    }
+    // Every item that was read is stored, but for the one.
+    EXPECT_EQ(fake.seen_.size() + (stage == "read" ? 0 : 1), fake.next_) << stage;
+    EXPECT_LT(fake.next_, 1000u) << stage;
+    EXPECT_TRUE(ended) << stage;
+  }
 }
 
 TEST(FlowGraph, NoItemsIsNoWork) {

@@ -269,6 +269,37 @@ TEST(Run, KeepsItsNumbersForPrometheus) {
   EXPECT_FALSE(std::filesystem::exists(place.path("run.prom.part")));
 }
 
+TEST(Run, AFileThatCannotBeWrittenIsToldAndTheOthersAreWritten) {
+  const Workplace place;
+  const std::string run = "run -q --fresh " + questions_manifest(place, 20);
+  const auto wrong = [&](const std::string& option, const std::string& file) {
+    const std::string bad = " " + option + " " + file;
+    std::string all = run;
+    const std::map<std::string, std::string> files = {{"--output", "out.jsonl"},
+                                                      {"--metrics-file", "m.prom"},
+                                                      {"--summary-json", "s.json"},
+                                                      {"--profile", "t.json"}};
+    for (const auto& [name, good] : files) all += name == option ? bad : " " + name + " " + place.path(good);
+    const ProgramEnd outcome = program(all);
+    EXPECT_EQ(outcome.code, 2) << outcome.text;
+    EXPECT_NE(outcome.text.find(option), std::string::npos) << outcome.text;
+    EXPECT_NE(outcome.text.find("cannot be written"), std::string::npos) << outcome.text;
+    for (const auto& [name, good] : files) {
+      if (name != option) {
+        EXPECT_GT(std::filesystem::file_size(place.path(good)), 500u) << option << " " << name;
+      }
+      std::filesystem::remove(place.path(good));
+    }
+    EXPECT_EQ(rows(place.path("results.db")).size(), 20u);
+    const ProgramEnd runs =
+        program("query " + place.path("results.db") + " --sql 'SELECT DISTINCT status FROM runs' -f csv");
+    EXPECT_EQ(runs.text, "status\nfinished\n");
+  };
+  wrong("--output", "/dev/full");
+  wrong("--metrics-file", place.path("no/m.prom"));
+  wrong("--summary-json", "/dev/full");
+}
+
 TEST(Summary, NamesTheStageThatWasAtItsLimit) {
   RunSummary summary;
   summary.seconds = 10;

@@ -71,6 +71,19 @@ TEST(Waves, StoppingFinishesWhatWasRead) {
   EXPECT_FALSE(items.waves.next());
 }
 
+TEST(Waves, AnEndReleasesThoseThatAreHeld) {
+  Items items(9, 5);
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(items.waves.read());
+  items.waves.decode({}, {});
+  items.waves.end();
+  EXPECT_EQ(items.decoded, 0u) << "one is still on its way";
+  items.waves.decode({}, {});
+  EXPECT_EQ(items.decoded, 2u);
+  items.waves.end();
+  EXPECT_FALSE(items.waves.read());
+  EXPECT_FALSE(items.waves.next());
+}
+
 TEST(Waves, AFaultOfTheReaderReleasesThoseThatAreHeld) {
   bool broken = false;
   std::size_t decoded = 0;
