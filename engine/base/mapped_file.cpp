@@ -31,6 +31,8 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
     throw ModelError(fmt::format("{}: cannot map: {}", path.string(), std::strerror(map_errno)));
   }
   data_ = static_cast<const std::byte*>(mapped);
+  // Only a request, which file systems that keep files in large pages can follow.
+  ::madvise(mapped, size_, MADV_HUGEPAGE);
 }
 
 MappedFile::~MappedFile() {
