@@ -25,10 +25,10 @@ void bf16_panel(const PanelProduct& p) {
   for (std::size_t k = 0; k < p.depth; k += kBf16Depth) {
     const std::size_t depth = at_most(kBf16Depth, p.depth - k);
     const std::byte* block = p.panel + k * Panel::kColumns * 2;
-    const std::byte* next = block + depth * Panel::kColumns * 2;
+    const std::size_t bytes = depth * Panel::kColumns * 2;
     const Bf16Block work{p.x + 2 * k, p.row_bytes, block, depth / 2, k == 0 ? Begin::zero : Begin::stored,
                          p.y};
-    for_row_groups(p.rows, next, depth * Panel::kColumns / 2, work);
+    for_row_groups(p.rows, to_fetch(p.rows, block, bytes), bytes / 4, work);
   }
 }
 

@@ -6,8 +6,8 @@
 namespace mmbatch::MMBATCH_ISA {
 namespace {
 
-constexpr std::size_t kInt8Depth =
-    2048;  // 128 KiB of weights: few stores of sums, and within the second-level cache
+/// 128 KiB of weights: few stores of sums, and within the second-level cache.
+constexpr std::size_t kInt8Depth = 2048;
 
 }  // namespace
 
@@ -17,7 +17,8 @@ void int8_panel(const PanelProduct& p) {
     const std::byte* block = p.panel + k * Panel::kColumns;
     const Int8Block work{p.x + QuantizedRow::kHeaderBytes + k, p.row_bytes, block, depth / 4,
                          k == 0 ? Begin::zero : Begin::stored, p.y};
-    for_row_groups(p.rows, block + depth * Panel::kColumns, depth * Panel::kColumns / 4, work);
+    const std::size_t bytes = depth * Panel::kColumns;
+    for_row_groups(p.rows, to_fetch(p.rows, block, bytes), bytes / 4, work);
   }
   const auto* scales = reinterpret_cast<const float*>(p.panel + p.depth * Panel::kColumns);
   for (std::size_t r = 0; r < p.rows; ++r) {

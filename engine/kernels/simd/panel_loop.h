@@ -18,6 +18,13 @@ MMBATCH_INLINE void fetch_lines(const std::byte* next, std::size_t step) {
   for (std::size_t line = 0; line < kLines; ++line) __builtin_prefetch(next + (step * kLines + line) * 64);
 }
 
+/// What is fetched while the rows pass over a block. Few of them are as fast as memory: a stream that is asked
+/// for a little ahead, which the machine's own prefetcher follows. More leave it time to bring the next block.
+MMBATCH_INLINE const std::byte* to_fetch(std::size_t rows, const std::byte* block, std::size_t block_bytes) {
+  constexpr std::size_t kReadAhead = 8192;
+  return block + (rows <= kDotRows ? kReadAhead : block_bytes);
+}
+
 /// Calls work.run<R, fetch>(first_row, share) for groups of R ≤ kDotRows rows that cover all rows. The groups
 /// share the fetching of the next block among them, so that memory is busy while they compute; `quarter` is a
 /// quarter of the block's bytes.
