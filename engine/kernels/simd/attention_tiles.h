@@ -86,6 +86,7 @@ MMBATCH_INLINE Floats load_cached(const std::byte* row, std::size_t d, std::size
   return load_int8(from) * scale;
 }
 
+#if defined(__AVX512F__)
 /// Swaps, in every pair of rows `width` apart, the halves that lie across the diagonal.
 template <int width>
 MMBATCH_INLINE void swap_across(Floats (&r)[kLanes]) {
@@ -102,15 +103,22 @@ MMBATCH_INLINE void swap_across(Floats (&r)[kLanes]) {
     r[i + width] = __builtin_shuffle(upper, lower, high);
   }
 }
+#endif
 
 /// Transposes 16×16 lanes: row i becomes lane i of the vectors that go to out, `stride` floats apart.
 MMBATCH_INLINE void transpose16(Floats (&r)[kLanes], float* out, std::size_t stride) {
+#if defined(__AVX512F__)
   swap_across<1>(r);
   swap_across<2>(r);
   swap_across<4>(r);
   swap_across<8>(r);
 #pragma GCC unroll 16
   for (std::size_t i = 0; i < kLanes; ++i) store(out + i * stride, r[i]);
+#else
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    for (std::size_t j = 0; j < kLanes; ++j) out[i * stride + j] = reinterpret_cast<const float*>(&r[j])[i];
+  }
+#endif
 }
 
 /// Takes the positions that a query does not see out of its scores of a tile.
@@ -177,11 +185,30 @@ MMBATCH_INLINE void take_tile(Arithmetic& arithmetic, std::size_t first, std::si
   for (; column < arithmetic.width; column += kLanes) arithmetic.template weigh_columns<R, 1>(first, column);
 }
 
+/// Brings a tile's keys and values into the arithmetic's own form, once for all queries.
+template <class Arithmetic>
+void gather(Arithmetic& arithmetic, const TileRows& rows, const TileRows& next) {
+  const auto from = [&]<KvPrecision format>() {
+    if (rows.whole())
+      arithmetic.template gather<format, true>(rows, next);
+    else
+      arithmetic.template gather<format, false>(rows, next);
+  };
+  switch (arithmetic.unit.rows.format) {
+    case KvPrecision::f32:
+      return from.template operator()<KvPrecision::f32>();
+    case KvPrecision::bf16:
+      return from.template operator()<KvPrecision::bf16>();
+    case KvPrecision::int8:
+      return from.template operator()<KvPrecision::int8>();
+  }
+}
+
 /// Arithmetic(unit, scratch) has: unit; RunningSoftmax s; width, the padded head_dim; take_query(q);
 /// gather<format, whole>(rows, next), which makes rows that are not there zero; score<R>(first);
 /// weigh_columns<R, V>(first, column); and, of its kind, power(x) for x ≤ 0, base^x; kScoreUnit, log_base(e);
 /// put_weights(weights, to).
-template <class Arithmetic, KvPrecision format>
+template <class Arithmetic>
 void attend(const AttentionUnit& unit, float* scratch) {
   Arithmetic arithmetic(unit, scratch);
   const RunningSoftmax& s = arithmetic.s;
@@ -199,10 +226,7 @@ void attend(const AttentionUnit& unit, float* scratch) {
   TileRows rows(unit.rows, begin / kTile * kTile, begin, end);
   for (std::size_t tile = begin / kTile * kTile; tile < end; tile += kTile) {
     const TileRows next(unit.rows, tile + kTile, begin, end);
-    if (rows.whole())
-      arithmetic.template gather<format, true>(rows, next);
-    else
-      arithmetic.template gather<format, false>(rows, next);
+    gather(arithmetic, rows, next);
     // Runs of queries that see this tile; with causal masks the first ones may not.
     for (std::size_t q = 0; q < unit.queries;) {
       std::size_t run = 0;
@@ -218,18 +242,6 @@ void attend(const AttentionUnit& unit, float* scratch) {
   for (std::size_t q = 0; q < unit.queries; ++q) {
     const float inverse = 1.0f / s.sum[q];
     for (std::size_t d = 0; d < unit.head_dim; ++d) unit.out[q][d] = s.out[q * width + d] * inverse;
-  }
-}
-
-template <class Arithmetic>
-void attend(const AttentionUnit& unit, float* scratch) {
-  switch (unit.rows.format) {
-    case KvPrecision::f32:
-      return attend<Arithmetic, KvPrecision::f32>(unit, scratch);
-    case KvPrecision::bf16:
-      return attend<Arithmetic, KvPrecision::bf16>(unit, scratch);
-    case KvPrecision::int8:
-      return attend<Arithmetic, KvPrecision::int8>(unit, scratch);
   }
 }
 
