@@ -71,6 +71,15 @@ using PackedForms = std::map<std::string, PackedForm>;
 
 constexpr std::string_view kPackedPrefix = "packed:";
 
+/// A precision that a file names: one that is not known is the file's fault, not the command line's.
+Precision stored_precision(const Config& metadata, const std::string& key, std::string_view name) {
+  try {
+    return precision_from(name);
+  } catch (const UsageError& e) {
+    metadata.fail(key, e.what());
+  }
+}
+
 PackedForms read_packed_forms(const Config& metadata) {
   PackedForms forms;
   for (const auto& [key, value] : metadata.members()) {
@@ -80,7 +89,7 @@ PackedForms read_packed_forms(const Config& metadata) {
     std::uint32_t rows = 0, cols = 0;
     if (!(words >> precision >> rows >> cols) || rows == 0 || cols == 0)
       metadata.fail(key, "must be a precision, rows and columns");
-    forms[key.substr(kPackedPrefix.size())] = {precision_from(precision), {rows, cols}};
+    forms[key.substr(kPackedPrefix.size())] = {stored_precision(metadata, key, precision), {rows, cols}};
   }
   return forms;
 }
@@ -110,7 +119,8 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path
   const Config header = Config::parse({text, header_bytes}, where);
   if (!header.is_object()) throw ModelError(where + ": the header is no JSON object");
   const Config metadata = header.child("__metadata__");
-  if (metadata.has("mmbatch.packed")) packed_ = precision_from(metadata.text("mmbatch.packed", ""));
+  if (metadata.has("mmbatch.packed"))
+    packed_ = stored_precision(metadata, "mmbatch.packed", metadata.text("mmbatch.packed", ""));
   smoothed_ = metadata.text("mmbatch.smoothed", "");
   const PackedForms packed_forms = packed_ ? read_packed_forms(metadata) : PackedForms();
   std::vector<Extent> extents;
@@ -136,6 +146,10 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path
     if (expected > 0) extents.push_back({offsets[0], offsets[1], name});
     if (const auto form = packed_forms.find(name); form != packed_forms.end()) {
       TensorView packed{name, DType::f32, form->second.shape, data + offsets[0]};
+      if (packed.elements() / 2 > expected) {  // no precision takes less than half a byte
+        throw ModelError(fmt::format("{}: tensor '{}': {} values cannot be packed in {} bytes", where, name,
+                                     shape_text(packed.shape), expected));
+      }
       packed.packed = form->second.precision;
       packed.packed_bytes = expected;
       if (!tensors_.emplace(name, std::move(packed)).second)

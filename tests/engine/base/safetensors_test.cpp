@@ -117,6 +117,20 @@ TEST(Safetensors, OverlappingTensorsAreRefused) {
   EXPECT_THAT(error_of(header, 16), HasSubstr("'a' and 'b' overlap: [0, 8) and [6, 10)"));
 }
 
+TEST(Safetensors, PackedTensorsMustBeWhatTheirBytesCanHold) {
+  const auto packed = [](const std::string& precision, const std::string& form) {
+    return error_of(R"({"__metadata__":{"mmbatch.packed":")" + precision + R"(","packed:a":")" + form +
+                        R"("},"a":{"dtype":"U8","shape":[64],"data_offsets":[0,64]}})",
+                    64);
+  };
+  EXPECT_EQ(packed("int8", "int8 8 8"), "");
+  EXPECT_THAT(packed("fp7", "int8 8 8"), HasSubstr("'__metadata__.mmbatch.packed': precision 'fp7'"));
+  EXPECT_THAT(packed("int8", "fp7 8 8"), HasSubstr("precision 'fp7' is unknown"));
+  EXPECT_THAT(packed("int8", "int8 0 8"), HasSubstr("must be a precision, rows and columns"));
+  EXPECT_THAT(packed("int4", "int4 16 9"), HasSubstr("'a': [16, 9] values cannot be packed in 64 bytes"));
+  EXPECT_THAT(packed("int8", "int8 -1 -1"), HasSubstr("cannot be packed in 64 bytes"));
+}
+
 TEST(Safetensors, DeepHeadersAreRefused) {
   const std::string deep(100000, '[');
   EXPECT_THAT(error_of("{\"a\":" + deep, 0), HasSubstr("JSON"));
