@@ -99,8 +99,8 @@ MMBATCH_INLINE void swap_across(Floats (&r)[kLanes]) {
   for (int i = 0; i < 16; ++i) {
     if (i & width) continue;
     const Floats upper = r[i], lower = r[i + width];
-    r[i] = __builtin_shuffle(upper, lower, low);
-    r[i + width] = __builtin_shuffle(upper, lower, high);
+    r[i] = shuffled(upper, lower, low);
+    r[i + width] = shuffled(upper, lower, high);
   }
 }
 #endif

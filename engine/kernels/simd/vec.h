@@ -50,12 +50,24 @@ MMBATCH_INLINE Floats min(Floats a, Floats b) {
   return a < b ? a : b;
 }
 
+/// Lane i gets lane from[i] of a and b, one behind the other.
+MMBATCH_INLINE Floats shuffled(Floats a, Floats b, Ints from) {
+#ifdef __clang__  // which has shuffles by constants alone; it builds the fuzz targets
+  Floats v;
+  for (std::size_t i = 0; i < kLanes; ++i)
+    v[i] = from[i] < static_cast<int>(kLanes) ? a[from[i]] : b[from[i] - static_cast<int>(kLanes)];
+  return v;
+#else
+  return __builtin_shuffle(a, b, from);
+#endif
+}
+
 /// Lane i gets lane i + width; what comes from beyond the end is not looked at.
 template <int width>
 MMBATCH_INLINE Floats shifted(Floats v) {
   Ints from;
   for (int i = 0; i < 16; ++i) from[i] = (i + width) % 16;
-  return __builtin_shuffle(v, from);
+  return shuffled(v, v, from);
 }
 
 /// Sums and maxima of the lanes, in one fixed order: halves onto each other.
