@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 namespace mmbatch {
@@ -53,6 +54,20 @@ std::vector<std::uint64_t> cache_keys(const DecoderConfig& config, const Prompt&
       config.rope.scaling == RopeScaling::dynamic_ntk && max_tokens > config.rope.original_positions;
   if (stretched) keys.front() ^= static_cast<std::uint64_t>(max_tokens) << 32;
   return keys;
+}
+
+/// Whether all scores for the next token are numbers; answers chosen by others would mean nothing.
+bool has_finite_logits(const Sequence& sequence) {
+  constexpr std::uint32_t kExponent = 0x7f800000;  // all ones in infinities and NaNs
+  bool finite = true;
+  for (const LogitRows& rows : sequence.logits) {
+    for (std::size_t r = rows.first; r < rows.first + rows.count; ++r) {
+      const float* logits = rows.logits->row(r);
+      for (std::size_t i = 0; i < rows.logits->cols(); ++i)
+        finite &= (std::bit_cast<std::uint32_t>(logits[i]) & kExponent) != kExponent;
+    }
+  }
+  return finite;
 }
 
 ItemError too_long(const std::string& message) {
@@ -246,6 +261,13 @@ void Engine::advance_groups() {
   for (const auto& group : scheduler_.running()) {
     const auto waits = [](const auto& sequence) { return sequence->waits(); };
     if (!std::all_of(group->sequences.begin(), group->sequences.end(), waits)) continue;
+    const auto finite = [](const auto& sequence) { return has_finite_logits(*sequence); };
+    if (!std::all_of(group->sequences.begin(), group->sequences.end(), finite)) {
+      cancelled_.emplace_back(group->id, Error{Stage::decode, ErrorCode::internal,
+                                               "the model's scores are no finite numbers: its weights are "
+                                               "damaged, or too large for this precision"});
+      continue;
+    }
     if (group->first_token == Clock::time_point{}) group->first_token = Clock::now();
     group->strategy->advance(*group, context);
     for (const auto& sequence : group->sequences) {

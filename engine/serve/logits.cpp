@@ -19,7 +19,7 @@ void penalise_repetition(float penalty, const History& history, std::span<float>
   seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
   for (const std::int32_t token : seen) {
     float& score = scores[static_cast<std::size_t>(token)];
-    score = score < 0 ? score * penalty : score / penalty;
+    if (score != 0) score = score < 0 ? score * penalty : score / penalty;
   }
 }
 
@@ -158,8 +158,10 @@ std::int32_t draw(const GenerationConfig& config, std::span<const float> scores,
   std::vector<Candidate> candidates;
   const auto temperature = static_cast<float>(config.temperature);
   for (std::size_t token = 0; token < scores.size(); ++token) {
-    if (scores[token] != kNever)
-      candidates.push_back({scores[token] / temperature, static_cast<std::int32_t>(token)});
+    if (scores[token] == kNever) continue;
+    const float logit = scores[token] / temperature;
+    if (!std::isfinite(logit)) return argmax(scores);  // so cold that quotients overflow: the likeliest it is
+    candidates.push_back({logit, static_cast<std::int32_t>(token)});
   }
   if (candidates.empty()) return argmax(scores);
   keep_top_k(candidates, static_cast<std::size_t>(config.top_k));

@@ -1,5 +1,8 @@
 #include "pipeline/stages/fuse.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace mmbatch {
 
 std::variant<Fused, Outcome> Fuse::operator()(const ImagesEncoded& images, const TextEncoded& text) const {
@@ -28,14 +31,29 @@ std::variant<Fused, Outcome> Fuse::operator()(const ImagesEncoded& images, const
   return Fused{ticket, std::move(prompt.value()), times};
 }
 
+namespace {
+
+[[noreturn]] void no_numbers() {
+  throw ItemError(
+      ErrorCode::internal,
+      "the model's embeddings are no finite numbers: its weights are damaged, or too large for this "
+      "precision");
+}
+
+}  // namespace
+
 Matched Fuse::match(const Item& item, const std::vector<EncodedImage>& images,
                     const EncodedText& text) const {
   if (item.task == Task::embed) {
-    return {{}, images.empty() ? text.embeddings.front() : images.front().features};
+    const Features& embedding = images.empty() ? text.embeddings.front() : images.front().features;
+    const auto finite = [](float x) { return std::isfinite(x); };
+    if (!std::all_of(embedding->data(), embedding->data() + embedding->cols(), finite)) no_numbers();
+    return {{}, embedding};
   }
   Matched matched;
   for (const Features& label : text.embeddings) {
     matched.logits.push_back(model_.similarity()->logit(*images.front().features, *label));
+    if (!std::isfinite(matched.logits.back())) no_numbers();
   }
   return matched;
 }

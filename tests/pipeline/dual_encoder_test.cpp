@@ -177,6 +177,31 @@ TEST(DualEncoder, TasksThatAModelCannotDoAreRefusedBeforeAnythingIsComputed) {
               HasSubstr("is a dual encoder"));
 }
 
+TEST(DualEncoder, ComparisonsThatAreNoNumbersAreRows) {
+  const Workplace place;
+  const std::string folder = place.path("model"), weights = folder + "/model.safetensors";
+  std::filesystem::copy(kReference + "/model", folder);
+  std::filesystem::permissions(weights, std::filesystem::perms::owner_write,
+                               std::filesystem::perm_options::add);
+  std::fstream file(weights, std::ios::in | std::ios::out | std::ios::binary);
+  std::uint64_t length = 0;
+  file.read(reinterpret_cast<char*>(&length), sizeof(length));
+  std::string header(length, ' ');
+  file.read(header.data(), static_cast<std::streamsize>(length));
+  const auto at = json::parse(header)["logit_bias"]["data_offsets"][0].get<std::uint64_t>();
+  file.seekp(static_cast<std::streamoff>(8 + length + at));
+  file.write("\xff\xff\xff\x7f", 4);  // no number, in each of the types that a weight may have
+  file.close();
+  const std::string jobs =
+      manifest(place, "  - {name: c, task: classify, image_root: " + kReference +
+                          "/images, labels: [a], items: [{id: one, image: tiny.png}]}\n");
+  const ProgramEnd outcome = program("run -q " + jobs + " --model " + folder);
+  EXPECT_EQ(outcome.code, 1) << outcome.text;
+  const json row = rows(place.path("results.db")).at(0);
+  EXPECT_EQ(row["error_stage"], "fuse");
+  EXPECT_THAT(row["error_message"].get<std::string>(), HasSubstr("no finite numbers"));
+}
+
 TEST(DualEncoder, BadItemsAreRows) {
   const Workplace place;
   const std::string file = manifest(

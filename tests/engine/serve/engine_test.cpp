@@ -52,6 +52,22 @@ class EngineTest : public ::testing::Test {
   }
 };
 
+TEST_F(EngineTest, ScoresThatAreNoNumbersFailTheItem) {
+  decoder_ = tiny_decoder([](DecoderConfig& config) { config.block.norm.eps = std::nanf(""); });
+  const auto fails = [&](const std::function<void(Request&)>& change) {
+    Request request;
+    request.prompt = prompt_of(kPrompt);
+    change(request);
+    const Error found = error(std::move(request));
+    EXPECT_EQ(found.code, ErrorCode::internal);
+    EXPECT_THAT(found.message, HasSubstr("no finite numbers"));
+  };
+  fails([](Request&) {});
+  fails([](Request& request) { request.generation.do_sample = true; });
+  fails([](Request& request) { request.generation.num_beams = 4; });
+  fails([](Request& request) { request.choices = {{3, 2}, {4, 7, 2}}; });
+}
+
 TEST_F(EngineTest, GreedyAnswersAreTheLikeliestTokens) {
   config_.max_new_tokens = 30;
   config_.ignore_eos = true;
@@ -238,7 +254,8 @@ TEST_F(EngineTest, ImpossibleRequestsAreErrorsOfTheirOwn) {
   tiny.kv_blocks = 3;
   request.generation.max_new_tokens = 30;
   EXPECT_EQ(error(request, tiny).code, ErrorCode::prompt_too_long);
-  EXPECT_THAT(error(request, tiny).message, HasSubstr("50 tokens do not fit into the cache of 3 blocks of 16 tokens"));
+  EXPECT_THAT(error(request, tiny).message,
+              HasSubstr("50 tokens do not fit into the cache of 3 blocks of 16 tokens"));
   request.generation.max_new_tokens = 29;
   EXPECT_EQ(error(request, tiny).message, "no error");
 }

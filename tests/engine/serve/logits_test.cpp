@@ -129,6 +129,21 @@ TEST(Sampler, LargeVocabulariesSortNoMoreThanTheyMust) {
 
 // 100,000 draws with one seed: Pearson's chi-square against the expected probabilities. The bound is the
 // 99.9th percentile for 31 degrees of freedom.
+TEST(Sampler, TheColdestTemperaturesTakeTheLikeliest) {
+  std::vector<float> scores = random_scores(300, 3);
+  scores[7] = 0;
+  std::vector<float> negative = scores;
+  for (float& score : negative) score -= 100;
+  GenerationConfig config;
+  config.do_sample = true;
+  config.typical_p = 0.9;
+  for (const double temperature : {1e-37, 1e-40, 1e-300}) {
+    config.temperature = temperature;
+    EXPECT_EQ(draw(config, scores, 0.7), argmax(scores)) << temperature;
+    EXPECT_EQ(draw(config, negative, 0.7), argmax(scores)) << temperature;
+  }
+}
+
 TEST(Sampler, DrawsFitTheDistribution) {
   constexpr int kDraws = 100000;
   GenerationConfig config;
@@ -214,6 +229,15 @@ TEST(Scores, PenaltiesAgreeWithAPlainImplementation) {
     process_scores(config, vocabulary, {prompt, answer}, found);
     ASSERT_EQ(found, expected) << "round " << round;
   }
+}
+
+TEST(Scores, ThePenaltyNextToZeroLeavesNumbers) {
+  std::vector<float> scores = {0, 2, -2, 1};
+  GenerationConfig config;
+  config.repetition_penalty = 1e-300;
+  process_scores(config, {4, {}, {}}, {std::vector<std::int32_t>{0, 1, 2}, {}}, scores);
+  EXPECT_EQ(scores[0], 0);
+  EXPECT_EQ(argmax(scores), 1);
 }
 
 TEST(Scores, WithoutSettingsOnlyTheMaskRemains) {
