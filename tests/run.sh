@@ -1,27 +1,46 @@
 #!/usr/bin/env bash
 # Installs what is needed, builds mmbatch and runs every test through ctest.
 #   bash tests/run.sh          all tests
-#   bash tests/run.sh --long   and all tests again under AddressSanitizer and UndefinedBehaviorSanitizer, and
-#                              stages, engine and store under ThreadSanitizer, and hundreds of kills where the
-#                              short run has twenty, and a minute for each fuzz target
+#   bash tests/run.sh --long   and hundreds of kills where the short run has twenty; stages, engine and store under
+#                              ThreadSanitizer; all tests again under AddressSanitizer and UndefinedBehaviorSanitizer,
+#                              and under both a minute of libFuzzer for each fuzz target
+# Ends at the first thing that fails, with its exit status.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source demo/setup.sh
+case "${1:-}" in
+  '' | --long) ;;
+  *) echo "usage: bash tests/run.sh [--long]" >&2; exit 2 ;;
+esac
 mapfile -t packages < demo/packages.txt
+[ -z "${1:-}" ] || packages+=(clang-14 libclang-rt-14-dev)
 install_packages "${packages[@]}"
+
+step() { printf '\n== %s\n' "$*"; }
 
 build release all
 ctest --test-dir build --output-on-failure -j "$(nproc)"
+[ -n "${1:-}" ] || exit 0
 
-if [ "${1:-}" = --long ]; then
-  MMBATCH_KILLS=300 build/tests/test_pipeline --gtest_filter='Kill.*'
-  build tsan test_threads
-  TSAN_OPTIONS=suppressions=$PWD/tests/threads/tsan.supp build-tsan/tests/test_threads
-  build asan all
-  mapfile -t targets < <(cd tests/fuzz && ls fuzz_*.cpp)
-  for target in "${targets[@]%.cpp}"; do
-    echo "== $target: a minute under AddressSanitizer and UndefinedBehaviorSanitizer"
-    build-asan/tests/"$target" tests/fuzz/corpus/"${target#fuzz_}" 60
-  done
-  ctest --test-dir build-asan --output-on-failure -j "$(nproc)"
-fi
+export UBSAN_OPTIONS=print_stacktrace=1
+step "300 kills"
+MMBATCH_KILLS=300 build/tests/test_pipeline --gtest_filter='Kill.*'
+
+step "stages, engine and store under ThreadSanitizer"
+build tsan test_threads
+TSAN_OPTIONS=suppressions=$PWD/tests/threads/tsan.supp build-tsan/tests/test_threads
+
+step "all tests under AddressSanitizer and UndefinedBehaviorSanitizer"
+build asan all
+ctest --test-dir build-asan --output-on-failure -j "$(nproc)"
+
+# What libFuzzer finds new on its way stays in build-fuzz/corpus, where the next run goes on from it; an input that
+# fails is kept as build-fuzz/crash-*, timeout-*, leak-* or oom-*, and goes into tests/fuzz/corpus with its fix.
+build fuzz fuzz_targets
+for source in tests/fuzz/fuzz_*.cpp; do
+  target=$(basename "$source" .cpp) name=${source#tests/fuzz/fuzz_} name=${name%.cpp}
+  step "$target: a minute"
+  mkdir -p build-fuzz/corpus/"$name"
+  build-fuzz/tests/"$target" -max_total_time=60 -timeout=20 -rss_limit_mb=3000 -max_len=65536 -verbosity=0 \
+    -print_final_stats=1 -artifact_prefix=build-fuzz/ build-fuzz/corpus/"$name" tests/fuzz/corpus/"$name"
+done
