@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "engine/kernels/matmul_kernel.h"
 #include "engine/kernels/panel.h"
@@ -29,7 +30,15 @@ float from_bf16(std::uint16_t x) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(x) << 16);
 }
 
+constexpr float kNoNumber = std::numeric_limits<float>::quiet_NaN();
+
+bool all_finite(const float* x, std::size_t n) {
+  return std::all_of(x, x + n, [](float value) { return std::isfinite(value); });
+}
+
+/// NaN where one of them is no finite number: as a scale it shows in every product.
 float largest_magnitude(const float* x, std::size_t n) {
+  if (!all_finite(x, n)) return kNoNumber;
   float most = 0;
   for (std::size_t i = 0; i < n; ++i) most = std::max(most, std::abs(x[i]));
   return most;
@@ -105,6 +114,7 @@ float squared_error(const float* x, std::size_t n, float scale) {
 /// The scale, as bfloat16, with the least squared error among some that put the largest weight at one
 /// end of -8 … 7, a little inside or beyond: rounding error of the many against cutting off the largest.
 std::uint16_t int4_scale(const float* x, std::size_t n) {
+  if (!all_finite(x, n)) return to_bf16(kNoNumber);
   float extreme = 0;
   for (std::size_t i = 0; i < n; ++i) {
     if (std::abs(x[i]) > std::abs(extreme)) extreme = x[i];

@@ -31,19 +31,29 @@ MMBATCH_INLINE std::int32_t sum_lanes(Ints v) {
 struct Scaled {
   float scale;
   float inverse;
+  std::size_t count;  // numbers to store; zeros stand behind them
 };
 
+constexpr float kTiny = 1e-36f;  // 127 divided by less may overflow: such a row is taken as zeros
+
+/// The scale of a row of n. With an infinity or a NaN among them it is NaN, as then are all products of the
+/// row.
 Scaled scale_of(const float* x, std::size_t n) {
-  Floats most{};
-  for (std::size_t i = 0; i < n; i += kLanes) most = max(most, magnitude(load_at(x, i, n)));
-  const float largest = max_lane(most);
-  return {largest / 127.0f, largest > 0.0f ? 127.0f / largest : 0.0f};
+  Floats most{}, zeros{};
+  for (std::size_t i = 0; i < n; i += kLanes) {
+    const Floats some = load_at(x, i, n);
+    most = max(most, magnitude(some));
+    zeros = zeros + some * 0.0f;
+  }
+  const float largest = max_lane(most) + sum(zeros);
+  if (largest != largest) return {largest, 0.0f, 0};
+  return {largest / 127.0f, largest > kTiny ? 127.0f / largest : 0.0f, n};
 }
 
-/// Stores sixteen numbers and returns them.
-MMBATCH_INLINE Ints put(const float* x, std::size_t i, std::size_t n, float inverse, std::byte* values) {
-  const Ints whole = round_to_ints(load_at(x, i, n) * inverse);
-  store_int8(values + i, whole);
+/// Stores sixteen numbers from x[i] on at `to`, and returns them.
+MMBATCH_INLINE Ints put(const float* x, std::size_t i, const Scaled& scaled, std::byte* to) {
+  const Ints whole = round_to_ints(load_at(x, i, scaled.count) * scaled.inverse);
+  store_int8(to, whole);
   return whole;
 }
 
@@ -53,7 +63,7 @@ void quantize(const float* x, std::size_t n, std::size_t depth, std::byte* row) 
   const Scaled scaled = scale_of(x, n);
   Ints total{};
   for (std::size_t i = 0; i < depth; i += kLanes)
-    total = total + put(x, i, n, scaled.inverse, row + QuantizedRow::kHeaderBytes);
+    total = total + put(x, i, scaled, row + QuantizedRow::kHeaderBytes + i);
   const QuantizedRow header{scaled.scale, sum_lanes(total)};
   __builtin_memcpy(row, &header, sizeof(header));
 }
@@ -62,7 +72,7 @@ void quantize_cached(const float* x, std::size_t n, std::byte* row) {
   const Scaled scaled = scale_of(x, n);
   for (std::size_t i = 0; i < n; i += kLanes) {
     std::byte some[kLanes];
-    put(x + i, 0, n - i, scaled.inverse, some);
+    put(x, i, scaled, some);
     __builtin_memcpy(row + i, some, n - i < kLanes ? n - i : kLanes);
   }
   __builtin_memcpy(row + n, &scaled.scale, sizeof(scaled.scale));
@@ -75,7 +85,7 @@ void quantize_groups(const float* x, std::size_t n, std::size_t depth, std::byte
   std::byte* sums = values + depth;
   std::int32_t all = 0;
   for (std::size_t i = 0; i < depth; i += Panel::kGroup) {
-    const Ints pair = put(x, i, n, scaled.inverse, values) + put(x, i + kLanes, n, scaled.inverse, values);
+    const Ints pair = put(x, i, scaled, values + i) + put(x, i + kLanes, scaled, values + i + kLanes);
     const std::int32_t sum = sum_lanes(pair);
     __builtin_memcpy(sums + i / Panel::kGroup * sizeof(sum), &sum, sizeof(sum));
     all += sum;

@@ -18,6 +18,7 @@ namespace mmbatch::MMBATCH_ISA {
 constexpr std::size_t kLanes = 16;
 typedef float Floats __attribute__((vector_size(64)));
 typedef std::int32_t Ints __attribute__((vector_size(64)));
+typedef std::uint32_t Words __attribute__((vector_size(64)));  // sums of them may overflow
 
 MMBATCH_INLINE Floats load(const float* p) {
   Floats v;
@@ -123,7 +124,7 @@ MMBATCH_INLINE Floats exp(Floats x) {
 /// exp() for x ≤ 0, as softmax needs it: less work, for n ≥ -126 is simply added to the exponent.
 MMBATCH_INLINE Floats exp_of_negative(Floats x) {
   const ExpParts parts = exp_parts(max(x, splat(kExpLow)));
-  const Floats scaled = (Floats)((Ints)parts.fraction + ((Ints)parts.shifted << 23));
+  const Floats scaled = (Floats)((Words)parts.fraction + ((Words)parts.shifted << 23));
   return x < splat(kExpLow) ? Floats{} : scaled;
 }
 

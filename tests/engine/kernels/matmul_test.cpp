@@ -158,6 +158,32 @@ TEST_P(MatmulPrecision, ZerosAndHugeValuesStayFinite) {
   for (const float value : y) EXPECT_TRUE(std::isfinite(value));
 }
 
+TEST_P(MatmulPrecision, WhatIsNoNumberShowsInItsRowAndInItsColumnAlone) {
+  const std::size_t in = 70, out = 130, rows = 5;
+  auto w = random_floats(out * in, 1), x = random_floats(rows * in, 2);
+  std::vector<float> expected(rows * out), y(rows * out);
+  PackedMatrix::pack(tensor_of(w, out), GetParam())
+      .multiply({x.data(), rows, in}, {expected.data(), rows, out});
+  x[1 * in + 3] = std::nanf("");
+  x[2 * in + 69] = std::numeric_limits<float>::infinity();
+  x[2 * in + 1] = -std::numeric_limits<float>::infinity();
+  for (std::size_t i = 0; i < in; ++i) x[4 * in + i] = 1e-41f;  // 127 / 1e-41 is infinite
+  w[7 * in + 30] = std::nanf("");
+  w[128 * in + 69] = std::numeric_limits<float>::infinity();
+  PackedMatrix::pack(tensor_of(w, out), GetParam()).multiply({x.data(), rows, in}, {y.data(), rows, out});
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t o = 0; o < out; ++o) {
+      const float value = y[r * out + o];
+      if (r == 1 || r == 2 || o == 7 || o == 128)
+        EXPECT_FALSE(std::isfinite(value)) << r << " " << o;
+      else if (r == 4)
+        EXPECT_NEAR(value, 0.0f, 1e-37f);
+      else
+        EXPECT_EQ(value, expected[r * out + o]);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, MatmulPrecision,
                          testing::Values(Precision::f32, Precision::bf16, Precision::int8, Precision::w8a16,
                                          Precision::int4, Precision::w4a16),
