@@ -13,7 +13,7 @@ MMBATCH_INLINE Floats exp2_of_negative(Floats x) {
   p = p * f + 2.4024099e-1f;
   p = p * f + 6.9312419e-1f;
   p = p * f + 1.0f;
-  return (Floats)((Ints)p + ((Ints)shifted << 23));
+  return (Floats)((Words)p + ((Words)shifted << 23));
 }
 
 /// Sixteen elements of a cached row from element d on as bfloat16, in the lower halves.

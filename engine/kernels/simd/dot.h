@@ -73,8 +73,9 @@ MMBATCH_INLINE Ints round_to_bf16(Floats v) {
 #if defined(__AVX512BF16__)
   return (Ints)_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)v));
 #else
-  const Ints bits = (Ints)v;
-  return ((bits + 0x7fff + ((bits >> 16) & 1)) >> 16) & 0xffff;
+  const Words bits = (Words)v;
+  const Ints rounded = (Ints)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+  return v == v ? rounded : Ints{} + 0x7fc0;  // a NaN's bits may round to those of zero
 #endif
 }
 
