@@ -90,25 +90,29 @@ std::optional<double> operations_a_second(const PeakKernel* kernel, int threads,
   return steps * kernel->operations_per_round * kRounds;
 }
 
-double bytes_a_second(int threads, double seconds) {
-  constexpr std::size_t kStep = std::size_t{1} << 20;  // some 20 µs
-  const auto count = static_cast<std::size_t>(threads);
-  // Several times the last cache of any machine of this class.
-  const std::size_t part = std::max((std::size_t{384} << 20) / count / kStep, std::size_t{1}) * kStep;
-  Matrix<std::byte> memory(1, part * count + kReadAhead);
-  std::fill_n(memory.data(), memory.cols(), std::byte{1});
-  std::vector<std::size_t> at(count * 8);
+constexpr std::size_t kStep = std::size_t{1} << 20;         // bytes read at a time, in some 20 µs
+constexpr std::size_t kReadBytes = std::size_t{384} << 20;  // several times the last cache of such a machine
+
+}  // namespace
+
+ReadMeter::ReadMeter(int threads)
+    : threads_(threads),
+      part_(std::max(kReadBytes / static_cast<std::size_t>(threads) / kStep, std::size_t{1}) * kStep),
+      memory_(1, part_ * static_cast<std::size_t>(threads) + kReadAhead) {
+  std::fill_n(memory_.data(), memory_.cols(), std::byte{1});
+}
+
+double ReadMeter::bytes_a_second(double seconds) const {
+  std::vector<std::size_t> at(static_cast<std::size_t>(threads_) * 8);  // a cache line each
   std::atomic<std::uint64_t> sink = 0;
-  const double steps = best_rate(threads, seconds, [&](int thread) {
+  const double steps = best_rate(threads_, seconds, [&](int thread) {
     const auto t = static_cast<std::size_t>(thread);
     std::size_t& offset = at[t * 8];
-    sink = read_all(memory.data() + t * part + offset, kStep);
-    offset = (offset + kStep) % part;
+    sink = read_all(memory_.data() + t * part_ + offset, kStep);
+    offset = (offset + kStep) % part_;
   });
   return steps * static_cast<double>(kStep);
 }
-
-}  // namespace
 
 void Ceilings::raise_to(const Ceilings& other) {
   threads = other.threads;
@@ -118,10 +122,11 @@ void Ceilings::raise_to(const Ceilings& other) {
   int8 = std::max(int8, other.int8);
 }
 
-Ceilings measure_ceilings(int threads, double seconds) {
+Ceilings measure_ceilings(const ReadMeter& meter, double seconds) {
+  const int threads = meter.threads();
   Ceilings ceilings;
   ceilings.threads = threads;
-  ceilings.read_bytes = bytes_a_second(threads, seconds);
+  ceilings.read_bytes = meter.bytes_a_second(seconds);
   ceilings.f32 = *operations_a_second(f32_peak_kernel(), threads, seconds);
   ceilings.bf16 = operations_a_second(bf16_peak_kernel(), threads, seconds);
   ceilings.int8 = operations_a_second(int8_peak_kernel(), threads, seconds);

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <optional>
 
+#include "engine/base/matrix.h"
 #include "engine/base/precision.h"
 
 namespace mmbatch::bench {
@@ -19,8 +20,22 @@ struct Ceilings {
   void raise_to(const Ceilings& other);
 };
 
+/// How fast all threads together stream through memory that is in no cache.
+class ReadMeter {
+ public:
+  explicit ReadMeter(int threads);
+  /// @param seconds that it is tried for
+  double bytes_a_second(double seconds) const;
+  int threads() const { return threads_; }
+
+ private:
+  int threads_;
+  std::size_t part_;  // bytes of one thread
+  Matrix<std::byte> memory_;
+};
+
 /// @param seconds that each of them is tried for
-Ceilings measure_ceilings(int threads, double seconds);
+Ceilings measure_ceilings(const ReadMeter& meter, double seconds);
 
 /// What a piece of work cannot do without.
 struct Work {

@@ -73,7 +73,9 @@ std::vector<Row> rows_of(const std::vector<CaseResult>& results, const Ceilings&
             {},
             {}};
     if (measured.work) {
-      row.ceiling = measured.count / floor_seconds(ceilings, *measured.work, result.peak);
+      Ceilings then = ceilings;
+      then.read_bytes = result.read_bytes.value_or(ceilings.read_bytes);
+      row.ceiling = measured.count / floor_seconds(then, *measured.work, result.peak);
       row.share = row.value / *row.ceiling;
     }
     rows.push_back(std::move(row));

@@ -22,7 +22,8 @@ struct CaseResult {
   std::string workload;
   std::string precision;
   Measured measured;
-  Precision peak = Precision::f32;  // its unit
+  Precision peak = Precision::f32;   // its unit
+  std::optional<double> read_bytes;  // a second, when it was measured; none: the best of the whole run
 };
 
 }  // namespace mmbatch::bench

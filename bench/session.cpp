@@ -2,33 +2,39 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "bench/checkpoint/writer.h"
 
 namespace mmbatch::bench {
 
-Session::Session(BenchOptions options) : options_(std::move(options)), arena_(options_.threads) {}
+Session::Session(BenchOptions options)
+    : options_(std::move(options)), arena_(options_.threads), meter_(arena_.threads()) {}
 
 void Session::begin(std::string_view workload) {
   workload_ = workload;
   say("ceilings");
-  ceilings_.raise_to(measure_ceilings(arena_.threads(), quick() ? 0.02 : 0.4));
+  ceilings_.raise_to(measure_ceilings(meter_, quick() ? 0.02 : 0.4));
 }
 
 Timing Session::time(std::size_t samples, const std::function<void()>& work) {
   Repeats repeats;
   repeats.samples = options_.repeat > 0 ? options_.repeat : quick() ? 2 : samples;
   if (quick()) repeats.min_sample_seconds = 0;
+  const double look = quick() ? 0.01 : 0.03;
+  const double before = meter_.bytes_a_second(look);
   Timing timing;
   arena_.run([&] { timing = measure(repeats, work); });
+  read_bytes_ = std::max(before, meter_.bytes_a_second(look));
+  ceilings_.read_bytes = std::max(ceilings_.read_bytes, *read_bytes_);
   return timing;
 }
 
 void Session::add(Measured measured, Precision peak) {
   say(fmt::format("{}: {}", measured.name, seconds_text(measured.timing.median)));
-  results_.push_back(
-      {workload_, precision_text(options_.precision, options_.kv_precision), std::move(measured), peak});
+  results_.push_back({workload_, precision_text(options_.precision, options_.kv_precision),
+                      std::move(measured), peak, std::exchange(read_bytes_, std::nullopt)});
 }
 
 void Session::say(std::string_view text) const {

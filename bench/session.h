@@ -42,7 +42,8 @@ class Session {
 
   /// Measures the ceilings (again: the machine may have been busy before), then takes cases of `workload`.
   void begin(std::string_view workload);
-  /// Measures `work` inside the arena.  @param samples unless the command line says otherwise
+  /// Measures `work` inside the arena, and how fast memory is before and after it: on a machine that others
+  /// share it is another from minute to minute.  @param samples unless the command line says otherwise
   Timing time(std::size_t samples, const std::function<void()>& work);
   void add(Measured measured) { add(std::move(measured), options_.precision); }
   void add(Measured measured, Precision peak);
@@ -54,7 +55,9 @@ class Session {
  private:
   BenchOptions options_;
   Arena arena_;
+  ReadMeter meter_;
   Ceilings ceilings_;
+  std::optional<double> read_bytes_;  // around the last time(), until it is reported
   std::string workload_;
   std::vector<CaseResult> results_;
 };
