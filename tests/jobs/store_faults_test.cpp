@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <functional>
+
 #include "helpers.h"
 #include "jobs/database.h"
 #include "jobs/store.h"
@@ -23,6 +25,32 @@ using testing::rows;
 using testing::TempFolder;
 
 const std::vector<std::string> kImages = {std::string(64, 'a')};
+
+/// What `work` returns in a process of its own, or -1.
+int in_child(const std::function<int()>& work) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(work());
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/// As long as it lives, no file of this process grows beyond `bytes`: stands in for the end of the disk.
+class FullDisk {
+ public:
+  explicit FullDisk(rlim_t bytes) {
+    ::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const struct rlimit limit { bytes, before_.rlim_max };
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FullDisk() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+
+ private:
+  struct rlimit before_ {};
+};
 
 TEST(StoreFaults, ASecondProcessIsToldWhoHoldsTheDatabase) {
   TempFolder folder;
@@ -101,28 +129,18 @@ TEST(StoreFaults, AFullDiskKeepsWhatWasStored) {
     store->put(make_answer(make_item("first"), key_of(1), "one"));
     store->flush();
   }
-  // A bound on the size of files stands in for the end of the disk.
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::signal(SIGXFSZ, SIG_IGN);
-    struct rlimit limit {};
-    limit.rlim_cur = limit.rlim_max = 400 << 10;
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-    int code = 3;
-    try {
-      const auto store = ResultsStore::open_or_create(file);
-      store->begin_run(make_run(), ResumePolicy::resume);
+  const int code = in_child([&] {
+    const FullDisk disk(400 << 10);
+    const auto store = ResultsStore::open_or_create(file);
+    store->begin_run(make_run(), ResumePolicy::resume);
+    const std::string failed = testing::error_of<DatabaseError>([&] {
       for (std::uint64_t i = 2; i < 100'000; ++i) {
         store->put(make_answer(make_item(std::to_string(i)), key_of(i), std::string(500, 'x')));
       }
-    } catch (const DatabaseError&) {
-      code = 0;
-    }
-    ::_exit(code);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+    });
+    return failed.empty() ? 1 : 0;
+  });
+  EXPECT_EQ(code, 0);
   EXPECT_THAT(rows(file, "PRAGMA integrity_check"), ElementsAre("ok"));
   EXPECT_THAT(rows(file, "SELECT answer FROM answers WHERE id = 'first'"), ElementsAre("one"));
   const auto store = ResultsStore::open_or_create(file);
@@ -130,65 +148,47 @@ TEST(StoreFaults, AFullDiskKeepsWhatWasStored) {
   EXPECT_EQ(store->look_up(make_item("first"), key_of(1), kImages), Known::answered);
 }
 
+/// Puts an answer, lets `work` fail on a disk with room for `bytes`, and tries to go on with room again.
+/// @return 0 when nothing more was stored, 1 when something was, 2 when `work` did not fail
+int go_on_after(const std::filesystem::path& file, rlim_t bytes,
+                const std::function<void(ResultsStore&)>& work) {
+  const auto store = ResultsStore::open_or_create(file);
+  store->begin_run(make_run(), ResumePolicy::resume);
+  store->put(make_answer(make_item("first"), key_of(1), "one"));
+  const auto fault = [&](const std::function<void()>& step) {
+    return testing::error_of<DatabaseError>(step);
+  };
+  std::string failed;
+  {
+    const FullDisk disk(bytes);
+    failed = fault([&] { work(*store); });
+  }
+  if (failed.empty()) return 2;
+  // A run that went on would end well without its lost answers.
+  const auto put = [&] { store->put(make_answer(make_item("second"), key_of(2), "two")); };
+  return fault(put) == failed && fault([&] { store->flush(); }) == failed ? 0 : 1;
+}
+
 TEST(StoreFaults, AfterABatchThatCouldNotBeStoredNothingIs) {
   TempFolder folder;
   const auto file = folder / "r.db";
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::signal(SIGXFSZ, SIG_IGN);
-    const auto store = ResultsStore::open_or_create(file);
-    store->begin_run(make_run(), ResumePolicy::resume);
-    const auto put = [&](std::uint64_t i) {
-      store->put(make_answer(make_item(std::to_string(i)), key_of(i), std::string(500, 'x')));
-    };
-    for (std::uint64_t i = 0; i < 1000; ++i) put(i);
-    struct rlimit limit {};
-    ::getrlimit(RLIMIT_FSIZE, &limit);
-    const rlim_t unlimited = limit.rlim_cur;
-    limit.rlim_cur = 300 << 10;
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-    const std::string failed = testing::error_of<DatabaseError>([&] { store->flush(); });
-    limit.rlim_cur = unlimited;
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-    // There is room again, but a run that went on would end well without its lost answers.
-    const bool refused = testing::error_of<DatabaseError>([&] { put(1000); }) == failed &&
-                         testing::error_of<DatabaseError>([&] { store->flush(); }) == failed;
-    ::_exit(failed.empty() ? 2 : refused ? 0 : 1);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  const auto fill = [](ResultsStore& store) {
+    for (std::uint64_t i = 3; i < 1000; ++i)
+      store.put(make_answer(make_item(std::to_string(i)), key_of(i), std::string(500, 'x')));
+    store.flush();
+  };
+  EXPECT_EQ(in_child([&] { return go_on_after(file, 300 << 10, fill); }), 0);
   EXPECT_THAT(rows(file, "SELECT count(*) FROM answers"), ElementsAre("0"));
 }
 
 TEST(StoreFaults, ADigestThatCouldNotBeRememberedEndsTheBatchToo) {
   TempFolder folder;
   const auto file = folder / "r.db";
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::signal(SIGXFSZ, SIG_IGN);
-    const auto store = ResultsStore::open_or_create(file);
-    store->begin_run(make_run(), ResumePolicy::resume);
-    store->put(make_answer(make_item("first"), key_of(1), "one"));
-    struct rlimit limit {};
-    ::getrlimit(RLIMIT_FSIZE, &limit);
-    const rlim_t unlimited = limit.rlim_cur;
-    limit.rlim_cur = 1 << 20;
-    ::setrlimit(RLIMIT_FSIZE, &limit);
+  const auto remember = [](ResultsStore& store) {
     // More than the cache holds, so that it has to be written before the commit.
-    const FileStamp stamp{std::string(64 << 20, 'p'), 1, 2, 3, 4};
-    const std::string failed = testing::error_of<DatabaseError>([&] { store->remember_digest(stamp, "d"); });
-    limit.rlim_cur = unlimited;
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-    const bool refused = testing::error_of<DatabaseError>([&] {
-                           store->put(make_answer(make_item("second"), key_of(2), "two"));
-                         }) == failed &&
-                         testing::error_of<DatabaseError>([&] { store->flush(); }) == failed;
-    ::_exit(failed.empty() ? 2 : refused ? 0 : 1);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+    store.remember_digest({std::string(64 << 20, 'p'), 1, 2, 3, 4}, "d");
+  };
+  EXPECT_EQ(in_child([&] { return go_on_after(file, 1 << 20, remember); }), 0);
   EXPECT_THAT(rows(file, "SELECT count(*) FROM answers"), ElementsAre("0"));
 }
 
