@@ -319,8 +319,16 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
   if (!options.output.empty())
     output.emplace(options.output, BatchOutput::Options{*database, run, options.resume});
   FileFailures failures;
-  RunSummary summary = run_items(manifest, options, model, identity,
-                                 {*results, output ? &*output : nullptr, timeline, failures}, arena);
+  const Sinks sinks{*results, output ? &*output : nullptr, timeline, failures};
+  RunSummary summary;
+  try {
+    summary = run_items(manifest, options, model, identity, sinks, arena);
+  } catch (const FatalError&) {
+    // The database may be what failed; then the next run says of this one that it was interrupted.
+    FileFailures known;
+    known.attempt([&] { results->finish_run(RunStatus::failed, "{}"); });
+    throw;
+  }
   summary.load_seconds = loaded.seconds;
   results->finish_run(status_of(interrupted), to_json(summary));
   failures.attempt([&] { timeline.finish(); });
@@ -335,7 +343,9 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
 
 ExitCode run_manifests(const RunOptions& options) {
   options.engine.validate();
-  for (const auto& [option, file] : {std::pair("--output", options.output), {"--profile", options.profile}}) {
+  for (const auto& [option, file] : {std::pair("--output", options.output),
+                                     {"--profile", options.profile},
+                                     {"--summary-json", options.summary_json}}) {
     if (file.empty() || options.manifests.size() == 1) continue;
     throw UsageError(
         fmt::format("{} takes what comes of one manifest: run the manifests one by one", option));

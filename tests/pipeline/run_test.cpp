@@ -6,6 +6,7 @@
 #include <sstream>
 #include <thread>
 
+#include "pipeline/run.h"
 #include "pipeline/summary.h"
 #include "tests/pipeline/program.h"
 
@@ -298,6 +299,26 @@ TEST(Run, AFileThatCannotBeWrittenIsToldAndTheOthersAreWritten) {
   wrong("--output", "/dev/full");
   wrong("--metrics-file", place.path("no/m.prom"));
   wrong("--summary-json", "/dev/full");
+}
+
+TEST(Run, AFatalFaultEndsItAsFailedAndTheNextOneGoesOn) {
+  const Workplace place;
+  RunOptions options;
+  options.manifests = {questions_manifest(place, 20)};
+  options.database = place.path("results.db");
+  options.progress = ProgressStyle::none;
+  options.on_stage = [](const char* stage) {
+    if (std::string_view(stage) == "fuse") throw ModelError("fused badly");
+  };
+  EXPECT_THROW(run_manifests(options), ModelError);
+  const auto status = [&] {
+    return program("query " + place.path("results.db") + " --sql 'SELECT status FROM runs' -f csv").text;
+  };
+  EXPECT_EQ(status(), "status\nfailed\n");
+  options.on_stage = {};
+  EXPECT_EQ(run_manifests(options), ExitCode::ok);
+  EXPECT_EQ(status(), "status\nfinished\n");
+  EXPECT_EQ(rows(place.path("results.db")).size(), 20u);
 }
 
 TEST(Summary, NamesTheStageThatWasAtItsLimit) {
