@@ -13,7 +13,7 @@ case "${1:-}" in
   *) echo "usage: bash tests/run.sh [--long]" >&2; exit 2 ;;
 esac
 mapfile -t packages < demo/packages.txt
-[ -z "${1:-}" ] || packages+=(clang-14 libclang-rt-14-dev)
+[ -z "${1:-}" ] || packages+=(clang-14 libclang-rt-14-dev chromium)
 install_packages "${packages[@]}"
 
 step() { printf '\n== %s\n' "$*"; }

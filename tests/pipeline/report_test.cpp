@@ -1,4 +1,4 @@
-// A report in a real browser; skipped where there is none (Debian: apt-get install chromium).
+// A report in a real browser; skipped where there is none (`tests/run.sh --long` installs chromium).
 
 #include <gtest/gtest.h>
 
