@@ -43,10 +43,9 @@ inline Tokenizer load_reference(const std::string& folder) {
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    path_ = std::filesystem::temp_directory_path() /
-            ("mmbatch_text_" + std::to_string(::getpid()) + "_" + test->name());
-    std::filesystem::create_directories(path_);
+    std::string name = (std::filesystem::temp_directory_path() / "mmbatch-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no folder for the test");
+    path_ = name;
   }
   ~TemporaryFolder() {
     std::error_code ignored;
