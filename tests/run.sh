@@ -22,7 +22,6 @@ build release all
 ctest --test-dir build --output-on-failure -j "$(nproc)"
 [ -n "${1:-}" ] || exit 0
 
-export UBSAN_OPTIONS=print_stacktrace=1
 step "300 kills"
 MMBATCH_KILLS=300 build/tests/test_pipeline --gtest_filter='Kill.*'
 
@@ -32,7 +31,7 @@ TSAN_OPTIONS=suppressions=$PWD/tests/threads/tsan.supp build-tsan/tests/test_thr
 
 step "all tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 build asan all
-ctest --test-dir build-asan --output-on-failure -j "$(nproc)"
+ctest --preset asan -j "$(nproc)"
 
 # What libFuzzer finds new on its way stays in build-fuzz/corpus, where the next run goes on from it; an input that
 # fails is kept as build-fuzz/crash-*, timeout-*, leak-* or oom-*, and goes into tests/fuzz/corpus with its fix.

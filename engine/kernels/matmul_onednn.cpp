@@ -113,11 +113,3 @@ const MatmulKernel kOneDnnMatmul = {"onednn", Precision::f32,  usable,  256,    
                                     pack,     float_row_bytes, nullptr, multiply};
 
 }  // namespace mmbatch
-
-#ifdef __SANITIZE_ADDRESS__
-/// libgomp gives every thread that calls omp_set_num_threads() a record, and no longer takes back those of
-/// threads that end while the program does.
-extern "C" const char* __lsan_default_suppressions() {
-  return "leak:libgomp.so\n";
-}
-#endif
