@@ -83,7 +83,8 @@ void quantize(const QuantizeOptions& options, std::ostream& out) {
   const auto begin = Clock::now();
   PackedTensors packed;
   std::map<std::string, std::string> metadata = {{"format", "pt"},
-                                                 {"mmbatch.packed", std::string(to_string(options.weights))}};
+                                                 {"mmbatch.packed", std::string(to_string(options.weights))},
+                                                 {"mmbatch.layout", std::to_string(kPackedLayout)}};
   WeightHooks hooks;
   hooks.packed = [&](const std::string& name, const std::shared_ptr<const PackedTensor>& tensor) {
     packed[name] = tensor;

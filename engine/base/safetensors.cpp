@@ -80,7 +80,19 @@ Precision stored_precision(const Config& metadata, const std::string& key, std::
   }
 }
 
+/// @throws ModelError when the bytes of packed tensors would mean something else here
+void check_layout(const Config& metadata) {
+  const std::string key = "mmbatch.layout", here = std::to_string(kPackedLayout);
+  const std::string layout = metadata.text(key, "1");  // the first one had no name
+  if (layout == here) return;
+  metadata.fail(key,
+                fmt::format("packed in layout {} by another version of mmbatch, this one reads {}; pack the "
+                            "published checkpoint again with mmbatch quantize",
+                            layout, here));
+}
+
 PackedForms read_packed_forms(const Config& metadata) {
+  check_layout(metadata);
   PackedForms forms;
   for (const auto& [key, value] : metadata.members()) {
     if (key.rfind(kPackedPrefix, 0) != 0) continue;

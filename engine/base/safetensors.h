@@ -10,6 +10,9 @@
 
 namespace mmbatch {
 
+/// What the bytes of packed tensors mean: raised whenever engine/kernels/panel.h lays them out differently.
+constexpr int kPackedLayout = 2;
+
 /// One mapped safetensors file.
 ///
 ///   file   := length header data
@@ -20,8 +23,9 @@ namespace mmbatch {
 /// All of this is checked before any tensor is seen.
 ///
 /// A packed file, as mmbatch quantize writes it, has in __metadata__ "mmbatch.packed": the precision of its
-/// layers, and for every packed tensor, which is of type U8, "packed:NAME": "PRECISION ROWS COLS": what was
-/// packed. "mmbatch.smoothed", for people: how channels were evened out before.
+/// layers; "mmbatch.layout": kPackedLayout; and for every packed tensor, which is of type U8, "packed:NAME":
+/// "PRECISION ROWS COLS": what was packed. "mmbatch.smoothed", for people: how channels were evened out
+/// before.
 class SafetensorsFile {
  public:
   /// @throws ModelError naming file, tensor, what was expected and what was found.

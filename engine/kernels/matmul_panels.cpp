@@ -1,6 +1,7 @@
 // Weights in the panels of panel.h: rounding and layout. The products themselves are in simd/panel_*.cpp.
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -13,7 +14,7 @@
 namespace mmbatch {
 namespace {
 
-constexpr std::size_t kColumns = Panel::kColumns;
+constexpr std::size_t kColumns = Panel::kColumns, kStrip = Panel::kStrip;
 
 bool always() {
   return true;
@@ -57,22 +58,28 @@ std::size_t int8_bytes(std::size_t in, std::size_t) {
   return Panel::depth(in) * kColumns + kColumns * sizeof(float);
 }
 std::size_t int4_bytes(std::size_t in, std::size_t) {
-  return Panel::depth(in) / Panel::kGroup * Panel::kGroupBytes;
+  return Panel::depth(in) / (2 * Panel::kGroup) * Panel::kGroupPair * (kColumns / kStrip);
 }
 
 std::size_t bf16_row_bytes(std::size_t in) {
-  return Panel::depth(in) * 2;
+  return Panel::row_bytes(Panel::depth(in) * 2);
 }
 std::size_t int8_row_bytes(std::size_t in) {
   return QuantizedRow::bytes(Panel::depth(in));
 }
 
+/// Where a word is, counted in bytes from the start of its strip: words of four bytes in steps of kStrip.
+std::size_t word(std::size_t step, std::size_t column) {
+  return (step * kStrip + column % kStrip) * 4;
+}
+
 void pack_bf16(const float* weights, std::size_t in, std::size_t columns, std::byte* packed) {
   std::memset(packed, 0, bf16_bytes(in, columns));
   for (std::size_t c = 0; c < columns; ++c) {
+    std::byte* strip = packed + c / kStrip * Panel::depth(in) * kStrip * 2;
     for (std::size_t k = 0; k < in; ++k) {
       const std::uint16_t half = to_bf16(weights[c * in + k]);
-      std::memcpy(packed + ((k / 2 * kColumns + c) * 2 + k % 2) * 2, &half, 2);
+      std::memcpy(strip + word(k / 2, c) + k % 2 * 2, &half, 2);
     }
   }
 }
@@ -80,16 +87,18 @@ void pack_bf16(const float* weights, std::size_t in, std::size_t columns, std::b
 /// One scale a column. `together` inputs of a column lie side by side; `offset` is added before storing.
 void pack_bytes(const float* weights, std::size_t in, std::size_t columns, std::size_t together, int offset,
                 std::byte* packed) {
-  const std::size_t values = Panel::depth(in) * kColumns;
-  std::memset(packed, offset, values);
-  std::memset(packed + values, 0, kColumns * sizeof(float));
-  for (std::size_t c = 0; c < columns; ++c) {
-    const float scale = largest_magnitude(weights + c * in, in) / 127.0f;
-    const float inverse = scale > 0 ? 1.0f / scale : 0.0f;
-    std::memcpy(packed + values + c * sizeof(float), &scale, sizeof(scale));
-    for (std::size_t k = 0; k < in; ++k) {
-      const int q = quantized(weights[c * in + k], inverse, -127, 127) + offset;
-      packed[(k / together * kColumns + c) * together + k % together] = static_cast<std::byte>(q);
+  const std::size_t values = Panel::depth(in) * kStrip, strip_bytes = values + kStrip * sizeof(float);
+  for (std::size_t first = 0; first < kColumns; first += kStrip, packed += strip_bytes) {
+    std::memset(packed, offset, values);
+    std::memset(packed + values, 0, kStrip * sizeof(float));
+    for (std::size_t c = first; c < std::min(first + kStrip, columns); ++c) {
+      const float scale = largest_magnitude(weights + c * in, in) / 127.0f;
+      const float inverse = scale > 0 ? 1.0f / scale : 0.0f;
+      std::memcpy(packed + values + c % kStrip * sizeof(float), &scale, sizeof(scale));
+      for (std::size_t k = 0; k < in; ++k) {
+        const int q = quantized(weights[c * in + k], inverse, -127, 127) + offset;
+        packed[(k / together * kStrip + c % kStrip) * together + k % together] = static_cast<std::byte>(q);
+      }
     }
   }
 }
@@ -134,26 +143,52 @@ std::uint16_t int4_scale(const float* x, std::size_t n) {
   return best;
 }
 
-void pack_int4(const float* weights, std::size_t in, std::size_t columns, std::byte* packed) {
-  constexpr std::size_t kValues = Panel::kGroupBytes - 2 * kColumns;
-  for (std::size_t first = 0; first < Panel::depth(in);
-       first += Panel::kGroup, packed += Panel::kGroupBytes) {
-    std::memset(packed, 0x88, kValues);
-    std::memset(packed + kValues, 0, 2 * kColumns);
-    const std::size_t count = first < in ? std::min(Panel::kGroup, in - first) : 0;
-    for (std::size_t c = 0; c < columns && count > 0; ++c) {
-      const float* x = weights + c * in + first;
-      const std::uint16_t stored = int4_scale(x, count);
-      const float scale = from_bf16(stored), inverse = scale != 0 ? 1.0f / scale : 0.0f;
-      std::memcpy(packed + kValues + 2 * c, &stored, 2);
-      for (std::size_t k = 0; k < count; ++k) {
-        const auto nibble = static_cast<unsigned>(quantized(x[k], inverse, -8, 7) + 8);
-        std::byte& at = packed[(k / 8 * kColumns + c) * 4 + k % 4];
-        at = k % 8 < 4 ? (at & std::byte{0xf0}) | static_cast<std::byte>(nibble)
-                       : (at & std::byte{0x0f}) | static_cast<std::byte>(nibble << 4);
+/// In which half byte of a word, counted from the lowest, each of eight inputs stands.
+using NibbleOrder = std::array<std::size_t, 8>;
+constexpr NibbleOrder kFours = {0, 2, 4, 6, 1, 3, 5, 7};
+/// Neighbours sixteen bits apart, as pairs of bfloat16 lie.
+constexpr NibbleOrder kPairs = {0, 4, 1, 5, 2, 6, 3, 7};
+
+/// A group's part in a column.
+void pack_int4_group(const float* x, std::size_t count, std::size_t column, const NibbleOrder& order,
+                     std::byte* values, std::byte* scales) {
+  const std::uint16_t stored = int4_scale(x, count);
+  const float scale = from_bf16(stored), inverse = scale != 0 ? 1.0f / scale : 0.0f;
+  std::memcpy(scales + column % kStrip * 2, &stored, 2);
+  for (std::size_t k = 0; k < count; ++k) {
+    const auto nibble = static_cast<unsigned>(quantized(x[k], inverse, -8, 7) + 8);
+    const std::size_t place = order[k % 8];
+    std::byte& at = values[word(k / 8, column) + place / 2];
+    at = place % 2 == 0 ? (at & std::byte{0xf0}) | static_cast<std::byte>(nibble)
+                        : (at & std::byte{0x0f}) | static_cast<std::byte>(nibble << 4);
+  }
+}
+
+void pack_nibbles(const float* weights, std::size_t in, std::size_t columns, const NibbleOrder& order,
+                  std::byte* packed) {
+  constexpr std::size_t kValues = 2 * Panel::kGroupValues;
+  for (std::size_t strip = 0; strip < kColumns; strip += kStrip) {
+    for (std::size_t first = 0; first < Panel::depth(in); first += Panel::kGroup) {
+      const std::size_t second = first / Panel::kGroup % 2;
+      if (second == 0) {
+        std::memset(packed, 0x88, kValues);
+        std::memset(packed + kValues, 0, Panel::kGroupPair - kValues);
       }
+      const std::size_t count = first < in ? std::min(Panel::kGroup, in - first) : 0;
+      for (std::size_t c = strip; c < std::min(strip + kStrip, columns) && count > 0; ++c) {
+        pack_int4_group(weights + c * in + first, count, c, order, packed + second * Panel::kGroupValues,
+                        packed + kValues + second * kStrip * 2);
+      }
+      packed += second * Panel::kGroupPair;
     }
   }
+}
+
+void pack_int4(const float* weights, std::size_t in, std::size_t columns, std::byte* packed) {
+  pack_nibbles(weights, in, columns, kFours, packed);
+}
+void pack_w4a16(const float* weights, std::size_t in, std::size_t columns, std::byte* packed) {
+  pack_nibbles(weights, in, columns, kPairs, packed);
 }
 
 void prepare_bf16(const float* x, std::size_t in, std::byte* row) {
@@ -191,7 +226,7 @@ const MatmulKernel kInt4Matmul = {
     int8_row_bytes, prepare_int4,    multiply<&SimdKernels::int4_panel, int8_row_bytes>};
 const MatmulKernel kW4a16Matmul = {
     "w4a16",        Precision::w4a16, always,
-    kColumns,       int4_bytes,       pack_int4,
+    kColumns,       int4_bytes,       pack_w4a16,
     bf16_row_bytes, prepare_bf16,     multiply<&SimdKernels::w4a16_panel, bf16_row_bytes>};
 
 }  // namespace mmbatch

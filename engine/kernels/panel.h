@@ -6,37 +6,46 @@
 namespace mmbatch {
 
 /// Products over panels: the own kernels' layout of weights. A panel holds kColumns output columns over the
-/// whole depth (inputs, padded with zeros to a multiple of kDepthStep), so that a thread streams it from
-/// front to back. What stands in it, for the depth in steps from the front:
+/// whole depth (inputs, padded with zeros to a multiple of kDepthStep). It consists of strips, one behind the
+/// other: kStrip columns, one vector of sums, so that whoever multiplies reads memory from front to back,
+/// each line once for all rows. What stands in a strip, for the depth in steps from the front:
 ///
-///   bf16     [depth / 2][kColumns][2] bfloat16
-///   int8     [depth / 4][kColumns][4] uint8 (weight + 128), then scales float[kColumns]
-///   w8a16    [depth / 2][kColumns][2] int8, then scales float[kColumns]
-///   int4     a group of kGroup inputs: [kGroup / 8][kColumns][4] bytes, inputs 0…3 of eight in the low and
-///   w4a16    4…7 in the high halves (weight + 8), then scales bfloat16[kColumns]; group behind group
+///   bf16     [depth / 2][kStrip][2] bfloat16
+///   int8     [depth / 4][kStrip][4] uint8 (weight + 128), then scales float[kStrip]
+///   w8a16    [depth / 2][kStrip][2] int8, then scales float[kStrip]
+///   int4     pairs of groups of kGroup inputs: [2][kGroup / 8][kStrip] words of eight half bytes, weight +
+///   8,
+///            then scales bfloat16[2][kStrip]. Inputs 0…3 of eight stand in the low halves of a word's bytes,
+///            4…7 in the high ones
+///   w4a16    the same, but 0, 2, 4, 6 in the lower two bytes and 1, 3, 5, 7 in the upper ones
 ///
-/// Every output element is one chain of sums in the order of the depth, whatever the number of rows.
+/// Every output element is one chain of sums in the order of the depth, whatever the number of rows. Packed
+/// files hold panels: kPackedLayout in engine/base/safetensors.h changes with them.
 struct Panel {
   static constexpr std::size_t kColumns = 64;
+  static constexpr std::size_t kStrip = 16;
   static constexpr std::size_t kDepthStep = 64;
   static constexpr std::size_t kGroup = 32;
-  static constexpr std::size_t kGroupBytes = kGroup / 2 * kColumns + 2 * kColumns;
+  static constexpr std::size_t kGroupValues = kGroup / 2 * kStrip;            // bytes
+  static constexpr std::size_t kGroupPair = 2 * (kGroupValues + 2 * kStrip);  // bytes
 
   static constexpr std::size_t depth(std::size_t in) {
     return (in + kDepthStep - 1) / kDepthStep * kDepthStep;
   }
+  /// From one row of activations to the next: an odd number of cache lines, for rows a power of two apart
+  /// would drive each other out of the few places that the first-level cache has for them.
+  static constexpr std::size_t row_bytes(std::size_t used) { return ((used + 63) / 64 | 1) * 64; }
 };
 
-/// A row of activations quantized for int8 and int4: this header, then int8[depth], then, for int4, the sum
-/// of each group, int32[depth / kGroup].
+/// A row of activations quantized for int8 and int4: this header, then int8[depth], then, for int4, what the
+/// 8 that is added to each weight adds to the sum of each group, taken with a minus: int32[depth / kGroup].
 struct QuantizedRow {
   static constexpr std::size_t kHeaderBytes = 64;
   float scale;
   std::int32_t sum;
 
   static constexpr std::size_t bytes(std::size_t depth) {
-    const std::size_t all = kHeaderBytes + depth + depth / Panel::kGroup * sizeof(std::int32_t);
-    return (all + 63) / 64 * 64;
+    return Panel::row_bytes(kHeaderBytes + depth + depth / Panel::kGroup * sizeof(std::int32_t));
   }
 };
 

@@ -92,7 +92,7 @@ struct SimdKernels {
   void (*to_bf16)(const float* x, std::size_t n, std::size_t depth, std::byte* row);
   /// A row of n floats as a QuantizedRow: scale = largest magnitude / 127, rounded to nearest even.
   void (*quantize)(const float* x, std::size_t n, std::size_t depth, std::byte* row);
-  /// The same with the sums of the groups.
+  /// The same with the offsets of the groups.
   void (*quantize_groups)(const float* x, std::size_t n, std::size_t depth, std::byte* row);
 };
 

@@ -10,12 +10,10 @@
 
 namespace mmbatch::MMBATCH_ISA {
 
-/// Vectors of columns that are worked on together, and rows: as many sums as the registers hold.
+/// Rows that are worked on together: as many sums as the registers hold beside what they are made of.
 #if defined(__AVX512F__)
-constexpr std::size_t kDotVectors = 4;
-constexpr std::size_t kDotRows = 6;
+constexpr std::size_t kDotRows = 16;
 #else
-constexpr std::size_t kDotVectors = 1;
 constexpr std::size_t kDotRows = 4;
 #endif
 

@@ -1,54 +1,35 @@
 // bfloat16 weights times bfloat16 activations, and int8 weights, which bfloat16 holds exactly.
 
 #include "engine/kernels/simd/functions.h"
-#include "engine/kernels/simd/panel_loop.h"
+#include "engine/kernels/simd/strip.h"
 
 namespace mmbatch::MMBATCH_ISA {
 namespace {
 
-constexpr std::size_t kBf16Depth = 512;   // 64 KiB of weights
-constexpr std::size_t kW8a16Depth = 128;  // 16 KiB once widened
-
-std::size_t at_most(std::size_t a, std::size_t b) {
-  return a < b ? a : b;
-}
-
-/// [pairs][kColumns][2] int8 to bfloat16.
-void widen(const std::byte* from, std::size_t pairs, std::byte* to) {
-  for (std::size_t i = 0; i < pairs * Panel::kColumns * 2; i += kLanes)
-    store_bf16(to + 2 * i, load_int8(from + i));
-}
+/// Pairs of int8, widened on the way.
+struct PairsOfInt8 : PairsOfBf16 {
+  static constexpr std::size_t kBytes = 32;
+  MMBATCH_INLINE Ints weights(const std::byte* block) {
+    return bf16_pairs(load_int8(block), load_int8(block + kLanes));
+  }
+};
 
 }  // namespace
 
 void bf16_panel(const PanelProduct& p) {
-  for (std::size_t k = 0; k < p.depth; k += kBf16Depth) {
-    const std::size_t depth = at_most(kBf16Depth, p.depth - k);
-    const std::byte* block = p.panel + k * Panel::kColumns * 2;
-    const std::size_t bytes = depth * Panel::kColumns * 2;
-    const Bf16Block work{p.x + 2 * k, p.row_bytes, block, depth / 2, k == 0 ? Begin::zero : Begin::stored,
-                         p.y};
-    for_row_groups(p.rows, to_fetch(p.rows, block, bytes), bytes / 4, work);
-  }
+  const std::byte* strip = p.panel;
+  for (std::size_t column = 0; column < Panel::kColumns; column += Panel::kStrip)
+    strip = take_strip<PairsOfBf16>(p, p.x, p.depth / 2, strip, p.y + column);
 }
 
 void w8a16_panel(const PanelProduct& p) {
-  alignas(64) std::byte wide[kW8a16Depth * Panel::kColumns * 2];
-  for (std::size_t k = 0; k < p.depth; k += kW8a16Depth) {
-    const std::size_t depth = at_most(kW8a16Depth, p.depth - k);
-    const std::byte* block = p.panel + k * Panel::kColumns;
-    const std::byte* next = block + depth * Panel::kColumns;
-    widen(block, depth / 2, wide);
-    // The narrow block has half the lines of the wide one: one group of rows fetches twice too many, which
-    // the block after next needs anyway.
-    const Bf16Block work{p.x + 2 * k, p.row_bytes, wide, depth / 2, k == 0 ? Begin::zero : Begin::stored,
-                         p.y};
-    for_row_groups(p.rows, next, depth * Panel::kColumns / 4, work);
-  }
-  const auto* scales = reinterpret_cast<const float*>(p.panel + p.depth * Panel::kColumns);
-  for (std::size_t r = 0; r < p.rows; ++r) {
-    float* y = p.y + r * Panel::kColumns;
-    for (std::size_t c = 0; c < Panel::kColumns; c += kLanes) store(y + c, load(y + c) * load(scales + c));
+  const std::byte* strip = p.panel;
+  for (std::size_t column = 0; column < Panel::kColumns; column += Panel::kStrip) {
+    float* y = p.y + column;
+    strip = take_strip<PairsOfInt8>(p, p.x, p.depth / 2, strip, y);
+    const Floats scales = load(reinterpret_cast<const float*>(strip));
+    for (std::size_t r = 0; r < p.rows; ++r, y += Panel::kColumns) store(y, load(y) * scales);
+    strip += Panel::kStrip * sizeof(float);
   }
 }
 

@@ -82,12 +82,12 @@ void quantize_groups(const float* x, std::size_t n, std::size_t depth, std::byte
   static_assert(Panel::kGroup == 2 * kLanes);
   const Scaled scaled = scale_of(x, n);
   std::byte* values = row + QuantizedRow::kHeaderBytes;
-  std::byte* sums = values + depth;
+  std::byte* offsets = values + depth;
   std::int32_t all = 0;
   for (std::size_t i = 0; i < depth; i += Panel::kGroup) {
     const Ints pair = put(x, i, scaled, values + i) + put(x, i + kLanes, scaled, values + i + kLanes);
-    const std::int32_t sum = sum_lanes(pair);
-    __builtin_memcpy(sums + i / Panel::kGroup * sizeof(sum), &sum, sizeof(sum));
+    const std::int32_t sum = sum_lanes(pair), offset = -8 * sum;
+    __builtin_memcpy(offsets + i / Panel::kGroup * sizeof(offset), &offset, sizeof(offset));
     all += sum;
   }
   const QuantizedRow header{scaled.scale, all};

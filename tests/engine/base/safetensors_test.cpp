@@ -119,7 +119,8 @@ TEST(Safetensors, OverlappingTensorsAreRefused) {
 
 TEST(Safetensors, PackedTensorsMustBeWhatTheirBytesCanHold) {
   const auto packed = [](const std::string& precision, const std::string& form) {
-    return error_of(R"({"__metadata__":{"mmbatch.packed":")" + precision + R"(","packed:a":")" + form +
+    return error_of(R"({"__metadata__":{"mmbatch.layout":"2","mmbatch.packed":")" + precision +
+                        R"(","packed:a":")" + form +
                         R"("},"a":{"dtype":"U8","shape":[64],"data_offsets":[0,64]}})",
                     64);
   };
@@ -129,6 +130,17 @@ TEST(Safetensors, PackedTensorsMustBeWhatTheirBytesCanHold) {
   EXPECT_THAT(packed("int8", "int8 0 8"), HasSubstr("must be a precision, rows and columns"));
   EXPECT_THAT(packed("int4", "int4 16 9"), HasSubstr("'a': [16, 9] values cannot be packed in 64 bytes"));
   EXPECT_THAT(packed("int8", "int8 -1 -1"), HasSubstr("cannot be packed in 64 bytes"));
+}
+
+TEST(Safetensors, PackedTensorsOfAnotherLayoutAreRefused) {
+  const auto packed = [](const std::string& layout) {
+    return error_of(R"({"__metadata__":{)" + layout + R"("mmbatch.packed":"int8"},)" +
+                        R"("a":{"dtype":"U8","shape":[64],"data_offsets":[0,64]}})",
+                    64);
+  };
+  EXPECT_EQ(packed(R"("mmbatch.layout":"2",)"), "");
+  EXPECT_THAT(packed(""), HasSubstr("packed in layout 1 by another version of mmbatch, this one reads 2"));
+  EXPECT_THAT(packed(R"("mmbatch.layout":"3",)"), HasSubstr("pack the published checkpoint again"));
 }
 
 TEST(Safetensors, DeepHeadersAreRefused) {

@@ -1,0 +1,152 @@
+#pragma once
+
+// The loop that all formats of panels share: groups of rows pass over a strip of columns, and memory is asked
+// for what comes behind it meanwhile.
+
+#include "engine/kernels/simd/dot.h"
+
+namespace mmbatch::MMBATCH_ISA {
+
+static_assert(Panel::kStrip == kLanes);
+
+/// Weights that groups of rows pass over one after the other: more would not stay in the second-level cache.
+constexpr std::size_t kBlockBytes = 128 * 1024;
+
+/// Lines of memory that are wanted later, some in each turn of a loop. They go to the second-level cache: the
+/// first one waits for so few lines at a time that there they would hold up those that are computed with.
+struct Fetch {
+  const std::byte* next;
+  std::size_t lines;  // of each turn
+
+  MMBATCH_INLINE void turn(const Fetch& fetch, std::size_t index) {
+    constexpr std::size_t kLine = 64;
+    const std::byte* at = fetch.next + index * fetch.lines * kLine;
+    for (std::size_t line = 0; line < fetch.lines; ++line) __builtin_prefetch(at + line * kLine, 0, 2);
+  }
+};
+
+/// Calls body.operator()<rows>() for rows ≤ most.
+template <std::size_t most, class Body>
+MMBATCH_INLINE void with_rows(std::size_t rows, const Body& body) {
+  if (rows == most) return body.template operator()<most>();
+  if constexpr (most > 1) with_rows<most - 1>(rows, body);
+}
+
+/// Calls work.run<R>(first_row, fetch) for groups of R ≤ most rows that cover all rows. Each call passes over
+/// `bytes` of weights from `block` on in `turns` turns. One group is as fast as memory, and asks for what it
+/// needs a little later; of more, each asks for a part of what stands behind the block, so that memory is
+/// busy all the time.
+template <std::size_t most, class Work>
+MMBATCH_INLINE void for_row_groups(std::size_t rows, const std::byte* block, std::size_t bytes,
+                                   std::size_t turns, const Work& work) {
+  constexpr std::size_t kReadAhead = 8192, kSharers = 4;
+  const std::size_t groups = (rows + most - 1) / most;
+  const std::size_t sharers = groups < kSharers ? groups : kSharers;
+  const std::size_t part = 64 * turns * sharers;
+  Fetch fetch{block + (groups == 1 ? kReadAhead : bytes), (bytes + part - 1) / part};
+  std::size_t first = 0;
+  for (std::size_t g = 0; g < groups; ++g) {
+    if (g == kSharers) fetch.lines = 0;
+    const std::size_t count = rows / groups + (g < rows % groups ? 1 : 0);
+    with_rows<most>(count, [&]<std::size_t R>() { work.template run<R>(first, fetch); });
+    fetch.next += turns * fetch.lines * 64;
+    first += count;
+  }
+}
+
+/// Words of R rows. A pointer for every four of them, which the compiler must not see through: with one for
+/// each it runs out of registers.
+template <std::size_t R>
+class RowWords {
+ public:
+  MMBATCH_INLINE RowWords of(const std::byte* row, std::size_t stride) {
+    RowWords words;
+    words.stride_ = stride;
+    for (std::size_t i = 0; i < kPointers; ++i) {
+      words.at_[i] = row + 4 * i * stride;
+      asm("" : "+r"(words.at_[i]));
+    }
+    return words;
+  }
+  /// The four bytes `offset` bytes behind row r's place, in every lane.
+  __attribute__((always_inline)) Ints splat(std::size_t r, std::size_t offset) const {
+    return splat_ints(at_[r / 4] + r % 4 * stride_ + offset);
+  }
+  __attribute__((always_inline)) void move(std::size_t bytes) {
+    for (std::size_t i = 0; i < kPointers; ++i) at_[i] += bytes;
+  }
+
+ private:
+  static constexpr std::size_t kPointers = (R + 3) / 4;
+  const std::byte* at_[kPointers];
+  std::size_t stride_;
+};
+
+/// Whether a block begins its sums or goes on with what is stored.
+enum class Begin { zero, stored };
+
+/// y[R rows] (+)= x · a block of a strip: `steps` times [kStrip] words of four bytes, which meet words of x.
+/// Words says what they are: it has Sums, load(y), store(y, sums), weights(block), kBytes that a step of
+/// weights takes in memory, and add(sums, weights, x).
+template <class Words>
+struct Block {
+  static constexpr std::size_t kTurn = 4;  // steps of a turn
+
+  const std::byte* x;  // of row 0, at the block's depth
+  std::size_t row_bytes;
+  const std::byte* block;
+  std::size_t steps;
+  Begin begin;
+  float* y;  // rows Panel::kColumns apart
+
+  template <std::size_t R>
+  __attribute__((noinline)) void run(std::size_t first, Fetch fetch) const {
+    typename Words::Sums sums[R];
+    float* to = y + first * Panel::kColumns;
+    for (std::size_t r = 0; r < R; ++r) {
+      sums[r] = begin == Begin::zero ? typename Words::Sums{} : Words::load(to + r * Panel::kColumns);
+    }
+    auto rows = RowWords<R>::of(x + first * row_bytes, row_bytes);
+    const std::byte* w = block;
+    const std::size_t turns = steps / kTurn;
+    for (std::size_t turn = 0; turn < turns; ++turn) {
+      Fetch::turn(fetch, turn);
+#pragma GCC unroll 4
+      for (std::size_t i = 0; i < kTurn; ++i) {
+        const Ints weights = Words::weights(w + i * Words::kBytes);
+        for (std::size_t r = 0; r < R; ++r) sums[r] = Words::add(sums[r], weights, rows.splat(r, 4 * i));
+      }
+      w += kTurn * Words::kBytes;
+      rows.move(kTurn * 4);
+    }
+    for (std::size_t r = 0; r < R; ++r) Words::store(to + r * Panel::kColumns, sums[r]);
+  }
+};
+
+/// y[all rows] = x · strip, whose depth is `steps` times a step.  @param x of row 0, without its header
+/// @return what stands behind the strip's weights
+template <class Words>
+const std::byte* take_strip(const PanelProduct& p, const std::byte* x, std::size_t steps,
+                            const std::byte* strip, float* y) {
+  constexpr std::size_t kSteps = kBlockBytes / Words::kBytes;
+  for (std::size_t first = 0; first < steps; first += kSteps) {
+    const std::size_t count = kSteps < steps - first ? kSteps : steps - first, bytes = count * Words::kBytes;
+    const Block<Words> work{
+        x + 4 * first, p.row_bytes, strip, count, first == 0 ? Begin::zero : Begin::stored, y};
+    for_row_groups<kDotRows>(p.rows, strip, bytes, count / Block<Words>::kTurn, work);
+    strip += bytes;
+  }
+  return strip;
+}
+
+/// Pairs of bfloat16.
+struct PairsOfBf16 {
+  using Sums = Floats;
+  static constexpr std::size_t kBytes = 64;
+  MMBATCH_INLINE Floats load(const float* y) { return mmbatch::MMBATCH_ISA::load(y); }
+  MMBATCH_INLINE void store(float* y, Floats sums) { mmbatch::MMBATCH_ISA::store(y, sums); }
+  MMBATCH_INLINE Ints weights(const std::byte* block) { return load_ints(block); }
+  MMBATCH_INLINE Floats add(Floats sums, Ints weights, Ints x) { return dot2(sums, weights, x); }
+};
+
+}  // namespace mmbatch::MMBATCH_ISA
