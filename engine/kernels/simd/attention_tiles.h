@@ -65,7 +65,7 @@ struct TileRows {
   void prefetch(const std::byte* from, std::size_t j, std::size_t bytes) const {
     constexpr std::size_t kLine = 64;
     if (!has(j)) return;
-    for (std::size_t at = 0; at < bytes; at += kLine) __builtin_prefetch(from + offset[j] + at);
+    for (std::size_t at = 0; at < bytes; at += kLine) __builtin_prefetch(from + offset[j] + at, 0, 2);
   }
 };
 
