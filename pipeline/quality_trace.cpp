@@ -62,14 +62,15 @@ class Pass {
   /// Keys and values of all positions of a layer, of a cache in float32.
   Matrix<float> layer(std::size_t layer, std::size_t kv_heads) {
     const LayerCache cache = pool_.layer(layer);
-    const std::size_t row_floats = pool_.row_bytes() / sizeof(float);
-    Matrix<float> out(2, tokens_ * kv_heads * row_floats);
+    const std::size_t head_dim = cache.layout.head_dim;
+    Matrix<float> out(2, tokens_ * kv_heads * head_dim);
     for (std::size_t p = 0; p < tokens_; ++p) {
-      const std::size_t at = pool_.row(blocks_[p / kBlockTokens], p % kBlockTokens);
+      const CachePlace place = pool_.place(blocks_[p / kBlockTokens], p % kBlockTokens);
       for (std::size_t head = 0; head < kv_heads; ++head) {
-        const std::size_t from = at + head * cache.head_stride, to = (p * kv_heads + head) * row_floats;
-        std::memcpy(out.row(0) + to, cache.keys + from, pool_.row_bytes());
-        std::memcpy(out.row(1) + to, cache.values + from, pool_.row_bytes());
+        const std::size_t from = place.block + head * cache.head_stride,
+                          to = (p * kv_heads + head) * head_dim;
+        cache.layout.load(RowKind::key, cache.keys + from, place.token, out.row(0) + to);
+        cache.layout.load(RowKind::value, cache.values + from, place.token, out.row(1) + to);
       }
     }
     return out;

@@ -47,18 +47,8 @@ class CachedAttention {
     pool_.emplace(config, sequences * blocks, kBlockTokens, format);
     table_.resize(sequences * blocks);
     std::iota(table_.begin(), table_.end(), 0);
-    const std::size_t head_dim = shape.head_dim, rows = pool_->block_stride() / pool_->row_bytes();
-    const Matrix<float> random = random_rows(rows, head_dim);
-    for (std::size_t layer = 0; layer < layers; ++layer) {
-      const LayerCache cache = pool_->layer(layer);
-      for (std::size_t block = 0; block < table_.size(); ++block) {
-        for (std::size_t row = 0; row < rows; ++row) {
-          const std::size_t to = block * pool_->block_stride() + row * pool_->row_bytes();
-          simd().store_cached(cache.format, random.row(row), head_dim, cache.keys + to);
-          simd().store_cached(cache.format, random.row(row), head_dim, cache.values + to);
-        }
-      }
-    }
+    for (std::size_t layer = 0; layer < layers; ++layer) fill_first_block(pool_->layer(layer));
+    for (std::size_t block = 1; block < table_.size(); ++block) pool_->copy_block(0, table_[block]);
   }
 
   /// The last `count` positions of every sequence look at those up to themselves, in each layer in turn.
@@ -73,14 +63,22 @@ class CachedAttention {
   }
 
  private:
+  void fill_first_block(const LayerCache& cache) {
+    const Matrix<float> random = random_rows(shape_.kv_heads * kBlockTokens, shape_.head_dim);
+    for (std::size_t i = 0; i < random.rows(); ++i) {
+      const std::size_t to = i / kBlockTokens * cache.head_stride, token = i % kBlockTokens;
+      cache.layout.store(RowKind::key, random.row(i), cache.keys + to, token);
+      cache.layout.store(RowKind::value, random.row(i), cache.values + to, token);
+    }
+  }
+
   std::vector<AttentionSpan> spans(std::size_t layer, std::size_t count) {
     const LayerCache cache = pool_->layer(layer);
     const std::size_t blocks = table_.size() / sequences_;
     std::vector<AttentionSpan> spans(sequences_);
     for (std::size_t s = 0; s < sequences_; ++s) {
       spans[s].rows = {cache.keys,   cache.values,          table_.data() + s * blocks,
-                       kBlockTokens, pool_->block_stride(), pool_->row_bytes(),
-                       cache.format};
+                       kBlockTokens, pool_->block_stride(), cache.layout};
       spans[s].head_stride = cache.head_stride;
       spans[s].first_row = s * count;
       spans[s].count = count;
@@ -101,11 +99,8 @@ void vision(Session& session, std::size_t tokens, std::size_t heads, std::size_t
   const std::size_t width = heads * head_dim;
   const Matrix<float> qkv = random_rows(tokens, 3 * width);
   Matrix<float> out(tokens, width);
-  const std::int32_t block = 0;
   AttentionSpan span;
-  const auto* keys = reinterpret_cast<const std::byte*>(qkv.data() + width);
-  span.rows = {keys, keys + width * sizeof(float), &block,          tokens,
-               0,    3 * width * sizeof(float),    KvPrecision::f32};
+  span.rows = PagedRows::floats(qkv.data() + width, qkv.data() + 2 * width, head_dim, tokens, 3 * width);
   span.head_stride = head_dim * sizeof(float);
   span.count = span.prefix_end = tokens;
   const Timing timing = session.time(9, [&] {

@@ -98,14 +98,13 @@ RopeAngles Decoder::angles(const StepBatch& batch) const {
 Matrix<float> Decoder::forward(const StepBatch& batch, KvPool& pool, Scratch& scratch,
                                AttentionKernel kernel) const {
   std::vector<AttentionSpan> spans;
-  std::vector<std::size_t> cache_rows;
+  std::vector<CachePlace> places;
   std::vector<std::size_t> logit_rows;
   for (const StepSequence& sequence : batch.sequences) {
     AttentionSpan span;
     span.rows.blocks = sequence.blocks.data();
     span.rows.block_tokens = pool.block_tokens();
     span.rows.block_stride = pool.block_stride();
-    span.rows.row_stride = pool.row_bytes();
     span.first_row = sequence.first_row;
     span.count = sequence.count;
     span.first_position = sequence.first_position;
@@ -113,8 +112,8 @@ Matrix<float> Decoder::forward(const StepBatch& batch, KvPool& pool, Scratch& sc
     spans.push_back(span);
     for (std::size_t i = 0; i < sequence.count; ++i) {
       const std::size_t position = sequence.first_position + i;
-      cache_rows.push_back(
-          pool.row(sequence.blocks[position / pool.block_tokens()], position % pool.block_tokens()));
+      places.push_back(
+          pool.place(sequence.blocks[position / pool.block_tokens()], position % pool.block_tokens()));
     }
     for (std::size_t i = sequence.count - sequence.logit_rows; i < sequence.count; ++i) {
       logit_rows.push_back(sequence.first_row + i);
@@ -126,7 +125,7 @@ Matrix<float> Decoder::forward(const StepBatch& batch, KvPool& pool, Scratch& sc
   const RopeAngles rope = angles(batch);
   for (std::size_t layer = 0; layer < config_.layers; ++layer) {
     const LayerCache cache = pool.layer(layer);
-    blocks_[layer].forward(x, {spans, &rope, &cache, cache_rows, kernel}, scratch);
+    blocks_[layer].forward(x, {spans, &rope, &cache, places, kernel}, scratch);
   }
 
   const MatrixView<float> last = scratch.take(Scratch::normed, logit_rows.size(), config_.hidden);

@@ -5,24 +5,23 @@
 namespace mmbatch {
 
 KvPool::KvPool(const DecoderConfig& config, std::size_t blocks, std::size_t block_tokens, KvPrecision format)
-    : format_(format),
+    : layout_(RowLayout::cached(format, config.attention().head_dim, block_tokens)),
       layers_(config.layers),
       blocks_(blocks),
       block_tokens_(block_tokens),
-      row_bytes_(kv_row_bytes(format, config.attention().head_dim)),
-      head_stride_(block_tokens * row_bytes_),
+      head_stride_(block_tokens * layout_.row_stride),
       block_stride_(config.attention().kv_heads * head_stride_),
       keys_(layers_, blocks * block_stride_),
       values_(layers_, blocks * block_stride_) {}
 
 LayerCache KvPool::layer(std::size_t layer) {
-  return {keys_.row(layer), values_.row(layer), head_stride_, format_};
+  return {keys_.row(layer), values_.row(layer), head_stride_, layout_};
 }
 
 void KvPool::copy_block(std::int32_t from, std::int32_t to) {
   for (std::size_t l = 0; l < layers_; ++l) {
-    std::memcpy(keys_.row(l) + row(to, 0), keys_.row(l) + row(from, 0), block_stride_);
-    std::memcpy(values_.row(l) + row(to, 0), values_.row(l) + row(from, 0), block_stride_);
+    std::memcpy(keys_.row(l) + block_begin(to), keys_.row(l) + block_begin(from), block_stride_);
+    std::memcpy(values_.row(l) + block_begin(to), values_.row(l) + block_begin(from), block_stride_);
   }
 }
 

@@ -3,11 +3,9 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
-#include <cstring>
 #include <memory>
 #include <vector>
 
-#include "engine/base/tensor.h"
 #include "engine/base/threads.h"
 
 namespace mmbatch {
@@ -32,13 +30,25 @@ Interval visible(const AttentionShape& shape, const AttentionSpan& span, std::si
   return {cut ? position + 1 - shape.window : 0, end};
 }
 
+PagedRows rows_of(const Work& work) {
+  PagedRows rows = work.span->rows;
+  rows.keys += work.kv_head * work.span->head_stride;
+  rows.values += work.kv_head * work.span->head_stride;
+  return rows;
+}
+
+void announce(AttentionUnit& unit, const AttentionShape& shape, const Work& next) {
+  const std::size_t first = next.span->first_position + next.begin;
+  unit.next = rows_of(next);
+  unit.next_begin = visible(shape, *next.span, first).begin;
+  unit.next_end = visible(shape, *next.span, first + next.count - 1).end;
+}
+
 void fill(AttentionUnit& unit, const AttentionShape& shape, const Work& work, MatrixView<const float> queries,
           MatrixView<float> out) {
   const AttentionSpan& span = *work.span;
   const std::size_t group = shape.heads / shape.kv_heads;
-  unit.rows = span.rows;
-  unit.rows.keys += work.kv_head * span.head_stride;
-  unit.rows.values += work.kv_head * span.head_stride;
+  unit.rows = rows_of(work);
   unit.head_dim = shape.head_dim;
   unit.scale = shape.scale;
   unit.softcap = shape.softcap;
@@ -63,20 +73,11 @@ float* thread_scratch(std::size_t floats) {
   return scratch.data();
 }
 
-/// The row of position p, from keys or values, as floats.
-void read_cached(const PagedRows& rows, const std::byte* from, std::size_t p, std::vector<float>& out) {
-  from += static_cast<std::size_t>(rows.blocks[p / rows.block_tokens]) * rows.block_stride +
-          p % rows.block_tokens * rows.row_stride;
-  if (rows.format == KvPrecision::f32) {
-    std::memcpy(out.data(), from, out.size() * sizeof(float));
-  } else if (rows.format == KvPrecision::bf16) {
-    copy_as_float({"", DType::bf16, {out.size()}, from, {}, 0}, 0, out.size(), out.data());
-  } else {
-    float scale;
-    std::memcpy(&scale, from + out.size(), sizeof(scale));
-    for (std::size_t d = 0; d < out.size(); ++d)
-      out[d] = static_cast<float>(static_cast<std::int8_t>(from[d])) * scale;
-  }
+/// The row of position p as floats.
+void read_row(const PagedRows& rows, RowKind kind, std::size_t p, std::vector<float>& out) {
+  const std::byte* block = (kind == RowKind::key ? rows.keys : rows.values) +
+                           static_cast<std::size_t>(rows.blocks[p / rows.block_tokens]) * rows.block_stride;
+  rows.layout.load(kind, block, p % rows.block_tokens, out.data());
 }
 
 void naive_unit(const AttentionUnit& unit) {
@@ -88,7 +89,7 @@ void naive_unit(const AttentionUnit& unit) {
     weights.assign(end - begin, 0.0);
     double max = -INFINITY, sum = 0.0;
     for (std::size_t p = begin; p < end; ++p) {
-      read_cached(rows, rows.keys, p, row);
+      read_row(rows, RowKind::key, p, row);
       double score = 0.0;
       for (std::size_t d = 0; d < unit.head_dim; ++d) score += static_cast<double>(unit.query[q][d]) * row[d];
       score *= unit.scale;
@@ -99,7 +100,7 @@ void naive_unit(const AttentionUnit& unit) {
     for (double& weight : weights) sum += weight = std::exp(weight - max);
     totals.assign(unit.head_dim, 0.0);
     for (std::size_t p = begin; p < end; ++p) {
-      read_cached(rows, rows.values, p, row);
+      read_row(rows, RowKind::value, p, row);
       for (std::size_t d = 0; d < unit.head_dim; ++d) totals[d] += weights[p - begin] * row[d];
     }
     for (std::size_t d = 0; d < unit.head_dim; ++d) unit.out[q][d] = static_cast<float>(totals[d] / sum);
@@ -123,6 +124,7 @@ void attention(const AttentionShape& shape, MatrixView<const float> queries,
   std::vector<Work> works;
   for (const AttentionSpan& span : spans) {
     assert(span.first_row + span.count <= queries.rows);
+    assert(span.rows.layout.head_dim == shape.head_dim);
     for (std::size_t head = 0; head < shape.kv_heads; ++head) {
       // Equal parts: what a unit does with its keys is paid for by its queries.
       const std::size_t parts = (span.count + step - 1) / step;
@@ -139,6 +141,7 @@ void attention(const AttentionShape& shape, MatrixView<const float> queries,
   parallel_tiles(works.size(), [&](std::size_t i) {
     AttentionUnit unit;
     fill(unit, shape, works[i], queries, out);
+    if (i + 1 < works.size()) announce(unit, shape, works[i + 1]);
     if (kernel == AttentionKernel::naive)
       naive_unit(unit);
     else

@@ -4,31 +4,13 @@
 #include <cstdint>
 
 #include "engine/base/precision.h"
+#include "engine/kernels/attention_rows.h"
 #include "engine/kernels/panel.h"
 
 namespace mmbatch {
 
 /// The activations of the field: exact GELU (erf), its tanh form, x·sigmoid(1.702x), x·sigmoid(x).
 enum class Activation { gelu, gelu_tanh, quick_gelu, silu };
-
-/// Where the keys and values of one head of one sequence lie: position p is row p % block_tokens of block
-/// blocks[p / block_tokens]. All strides count bytes. A row is float[head_dim], bfloat16[head_dim], or
-/// int8[head_dim] and its scale, a float.
-struct PagedRows {
-  const std::byte* keys = nullptr;
-  const std::byte* values = nullptr;
-  const std::int32_t* blocks = nullptr;
-  std::size_t block_tokens = 1;
-  std::size_t block_stride = 0;
-  std::size_t row_stride = 0;
-  KvPrecision format = KvPrecision::f32;
-};
-
-/// Bytes of one cached row.
-constexpr std::size_t kv_row_bytes(KvPrecision format, std::size_t head_dim) {
-  if (format == KvPrecision::int8) return head_dim + sizeof(float);
-  return head_dim * (format == KvPrecision::f32 ? 4 : 2);
-}
 
 /// Queries that look at the same keys: one key-value head of one sequence. Query i sees the positions
 /// [key_begin[i], key_end[i]), which hold at least one.
@@ -39,6 +21,9 @@ struct AttentionUnit {
   static constexpr std::size_t kKeyTile = 64;
 
   PagedRows rows;
+  PagedRows next;  // what will be looked at after this, positions [next_begin, next_end): to be fetched ahead
+  std::size_t next_begin = 0;
+  std::size_t next_end = 0;
   std::size_t head_dim = 0;
   float scale = 1.0f;
   float softcap = 0.0f;  // scores become softcap · tanh(score / softcap); 0 = none
@@ -63,7 +48,7 @@ struct SimdKernels {
   std::size_t (*attention_scratch)(std::size_t head_dim);
   void (*attention_f32)(const AttentionUnit& unit, float* scratch);
   void (*attention_bf16)(const AttentionUnit& unit, float* scratch);
-  /// A row of n floats to the cache, kv_row_bytes() long.
+  /// A row of n floats as the cache holds it, kv_row_bytes() long; RowLayout says where it goes.
   void (*store_cached)(KvPrecision format, const float* x, std::size_t n, std::byte* row);
   /// out = x / sqrt(mean(x²) + eps) · (weight + offset)
   void (*rms_norm)(const float* x, const float* weight, std::size_t n, float eps, float offset, float* out);

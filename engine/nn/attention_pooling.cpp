@@ -27,8 +27,8 @@ AttentionPooling::AttentionPooling(const Weights& weights, const BlockConfig& bl
 }
 
 Matrix<float> AttentionPooling::forward(MatrixView<const float> x, std::size_t rows, Scratch& scratch) const {
-  static constexpr std::int32_t kOneBlock = 0;
   const std::size_t hidden = x.cols, sequences = x.rows / rows;
+  const std::size_t head_dim = config_.attention.shape.head_dim;
   const MatrixView<float> keys_values = scratch.take(Scratch::qkv, x.rows, 2 * hidden);
   keys_values_.forward(x, keys_values);
 
@@ -36,10 +36,9 @@ Matrix<float> AttentionPooling::forward(MatrixView<const float> x, std::size_t r
   std::vector<AttentionSpan> spans(sequences);
   for (std::size_t i = 0; i < sequences; ++i) {
     std::copy(query_.begin(), query_.end(), queries.row(i));
-    const auto* keys = reinterpret_cast<const std::byte*>(keys_values.row(i * rows));
-    spans[i].rows = {keys, keys + hidden * sizeof(float),      &kOneBlock,      rows,
-                     0,    keys_values.stride * sizeof(float), KvPrecision::f32};
-    spans[i].head_stride = config_.attention.shape.head_dim * sizeof(float);
+    const float* keys = keys_values.row(i * rows);
+    spans[i].rows = PagedRows::floats(keys, keys + hidden, head_dim, rows, keys_values.stride);
+    spans[i].head_stride = head_dim * sizeof(float);
     spans[i].first_row = i;
     spans[i].count = 1;
     spans[i].prefix_end = rows;

@@ -35,26 +35,26 @@ void SelfAttention::forward(MatrixView<const float> x, MatrixView<float> y, cons
       }
     }
     if (input.cache == nullptr) return;
+    const LayerCache& cache = *input.cache;
+    const CachePlace place = input.places[r];
     for (std::size_t h = 0; h < shape.kv_heads; ++h) {
-      const std::size_t to = input.cache_rows[r] + h * input.cache->head_stride;
+      const std::size_t to = place.block + h * cache.head_stride;
       const float* key = row + query_width + h * head_dim;
-      simd().store_cached(input.cache->format, key, head_dim, input.cache->keys + to);
-      simd().store_cached(input.cache->format, key + key_width, head_dim, input.cache->values + to);
+      cache.layout.store(RowKind::key, key, cache.keys + to, place.token);
+      cache.layout.store(RowKind::value, key + key_width, cache.values + to, place.token);
     }
   });
 
-  static constexpr std::int32_t kOneBlock = 0;
   std::vector<AttentionSpan> spans(input.spans.begin(), input.spans.end());
   for (AttentionSpan& span : spans) {
     if (input.cache != nullptr) {
       span.rows.keys = input.cache->keys;
       span.rows.values = input.cache->values;
       span.head_stride = input.cache->head_stride;
-      span.rows.format = input.cache->format;
+      span.rows.layout = input.cache->layout;
     } else {
-      const auto* keys = reinterpret_cast<const std::byte*>(qkv.row(span.first_row) + query_width);
-      span.rows = {keys, keys + key_width * sizeof(float), &kOneBlock,      span.count,
-                   0,    qkv.stride * sizeof(float),       KvPrecision::f32};
+      const float* keys = qkv.row(span.first_row) + query_width;
+      span.rows = PagedRows::floats(keys, keys + key_width, head_dim, span.count, qkv.stride);
       span.head_stride = head_dim * sizeof(float);
     }
   }

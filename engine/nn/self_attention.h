@@ -27,7 +27,14 @@ struct LayerCache {
   std::byte* keys = nullptr;
   std::byte* values = nullptr;
   std::size_t head_stride = 0;  // from one kv head to the next
-  KvPrecision format = KvPrecision::f32;
+  RowLayout layout;
+};
+
+/// Where a token's keys and values go: into which block, in bytes from the start of the layer, and which of
+/// its tokens it is.
+struct CachePlace {
+  std::size_t block = 0;
+  std::size_t token = 0;
 };
 
 /// The rows of one pass: which sequences they belong to and where their keys and values go.
@@ -35,9 +42,9 @@ struct AttentionInput {
   /// Without a cache the rows' own keys and values are attended to, and `rows` of the spans is filled in
   /// here.
   std::span<const AttentionSpan> spans;
-  const RopeAngles* rope = nullptr;         // null: no rotary embedding
-  const LayerCache* cache = nullptr;        // null: nothing is kept
-  std::span<const std::size_t> cache_rows;  // with a cache: where each row's head 0 is written, in bytes
+  const RopeAngles* rope = nullptr;    // null: no rotary embedding
+  const LayerCache* cache = nullptr;   // null: nothing is kept
+  std::span<const CachePlace> places;  // with a cache: each row's
   AttentionKernel kernel = AttentionKernel::flash;
 };
 

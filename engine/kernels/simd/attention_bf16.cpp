@@ -16,22 +16,31 @@ MMBATCH_INLINE Floats exp2_of_negative(Floats x) {
   return (Floats)((Words)p + ((Words)shifted << 23));
 }
 
-/// Sixteen elements of a cached row from element d on as bfloat16, in the lower halves.
+/// Sixteen elements of a plain row from element d on as bfloat16, in the lower halves.
 template <KvPrecision format>
-MMBATCH_INLINE Ints load_cached_halves(const std::byte* row, std::size_t d, std::size_t head_dim) {
+MMBATCH_INLINE Ints load_plain_halves(const std::byte* row, std::size_t d, std::size_t head_dim) {
   if constexpr (format == KvPrecision::bf16) {
     if (d + kLanes <= head_dim) return load_halves(row + 2 * d);
   }
-  return round_to_bf16(load_cached<format>(row, d, head_dim));
+  return round_to_bf16(load_plain<format>(row, d, head_dim));
 }
 
-/// Sixteen pairs of neighbours in a cached row, elements d … d + 31, as bfloat16.
+/// Sixteen pairs of neighbours in a plain row, elements d … d + 31, as bfloat16.
 template <KvPrecision format>
-MMBATCH_INLINE Ints load_pairs(const std::byte* row, std::size_t d, std::size_t head_dim) {
+MMBATCH_INLINE Ints load_plain_pairs(const std::byte* row, std::size_t d, std::size_t head_dim) {
   if constexpr (format == KvPrecision::bf16) {
     if (d + 2 * kLanes <= head_dim) return load_ints(row + 2 * d);
   }
-  return bf16_pairs(load_cached<format>(row, d, head_dim), load_cached<format>(row, d + kLanes, head_dim));
+  return bf16_pairs(load_plain<format>(row, d, head_dim), load_plain<format>(row, d + kLanes, head_dim));
+}
+
+MMBATCH_INLINE Ints rounded(FloatPairs x) {
+  return round_to_bf16(x.even) | round_to_bf16(x.odd) << 16;
+}
+
+/// Sixteen pairs of bytes as bfloat16, which holds them exactly.
+MMBATCH_INLINE Ints bf16_of_bytes(const std::byte* pairs) {
+  return bf16_pairs(load_int8(pairs), load_int8(pairs + kLanes));
 }
 
 /// Products of bfloat16, sums and softmax in float32. Queries are rounded after scaling, weights after the
@@ -41,9 +50,10 @@ struct BFloat16 {
   std::size_t width;  // padded head_dim
   std::size_t pairs;  // of the padded head_dim: a multiple of kLanes
   RunningSoftmax s;   // weights are put where the scores were, as pairs
-  float* keys;        // pairs [pairs, kTile]
-  float* values;      // pairs [kTile / 2, padded]
-  float* query;       // pairs [kQueries, pairs]
+  Tile tile;          // keys: pairs [pairs, kLanes]; values: pairs [kLanes / 2, padded]
+  float* keys;        // of a tile that the cache does not hold so
+  float* values;
+  float* query;  // pairs [kQueries, pairs]
 
   static constexpr float kScoreUnit = 1.44269504f;  // powers of two
   static Floats power(Floats x) { return exp2_of_negative(x); }
@@ -57,6 +67,8 @@ struct BFloat16 {
     values = keys + pairs * kTile;
     query = values + kTile / 2 * width;
   }
+  float* own_keys(std::size_t g) const { return keys + g * pairs * kLanes; }
+  float* own_values(std::size_t g) const { return values + g * kLanes / 2 * width; }
 
   void take_query(std::size_t q) {
     auto* to = reinterpret_cast<std::byte*>(query + q * pairs);
@@ -64,80 +76,176 @@ struct BFloat16 {
     const float scale = unit.softcap > 0.0f ? unit.scale : unit.scale * kScoreUnit;
     for (std::size_t d = 0; d < 2 * pairs; d += kLanes) {
       const auto* row = reinterpret_cast<const std::byte*>(from);
-      store_bf16(to + 2 * d, load_cached<KvPrecision::f32>(row, d, unit.head_dim) * scale);
+      store_bf16(to + 2 * d, load_plain<KvPrecision::f32>(row, d, unit.head_dim) * scale);
     }
   }
 
   template <KvPrecision format, bool whole>
   void gather(const TileRows& rows, const TileRows& next) {
-    const std::size_t bytes = kv_row_bytes(format, unit.head_dim);
-    for (std::size_t j = 0; j < kTile; j += kLanes) {
-      for (std::size_t k = 0; k < kLanes; ++k) next.prefetch(unit.rows.keys, j + k, bytes);
-      for (std::size_t i = 0; i < pairs; i += kLanes) {
-        Floats key[kLanes];
-#pragma GCC unroll 16
-        for (std::size_t k = 0; k < kLanes; ++k) {
-          key[k] = whole || rows.has(j + k)
-                       ? (Floats)load_pairs<format>(unit.rows.keys + rows.offset[j + k], 2 * i, unit.head_dim)
-                       : Floats{};
-        }
-        transpose16(key, keys + i * kTile + j, kTile);
-      }
+    next.fetch_all();
+    if (tile.scaled) {
+      load_plain_scales(rows.keys, rows, unit.head_dim, tile.key_scales);
+      load_plain_scales(rows.values, rows, unit.head_dim, tile.value_scales);
     }
-    for (std::size_t j = 0; j < kTile; j += 2) {
-      next.prefetch(unit.rows.values, j, bytes);
-      next.prefetch(unit.rows.values, j + 1, bytes);
+    for (std::size_t g = tile.first; g < tile.end; ++g) {
+      gather_keys<format, whole>(rows, g);
+      gather_values<format, whole>(rows, g);
+      tile.keys[g] = own_keys(g);
+      tile.values[g] = own_values(g);
+    }
+    tile.fetch_nothing();
+  }
+
+  template <KvPrecision format, bool whole>
+  void gather_keys(const TileRows& rows, std::size_t g) {
+    for (std::size_t i = 0; i < pairs; i += kLanes) {
+      Floats key[kLanes];
+#pragma GCC unroll 16
+      for (std::size_t k = 0; k < kLanes; ++k) {
+        const std::size_t j = g * kLanes + k;
+        key[k] = whole || rows.has(j)
+                     ? (Floats)load_plain_pairs<format>(rows.keys + rows.offset[j], 2 * i, unit.head_dim)
+                     : Floats{};
+      }
+      transpose16(key, own_keys(g) + i * kLanes);
+    }
+  }
+
+  template <KvPrecision format, bool whole>
+  void gather_values(const TileRows& rows, std::size_t g) {
+    for (std::size_t j = 0; j < kLanes / 2; ++j) {
       for (std::size_t d = 0; d < width; d += kLanes) {
         const auto value = [&](std::size_t at) {
           return whole || rows.has(at)
-                     ? load_cached_halves<format>(unit.rows.values + rows.offset[at], d, unit.head_dim)
+                     ? load_plain_halves<format>(rows.values + rows.offset[at], d, unit.head_dim)
                      : Ints{};
         };
-        store_ints(values + j / 2 * width + d, value(j) | value(j + 1) << 16);
+        const std::size_t row = g * kLanes + 2 * j;
+        store_ints(own_values(g) + j * width + d, value(row) | value(row + 1) << 16);
       }
     }
   }
 
-  /// scores[r, :] = query[r, :] · keys for R queries.
-  template <std::size_t R>
-  void score(std::size_t first) {
-    Floats sums[R][kTileVectors] = {};
+  template <KvPrecision format>
+  void take(const TileGranules& granules, const TileGranules& next) {
+    for (std::size_t g = tile.first; g < tile.end; ++g) {
+      const std::byte* key = granules.keys[g];
+      const std::byte* value = granules.values[g];
+      const bool direct = format == KvPrecision::bf16;
+      tile.keys[g] = direct ? reinterpret_cast<const float*>(key) : expand_keys<format>(key, g);
+      tile.values[g] = direct && granules.whole(g) && width == unit.head_dim
+                           ? reinterpret_cast<const float*>(value)
+                           : expand_values<format>(value, granules, g);
+      if (!tile.scaled) continue;
+      store(tile.key_scales + g * kLanes, load_scales(key, unit.head_dim, granules, g));
+      store(tile.value_scales + g * kLanes, load_scales(value, unit.head_dim, granules, g));
+    }
+    tile.fetch_nothing();
+    fetch_next<format>(next);
+  }
+
+  template <KvPrecision format>
+  const float* expand_keys(const std::byte* granule, std::size_t g) {
+    float* to = own_keys(g);
+    for (std::size_t i = 0; i < unit.head_dim / 2; ++i) {
+      if constexpr (format == KvPrecision::int8)
+        store_ints(to + i * kLanes, bf16_of_bytes(granule + i * 2 * kLanes));
+      else
+        store_ints(to + i * kLanes, rounded(key_pairs<format>(granule, i)));
+    }
+    return to;
+  }
+
+  template <KvPrecision format>
+  const float* expand_values(const std::byte* granule, const TilePart& part, std::size_t g) {
+    float* to = own_values(g);
+    const bool simple = format == KvPrecision::int8 && width == unit.head_dim;  // its scales make it zero
+    for (std::size_t j = 0; j < kLanes / 2; ++j) {
+      const std::size_t key = g * kLanes + 2 * j;
+      const Ints there = Ints{} + ((part.has(key) ? 0xffff : 0) | (part.has(key + 1) ? ~0xffff : 0));
+      for (std::size_t d = 0; d < width; d += kLanes) {
+        if (simple)
+          store_ints(to + j * width + d, bf16_of_bytes(granule + (j * width + d) * 2));
+        else
+          store_ints(to + j * width + d, rounded(value_pairs<format>(granule, j, d, unit.head_dim)) & there);
+      }
+    }
+    return to;
+  }
+
+  /// What the cache holds as it is computed with is fetched while that is done, else all at once.
+  template <KvPrecision format>
+  void fetch_next(const TileGranules& next) {
+    for (std::size_t g = 0; g < kGranules; ++g) {
+      if (!next.touches(g)) continue;
+      const std::byte* key = next.keys[g];
+      const std::byte* value = next.values[g];
+      if (format == KvPrecision::bf16 && g >= tile.first) {
+        tile.next_keys[g] = reinterpret_cast<const float*>(key);
+        tile.next_values[g] = reinterpret_cast<const float*>(value);
+      } else {
+        fetch(key, kLanes * unit.rows.layout.row_stride);
+        fetch(value, kLanes * unit.rows.layout.row_stride);
+      }
+    }
+  }
+
+  /// scores[r, :] = query[r, :] · keys for R queries and V granules from `granule` on.
+  template <std::size_t R, std::size_t V>
+  void score(std::size_t first, std::size_t granule) {
+    Floats sums[R][V] = {};
     const float* q = query + first * pairs;
-    for (std::size_t i = 0; i < pairs; ++i) {
-      Ints key[kTileVectors];
-      for (std::size_t v = 0; v < kTileVectors; ++v) key[v] = load_ints(keys + i * kTile + v * kLanes);
+    const std::size_t count = (unit.head_dim + 1) / 2;
+    for (std::size_t i = 0; i < count; ++i) {
+      Ints key[V];
+      for (std::size_t v = 0; v < V; ++v) {
+        key[v] = load_ints(tile.keys[granule + v] + i * kLanes);
+        fetch(tile.next_keys[granule + v] + i * kLanes);
+      }
       for (std::size_t r = 0; r < R; ++r) {
         const Ints x = splat_ints(q + r * pairs + i);
-        for (std::size_t v = 0; v < kTileVectors; ++v) sums[r][v] = dot2(sums[r][v], key[v], x);
+        for (std::size_t v = 0; v < V; ++v) sums[r][v] = dot2(sums[r][v], key[v], x);
       }
     }
+#pragma GCC unroll 8
     for (std::size_t r = 0; r < R; ++r) {
-      for (std::size_t v = 0; v < kTileVectors; ++v) store(s.scores + r * kTile + v * kLanes, sums[r][v]);
+#pragma GCC unroll 4
+      for (std::size_t v = 0; v < V; ++v) store(s.scores + r * kTile + (granule + v) * kLanes, sums[r][v]);
     }
   }
 
-  static void put_weights(const Floats (&weights)[kTileVectors], float* to) {
-    for (std::size_t k = 0; k < kTileVectors; k += 2)
+  static void put_weights(const Floats (&weights)[kGranules], float* to) {
+    for (std::size_t k = 0; k < kGranules; k += 2)
       store_ints(to + k / 2 * kLanes, bf16_pairs(weights[k], weights[k + 1]));
   }
 
   /// out[r, :] = out[r, :] + weights[r, :] · values for R queries and V vectors of columns from `column` on.
   template <std::size_t R, std::size_t V>
-  void weigh_columns(std::size_t first, std::size_t column) {
+  void weigh(std::size_t first, std::size_t column) {
     Floats sums[R][V];
     float* out = s.out + first * width + column;
+#pragma GCC unroll 8
     for (std::size_t r = 0; r < R; ++r) {
+#pragma GCC unroll 4
       for (std::size_t v = 0; v < V; ++v) sums[r][v] = load(out + r * width + v * kLanes);
     }
-    for (std::size_t j = 0; j < kTile / 2; ++j) {
-      Ints value[V];
-      for (std::size_t v = 0; v < V; ++v) value[v] = load_ints(values + j * width + column + v * kLanes);
-      for (std::size_t r = 0; r < R; ++r) {
-        const Ints p = splat_ints(s.scores + r * kTile + j);
-        for (std::size_t v = 0; v < V; ++v) sums[r][v] = dot2(sums[r][v], value[v], p);
+    for (std::size_t g = tile.first; g < tile.end; ++g) {
+      const float* weights = s.scores + g * kLanes / 2;
+      for (std::size_t j = 0; j < kLanes / 2; ++j) {
+        Ints value[V];
+        for (std::size_t v = 0; v < V; ++v) {
+          value[v] = load_ints(tile.values[g] + j * width + column + v * kLanes);
+          fetch(tile.next_values[g] + j * width + column + v * kLanes);
+        }
+        for (std::size_t r = 0; r < R; ++r) {
+          const Ints p = splat_ints(weights + r * kTile + j);
+          for (std::size_t v = 0; v < V; ++v) sums[r][v] = dot2(sums[r][v], value[v], p);
+        }
       }
     }
+#pragma GCC unroll 8
     for (std::size_t r = 0; r < R; ++r) {
+#pragma GCC unroll 4
       for (std::size_t v = 0; v < V; ++v) store(out + r * width + v * kLanes, sums[r][v]);
     }
   }

@@ -8,9 +8,10 @@ struct Float32 {
   const AttentionUnit& unit;
   std::size_t width;
   RunningSoftmax s;
-  float* keys;    // [padded, kTile]: the tile's keys, transposed
-  float* values;  // [kTile, padded]
-  float* query;   // [kQueries, head_dim], scaled
+  Tile tile;    // keys: [head_dim, kLanes]; values: [kLanes, padded]
+  float* keys;  // of a tile that the cache does not hold so
+  float* values;
+  float* query;  // [kQueries, head_dim], scaled
 
   static constexpr float kScoreUnit = 1.0f;
   static Floats power(Floats x) { return exp_of_negative(x); }
@@ -23,6 +24,8 @@ struct Float32 {
     values = keys + width * kTile;
     query = values + kTile * width;
   }
+  float* own_keys(std::size_t g) const { return keys + g * width * kLanes; }
+  float* own_values(std::size_t g) const { return values + g * kLanes * width; }
 
   void take_query(std::size_t q) {
     for (std::size_t d = 0; d < unit.head_dim; ++d)
@@ -31,61 +34,124 @@ struct Float32 {
 
   template <KvPrecision format, bool whole>
   void gather(const TileRows& rows, const TileRows& next) {
-    for (std::size_t j = 0; j < kTile; ++j) {
-      next.prefetch(unit.rows.keys, j, kv_row_bytes(format, unit.head_dim));
-      next.prefetch(unit.rows.values, j, kv_row_bytes(format, unit.head_dim));
+    next.fetch_all();
+    if (tile.scaled) {
+      load_plain_scales(rows.keys, rows, unit.head_dim, tile.key_scales);
+      load_plain_scales(rows.values, rows, unit.head_dim, tile.value_scales);
     }
     const auto row = [&](const std::byte* from, std::size_t j, std::size_t d) {
-      return whole || rows.has(j) ? load_cached<format>(from + rows.offset[j], d, unit.head_dim) : Floats{};
+      return whole || rows.has(j) ? load_plain<format>(from + rows.offset[j], d, unit.head_dim) : Floats{};
     };
-    for (std::size_t d = 0; d < width; d += kLanes) {
-      for (std::size_t j = 0; j < kTile; ++j) store(values + j * width + d, row(unit.rows.values, j, d));
-      for (std::size_t j = 0; j < kTile; j += kLanes) {
-        Floats key[kLanes];
+    for (std::size_t g = tile.first; g < tile.end; ++g) {
+      float *key = own_keys(g), *value = own_values(g);
+      for (std::size_t d = 0; d < width; d += kLanes) {
+        Floats some[kLanes];
 #pragma GCC unroll 16
-        for (std::size_t i = 0; i < kLanes; ++i) key[i] = row(unit.rows.keys, j + i, d);
-        transpose16(key, keys + d * kTile + j, kTile);
+        for (std::size_t i = 0; i < kLanes; ++i) some[i] = row(rows.keys, g * kLanes + i, d);
+        transpose16(some, key + d * kLanes);
+        for (std::size_t i = 0; i < kLanes; ++i)
+          store(value + i * width + d, row(rows.values, g * kLanes + i, d));
       }
+      tile.keys[g] = key;
+      tile.values[g] = value;
+    }
+    tile.fetch_nothing();
+  }
+
+  template <KvPrecision format>
+  void take(const TileGranules& granules, const TileGranules& next) {
+    for (std::size_t g = tile.first; g < tile.end; ++g) {
+      const std::byte* key = granules.keys[g];
+      const std::byte* value = granules.values[g];
+      const bool direct = format == KvPrecision::f32;
+      tile.keys[g] = direct ? reinterpret_cast<const float*>(key) : expand_keys<format>(key, g);
+      tile.values[g] = direct && granules.whole(g) && width == unit.head_dim
+                           ? reinterpret_cast<const float*>(value)
+                           : expand_values<format>(value, granules, g);
+      if (!tile.scaled) continue;
+      store(tile.key_scales + g * kLanes, load_scales(key, unit.head_dim, granules, g));
+      store(tile.value_scales + g * kLanes, load_scales(value, unit.head_dim, granules, g));
+    }
+    tile.fetch_nothing();
+    for (std::size_t g = 0; g < kGranules; ++g) {
+      if (!next.touches(g)) continue;
+      fetch(next.keys[g], kLanes * unit.rows.layout.row_stride);
+      fetch(next.values[g], kLanes * unit.rows.layout.row_stride);
     }
   }
 
-  /// scores[r, :] = query[r, :] · keys for R queries.
-  template <std::size_t R>
-  void score(std::size_t first) {
-    Floats sums[R][kTileVectors] = {};
+  template <KvPrecision format>
+  const float* expand_keys(const std::byte* granule, std::size_t g) {
+    float* to = own_keys(g);
+    for (std::size_t i = 0; i < unit.head_dim / 2; ++i) {
+      const FloatPairs some = key_pairs<format>(granule, i);
+      store(to + 2 * i * kLanes, some.even);
+      store(to + (2 * i + 1) * kLanes, some.odd);
+    }
+    return to;
+  }
+
+  template <KvPrecision format>
+  const float* expand_values(const std::byte* granule, const TilePart& part, std::size_t g) {
+    float* to = own_values(g);
+    for (std::size_t j = 0; j < kLanes; j += 2) {
+      const bool even = part.has(g * kLanes + j), odd = part.has(g * kLanes + j + 1);
+      for (std::size_t d = 0; d < width; d += kLanes) {
+        const FloatPairs some = value_pairs<format>(granule, j / 2, d, unit.head_dim);
+        store(to + j * width + d, even ? some.even : Floats{});
+        store(to + (j + 1) * width + d, odd ? some.odd : Floats{});
+      }
+    }
+    return to;
+  }
+
+  /// scores[r, :] = query[r, :] · keys for R queries and V granules from `granule` on.
+  template <std::size_t R, std::size_t V>
+  void score(std::size_t first, std::size_t granule) {
+    Floats sums[R][V] = {};
     const float* q = query + first * unit.head_dim;
     for (std::size_t d = 0; d < unit.head_dim; ++d) {
-      const float* key = keys + d * kTile;
+      Floats key[V];
+      for (std::size_t v = 0; v < V; ++v) key[v] = load(tile.keys[granule + v] + d * kLanes);
       for (std::size_t r = 0; r < R; ++r) {
         const Floats x = splat(q[r * unit.head_dim + d]);
-        for (std::size_t v = 0; v < kTileVectors; ++v) sums[r][v] = sums[r][v] + x * load(key + v * kLanes);
+        for (std::size_t v = 0; v < V; ++v) sums[r][v] = sums[r][v] + x * key[v];
       }
     }
+#pragma GCC unroll 8
     for (std::size_t r = 0; r < R; ++r) {
-      for (std::size_t v = 0; v < kTileVectors; ++v) store(s.scores + r * kTile + v * kLanes, sums[r][v]);
+#pragma GCC unroll 4
+      for (std::size_t v = 0; v < V; ++v) store(s.scores + r * kTile + (granule + v) * kLanes, sums[r][v]);
     }
   }
 
-  static void put_weights(const Floats (&weights)[kTileVectors], float* to) {
-    for (std::size_t k = 0; k < kTileVectors; ++k) store(to + k * kLanes, weights[k]);
+  static void put_weights(const Floats (&weights)[kGranules], float* to) {
+    for (std::size_t k = 0; k < kGranules; ++k) store(to + k * kLanes, weights[k]);
   }
 
   /// out[r, :] = out[r, :] + scores[r, :] · values for R queries and V vectors of columns from `column` on.
   template <std::size_t R, std::size_t V>
-  void weigh_columns(std::size_t first, std::size_t column) {
+  void weigh(std::size_t first, std::size_t column) {
     Floats sums[R][V];
     float* out = s.out + first * width + column;
+#pragma GCC unroll 8
     for (std::size_t r = 0; r < R; ++r) {
+#pragma GCC unroll 4
       for (std::size_t v = 0; v < V; ++v) sums[r][v] = load(out + r * width + v * kLanes);
     }
-    for (std::size_t j = 0; j < kTile; ++j) {
-      const float* value = values + j * width + column;
-      for (std::size_t r = 0; r < R; ++r) {
-        const Floats p = splat(s.scores[r * kTile + j]);
-        for (std::size_t v = 0; v < V; ++v) sums[r][v] = sums[r][v] + p * load(value + v * kLanes);
+    for (std::size_t g = tile.first; g < tile.end; ++g) {
+      const float* weights = s.scores + g * kLanes;
+      for (std::size_t j = 0; j < kLanes; ++j) {
+        const float* value = tile.values[g] + j * width + column;
+        for (std::size_t r = 0; r < R; ++r) {
+          const Floats p = splat(weights[r * kTile + j]);
+          for (std::size_t v = 0; v < V; ++v) sums[r][v] = sums[r][v] + p * load(value + v * kLanes);
+        }
       }
     }
+#pragma GCC unroll 8
     for (std::size_t r = 0; r < R; ++r) {
+#pragma GCC unroll 4
       for (std::size_t v = 0; v < V; ++v) store(out + r * width + v * kLanes, sums[r][v]);
     }
   }

@@ -8,13 +8,11 @@
 // score is one chain of multiply-adds over head_dim, every output one chain over the keys of each tile. What
 // the products are computed in is the Arithmetic's business, see attention_f32.cpp and attention_bf16.cpp.
 
-#include "engine/kernels/simd/dot.h"
+#include "engine/kernels/simd/attention_plain.h"
 #include "engine/kernels/simd/functions.h"
 
 namespace mmbatch::MMBATCH_ISA {
 
-constexpr std::size_t kTile = AttentionUnit::kKeyTile;
-constexpr std::size_t kTileVectors = kTile / kLanes;
 constexpr std::size_t kQueries = AttentionUnit::kMaxQueries;
 
 /// head_dim rounded up to whole vectors of floats.
@@ -22,8 +20,16 @@ MMBATCH_INLINE std::size_t padded(std::size_t head_dim) {
   return (head_dim + kLanes - 1) / kLanes * kLanes;
 }
 
-/// Queries that are worked on together: their sums stay in registers.
+/// Queries that are worked on together, at most: their sums stay in registers, R · kVectors<R> of them.
+#if defined(__AVX512F__)
+constexpr std::size_t kRun = 8;
+template <std::size_t R>
+constexpr std::size_t kVectors = R < 8 ? 4 : 2;
+#else
 constexpr std::size_t kRun = 4;
+template <std::size_t R>
+constexpr std::size_t kVectors = R < 4 ? 2 : 1;
+#endif
 
 /// What every arithmetic keeps of a unit's queries.
 struct RunningSoftmax {
@@ -37,137 +43,88 @@ struct RunningSoftmax {
       : scores(p), out(scores + kRun * kTile), max(out + kQueries * width), sum(max + kQueries) {}
 };
 
-/// Where a tile's rows lie, in bytes from the start of a head's keys or values. Those that no query of the
-/// unit sees may have lost their memory: they are not there.
-struct TileRows {
-  std::size_t offset[kTile];
-  std::size_t first;  // there from this one on
-  std::size_t count;  // and before this one
+/// A tile's granules in the form that an arithmetic computes with: where the cache holds them so, there, else
+/// in its scratch. Those that no query sees are left out.
+struct Tile {
+  const float* keys[kGranules];
+  const float* values[kGranules];
+  /// What is to be fetched meanwhile, as far from these as what is being read is from keys and values.
+  const float* next_keys[kGranules];
+  const float* next_values[kGranules];
+  std::size_t first, end;  // granules
+  bool scaled;             // int8: the products with keys and the weights of values have yet to be
+  alignas(64) float key_scales[kTile];
+  alignas(64) float value_scales[kTile];  // 0 where nothing is
 
-  TileRows(const PagedRows& rows, std::size_t tile, std::size_t begin, std::size_t end)
-      : first(begin > tile ? begin - tile : 0),
-        count(end < tile           ? 0
-              : end - tile < kTile ? end - tile
-                                   : kTile) {
-    std::size_t block = (tile + first) / rows.block_tokens;
-    std::size_t row = (tile + first) % rows.block_tokens;
-    for (std::size_t j = first; j < count; ++j) {
-      offset[j] = static_cast<std::size_t>(rows.blocks[block]) * rows.block_stride + row * rows.row_stride;
-      if (++row < rows.block_tokens) continue;
-      row = 0;
-      ++block;
-    }
+  void begin(const TilePart& part, KvPrecision format) {
+    first = part.first / kLanes;
+    end = (part.count + kLanes - 1) / kLanes;
+    scaled = format == KvPrecision::int8;
   }
-  bool whole() const { return first == 0 && count == kTile; }
-  bool has(std::size_t j) const { return j >= first && j < count; }
-
-  /// Asks for a row ahead of its use: with few queries a unit waits for nothing but memory.
-  void prefetch(const std::byte* from, std::size_t j, std::size_t bytes) const {
-    constexpr std::size_t kLine = 64;
-    if (!has(j)) return;
-    for (std::size_t at = 0; at < bytes; at += kLine) __builtin_prefetch(from + offset[j] + at, 0, 2);
+  /// Nothing has to be fetched, or all has been.
+  void fetch_nothing() {
+    for (std::size_t g = first; g < end; ++g) {
+      next_keys[g] = keys[g];
+      next_values[g] = values[g];
+    }
   }
 };
 
-/// Sixteen elements of a cached row from element d on, as floats; elements behind head_dim are zero.
-template <KvPrecision format>
-MMBATCH_INLINE Floats load_cached(const std::byte* row, std::size_t d, std::size_t head_dim) {
-  constexpr std::size_t kBytes = format == KvPrecision::f32 ? 4 : format == KvPrecision::bf16 ? 2 : 1;
-  alignas(64) std::byte some[4 * kLanes] = {};
-  const std::byte* from = row + d * kBytes;
-  if (d + kLanes > head_dim) {
-    if (d < head_dim) __builtin_memcpy(some, from, (head_dim - d) * kBytes);
-    from = some;
-  }
-  if constexpr (format == KvPrecision::f32) return load(reinterpret_cast<const float*>(from));
-  if constexpr (format == KvPrecision::bf16) return load_bf16(from);
-  float scale;
-  __builtin_memcpy(&scale, row + head_dim, sizeof(scale));
-  return load_int8(from) * scale;
-}
-
-#if defined(__AVX512F__)
-/// Swaps, in every pair of rows `width` apart, the halves that lie across the diagonal.
-template <int width>
-MMBATCH_INLINE void swap_across(Floats (&r)[kLanes]) {
-  Ints low, high;
-  for (int k = 0; k < 16; ++k) {
-    low[k] = (k & width) ? 16 + (k - width) : k;
-    high[k] = (k & width) ? 16 + k : k + width;
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < 16; ++i) {
-    if (i & width) continue;
-    const Floats upper = r[i], lower = r[i + width];
-    r[i] = shuffled(upper, lower, low);
-    r[i + width] = shuffled(upper, lower, high);
-  }
-}
-#endif
-
-/// Transposes 16×16 lanes: row i becomes lane i of the vectors that go to out, `stride` floats apart.
-MMBATCH_INLINE void transpose16(Floats (&r)[kLanes], float* out, std::size_t stride) {
-#if defined(__AVX512F__)
-  swap_across<1>(r);
-  swap_across<2>(r);
-  swap_across<4>(r);
-  swap_across<8>(r);
-#pragma GCC unroll 16
-  for (std::size_t i = 0; i < kLanes; ++i) store(out + i * stride, r[i]);
-#else
-  for (std::size_t i = 0; i < kLanes; ++i) {
-    for (std::size_t j = 0; j < kLanes; ++j) out[i * stride + j] = reinterpret_cast<const float*>(&r[j])[i];
-  }
-#endif
-}
-
-/// Takes the positions that a query does not see out of its scores of a tile.
-MMBATCH_INLINE void mask(const AttentionUnit& unit, std::size_t query, std::size_t tile,
-                         Floats (&v)[kTileVectors]) {
+/// What few units need: scales, the cap, and taking out what the query does not see, whatever its scores are.
+template <class Arithmetic>
+__attribute__((noinline)) void adjust(const Arithmetic& arithmetic, std::size_t query, std::size_t tile,
+                                      float* scores) {
+  const AttentionUnit& unit = arithmetic.unit;
   const auto begin = static_cast<std::ptrdiff_t>(unit.key_begin[query]) - static_cast<std::ptrdiff_t>(tile);
   const auto end = static_cast<std::ptrdiff_t>(unit.key_end[query]) - static_cast<std::ptrdiff_t>(tile);
-  if (begin <= 0 && end >= static_cast<std::ptrdiff_t>(kTile)) return;
-  for (std::size_t j = 0; j < kTile; ++j) {
-    const auto at = static_cast<std::ptrdiff_t>(j);
-    if (at < begin || at >= end) v[j / kLanes][j % kLanes] = -__builtin_inff();
+  const std::int32_t low = begin > 0 ? static_cast<std::int32_t>(begin) : 0;
+  const std::int32_t high = end < static_cast<std::ptrdiff_t>(kTile) ? static_cast<std::int32_t>(end) : kTile;
+  const Ints lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  for (std::size_t k = 0; k < kTile; k += kLanes) {
+    Floats v = load(scores + k);
+    if (arithmetic.tile.scaled) v = v * load(arithmetic.tile.key_scales + k);
+    if (unit.softcap > 0.0f) v = tanh(v / unit.softcap) * (unit.softcap * Arithmetic::kScoreUnit);
+    const Ints at = lane + static_cast<std::int32_t>(k);
+    store(scores + k, ((at >= low) & (at < high)) ? v : splat(-__builtin_inff()));
   }
 }
 
-/// Turns the scores of R queries from `first` on into weights, and moves their maxima and sums on.
-template <class Arithmetic, std::size_t R>
-MMBATCH_INLINE void soften(const AttentionUnit& unit, std::size_t first, std::size_t tile,
-                           const RunningSoftmax& s) {
-  Floats v[R][kTileVectors];
-  float tile_max[R];
-  for (std::size_t r = 0; r < R; ++r) {
-    for (std::size_t k = 0; k < kTileVectors; ++k) v[r][k] = load(s.scores + r * kTile + k * kLanes);
-    if (unit.softcap > 0.0f) {
-      for (Floats& x : v[r]) x = tanh(x / unit.softcap) * (unit.softcap * Arithmetic::kScoreUnit);
-    }
-    mask(unit, first + r, tile, v[r]);
-    tile_max[r] = max_lane(max(max(v[r][0], v[r][1]), max(v[r][2], v[r][3])));
+/// Turns a query's scores of a tile into weights, and moves its maximum and sum on. Compiled once, whatever
+/// the number of queries: where the compiler joins multiplications with additions is the same for all.
+template <class Arithmetic>
+__attribute__((noinline)) void soften(const Arithmetic& arithmetic, std::size_t query, float* scores) {
+  const RunningSoftmax& s = arithmetic.s;
+  Floats v[kGranules];
+#pragma GCC unroll 4
+  for (std::size_t k = 0; k < kGranules; ++k) v[k] = load(scores + k * kLanes);
+  const float tile_max = max_lane(max(max(v[0], v[1]), max(v[2], v[3])));
+  const float old_max = s.max[query];
+  const float new_max = tile_max > old_max ? tile_max : old_max;
+#pragma GCC unroll 4
+  for (Floats& x : v) x = Arithmetic::power(x - new_max);
+  const float total = sum((v[0] + v[1]) + (v[2] + v[3]));
+  if (arithmetic.tile.scaled) {
+#pragma GCC unroll 4
+    for (std::size_t k = 0; k < kGranules; ++k) v[k] = v[k] * load(arithmetic.tile.value_scales + k * kLanes);
   }
-  for (std::size_t r = 0; r < R; ++r) {
-    const std::size_t query = first + r;
-    const float old_max = s.max[query];
-    const float new_max = tile_max[r] > old_max ? tile_max[r] : old_max;
-    Floats total{};
-    for (Floats& x : v[r]) {
-      x = Arithmetic::power(x - new_max);
-      total = total + x;
-    }
-    Arithmetic::put_weights(v[r], s.scores + r * kTile);
-    if (new_max == old_max) {  // as with every tile but a few: nothing to scale
-      s.sum[query] = s.sum[query] + sum(total);
-      continue;
-    }
-    const float keep = Arithmetic::power(splat(old_max - new_max))[0];
-    s.max[query] = new_max;
-    s.sum[query] = s.sum[query] * keep + sum(total);
-    const std::size_t width = padded(unit.head_dim);
-    float* out = s.out + query * width;
-    for (std::size_t d = 0; d < width; d += kLanes) store(out + d, load(out + d) * keep);
+  Arithmetic::put_weights(v, scores);
+  if (new_max == old_max) {  // as with every tile but a few: nothing to scale
+    s.sum[query] = s.sum[query] + total;
+    return;
   }
+  const float keep = Arithmetic::power(splat(old_max - new_max))[0];
+  s.max[query] = new_max;
+  s.sum[query] = s.sum[query] * keep + total;
+  float* out = s.out + query * arithmetic.width;
+  for (std::size_t d = 0; d < arithmetic.width; d += kLanes) store(out + d, load(out + d) * keep);
+}
+
+/// Whether a query's scores of a tile can be used as they are.
+template <class Arithmetic>
+MMBATCH_INLINE bool plain(const Arithmetic& arithmetic, std::size_t query, std::size_t tile) {
+  const AttentionUnit& unit = arithmetic.unit;
+  return !arithmetic.tile.scaled && unit.softcap == 0.0f && unit.key_begin[query] <= tile &&
+         unit.key_end[query] >= tile + kTile;
 }
 
 MMBATCH_INLINE bool sees(const AttentionUnit& unit, std::size_t query, std::size_t tile) {
@@ -176,43 +133,80 @@ MMBATCH_INLINE bool sees(const AttentionUnit& unit, std::size_t query, std::size
 
 /// One tile's part in the results of R queries from `first` on.
 template <std::size_t R, class Arithmetic>
-MMBATCH_INLINE void take_tile(Arithmetic& arithmetic, std::size_t first, std::size_t tile) {
-  arithmetic.template score<R>(first);
-  soften<Arithmetic, R>(arithmetic.unit, first, tile, arithmetic.s);
+void take_tile(Arithmetic& arithmetic, std::size_t first, std::size_t tile) {
+  constexpr std::size_t V = kVectors<R>;
+  std::size_t g = arithmetic.tile.first;
+  for (; g + V <= arithmetic.tile.end; g += V) arithmetic.template score<R, V>(first, g);
+  for (; g < arithmetic.tile.end; ++g) arithmetic.template score<R, 1>(first, g);
+  for (std::size_t r = 0; r < R; ++r) {
+    float* scores = arithmetic.s.scores + r * kTile;
+    if (!plain(arithmetic, first + r, tile)) adjust(arithmetic, first + r, tile, scores);
+    soften(arithmetic, first + r, scores);
+  }
   std::size_t column = 0;
-  for (; column + 4 * kLanes <= arithmetic.width; column += 4 * kLanes)
-    arithmetic.template weigh_columns<R, 4>(first, column);
-  for (; column < arithmetic.width; column += kLanes) arithmetic.template weigh_columns<R, 1>(first, column);
+  for (; column + V * kLanes <= arithmetic.width; column += V * kLanes)
+    arithmetic.template weigh<R, V>(first, column);
+  for (; column < arithmetic.width; column += kLanes) arithmetic.template weigh<R, 1>(first, column);
+  arithmetic.tile.fetch_nothing();
 }
 
-/// Brings a tile's keys and values into the arithmetic's own form, once for all queries.
+/// One tile's part in the results of `count` queries from `first` on, all of which see it.
 template <class Arithmetic>
-void gather(Arithmetic& arithmetic, const TileRows& rows, const TileRows& next) {
-  const auto from = [&]<KvPrecision format>() {
-    if (rows.whole())
-      arithmetic.template gather<format, true>(rows, next);
-    else
-      arithmetic.template gather<format, false>(rows, next);
-  };
-  switch (arithmetic.unit.rows.format) {
-    case KvPrecision::f32:
-      return from.template operator()<KvPrecision::f32>();
-    case KvPrecision::bf16:
-      return from.template operator()<KvPrecision::bf16>();
-    case KvPrecision::int8:
-      return from.template operator()<KvPrecision::int8>();
+void take_tile(Arithmetic& arithmetic, std::size_t first, std::size_t count, std::size_t tile) {
+  if constexpr (kRun == 8) {
+    for (; count >= 8; first += 8, count -= 8) take_tile<8>(arithmetic, first, tile);
+  }
+  for (; count >= 4; first += 4, count -= 4) take_tile<4>(arithmetic, first, tile);
+  for (; count >= 2; first += 2, count -= 2) take_tile<2>(arithmetic, first, tile);
+  if (count > 0) take_tile<1>(arithmetic, first, tile);
+}
+
+template <KvPrecision format, class Arithmetic>
+MMBATCH_INLINE void bring(Arithmetic& arithmetic, const TileRows& rows, const TileRows& next) {
+  if (rows.whole())
+    arithmetic.template gather<format, true>(rows, next);
+  else
+    arithmetic.template gather<format, false>(rows, next);
+}
+template <KvPrecision format, class Arithmetic>
+MMBATCH_INLINE void bring(Arithmetic& arithmetic, const TileGranules& granules, const TileGranules& next) {
+  arithmetic.template take<format>(granules, next);
+}
+
+/// All tiles from position `begin` to `end`, whose keys and values lie in `Rows`.
+template <class Rows, class Arithmetic>
+void walk(Arithmetic& arithmetic, std::size_t begin, std::size_t end) {
+  const AttentionUnit& unit = arithmetic.unit;
+  const KvPrecision format = unit.rows.layout.format;
+  Rows rows(unit.rows, begin / kTile * kTile, begin, end);
+  for (std::size_t tile = begin / kTile * kTile; tile < end; tile += kTile) {
+    const Rows next = tile + kTile < end
+                          ? Rows(unit.rows, tile + kTile, begin, end)
+                          : Rows(unit.next, unit.next_begin / kTile * kTile, unit.next_begin, unit.next_end);
+    arithmetic.tile.begin(rows, format);
+    if (format == KvPrecision::f32) bring<KvPrecision::f32>(arithmetic, rows, next);
+    if (format == KvPrecision::bf16) bring<KvPrecision::bf16>(arithmetic, rows, next);
+    if (format == KvPrecision::int8) bring<KvPrecision::int8>(arithmetic, rows, next);
+    // With causal masks the first queries may not see this tile, with windows the last.
+    for (std::size_t q = 0; q < unit.queries;) {
+      std::size_t run = 0;
+      while (q + run < unit.queries && sees(unit, q + run, tile)) ++run;
+      take_tile(arithmetic, q, run, tile);
+      q += run > 0 ? run : 1;
+    }
+    rows = next;
   }
 }
 
-/// Arithmetic(unit, scratch) has: unit; RunningSoftmax s; width, the padded head_dim; take_query(q);
-/// gather<format, whole>(rows, next), which makes rows that are not there zero; score<R>(first);
-/// weigh_columns<R, V>(first, column); and, of its kind, power(x) for x ≤ 0, base^x; kScoreUnit, log_base(e);
-/// put_weights(weights, to).
+/// Arithmetic(unit, scratch) has: unit; RunningSoftmax s; Tile tile; width, the padded head_dim;
+/// take_query(q); gather<format, whole>(rows, next) and take<format>(granules, next), which set the tile's
+/// keys and values and make values that are not there zero; score<R, V>(first, granule); weigh<R, V>(first,
+/// column); and, of its kind, power(x) for x ≤ 0, base^x; kScoreUnit, log_base(e); put_weights(weights, to).
 template <class Arithmetic>
 void attend(const AttentionUnit& unit, float* scratch) {
   Arithmetic arithmetic(unit, scratch);
   const RunningSoftmax& s = arithmetic.s;
-  const std::size_t width = padded(unit.head_dim);
+  const std::size_t width = arithmetic.width;
   std::size_t begin = unit.key_begin[0];
   std::size_t end = unit.key_end[0];
   for (std::size_t q = 0; q < unit.queries; ++q) {
@@ -223,22 +217,10 @@ void attend(const AttentionUnit& unit, float* scratch) {
     s.max[q] = -__builtin_inff();
     s.sum[q] = 0.0f;
   }
-  TileRows rows(unit.rows, begin / kTile * kTile, begin, end);
-  for (std::size_t tile = begin / kTile * kTile; tile < end; tile += kTile) {
-    const TileRows next(unit.rows, tile + kTile, begin, end);
-    gather(arithmetic, rows, next);
-    // Runs of queries that see this tile; with causal masks the first ones may not.
-    for (std::size_t q = 0; q < unit.queries;) {
-      std::size_t run = 0;
-      while (run < kRun && q + run < unit.queries && sees(unit, q + run, tile)) ++run;
-      if (run == 4) take_tile<4>(arithmetic, q, tile);
-      if (run == 3) take_tile<3>(arithmetic, q, tile);
-      if (run == 2) take_tile<2>(arithmetic, q, tile);
-      if (run == 1) take_tile<1>(arithmetic, q, tile);
-      q += run > 0 ? run : 1;
-    }
-    rows = next;
-  }
+  if (unit.rows.layout.form == RowLayout::Form::plain)
+    walk<TileRows>(arithmetic, begin, end);
+  else
+    walk<TileGranules>(arithmetic, begin, end);
   for (std::size_t q = 0; q < unit.queries; ++q) {
     const float inverse = 1.0f / s.sum[q];
     for (std::size_t d = 0; d < unit.head_dim; ++d) unit.out[q][d] = s.out[q * width + d] * inverse;

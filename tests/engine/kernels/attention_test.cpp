@@ -20,22 +20,22 @@ struct Case {
 struct PagedSequence {
   std::size_t tokens, kv_heads, head_dim, block_tokens;
   std::vector<std::int32_t> blocks;
-  KvPrecision format;
+  RowLayout layout;
   std::vector<std::byte> keys, values;
 
   PagedSequence(const Case& c, std::size_t block_tokens_, unsigned layout_seed,
-                KvPrecision format_ = KvPrecision::f32)
+                KvPrecision format = KvPrecision::f32)
       : tokens(c.tokens),
         kv_heads(c.kv_heads),
         head_dim(c.head_dim),
         block_tokens(block_tokens_),
-        format(format_) {
+        layout(RowLayout::cached(format, head_dim, block_tokens)) {
     const std::size_t count = (tokens + block_tokens - 1) / block_tokens;
     blocks.resize(count + 3);
     for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i] = static_cast<std::int32_t>(i);
     std::shuffle(blocks.begin(), blocks.end(), std::mt19937(layout_seed));
     // What was never written is not a number in any format but int8, whose scale is not.
-    keys.assign(blocks.size() * kv_heads * block_tokens * kv_row_bytes(format, head_dim), std::byte{0xff});
+    keys.assign(blocks.size() * kv_heads * head_stride(), std::byte{0xff});
     values = keys;
     std::vector<float> key(head_dim), value(head_dim);
     std::mt19937 random(11);
@@ -46,29 +46,36 @@ struct PagedSequence {
           key[d] = normal(random);
           value[d] = normal(random);
         }
-        simd().store_cached(format, key.data(), head_dim, &keys[offset(p, head)]);
-        simd().store_cached(format, value.data(), head_dim, &values[offset(p, head)]);
+        store(p, head, key, value);
       }
     }
   }
-  std::size_t offset(std::size_t p, std::size_t head) const {
+  void store(std::size_t p, std::size_t head, const std::vector<float>& key,
+             const std::vector<float>& value) {
     const auto block = static_cast<std::size_t>(blocks[p / block_tokens]);
-    return ((block * kv_heads + head) * block_tokens + p % block_tokens) * kv_row_bytes(format, head_dim);
+    const std::size_t at = (block * kv_heads + head) * head_stride();
+    layout.store(RowKind::key, key.data(), &keys[at], p % block_tokens);
+    layout.store(RowKind::value, value.data(), &values[at], p % block_tokens);
   }
+  /// As if what position p belongs to had been freed, and its block taken by something that is not a number.
+  void lose(std::size_t p) {
+    const std::vector<float> nothing(head_dim, NAN);
+    for (std::size_t head = 0; head < kv_heads; ++head) store(p, head, nothing, nothing);
+  }
+  std::size_t head_stride() const { return block_tokens * layout.row_stride; }
   AttentionSpan span() const {
     AttentionSpan s;
-    const std::size_t row = kv_row_bytes(format, head_dim);
-    s.rows = {keys.data(), values.data(), blocks.data(), block_tokens, kv_heads * block_tokens * row,
-              row,         format};
-    s.head_stride = block_tokens * row;
+    s.rows = {keys.data(), values.data(), blocks.data(), block_tokens, kv_heads * head_stride(), layout};
+    s.head_stride = head_stride();
     return s;
   }
 };
 
 std::vector<Case> cases() {
-  return {{1, 1, 1, 16, 0, 0, 0},     {70, 4, 2, 12, 0, 0, 0},    {131, 8, 1, 24, 0, 0, 0},
-          {200, 3, 3, 64, 200, 0, 0}, {150, 4, 2, 16, 77, 0, 0},  {190, 4, 2, 16, 0, 12, 0},
-          {90, 2, 1, 80, 0, 33, 50},  {129, 6, 2, 128, 40, 0, 30}};
+  return {{1, 1, 1, 16, 0, 0, 0},     {70, 4, 2, 12, 0, 0, 0},     {131, 8, 1, 24, 0, 0, 0},
+          {200, 3, 3, 64, 200, 0, 0}, {150, 4, 2, 16, 77, 0, 0},   {190, 4, 2, 16, 0, 12, 0},
+          {90, 2, 1, 80, 0, 33, 50},  {129, 6, 2, 128, 40, 0, 30}, {100, 16, 2, 32, 0, 0, 0},
+          {67, 7, 1, 15, 0, 0, 0},    {180, 2, 2, 36, 180, 0, 0}};
 }
 
 Matrix<float> random_queries(std::size_t rows, std::size_t cols) {
@@ -95,16 +102,19 @@ TEST_P(Attention, FlashAgreesWithNaive) {
   // to 4.
   const double allowed = arithmetic == AttentionArithmetic::f32 ? 2e-5 : 0.06;
   for (const Case& c : cases()) {
-    const PagedSequence sequence(c, 7, 3, format);
-    const Matrix<float> queries = random_queries(c.tokens, c.heads * c.head_dim);
-    Matrix<float> flash(c.tokens, queries.cols()), naive(c.tokens, queries.cols());
-    AttentionSpan span = sequence.span();
-    span.count = c.tokens;
-    span.prefix_end = c.prefix;
-    attention(shape_of(c, arithmetic), queries.view(), {&span, 1}, flash.view(), AttentionKernel::flash);
-    attention(shape_of(c, arithmetic), queries.view(), {&span, 1}, naive.view(), AttentionKernel::naive);
-    for (std::size_t i = 0; i < flash.rows() * flash.cols(); ++i) {
-      ASSERT_NEAR(flash.data()[i], naive.data()[i], allowed) << c.tokens << " tokens, element " << i;
+    for (const std::size_t block_tokens : {7u, 32u}) {
+      const PagedSequence sequence(c, block_tokens, 3, format);
+      const Matrix<float> queries = random_queries(c.tokens, c.heads * c.head_dim);
+      Matrix<float> flash(c.tokens, queries.cols()), naive(c.tokens, queries.cols());
+      AttentionSpan span = sequence.span();
+      span.count = c.tokens;
+      span.prefix_end = c.prefix;
+      attention(shape_of(c, arithmetic), queries.view(), {&span, 1}, flash.view(), AttentionKernel::flash);
+      attention(shape_of(c, arithmetic), queries.view(), {&span, 1}, naive.view(), AttentionKernel::naive);
+      for (std::size_t i = 0; i < flash.rows() * flash.cols(); ++i) {
+        ASSERT_NEAR(flash.data()[i], naive.data()[i], allowed)
+            << c.tokens << " tokens in blocks of " << block_tokens << ", element " << i;
+      }
     }
   }
 }
@@ -119,7 +129,7 @@ TEST_P(Attention, SameBitsForEveryChunkAndBlockSize) {
     span.count = c.tokens;
     span.prefix_end = c.prefix;
     attention(shape_of(c, arithmetic), queries.view(), {&span, 1}, whole.view());
-    for (const std::size_t block_tokens : {1u, 3u, 16u, 32u}) {
+    for (const std::size_t block_tokens : {1u, 3u, 8u, 16u, 32u, 48u}) {
       for (const std::size_t chunk : {1u, 5u, 64u}) {
         const PagedSequence paged(c, block_tokens, 9, format);
         std::vector<AttentionSpan> spans;
@@ -138,31 +148,92 @@ TEST_P(Attention, SameBitsForEveryChunkAndBlockSize) {
   }
 }
 
+TEST_P(Attention, WhatNoQuerySeesIsNotLookedAt) {
+  const auto [arithmetic, format] = GetParam();
+  // The last two tokens but some see a window that begins and ends within a block.
+  const Case c{150, 4, 2, 32, 0, 75, 0};
+  const std::size_t first = 138, count = 2;
+  const Matrix<float> queries = random_queries(count, c.heads * c.head_dim);
+  for (const std::size_t block_tokens : {1u, 8u, 16u, 32u}) {
+    PagedSequence sequence(c, block_tokens, 4, format);
+    Matrix<float> before(count, queries.cols()), after(count, queries.cols());
+    const auto attend = [&](Matrix<float>& out) {
+      AttentionSpan span = sequence.span();
+      span.count = count;
+      span.first_position = first;
+      attention(shape_of(c, arithmetic), queries.view(), {&span, 1}, out.view());
+    };
+    attend(before);
+    const std::size_t begin = first + 1 - c.window;
+    for (std::size_t p = 0; p < begin; ++p) sequence.lose(p);
+    for (std::size_t p = first + count; p < c.tokens; ++p) sequence.lose(p);
+    // Blocks before the window have been given back.
+    for (std::size_t b = 0; b < begin / block_tokens; ++b) sequence.blocks[b] = -1'000'000'000;
+    attend(after);
+    ASSERT_EQ(std::memcmp(before.data(), after.data(), before.bytes()), 0) << "blocks of " << block_tokens;
+    ASSERT_FALSE(std::isnan(after.data()[0]));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Formats, Attention,
     testing::Combine(testing::Values(AttentionArithmetic::f32, AttentionArithmetic::bf16),
                      testing::Values(KvPrecision::f32, KvPrecision::bf16, KvPrecision::int8)));
 
-TEST(KvPrecision, StoredRowsErrByHalfAStepAtMost) {
+constexpr KvPrecision kFormats[] = {KvPrecision::f32, KvPrecision::bf16, KvPrecision::int8};
+
+std::vector<float> some_row(std::size_t n) {
   std::vector<float> x = {0.1f, -3.0f, 0.0f, 2.9f, 1e-3f};
-  for (std::size_t i = 0; i < 30; ++i) x.push_back(std::sin(static_cast<float>(i)));
-  for (const KvPrecision format : {KvPrecision::f32, KvPrecision::bf16, KvPrecision::int8}) {
-    std::vector<std::byte> row(kv_row_bytes(format, x.size()) + 1, std::byte{0x5a});
-    simd().store_cached(format, x.data(), x.size(), row.data());
-    EXPECT_EQ(row.back(), std::byte{0x5a}) << "written beyond the end";
-    // One key: its value is what attention gives back.
-    const std::int32_t block = 0;
-    AttentionSpan span;
-    span.rows = {row.data(), row.data(), &block, 1, row.size(), row.size(), format};
-    span.count = 1;
-    Matrix<float> query = Matrix<float>::zeros(1, x.size()), out(1, x.size());
-    AttentionShape shape;
-    shape.heads = shape.kv_heads = 1;
-    shape.head_dim = x.size();
-    attention(shape, query.view(), {&span, 1}, out.view());
-    for (std::size_t d = 0; d < x.size(); ++d) {
-      const float step = format == KvPrecision::int8 ? 3.0f / 127 / 2 : std::abs(x[d]) / 256;
-      EXPECT_NEAR(out.data()[d], x[d], format == KvPrecision::f32 ? 0.0f : step * 1.001f) << d;
+  for (std::size_t i = x.size(); i < n; ++i) x.push_back(std::sin(static_cast<float>(i)));
+  return x;
+}
+
+TEST(RowLayout, BlocksOfSixteensHoldGranules) {
+  const auto form = [](std::size_t head_dim, std::size_t block_tokens) {
+    return RowLayout::cached(KvPrecision::bf16, head_dim, block_tokens).form;
+  };
+  EXPECT_EQ(form(64, 16), RowLayout::Form::granules);
+  EXPECT_EQ(form(64, 48), RowLayout::Form::granules);
+  EXPECT_EQ(form(64, 8), RowLayout::Form::plain);
+  EXPECT_EQ(form(64, 1), RowLayout::Form::plain);
+  EXPECT_EQ(form(35, 32), RowLayout::Form::plain) << "no pairs";
+}
+
+TEST(RowLayout, StoredRowsErrByHalfAStepAtMost) {
+  for (const std::size_t head_dim : {35u, 36u}) {
+    const std::vector<float> x = some_row(head_dim);
+    for (const KvPrecision format : kFormats) {
+      const RowLayout layout = RowLayout::cached(format, head_dim, 32);
+      std::vector<std::byte> rows(32 * layout.row_stride);
+      for (const RowKind kind : {RowKind::key, RowKind::value}) {
+        std::vector<float> back(head_dim);
+        layout.store(kind, x.data(), rows.data(), 21);
+        layout.load(kind, rows.data(), 21, back.data());
+        for (std::size_t d = 0; d < head_dim; ++d) {
+          const float step = format == KvPrecision::int8 ? 3.0f / 127 / 2 : std::abs(x[d]) / 256;
+          EXPECT_NEAR(back[d], x[d], format == KvPrecision::f32 ? 0.0f : step * 1.001f) << d;
+        }
+      }
+    }
+  }
+}
+
+/// Several threads store rows of one sequence at a time.
+TEST(RowLayout, StoresTouchTheirOwnBytesAlone) {
+  constexpr std::size_t kTokens = 32, kHeadDim = 36;
+  for (const KvPrecision format : kFormats) {
+    const RowLayout layout = RowLayout::cached(format, kHeadDim, kTokens);
+    for (const RowKind kind : {RowKind::key, RowKind::value}) {
+      std::vector<std::byte> rows(kTokens * layout.row_stride + 1, std::byte{0x5a});
+      std::vector<int> written(rows.size());
+      for (std::size_t token = 0; token < kTokens; ++token) {
+        const std::vector<std::byte> before = rows;
+        const std::vector<float> x(kHeadDim, -1.2345f - static_cast<float>(token));
+        layout.store(kind, x.data(), rows.data(), token);
+        for (std::size_t i = 0; i < rows.size(); ++i) written[i] += rows[i] != before[i];
+      }
+      EXPECT_EQ(rows.back(), std::byte{0x5a}) << "written beyond the end";
+      for (std::size_t i = 0; i < rows.size(); ++i) ASSERT_LE(written[i], 1) << "byte " << i;
     }
   }
 }
