@@ -55,6 +55,7 @@ struct BFloat16 {
   float* values;
   float* query;  // pairs [kQueries, pairs]
 
+  static constexpr KvPrecision kFormat = KvPrecision::bf16;
   static constexpr float kScoreUnit = 1.44269504f;  // powers of two
   static Floats power(Floats x) { return exp2_of_negative(x); }
 
@@ -78,22 +79,6 @@ struct BFloat16 {
       const auto* row = reinterpret_cast<const std::byte*>(from);
       store_bf16(to + 2 * d, load_plain<KvPrecision::f32>(row, d, unit.head_dim) * scale);
     }
-  }
-
-  template <KvPrecision format, bool whole>
-  void gather(const TileRows& rows, const TileRows& next) {
-    next.fetch_all();
-    if (tile.scaled) {
-      load_plain_scales(rows.keys, rows, unit.head_dim, tile.key_scales);
-      load_plain_scales(rows.values, rows, unit.head_dim, tile.value_scales);
-    }
-    for (std::size_t g = tile.first; g < tile.end; ++g) {
-      gather_keys<format, whole>(rows, g);
-      gather_values<format, whole>(rows, g);
-      tile.keys[g] = own_keys(g);
-      tile.values[g] = own_values(g);
-    }
-    tile.fetch_nothing();
   }
 
   template <KvPrecision format, bool whole>
@@ -127,65 +112,32 @@ struct BFloat16 {
   }
 
   template <KvPrecision format>
-  void take(const TileGranules& granules, const TileGranules& next) {
-    for (std::size_t g = tile.first; g < tile.end; ++g) {
-      const std::byte* key = granules.keys[g];
-      const std::byte* value = granules.values[g];
-      const bool direct = format == KvPrecision::bf16;
-      tile.keys[g] = direct ? reinterpret_cast<const float*>(key) : expand_keys<format>(key, g);
-      tile.values[g] = direct && granules.whole(g) && width == unit.head_dim
-                           ? reinterpret_cast<const float*>(value)
-                           : expand_values<format>(value, granules, g);
-      if (!tile.scaled) continue;
-      store(tile.key_scales + g * kLanes, load_scales(key, unit.head_dim, granules, g));
-      store(tile.value_scales + g * kLanes, load_scales(value, unit.head_dim, granules, g));
-    }
-    tile.fetch_nothing();
-    fetch_next<format>(next);
-  }
-
-  template <KvPrecision format>
-  const float* expand_keys(const std::byte* granule, std::size_t g) {
+  void expand_keys(const std::byte* granule, const std::byte* next, std::size_t g) {
+    constexpr std::size_t kStep = 2 * kLanes * element_bytes(format);
     float* to = own_keys(g);
     for (std::size_t i = 0; i < unit.head_dim / 2; ++i) {
+      fetch(next + i * kStep, kStep);
       if constexpr (format == KvPrecision::int8)
-        store_ints(to + i * kLanes, bf16_of_bytes(granule + i * 2 * kLanes));
+        store_ints(to + i * kLanes, bf16_of_bytes(granule + i * kStep));
       else
         store_ints(to + i * kLanes, rounded(key_pairs<format>(granule, i)));
     }
-    return to;
   }
 
   template <KvPrecision format>
-  const float* expand_values(const std::byte* granule, const TilePart& part, std::size_t g) {
+  void expand_values(const std::byte* granule, const std::byte* next, const TilePart& part, std::size_t g) {
+    const std::size_t step = 2 * unit.head_dim * element_bytes(format);
     float* to = own_values(g);
-    const bool simple = format == KvPrecision::int8 && width == unit.head_dim;  // its scales make it zero
     for (std::size_t j = 0; j < kLanes / 2; ++j) {
+      fetch(next + j * step, step);
       const std::size_t key = g * kLanes + 2 * j;
       const Ints there = Ints{} + ((part.has(key) ? 0xffff : 0) | (part.has(key + 1) ? ~0xffff : 0));
       for (std::size_t d = 0; d < width; d += kLanes) {
-        if (simple)
-          store_ints(to + j * width + d, bf16_of_bytes(granule + (j * width + d) * 2));
+        // No byte is anything but a number, and scales make those zero that are not there.
+        if (format == KvPrecision::int8 && width == unit.head_dim)
+          store_ints(to + j * width + d, bf16_of_bytes(granule + j * step + 2 * d));
         else
           store_ints(to + j * width + d, rounded(value_pairs<format>(granule, j, d, unit.head_dim)) & there);
-      }
-    }
-    return to;
-  }
-
-  /// What the cache holds as it is computed with is fetched while that is done, else all at once.
-  template <KvPrecision format>
-  void fetch_next(const TileGranules& next) {
-    for (std::size_t g = 0; g < kGranules; ++g) {
-      if (!next.touches(g)) continue;
-      const std::byte* key = next.keys[g];
-      const std::byte* value = next.values[g];
-      if (format == KvPrecision::bf16 && g >= tile.first) {
-        tile.next_keys[g] = reinterpret_cast<const float*>(key);
-        tile.next_values[g] = reinterpret_cast<const float*>(value);
-      } else {
-        fetch(key, kLanes * unit.rows.layout.row_stride);
-        fetch(value, kLanes * unit.rows.layout.row_stride);
       }
     }
   }

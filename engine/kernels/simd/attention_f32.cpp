@@ -13,6 +13,7 @@ struct Float32 {
   float* values;
   float* query;  // [kQueries, head_dim], scaled
 
+  static constexpr KvPrecision kFormat = KvPrecision::f32;
   static constexpr float kScoreUnit = 1.0f;
   static Floats power(Floats x) { return exp_of_negative(x); }
 
@@ -33,76 +34,56 @@ struct Float32 {
   }
 
   template <KvPrecision format, bool whole>
-  void gather(const TileRows& rows, const TileRows& next) {
-    next.fetch_all();
-    if (tile.scaled) {
-      load_plain_scales(rows.keys, rows, unit.head_dim, tile.key_scales);
-      load_plain_scales(rows.values, rows, unit.head_dim, tile.value_scales);
-    }
-    const auto row = [&](const std::byte* from, std::size_t j, std::size_t d) {
-      return whole || rows.has(j) ? load_plain<format>(from + rows.offset[j], d, unit.head_dim) : Floats{};
-    };
-    for (std::size_t g = tile.first; g < tile.end; ++g) {
-      float *key = own_keys(g), *value = own_values(g);
-      for (std::size_t d = 0; d < width; d += kLanes) {
-        Floats some[kLanes];
+  static Floats row(const TileRows& rows, const std::byte* from, std::size_t j, std::size_t d,
+                    std::size_t head_dim) {
+    return whole || rows.has(j) ? load_plain<format>(from + rows.offset[j], d, head_dim) : Floats{};
+  }
+
+  template <KvPrecision format, bool whole>
+  void gather_keys(const TileRows& rows, std::size_t g) {
+    for (std::size_t d = 0; d < width; d += kLanes) {
+      Floats key[kLanes];
 #pragma GCC unroll 16
-        for (std::size_t i = 0; i < kLanes; ++i) some[i] = row(rows.keys, g * kLanes + i, d);
-        transpose16(some, key + d * kLanes);
-        for (std::size_t i = 0; i < kLanes; ++i)
-          store(value + i * width + d, row(rows.values, g * kLanes + i, d));
-      }
-      tile.keys[g] = key;
-      tile.values[g] = value;
+      for (std::size_t i = 0; i < kLanes; ++i)
+        key[i] = row<format, whole>(rows, rows.keys, g * kLanes + i, d, unit.head_dim);
+      transpose16(key, own_keys(g) + d * kLanes);
     }
-    tile.fetch_nothing();
   }
 
-  template <KvPrecision format>
-  void take(const TileGranules& granules, const TileGranules& next) {
-    for (std::size_t g = tile.first; g < tile.end; ++g) {
-      const std::byte* key = granules.keys[g];
-      const std::byte* value = granules.values[g];
-      const bool direct = format == KvPrecision::f32;
-      tile.keys[g] = direct ? reinterpret_cast<const float*>(key) : expand_keys<format>(key, g);
-      tile.values[g] = direct && granules.whole(g) && width == unit.head_dim
-                           ? reinterpret_cast<const float*>(value)
-                           : expand_values<format>(value, granules, g);
-      if (!tile.scaled) continue;
-      store(tile.key_scales + g * kLanes, load_scales(key, unit.head_dim, granules, g));
-      store(tile.value_scales + g * kLanes, load_scales(value, unit.head_dim, granules, g));
-    }
-    tile.fetch_nothing();
-    for (std::size_t g = 0; g < kGranules; ++g) {
-      if (!next.touches(g)) continue;
-      fetch(next.keys[g], kLanes * unit.rows.layout.row_stride);
-      fetch(next.values[g], kLanes * unit.rows.layout.row_stride);
+  template <KvPrecision format, bool whole>
+  void gather_values(const TileRows& rows, std::size_t g) {
+    for (std::size_t i = 0; i < kLanes; ++i) {
+      for (std::size_t d = 0; d < width; d += kLanes)
+        store(own_values(g) + i * width + d,
+              row<format, whole>(rows, rows.values, g * kLanes + i, d, unit.head_dim));
     }
   }
 
   template <KvPrecision format>
-  const float* expand_keys(const std::byte* granule, std::size_t g) {
+  void expand_keys(const std::byte* granule, const std::byte* next, std::size_t g) {
+    constexpr std::size_t kStep = 2 * kLanes * element_bytes(format);
     float* to = own_keys(g);
     for (std::size_t i = 0; i < unit.head_dim / 2; ++i) {
+      fetch(next + i * kStep, kStep);
       const FloatPairs some = key_pairs<format>(granule, i);
       store(to + 2 * i * kLanes, some.even);
       store(to + (2 * i + 1) * kLanes, some.odd);
     }
-    return to;
   }
 
   template <KvPrecision format>
-  const float* expand_values(const std::byte* granule, const TilePart& part, std::size_t g) {
+  void expand_values(const std::byte* granule, const std::byte* next, const TilePart& part, std::size_t g) {
+    const std::size_t step = 2 * unit.head_dim * element_bytes(format);
     float* to = own_values(g);
-    for (std::size_t j = 0; j < kLanes; j += 2) {
-      const bool even = part.has(g * kLanes + j), odd = part.has(g * kLanes + j + 1);
+    for (std::size_t j = 0; j < kLanes / 2; ++j) {
+      fetch(next + j * step, step);
+      const bool even = part.has(g * kLanes + 2 * j), odd = part.has(g * kLanes + 2 * j + 1);
       for (std::size_t d = 0; d < width; d += kLanes) {
-        const FloatPairs some = value_pairs<format>(granule, j / 2, d, unit.head_dim);
-        store(to + j * width + d, even ? some.even : Floats{});
-        store(to + (j + 1) * width + d, odd ? some.odd : Floats{});
+        const FloatPairs some = value_pairs<format>(granule, j, d, unit.head_dim);
+        store(to + 2 * j * width + d, even ? some.even : Floats{});
+        store(to + (2 * j + 1) * width + d, odd ? some.odd : Floats{});
       }
     }
-    return to;
   }
 
   /// scores[r, :] = query[r, :] · keys for R queries and V granules from `granule` on.
@@ -112,7 +93,10 @@ struct Float32 {
     const float* q = query + first * unit.head_dim;
     for (std::size_t d = 0; d < unit.head_dim; ++d) {
       Floats key[V];
-      for (std::size_t v = 0; v < V; ++v) key[v] = load(tile.keys[granule + v] + d * kLanes);
+      for (std::size_t v = 0; v < V; ++v) {
+        key[v] = load(tile.keys[granule + v] + d * kLanes);
+        fetch(tile.next_keys[granule + v] + d * kLanes);
+      }
       for (std::size_t r = 0; r < R; ++r) {
         const Floats x = splat(q[r * unit.head_dim + d]);
         for (std::size_t v = 0; v < V; ++v) sums[r][v] = sums[r][v] + x * key[v];
@@ -142,10 +126,14 @@ struct Float32 {
     for (std::size_t g = tile.first; g < tile.end; ++g) {
       const float* weights = s.scores + g * kLanes;
       for (std::size_t j = 0; j < kLanes; ++j) {
-        const float* value = tile.values[g] + j * width + column;
+        Floats value[V];
+        for (std::size_t v = 0; v < V; ++v) {
+          value[v] = load(tile.values[g] + j * width + column + v * kLanes);
+          fetch(tile.next_values[g] + j * width + column + v * kLanes);
+        }
         for (std::size_t r = 0; r < R; ++r) {
           const Floats p = splat(weights[r * kTile + j]);
-          for (std::size_t v = 0; v < V; ++v) sums[r][v] = sums[r][v] + p * load(value + v * kLanes);
+          for (std::size_t v = 0; v < V; ++v) sums[r][v] = sums[r][v] + p * value[v];
         }
       }
     }

@@ -36,9 +36,11 @@ struct RunningSoftmax {
   float* scores;  // [kRun, kTile], then the weights
   float* out;     // [kQueries, padded]
   float* max;     // [kQueries]
-  float* sum;     // [kQueries]
+  float* sum;     // [kQueries, kLanes]: of every sixteenth key
 
-  static constexpr std::size_t floats(std::size_t width) { return kRun * kTile + kQueries * (width + 2); }
+  static constexpr std::size_t floats(std::size_t width) {
+    return kRun * kTile + kQueries * (width + 1 + kLanes);
+  }
   RunningSoftmax(float* p, std::size_t width)
       : scores(p), out(scores + kRun * kTile), max(out + kQueries * width), sum(max + kQueries) {}
 };
@@ -89,34 +91,45 @@ __attribute__((noinline)) void adjust(const Arithmetic& arithmetic, std::size_t 
   }
 }
 
-/// Turns a query's scores of a tile into weights, and moves its maximum and sum on. Compiled once, whatever
-/// the number of queries: where the compiler joins multiplications with additions is the same for all.
+/// Whether any lane is greater.
+MMBATCH_INLINE bool exceeds(Floats v, float bound) {
+#if defined(__AVX512F__)
+  return _mm512_cmp_ps_mask((__m512)v, (__m512)splat(bound), _CMP_GT_OQ) != 0;
+#else
+  return max_lane(v) > bound;
+#endif
+}
+
+/// Moves a query's maximum on, and what has been summed with the old one.
+template <class Arithmetic>
+__attribute__((noinline)) void raise(const Arithmetic& arithmetic, std::size_t query, float new_max) {
+  const RunningSoftmax& s = arithmetic.s;
+  const Floats keep = Arithmetic::power(splat(s.max[query] - new_max));
+  s.max[query] = new_max;
+  store(s.sum + query * kLanes, load(s.sum + query * kLanes) * keep);
+  float* out = s.out + query * arithmetic.width;
+  for (std::size_t d = 0; d < arithmetic.width; d += kLanes) store(out + d, load(out + d) * keep);
+}
+
+/// Turns a query's scores of a tile into weights, and adds them up. Compiled once, whatever the number of
+/// queries: where the compiler joins multiplications with additions is the same for all.
 template <class Arithmetic>
 __attribute__((noinline)) void soften(const Arithmetic& arithmetic, std::size_t query, float* scores) {
   const RunningSoftmax& s = arithmetic.s;
   Floats v[kGranules];
 #pragma GCC unroll 4
   for (std::size_t k = 0; k < kGranules; ++k) v[k] = load(scores + k * kLanes);
-  const float tile_max = max_lane(max(max(v[0], v[1]), max(v[2], v[3])));
-  const float old_max = s.max[query];
-  const float new_max = tile_max > old_max ? tile_max : old_max;
+  const Floats most = max(max(v[0], v[1]), max(v[2], v[3]));
+  if (exceeds(most, s.max[query])) raise(arithmetic, query, max_lane(most));  // in the first few tiles
+  const Floats top = splat(s.max[query]);
 #pragma GCC unroll 4
-  for (Floats& x : v) x = Arithmetic::power(x - new_max);
-  const float total = sum((v[0] + v[1]) + (v[2] + v[3]));
+  for (Floats& x : v) x = Arithmetic::power(x - top);
+  store(s.sum + query * kLanes, load(s.sum + query * kLanes) + ((v[0] + v[1]) + (v[2] + v[3])));
   if (arithmetic.tile.scaled) {
 #pragma GCC unroll 4
     for (std::size_t k = 0; k < kGranules; ++k) v[k] = v[k] * load(arithmetic.tile.value_scales + k * kLanes);
   }
   Arithmetic::put_weights(v, scores);
-  if (new_max == old_max) {  // as with every tile but a few: nothing to scale
-    s.sum[query] = s.sum[query] + total;
-    return;
-  }
-  const float keep = Arithmetic::power(splat(old_max - new_max))[0];
-  s.max[query] = new_max;
-  s.sum[query] = s.sum[query] * keep + total;
-  float* out = s.out + query * arithmetic.width;
-  for (std::size_t d = 0; d < arithmetic.width; d += kLanes) store(out + d, load(out + d) * keep);
 }
 
 /// Whether a query's scores of a tile can be used as they are.
@@ -161,16 +174,70 @@ void take_tile(Arithmetic& arithmetic, std::size_t first, std::size_t count, std
   if (count > 0) take_tile<1>(arithmetic, first, tile);
 }
 
-template <KvPrecision format, class Arithmetic>
-MMBATCH_INLINE void bring(Arithmetic& arithmetic, const TileRows& rows, const TileRows& next) {
-  if (rows.whole())
-    arithmetic.template gather<format, true>(rows, next);
-  else
-    arithmetic.template gather<format, false>(rows, next);
+template <KvPrecision format, bool whole, class Arithmetic>
+void gather(Arithmetic& arithmetic, const TileRows& rows) {
+  Tile& tile = arithmetic.tile;
+  for (std::size_t g = tile.first; g < tile.end; ++g) {
+    arithmetic.template gather_keys<format, whole>(rows, g);
+    arithmetic.template gather_values<format, whole>(rows, g);
+    tile.keys[g] = arithmetic.own_keys(g);
+    tile.values[g] = arithmetic.own_values(g);
+  }
 }
+
 template <KvPrecision format, class Arithmetic>
-MMBATCH_INLINE void bring(Arithmetic& arithmetic, const TileGranules& granules, const TileGranules& next) {
-  arithmetic.template take<format>(granules, next);
+void bring(Arithmetic& arithmetic, const TileRows& rows, const TileRows& next) {
+  Tile& tile = arithmetic.tile;
+  next.fetch_all();
+  if (tile.scaled) {
+    load_plain_scales(rows.keys, rows, arithmetic.unit.head_dim, tile.key_scales);
+    load_plain_scales(rows.values, rows, arithmetic.unit.head_dim, tile.value_scales);
+  }
+  if (rows.whole())
+    gather<format, true>(arithmetic, rows);
+  else
+    gather<format, false>(arithmetic, rows);
+  tile.fetch_nothing();
+}
+
+/// What the cache holds as the arithmetic computes with it is read there. Each line is the signal to fetch
+/// the one at its place in the next tile: memory has something to do all the time.
+template <KvPrecision format, class Arithmetic>
+void bring(Arithmetic& arithmetic, const TileGranules& granules, const TileGranules& next) {
+  Tile& tile = arithmetic.tile;
+  const AttentionUnit& unit = arithmetic.unit;
+  constexpr bool direct = format == Arithmetic::kFormat;
+  for (std::size_t g = 0; g < kGranules; ++g) {
+    const std::size_t bytes = kLanes * unit.rows.layout.row_stride;
+    if (g < tile.first || g >= tile.end) {
+      if (next.touches(g)) fetch(next.keys[g], bytes);
+      if (next.touches(g)) fetch(next.values[g], bytes);
+      continue;
+    }
+    const std::byte *key = granules.keys[g], *value = granules.values[g];
+    const std::byte* next_key = next.touches(g) ? next.keys[g] : key;
+    const std::byte* next_value = next.touches(g) ? next.values[g] : value;
+    if (tile.scaled) {
+      store(tile.key_scales + g * kLanes, load_scales(key, unit.head_dim, granules, g));
+      store(tile.value_scales + g * kLanes, load_scales(value, unit.head_dim, granules, g));
+      fetch(next_key + kLanes * unit.head_dim);
+      fetch(next_value + kLanes * unit.head_dim);
+    }
+    if (direct) {
+      tile.keys[g] = reinterpret_cast<const float*>(key);
+      tile.next_keys[g] = reinterpret_cast<const float*>(next_key);
+    } else {
+      arithmetic.template expand_keys<format>(key, next_key, g);
+      tile.keys[g] = tile.next_keys[g] = arithmetic.own_keys(g);
+    }
+    if (direct && granules.whole(g) && arithmetic.width == unit.head_dim) {
+      tile.values[g] = reinterpret_cast<const float*>(value);
+      tile.next_values[g] = reinterpret_cast<const float*>(next_value);
+    } else {
+      arithmetic.template expand_values<format>(value, next_value, granules, g);
+      tile.values[g] = tile.next_values[g] = arithmetic.own_values(g);
+    }
+  }
 }
 
 /// All tiles from position `begin` to `end`, whose keys and values lie in `Rows`.
@@ -199,9 +266,11 @@ void walk(Arithmetic& arithmetic, std::size_t begin, std::size_t end) {
 }
 
 /// Arithmetic(unit, scratch) has: unit; RunningSoftmax s; Tile tile; width, the padded head_dim;
-/// take_query(q); gather<format, whole>(rows, next) and take<format>(granules, next), which set the tile's
-/// keys and values and make values that are not there zero; score<R, V>(first, granule); weigh<R, V>(first,
-/// column); and, of its kind, power(x) for x ≤ 0, base^x; kScoreUnit, log_base(e); put_weights(weights, to).
+/// take_query(q); kFormat, the cache whose granules it computes with as they are; own_keys(g) and
+/// own_values(g), a tile's granule in its scratch, and what fills it: gather_…<format, whole>(rows, g) and
+/// expand_…<format>(granule, next, …), with zeros for values that are not there; score<R, V>(first, granule);
+/// weigh<R, V>(first, column); and, of its kind, power(x) for x ≤ 0, base^x; kScoreUnit, log_base(e);
+/// put_weights(weights, to).
 template <class Arithmetic>
 void attend(const AttentionUnit& unit, float* scratch) {
   Arithmetic arithmetic(unit, scratch);
@@ -215,14 +284,14 @@ void attend(const AttentionUnit& unit, float* scratch) {
     arithmetic.take_query(q);
     for (std::size_t d = 0; d < width; d += kLanes) store(s.out + q * width + d, Floats{});
     s.max[q] = -__builtin_inff();
-    s.sum[q] = 0.0f;
+    store(s.sum + q * kLanes, Floats{});
   }
   if (unit.rows.layout.form == RowLayout::Form::plain)
     walk<TileRows>(arithmetic, begin, end);
   else
     walk<TileGranules>(arithmetic, begin, end);
   for (std::size_t q = 0; q < unit.queries; ++q) {
-    const float inverse = 1.0f / s.sum[q];
+    const float inverse = 1.0f / sum(load(s.sum + q * kLanes));
     for (std::size_t d = 0; d < unit.head_dim; ++d) unit.out[q][d] = s.out[q * width + d] * inverse;
   }
 }
