@@ -1,0 +1,102 @@
+#pragma once
+
+// A tile's keys and values, where they lie or brought into the form that an arithmetic computes with.
+
+#include "engine/kernels/simd/attention_plain.h"
+
+namespace mmbatch::MMBATCH_ISA {
+
+/// A tile's granules in the form that an arithmetic computes with: where the cache holds them so, there, else
+/// in its scratch. Those that no query sees are left out.
+struct Tile {
+  const float* keys[kGranules];
+  const float* values[kGranules];
+  /// What is read at some distance from keys and values is the signal to fetch what lies as far from these.
+  const float* next_keys[kGranules];
+  const float* next_values[kGranules];
+  std::size_t first, end;  // granules
+  bool scaled;             // int8: the products with keys and the weights of values have yet to be
+  alignas(64) float key_scales[kTile];
+  alignas(64) float value_scales[kTile];  // 0 where nothing is
+
+  void begin(const TilePart& part, KvPrecision format) {
+    first = part.first / kLanes;
+    end = (part.count + kLanes - 1) / kLanes;
+    scaled = format == KvPrecision::int8;
+  }
+  /// Nothing has to be fetched, or all has been.
+  void fetch_nothing() {
+    for (std::size_t g = first; g < end; ++g) {
+      next_keys[g] = keys[g];
+      next_values[g] = values[g];
+    }
+  }
+};
+
+template <KvPrecision format, bool whole, class Arithmetic>
+void gather(Arithmetic& arithmetic, const TileRows& rows) {
+  Tile& tile = arithmetic.tile;
+  for (std::size_t g = tile.first; g < tile.end; ++g) {
+    arithmetic.template gather_keys<format, whole>(rows, g);
+    arithmetic.template gather_values<format, whole>(rows, g);
+    tile.keys[g] = arithmetic.own_keys(g);
+    tile.values[g] = arithmetic.own_values(g);
+  }
+}
+
+template <KvPrecision format, class Arithmetic>
+void bring(Arithmetic& arithmetic, const TileRows& rows, const TileRows& next) {
+  Tile& tile = arithmetic.tile;
+  next.fetch_all();
+  if (tile.scaled) {
+    load_plain_scales(rows.keys, rows, arithmetic.unit.head_dim, tile.key_scales);
+    load_plain_scales(rows.values, rows, arithmetic.unit.head_dim, tile.value_scales);
+  }
+  if (rows.whole())
+    gather<format, true>(arithmetic, rows);
+  else
+    gather<format, false>(arithmetic, rows);
+  tile.fetch_nothing();
+}
+
+/// What the cache holds as the arithmetic computes with it is read there. Each line is the signal to fetch
+/// the one at its place in the next tile: memory has something to do all the time.
+template <KvPrecision format, class Arithmetic>
+void bring(Arithmetic& arithmetic, const TileGranules& granules, const TileGranules& next) {
+  Tile& tile = arithmetic.tile;
+  const AttentionUnit& unit = arithmetic.unit;
+  constexpr bool direct = format == Arithmetic::kFormat;
+  for (std::size_t g = 0; g < kGranules; ++g) {
+    const std::size_t bytes = kLanes * unit.rows.layout.row_stride;
+    if (g < tile.first || g >= tile.end) {
+      if (next.touches(g)) fetch(next.keys[g], bytes);
+      if (next.touches(g)) fetch(next.values[g], bytes);
+      continue;
+    }
+    const std::byte *key = granules.keys[g], *value = granules.values[g];
+    const std::byte* next_key = next.touches(g) ? next.keys[g] : key;
+    const std::byte* next_value = next.touches(g) ? next.values[g] : value;
+    if (tile.scaled) {
+      store(tile.key_scales + g * kLanes, load_scales(key, unit.head_dim, granules, g));
+      store(tile.value_scales + g * kLanes, load_scales(value, unit.head_dim, granules, g));
+      fetch(next_key + kLanes * unit.head_dim);
+      fetch(next_value + kLanes * unit.head_dim);
+    }
+    if constexpr (direct) {
+      tile.keys[g] = reinterpret_cast<const float*>(key);
+      tile.next_keys[g] = reinterpret_cast<const float*>(next_key);
+    } else {
+      arithmetic.template expand_keys<format>(key, next_key, g);
+      tile.keys[g] = tile.next_keys[g] = arithmetic.own_keys(g);
+    }
+    if (direct && granules.whole(g) && arithmetic.width == unit.head_dim) {
+      tile.values[g] = reinterpret_cast<const float*>(value);
+      tile.next_values[g] = reinterpret_cast<const float*>(next_value);
+    } else {
+      arithmetic.template expand_values<format>(value, next_value, granules, g);
+      tile.values[g] = tile.next_values[g] = arithmetic.own_values(g);
+    }
+  }
+}
+
+}  // namespace mmbatch::MMBATCH_ISA

@@ -1,0 +1,110 @@
+#pragma once
+
+// From scores to weights, tile by tile: Milakov and Gimelshein, Online normalizer calculation for softmax
+// (arXiv 1805.02867).
+
+#include "engine/kernels/simd/attention_bring.h"
+
+namespace mmbatch::MMBATCH_ISA {
+
+constexpr std::size_t kQueries = AttentionUnit::kMaxQueries;
+
+/// head_dim rounded up to whole vectors of floats.
+MMBATCH_INLINE std::size_t padded(std::size_t head_dim) {
+  return (head_dim + kLanes - 1) / kLanes * kLanes;
+}
+
+/// Queries that are worked on together, at most: their sums stay in registers, R · kVectors<R> of them.
+#if defined(__AVX512F__)
+constexpr std::size_t kRun = 8;
+template <std::size_t R>
+constexpr std::size_t kVectors = R < 8 ? 4 : 2;
+#else
+constexpr std::size_t kRun = 4;
+template <std::size_t R>
+constexpr std::size_t kVectors = R < 4 ? 2 : 1;
+#endif
+
+/// What every arithmetic keeps of a unit's queries.
+struct RunningSoftmax {
+  float* scores;  // [kRun, kTile], then the weights
+  float* out;     // [kQueries, padded]
+  float* max;     // [kQueries]
+  float* sum;     // [kQueries, kLanes]: of every sixteenth key
+
+  static constexpr std::size_t floats(std::size_t width) {
+    return kRun * kTile + kQueries * (width + 1 + kLanes);
+  }
+  RunningSoftmax(float* p, std::size_t width)
+      : scores(p), out(scores + kRun * kTile), max(out + kQueries * width), sum(max + kQueries) {}
+};
+
+/// What few units need: scales, the cap, and taking out what the query does not see, whatever its scores are.
+template <class Arithmetic>
+__attribute__((noinline)) void adjust(const Arithmetic& arithmetic, std::size_t query, std::size_t tile,
+                                      float* scores) {
+  const AttentionUnit& unit = arithmetic.unit;
+  const auto begin = static_cast<std::ptrdiff_t>(unit.key_begin[query]) - static_cast<std::ptrdiff_t>(tile);
+  const auto end = static_cast<std::ptrdiff_t>(unit.key_end[query]) - static_cast<std::ptrdiff_t>(tile);
+  const std::int32_t low = begin > 0 ? static_cast<std::int32_t>(begin) : 0;
+  const std::int32_t high = end < static_cast<std::ptrdiff_t>(kTile) ? static_cast<std::int32_t>(end) : kTile;
+  const Ints lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  for (std::size_t k = 0; k < kTile; k += kLanes) {
+    Floats v = load(scores + k);
+    if (arithmetic.tile.scaled) v = v * load(arithmetic.tile.key_scales + k);
+    if (unit.softcap > 0.0f) v = tanh(v / unit.softcap) * (unit.softcap * Arithmetic::kScoreUnit);
+    const Ints at = lane + static_cast<std::int32_t>(k);
+    store(scores + k, ((at >= low) & (at < high)) ? v : splat(-__builtin_inff()));
+  }
+}
+
+/// Whether any lane is greater.
+MMBATCH_INLINE bool exceeds(Floats v, float bound) {
+#if defined(__AVX512F__)
+  return _mm512_cmp_ps_mask((__m512)v, (__m512)splat(bound), _CMP_GT_OQ) != 0;
+#else
+  return max_lane(v) > bound;
+#endif
+}
+
+/// Moves a query's maximum on, and what has been summed with the old one.
+template <class Arithmetic>
+__attribute__((noinline)) void raise(const Arithmetic& arithmetic, std::size_t query, float new_max) {
+  const RunningSoftmax& s = arithmetic.s;
+  const Floats keep = Arithmetic::power(splat(s.max[query] - new_max));
+  s.max[query] = new_max;
+  store(s.sum + query * kLanes, load(s.sum + query * kLanes) * keep);
+  float* out = s.out + query * arithmetic.width;
+  for (std::size_t d = 0; d < arithmetic.width; d += kLanes) store(out + d, load(out + d) * keep);
+}
+
+/// Turns a query's scores of a tile into weights, and adds them up. Compiled once, whatever the number of
+/// queries: where the compiler joins multiplications with additions is the same for all.
+template <class Arithmetic>
+__attribute__((noinline)) void soften(const Arithmetic& arithmetic, std::size_t query, float* scores) {
+  const RunningSoftmax& s = arithmetic.s;
+  Floats v[kGranules];
+#pragma GCC unroll 4
+  for (std::size_t k = 0; k < kGranules; ++k) v[k] = load(scores + k * kLanes);
+  const Floats most = max(max(v[0], v[1]), max(v[2], v[3]));
+  if (exceeds(most, s.max[query])) raise(arithmetic, query, max_lane(most));  // in the first few tiles
+  const Floats top = splat(s.max[query]);
+#pragma GCC unroll 4
+  for (Floats& x : v) x = Arithmetic::power(x - top);
+  store(s.sum + query * kLanes, load(s.sum + query * kLanes) + ((v[0] + v[1]) + (v[2] + v[3])));
+  if (arithmetic.tile.scaled) {
+#pragma GCC unroll 4
+    for (std::size_t k = 0; k < kGranules; ++k) v[k] = v[k] * load(arithmetic.tile.value_scales + k * kLanes);
+  }
+  Arithmetic::put_weights(v, scores);
+}
+
+/// Whether a query's scores of a tile have to be adjusted.
+template <class Arithmetic>
+MMBATCH_INLINE bool special(const Arithmetic& arithmetic, std::size_t query, std::size_t tile) {
+  const AttentionUnit& unit = arithmetic.unit;
+  return arithmetic.tile.scaled || unit.softcap > 0.0f || unit.key_begin[query] > tile ||
+         unit.key_end[query] < tile + kTile;
+}
+
+}  // namespace mmbatch::MMBATCH_ISA
