@@ -25,18 +25,12 @@ void add_bias(MatrixView<float> product, const float* bias) {
   for (std::size_t r = 0; r < product.rows; ++r) simd().add(product.row(r), bias, product.cols);
 }
 
-void finish_tile(MatrixView<float> y, MatrixView<float> product, const Epilogue& epilogue,
+void finish_tile(MatrixView<float> y, MatrixView<const float> product, const Epilogue& epilogue,
                  std::size_t first_column) {
-  const SimdKernels& kernels = simd();
-  add_bias(product, epilogue.bias != nullptr ? epilogue.bias + first_column : nullptr);
-  for (std::size_t r = 0; r < y.rows; ++r) {
-    float* result = product.row(r);
-    if (epilogue.activation) kernels.activate(*epilogue.activation, result, y.cols);
-    if (epilogue.accumulate)
-      kernels.add(y.row(r), result, y.cols);
-    else if (result != y.row(r))
-      std::memcpy(y.row(r), result, y.cols * sizeof(float));
-  }
+  const Finish finish{epilogue.bias != nullptr ? epilogue.bias + first_column : nullptr,
+                      epilogue.activation ? &*epilogue.activation : nullptr, epilogue.accumulate};
+  const bool done = product.data == y.data && finish.bias == nullptr && finish.activation == nullptr;
+  for (std::size_t r = 0; r < y.rows && !done; ++r) simd().finish(finish, product.row(r), y.cols, y.row(r));
 }
 
 /// A thread's buffer that is `count` long at least.
@@ -110,6 +104,7 @@ std::size_t PackedMatrix::bytes() const {
 
 void PackedMatrix::multiply(MatrixView<const float> x, MatrixView<float> y, const Epilogue& epilogue) const {
   assert(!parts_.empty() && x.cols == in_ && y.cols == out_ && x.rows == y.rows);
+  assert(!epilogue.activation || !epilogue.accumulate);
   const MatmulKernel& kernel = parts_.front()->kernel();
   const PreparedRows prepared = prepare_rows(kernel, x);
   for_each_tile(x.rows, tiles_.size(), [&](std::size_t first, std::size_t rows, std::size_t index) {
@@ -121,7 +116,7 @@ void PackedMatrix::multiply(MatrixView<const float> x, MatrixView<float> y, cons
     thread_local Matrix<float> sums;
     float* data = direct ? target.data : thread_buffer(sums, kTileRows * kernel.tile_columns);
     kernel.multiply({prepared.row(first), data, rows, in_, tile.columns, tile.packed});
-    finish_tile(target, {data, rows, tile.columns, stride}, epilogue, tile.column);
+    finish_tile(target, MatrixView<float>{data, rows, tile.columns, stride}, epilogue, tile.column);
   });
 }
 

@@ -15,7 +15,7 @@ namespace mmbatch {
 /// What happens to a product before it is stored.
 struct Epilogue {
   const float* bias = nullptr;           // [out], added to every row
-  std::optional<Activation> activation;  // after the bias
+  std::optional<Activation> activation;  // after the bias; not together with accumulate
   bool accumulate = false;               // y = y + result instead of y = result (residual connections)
 };
 

@@ -34,6 +34,13 @@ struct AttentionUnit {
   std::size_t key_end[kMaxQueries];
 };
 
+/// What happens to a product before it is stored.
+struct Finish {
+  const float* bias = nullptr;             // added first; null: nothing
+  const Activation* activation = nullptr;  // null: none
+  bool accumulate = false;                 // y = y + result; not together with an activation
+};
+
 /// Maximum of a row and the sum of exp(x - maximum): all that log-softmax needs.
 struct SoftmaxStats {
   float max;
@@ -55,8 +62,8 @@ struct SimdKernels {
   /// out = (x - mean) / sqrt(variance + eps) · weight + bias
   void (*layer_norm)(const float* x, const float* weight, const float* bias, std::size_t n, float eps,
                      float* out);
-  /// x = activation(x)
-  void (*activate)(Activation kind, float* x, std::size_t n);
+  /// y = activation(x + bias), or y = y + x + bias; y may be x
+  void (*finish)(const Finish& finish, const float* x, std::size_t n, float* y);
   /// out = activation(gate) · up
   void (*activate_gated)(Activation kind, const float* gate, const float* up, std::size_t n, float* out);
   /// The pairs (x[i], x[i + half]) turned by the angle whose cosine and sine are given, [half] each.

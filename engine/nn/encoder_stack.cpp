@@ -1,5 +1,7 @@
 #include "engine/nn/encoder_stack.h"
 
+#include <algorithm>
+
 namespace mmbatch {
 namespace {
 
@@ -24,6 +26,14 @@ EncoderStack::EncoderStack(const Weights& weights, const BlockConfig& block, std
 }
 
 void EncoderStack::forward(MatrixView<float> x, std::size_t rows, Scratch& scratch) const {
+  // Enough rows for products at full speed; what the layers hand on need not be kept for more.
+  constexpr std::size_t kRows = 1024;
+  const std::size_t some = std::max<std::size_t>(1, kRows / rows) * rows;
+  for (std::size_t first = 0; first < x.rows; first += some)
+    forward_some(x.row_range(first, std::min(some, x.rows - first)), rows, scratch);
+}
+
+void EncoderStack::forward_some(MatrixView<float> x, std::size_t rows, Scratch& scratch) const {
   std::vector<AttentionSpan> spans(x.rows / rows);
   for (std::size_t i = 0; i < spans.size(); ++i) {
     spans[i].first_row = i * rows;

@@ -20,6 +20,8 @@ class EncoderStack {
   std::size_t bytes() const;
 
  private:
+  void forward_some(MatrixView<float> x, std::size_t rows, Scratch& scratch) const;
+
   std::vector<TransformerBlock> blocks_;
 };
 

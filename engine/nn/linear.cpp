@@ -41,7 +41,9 @@ void Linear::forward(MatrixView<const float> x, MatrixView<float> y, const Then&
   const MatrixView<float> result = then.accumulate ? scratch_rows(y.rows, y.cols) : y;
   multiply_apart(x, result);
   if (then.activation) {
-    parallel_rows(y.rows, [&](std::size_t r) { simd().activate(*then.activation, result.row(r), y.cols); });
+    parallel_rows(y.rows, [&](std::size_t r) {
+      simd().finish({nullptr, &*then.activation}, result.row(r), y.cols, result.row(r));
+    });
   }
   if (then.accumulate)
     parallel_rows(y.rows, [&](std::size_t r) { simd().add(y.row(r), result.row(r), y.cols); });

@@ -20,7 +20,7 @@ class Scratch {
     return {memory.data(), rows, cols};
   }
   /// Called with what each layer of an encoder made; empty: nobody looks.
-  /// Its rows, [sequences · rows, hidden], are the next layer's to change.
+  /// Its rows, [some sequences · rows, hidden], are the next layer's to change.
   std::function<void(std::size_t layer, MatrixView<const float> rows)> on_layer;
 
   std::size_t bytes() const {

@@ -37,9 +37,25 @@ MMBATCH_INLINE Floats act(Floats x) {
 }
 
 template <Activation kind>
-void activate_row(float* x, std::size_t n) {
-  for_each_vector(
-      n, [&](std::size_t i, std::size_t lanes) { store_at(x + i, act<kind>(load_at(x + i, lanes)), lanes); });
+void activate_row(const float* x, const float* bias, std::size_t n, float* out) {
+  for_each_vector(n, [&](std::size_t i, std::size_t lanes) {
+    Floats v = load_at(x + i, lanes);
+    if (bias != nullptr) v = v + load_at(bias + i, lanes);
+    store_at(out + i, act<kind>(v), lanes);
+  });
+}
+
+void activate_row(Activation kind, const float* x, const float* bias, std::size_t n, float* out) {
+  switch (kind) {
+    case Activation::gelu:
+      return activate_row<Activation::gelu>(x, bias, n, out);
+    case Activation::gelu_tanh:
+      return activate_row<Activation::gelu_tanh>(x, bias, n, out);
+    case Activation::quick_gelu:
+      return activate_row<Activation::quick_gelu>(x, bias, n, out);
+    case Activation::silu:
+      return activate_row<Activation::silu>(x, bias, n, out);
+  }
 }
 
 template <Activation kind>
@@ -84,17 +100,14 @@ void layer_norm(const float* x, const float* weight, const float* bias, std::siz
   });
 }
 
-void activate(Activation kind, float* x, std::size_t n) {
-  switch (kind) {
-    case Activation::gelu:
-      return activate_row<Activation::gelu>(x, n);
-    case Activation::gelu_tanh:
-      return activate_row<Activation::gelu_tanh>(x, n);
-    case Activation::quick_gelu:
-      return activate_row<Activation::quick_gelu>(x, n);
-    case Activation::silu:
-      return activate_row<Activation::silu>(x, n);
-  }
+void finish(const Finish& finish, const float* x, std::size_t n, float* y) {
+  if (finish.activation != nullptr) return activate_row(*finish.activation, x, finish.bias, n, y);
+  for_each_vector(n, [&](std::size_t i, std::size_t lanes) {
+    Floats v = load_at(x + i, lanes);
+    if (finish.bias != nullptr) v = v + load_at(finish.bias + i, lanes);
+    if (finish.accumulate) v = load_at(y + i, lanes) + v;
+    store_at(y + i, v, lanes);
+  });
 }
 
 void activate_gated(Activation kind, const float* gate, const float* up, std::size_t n, float* out) {

@@ -14,7 +14,7 @@ const SimdKernels kTable = {
     store_cached,
     rms_norm,
     layer_norm,
-    activate,
+    finish,
     activate_gated,
     rotate,
     add,

@@ -40,8 +40,10 @@ TEST(Matmul, FusedPartsBiasActivationAndResidualAgreeWithLoops) {
     const PackedMatrix packed = PackedMatrix::pack(parts);
     ASSERT_EQ(packed.in(), in);
     ASSERT_EQ(packed.out(), out);
-    std::vector<float> y = start;
-    packed.multiply({x.data(), rows, in}, {y.data(), rows, out}, {bias.data(), Activation::silu, true});
+    std::vector<float> activated(rows * out), added = start;
+    packed.multiply({x.data(), rows, in}, {activated.data(), rows, out},
+                    {bias.data(), Activation::silu, false});
+    packed.multiply({x.data(), rows, in}, {added.data(), rows, out}, {bias.data(), {}, true});
     for (std::size_t r = 0; r < rows; ++r) {
       for (std::size_t o = 0; o < out; ++o) {
         const float* w = o < first ? &a[o * in] : &b[(o - first) * in];
@@ -50,8 +52,9 @@ TEST(Matmul, FusedPartsBiasActivationAndResidualAgreeWithLoops) {
           sum += static_cast<double>(x[r * in + i]) * w[i];
           magnitude += std::abs(x[r * in + i] * w[i]);
         }
-        const double expected = start[r * out + o] + sum / (1 + std::exp(-sum));
-        ASSERT_NEAR(y[r * out + o], expected, 1e-6 * magnitude) << in << " row " << r << " column " << o;
+        const std::size_t at = r * out + o;
+        ASSERT_NEAR(activated[at], sum / (1 + std::exp(-sum)), 1e-6 * magnitude) << in << " element " << at;
+        ASSERT_NEAR(added[at], start[at] + sum, 1e-6 * magnitude) << in << " element " << at;
       }
     }
   }
