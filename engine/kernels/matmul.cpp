@@ -50,17 +50,26 @@ struct PreparedRows {
 };
 
 /// What it returns is the calling thread's until its next product.
-PreparedRows prepare_rows(const MatmulKernel& kernel, MatrixView<const float> x) {
+PreparedRows prepare_rows(const MatmulKernel& kernel, const ProductRows& rows) {
+  const MatrixView<const float> x = rows.x;
   const std::size_t row_bytes = kernel.row_bytes(x.cols);
-  const bool as_it_is = kernel.prepare == nullptr && (x.stride == x.cols || x.rows == 1);
-  if (as_it_is) return {reinterpret_cast<const std::byte*>(x.data), row_bytes, x.rows};
-  thread_local Matrix<std::byte> rows;
-  std::byte* out = thread_buffer(rows, x.rows * row_bytes);
+  const bool as_they_lie = !rows.change && kernel.prepare == nullptr && (x.stride == x.cols || x.rows == 1);
+  if (as_they_lie) return {reinterpret_cast<const std::byte*>(x.data), row_bytes, x.rows};
+  thread_local Matrix<std::byte> memory;
+  std::byte* out = thread_buffer(memory, x.rows * row_bytes);
   parallel_rows(x.rows, [&](std::size_t r) {
+    const float* row = x.row(r);
+    std::byte* prepared = out + r * row_bytes;
+    if (rows.change) {
+      thread_local Matrix<float> buffer;
+      float* changed = thread_buffer(buffer, x.cols);
+      rows.change(row, changed);
+      row = changed;
+    }
     if (kernel.prepare != nullptr)
-      kernel.prepare(x.row(r), x.cols, out + r * row_bytes);
+      kernel.prepare(row, x.cols, prepared);
     else
-      std::memcpy(out + r * row_bytes, x.row(r), row_bytes);
+      std::memcpy(prepared, row, row_bytes);
   });
   return {out, row_bytes, x.rows};
 }
@@ -102,11 +111,12 @@ std::size_t PackedMatrix::bytes() const {
   return total;
 }
 
-void PackedMatrix::multiply(MatrixView<const float> x, MatrixView<float> y, const Epilogue& epilogue) const {
+void PackedMatrix::multiply(const ProductRows& input, MatrixView<float> y, const Epilogue& epilogue) const {
+  const MatrixView<const float> x = input.x;
   assert(!parts_.empty() && x.cols == in_ && y.cols == out_ && x.rows == y.rows);
   assert(!epilogue.activation || !epilogue.accumulate);
   const MatmulKernel& kernel = parts_.front()->kernel();
-  const PreparedRows prepared = prepare_rows(kernel, x);
+  const PreparedRows prepared = prepare_rows(kernel, input);
   for_each_tile(x.rows, tiles_.size(), [&](std::size_t first, std::size_t rows, std::size_t index) {
     const Tile& tile = tiles_[index];
     const MatrixView<float> target = y.row_range(first, rows).col_range(tile.column, tile.columns);
@@ -120,11 +130,12 @@ void PackedMatrix::multiply(MatrixView<const float> x, MatrixView<float> y, cons
   });
 }
 
-void PackedMatrix::multiply_gated(MatrixView<const float> x, MatrixView<float> y, Activation activation,
+void PackedMatrix::multiply_gated(const ProductRows& input, MatrixView<float> y, Activation activation,
                                   const float* bias) const {
+  const MatrixView<const float> x = input.x;
   assert(parts_.size() == 2 && x.cols == in_ && 2 * y.cols == out_ && x.rows == y.rows);
   const MatmulKernel& kernel = parts_.front()->kernel();
-  const PreparedRows prepared = prepare_rows(kernel, x);
+  const PreparedRows prepared = prepare_rows(kernel, input);
   const std::size_t half = tiles_.size() / 2;
   for_each_tile(x.rows, half, [&](std::size_t first, std::size_t rows, std::size_t index) {
     thread_local Matrix<float> sums;
@@ -154,7 +165,7 @@ bool rows_are_independent(const MatmulKernel& kernel) {
     std::generate_n(weights.data(), columns * in, [&] { return normal(random); });
     std::generate_n(x.data(), kTileRows * in, [&] { return normal(random); });
     kernel.pack(weights.data(), in, columns, packed.data());
-    const PreparedRows prepared = prepare_rows(kernel, x.view());
+    const PreparedRows prepared = prepare_rows(kernel, {x.view()});
     kernel.multiply({prepared.data, whole.data(), kTileRows, in, columns, packed.data()});
     for (const std::size_t first : {0u, 1u, 5u, 64u}) {
       for (const std::size_t rows : {1u, 2u, 3u, 4u, 7u, 8u, 12u, 16u, 17u, 31u, 32u, 33u, 63u}) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -19,6 +20,12 @@ struct Epilogue {
   bool accumulate = false;               // y = y + result instead of y = result (residual connections)
 };
 
+/// Rows that a product reads, [rows, in]: as they lie, or changed on their way into the kernel's form.
+struct ProductRows {
+  MatrixView<const float> x;
+  std::function<void(const float* row, float* out)> change = {};  // called on several threads; empty: nothing
+};
+
 /// The weights of y = x · Wᵀ: one packed tensor, or several that read the same input, below each other (fused
 /// QKV). A row of y has the same bits however many rows there are and wherever in x it stands.
 class PackedMatrix {
@@ -31,12 +38,15 @@ class PackedMatrix {
     return pack(std::span(&weight, 1), precision);
   }
 
-  /// @param x [rows, in]  @param y [rows, out]
-  void multiply(MatrixView<const float> x, MatrixView<float> y, const Epilogue& epilogue = {}) const;
+  /// @param y [rows, out]
+  void multiply(const ProductRows& input, MatrixView<float> y, const Epilogue& epilogue = {}) const;
+  void multiply(MatrixView<const float> x, MatrixView<float> y, const Epilogue& epilogue = {}) const {
+    multiply(ProductRows{x}, y, epilogue);
+  }
 
   /// y = activation(x · W₀ᵀ + bias₀) · (x · W₁ᵀ + bias₁) for a matrix of two parts of the same size; neither
   /// product is stored.  @param bias [out] or null  @param y [rows, out / 2]
-  void multiply_gated(MatrixView<const float> x, MatrixView<float> y, Activation activation,
+  void multiply_gated(const ProductRows& input, MatrixView<float> y, Activation activation,
                       const float* bias) const;
 
   std::size_t in() const { return in_; }

@@ -45,9 +45,7 @@ Matrix<float> AttentionPooling::forward(MatrixView<const float> x, std::size_t r
   }
   attention(config_.attention.shape, queries.view(), spans, attended.view());
   output_.forward(attended.view(), pooled.view());
-  const MatrixView<float> normed = scratch.take(Scratch::normed, sequences, hidden);
-  norm_.forward(pooled.view(), normed);
-  feed_forward_.forward(normed, pooled.view(), {{}, true}, scratch);
+  feed_forward_.forward({pooled.view(), &norm_}, pooled.view(), {{}, true}, scratch);
   return pooled;
 }
 

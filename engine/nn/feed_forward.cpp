@@ -14,9 +14,9 @@ FeedForward::FeedForward(const Weights& weights, const FeedForwardConfig& config
   down_ = Linear(weights, {names.down, config.hidden}, config.ffn, config.bias);
 }
 
-void FeedForward::forward(MatrixView<const float> x, MatrixView<float> y, const Linear::Then& then,
+void FeedForward::forward(const LayerInput& x, MatrixView<float> y, const Linear::Then& then,
                           Scratch& scratch) const {
-  const MatrixView<float> wide = scratch.take(Scratch::widened, x.rows, config_.ffn);
+  const MatrixView<float> wide = scratch.take(Scratch::widened, y.rows, config_.ffn);
   if (config_.kind == FeedForwardKind::plain)
     in_.forward(x, wide, {config_.activation, false});
   else

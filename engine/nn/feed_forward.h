@@ -28,9 +28,8 @@ class FeedForward {
   FeedForward() = default;
   FeedForward(const Weights& weights, const FeedForwardConfig& config, const FeedForwardNames& names);
 
-  /// @param x [rows, hidden]  @param y [rows, hidden], stored or added to as `then` says
-  void forward(MatrixView<const float> x, MatrixView<float> y, const Linear::Then& then,
-               Scratch& scratch) const;
+  /// @param y [rows, hidden], stored or added to as `then` says; may be what is read
+  void forward(const LayerInput& x, MatrixView<float> y, const Linear::Then& then, Scratch& scratch) const;
   std::size_t bytes() const { return in_.bytes() + down_.bytes(); }
 
  private:

@@ -6,8 +6,7 @@ namespace mmbatch {
 namespace {
 
 /// The calling thread's, until it asks again.
-MatrixView<float> scratch_rows(std::size_t rows, std::size_t cols) {
-  thread_local Matrix<float> memory;
+MatrixView<float> scratch_rows(Matrix<float>& memory, std::size_t rows, std::size_t cols) {
   if (memory.cols() < rows * cols) memory = Matrix<float>(1, rows * cols);
   return {memory.data(), rows, cols};
 }
@@ -33,13 +32,25 @@ Linear::Linear(const Weights& weights, std::span<const StoredLinear> parts, std:
 Linear::Linear(const Weights& weights, const StoredLinear& layer, std::size_t in, Bias bias)
     : Linear(weights, std::span(&layer, 1), in, bias) {}
 
-void Linear::forward(MatrixView<const float> x, MatrixView<float> y, const Then& then) const {
+ProductRows Linear::rows_of(const LayerInput& input) const {
+  if (input.norm == nullptr) return {input.x};
+  if (fusion_ == Fusion::on && !input.norm->shown())
+    return {input.x, [norm = input.norm](const float* row, float* out) { norm->row(row, out); }};
+  thread_local Matrix<float> memory;
+  const MatrixView<float> normed = scratch_rows(memory, input.x.rows, input.x.cols);
+  input.norm->forward(input.x, normed);
+  return {normed};
+}
+
+void Linear::forward(const LayerInput& input, MatrixView<float> y, const Then& then) const {
+  const ProductRows rows = rows_of(input);
   if (fusion_ == Fusion::on) {
     const float* bias = bias_.empty() ? nullptr : bias_.data();
-    return products_.front().multiply(x, y, {bias, then.activation, then.accumulate});
+    return products_.front().multiply(rows, y, {bias, then.activation, then.accumulate});
   }
-  const MatrixView<float> result = then.accumulate ? scratch_rows(y.rows, y.cols) : y;
-  multiply_apart(x, result);
+  thread_local Matrix<float> memory;
+  const MatrixView<float> result = then.accumulate ? scratch_rows(memory, y.rows, y.cols) : y;
+  multiply_apart(rows, result);
   if (then.activation) {
     parallel_rows(y.rows, [&](std::size_t r) {
       simd().finish({nullptr, &*then.activation}, result.row(r), y.cols, result.row(r));
@@ -49,21 +60,23 @@ void Linear::forward(MatrixView<const float> x, MatrixView<float> y, const Then&
     parallel_rows(y.rows, [&](std::size_t r) { simd().add(y.row(r), result.row(r), y.cols); });
 }
 
-void Linear::forward_gated(MatrixView<const float> x, MatrixView<float> y, Activation activation) const {
+void Linear::forward_gated(const LayerInput& input, MatrixView<float> y, Activation activation) const {
+  const ProductRows rows = rows_of(input);
   if (fusion_ == Fusion::on) {
-    return products_.front().multiply_gated(x, y, activation, bias_.empty() ? nullptr : bias_.data());
+    return products_.front().multiply_gated(rows, y, activation, bias_.empty() ? nullptr : bias_.data());
   }
-  const MatrixView<float> both = scratch_rows(y.rows, 2 * y.cols);
-  multiply_apart(x, both);
+  thread_local Matrix<float> memory;
+  const MatrixView<float> both = scratch_rows(memory, y.rows, 2 * y.cols);
+  multiply_apart(rows, both);
   parallel_rows(y.rows, [&](std::size_t r) {
     simd().activate_gated(activation, both.row(r), both.row(r) + y.cols, y.cols, y.row(r));
   });
 }
 
-void Linear::multiply_apart(MatrixView<const float> x, MatrixView<float> y) const {
+void Linear::multiply_apart(const ProductRows& rows, MatrixView<float> y) const {
   std::size_t column = 0;
   for (const PackedMatrix& product : products_) {
-    product.multiply(x, y.col_range(column, product.out()));
+    product.multiply(rows, y.col_range(column, product.out()));
     column += product.out();
   }
   if (bias_.empty()) return;

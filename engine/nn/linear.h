@@ -6,6 +6,7 @@
 
 #include "engine/base/matrix.h"
 #include "engine/kernels/matmul.h"
+#include "engine/nn/norm.h"
 #include "engine/nn/weights.h"
 
 namespace mmbatch {
@@ -17,6 +18,12 @@ enum class Bias { absent, present };
 struct StoredLinear {
   std::string name;
   std::size_t out = 0;
+};
+
+/// What a layer reads: rows [rows, in], normalised on their way if there is a norm.
+struct LayerInput {
+  MatrixView<const float> x;
+  const Norm* norm = nullptr;
 };
 
 /// y = x · Wᵀ + b.
@@ -35,19 +42,25 @@ class Linear {
     std::optional<Activation> activation;
     bool accumulate = false;  // y = y + result
   };
-  /// @param x [rows, in]  @param y [rows, out]
-  void forward(MatrixView<const float> x, MatrixView<float> y, const Then& then) const;
-  void forward(MatrixView<const float> x, MatrixView<float> y) const { forward(x, y, Then{}); }
+  /// @param y [rows, out]
+  void forward(const LayerInput& input, MatrixView<float> y, const Then& then) const;
+  void forward(const LayerInput& input, MatrixView<float> y) const { forward(input, y, Then{}); }
+  void forward(MatrixView<const float> x, MatrixView<float> y, const Then& then) const {
+    forward(LayerInput{x}, y, then);
+  }
+  void forward(MatrixView<const float> x, MatrixView<float> y) const { forward(LayerInput{x}, y, Then{}); }
 
   /// For two layers fused, gate and up: y = activation(gate(x)) · up(x).  @param y [rows, out / 2]
-  void forward_gated(MatrixView<const float> x, MatrixView<float> y, Activation activation) const;
+  void forward_gated(const LayerInput& input, MatrixView<float> y, Activation activation) const;
 
   std::size_t out() const;
   std::size_t bytes() const;
 
  private:
   /// y = x · Wᵀ + b, part after part.
-  void multiply_apart(MatrixView<const float> x, MatrixView<float> y) const;
+  void multiply_apart(const ProductRows& rows, MatrixView<float> y) const;
+  /// The rows as the products are to read them: normalised on their way, or before.
+  ProductRows rows_of(const LayerInput& input) const;
 
   Fusion fusion_ = Fusion::on;
   std::vector<PackedMatrix> products_;  // one where fused

@@ -26,6 +26,8 @@ class Norm {
   /// Reads `name`.weight and, for LayerNorm, `name`.bias, [hidden].  @throws ModelError
   Norm(const Weights& weights, const std::string& name, std::size_t hidden, const NormConfig& config);
 
+  /// out = norm(x) of one row, [hidden]; they may be the same. Not shown to anybody.
+  void row(const float* x, float* out) const;
   /// out = norm(x); both [rows, hidden], and may be the same.
   void forward(MatrixView<const float> x, MatrixView<float> out) const;
   /// x = x + norm(y)
@@ -33,10 +35,9 @@ class Norm {
 
   /// From now on forward() shows what it makes, and is called by one thread at a time.
   void show_to(NormedChannels& channels) { channels_ = &channels; }
+  bool shown() const { return channels_ != nullptr; }
 
  private:
-  void row(const float* x, float* out) const;
-
   NormConfig config_;
   std::vector<float> weight_;
   std::vector<float> bias_;

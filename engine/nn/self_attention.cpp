@@ -17,16 +17,16 @@ SelfAttention::SelfAttention(const Weights& weights, const SelfAttentionConfig& 
   output_ = Linear(weights, {names.output, config.hidden}, query_width, config.output_bias);
 }
 
-void SelfAttention::forward(MatrixView<const float> x, MatrixView<float> y, const AttentionInput& input,
+void SelfAttention::forward(const LayerInput& x, MatrixView<float> y, const AttentionInput& input,
                             const Linear::Then& then, Scratch& scratch) const {
   const AttentionShape& shape = config_.shape;
   const std::size_t head_dim = shape.head_dim;
   const std::size_t query_width = shape.heads * head_dim, key_width = shape.kv_heads * head_dim;
-  const MatrixView<float> qkv = scratch.take(Scratch::qkv, x.rows, query_width + 2 * key_width);
-  const MatrixView<float> attended = scratch.take(Scratch::attended, x.rows, query_width);
+  const MatrixView<float> qkv = scratch.take(Scratch::qkv, y.rows, query_width + 2 * key_width);
+  const MatrixView<float> attended = scratch.take(Scratch::attended, y.rows, query_width);
   qkv_.forward(x, qkv);
 
-  parallel_rows(x.rows, [&](std::size_t r) {
+  parallel_rows(y.rows, [&](std::size_t r) {
     float* row = qkv.row(r);
     if (input.rope != nullptr) {
       const float *cosine = input.rope->cosine.row(r), *sine = input.rope->sine.row(r);

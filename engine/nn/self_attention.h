@@ -54,8 +54,8 @@ class SelfAttention {
   SelfAttention() = default;
   SelfAttention(const Weights& weights, const SelfAttentionConfig& config, const SelfAttentionNames& names);
 
-  /// @param x [rows, hidden]  @param y [rows, hidden], stored or added to as `then` says
-  void forward(MatrixView<const float> x, MatrixView<float> y, const AttentionInput& input,
+  /// @param y [rows, hidden], stored or added to as `then` says; may be what is read
+  void forward(const LayerInput& x, MatrixView<float> y, const AttentionInput& input,
                const Linear::Then& then, Scratch& scratch) const;
   std::size_t bytes() const { return qkv_.bytes() + output_.bytes(); }
 

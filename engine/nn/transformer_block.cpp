@@ -33,18 +33,15 @@ void TransformerBlock::show_norms(const Weights& weights, const BlockConfig& con
 }
 
 void TransformerBlock::forward(MatrixView<float> x, const AttentionInput& input, Scratch& scratch) const {
-  const MatrixView<float> normed = scratch.take(Scratch::normed, x.rows, x.cols);
-  before_attention_.forward(x, normed);
+  const LayerInput to_attention{x, &before_attention_}, to_feed_forward{x, &before_feed_forward_};
   if (placement_ == NormPlacement::before) {
-    attention_.forward(normed, x, input, {{}, true}, scratch);
-    before_feed_forward_.forward(x, normed);
-    return feed_forward_.forward(normed, x, {{}, true}, scratch);
+    attention_.forward(to_attention, x, input, {{}, true}, scratch);
+    return feed_forward_.forward(to_feed_forward, x, {{}, true}, scratch);
   }
   const MatrixView<float> projected = scratch.take(Scratch::projected, x.rows, x.cols);
-  attention_.forward(normed, projected, input, {}, scratch);
+  attention_.forward(to_attention, projected, input, {}, scratch);
   after_attention_.add_to(x, projected);
-  before_feed_forward_.forward(x, normed);
-  feed_forward_.forward(normed, projected, {}, scratch);
+  feed_forward_.forward(to_feed_forward, projected, {}, scratch);
   after_feed_forward_.add_to(x, projected);
 }
 

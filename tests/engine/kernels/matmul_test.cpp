@@ -145,7 +145,7 @@ TEST_P(MatmulPrecision, GatedIsActivationOfOneHalfTimesTheOther) {
     const float* row = &both[r * 2 * half];
     simd().activate_gated(Activation::gelu_tanh, row, row + half, half, &expected[r * half]);
   }
-  packed.multiply_gated({x.data(), rows, in}, {y.data(), rows, half}, Activation::gelu_tanh, bias.data());
+  packed.multiply_gated({{x.data(), rows, in}}, {y.data(), rows, half}, Activation::gelu_tanh, bias.data());
   EXPECT_EQ(y, expected);
 }
 

@@ -1,0 +1,99 @@
+// Encoders: a sequence has the same bits in every company, however many rows pass through the layers
+// together.
+
+#include "engine/nn/encoder_stack.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+
+#include "tests/engine/stored_tensors.h"
+
+namespace mmbatch {
+namespace {
+
+constexpr std::size_t kHidden = 32, kFfn = 48, kLayers = 2;
+
+BlockConfig block_config() {
+  BlockConfig config;
+  config.attention.hidden = kHidden;
+  config.attention.shape = {2, 2, kHidden / 2, 0.25f};
+  config.attention.bias = config.attention.output_bias = Bias::present;
+  config.feed_forward = {kHidden, kFfn, FeedForwardKind::plain, Activation::quick_gelu, Bias::present};
+  config.norm = {NormKind::layer, 1e-5f};
+  return config;
+}
+
+class Encoder : public ::testing::Test {
+ protected:
+  Encoder() {
+    testing::TensorFile file;
+    const auto linear = [&](const std::string& name, std::size_t out, std::size_t in) {
+      file.add_random(name + ".weight", {out, in}, 0.0f, 0.2f);
+      file.add_random(name + ".bias", {out}, 0.0f, 0.1f);
+    };
+    for (std::size_t layer = 0; layer < kLayers; ++layer) {
+      const std::string prefix = "encoder.layers." + std::to_string(layer) + ".";
+      for (const char* name : {"q_proj", "k_proj", "v_proj", "out_proj"})
+        linear(prefix + "self_attn." + name, kHidden, kHidden);
+      linear(prefix + "mlp.fc1", kFfn, kHidden);
+      linear(prefix + "mlp.fc2", kHidden, kFfn);
+      for (const char* name : {"layer_norm1", "layer_norm2"}) {
+        file.add_random(prefix + name + ".weight", {kHidden}, 1.0f, 0.1f);
+        file.add_random(prefix + name + ".bias", {kHidden}, 0.0f, 0.1f);
+      }
+    }
+    file.write(folder_.path() / "model.safetensors");
+  }
+
+  Matrix<float> encode(const Weights& weights, const Matrix<float>& x, std::size_t first, std::size_t count,
+                       std::size_t rows) const {
+    Matrix<float> out(count, kHidden);
+    std::copy_n(x.row(first), count * kHidden, out.data());
+    Scratch scratch;
+    EncoderStack(weights, block_config(), kLayers, "").forward(out.view(), rows, scratch);
+    return out;
+  }
+
+  testing::TemporaryFolder folder_;
+};
+
+TEST_F(Encoder, GivesASequenceTheSameBitsInEveryCompany) {
+  const Checkpoint checkpoint(folder_.path());
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal;
+  for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
+    const Weights weights(checkpoint, precision);
+    for (const std::size_t rows : {7u, 300u, 1100u}) {  // many, three and less than one in a thousand rows
+      const std::size_t sequences = 2300 / rows + 1;
+      Matrix<float> x(sequences * rows, kHidden);
+      std::generate_n(x.data(), x.rows() * kHidden, [&] { return normal(random); });
+      const Matrix<float> together = encode(weights, x, 0, x.rows(), rows);
+      for (const std::size_t sequence : {std::size_t{0}, sequences / 2, sequences - 1}) {
+        const Matrix<float> alone = encode(weights, x, sequence * rows, rows, rows);
+        EXPECT_EQ(std::memcmp(alone.data(), together.row(sequence * rows), rows * kHidden * sizeof(float)), 0)
+            << to_string(precision) << ", sequence " << sequence << " of " << rows << " rows";
+      }
+    }
+  }
+}
+
+TEST_F(Encoder, ComputesTheSameBitsWithoutFusion) {
+  const Checkpoint checkpoint(folder_.path());
+  Matrix<float> x(60, kHidden);
+  std::mt19937 random(6);
+  std::normal_distribution<float> normal;
+  std::generate_n(x.data(), x.rows() * kHidden, [&] { return normal(random); });
+  for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8, Precision::w4a16}) {
+    Weights weights(checkpoint, precision);
+    const Matrix<float> fused = encode(weights, x, 0, 60, 20);
+    weights.fusion = Fusion::off;
+    const Matrix<float> apart = encode(weights, x, 0, 60, 20);
+    EXPECT_EQ(std::memcmp(fused.data(), apart.data(), fused.bytes()), 0) << to_string(precision);
+  }
+}
+
+}  // namespace
+}  // namespace mmbatch
