@@ -20,7 +20,6 @@ struct CommandLine {
   std::string precision = "f32", kv_precision = "auto";
   std::filesystem::path json, write_checkpoint;
   std::vector<std::filesystem::path> compare;
-  std::string model = "llava-1b";
   bool quick = false, list = false;
   BenchOptions options;
 };
@@ -34,7 +33,7 @@ void list(std::ostream& out) {
 }
 
 void write_random_checkpoint(const CommandLine& line) {
-  const ModelShape& shape = find_shape(line.model);
+  const ModelShape& shape = find_shape(line.options.model.empty() ? "llava-1b" : line.options.model);
   Arena(line.options.threads).run([&] { write_checkpoint(shape, line.write_checkpoint); });
   std::cout << fmt::format("{}: a random checkpoint of the shape {}\n", line.write_checkpoint.string(),
                            shape.name);
@@ -50,6 +49,7 @@ void run_workloads(const CommandLine& line) {
   std::vector<const Workload*> chosen;
   for (const std::string& name : line.workloads) chosen.push_back(&find_workload(name));
   if (chosen.empty()) throw UsageError("no workload given; --list shows them all");
+  if (!line.options.model.empty()) find_shape(line.options.model);
   BenchOptions options = line.options;
   options.precision = precision_from(line.precision);
   if (line.kv_precision != "auto") options.kv_precision = kv_precision_from(line.kv_precision);
@@ -71,6 +71,7 @@ int run(int argc, char** argv) {
   program.footer(
       "Examples:\n"
       "  mmbatch_bench gemm decode --precision int8 --json new.json\n"
+      "  mmbatch_bench decode --model llava-7b --precision int4\n"
       "  mmbatch_bench --compare old.json new.json\n"
       "  mmbatch_bench --write-checkpoint DIR --model llava-1b");
   program.add_option("workload", line.workloads, "what to measure; --list shows the names");
@@ -91,7 +92,10 @@ int run(int argc, char** argv) {
   program.add_option("--compare", line.compare, "two files that --json wrote: what changed")->expected(2);
   program.add_option("--write-checkpoint", line.write_checkpoint,
                      "write a checkpoint with random weights to this folder");
-  program.add_option("--model", line.model, "shape of that checkpoint")->capture_default_str();
+  program.add_option(
+      "--model", line.options.model,
+      "shape of that checkpoint (default: llava-1b), or of the one that vision, prefill, decode "
+      "and pipeline measure");
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -31,6 +31,15 @@ Timing Session::time(std::size_t samples, const std::function<void()>& work) {
   return timing;
 }
 
+std::string Session::model(const std::string& otherwise) const {
+  if (quick()) return "llava-tiny";
+  return options_.model.empty() ? otherwise : options_.model;
+}
+
+std::string Session::case_of_model(const std::string& name) const {
+  return quick() || options_.model.empty() ? name : fmt::format("{}, {}", options_.model, name);
+}
+
 void Session::add(Measured measured, Precision peak) {
   say(fmt::format("{}: {}", measured.name, seconds_text(measured.timing.median)));
   results_.push_back({workload_, precision_text(options_.precision, options_.kv_precision),

@@ -23,6 +23,7 @@ struct BenchOptions {
   Scale scale = Scale::full;
   std::size_t repeat = 0;         // samples a case; 0: as many as the workload thinks fit
   int threads = 0;                // 0: one a core
+  std::string model;              // shape of the checkpoint that is measured; empty: the workload's own
   std::filesystem::path scratch;  // where checkpoints made for measuring are kept
 };
 
@@ -47,6 +48,10 @@ class Session {
   Timing time(std::size_t samples, const std::function<void()>& work);
   void add(Measured measured) { add(std::move(measured), options_.precision); }
   void add(Measured measured, Precision peak);
+  /// The shape that the command line names, or `otherwise`; tiny when quick.
+  std::string model(const std::string& otherwise) const;
+  /// A case's name, with the shape that the command line names.
+  std::string case_of_model(const std::string& name) const;
   /// Says on stderr what is going on.
   void say(std::string_view text) const;
   /// A checkpoint folder of this shape, made if it is not there yet.

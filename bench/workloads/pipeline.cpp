@@ -115,7 +115,7 @@ Work run_work(const ModelSpec& spec, const QuestionSet& set, const RunFigures& f
 }
 
 void measure_case(Session& session, const std::string& label, const QuestionSet& set) {
-  const auto checkpoint = session.checkpoint(session.quick() ? "llava-tiny" : "llava-1b");
+  const auto checkpoint = session.checkpoint(session.model("llava-1b"));
   const ScratchFolder folder(session.options().scratch);
   const auto manifest = write_questions(set, checkpoint, folder.path());
   const std::size_t repeats = session.options().repeat > 0 ? session.options().repeat
@@ -147,10 +147,10 @@ void run_pipeline(Session& session) {
   set.images = session.quick() ? 2 : 8;
   set.width = session.quick() ? 64 : 1280;
   set.height = session.quick() ? 48 : 960;
-  measure_case(session, "1 question an image", set);
+  measure_case(session, session.case_of_model("1 question an image"), set);
   set.images = session.quick() ? 1 : 2;
   set.questions_an_image = session.quick() ? 2 : 8;
-  measure_case(session, "8 questions an image", set);
+  measure_case(session, session.case_of_model("8 questions an image"), set);
 }
 
 }  // namespace mmbatch::bench
