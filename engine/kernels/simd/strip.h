@@ -12,16 +12,24 @@ static_assert(Panel::kStrip == kLanes);
 /// Weights that groups of rows pass over one after the other: more would not stay in the second-level cache.
 constexpr std::size_t kBlockBytes = 128 * 1024;
 
-/// Lines of memory that are wanted later, some in each turn of a loop. They go to the second-level cache: the
-/// first one waits for so few lines at a time that there they would hold up those that are computed with.
+/// Lines of memory that are wanted later, some in each turn of a loop.
 struct Fetch {
+  /// Which cache they go to. The first one can wait for few lines at a time: what is wanted late would hold
+  /// up there what is computed with.
+  enum class To { first, second };
+
   const std::byte* next;
   std::size_t lines;  // of each turn
+  To to;
 
   MMBATCH_INLINE void turn(const Fetch& fetch, std::size_t index) {
-    constexpr std::size_t kLine = 64;
-    const std::byte* at = fetch.next + index * fetch.lines * kLine;
-    for (std::size_t line = 0; line < fetch.lines; ++line) __builtin_prefetch(at + line * kLine, 0, 2);
+    const std::byte* at = fetch.next + index * fetch.lines * 64;
+    const std::byte* const end = at + fetch.lines * 64;
+    if (fetch.to == To::first) {
+      for (; at != end; at += 64) __builtin_prefetch(at, 0, 3);
+    } else {
+      for (; at != end; at += 64) __builtin_prefetch(at, 0, 2);
+    }
   }
 };
 
@@ -35,15 +43,19 @@ MMBATCH_INLINE void with_rows(std::size_t rows, const Body& body) {
 /// Calls work.run<R>(first_row, fetch) for groups of R ≤ most rows that cover all rows. Each call passes over
 /// `bytes` of weights from `block` on in `turns` turns. One group is as fast as memory, and asks for what it
 /// needs a little later; of more, each asks for a part of what stands behind the block, so that memory is
-/// busy all the time.
+/// busy all the time. How far ahead was found by measurement.
 template <std::size_t most, class Work>
 MMBATCH_INLINE void for_row_groups(std::size_t rows, const std::byte* block, std::size_t bytes,
                                    std::size_t turns, const Work& work) {
-  constexpr std::size_t kReadAhead = 8192, kSharers = 4;
+  constexpr std::size_t kFewRows = 4, kFewAhead = 4096, kAhead = 8192, kSharers = 4;
   const std::size_t groups = (rows + most - 1) / most;
   const std::size_t sharers = groups < kSharers ? groups : kSharers;
   const std::size_t part = 64 * turns * sharers;
-  Fetch fetch{block + (groups == 1 ? kReadAhead : bytes), (bytes + part - 1) / part};
+  const bool few = rows <= kFewRows;
+  Fetch fetch{block + (groups > 1 ? bytes
+                       : few      ? kFewAhead
+                                  : kAhead),
+              (bytes + part - 1) / part, few ? Fetch::To::first : Fetch::To::second};
   std::size_t first = 0;
   for (std::size_t g = 0; g < groups; ++g) {
     if (g == kSharers) fetch.lines = 0;
