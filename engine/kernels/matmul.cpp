@@ -30,7 +30,7 @@ void finish_tile(MatrixView<float> y, MatrixView<const float> product, const Epi
   const Finish finish{epilogue.bias != nullptr ? epilogue.bias + first_column : nullptr,
                       epilogue.activation ? &*epilogue.activation : nullptr, epilogue.accumulate};
   const bool done = product.data == y.data && finish.bias == nullptr && finish.activation == nullptr;
-  for (std::size_t r = 0; r < y.rows && !done; ++r) simd().finish(finish, product.row(r), y.cols, y.row(r));
+  if (!done) simd().finish(finish, {product.data, product.stride, y.data, y.stride, y.rows, y.cols});
 }
 
 /// A thread's buffer that is `count` long at least.

@@ -41,6 +41,16 @@ struct Finish {
   bool accumulate = false;                 // y = y + result; not together with an activation
 };
 
+/// A product and where it is stored, [rows, cols] both; strides count floats.
+struct ProductTile {
+  const float* x;
+  std::size_t x_stride;
+  float* y;
+  std::size_t y_stride;
+  std::size_t rows;
+  std::size_t cols;
+};
+
 /// Maximum of a row and the sum of exp(x - maximum): all that log-softmax needs.
 struct SoftmaxStats {
   float max;
@@ -62,8 +72,8 @@ struct SimdKernels {
   /// out = (x - mean) / sqrt(variance + eps) · weight + bias
   void (*layer_norm)(const float* x, const float* weight, const float* bias, std::size_t n, float eps,
                      float* out);
-  /// y = activation(x + bias), or y = y + x + bias; y may be x
-  void (*finish)(const Finish& finish, const float* x, std::size_t n, float* y);
+  /// y = activation(x + bias), or y = y + x + bias, for every row; y may be x
+  void (*finish)(const Finish& finish, const ProductTile& tile);
   /// out = activation(gate) · up
   void (*activate_gated)(Activation kind, const float* gate, const float* up, std::size_t n, float* out);
   /// The pairs (x[i], x[i + half]) turned by the angle whose cosine and sine are given, [half] each.

@@ -53,7 +53,7 @@ void Linear::forward(const LayerInput& input, MatrixView<float> y, const Then& t
   multiply_apart(rows, result);
   if (then.activation) {
     parallel_rows(y.rows, [&](std::size_t r) {
-      simd().finish({nullptr, &*then.activation}, result.row(r), y.cols, result.row(r));
+      simd().finish({nullptr, &*then.activation}, {result.row(r), 0, result.row(r), 0, 1, y.cols});
     });
   }
   if (then.accumulate)

@@ -13,8 +13,10 @@ namespace mmbatch::MMBATCH_ISA {
 /// Rows that are worked on together: as many sums as the registers hold beside what they are made of.
 #if defined(__AVX512F__)
 constexpr std::size_t kDotRows = 16;
+constexpr std::size_t kDotStrips = 2, kDotRowsOfStrips = 12;  // where there are more rows
 #else
 constexpr std::size_t kDotRows = 4;
+constexpr std::size_t kDotStrips = 1, kDotRowsOfStrips = kDotRows;
 #endif
 
 MMBATCH_INLINE Ints load_ints(const void* p) {

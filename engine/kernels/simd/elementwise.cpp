@@ -36,26 +36,27 @@ MMBATCH_INLINE Floats act(Floats x) {
   if constexpr (kind == Activation::silu) return x * sigmoid(x);
 }
 
-template <Activation kind>
-void activate_row(const float* x, const float* bias, std::size_t n, float* out) {
-  for_each_vector(n, [&](std::size_t i, std::size_t lanes) {
-    Floats v = load_at(x + i, lanes);
-    if (bias != nullptr) v = v + load_at(bias + i, lanes);
-    store_at(out + i, act<kind>(v), lanes);
-  });
+/// y = change(x + bias, y) for every element; the bias may be null.
+template <class Change>
+MMBATCH_INLINE void finish_tile(const float* bias, const ProductTile& tile, Change change) {
+  const auto each = [&](auto biased) {
+    for (std::size_t r = 0; r < tile.rows; ++r) {
+      const float* x = tile.x + r * tile.x_stride;
+      float* y = tile.y + r * tile.y_stride;
+      for_each_vector(tile.cols, [&](std::size_t i, std::size_t lanes) {
+        store_at(y + i, change(biased(load_at(x + i, lanes), i, lanes), y + i, lanes), lanes);
+      });
+    }
+  };
+  if (bias == nullptr)
+    each([](Floats v, std::size_t, std::size_t) { return v; });
+  else
+    each([bias](Floats v, std::size_t i, std::size_t lanes) { return v + load_at(bias + i, lanes); });
 }
 
-void activate_row(Activation kind, const float* x, const float* bias, std::size_t n, float* out) {
-  switch (kind) {
-    case Activation::gelu:
-      return activate_row<Activation::gelu>(x, bias, n, out);
-    case Activation::gelu_tanh:
-      return activate_row<Activation::gelu_tanh>(x, bias, n, out);
-    case Activation::quick_gelu:
-      return activate_row<Activation::quick_gelu>(x, bias, n, out);
-    case Activation::silu:
-      return activate_row<Activation::silu>(x, bias, n, out);
-  }
+template <Activation kind>
+void activate_tile(const float* bias, const ProductTile& tile) {
+  finish_tile(bias, tile, [](Floats v, const float*, std::size_t) { return act<kind>(v); });
 }
 
 template <Activation kind>
@@ -100,14 +101,23 @@ void layer_norm(const float* x, const float* weight, const float* bias, std::siz
   });
 }
 
-void finish(const Finish& finish, const float* x, std::size_t n, float* y) {
-  if (finish.activation != nullptr) return activate_row(*finish.activation, x, finish.bias, n, y);
-  for_each_vector(n, [&](std::size_t i, std::size_t lanes) {
-    Floats v = load_at(x + i, lanes);
-    if (finish.bias != nullptr) v = v + load_at(finish.bias + i, lanes);
-    if (finish.accumulate) v = load_at(y + i, lanes) + v;
-    store_at(y + i, v, lanes);
-  });
+void finish(const Finish& finish, const ProductTile& tile) {
+  if (finish.accumulate) {
+    return finish_tile(finish.bias, tile,
+                       [](Floats v, const float* y, std::size_t lanes) { return load_at(y, lanes) + v; });
+  }
+  if (finish.activation == nullptr)
+    return finish_tile(finish.bias, tile, [](Floats v, const float*, std::size_t) { return v; });
+  switch (*finish.activation) {
+    case Activation::gelu:
+      return activate_tile<Activation::gelu>(finish.bias, tile);
+    case Activation::gelu_tanh:
+      return activate_tile<Activation::gelu_tanh>(finish.bias, tile);
+    case Activation::quick_gelu:
+      return activate_tile<Activation::quick_gelu>(finish.bias, tile);
+    case Activation::silu:
+      return activate_tile<Activation::silu>(finish.bias, tile);
+  }
 }
 
 void activate_gated(Activation kind, const float* gate, const float* up, std::size_t n, float* out) {

@@ -14,7 +14,7 @@ void store_cached(KvPrecision format, const float* x, std::size_t n, std::byte* 
 void quantize_cached(const float* x, std::size_t n, std::byte* row);
 void rms_norm(const float* x, const float* weight, std::size_t n, float eps, float offset, float* out);
 void layer_norm(const float* x, const float* weight, const float* bias, std::size_t n, float eps, float* out);
-void finish(const Finish& finish, const float* x, std::size_t n, float* y);
+void finish(const Finish& finish, const ProductTile& tile);
 void activate_gated(Activation kind, const float* gate, const float* up, std::size_t n, float* out);
 void rotate(float* x, const float* cosine, const float* sine, std::size_t half);
 void add(float* x, const float* y, std::size_t n);

@@ -17,19 +17,16 @@ struct PairsOfInt8 : PairsOfBf16 {
 }  // namespace
 
 void bf16_panel(const PanelProduct& p) {
-  const std::byte* strip = p.panel;
-  for (std::size_t column = 0; column < Panel::kColumns; column += Panel::kStrip)
-    strip = take_strip<PairsOfBf16>(p, p.x, p.depth / 2, strip, p.y + column);
+  take_panel<PairsOfBf16>(p, p.x, p.depth / 2, p.depth * Panel::kStrip * 2);
 }
 
 void w8a16_panel(const PanelProduct& p) {
-  const std::byte* strip = p.panel;
-  for (std::size_t column = 0; column < Panel::kColumns; column += Panel::kStrip) {
-    float* y = p.y + column;
-    strip = take_strip<PairsOfInt8>(p, p.x, p.depth / 2, strip, y);
-    const Floats scales = load(reinterpret_cast<const float*>(strip));
-    for (std::size_t r = 0; r < p.rows; ++r, y += Panel::kColumns) store(y, load(y) * scales);
-    strip += Panel::kStrip * sizeof(float);
+  const std::size_t values = p.depth * Panel::kStrip, strip_bytes = values + Panel::kStrip * sizeof(float);
+  take_panel<PairsOfInt8>(p, p.x, p.depth / 2, strip_bytes);
+  const StripScales scales(p.panel + values, strip_bytes);
+  float* y = p.y;
+  for (std::size_t r = 0; r < p.rows; ++r) {
+    for (std::size_t s = 0; s < kStrips; ++s, y += kLanes) store(y, load(y) * scales.of[s]);
   }
 }
 

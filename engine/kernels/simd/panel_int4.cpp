@@ -109,17 +109,18 @@ struct Strip {
 };
 
 template <template <std::size_t> class Group>
-void take_panel(const PanelProduct& p, const std::byte* x) {
+void take_groups(const PanelProduct& p, const std::byte* x) {
   const std::size_t pairs = p.depth / (2 * Panel::kGroup), bytes = pairs * Panel::kGroupPair;
   const std::byte* strip = p.panel;
   for (std::size_t column = 0; column < Panel::kColumns; column += Panel::kStrip, strip += bytes)
-    for_row_groups<kRows>(p.rows, strip, bytes, pairs, Strip<Group>{p, x, strip, p.y + column});
+    for_row_groups<kRows>(p.rows, strip, strip + bytes, bytes, pairs,
+                          Strip<Group>{p, x, strip, p.y + column});
 }
 
 }  // namespace
 
 void int4_panel(const PanelProduct& p) {
-  take_panel<Int4Group>(p, p.x + QuantizedRow::kHeaderBytes);
+  take_groups<Int4Group>(p, p.x + QuantizedRow::kHeaderBytes);
   for (std::size_t r = 0; r < p.rows; ++r) {
     QuantizedRow row;
     __builtin_memcpy(&row, p.x + r * p.row_bytes, sizeof(row));
@@ -129,7 +130,7 @@ void int4_panel(const PanelProduct& p) {
 }
 
 void w4a16_panel(const PanelProduct& p) {
-  take_panel<W4a16Group>(p, p.x);
+  take_groups<W4a16Group>(p, p.x);
 }
 
 }  // namespace mmbatch::MMBATCH_ISA

@@ -16,26 +16,20 @@ struct FoursOfBytes {
   MMBATCH_INLINE Ints add(Ints sums, Ints weights, Ints x) { return dot4(sums, weights, x); }
 };
 
-/// Integer sums of a strip become floats.
-void scale_sums(const PanelProduct& p, const float* scales, float* y) {
-  const Floats of_weights = load(scales);
-  for (std::size_t r = 0; r < p.rows; ++r, y += Panel::kColumns) {
-    QuantizedRow row;
-    __builtin_memcpy(&row, p.x + r * p.row_bytes, sizeof(row));
-    const Ints sum = load_ints(y) - 128 * row.sum;  // weights are stored as weight + 128
-    store(y, __builtin_convertvector(sum, Floats) * (of_weights * row.scale));
-  }
-}
-
 }  // namespace
 
 void int8_panel(const PanelProduct& p) {
-  const std::byte* strip = p.panel;
-  for (std::size_t column = 0; column < Panel::kColumns; column += Panel::kStrip) {
-    float* y = p.y + column;
-    strip = take_strip<FoursOfBytes>(p, p.x + QuantizedRow::kHeaderBytes, p.depth / 4, strip, y);
-    scale_sums(p, reinterpret_cast<const float*>(strip), y);
-    strip += Panel::kStrip * sizeof(float);
+  const std::size_t values = p.depth * Panel::kStrip, strip_bytes = values + Panel::kStrip * sizeof(float);
+  take_panel<FoursOfBytes>(p, p.x + QuantizedRow::kHeaderBytes, p.depth / 4, strip_bytes);
+  const StripScales scales(p.panel + values, strip_bytes);
+  for (std::size_t r = 0; r < p.rows; ++r) {
+    QuantizedRow row;
+    __builtin_memcpy(&row, p.x + r * p.row_bytes, sizeof(row));
+    float* y = p.y + r * Panel::kColumns;
+    for (std::size_t s = 0; s < kStrips; ++s, y += kLanes) {
+      const Ints sum = load_ints(y) - 128 * row.sum;  // weights are stored as weight + 128
+      store(y, __builtin_convertvector(sum, Floats) * (scales.of[s] * row.scale));
+    }
   }
 }
 

@@ -41,21 +41,19 @@ MMBATCH_INLINE void with_rows(std::size_t rows, const Body& body) {
 }
 
 /// Calls work.run<R>(first_row, fetch) for groups of R ≤ most rows that cover all rows. Each call passes over
-/// `bytes` of weights from `block` on in `turns` turns. One group is as fast as memory, and asks for what it
-/// needs a little later; of more, each asks for a part of what stands behind the block, so that memory is
-/// busy all the time. How far ahead was found by measurement.
+/// `bytes` of weights from `block` on in `turns` turns; the next ones stand `behind`. One group is as fast as
+/// memory, and asks for what it needs a little later; of more, each asks for a part of what stands behind the
+/// block, so that memory is busy all the time. How far ahead was found by measurement.
 template <std::size_t most, class Work>
-MMBATCH_INLINE void for_row_groups(std::size_t rows, const std::byte* block, std::size_t bytes,
-                                   std::size_t turns, const Work& work) {
+MMBATCH_INLINE void for_row_groups(std::size_t rows, const std::byte* block, const std::byte* behind,
+                                   std::size_t bytes, std::size_t turns, const Work& work) {
   constexpr std::size_t kFewRows = 4, kFewAhead = 4096, kAhead = 8192, kSharers = 4;
   const std::size_t groups = (rows + most - 1) / most;
   const std::size_t sharers = groups < kSharers ? groups : kSharers;
   const std::size_t part = 64 * turns * sharers;
   const bool few = rows <= kFewRows;
-  Fetch fetch{block + (groups > 1 ? bytes
-                       : few      ? kFewAhead
-                                  : kAhead),
-              (bytes + part - 1) / part, few ? Fetch::To::first : Fetch::To::second};
+  Fetch fetch{groups > 1 ? behind : block + (few ? kFewAhead : kAhead), (bytes + part - 1) / part,
+              few ? Fetch::To::first : Fetch::To::second};
   std::size_t first = 0;
   for (std::size_t g = 0; g < groups; ++g) {
     if (g == kSharers) fetch.lines = 0;
@@ -97,59 +95,100 @@ class RowWords {
 /// Whether a block begins its sums or goes on with what is stored.
 enum class Begin { zero, stored };
 
-/// y[R rows] (+)= x · a block of a strip: `steps` times [kStrip] words of four bytes, which meet words of x.
-/// Words says what they are: it has Sums, load(y), store(y, sums), weights(block), kBytes that a step of
-/// weights takes in memory, and add(sums, weights, x).
-template <class Words>
+/// y[R rows] (+)= x · a block of V neighbouring strips: `steps` times [kStrip] words of four bytes, which
+/// meet words of x. Words says what they are: it has Sums, load(y), store(y, sums), weights(block), kBytes
+/// that a step of weights takes in memory, and add(sums, weights, x).
+template <class Words, std::size_t V>
 struct Block {
   static constexpr std::size_t kTurn = 4;  // steps of a turn
 
   const std::byte* x;  // of row 0, at the block's depth
   std::size_t row_bytes;
   const std::byte* block;
+  std::size_t strip_bytes;  // from one strip to the next
   std::size_t steps;
   Begin begin;
   float* y;  // rows Panel::kColumns apart
 
   template <std::size_t R>
   __attribute__((noinline)) void run(std::size_t first, Fetch fetch) const {
-    typename Words::Sums sums[R];
+    typename Words::Sums sums[R][V];
     float* to = y + first * Panel::kColumns;
     for (std::size_t r = 0; r < R; ++r) {
-      sums[r] = begin == Begin::zero ? typename Words::Sums{} : Words::load(to + r * Panel::kColumns);
+      for (std::size_t v = 0; v < V; ++v) {
+        sums[r][v] = begin == Begin::zero ? typename Words::Sums{}
+                                          : Words::load(to + r * Panel::kColumns + v * Panel::kStrip);
+      }
     }
     auto rows = RowWords<R>::of(x + first * row_bytes, row_bytes);
     const std::byte* w = block;
-    const std::size_t turns = steps / kTurn;
+    const std::size_t turns = steps / kTurn, stride = strip_bytes;
     for (std::size_t turn = 0; turn < turns; ++turn) {
       Fetch::turn(fetch, turn);
 #pragma GCC unroll 4
       for (std::size_t i = 0; i < kTurn; ++i) {
-        const Ints weights = Words::weights(w + i * Words::kBytes);
-        for (std::size_t r = 0; r < R; ++r) sums[r] = Words::add(sums[r], weights, rows.splat(r, 4 * i));
+        Ints weights[V];
+        for (std::size_t v = 0; v < V; ++v) weights[v] = Words::weights(w + v * stride + i * Words::kBytes);
+        for (std::size_t r = 0; r < R; ++r) {
+          const Ints word = rows.splat(r, 4 * i);
+          for (std::size_t v = 0; v < V; ++v) sums[r][v] = Words::add(sums[r][v], weights[v], word);
+        }
       }
       w += kTurn * Words::kBytes;
       rows.move(kTurn * 4);
     }
-    for (std::size_t r = 0; r < R; ++r) Words::store(to + r * Panel::kColumns, sums[r]);
+    for (std::size_t r = 0; r < R; ++r) {
+      for (std::size_t v = 0; v < V; ++v)
+        Words::store(to + r * Panel::kColumns + v * Panel::kStrip, sums[r][v]);
+    }
   }
 };
 
-/// y[all rows] = x · strip, whose depth is `steps` times a step.  @param x of row 0, without its header
-/// @return what stands behind the strip's weights
-template <class Words>
-const std::byte* take_strip(const PanelProduct& p, const std::byte* x, std::size_t steps,
-                            const std::byte* strip, float* y) {
-  constexpr std::size_t kSteps = kBlockBytes / Words::kBytes;
+/// y[all rows] = x · V strips, whose depth is `steps` times a step.  @param x of row 0, without its header
+template <class Words, std::size_t V, std::size_t most>
+MMBATCH_INLINE void take_strips(const PanelProduct& p, const std::byte* x, std::size_t steps,
+                                const std::byte* strips, std::size_t strip_bytes, float* y) {
+  constexpr std::size_t kSteps = kBlockBytes / (V * Words::kBytes);
   for (std::size_t first = 0; first < steps; first += kSteps) {
-    const std::size_t count = kSteps < steps - first ? kSteps : steps - first, bytes = count * Words::kBytes;
-    const Block<Words> work{
-        x + 4 * first, p.row_bytes, strip, count, first == 0 ? Begin::zero : Begin::stored, y};
-    for_row_groups<kDotRows>(p.rows, strip, bytes, count / Block<Words>::kTurn, work);
-    strip += bytes;
+    const std::size_t count = kSteps < steps - first ? kSteps : steps - first;
+    const std::byte* block = strips + first * Words::kBytes;
+    const Block<Words, V> work{
+        x + 4 * first, p.row_bytes, block, strip_bytes, count, first == 0 ? Begin::zero : Begin::stored, y};
+    const std::byte* behind =
+        first + count < steps ? block + count * Words::kBytes : strips + V * strip_bytes;
+    for_row_groups<most>(p.rows, block, behind, V * count * Words::kBytes, count / Block<Words, V>::kTurn,
+                         work);
   }
-  return strip;
 }
+
+/// A panel's products: as many rows as one strip can take at a time meet each line once; more, in groups, are
+/// bound by computing, which two strips at a time do with fewer loads.
+template <class Words>
+void take_panel(const PanelProduct& p, const std::byte* x, std::size_t steps, std::size_t strip_bytes) {
+  const std::byte* strip = p.panel;
+  for (std::size_t column = 0; column < Panel::kColumns;) {
+    const bool one = kDotStrips == 1 || p.rows <= kDotRows;
+    if (one)
+      take_strips<Words, 1, kDotRows>(p, x, steps, strip, strip_bytes, p.y + column);
+    else
+      take_strips<Words, kDotStrips, kDotRowsOfStrips>(p, x, steps, strip, strip_bytes, p.y + column);
+    const std::size_t taken = one ? 1 : kDotStrips;
+    column += taken * Panel::kStrip;
+    strip += taken * strip_bytes;
+  }
+}
+
+constexpr std::size_t kStrips = Panel::kColumns / Panel::kStrip;
+
+/// The scales of a panel's columns.
+struct StripScales {
+  Floats of[kStrips];
+
+  StripScales(const std::byte* first, std::size_t strip_bytes) {
+    for (std::size_t s = 0; s < kStrips; ++s)
+      of[s] = load(reinterpret_cast<const float*>(first + s * strip_bytes));
+  }
+};
 
 /// Pairs of bfloat16.
 struct PairsOfBf16 {

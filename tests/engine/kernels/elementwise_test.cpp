@@ -28,7 +28,7 @@ TEST(Elementwise, ActivationsAgreeWithTheirFormulas) {
        {Activation::gelu, Activation::gelu_tanh, Activation::quick_gelu, Activation::silu}) {
     for (float x = -30; x < 30; x += 0.0037f) {
       float y[3] = {x, x, x};
-      simd().finish({nullptr, &kind}, y, 3, y);
+      simd().finish({nullptr, &kind}, {y, 0, y, 0, 1, 3});
       ASSERT_NEAR(y[1], exact(kind, x), 4e-7 * std::max(1.0, std::abs(static_cast<double>(x)))) << x;
       ASSERT_EQ(y[0], y[2]);
     }
