@@ -8,15 +8,15 @@ namespace {
 
 constexpr std::size_t kEights = Panel::kGroup / 8;
 /// Rows at a time: each has a sum of its group, and one of all groups so far.
-constexpr std::size_t kRows = kDotRows * 3 / 4;
+constexpr std::size_t kRows = kDotRows * 3 / 4, kRowsOfStrips = kRows / kDotStrips;
 
 /// The scales of one of the two groups of a pair.
 MMBATCH_INLINE Floats load_scales(const std::byte* pair, std::size_t group) {
   return load_bf16(pair + 2 * Panel::kGroupValues + group * Panel::kStrip * 2);
 }
 
-/// What a group adds to its rows' sums before scaling, from activations in int8.
-template <std::size_t R>
+/// What a group adds to its rows' sums of V strips before scaling, from activations in int8.
+template <std::size_t R, std::size_t V>
 struct Int4Group {
   static constexpr std::size_t kXBytes = 1;  // of an activation
 
@@ -26,18 +26,30 @@ struct Int4Group {
       : offsets(
             RowWords<R>::of(p.x + first * p.row_bytes + QuantizedRow::kHeaderBytes + p.depth, p.row_bytes)) {}
 
-  __attribute__((always_inline)) void sums(const std::byte* values, const RowWords<R>& x, Floats (&out)[R]) {
-    Ints part[R];
-    for (std::size_t r = 0; r < R; ++r) part[r] = offsets.splat(r, 0);
+  __attribute__((always_inline)) void sums(const std::byte* values, std::size_t strip_bytes,
+                                           const RowWords<R>& x, Floats (&out)[R][V]) {
+    Ints part[R][V];
+    for (std::size_t r = 0; r < R; ++r) {
+      const Ints offset = offsets.splat(r, 0);
+      for (std::size_t v = 0; v < V; ++v) part[r][v] = offset;
+    }
     offsets.move(sizeof(std::int32_t));
 #pragma GCC unroll 4
     for (std::size_t i = 0; i < kEights; ++i) {
-      const Ints both = load_ints(values + i * 64);
-      const Ints low = both & 0x0f0f0f0f, high = (both >> 4) & 0x0f0f0f0f;
-      for (std::size_t r = 0; r < R; ++r) part[r] = dot4(part[r], low, x.splat(r, 8 * i));
-      for (std::size_t r = 0; r < R; ++r) part[r] = dot4(part[r], high, x.splat(r, 8 * i + 4));
+      Ints low[V], high[V];
+      for (std::size_t v = 0; v < V; ++v) {
+        const Ints both = load_ints(values + v * strip_bytes + i * 64);
+        low[v] = both & 0x0f0f0f0f;
+        high[v] = (both >> 4) & 0x0f0f0f0f;
+      }
+      for (std::size_t r = 0; r < R; ++r) {
+        const Ints front = x.splat(r, 8 * i), back = x.splat(r, 8 * i + 4);
+        for (std::size_t v = 0; v < V; ++v) part[r][v] = dot4(dot4(part[r][v], low[v], front), high[v], back);
+      }
     }
-    for (std::size_t r = 0; r < R; ++r) out[r] = __builtin_convertvector(part[r], Floats);
+    for (std::size_t r = 0; r < R; ++r) {
+      for (std::size_t v = 0; v < V; ++v) out[r][v] = __builtin_convertvector(part[r][v], Floats);
+    }
   }
 };
 
@@ -58,63 +70,88 @@ MMBATCH_INLINE Ints nibble_pairs(Ints halves) {
 }
 
 /// The same from activations in bfloat16.
-template <std::size_t R>
+template <std::size_t R, std::size_t V>
 struct W4a16Group {
   static constexpr std::size_t kXBytes = 2;
 
   W4a16Group(const PanelProduct&, std::size_t) {}
 
-  __attribute__((always_inline)) void sums(const std::byte* values, const RowWords<R>& x, Floats (&out)[R]) {
-    for (Floats& sum : out) sum = Floats{};
+  __attribute__((always_inline)) void sums(const std::byte* values, std::size_t strip_bytes,
+                                           const RowWords<R>& x, Floats (&out)[R][V]) {
+    for (std::size_t r = 0; r < R; ++r) {
+      for (std::size_t v = 0; v < V; ++v) out[r][v] = Floats{};
+    }
 #pragma GCC unroll 4
     for (std::size_t i = 0; i < kEights; ++i) {
-      Ints halves = load_ints(values + i * 64);
+      Ints halves[V];
+      for (std::size_t v = 0; v < V; ++v) halves[v] = load_ints(values + v * strip_bytes + i * 64);
 #pragma GCC unroll 4
-      for (std::size_t pair = 0; pair < 4; ++pair, halves = halves >> 4) {
-        const Ints weights = nibble_pairs(halves);
-        for (std::size_t r = 0; r < R; ++r) out[r] = dot2(out[r], weights, x.splat(r, 16 * i + 4 * pair));
+      for (std::size_t pair = 0; pair < 4; ++pair) {
+        Ints weights[V];
+        for (std::size_t v = 0; v < V; ++v)
+          weights[v] = nibble_pairs(halves[v] >> (4 * static_cast<int>(pair)));
+        for (std::size_t r = 0; r < R; ++r) {
+          const Ints word = x.splat(r, 16 * i + 4 * pair);
+          for (std::size_t v = 0; v < V; ++v) out[r][v] = dot2(out[r][v], weights[v], word);
+        }
       }
     }
   }
 };
 
-/// y[R rows] = x · strip.
-template <template <std::size_t> class Group>
-struct Strip {
+/// y[R rows] = x · V strips.
+template <template <std::size_t, std::size_t> class Group, std::size_t V>
+struct Strips {
   const PanelProduct& p;
   const std::byte* x;  // of row 0
-  const std::byte* strip;
+  const std::byte* strips;
+  std::size_t strip_bytes;
   float* y;
 
   template <std::size_t R>
   __attribute__((noinline)) void run(std::size_t first, Fetch fetch) const {
-    Floats sums[R] = {};
-    Group<R> group(p, first);
+    Floats sums[R][V] = {};
+    Group<R, V> group(p, first);
     auto rows = RowWords<R>::of(x + first * p.row_bytes, p.row_bytes);
-    const std::byte* w = strip;
-    const std::size_t turns = p.depth / (2 * Panel::kGroup);
+    const std::byte* w = strips;
+    const std::size_t turns = p.depth / (2 * Panel::kGroup), stride = strip_bytes;
     for (std::size_t turn = 0; turn < turns; ++turn, w += Panel::kGroupPair) {
       Fetch::turn(fetch, turn);
 #pragma GCC unroll 2
       for (std::size_t half = 0; half < 2; ++half) {
-        Floats part[R];
-        group.sums(w + half * Panel::kGroupValues, rows, part);
-        const Floats scale = load_scales(w, half);
-        for (std::size_t r = 0; r < R; ++r) sums[r] = sums[r] + part[r] * scale;
-        rows.move(Panel::kGroup * Group<R>::kXBytes);
+        Floats part[R][V];
+        group.sums(w + half * Panel::kGroupValues, stride, rows, part);
+        for (std::size_t v = 0; v < V; ++v) {
+          const Floats scale = load_scales(w + v * stride, half);
+          for (std::size_t r = 0; r < R; ++r) sums[r][v] = sums[r][v] + part[r][v] * scale;
+        }
+        rows.move(Panel::kGroup * Group<R, V>::kXBytes);
       }
     }
-    for (std::size_t r = 0; r < R; ++r) store(y + (first + r) * Panel::kColumns, sums[r]);
+    for (std::size_t r = 0; r < R; ++r) {
+      for (std::size_t v = 0; v < V; ++v)
+        store(y + (first + r) * Panel::kColumns + v * Panel::kStrip, sums[r][v]);
+    }
   }
 };
 
-template <template <std::size_t> class Group>
+/// A panel's products: few rows strip by strip, more with two strips at a time, see take_panel().
+template <template <std::size_t, std::size_t> class Group, std::size_t V, std::size_t most>
 void take_groups(const PanelProduct& p, const std::byte* x) {
   const std::size_t pairs = p.depth / (2 * Panel::kGroup), bytes = pairs * Panel::kGroupPair;
-  const std::byte* strip = p.panel;
-  for (std::size_t column = 0; column < Panel::kColumns; column += Panel::kStrip, strip += bytes)
-    for_row_groups<kRows>(p.rows, strip, strip + bytes, bytes, pairs,
-                          Strip<Group>{p, x, strip, p.y + column});
+  const std::byte* strips = p.panel;
+  for (std::size_t column = 0; column < Panel::kColumns; column += V * Panel::kStrip, strips += V * bytes) {
+    const Strips<Group, V> work{p, x, strips, bytes, p.y + column};
+    for_row_groups<most>(p.rows, strips, strips + V * bytes, V * bytes, pairs, work);
+  }
+}
+
+template <template <std::size_t, std::size_t> class Group>
+void take_groups(const PanelProduct& p, const std::byte* x) {
+  if (kDotStrips == 1 || p.rows <= kRows)
+    take_groups<Group, 1, kRows>(p, x);
+  else
+    take_groups<Group, kDotStrips, kRowsOfStrips>(p, x);
 }
 
 }  // namespace
