@@ -5,7 +5,7 @@
 namespace mmbatch {
 namespace {
 
-/// The calling thread's, until it asks again.
+/// [rows, cols] in `memory`, which grows when it is too small.
 MatrixView<float> scratch_rows(Matrix<float>& memory, std::size_t rows, std::size_t cols) {
   if (memory.cols() < rows * cols) memory = Matrix<float>(1, rows * cols);
   return {memory.data(), rows, cols};
