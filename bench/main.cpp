@@ -9,6 +9,7 @@
 #include "bench/report.h"
 #include "bench/workload.h"
 #include "engine/base/error.h"
+#include "pipeline/exit_code.h"
 
 namespace {
 
@@ -119,7 +120,7 @@ int main(int argc, char** argv) {
     return run(argc, argv);
   } catch (const FatalError& e) {
     fmt::print(stderr, "mmbatch_bench: {}\n", e.what());
-    return static_cast<int>(e.exit_code());
+    return static_cast<int>(exit_code_of(e));
   } catch (const std::exception& e) {
     fmt::print(stderr, "mmbatch_bench: {}\n", e.what());
     return static_cast<int>(ExitCode::model_or_database);

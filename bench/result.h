@@ -3,8 +3,8 @@
 #include <optional>
 #include <string>
 
-#include "bench/ceilings.h"
-#include "bench/timing.h"
+#include "bench/machine/ceilings.h"
+#include "bench/machine/timing.h"
 
 namespace mmbatch::bench {
 

@@ -6,9 +6,9 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "bench/pictures.h"
+#include "bench/inputs/pictures.h"
 #include "engine/base/error.h"
-#include "jobs/database.h"
+#include "jobs/results/database.h"
 
 namespace mmbatch::bench {
 namespace {
@@ -78,7 +78,7 @@ std::vector<RunFigures> run_questions(const std::filesystem::path& manifest, Run
   }
   options.progress = ProgressStyle::none;
   const ExitCode code = run_manifests(options);
-  if (code == ExitCode::interrupted) throw FatalError(code, "interrupted");
+  if (code == ExitCode::interrupted) throw FatalError("interrupted");
   if (code != ExitCode::ok)
     throw UsageError(fmt::format("{}: not all items were answered", manifest.string()));
   std::vector<RunFigures> runs;

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "bench/session.h"
-#include "pipeline/run.h"
+#include "pipeline/run/run.h"
 
 namespace mmbatch::bench {
 

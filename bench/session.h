@@ -7,10 +7,10 @@
 #include <string_view>
 #include <vector>
 
-#include "bench/ceilings.h"
+#include "bench/machine/ceilings.h"
 #include "bench/result.h"
-#include "engine/base/precision.h"
 #include "engine/base/threads.h"
+#include "engine/weights/precision.h"
 
 namespace mmbatch::bench {
 

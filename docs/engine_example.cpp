@@ -14,7 +14,7 @@
 #include "engine/base/threads.h"
 #include "engine/serve/engine.h"
 #include "fusion/model.h"
-#include "text/stream_decoder.h"
+#include "text/tokenizer/stream_decoder.h"
 
 using namespace mmbatch;
 

@@ -7,7 +7,7 @@
 
 #include "engine/decoder/prompt.h"
 #include "fusion/model_spec.h"
-#include "vision/feature_cache.h"
+#include "vision/tower/feature_cache.h"
 
 namespace mmbatch {
 

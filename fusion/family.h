@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/base/checkpoint.h"
 #include "engine/base/config.h"
+#include "engine/weights/checkpoint.h"
 #include "fusion/model_spec.h"
 
 namespace mmbatch {

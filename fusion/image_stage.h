@@ -7,9 +7,9 @@
 #include "engine/nn/attention_pooling.h"
 #include "fusion/model_spec.h"
 #include "fusion/projector.h"
-#include "vision/feature_cache.h"
-#include "vision/image.h"
-#include "vision/preprocess.h"
+#include "vision/image/image.h"
+#include "vision/preprocess/preprocess.h"
+#include "vision/tower/feature_cache.h"
 
 namespace mmbatch {
 

@@ -13,8 +13,8 @@
 #include "fusion/image_stage.h"
 #include "fusion/similarity.h"
 #include "fusion/text_stage.h"
-#include "text/tokenizer.h"
-#include "text/turn_format.h"
+#include "text/template/turn_format.h"
+#include "text/tokenizer/tokenizer.h"
 
 namespace mmbatch {
 

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "engine/decoder/decoder_config.h"
-#include "text/text_encoder.h"
-#include "vision/encoder.h"
-#include "vision/tiles.h"
+#include "text/encoder/text_encoder.h"
+#include "vision/preprocess/tiles.h"
+#include "vision/tower/encoder.h"
 
 namespace mmbatch {
 

@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/nn/weights.h"
 #include "engine/base/matrix.h"
-#include "vision/feature_cache.h"
+#include "engine/nn/weights.h"
+#include "vision/tower/feature_cache.h"
 
 namespace mmbatch {
 

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include "engine/base/error.h"
-#include "engine/base/utf8.h"
+#include "engine/base/text/utf8.h"
 #include "fusion/similarity.h"
-#include "text/canonical.h"
+#include "text/encoder/canonical.h"
 
 namespace mmbatch {
 

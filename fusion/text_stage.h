@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "fusion/model_spec.h"
-#include "text/text_encoder.h"
-#include "text/tokenizer.h"
-#include "vision/feature_cache.h"
+#include "text/encoder/text_encoder.h"
+#include "text/tokenizer/tokenizer.h"
+#include "vision/tower/feature_cache.h"
 
 namespace mmbatch {
 

@@ -3,7 +3,7 @@
 #include <span>
 
 #include "engine/base/matrix.h"
-#include "vision/tiles.h"
+#include "vision/preprocess/tiles.h"
 
 namespace mmbatch {
 

@@ -1,4 +1,4 @@
-#include "pipeline/cli/command_line.h"
+#include "pipeline/commands/command_line.h"
 
 int main(int argc, char** argv) {
   return mmbatch::run_command_line(argc, argv);

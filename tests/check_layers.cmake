@@ -7,14 +7,15 @@ set(problems "")
 
 # layer | layers it may include | foreign headers it may include (regular expressions)
 set(table
-  "engine/base|engine/base|oneapi/tbb/.*,nlohmann/.*"
-  "engine/kernels|engine/base,engine/kernels|dnnl.*,cblas\\.h,omp\\.h"
-  "engine/nn|engine/base,engine/kernels,engine/nn|"
-  "engine/decoder|engine/base,engine/kernels,engine/nn,engine/decoder|"
-  "engine/serve|engine/base,engine/kernels,engine/nn,engine/decoder,engine/serve|"
-  "vision|engine/base,engine/kernels,engine/nn,vision|opencv2/.*,nlohmann/.*"
-  "text|engine/base,engine/kernels,engine/nn,text|sentencepiece.*,nlohmann/.*"
-  "fusion|engine/base,engine/kernels,engine/nn,engine/decoder,vision,text,fusion|nlohmann/.*"
+  "engine/base|engine/base|oneapi/tbb/.*,nlohmann/.*,openssl/.*"
+  "engine/weights|engine/base,engine/weights|nlohmann/.*"
+  "engine/kernels|engine/base,engine/weights,engine/kernels|dnnl.*,cblas\\.h,omp\\.h"
+  "engine/nn|engine/base,engine/weights,engine/kernels,engine/nn|"
+  "engine/decoder|engine/base,engine/weights,engine/kernels,engine/nn,engine/decoder|"
+  "engine/serve|engine/base,engine/weights,engine/kernels,engine/nn,engine/decoder,engine/serve|"
+  "vision|engine/base,engine/weights,engine/kernels,engine/nn,vision|opencv2/.*,nlohmann/.*"
+  "text|engine/base,engine/weights,engine/kernels,engine/nn,text|sentencepiece.*,nlohmann/.*"
+  "fusion|engine/base,engine/weights,engine/kernels,engine/nn,engine/decoder,vision,text,fusion|nlohmann/.*"
   "jobs|engine/base,jobs|yaml-cpp/.*,nlohmann/.*,sqlite3\\.h,zlib\\.h,openssl/.*"
   "pipeline|engine/.*,vision,text,fusion,jobs,pipeline|oneapi/tbb/.*,CLI/.*")
 set(owned "oneapi/|nlohmann/|dnnl|cblas|omp\\.h|opencv2/|sentencepiece|yaml-cpp/|sqlite3|zlib|openssl/|CLI/")
@@ -50,6 +51,22 @@ foreach(line ${table})
       string(TOLOWER "${text}" text)
       if(text MATCHES "(llava|paligemma|siglip|mistral|gemma)")
         list(APPEND problems "${name}: names the model family ${CMAKE_MATCH_1}")
+      endif()
+    endif()
+  endforeach()
+endforeach()
+
+# A room is small enough to be seen at a glance.
+set(most 20)
+foreach(top pipeline vision text fusion engine jobs bench)
+  file(GLOB_RECURSE entries LIST_DIRECTORIES true ${ROOT}/${top}/*)
+  foreach(folder ${ROOT}/${top} ${entries})
+    if(IS_DIRECTORY ${folder})
+      file(GLOB sources ${folder}/*.h ${folder}/*.cpp)
+      list(LENGTH sources count)
+      if(count GREATER most)
+        file(RELATIVE_PATH name ${ROOT} ${folder})
+        list(APPEND problems "${name}: ${count} sources in one folder, ${most} are allowed")
       endif()
     endif()
   endforeach()

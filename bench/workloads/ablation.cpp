@@ -2,8 +2,8 @@
 #include <functional>
 #include <vector>
 
+#include "bench/inputs/scratch_folder.h"
 #include "bench/runs.h"
-#include "bench/scratch_folder.h"
 #include "bench/workload.h"
 
 namespace mmbatch::bench {

@@ -6,8 +6,8 @@
 #include <optional>
 #include <vector>
 
-#include "bench/costs.h"
-#include "bench/random_rows.h"
+#include "bench/inputs/random_rows.h"
+#include "bench/machine/costs.h"
 #include "bench/workload.h"
 #include "engine/decoder/kv_pool.h"
 #include "engine/kernels/attention.h"

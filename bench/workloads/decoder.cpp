@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
-#include "bench/costs.h"
-#include "bench/decoder_steps.h"
+#include "bench/inputs/decoder_steps.h"
+#include "bench/machine/costs.h"
 #include "bench/workload.h"
 
 namespace mmbatch::bench {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "bench/checkpoint/tensors.h"
-#include "bench/random_rows.h"
+#include "bench/inputs/random_rows.h"
 #include "bench/workload.h"
 #include "engine/kernels/matmul.h"
 

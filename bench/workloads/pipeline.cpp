@@ -2,16 +2,16 @@
 
 #include <vector>
 
-#include "bench/costs.h"
-#include "bench/pictures.h"
+#include "bench/inputs/pictures.h"
+#include "bench/inputs/scratch_folder.h"
+#include "bench/machine/costs.h"
 #include "bench/runs.h"
-#include "bench/scratch_folder.h"
 #include "bench/workload.h"
 #include "engine/serve/engine.h"
 #include "fusion/model.h"
-#include "jobs/media.h"
+#include "jobs/media/media.h"
 #include "pipeline/stages/decode.h"
-#include "vision/image_decode.h"
+#include "vision/image/image_decode.h"
 
 namespace mmbatch::bench {
 namespace {

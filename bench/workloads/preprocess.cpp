@@ -1,10 +1,10 @@
 #include <fmt/format.h>
 
-#include "bench/pictures.h"
+#include "bench/inputs/pictures.h"
 #include "bench/workload.h"
 #include "engine/base/threads.h"
-#include "vision/image_decode.h"
-#include "vision/preprocess.h"
+#include "vision/image/image_decode.h"
+#include "vision/preprocess/preprocess.h"
 
 namespace mmbatch::bench {
 

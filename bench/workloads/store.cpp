@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 
-#include "bench/scratch_folder.h"
+#include "bench/inputs/scratch_folder.h"
 #include "bench/workload.h"
-#include "jobs/store.h"
+#include "jobs/results/store.h"
 
 namespace mmbatch::bench {
 namespace {

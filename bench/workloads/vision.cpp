@@ -2,8 +2,8 @@
 
 #include <vector>
 
-#include "bench/costs.h"
-#include "bench/pictures.h"
+#include "bench/inputs/pictures.h"
+#include "bench/machine/costs.h"
 #include "bench/workload.h"
 #include "fusion/model.h"
 

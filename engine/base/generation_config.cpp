@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
-#include "engine/base/edit_distance.h"
+#include "engine/base/text/edit_distance.h"
 
 namespace mmbatch {
 namespace {

@@ -29,19 +29,19 @@ class Result {
   std::variant<T, Error> content_;
 };
 
-/// Runs one stage for one item. No exception leaves it but FatalError: every fault becomes the item's Error.
+/// Runs work for one item. No exception leaves it but FatalError: every fault becomes the item's Error.
 template <class F>
-auto guarded(Stage stage, F&& work) -> Result<std::invoke_result_t<F>> {
+auto guarded(F&& work) -> Result<std::invoke_result_t<F>> {
   try {
     return std::forward<F>(work)();
   } catch (const ItemError& e) {
-    return Error{stage, e.code(), e.what()};
+    return Error{e.code(), e.what()};
   } catch (const FatalError&) {
     throw;
   } catch (const std::bad_alloc&) {
-    return Error{stage, ErrorCode::internal, "out of memory"};
+    return Error{ErrorCode::internal, "out of memory"};
   } catch (const std::exception& e) {
-    return Error{stage, ErrorCode::internal, e.what()};
+    return Error{ErrorCode::internal, e.what()};
   }
 }
 

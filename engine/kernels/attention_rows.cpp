@@ -3,8 +3,8 @@
 #include <cassert>
 #include <cstring>
 
-#include "engine/base/tensor.h"
 #include "engine/kernels/simd.h"
+#include "engine/weights/tensor.h"
 
 namespace mmbatch {
 namespace {

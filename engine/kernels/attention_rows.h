@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "engine/base/precision.h"
+#include "engine/weights/precision.h"
 
 namespace mmbatch {
 

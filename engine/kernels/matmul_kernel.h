@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "engine/base/matrix.h"
-#include "engine/base/precision.h"
+#include "engine/weights/precision.h"
 
 namespace mmbatch {
 

@@ -22,8 +22,7 @@ const MatmulKernel& find_kernel(Precision precision) {
   for (const MatmulKernel* kernel : kTable) {
     if (kernel->precision == precision && kernel->usable() && rows_are_independent(*kernel)) return *kernel;
   }
-  throw FatalError(ExitCode::model_or_database,
-                   fmt::format("no matrix product of this machine in {} keeps rows independent of each other",
+  throw ModelError(fmt::format("no matrix product of this machine in {} keeps rows independent of each other",
                                to_string(precision)));
 }
 

@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "engine/base/matrix.h"
-#include "engine/base/precision.h"
-#include "engine/base/tensor.h"
+#include "engine/weights/precision.h"
+#include "engine/weights/tensor.h"
 
 namespace mmbatch {
 

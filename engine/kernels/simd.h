@@ -3,9 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "engine/base/precision.h"
 #include "engine/kernels/attention_rows.h"
 #include "engine/kernels/panel.h"
+#include "engine/weights/precision.h"
 
 namespace mmbatch {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/base/tensor.h"
+#include "engine/weights/tensor.h"
 
 namespace mmbatch {
 

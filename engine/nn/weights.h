@@ -6,10 +6,10 @@
 #include <utility>
 #include <vector>
 
-#include "engine/base/checkpoint.h"
-#include "engine/base/precision.h"
 #include "engine/kernels/packed_tensor.h"
 #include "engine/nn/smoothing.h"
+#include "engine/weights/checkpoint.h"
+#include "engine/weights/precision.h"
 
 namespace mmbatch {
 

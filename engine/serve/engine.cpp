@@ -106,7 +106,7 @@ Engine::Engine(std::shared_ptr<const Decoder> decoder, Vocabulary vocabulary, En
 Engine::~Engine() = default;
 
 Result<std::unique_ptr<SequenceGroup>> Engine::prepare(Request request) const {
-  return guarded(Stage::decode, [&] {
+  return guarded([&] {
     const DecoderConfig& config = decoder_->config();
     if (request.prompt->tokens() == 0) throw ItemError(ErrorCode::prompt_empty, "the prompt has no tokens");
     for (const std::int32_t id : request.prompt->ids) {
@@ -197,7 +197,7 @@ bool Engine::step() {
   const auto stuck = scheduler_.take_stuck();
   for (const auto& group : stuck) {
     const ItemError error = cache_too_small(group->max_tokens);
-    group->request.on_done(Error{Stage::decode, error.code(), error.what()});
+    group->request.on_done(Error{error.code(), error.what()});
   }
   if (plan.chunks.empty()) return !stuck.empty();
   {
@@ -263,7 +263,7 @@ void Engine::advance_groups() {
     if (!std::all_of(group->sequences.begin(), group->sequences.end(), waits)) continue;
     const auto finite = [](const auto& sequence) { return has_finite_logits(*sequence); };
     if (!std::all_of(group->sequences.begin(), group->sequences.end(), finite)) {
-      cancelled_.emplace_back(group->id, Error{Stage::decode, ErrorCode::internal,
+      cancelled_.emplace_back(group->id, Error{ErrorCode::internal,
                                                "the model's scores are no finite numbers: its weights are "
                                                "damaged, or too large for this precision"});
       continue;

@@ -1,7 +1,7 @@
 #include "pipeline/stages/admit.h"
 
-#include "jobs/hash.h"
-#include "pipeline/tasks.h"
+#include "jobs/item/content_key.h"
+#include "pipeline/run/tasks.h"
 
 namespace mmbatch {
 
@@ -21,14 +21,14 @@ Ticket Admit::operator()(ReadItem read) {
   admitted->admitted = Clock::now();
   admitted->deadline = Deadline(admitted->admitted, options_.item_timeout);
   if (read.error) {
-    admitted->error = std::move(read.error);
+    admitted->fault = Fault{Stage::read, std::move(*read.error)};
     return admitted;
   }
-  const auto settled = guarded(Stage::read, [&] {
+  const auto settled = guarded([&] {
     admit(*admitted);
     return true;
   });
-  if (!settled) admitted->error = settled.error();
+  if (!settled) admitted->fault = Fault{Stage::read, settled.error()};
   return admitted;
 }
 
@@ -39,9 +39,9 @@ void Admit::admit(Admitted& admitted) {
   MediaLimits limits = options_.media;
   limits.deadline = admitted.deadline;
   for (const Item::Image& image : item.images) {
-    auto sha = guarded(Stage::image, [&] { return image_sha256(image, &store_, limits); });
+    auto sha = guarded([&] { return image_sha256(image, &store_, limits); });
     if (!sha) {
-      admitted.error = sha.error();
+      admitted.fault = Fault{Stage::image, sha.error()};
       return;
     }
     admitted.image_sha256.push_back(std::move(sha.value()));

@@ -6,9 +6,9 @@
 #include <string>
 
 #include "fusion/model.h"
-#include "jobs/manifest.h"
-#include "jobs/media.h"
-#include "pipeline/messages.h"
+#include "jobs/manifest/manifest.h"
+#include "jobs/media/media.h"
+#include "pipeline/graph/messages.h"
 
 namespace mmbatch {
 

@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "engine/nn/scratch.h"
-#include "pipeline/messages.h"
-#include "pipeline/timeline.h"
-#include "vision/feature_cache.h"
+#include "pipeline/graph/messages.h"
+#include "pipeline/watch/timeline.h"
+#include "vision/tower/feature_cache.h"
 
 namespace mmbatch {
 
@@ -26,7 +26,6 @@ template <class Input>
 class BatchEncoder {
  public:
   struct Options {
-    Stage stage = Stage::image;   // in which faults count
     std::size_t cache_bytes = 0;  // of features kept after use
     std::size_t batch = 8;        // inputs encoded together at most
     /// One result an input.
@@ -92,7 +91,7 @@ class BatchEncoder {
 
   void prepare(const Wanted& wanted) {
     const auto begin = Clock::now();
-    Result<Input> input = guarded(options_.stage, wanted.prepare);
+    Result<Input> input = guarded(wanted.prepare);
     timeline_.add(options_.preparing, begin);
     if (!input) return cache_.finish(wanted.key, input.error());
     const std::lock_guard lock(mutex_);
@@ -120,7 +119,7 @@ class BatchEncoder {
     const auto begin = Clock::now();
     std::vector<const Input*> inputs;
     for (const Waiting& waiting : batch) inputs.push_back(&waiting.input);
-    const auto features = guarded(options_.stage, [&] { return options_.encode(inputs, scratch_); });
+    const auto features = guarded([&] { return options_.encode(inputs, scratch_); });
     timeline_.add(options_.encoding, begin, {{"inputs", static_cast<double>(batch.size())}});
     encoded_ += batch.size();
     for (std::size_t i = 0; i < batch.size(); ++i) {

@@ -22,7 +22,7 @@ std::string separator(const Tokenizer& tokenizer, const Prompt& prompt) {
 }
 
 Error too_late(const Deadline& deadline) {
-  return {Stage::decode, ErrorCode::timeout, deadline.message()};
+  return {ErrorCode::timeout, deadline.message()};
 }
 
 }  // namespace
@@ -62,7 +62,7 @@ Decode::~Decode() {
 
 void Decode::operator()(Fused fused, Done done) {
   const Deadline deadline = fused.ticket->deadline;
-  if (deadline.passed()) return done({fused.ticket, too_late(deadline), fused.times});
+  if (deadline.passed()) return done({fused.ticket, Fault{Stage::decode, too_late(deadline)}, fused.times});
   Request request = request_of(std::move(fused), std::move(done));
   {
     const std::lock_guard lock(mutex_);
@@ -84,7 +84,7 @@ Request Decode::request_of(Fused fused, Done done) const {
     if (completion)
       done({ticket, AnyAnswer(std::move(completion.value())), all});
     else
-      done({ticket, completion.error(), all});
+      done({ticket, Fault{Stage::decode, completion.error()}, all});
   };
   return request;
 }
@@ -106,7 +106,7 @@ void Decode::run() {
     }
     end_late_ones();
     // A fault in here is nobody's in particular: whoever is at work fails, and the next ones go on.
-    const auto stepped = guarded(Stage::decode, [this] {
+    const auto stepped = guarded([this] {
       step();
       return true;
     });

@@ -12,8 +12,8 @@
 #include "engine/base/threads.h"
 #include "engine/serve/engine.h"
 #include "fusion/model.h"
-#include "pipeline/messages.h"
-#include "pipeline/timeline.h"
+#include "pipeline/graph/messages.h"
+#include "pipeline/watch/timeline.h"
 
 namespace mmbatch {
 

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "jobs/hash.h"
+#include "engine/base/sha256.h"
 
 namespace mmbatch {
 namespace {
@@ -23,7 +23,7 @@ std::vector<std::string> texts_of(const Item& item) {
 
 EmbedText::EmbedText(const Model& model, Timeline& timeline)
     : model_(model),
-      encoder_({Stage::text, kCacheBytes, kBatch,
+      encoder_({kCacheBytes, kBatch,
                 [&model](std::span<const PaddedText* const> texts, Scratch& scratch) {
                   return model.texts()->encode(texts, scratch);
                 },

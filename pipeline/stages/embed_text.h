@@ -3,7 +3,7 @@
 #include <functional>
 
 #include "fusion/model.h"
-#include "pipeline/messages.h"
+#include "pipeline/graph/messages.h"
 #include "pipeline/stages/batch_encoder.h"
 
 namespace mmbatch {

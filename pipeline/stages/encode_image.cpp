@@ -11,14 +11,11 @@ std::uint64_t short_key(const std::string& sha256) {
 }
 
 BatchEncoder<PixelValues>::Options encoder_options(const Model& model, const EncodeImageOptions& options) {
-  return {Stage::image,
-          options.cache_bytes,
-          options.batch,
+  return {options.cache_bytes, options.batch,
           [&model](std::span<const PixelValues* const> images, Scratch& scratch) {
             return model.images()->encode(images, scratch).projected;
           },
-          Activity::preprocess,
-          Activity::encode_image};
+          Activity::preprocess, Activity::encode_image};
 }
 
 }  // namespace

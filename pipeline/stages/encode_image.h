@@ -3,10 +3,10 @@
 #include <functional>
 
 #include "fusion/model.h"
-#include "jobs/media.h"
-#include "pipeline/messages.h"
+#include "jobs/media/media.h"
+#include "pipeline/graph/messages.h"
 #include "pipeline/stages/batch_encoder.h"
-#include "vision/image_decode.h"
+#include "vision/image/image_decode.h"
 
 namespace mmbatch {
 

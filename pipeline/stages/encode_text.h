@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "fusion/model.h"
-#include "jobs/manifest.h"
-#include "pipeline/messages.h"
+#include "jobs/manifest/manifest.h"
+#include "pipeline/graph/messages.h"
 
 namespace mmbatch {
 

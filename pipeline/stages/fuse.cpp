@@ -8,26 +8,25 @@ namespace mmbatch {
 std::variant<Fused, Outcome> Fuse::operator()(const ImagesEncoded& images, const TextEncoded& text) const {
   const Ticket& ticket = text.ticket;
   ItemResult::Timings times;
-  const auto fault = [&](const Error& error) { return Outcome{ticket, error, times}; };
+  const auto fault = [&](Stage stage, const Error& error) {
+    return Outcome{ticket, Fault{stage, error}, times};
+  };
   if (ticket->settled()) {
-    return fault(
-        ticket->error.value_or(Error{Stage::read, ErrorCode::internal, "known from an earlier run"}));
+    const Fault known{Stage::read, {ErrorCode::internal, "known from an earlier run"}};
+    return Outcome{ticket, ticket->fault.value_or(known), times};
   }
   times.text = text.milliseconds;
   if (!ticket->item.images.empty()) times.vision = images.milliseconds;
-  if (!images.images) return fault(images.images.error());
-  if (!text.text) return fault(text.text.error());
-  if (ticket->deadline.passed())
-    return fault(Error{Stage::fuse, ErrorCode::timeout, ticket->deadline.message()});
+  if (!images.images) return fault(Stage::image, images.images.error());
+  if (!text.text) return fault(Stage::text, text.text.error());
+  if (ticket->deadline.passed()) return fault(Stage::fuse, {ErrorCode::timeout, ticket->deadline.message()});
   if (model_.similarity() != nullptr) {
-    auto matched =
-        guarded(Stage::fuse, [&] { return match(ticket->item, images.images.value(), text.text.value()); });
-    if (!matched) return fault(matched.error());
+    auto matched = guarded([&] { return match(ticket->item, images.images.value(), text.text.value()); });
+    if (!matched) return fault(Stage::fuse, matched.error());
     return Outcome{ticket, AnyAnswer(std::move(matched.value())), times};
   }
-  auto prompt = guarded(Stage::fuse,
-                        [&] { return compose(model_.spec(), text.text.value().ids, images.images.value()); });
-  if (!prompt) return fault(prompt.error());
+  auto prompt = guarded([&] { return compose(model_.spec(), text.text.value().ids, images.images.value()); });
+  if (!prompt) return fault(Stage::fuse, prompt.error());
   return Fused{ticket, std::move(prompt.value()), times};
 }
 

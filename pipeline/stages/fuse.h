@@ -3,7 +3,7 @@
 #include <variant>
 
 #include "fusion/model.h"
-#include "pipeline/messages.h"
+#include "pipeline/graph/messages.h"
 
 namespace mmbatch {
 

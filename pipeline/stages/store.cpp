@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "jobs/json_text.h"
+#include "jobs/text/json_text.h"
 
 namespace mmbatch {
 namespace {
@@ -125,15 +125,16 @@ void Store::operator()(const Outcome& outcome) {
   result.ms = outcome.times;
   const double total_ms = milliseconds_since(admitted.admitted);
   result.ms.total = total_ms;
-  if (!outcome.answer) {
+  if (const auto* fault = std::get_if<Fault>(&outcome.answer)) {
     ++counters_.failed;
-    result.error = outcome.answer.error();
+    result.failure = Failure{std::string(to_string(fault->stage)), fault->error.code, fault->error.message};
     return results_.put(result);
   }
-  if (const auto* completion = std::get_if<Completion>(&outcome.answer.value())) {
+  const auto& answer = std::get<AnyAnswer>(outcome.answer);
+  if (const auto* completion = std::get_if<Completion>(&answer)) {
     add_completion(admitted, *completion, result);
   } else {
-    const auto& matched = std::get<Matched>(outcome.answer.value());
+    const auto& matched = std::get<Matched>(answer);
     result.answers.push_back(matched.embedding ? embedded(*matched.embedding)
                                                : best_label(*admitted.item.labels, matched));
   }

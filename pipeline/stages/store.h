@@ -1,9 +1,9 @@
 #pragma once
 
 #include "fusion/model.h"
-#include "jobs/store.h"
-#include "pipeline/counters.h"
-#include "pipeline/messages.h"
+#include "jobs/results/store.h"
+#include "pipeline/graph/messages.h"
+#include "pipeline/watch/counters.h"
 
 namespace mmbatch {
 

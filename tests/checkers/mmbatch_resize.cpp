@@ -19,8 +19,8 @@
 #include <vector>
 
 #include "engine/base/config.h"
-#include "vision/image_decode.h"
-#include "vision/preprocess.h"
+#include "vision/image/image_decode.h"
+#include "vision/preprocess/preprocess.h"
 
 namespace {
 

@@ -171,7 +171,7 @@ void run(Engine& engine, std::vector<Job>& jobs, std::size_t concurrent) {
 
 EngineStats check_generations(const Subject& subject, std::span<const PreparedCase> cases,
                               const GenerationOptions& options, Report& report) {
-  const Error no_answer{Stage::decode, ErrorCode::internal, "no answer"};
+  const Error no_answer{ErrorCode::internal, "no answer"};
   std::vector<Job> jobs;
   for (const PreparedCase& prepared : cases) {
     for (const ExpectedGeneration& generation : prepared.reference->generations) {

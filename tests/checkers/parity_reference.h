@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "engine/base/generation_config.h"
-#include "engine/base/safetensors.h"
+#include "engine/weights/safetensors.h"
 
 namespace mmbatch::parity {
 

@@ -12,7 +12,7 @@
 
 #include "engine/base/error.h"
 #include "tests/checkers/parity_compare.h"
-#include "vision/image_decode.h"
+#include "vision/image/image_decode.h"
 
 namespace mmbatch::parity {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/base/checkpoint.h"
+#include "engine/weights/checkpoint.h"
 
 // Transformers written down once more, in double precision and with nothing but loops: what families are held
 // to for which there is no reference folder. Shares nothing with the engine but the reading of tensors.

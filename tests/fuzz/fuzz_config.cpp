@@ -3,7 +3,7 @@
 #include "engine/base/error.h"
 #include "fusion/family.h"
 #include "tests/fuzz/input.h"
-#include "vision/preprocess.h"
+#include "vision/preprocess/preprocess.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const mmbatch::Checkpoint weights(MMBATCH_DEMO "/model");

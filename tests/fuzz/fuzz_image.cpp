@@ -4,8 +4,8 @@
 
 #include "engine/base/error.h"
 #include "tests/fuzz/input.h"
-#include "vision/image_decode.h"
-#include "vision/preprocess.h"
+#include "vision/image/image_decode.h"
+#include "vision/preprocess/preprocess.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const mmbatch::Preprocessor preprocessor(

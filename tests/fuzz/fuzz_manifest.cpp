@@ -1,8 +1,8 @@
 // YAML manifests, and the items in them.
 
 #include "engine/base/error.h"
-#include "jobs/item_reader.h"
-#include "jobs/yaml_manifest.h"
+#include "jobs/listing/item_reader.h"
+#include "jobs/manifest/yaml_manifest.h"
 #include "tests/fuzz/input.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -1,7 +1,7 @@
 // Headers of weight files.
 
 #include "engine/base/error.h"
-#include "engine/base/safetensors.h"
+#include "engine/weights/safetensors.h"
 #include "tests/fuzz/input.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -2,7 +2,7 @@
 
 #include "engine/base/error.h"
 #include "tests/fuzz/input.h"
-#include "text/tokenizer.h"
+#include "text/tokenizer/tokenizer.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const mmbatch::Tokenizer tokenizer = mmbatch::Tokenizer::load(MMBATCH_DEMO "/model");

@@ -4,7 +4,7 @@
 
 #include "engine/base/error.h"
 #include "tests/fuzz/input.h"
-#include "text/turn_format.h"
+#include "text/template/turn_format.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text = mmbatch::fuzz::text(data, size);

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "engine/base/error.h"
-#include "jobs/item_reader.h"
+#include "jobs/listing/item_reader.h"
 #include "tests/fuzz/input.h"
 
 namespace mmbatch::fuzz {

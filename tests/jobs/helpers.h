@@ -8,10 +8,10 @@
 #include <string>
 
 #include "engine/base/error.h"
-#include "jobs/database.h"
-#include "jobs/item_reader.h"
-#include "jobs/manifest.h"
-#include "jobs/store.h"
+#include "jobs/listing/item_reader.h"
+#include "jobs/manifest/manifest.h"
+#include "jobs/results/database.h"
+#include "jobs/results/store.h"
 
 namespace mmbatch::testing {
 
@@ -102,12 +102,12 @@ inline ItemResult make_answer(const Item& item, const std::string& key, const st
   return result;
 }
 
-inline ItemResult make_failure(const Item& item, const std::string& key, Stage stage, ErrorCode code) {
+inline ItemResult make_failure(const Item& item, const std::string& key, const char* stage, ErrorCode code) {
   ItemResult result;
   result.item = item;
   result.content_key = key;
   result.image_sha256 = {std::string(64, 'a')};
-  result.error = Error{stage, code, "what went wrong"};
+  result.failure = Failure{stage, code, "what went wrong"};
   return result;
 }
 

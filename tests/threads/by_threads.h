@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-#include "pipeline/flow_graph.h"
+#include "pipeline/graph/flow_graph.h"
 
 namespace mmbatch::testing {
 

@@ -9,11 +9,11 @@
 
 #include "engine/base/threads.h"
 #include "fusion/model.h"
-#include "jobs/batch_output.h"
-#include "jobs/item_reader.h"
-#include "jobs/query.h"
-#include "pipeline/progress.h"
+#include "jobs/batch/batch_output.h"
+#include "jobs/listing/item_reader.h"
+#include "jobs/query/query.h"
 #include "pipeline/stages/store.h"
+#include "pipeline/watch/progress.h"
 #include "tests/jobs/helpers.h"
 #include "tests/threads/by_threads.h"
 

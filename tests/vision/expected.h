@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "vision/image_decode.h"
+#include "vision/image/image_decode.h"
 
 namespace mmbatch {
 

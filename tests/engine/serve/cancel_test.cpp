@@ -10,7 +10,7 @@ namespace {
 using testing::prompt_of;
 using testing::tiny_decoder;
 
-const Error kTimeout{Stage::decode, ErrorCode::timeout, "took too long"};
+const Error kTimeout{ErrorCode::timeout, "took too long"};
 
 /// An engine and how often each of its requests ended, and how.
 class Office {
@@ -73,7 +73,7 @@ TEST(Cancel, OthersGoOn) {
   office.submit(20);
   office.engine().step();
   office.engine().step();
-  office.engine().cancel(waiting, {Stage::decode, ErrorCode::internal, "not wanted"});
+  office.engine().cancel(waiting, {ErrorCode::internal, "not wanted"});
   office.engine().cancel(running, kTimeout);
   office.run();
   EXPECT_EQ(office.ends(), (Ends{{"answered"}, {"timeout"}, {"internal"}, {"answered"}}));

@@ -48,7 +48,7 @@ class EngineTest : public ::testing::Test {
   Error error(Request request, EngineOptions options = small_cache()) {
     Harness harness(decoder_, options);
     const Result<Completion> result = harness.answer(std::move(request));
-    return result ? Error{Stage::store, ErrorCode::internal, "no error"} : result.error();
+    return result ? Error{ErrorCode::internal, "no error"} : result.error();
   }
 };
 
@@ -297,7 +297,7 @@ TEST_F(EngineTest, AllRequestsCanBeEnded) {
     done.push_back(harness.submit(std::move(request)));
   }
   harness.engine().step();
-  harness.engine().fail_all({Stage::decode, ErrorCode::timeout, "late"});
+  harness.engine().fail_all({ErrorCode::timeout, "late"});
   for (const auto& one : done) EXPECT_EQ(one->value().error().code, ErrorCode::timeout);
   EXPECT_TRUE(harness.engine().idle());
   EXPECT_EQ(harness.engine().stats().kv_bytes_used, 0u);

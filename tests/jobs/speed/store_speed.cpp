@@ -16,9 +16,9 @@
 #include <sstream>
 
 #include "engine/base/error.h"
-#include "jobs/hash.h"
-#include "jobs/query.h"
-#include "jobs/store.h"
+#include "engine/base/sha256.h"
+#include "jobs/query/query.h"
+#include "jobs/results/store.h"
 
 namespace {
 
@@ -190,7 +190,7 @@ int main(int argc, char** argv) {
     if (!no_read) kind == Prompts::none ? read_nearest(file) : read(file);
   } catch (const mmbatch::FatalError& e) {
     fmt::print(stderr, "{}\n", e.what());
-    return static_cast<int>(e.exit_code());
+    return 3;
   }
   return 0;
 }

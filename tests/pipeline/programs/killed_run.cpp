@@ -10,7 +10,7 @@
 #include <exception>
 #include <string>
 
-#include "pipeline/run.h"
+#include "pipeline/run/run.h"
 
 int main(int argc, char** argv) {
   if (argc != 6) return 2;

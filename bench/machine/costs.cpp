@@ -1,0 +1,65 @@
+#include "bench/machine/costs.h"
+
+namespace mmbatch::bench {
+namespace {
+
+double real(std::size_t n) {
+  return static_cast<double>(n);
+}
+
+/// Weights of one transformer block's products.
+double block_weights(const BlockConfig& block) {
+  const AttentionShape& shape = block.attention.shape;
+  const double hidden = real(block.attention.hidden), head_dim = real(shape.head_dim);
+  const double attention = hidden * head_dim * (2 * real(shape.heads) + 2 * real(shape.kv_heads));
+  const double matrices = block.feed_forward.kind == FeedForwardKind::gated ? 3 : 2;
+  return attention + matrices * hidden * real(block.feed_forward.ffn);
+}
+
+}  // namespace
+
+double attention_operations(const AttentionShape& shape, double queries, double keys) {
+  return 4 * real(shape.heads) * real(shape.head_dim) * queries * keys;
+}
+
+Work vision_work(const VisionSpec& vision, std::size_t images, const Session& session) {
+  const Precision precision = session.options().precision;
+  const VisionConfig& encoder = vision.encoder;
+  const double layers = real(encoder.run_layers), tokens = real(encoder.positions());
+  const double layer = block_weights(encoder.block);
+  const double patch = real(encoder.hidden() * 3 * encoder.patch_size * encoder.patch_size);
+  double projector = 0;
+  std::size_t in = vision.projector.in;
+  for (const StoredLinear& linear : vision.projector.layers) {
+    projector += real(in * linear.out);
+    in = linear.out;
+  }
+  const double operations =
+      layers * (2 * layer * tokens + attention_operations(encoder.block.attention.shape, tokens, tokens)) +
+      2 * patch * real(encoder.patches()) + 2 * projector * real(encoder.feature_tokens());
+  return {operations * real(images), layers * layer * bytes_per_weight(precision) +
+                                         (patch + projector) * bytes_per_weight(edge_precision(precision))};
+}
+
+Work decoder_work(const DecoderConfig& decoder, const DecoderStep& step, const Session& session) {
+  const Precision precision = session.options().precision;
+  const double layers = real(decoder.layers), layer = block_weights(decoder.block);
+  const double head = real(decoder.vocab * decoder.hidden);
+  const double operations = 2 * (layers * layer * step.rows + head * step.logit_rows) +
+                            layers * attention_operations(decoder.attention(), 1, step.attended);
+  const double head_read = step.logit_rows > 0 ? head : 0;
+  const double bytes = layers * layer * bytes_per_weight(precision) +
+                       head_read * bytes_per_weight(head_precision(precision)) +
+                       step.cached * real(decoder.kv_bytes_per_token(session.kv_precision()));
+  return {operations, bytes};
+}
+
+DecoderStep prefill_step(double sequences, double tokens) {
+  return {sequences * tokens, sequences * tokens * (tokens + 1) / 2, sequences * tokens, sequences};
+}
+
+DecoderStep decode_step(double sequences, double context) {
+  return {sequences, sequences * (context + 1), sequences * (context + 1), sequences};
+}
+
+}  // namespace mmbatch::bench

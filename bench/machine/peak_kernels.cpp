@@ -1,0 +1,160 @@
+#include "bench/machine/peak_kernels.h"
+
+#include <immintrin.h>
+
+// Chains of sums, enough of them to hide the latency of two units, few enough for 16 registers.
+
+namespace mmbatch::bench {
+namespace {
+
+constexpr std::size_t kChains = 12;
+
+bool has_avx512() {
+  return __builtin_cpu_supports("avx512f");
+}
+bool has_avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+bool has_bf16() {
+  return has_avx512() && __builtin_cpu_supports("avx512bf16");
+}
+bool has_vnni() {
+  return has_avx512() && __builtin_cpu_supports("avx512vnni");
+}
+bool always() {
+  return true;
+}
+
+__attribute__((target("avx512f"))) void f32_avx512(std::size_t rounds, float* sink) {
+  const __m512 factor = _mm512_set1_ps(0.5f), more = _mm512_set1_ps(*sink);
+  __m512 sums[kChains];
+#pragma GCC unroll 32
+  for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm512_set1_ps(static_cast<float>(i));
+  for (std::size_t r = 0; r < rounds; ++r) {
+#pragma GCC unroll 32
+    for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm512_fmadd_ps(sums[i], factor, more);
+  }
+#pragma GCC unroll 32
+  for (std::size_t i = 1; i < kChains; ++i) sums[0] = _mm512_add_ps(sums[0], sums[i]);
+  *sink = _mm512_reduce_add_ps(sums[0]);
+}
+
+__attribute__((target("avx2,fma"))) void f32_avx2(std::size_t rounds, float* sink) {
+  const __m256 factor = _mm256_set1_ps(0.5f), more = _mm256_set1_ps(*sink);
+  __m256 sums[kChains];
+#pragma GCC unroll 32
+  for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm256_set1_ps(static_cast<float>(i));
+  for (std::size_t r = 0; r < rounds; ++r) {
+#pragma GCC unroll 32
+    for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm256_fmadd_ps(sums[i], factor, more);
+  }
+#pragma GCC unroll 32
+  for (std::size_t i = 1; i < kChains; ++i) sums[0] = _mm256_add_ps(sums[0], sums[i]);
+  *sink = _mm_cvtss_f32(_mm256_castps256_ps128(sums[0]));
+}
+
+void f32_sse(std::size_t rounds, float* sink) {
+  const __m128 factor = _mm_set1_ps(0.5f), more = _mm_set1_ps(*sink);
+  __m128 sums[kChains];
+#pragma GCC unroll 32
+  for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm_set1_ps(static_cast<float>(i));
+  for (std::size_t r = 0; r < rounds; ++r) {
+#pragma GCC unroll 32
+    for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm_add_ps(_mm_mul_ps(sums[i], factor), more);
+  }
+#pragma GCC unroll 32
+  for (std::size_t i = 1; i < kChains; ++i) sums[0] = _mm_add_ps(sums[0], sums[i]);
+  *sink = _mm_cvtss_f32(sums[0]);
+}
+
+__attribute__((target("avx512f,avx512bf16"))) void bf16_avx512(std::size_t rounds, float* sink) {
+  const __m512 value = _mm512_set1_ps(*sink);
+  const __m512bh left = _mm512_cvtne2ps_pbh(value, value), right = left;
+  __m512 sums[kChains];
+#pragma GCC unroll 32
+  for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm512_set1_ps(static_cast<float>(i));
+  for (std::size_t r = 0; r < rounds; ++r) {
+#pragma GCC unroll 32
+    for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm512_dpbf16_ps(sums[i], left, right);
+  }
+#pragma GCC unroll 32
+  for (std::size_t i = 1; i < kChains; ++i) sums[0] = _mm512_add_ps(sums[0], sums[i]);
+  *sink = _mm512_reduce_add_ps(sums[0]);
+}
+
+__attribute__((target("avx512f,avx512vnni"))) void int8_avx512(std::size_t rounds, float* sink) {
+  const __m512i left = _mm512_set1_epi8(static_cast<char>(*sink)), right = _mm512_set1_epi8(3);
+  __m512i sums[kChains];
+#pragma GCC unroll 32
+  for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm512_set1_epi32(static_cast<int>(i));
+  for (std::size_t r = 0; r < rounds; ++r) {
+#pragma GCC unroll 32
+    for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm512_dpbusd_epi32(sums[i], left, right);
+  }
+#pragma GCC unroll 32
+  for (std::size_t i = 1; i < kChains; ++i) sums[0] = _mm512_add_epi32(sums[0], sums[i]);
+  *sink = static_cast<float>(_mm512_reduce_add_epi32(sums[0]));
+}
+
+constexpr std::size_t kLine = 64;
+constexpr std::size_t kLines = 4;  // at a time
+
+__attribute__((target("avx512f"))) std::uint64_t read_avx512(const std::byte* data, std::size_t bytes) {
+  __m512i seen[kLines];
+#pragma GCC unroll 8
+  for (std::size_t i = 0; i < kLines; ++i) seen[i] = _mm512_setzero_si512();
+  for (const std::byte* at = data; at < data + bytes; at += kLines * kLine) {
+#pragma GCC unroll 8
+    for (std::size_t i = 0; i < kLines; ++i) {
+      _mm_prefetch(reinterpret_cast<const char*>(at + kReadAhead - kLines * kLine + i * kLine), _MM_HINT_T0);
+      seen[i] = _mm512_or_si512(seen[i], _mm512_load_si512(at + i * kLine));
+    }
+  }
+  const __m512i all = _mm512_or_si512(_mm512_or_si512(seen[0], seen[1]), _mm512_or_si512(seen[2], seen[3]));
+  return static_cast<std::uint64_t>(_mm512_reduce_or_epi64(all));
+}
+
+std::uint64_t read_sse(const std::byte* data, std::size_t bytes) {
+  __m128i seen = _mm_setzero_si128();
+  for (const std::byte* at = data; at < data + bytes; at += kLine) {
+    _mm_prefetch(reinterpret_cast<const char*>(at + kReadAhead - kLine), _MM_HINT_T0);
+    const auto* words = reinterpret_cast<const __m128i*>(at);
+    const __m128i low = _mm_or_si128(_mm_load_si128(words), _mm_load_si128(words + 1));
+    const __m128i high = _mm_or_si128(_mm_load_si128(words + 2), _mm_load_si128(words + 3));
+    seen = _mm_or_si128(seen, _mm_or_si128(low, high));
+  }
+  return static_cast<std::uint64_t>(_mm_cvtsi128_si64(_mm_or_si128(seen, _mm_unpackhi_epi64(seen, seen))));
+}
+
+template <std::size_t N>
+const PeakKernel* first_that_runs(const PeakKernel (&kernels)[N]) {
+  for (const PeakKernel& kernel : kernels) {
+    if (kernel.runs_here()) return &kernel;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+const PeakKernel* f32_peak_kernel() {
+  static const PeakKernel kernels[] = {{"avx512", has_avx512, kChains * 32.0, f32_avx512},
+                                       {"avx2", has_avx2, kChains * 16.0, f32_avx2},
+                                       {"sse", always, kChains * 8.0, f32_sse}};
+  return first_that_runs(kernels);
+}
+
+const PeakKernel* bf16_peak_kernel() {
+  static const PeakKernel kernels[] = {{"avx512_bf16", has_bf16, kChains * 64.0, bf16_avx512}};
+  return first_that_runs(kernels);
+}
+
+const PeakKernel* int8_peak_kernel() {
+  static const PeakKernel kernels[] = {{"avx512_vnni", has_vnni, kChains * 128.0, int8_avx512}};
+  return first_that_runs(kernels);
+}
+
+std::uint64_t read_all(const std::byte* data, std::size_t bytes) {
+  return has_avx512() ? read_avx512(data, bytes) : read_sse(data, bytes);
+}
+
+}  // namespace mmbatch::bench

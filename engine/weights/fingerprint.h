@@ -1,0 +1,17 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace mmbatch {
+
+/// Whether a fingerprint reads samples of the weights, or all bytes (`--verify-model`).
+enum class FingerprintScope { samples, all_bytes };
+
+/// SHA-256 (hex) of a checkpoint folder: of the small files that shape answers (*.json, *.model, *.jinja,
+/// merges.txt, vocab.txt), and of each *.safetensors its header, size and 64 evenly spaced samples of 64 KiB,
+/// or all bytes.
+/// @throws ModelError when the folder or one of these files cannot be read.
+std::string model_fingerprint(const std::filesystem::path& folder, FingerprintScope scope);
+
+}  // namespace mmbatch

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "engine/base/mapped_file.h"
+#include "engine/weights/tensor.h"
+
+namespace mmbatch {
+
+/// What the bytes of packed tensors mean: raised whenever engine/kernels/panel.h lays them out differently.
+constexpr int kPackedLayout = 2;
+
+/// One mapped safetensors file.
+///
+///   file   := length header data
+///   length := 8 bytes, little-endian, bytes of header
+///   header := JSON {name: {"dtype": "F32", "shape": [..], "data_offsets": [begin, end]}, "__metadata__":
+///   {..}} data   := the tensors' bytes; offsets count from its start; tensors neither overlap nor leave it
+///
+/// All of this is checked before any tensor is seen.
+///
+/// A packed file, as mmbatch quantize writes it, has in __metadata__ "mmbatch.packed": the precision of its
+/// layers; "mmbatch.layout": kPackedLayout; and for every packed tensor, which is of type U8, "packed:NAME":
+/// "PRECISION ROWS COLS": what was packed. "mmbatch.smoothed", for people: how channels were evened out
+/// before.
+class SafetensorsFile {
+ public:
+  /// @throws ModelError naming file, tensor, what was expected and what was found.
+  explicit SafetensorsFile(const std::filesystem::path& path);
+
+  /// Tensors of the types that the engine computes with, by name.
+  const std::map<std::string, TensorView>& tensors() const { return tensors_; }
+  /// Tensors of other types (integers, float64, …), by name, with their type.
+  const std::map<std::string, std::string>& unsupported() const { return unsupported_; }
+  /// Bytes of the length field and the header: where the data begins.
+  std::size_t data_begin() const { return data_begin_; }
+  const std::filesystem::path& path() const { return file_.path(); }
+  /// The precision of a packed file's layers.
+  std::optional<Precision> packed() const { return packed_; }
+  /// How a packed file's channels were evened out before rounding; empty: not at all.
+  const std::string& smoothed() const { return smoothed_; }
+
+ private:
+  MappedFile file_;
+  std::size_t data_begin_ = 0;
+  std::optional<Precision> packed_;
+  std::string smoothed_;
+  std::map<std::string, TensorView> tensors_;
+  std::map<std::string, std::string> unsupported_;
+};
+
+}  // namespace mmbatch

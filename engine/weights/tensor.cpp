@@ -1,0 +1,96 @@
+#include "engine/weights/tensor.h"
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <cstring>
+
+#include "engine/base/error.h"
+
+namespace mmbatch {
+namespace {
+
+/// IEEE half to single by scaling: the exponent is re-biased by a multiplication, which also makes
+/// subnormals exact; infinities and NaNs keep their payload.
+float half_to_float(std::uint16_t half) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
+  const std::uint32_t rest = static_cast<std::uint32_t>(half & 0x7fffu) << 13;
+  if ((half & 0x7c00u) == 0x7c00u) return std::bit_cast<float>(sign | 0x7f800000u | rest);
+  const float magnitude = std::bit_cast<float>(rest) * 0x1p112f;
+  return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(magnitude));
+}
+
+float bfloat_to_float(std::uint16_t half) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
+}
+
+template <class Convert>
+void convert_halves(const std::byte* from, std::size_t count, float* out, Convert convert) {
+  for (std::size_t i = 0; i < count; ++i) {
+    std::uint16_t half;
+    std::memcpy(&half, from + 2 * i, 2);
+    out[i] = convert(half);
+  }
+}
+
+}  // namespace
+
+std::size_t element_bytes(DType type) {
+  return type == DType::f32 ? 4 : 2;
+}
+
+std::string_view to_string(DType type) {
+  switch (type) {
+    case DType::f32:
+      return "f32";
+    case DType::f16:
+      return "f16";
+    case DType::bf16:
+      return "bf16";
+  }
+  return "unknown";
+}
+
+std::size_t TensorView::cols() const {
+  std::size_t product = 1;
+  for (std::size_t i = 1; i < shape.size(); ++i) product *= shape[i];
+  return product;
+}
+
+TensorView TensorView::row_range(std::size_t begin, std::size_t count) const {
+  TensorView part = *this;
+  part.shape[0] = count;
+  part.data = data + begin * cols() * element_bytes(dtype);
+  return part;
+}
+
+std::string shape_text(const std::vector<std::size_t>& shape) {
+  std::string text = "[";
+  for (const std::size_t dimension : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(dimension);
+  return text + "]";
+}
+
+void copy_as_float(const TensorView& tensor, std::size_t begin, std::size_t count, float* out) {
+  if (tensor.packed) {
+    throw ModelError(fmt::format("tensor '{}' is stored packed in {}, but its elements are needed",
+                                 tensor.name, to_string(*tensor.packed)));
+  }
+  const std::byte* from = tensor.data + begin * element_bytes(tensor.dtype);
+  switch (tensor.dtype) {
+    case DType::f32:
+      std::memcpy(out, from, count * sizeof(float));
+      return;
+    case DType::f16:
+      return convert_halves(from, count, out, half_to_float);
+    case DType::bf16:
+      return convert_halves(from, count, out, bfloat_to_float);
+  }
+}
+
+std::vector<float> to_floats(const TensorView& tensor) {
+  std::vector<float> out(tensor.elements());
+  copy_as_float(tensor, 0, out.size(), out.data());
+  return out;
+}
+
+}  // namespace mmbatch

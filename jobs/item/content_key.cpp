@@ -1,0 +1,30 @@
+#include "jobs/item/content_key.h"
+
+#include "engine/base/sha256.h"
+
+namespace mmbatch {
+
+std::string content_key(const ContentParts& parts) {
+  const Item& item = *parts.item;
+  Sha256 hash;
+  hash.field("mmbatch content 1");
+  hash.field(to_string(item.task)).field(item.form == PromptForm::raw ? "raw" : "turns");
+  hash.field(std::uint64_t{item.messages.size()});
+  if (item.messages.empty()) hash.field(item.prompt);
+  for (const Item::Message& message : item.messages) {
+    hash.field(message.role).field(message.content).field(std::uint64_t{message.images});
+  }
+  if (item.labels) {
+    hash.field(item.labels->label_template).field(std::uint64_t{item.labels->labels.size()});
+    for (const std::string& label : item.labels->labels) hash.field(label);
+  }
+  const bool decoded = needs_decoder(item.task);
+  if (decoded) hash.field(parts.turn_format).field(parts.system);
+  hash.field(std::uint64_t{parts.image_sha256.size()});
+  for (const std::string& image : parts.image_sha256) hash.field(image);
+  hash.field(parts.model_fingerprint).field(parts.precision);
+  if (decoded) hash.field(parts.generation);
+  return hash.hex();
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "jobs/item/item.h"
+
+namespace mmbatch {
+
+/// All that an answer depends on; two items with equal parts get equal answers. Turns, system text and
+/// generation settings are nothing to the tasks without a decoder.
+struct ContentParts {
+  const Item* item = nullptr;  // task, form, prompt or messages
+  std::string turn_format;     // the turns really used, and the system text
+  std::string system;
+  std::vector<std::string> image_sha256;  // in the order of Item::images
+  std::string model_fingerprint;
+  std::string precision;   // of weights and of the KV cache
+  std::string generation;  // to_json(GenerationConfig) of the merged settings
+};
+
+/// SHA-256 (hex) of the parts; the key by which a run resumes.
+std::string content_key(const ContentParts& parts);
+
+}  // namespace mmbatch

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/error.h"
+#include "engine/base/generation_config.h"
+#include "jobs/item/labels.h"
+
+namespace mmbatch {
+
+/// What a job asks of the model: an answer about images, a text, the best of some labels for an image, or an
+/// image or text as an embedding. The first two need a model with a decoder, the others a dual encoder.
+enum class Task { vqa, generate, classify, embed };
+std::string_view to_string(Task task);
+const std::vector<std::string>& task_names();
+std::optional<Task> find_task(std::string_view name);
+/// Whether the answer is written token by token.
+bool needs_decoder(Task task);
+
+/// Whether a prompt is put into the model's own turns, or sent as it stands.
+enum class PromptForm { turns, raw };
+
+/// One thing to be answered, as its manifest or listing file has it. A value; no file but the listing was
+/// touched.
+struct Item {
+  /// A file, or the bytes of a `data:` URI; read by media.h.
+  struct Image {
+    std::string written;         // as in the listing; a data: URI is shortened for people
+    std::filesystem::path path;  // resolved against image_root or the listing's folder; empty for a data: URI
+    std::filesystem::path root;  // what the path must not leave; empty: paths are free
+    std::string data;            // base64 text of a data: URI
+  };
+  struct Message {
+    std::string role;        // user | assistant | system
+    std::string content;     // text without image placeholders
+    std::size_t images = 0;  // so many of the item's images, in their order, stand before this text
+  };
+
+  std::size_t job = 0;         // index into Manifest::jobs
+  std::uint64_t position = 0;  // 1 for the job's first
+  enum class IdFrom { listing, position };
+  std::string id;  // as written, else the line or position number
+  IdFrom id_from = IdFrom::position;
+  std::uint64_t variant =
+      0;  // 0, or the position when an item before has the same id: tells failed rows apart
+  Task task = Task::vqa;
+  PromptForm form = PromptForm::turns;  // from the task and the job's `chat` and `raw_prompt`
+  std::vector<Image> images;
+  std::string prompt;             // question in the job's template; with messages, these as text for people
+  std::vector<Message> messages;  // only when the item is written as turns; then `prompt` is not to be sent
+  std::shared_ptr<const LabelSet> labels;  // classify: the item's own, or the job's
+  std::vector<std::string> references;
+  std::string question_type;
+  std::string answer_type;
+  std::string metadata;            // JSON text of any kind, or empty
+  GenerationOverrides generation;  // the item's own, names and ranges checked
+  std::string where;               // "file:line" or "file:line:column", for messages
+};
+
+/// What a reader gives: an item, or one that failed in being read, with id and position as far as they are
+/// known.
+struct ReadItem {
+  Item item;
+  std::optional<Error> error;
+};
+
+}  // namespace mmbatch

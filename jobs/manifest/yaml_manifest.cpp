@@ -1,0 +1,362 @@
+#include "jobs/manifest/yaml_manifest.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <stdexcept>
+
+#include "engine/base/text/lower_case.h"
+#include "engine/base/text/utf8.h"
+#include "jobs/item/item_parser.h"
+#include "jobs/item/prompt_template.h"
+#include "jobs/listing/records.h"
+#include "jobs/listing/vqa_files.h"
+#include "jobs/manifest/yaml_tree.h"
+#include "jobs/text/json_text.h"
+#include "jobs/text/text_width.h"
+
+namespace mmbatch {
+namespace {
+
+constexpr std::size_t kMaxInlineBytes = 512u << 20;  // of all inline items as JSON: aliases can multiply
+
+using Entry = YamlNode::Entry;
+
+const std::vector<std::string> kManifestKeys = {"model", "database", "generation", "jobs"};
+const std::vector<std::string> kJobKeys = {"name",   "task",       "prompt",  "question",   "image_root",
+                                           "items",  "generation", "chat",    "raw_prompt", "turn_format",
+                                           "system", "labels",     "template"};
+// Of these, `answer: yes` and `id: 007` are what was written.
+const std::set<std::string> kTextKeys = {"id", "answer", "answers", "question_type", "answer_type", "labels"};
+
+bool is_null(const YamlNode& node) {
+  return node.kind == YamlNode::Kind::null;
+}
+
+class ManifestReader {
+ public:
+  explicit ManifestReader(const std::filesystem::path& file) : file_(file), folder_(file.parent_path()) {}
+
+  Manifest read(const YamlNode& root) {
+    check_keys(root, kManifestKeys, "the manifest");
+    manifest_.file = file_;
+    for (const Entry& entry : root.map) {
+      if (entry.key == "model") manifest_.model = path(entry);
+      if (entry.key == "database") manifest_.database = path(entry);
+      if (entry.key == "generation") manifest_.generation = generation(entry);
+    }
+    const Entry* jobs = root.find("jobs");
+    if (jobs == nullptr) fail(root, "'jobs' is missing: a list of jobs, each with name, task and items");
+    if (jobs->value->kind != YamlNode::Kind::list || jobs->value->list.empty()) {
+      fail(*jobs, "'jobs' must be a list of jobs");
+    }
+    for (const auto& job : jobs->value->list) read_job(*job);
+    return std::move(manifest_);
+  }
+
+ private:
+  std::string place(std::size_t line, std::size_t column) const {
+    return fmt::format("{}:{}:{}", file_.string(), line, column);
+  }
+  template <class Placed>
+  [[noreturn]] void fail(const Placed& at, const std::string& problem) const {
+    throw UsageError(fmt::format("{}: {}", place(at.line, at.column), problem));
+  }
+
+  void check_keys(const YamlNode& node, const std::vector<std::string>& known,
+                  const std::string& owner) const {
+    const std::string list = fmt::format("known keys are {}", fmt::join(known, ", "));
+    if (node.kind != YamlNode::Kind::map) fail(node, fmt::format("{} must be a map; {}", owner, list));
+    check_unique(node);
+    for (const Entry& entry : node.map) {
+      if (std::find(known.begin(), known.end(), entry.key) != known.end()) continue;
+      const std::string nearest = nearest_name(entry.key, known);
+      fail(entry, fmt::format("unknown key '{}' in {}{}; {}", entry.key.substr(0, 80), owner,
+                              nearest.empty() ? "" : fmt::format(", did you mean '{}'?", nearest), list));
+    }
+  }
+
+  void check_unique(const YamlNode& node) const {
+    std::set<std::string_view> seen;
+    for (const Entry& entry : node.map) {
+      if (!seen.insert(entry.key).second)
+        fail(entry, fmt::format("key '{}' stands twice", entry.key.substr(0, 80)));
+    }
+  }
+
+  /// The JSON of a scalar as YAML 1.2 types it.
+  static std::string json(const YamlNode& node) {
+    std::string out;
+    append_json(node, YamlScalars::typed, kMaxRecordBytes, out);
+    return out;
+  }
+
+  std::string text(const Entry& entry) const {
+    const YamlNode& node = *entry.value;
+    if (node.kind != YamlNode::Kind::scalar || json(node)[0] != '"') {
+      fail(entry, fmt::format("'{}' must be a text", entry.key));
+    }
+    if (node.text.find('\0') != std::string::npos)
+      fail(entry, fmt::format("'{}' has a NUL character", entry.key));
+    return node.text;
+  }
+
+  std::filesystem::path path(const Entry& entry) const {
+    const std::string written = text(entry);
+    if (stripped(written).empty()) fail(entry, fmt::format("'{}' must be a path", entry.key));
+    return (folder_ / written).lexically_normal();
+  }
+
+  bool flag(const Entry& entry) const {
+    const std::string value = entry.value->kind == YamlNode::Kind::scalar ? json(*entry.value) : "";
+    if (value != "true" && value != "false")
+      fail(entry, fmt::format("'{}' must be true or false", entry.key));
+    return value == "true";
+  }
+
+  GenerationOverrides generation(const Entry& owner) const {
+    if (is_null(*owner.value)) return {};
+    if (owner.value->kind != YamlNode::Kind::map) fail(owner, "'generation' must be a map of settings");
+    check_unique(*owner.value);
+    GenerationOverrides overrides;
+    for (const Entry& entry : owner.value->map) {
+      try {
+        for (auto& one :
+             parse_generation(fmt::format("{{{}:{}}}", json_string(entry.key), json(*entry.value)))) {
+          overrides.push_back(std::move(one));
+        }
+      } catch (const ItemError& e) {
+        fail(entry, e.what());
+      } catch (const std::length_error& e) {
+        fail(entry, e.what());
+      }
+    }
+    return overrides;
+  }
+
+  void read_job(const YamlNode& node) {
+    check_keys(node, kJobKeys, "a job");
+    Job job;
+    read_names(node, job);
+    check_task_keys(node, job);
+    read_prompts(node, job);
+    read_labels(node, job);
+    if (const Entry* entry = node.find("image_root")) {
+      job.image_root = path(*entry);
+      std::error_code failed;
+      if (!std::filesystem::is_directory(job.image_root, failed)) {
+        fail(*entry, fmt::format("'image_root': {} is no folder", job.image_root.string()));
+      }
+    }
+    if (const Entry* entry = node.find("generation")) job.generation = generation(*entry);
+    const Entry* items = node.find("items");
+    if (items == nullptr) fail(node, fmt::format("'items' is missing in job '{}'", job.name));
+    manifest_.jobs.push_back(std::move(job));
+    if (items->value->kind == YamlNode::Kind::list)
+      read_inline(*items->value);
+    else if (items->value->kind == YamlNode::Kind::map)
+      read_vqa_files(*items);
+    else
+      read_listing(*items);
+  }
+
+  void read_names(const YamlNode& node, Job& job) {
+    job.name = fmt::format("job{}", manifest_.jobs.size() + 1);
+    if (const Entry* name = node.find("name")) {
+      if (name->value->kind != YamlNode::Kind::scalar || stripped(name->value->text).empty()) {
+        fail(*name, "'name' must be a text");
+      }
+      job.name = name->value->text;
+    }
+    for (const Job& other : manifest_.jobs) {
+      if (other.name == job.name) fail(node, fmt::format("a job named '{}' stands before", job.name));
+    }
+    const Entry* task = node.find("task");
+    const std::string allowed = fmt::format("{}", fmt::join(task_names(), ", "));
+    if (task == nullptr) {
+      fail(node, fmt::format("'task' is missing in job '{}'; it is one of {}", job.name, allowed));
+    }
+    const std::string& written = task->value->text;
+    const auto found = find_task(written);
+    if (!found) {
+      const std::string nearest = nearest_name(written, task_names());
+      fail(*task, fmt::format("'task' must be one of {}{}", allowed,
+                              nearest.empty() ? "" : fmt::format(", did you mean '{}'?", nearest)));
+    }
+    job.task = *found;
+  }
+
+  /// Keys that say nothing to the job's task.
+  void check_task_keys(const YamlNode& node, const Job& job) const {
+    std::vector<const char*> foreign = {"labels", "template"};
+    if (!needs_decoder(job.task))
+      foreign = {"question", "chat", "raw_prompt", "turn_format", "system", "generation"};
+    if (job.task == Task::classify) foreign.push_back("prompt");
+    if (job.task == Task::embed) foreign.insert(foreign.end(), {"labels", "template"});
+    for (const char* key : foreign) {
+      const Entry* entry = node.find(key);
+      if (entry == nullptr) continue;
+      fail(*entry, fmt::format("'{}' has no meaning in a job of the task {}{}", key, to_string(job.task),
+                               needs_decoder(job.task) ? ": it belongs to classify" : ""));
+    }
+  }
+
+  void read_labels(const YamlNode& node, Job& job) {
+    if (const Entry* entry = node.find("template")) {
+      job.label_template = text(*entry);
+      const std::string fault = label_template_fault(job.label_template);
+      if (!fault.empty()) fail(*entry, fault);
+    }
+    const Entry* entry = node.find("labels");
+    if (entry == nullptr) return;
+    auto set = std::make_shared<LabelSet>();
+    set->label_template = job.label_template;
+    for (const auto& label : entry->value->list) {
+      if (label->kind != YamlNode::Kind::scalar) fail(*label, "'labels' must be a list of texts");
+      set->labels.push_back(label->text);
+    }
+    const std::string fault = labels_fault(set->labels);
+    if (!fault.empty()) fail(*entry, fault);
+    job.labels = std::move(set);
+  }
+
+  void read_prompts(const YamlNode& node, Job& job) {
+    if (const Entry* entry = node.find("prompt")) {
+      job.prompt_template = text(*entry);
+      const std::string wrong = misspelt_placeholder(job.prompt_template);
+      if (!wrong.empty()) {
+        fail(*entry,
+             fmt::format("unknown placeholder {{{}}} in 'prompt', did you mean {{question}}?", wrong));
+      }
+    }
+    if (const Entry* entry = node.find("question")) job.question = text(*entry);
+    if (const Entry* entry = node.find("turn_format")) job.turn_format = text(*entry);
+    if (const Entry* entry = node.find("system")) job.system = text(*entry);
+    const Entry* raw = node.find("raw_prompt");
+    const Entry* chat = node.find("chat");
+    const bool is_raw = raw != nullptr && flag(*raw);
+    const bool is_chat = chat != nullptr && flag(*chat);
+    if (is_raw && is_chat) fail(*raw, "'raw_prompt' and 'chat' exclude each other");
+    const bool turns = !is_raw && (is_chat || job.task == Task::vqa);
+    job.form = turns ? PromptForm::turns : PromptForm::raw;
+  }
+
+  /// items: {questions: FILE, annotations: FILE, images: "val2014/COCO_val2014_{image_id:012}.jpg"}
+  void read_vqa_files(const Entry& entry) {
+    const YamlNode& node = *entry.value;
+    check_keys(node, {"questions", "annotations", "images"}, "'items'");
+    const Entry* questions = node.find("questions");
+    const Entry* images = node.find("images");
+    if (questions == nullptr || images == nullptr)
+      fail(entry, "'items' as a map needs 'questions', a file, and 'images', a name with {image_id}");
+    ItemSource& source = manifest_.jobs.back().source;
+    source.kind = ItemSource::Kind::vqa;
+    source.path = path(*questions);
+    if (const Entry* annotations = node.find("annotations")) source.annotations = path(*annotations);
+    source.image_pattern = text(*images);
+    const std::string fault = image_pattern_fault(source.image_pattern);
+    if (!fault.empty()) fail(*images, fmt::format("'images': {}", fault));
+    try {
+      open_vqa({source.path, source.annotations, source.image_pattern});
+    } catch (const UsageError& e) {
+      fail(entry, fmt::format("'items': {}", e.what()));
+    }
+  }
+
+  void read_listing(const Entry& entry) {
+    const std::string written = text(entry);
+    ItemSource& source = manifest_.jobs.back().source;
+    source.path = (folder_ / written).lexically_normal();
+    std::filesystem::path name = source.path;
+    if (name.extension() == ".gz") name = name.stem();
+    const std::string extension = name.extension().string();
+    std::error_code failed;
+    const bool exists = std::filesystem::exists(source.path, failed);
+    if (extension == ".jsonl" || extension == ".ndjson")
+      source.kind = ItemSource::Kind::jsonl;
+    else if (extension == ".json")
+      source.kind = ItemSource::Kind::json;
+    else if (extension == ".csv")
+      source.kind = ItemSource::Kind::csv;
+    else if (exists || written.find_first_of("*?[") != std::string::npos)
+      source.kind = ItemSource::Kind::glob;
+    else
+      fail(
+          entry,
+          "'items' must be a list, a .jsonl, .json or .csv file (or .gz of it), or a pattern of image files");
+    if (source.kind == ItemSource::Kind::glob) source.path = written;
+    try {
+      check_source(manifest_.jobs.back());
+    } catch (const UsageError& e) {
+      fail(entry, fmt::format("'items': {}", e.what()));
+    }
+  }
+
+  void check_source(const Job& job) const {
+    const std::filesystem::path& source = job.source.path;
+    if (job.source.kind == ItemSource::Kind::jsonl) open_jsonl(source);
+    if (job.source.kind == ItemSource::Kind::json) open_json(source);
+    if (job.source.kind == ItemSource::Kind::csv) open_csv(source);
+    if (job.source.kind != ItemSource::Kind::glob) return;
+    open_glob(source.string(), job.image_root.empty() ? folder_ : job.image_root);
+    if (!needs_decoder(job.task)) return;
+    const bool asks =
+        !job.question.empty() || (!job.prompt_template.empty() && !has_placeholder(job.prompt_template));
+    if (!asks) throw UsageError("a pattern of image files needs the job's 'question'");
+  }
+
+  void read_inline(const YamlNode& list) {
+    const Job& job = manifest_.jobs.back();
+    auto items = std::make_shared<std::vector<ReadItem>>();
+    ItemContext context;
+    context.job = &job;
+    context.job_index = manifest_.jobs.size() - 1;
+    context.folder = folder_;
+    for (const auto& node : list.list) {
+      context.position = items->size() + 1;
+      context.default_id = std::to_string(context.position);
+      context.where = place(node->line, node->column);
+      context.where_key = [&](const std::string& key) {
+        const Entry* entry = node->find(key);
+        return entry == nullptr ? context.where : place(entry->line, entry->column);
+      };
+      items->push_back(read_item(*node, context));
+    }
+    manifest_.jobs.back().source.in_manifest = std::move(items);
+  }
+
+  ReadItem read_item(const YamlNode& node, const ItemContext& context) {
+    if (node.kind != YamlNode::Kind::map) {
+      return failed_item(context, ErrorCode::invalid_item, "an item must be a map {key: value, …}");
+    }
+    std::string out = "{";
+    try {
+      for (const Entry& entry : node.map) {
+        if (out.size() > 1) out += ',';
+        out += json_string(entry.key) + ":";
+        const bool as_text = kTextKeys.count(entry.key) > 0;
+        append_json(*entry.value, as_text ? YamlScalars::texts : YamlScalars::typed, kMaxRecordBytes, out);
+      }
+    } catch (const std::length_error& e) {
+      return failed_item(context, ErrorCode::invalid_item, e.what());
+    }
+    inline_bytes_ += out.size();
+    if (inline_bytes_ > kMaxInlineBytes) fail(node, "the items are too large: list them in a .jsonl file");
+    return parse_item(out + "}", context);
+  }
+
+  std::filesystem::path file_;
+  std::filesystem::path folder_;
+  Manifest manifest_;
+  std::size_t inline_bytes_ = 0;
+};
+
+}  // namespace
+
+Manifest read_yaml_manifest(std::string_view text, const std::filesystem::path& file) {
+  const auto root = parse_yaml(text, file.string());
+  return ManifestReader(file).read(*root);
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "jobs/item/deadline.h"
+#include "jobs/item/item.h"
+
+namespace mmbatch {
+
+struct MediaLimits {
+  std::uint64_t max_file_bytes = 256u << 20;  // a larger image file is refused unread
+  Deadline deadline = {};                     // looked at between one part of a file and the next
+};
+
+/// What a file system says of a file; equal stamps are taken for equal content.
+struct FileStamp {
+  std::string path;
+  std::uint64_t size = 0;
+  std::int64_t modified_ns = 0;
+  std::int64_t changed_ns = 0;
+  std::uint64_t inode = 0;
+  bool operator==(const FileStamp&) const = default;
+};
+
+/// Remembers the SHA-256 of files by their stamps, so that resuming a large job does not read every image.
+/// Implementations are thread-safe.
+class DigestCache {
+ public:
+  virtual ~DigestCache() = default;
+  virtual std::optional<std::string> find_digest(const FileStamp& stamp) = 0;
+  virtual void remember_digest(const FileStamp& stamp, const std::string& sha256) = 0;
+};
+
+/// The bytes of an image, still encoded. Only regular files are read, and nothing blocks: a fifo, a device or
+/// a directory is refused. With a root, a path that leaves it by `..`, a symlink or being absolute elsewhere
+/// is too. What can pass (a busy file, a server that was restarted) is tried again a few times.
+/// A read that the system does not return
+/// from, such as from a server that hangs, is not cut short.
+/// @throws ItemError image_missing, image_unreadable, image_too_large, path_refused, unsupported (http),
+/// timeout.
+std::vector<unsigned char> read_image(const Item::Image& image, const MediaLimits& limits = {});
+
+/// SHA-256 (hex) of the bytes that read_image() would give; from the cache when the file's stamp is known.
+/// @param cache may be null.  @throws ItemError as read_image().
+std::string image_sha256(const Item::Image& image, DigestCache* cache, const MediaLimits& limits = {});
+
+/// Bytes of base64 text (RFC 4648, padding optional, white space skipped); nothing when it is none.
+std::optional<std::vector<unsigned char>> decode_base64(std::string_view text);
+
+}  // namespace mmbatch

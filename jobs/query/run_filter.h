@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+#include "jobs/results/database.h"
+
+namespace mmbatch {
+
+/// The SQL condition on `results r` for the rows of a run: a number, "latest" (the last one started), "all",
+/// or empty for each item's latest outcome.  @throws UsageError when there is no such run.
+std::string run_filter(Database& database, const std::string& run);
+
+}  // namespace mmbatch

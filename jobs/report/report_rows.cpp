@@ -1,0 +1,209 @@
+#include "jobs/report/report_rows.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <ctime>
+#include <optional>
+#include <unordered_map>
+
+#include "jobs/report/html.h"
+#include "jobs/results/schema.h"
+#include "jobs/text/json_text.h"
+
+namespace mmbatch {
+namespace {
+
+Statement select(const ReportSource& source, const std::string& columns, const std::string& more) {
+  std::string sql = fmt::format("SELECT {} FROM {} WHERE {}", columns, view_tables(), source.filter);
+  if (!source.job.empty()) sql += " AND j.name = ?1";
+  Statement statement = source.database.prepare(sql + " " + more);
+  if (!source.job.empty()) statement.bind(1, source.job);
+  return statement;
+}
+
+std::vector<std::vector<std::string>> table_of(Statement& statement) {
+  std::vector<std::vector<std::string>> lines;
+  while (statement.step()) {
+    std::vector<std::string>& line = lines.emplace_back();
+    for (int i = 0; i < statement.columns(); ++i) line.emplace_back(statement.text(i));
+  }
+  return lines;
+}
+
+/// "2026-01-31T12:34:56.789Z"; nothing when it is no such time.
+std::optional<double> seconds_of(std::string_view text) {
+  std::tm utc{};
+  const std::string copy(text);
+  const char* const rest = ::strptime(copy.c_str(), "%Y-%m-%dT%H:%M:%S", &utc);
+  if (rest == nullptr) return std::nullopt;
+  const double fraction = *rest == '.' ? std::strtod(rest, nullptr) : 0;
+  return static_cast<double>(::timegm(&utc)) + fraction;
+}
+
+/// Which pictures are shown, and where their files are.
+class Pictures {
+ public:
+  explicit Pictures(std::size_t most) : most_(most) {}
+
+  /// Indices of an item's pictures.
+  std::string indices(const std::vector<std::string>& sha256) {
+    std::string out = "[";
+    for (const std::string& digest : sha256) {
+      auto found = index_.find(digest);
+      if (found == index_.end()) {
+        if (index_.size() >= most_) continue;
+        found = index_.emplace(digest, index_.size()).first;
+        files_.emplace_back();
+      }
+      out += fmt::format("{}{}", out.size() > 1 ? "," : "", found->second);
+    }
+    return out + "]";
+  }
+
+  void find_files(Database& database) {
+    Statement rows = database.prepare("SELECT sha256, path FROM image_digests");
+    while (rows.step()) {
+      const auto found = index_.find(std::string(rows.text(0)));
+      if (found != index_.end()) files_[found->second] = std::string(rows.text(1));
+    }
+  }
+  const std::vector<std::filesystem::path>& files() const { return files_; }
+
+ private:
+  std::size_t most_;
+  std::unordered_map<std::string, std::size_t> index_;
+  std::vector<std::filesystem::path> files_;
+};
+
+std::string joined(const std::vector<std::string>& parts) {
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::string number_or_null(const Statement& row, int column) {
+  const bool is_number = row.type(column) != Statement::Type::null && std::isfinite(row.real(column));
+  return is_number ? fmt::format("{:.6g}", row.real(column)) : "null";
+}
+
+}  // namespace
+
+ReportTotals report_totals(const ReportSource& source) {
+  Statement row = select(source, "count(*), coalesce(sum(r.status = 'answered'), 0)", "AND r.sequence = 0");
+  row.step();
+  const auto items = static_cast<std::uint64_t>(row.integer(0));
+  const auto answered = static_cast<std::uint64_t>(row.integer(1));
+  return {items, answered, items - answered};
+}
+
+std::vector<double> report_latencies(const ReportSource& source) {
+  Statement rows =
+      select(source, "r.total_ms", "AND r.sequence = 0 AND r.status = 'answered' AND r.total_ms IS NOT NULL");
+  std::vector<double> values;
+  while (rows.step()) values.push_back(rows.real(0));
+  std::sort(values.begin(), values.end());
+  return values;
+}
+
+std::vector<double> report_times(const ReportSource& source) {
+  Statement rows = select(source, "r.created", "AND r.sequence = 0 AND r.status = 'answered'");
+  std::vector<double> values;
+  while (rows.step()) {
+    if (const auto seconds = seconds_of(rows.text(0))) values.push_back(*seconds);
+  }
+  std::sort(values.begin(), values.end());
+  return values;
+}
+
+std::vector<std::string> report_stats(const ReportSource& source) {
+  Statement rows = source.database.prepare(fmt::format(
+      "SELECT stats FROM runs WHERE stats IS NOT NULL AND key IN (SELECT r.run_key FROM results r WHERE {})",
+      source.filter));
+  std::vector<std::string> stats;
+  while (rows.step()) stats.emplace_back(rows.text(0));
+  return stats;
+}
+
+std::string report_subtitle(const ReportSource& source) {
+  Statement row = source.database.prepare(fmt::format(
+      "SELECT u.manifest, m.family, m.folder FROM runs u JOIN models m ON m.key = u.model_key WHERE u.key = "
+      "(SELECT max(r.run_key) FROM results r WHERE {})",
+      source.filter));
+  if (!row.step()) return "";
+  return fmt::format("{} · {} in {}", row.text(0), row.text(1), row.text(2));
+}
+
+std::vector<std::vector<std::string>> report_failures(const ReportSource& source) {
+  Statement rows = select(source, "r.error_stage, r.error_code, count(*), min(i.id), min(r.error_message)",
+                          "AND r.error_code IS NOT NULL GROUP BY 1, 2 ORDER BY 3 DESC");
+  return table_of(rows);
+}
+
+std::vector<std::vector<std::string>> report_runs(const ReportSource& source) {
+  Statement rows = source.database.prepare(fmt::format(
+      "SELECT u.key, u.status, u.started, u.ended, m.family, m.precision, u.version, u.machine FROM runs "
+      "u JOIN models m ON m.key = u.model_key WHERE u.key IN (SELECT r.run_key FROM results r WHERE {}) "
+      "ORDER BY u.key",
+      source.filter));
+  return table_of(rows);
+}
+
+ReportRows report_rows(const ReportSource& source, const ReportOptions& options) {
+  std::string sql = fmt::format(
+      "SELECT i.key, r.run_key, i.id, j.name, i.prompt, r.answer, i.\"references\", r.correct, r.total_ms, "
+      "r.error_stage, "
+      "r.error_code, r.error_message, i.image_sha256, i.images FROM items i INDEXED BY items_position CROSS "
+      "JOIN jobs j "
+      "ON j.key = i.job_key CROSS JOIN results r INDEXED BY results_item ON r.item_key = i.key WHERE {}",
+      source.filter);
+  if (!source.job.empty()) sql += " AND i.job_key = (SELECT key FROM jobs WHERE name = ?1)";
+  Statement row = source.database.prepare(sql + " ORDER BY i.job_key, i.position, r.run_key, r.sequence");
+  if (!source.job.empty()) row.bind(1, source.job);
+
+  ReportRows rows;
+  Pictures pictures(options.thumbnails ? options.max_thumbnails : 0);
+  std::vector<std::string> lines;  // of JSON; an item's answers are gathered before its line is written
+  std::string answers, line_begin, line_end;
+  std::int64_t item = 0, run = 0;
+  const auto finish = [&] {
+    if (item != 0) lines.push_back(line_begin + json_string(answers) + line_end);
+  };
+  while (row.step()) {
+    const std::string answer(row.text(5));
+    if (row.integer(0) == item && row.integer(1) == run) {
+      answers += "\n" + answer;
+      continue;
+    }
+    finish();
+    if (lines.size() == options.max_items) {
+      item = 0;
+      break;
+    }
+    item = row.integer(0);
+    run = row.integer(1);
+    answers = answer;
+    std::string error;
+    if (row.type(10) != Statement::Type::null)
+      error = fmt::format("{}/{}: {}", row.text(9), row.text(10), row.text(11));
+    line_begin = fmt::format("[{},{},{},", json_string(row.text(2)), json_string(row.text(3)),
+                             json_string(row.text(4)));
+    line_end = fmt::format(",{},{},{},{},{},{}]", json_string(joined(parse_json_array(row.text(6)))),
+                           number_or_null(row, 7), number_or_null(row, 8), json_string(error),
+                           pictures.indices(parse_json_array(row.text(12))),
+                           json_string(joined(parse_json_array(row.text(13)))));
+  }
+  finish();
+  rows.items = lines.size();
+  rows.json = fmt::format("[{}]", fmt::join(lines, ",\n"));
+
+  pictures.find_files(source.database);
+  std::vector<std::string> encoded;
+  if (options.thumbnails) {
+    for (const std::string& bytes : options.thumbnails(pictures.files()))
+      encoded.push_back("\"" + base64(bytes) + "\"");
+  }
+  rows.thumbnails_json = fmt::format("[{}]", fmt::join(encoded, ",\n"));
+  return rows;
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,71 @@
+#include "jobs/results/run_lock.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "jobs/results/database_error.h"
+
+namespace mmbatch {
+namespace {
+
+std::string this_process() {
+  char host[256] = "";
+  ::gethostname(host, sizeof host - 1);
+  return fmt::format("process {} on {}", ::getpid(), host);
+}
+
+std::string content(int fd) {
+  char text[512];
+  const ssize_t got = ::pread(fd, text, sizeof text, 0);
+  return got > 0 ? std::string(text, static_cast<std::size_t>(got)) : "another process";
+}
+
+/// Whether the locked file is still the one of that name: its last holder may have removed it meanwhile.
+bool is_in_place(int fd, const std::filesystem::path& file) {
+  struct stat held {
+  }, named{};
+  return ::fstat(fd, &held) == 0 && ::stat(file.c_str(), &named) == 0 && held.st_ino == named.st_ino &&
+         held.st_dev == named.st_dev;
+}
+
+[[noreturn]] void fail(RunLock::On on, const std::string& problem) {
+  if (on == RunLock::On::output) throw UsageError(fmt::format("--output {} with --output", problem));
+  throw DatabaseError(fmt::format("{} with --database", problem));
+}
+
+}  // namespace
+
+RunLock::RunLock(const std::filesystem::path& file, On on)
+    : file_(std::filesystem::weakly_canonical(file).string() + ".lock") {
+  for (;;) {
+    fd_ = ::open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (fd_ < 0)
+      fail(on, fmt::format("{}: cannot be written: {}: choose another folder", file_.string(),
+                           std::strerror(errno)));
+    if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+      const int reason = errno;
+      const std::string holder = reason == EWOULDBLOCK ? content(fd_) : "";
+      ::close(fd_);
+      fail(on, fmt::format("{}: {} is running jobs into it: wait for it, or choose another file",
+                           file.string(), holder));
+    }
+    if (is_in_place(fd_, file_)) break;
+    ::close(fd_);
+  }
+  const std::string name = this_process();
+  // Without its text the lock holds all the same.
+  if (::ftruncate(fd_, 0) != 0 || ::pwrite(fd_, name.data(), name.size(), 0) < 0) errno = 0;
+}
+
+RunLock::~RunLock() {
+  ::unlink(file_.c_str());
+  ::close(fd_);
+}
+
+}  // namespace mmbatch

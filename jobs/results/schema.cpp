@@ -1,0 +1,246 @@
+#include "jobs/results/schema.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "jobs/results/database_error.h"
+
+namespace mmbatch {
+namespace {
+
+constexpr const char* kTables = R"sql(
+CREATE TABLE models(
+  key INTEGER PRIMARY KEY,
+  folder TEXT NOT NULL, fingerprint TEXT NOT NULL, family TEXT NOT NULL, precision TEXT NOT NULL,
+  details TEXT NOT NULL,
+  UNIQUE(fingerprint, precision));
+
+CREATE TABLE runs(
+  key INTEGER PRIMARY KEY,
+  identity TEXT NOT NULL,            -- SHA-256 of manifest path, model, precision and settings
+  manifest TEXT NOT NULL,
+  model_key INTEGER NOT NULL REFERENCES models(key),
+  settings TEXT NOT NULL,            -- JSON, shapes answers
+  environment TEXT NOT NULL,         -- JSON, does not
+  version TEXT NOT NULL, machine TEXT NOT NULL,
+  status TEXT NOT NULL,              -- running | finished | interrupted | failed
+  started TEXT NOT NULL, ended TEXT,
+  resumed INTEGER NOT NULL DEFAULT 0,
+  stats TEXT);
+CREATE INDEX runs_identity ON runs(identity);
+
+CREATE TABLE jobs(
+  key INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE, task TEXT NOT NULL);
+
+CREATE TABLE items(
+  key INTEGER PRIMARY KEY,
+  job_key INTEGER NOT NULL REFERENCES jobs(key),
+  id TEXT NOT NULL,
+  variant INTEGER NOT NULL,          -- 0, or the position of a further item with the same id
+  position INTEGER NOT NULL,
+  task TEXT NOT NULL,
+  prompt TEXT NOT NULL,
+  images TEXT NOT NULL,              -- JSON list of paths as written
+  image_sha256 TEXT NOT NULL,        -- JSON list
+  "references" TEXT NOT NULL,        -- JSON list
+  question_type TEXT, answer_type TEXT,
+  metadata TEXT,                     -- JSON
+  digest BLOB NOT NULL,              -- of the columns from task on
+  UNIQUE(id, job_key, variant, digest));
+CREATE INDEX items_position ON items(job_key, position);
+
+CREATE TABLE results(
+  key INTEGER PRIMARY KEY,
+  run_key INTEGER NOT NULL REFERENCES runs(key),
+  item_key INTEGER NOT NULL REFERENCES items(key),
+  sequence INTEGER NOT NULL,
+  current INTEGER NOT NULL,          -- 1: the item's latest outcome, 0: of its run, -1: replaced in its run
+  status TEXT NOT NULL,              -- answered | failed
+  answer TEXT, finish_reason TEXT, correct INTEGER, score REAL, logprob REAL,
+  prompt_tokens INTEGER, answer_tokens INTEGER,
+  error_stage TEXT, error_code TEXT, error_message TEXT,
+  vision_ms REAL, text_ms REAL, queue_ms REAL, prefill_ms REAL, decode_ms REAL, total_ms REAL,
+  created TEXT NOT NULL,
+  details TEXT,                      -- JSON: token log-probabilities, probabilities of choices
+  content_key BLOB);                 -- SHA-256 of all that the answer depends on
+CREATE INDEX results_item ON results(item_key, run_key);
+CREATE INDEX results_content ON results(content_key) WHERE content_key IS NOT NULL;
+CREATE INDEX results_run ON results(run_key);
+CREATE INDEX results_status ON results(status, finish_reason) WHERE current = 1;
+CREATE INDEX results_errors ON results(run_key, error_stage, error_code) WHERE error_code IS NOT NULL;
+)sql";
+
+// Replaced by kPhrases.
+constexpr const char* kSearch = R"sql(
+CREATE VIEW results_text AS
+  SELECT r.key AS key, i.prompt AS prompt, r.answer AS answer FROM results r JOIN items i ON i.key = r.item_key;
+CREATE VIRTUAL TABLE texts USING fts5(
+  prompt, answer, content='results_text', content_rowid='key', tokenize='trigram');
+INSERT INTO texts(texts) VALUES('rebuild');
+CREATE TRIGGER results_added AFTER INSERT ON results BEGIN
+  INSERT INTO texts(rowid, prompt, answer)
+    VALUES(new.key, (SELECT prompt FROM items WHERE key = new.item_key), new.answer);
+END;
+CREATE TRIGGER results_removed AFTER DELETE ON results BEGIN
+  INSERT INTO texts(texts, rowid, prompt, answer)
+    VALUES('delete', old.key, (SELECT prompt FROM items WHERE key = old.item_key), old.answer);
+END;
+CREATE TABLE image_digests(
+  path TEXT PRIMARY KEY,
+  size INTEGER NOT NULL, modified_ns INTEGER NOT NULL, changed_ns INTEGER NOT NULL, inode INTEGER NOT NULL,
+  sha256 TEXT NOT NULL) WITHOUT ROWID;
+)sql";
+
+// Each distinct text is indexed once, by the writer itself: triggers on virtual tables make every row a
+// savepoint, at which the index writes out what it gathered. Phrases stay when the rows that had them go.
+constexpr const char* kPhrases = R"sql(
+DROP TRIGGER results_added;
+DROP TRIGGER results_removed;
+DROP TABLE texts;
+DROP VIEW results_text;
+CREATE TABLE phrases(
+  key INTEGER PRIMARY KEY,
+  text TEXT NOT NULL);               -- a prompt or an answer
+INSERT INTO phrases(text) SELECT prompt FROM items UNION SELECT answer FROM results WHERE answer IS NOT NULL;
+CREATE INDEX phrases_text ON phrases(text);
+ALTER TABLE items ADD COLUMN prompt_phrase INTEGER REFERENCES phrases(key);
+ALTER TABLE results ADD COLUMN answer_phrase INTEGER REFERENCES phrases(key);
+UPDATE items SET prompt_phrase = (SELECT key FROM phrases WHERE text = prompt);
+UPDATE results SET answer_phrase = (SELECT key FROM phrases WHERE text = answer) WHERE answer IS NOT NULL;
+DROP INDEX phrases_text;
+CREATE INDEX items_phrase ON items(prompt_phrase);
+CREATE INDEX results_phrase ON results(answer_phrase) WHERE answer_phrase IS NOT NULL;
+CREATE VIRTUAL TABLE texts USING fts5(text, content='phrases', content_rowid='key', tokenize='trigram');
+INSERT INTO texts(texts) VALUES('rebuild');
+)sql";
+
+// Whoever has embeddings has one a result; they are read apart from the other columns.
+constexpr const char* kEmbeddings = R"sql(
+ALTER TABLE results ADD COLUMN probabilities TEXT;  -- JSON: label to probability, the likeliest first
+CREATE TABLE embeddings(
+  result_key INTEGER PRIMARY KEY REFERENCES results(key),
+  width INTEGER NOT NULL,
+  vector BLOB NOT NULL);             -- float32, little-endian, of length 1
+CREATE TRIGGER embeddings_removed AFTER DELETE ON results BEGIN
+  DELETE FROM embeddings WHERE result_key = old.key;
+END;
+CREATE VIEW vectors AS
+  SELECT r.run_key AS run, j.name AS job, i.id AS id, i.images AS images, i.prompt AS prompt, e.width AS width,
+         e.vector AS vector
+  FROM embeddings e JOIN results r ON r.key = e.result_key JOIN items i ON i.key = r.item_key
+       JOIN jobs j ON j.key = i.job_key
+  WHERE r.current = 1;
+DROP VIEW answers;
+DROP VIEW history;
+)sql";
+
+std::string views() {
+  std::string columns;
+  for (const auto& [name, expression] : view_columns()) {
+    columns += fmt::format("{}{} AS \"{}\"", columns.empty() ? "" : ", ", expression, name);
+  }
+  return fmt::format(
+      "CREATE VIEW history AS SELECT {0} FROM {1};"
+      "CREATE VIEW answers AS SELECT {0} FROM {1} WHERE r.current = 1;",
+      columns, view_tables());
+}
+
+/// Step i brings a database from version i to i + 1. Steps that were released are never changed.
+/// The views are those of today from the first step on: what they name is there when the last one is done.
+std::array<std::string, 4> steps() {
+  return {kTables + views(), kSearch, kPhrases, kEmbeddings + views()};
+}
+
+/// @throws DatabaseError unless the file is ours, or empty and may become ours.
+std::int64_t checked_version(Database& database) {
+  const std::int64_t application = database.number("PRAGMA application_id");
+  const std::int64_t version = database.number("PRAGMA user_version");
+  const std::int64_t tables = database.number("SELECT count(*) FROM sqlite_schema");
+  if (application == 0 && version == 0 && tables == 0) return 0;
+  const std::string file = database.file().string();
+  if (application != kApplicationId) {
+    throw DatabaseError(
+        fmt::format("{}: a database of another program: choose another file with --database", file));
+  }
+  if (version > schema_version()) {
+    throw DatabaseError(
+        fmt::format("{}: written by a newer mmbatch (version {} of the tables, this one knows {}): "
+                    "use that program, or choose another file with --database",
+                    file, version, schema_version()));
+  }
+  return version;
+}
+
+}  // namespace
+
+const std::vector<std::pair<std::string, std::string>>& view_columns() {
+  static const std::vector<std::pair<std::string, std::string>> columns = {
+      {"run", "r.run_key"},
+      {"job", "j.name"},
+      {"task", "i.task"},
+      {"id", "i.id"},
+      {"images", "i.images"},
+      {"prompt", "i.prompt"},
+      {"status", "r.status"},
+      {"answer", "r.answer"},
+      {"sequence", "r.sequence"},
+      {"finish_reason", "r.finish_reason"},
+      {"references", "i.\"references\""},
+      {"correct", "r.correct"},
+      {"score", "r.score"},
+      {"logprob", "r.logprob"},
+      {"probabilities", "r.probabilities"},
+      {"prompt_tokens", "r.prompt_tokens"},
+      {"answer_tokens", "r.answer_tokens"},
+      {"error_stage", "r.error_stage"},
+      {"error_code", "r.error_code"},
+      {"error_message", "r.error_message"},
+      {"vision_ms", "r.vision_ms"},
+      {"text_ms", "r.text_ms"},
+      {"queue_ms", "r.queue_ms"},
+      {"prefill_ms", "r.prefill_ms"},
+      {"decode_ms", "r.decode_ms"},
+      {"total_ms", "r.total_ms"},
+      {"created", "r.created"},
+      {"metadata", "i.metadata"},
+  };
+  return columns;
+}
+
+std::string view_tables() {
+  return "results r JOIN items i ON i.key = r.item_key JOIN jobs j ON j.key = i.job_key";
+}
+
+int schema_version() {
+  return static_cast<int>(steps().size());
+}
+
+void create_or_migrate(Database& database) {
+  std::int64_t version = checked_version(database);
+  const auto all = steps();
+  for (; version < schema_version(); ++version) {
+    Transaction transaction(database);
+    if (checked_version(database) != version) continue;  // another process was quicker
+    database.run(all.at(static_cast<std::size_t>(version)));
+    database.run(
+        fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplicationId, version + 1));
+    transaction.commit();
+  }
+}
+
+std::unique_ptr<Database> open_for_reading(const std::filesystem::path& file) {
+  auto database = std::make_unique<Database>(file, Database::Mode::read_only);
+  const std::int64_t version = checked_version(*database);
+  if (version == 0)
+    throw DatabaseError(fmt::format("{}: no results database: it has no tables", file.string()));
+  if (version == schema_version()) return database;
+  {
+    Database writable(file, Database::Mode::create);
+    create_or_migrate(writable);
+  }
+  return std::make_unique<Database>(file, Database::Mode::read_only);
+}
+
+}  // namespace mmbatch

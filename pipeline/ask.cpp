@@ -1,9 +1,0 @@
-#include "pipeline/ask.h"
-
-namespace mmbatch {
-
-void ask(const AskOptions& options, std::ostream& out) {
-  Dialogue(options).ask(options.prompt, out);
-}
-
-}  // namespace mmbatch

@@ -1,0 +1,64 @@
+#include "pipeline/dialogue/chat.h"
+
+#include <fmt/format.h>
+
+#include <istream>
+#include <ostream>
+#include <string>
+
+namespace mmbatch {
+namespace {
+
+constexpr const char* kHelp =
+    "/reset forgets the history (the images stay)\n"
+    "/exit or Ctrl-D ends\n"
+    "/help shows this\n"
+    "anything else is a question\n";
+
+std::string strip(const std::string& line) {
+  const std::size_t begin = line.find_first_not_of(" \t\r");
+  if (begin == std::string::npos) return "";
+  return line.substr(begin, line.find_last_not_of(" \t\r") + 1 - begin);
+}
+
+std::string report(const Completion& completion) {
+  return fmt::format("prompt tokens {}, of them reused {}; answer tokens {}\n", completion.prompt_tokens,
+                     completion.reused_tokens, completion.answers.front().tokens.size());
+}
+
+}  // namespace
+
+ExitCode chat(const ChatOptions& options, std::istream& in, std::ostream& out, std::ostream& notes) {
+  Dialogue dialogue(options);
+  ExitCode code = ExitCode::ok;
+  const bool person = options.listener == Listener::person;
+  for (;;) {
+    if (person) out << "> " << std::flush;
+    std::string line;
+    if (!std::getline(in, line)) {
+      if (person) out << std::endl;
+      return code;
+    }
+    line = strip(line);
+    if (line.empty()) continue;
+    if (line == "/exit") return code;
+    if (line == "/reset") {
+      dialogue.reset();
+    } else if (line == "/help") {
+      notes << kHelp << std::flush;
+    } else if (line.front() == '/' && line.find_first_of(" /", 1) == std::string::npos) {
+      notes << fmt::format("{} is no command\n{}", line, kHelp) << std::flush;
+    } else {
+      try {
+        const Completion completion = dialogue.ask(line, out);
+        if (options.report == TurnReport::tokens) notes << report(completion) << std::flush;
+      } catch (const ItemError& e) {
+        code = ExitCode::items_failed;
+        notes << fmt::format("mmbatch: {}: {}\n", to_string(e.code()), e.what()) << std::flush;
+        if (e.code() == ErrorCode::prompt_too_long) notes << "/reset begins anew\n" << std::flush;
+      }
+    }
+  }
+}
+
+}  // namespace mmbatch

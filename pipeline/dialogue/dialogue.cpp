@@ -1,0 +1,150 @@
+#include "pipeline/dialogue/dialogue.h"
+
+#include <fmt/format.h>
+
+#include <ostream>
+#include <span>
+#include <utility>
+
+#include "engine/base/sha256.h"
+#include "jobs/media/media.h"
+#include "pipeline/stages/decode.h"
+#include "pipeline/stages/store.h"
+#include "text/tokenizer/stream_decoder.h"
+#include "vision/image/image_decode.h"
+
+namespace mmbatch {
+namespace {
+
+Manifest manifest_of(const DialogueOptions& options) {
+  Job job;
+  job.name = "dialogue";
+  job.task = options.task;
+  job.form = options.form;
+  job.turn_format = options.turn_format;
+  job.system = options.system;
+  Manifest manifest;
+  manifest.jobs.push_back(std::move(job));
+  return manifest;
+}
+
+Item item_of(const DialogueOptions& options) {
+  Item item;
+  item.task = options.task;
+  item.form = options.form;
+  for (const auto& path : options.images) {
+    Item::Image image;
+    image.written = path.string();
+    image.path = path;
+    item.images.push_back(std::move(image));
+  }
+  return item;
+}
+
+std::vector<EncodedImage> encode_images(const Model& model, const Item& item) {
+  std::vector<PixelValues> pixels;
+  std::vector<std::uint64_t> keys;
+  for (const Item::Image& image : item.images) {
+    const std::vector<unsigned char> bytes = read_image(image);
+    const std::string sha = sha256_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    keys.push_back(std::stoull(sha.substr(0, 16), nullptr, 16));
+    pixels.push_back(model.images()->preprocess(decode_image(std::as_bytes(std::span(bytes)))));
+  }
+  std::vector<const PixelValues*> all;
+  for (const PixelValues& one : pixels) all.push_back(&one);
+  std::vector<EncodedImage> encoded;
+  if (all.empty()) return encoded;
+  Scratch scratch;
+  const ImageStage::Encoded features = model.images()->encode(all, scratch);
+  for (std::size_t i = 0; i < all.size(); ++i) encoded.push_back({features.projected[i], keys[i]});
+  return encoded;
+}
+
+/// Streaming shows certain text only; with stop strings, choices or several answers that is known at the end.
+bool streams(const GenerationConfig& generation) {
+  return generation.stop_strings.empty() && generation.choices.empty() && generation.num_beams == 1 &&
+         generation.num_return_sequences == 1;
+}
+
+}  // namespace
+
+Dialogue::Dialogue(const DialogueOptions& options)
+    : manifest_(manifest_of(options)), item_(item_of(options)), arena_(options.threads) {
+  options.engine.validate();
+  const auto files = std::make_shared<const ModelFiles>(options.model);
+  if (files->spec.dual) {
+    throw UsageError(
+        fmt::format("{}: {} is a dual encoder, which compares images and texts and writes "
+                    "nothing; it serves `mmbatch run` with the tasks classify and embed",
+                    options.model.string(), files->spec.family));
+  }
+  arena_.run([&] {
+    model_ = std::make_shared<const Model>(files, options.precision.value_or(automatic_precision(*files)));
+  });
+  if (!item_.images.empty() && model_->images() == nullptr) {
+    throw UsageError("--image: the model is text-only");
+  }
+  generation_ = generation_of(manifest_, item_, {model_->files().generation, options.generation});
+  encode_text_ = std::make_unique<const EncodeText>(model_->files(), manifest_);
+  arena_.run([&] { images_ = encode_images(*model_, item_); });
+  engine_ = std::make_unique<Engine>(model_->decoder(), vocabulary_of(*model_), options.engine);
+}
+
+void Dialogue::reset() {
+  history_.clear();
+}
+
+std::vector<std::int32_t> Dialogue::next_ids(const std::string& question) const {
+  Item item = item_;
+  item.prompt = question;
+  if (history_.empty()) return model_->files().encode_prompt(encode_text_->prompt_text(item));
+  std::vector<std::int32_t> ids = history_;
+  const std::vector<std::int32_t> next =
+      model_->tokenizer().encode_continuation(encode_text_->following_text(item));
+  ids.insert(ids.end(), next.begin(), next.end());
+  return ids;
+}
+
+Completion Dialogue::ask(const std::string& question, std::ostream& out) {
+  std::vector<std::int32_t> ids;
+  Request request;
+  arena_.run([&] {
+    ids = next_ids(question);
+    request = make_request(*model_, compose(model_->spec(), ids, images_), generation_);
+  });
+  StreamDecoder stream(model_->tokenizer());
+  const bool streamed = streams(generation_);
+  if (streamed) {
+    request.on_token = [&](std::size_t, std::int32_t token) { out << stream.push(token) << std::flush; };
+  }
+  Completion completion = run(std::move(request));
+  if (streamed)
+    out << stream.finish() << std::endl;
+  else
+    write_answers(completion, out);
+  history_ = std::move(ids);
+  const std::vector<std::int32_t>& answer = completion.answers.front().tokens;
+  history_.insert(history_.end(), answer.begin(), answer.end());
+  return completion;
+}
+
+Completion Dialogue::run(Request request) {
+  Result<Completion> done;
+  request.on_done = [&](Result<Completion> completion) { done = std::move(completion); };
+  engine_->submit(std::move(request));
+  arena_.run([&] {
+    while (engine_->step()) {
+    }
+  });
+  if (!done) throw ItemError(done.error().code, done.error().message);
+  return std::move(done.value());
+}
+
+void Dialogue::write_answers(const Completion& completion, std::ostream& out) const {
+  for (const Answer& answer : completion.answers) {
+    out << answer_text(model_->tokenizer(), answer, generation_) << std::endl;
+    if (!generation_.choices.empty()) break;
+  }
+}
+
+}  // namespace mmbatch

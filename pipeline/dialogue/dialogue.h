@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <iosfwd>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/generation_config.h"
+#include "engine/base/threads.h"
+#include "engine/serve/engine.h"
+#include "fusion/model.h"
+#include "jobs/item/item.h"
+#include "jobs/manifest/manifest.h"
+#include "pipeline/stages/encode_text.h"
+
+namespace mmbatch {
+
+/// A model, images, and how to talk about them: without a manifest or a database.
+struct DialogueOptions {
+  std::filesystem::path model;
+  Task task = Task::vqa;
+  std::vector<std::filesystem::path> images;
+  PromptForm form = PromptForm::turns;
+  std::string turn_format;  // empty: the model's own
+  std::string system;
+  GenerationOverrides generation;
+  std::optional<Precision> precision;  // none: automatic_precision()
+  EngineOptions engine;
+  int threads = 0;  // 0: one a core
+};
+
+/// Questions and answers about some images, in one engine. The history is kept as token ids, exactly those
+/// that were read and generated, so a turn finds the blocks of all turns before it in the engine's cache and
+/// computes only what is new (but at most a block more). Not thread-safe.
+class Dialogue {
+ public:
+  /// Loads the model and encodes the images.  @throws FatalError, ItemError
+  explicit Dialogue(const DialogueOptions& options);
+
+  /// Asks the next question and writes the answer's text to `out` as it comes, with a newline at the end;
+  /// several answers are written one after the other, and the first is what the dialogue goes on with.
+  /// @throws ItemError; the dialogue then is as it was before the question
+  Completion ask(const std::string& question, std::ostream& out);
+  /// Forgets all questions and answers, but not the images.
+  void reset();
+
+ private:
+  std::vector<std::int32_t> next_ids(const std::string& question) const;
+  Completion run(Request request);
+  void write_answers(const Completion& completion, std::ostream& out) const;
+
+  Manifest manifest_;  // of one job, so that a question takes the same way as a million of them
+  Item item_;          // its first question, without text
+  Arena arena_;
+  std::shared_ptr<const Model> model_;
+  GenerationConfig generation_;
+  std::unique_ptr<const EncodeText> encode_text_;
+  std::vector<EncodedImage> images_;
+  std::unique_ptr<Engine> engine_;
+  std::vector<std::int32_t> history_;  // text ids up to the last answer's end; one image token an image
+};
+
+}  // namespace mmbatch

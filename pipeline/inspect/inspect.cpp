@@ -1,0 +1,137 @@
+#include "pipeline/inspect/inspect.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "engine/base/error.h"
+#include "engine/weights/precision.h"
+#include "fusion/family.h"
+#include "fusion/model.h"
+#include "pipeline/run/tasks.h"
+
+namespace mmbatch {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What is read besides the weights, where it is there.
+constexpr const char* kSmallFiles[] = {
+    "config.json",        "generation_config.json", "preprocessor_config.json",    "tokenizer.model",
+    "spiece.model",       "tokenizer_config.json",  "special_tokens_map.json",     "added_tokens.json",
+    "chat_template.json", "chat_template.jinja",    "model.safetensors.index.json"};
+
+void list_files(const Checkpoint& weights, Inspection& found) {
+  for (const char* name : kSmallFiles) {
+    std::error_code failed;
+    const auto bytes = fs::file_size(weights.folder() / name, failed);
+    if (!failed) found.files.push_back({name, static_cast<std::size_t>(bytes), 0});
+  }
+  std::set<std::string> dtypes;
+  for (const SafetensorsFile& file : weights.files()) {
+    std::error_code failed;
+    const auto bytes = fs::file_size(file.path(), failed);
+    found.files.push_back({file.path().filename().string(), failed ? 0 : static_cast<std::size_t>(bytes),
+                           file.tensors().size() + file.unsupported().size()});
+    if (!file.smoothed().empty()) found.smoothed = file.smoothed();
+    for (const auto& [name, type] : file.unsupported()) dtypes.insert(type);
+  }
+  for (const auto& [name, tensor] : weights.tensors()) {
+    found.parameters += tensor.elements();
+    found.stored_bytes += tensor.bytes();
+    dtypes.insert(tensor.packed ? fmt::format("{} (packed)", to_string(*tensor.packed))
+                                : std::string(to_string(tensor.dtype)));
+  }
+  found.dtypes.assign(dtypes.begin(), dtypes.end());
+}
+
+bool contains(const std::string& text, const char* part) {
+  return text.find(part) != std::string::npos;
+}
+
+/// Bytes of a tensor once it is loaded: tables are read where they lie, what multiplies is packed, the rest
+/// is float32. A packed folder's are mapped as they are.
+double loaded_bytes(const std::string& name, const TensorView& tensor, Precision precision) {
+  if (tensor.packed) return static_cast<double>(tensor.packed_bytes);
+  const auto elements = static_cast<double>(tensor.elements());
+  if (contains(name, "embed_tokens") || contains(name, "token_embedding")) {
+    return static_cast<double>(tensor.bytes());
+  }
+  if (tensor.shape.size() < 2 || contains(name, "position_embedding")) return elements * sizeof(float);
+  if (contains(name, "lm_head")) return elements * bytes_per_weight(head_precision(precision));
+  const bool edge = contains(name, "patch_embedding") || contains(name, "multi_modal_projector");
+  return elements * bytes_per_weight(edge ? edge_precision(precision) : precision);
+}
+
+std::size_t weight_bytes(const Checkpoint& weights, const ModelSpec& spec, Precision precision) {
+  double total = 0;
+  for (const auto& [name, tensor] : weights.tensors()) total += loaded_bytes(name, tensor, precision);
+  if (!spec.dual && spec.decoder_names.head.empty() && !weights.packed()) {  // the embedding, packed too
+    total += static_cast<double>(spec.decoder.vocab * spec.decoder.hidden) *
+             bytes_per_weight(head_precision(precision));
+  }
+  return static_cast<std::size_t>(total);
+}
+
+/// Rows of one step: the stream, its norms, queries with keys and values, the widened feed-forward.
+std::size_t activation_bytes(const BlockConfig& block, std::size_t rows) {
+  const AttentionShape& shape = block.attention.shape;
+  const std::size_t qkv = (shape.heads + 2 * shape.kv_heads) * shape.head_dim;
+  const std::size_t per_row =
+      3 * block.attention.hidden + qkv + shape.heads * shape.head_dim + 3 * block.feed_forward.ffn;
+  return rows * per_row * sizeof(float);
+}
+
+void size_up(const Checkpoint& weights, const ModelSpec& spec, Inspection& found) {
+  for (const std::string& name : precision_names()) {
+    const Precision precision = precision_from(name);
+    if (weights.packed() && *weights.packed() != precision) continue;
+    found.weights.push_back({name, weight_bytes(weights, spec, precision)});
+  }
+  const BlockConfig& block = spec.dual ? spec.dual->text.block : spec.decoder.block;
+  found.activation_bytes = activation_bytes(block, Inspection::kActivationRows);
+  if (spec.dual) return;
+  for (const std::string& name : kv_precision_names())
+    found.cache_per_token.push_back({name, spec.decoder.kv_bytes_per_token(kv_precision_from(name))});
+}
+
+}  // namespace
+
+Inspection inspect(const fs::path& folder) {
+  Inspection found;
+  found.folder = folder.string();
+  const Checkpoint weights(folder);
+  list_files(weights, found);
+  const auto attempt = [&](const auto& work) {
+    try {
+      work();
+    } catch (const ModelError& e) {
+      if (std::find(found.missing.begin(), found.missing.end(), e.what()) == found.missing.end())
+        found.missing.push_back(e.what());
+    }
+  };
+  attempt([&] {
+    const Config config = Config::read(folder / "config.json");
+    const std::vector<std::string> names = config.texts("architectures");
+    found.architecture = names.empty() ? config.text("model_type", "") : names.front();
+    check_quantization(config);
+    found.spec = find_family(config).parse(config, weights);
+  });
+  attempt([&] { found.tokenizer_tokens = static_cast<std::size_t>(Tokenizer::load(folder).vocab_size()); });
+  if (found.spec && found.spec->vision) attempt([&] { check_preprocessing(weights, *found.spec->vision); });
+  // What the parts say together.
+  attempt([&] {
+    const ModelFiles files(folder);
+    found.spec = files.spec;
+    if (files.spec.dual) return;
+    found.turn_format = files.turn_format.name();
+    found.turn_format_note = files.turn_format_warning;
+  });
+  if (!found.spec) return found;
+  found.tasks = tasks_of(*found.spec);
+  size_up(weights, *found.spec, found);
+  return found;
+}
+
+}  // namespace mmbatch

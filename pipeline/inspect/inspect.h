@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fusion/model_spec.h"
+#include "jobs/item/item.h"
+
+namespace mmbatch {
+
+/// What a checkpoint folder is, as far as it can be known without packing or computing anything.
+struct Inspection {
+  struct File {
+    std::string name;
+    std::size_t bytes = 0;
+    std::size_t tensors = 0;  // of weight files
+  };
+  struct Memory {
+    std::string precision;
+    std::size_t bytes = 0;
+  };
+
+  std::string folder;
+  std::string architecture;          // as config.json names it
+  std::vector<std::string> missing;  // why it cannot be run, each with the way out; empty: it can
+  std::vector<File> files;           // those that are read
+  std::vector<std::string> dtypes;   // as the weights are stored
+  std::string smoothed;              // how a packed folder was smoothed; empty: it was not
+  std::size_t parameters = 0, stored_bytes = 0;
+
+  std::optional<ModelSpec> spec;  // absent: see `missing`
+  std::vector<Task> tasks;
+  std::size_t tokenizer_tokens = 0;
+  std::string turn_format;              // empty: a dual encoder has none
+  std::string turn_format_note;         // not empty: jobs must name one
+  std::vector<Memory> weights;          // packed, at each precision
+  std::vector<Memory> cache_per_token;  // at each precision of the cache; empty without a decoder
+  std::size_t activation_bytes = 0;     // of a step of kActivationRows rows
+  static constexpr std::size_t kActivationRows = 1024;
+};
+
+/// @throws ModelError when the folder holds no checkpoint at all
+Inspection inspect(const std::filesystem::path& folder);
+
+/// Lines for people, or one JSON object.
+std::string to_text(const Inspection& inspection);
+std::string to_json(const Inspection& inspection);
+
+}  // namespace mmbatch

@@ -1,0 +1,199 @@
+#include <fmt/format.h>
+
+#include "jobs/text/json_text.h"
+#include "pipeline/inspect/inspect.h"
+#include "pipeline/watch/progress.h"
+
+namespace mmbatch {
+namespace {
+
+/// Lines of a name and a value; a line without a name goes on with the one before.
+struct Lines {
+  std::string text;
+  void add(const char* name, const std::string& value) { text += fmt::format("{:<14}{}\n", name, value); }
+};
+
+std::string heads_text(const AttentionShape& shape) {
+  const char* kind = shape.kv_heads == shape.heads ? "multi-head"
+                     : shape.kv_heads == 1         ? "multi-query"
+                                                   : "grouped-query";
+  return fmt::format("{} heads of {}, {} for keys and values ({})", shape.heads, shape.head_dim,
+                     shape.kv_heads, kind);
+}
+
+std::string window_text(const DecoderConfig& decoder) {
+  if (decoder.windows.empty()) return {};
+  std::size_t windowed = 0, window = 0;
+  for (const std::size_t one : decoder.windows) {
+    windowed += one > 0 ? 1 : 0;
+    window = std::max(window, one);
+  }
+  return windowed == 0 ? "" : fmt::format(", a window of {} in {} layers", window, windowed);
+}
+
+void add_decoder(const DecoderConfig& decoder, Lines& lines) {
+  lines.add("decoder", fmt::format("{} layers, hidden {}, feed-forward {}, vocabulary {}, {} positions{}",
+                                   decoder.layers, decoder.hidden, decoder.block.feed_forward.ffn,
+                                   decoder.vocab, decoder.max_positions, window_text(decoder)));
+  lines.add("", heads_text(decoder.attention()));
+}
+
+void add_text_encoder(const TextEncoderConfig& text, Lines& lines) {
+  lines.add("text encoder", fmt::format("{} layers, hidden {}, feed-forward {}, vocabulary {}, {} positions, "
+                                        "embeddings of {}",
+                                        text.layers, text.hidden(), text.block.feed_forward.ffn, text.vocab,
+                                        text.positions, text.width));
+  lines.add("", heads_text(text.block.attention.shape));
+}
+
+void add_vision(const VisionSpec& spec, Lines& lines) {
+  const VisionConfig& vision = spec.encoder;
+  lines.add("vision",
+            fmt::format("{} of {} layers, hidden {}, images of {} pixels in patches of {}, {} {} an "
+                        "image{}",
+                        vision.run_layers, vision.layers, vision.hidden(), vision.image_size,
+                        vision.patch_size, spec.tokens(), spec.pooling.empty() ? "tokens" : "embedding",
+                        spec.pinpoints.empty() ? "" : " or tile"));
+  lines.add("", heads_text(vision.block.attention.shape));
+}
+
+std::string tasks_text(const Inspection& found) {
+  std::string names;
+  for (const Task task : found.tasks)
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", to_string(task));
+  return names;
+}
+
+std::string memories_text(const std::vector<Inspection::Memory>& memories) {
+  std::string text;
+  for (const auto& one : memories) {
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", one.precision, bytes_text(one.bytes));
+  }
+  return text;
+}
+
+/// An object that is put together member by member.
+class JsonObject {
+ public:
+  void add(const char* name, std::size_t value) { member(name, std::to_string(value)); }
+  void add(const char* name, const std::string& value) { member(name, json_string(value)); }
+  void member(const char* name, const std::string& json) {
+    text_ += fmt::format("{}\"{}\": {}", text_.empty() ? "" : ", ", name, json);
+  }
+  std::string str() const { return "{" + text_ + "}"; }
+
+ private:
+  std::string text_;
+};
+
+std::string block_json(const BlockConfig& block, std::size_t layers) {
+  const AttentionShape& shape = block.attention.shape;
+  JsonObject json;
+  json.add("layers", layers);
+  json.add("hidden", block.attention.hidden);
+  json.add("feed_forward", block.feed_forward.ffn);
+  json.add("heads", shape.heads);
+  json.add("kv_heads", shape.kv_heads);
+  json.add("head_dim", shape.head_dim);
+  return json.str();
+}
+
+std::string memories_json(const std::vector<Inspection::Memory>& memories) {
+  JsonObject json;
+  for (const auto& one : memories) json.add(one.precision.c_str(), one.bytes);
+  return json.str();
+}
+
+void add_spec(const ModelSpec& spec, JsonObject& json) {
+  json.add("family", spec.family);
+  json.add("vocab", spec.vocab());
+  if (spec.dual) {
+    json.member("text_encoder", block_json(spec.dual->text.block, spec.dual->text.layers));
+    json.add("embedding_width", spec.dual->text.width);
+  } else {
+    json.member("decoder", block_json(spec.decoder.block, spec.decoder.layers));
+    json.add("max_positions", spec.decoder.max_positions);
+  }
+  if (!spec.vision) return;
+  const VisionConfig& vision = spec.vision->encoder;
+  json.member("vision", block_json(vision.block, vision.layers));
+  json.add("image_size", vision.image_size);
+  json.add("patch_size", vision.patch_size);
+  json.add("image_tokens", spec.vision->tokens());
+}
+
+}  // namespace
+
+std::string to_text(const Inspection& found) {
+  Lines lines;
+  if (found.spec) {
+    lines.add("family", found.spec->family);
+    lines.add("tasks", tasks_text(found));
+  } else {
+    lines.add("architecture", found.architecture.empty() ? "not named" : found.architecture);
+  }
+  std::string types;
+  for (const std::string& type : found.dtypes) types += (types.empty() ? "" : ", ") + type;
+  if (!found.smoothed.empty()) types += fmt::format(", smoothed ({})", found.smoothed);
+  lines.add("weights", fmt::format("{} parameters in {}, {} stored", found.parameters, types,
+                                   bytes_text(found.stored_bytes)));
+  const char* name = "files";
+  for (const auto& file : found.files) {
+    const std::string tensors = file.tensors > 0 ? fmt::format(", {} tensors", file.tensors) : "";
+    lines.add(name, fmt::format("{} ({}{})", file.name, bytes_text(file.bytes), tensors));
+    name = "";
+  }
+  if (found.spec) {
+    if (found.spec->dual)
+      add_text_encoder(found.spec->dual->text, lines);
+    else
+      add_decoder(found.spec->decoder, lines);
+    if (found.spec->vision) add_vision(*found.spec->vision, lines);
+  }
+  if (found.tokenizer_tokens > 0) lines.add("tokenizer", fmt::format("{} tokens", found.tokenizer_tokens));
+  if (!found.turn_format.empty()) {
+    lines.add("turn format", found.turn_format_note.empty() ? found.turn_format : found.turn_format_note);
+  }
+  if (found.spec) {
+    lines.add("memory", "weights about " + memories_text(found.weights));
+    if (!found.cache_per_token.empty())
+      lines.add("", "cache a token: " + memories_text(found.cache_per_token));
+    lines.add("", fmt::format("activations about {} for a step of {} tokens",
+                              bytes_text(found.activation_bytes), Inspection::kActivationRows));
+  }
+  for (const std::string& why : found.missing) lines.add("unsupported", why);
+  return lines.text;
+}
+
+std::string to_json(const Inspection& found) {
+  JsonObject json;
+  json.add("folder", found.folder);
+  json.add("architecture", found.architecture);
+  json.member("supported", found.missing.empty() ? "true" : "false");
+  json.member("unsupported", json_array(found.missing));
+  if (found.spec) add_spec(*found.spec, json);
+  std::vector<std::string> tasks;
+  for (const Task task : found.tasks) tasks.emplace_back(to_string(task));
+  json.member("tasks", json_array(tasks));
+  json.add("parameters", found.parameters);
+  json.member("dtypes", json_array(found.dtypes));
+  if (!found.smoothed.empty()) json.add("smoothed", found.smoothed);
+  json.add("stored_bytes", found.stored_bytes);
+  std::string files;
+  for (const auto& file : found.files) {
+    JsonObject one;
+    one.add("name", file.name);
+    one.add("bytes", file.bytes);
+    if (file.tensors > 0) one.add("tensors", file.tensors);
+    files += (files.empty() ? "" : ", ") + one.str();
+  }
+  json.member("files", "[" + files + "]");
+  json.add("tokenizer_tokens", found.tokenizer_tokens);
+  json.add("turn_format", found.turn_format);
+  json.member("weight_bytes", memories_json(found.weights));
+  json.member("cache_bytes_per_token", memories_json(found.cache_per_token));
+  json.add("activation_bytes", found.activation_bytes);
+  return json.str();
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <filesystem>
+#include <iosfwd>
+#include <optional>
+#include <vector>
+
+#include "engine/base/error.h"
+#include "engine/base/generation_config.h"
+#include "pipeline/exit_code.h"
+
+namespace mmbatch {
+
+struct ValidateOptions {
+  std::vector<std::filesystem::path> manifests;
+  std::optional<std::filesystem::path> model;  // count prompt tokens against its limits too
+  std::filesystem::path media_root;
+  GenerationOverrides generation;
+};
+
+/// Writes a line for everything that a run would find wrong, without computing anything: settings, items,
+/// images (their headers), and with a model the lengths of prompts.
+/// @return items_failed when an item would fail  @throws FatalError for what would end a run
+ExitCode validate(const ValidateOptions& options, std::ostream& out);
+
+}  // namespace mmbatch

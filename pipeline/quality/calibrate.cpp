@@ -1,0 +1,49 @@
+#include "pipeline/quality/calibrate.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <vector>
+
+#include "engine/base/error.h"
+#include "engine/base/threads.h"
+#include "engine/nn/calibration.h"
+#include "pipeline/quality/quality_trace.h"
+
+namespace mmbatch {
+
+void CalibrationOptions::validate(Precision precision) const {
+  if (!(alpha >= 0 && alpha <= 1))
+    throw UsageError(fmt::format("--smooth-alpha {}: must be from 0 to 1", alpha));
+  if (precision == Precision::int8 || precision == Precision::int4) return;
+  throw UsageError(
+      fmt::format("--smooth: makes activations easier to round to int8, which --weights int8 and int4 do; {} "
+                  "leaves them in {}",
+                  to_string(precision), precision == Precision::f32 ? "f32" : "bf16"));
+}
+
+Smoothing calibrate(const CalibrationOptions& options) {
+  const auto files = std::make_shared<const ModelFiles>(options.model);
+  if (files->weights.packed()) {
+    throw UsageError(fmt::format("{}: is packed already, in {}; take the published checkpoint",
+                                 options.model.string(), to_string(*files->weights.packed())));
+  }
+  if (files->spec.dual)
+    throw UsageError(fmt::format("{}: only models with a decoder can be smoothed", options.model.string()));
+  const std::vector<QualityItem> items = quality_items(options, *files);
+  Arena arena(options.threads);
+  Calibration calibration;
+  Smoothing smoothing;
+  arena.run([&] {
+    WeightHooks hooks;
+    hooks.calibration = &calibration;
+    TraceLimits limits;
+    limits.layer_items = 0;
+    trace_items(Model(files, Precision::f32, std::move(hooks)), KvPrecision::f32, items, nullptr, limits);
+    smoothing = smoothing_of(calibration, files->weights, options.alpha);
+  });
+  smoothing.made_by = fmt::format("alpha {}, {} prompts", options.alpha, items.size());
+  return smoothing;
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,110 @@
+#include "pipeline/quality/quantize.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "engine/base/error.h"
+#include "engine/base/threads.h"
+#include "engine/weights/safetensors_writer.h"
+#include "fusion/model.h"
+#include "pipeline/graph/messages.h"
+
+namespace mmbatch {
+namespace fs = std::filesystem;
+namespace {
+
+using PackedTensors = std::map<std::string, std::shared_ptr<const PackedTensor>>;
+
+/// Everything but weights: configuration, tokenizer, templates.
+void copy_small_files(const fs::path& from, const fs::path& to) {
+  for (const auto& entry : fs::directory_iterator(from)) {
+    const std::string name = entry.path().filename().string(), extension = entry.path().extension().string();
+    const bool weights = extension == ".safetensors" || extension == ".bin" || extension == ".pt" ||
+                         extension == ".pth" || extension == ".gguf" ||
+                         name.find(".index.json") != std::string::npos;
+    if (weights || !entry.is_regular_file()) continue;
+    std::error_code failed;
+    fs::copy_file(entry.path(), to / name, failed);
+    if (failed)
+      throw ModelError(fmt::format("{}: cannot be copied: {}", entry.path().string(), failed.message()));
+  }
+}
+
+std::string safetensors_dtype(DType type) {
+  if (type == DType::f32) return "F32";
+  return type == DType::f16 ? "F16" : "BF16";
+}
+
+/// Packed tensors in front, for they are multiples of 64 bytes and so stay aligned; then the others that
+/// layers read as they are: norms, biases, embeddings.
+/// @param smoothing of norms; null: they are as they were
+std::vector<StoredTensor> tensors_to_store(const Checkpoint& weights, const PackedTensors& packed,
+                                           const Smoothing* smoothing) {
+  std::vector<StoredTensor> tensors;
+  for (const auto& [name, tensor] : packed) {
+    tensors.push_back({name, "U8", {tensor->bytes().size()}, tensor->bytes().data(), tensor->bytes().size()});
+  }
+  for (const auto& [name, stored] : weights.tensors()) {
+    if (packed.count(name) > 0) continue;
+    const TensorView view = smoothing != nullptr ? smoothing->tensor(stored) : stored;
+    tensors.push_back({name, safetensors_dtype(view.dtype), view.shape, view.data, view.bytes()});
+  }
+  return tensors;
+}
+
+}  // namespace
+
+void check_target(const fs::path& out) {
+  std::error_code failed;
+  if (fs::exists(out, failed) && !(fs::is_directory(out, failed) && fs::is_empty(out, failed))) {
+    throw UsageError(
+        fmt::format("{}: is there already and not an empty folder; name a new one", out.string()));
+  }
+}
+
+void quantize(const QuantizeOptions& options, std::ostream& out) {
+  if (options.weights == Precision::f32)
+    throw UsageError(
+        "--weights f32: a published checkpoint is that already; allowed are bf16, int8, w8a16, int4, w4a16");
+  const auto files = std::make_shared<const ModelFiles>(options.model);
+  if (files->weights.packed()) {
+    throw UsageError(fmt::format("{}: is packed already, in {}; take the published checkpoint",
+                                 options.model.string(), to_string(*files->weights.packed())));
+  }
+  check_target(options.out);
+  std::error_code failed;
+  fs::create_directories(options.out, failed);
+  if (failed) throw ModelError(fmt::format("{}: cannot be made: {}", options.out.string(), failed.message()));
+  const auto begin = Clock::now();
+  PackedTensors packed;
+  std::map<std::string, std::string> metadata = {{"format", "pt"},
+                                                 {"mmbatch.packed", std::string(to_string(options.weights))},
+                                                 {"mmbatch.layout", std::to_string(kPackedLayout)}};
+  WeightHooks hooks;
+  hooks.packed = [&](const std::string& name, const std::shared_ptr<const PackedTensor>& tensor) {
+    packed[name] = tensor;
+    metadata["packed:" + name] =
+        fmt::format("{} {} {}", to_string(tensor->precision()), tensor->out(), tensor->in());
+  };
+  hooks.smoothing = options.smoothing;
+  if (options.smoothing != nullptr) metadata["mmbatch.smoothed"] = options.smoothing->made_by;
+  Arena arena(options.threads);
+  arena.run([&] { Model(files, options.weights, std::move(hooks)); });
+  copy_small_files(options.model, options.out);
+  const std::vector<StoredTensor> tensors = tensors_to_store(files->weights, packed, options.smoothing);
+  write_safetensors(options.out / "model.safetensors", tensors, metadata);
+  std::size_t before = 0, after = 0;
+  for (const auto& [name, view] : files->weights.tensors()) before += view.bytes();
+  for (const StoredTensor& tensor : tensors) after += tensor.bytes;
+  out << fmt::format("{}: {} of {} tensors packed in {}{}, {:.1f} MiB instead of {:.1f} MiB, {:.1f} s\n",
+                     options.out.string(), packed.size(), tensors.size(), to_string(options.weights),
+                     options.smoothing != nullptr ? ", smoothed" : "", static_cast<double>(after) / (1 << 20),
+                     static_cast<double>(before) / (1 << 20), milliseconds_since(begin) / 1000);
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,47 @@
+#include "pipeline/run/tasks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/base/error.h"
+
+namespace mmbatch {
+namespace {
+
+/// Why not; empty: the model can do it.
+std::string refusal(Task task, const ModelSpec& spec) {
+  const std::vector<Task> able = tasks_of(spec);
+  if (std::find(able.begin(), able.end(), task) != able.end()) return {};
+  std::string names;
+  for (const Task one : able) names += fmt::format("{}{}", names.empty() ? "" : " and ", to_string(one));
+  const std::string kind = spec.dual ? "a dual encoder, which compares images and texts and writes nothing"
+                           : spec.vision ? "a decoder, which writes answers"
+                                         : "text-only";
+  return fmt::format("the task {} is not for this model: {} is {}; its tasks are {}", to_string(task),
+                     spec.family, kind, names);
+}
+
+}  // namespace
+
+std::vector<Task> tasks_of(const ModelSpec& spec) {
+  if (spec.dual) return {Task::classify, Task::embed};
+  if (spec.vision) return {Task::vqa, Task::generate};
+  return {Task::generate};
+}
+
+void check_tasks(const Manifest& manifest, const ModelFiles& files) {
+  for (const Job& job : manifest.jobs) {
+    const std::string why = refusal(job.task, files.spec);
+    if (why.empty()) continue;
+    throw UsageError(fmt::format("job '{}': {} ({})", job.name, why, files.folder.string()));
+  }
+}
+
+void check_task(const Item& item, const ModelSpec& spec) {
+  if (const std::string why = refusal(item.task, spec); !why.empty()) {
+    throw ItemError(ErrorCode::unsupported, why);
+  }
+}
+
+}  // namespace mmbatch

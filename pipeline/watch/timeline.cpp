@@ -1,0 +1,136 @@
+#include "pipeline/watch/timeline.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <iterator>
+#include <mutex>
+
+#include "engine/base/error.h"
+#include "jobs/text/json_text.h"
+
+namespace mmbatch {
+namespace {
+
+constexpr std::size_t kBufferBytes = std::size_t{1} << 20;
+
+/// Small numbers for threads, in the order in which they first do something.
+int thread_number() {
+  static std::atomic<int> next{1};
+  thread_local const int number = next++;
+  return number;
+}
+
+std::string members(std::initializer_list<Timeline::Number> numbers) {
+  std::string text;
+  for (const Timeline::Number& number : numbers)
+    text += fmt::format(R"({}"{}":{:.6g})", text.empty() ? "" : ",", number.name, number.value);
+  return text;
+}
+
+}  // namespace
+
+std::string_view to_string(Activity activity) {
+  constexpr std::string_view names[kActivities] = {
+      "read",        "admit", "preprocess image", "encode images", "encode text",
+      "embed texts", "fuse",  "decode",           "store",         "commit"};
+  return names[static_cast<std::size_t>(activity)];
+}
+
+/// The file, and what is to be written to it next.
+struct Timeline::Trace {
+  std::filesystem::path path;
+  Clock::time_point begin = Clock::now();
+  std::mutex mutex;
+  // Guarded by mutex:
+  std::ofstream file;
+  std::string buffer;
+
+  explicit Trace(const std::filesystem::path& path_) : path(path_), file(path_) {
+    buffer = R"([{"name":"process_name","ph":"M","pid":1,"args":{"name":"mmbatch"}})";
+    buffer.reserve(kBufferBytes + 4096);
+    flush();
+    if (!file.flush()) fail();
+  }
+
+  double microseconds(Clock::time_point time) const {
+    return std::chrono::duration<double, std::micro>(time - begin).count();
+  }
+  /// @param event without the braces and what all have in common
+  void write(const std::string& event) {
+    const int thread = thread_number();
+    const std::lock_guard lock(mutex);
+    fmt::format_to(std::back_inserter(buffer), ",\n{{\"pid\":1,\"tid\":{},{}}}", thread, event);
+    if (buffer.size() > kBufferBytes) flush();
+  }
+  void flush() {
+    file << buffer;
+    buffer.clear();
+  }
+  [[noreturn]] void fail() const {
+    throw UsageError(fmt::format("--profile: {} cannot be written", path.string()));
+  }
+};
+
+Timeline::Timeline(const std::filesystem::path& trace) {
+  if (!trace.empty()) trace_ = std::make_unique<Trace>(trace);
+}
+
+Timeline::~Timeline() {
+  try {
+    finish();
+  } catch (const UsageError&) {
+  }
+}
+
+void Timeline::finish() {
+  if (!trace_) return;
+  const auto trace = std::move(trace_);
+  const std::lock_guard lock(trace->mutex);
+  trace->buffer += "]\n";
+  trace->flush();
+  if (!trace->file.flush()) trace->fail();
+}
+
+void Timeline::add(Activity activity, Clock::time_point begin, std::initializer_list<Number> numbers,
+                   std::string_view item) {
+  const auto end = Clock::now();
+  busy_ns_[static_cast<std::size_t>(activity)] +=
+      std::chrono::duration_cast<std::chrono::nanoseconds>(end - begin).count();
+  if (!trace_) return;
+  std::string arguments = members(numbers);
+  if (!item.empty())
+    arguments += fmt::format(R"({}"item":{})", arguments.empty() ? "" : ",", json_string(item));
+  trace_->write(fmt::format(R"("name":"{}","ph":"X","ts":{:.1f},"dur":{:.1f},"args":{{{}}})",
+                            to_string(activity), trace_->microseconds(begin),
+                            trace_->microseconds(end) - trace_->microseconds(begin), arguments));
+}
+
+void Timeline::count(const char* name, std::initializer_list<Number> values) {
+  if (!trace_) return;
+  trace_->write(fmt::format(R"("name":"{}","ph":"C","ts":{:.1f},"args":{{{}}})", name,
+                            trace_->microseconds(Clock::now()), members(values)));
+}
+
+void Timeline::name_thread(std::string_view name) {
+  if (trace_)
+    trace_->write(fmt::format(R"("name":"thread_name","ph":"M","args":{{"name":{}}})", json_string(name)));
+}
+
+void Timeline::item_begins(std::uint64_t number, std::string_view id) {
+  if (!trace_) return;
+  trace_->write(fmt::format(R"("cat":"item","name":{},"ph":"b","id":{},"ts":{:.1f})", json_string(id), number,
+                            trace_->microseconds(Clock::now())));
+}
+
+void Timeline::item_ends(std::uint64_t number, std::string_view id) {
+  if (!trace_) return;
+  trace_->write(fmt::format(R"("cat":"item","name":{},"ph":"e","id":{},"ts":{:.1f})", json_string(id), number,
+                            trace_->microseconds(Clock::now())));
+}
+
+double Timeline::seconds(Activity activity) const {
+  return static_cast<double>(busy_ns_[static_cast<std::size_t>(activity)]) / 1e9;
+}
+
+}  // namespace mmbatch

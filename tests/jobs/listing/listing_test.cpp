@@ -1,0 +1,279 @@
+#include <gmock/gmock.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <fstream>
+#include <random>
+
+#include "jobs/listing/item_reader.h"
+#include "tests/jobs/helpers.h"
+
+namespace mmbatch {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using testing::TempFolder;
+
+void write_gz(const std::filesystem::path& file, const std::string& content) {
+  gzFile out = gzopen(file.c_str(), "wb");
+  gzwrite(out, content.data(), static_cast<unsigned>(content.size()));
+  gzclose(out);
+}
+
+TEST(Jsonl, EveryKindOfBadLineIsOneFailedItem) {
+  TempFolder folder;
+  const std::string deep = R"({"image": "a.png", "question": "q", "metadata": )" + std::string(100, '[') +
+                           std::string(100, ']') + "}";
+  const std::string million = R"({"metadata": )" + std::string(1'000'000, '[');
+  const auto items = testing::read_listing(
+      folder, "q.jsonl",
+      "\xEF\xBB\xBF{\"id\": \"first\", \"image\": \"a.png\", \"question\": \"q\"}\r\n"  // line 1:
+                                                                                        // BOM, CR LF
+      "\n   \n"
+      "{\"image\": \"a.png\", \"question\": \"q\"\n"                        // 4: not closed
+      "[1, 2]\n"                                                            // 5: no object
+      "{\"image\": \"a.png\", \"question\": \"\xff\"}\n"                    // 6: bad UTF-8
+      "{\"image\": \"a.png\", \"qustion\": \"q\"}\n"                        // 7: unknown key
+      "{\"image\": \"a.png\", \"question\": 5}\n"                           // 8: ill-typed
+      "{\"image\": \"a.png\", \"question\": \"q\", \"question\": \"r\"}\n"  // 9: twice
+          + deep + "\n" + million +
+          "\n"  // 10, 11
+          "{\"id\": 12, \"image\": \"a.png\", \"question\": \"q\", \"metadata\": {\"a\": [1, "
+          "null]}}\n"                                                         // 12
+          "{\"id\": \"x\"} trailing\n"                                        // 13
+          "{\"id\": \"first\", \"image\": \"a.png\", \"question\": \"q\"}\n"  // 14: duplicate
+          "{\"id\": \"\", \"image\": \"a.png\", \"question\": \"q\"}\n"       // 15: empty id
+          "{\"image\": \"a.png\", \"question\": \"q\", \"answers\": [\"a\", 3, {\"answer\": "
+          "\"b\"}]}");  // 16: no line end
+  ASSERT_EQ(items.size(), 14u);
+  const std::string q = (folder / "q.jsonl").string();
+  EXPECT_EQ(testing::fault(items[0]), "");
+  EXPECT_EQ(items[0].item.id, "first");
+  EXPECT_THAT(testing::fault(items[1]), HasSubstr("invalid_item: " + q + ":4:35: invalid JSON"));
+  EXPECT_EQ(items[1].item.id, "4");
+  EXPECT_EQ(items[1].item.position, 2u);
+  EXPECT_THAT(testing::fault(items[2]), HasSubstr("must be an object"));
+  EXPECT_THAT(testing::fault(items[3]), HasSubstr(q + ":6:33: invalid UTF-8"));
+  EXPECT_EQ(testing::fault(items[4]),
+            "unknown_key: " + q + ":7:20: unknown key 'qustion' in an item, did you mean 'question'?");
+  EXPECT_EQ(testing::fault(items[5]), "invalid_value: " + q + ":8:20: key 'question' must be a text");
+  EXPECT_THAT(testing::fault(items[6]), HasSubstr("key 'question' stands twice"));
+  EXPECT_THAT(testing::fault(items[7]), HasSubstr("nested deeper than 64"));
+  EXPECT_THAT(testing::fault(items[8]), HasSubstr("nested deeper than 64"));
+  EXPECT_EQ(testing::fault(items[9]), "");
+  EXPECT_EQ(items[9].item.id, "12");
+  EXPECT_EQ(items[9].item.metadata, R"({"a":[1,null]})");
+  EXPECT_THAT(testing::fault(items[10]), HasSubstr("invalid JSON"));
+  EXPECT_THAT(testing::fault(items[11]), HasSubstr("duplicate_id: "));
+  EXPECT_THAT(testing::fault(items[12]), HasSubstr("'id' must be"));
+  EXPECT_THAT(items[13].item.references, ElementsAre("a", "3", "b"));
+}
+
+TEST(Jsonl, AnOverlongLineFailsAndTheNextIsRead) {
+  TempFolder folder;
+  const auto items = testing::read_listing(
+      folder, "q.jsonl", "{\"prompt\": \"" + std::string(33u << 20, 'x') + "\"}\n{\"prompt\": \"y\"}\n",
+      "task: generate");
+  ASSERT_EQ(items.size(), 2u);
+  EXPECT_THAT(testing::fault(items[0]), HasSubstr("line longer than 32 MiB"));
+  EXPECT_EQ(items[1].item.id, "2");
+  EXPECT_EQ(testing::fault(items[1]), "");
+}
+
+TEST(Jsonl, GzipIsReadAndACutOffFileSaysSo) {
+  TempFolder folder;
+  std::string lines;
+  std::mt19937 random(1);
+  for (int i = 0; i < 20000; ++i) lines += "{\"prompt\": \"" + std::to_string(random()) + "\"}\n";
+  write_gz(folder / "q.jsonl.gz", lines);
+  const auto file = folder.write("m.yaml", "jobs: [{task: generate, items: q.jsonl.gz}]");
+  EXPECT_EQ(testing::read_all(read_manifest(file)).size(), 20000u);
+  const std::string whole = testing::read_text(folder / "q.jsonl.gz");
+  folder.write("q.jsonl.gz", whole.substr(0, whole.size() / 2));
+  const auto items = testing::read_all(read_manifest(file));
+  ASSERT_GT(items.size(), 1000u);
+  EXPECT_THAT(testing::fault(items.back()), HasSubstr("cannot be read to its end"));
+}
+
+TEST(Jsonl, StreamsInConstantMemory) {
+  TempFolder folder;
+  constexpr std::uint64_t kItems = 200'000;
+  {
+    std::ofstream out(folder / "q.jsonl");
+    const std::string filler(400, 'x');
+    for (std::uint64_t i = 0; i < kItems; ++i) {
+      out << R"({"id": "item-)" << i << R"(", "image": "a.png", "question": ")" << filler << "\"}\n";
+    }
+  }
+  const auto file = folder.write("m.yaml", "jobs: [{task: vqa, items: q.jsonl}]");
+  const Manifest manifest = read_manifest(file);
+  const auto resident_kib = [] {
+    struct rusage usage {};
+    ::getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+  };
+  const long before = resident_kib();
+  const auto reader = open_items(manifest);
+  std::uint64_t count = 0;
+  while (auto item = reader->next()) count += item->error ? 0 : 1;
+  EXPECT_EQ(count, kItems);
+  EXPECT_EQ(count_items(manifest), kItems);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  EXPECT_LT(resident_kib() - before, 40 * 1024);  // the file is 90 MB
+#else
+  (void)before;
+#endif
+}
+
+TEST(JsonList, ElementsAreReadOneByOne) {
+  TempFolder folder;
+  const auto items = testing::read_listing(folder, "q.json", R"( [
+  {"image": "a.png", "question": "brackets ]}, and \"quotes\" in text"},
+  {"image": "b.png",
+   "questio": "q"},
+  5,
+  {"image": "b.png", "question": "no end quote},
+  {"image": "c.png", "question": "q"}
+] )");
+  ASSERT_EQ(items.size(), 5u);
+  EXPECT_EQ(testing::fault(items[0]), "");
+  EXPECT_EQ(items[0].item.id, "1");
+  EXPECT_THAT(testing::fault(items[1]), HasSubstr("q.json:4:4: unknown key 'questio'"));
+  EXPECT_THAT(testing::fault(items[2]), HasSubstr("must be an object"));
+  EXPECT_THAT(testing::fault(items[3]), HasSubstr("q.json:6"));
+}
+
+TEST(JsonList, BrokenListsSaySo) {
+  TempFolder folder;
+  EXPECT_TRUE(testing::read_listing(folder, "q.json", "[]").empty());
+  const std::string good = R"({"prompt": "x"})";
+  const auto open = testing::read_listing(folder, "q.json", "[" + good, "task: generate");
+  ASSERT_EQ(open.size(), 1u);
+  EXPECT_THAT(testing::fault(open[0]), HasSubstr("ends inside the list"));
+  const auto trailing = testing::read_listing(folder, "q.json", "[" + good + "] x", "task: generate");
+  ASSERT_EQ(trailing.size(), 2u);
+  EXPECT_THAT(testing::fault(trailing[1]), HasSubstr("after the end"));
+  const auto comma = testing::read_listing(folder, "q.json", "[" + good + ",]", "task: generate");
+  ASSERT_EQ(comma.size(), 2u);
+  EXPECT_THAT(testing::fault(comma[1]), HasSubstr("expected an item"));
+}
+
+TEST(Csv, FollowsRfc4180) {
+  TempFolder folder;
+  const auto items =
+      testing::read_listing(folder, "q.csv",
+                            "\xEF\xBB\xBFid,image,question,answers,Split,generation\r\n"
+                            "1,a.png,\"what, \"\"exactly\"\"?\nsay\",\"[\"\"x\"\",\"\"y\"\"]\",val,\r\n"
+                            "\r\n"
+                            "2,b.png,plain 5\" nail,blue,,\"{\"\"seed\"\": 3}\"\n"
+                            "3,c.png,q\n"
+                            "4,d.png,\"closed\"x,a,b,\n"
+                            "5,e.png,q,a,b,{\n"
+                            "6,\xff.png,q,a,b,\n"
+                            ",g.png,q,,,\n"
+                            "8,h.png,\"never closed,a,b,\n"
+                            "9,i.png,q,,,");
+  std::vector<std::string> faults;
+  for (const ReadItem& item : items) faults.push_back(testing::fault(item));
+  ASSERT_EQ(items.size(), 9u);
+  EXPECT_EQ(faults[0], "");
+  EXPECT_EQ(items[0].item.prompt, "what, \"exactly\"?\nsay");
+  EXPECT_THAT(items[0].item.references, ElementsAre("x", "y"));
+  EXPECT_EQ(items[0].item.metadata, R"({"Split":"val"})");
+  EXPECT_EQ(faults[1], "");
+  EXPECT_EQ(items[1].item.prompt, "plain 5\" nail");
+  EXPECT_THAT(items[1].item.references, ElementsAre("blue"));
+  EXPECT_EQ(items[1].item.generation.size(), 1u);
+  EXPECT_THAT(faults[2], HasSubstr("q.csv:6: 3 fields, but the header line has 6"));
+  EXPECT_THAT(faults[3], HasSubstr("text after the closing quote of field 3"));
+  EXPECT_THAT(faults[4], HasSubstr("column 'generation' must be JSON"));
+  EXPECT_THAT(faults[5], HasSubstr("invalid UTF-8 in column 'image'"));
+  EXPECT_EQ(faults[6], "");
+  EXPECT_EQ(items[6].item.id, "10");
+  EXPECT_THAT(faults[7], HasSubstr("q.csv:11: a quoted field does not end"));
+  EXPECT_EQ(faults[8], "");
+  EXPECT_EQ(items[8].item.id, "9");
+}
+
+TEST(Listings, ImagesLieBesideTheListingUnlessThereIsARoot) {
+  TempFolder folder;
+  folder.write("lists/q.jsonl", R"({"image": "a.png", "question": "q"})");
+  std::filesystem::create_directory(folder / "root");
+  const auto file = folder.write("m.yaml",
+                                 "jobs: [{name: a, task: vqa, items: lists/q.jsonl},"
+                                 "{name: b, task: vqa, items: lists/q.jsonl, image_root: root/}]");
+  const auto items = testing::read_all(read_manifest(file));
+  EXPECT_EQ(items[0].item.images[0].path, folder / "lists/a.png");
+  EXPECT_EQ(items[1].item.images[0].path, folder / "root/a.png");
+  EXPECT_EQ(items[1].item.id, "1");
+}
+
+TEST(Listings, FifosAndFoldersAreRefusedWithoutWaiting) {
+  TempFolder folder;
+  ASSERT_EQ(::mkfifo((folder / "q.jsonl").c_str(), 0600), 0);
+  std::filesystem::create_directory(folder / "f.jsonl");
+  for (const char* name : {"q.jsonl", "f.jsonl"}) {
+    const auto file = folder.write("m.yaml", std::string("jobs: [{task: vqa, items: ") + name + "}]");
+    EXPECT_THAT(testing::error_of<UsageError>([&] { read_manifest(file); }), HasSubstr("not a regular file"));
+  }
+}
+
+/// Random changes to good inputs: whatever they become, reading ends, with items or a UsageError.
+TEST(Listings, SurviveRandomChanges) {
+  TempFolder folder;
+  const std::vector<std::pair<std::string, std::string>> seeds = {
+      {"q.jsonl",
+       "{\"id\": 1, \"image\": \"a.png\", \"question\": \"q\", \"metadata\": {\"a\": [1.5, \"\\u00e9\"]}}\n"
+       "{\"image\": \"b.png\", \"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}\n"
+       "{\"custom_id\": \"a\", \"method\": \"POST\", \"url\": \"/v1/chat/completions\", \"body\": {"
+       "\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"x\"}]}], \"n\": "
+       "2}}\n"},
+      {"q.json",
+       "[{\"image\": \"a.png\", \"question\": \"q\"}, {\"images\": [\"a\", \"b\"], \"question\": \"\"}]"},
+      {"q.csv", "id,image,question,answers\r\n1,a.png,\"x \"\"y\"\"\nz\",\"[1]\"\r\n2,b.png,q,\r\n"},
+      {"m.yaml",
+       "generation: {top_p: 0.5, stop_strings: [a]}\njobs:\n- &a {name: x, task: vqa, question: q, items: "
+       "[{image: a.png, answers: [yes]}, {image: b.png, generation: {seed: 1}}]}\n- {<<: *a, name: y}\n"}};
+  std::mt19937 random(7);
+  const std::string alphabet = "{}[]\",:\\\n\r\t &*<>#!|-?%@`'~ae0.\xff\x80\xe2";
+  for (const auto& [name, seed] : seeds) {
+    for (int round = 0; round < 400; ++round) {
+      std::string text = seed;
+      for (unsigned edits = 1 + random() % 6; edits > 0; --edits) {
+        const std::size_t at = random() % text.size();
+        const std::size_t length = std::min<std::size_t>(random() % 8, text.size() - at);
+        switch (random() % 4) {
+          case 0:
+            text[at] = alphabet[random() % alphabet.size()];
+            break;
+          case 1:
+            text.insert(at, 1, alphabet[random() % alphabet.size()]);
+            break;
+          case 2:
+            text.erase(at, length);
+            break;
+          default:
+            text.insert(at, text.substr(random() % text.size(), length));
+            break;
+        }
+        if (text.empty()) text = "x";
+      }
+      folder.write(name, text);
+      const std::string manifest = name == "m.yaml" ? name : "l.yaml";
+      if (name != "m.yaml") folder.write("l.yaml", "jobs: [{task: vqa, items: " + name + "}]");
+      try {
+        for (const ReadItem& item : testing::read_all(read_manifest(folder / manifest))) {
+          EXPECT_FALSE(item.item.id.empty());
+          EXPECT_TRUE(item.error || !item.item.prompt.empty());
+        }
+      } catch (const UsageError&) {
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mmbatch

@@ -1,0 +1,299 @@
+#include "jobs/manifest/manifest.h"
+
+#include <gmock/gmock.h>
+
+#include "tests/jobs/helpers.h"
+
+namespace mmbatch {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using testing::TempFolder;
+
+std::string usage_error(const TempFolder& folder, const std::string& yaml) {
+  const auto file = folder.write("m.yaml", yaml);
+  return testing::error_of<UsageError>([&] { read_manifest(file); });
+}
+
+TEST(Manifest, ReadsTheExampleOfTheDocumentation) {
+  TempFolder folder;
+  folder.write("questions.jsonl", R"({"image": "0.png", "question": "what?"})");
+  std::filesystem::create_directory(folder / "images");
+  const auto file = folder.write("m.yaml", R"(
+model: model
+database: results.db
+generation: {max_new_tokens: 16}
+jobs:
+  - name: shapes
+    task: vqa
+    items:
+      - {id: a1, image: images/0.png, question: "what color is the shape?", answers: [blue]}
+      - {id: a2, images: [x.png, y.png], question: "which is larger?"}
+  - name: more-shapes
+    task: vqa
+    prompt: "Question: {question} Short answer:"
+    image_root: images
+    items: questions.jsonl
+  - name: stories
+    task: generate
+    generation: {do_sample: true, temperature: 0.8, top_p: 0.95, seed: 7, num_return_sequences: 2, stop_strings: ["\n\n"]}
+    items: [{id: s1, prompt: "Once upon a time"}]
+)");
+  const Manifest manifest = read_manifest(file);
+  EXPECT_EQ(manifest.model, folder / "model");
+  EXPECT_EQ(manifest.database, folder / "results.db");
+  ASSERT_EQ(manifest.jobs.size(), 3u);
+  const auto items = testing::read_all(manifest);
+  ASSERT_EQ(items.size(), 4u);
+  for (const ReadItem& item : items) EXPECT_EQ(testing::fault(item), "");
+  EXPECT_EQ(items[0].item.id, "a1");
+  EXPECT_EQ(items[0].item.images[0].path, folder / "images/0.png");
+  EXPECT_THAT(items[0].item.references, ElementsAre("blue"));
+  EXPECT_EQ(items[0].item.form, PromptForm::turns);
+  EXPECT_EQ(items[1].item.images.size(), 2u);
+  EXPECT_EQ(items[2].item.prompt, "Question: what? Short answer:");
+  EXPECT_EQ(items[2].item.images[0].path, folder / "images/0.png");
+  EXPECT_EQ(items[2].item.images[0].root, folder / "images");
+  EXPECT_EQ(items[2].item.id, "1");
+  EXPECT_EQ(items[3].item.task, Task::generate);
+  EXPECT_EQ(items[3].item.form, PromptForm::raw);
+  const GenerationConfig config = generation_of(manifest, items[3].item, {});
+  EXPECT_EQ(config.max_new_tokens, 16);
+  EXPECT_EQ(config.num_return_sequences, 2);
+  EXPECT_THAT(config.stop_strings, ElementsAre("\n\n"));
+  EXPECT_EQ(count_items(manifest), 4u);
+}
+
+struct BadManifest {
+  const char* yaml;
+  const char* place;
+  const char* message;
+};
+
+class BadManifests : public ::testing::TestWithParam<BadManifest> {};
+
+TEST_P(BadManifests, NameThePlaceAndTheCause) {
+  TempFolder folder;
+  folder.write("twice.csv", "image,image\n");
+  folder.write("no.csv", "foo,bar\n1,2\n");
+  folder.write("object.json", "{}");
+  const std::string error = usage_error(folder, GetParam().yaml);
+  EXPECT_THAT(error, HasSubstr((folder / "m.yaml").string() + GetParam().place));
+  EXPECT_THAT(error, HasSubstr(GetParam().message));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, BadManifests,
+    ::testing::Values(
+        BadManifest{"modle: x\njobs: []\n",
+                    ":1:1:", "unknown key 'modle' in the manifest, did you mean 'model'?"},
+        BadManifest{"model: x\n", ":1:1:", "'jobs' is missing"},
+        BadManifest{"jobs: []\n", ":1:1:", "'jobs' must be a list"},
+        BadManifest{"- a\n", ":1:1:", "the manifest must be a map"}, BadManifest{"", ":", "empty"},
+        BadManifest{"model: 7\njobs: [{task: vqa, items: []}]", ":1:1:", "'model' must be a text"},
+        BadManifest{"model: a\nmodel: b\n", ":2:1:", "key 'model' stands twice"},
+        BadManifest{"jobs:\n  - name: a\n    taks: vqa\n    items: []\n", ":3:5:", "did you mean 'task'?"},
+        BadManifest{"jobs:\n  - name: a\n    task: vqaa\n    items: []\n", ":3:5:", "did you mean 'vqa'?"},
+        BadManifest{"jobs:\n  - name: a\n    items: []\n", ":2:5:", "'task' is missing"},
+        BadManifest{"jobs:\n  - {name: a, task: vqa}\n", ":2:5:", "'items' is missing"},
+        BadManifest{"jobs:\n  - {name: a, task: vqa, items: 5}\n", ":2:26:", "'items' must be"},
+        BadManifest{"jobs: [{name: a, task: vqa, items: []}, {name: a, task: vqa, items: []}]",
+                    ":1:41:", "a job named 'a' stands before"},
+        BadManifest{"jobs: [{task: vqa, chat: yes, items: []}]", ":1:20:", "'chat' must be true or false"},
+        BadManifest{"jobs: [{task: vqa, chat: true, raw_prompt: true, items: []}]",
+                    ":1:32:", "exclude each other"},
+        BadManifest{"jobs: [{task: vqa, prompt: 'Q: {quesion}', items: []}]",
+                    ":1:20:", "did you mean {question}?"},
+        BadManifest{"jobs: [{task: vqa, image_root: nowhere, items: []}]", ":1:20:", "is no folder"},
+        BadManifest{"jobs: [{task: vqa, items: none.jsonl}]", ":1:20:", "no such file"},
+        BadManifest{"jobs: [{task: vqa, items: none.txt}]", ":1:20:", ".jsonl"},
+        BadManifest{"jobs: [{task: vqa, question: x, items: '*.png'}]", ":1:33:", "no file matches"},
+        BadManifest{"jobs: [{task: vqa, items: 'twice.csv'}]", ":1:20:", "column 'image' stands twice"},
+        BadManifest{"jobs: [{task: vqa, items: 'no.csv'}]", ":1:20:", "no column of the header line"},
+        BadManifest{"jobs: [{task: vqa, items: 'object.json'}]", ":1:20:", "expected a JSON list"},
+        BadManifest{"generation: {max_new_tokens: 0}\njobs: []", ":1:14:", "an integer of at least 1"},
+        BadManifest{"generation: {max_new_tokns: 3}\njobs: []", ":1:14:", "did you mean 'max_new_tokens'?"},
+        BadManifest{"generation:\n  top_p: 2\n", ":2:3:", "above 0 to 1"},
+        BadManifest{"generation:\n  top_p: .nan\n", ":2:3:", "must be a number"},
+        BadManifest{"jobs: [\n", ":", ""}, BadManifest{"a: &x [*x]\n", ":1:8:", "alias"},
+        BadManifest{"jobs: []\n---\njobs: []\n", ":", "more than one YAML document"},
+        BadManifest{"model: \xff\n", ":1:", "invalid UTF-8"},
+        BadManifest{"jobs: [{task: what?}]", ":1:19:", "in quotes"},
+        BadManifest{"? [a]\n: b\n", ":1:3:", "a key must be a text"}));
+
+TEST(Manifest, DepthIsBoundedAlsoThroughAliases) {
+  TempFolder folder;
+  EXPECT_THAT(usage_error(folder, "jobs: " + std::string(5000, '[') + std::string(5000, ']')),
+              HasSubstr("nested deeper"));
+  EXPECT_THAT(usage_error(folder, "jobs: " + std::string(100'000, '{')), HasSubstr("m.yaml"));
+  EXPECT_THAT(usage_error(folder, "jobs: " + std::string(100'000, '[')), HasSubstr("m.yaml"));
+  std::string dashes;
+  for (int i = 0; i < 10'000; ++i) dashes += "- ";
+  EXPECT_THAT(usage_error(folder, dashes + "x"), HasSubstr("nested deeper"));
+  std::string chain = "a0: &a0 [x]\n";
+  for (int i = 1; i < 200; ++i) {
+    chain += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [*a" + std::to_string(i - 1) + "]\n";
+  }
+  EXPECT_THAT(usage_error(folder, chain), HasSubstr("nested deeper"));
+}
+
+TEST(Manifest, AliasBombsAreBounded) {
+  TempFolder folder;
+  std::string laughs = "a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]\n";
+  for (int i = 1; i < 20; ++i) {
+    const std::string before = "*a" + std::to_string(i - 1);
+    laughs += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + before;
+    for (int k = 0; k < 9; ++k) laughs += ", " + before;
+    laughs += "]\n";
+  }
+  EXPECT_THAT(usage_error(folder, laughs), HasSubstr("unknown key 'a0'"));
+  // The same as an item's metadata: that item fails, the other does not.
+  std::string yaml = "jobs:\n- task: generate\n  items:\n  - prompt: x\n    metadata:\n";
+  std::istringstream lines(laughs);
+  for (std::string line; std::getline(lines, line);) yaml += "      " + line + "\n";
+  yaml += "  - prompt: y\n";
+  const auto items = testing::read_all(read_manifest(folder.write("m.yaml", yaml)));
+  ASSERT_EQ(items.size(), 2u);
+  EXPECT_THAT(testing::fault(items[0]), HasSubstr("too large"));
+  EXPECT_EQ(testing::fault(items[1]), "");
+}
+
+TEST(Manifest, MergeKeysWork) {
+  TempFolder folder;
+  const auto file = folder.write("m.yaml", R"(
+jobs:
+  - &base
+    name: a
+    task: generate
+    generation: &g {max_new_tokens: 5}
+    items: [{prompt: x}]
+  - <<: *base
+    name: b
+    generation: {<<: *g, seed: 3}
+)");
+  const Manifest manifest = read_manifest(file);
+  ASSERT_EQ(manifest.jobs.size(), 2u);
+  EXPECT_EQ(manifest.jobs[1].name, "b");
+  EXPECT_EQ(manifest.jobs[1].generation.size(), 2u);
+  EXPECT_EQ(testing::read_all(manifest).size(), 2u);
+}
+
+TEST(Manifest, InlineItemsFailOneByOneWithTheirPlace) {
+  TempFolder folder;
+  const auto file = folder.write("m.yaml", R"(
+jobs:
+  - name: j
+    task: vqa
+    items:
+      - {id: good, image: a.png, question: q, answer: yes}
+      - {id: key, image: a.png, qestion: q}
+      - {id: type, image: 5, question: q}
+      - {id: none, image: a.png}
+      - {id: noimage, question: q}
+      - just text
+      - {id: good, image: a.png, question: q}
+      - {id: set, image: a.png, question: q, generation: {top_k: -1}}
+      - {id: name, image: a.png, question: q, generation: {topk: 1}}
+      - {id: 007, image: a.png, question: q, answers: [yes, 1.0]}
+      - {id: empty, image: a.png, question: "  "}
+      - {id: twice, image: a.png, image: b.png, question: q}
+)");
+  const auto items = testing::read_all(read_manifest(file));
+  std::vector<std::string> faults;
+  for (const ReadItem& item : items) faults.push_back(testing::fault(item));
+  const std::string m = (folder / "m.yaml").string();
+  ASSERT_EQ(items.size(), 12u);
+  EXPECT_EQ(faults[0], "");
+  EXPECT_THAT(items[0].item.references, ElementsAre("yes"));
+  EXPECT_EQ(faults[1],
+            "unknown_key: " + m + ":7:33: unknown key 'qestion' in an item, did you mean 'question'?");
+  EXPECT_EQ(faults[2], "invalid_value: " + m + ":8:20: key 'image' must be a text");
+  EXPECT_EQ(items[2].item.id, "type");
+  EXPECT_EQ(items[2].item.position, 3u);
+  EXPECT_THAT(faults[3], HasSubstr("prompt_empty: " + m + ":9:9:"));
+  EXPECT_THAT(faults[4], HasSubstr("invalid_item: "));
+  EXPECT_THAT(faults[5], HasSubstr("must be a map"));
+  EXPECT_THAT(faults[6], HasSubstr("duplicate_id: "));
+  EXPECT_EQ(items[6].item.variant, 7u);
+  EXPECT_THAT(faults[7], HasSubstr("invalid_value: " + m + ":13:46: generation setting 'top_k'"));
+  EXPECT_THAT(faults[8], HasSubstr("unknown_key: "));
+  EXPECT_THAT(faults[8], HasSubstr("'top_k'"));
+  EXPECT_EQ(items[9].item.id, "007");
+  EXPECT_THAT(items[9].item.references, ElementsAre("yes", "1.0"));
+  EXPECT_THAT(faults[10], HasSubstr("prompt_empty: "));
+  EXPECT_THAT(faults[11], HasSubstr("stands twice"));
+  EXPECT_EQ(items[11].item.id, "12");
+}
+
+TEST(Manifest, MessagesAreChecked) {
+  TempFolder folder;
+  const auto file = folder.write("m.yaml", R"(
+jobs:
+  - name: j
+    task: vqa
+    items:
+      - image: a.png
+        messages: [{role: system, content: be brief}, {role: user, content: "what?"}, {role: assistant, content: a cat}, {role: user, content: "which?"}]
+      - {image: a.png, messages: [{role: usr, content: x}]}
+      - {image: a.png, messages: [{role: user, contents: x}]}
+      - {image: a.png, messages: [{role: assistant, content: x}]}
+      - {image: a.png, messages: []}
+      - {image: a.png, question: q, messages: [{role: user, content: x}]}
+)");
+  const auto items = testing::read_all(read_manifest(file));
+  ASSERT_EQ(items.size(), 6u);
+  ASSERT_EQ(testing::fault(items[0]), "");
+  ASSERT_EQ(items[0].item.messages.size(), 4u);
+  EXPECT_EQ(items[0].item.messages[1].images, 1u);
+  EXPECT_EQ(items[0].item.prompt, "system: be brief\nuser: what?\nassistant: a cat\nuser: which?");
+  EXPECT_THAT(testing::fault(items[1]), HasSubstr("role 'usr'"));
+  EXPECT_THAT(testing::fault(items[2]), HasSubstr("did you mean 'content'?"));
+  EXPECT_THAT(testing::fault(items[3]), HasSubstr("role user"));
+  EXPECT_THAT(testing::fault(items[4]), HasSubstr("'messages' must be"));
+  EXPECT_THAT(testing::fault(items[5]), HasSubstr("one is allowed"));
+}
+
+TEST(Manifest, PrecedenceOfGenerationSettings) {
+  TempFolder folder;
+  const auto file = folder.write("m.yaml", R"(
+generation: {max_new_tokens: 2, top_k: 2, seed: 2}
+jobs: [{task: generate, generation: {top_k: 3, seed: 3}, items: [{prompt: x, generation: {seed: 4}}, {prompt: y, generation: {num_beams: 2}}]}]
+)");
+  const Manifest manifest = read_manifest(file);
+  const auto items = testing::read_all(manifest);
+  GenerationSurroundings around;
+  around.checkpoint = {{"max_new_tokens", std::int64_t{1}}, {"top_p", 0.5}};
+  around.command_line = {{"seed", std::int64_t{5}}, {"do_sample", true}};
+  const GenerationConfig config = generation_of(manifest, items[0].item, around);
+  EXPECT_EQ(config.max_new_tokens, 2);
+  EXPECT_EQ(config.top_k, 3);
+  EXPECT_EQ(config.seed, 5u);
+  EXPECT_EQ(config.top_p, 0.5);
+  // Beams and sampling contradict each other only when all sources are put together.
+  EXPECT_THROW(generation_of(manifest, items[1].item, around), ItemError);
+  around.command_line = {{"num_beams", std::int64_t{2}}, {"do_sample", true}};
+  EXPECT_THROW(generation_of(manifest, manifest.jobs[0], around), UsageError);
+}
+
+TEST(Manifest, GlobOfImagesWithOneQuestion) {
+  TempFolder folder;
+  folder.write("images/b.png", "");
+  folder.write("images/a[1].png", "");
+  folder.write("images/c.txt", "");
+  std::filesystem::create_directory(folder / "images/d.png");
+  const auto file =
+      folder.write("m.yaml", "jobs: [{task: vqa, question: 'what is it?', items: 'images/*.png'}]");
+  const auto items = testing::read_all(read_manifest(file));
+  ASSERT_EQ(items.size(), 2u);
+  EXPECT_EQ(items[0].item.id, "images/a[1].png");
+  EXPECT_EQ(items[0].item.images[0].path, folder / "images/a[1].png");
+  EXPECT_EQ(items[0].item.prompt, "what is it?");
+  EXPECT_EQ(testing::fault(items[1]), "");
+  const auto other =
+      folder.write("n.yaml", "jobs: [{task: vqa, prompt: 'Describe.', items: '*.png', image_root: images}]");
+  EXPECT_EQ(testing::read_all(read_manifest(other))[1].item.images[0].path, folder / "images/b.png");
+}
+
+}  // namespace
+}  // namespace mmbatch

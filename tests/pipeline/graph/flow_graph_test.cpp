@@ -1,0 +1,213 @@
+#include "pipeline/graph/flow_graph.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "engine/base/threads.h"
+
+namespace mmbatch {
+namespace {
+
+/// Stages without a model: items fail in the stage that their number picks, and threads of their own answer.
+class FakeStages {
+ public:
+  explicit FakeStages(std::uint64_t items) : items_(items) {}
+  ~FakeStages() {
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  FlowStages stages() {
+    FlowStages s;
+    s.read = [this]() -> std::optional<ReadItem> {
+      if (next_ == items_) return {};
+      ReadItem read;
+      read.item.position = next_++;
+      if (read.item.position % 11 == 3) read.error = Error{ErrorCode::invalid_item, "read"};
+      largest_in_flight_ = std::max<std::uint64_t>(largest_in_flight_, next_ - stored_);
+      return read;
+    };
+    s.admit = [](ReadItem read) {
+      auto admitted = std::make_shared<Admitted>();
+      admitted->number = read.item.position;
+      admitted->item = std::move(read.item);
+      if (read.error) admitted->fault = Fault{Stage::read, *read.error};
+      return Ticket(admitted);
+    };
+    s.encode_image = [this](Ticket ticket, EncodeImage::Done done) {
+      Result<std::vector<EncodedImage>> images = std::vector<EncodedImage>{};
+      if (ticket->number % 7 == 2) images = Error{ErrorCode::image_missing, "image"};
+      if (ticket->number % 3 != 0) return done({ticket, images, 0});
+      in_background([ticket, images, done] { done({ticket, images, 0}); });
+    };
+    s.encode_text = [this](Ticket ticket, EmbedText::Done done) {
+      Result<EncodedText> text = EncodedText{{1}, {}};
+      if (ticket->number % 5 == 4) text = Error{ErrorCode::prompt_empty, "text"};
+      if (ticket->number % 4 != 0) return done({ticket, text, 0});
+      in_background([ticket, text, done] { done({ticket, text, 0}); });
+    };
+    s.fuse = [](const ImagesEncoded& images, const TextEncoded& text) -> std::variant<Fused, Outcome> {
+      EXPECT_EQ(images.ticket, text.ticket);
+      const Ticket& ticket = text.ticket;
+      if (ticket->fault) return Outcome{ticket, *ticket->fault, {}};
+      if (!images.images) return Outcome{ticket, Fault{Stage::image, images.images.error()}, {}};
+      if (!text.text) return Outcome{ticket, Fault{Stage::text, text.text.error()}, {}};
+      if (ticket->number % 13 == 5) return Outcome{ticket, AnyAnswer(Matched{}), {}};
+      return Fused{ticket, std::make_shared<const Prompt>(), {}};
+    };
+    s.decode = [this](Fused fused, Decode::Done done) {
+      ++decoded_;
+      in_background([fused, done] { done({fused.ticket, AnyAnswer(Completion{}), {}}); });
+    };
+    s.store = [this](const Outcome& outcome) {
+      ++stored_;
+      EXPECT_TRUE(seen_.insert(outcome.ticket->number).second) << "stored twice";
+      if (const auto* fault = std::get_if<Fault>(&outcome.answer))
+        ++failures_[fault->error.message];
+      else if (std::holds_alternative<Matched>(std::get<AnyAnswer>(outcome.answer)))
+        ++matched_;
+      if (fail_store_at_ == stored_) throw DatabaseError("disk full");
+    };
+    return s;
+  }
+
+  void in_background(std::function<void()> work) {
+    const std::lock_guard lock(mutex_);
+    threads_.emplace_back(std::move(work));
+  }
+
+  const std::uint64_t items_;
+  std::uint64_t next_ = 0;
+  std::atomic<std::uint64_t> stored_{0};
+  std::atomic<int> decoded_{0};
+  int matched_ = 0;
+  std::atomic<std::uint64_t> largest_in_flight_{0};
+  std::uint64_t fail_store_at_ = 0;
+  std::set<std::uint64_t> seen_;
+  std::map<std::string, int> failures_;
+  std::mutex mutex_;
+  std::vector<std::thread> threads_;
+};
+
+TEST(FlowGraph, EveryItemIsStoredOnceWhateverFails) {
+  Arena arena(2);
+  FakeStages fake(500);
+  std::atomic<bool> stop{false};
+  arena.run([&] { run_flow_graph(fake.stages(), 16, stop); });
+  EXPECT_EQ(fake.seen_.size(), 500u);
+  EXPECT_EQ(fake.failures_["read"], 46);
+  EXPECT_GT(fake.failures_["image"], 0);
+  EXPECT_GT(fake.failures_["text"], 0);
+  EXPECT_GT(fake.matched_, 0);
+  int failed = 0;
+  for (const auto& [message, count] : fake.failures_) failed += count;
+  EXPECT_EQ(fake.decoded_ + fake.matched_ + failed, 500);  // nothing else comes to the decoder
+  EXPECT_LE(fake.largest_in_flight_, 17u);                 // 16 let in, and one read ahead
+}
+
+TEST(FlowGraph, StopsReadingButFinishesWhatIsInFlight) {
+  Arena arena(2);
+  FakeStages fake(1000000);
+  std::atomic<bool> stop{false};
+  FlowStages stages = fake.stages();
+  stages.store = [&, store = stages.store](const Outcome& outcome) {
+    store(outcome);
+    if (fake.stored_ == 40) stop = true;
+  };
+  arena.run([&] { run_flow_graph(stages, 8, stop); });
+  EXPECT_EQ(fake.seen_.size(), fake.next_);
+  EXPECT_GE(fake.seen_.size(), 40u);
+  EXPECT_LT(fake.seen_.size(), 100u);
+}
+
+TEST(FlowGraph, AStoreThatCannotWriteEndsTheRunWithItsError) {
+  Arena arena(2);
+  FakeStages fake(1000000);
+  fake.fail_store_at_ = 20;
+  std::atomic<bool> stop{false};
+  const auto run = [&] { arena.run([&] { run_flow_graph(fake.stages(), 8, stop); }); };
+  EXPECT_THROW(run(), DatabaseError);
+  EXPECT_EQ(fake.stored_, 20u);
+}
+
+TEST(FlowGraph, AFatalFaultInAnyStageEndsTheRunAndLosesNothingElse) {
+  const std::map<std::string, std::function<void(FlowStages&, std::atomic<int>&)>> faults = {
+      {"read",
+       [](FlowStages& s, std::atomic<int>& calls) {
+         s.read = [&calls, inner = s.read] {
+           if (++calls == 40) throw UsageError("read");
+           return inner();
+         };
+       }},
+      {"admit",
+       [](FlowStages& s, std::atomic<int>& calls) {
+         s.admit = [&calls, inner = s.admit](ReadItem item) {
+           if (++calls == 40) throw DatabaseError("admit");
+           return inner(std::move(item));
+         };
+       }},
+      {"encode_image",
+       [](FlowStages& s, std::atomic<int>& calls) {
+         s.encode_image = [&calls, inner = s.encode_image](Ticket ticket, EncodeImage::Done done) {
+           if (++calls == 40) throw ModelError("encode_image");
+           inner(std::move(ticket), std::move(done));
+         };
+       }},
+      {"encode_text",
+       [](FlowStages& s, std::atomic<int>& calls) {
+         s.encode_text = [&calls, inner = s.encode_text](Ticket ticket, EmbedText::Done done) {
+           if (++calls == 40) throw UsageError("encode_text");
+           inner(std::move(ticket), std::move(done));
+         };
+       }},
+      {"fuse",
+       [](FlowStages& s, std::atomic<int>& calls) {
+         s.fuse = [&calls, inner = s.fuse](const ImagesEncoded& images, const TextEncoded& text) {
+           if (++calls == 40) throw ModelError("fuse");
+           return inner(images, text);
+         };
+       }},
+      {"decode", [](FlowStages& s, std::atomic<int>& calls) {
+         s.decode = [&calls, inner = s.decode](Fused fused, Decode::Done done) {
+           if (++calls == 40) throw ModelError("decode");
+           inner(std::move(fused), std::move(done));
+         };
+       }}};
+  for (const auto& [stage, put_in] : faults) {
+    Arena arena(2);
+    FakeStages fake(1000000);
+    std::atomic<bool> stop{false};
+    std::atomic<int> calls{0};
+    FlowStages stages = fake.stages();
+    put_in(stages, calls);
+    std::atomic<bool> ended{false};
+    stages.end_reading = [&] { ended = true; };
+    try {
+      arena.run([&] { run_flow_graph(stages, 8, stop); });
+      ADD_FAILURE() << stage << ": nothing was thrown";
+    } catch (const FatalError& e) {
+      EXPECT_EQ(e.what(), stage);
+    }
+    // Every item that was read is stored, but for the one.
+    EXPECT_EQ(fake.seen_.size() + (stage == "read" ? 0 : 1), fake.next_) << stage;
+    EXPECT_LT(fake.next_, 1000u) << stage;
+    EXPECT_TRUE(ended) << stage;
+  }
+}
+
+TEST(FlowGraph, NoItemsIsNoWork) {
+  Arena arena(1);
+  FakeStages fake(0);
+  std::atomic<bool> stop{false};
+  arena.run([&] { run_flow_graph(fake.stages(), 8, stop); });
+  EXPECT_TRUE(fake.seen_.empty());
+}
+
+}  // namespace
+}  // namespace mmbatch

@@ -1,0 +1,165 @@
+#include "vision/image/image_header.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <string>
+
+#include "engine/base/error.h"
+#include "tests/vision/expected.h"
+
+namespace mmbatch {
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+Bytes bytes_of(const std::string& text) {
+  const auto bytes = std::as_bytes(std::span(text));
+  return {bytes.begin(), bytes.end()};
+}
+
+ImageHeader header_of(const std::string& file) {
+  return read_image_header(read_bytes(test_data() / "images" / file));
+}
+
+ItemError error_of(const Bytes& bytes) {
+  try {
+    read_image_header(bytes);
+  } catch (const ItemError& e) {
+    return e;
+  }
+  return {ErrorCode::internal, "no error"};
+}
+
+TEST(ImageHeader, FormatSizeAndOrientation) {
+  struct Case {
+    const char* file;
+    ImageFormat format;
+    int orientation;
+  };
+  for (const Case& c : {Case{"rgb.png", ImageFormat::png, 1},
+                        {"exif.png", ImageFormat::png, 6},
+                        {"palette_alpha.png", ImageFormat::png, 1},
+                        {"baseline.jpg", ImageFormat::jpeg, 1},
+                        {"progressive.jpg", ImageFormat::jpeg, 1},
+                        {"exif5.jpg", ImageFormat::jpeg, 5},
+                        {"lossless.webp", ImageFormat::webp, 1},
+                        {"lossy.webp", ImageFormat::webp, 1},
+                        {"exif.webp", ImageFormat::webp, 8},
+                        {"rgb.bmp", ImageFormat::bmp, 1},
+                        {"top_down.bmp", ImageFormat::bmp, 1},
+                        {"lzw.tif", ImageFormat::tiff, 1},
+                        {"big_endian.tif", ImageFormat::tiff, 1},
+                        {"turned3.tif", ImageFormat::tiff, 3}}) {
+    const ImageHeader header = header_of(c.file);
+    EXPECT_EQ(header.format, c.format) << c.file;
+    EXPECT_EQ(header.width, 24) << c.file;
+    EXPECT_EQ(header.height, 16) << c.file;
+    EXPECT_EQ(header.orientation, c.orientation) << c.file;
+  }
+}
+
+TEST(ImageHeader, OtherFormatsAreRefusedByName) {
+  const auto refused = [](const std::string& start, const std::string& name) {
+    const ItemError error = error_of(bytes_of(start + std::string(40, '\0')));
+    EXPECT_EQ(error.code(), ErrorCode::unsupported) << name;
+    EXPECT_NE(std::string(error.what()).find(name), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("PNG, JPEG, WebP, BMP and TIFF"), std::string::npos);
+  };
+  refused("GIF89a", "GIF");
+  refused(std::string("\0\0\0\x18", 4) + "ftypavif", "AVIF");
+  refused(std::string("\0\0\0\x18", 4) + "ftypheic", "HEIC");
+  refused("8BPS", "Photoshop");
+  refused("%PDF-1.4", "PDF");
+  refused("<svg ", "SVG");
+  refused(std::string("II\x2B\0", 4), "BigTIFF");
+}
+
+TEST(ImageHeader, WhatIsNoImageIsUnreadable) {
+  EXPECT_EQ(error_of({}).code(), ErrorCode::image_unreadable);
+  EXPECT_NE(std::string(error_of({}).what()).find("empty"), std::string::npos);
+  const ItemError text = error_of(bytes_of("hello"));
+  EXPECT_EQ(text.code(), ErrorCode::image_unreadable);
+  EXPECT_NE(std::string(text.what()).find("68 65 6c 6c 6f"), std::string::npos) << text.what();
+}
+
+TEST(ImageHeader, UnsupportedVarieties) {
+  Bytes jpeg = read_bytes(test_data() / "images" / "baseline.jpg");
+  for (std::size_t i = 0; i + 9 < jpeg.size(); ++i) {
+    if (jpeg[i] != std::byte{0xFF} || jpeg[i + 1] != std::byte{0xC0}) continue;
+    jpeg[i + 4] = std::byte{12};
+    EXPECT_EQ(error_of(jpeg).code(), ErrorCode::unsupported);
+    EXPECT_NE(std::string(error_of(jpeg).what()).find("12 bits"), std::string::npos);
+    jpeg[i + 4] = std::byte{8};
+    jpeg[i + 1] = std::byte{0xC3};
+    EXPECT_EQ(error_of(jpeg).code(), ErrorCode::unsupported);
+    break;
+  }
+  Bytes webp = read_bytes(test_data() / "images" / "exif.webp");
+  webp[20] |= std::byte{2};
+  EXPECT_EQ(error_of(webp).code(), ErrorCode::unsupported);
+  EXPECT_NE(std::string(error_of(webp).what()).find("animation"), std::string::npos);
+}
+
+TEST(ImageHeader, ATagThatStandsTwiceIsRefused) {
+  Bytes tiff = read_bytes(test_data() / "images" / "big_endian.tif");
+  tiff[10 + 12] = std::byte{1};  // the second entry's tag, 257, becomes 256
+  tiff[10 + 13] = std::byte{0};
+  EXPECT_EQ(error_of(tiff).code(), ErrorCode::image_unreadable);
+  EXPECT_NE(std::string(error_of(tiff).what()).find("twice"), std::string::npos);
+}
+
+TEST(ImageHeader, NoSizeIsRefused) {
+  Bytes png = read_bytes(test_data() / "images" / "rgb.png");
+  for (std::size_t i = 16; i < 20; ++i) png[i] = std::byte{0};
+  EXPECT_EQ(error_of(png).code(), ErrorCode::image_unreadable);
+  EXPECT_NE(std::string(error_of(png).what()).find("0 x 16"), std::string::npos);
+}
+
+TEST(ImageHeader, DamagedExifIsNoReasonToRefuse) {
+  const Bytes good = read_bytes(test_data() / "images" / "exif6.jpg");
+  const std::string text(reinterpret_cast<const char*>(good.data()), good.size());
+  const std::size_t exif = text.find("Exif");
+  ASSERT_NE(exif, std::string::npos);
+  for (std::size_t at = exif + 6; at < exif + 24; ++at) {
+    for (const int value : {0x00, 0x7F, 0xFF}) {
+      Bytes bad = good;
+      bad[at] = static_cast<std::byte>(value);
+      const ImageHeader header = read_image_header(bad);
+      EXPECT_EQ(header.width, 24);
+      EXPECT_TRUE(header.orientation >= 1 && header.orientation <= 8);
+    }
+  }
+}
+
+/// Random bytes behind each signature, and random damage to the files: an ItemError or a header, never more.
+TEST(ImageHeader, SurvivesHostileInput) {
+  std::mt19937 random(1);
+  const std::string signatures[] = {"\x89PNG\r\n\x1A\n" + std::string("\0\0\0\x0DIHDR", 8),
+                                    "\xFF\xD8\xFF",
+                                    "RIFF\x40",
+                                    "RIFF....WEBPVP8X",
+                                    "RIFF....WEBPVP8 ",
+                                    "RIFF....WEBPVP8L",
+                                    "BM",
+                                    std::string("II\x2A\0\x08\0\0\0", 8),
+                                    std::string("MM\0\x2A\0\0\0\x08", 8)};
+  for (const std::string& signature : signatures) {
+    for (int round = 0; round < 400; ++round) {
+      std::string text = signature;
+      for (unsigned i = 0; i < random() % 300; ++i)
+        text += static_cast<char>(random() % 5 ? random() % 8 : random());
+      const Bytes bytes = bytes_of(text);
+      try {
+        const ImageHeader header = read_image_header(bytes);
+        EXPECT_GE(header.width, 1);
+        EXPECT_GE(header.height, 1);
+        check_image_complete(bytes, header);
+      } catch (const ItemError&) {
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mmbatch

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "engine/base/config.h"
+#include "engine/base/matrix.h"
+#include "vision/image/image.h"
+#include "vision/preprocess/resize.h"
+
+namespace mmbatch {
+
+/// From 8-bit samples to what a vision encoder takes: rescale_factor · sample, then (x - mean) / std per
+/// channel, each step rounded to float32 as Hugging Face's image_transforms.py does. A table of 256 values a
+/// channel holds every result there can be.
+class PixelScaling {
+ public:
+  /// From a preprocessor_config.json: do_rescale (true), rescale_factor (1/255), do_normalize (true),
+  /// image_mean and image_std (three numbers each).
+  /// @throws ModelError that names file and key.
+  explicit PixelScaling(const Config& config);
+
+  /// [3, height · width]: one row a channel, red first.
+  Matrix<float> apply(const Image& image) const;
+  /// The value of one sample of a channel (0 … 2).
+  float value(std::size_t channel, std::uint8_t sample) const { return table_[channel][sample]; }
+
+ private:
+  std::array<std::array<float, 256>, 3> table_;
+};
+
+/// The published steps from a picture to pixel values: resize, centre crop, rescale, normalise. Const and
+/// thread-safe.
+class Preprocessor {
+ public:
+  /// From a preprocessor_config.json: do_resize (true), size ({"shortest_edge"}, {"height", "width"} or, in
+  /// old files, one number), resample (bicubic), do_center_crop (true where there is a crop_size), crop_size
+  /// ({"height", "width"} or one number), and the keys of PixelScaling. A lone number for size means the
+  /// shortest edge where the picture is cropped afterwards, and else both sides. Other keys are ignored.
+  /// @throws ModelError that names file and key for values that are missing, ill-typed or out of range, and
+  /// where pictures would come out at different sizes.
+  explicit Preprocessor(const Config& config);
+
+  int output_width() const { return output_.width; }
+  int output_height() const { return output_.height; }
+
+  /// `image` resized and cropped to [output_height, output_width, 3], bit-equal to Pillow and Hugging Face.
+  /// What a crop larger than the picture leaves over is black.
+  /// @throws ItemError image_too_large for a picture of so extreme a shape that it cannot be resized.
+  Image fit(const Image& image) const;
+
+  /// The pixel_values of `image`: [3, output_height · output_width].
+  Matrix<float> pixel_values(const Image& image) const { return scaling_.apply(fit(image)); }
+
+  const PixelScaling& scaling() const { return scaling_; }
+  Resample resample() const { return resample_; }
+
+  static constexpr int kMaxSide = 4096;  // of any size in the file
+
+ private:
+  struct Sides {
+    int width = 0;
+    int height = 0;
+  };
+  static Sides read_sides(const Config& config, const std::string& key);
+  void read_size(const Config& config);
+  ResizedSize resized_size(const Image& image) const;
+
+  PixelScaling scaling_;
+  Resample resample_ = Resample::bicubic;
+  std::optional<int> shortest_edge_;  // resize to it, keeping the aspect
+  std::optional<Sides> exact_size_;   // resize to it; at most one of the two
+  std::optional<Sides> crop_;
+  Sides output_;
+};
+
+}  // namespace mmbatch

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/base/config.h"
+#include "engine/base/matrix.h"
+#include "vision/image/image.h"
+#include "vision/preprocess/preprocess.h"
+
+namespace mmbatch {
+
+/// A size in pixels to which a picture may be blown up before it is cut into tiles.
+struct GridPinpoint {
+  int width = 0;
+  int height = 0;
+};
+
+/// The list of [height, width] pairs below `key`; empty when the key is absent.
+/// @throws ModelError for what is no such list.
+std::vector<GridPinpoint> read_grid_pinpoints(const Config& config, const std::string& key);
+
+/// How a picture is cut: rows · columns tiles, row by row, after tile 0, the whole picture squashed.
+struct TileGrid {
+  int rows = 0;
+  int columns = 0;
+
+  int tiles() const { return 1 + rows * columns; }
+};
+
+struct TiledImage {
+  std::vector<Matrix<float>> tiles;  // pixel values, [3, tile_size · tile_size] each
+  TileGrid grid;
+  int width = 0;  // of the original picture, whose aspect tells padding from picture
+  int height = 0;
+};
+
+/// Pixel values of a picture at several resolutions: as a whole, and blown up to the best-fitting of some
+/// grid pinpoints and cut into tiles. The rules are those of the Hugging Face image processor that introduced
+/// image_grid_pinpoints (transformers 4.46, with the odd row of the padding kept). Const and thread-safe.
+class Tiler {
+ public:
+  /// @param config a preprocessor_config.json: resample, crop_size (the tile's size; square), size (a
+  /// shortest edge or square of the same size), and the keys of PixelScaling.
+  /// @param pinpoints at least one; both sides multiples of the tile's size.
+  /// @throws ModelError that names file and key.
+  Tiler(const Config& config, std::vector<GridPinpoint> pinpoints);
+
+  int tile_size() const { return tile_size_; }
+  /// How a picture of this size (pixels) will be cut.
+  TileGrid grid(int width, int height) const;
+  /// @throws ItemError image_too_large for a picture of so extreme a shape that it cannot be resized.
+  TiledImage apply(const Image& image) const;
+
+  /// The pinpoint picture itself before it is cut: resized keeping its aspect, with black on both sides.
+  Image padded(const Image& image) const;
+
+ private:
+  const GridPinpoint& best_pinpoint(int width, int height) const;
+
+  Preprocessor preprocessor_;
+  std::vector<GridPinpoint> pinpoints_;
+  int tile_size_ = 0;
+};
+
+}  // namespace mmbatch
