@@ -4,6 +4,7 @@
 
 #include "jobs/eval/compare.h"
 #include "jobs/eval/eval.h"
+#include "jobs/results/database_error.h"
 #include "tests/jobs/helpers.h"
 
 namespace mmbatch {

@@ -8,6 +8,7 @@
 #include "jobs/listing/shard.h"
 #include "jobs/query/query.h"
 #include "jobs/results/database.h"
+#include "jobs/results/database_error.h"
 #include "tests/jobs/helpers.h"
 
 namespace mmbatch {
@@ -71,9 +72,9 @@ TEST(Merge, ShardsOfARunBecomeOneRun) {
   ItemResult two = answer("b", "one of two");
   two.answers.push_back({"two of two", "length", -1.0, 3, ""});
   const auto a = store(folder / "a.db", {answer("a", "blue"), two});
-  const auto b = store(
-      folder / "b.db",
-      {answer("c", "red"), make_failure(make_item("d"), key_of(4), "text", ErrorCode::prompt_empty)});
+  const auto b =
+      store(folder / "b.db",
+            {answer("c", "red"), make_failure(make_item("d"), key_of(4), "text", ErrorCode::prompt_empty)});
   const MergeReport report = merge_databases(folder / "all.db", {a, b});
   EXPECT_EQ(report.added, 4u);
   EXPECT_EQ(report.conflicts, 0u);

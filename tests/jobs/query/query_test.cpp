@@ -12,6 +12,7 @@
 #include "jobs/eval/eval.h"
 #include "jobs/query/table_writer.h"
 #include "jobs/results/database.h"
+#include "jobs/results/database_error.h"
 #include "jobs/text/json_text.h"
 #include "jobs/text/text_width.h"
 #include "tests/jobs/helpers.h"

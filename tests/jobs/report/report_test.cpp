@@ -60,7 +60,7 @@ class Report : public ::testing::Test {
     }
     ItemResult failed =
         make_failure(make_item("bad", "?", 99), key_of(99), "image", ErrorCode::image_missing);
-    failed.error->message = kHostile;
+    failed.failure->message = kHostile;
     store->put(failed);
     store->finish_run(RunStatus::finished, R"({"decode_seconds": 1.5, "load_seconds": 0.25})");
   }

@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "jobs/results/database.h"
+#include "jobs/results/database_error.h"
 #include "jobs/results/store.h"
 #include "tests/jobs/helpers.h"
 

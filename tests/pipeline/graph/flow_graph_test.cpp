@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "engine/base/threads.h"
+#include "jobs/results/database_error.h"
 
 namespace mmbatch {
 namespace {
