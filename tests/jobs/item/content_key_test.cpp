@@ -1,5 +1,3 @@
-#include "engine/base/sha256.h"
-#include "engine/weights/fingerprint.h"
 #include "jobs/item/content_key.h"
 
 #include <gmock/gmock.h>
@@ -13,12 +11,6 @@ namespace mmbatch {
 namespace {
 
 using testing::TempFolder;
-
-TEST(Sha256, KnownDigests) {
-  EXPECT_EQ(sha256_hex(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-  EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  EXPECT_EQ(Sha256().update("a").update("bc").hex(), sha256_hex("abc"));
-}
 
 TEST(ContentKey, EveryPartCounts) {
   Item item = testing::make_item("a");
@@ -73,45 +65,6 @@ TEST(ContentKey, EveryPartCounts) {
   other.metadata = "1";
   parts.item = &other;
   EXPECT_EQ(content_key(parts), key);
-}
-
-TEST(Fingerprint, SeesWhatShapesAnswers) {
-  TempFolder folder;
-  const std::string header = std::string("\x02\0\0\0\0\0\0\0{}", 10);
-  folder.write("model.safetensors", header + std::string(8u << 20, 'w'));
-  folder.write("config.json", "{}");
-  const auto print = [&](FingerprintScope scope = FingerprintScope::samples) {
-    return model_fingerprint(folder.path(), scope);
-  };
-  const std::string first = print();
-  folder.write("README.md", "x");
-  folder.write(".cache/a.json", "x");
-  EXPECT_EQ(print(), first);
-  folder.write("tokenizer.model", "t");
-  const std::string second = print();
-  EXPECT_NE(second, first);
-  folder.write("config.json", "[]");
-  EXPECT_NE(print(), second);
-  // A byte between two samples shows only in all bytes; the last byte always.
-  const std::string third = print();
-  const std::string all = print(FingerprintScope::all_bytes);
-  std::string weights = header + std::string(8u << 20, 'w');
-  weights[(64u << 10) + 10] = 'x';
-  folder.write("model.safetensors", weights);
-  EXPECT_EQ(print(), third);
-  EXPECT_NE(print(FingerprintScope::all_bytes), all);
-  weights.back() = 'x';
-  folder.write("model.safetensors", weights);
-  EXPECT_NE(print(), third);
-  EXPECT_THROW(model_fingerprint(folder / "none", FingerprintScope::samples), ModelError);
-}
-
-TEST(Fingerprint, TakesBrokenWeightFiles) {
-  TempFolder folder;
-  folder.write("a.safetensors", "");
-  folder.write("b.safetensors", "abc");
-  folder.write("c.safetensors", std::string(8, '\xff') + std::string(6u << 20, 'x'));
-  EXPECT_EQ(model_fingerprint(folder.path(), FingerprintScope::samples).size(), 64u);
 }
 
 }  // namespace
