@@ -53,7 +53,7 @@ int run(const std::string& folder) {
 
   std::vector<Conversation> conversations;
   for (const std::string question : {"what color is the shape?", "is there a circle?"}) {
-    conversations.push_back({question, std::make_unique<StreamDecoder>(model->tokenizer())});
+    conversations.push_back({question, std::make_unique<StreamDecoder>(model->files().tokenizer)});
   }
   for (Conversation& conversation : conversations) {
     Request request;

@@ -70,9 +70,8 @@ void fill_special_tokens(ModelSpec& spec, const Config& config, const Config& ge
   // Only a token that was added for padding: a piece that serves as padding (such as <unk>) may come,
   // as with transformers, and a model that pads with its end of sequence must still be able to end.
   std::erase_if(spec.suppressed, [&](std::int32_t id) {
-    const Token* token = tokenizer.table().find(id);
     const bool placeholder = id == spec.image_token_id;
-    return id < 0 || (!placeholder && token != nullptr && token->piece) ||
+    return id < 0 || (!placeholder && tokenizer.in_vocabulary(id)) ||
            std::find(spec.eos.begin(), spec.eos.end(), id) != spec.eos.end();
   });
 }
@@ -127,19 +126,19 @@ ModelFiles::ModelFiles(const std::filesystem::path& folder_)
     : folder(folder_),
       weights(folder),
       spec(),
-      tokenizer(Tokenizer::load(folder)),
+      tokenizer(load_tokenizer(folder)),
       turn_format(TurnFormat::named("plain")),
       generation(read_generation_config(folder)) {
-  spec = read_spec(folder, weights, tokenizer);
+  spec = read_spec(folder, weights, *tokenizer);
   FoundTurnFormat found = TurnFormat::find_for(folder, spec.turn_format);
   turn_format = std::move(found.format);
   turn_format_warning = std::move(found.message);
 }
 
 std::vector<std::int32_t> ModelFiles::encode_prompt(std::string_view text) const {
-  if (spec.placement != ImagePlacement::before_text || !tokenizer.bos()) return tokenizer.encode(text);
-  std::vector<std::int32_t> ids = tokenizer.encode(text, Bos::none);
-  ids.insert(ids.begin(), *tokenizer.bos());
+  if (spec.placement != ImagePlacement::before_text || !tokenizer->bos()) return tokenizer->encode(text);
+  std::vector<std::int32_t> ids = tokenizer->encode(text, SpecialTokens::without);
+  ids.insert(ids.begin(), *tokenizer->bos());
   return ids;
 }
 

@@ -34,7 +34,7 @@ struct ModelFiles {
   std::filesystem::path folder;
   Checkpoint weights;
   ModelSpec spec;
-  Tokenizer tokenizer;
+  std::shared_ptr<const Tokenizer> tokenizer;
   TurnFormat turn_format;
   std::string turn_format_warning;  // not empty: the checkpoint's template was not recognised
   GenerationOverrides generation;   // of generation_config.json
@@ -58,7 +58,7 @@ class Model {
   const ModelFiles& files() const { return *files_; }
   Precision precision() const { return precision_; }
   const ModelSpec& spec() const { return files_->spec; }
-  const Tokenizer& tokenizer() const { return files_->tokenizer; }
+  const Tokenizer& tokenizer() const { return *files_->tokenizer; }
   /// Null for a text-only model.
   const ImageStage* images() const { return images_ ? &*images_ : nullptr; }
   /// Null for a dual encoder, which has texts() and similarity() instead.

@@ -19,9 +19,10 @@ std::string canonical_text(std::string_view text) {
   return canonical;
 }
 
-TextStage::TextStage(const Weights& weights, const Tokenizer& tokenizer, const DualEncoderSpec& spec)
-    : tokenizer_(tokenizer), encoder_(weights, spec.text, spec.text_prefix) {
-  if (!tokenizer_.pad()) {
+TextStage::TextStage(const Weights& weights, std::shared_ptr<const Tokenizer> tokenizer,
+                     const DualEncoderSpec& spec)
+    : tokenizer_(std::move(tokenizer)), encoder_(weights, spec.text, spec.text_prefix) {
+  if (!tokenizer_->pad()) {
     throw ModelError(
         fmt::format("{}: the tokenizer's files name no pad_token, which fills texts up to {} "
                     "positions: copy tokenizer_config.json from the published checkpoint",
@@ -30,7 +31,7 @@ TextStage::TextStage(const Weights& weights, const Tokenizer& tokenizer, const D
 }
 
 PaddedText TextStage::tokenize(std::string_view text) const {
-  return pad_or_cut(tokenizer_.encode(canonical_text(text)), {config().positions, *tokenizer_.pad()});
+  return pad_or_cut(tokenizer_->encode(canonical_text(text)), {config().positions, *tokenizer_->pad()});
 }
 
 std::vector<Features> TextStage::encode(std::span<const PaddedText* const> texts, Scratch& scratch) const {

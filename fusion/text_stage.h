@@ -22,7 +22,7 @@ using PaddedText = std::vector<std::int32_t>;
 class TextStage {
  public:
   /// @param weights outlive the stage  @throws ModelError
-  TextStage(const Weights& weights, const Tokenizer& tokenizer, const DualEncoderSpec& spec);
+  TextStage(const Weights& weights, std::shared_ptr<const Tokenizer> tokenizer, const DualEncoderSpec& spec);
 
   /// The text canonical, tokenized, and padded or cut to the encoder's positions.  @throws ItemError
   PaddedText tokenize(std::string_view text) const;
@@ -35,7 +35,7 @@ class TextStage {
   const TextEncoderConfig& config() const { return encoder_.config(); }
 
  private:
-  Tokenizer tokenizer_;
+  std::shared_ptr<const Tokenizer> tokenizer_;
   TextEncoder encoder_;
 };
 

@@ -24,16 +24,16 @@ std::string long_text() {
 }  // namespace
 
 void run_tokenizer(Session& session) {
-  const Tokenizer tokenizer =
-      Tokenizer::load(session.checkpoint(session.quick() ? "llava-tiny" : "llava-1b"));
+  const auto tokenizer = load_tokenizer(session.checkpoint(session.quick() ? "llava-tiny" : "llava-1b"));
   const std::string text = session.quick() ? std::string("a tree in the rain") : long_text();
-  const std::vector<std::int32_t> ids = tokenizer.encode(text);
+  const std::vector<std::int32_t> ids = tokenizer->encode(text);
   const double megabytes = static_cast<double>(text.size()) / 1e6;
   session.add(
-      {"encode a question", session.time(7, [&] { tokenizer.encode(kQuestion); }), 1, "questions/s", {}});
+      {"encode a question", session.time(7, [&] { tokenizer->encode(kQuestion); }), 1, "questions/s", {}});
   session.add(
-      {"encode a long text", session.time(7, [&] { tokenizer.encode(text); }), megabytes, "MB/s", {}});
-  session.add({"decode a long text", session.time(7, [&] { tokenizer.decode(ids); }), megabytes, "MB/s", {}});
+      {"encode a long text", session.time(7, [&] { tokenizer->encode(text); }), megabytes, "MB/s", {}});
+  session.add(
+      {"decode a long text", session.time(7, [&] { tokenizer->decode(ids); }), megabytes, "MB/s", {}});
 }
 
 }  // namespace mmbatch::bench

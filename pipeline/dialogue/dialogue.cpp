@@ -112,7 +112,7 @@ Completion Dialogue::ask(const std::string& question, std::ostream& out) {
     ids = next_ids(question);
     request = make_request(*model_, compose(model_->spec(), ids, images_), generation_);
   });
-  StreamDecoder stream(model_->tokenizer());
+  StreamDecoder stream(model_->files().tokenizer);
   const bool streamed = streams(generation_);
   if (streamed) {
     request.on_token = [&](std::size_t, std::int32_t token) { out << stream.push(token) << std::flush; };

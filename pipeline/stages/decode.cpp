@@ -38,8 +38,8 @@ Request make_request(const Model& model, std::shared_ptr<const Prompt> prompt,
   }
   request.prompt = std::move(prompt);
   request.generation = generation;
-  request.decode = [tokenizer = model.tokenizer()](std::span<const std::int32_t> tokens) {
-    return tokenizer.decode(tokens);
+  request.decode = [tokenizer = model.files().tokenizer](std::span<const std::int32_t> tokens) {
+    return tokenizer->decode(tokens);
   };
   return request;
 }

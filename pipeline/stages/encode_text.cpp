@@ -47,7 +47,7 @@ EncodeText::EncodeText(const ModelFiles& model, const Manifest& manifest) : mode
 RenderOptions EncodeText::render_options() const {
   RenderOptions options;
   options.image_placeholder = model_.spec.image_token;
-  if (const auto eos = model_.tokenizer.eos()) options.eos = std::string(model_.tokenizer.piece(*eos));
+  if (const auto eos = model_.tokenizer->eos()) options.eos = std::string(model_.tokenizer->piece(*eos));
   return options;
 }
 

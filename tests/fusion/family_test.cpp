@@ -241,7 +241,7 @@ TEST(Families, BosStandsBetweenImageAndTextWhateverTheFilesSay) {
   EXPECT_EQ(ids.front(), 2);
   folder.edit("tokenizer_config.json", [](Json& c) { c["add_bos_token"] = false; });
   EXPECT_EQ(ModelFiles(folder.path()).encode_prompt("caption en\n"), ids);
-  EXPECT_EQ(ids[1], ModelFiles(folder.path()).tokenizer.encode("caption en\n")[0]);
+  EXPECT_EQ(ids[1], ModelFiles(folder.path()).tokenizer->encode("caption en\n")[0]);
 }
 
 }  // namespace

@@ -35,8 +35,8 @@ inline nlohmann::json expected(const std::string& folder) {
   return nlohmann::json::parse(read_file(kReference / folder / "expected.json"));
 }
 
-inline Tokenizer load_reference(const std::string& folder) {
-  return Tokenizer::load(kReference / folder / "model");
+inline std::shared_ptr<const Tokenizer> load_reference(const std::string& folder) {
+  return load_tokenizer(kReference / folder / "model");
 }
 
 /// A model folder of its own for one test, removed with it.

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "text/tokenizer/pattern.h"
+#include "text/template/pattern.h"
 
 namespace mmbatch {
 

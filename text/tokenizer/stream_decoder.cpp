@@ -1,20 +1,22 @@
 #include "text/tokenizer/stream_decoder.h"
 
+#include <utility>
+
 namespace mmbatch {
 
-StreamDecoder::StreamDecoder(Tokenizer tokenizer)
-    : tokenizer_(std::move(tokenizer)), joiner_(tokenizer_.table(), Special::skip) {}
+StreamDecoder::StreamDecoder(std::shared_ptr<const Tokenizer> tokenizer)
+    : tokenizer_(std::move(tokenizer)), stream_(tokenizer_->stream()) {}
 
 std::string StreamDecoder::push(std::int32_t id) {
   std::string out;
-  joiner_.push(id, out);
+  stream_->push(id, out);
   return out;
 }
 
 std::string StreamDecoder::finish() {
   std::string out;
-  joiner_.finish(out);
-  joiner_ = TokenJoiner(tokenizer_.table(), Special::skip);
+  stream_->finish(out);
+  stream_ = tokenizer_->stream();
   return out;
 }
 

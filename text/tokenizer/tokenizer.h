@@ -9,68 +9,74 @@
 #include <string_view>
 #include <vector>
 
-#include "text/tokenizer/token_joiner.h"
-
 namespace mmbatch {
 
-/// Whether a text gets the begin and end of sequence that the checkpoint's files ask for.
-enum class Bos { as_configured, none };
+/// Encoding: whether a text gets the special tokens that the checkpoint's files put around it, such as BOS.
+/// Decoding: whether special tokens are part of the text.
+enum class SpecialTokens { without, with };
 
-/// The tokenizer of a checkpoint folder: sentencepiece with added tokens, ids and text as transformers'
-/// Python
-/// ("slow") classes give them. Cheap to copy; const after load and thread-safe.
+/// Decodes ids one at a time. The state of one text, used by one thread; its tokenizer must outlive it.
+class TokenStream {
+ public:
+  virtual ~TokenStream() = default;
+
+  /// Appends to `out` the text that is certain with this id; always whole UTF-8 sequences.
+  virtual void push(std::int32_t id, std::string& out) = 0;
+  /// Appends the rest; nothing may be pushed after it.
+  virtual void finish(std::string& out) = 0;
+};
+
+/// A vocabulary and its rules, whatever files they come from. Const after loading and thread-safe; held by
+/// std::shared_ptr<const Tokenizer>.
 class Tokenizer {
  public:
-  static constexpr std::size_t kMaxTextBytes = 4u
-                                               << 20;  // the library takes some 250 bytes of memory for each
-  /// Without byte pieces the library takes time quadratic in a stretch of unknown characters.
-  static constexpr std::size_t kMaxTextBytesWithoutBytePieces = 64u << 10;
+  /// The longest text that encode() takes: libraries need some 250 bytes of memory for each byte.
+  static constexpr std::size_t kMaxTextBytes = 4u << 20;
 
-  /// Reads tokenizer.model or spiece.model, tokenizer_config.json, added_tokens.json and
-  /// special_tokens_map.json.
-  /// @throws ModelError that names the file, and the key, and says what is supported.
-  static Tokenizer load(const std::filesystem::path& model_dir);
+  virtual ~Tokenizer() = default;
+  Tokenizer(const Tokenizer&) = delete;
+  Tokenizer& operator=(const Tokenizer&) = delete;
 
-  /// The ids of a text. It is cut at added tokens, `<image>` among them, and each part is segmented for
-  /// itself. Bytes that are no UTF-8 count as U+FFFD. Bos::none leaves out the end of sequence too.
-  /// @throws ItemError prompt_too_long over kMaxTextBytes.
-  std::vector<std::int32_t> encode(std::string_view text, Bos bos = Bos::as_configured) const;
+  /// The ids of a text. It is cut at added tokens, such as an image placeholder, and each part is segmented
+  /// separately. Bytes that are not UTF-8 count as U+FFFD.
+  /// @throws ItemError prompt_too_long for more bytes than the tokenizer takes, at most kMaxTextBytes
+  virtual std::vector<std::int32_t> encode(std::string_view text,
+                                           SpecialTokens special = SpecialTokens::with) const = 0;
 
-  /// The ids of a text that goes on from another one: as encode() with Bos::none, without the dummy prefix.
-  std::vector<std::int32_t> encode_continuation(std::string_view text) const;
+  /// The ids of a text that goes on from another one: as encode() without special tokens, and without
+  /// anything that is put before the first word of a text, such as a dummy prefix space.
+  virtual std::vector<std::int32_t> encode_continuation(std::string_view text) const = 0;
 
-  /// The text of ids; always UTF-8. Byte pieces are joined, each byte of them that is no UTF-8 becomes
-  /// U+FFFD; ids that no token has, such as the padding rows of an embedding, are left out.
-  std::string decode(std::span<const std::int32_t> ids, Special special = Special::skip) const;
+  /// A decoder of ids as they come. Ids that no token has, such as padding rows of an embedding, are left
+  /// out; bytes that do not make up UTF-8 become U+FFFD.
+  virtual std::unique_ptr<TokenStream> stream(SpecialTokens special = SpecialTokens::without) const = 0;
 
-  /// The id of an added token or piece.
-  std::optional<std::int32_t> token_id(std::string_view piece) const;
+  /// The text of ids: what stream() gives for them, put together.
+  std::string decode(std::span<const std::int32_t> ids, SpecialTokens special = SpecialTokens::without) const;
+
+  /// The id of an added token or of a piece of the vocabulary, by its text.
+  virtual std::optional<std::int32_t> token_id(std::string_view piece) const = 0;
   /// The added token or piece as the vocabulary writes it (`▁the`, `<0x0A>`); empty when no token has this
   /// id.
-  std::string_view piece(std::int32_t id) const;
-  /// Whether decode() leaves it out: named by the files as bos, eos, … or marked as special.
-  bool is_special(std::int32_t id) const;
+  virtual std::string_view piece(std::int32_t id) const = 0;
+  /// Whether decode() leaves it out unless asked: named by the files as bos, eos, … or marked as special.
+  virtual bool is_special(std::int32_t id) const = 0;
+  /// Whether the model's own vocabulary has the id, and not the list of added tokens alone.
+  virtual bool in_vocabulary(std::int32_t id) const = 0;
   /// One more than the highest id of pieces and added tokens; a checkpoint's embedding may have more rows.
-  std::int32_t vocab_size() const;
+  virtual std::int32_t vocab_size() const = 0;
 
-  std::optional<std::int32_t> bos() const;
-  std::optional<std::int32_t> eos() const;
-  std::optional<std::int32_t> pad() const;
-  std::optional<std::int32_t> unk() const;
+  virtual std::optional<std::int32_t> bos() const = 0;
+  virtual std::optional<std::int32_t> eos() const = 0;
+  virtual std::optional<std::int32_t> pad() const = 0;
+  virtual std::optional<std::int32_t> unk() const = 0;
 
-  /// What decoding needs of the vocabulary; lives as long as any copy of this tokenizer.
-  const TokenTable& table() const;
-
- private:
-  struct Data;
-  enum class Place { first, inside };  // of a text: where nothing, or other text, stands before it
-
-  explicit Tokenizer(std::shared_ptr<const Data> data) : data_(std::move(data)) {}
-  void encode_text(std::string_view text, Place place, std::vector<std::int32_t>& ids) const;
-  void encode_after_anchor(std::string_view text, std::vector<std::int32_t>& ids) const;
-  void encode_segment(std::string_view text, Place place, std::vector<std::int32_t>& ids) const;
-
-  std::shared_ptr<const Data> data_;
+ protected:
+  Tokenizer() = default;
 };
+
+/// The tokenizer of a checkpoint folder, of the kind that its files are for.
+/// @throws ModelError that names the file, and the key, and says what is supported
+std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& folder);
 
 }  // namespace mmbatch

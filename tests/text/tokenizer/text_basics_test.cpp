@@ -5,7 +5,7 @@
 #include "engine/base/text/lower_case.h"
 #include "engine/base/text/utf8.h"
 #include "text/encoder/canonical.h"
-#include "text/tokenizer/pattern.h"
+#include "text/template/pattern.h"
 
 namespace mmbatch {
 namespace {

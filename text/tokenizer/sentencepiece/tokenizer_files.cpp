@@ -1,4 +1,4 @@
-#include "text/tokenizer/tokenizer_files.h"
+#include "text/tokenizer/sentencepiece/tokenizer_files.h"
 
 #include <fmt/format.h>
 
@@ -9,7 +9,6 @@
 
 #include "engine/base/error.h"
 #include "engine/base/text/lower_case.h"
-#include "text/encoder/canonical.h"
 
 namespace mmbatch {
 namespace {
@@ -39,24 +38,6 @@ AddedToken read_token(const Config& holder, const Config& value, const std::stri
     holder.fail(key, fmt::format("expected a content of 1 to {} bytes", TokenSplitter::kMaxContentBytes));
   }
   return token;
-}
-
-constexpr const char* kSupportedTokenizers = "supported is sentencepiece: tokenizer.model or spiece.model";
-
-/// A folder with a tokenizer.json alone: made from a sentencepiece model, which then is to be had, or not.
-[[noreturn]] void throw_fast_only(const std::filesystem::path& file) {
-  const Config model = Config::read(file).child("model");
-  const std::string type = model.text("type", "");
-  if (type == "Unigram" || (type == "BPE" && model.flag("byte_fallback", false))) {
-    throw ModelError(
-        fmt::format("{}: made from a sentencepiece model that is not in the folder; copy "
-                    "tokenizer.model (or spiece.model) from the published checkpoint",
-                    file.string()));
-  }
-  throw ModelError(
-      fmt::format("{}: a tokenizer of this kind ({}) is not supported; {}. Take a checkpoint that has "
-                  "one",
-                  file.string(), type == "BPE" ? "byte-level BPE" : "'" + type + "'", kSupportedTokenizers));
 }
 
 /// Collects the added tokens of one folder and refuses what contradicts itself.
@@ -207,23 +188,6 @@ TokenizerSettings read_settings(const Config& config, const SentencePieceModel& 
 }
 
 }  // namespace
-
-std::filesystem::path find_sentencepiece_file(const std::filesystem::path& model_dir) {
-  for (const char* name : {"tokenizer.model", "spiece.model"}) {
-    std::error_code failed;
-    if (std::filesystem::is_regular_file(model_dir / name, failed)) return model_dir / name;
-  }
-  std::error_code failed;
-  const auto fast = model_dir / "tokenizer.json";
-  if (std::filesystem::exists(fast, failed)) throw_fast_only(fast);
-  for (const char* name : {"vocab.json", "merges.txt", "vocab.txt"}) {
-    if (!std::filesystem::exists(model_dir / name, failed)) continue;
-    throw ModelError(fmt::format("{}: a tokenizer of this kind is not supported; {}",
-                                 (model_dir / name).string(), kSupportedTokenizers));
-  }
-  throw ModelError(fmt::format("{}: no tokenizer; {}: copy it from the published checkpoint",
-                               model_dir.string(), kSupportedTokenizers));
-}
 
 TokenizerFiles read_tokenizer_files(const std::filesystem::path& model_dir, const Config& config,
                                     const SentencePieceModel& model) {

@@ -1,4 +1,4 @@
-#include "text/tokenizer/charsmap.h"
+#include "text/tokenizer/sentencepiece/charsmap.h"
 
 #include <fmt/format.h>
 

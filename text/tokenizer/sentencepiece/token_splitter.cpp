@@ -1,4 +1,4 @@
-#include "text/tokenizer/token_splitter.h"
+#include "text/tokenizer/sentencepiece/token_splitter.h"
 
 #include "engine/base/text/utf8.h"
 

@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "text/tokenizer/sentencepiece_model.h"
+#include "text/tokenizer/sentencepiece/sentencepiece_model.h"
 
 namespace mmbatch {
 

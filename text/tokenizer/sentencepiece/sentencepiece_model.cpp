@@ -1,4 +1,4 @@
-#include "text/tokenizer/sentencepiece_model.h"
+#include "text/tokenizer/sentencepiece/sentencepiece_model.h"
 
 #include <fmt/format.h>
 #include <sentencepiece_processor.h>
@@ -10,8 +10,8 @@
 
 #include "engine/base/error.h"
 #include "engine/base/text/utf8.h"
-#include "text/tokenizer/charsmap.h"
-#include "text/tokenizer/proto_reader.h"
+#include "text/tokenizer/sentencepiece/charsmap.h"
+#include "text/tokenizer/sentencepiece/proto_reader.h"
 
 namespace mmbatch {
 namespace {

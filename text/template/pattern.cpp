@@ -1,4 +1,4 @@
-#include "text/tokenizer/pattern.h"
+#include "text/template/pattern.h"
 
 #include <fmt/format.h>
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "engine/base/config.h"
-#include "text/tokenizer/sentencepiece_model.h"
-#include "text/tokenizer/token_splitter.h"
+#include "text/tokenizer/sentencepiece/sentencepiece_model.h"
+#include "text/tokenizer/sentencepiece/token_splitter.h"
 
 namespace mmbatch {
 
@@ -39,10 +39,6 @@ struct TokenizerFiles {
   std::vector<AddedToken> added;  // contents and ids differ from each other
   std::vector<NamedToken> named;
 };
-
-/// The sentencepiece file of a checkpoint folder: tokenizer.model or spiece.model.
-/// @throws ModelError that says what is supported, when there is none.
-std::filesystem::path find_sentencepiece_file(const std::filesystem::path& model_dir);
 
 /// Reads tokenizer_config.json, added_tokens.json and special_tokens_map.json, each where present. As in
 /// transformers the latter two count only where tokenizer_config.json has no added_tokens_decoder.

@@ -1,4 +1,4 @@
-#include "text/tokenizer/proto_reader.h"
+#include "text/tokenizer/sentencepiece/proto_reader.h"
 
 #include <fmt/format.h>
 

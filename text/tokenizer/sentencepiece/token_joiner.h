@@ -4,12 +4,10 @@
 #include <string>
 #include <string_view>
 
-#include "text/tokenizer/token_table.h"
+#include "text/tokenizer/sentencepiece/token_table.h"
+#include "text/tokenizer/tokenizer.h"
 
 namespace mmbatch {
-
-/// Whether special tokens, such as the end of the sequence, are part of decoded text.
-enum class Special { skip, keep };
 
 /// sentencepiece's decoding of consecutive pieces, piece by piece. Bytes of byte pieces that are no UTF-8
 /// become U+FFFD each. Only whole UTF-8 sequences are ever given out.
@@ -39,15 +37,15 @@ class PieceRun {
 /// Decodes ids one at a time: transformers' PreTrainedTokenizer._decode and convert_tokens_to_string as a
 /// state machine, so that streamed text and whole text are the same by construction. Ids without a token are
 /// left out.
-class TokenJoiner {
+class TokenJoiner final : public TokenStream {
  public:
   /// @param table must outlive the joiner.
-  TokenJoiner(const TokenTable& table, Special special);
+  TokenJoiner(const TokenTable& table, SpecialTokens special);
 
   /// Appends to `out` the text that is certain with this id.
-  void push(std::int32_t id, std::string& out);
+  void push(std::int32_t id, std::string& out) override;
   /// Appends the rest; nothing may be pushed after it.
-  void finish(std::string& out);
+  void finish(std::string& out) override;
 
  private:
   enum class RunEnd { before_token, at_end };
@@ -60,7 +58,7 @@ class TokenJoiner {
   void separate(std::string& out);
 
   const TokenTable* table_;
-  Special special_;
+  SpecialTokens special_;
   PieceRun run_;
   std::string held_;  // of the run: what a kept special token may still put a space before
   std::size_t run_tokens_ = 0;

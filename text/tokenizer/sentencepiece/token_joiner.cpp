@@ -1,4 +1,4 @@
-#include "text/tokenizer/token_joiner.h"
+#include "text/tokenizer/sentencepiece/token_joiner.h"
 
 #include "engine/base/text/utf8.h"
 
@@ -62,12 +62,12 @@ void PieceRun::push_text(std::string_view text, std::string& out) {
   out += text;
 }
 
-TokenJoiner::TokenJoiner(const TokenTable& table, Special special)
+TokenJoiner::TokenJoiner(const TokenTable& table, SpecialTokens special)
     : table_(&table), special_(special), run_(table.rules) {}
 
 void TokenJoiner::push(std::int32_t id, std::string& out) {
   const Token* token = table_->find(id);
-  if (token == nullptr || (token->special && special_ == Special::skip)) return;
+  if (token == nullptr || (token->special && special_ == SpecialTokens::without)) return;
   const bool standalone = table_->rules.verbatim ? token->added : token->standalone;
   if (!standalone) {
     push_in_run(*token, out);
@@ -102,7 +102,7 @@ void TokenJoiner::push_in_run(const Token& token, std::string& out) {
   } else {
     feed(token, held_);
   }
-  if (special_ == Special::keep && !rules.verbatim) return;
+  if (special_ == SpecialTokens::with && !rules.verbatim) return;
   emit(held_, out);
   held_.clear();
 }
