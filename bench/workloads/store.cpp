@@ -19,14 +19,16 @@ RunInfo run_info() {
 }
 
 ItemResult answer(std::size_t number) {
-  ItemResult result;
-  result.item.position = number + 1;
-  result.item.id = fmt::format("item-{}", number);
-  result.item.prompt = fmt::format("How many people are in picture {}?", number / 8);
-  result.item.references = {"three"};
+  auto item = std::make_shared<Item>();
+  item->position = number + 1;
+  item->id = fmt::format("item-{}", number);
+  item->prompt = fmt::format("How many people are in picture {}?", number / 8);
+  item->references = {"three"};
   Item::Image image;
   image.written = fmt::format("{}.jpg", number / 8);
-  result.item.images = {image};
+  item->images = {image};
+  ItemResult result;
+  result.item = std::move(item);
   result.image_sha256 = {fmt::format("{:064x}", number / 8)};
   result.content_key = fmt::format("{:064x}", number);
   ItemResult::Answer text;

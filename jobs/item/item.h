@@ -65,9 +65,9 @@ struct Item {
 };
 
 /// What a reader gives: an item, or one that failed in being read, with id and position as far as they are
-/// known.
+/// known. The item is shared from here to the database, and never copied: it may carry images as base64.
 struct ReadItem {
-  Item item;
+  std::shared_ptr<const Item> item;  // never null
   std::optional<Error> error;
 };
 

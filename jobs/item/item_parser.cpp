@@ -307,14 +307,15 @@ class ItemParser {
   Item& item_;
 };
 
-Item empty_item(const ItemContext& context) {
-  Item item;
-  item.job = context.job_index;
-  item.position = context.position;
-  item.id = context.default_id;
-  item.task = context.job->task;
-  item.form = context.job->form;
-  item.where = context.where;
+std::shared_ptr<Item> empty_item(const ItemContext& context) {
+  auto item = std::make_shared<Item>();
+  item->job = context.job_index;
+  item->position = context.position;
+  item->id = context.default_id;
+  item->id_from = context.default_id_from;
+  item->task = context.job->task;
+  item->form = context.job->form;
+  item->where = context.where;
   return item;
 }
 
@@ -343,7 +344,8 @@ ReadItem parse_item(std::string_view text, const ItemContext& context) {
     }
     return failed;
   }
-  ReadItem read{empty_item(context), std::nullopt};
+  const std::shared_ptr<Item> item = empty_item(context);
+  ReadItem read{item, std::nullopt};
   const auto place = [&](const std::string& key) {
     return context.where_key && !key.empty() ? context.where_key(key) : context.where;
   };
@@ -352,7 +354,7 @@ ReadItem parse_item(std::string_view text, const ItemContext& context) {
     if (!json.is_object()) {
       return failed_item(context, ErrorCode::invalid_item, "an item must be an object {key: value, …}");
     }
-    ItemParser(json, context, read.item).parse();
+    ItemParser(json, context, *item).parse();
   } catch (const KeyError& e) {
     read.error = read_error(e.code(), place(e.key), e.what());
   } catch (const ItemError& e) {

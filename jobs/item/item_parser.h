@@ -33,6 +33,7 @@ struct ItemContext {
   TaskFrom task_from = TaskFrom::job;
   std::uint64_t position = 0;
   std::string default_id;
+  Item::IdFrom default_id_from = Item::IdFrom::position;
   std::string where;                                             // "file:line"
   std::function<std::string(const std::string& key)> where_key;  // "file:line:column"; may be empty
   std::function<std::string(std::size_t offset)> where_offset;   // of the JSON text; may be empty

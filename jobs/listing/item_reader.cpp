@@ -64,6 +64,7 @@ class ListingReader : public ItemReader {
     if (!records_->next(record_)) return std::nullopt;
     ++context_.position;
     context_.default_id = record_.default_id;
+    context_.default_id_from = Item::IdFrom::position;
     context_.where =
         record_.line > 0 ? fmt::format("{}:{}", job_.source.path.string(), record_.line) : record_.default_id;
     if (record_.fault) return failed_item(context_, record_.fault->code, record_.fault->problem);
@@ -77,10 +78,11 @@ class ListingReader : public ItemReader {
     try {
       record_.json = item_of_batch_request(record_.json, job_);
     } catch (const ItemError& e) {
-      if (const std::string id = custom_id_of(record_.json); !id.empty()) context_.default_id = id;
-      ReadItem failed = failed_item(context_, e.code(), e.what());
-      if (context_.default_id != record_.default_id) failed.item.id_from = Item::IdFrom::listing;
-      return failed;
+      if (const std::string id = custom_id_of(record_.json); !id.empty()) {
+        context_.default_id = id;
+        context_.default_id_from = Item::IdFrom::listing;
+      }
+      return failed_item(context_, e.code(), e.what());
     }
     record_.column = 0;
     context_.task_from = ItemContext::TaskFrom::images;
@@ -113,14 +115,16 @@ class UniqueIds : public ItemReader {
     std::optional<ReadItem> read = inner_->next();
     if (!read) return read;
     // An item that is too broken to tell its id takes none from another.
-    const bool nameless = read->error && read->item.id_from == Item::IdFrom::position;
-    if (!nameless && seen_.insert(read->item.id)) return read;
-    read->item.variant = read->item.position;
+    const bool nameless = read->error && read->item->id_from == Item::IdFrom::position;
+    if (!nameless && seen_.insert(read->item->id)) return read;
+    auto twin = std::make_shared<Item>(*read->item);  // others may hold the item
+    twin->variant = twin->position;
     if (!read->error) {
       read->error =
           Error{ErrorCode::duplicate_id, fmt::format("{}: an item with the id '{}' stands before in this job",
-                                                     read->item.where, read->item.id.substr(0, 200))};
+                                                     twin->where, twin->id.substr(0, 200))};
     }
+    read->item = std::move(twin);
     return read;
   }
 

@@ -32,7 +32,7 @@ class ShardReader : public ItemReader {
 
 bool Shard::contains(const ReadItem& read) const {
   if (is_all()) return true;
-  const Item& item = read.item;
+  const Item& item = *read.item;
   Sha256 hash;
   if (read.error) {
     hash.field(item.id).field(item.variant);  // nothing else of it is sure

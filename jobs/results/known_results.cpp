@@ -40,8 +40,7 @@ std::optional<KnownResults::Hit> KnownResults::find(std::int64_t run, const Item
   return hit;
 }
 
-std::optional<ItemResult> KnownResults::find_answers(const Item& item, const std::string& content_key,
-                                                     std::string& created) {
+std::optional<ItemResult> KnownResults::find_answers(const std::string& content_key, std::string& created) {
   const std::string key = from_hex(content_key);
   any_.bind_blob(1, key);
   if (!any_.step()) {
@@ -51,7 +50,6 @@ std::optional<ItemResult> KnownResults::find_answers(const Item& item, const std
   rows_.bind(1, any_.integer(0)).bind(2, any_.integer(1)).bind_blob(3, key);
   any_.reset();
   ItemResult result;
-  result.item = item;
   result.content_key = content_key;
   while (rows_.step()) {
     ItemResult::Answer answer;

@@ -120,8 +120,8 @@ ResultRows::ResultRows(Database& database)
 
 void ResultRows::write(std::int64_t run, std::int64_t job_key, const ItemResult& result,
                        const std::string& created) {
-  const ItemIdentity identity{job_key, result.item.id, result.item.variant};
-  const std::string digest = item_digest(result.item, result.image_sha256);
+  const ItemIdentity identity{job_key, result.item->id, result.item->variant};
+  const std::string digest = item_digest(*result.item, result.image_sha256);
   std::int64_t item = 0;
   const std::vector<Older> older = older_items(identity);
   for (const Older& one : older) {
@@ -164,7 +164,7 @@ void ResultRows::retire(std::int64_t run, const std::vector<Older>& items, const
 
 std::int64_t ResultRows::insert_item(const ItemIdentity& identity, const ItemResult& result,
                                      const std::string& digest) {
-  const Item& item = result.item;
+  const Item& item = *result.item;
   Statement& insert = insert_item_;
   insert.bind(1, identity.job_key).bind(2, identity.id).bind(3, static_cast<std::int64_t>(identity.variant));
   insert.bind(4, static_cast<std::int64_t>(item.position)).bind(5, to_string(item.task)).bind(6, item.prompt);
@@ -213,7 +213,7 @@ void ResultRows::insert_answers(std::int64_t run, std::int64_t item, const ItemR
     insert.bind(kAnswerTokens, answer.answer_tokens).bind(kAnswerPhrase, phrases_.key_of(answer.text));
     bind_text_or_null(insert, kDetails, answer.details);
     bind_text_or_null(insert, kProbabilities, answer.probabilities);
-    if (const auto score = score_answer(answer.text, result.item.references)) {
+    if (const auto score = score_answer(answer.text, result.item->references)) {
       insert.bind(kCorrect, score->correct ? 1 : 0).bind(kScore, score->score);
     }
     insert.run();

@@ -70,9 +70,9 @@ class KnownResults {
   /// The item's own outcome of this content in this run.
   std::optional<Hit> find(std::int64_t run, const ItemIdentity& identity, const std::string& content_key,
                           const std::string& digest);
-  /// Answers to this content in any run, of any item, as an outcome of `item`; `created` gets their time.
-  std::optional<ItemResult> find_answers(const Item& item, const std::string& content_key,
-                                         std::string& created);
+  /// Answers to this content in any run, of any item, as an outcome without its item; `created` gets their
+  /// time.
+  std::optional<ItemResult> find_answers(const std::string& content_key, std::string& created);
 
  private:
   Statement own_, any_, rows_;

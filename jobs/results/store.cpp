@@ -101,7 +101,7 @@ struct ResultsStore::Impl {
   void write(const ItemResult& result, const std::string& created) {
     begin();
     try {
-      rows.write(run, jobs.at(result.item.job), result, created);
+      rows.write(run, jobs.at(result.item->job), result, created);
     } catch (...) {
       // An item's rows are all there or none. A savepoint for each item would keep the batch, but the search
       // index writes out what it gathered at every savepoint.
@@ -233,24 +233,25 @@ std::int64_t ResultsStore::begin_run(const RunInfo& info, ResumePolicy policy) {
   return s.run;
 }
 
-Known ResultsStore::look_up(const Item& item, const std::string& content_key,
+Known ResultsStore::look_up(const std::shared_ptr<const Item>& item, const std::string& content_key,
                             const std::vector<std::string>& image_sha256) {
   Impl& s = *impl_;
   if (s.policy == ResumePolicy::fresh) return Known::no;
-  const ItemIdentity identity{s.jobs.at(item.job), item.id, item.variant};
+  const ItemIdentity identity{s.jobs.at(item->job), item->id, item->variant};
   std::optional<ItemResult> answers;
   std::string created;
   {
     const std::scoped_lock guard(s.reading_mutex);
     s.keep_snapshot();
-    const auto own = s.known.find(s.run, identity, content_key, item_digest(item, image_sha256));
+    const auto own = s.known.find(s.run, identity, content_key, item_digest(*item, image_sha256));
     if (own && own->answered && own->in_place) return Known::answered;
     if (own && !own->answered) {
       return s.policy == ResumePolicy::retry_failed || !own->in_place ? Known::no : Known::failed;
     }
-    answers = s.known.find_answers(item, content_key, created);
+    answers = s.known.find_answers(content_key, created);
   }
   if (!answers) return Known::no;
+  answers->item = item;
   answers->image_sha256 = image_sha256;
   const std::scoped_lock guard(s.mutex);
   s.write(*answers, created);

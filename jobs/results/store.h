@@ -63,7 +63,7 @@ struct ItemResult {
     std::optional<double> vision, text, queue, prefill, decode, total;
   };
 
-  Item item;
+  std::shared_ptr<const Item> item;
   std::string content_key;                // hex; empty when the item failed before it was known
   std::vector<std::string> image_sha256;  // as far as known
   std::vector<Answer> answers;            // by sequence; at least one unless `failure`
@@ -109,7 +109,7 @@ class ResultsStore : public DigestCache {
   /// Starts or goes on with a run and returns its number. One run at a time.
   std::int64_t begin_run(const RunInfo& info, ResumePolicy policy);
   /// Whether the item needs computing. When it is known from elsewhere, its rows are written.
-  Known look_up(const Item& item, const std::string& content_key,
+  Known look_up(const std::shared_ptr<const Item>& item, const std::string& content_key,
                 const std::vector<std::string>& image_sha256);
   /// Adds an outcome to the batch, and commits when it is full. `correct` and `score` come from
   /// score_answer().

@@ -55,6 +55,7 @@ Ticket lost_ticket() {
   static std::atomic<std::uint64_t> next{std::numeric_limits<std::uint64_t>::max()};  // far from any other
   auto ticket = std::make_shared<Admitted>();
   ticket->number = next--;
+  ticket->item = std::make_shared<const Item>();
   ticket->fault = kLost;
   return ticket;
 }

@@ -35,7 +35,7 @@ struct Fault {
 /// An item on its way through the graph: what was known of it when it was let in. Never changed afterwards.
 struct Admitted {
   std::uint64_t number = 0;  // in order of reading; the key of the join
-  Item item;
+  std::shared_ptr<const Item> item;
   std::optional<Fault> fault;  // it goes straight through to the store
   Known known = Known::no;     // answered or failed in an earlier run: likewise
   GenerationConfig generation;

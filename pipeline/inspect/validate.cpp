@@ -41,7 +41,7 @@ std::optional<Fault> check_item(const Manifest& manifest, const ReadItem& read,
                                 const ValidateOptions& options, const ModelFiles* files,
                                 const EncodeText* encode_text) {
   if (read.error) return Fault{Stage::read, *read.error};
-  const Item& item = read.item;
+  const Item& item = *read.item;
   const auto settings = guarded([&] {
     return generation_of(manifest, item,
                          {files ? files->generation : GenerationOverrides{}, options.generation});
@@ -91,8 +91,8 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
       const auto fault = check_item(manifest, *read, options, files.get(), encode_text.get());
       if (!fault) continue;
       ++bad;
-      out << fmt::format("{}: job {}, item {}: {}/{}: {}\n", read->item.where,
-                         manifest.jobs[read->item.job].name, read->item.id, to_string(fault->stage),
+      out << fmt::format("{}: job {}, item {}: {}/{}: {}\n", read->item->where,
+                         manifest.jobs[read->item->job].name, read->item->id, to_string(fault->stage),
                          to_string(fault->error.code), fault->error.message);
     }
   }

@@ -26,7 +26,7 @@ std::vector<QualityItem> from_manifest(const PromptSource& source, const ModelFi
   while (items.size() < source.items) {
     const std::optional<ReadItem> read = reader->next();
     if (!read) break;
-    const Item item = read->item;
+    const Item& item = *read->item;
     const auto made = guarded([&] {
       if (read->error) throw ItemError(read->error->code, read->error->message);
       QualityItem made;

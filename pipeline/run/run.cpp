@@ -225,7 +225,7 @@ RunSummary run_items(const Manifest& manifest, const RunOptions& options, const 
     if (embed_text) return (*embed_text)(ticket, std::move(done));
     const auto begin = Clock::now();
     TextEncoded text = (*encode_text)(ticket);
-    timeline.add(Activity::encode_text, begin, {}, ticket->item.id);
+    timeline.add(Activity::encode_text, begin, {}, ticket->item->id);
     done(std::move(text));
   };
   stages.fuse = [&](const ImagesEncoded& images, const TextEncoded& text) {

@@ -33,7 +33,7 @@ Ticket Admit::operator()(ReadItem read) {
 }
 
 void Admit::admit(Admitted& admitted) {
-  const Item& item = admitted.item;
+  const Item& item = *admitted.item;
   admitted.generation = generation_of(manifest_, item, around_);
   check_task(item, model_.spec());
   MediaLimits limits = options_.media;
@@ -56,7 +56,7 @@ void Admit::admit(Admitted& admitted) {
   parts.precision = identity_.precision;
   parts.generation = to_json(admitted.generation);
   admitted.content_key = content_key(parts);
-  admitted.known = store_.look_up(item, admitted.content_key, admitted.image_sha256);
+  admitted.known = store_.look_up(admitted.item, admitted.content_key, admitted.image_sha256);
 }
 
 }  // namespace mmbatch

@@ -33,7 +33,7 @@ EmbedText::EmbedText(const Model& model, Timeline& timeline)
 void EmbedText::operator()(const Ticket& ticket, Done done) {
   if (ticket->settled()) return done({ticket, EncodedText{}, 0.0});
   std::vector<BatchEncoder<PaddedText>::Wanted> wanted;
-  for (std::string& text : texts_of(ticket->item)) {
+  for (std::string& text : texts_of(*ticket->item)) {
     // Texts may be long, and the cache counts no keys.
     std::string key = Sha256().update(text).digest();
     wanted.push_back(

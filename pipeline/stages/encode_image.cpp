@@ -28,9 +28,9 @@ EncodeImage::EncodeImage(const Model& model, EncodeImageOptions options, Timelin
 void EncodeImage::operator()(Ticket ticket, Done done) {
   if (ticket->settled()) return done({std::move(ticket), std::vector<EncodedImage>{}, 0.0});
   std::vector<BatchEncoder<PixelValues>::Wanted> wanted;
-  for (std::size_t i = 0; i < ticket->item.images.size(); ++i) {
+  for (std::size_t i = 0; i < ticket->item->images.size(); ++i) {
     wanted.push_back({ticket->image_sha256[i],
-                      [this, ticket, i] { return prepare(ticket->item.images[i], ticket->deadline); }});
+                      [this, ticket, i] { return prepare(ticket->item->images[i], ticket->deadline); }});
   }
   encoder_(std::move(wanted), [this, ticket, done = std::move(done),
                                begin = Clock::now()](Result<std::vector<Features>> features) {

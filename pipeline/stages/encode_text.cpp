@@ -89,7 +89,7 @@ std::string EncodeText::prompt_text(const Item& item) const {
 TextEncoded EncodeText::operator()(const Ticket& ticket) const {
   if (ticket->settled()) return {ticket, EncodedText{}, 0.0};
   const auto begin = Clock::now();
-  auto text = guarded([&] { return EncodedText{model_.encode_prompt(prompt_text(ticket->item)), {}}; });
+  auto text = guarded([&] { return EncodedText{model_.encode_prompt(prompt_text(*ticket->item)), {}}; });
   return {ticket, std::move(text), milliseconds_since(begin)};
 }
 

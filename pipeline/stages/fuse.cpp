@@ -16,12 +16,12 @@ std::variant<Fused, Outcome> Fuse::operator()(const ImagesEncoded& images, const
     return Outcome{ticket, ticket->fault.value_or(known), times};
   }
   times.text = text.milliseconds;
-  if (!ticket->item.images.empty()) times.vision = images.milliseconds;
+  if (!ticket->item->images.empty()) times.vision = images.milliseconds;
   if (!images.images) return fault(Stage::image, images.images.error());
   if (!text.text) return fault(Stage::text, text.text.error());
   if (ticket->deadline.passed()) return fault(Stage::fuse, {ErrorCode::timeout, ticket->deadline.message()});
   if (model_.similarity() != nullptr) {
-    auto matched = guarded([&] { return match(ticket->item, images.images.value(), text.text.value()); });
+    auto matched = guarded([&] { return match(*ticket->item, images.images.value(), text.text.value()); });
     if (!matched) return fault(Stage::fuse, matched.error());
     return Outcome{ticket, AnyAnswer(std::move(matched.value())), times};
   }

@@ -136,7 +136,7 @@ void Store::operator()(const Outcome& outcome) {
   } else {
     const auto& matched = std::get<Matched>(answer);
     result.answers.push_back(matched.embedding ? embedded(*matched.embedding)
-                                               : best_label(*admitted.item.labels, matched));
+                                               : best_label(*admitted.item->labels, matched));
   }
   results_.put(result);
   ++counters_.answered;

@@ -65,9 +65,14 @@ inline Item make_item(const std::string& id, const std::string& prompt = "what i
   return item;
 }
 
+/// An item as readers and results hold it.
+inline std::shared_ptr<const Item> share(Item item) {
+  return std::make_shared<const Item>(std::move(item));
+}
+
 inline ItemResult make_answer(const Item& item, const std::string& key, const std::string& answer) {
   ItemResult result;
-  result.item = item;
+  result.item = share(item);
   result.content_key = key;
   result.image_sha256 = {std::string(64, 'a')};
   result.answers.push_back({answer, "stop", -0.5, 2, ""});
@@ -78,7 +83,7 @@ inline ItemResult make_answer(const Item& item, const std::string& key, const st
 
 inline ItemResult make_failure(const Item& item, const std::string& key, const char* stage, ErrorCode code) {
   ItemResult result;
-  result.item = item;
+  result.item = share(item);
   result.content_key = key;
   result.image_sha256 = {std::string(64, 'a')};
   result.failure = Failure{stage, code, "what went wrong"};

@@ -141,7 +141,7 @@ TEST(StoreThreads, WriteReadAndAreQueried) {
       const std::string key = testing::key_of(static_cast<std::uint64_t>(number));
       const FileStamp stamp{std::to_string(i % 9), 1, 2, 3, 4};
       if (!store->find_digest(stamp)) store->remember_digest(stamp, "d");
-      if (store->look_up(item, key, {std::string(64, 'a')}) == Known::no)
+      if (store->look_up(testing::share(item), key, {std::string(64, 'a')}) == Known::no)
         store->put(testing::make_answer(item, key, "x"));
       if (i % 20 == 0) store->flush();
       if (thread == 0 && i % 30 == 10) {

@@ -37,16 +37,16 @@ jobs:
 )");
   ASSERT_EQ(items.size(), 4u);
   for (const ReadItem& item : items) ASSERT_EQ(fault(item), "");
-  const auto labels = [&](int i) { return items[i].item.labels->labels; };
+  const auto labels = [&](int i) { return items[i].item->labels->labels; };
   EXPECT_THAT(labels(0), ElementsAre("yes", "007", "a dog"));
-  EXPECT_EQ(items[0].item.labels->text_of("a dog"), "a photo of a dog, small");
-  EXPECT_EQ(items[0].item.task, Task::classify);
-  EXPECT_EQ(items[0].item.prompt, "");
+  EXPECT_EQ(items[0].item->labels->text_of("a dog"), "a photo of a dog, small");
+  EXPECT_EQ(items[0].item->task, Task::classify);
+  EXPECT_EQ(items[0].item->prompt, "");
   EXPECT_THAT(labels(1), ElementsAre("no", "1.0"));
-  EXPECT_EQ(items[1].item.labels->label_template, "a photo of {}, small");
-  EXPECT_EQ(items[2].item.labels->text_of("no"), "no?");
+  EXPECT_EQ(items[1].item->labels->label_template, "a photo of {}, small");
+  EXPECT_EQ(items[2].item->labels->text_of("no"), "no?");
   EXPECT_THAT(labels(3), ElementsAre("yes", "007", "a dog"));
-  EXPECT_EQ(items[3].item.labels->label_template, "is it {}");
+  EXPECT_EQ(items[3].item->labels->label_template, "is it {}");
 }
 
 TEST(Labels, ListingsMayHaveThem) {
@@ -55,12 +55,12 @@ TEST(Labels, ListingsMayHaveThem) {
                                            "{\"image\": \"x.png\", \"labels\": [\"a\", 3]}\n"
                                            "{\"image\": \"x.png\"}\n",
                                            "task: classify");
-  EXPECT_THAT(lines[0].item.labels->labels, ElementsAre("a", "3"));
+  EXPECT_THAT(lines[0].item->labels->labels, ElementsAre("a", "3"));
   EXPECT_THAT(fault(lines[1]), HasSubstr("no 'labels', and its job has none either"));
   const auto rows = testing::read_listing(
       folder, "i.csv", "image,labels\nx.png,\"[\"\"a\"\",\"\"b\"\"]\"\nx.png,alone\n", "task: classify");
-  EXPECT_THAT(rows[0].item.labels->labels, ElementsAre("a", "b"));
-  EXPECT_THAT(rows[1].item.labels->labels, ElementsAre("alone"));
+  EXPECT_THAT(rows[0].item->labels->labels, ElementsAre("a", "b"));
+  EXPECT_THAT(rows[1].item->labels->labels, ElementsAre("alone"));
 }
 
 TEST(Labels, GlobsNeedNoQuestion) {
@@ -72,8 +72,8 @@ TEST(Labels, GlobsNeedNoQuestion) {
   ASSERT_EQ(items.size(), 2u);
   EXPECT_EQ(fault(items[0]), "");
   EXPECT_EQ(fault(items[1]), "");
-  EXPECT_EQ(items[1].item.task, Task::embed);
-  EXPECT_EQ(items[1].item.labels, nullptr);
+  EXPECT_EQ(items[1].item->task, Task::embed);
+  EXPECT_EQ(items[1].item->labels, nullptr);
 }
 
 TEST(Labels, BadItemsSayWhatIsWrong) {

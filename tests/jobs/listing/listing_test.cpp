@@ -51,10 +51,10 @@ TEST(Jsonl, EveryKindOfBadLineIsOneFailedItem) {
   ASSERT_EQ(items.size(), 14u);
   const std::string q = (folder / "q.jsonl").string();
   EXPECT_EQ(testing::fault(items[0]), "");
-  EXPECT_EQ(items[0].item.id, "first");
+  EXPECT_EQ(items[0].item->id, "first");
   EXPECT_THAT(testing::fault(items[1]), HasSubstr("invalid_item: " + q + ":4:35: invalid JSON"));
-  EXPECT_EQ(items[1].item.id, "4");
-  EXPECT_EQ(items[1].item.position, 2u);
+  EXPECT_EQ(items[1].item->id, "4");
+  EXPECT_EQ(items[1].item->position, 2u);
   EXPECT_THAT(testing::fault(items[2]), HasSubstr("must be an object"));
   EXPECT_THAT(testing::fault(items[3]), HasSubstr(q + ":6:33: invalid UTF-8"));
   EXPECT_EQ(testing::fault(items[4]),
@@ -64,12 +64,12 @@ TEST(Jsonl, EveryKindOfBadLineIsOneFailedItem) {
   EXPECT_THAT(testing::fault(items[7]), HasSubstr("nested deeper than 64"));
   EXPECT_THAT(testing::fault(items[8]), HasSubstr("nested deeper than 64"));
   EXPECT_EQ(testing::fault(items[9]), "");
-  EXPECT_EQ(items[9].item.id, "12");
-  EXPECT_EQ(items[9].item.metadata, R"({"a":[1,null]})");
+  EXPECT_EQ(items[9].item->id, "12");
+  EXPECT_EQ(items[9].item->metadata, R"({"a":[1,null]})");
   EXPECT_THAT(testing::fault(items[10]), HasSubstr("invalid JSON"));
   EXPECT_THAT(testing::fault(items[11]), HasSubstr("duplicate_id: "));
   EXPECT_THAT(testing::fault(items[12]), HasSubstr("'id' must be"));
-  EXPECT_THAT(items[13].item.references, ElementsAre("a", "3", "b"));
+  EXPECT_THAT(items[13].item->references, ElementsAre("a", "3", "b"));
 }
 
 TEST(Jsonl, AnOverlongLineFailsAndTheNextIsRead) {
@@ -79,7 +79,7 @@ TEST(Jsonl, AnOverlongLineFailsAndTheNextIsRead) {
       "task: generate");
   ASSERT_EQ(items.size(), 2u);
   EXPECT_THAT(testing::fault(items[0]), HasSubstr("line longer than 32 MiB"));
-  EXPECT_EQ(items[1].item.id, "2");
+  EXPECT_EQ(items[1].item->id, "2");
   EXPECT_EQ(testing::fault(items[1]), "");
 }
 
@@ -140,7 +140,7 @@ TEST(JsonList, ElementsAreReadOneByOne) {
 ] )");
   ASSERT_EQ(items.size(), 5u);
   EXPECT_EQ(testing::fault(items[0]), "");
-  EXPECT_EQ(items[0].item.id, "1");
+  EXPECT_EQ(items[0].item->id, "1");
   EXPECT_THAT(testing::fault(items[1]), HasSubstr("q.json:4:4: unknown key 'questio'"));
   EXPECT_THAT(testing::fault(items[2]), HasSubstr("must be an object"));
   EXPECT_THAT(testing::fault(items[3]), HasSubstr("q.json:6"));
@@ -180,22 +180,22 @@ TEST(Csv, FollowsRfc4180) {
   for (const ReadItem& item : items) faults.push_back(testing::fault(item));
   ASSERT_EQ(items.size(), 9u);
   EXPECT_EQ(faults[0], "");
-  EXPECT_EQ(items[0].item.prompt, "what, \"exactly\"?\nsay");
-  EXPECT_THAT(items[0].item.references, ElementsAre("x", "y"));
-  EXPECT_EQ(items[0].item.metadata, R"({"Split":"val"})");
+  EXPECT_EQ(items[0].item->prompt, "what, \"exactly\"?\nsay");
+  EXPECT_THAT(items[0].item->references, ElementsAre("x", "y"));
+  EXPECT_EQ(items[0].item->metadata, R"({"Split":"val"})");
   EXPECT_EQ(faults[1], "");
-  EXPECT_EQ(items[1].item.prompt, "plain 5\" nail");
-  EXPECT_THAT(items[1].item.references, ElementsAre("blue"));
-  EXPECT_EQ(items[1].item.generation.size(), 1u);
+  EXPECT_EQ(items[1].item->prompt, "plain 5\" nail");
+  EXPECT_THAT(items[1].item->references, ElementsAre("blue"));
+  EXPECT_EQ(items[1].item->generation.size(), 1u);
   EXPECT_THAT(faults[2], HasSubstr("q.csv:6: 3 fields, but the header line has 6"));
   EXPECT_THAT(faults[3], HasSubstr("text after the closing quote of field 3"));
   EXPECT_THAT(faults[4], HasSubstr("column 'generation' must be JSON"));
   EXPECT_THAT(faults[5], HasSubstr("invalid UTF-8 in column 'image'"));
   EXPECT_EQ(faults[6], "");
-  EXPECT_EQ(items[6].item.id, "10");
+  EXPECT_EQ(items[6].item->id, "10");
   EXPECT_THAT(faults[7], HasSubstr("q.csv:11: a quoted field does not end"));
   EXPECT_EQ(faults[8], "");
-  EXPECT_EQ(items[8].item.id, "9");
+  EXPECT_EQ(items[8].item->id, "9");
 }
 
 TEST(Listings, ImagesLieBesideTheListingUnlessThereIsARoot) {
@@ -206,9 +206,9 @@ TEST(Listings, ImagesLieBesideTheListingUnlessThereIsARoot) {
                                  "jobs: [{name: a, task: vqa, items: lists/q.jsonl},"
                                  "{name: b, task: vqa, items: lists/q.jsonl, image_root: root/}]");
   const auto items = testing::read_all(read_manifest(file));
-  EXPECT_EQ(items[0].item.images[0].path, folder / "lists/a.png");
-  EXPECT_EQ(items[1].item.images[0].path, folder / "root/a.png");
-  EXPECT_EQ(items[1].item.id, "1");
+  EXPECT_EQ(items[0].item->images[0].path, folder / "lists/a.png");
+  EXPECT_EQ(items[1].item->images[0].path, folder / "root/a.png");
+  EXPECT_EQ(items[1].item->id, "1");
 }
 
 TEST(Listings, FifosAndFoldersAreRefusedWithoutWaiting) {
@@ -266,8 +266,8 @@ TEST(Listings, SurviveRandomChanges) {
       if (name != "m.yaml") folder.write("l.yaml", "jobs: [{task: vqa, items: " + name + "}]");
       try {
         for (const ReadItem& item : testing::read_all(read_manifest(folder / manifest))) {
-          EXPECT_FALSE(item.item.id.empty());
-          EXPECT_TRUE(item.error || !item.item.prompt.empty());
+          EXPECT_FALSE(item.item->id.empty());
+          EXPECT_TRUE(item.error || !item.item->prompt.empty());
         }
       } catch (const UsageError&) {
       }

@@ -48,15 +48,15 @@ TEST_F(VqaFilesTest, AreItemsOfAManifest) {
       manifest("{questions: q.json, annotations: a.json, images: 'val/COCO_{image_id:012}.jpg'}")));
   ASSERT_EQ(items.size(), 4u);
   EXPECT_EQ(fault(items[0]), "");
-  EXPECT_EQ(items[0].item.id, "458752000");
-  EXPECT_EQ(items[0].item.images[0].path, folder_.path() / "val/COCO_000000458752.jpg");
-  EXPECT_EQ(items[0].item.prompt, "What is this photo taken looking through?");
-  EXPECT_THAT(items[0].item.references, ElementsAre("net"));
-  EXPECT_EQ(items[0].item.question_type, "what is this");
-  EXPECT_EQ(items[0].item.answer_type, "other");
-  EXPECT_EQ(items[1].item.prompt, "Is it \"blue\"?");
-  EXPECT_TRUE(items[1].item.references.empty()) << "it has no annotation";
-  EXPECT_THAT(items[2].item.references, ElementsAre("2", "two")) << "annotations in another order";
+  EXPECT_EQ(items[0].item->id, "458752000");
+  EXPECT_EQ(items[0].item->images[0].path, folder_.path() / "val/COCO_000000458752.jpg");
+  EXPECT_EQ(items[0].item->prompt, "What is this photo taken looking through?");
+  EXPECT_THAT(items[0].item->references, ElementsAre("net"));
+  EXPECT_EQ(items[0].item->question_type, "what is this");
+  EXPECT_EQ(items[0].item->answer_type, "other");
+  EXPECT_EQ(items[1].item->prompt, "Is it \"blue\"?");
+  EXPECT_TRUE(items[1].item->references.empty()) << "it has no annotation";
+  EXPECT_THAT(items[2].item->references, ElementsAre("2", "two")) << "annotations in another order";
   EXPECT_THAT(fault(items[3]), HasSubstr("question_id"));
 }
 

@@ -47,18 +47,18 @@ jobs:
   const auto items = testing::read_all(manifest);
   ASSERT_EQ(items.size(), 4u);
   for (const ReadItem& item : items) EXPECT_EQ(testing::fault(item), "");
-  EXPECT_EQ(items[0].item.id, "a1");
-  EXPECT_EQ(items[0].item.images[0].path, folder / "images/0.png");
-  EXPECT_THAT(items[0].item.references, ElementsAre("blue"));
-  EXPECT_EQ(items[0].item.form, PromptForm::turns);
-  EXPECT_EQ(items[1].item.images.size(), 2u);
-  EXPECT_EQ(items[2].item.prompt, "Question: what? Short answer:");
-  EXPECT_EQ(items[2].item.images[0].path, folder / "images/0.png");
-  EXPECT_EQ(items[2].item.images[0].root, folder / "images");
-  EXPECT_EQ(items[2].item.id, "1");
-  EXPECT_EQ(items[3].item.task, Task::generate);
-  EXPECT_EQ(items[3].item.form, PromptForm::raw);
-  const GenerationConfig config = generation_of(manifest, items[3].item, {});
+  EXPECT_EQ(items[0].item->id, "a1");
+  EXPECT_EQ(items[0].item->images[0].path, folder / "images/0.png");
+  EXPECT_THAT(items[0].item->references, ElementsAre("blue"));
+  EXPECT_EQ(items[0].item->form, PromptForm::turns);
+  EXPECT_EQ(items[1].item->images.size(), 2u);
+  EXPECT_EQ(items[2].item->prompt, "Question: what? Short answer:");
+  EXPECT_EQ(items[2].item->images[0].path, folder / "images/0.png");
+  EXPECT_EQ(items[2].item->images[0].root, folder / "images");
+  EXPECT_EQ(items[2].item->id, "1");
+  EXPECT_EQ(items[3].item->task, Task::generate);
+  EXPECT_EQ(items[3].item->form, PromptForm::raw);
+  const GenerationConfig config = generation_of(manifest, *items[3].item, {});
   EXPECT_EQ(config.max_new_tokens, 16);
   EXPECT_EQ(config.num_return_sequences, 2);
   EXPECT_THAT(config.stop_strings, ElementsAre("\n\n"));
@@ -205,25 +205,25 @@ jobs:
   const std::string m = (folder / "m.yaml").string();
   ASSERT_EQ(items.size(), 12u);
   EXPECT_EQ(faults[0], "");
-  EXPECT_THAT(items[0].item.references, ElementsAre("yes"));
+  EXPECT_THAT(items[0].item->references, ElementsAre("yes"));
   EXPECT_EQ(faults[1],
             "unknown_key: " + m + ":7:33: unknown key 'qestion' in an item, did you mean 'question'?");
   EXPECT_EQ(faults[2], "invalid_value: " + m + ":8:20: key 'image' must be a text");
-  EXPECT_EQ(items[2].item.id, "type");
-  EXPECT_EQ(items[2].item.position, 3u);
+  EXPECT_EQ(items[2].item->id, "type");
+  EXPECT_EQ(items[2].item->position, 3u);
   EXPECT_THAT(faults[3], HasSubstr("prompt_empty: " + m + ":9:9:"));
   EXPECT_THAT(faults[4], HasSubstr("invalid_item: "));
   EXPECT_THAT(faults[5], HasSubstr("must be a map"));
   EXPECT_THAT(faults[6], HasSubstr("duplicate_id: "));
-  EXPECT_EQ(items[6].item.variant, 7u);
+  EXPECT_EQ(items[6].item->variant, 7u);
   EXPECT_THAT(faults[7], HasSubstr("invalid_value: " + m + ":13:46: generation setting 'top_k'"));
   EXPECT_THAT(faults[8], HasSubstr("unknown_key: "));
   EXPECT_THAT(faults[8], HasSubstr("'top_k'"));
-  EXPECT_EQ(items[9].item.id, "007");
-  EXPECT_THAT(items[9].item.references, ElementsAre("yes", "1.0"));
+  EXPECT_EQ(items[9].item->id, "007");
+  EXPECT_THAT(items[9].item->references, ElementsAre("yes", "1.0"));
   EXPECT_THAT(faults[10], HasSubstr("prompt_empty: "));
   EXPECT_THAT(faults[11], HasSubstr("stands twice"));
-  EXPECT_EQ(items[11].item.id, "12");
+  EXPECT_EQ(items[11].item->id, "12");
 }
 
 TEST(Manifest, MessagesAreChecked) {
@@ -244,9 +244,9 @@ jobs:
   const auto items = testing::read_all(read_manifest(file));
   ASSERT_EQ(items.size(), 6u);
   ASSERT_EQ(testing::fault(items[0]), "");
-  ASSERT_EQ(items[0].item.messages.size(), 4u);
-  EXPECT_EQ(items[0].item.messages[1].images, 1u);
-  EXPECT_EQ(items[0].item.prompt, "system: be brief\nuser: what?\nassistant: a cat\nuser: which?");
+  ASSERT_EQ(items[0].item->messages.size(), 4u);
+  EXPECT_EQ(items[0].item->messages[1].images, 1u);
+  EXPECT_EQ(items[0].item->prompt, "system: be brief\nuser: what?\nassistant: a cat\nuser: which?");
   EXPECT_THAT(testing::fault(items[1]), HasSubstr("role 'usr'"));
   EXPECT_THAT(testing::fault(items[2]), HasSubstr("did you mean 'content'?"));
   EXPECT_THAT(testing::fault(items[3]), HasSubstr("role user"));
@@ -265,13 +265,13 @@ jobs: [{task: generate, generation: {top_k: 3, seed: 3}, items: [{prompt: x, gen
   GenerationSurroundings around;
   around.checkpoint = {{"max_new_tokens", std::int64_t{1}}, {"top_p", 0.5}};
   around.command_line = {{"seed", std::int64_t{5}}, {"do_sample", true}};
-  const GenerationConfig config = generation_of(manifest, items[0].item, around);
+  const GenerationConfig config = generation_of(manifest, *items[0].item, around);
   EXPECT_EQ(config.max_new_tokens, 2);
   EXPECT_EQ(config.top_k, 3);
   EXPECT_EQ(config.seed, 5u);
   EXPECT_EQ(config.top_p, 0.5);
   // Beams and sampling contradict each other only when all sources are put together.
-  EXPECT_THROW(generation_of(manifest, items[1].item, around), ItemError);
+  EXPECT_THROW(generation_of(manifest, *items[1].item, around), ItemError);
   around.command_line = {{"num_beams", std::int64_t{2}}, {"do_sample", true}};
   EXPECT_THROW(generation_of(manifest, manifest.jobs[0], around), UsageError);
 }
@@ -286,13 +286,13 @@ TEST(Manifest, GlobOfImagesWithOneQuestion) {
       folder.write("m.yaml", "jobs: [{task: vqa, question: 'what is it?', items: 'images/*.png'}]");
   const auto items = testing::read_all(read_manifest(file));
   ASSERT_EQ(items.size(), 2u);
-  EXPECT_EQ(items[0].item.id, "images/a[1].png");
-  EXPECT_EQ(items[0].item.images[0].path, folder / "images/a[1].png");
-  EXPECT_EQ(items[0].item.prompt, "what is it?");
+  EXPECT_EQ(items[0].item->id, "images/a[1].png");
+  EXPECT_EQ(items[0].item->images[0].path, folder / "images/a[1].png");
+  EXPECT_EQ(items[0].item->prompt, "what is it?");
   EXPECT_EQ(testing::fault(items[1]), "");
   const auto other =
       folder.write("n.yaml", "jobs: [{task: vqa, prompt: 'Describe.', items: '*.png', image_root: images}]");
-  EXPECT_EQ(testing::read_all(read_manifest(other))[1].item.images[0].path, folder / "images/b.png");
+  EXPECT_EQ(testing::read_all(read_manifest(other))[1].item->images[0].path, folder / "images/b.png");
 }
 
 }  // namespace

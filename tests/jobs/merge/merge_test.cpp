@@ -108,7 +108,7 @@ TEST(Merge, AnAnswerTakesThePlaceOfAFailure) {
   const TempFolder folder;
   const ItemResult good = answer("a", "blue");
   const auto failed =
-      store(folder / "a.db", {make_failure(good.item, good.content_key, "decode", ErrorCode::timeout)});
+      store(folder / "a.db", {make_failure(*good.item, good.content_key, "decode", ErrorCode::timeout)});
   const auto answered = store(folder / "b.db", {good});
   EXPECT_EQ(merge_databases(folder / "1.db", {failed, answered}).conflicts, 0u);
   EXPECT_EQ(merge_databases(folder / "2.db", {answered, failed}).conflicts, 0u);
@@ -161,13 +161,15 @@ TEST(Merge, WhatDoesNotBelongTogetherIsRefused) {
 TEST(Shard, EveryItemIsInOnePartWhateverTheOrder) {
   std::vector<std::size_t> sizes(4, 0);
   for (int i = 0; i < 400; ++i) {
-    ReadItem read{make_item("x" + std::to_string(i), "question " + std::to_string(i)), {}};
+    ReadItem read{testing::share(make_item("x" + std::to_string(i), "question " + std::to_string(i))), {}};
     int parts = 0;
     for (std::uint64_t part = 0; part < 4; ++part) {
       const Shard shard{part, 4, Shard::By::item};
       ReadItem elsewhere = read;
-      elsewhere.item.position = 17;
-      elsewhere.item.where = "other.jsonl:3";
+      Item moved = *read.item;
+      moved.position = 17;
+      moved.where = "other.jsonl:3";
+      elsewhere.item = testing::share(moved);
       EXPECT_EQ(shard.contains(read), shard.contains(elsewhere));
       if (!shard.contains(read)) continue;
       ++parts;
@@ -185,7 +187,7 @@ TEST(Shard, ByImageKeepsTheQuestionsAboutAnImageTogether) {
       Item item = make_item("x", "question " + std::to_string(i));
       item.images[0].written = image;
       for (std::uint64_t part = 0; part < 5; ++part) {
-        if (Shard{part, 5, Shard::By::image}.contains({item, {}})) parts.insert(part);
+        if (Shard{part, 5, Shard::By::image}.contains({testing::share(item), {}})) parts.insert(part);
       }
     }
     EXPECT_EQ(parts.size(), 1u);

@@ -42,9 +42,9 @@ class Nearest : public ::testing::Test {
 
   void put(ResultsStore& store, const std::string& id, const std::vector<float>& embedding,
            std::size_t job = 0) {
-    ItemResult result =
-        testing::make_answer(testing::make_item(id, "about " + id), testing::key_of(++keys_), "");
-    result.item.job = job;
+    Item item = testing::make_item(id, "about " + id);
+    item.job = job;
+    ItemResult result = testing::make_answer(item, testing::key_of(++keys_), "");
     result.answers[0].embedding = embedding;
     store.put(result);
   }

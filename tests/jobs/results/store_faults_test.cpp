@@ -92,7 +92,8 @@ TEST(StoreFaults, KillAtAnyMomentLosesNothingThatWasFlushed) {
       store->begin_run(make_run(), ResumePolicy::resume);
       for (int i = 0;; ++i) {
         const Item item = make_item(std::to_string(i));
-        if (store->look_up(item, key_of(static_cast<std::uint64_t>(i)), kImages) != Known::no) continue;
+        if (store->look_up(testing::share(item), key_of(static_cast<std::uint64_t>(i)), kImages) != Known::no)
+          continue;
         ItemResult result = make_answer(item, key_of(static_cast<std::uint64_t>(i)), "answer");
         result.answers.push_back(result.answers[0]);
         store->put(result);
@@ -146,7 +147,7 @@ TEST(StoreFaults, AFullDiskKeepsWhatWasStored) {
   EXPECT_THAT(rows(file, "SELECT answer FROM answers WHERE id = 'first'"), ElementsAre("one"));
   const auto store = ResultsStore::open_or_create(file);
   store->begin_run(make_run(), ResumePolicy::resume);
-  EXPECT_EQ(store->look_up(make_item("first"), key_of(1), kImages), Known::answered);
+  EXPECT_EQ(store->look_up(testing::share(make_item("first")), key_of(1), kImages), Known::answered);
 }
 
 /// Puts an answer, lets `work` fail on a disk with room for `bytes`, and tries to go on with room again.

@@ -37,7 +37,7 @@ TEST(Store, AnswersAreSeenAsDocumented) {
     Item item = make_item("a", "what \"color\"?");
     item.references = {"blue"};
     item.metadata = R"({"k":1})";
-    EXPECT_EQ(store->look_up(item, key_of(1), kImages), Known::no);
+    EXPECT_EQ(store->look_up(testing::share(item), key_of(1), kImages), Known::no);
     store->put(make_answer(item, key_of(1), "blue"));
     store->put(make_failure(make_item("b"), key_of(2), "decode", ErrorCode::timeout));
     store->finish_run(RunStatus::finished, R"({"seconds": 1})");
@@ -96,8 +96,8 @@ TEST(Store, ProbabilitiesAndEmbeddingsAreKeptCopiedAndRemoved) {
     store->put(embedded);
     store->flush();
     // Other items of the same content.
-    EXPECT_EQ(store->look_up(make_item("c2"), key_of(1), kImages), Known::answered);
-    EXPECT_EQ(store->look_up(make_item("e2"), key_of(2), kImages), Known::answered);
+    EXPECT_EQ(store->look_up(testing::share(make_item("c2")), key_of(1), kImages), Known::answered);
+    EXPECT_EQ(store->look_up(testing::share(make_item("e2")), key_of(2), kImages), Known::answered);
   }
   EXPECT_THAT(rows(file, "SELECT id, probabilities, finish_reason FROM answers ORDER BY id"),
               ElementsAre("c|" + probabilities + "|stop", "c2|" + probabilities + "|stop", "e||", "e2||"));
@@ -129,22 +129,22 @@ TEST(Store, ResumeTakesUpWhatIsNotAnswered) {
   }
   {  // The same run again: the same number, nothing to do.
     const auto store = start(ResumePolicy::resume, make_run());
-    EXPECT_EQ(store->look_up(a, key_of(1), kImages), Known::answered);
-    EXPECT_EQ(store->look_up(b, key_of(2), kImages), Known::failed);
-    EXPECT_EQ(store->look_up(b, key_of(3), kImages), Known::no) << "its content is another";
+    EXPECT_EQ(store->look_up(testing::share(a), key_of(1), kImages), Known::answered);
+    EXPECT_EQ(store->look_up(testing::share(b), key_of(2), kImages), Known::failed);
+    EXPECT_EQ(store->look_up(testing::share(b), key_of(3), kImages), Known::no) << "its content is another";
   }
   EXPECT_THAT(rows(file, kAnswers), ElementsAre("1|shapes|a|answered|one|", "1|shapes|b|failed||timeout"));
   {  // Failed ones again: the new outcome replaces the old.
     const auto store = start(ResumePolicy::retry_failed, make_run());
-    EXPECT_EQ(store->look_up(a, key_of(1), kImages), Known::answered);
-    EXPECT_EQ(store->look_up(b, key_of(2), kImages), Known::no);
+    EXPECT_EQ(store->look_up(testing::share(a), key_of(1), kImages), Known::answered);
+    EXPECT_EQ(store->look_up(testing::share(b), key_of(2), kImages), Known::no);
     store->put(make_answer(b, key_of(2), "two"));
   }
   EXPECT_THAT(rows(file, kAnswers), ElementsAre("1|shapes|a|answered|one|", "1|shapes|b|answered|two|"));
   EXPECT_THAT(rows(file, "SELECT count(*) FROM results"), ElementsAre("2"));
   {  // All again: a run of its own, the former answers are history.
     const auto store = start(ResumePolicy::fresh, make_run());
-    EXPECT_EQ(store->look_up(a, key_of(1), kImages), Known::no);
+    EXPECT_EQ(store->look_up(testing::share(a), key_of(1), kImages), Known::no);
     store->put(make_answer(a, key_of(1), "uno"));
   }
   EXPECT_THAT(rows(file, kAnswers), ElementsAre("2|shapes|a|answered|uno|", "1|shapes|b|answered|two|"));
@@ -152,19 +152,19 @@ TEST(Store, ResumeTakesUpWhatIsNotAnswered) {
               ElementsAre("1|a|one", "1|b|two", "2|a|uno"));
   {  // The interrupted fresh run goes on; what it has not done is known from before.
     const auto store = start(ResumePolicy::resume, make_run());
-    EXPECT_EQ(store->look_up(a, key_of(1), kImages), Known::answered);
-    EXPECT_EQ(store->look_up(b, key_of(2), kImages), Known::answered);
+    EXPECT_EQ(store->look_up(testing::share(a), key_of(1), kImages), Known::answered);
+    EXPECT_EQ(store->look_up(testing::share(b), key_of(2), kImages), Known::answered);
   }
   EXPECT_THAT(rows(file, kAnswers), ElementsAre("2|shapes|a|answered|uno|", "2|shapes|b|answered|two|"));
   {  // Another setting: another run. Then the first setting again: its answers are the current ones again.
     const auto store = start(ResumePolicy::resume, make_run(R"({"top_k": 1})"));
-    EXPECT_EQ(store->look_up(a, key_of(9), kImages), Known::no);
+    EXPECT_EQ(store->look_up(testing::share(a), key_of(9), kImages), Known::no);
     store->put(make_answer(a, key_of(9), "nine"));
   }
   EXPECT_THAT(rows(file, kAnswers), ElementsAre("3|shapes|a|answered|nine|", "2|shapes|b|answered|two|"));
   {
     const auto store = start(ResumePolicy::resume, make_run());
-    EXPECT_EQ(store->look_up(a, key_of(1), kImages), Known::answered);
+    EXPECT_EQ(store->look_up(testing::share(a), key_of(1), kImages), Known::answered);
   }
   EXPECT_THAT(rows(file, kAnswers), ElementsAre("2|shapes|a|answered|uno|", "2|shapes|b|answered|two|"));
   EXPECT_THAT(rows(file, "SELECT count(*) FROM history"), ElementsAre("5"));
@@ -178,7 +178,7 @@ TEST(Store, AnItemThatChangedIsSeenOnceWithItsNewContent) {
   store->put(make_answer(make_item("a", "old?"), key_of(1), "one"));
   store->flush();
   Item changed = make_item("a", "new?");
-  EXPECT_EQ(store->look_up(changed, key_of(2), kImages), Known::no);
+  EXPECT_EQ(store->look_up(testing::share(changed), key_of(2), kImages), Known::no);
   store->put(make_answer(changed, key_of(2), "two"));
   store->flush();
   EXPECT_THAT(rows(file, "SELECT prompt, answer FROM answers"), ElementsAre("new?|two"));
@@ -197,7 +197,7 @@ TEST(Store, ReferencesAddedLaterAreScoredWithoutComputing) {
   store->put(make_answer(item, key_of(1), "blue"));
   store->flush();
   item.references = {"blue"};
-  EXPECT_EQ(store->look_up(item, key_of(1), kImages), Known::answered);
+  EXPECT_EQ(store->look_up(testing::share(item), key_of(1), kImages), Known::answered);
   store->flush();
   EXPECT_THAT(rows(file, "SELECT \"references\", correct, score, prompt_tokens, total_ms FROM history"),
               ElementsAre("[\"blue\"]|1|1.0|7|1.5"));
@@ -212,7 +212,8 @@ TEST(Store, EqualContentIsAnsweredOnce) {
   first.answers.push_back({"other", "length", std::nullopt, 3, "{\"x\":1}"});
   store->put(first);
   store->flush();
-  EXPECT_EQ(store->look_up(make_item("b", "what is it?", 2), key_of(1), kImages), Known::answered);
+  EXPECT_EQ(store->look_up(testing::share(make_item("b", "what is it?", 2)), key_of(1), kImages),
+            Known::answered);
   store->flush();
   EXPECT_THAT(rows(file, "SELECT id, sequence, answer, finish_reason FROM answers ORDER BY id, sequence"),
               ElementsAre("a|0|one|stop", "a|1|other|length", "b|0|one|stop", "b|1|other|length"));
@@ -267,7 +268,7 @@ TEST(Store, AFailureTakesThePlaceOfAnAnswerAndGivesItBack) {
   store->put(make_failure(item, "", "image", ErrorCode::image_missing));
   store->flush();
   EXPECT_THAT(rows(file, kAnswers), ElementsAre("1|shapes|a|failed||image_missing"));
-  EXPECT_EQ(store->look_up(item, key_of(1), kImages), Known::answered);
+  EXPECT_EQ(store->look_up(testing::share(item), key_of(1), kImages), Known::answered);
   store->flush();
   EXPECT_THAT(rows(file, kAnswers), ElementsAre("1|shapes|a|answered|one|"));
   EXPECT_THAT(rows(file, "SELECT count(*) FROM results"), ElementsAre("1"));

@@ -84,9 +84,9 @@ void write(const std::filesystem::path& file, std::uint64_t rows, Prompts prompt
     store->begin_run(info, mmbatch::ResumePolicy::resume);
     for (std::uint64_t i = 0; i < rows; ++i) {
       mmbatch::ItemResult result;
-      result.item = make_item(i, prompts);
-      result.content_key = mmbatch::sha256_hex(result.item.id);
-      result.image_sha256 = {mmbatch::sha256_hex(result.item.images[0].written)};
+      result.item = std::make_shared<mmbatch::Item>(make_item(i, prompts));
+      result.content_key = mmbatch::sha256_hex(result.item->id);
+      result.image_sha256 = {mmbatch::sha256_hex(result.item->images[0].written)};
       if (store->look_up(result.item, result.content_key, result.image_sha256) != mmbatch::Known::no)
         continue;
       result.answers.push_back(

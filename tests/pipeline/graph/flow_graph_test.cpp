@@ -29,14 +29,16 @@ class FakeStages {
     s.read = [this]() -> std::optional<ReadItem> {
       if (next_ == items_) return {};
       ReadItem read;
-      read.item.position = next_++;
-      if (read.item.position % 11 == 3) read.error = Error{ErrorCode::invalid_item, "read"};
+      auto item = std::make_shared<Item>();
+      item->position = next_++;
+      read.item = item;
+      if (item->position % 11 == 3) read.error = Error{ErrorCode::invalid_item, "read"};
       largest_in_flight_ = std::max<std::uint64_t>(largest_in_flight_, next_ - stored_);
       return read;
     };
     s.admit = [](ReadItem read) {
       auto admitted = std::make_shared<Admitted>();
-      admitted->number = read.item.position;
+      admitted->number = read.item->position;
       admitted->item = std::move(read.item);
       if (read.error) admitted->fault = Fault{Stage::read, *read.error};
       return Ticket(admitted);

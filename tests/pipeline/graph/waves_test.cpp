@@ -22,7 +22,7 @@ struct Items {
   std::optional<ReadItem> next() {
     if (left == 0) return {};
     --left;
-    return ReadItem{};
+    return ReadItem{std::make_shared<const Item>(), {}};
   }
 };
 
@@ -92,7 +92,7 @@ TEST(Waves, AFaultOfTheReaderReleasesThoseThatAreHeld) {
       4, never,
       [&]() -> std::optional<ReadItem> {
         if (broken) throw std::runtime_error("gone");
-        return ReadItem{};
+        return ReadItem{std::make_shared<const Item>(), {}};
       },
       [&](Fused, Decode::Done) { ++decoded; });
   EXPECT_TRUE(waves.read());
