@@ -14,22 +14,68 @@ void expect_error(const std::string& arguments, int code, const std::string& par
   EXPECT_THAT(outcome.text, HasSubstr(part)) << arguments;
 }
 
-TEST(CommandLine, UsageErrorsExitWithTwoAndSayWhatIsAllowed) {
-  expect_error("", 2, "subcommand");
-  expect_error("rnu", 2, "mmbatch run");
-  expect_error("run", 2, "manifest");
-  expect_error("run x.yaml --temprature 1", 2, "--temperature");
-  expect_error("run x.yaml --temperature 0", 2, "above 0");
-  expect_error("run x.yaml --precision int9", 2, "f32");
-  expect_error("run x.yaml --batching sometimes", 2, "continuous");
-  expect_error("run x.yaml --kv-memory much", 2, "512M");
+TEST(CommandLine, AWrongCommandSaysWhichThereAre) {
+  expect_error("", 2, "a command is missing; the commands are run, validate");
+  expect_error("rnu", 2, "'rnu' is not a command; did you mean 'run'?");
+  expect_error("nonsense", 2, "'nonsense' is not a command\nthe commands are run, validate");
+  expect_error("nonsense --model x", 2, "'nonsense' is not a command");
+  expect_error("--verison", 2, "unknown option --verison; did you mean '--version'?");
+}
+
+TEST(CommandLine, AWrongOptionSaysWhatWasMeant) {
+  expect_error("run x.yaml --temprature 1", 2, "unknown option --temprature; did you mean '--temperature'?");
+  expect_error("run --max-new-token=5", 2,
+               "unknown option --max-new-token; did you mean '--max-new-tokens'?");
+  expect_error("run x.yaml --zzzzzzzz", 2, "unknown option --zzzzzzzz\n");
+  expect_error("run", 2, "manifest is required");
+  expect_error("query x.db answers more", 2, "too many arguments: 'more'");
+  expect_error("query x.db --limit", 2, "--limit needs a value");
+  expect_error("run x.yaml --shard-by --fresh", 2, "--shard-by: '--fresh' is not one of item, image");
+  expect_error("run x.yaml --fresh --retry-failed", 2, "--retry-failed");
+  expect_error("quantize m out --smooth-alpha 0.5", 2, "--smooth-alpha requires --smooth");
+  expect_error("quantize m", 2, "a folder to write, or --report");
+  expect_error("quantize m out --items 3", 2, "--items: says how many");
+}
+
+TEST(CommandLine, AWrongValueSaysWhatIsAllowed) {
+  expect_error("run x.yaml --temperature 0", 2,
+               "--temperature: '0': generation setting 'temperature' must be");
+  expect_error("run x.yaml --stop-token-ids x", 2, "--stop-token-ids: 'x': not a token id");
+  expect_error("run x.yaml --precision int9", 2,
+               "--precision: 'int9' is not one of auto, f32, bf16, int8, w8a16, int4, w4a16; did you mean");
+  expect_error("run x.yaml --kv-precision f16", 2,
+               "--kv-precision: 'f16' is not one of auto, f32, bf16, int8");
+  for (const std::string size : {"much", "0", "-1", "1e30", "nan", "5X"})
+    expect_error("run x.yaml --kv-memory " + size, 2,
+                 "'" + size + "' is not a size above 0; write it as 512M");
+  expect_error("run x.yaml --kv-blocks 3 --kv-memory 2G", 2, "--kv-memory");
+  expect_error("run x.yaml --block-tokens 0", 2, "--block-tokens: '0' is not a whole number of at least 1");
+  expect_error("run x.yaml --threads 1025", 2, "--threads: '1025' is not a whole number from 1 to 1024");
+  for (const std::string time : {"nan", "0", "-1", "inf", "1s"})
+    expect_error("run x.yaml --item-timeout " + time, 2,
+                 "'" + time + "' is not a number from 0.001 to 1000000");
+  expect_error("run x.yaml --progress loud", 2, "--progress: 'loud' is not one of auto, line, plain, none");
+  expect_error("run x.yaml --shard 3", 2, "--shard 3");
+  expect_error("query x.db --limit -1", 2, "--limit: '-1' is not a whole number of at least 0");
+  expect_error("query x.db --status lost", 2, "--status: 'lost' is not one of answered, failed");
+  expect_error("query x.db --format xml", 2, "--format: 'xml' is not one of table, csv, json");
+  expect_error("query x.db failure", 2,
+               "'failure' is not one of answers, runs, jobs, failures; did you mean");
+  expect_error("eval x.db --bootstrap -1", 2, "--bootstrap: '-1' is not a whole number from 0 to 1000000");
+  expect_error("report x.db -o x.html --max-items many", 2, "--max-items: 'many' is not a whole number");
+  expect_error("quantize m out --weights f32", 2, "--weights: 'f32' is not one of bf16, int8");
+}
+
+TEST(CommandLine, WhatIsNotThereIsNamed) {
   expect_error("run nowhere.yaml", 2, "nowhere.yaml");
   expect_error("query nowhere.db", 3, "nowhere.db");
   expect_error("ask --model nowhere question", 3, "nowhere");
+  expect_error("ask --model nowhere two words", 2, "in quotes");
 }
 
 TEST(CommandLine, HelpShowsExamples) {
-  for (const std::string command : {"run", "validate", "query", "eval", "ask", "generate", "chat"}) {
+  for (const std::string command : {"run", "validate", "query", "eval", "report", "merge", "inspect",
+                                    "quantize", "ask", "generate", "chat"}) {
     const ProgramEnd outcome = program(command + " --help");
     EXPECT_EQ(outcome.code, 0);
     EXPECT_THAT(outcome.text, HasSubstr("mmbatch " + command)) << command;

@@ -1,0 +1,87 @@
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "jobs/eval/compare.h"
+#include "jobs/eval/eval.h"
+#include "pipeline/commands/commands.h"
+#include "pipeline/commands/options/selection_options.h"
+#include "pipeline/commands/options/values.h"
+
+namespace mmbatch {
+namespace {
+
+enum class ReportForm { text, json };
+
+struct EvalCommand {
+  std::filesystem::path database;
+  EvalOptions options;
+  ReportForm form = ReportForm::text;
+  std::vector<std::string> compare;
+  std::size_t limit = 20;
+
+  ExitCode run() const;
+};
+
+ExitCode EvalCommand::run() const {
+  if (!compare.empty()) {
+    const Comparison both = mmbatch::compare(database, compare[0], compare[1], options);
+    std::cout << (form == ReportForm::json ? to_json(both) + "\n" : to_text(both, limit));
+    return ExitCode::ok;
+  }
+  const EvalReport report = evaluate(database, options);
+  std::cout << (form == ReportForm::json ? to_json(report) + "\n" : to_text(report));
+  return ExitCode::ok;
+}
+
+}  // namespace
+
+void add_eval_command(CLI::App& program, Action& action) {
+  const auto state = std::make_shared<EvalCommand>();
+  EvalOptions& options = state->options;
+  CLI::App* command =
+      program.add_subcommand("eval", "accuracy of answered items that carry reference answers");
+  command->footer(
+      "Examples:\n  mmbatch eval results.db --job shapes --ignore-case\n"
+      "  mmbatch eval results.db --annotations v2_mscoco_val2014_annotations.json\n"
+      "  mmbatch eval results.db --compare 1 2\n"
+      "  mmbatch eval results.db --compare old.db:3 latest");
+  add_selection_options(*command, {state->database, options.run, options.job}, "a run's number");
+  command->add_flag("--ignore-case", options.match.ignore_case, "exact match ignores upper and lower case");
+  command->add_flag("--ignore-punctuation", options.match.ignore_punctuation,
+                    "exact match ignores punctuation");
+  command
+      ->add_option("--ignore", options.match.ignore,
+                   "regular expression; what it matches is left out of exact match")
+      ->take_all()
+      ->type_name("REGEX");
+  command
+      ->add_option("--bootstrap", options.bootstrap_samples,
+                   "samples for the confidence interval, 0 for none")
+      ->check(whole_number(0, 1'000'000))
+      ->type_name("N")
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--annotations", options.annotations,
+          "VQAv2's annotations (JSON): references and types by question_id, instead of the stored ones")
+      ->type_name("FILE");
+  command
+      ->add_option("--questions", options.questions,
+                   "VQAv2's questions (JSON): finds annotations of items whose id is not a question_id")
+      ->type_name("FILE");
+  command
+      ->add_option(
+          "--compare", state->compare,
+          "two runs: numbers, or databases as FILE or FILE:RUN; what changed, and whether it is chance")
+      ->expected(2)
+      ->type_name("RUN");
+  command->add_option("--limit", state->limit, "changed items listed by --compare")
+      ->check(whole_number(0))
+      ->type_name("N")
+      ->capture_default_str();
+  add_choice(*command, {"-f,--format", "form of the output"}, state->form,
+             {{"text", ReportForm::text}, {"json", ReportForm::json}});
+  command->callback([state, &action] { action = [state] { return state->run(); }; });
+}
+
+}  // namespace mmbatch

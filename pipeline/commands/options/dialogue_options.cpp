@@ -1,0 +1,27 @@
+#include "pipeline/commands/options/dialogue_options.h"
+
+#include <CLI/CLI.hpp>
+
+#include "pipeline/commands/options/engine_options.h"
+#include "pipeline/commands/options/generation_options.h"
+
+namespace mmbatch {
+
+void add_dialogue_options(CLI::App& command, Action& action, const std::shared_ptr<DialogueOptions>& options,
+                          Action work) {
+  const auto generation = std::make_shared<GenerationOverrides>();
+  command.add_option("-m,--model", options->model, "checkpoint folder")->required()->type_name("DIR");
+  command.add_option("--system", options->system, "system text");
+  command.add_option("--turn-format", options->turn_format,
+                     "name of a turn format, or a pattern with {question}");
+  add_threads_option(command, options->threads);
+  add_precision_option(command, options->precision);
+  add_engine_options(command, options->engine);
+  add_generation_options(command, generation);
+  command.callback([options, generation, work = std::move(work), &action] {
+    options->generation = *generation;
+    action = work;
+  });
+}
+
+}  // namespace mmbatch

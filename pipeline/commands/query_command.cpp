@@ -1,0 +1,92 @@
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <optional>
+
+#include "jobs/query/query.h"
+#include "pipeline/commands/commands.h"
+#include "pipeline/commands/options/selection_options.h"
+#include "pipeline/commands/options/values.h"
+#include "pipeline/look/nearest.h"
+
+namespace mmbatch {
+namespace {
+
+struct QueryCommand {
+  std::filesystem::path database;
+  QueryOptions options;
+  std::optional<Summary> summary;  // none: answers
+  std::string nearest;
+
+  ExitCode run();
+};
+
+/// Columns of the terminal, or 0 when the output goes elsewhere.
+std::size_t terminal_width() {
+  winsize size{};
+  const bool known = ::isatty(STDOUT_FILENO) && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
+  return known ? size.ws_col : 0;
+}
+
+ExitCode QueryCommand::run() {
+  options.width = terminal_width();
+  if (!nearest.empty()) {
+    if (summary) throw UsageError("--nearest compares answers, not runs, jobs or failures");
+    options.nearest = find_nearest_target(database, nearest);
+    if (!options.limit) options.limit = 10;
+  }
+  if (summary)
+    summarize(database, *summary, options, std::cout);
+  else
+    query(database, options, std::cout);
+  return ExitCode::ok;
+}
+
+}  // namespace
+
+void add_query_command(CLI::App& program, Action& action) {
+  const auto state = std::make_shared<QueryCommand>();
+  QueryOptions& options = state->options;
+  CLI::App* command = program.add_subcommand("query", "look at results");
+  command->footer(
+      "Examples:\n  mmbatch query results.db --status failed\n"
+      "  mmbatch query results.db --contains triangle --columns id,prompt,answer --limit 20\n"
+      "  mmbatch query results.db --nearest photos/p17 --limit 5\n"
+      "  mmbatch query results.db --sql \"SELECT answer, count(*) FROM answers GROUP BY answer\"");
+  add_selection_options(*command, {state->database, options.run, options.job}, "a run's number, or all");
+  add_choice(*command, {"what", "what is shown"}, state->summary,
+             {{"answers", std::nullopt},
+              {"runs", Summary::runs},
+              {"jobs", Summary::jobs},
+              {"failures", Summary::failures}});
+  const auto one_of_names = [command](const char* name, std::string& target, const char* help,
+                                      std::vector<std::string> names) {
+    command->add_option(name, target, help)->check(one_of(std::move(names)))->type_name("NAME");
+  };
+  one_of_names("--status", options.status, "answered or failed", {"answered", "failed"});
+  one_of_names("--finish-reason", options.finish_reason, "stop, length, stop_string or choice",
+               {"stop", "length", "stop_string", "choice"});
+  command->add_option("--contains", options.contains, "text in prompt or answer");
+  command->add_option("--where", options.where, "SQL condition over the view's columns")->type_name("SQL");
+  command->add_option("--columns", options.columns, "columns, separated by commas")
+      ->delimiter(',')
+      ->type_name("NAMES");
+  command->add_option("--sort", options.sort, "column; -column for descending")->type_name("COLUMN");
+  command->add_option("--limit", options.limit, "rows at most")->check(whole_number(0))->type_name("N");
+  command->add_option("--nearest", state->nearest,
+                      "the embeddings most like an item's (job/id, or id) or a text's, best first (--limit "
+                      "10)");
+  command->add_option("--sql", options.sql, "one SELECT, instead of the filters")->type_name("SQL");
+  add_choice(*command, {"-f,--format", "form of the output"}, options.format,
+             {{"table", OutputFormat::table},
+              {"csv", OutputFormat::csv},
+              {"json", OutputFormat::json},
+              {"jsonl", OutputFormat::jsonl},
+              {"markdown", OutputFormat::markdown},
+              {"openai", OutputFormat::openai}});
+  command->callback([state, &action] { action = [state] { return state->run(); }; });
+}
+
+}  // namespace mmbatch

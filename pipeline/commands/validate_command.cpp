@@ -1,0 +1,34 @@
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "pipeline/commands/commands.h"
+#include "pipeline/commands/options/generation_options.h"
+#include "pipeline/inspect/validate.h"
+
+namespace mmbatch {
+
+void add_validate_command(CLI::App& program, Action& action) {
+  const auto options = std::make_shared<ValidateOptions>();
+  const auto generation = std::make_shared<GenerationOverrides>();
+  CLI::App* command =
+      program.add_subcommand("validate", "say what a run would find wrong, without computing anything");
+  command->footer(
+      "Example:\n  mmbatch validate demo/manifest.yaml --model demo/model\n\n"
+      "Exit codes: 0 nothing is wrong, 1 some items would fail, 2 usage or manifest, 3 model");
+  command->add_option("manifest", options->manifests, "manifest files")->required()->type_name("FILE");
+  command
+      ->add_option("-m,--model", options->model,
+                   "checkpoint folder: prompt lengths are checked against its limits")
+      ->type_name("DIR");
+  command
+      ->add_option("--media-root", options->media_root,
+                   "folder that file:// images of batch files must lie in")
+      ->type_name("DIR");
+  add_generation_options(*command, generation);
+  command->callback([options, generation, &action] {
+    options->generation = *generation;
+    action = [options] { return validate(*options, std::cout); };
+  });
+}
+
+}  // namespace mmbatch
