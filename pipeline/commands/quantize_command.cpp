@@ -67,10 +67,7 @@ void add_quantize_command(CLI::App& program, Action& action) {
   command->add_option("model", state->options.model, "checkpoint folder")->required()->type_name("DIR");
   command->add_option("out", state->options.out, "folder to write, new or empty")->type_name("DIR");
   std::vector<std::pair<std::string, Precision>> precisions;
-  for (const std::string& name : precision_names()) {
-    // A published checkpoint has no narrower form in f32.
-    if (precision_from(name) != Precision::f32) precisions.emplace_back(name, precision_from(name));
-  }
+  for (const std::string& name : precision_names()) precisions.emplace_back(name, precision_from(name));
   add_choice(*command, {"--weights", "what the weights are packed for"}, state->options.weights, precisions);
   add_threads_option(*command, state->options.threads);
   CLI::Option* smooth =
