@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "engine/base/config.h"
-#include "engine/weights/checkpoint.h"
+#include "engine/weights/weight_source.h"
 #include "fusion/model_spec.h"
 
 namespace mmbatch {
@@ -19,7 +19,7 @@ struct Family {
   std::vector<std::string_view> architectures;  // of config.json's "architectures"
   std::vector<std::string_view> model_types;    // of "model_type", where architectures is absent
   /// @throws ModelError that names the key and what is supported
-  ModelSpec (*parse)(const Config& config, const Checkpoint& weights);
+  ModelSpec (*parse)(const Config& config, const WeightSource& weights);
 };
 
 std::span<const Family> families();

@@ -11,16 +11,15 @@
 namespace mmbatch {
 namespace {
 
-Config read_preprocessor(const Checkpoint& weights) {
-  const auto file = weights.folder() / "preprocessor_config.json";
-  std::error_code failed;
-  if (!std::filesystem::exists(file, failed)) {
+Config read_preprocessor(const WeightSource& weights) {
+  constexpr const char* kFile = "preprocessor_config.json";
+  if (!weights.has_file(kFile)) {
     throw ModelError(
         fmt::format("{}: missing; without it nobody knows how images are resized and normalised. Copy it "
                     "from the published checkpoint",
-                    file.string()));
+                    (weights.path() / kFile).string()));
   }
-  return Config::read(file);
+  return weights.json_file(kFile);
 }
 
 void check_size(const Config& config, int found, std::size_t wanted) {
@@ -32,7 +31,7 @@ void check_size(const Config& config, int found, std::size_t wanted) {
 
 /// One of the two.
 struct Preparation {
-  Preparation(const Checkpoint& weights, const VisionSpec& spec) {
+  Preparation(const WeightSource& weights, const VisionSpec& spec) {
     const Config config = read_preprocessor(weights);
     if (spec.pinpoints.empty()) {
       preprocessor.emplace(config);
@@ -50,7 +49,7 @@ struct Preparation {
 
 }  // namespace
 
-void check_preprocessing(const Checkpoint& weights, const VisionSpec& spec) {
+void check_preprocessing(const WeightSource& weights, const VisionSpec& spec) {
   Preparation(weights, spec);
 }
 
@@ -61,7 +60,7 @@ ImageStage::ImageStage(const Weights& weights, const VisionSpec& spec)
     projector_.emplace(edges, spec.projector);
   else
     pooling_.emplace(edges, spec.encoder.block, spec.pooling);
-  Preparation preparation(weights.checkpoint, spec);
+  Preparation preparation(weights.source, spec);
   preprocessor_ = std::move(preparation.preprocessor);
   tiler_ = std::move(preparation.tiler);
   if (!tiler_) return;

@@ -22,7 +22,7 @@ struct PixelValues {
 };
 
 /// What is missing of, or wrong with, the files that say how images are prepared.  @throws ModelError
-void check_preprocessing(const Checkpoint& weights, const VisionSpec& spec);
+void check_preprocessing(const WeightSource& weights, const VisionSpec& spec);
 
 /// From picture to rows of the decoder's width: preprocessing, vision encoder, projector. In a dual encoder
 /// to one row, the embedding: a pooling head in place of the projector. Const and thread-safe.

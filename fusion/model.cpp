@@ -104,14 +104,12 @@ void check_tokenizer(const ModelSpec& spec, const Tokenizer& tokenizer, const st
   }
 }
 
-ModelSpec read_spec(const std::filesystem::path& folder, const Checkpoint& weights,
-                    const Tokenizer& tokenizer) {
-  const Config config = Config::read(folder / "config.json");
+ModelSpec read_spec(const WeightSource& weights, const Tokenizer& tokenizer) {
+  const Config& config = weights.config();
   check_quantization(config);
   ModelSpec spec = find_family(config).parse(config, weights);
-  if (!spec.dual)
-    fill_special_tokens(spec, config, Config::read_if_present(folder / "generation_config.json"), tokenizer);
-  check_tokenizer(spec, tokenizer, folder);
+  if (!spec.dual) fill_special_tokens(spec, config, weights.json_file("generation_config.json"), tokenizer);
+  check_tokenizer(spec, tokenizer, weights.path());
   if (spec.vision) check_preprocessing(weights, *spec.vision);  // before weights are packed, which takes time
   return spec;
 }
@@ -124,12 +122,12 @@ GenerationOverrides read_generation_config(const std::filesystem::path& folder) 
 
 ModelFiles::ModelFiles(const std::filesystem::path& folder_)
     : folder(folder_),
-      weights(folder),
+      weights(open_weights(folder)),
       spec(),
       tokenizer(load_tokenizer(folder)),
       turn_format(TurnFormat::named("plain")),
       generation(read_generation_config(folder)) {
-  spec = read_spec(folder, weights, *tokenizer);
+  spec = read_spec(*weights, *tokenizer);
   FoundTurnFormat found = TurnFormat::find_for(folder, spec.turn_format);
   turn_format = std::move(found.format);
   turn_format_warning = std::move(found.message);
@@ -143,18 +141,18 @@ std::vector<std::int32_t> ModelFiles::encode_prompt(std::string_view text) const
 }
 
 Precision automatic_precision(const ModelFiles& files) {
-  if (files.weights.packed()) return *files.weights.packed();
+  if (files.weights->packed()) return *files.weights->packed();
   return std::string_view(simd().name) == "avx512_bf16" ? Precision::bf16 : Precision::f32;
 }
 
 Model::Model(std::shared_ptr<const ModelFiles> files, Precision precision, WeightHooks hooks, Fusion fusion)
     : files_(std::move(files)), precision_(precision) {
-  if (const auto packed = files_->weights.packed(); packed && *packed != precision) {
+  if (const auto packed = files_->weights->packed(); packed && *packed != precision) {
     throw ModelError(fmt::format("{}: its weights are packed in {}; --precision may be auto or {}, not {}",
                                  files_->folder.string(), to_string(*packed), to_string(*packed),
                                  to_string(precision)));
   }
-  Weights weights(files_->weights, precision, std::move(hooks));
+  Weights weights(*files_->weights, precision, std::move(hooks));
   weights.fusion = fusion;
   if (spec().vision) images_.emplace(weights, *spec().vision);
   if (const auto& dual = spec().dual) {

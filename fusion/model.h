@@ -32,7 +32,7 @@ struct ModelFiles {
   std::vector<std::int32_t> encode_prompt(std::string_view text) const;
 
   std::filesystem::path folder;
-  Checkpoint weights;
+  std::shared_ptr<const WeightSource> weights;
   ModelSpec spec;
   std::shared_ptr<const Tokenizer> tokenizer;
   TurnFormat turn_format;

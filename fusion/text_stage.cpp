@@ -26,7 +26,7 @@ TextStage::TextStage(const Weights& weights, std::shared_ptr<const Tokenizer> to
     throw ModelError(
         fmt::format("{}: the tokenizer's files name no pad_token, which fills texts up to {} "
                     "positions: copy tokenizer_config.json from the published checkpoint",
-                    weights.checkpoint.folder().string(), spec.text.positions));
+                    weights.source.path().string(), spec.text.positions));
   }
 }
 

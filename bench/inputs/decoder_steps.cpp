@@ -15,7 +15,7 @@ DecoderSteps::DecoderSteps(Session& session, const std::string& checkpoint, std:
     : files_(session.checkpoint(checkpoint)), table_(blocks_for(cached, kBlockTokens)) {
   session.say("packing weights");
   session.arena().run([&] {
-    decoder_ = std::make_unique<const Decoder>(Weights(files_.weights, session.options().precision),
+    decoder_ = std::make_unique<const Decoder>(Weights(*files_.weights, session.options().precision),
                                                files_.spec.decoder, files_.spec.decoder_names);
   });
   pool_ = std::make_unique<KvPool>(config(), table_.size(), kBlockTokens, session.kv_precision());

@@ -71,7 +71,7 @@ NormedChannels& Calibration::add(std::string norm, const NormConfig& config,
   return norms_.back();
 }
 
-Smoothing smoothing_of(const Calibration& calibration, const Checkpoint& weights, float alpha) {
+Smoothing smoothing_of(const Calibration& calibration, const WeightSource& weights, float alpha) {
   const std::deque<NormedChannels>& norms = calibration.norms();
   std::vector<std::vector<float>> factors(norms.size());
   parallel_tiles(norms.size(), [&](std::size_t i) { factors[i] = factors_of(norms[i], alpha); });

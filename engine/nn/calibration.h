@@ -37,6 +37,6 @@ class Calibration {
 /// A channel that was always zero, or that nothing reads, keeps 1.
 /// @param alpha 0 … 1: how much of the difficulty of rounding goes from activations to weights
 /// @throws ModelError when a norm's tensors are not there
-Smoothing smoothing_of(const Calibration& calibration, const Checkpoint& weights, float alpha);
+Smoothing smoothing_of(const Calibration& calibration, const WeightSource& weights, float alpha);
 
 }  // namespace mmbatch

@@ -21,7 +21,7 @@ void TransformerBlock::show_norms(const Weights& weights, const BlockConfig& con
   const auto watch = [&](Norm& norm, const std::string& name, std::initializer_list<std::string> layers) {
     std::vector<TensorView> readers;
     for (const std::string& layer : layers) {
-      if (!layer.empty()) readers.push_back(weights.checkpoint.tensor(layer + ".weight"));
+      if (!layer.empty()) readers.push_back(weights.source.tensor(layer + ".weight"));
     }
     norm.show_to(weights.hooks.calibration->add(name, config.norm, std::move(readers)));
   };

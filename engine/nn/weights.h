@@ -8,8 +8,8 @@
 
 #include "engine/kernels/packed_tensor.h"
 #include "engine/nn/smoothing.h"
-#include "engine/weights/checkpoint.h"
 #include "engine/weights/precision.h"
+#include "engine/weights/weight_source.h"
 
 namespace mmbatch {
 
@@ -33,13 +33,13 @@ struct WeightHooks {
 
 /// Where a layer's tensors come from, and what its products are to be computed in.
 struct Weights {
-  // NOLINTNEXTLINE(runtime/explicit): a checkpoint alone means float32
-  Weights(const Checkpoint& checkpoint_, Precision precision_ = Precision::f32, WeightHooks hooks_ = {})
-      : checkpoint(checkpoint_), precision(precision_), hooks(std::move(hooks_)) {}
+  // NOLINTNEXTLINE(runtime/explicit): a source alone means float32
+  Weights(const WeightSource& source_, Precision precision_ = Precision::f32, WeightHooks hooks_ = {})
+      : source(source_), precision(precision_), hooks(std::move(hooks_)) {}
 
-  bool has(const std::string& name) const { return checkpoint.has(name); }
+  bool has(const std::string& name) const { return source.has(name); }
   TensorView tensor(const std::string& name, const std::vector<std::size_t>& shape) const {
-    const TensorView stored = checkpoint.tensor(name, shape);
+    const TensorView stored = source.tensor(name, shape);
     return hooks.smoothing != nullptr ? hooks.smoothing->tensor(stored) : stored;
   }
   /// The same tensors for products in another precision.
@@ -56,7 +56,7 @@ struct Weights {
     return packed;
   }
 
-  const Checkpoint& checkpoint;
+  const WeightSource& source;
   Precision precision;
   WeightHooks hooks;
   Fusion fusion = Fusion::on;

@@ -80,7 +80,7 @@ std::vector<std::filesystem::path> files_of(const std::filesystem::path& folder)
 
 }  // namespace
 
-std::string model_fingerprint(const std::filesystem::path& folder, FingerprintScope scope) {
+std::string folder_fingerprint(const std::filesystem::path& folder, FingerprintScope scope) {
   try {
     Sha256 hash;
     hash.field(scope == FingerprintScope::samples ? "mmbatch model 1, samples"

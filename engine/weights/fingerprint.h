@@ -12,6 +12,6 @@ enum class FingerprintScope { samples, all_bytes };
 /// merges.txt, vocab.txt), and of each *.safetensors its header, size and 64 evenly spaced samples of 64 KiB,
 /// or all bytes.
 /// @throws ModelError when the folder or one of these files cannot be read.
-std::string model_fingerprint(const std::filesystem::path& folder, FingerprintScope scope);
+std::string folder_fingerprint(const std::filesystem::path& folder, FingerprintScope scope);
 
 }  // namespace mmbatch

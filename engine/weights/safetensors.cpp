@@ -34,21 +34,45 @@ std::optional<StoredType> stored_type(const std::string& name) {
   return found->second;
 }
 
-struct Extent {
-  std::size_t begin;
-  std::size_t end;
+/// A tensor as the header describes it.
+struct Entry {
   std::string name;
+  std::string type;
+  std::vector<std::size_t> shape;
+  std::size_t begin = 0;  // in the data
+  std::size_t end = 0;
+  std::optional<DType> dtype = {};  // of a type that the engine computes with
 };
 
-void check_no_overlap(std::vector<Extent> extents, const std::string& file) {
-  std::sort(extents.begin(), extents.end(),
-            [](const Extent& a, const Extent& b) { return a.begin < b.begin; });
-  for (std::size_t i = 1; i < extents.size(); ++i) {
-    if (extents[i].begin < extents[i - 1].end) {
+/// Tensors lie one after another and fill the data: anything else means that a file is damaged, or was put
+/// together so that readers disagree about it.
+void check_extents(std::vector<Entry> entries, std::size_t data_begin, std::size_t data_bytes,
+                   const std::string& file) {
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+  });
+  Entry last;
+  for (const Entry& entry : entries) {
+    if (entry.begin < last.end) {
       throw ModelError(fmt::format("{}: tensors '{}' and '{}' overlap: [{}, {}) and [{}, {})", file,
-                                   extents[i - 1].name, extents[i].name, extents[i - 1].begin,
-                                   extents[i - 1].end, extents[i].begin, extents[i].end));
+                                   last.name, entry.name, last.begin, last.end, entry.begin, entry.end));
     }
+    if (entry.begin > last.end) {
+      throw ModelError(
+          fmt::format("{}: damaged: bytes [{}, {}) of the data before tensor '{}' belong to none", file,
+                      last.end, entry.begin, entry.name));
+    }
+    last = entry;
+  }
+  if (last.end > data_bytes) {
+    throw ModelError(fmt::format(
+        "{}: truncated: by its header it should have {} bytes, it has {}. Download or copy it again", file,
+        data_begin + last.end, data_begin + data_bytes));
+  }
+  if (last.end < data_bytes) {
+    throw ModelError(fmt::format(
+        "{}: damaged: by its header it should have {} bytes, it has {}. Download or copy it again", file,
+        data_begin + last.end, data_begin + data_bytes));
   }
 }
 
@@ -106,6 +130,46 @@ PackedForms read_packed_forms(const Config& metadata) {
   return forms;
 }
 
+/// @param element bytes
+void check_bytes(const Entry& entry, std::size_t element, const std::string& file) {
+  std::size_t expected = element;
+  for (const std::size_t dimension : entry.shape) {
+    if (__builtin_mul_overflow(expected, dimension, &expected)) expected = SIZE_MAX;
+  }
+  if (entry.shape.size() <= 8 && expected == entry.end - entry.begin) return;
+  throw ModelError(fmt::format("{}: tensor '{}': shape {} of {} needs {} bytes, data_offsets hold {}", file,
+                               entry.name, shape_text(entry.shape), entry.type, expected,
+                               entry.end - entry.begin));
+}
+
+Entry read_entry(const std::string& name, const Config& described) {
+  Entry entry{name, described.text("dtype", ""), read_sizes(described, "shape", std::int64_t{1} << 40)};
+  const std::vector<std::size_t> offsets = read_sizes(described, "data_offsets", INT64_MAX);
+  if (offsets.size() != 2 || offsets[0] > offsets[1]) {
+    throw ModelError(
+        fmt::format("{}: tensor '{}': data_offsets must be [begin, end]", described.source(), name));
+  }
+  entry.begin = offsets[0];
+  entry.end = offsets[1];
+  if (const auto type = stored_type(entry.type)) {
+    check_bytes(entry, type->bytes, described.source());
+    entry.dtype = type->dtype;
+  }
+  return entry;
+}
+
+TensorView packed_view(const Entry& entry, const PackedForm& form, const std::byte* data,
+                       const std::string& file) {
+  TensorView view{entry.name, DType::f32, form.shape, data + entry.begin};
+  view.packed = form.precision;
+  view.packed_bytes = entry.end - entry.begin;
+  if (view.elements() / 2 > view.packed_bytes) {  // no precision takes less than half a byte
+    throw ModelError(fmt::format("{}: tensor '{}': {} values cannot be packed in {} bytes", file, entry.name,
+                                 shape_text(view.shape), view.packed_bytes));
+  }
+  return view;
+}
+
 }  // namespace
 
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path) {
@@ -113,68 +177,50 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path
   const auto bytes = file_.bytes();
   std::uint64_t header_bytes = 0;
   if (bytes.size() < sizeof(header_bytes)) {
-    throw ModelError(fmt::format("{}: {} bytes are too few for a safetensors file", where, bytes.size()));
+    throw ModelError(
+        fmt::format("{}: truncated: {} bytes are too few for a safetensors file", where, bytes.size()));
   }
   std::memcpy(&header_bytes, bytes.data(), sizeof(header_bytes));
   if (header_bytes > bytes.size() - sizeof(header_bytes) || header_bytes > Config::kMaxFileBytes) {
     throw ModelError(
         fmt::format("{}: header of {} bytes announced in a file of {} bytes (at most {} MiB): truncated, "
-                    "or no safetensors file",
+                    "or not a safetensors file",
                     where, header_bytes, bytes.size(), Config::kMaxFileBytes >> 20));
   }
   data_begin_ = sizeof(header_bytes) + header_bytes;
-  const std::byte* data = bytes.data() + data_begin_;
-  const std::size_t data_bytes = bytes.size() - data_begin_;
-  const auto limit = static_cast<std::int64_t>(data_bytes);
-
   const auto* text = reinterpret_cast<const char*>(bytes.data() + sizeof(header_bytes));
   const Config header = Config::parse({text, header_bytes}, where);
-  if (!header.is_object()) throw ModelError(where + ": the header is no JSON object");
+  if (!header.is_object()) throw ModelError(where + ": the header is not a JSON object");
+  read_tensors(header);
+}
+
+void SafetensorsFile::read_tensors(const Config& header) {
+  const std::string where = path().string();
   const Config metadata = header.child("__metadata__");
   if (metadata.has("mmbatch.packed"))
     packed_ = stored_precision(metadata, "mmbatch.packed", metadata.text("mmbatch.packed", ""));
   smoothed_ = metadata.text("mmbatch.smoothed", "");
   const PackedForms packed_forms = packed_ ? read_packed_forms(metadata) : PackedForms();
-  std::vector<Extent> extents;
-  for (const auto& [name, entry] : header.members()) {
-    if (name == "__metadata__") continue;
-    const std::string type_name = entry.text("dtype", "");
-    const auto type = stored_type(type_name);
-    if (!type) throw ModelError(fmt::format("{}: tensor '{}': unknown dtype '{}'", where, name, type_name));
-    const std::vector<std::size_t> shape = read_sizes(entry, "shape", std::int64_t{1} << 40);
-    const std::vector<std::size_t> offsets = read_sizes(entry, "data_offsets", limit);
-    if (offsets.size() != 2 || offsets[0] > offsets[1]) {
-      throw ModelError(fmt::format("{}: tensor '{}': data_offsets must be [begin, end]", where, name));
-    }
-    std::size_t expected = type->bytes;
-    for (const std::size_t dimension : shape) {
-      if (__builtin_mul_overflow(expected, dimension, &expected)) expected = SIZE_MAX;
-    }
-    if (shape.size() > 8 || expected != offsets[1] - offsets[0]) {
-      throw ModelError(fmt::format("{}: tensor '{}': shape {} of {} needs {} bytes, data_offsets hold {}",
-                                   where, name, shape_text(shape), type_name, expected,
-                                   offsets[1] - offsets[0]));
-    }
-    if (expected > 0) extents.push_back({offsets[0], offsets[1], name});
-    if (const auto form = packed_forms.find(name); form != packed_forms.end()) {
-      TensorView packed{name, DType::f32, form->second.shape, data + offsets[0]};
-      if (packed.elements() / 2 > expected) {  // no precision takes less than half a byte
-        throw ModelError(fmt::format("{}: tensor '{}': {} values cannot be packed in {} bytes", where, name,
-                                     shape_text(packed.shape), expected));
-      }
-      packed.packed = form->second.precision;
-      packed.packed_bytes = expected;
-      if (!tensors_.emplace(name, std::move(packed)).second)
-        throw ModelError(fmt::format("{}: tensor '{}' is listed twice", where, name));
-      continue;
-    }
-    const bool added =
-        type->dtype
-            ? tensors_.emplace(name, TensorView{name, *type->dtype, shape, data + offsets[0], {}, 0}).second
-            : unsupported_.emplace(name, type_name).second;
-    if (!added) throw ModelError(fmt::format("{}: tensor '{}' is listed twice", where, name));
+  std::vector<Entry> entries;
+  for (const auto& [name, described] : header.members()) {
+    if (name != "__metadata__") entries.push_back(read_entry(name, described));
   }
-  check_no_overlap(std::move(extents), where);
+  check_extents(entries, data_begin_, bytes() - data_begin_, where);
+  const std::byte* data = file_.bytes().data() + data_begin_;
+  for (const Entry& entry : entries) {
+    const auto form = packed_forms.find(entry.name);
+    bool added = false;
+    if (form != packed_forms.end()) {
+      added = tensors_.emplace(entry.name, packed_view(entry, form->second, data, where)).second;
+    } else if (entry.dtype) {
+      added =
+          tensors_.emplace(entry.name, TensorView{entry.name, *entry.dtype, entry.shape, data + entry.begin})
+              .second;
+    } else {
+      added = others_.emplace(entry.name, entry.type).second;
+    }
+    if (!added) throw ModelError(fmt::format("{}: tensor '{}' is listed twice", where, entry.name));
+  }
 }
 
 }  // namespace mmbatch

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/base/config.h"
 #include "engine/base/mapped_file.h"
 #include "engine/weights/tensor.h"
 
@@ -18,7 +19,7 @@ constexpr int kPackedLayout = 2;
 ///   file   := length header data
 ///   length := 8 bytes, little-endian, bytes of header
 ///   header := JSON {name: {"dtype": "F32", "shape": [..], "data_offsets": [begin, end]}, "__metadata__":
-///   {..}} data   := the tensors' bytes; offsets count from its start; tensors neither overlap nor leave it
+///   {..}} data   := the tensors' bytes, one after another without gaps; offsets count from its start
 ///
 /// All of this is checked before any tensor is seen.
 ///
@@ -33,10 +34,11 @@ class SafetensorsFile {
 
   /// Tensors of the types that the engine computes with, by name.
   const std::map<std::string, TensorView>& tensors() const { return tensors_; }
-  /// Tensors of other types (integers, float64, …), by name, with their type.
-  const std::map<std::string, std::string>& unsupported() const { return unsupported_; }
+  /// Names and types of tensors of other types: integers, float64, and what this version does not know.
+  const std::map<std::string, std::string>& other_tensors() const { return others_; }
   /// Bytes of the length field and the header: where the data begins.
   std::size_t data_begin() const { return data_begin_; }
+  std::size_t bytes() const { return file_.bytes().size(); }
   const std::filesystem::path& path() const { return file_.path(); }
   /// The precision of a packed file's layers.
   std::optional<Precision> packed() const { return packed_; }
@@ -44,12 +46,14 @@ class SafetensorsFile {
   const std::string& smoothed() const { return smoothed_; }
 
  private:
+  void read_tensors(const Config& header);
+
   MappedFile file_;
   std::size_t data_begin_ = 0;
   std::optional<Precision> packed_;
   std::string smoothed_;
   std::map<std::string, TensorView> tensors_;
-  std::map<std::string, std::string> unsupported_;
+  std::map<std::string, std::string> others_;
 };
 
 }  // namespace mmbatch

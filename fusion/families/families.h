@@ -20,7 +20,7 @@ Family siglip_family();
 
 /// A decoder's tensors in a checkpoint: they tell class defaults of different years apart.
 struct StoredDecoder {
-  const Checkpoint& weights;
+  const WeightSource& weights;
   std::string prefix;  // of embed_tokens, layers.N, norm
 
   /// True when no stored width and no number of layers speaks against this config.
@@ -37,7 +37,7 @@ DecoderConfig parse_gemma2_decoder(const Config& config, const StoredDecoder& st
 struct TextModelPlace {
   const Config& text;
   const Config& outer;  // the whole file; the same for a text-only model
-  const Checkpoint& weights;
+  const WeightSource& weights;
   std::initializer_list<const char*> prefixes;  // what may stand before "embed_tokens.weight"
 };
 
@@ -52,7 +52,7 @@ struct TextModel {
 TextModel read_text_model(const std::string& type, const TextModelPlace& place);
 
 /// A text-only model: everything but its family's name and its ends of sequence is the decoder.
-ModelSpec read_text_only(const std::string& type, const Config& config, const Checkpoint& weights);
+ModelSpec read_text_only(const std::string& type, const Config& config, const WeightSource& weights);
 
 /// The vision tower of a config that does not say which.
 struct TowerDefaults {
@@ -65,7 +65,7 @@ struct TowerDefaults {
 VisionConfig parse_vision_tower(const Config& vision_config, const TowerDefaults& otherwise);
 
 /// The eyes of the LLaVA kind: a tower of which one layer is taken, and a projector of two layers.
-VisionSpec parse_llava_vision(const Config& config, const Checkpoint& weights, std::size_t text_hidden);
+VisionSpec parse_llava_vision(const Config& config, const WeightSource& weights, std::size_t text_hidden);
 
 /// The id of the image placeholder.
 std::int32_t parse_image_token(const Config& config, std::int64_t otherwise, std::size_t vocab);

@@ -27,7 +27,7 @@ DecoderConfig parse_gemma_decoder(const Config& config, const StoredDecoder&) {
 
 namespace {
 
-ModelSpec parse(const Config& config, const Checkpoint& weights) {
+ModelSpec parse(const Config& config, const WeightSource& weights) {
   ModelSpec spec = read_text_only("gemma", config, weights);
   spec.eos = {1};
   return spec;

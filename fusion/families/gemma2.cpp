@@ -59,7 +59,7 @@ DecoderConfig parse_with(const Config& config, const ClassDefaults& defaults) {
   return decoder;
 }
 
-ModelSpec parse(const Config& config, const Checkpoint& weights) {
+ModelSpec parse(const Config& config, const WeightSource& weights) {
   ModelSpec spec = read_text_only("gemma2", config, weights);
   spec.eos = {1};
   return spec;

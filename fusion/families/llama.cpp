@@ -10,7 +10,7 @@ DecoderConfig parse_llama_decoder(const Config& config, const StoredDecoder&) {
 
 namespace {
 
-ModelSpec parse(const Config& config, const Checkpoint& weights) {
+ModelSpec parse(const Config& config, const WeightSource& weights) {
   ModelSpec spec = read_text_only("llama", config, weights);
   spec.eos = {2};
   return spec;

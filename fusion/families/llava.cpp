@@ -21,7 +21,7 @@ TowerDefaults tower_defaults(const Config& config) {
   return tower;
 }
 
-ModelSpec parse(const Config& config, const Checkpoint& weights) {
+ModelSpec parse(const Config& config, const WeightSource& weights) {
   const Config text_config = config.object("text_config");
   TextModel text =
       read_text_model(text_config.text("model_type", "llama"),
@@ -40,7 +40,7 @@ ModelSpec parse(const Config& config, const Checkpoint& weights) {
 
 }  // namespace
 
-VisionSpec parse_llava_vision(const Config& config, const Checkpoint& weights, std::size_t text_hidden) {
+VisionSpec parse_llava_vision(const Config& config, const WeightSource& weights, std::size_t text_hidden) {
   VisionSpec vision;
   vision.encoder = parse_vision_tower(config.object("vision_config"), tower_defaults(config));
   vision.encoder.run_layers = layers_to_run(config, "vision_feature_layer", -2, vision.encoder.layers);

@@ -12,7 +12,7 @@ std::vector<GridPinpoint> read_pinpoints(const Config& config) {
   return pinpoints;
 }
 
-ModelSpec parse(const Config& config, const Checkpoint& weights) {
+ModelSpec parse(const Config& config, const WeightSource& weights) {
   const Config text_config = config.object("text_config");
   const std::string type = text_config.text("model_type", "llama");
   TextModel text = read_text_model(

@@ -16,7 +16,7 @@ DecoderConfig parse_mistral_decoder(const Config& config, const StoredDecoder&) 
 
 namespace {
 
-ModelSpec parse(const Config& config, const Checkpoint& weights) {
+ModelSpec parse(const Config& config, const WeightSource& weights) {
   ModelSpec spec = read_text_only("mistral", config, weights);
   spec.eos = {2};
   return spec;

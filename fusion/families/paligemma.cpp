@@ -10,7 +10,7 @@ namespace {
 
 /// A config.json without vision_config: So400m/14 at 224 pixels. Its feed-forward width is 4096 by the class,
 /// 4304 in the published files: what is stored decides.
-TowerDefaults tower_defaults(const Config& config, const Checkpoint& weights, const std::string& prefix) {
+TowerDefaults tower_defaults(const Config& config, const WeightSource& weights, const std::string& prefix) {
   TowerDefaults tower{"siglip_vision_model", {}};
   tower.sizes.activation = Activation::gelu_tanh;
   tower.sizes.norm_eps = 1e-6;
@@ -25,7 +25,7 @@ TowerDefaults tower_defaults(const Config& config, const Checkpoint& weights, co
   return tower;
 }
 
-VisionSpec parse_vision(const Config& config, const Checkpoint& weights, std::size_t text_hidden) {
+VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::size_t text_hidden) {
   VisionSpec vision;
   const std::string probe = "vision_model.embeddings.position_embedding.weight";
   vision.prefix = weights.prefix_of(probe, {"vision_tower.", "model.vision_tower."}) + "vision_model.";
@@ -51,7 +51,7 @@ Config default_text(const Config& config) {
                        config.source());
 }
 
-ModelSpec parse(const Config& config, const Checkpoint& weights) {
+ModelSpec parse(const Config& config, const WeightSource& weights) {
   const Config text_config = config.has("text_config") ? config.object("text_config") : default_text(config);
   TextModel text =
       read_text_model(text_config.text("model_type", "gemma"),

@@ -36,7 +36,7 @@ VisionSpec parse_vision(const Config& config) {
   return vision;
 }
 
-ModelSpec parse(const Config& config, const Checkpoint&) {
+ModelSpec parse(const Config& config, const WeightSource&) {
   const Config text_config = config.object("text_config");
   ModelSpec spec;
   spec.family = "siglip";

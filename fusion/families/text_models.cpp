@@ -68,7 +68,7 @@ TextModel read_text_model(const std::string& type, const TextModelPlace& place) 
   return {family.parse(place.text, {place.weights, prefix}), {prefix, find_head(place, family.head)}};
 }
 
-ModelSpec read_text_only(const std::string& type, const Config& config, const Checkpoint& weights) {
+ModelSpec read_text_only(const std::string& type, const Config& config, const WeightSource& weights) {
   TextModel text = read_text_model(type, {config, config, weights, {"model.", ""}});
   ModelSpec spec;
   spec.family = type;

@@ -22,21 +22,16 @@ constexpr const char* kSmallFiles[] = {
     "spiece.model",       "tokenizer_config.json",  "special_tokens_map.json",     "added_tokens.json",
     "chat_template.json", "chat_template.jinja",    "model.safetensors.index.json"};
 
-void list_files(const Checkpoint& weights, Inspection& found) {
+void list_files(const WeightSource& weights, Inspection& found) {
   for (const char* name : kSmallFiles) {
     std::error_code failed;
-    const auto bytes = fs::file_size(weights.folder() / name, failed);
+    const auto bytes = fs::file_size(weights.path() / name, failed);
     if (!failed) found.files.push_back({name, static_cast<std::size_t>(bytes), 0});
   }
   std::set<std::string> dtypes;
-  for (const SafetensorsFile& file : weights.files()) {
-    std::error_code failed;
-    const auto bytes = fs::file_size(file.path(), failed);
-    found.files.push_back({file.path().filename().string(), failed ? 0 : static_cast<std::size_t>(bytes),
-                           file.tensors().size() + file.unsupported().size()});
-    if (!file.smoothed().empty()) found.smoothed = file.smoothed();
-    for (const auto& [name, type] : file.unsupported()) dtypes.insert(type);
-  }
+  for (const WeightFile& file : weights.files()) found.files.push_back({file.name, file.bytes, file.tensors});
+  found.smoothed = weights.smoothed();
+  for (const auto& [name, type] : weights.other_tensors()) dtypes.insert(type);
   for (const auto& [name, tensor] : weights.tensors()) {
     found.parameters += tensor.elements();
     found.stored_bytes += tensor.bytes();
@@ -64,7 +59,7 @@ double loaded_bytes(const std::string& name, const TensorView& tensor, Precision
   return elements * bytes_per_weight(edge ? edge_precision(precision) : precision);
 }
 
-std::size_t weight_bytes(const Checkpoint& weights, const ModelSpec& spec, Precision precision) {
+std::size_t weight_bytes(const WeightSource& weights, const ModelSpec& spec, Precision precision) {
   double total = 0;
   for (const auto& [name, tensor] : weights.tensors()) total += loaded_bytes(name, tensor, precision);
   if (!spec.dual && spec.decoder_names.head.empty() && !weights.packed()) {  // the embedding, packed too
@@ -83,7 +78,7 @@ std::size_t activation_bytes(const BlockConfig& block, std::size_t rows) {
   return rows * per_row * sizeof(float);
 }
 
-void size_up(const Checkpoint& weights, const ModelSpec& spec, Inspection& found) {
+void size_up(const WeightSource& weights, const ModelSpec& spec, Inspection& found) {
   for (const std::string& name : precision_names()) {
     const Precision precision = precision_from(name);
     if (weights.packed() && *weights.packed() != precision) continue;
@@ -101,7 +96,8 @@ void size_up(const Checkpoint& weights, const ModelSpec& spec, Inspection& found
 Inspection inspect(const fs::path& folder) {
   Inspection found;
   found.folder = folder.string();
-  const Checkpoint weights(folder);
+  const auto opened = open_weights(folder);
+  const WeightSource& weights = *opened;
   list_files(weights, found);
   const auto attempt = [&](const auto& work) {
     try {
@@ -112,7 +108,7 @@ Inspection inspect(const fs::path& folder) {
     }
   };
   attempt([&] {
-    const Config config = Config::read(folder / "config.json");
+    const Config& config = weights.config();
     const std::vector<std::string> names = config.texts("architectures");
     found.architecture = names.empty() ? config.text("model_type", "") : names.front();
     check_quantization(config);

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "engine/base/threads.h"
-#include "engine/weights/fingerprint.h"
+#include "engine/weights/weight_source.h"
 #include "fusion/model.h"
 
 namespace mmbatch {
@@ -20,8 +20,9 @@ void check_unchanged(const EmbeddingModel& model) {
                     "not there: put it back, or name an item",
                     model.folder));
   }
+  const auto weights = open_weights(model.folder);
   for (const FingerprintScope scope : {FingerprintScope::samples, FingerprintScope::all_bytes}) {
-    if (model_fingerprint(model.folder, scope) == model.fingerprint) return;
+    if (weights->fingerprint(scope) == model.fingerprint) return;
   }
   throw ModelError(
       fmt::format("{}: is no longer the model that made the embeddings: run the job again, or "
@@ -36,11 +37,11 @@ Precision precision_of(const EmbeddingModel& model) {
 
 std::vector<float> embed(const EmbeddingModel& model, const std::string& text) {
   const ModelFiles files(model.folder);
-  if (!files.spec.dual) throw ModelError(fmt::format("{}: no dual encoder", model.folder));
+  if (!files.spec.dual) throw ModelError(fmt::format("{}: not a dual encoder", model.folder));
   Features embedding;
   Arena arena(0);
   arena.run([&] {
-    const TextStage stage({files.weights, precision_of(model)}, files.tokenizer, *files.spec.dual);
+    const TextStage stage({*files.weights, precision_of(model)}, files.tokenizer, *files.spec.dual);
     const PaddedText ids = stage.tokenize(text);
     const PaddedText* texts[] = {&ids};
     Scratch scratch;

@@ -24,9 +24,9 @@ void CalibrationOptions::validate(Precision precision) const {
 
 Smoothing calibrate(const CalibrationOptions& options) {
   const auto files = std::make_shared<const ModelFiles>(options.model);
-  if (files->weights.packed()) {
+  if (files->weights->packed()) {
     throw UsageError(fmt::format("{}: is packed already, in {}; take the published checkpoint",
-                                 options.model.string(), to_string(*files->weights.packed())));
+                                 options.model.string(), to_string(*files->weights->packed())));
   }
   if (files->spec.dual)
     throw UsageError(fmt::format("{}: only models with a decoder can be smoothed", options.model.string()));
@@ -40,7 +40,7 @@ Smoothing calibrate(const CalibrationOptions& options) {
     TraceLimits limits;
     limits.layer_items = 0;
     trace_items(Model(files, Precision::f32, std::move(hooks)), KvPrecision::f32, items, nullptr, limits);
-    smoothing = smoothing_of(calibration, files->weights, options.alpha);
+    smoothing = smoothing_of(calibration, *files->weights, options.alpha);
   });
   smoothing.made_by = fmt::format("alpha {}, {} prompts", options.alpha, items.size());
   return smoothing;

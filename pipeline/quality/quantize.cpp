@@ -10,6 +10,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/threads.h"
+#include "engine/weights/safetensors.h"
 #include "engine/weights/safetensors_writer.h"
 #include "fusion/model.h"
 #include "pipeline/graph/messages.h"
@@ -43,7 +44,7 @@ std::string safetensors_dtype(DType type) {
 /// Packed tensors in front, for they are multiples of 64 bytes and so stay aligned; then the others that
 /// layers read as they are: norms, biases, embeddings.
 /// @param smoothing of norms; null: they are as they were
-std::vector<StoredTensor> tensors_to_store(const Checkpoint& weights, const PackedTensors& packed,
+std::vector<StoredTensor> tensors_to_store(const WeightSource& weights, const PackedTensors& packed,
                                            const Smoothing* smoothing) {
   std::vector<StoredTensor> tensors;
   for (const auto& [name, tensor] : packed) {
@@ -72,9 +73,9 @@ void quantize(const QuantizeOptions& options, std::ostream& out) {
     throw UsageError(
         "--weights f32: a published checkpoint is that already; allowed are bf16, int8, w8a16, int4, w4a16");
   const auto files = std::make_shared<const ModelFiles>(options.model);
-  if (files->weights.packed()) {
+  if (files->weights->packed()) {
     throw UsageError(fmt::format("{}: is packed already, in {}; take the published checkpoint",
-                                 options.model.string(), to_string(*files->weights.packed())));
+                                 options.model.string(), to_string(*files->weights->packed())));
   }
   check_target(options.out);
   std::error_code failed;
@@ -96,10 +97,10 @@ void quantize(const QuantizeOptions& options, std::ostream& out) {
   Arena arena(options.threads);
   arena.run([&] { Model(files, options.weights, std::move(hooks)); });
   copy_small_files(options.model, options.out);
-  const std::vector<StoredTensor> tensors = tensors_to_store(files->weights, packed, options.smoothing);
+  const std::vector<StoredTensor> tensors = tensors_to_store(*files->weights, packed, options.smoothing);
   write_safetensors(options.out / "model.safetensors", tensors, metadata);
   std::size_t before = 0, after = 0;
-  for (const auto& [name, view] : files->weights.tensors()) before += view.bytes();
+  for (const auto& [name, view] : files->weights->tensors()) before += view.bytes();
   for (const StoredTensor& tensor : tensors) after += tensor.bytes;
   out << fmt::format("{}: {} of {} tensors packed in {}{}, {:.1f} MiB instead of {:.1f} MiB, {:.1f} s\n",
                      options.out.string(), packed.size(), tensors.size(), to_string(options.weights),

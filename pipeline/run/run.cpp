@@ -306,7 +306,7 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
   const Model& model = *loaded.model;
   if (options.progress != ProgressStyle::none) warn_of_four_bits(model);
 
-  const ModelIdentity identity{model_fingerprint(*model_folder, options.fingerprint),
+  const ModelIdentity identity{model.files().weights->fingerprint(options.fingerprint),
                                precision_text(model.precision(), options.engine.kv_precision)};
   ResultsStore::Options store_options = options.store;
   store_options.on_commit = [&timeline](std::size_t items, Timeline::Clock::time_point begin) {

@@ -8,6 +8,7 @@
 
 #include "engine/decoder/decoder.h"
 #include "engine/decoder/prompt.h"
+#include "engine/weights/safetensors_folder.h"
 #include "tests/engine/stored_tensors.h"
 
 namespace mmbatch::testing {
@@ -62,7 +63,7 @@ inline std::shared_ptr<const Decoder> tiny_decoder(const std::function<void(Deco
   struct Owned {
     Owned(const std::filesystem::path& path, const DecoderConfig& config)
         : weights(path), decoder(weights, config, {"", "lm_head"}) {}
-    Checkpoint weights;
+    SafetensorsFolder weights;
     Decoder decoder;
   };
   const auto owned = std::make_shared<const Owned>(folder.path(), config);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/base/error.h"
+#include "engine/weights/safetensors_folder.h"
 #include "fusion/projector.h"
 #include "tests/engine/stored_tensors.h"
 
@@ -79,7 +80,7 @@ TEST(Projector, IsLayersWithAnActivationBetween) {
   file.add("b.weight", {1, 2}, {3, 4});
   file.add("b.bias", {1}, {0.25f});
   file.write(folder.path() / "model.safetensors");
-  const Checkpoint weights(folder.path());
+  const SafetensorsFolder weights(folder.path());
   ProjectorConfig config;
   config.layers = {{"a", 2}, {"b", 1}};
   config.in = 3;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "engine/weights/safetensors_folder.h"
 #include "fusion/model.h"
 #include "tests/fusion/model_folder.h"
 
@@ -24,7 +25,7 @@ ModelSpec spec_of(const std::string& config, const std::function<void(TensorFile
   tensors(file);
   file.write(folder.path() / "model.safetensors");
   const Config parsed = Config::parse(config, "config.json");
-  return find_family(parsed).parse(parsed, Checkpoint(folder.path()));
+  return find_family(parsed).parse(parsed, SafetensorsFolder(folder.path()));
 }
 
 void add_embedding(TensorFile& file, const std::string& prefix) {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/weights/checkpoint.h"
+#include "engine/weights/weight_source.h"
 
 // Transformers written down once more, in double precision and with nothing but loops: what families are held
 // to for which there is no reference folder. Shares nothing with the engine but the reading of tensors.
@@ -16,7 +16,7 @@ using Row = std::vector<double>;
 using Rows = std::vector<Row>;
 
 struct Tensors {
-  const Checkpoint& weights;
+  const WeightSource& weights;
 
   Row vector(const std::string& name) const {
     const std::vector<float> values = to_floats(weights.tensor(name));

@@ -180,7 +180,7 @@ TEST(UntriedFamilies, PaliGemma2WithoutHeadsInItsConfig) {
   EXPECT_EQ(model->spec().decoder.attention().kv_heads, 4u);
   const Found found = compute(*model, "what is it?\n");
 
-  const plain::Tensors t{model->files().weights};
+  const plain::Tensors t{*model->files().weights};
   plain::Rows features =
       plain::siglip(t, "vision_tower.vision_model.", 2, kImage, kPatch, kVisionHeads, found.pixels);
   features = t.linear("multi_modal_projector.linear",
@@ -256,7 +256,7 @@ TEST_P(UntriedLlava, SiglipTowerAndAnotherText) {
   EXPECT_EQ(model->spec().suppressed, std::vector<std::int32_t>{480});
   const Found found = compute(*model, "USER: <image>\nwhat is it? ASSISTANT:");
 
-  const plain::Tensors t{model->files().weights};
+  const plain::Tensors t{*model->files().weights};
   // Feature layer -2: the last of three blocks does not run.
   plain::Rows features =
       plain::siglip(t, "vision_tower.vision_model.", 2, kImage, kPatch, kVisionHeads, found.pixels);

@@ -16,7 +16,7 @@ constexpr std::size_t kChannels = 3;
 Linear load_patch_embedding(const Weights& weights, const std::string& name, const VisionConfig& config) {
   const std::size_t side = config.patch_size;
   const std::vector<std::size_t> flat = {config.hidden(), kChannels * side * side};
-  const bool packed = weights.checkpoint.tensor(name + ".weight").packed.has_value();
+  const bool packed = weights.source.tensor(name + ".weight").packed.has_value();
   TensorView kernel = packed ? weights.tensor(name + ".weight", flat)
                              : weights.tensor(name + ".weight", {config.hidden(), kChannels, side, side});
   kernel.shape = flat;

@@ -9,6 +9,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/threads.h"
+#include "engine/weights/safetensors_folder.h"
 #include "tests/engine/tiny_decoder.h"
 
 namespace mmbatch {
@@ -195,7 +196,7 @@ TEST(Decoder, FeatureRowsStandInForTokens) {
   const testing::TemporaryFolder folder;
   same.add_random("embed_tokens.weight", {61, 24}, 0, 1);
   same.write(folder.path() / "model.safetensors");
-  const Checkpoint weights(folder.path());
+  const SafetensorsFolder weights(folder.path());
   for (std::size_t i = 0; i < 3; ++i) {
     copy_as_float(weights.tensor("embed_tokens.weight"), static_cast<std::size_t>(ids[3 + i]) * 24, 24,
                   rows->row(i));
@@ -218,7 +219,7 @@ TEST(Decoder, MissingAndMisshapenTensorsAreNamed) {
   file.add_random("embed_tokens.weight", {61, 24}, 0, 1);
   file.add_random("norm.weight", {25}, 0, 1);
   file.write(folder.path() / "model.safetensors");
-  const Checkpoint weights(folder.path());
+  const SafetensorsFolder weights(folder.path());
   const auto error = [&](DecoderConfig config) {
     return testing::message_of<ModelError>([&] { Decoder(weights, config, {"", "lm_head"}); });
   };

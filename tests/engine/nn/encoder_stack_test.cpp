@@ -9,6 +9,7 @@
 #include <cstring>
 #include <random>
 
+#include "engine/weights/safetensors_folder.h"
 #include "tests/engine/stored_tensors.h"
 
 namespace mmbatch {
@@ -61,7 +62,7 @@ class Encoder : public ::testing::Test {
 };
 
 TEST_F(Encoder, GivesASequenceTheSameBitsInEveryCompany) {
-  const Checkpoint checkpoint(folder_.path());
+  const SafetensorsFolder checkpoint(folder_.path());
   std::mt19937 random(5);
   std::normal_distribution<float> normal;
   for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
@@ -81,7 +82,7 @@ TEST_F(Encoder, GivesASequenceTheSameBitsInEveryCompany) {
 }
 
 TEST_F(Encoder, ComputesTheSameBitsWithoutFusion) {
-  const Checkpoint checkpoint(folder_.path());
+  const SafetensorsFolder checkpoint(folder_.path());
   Matrix<float> x(60, kHidden);
   std::mt19937 random(6);
   std::normal_distribution<float> normal;

@@ -11,6 +11,7 @@
 
 #include "engine/nn/calibration.h"
 #include "engine/nn/transformer_block.h"
+#include "engine/weights/safetensors_folder.h"
 #include "tests/engine/stored_tensors.h"
 
 namespace mmbatch {
@@ -121,7 +122,7 @@ class OutlierBlock : public ::testing::TestWithParam<Case> {
   }
 
   testing::TemporaryFolder folder_;
-  std::optional<Checkpoint> checkpoint_;
+  std::optional<SafetensorsFolder> checkpoint_;
   BlockConfig config_;
   std::mt19937 random_{5};
 };
@@ -182,7 +183,7 @@ TEST(Smoothing, ChannelsThatWereNeverSeenKeepTheirSize) {
   file.add_random("norm.weight", {8}, 1, 0.1f);
   file.add_random("a.weight", {3, 8}, 0, 1);
   file.write(folder.path() / "model.safetensors");
-  const Checkpoint checkpoint(folder.path());
+  const SafetensorsFolder checkpoint(folder.path());
   Calibration calibration;
   calibration.add("norm", {}, {checkpoint.tensor("a.weight")});
   const Smoothing smooth = smoothing_of(calibration, checkpoint, 0.5f);

@@ -16,7 +16,7 @@ TEST(Fingerprint, SeesWhatShapesAnswers) {
   folder.write("model.safetensors", header + std::string(8u << 20, 'w'));
   folder.write("config.json", "{}");
   const auto print = [&](FingerprintScope scope = FingerprintScope::samples) {
-    return model_fingerprint(folder.path(), scope);
+    return folder_fingerprint(folder.path(), scope);
   };
   const std::string first = print();
   folder.write("README.md", "x");
@@ -38,7 +38,7 @@ TEST(Fingerprint, SeesWhatShapesAnswers) {
   weights.back() = 'x';
   folder.write("model.safetensors", weights);
   EXPECT_NE(print(), third);
-  EXPECT_THROW(model_fingerprint(folder / "none", FingerprintScope::samples), ModelError);
+  EXPECT_THROW(folder_fingerprint(folder / "none", FingerprintScope::samples), ModelError);
 }
 
 TEST(Fingerprint, TakesBrokenWeightFiles) {
@@ -46,7 +46,7 @@ TEST(Fingerprint, TakesBrokenWeightFiles) {
   folder.write("a.safetensors", "");
   folder.write("b.safetensors", "abc");
   folder.write("c.safetensors", std::string(8, '\xff') + std::string(6u << 20, 'x'));
-  EXPECT_EQ(model_fingerprint(folder.path(), FingerprintScope::samples).size(), 64u);
+  EXPECT_EQ(folder_fingerprint(folder.path(), FingerprintScope::samples).size(), 64u);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "engine/base/threads.h"
+#include "engine/weights/safetensors_folder.h"
 #include "engine/weights/safetensors_writer.h"
 #include "pipeline/quality/calibrate.h"
 #include "pipeline/quality/quality.h"
@@ -46,7 +47,7 @@ std::string outlier_model(const Workplace& place) {
   for (const auto& entry : fs::directory_iterator(from)) {
     if (entry.path().extension() != ".safetensors") fs::copy_file(entry.path(), to / entry.path().filename());
   }
-  const Checkpoint checkpoint(from);
+  const SafetensorsFolder checkpoint(from);
   std::map<std::string, std::vector<float>> values;
   std::vector<StoredTensor> tensors;
   for (const auto& [name, view] : checkpoint.tensors()) {

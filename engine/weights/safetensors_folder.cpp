@@ -1,4 +1,4 @@
-#include "engine/weights/checkpoint.h"
+#include "engine/weights/safetensors_folder.h"
 
 #include <fmt/format.h>
 
@@ -29,8 +29,8 @@ std::string foreign_format(const fs::path& file) {
   return found == formats.end() ? "" : found->second;
 }
 
-/// What was given in place of a folder.
-[[noreturn]] void no_folder(const fs::path& path) {
+/// Says what was given in place of a folder.
+[[noreturn]] void refuse_path(const fs::path& path) {
   std::error_code failed;
   if (!fs::exists(path, failed)) {
     throw ModelError(fmt::format("{}: no such folder; {}", path.string(), kWanted));
@@ -43,8 +43,8 @@ std::string foreign_format(const fs::path& file) {
   throw ModelError(fmt::format("{}: a file; {}", path.string(), kWanted));
 }
 
-/// What a folder without model.safetensors holds instead.
-[[noreturn]] void no_weights(const fs::path& folder) {
+/// Says what a folder without model.safetensors holds instead.
+[[noreturn]] void refuse_folder(const fs::path& folder) {
   std::error_code failed;
   std::string foreign, format;
   for (const auto& entry : fs::directory_iterator(folder, failed)) {
@@ -75,8 +75,8 @@ std::set<std::string> shard_names(const Config& index) {
     const std::string name = file.as_text();
     if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos ||
         name.find('\0') != std::string::npos) {
-      throw ModelError(
-          fmt::format("{}: shard '{}' of tensor '{}' is no plain file name", index.source(), name, tensor));
+      throw ModelError(fmt::format("{}: shard '{}' of tensor '{}' is not a plain file name", index.source(),
+                                   name, tensor));
     }
     shards.insert(name);
   }
@@ -86,64 +86,74 @@ std::set<std::string> shard_names(const Config& index) {
 
 }  // namespace
 
-Checkpoint::Checkpoint(const fs::path& folder) : folder_(folder) {
+std::vector<SafetensorsFile> open_safetensors(const fs::path& folder) {
   const fs::path single = folder / "model.safetensors";
-  const fs::path index_path = folder / "model.safetensors.index.json";
+  const fs::path index = folder / "model.safetensors.index.json";
   std::error_code failed;
-  if (!fs::is_directory(folder, failed)) no_folder(folder);
+  if (!fs::is_directory(folder, failed)) refuse_path(folder);
+  std::vector<SafetensorsFile> files;
   if (fs::exists(single, failed)) {
-    files_.emplace_back(single);
-  } else if (fs::exists(index_path, failed)) {
-    for (const std::string& shard : shard_names(Config::read(index_path)))
-      files_.emplace_back(folder / shard);
+    files.emplace_back(single);
+  } else if (fs::exists(index, failed)) {
+    for (const std::string& shard : shard_names(Config::read(index))) files.emplace_back(folder / shard);
   } else {
-    no_weights(folder);
+    refuse_folder(folder);
   }
-  for (const SafetensorsFile& file : files_) {
-    if (file.packed()) packed_ = file.packed();
-    for (const auto& [name, view] : file.tensors()) {
-      if (!tensors_.emplace(name, view).second) {
-        throw ModelError(
-            fmt::format("{}: tensor '{}' is stored in another shard too", file.path().string(), name));
-      }
-    }
+  return files;
+}
+
+FolderSource::FolderSource(const fs::path& folder, std::vector<SafetensorsFile> files)
+    : WeightSource(folder), mapped_(std::move(files)) {
+  for (const SafetensorsFile& file : mapped_) {
+    for (const auto& [name, tensor] : file.tensors()) add(tensor, file.path());
+    for (const auto& [name, type] : file.other_tensors()) add_other(name, type);
   }
 }
 
-const TensorView& Checkpoint::tensor(const std::string& name) const {
-  const auto found = tensors_.find(name);
-  if (found != tensors_.end()) return found->second;
-  for (const SafetensorsFile& file : files_) {
-    const auto other = file.unsupported().find(name);
-    if (other == file.unsupported().end()) continue;
-    throw ModelError(fmt::format("{}: tensor '{}' is stored as {}; supported are F32, F16 and BF16",
-                                 file.path().string(), name, other->second));
-  }
-  throw ModelError(fmt::format("{}: tensor '{}' is missing", folder_.string(), name));
+bool FolderSource::has_file(const std::string& name) const {
+  std::error_code failed;
+  return fs::exists(path() / name, failed);
 }
 
-TensorView Checkpoint::tensor(const std::string& name, const std::vector<std::size_t>& shape) const {
-  const TensorView& found = tensor(name);
-  if (found.shape != shape) {
-    throw ModelError(fmt::format("{}: tensor '{}': expected shape {} by config.json, found {}",
-                                 folder_.string(), name, shape_text(shape), shape_text(found.shape)));
-  }
-  return found;
+Config FolderSource::json_file(const std::string& name) const {
+  return Config::read_if_present(path() / name);
 }
 
-std::string Checkpoint::prefix_of(const std::string& probe,
-                                  std::initializer_list<const char*> prefixes) const {
-  std::string tried;
-  for (const char* prefix : prefixes) {
-    if (has(prefix + probe)) return prefix;
-    tried += fmt::format("{}'{}{}'", tried.empty() ? "" : ", ", prefix, probe);
-  }
-  throw ModelError(fmt::format("{}: none of the tensors {} is there", folder_.string(), tried));
+Config FolderSource::read_config() const {
+  return Config::read(path() / "config.json");
 }
 
-bool Checkpoint::has_below(const std::string& prefix) const {
-  const auto next = tensors_.lower_bound(prefix);
-  return next != tensors_.end() && next->first.compare(0, prefix.size(), prefix) == 0;
+std::string FolderSource::fingerprint(FingerprintScope scope) const {
+  return folder_fingerprint(path(), scope);
+}
+
+std::vector<WeightFile> FolderSource::files() const {
+  std::vector<WeightFile> files;
+  for (const SafetensorsFile& file : mapped_) {
+    files.push_back(
+        {file.path().filename().string(), file.bytes(), file.tensors().size() + file.other_tensors().size()});
+  }
+  return files;
+}
+
+SafetensorsFolder::SafetensorsFolder(const fs::path& folder, std::vector<SafetensorsFile> files)
+    : FolderSource(folder, std::move(files)) {
+  for (const SafetensorsFile& file : mapped()) {
+    if (!file.packed()) continue;
+    throw ModelError(
+        fmt::format("{}: packed by mmbatch quantize, which writes one file: it does not belong to these "
+                    "shards",
+                    file.path().string()));
+  }
+}
+
+PackedFolder::PackedFolder(const fs::path& folder, std::vector<SafetensorsFile> files)
+    : FolderSource(folder, std::move(files)) {
+  if (mapped().size() == 1 && packed()) return;
+  throw ModelError(
+      fmt::format("{}: mmbatch quantize writes one file, model.safetensors, found are {} files of which the "
+                  "first is {}packed",
+                  folder.string(), mapped().size(), packed() ? "" : "not "));
 }
 
 }  // namespace mmbatch

@@ -1,4 +1,4 @@
-#include "engine/weights/checkpoint.h"
+#include "engine/weights/safetensors_folder.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -23,16 +23,16 @@ void write_tensor(const std::filesystem::path& file, const std::string& name) {
 }
 
 std::string error_of(const TemporaryFolder& folder) {
-  return message_of<ModelError>([&] { Checkpoint{folder.path()}; });
+  return message_of<ModelError>([&] { SafetensorsFolder{folder.path()}; });
 }
 
-TEST(Checkpoint, ShardsAreOneCheckpoint) {
+TEST(WeightSource, ShardsAreOneCheckpoint) {
   const TemporaryFolder folder;
   write_tensor(folder.path() / "one.safetensors", "a.x");
   write_tensor(folder.path() / "two.safetensors", "b.x");
   write_file(folder.path() / "model.safetensors.index.json",
              R"({"metadata":{},"weight_map":{"a.x":"one.safetensors","b.x":"two.safetensors"}})");
-  const Checkpoint checkpoint(folder.path());
+  const SafetensorsFolder checkpoint(folder.path());
   EXPECT_EQ(checkpoint.files().size(), 2u);
   EXPECT_EQ(to_floats(checkpoint.tensor("b.x", {2, 1})), (std::vector<float>{1, 2}));
   EXPECT_EQ(checkpoint.prefix_of("x", {"c.", "b."}), "b.");
@@ -49,7 +49,7 @@ TEST(Checkpoint, ShardsAreOneCheckpoint) {
               HasSubstr("none of the tensors 'y', 'b.y' is there"));
 }
 
-TEST(Checkpoint, ShardsStayInsideTheFolder) {
+TEST(WeightSource, ShardsStayInsideTheFolder) {
   for (const char* shard :
        {"../x.safetensors", "/etc/passwd", "sub/x.safetensors", "..", ".", "", "a\\u0000b"}) {
     const TemporaryFolder folder;
@@ -59,10 +59,10 @@ TEST(Checkpoint, ShardsStayInsideTheFolder) {
   }
 }
 
-TEST(Checkpoint, BrokenFoldersAreNamed) {
+TEST(WeightSource, BrokenFoldersAreNamed) {
   const TemporaryFolder folder;
   EXPECT_THAT(error_of(folder), HasSubstr("neither model.safetensors nor model.safetensors.index.json"));
-  EXPECT_THAT(message_of<ModelError>([&] { Checkpoint{folder.path() / "none"}; }),
+  EXPECT_THAT(message_of<ModelError>([&] { SafetensorsFolder{folder.path() / "none"}; }),
               HasSubstr("no such folder"));
   write_file(folder.path() / "pytorch_model.bin", "x");
   EXPECT_THAT(error_of(folder),
@@ -71,7 +71,7 @@ TEST(Checkpoint, BrokenFoldersAreNamed) {
   EXPECT_THAT(error_of(folder), HasSubstr("found a.gguf, a GGUF file"));
   const auto given = [&](const char* name) {
     write_file(folder.path() / name, "x");
-    return message_of<ModelError>([&] { Checkpoint{folder.path() / name}; });
+    return message_of<ModelError>([&] { SafetensorsFolder{folder.path() / name}; });
   };
   EXPECT_THAT(given("b.gguf"), AllOf(HasSubstr("b.gguf: a GGUF file"), HasSubstr("safetensors files only")));
   for (const char* name : {"b.bin", "b.pt", "b.pth", "b.ckpt"}) {
@@ -93,20 +93,61 @@ TEST(Checkpoint, BrokenFoldersAreNamed) {
   EXPECT_THAT(error_of(folder), HasSubstr("regular file"));
 }
 
-TEST(Checkpoint, ATensorIsStoredOnce) {
+TEST(WeightSource, ATensorIsStoredOnce) {
   const TemporaryFolder folder;
   write_tensor(folder.path() / "1.safetensors", "a");
   write_tensor(folder.path() / "2.safetensors", "a");
   write_file(folder.path() / "model.safetensors.index.json",
              R"({"weight_map":{"a":"1.safetensors","b":"2.safetensors"}})");
-  EXPECT_THAT(error_of(folder), HasSubstr("'a' is stored in another shard too"));
+  EXPECT_THAT(error_of(folder), HasSubstr("'a' is stored in another file too"));
 }
 
-TEST(Checkpoint, UnsupportedTypesAreNamedWhenNeeded) {
+TEST(WeightSource, OwnsConfigSmallFilesAndFingerprint) {
+  const TemporaryFolder folder;
+  write_tensor(folder.path() / "model.safetensors", "a");
+  const auto weights = open_weights(folder.path());
+  EXPECT_EQ(weights->path(), folder.path());
+  EXPECT_THAT(message_of<ModelError>([&] { weights->config(); }), HasSubstr("config.json"));
+  write_file(folder.path() / "config.json", R"({"model_type":"x"})");
+  EXPECT_EQ(weights->config().text("model_type", ""), "x");
+  EXPECT_FALSE(weights->has_file("generation_config.json"));
+  EXPECT_FALSE(weights->json_file("generation_config.json").has("eos_token_id"));
+  write_file(folder.path() / "generation_config.json", R"({"eos_token_id":7})");
+  EXPECT_TRUE(weights->has_file("generation_config.json"));
+  EXPECT_EQ(weights->json_file("generation_config.json").integer("eos_token_id", 0), 7);
+  EXPECT_EQ(weights->fingerprint(FingerprintScope::samples),
+            folder_fingerprint(folder.path(), FingerprintScope::samples));
+  ASSERT_EQ(weights->files().size(), 1u);
+  EXPECT_EQ(weights->files()[0].name, "model.safetensors");
+  EXPECT_EQ(weights->files()[0].tensors, 1u);
+  EXPECT_FALSE(weights->packed());
+}
+
+TEST(WeightSource, PackedFoldersHoldOnePackedFile) {
+  const std::string packed = testing::safetensors_bytes(
+      R"({"__metadata__":{"mmbatch.layout":"2","mmbatch.packed":"int8","mmbatch.smoothed":"alpha 0.5","packed:a":"int8 8 8"},)"
+      R"("a":{"dtype":"U8","shape":[64],"data_offsets":[0,64]}})",
+      std::string(64, '\1'));
+  const TemporaryFolder folder;
+  write_file(folder.path() / "model.safetensors", packed);
+  const auto weights = open_weights(folder.path());
+  EXPECT_EQ(weights->packed(), Precision::int8);
+  EXPECT_EQ(weights->smoothed(), "alpha 0.5");
+  EXPECT_EQ(weights->tensor("a", {8, 8}).packed, Precision::int8);
+  const TemporaryFolder shards;
+  write_file(shards.path() / "1.safetensors", packed);
+  write_tensor(shards.path() / "0.safetensors", "b");
+  write_file(shards.path() / "model.safetensors.index.json",
+             R"({"weight_map":{"a":"1.safetensors","b":"0.safetensors"}})");
+  EXPECT_THAT(message_of<ModelError>([&] { open_weights(shards.path()); }),
+              AllOf(HasSubstr("1.safetensors"), HasSubstr("packed by mmbatch quantize")));
+}
+
+TEST(WeightSource, UnsupportedTypesAreNamedWhenNeeded) {
   const TemporaryFolder folder;
   write_file(folder.path() / "model.safetensors",
              testing::safetensors_bytes(R"({"a":{"dtype":"I8","shape":[1],"data_offsets":[0,1]}})", "x"));
-  const Checkpoint checkpoint(folder.path());
+  const SafetensorsFolder checkpoint(folder.path());
   EXPECT_THAT(message_of<ModelError>([&] { checkpoint.tensor("a"); }),
               HasSubstr("stored as I8; supported are F32, F16 and BF16"));
 }

@@ -1,0 +1,60 @@
+#include "engine/weights/weight_source.h"
+
+#include <fmt/format.h>
+
+#include "engine/base/error.h"
+#include "engine/weights/safetensors_folder.h"
+
+namespace mmbatch {
+
+const Config& WeightSource::config() const {
+  std::call_once(config_read_, [&] { config_ = read_config(); });
+  return *config_;
+}
+
+void WeightSource::add(const TensorView& tensor, const std::filesystem::path& file) {
+  if (tensors_.emplace(tensor.name, tensor).second) return;
+  throw ModelError(fmt::format("{}: tensor '{}' is stored in another file too", file.string(), tensor.name));
+}
+
+const TensorView& WeightSource::tensor(const std::string& name) const {
+  const auto found = tensors_.find(name);
+  if (found != tensors_.end()) return found->second;
+  if (const auto other = others_.find(name); other != others_.end()) {
+    throw ModelError(fmt::format("{}: tensor '{}' is stored as {}; supported are F32, F16 and BF16",
+                                 path_.string(), name, other->second));
+  }
+  throw ModelError(fmt::format("{}: tensor '{}' is missing", path_.string(), name));
+}
+
+TensorView WeightSource::tensor(const std::string& name, const std::vector<std::size_t>& shape) const {
+  const TensorView& found = tensor(name);
+  if (found.shape != shape) {
+    throw ModelError(fmt::format("{}: tensor '{}': expected shape {} by config.json, found {}",
+                                 path_.string(), name, shape_text(shape), shape_text(found.shape)));
+  }
+  return found;
+}
+
+std::string WeightSource::prefix_of(const std::string& probe,
+                                    std::initializer_list<const char*> prefixes) const {
+  std::string tried;
+  for (const char* prefix : prefixes) {
+    if (has(prefix + probe)) return prefix;
+    tried += fmt::format("{}'{}{}'", tried.empty() ? "" : ", ", prefix, probe);
+  }
+  throw ModelError(fmt::format("{}: none of the tensors {} is there", path_.string(), tried));
+}
+
+bool WeightSource::has_below(const std::string& prefix) const {
+  const auto next = tensors_.lower_bound(prefix);
+  return next != tensors_.end() && next->first.compare(0, prefix.size(), prefix) == 0;
+}
+
+std::shared_ptr<const WeightSource> open_weights(const std::filesystem::path& folder) {
+  std::vector<SafetensorsFile> files = open_safetensors(folder);
+  if (files.front().packed()) return std::make_shared<const PackedFolder>(folder, std::move(files));
+  return std::make_shared<const SafetensorsFolder>(folder, std::move(files));
+}
+
+}  // namespace mmbatch
