@@ -309,4 +309,8 @@ void Transaction::commit() {
   open_ = false;
 }
 
+std::string sqlite_version() {
+  return sqlite3_libversion();
+}
+
 }  // namespace mmbatch

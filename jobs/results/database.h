@@ -118,4 +118,7 @@ class Transaction {
 /// Throws the DatabaseError for what SQLite last said on this connection.
 [[noreturn]] void throw_database_error(sqlite3* handle, int code, const std::filesystem::path& file);
 
+/// Of the library that is loaded, such as "3.40.1".
+std::string sqlite_version();
+
 }  // namespace mmbatch

@@ -13,7 +13,9 @@
 namespace mmbatch {
 int run_command_line(int argc, const char* const* argv) {
   CLI::App program("mmbatch: answers questions about images, and writes texts, in batches", "mmbatch");
-  program.set_version_flag("--version", std::string("mmbatch ") + kVersion);
+  program.set_version_flag(
+      "--version", std::string("mmbatch ") + kVersion,
+      "print the version; 'mmbatch doctor' says what it was built with and what this machine is");
   program.require_subcommand(1);
   program.get_formatter()->column_width(34);
   program.footer("'mmbatch COMMAND --help' describes a command.");
@@ -29,6 +31,7 @@ int run_command_line(int argc, const char* const* argv) {
   add_ask_command(program, action);
   add_generate_command(program, action);
   add_chat_command(program, action);
+  add_doctor_command(program, action);
   try {
     program.parse(argc, argv);
     const int code = static_cast<int>(action());

@@ -22,6 +22,7 @@ void add_eval_command(CLI::App& program, Action& action);
 void add_report_command(CLI::App& program, Action& action);
 void add_merge_command(CLI::App& program, Action& action);
 void add_inspect_command(CLI::App& program, Action& action);
+void add_doctor_command(CLI::App& program, Action& action);
 void add_quantize_command(CLI::App& program, Action& action);
 void add_ask_command(CLI::App& program, Action& action);
 void add_generate_command(CLI::App& program, Action& action);

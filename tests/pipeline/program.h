@@ -17,16 +17,21 @@ struct ProgramEnd {
   std::string text;  // stdout and stderr
 };
 
-/// Runs the real program through a shell.
-inline ProgramEnd program(const std::string& arguments) {
+/// Runs the real program through a shell, with settings of the environment ("NAME=VALUE") before it.
+inline ProgramEnd program_with(const std::string& environment, const std::string& arguments) {
   ProgramEnd outcome;
-  FILE* pipe = ::popen((std::string(MMBATCH_PROGRAM) + " " + arguments + " 2>&1").c_str(), "r");
+  FILE* pipe =
+      ::popen((environment + " " + std::string(MMBATCH_PROGRAM) + " " + arguments + " 2>&1").c_str(), "r");
   char buffer[4096];
   while (const std::size_t got = std::fread(buffer, 1, sizeof(buffer), pipe))
     outcome.text.append(buffer, got);
   const int status = ::pclose(pipe);
   outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return outcome;
+}
+
+inline ProgramEnd program(const std::string& arguments) {
+  return program_with("", arguments);
 }
 
 /// A folder of a test's own that goes with it, with a few files of the demo at hand.

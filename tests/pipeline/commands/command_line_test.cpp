@@ -75,7 +75,7 @@ TEST(CommandLine, WhatIsNotThereIsNamed) {
 
 TEST(CommandLine, HelpShowsExamples) {
   for (const std::string command : {"run", "validate", "query", "eval", "report", "merge", "inspect",
-                                    "quantize", "ask", "generate", "chat"}) {
+                                    "quantize", "ask", "generate", "chat", "doctor"}) {
     const ProgramEnd outcome = program(command + " --help");
     EXPECT_EQ(outcome.code, 0);
     EXPECT_THAT(outcome.text, HasSubstr("mmbatch " + command)) << command;

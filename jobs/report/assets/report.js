@@ -1,60 +1,3 @@
-#include "jobs/report/report_assets.h"
-
-namespace mmbatch {
-
-const char* const kReportStyle = R"css(
-:root {
-  color-scheme: light dark;
-  --page: #fbfbfa; --panel: #ffffff; --line: #e3e3e0; --text: #22252a; --faint: #6a7078;
-  --accent: #3f6ea8; --soft: #dfe8f3; --good: #2f7a4d; --bad: #b0413e; --mark: #b5762a;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --page: #17191c; --panel: #1f2226; --line: #33373d; --text: #e4e6e9; --faint: #9aa1aa;
-    --accent: #7ba7dc; --soft: #2a3645; --good: #74c093; --bad: #e58a86; --mark: #dca65c;
-  }
-}
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--text); font: 15px/1.5 system-ui, sans-serif; }
-main { max-width: 1240px; margin: 0 auto; padding: 28px 24px 60px; }
-h1 { font-size: 24px; font-weight: 650; margin: 0 0 2px; overflow-wrap: anywhere; }
-h2 { font-size: 15px; font-weight: 650; margin: 0 0 10px; }
-.sub { color: var(--faint); margin: 0 0 22px; overflow-wrap: anywhere; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin-bottom: 14px; }
-.card, .panel { background: var(--panel); border: 1px solid var(--line); border-radius: 8px; padding: 12px 16px; }
-.card b { display: block; font-size: 22px; font-weight: 600; font-variant-numeric: tabular-nums; }
-.card span { color: var(--faint); font-size: 13px; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 14px; margin-bottom: 14px; }
-.panel { padding: 16px 18px; min-width: 0; }
-.note { color: var(--faint); font-size: 13px; margin: 8px 0 0; }
-svg { display: block; width: 100%; height: auto; font-size: 12px; }
-svg text { fill: var(--faint); } svg text.label { fill: var(--text); font-size: 13px; }
-svg .end { text-anchor: end; } svg .middle { text-anchor: middle; }
-svg .bar { fill: var(--accent); } svg .track { fill: var(--soft); } svg .area { fill: var(--soft); }
-svg .curve { fill: none; stroke: var(--accent); stroke-width: 1.6; stroke-linejoin: round; }
-svg .grid { stroke: var(--line); } svg .mark { stroke: var(--mark); stroke-dasharray: 4 3; }
-.controls { display: flex; flex-wrap: wrap; gap: 10px; align-items: center; margin-bottom: 12px; }
-input, select, button { font: inherit; color: inherit; background: var(--page); border: 1px solid var(--line); border-radius: 6px; padding: 5px 10px; }
-input[type=search] { flex: 1 1 240px; min-width: 0; }
-button { cursor: pointer; } button:disabled { opacity: .45; cursor: default; }
-:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
-.count { color: var(--faint); margin-left: auto; font-variant-numeric: tabular-nums; }
-.scroll { overflow: auto; max-height: 80vh; border: 1px solid var(--line); border-radius: 6px; }
-table { border-collapse: collapse; width: 100%; min-width: 860px; font-size: 14px; }
-th, td { text-align: left; vertical-align: top; padding: 7px 12px; border-bottom: 1px solid var(--line); }
-th { position: sticky; top: 0; background: var(--panel); z-index: 1; white-space: nowrap; }
-th button { border: 0; background: none; padding: 0; font-weight: 650; }
-td { overflow-wrap: anywhere; white-space: pre-wrap; min-width: 70px; max-width: 380px; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-td.images { white-space: normal; min-width: 96px; }
-td img { max-width: 96px; max-height: 72px; border-radius: 4px; margin: 0 4px 4px 0; vertical-align: top; background: var(--soft); }
-.good { color: var(--good); } .bad { color: var(--bad); } .faint { color: var(--faint); }
-.wide { grid-column: 1 / -1; }
-table.plain { min-width: 0; } table.plain td { white-space: nowrap; } table.plain td:last-child { white-space: normal; max-width: none; }
-@media print { .controls, .pages { display: none; } .scroll { max-height: none; } }
-)css";
-
-const char* const kReportScript = R"js(
 'use strict';
 const read = (id) => JSON.parse(document.getElementById(id).textContent);
 const rows = read('data');
@@ -176,6 +119,3 @@ try {
 }
 search.addEventListener('change', () => history.replaceState(null, '', '#' + encodeURIComponent(search.value)));
 choose();
-)js";
-
-}  // namespace mmbatch

@@ -1,0 +1,137 @@
+#include "pipeline/inspect/doctor.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <oneapi/tbb/version.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "engine/base/error.h"
+#include "engine/kernels/libraries.h"
+#include "engine/kernels/matmul.h"
+#include "engine/kernels/simd.h"
+#include "jobs/results/database.h"
+#include "pipeline/commands/version.h"
+#include "pipeline/watch/progress.h"
+#include "vision/image/codec_library.h"
+
+namespace mmbatch {
+namespace {
+
+constexpr const char* kCompiler =
+#ifdef __clang__
+    __VERSION__;
+#else
+    "GCC " __VERSION__;
+#endif
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::string kernel_of(Precision precision) {
+  try {
+    return std::string(matmul_kernel_name(precision));
+  } catch (const ModelError&) {
+    return "";
+  }
+}
+
+std::string image_problem() {
+  try {
+    image_codec();
+    return "";
+  } catch (const ModelError& e) {
+    return e.what();
+  }
+}
+
+}  // namespace
+
+bool Diagnosis::usable() const {
+  const auto serves = [](const auto& product) { return !product.second.empty(); };
+  return image_problem.empty() && std::all_of(products.begin(), products.end(), serves);
+}
+
+Diagnosis diagnose() {
+  const MathLibraries math = math_libraries();
+  Diagnosis found;
+  found.compiler = kCompiler;
+  found.machine = this_machine();
+  found.instruction_set = simd().name;
+  for (const std::string& name : precision_names())
+    found.products.emplace_back(name, kernel_of(precision_from(name)));
+  found.openblas_core = math.openblas_core;
+  found.libraries = {math.onednn, math.openblas, fmt::format("oneTBB {}", TBB_runtime_version()),
+                     fmt::format("SQLite {}", sqlite_version()), MMBATCH_BUILT_WITH};
+  found.image_problem = image_problem();
+  found.forced_instruction_set = environment("MMBATCH_ISA");
+  found.forced_openblas_core = environment("OPENBLAS_CORETYPE");
+  return found;
+}
+
+std::vector<std::string> problems(const Diagnosis& found) {
+  std::vector<std::string> texts;
+  const auto say = [&texts](std::string text) { texts.push_back(std::move(text)); };
+  const Machine& machine = found.machine;
+  if (!found.image_problem.empty()) say(found.image_problem);
+  std::string f32_kernel;
+  for (const auto& [precision, kernel] : found.products) {
+    if (kernel.empty()) say(fmt::format("no matrix product serves --precision {}", precision));
+    if (precision == "f32") f32_kernel = kernel;
+  }
+  if (!found.forced_instruction_set.empty()) {
+    say(fmt::format("MMBATCH_ISA={} chooses the kernels; unset it to use the fastest ones of this machine",
+                    found.forced_instruction_set));
+  } else if (found.instruction_set == "portable") {
+    say("the processor has no AVX2: everything runs, but several times slower than on machines of the last "
+        "ten years");
+  } else if (found.instruction_set != "avx512_bf16") {
+    say("the processor has no AVX-512 with BF16 and VNNI: precisions below f32 save memory, but hardly any "
+        "time");
+  }
+  if (!found.forced_openblas_core.empty()) {
+    say(fmt::format(
+        "OPENBLAS_CORETYPE={} makes OpenBLAS use the kernels of {}, which may be slower than those "
+        "it would choose itself; unset it ({} computes products in f32)",
+        found.forced_openblas_core, found.openblas_core, f32_kernel));
+  }
+  if (machine.cpu_limit && *machine.cpu_limit < static_cast<double>(machine.cores)) {
+    say(fmt::format("the container may use {:.1f} of {} cores: run with --threads {}", *machine.cpu_limit,
+                    machine.cores, std::max(1, static_cast<int>(*machine.cpu_limit))));
+  }
+  constexpr std::size_t kLittle = std::size_t{1} << 30;
+  const std::size_t memory = std::min(machine.memory_available, machine.memory_limit.value_or(SIZE_MAX));
+  if (memory < kLittle) {
+    say(fmt::format("only {} of memory can be used; 'mmbatch inspect MODEL' says what a model needs",
+                    bytes_text(memory)));
+  }
+  return texts;
+}
+
+std::string to_text(const Diagnosis& found) {
+  const Machine& machine = found.machine;
+  std::string text = fmt::format("mmbatch {}, built with {}\n", kVersion, found.compiler);
+  text += fmt::format("processor   {}, {} core{}\n", machine.processor, machine.cores,
+                      machine.cores == 1 ? "" : "s");
+  text += fmt::format("memory      {}, {} available\n", bytes_text(machine.memory),
+                      bytes_text(machine.memory_available));
+  if (machine.memory_limit)
+    text += fmt::format("container   {} at most\n", bytes_text(*machine.memory_limit));
+  text += fmt::format("kernels     {}\n", found.instruction_set);
+  for (const auto& [precision, kernel] : found.products)
+    text += fmt::format("  {:<9} {}\n", precision, kernel.empty() ? "none serves" : kernel);
+  text +=
+      fmt::format("images      {}\n", found.image_problem.empty() ? "can be decoded" : "cannot be decoded");
+  text += fmt::format("libraries   {}\n", fmt::join(found.libraries, ", "));
+  text += fmt::format("OpenBLAS    kernels of {}\n", found.openblas_core);
+  const std::vector<std::string> wrong = problems(found);
+  if (wrong.empty()) return text + "problems    none\n";
+  text += "problems\n";
+  for (const std::string& problem : wrong) text += fmt::format("  - {}\n", problem);
+  return text;
+}
+
+}  // namespace mmbatch
