@@ -7,7 +7,7 @@
 namespace mmbatch {
 namespace {
 
-/// Lines of a name and a value; a line without a name goes on with the one before.
+/// Lines of a name and a value; a line without a name continues the one before.
 struct Lines {
   std::string text;
   void add(const char* name, const std::string& value) { text += fmt::format("{:<14}{}\n", name, value); }
@@ -49,7 +49,7 @@ void add_text_encoder(const TextEncoderConfig& text, Lines& lines) {
 void add_vision(const VisionSpec& spec, Lines& lines) {
   const VisionConfig& vision = spec.encoder;
   lines.add("vision",
-            fmt::format("{} of {} layers, hidden {}, images of {} pixels in patches of {}, {} {} an "
+            fmt::format("{} of {} layers, hidden {}, images of {} pixels in patches of {}, {} {} per "
                         "image{}",
                         vision.run_layers, vision.layers, vision.hidden(), vision.image_size,
                         vision.patch_size, spec.tokens(), spec.pooling.empty() ? "tokens" : "embedding",
@@ -72,7 +72,7 @@ std::string memories_text(const std::vector<Inspection::Memory>& memories) {
   return text;
 }
 
-/// An object that is put together member by member.
+/// A JSON object, built member by member.
 class JsonObject {
  public:
   void add(const char* name, std::size_t value) { member(name, std::to_string(value)); }
@@ -157,7 +157,7 @@ std::string to_text(const Inspection& found) {
   if (found.spec) {
     lines.add("memory", "weights about " + memories_text(found.weights));
     if (!found.cache_per_token.empty())
-      lines.add("", "cache a token: " + memories_text(found.cache_per_token));
+      lines.add("", "cache per token: " + memories_text(found.cache_per_token));
     lines.add("", fmt::format("activations about {} for a step of {} tokens",
                               bytes_text(found.activation_bytes), Inspection::kActivationRows));
   }

@@ -68,7 +68,7 @@ TEST(Inspect, KnowsWidthsFilesAndMemory) {
   const ProgramEnd text = program("inspect " + reference("mistral-window"));
   EXPECT_EQ(text.code, 0);
   EXPECT_THAT(text.text, AllOf(HasSubstr("family        mistral\n"), HasSubstr("a window of 12 in"),
-                               HasSubstr("cache a token: f32")));
+                               HasSubstr("cache per token: f32")));
 }
 
 TEST(Inspect, ADualEncoderHasNoDecoder) {
