@@ -40,7 +40,7 @@ std::shared_ptr<const Prompt> compose(const ModelSpec& spec, std::span<const std
         prompt->ids.push_back(id);
     }
   }
-  if (spec.prefix_lm) prompt->bidirectional_end = prompt->tokens();
+  if (spec.prefix_lm) prompt->bidirectional = {{0, prompt->tokens()}};
   return prompt;
 }
 

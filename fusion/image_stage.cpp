@@ -59,7 +59,7 @@ ImageStage::ImageStage(const Weights& weights, const VisionSpec& spec)
   if (spec.pooling.empty())
     projector_.emplace(edges, spec.projector);
   else
-    pooling_.emplace(edges, spec.encoder.block, spec.pooling);
+    pooling_.emplace(edges, spec.encoder.layer, spec.pooling);
   Preparation preparation(weights.source, spec);
   preprocessor_ = std::move(preparation.preprocessor);
   tiler_ = std::move(preparation.tiler);

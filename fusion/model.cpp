@@ -145,15 +145,14 @@ Precision automatic_precision(const ModelFiles& files) {
   return std::string_view(simd().name) == "avx512_bf16" ? Precision::bf16 : Precision::f32;
 }
 
-Model::Model(std::shared_ptr<const ModelFiles> files, Precision precision, WeightHooks hooks, Fusion fusion)
+Model::Model(std::shared_ptr<const ModelFiles> files, Precision precision, WeightHooks hooks)
     : files_(std::move(files)), precision_(precision) {
   if (const auto packed = files_->weights->packed(); packed && *packed != precision) {
     throw ModelError(fmt::format("{}: its weights are packed in {}; --precision may be auto or {}, not {}",
                                  files_->folder.string(), to_string(*packed), to_string(*packed),
                                  to_string(precision)));
   }
-  Weights weights(*files_->weights, precision, std::move(hooks));
-  weights.fusion = fusion;
+  const Weights weights(*files_->weights, precision, std::move(hooks));
   if (spec().vision) images_.emplace(weights, *spec().vision);
   if (const auto& dual = spec().dual) {
     texts_.emplace(weights, files_->tokenizer, *dual);

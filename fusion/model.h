@@ -49,7 +49,7 @@ class Model {
   /// Packs the weights for this machine, or takes them as a packed folder holds them.
   /// @throws ModelError
   explicit Model(std::shared_ptr<const ModelFiles> files, Precision precision = Precision::f32,
-                 WeightHooks hooks = {}, Fusion fusion = Fusion::on);
+                 WeightHooks hooks = {});
   static std::shared_ptr<const Model> load(const std::filesystem::path& folder,
                                            Precision precision = Precision::f32) {
     return std::make_shared<const Model>(std::make_shared<const ModelFiles>(folder), precision);

@@ -12,12 +12,14 @@ std::size_t blocks_for(std::size_t positions, std::size_t block_tokens) {
 }  // namespace
 
 DecoderSteps::DecoderSteps(Session& session, const std::string& checkpoint, std::size_t cached)
-    : files_(session.checkpoint(checkpoint)), table_(blocks_for(cached, kBlockTokens)) {
+    : files_(session.checkpoint(checkpoint)) {
   session.say("packing weights");
   session.arena().run([&] {
     decoder_ = std::make_unique<const Decoder>(Weights(*files_.weights, session.options().precision),
                                                files_.spec.decoder, files_.spec.decoder_names);
   });
+  const std::size_t groups = CacheLayout(config(), kBlockTokens, session.kv_precision()).groups.size();
+  table_.resize(groups * blocks_for(cached, kBlockTokens));
   pool_ = std::make_unique<KvPool>(config(), table_.size(), kBlockTokens, session.kv_precision());
   std::iota(table_.begin(), table_.end(), 0);
   // Real keys and values in the first block, copies of them in all others.
@@ -28,20 +30,21 @@ DecoderSteps::DecoderSteps(Session& session, const std::string& checkpoint, std:
 Timing DecoderSteps::time(Session& session, std::size_t samples, std::size_t sequences, std::size_t first,
                           std::size_t count) {
   StepBatch batch;
-  batch.ids.resize(sequences * count);
-  for (std::size_t i = 0; i < batch.ids.size(); ++i)
-    batch.ids[i] = static_cast<std::int32_t>(260 + i * 37 % (config().vocab / 2));
-  batch.features.resize(batch.ids.size(), nullptr);
   const std::size_t blocks = blocks_for(first + count, kBlockTokens);
+  Prompt prompt;
+  prompt.ids.resize(first + count);
   for (std::size_t s = 0; s < sequences; ++s) {
-    StepSequence sequence;
-    sequence.first_row = s * count;
-    sequence.count = count;
-    sequence.first_position = first;
-    sequence.logit_rows = 1;
-    sequence.blocks = std::span(table_).subspan(s * blocks, blocks);
-    sequence.rope_tokens = first + count;
-    batch.sequences.push_back(sequence);
+    for (std::size_t i = 0; i < count; ++i)
+      prompt.ids[first + i] = static_cast<std::int32_t>(260 + (s * count + i) * 37 % (config().vocab / 2));
+    batch.add({.prompt = prompt,
+               .answer = {},
+               .draft = {},
+               .first = first,
+               .count = count,
+               .logit_rows = 1,
+               .rope_tokens = first + count});
+    for (std::size_t g = 0; g < groups(); ++g)
+      batch.add_table(std::span(table_).subspan((s * groups() + g) * blocks, blocks));
   }
   return session.time(samples, [&] { decoder_->forward(batch, *pool_, scratch_); });
 }

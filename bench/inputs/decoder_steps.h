@@ -23,10 +23,12 @@ class DecoderSteps {
  private:
   static constexpr std::size_t kBlockTokens = 32;
 
+  std::size_t groups() const { return pool_->groups(); }
+
   ModelFiles files_;
   std::unique_ptr<const Decoder> decoder_;
   std::unique_ptr<KvPool> pool_;
-  std::vector<std::int32_t> table_;
+  std::vector<std::int32_t> table_;  // all blocks of the pool
   Scratch scratch_;
 };
 

@@ -7,13 +7,13 @@ double real(std::size_t n) {
   return static_cast<double>(n);
 }
 
-/// Weights of one transformer block's products.
-double block_weights(const BlockConfig& block) {
-  const AttentionShape& shape = block.attention.shape;
-  const double hidden = real(block.attention.hidden), head_dim = real(shape.head_dim);
+/// Weights of one layer's products.
+double layer_weights(const LayerConfig& config) {
+  const AttentionShape& shape = config.attention.shape;
+  const double hidden = real(config.attention.hidden), head_dim = real(shape.head_dim);
   const double attention = hidden * head_dim * (2 * real(shape.heads) + 2 * real(shape.kv_heads));
-  const double matrices = block.feed_forward.kind == FeedForwardKind::gated ? 3 : 2;
-  return attention + matrices * hidden * real(block.feed_forward.ffn);
+  const double matrices = config.feed_forward.kind == FeedForwardKind::gated ? 3 : 2;
+  return attention + matrices * hidden * real(config.feed_forward.ffn);
 }
 
 }  // namespace
@@ -26,7 +26,7 @@ Work vision_work(const VisionSpec& vision, std::size_t images, const Session& se
   const Precision precision = session.options().precision;
   const VisionConfig& encoder = vision.encoder;
   const double layers = real(encoder.run_layers), tokens = real(encoder.positions());
-  const double layer = block_weights(encoder.block);
+  const double layer = layer_weights(encoder.layer);
   const double patch = real(encoder.hidden() * 3 * encoder.patch_size * encoder.patch_size);
   double projector = 0;
   std::size_t in = vision.projector.in;
@@ -35,7 +35,7 @@ Work vision_work(const VisionSpec& vision, std::size_t images, const Session& se
     in = linear.out;
   }
   const double operations =
-      layers * (2 * layer * tokens + attention_operations(encoder.block.attention.shape, tokens, tokens)) +
+      layers * (2 * layer * tokens + attention_operations(encoder.layer.attention.shape, tokens, tokens)) +
       2 * patch * real(encoder.patches()) + 2 * projector * real(encoder.feature_tokens());
   return {operations * real(images), layers * layer * bytes_per_weight(precision) +
                                          (patch + projector) * bytes_per_weight(edge_precision(precision))};
@@ -43,14 +43,17 @@ Work vision_work(const VisionSpec& vision, std::size_t images, const Session& se
 
 Work decoder_work(const DecoderConfig& decoder, const DecoderStep& step, const Session& session) {
   const Precision precision = session.options().precision;
-  const double layers = real(decoder.layers), layer = block_weights(decoder.block);
+  double weights = 0, attended = 0;
+  for (const LayerConfig& layer : decoder.layers) {
+    weights += layer_weights(layer);
+    attended += attention_operations(layer.attention.shape, 1, step.attended);
+  }
   const double head = real(decoder.vocab * decoder.hidden);
-  const double operations = 2 * (layers * layer * step.rows + head * step.logit_rows) +
-                            layers * attention_operations(decoder.attention(), 1, step.attended);
+  const double operations = 2 * (weights * step.rows + head * step.logit_rows) + attended;
   const double head_read = step.logit_rows > 0 ? head : 0;
-  const double bytes = layers * layer * bytes_per_weight(precision) +
+  const double bytes = weights * bytes_per_weight(precision) +
                        head_read * bytes_per_weight(head_precision(precision)) +
-                       step.cached * real(decoder.kv_bytes_per_token(session.kv_precision()));
+                       step.cached * real(kv_bytes_per_token(decoder, session.kv_precision()));
   return {operations, bytes};
 }
 

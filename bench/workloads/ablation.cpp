@@ -17,13 +17,11 @@ struct Variant {
 
 constexpr Variant kVariants[] = {
     {"as it is", [](RunOptions&) {}},
-    {"no batching", [](RunOptions& run) { run.engine.scheduler.batching = Batching::none; }},
-    {"static batching", [](RunOptions& run) { run.engine.scheduler.batching = Batching::fixed; }},
+    {"no batching", [](RunOptions& run) { run.engine.scheduler.max_sequences = 1; }},
     {"no prefix sharing", [](RunOptions& run) { run.engine.scheduler.prefix_sharing = false; }},
     {"no image cache", [](RunOptions& run) { run.images.cache_bytes = 0; }},
     {"images encoded one by one", [](RunOptions& run) { run.images.batch = 1; }},
     {"no flash attention", [](RunOptions& run) { run.engine.attention = AttentionKernel::naive; }},
-    {"no fusion", [](RunOptions& run) { run.fusion = Fusion::off; }},
     {"no overlap", [](RunOptions& run) { run.overlap = Overlap::none; }},
     {"no small numbers (f32)",
      [](RunOptions& run) {

@@ -42,8 +42,8 @@ class CachedAttention {
       : shape_(shape), sequences_(sequences), tokens_(tokens), layers_(layers) {
     const std::size_t blocks = (tokens + kBlockTokens - 1) / kBlockTokens;
     DecoderConfig config;
-    config.layers = layers;
-    config.block.attention.shape = shape;
+    config.layers.resize(layers);
+    for (LayerConfig& layer : config.layers) layer.attention.shape = shape;
     pool_.emplace(config, sequences * blocks, kBlockTokens, format);
     table_.resize(sequences * blocks);
     std::iota(table_.begin(), table_.end(), 0);
@@ -77,8 +77,8 @@ class CachedAttention {
     const std::size_t blocks = table_.size() / sequences_;
     std::vector<AttentionSpan> spans(sequences_);
     for (std::size_t s = 0; s < sequences_; ++s) {
-      spans[s].rows = {cache.keys,   cache.values,          table_.data() + s * blocks,
-                       kBlockTokens, pool_->block_stride(), cache.layout};
+      spans[s].rows = {cache.keys,   cache.values,       table_.data() + s * blocks,
+                       kBlockTokens, cache.block_stride, cache.layout};
       spans[s].head_stride = cache.head_stride;
       spans[s].first_row = s * count;
       spans[s].count = count;
@@ -102,7 +102,9 @@ void vision(Session& session, std::size_t tokens, std::size_t heads, std::size_t
   AttentionSpan span;
   span.rows = PagedRows::floats(qkv.data() + width, qkv.data() + 2 * width, head_dim, tokens, 3 * width);
   span.head_stride = head_dim * sizeof(float);
-  span.count = span.prefix_end = tokens;
+  const PositionRange all{0, tokens};
+  span.count = tokens;
+  span.bidirectional = {&all, 1};
   const Timing timing = session.time(9, [&] {
     attention(shape, {qkv.data(), tokens, width, 3 * width}, std::span(&span, 1), out.view());
   });

@@ -1,8 +1,7 @@
 #include "engine/decoder/decoder.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 
 #include "engine/kernels/rows.h"
@@ -12,26 +11,60 @@
 namespace mmbatch {
 namespace {
 
-BlockNames block_names(const std::string& prefix, NormPlacement placement) {
-  const bool after = placement == NormPlacement::before_and_after;
-  BlockNames names;
-  names.attention = {prefix + "self_attn.q_proj", prefix + "self_attn.k_proj", prefix + "self_attn.v_proj",
-                     prefix + "self_attn.o_proj"};
-  names.feed_forward = {prefix + "mlp.gate_proj", prefix + "mlp.up_proj", prefix + "mlp.down_proj"};
-  names.before_attention = prefix + "input_layernorm";
-  names.before_feed_forward = prefix + (after ? "pre_feedforward_layernorm" : "post_attention_layernorm");
-  names.after_attention = prefix + "post_attention_layernorm";
-  names.after_feed_forward = prefix + "post_feedforward_layernorm";
-  return names;
-}
-
 /// The embedding as the head: in a packed folder, which keeps the embedding for looking rows up, packed
 /// beside it.
 TensorView tied_head(const Weights& weights, const DecoderNames& names, TensorView embedding) {
-  const std::string beside = names.model + "embed_tokens.head.weight";
+  const std::string beside = names.embedding + ".head.weight";
   if (weights.has(beside)) return weights.tensor(beside, embedding.shape);
   embedding.name = beside;
   return embedding;
+}
+
+/// What the attention of one cache group's layers is given: its block tables, and each row's place in them.
+struct GroupInput {
+  std::vector<AttentionSpan> spans, last_spans;  // of all rows, and of those that give logits
+  std::vector<CachePlace> places;
+};
+
+GroupInput group_input(const StepBatch& batch, const KvPool& pool, std::size_t group) {
+  GroupInput input;
+  const std::size_t block_tokens = pool.block_tokens();
+  std::size_t logit_row = 0;
+  for (const StepSequence& sequence : batch.sequences) {
+    const std::int32_t* table = &batch.blocks[sequence.first_block + group * sequence.table_blocks];
+    AttentionSpan span;
+    span.rows.blocks = table;
+    span.rows.block_tokens = block_tokens;
+    span.first_row = sequence.first_row;
+    span.count = sequence.count;
+    span.first_position = sequence.first_index;
+    span.bidirectional = std::span(batch.bidirectional).subspan(sequence.first_range, sequence.ranges);
+    input.spans.push_back(span);
+    if (sequence.logit_rows > 0) {
+      span.first_row = logit_row;
+      span.count = sequence.logit_rows;
+      span.first_position += sequence.count - sequence.logit_rows;
+      input.last_spans.push_back(span);
+      logit_row += sequence.logit_rows;
+    }
+    for (std::size_t i = sequence.first_index; i < sequence.first_index + sequence.count; ++i)
+      input.places.push_back({table[i / block_tokens], i % block_tokens});
+  }
+  return input;
+}
+
+std::vector<std::size_t> logit_rows(const StepBatch& batch) {
+  std::vector<std::size_t> rows;
+  for (const StepSequence& sequence : batch.sequences) {
+    const std::size_t end = sequence.first_row + sequence.count;
+    for (std::size_t row = end - sequence.logit_rows; row < end; ++row) rows.push_back(row);
+  }
+  return rows;
+}
+
+void gather(MatrixView<const float> x, std::span<const std::size_t> rows, MatrixView<float> out) {
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    std::memcpy(out.row(i), x.row(rows[i]), x.cols * sizeof(float));
 }
 
 }  // namespace
@@ -39,15 +72,12 @@ TensorView tied_head(const Weights& weights, const DecoderNames& names, TensorVi
 Decoder::Decoder(const Weights& weights, DecoderConfig config, const DecoderNames& names)
     : precision_(weights.precision),
       config_(std::move(config)),
-      embedding_(weights.tensor(names.model + "embed_tokens.weight", {config_.vocab, config_.hidden})),
-      norm_(weights, names.model + "norm", config_.hidden, config_.block.norm),
-      frequencies_(rope_frequencies(config_.rope, config_.attention().head_dim)) {
-  blocks_.reserve(config_.layers);
-  for (std::size_t layer = 0; layer < config_.layers; ++layer) {
-    BlockConfig block = config_.block;
-    block.attention.shape.window = config_.window(layer);
-    const std::string prefix = fmt::format("{}layers.{}.", names.model, layer);
-    blocks_.emplace_back(weights, block, block_names(prefix, block.placement));
+      embedding_(weights.tensor(names.embedding + ".weight", {config_.vocab, config_.hidden})),
+      norm_(weights, names.norm, config_.hidden, config_.norm) {
+  layers_.reserve(config_.layers.size());
+  for (std::size_t i = 0; i < config_.layers.size(); ++i) {
+    layers_.emplace_back(weights, config_.layers[i], names.layers.of(i));
+    layer_ropes_.push_back(rope_of(config_.layers[i].attention));
   }
   const Weights head = weights.in(head_precision(weights.precision));
   const TensorView head_weight =
@@ -55,12 +85,24 @@ Decoder::Decoder(const Weights& weights, DecoderConfig config, const DecoderName
                          : weights.tensor(names.head + ".weight", {config_.vocab, config_.hidden});
   head_ = Linear(PackedMatrix({head.pack(head_weight)}));
   if (weights.hooks.calibration == nullptr) return;
-  norm_.show_to(weights.hooks.calibration->add(names.model + "norm", config_.block.norm, {head_weight}));
+  norm_.show_to(weights.hooks.calibration->add(names.norm, config_.norm, {head_weight}));
+}
+
+std::optional<std::size_t> Decoder::rope_of(const SelfAttentionConfig& attention) {
+  if (!attention.rope) return {};
+  const std::size_t head_dim = attention.shape.head_dim;
+  const auto same = std::find_if(ropes_.begin(), ropes_.end(), [&](const Rope& rope) {
+    return rope.config == *attention.rope && rope.head_dim == head_dim;
+  });
+  const auto index = static_cast<std::size_t>(same - ropes_.begin());
+  if (same == ropes_.end())
+    ropes_.push_back({*attention.rope, head_dim, rope_frequencies(*attention.rope, head_dim)});
+  return index;
 }
 
 std::size_t Decoder::bytes() const {
   std::size_t total = embedding_.bytes() + head_.bytes();
-  for (const TransformerBlock& block : blocks_) total += block.bytes();
+  for (const Layer& layer : layers_) total += layer.bytes();
   return total;
 }
 
@@ -76,19 +118,14 @@ void Decoder::embed(const StepBatch& batch, MatrixView<float> x) const {
   });
 }
 
-RopeAngles Decoder::angles(const StepBatch& batch) const {
-  std::vector<std::size_t> positions;
+RopeAngles Decoder::angles(const Rope& rope, const StepBatch& batch) const {
+  RopeAngles all = rope_angles(rope.frequencies, batch.positions);
+  if (rope.config.scaling != RopeScaling::dynamic_ntk) return all;
+  const std::size_t half = rope.frequencies.size();
   for (const StepSequence& sequence : batch.sequences) {
-    for (std::size_t i = 0; i < sequence.count; ++i) positions.push_back(sequence.first_position + i);
-  }
-  RopeAngles all = rope_angles(frequencies_, positions);
-  if (config_.rope.scaling != RopeScaling::dynamic_ntk) return all;
-  const std::size_t half = frequencies_.size();
-  for (const StepSequence& sequence : batch.sequences) {
-    const std::vector<float> own =
-        rope_frequencies(config_.rope, config_.attention().head_dim, sequence.rope_tokens);
+    const std::vector<float> own = rope_frequencies(rope.config, rope.head_dim, sequence.rope_tokens);
     const RopeAngles part =
-        rope_angles(own, std::span(positions).subspan(sequence.first_row, sequence.count));
+        rope_angles(own, std::span(batch.positions).subspan(sequence.first_row, sequence.count));
     std::copy_n(part.cosine.data(), sequence.count * half, all.cosine.row(sequence.first_row));
     std::copy_n(part.sine.data(), sequence.count * half, all.sine.row(sequence.first_row));
   }
@@ -97,43 +134,44 @@ RopeAngles Decoder::angles(const StepBatch& batch) const {
 
 Matrix<float> Decoder::forward(const StepBatch& batch, KvPool& pool, Scratch& scratch,
                                AttentionKernel kernel) const {
-  std::vector<AttentionSpan> spans;
-  std::vector<CachePlace> places;
-  std::vector<std::size_t> logit_rows;
-  for (const StepSequence& sequence : batch.sequences) {
-    AttentionSpan span;
-    span.rows.blocks = sequence.blocks.data();
-    span.rows.block_tokens = pool.block_tokens();
-    span.rows.block_stride = pool.block_stride();
-    span.first_row = sequence.first_row;
-    span.count = sequence.count;
-    span.first_position = sequence.first_position;
-    span.prefix_end = sequence.prefix_end;
-    spans.push_back(span);
-    for (std::size_t i = 0; i < sequence.count; ++i) {
-      const std::size_t position = sequence.first_position + i;
-      places.push_back(
-          pool.place(sequence.blocks[position / pool.block_tokens()], position % pool.block_tokens()));
-    }
-    for (std::size_t i = sequence.count - sequence.logit_rows; i < sequence.count; ++i) {
-      logit_rows.push_back(sequence.first_row + i);
-    }
-  }
+  std::vector<GroupInput> groups;
+  for (std::size_t g = 0; g < pool.groups(); ++g) groups.push_back(group_input(batch, pool, g));
+  std::vector<RopeAngles> ropes;
+  for (const Rope& rope : ropes_) ropes.push_back(angles(rope, batch));
 
   const MatrixView<float> x = scratch.take(Scratch::stream, batch.rows(), config_.hidden);
   embed(batch, x);
-  const RopeAngles rope = angles(batch);
-  for (std::size_t layer = 0; layer < config_.layers; ++layer) {
-    const LayerCache cache = pool.layer(layer);
-    blocks_[layer].forward(x, {spans, &rope, &cache, places, kernel}, scratch);
+  const std::vector<std::size_t> wanted = logit_rows(batch);
+  const bool some = wanted.size() < batch.rows();
+  const bool shown = norm_.shown();  // calibration looks at all rows
+  const MatrixView<float> kept = some ? scratch.take(Scratch::kept, wanted.size(), config_.hidden) : x;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const GroupInput& group = groups[pool.group_of(i)];
+    const LayerCache cache = pool.layer(i);
+    AttentionInput input{.spans = group.spans,
+                         .rope = layer_ropes_[i] ? &ropes[*layer_ropes_[i]] : nullptr,
+                         .cache = &cache,
+                         .places = group.places,
+                         .query_rows = {},
+                         .kernel = kernel};
+    const bool last = i + 1 == layers_.size();
+    if (!last || !some || shown) {
+      layers_[i].forward(x, input, scratch);
+      continue;
+    }
+    input.spans = group.last_spans;
+    input.query_rows = wanted;
+    gather(x, wanted, kept);
+    layers_[i].forward_last(x, kept, input, scratch);
   }
+  if (some && shown) gather(x, wanted, kept);
+  return logits(kept);
+}
 
-  const MatrixView<float> last = scratch.take(Scratch::normed, logit_rows.size(), config_.hidden);
-  for (std::size_t i = 0; i < logit_rows.size(); ++i) {
-    norm_.forward(x.row_range(logit_rows[i], 1), last.row_range(i, 1));
-  }
-  Matrix<float> logits(logit_rows.size(), config_.vocab);
-  head_.forward(last, logits.view());
+Matrix<float> Decoder::logits(MatrixView<float> x) const {
+  norm_.forward(x, x);
+  Matrix<float> logits(x.rows, config_.vocab);
+  head_.forward(x, logits.view());
   if (config_.logit_softcap > 0) {
     parallel_rows(logits.rows(), [&](std::size_t r) {
       simd().softcap(logits.row(r), config_.vocab, config_.logit_softcap);

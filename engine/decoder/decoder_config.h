@@ -1,12 +1,10 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <vector>
 
-#include "engine/kernels/rope.h"
-#include "engine/nn/transformer_block.h"
+#include "engine/nn/layer.h"
 
 namespace mmbatch {
 
@@ -14,31 +12,19 @@ namespace mmbatch {
 struct DecoderConfig {
   std::size_t vocab = 0;
   std::size_t hidden = 0;
-  std::size_t layers = 0;
-  BlockConfig block;                 // what all layers share
-  std::vector<std::size_t> windows;  // sliding window of each layer; 0 = none; empty = none anywhere
-  RopeConfig rope;
+  std::vector<LayerConfig> layers;
+  NormConfig norm;               // behind the last layer
   float embedding_scale = 1.0f;  // every input row is multiplied by it
   float logit_softcap = 0.0f;    // 0 = none
   std::size_t max_positions = 2048;
-
-  const AttentionShape& attention() const { return block.attention.shape; }
-  std::size_t window(std::size_t layer) const { return windows.empty() ? 0 : windows[layer]; }
-  /// Positions that any layer looks back to; 0 when some layer sees everything.
-  std::size_t longest_window() const {
-    const bool all = !windows.empty() && *std::min_element(windows.begin(), windows.end()) > 0;
-    return all ? *std::max_element(windows.begin(), windows.end()) : 0;
-  }
-  /// Bytes of keys and values of one position.
-  std::size_t kv_bytes_per_token(KvPrecision format = KvPrecision::f32) const {
-    return 2 * layers * attention().kv_heads * kv_row_bytes(format, attention().head_dim);
-  }
 };
 
-/// Where a decoder's tensors lie in the checkpoint.
+/// Where a decoder's tensors lie in the checkpoint, without ".weight".
 struct DecoderNames {
-  std::string model;  // prefix of embed_tokens, layers.N, norm: "model."
-  std::string head;   // "lm_head"; empty: the embedding is the head
+  std::string embedding;  // "model.embed_tokens"
+  LayerNames layers;      // the pattern of all layers: "model.layers.{layer}.self_attn.q_proj", …
+  std::string norm;       // "model.norm"
+  std::string head;       // "lm_head"; empty: the embedding is the head
 };
 
 }  // namespace mmbatch

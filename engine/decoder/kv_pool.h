@@ -2,43 +2,48 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "engine/base/matrix.h"
-#include "engine/decoder/decoder_config.h"
+#include "engine/decoder/cache_layout.h"
 
 namespace mmbatch {
 
-/// Keys and values of all sequences: [layers, blocks, kv_heads, block_tokens] rows, allocated once. How the
-/// rows of one head lie in a block is RowLayout's business.
-/// Blocks are numbers; who owns which is the block allocator's business.
+/// Keys and values of all sequences, allocated once: [slots, blocks, kv_heads, block_tokens] rows. Which
+/// layer lies in which slot is CacheLayout's business, how the rows of one head lie in a block is
+/// RowLayout's. Blocks are numbers; who owns which is the block allocator's business.
 class KvPool {
  public:
   KvPool(const DecoderConfig& config, std::size_t blocks, std::size_t block_tokens,
          KvPrecision format = KvPrecision::f32);
 
   LayerCache layer(std::size_t layer);
-  CachePlace place(std::int32_t block, std::size_t token) const { return {block_begin(block), token}; }
-  /// Copies a block's content in every layer (copy on write).
+  /// Which of the block tables is a layer's.
+  std::size_t group_of(std::size_t layer) const { return places_[layer].group; }
+  std::size_t groups() const { return layout_.groups.size(); }
+  const CacheLayout& layout() const { return layout_; }
+  /// Copies a block's content in every slot (copy on write).
   void copy_block(std::int32_t from, std::int32_t to);
 
   KvPrecision format() const { return layout_.format; }
   std::size_t blocks() const { return blocks_; }
-  std::size_t block_tokens() const { return block_tokens_; }
-  /// Bytes of a layer's keys in one block.
-  std::size_t block_stride() const { return block_stride_; }
-  /// Bytes of a block's keys and values in all layers.
-  std::size_t block_bytes() const { return 2 * layers_ * block_stride_; }
-  std::size_t bytes() const { return keys_.bytes() + values_.bytes(); }
+  std::size_t block_tokens() const { return layout_.block_tokens; }
+  /// Bytes of a block's keys and values in all slots.
+  std::size_t block_bytes() const { return layout_.block_bytes(); }
+  std::size_t bytes() const { return blocks_ * block_bytes(); }
 
  private:
-  std::size_t block_begin(std::int32_t block) const {
-    return static_cast<std::size_t>(block) * block_stride_;
-  }
+  struct Place {
+    std::size_t group, slot, kv_heads, head_dim;
+  };
+  struct Slot {
+    Matrix<std::byte> keys, values;  // [blocks, slot_stride]
+  };
 
-  RowLayout layout_;
-  std::size_t layers_, blocks_, block_tokens_, head_stride_, block_stride_;
-  Matrix<std::byte> keys_;  // [layers, blocks · block_stride]
-  Matrix<std::byte> values_;
+  CacheLayout layout_;
+  std::size_t blocks_;
+  std::vector<Place> places_;  // of the layers
+  std::vector<Slot> slots_;
 };
 
 }  // namespace mmbatch

@@ -1,5 +1,11 @@
 #include "engine/decoder/prompt.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/base/error.h"
+
 namespace mmbatch {
 namespace {
 
@@ -14,13 +20,39 @@ constexpr std::uint64_t kFeatureBit = std::uint64_t{1} << 63;
 
 }  // namespace
 
-const float* feature_row(const Prompt& prompt, std::size_t position) {
+void check(const Prompt& prompt) {
+  const auto fail = [](const std::string& message) { throw ItemError(ErrorCode::invalid_value, message); };
+  const std::size_t tokens = prompt.tokens();
+  if (!prompt.positions.empty() && prompt.positions.size() != tokens)
+    fail(fmt::format("the prompt has {} tokens and {} positions", tokens, prompt.positions.size()));
+  std::size_t end = 0;
   for (const FeatureSpan& span : prompt.features) {
-    if (position >= span.begin && position < span.begin + span.rows->rows()) {
-      return span.rows->row(position - span.begin);
+    if (span.begin < end || span.begin > tokens || span.rows->rows() > tokens - span.begin)
+      fail(fmt::format("{} feature rows from token {} on do not fit into a prompt of {} tokens",
+                       span.rows->rows(), span.begin, tokens));
+    end = span.begin + span.rows->rows();
+  }
+  end = 0;
+  for (const PositionRange& range : prompt.bidirectional) {
+    if (range.begin < end || range.end <= range.begin || range.end > tokens)
+      fail(fmt::format("tokens {} to {} cannot see each other in a prompt of {} tokens", range.begin,
+                       range.end, tokens));
+    end = range.end;
+  }
+}
+
+const float* feature_row(const Prompt& prompt, std::size_t index) {
+  for (const FeatureSpan& span : prompt.features) {
+    if (index >= span.begin && index < span.begin + span.rows->rows()) {
+      return span.rows->row(index - span.begin);
     }
   }
   return nullptr;
+}
+
+std::size_t rope_position(const Prompt& prompt, std::size_t index) {
+  if (prompt.positions.empty()) return index;
+  return index < prompt.tokens() ? prompt.positions[index] : prompt.next_position + (index - prompt.tokens());
 }
 
 std::vector<std::uint64_t> content_keys(const Prompt& prompt) {
@@ -30,7 +62,25 @@ std::vector<std::uint64_t> content_keys(const Prompt& prompt) {
       keys[span.begin + r] = mix(span.key + 0x9e3779b97f4a7c15ULL * (r + 1)) | kFeatureBit;
     }
   }
+  for (std::size_t i = 0; i < prompt.positions.size(); ++i) {
+    if (prompt.positions[i] != i) keys[i] = mix(keys[i] ^ mix(prompt.positions[i] + 1)) | kFeatureBit;
+  }
   return keys;
+}
+
+Prompt cut_left(const Prompt& prompt, std::size_t keep) {
+  const std::size_t drop = prompt.tokens() - keep;
+  Prompt cut;
+  cut.ids.assign(prompt.ids.begin() + static_cast<std::ptrdiff_t>(drop), prompt.ids.end());
+  if (!prompt.positions.empty()) {
+    cut.positions.assign(prompt.positions.begin() + static_cast<std::ptrdiff_t>(drop),
+                         prompt.positions.end());
+    cut.next_position = prompt.next_position;
+  }
+  for (const PositionRange& range : prompt.bidirectional) {
+    if (range.end > drop) cut.bidirectional.push_back({std::max(range.begin, drop) - drop, range.end - drop});
+  }
+  return cut;
 }
 
 }  // namespace mmbatch

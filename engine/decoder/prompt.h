@@ -6,13 +6,14 @@
 #include <vector>
 
 #include "engine/base/matrix.h"
+#include "engine/kernels/attention.h"
 
 namespace mmbatch {
 
 /// Rows that stand in the place of placeholder tokens: the projected features of one image, shared by all
 /// prompts about it.
 struct FeatureSpan {
-  std::size_t begin = 0;                      // position of the first row
+  std::size_t begin = 0;                      // index of the first row's token
   std::shared_ptr<const Matrix<float>> rows;  // [tokens, hidden]
   std::uint64_t key = 0;                      // of the image's content: equal keys, equal rows
 };
@@ -20,17 +21,32 @@ struct FeatureSpan {
 /// What the engine gets for one item: the border between fusion and engine. Token rows are looked up when
 /// they are computed, so a prompt holds no copy of them.
 struct Prompt {
-  std::vector<std::int32_t> ids;      // one a position; placeholders where features stand
-  std::vector<FeatureSpan> features;  // in order of position, not overlapping
-  std::size_t bidirectional_end = 0;  // positions before it see each other; 0 = causal
+  std::vector<std::int32_t> ids;      // placeholders where features stand
+  std::vector<FeatureSpan> features;  // in order, not overlapping
+  /// What rotary embeddings turn each token by; empty: its index.
+  std::vector<std::size_t> positions;
+  std::size_t next_position = 0;  // with positions: that of the first token behind the prompt
+  /// Tokens that see each other, by index: ascending, not overlapping. Otherwise a token sees those before
+  /// it.
+  std::vector<PositionRange> bidirectional;
 
   std::size_t tokens() const { return ids.size(); }
 };
 
-/// The row that stands at a position: a feature row, or null where the token's embedding is meant.
-const float* feature_row(const Prompt& prompt, std::size_t position);
+/// What is wrong with a prompt that somebody made by hand: positions of another number than ids, features or
+/// ranges that overlap or end behind it.  @throws ItemError invalid_value
+void check(const Prompt& prompt);
 
-/// What stands at each position, as numbers: equal prefixes of keys, equal prefixes of content.
+/// The row that stands in a token's place: a feature row, or null where the token's embedding is meant.
+const float* feature_row(const Prompt& prompt, std::size_t index);
+
+/// What rotary embeddings turn a token by, of the prompt or behind it.
+std::size_t rope_position(const Prompt& prompt, std::size_t index);
+
+/// What stands in each place, as numbers: equal prefixes of keys, equal prefixes of content and positions.
 std::vector<std::uint64_t> content_keys(const Prompt& prompt);
+
+/// The last `keep` tokens of a prompt without features.
+Prompt cut_left(const Prompt& prompt, std::size_t keep);
 
 }  // namespace mmbatch

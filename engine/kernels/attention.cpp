@@ -19,13 +19,12 @@ struct Work {
   std::size_t count;
 };
 
-struct Interval {
-  std::size_t begin;
-  std::size_t end;
-};
-
-Interval visible(const AttentionShape& shape, const AttentionSpan& span, std::size_t position) {
-  const std::size_t end = position < span.prefix_end ? span.prefix_end : position + 1;
+/// The keys that a position sees.
+PositionRange visible(const AttentionShape& shape, const AttentionSpan& span, std::size_t position) {
+  const auto range = std::find_if(span.bidirectional.begin(), span.bidirectional.end(),
+                                  [&](const PositionRange& r) { return position < r.end; });
+  const bool inside = range != span.bidirectional.end() && position >= range->begin;
+  const std::size_t end = inside ? range->end : position + 1;
   const bool cut = shape.window > 0 && position + 1 > shape.window;
   return {cut ? position + 1 - shape.window : 0, end};
 }
@@ -55,7 +54,7 @@ void fill(AttentionUnit& unit, const AttentionShape& shape, const Work& work, Ma
   unit.queries = work.count * group;
   for (std::size_t i = 0; i < work.count; ++i) {
     const std::size_t row = span.first_row + work.begin + i;
-    const Interval keys = visible(shape, span, span.first_position + work.begin + i);
+    const PositionRange keys = visible(shape, span, span.first_position + work.begin + i);
     for (std::size_t h = 0; h < group; ++h) {
       const std::size_t column = (work.kv_head * group + h) * shape.head_dim;
       const std::size_t query = i * group + h;

@@ -23,15 +23,23 @@ struct AttentionShape {
   AttentionArithmetic arithmetic = AttentionArithmetic::f32;
 };
 
-/// Consecutive queries of one sequence. Position p sees positions up to p and, if p lies before `prefix_end`,
-/// all before prefix_end: 0 is a causal mask, the number of tokens a full one, between them a prefix-LM.
+/// Positions [begin, end) of one sequence.
+struct PositionRange {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  bool operator==(const PositionRange&) const = default;
+};
+
+/// Consecutive queries of one sequence. Position p sees positions up to p and, if it lies in one of the
+/// ranges, those up to the range's end: no range is a causal mask, one over all tokens a full one, one over
+/// the prompt a prefix-LM, one per image a decoder whose image tokens see each other.
 struct AttentionSpan {
   PagedRows rows;               // keys and values of kv head 0
   std::size_t head_stride = 0;  // bytes from one kv head to the next
   std::size_t first_row = 0;    // of the queries in the matrix
   std::size_t count = 0;
   std::size_t first_position = 0;
-  std::size_t prefix_end = 0;
+  std::span<const PositionRange> bidirectional;  // ascending, not overlapping
 };
 
 /// `flash` is the tiled kernel; `naive` makes all scores first and exists to be compared with.

@@ -105,6 +105,12 @@ PackedMatrix PackedMatrix::pack(std::span<const TensorView> parts, Precision pre
   return PackedMatrix(std::move(packed));
 }
 
+PackedMatrix PackedMatrix::parts(std::size_t first, std::size_t count) const {
+  if (count == 0) return {};
+  const auto begin = parts_.begin() + static_cast<std::ptrdiff_t>(first);
+  return PackedMatrix({begin, begin + static_cast<std::ptrdiff_t>(count)});
+}
+
 std::size_t PackedMatrix::bytes() const {
   std::size_t total = 0;
   for (const auto& part : parts_) total += part->bytes().size();

@@ -49,6 +49,9 @@ class PackedMatrix {
   void multiply_gated(const ProductRows& input, MatrixView<float> y, Activation activation,
                       const float* bias) const;
 
+  /// The matrix of some of the parts, with the same bits for each. Shares their memory; of none it is empty.
+  PackedMatrix parts(std::size_t first, std::size_t count) const;
+
   std::size_t in() const { return in_; }
   std::size_t out() const { return out_; }
   /// Bytes of the packed form.

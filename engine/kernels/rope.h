@@ -20,6 +20,7 @@ struct RopeConfig {
   double low_freq_factor = 1.0;           // llama3
   double high_freq_factor = 4.0;          // llama3
   std::size_t original_positions = 8192;  // dynamic_ntk, llama3
+  bool operator==(const RopeConfig&) const = default;
 };
 
 /// head_dim / 2 angular frequencies.

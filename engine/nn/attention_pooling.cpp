@@ -4,15 +4,15 @@
 
 namespace mmbatch {
 
-AttentionPooling::AttentionPooling(const Weights& weights, const BlockConfig& block,
+AttentionPooling::AttentionPooling(const Weights& weights, const LayerConfig& layer,
                                    const std::string& prefix)
-    : config_(block),
-      query_(block.attention.hidden),
-      output_(weights, {prefix + "attention.out_proj", block.attention.hidden}, block.attention.hidden,
+    : config_(layer),
+      query_(layer.attention.hidden),
+      output_(weights, {prefix + "attention.out_proj", layer.attention.hidden}, layer.attention.hidden,
               Bias::present),
-      norm_(weights, prefix + "layernorm", block.attention.hidden, block.norm),
-      feed_forward_(weights, block.feed_forward, {"", prefix + "mlp.fc1", prefix + "mlp.fc2"}) {
-  const std::size_t hidden = block.attention.hidden;
+      norm_(weights, prefix + "layernorm", layer.attention.hidden, layer.norm),
+      feed_forward_(weights, layer.feed_forward, {"", prefix + "mlp.fc1", prefix + "mlp.fc2"}) {
+  const std::size_t hidden = layer.attention.hidden;
   const TensorView in = weights.tensor(prefix + "attention.in_proj_weight", {3 * hidden, hidden});
   const std::vector<float> bias = to_floats(weights.tensor(prefix + "attention.in_proj_bias", {3 * hidden}));
   const auto part = [&](std::size_t first, std::size_t count) {
@@ -33,6 +33,7 @@ Matrix<float> AttentionPooling::forward(MatrixView<const float> x, std::size_t r
   keys_values_.forward(x, keys_values);
 
   Matrix<float> queries(sequences, hidden), attended(sequences, hidden), pooled(sequences, hidden);
+  const PositionRange all{0, rows};
   std::vector<AttentionSpan> spans(sequences);
   for (std::size_t i = 0; i < sequences; ++i) {
     std::copy(query_.begin(), query_.end(), queries.row(i));
@@ -41,11 +42,12 @@ Matrix<float> AttentionPooling::forward(MatrixView<const float> x, std::size_t r
     spans[i].head_stride = head_dim * sizeof(float);
     spans[i].first_row = i;
     spans[i].count = 1;
-    spans[i].prefix_end = rows;
+    spans[i].bidirectional = {&all, 1};
   }
   attention(config_.attention.shape, queries.view(), spans, attended.view());
   output_.forward(attended.view(), pooled.view());
-  feed_forward_.forward({pooled.view(), &norm_}, pooled.view(), {{}, true}, scratch);
+  feed_forward_.forward({pooled.view(), &norm_}, pooled.view(), {.activation = {}, .accumulate = true},
+                        scratch);
   return pooled;
 }
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/nn/transformer_block.h"
+#include "engine/nn/layer.h"
 
 namespace mmbatch {
 
@@ -12,16 +12,16 @@ namespace mmbatch {
 /// stored as one tensor.
 class AttentionPooling {
  public:
-  /// @param block widths, heads, norm and activation: those of the encoder before it
+  /// @param layer widths, heads, norm and activation: those of the encoder before it
   /// @param prefix of "probe", "attention.…", "layernorm.…", "mlp.…"  @throws ModelError
-  AttentionPooling(const Weights& weights, const BlockConfig& block, const std::string& prefix);
+  AttentionPooling(const Weights& weights, const LayerConfig& layer, const std::string& prefix);
 
   /// @param x [sequences · rows, hidden]   @param rows of one sequence   @return [sequences, hidden]
   Matrix<float> forward(MatrixView<const float> x, std::size_t rows, Scratch& scratch) const;
   std::size_t bytes() const { return keys_values_.bytes() + output_.bytes() + feed_forward_.bytes(); }
 
  private:
-  BlockConfig config_;
+  LayerConfig config_;
   std::vector<float> query_;  // [hidden]: the probe, projected
   Linear keys_values_;
   Linear output_;

@@ -3,17 +3,15 @@
 #include <string>
 #include <vector>
 
-#include "engine/nn/transformer_block.h"
+#include "engine/nn/layer.h"
 
 namespace mmbatch {
 
-/// The blocks of an encoder, without a cache: all rows of a sequence see each other. Vision and text encoders
-/// name their tensors alike.
+/// The layers of an encoder, all alike, without a cache: all rows of a sequence see each other.
 class EncoderStack {
  public:
-  /// @param prefix of the tensors' names: what stands before "encoder.layers.0."  @throws ModelError
-  EncoderStack(const Weights& weights, const BlockConfig& block, std::size_t layers,
-               const std::string& prefix);
+  /// @param names pattern of the tensors' names  @throws ModelError
+  EncoderStack(const Weights& weights, const LayerConfig& layer, std::size_t layers, const LayerNames& names);
 
   /// @param x [sequences · rows, hidden], in place   @param rows of one sequence
   void forward(MatrixView<float> x, std::size_t rows, Scratch& scratch) const;
@@ -22,7 +20,7 @@ class EncoderStack {
  private:
   void forward_some(MatrixView<float> x, std::size_t rows, Scratch& scratch) const;
 
-  std::vector<TransformerBlock> blocks_;
+  std::vector<Layer> layers_;
 };
 
 }  // namespace mmbatch

@@ -18,7 +18,7 @@ void FeedForward::forward(const LayerInput& x, MatrixView<float> y, const Linear
                           Scratch& scratch) const {
   const MatrixView<float> wide = scratch.take(Scratch::widened, y.rows, config_.ffn);
   if (config_.kind == FeedForwardKind::plain)
-    in_.forward(x, wide, {config_.activation, false});
+    in_.forward(x, wide, {.activation = config_.activation});
   else
     in_.forward_gated(x, wide, config_.activation);
   down_.forward(wide, y, then);

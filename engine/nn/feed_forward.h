@@ -18,7 +18,7 @@ struct FeedForwardConfig {
   Bias bias = Bias::absent;
 };
 
-/// Full names of the stored layers, without ".weight"; `gate` is not used by the plain kind.
+/// Names of the stored parts, without ".weight"; `gate` is not used by the plain kind.
 struct FeedForwardNames {
   std::string gate, up, down;
 };

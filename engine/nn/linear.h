@@ -36,7 +36,7 @@ class Linear {
   Linear(const Weights& weights, const StoredLinear& layer, std::size_t in, Bias bias);
   /// @param bias [out], or empty
   explicit Linear(PackedMatrix weight, std::vector<float> bias = {})
-      : products_{std::move(weight)}, bias_(std::move(bias)) {}
+      : weight_(std::move(weight)), bias_(std::move(bias)) {}
 
   struct Then {
     std::optional<Activation> activation;
@@ -53,18 +53,17 @@ class Linear {
   /// For two layers fused, gate and up: y = activation(gate(x)) · up(x).  @param y [rows, out / 2]
   void forward_gated(const LayerInput& input, MatrixView<float> y, Activation activation) const;
 
-  std::size_t out() const;
-  std::size_t bytes() const;
+  /// Some of the layers that are fused here, with the same bits. Shares their weights.
+  Linear part(std::size_t first, std::size_t count) const;
+
+  std::size_t out() const { return weight_.out(); }
+  std::size_t bytes() const { return bias_.size() * sizeof(float) + weight_.bytes(); }
 
  private:
-  /// y = x · Wᵀ + b, part after part.
-  void multiply_apart(const ProductRows& rows, MatrixView<float> y) const;
-  /// The rows as the products are to read them: normalised on their way, or before.
-  ProductRows rows_of(const LayerInput& input) const;
+  const float* bias() const { return bias_.empty() ? nullptr : bias_.data(); }
 
-  Fusion fusion_ = Fusion::on;
-  std::vector<PackedMatrix> products_;  // one where fused
-  std::vector<float> bias_;             // of all parts
+  PackedMatrix weight_;
+  std::vector<float> bias_;  // of all parts
 };
 
 }  // namespace mmbatch

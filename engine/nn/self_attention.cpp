@@ -10,55 +10,91 @@ SelfAttention::SelfAttention(const Weights& weights, const SelfAttentionConfig& 
                              const SelfAttentionNames& names)
     : config_(config) {
   if (weights.precision != Precision::f32) config_.shape.arithmetic = AttentionArithmetic::bf16;
-  const std::size_t query_width = config.shape.heads * config.shape.head_dim;
-  const std::size_t key_width = config.shape.kv_heads * config.shape.head_dim;
-  const StoredLinear parts[] = {{names.query, query_width}, {names.key, key_width}, {names.value, key_width}};
+  const StoredLinear parts[] = {
+      {names.query, query_width()}, {names.key, key_width()}, {names.value, key_width()}};
   qkv_ = Linear(weights, parts, config.hidden, config.bias);
-  output_ = Linear(weights, {names.output, config.hidden}, query_width, config.output_bias);
+  query_ = qkv_.part(0, 1);
+  key_value_ = qkv_.part(1, 2);
+  output_ = Linear(weights, {names.output, config.hidden}, query_width(), config.output_bias);
+}
+
+void SelfAttention::rotate(float* heads, std::size_t count, const AttentionInput& input,
+                           std::size_t row) const {
+  if (input.rope == nullptr) return;
+  const std::size_t head_dim = config_.shape.head_dim;
+  const float *cosine = input.rope->cosine.row(row), *sine = input.rope->sine.row(row);
+  for (std::size_t h = 0; h < count; ++h) simd().rotate(heads + h * head_dim, cosine, sine, head_dim / 2);
+}
+
+void SelfAttention::store(const float* keys_values, const AttentionInput& input, std::size_t row) const {
+  if (input.cache == nullptr) return;
+  const LayerCache& cache = *input.cache;
+  const CachePlace place = input.places[row];
+  const std::size_t block = static_cast<std::size_t>(place.block) * cache.block_stride;
+  for (std::size_t h = 0; h < config_.shape.kv_heads; ++h) {
+    const std::size_t to = block + h * cache.head_stride;
+    const float* key = keys_values + h * config_.shape.head_dim;
+    cache.layout.store(RowKind::key, key, cache.keys + to, place.token);
+    cache.layout.store(RowKind::value, key + key_width(), cache.values + to, place.token);
+  }
+}
+
+void SelfAttention::attend_cached(MatrixView<const float> queries, MatrixView<float> attended,
+                                  const AttentionInput& input) const {
+  std::vector<AttentionSpan> spans(input.spans.begin(), input.spans.end());
+  for (AttentionSpan& span : spans) {
+    span.rows.keys = input.cache->keys;
+    span.rows.values = input.cache->values;
+    span.rows.block_stride = input.cache->block_stride;
+    span.rows.layout = input.cache->layout;
+    span.head_stride = input.cache->head_stride;
+  }
+  attention(config_.shape, queries, spans, attended, input.kernel);
 }
 
 void SelfAttention::forward(const LayerInput& x, MatrixView<float> y, const AttentionInput& input,
                             const Linear::Then& then, Scratch& scratch) const {
   const AttentionShape& shape = config_.shape;
-  const std::size_t head_dim = shape.head_dim;
-  const std::size_t query_width = shape.heads * head_dim, key_width = shape.kv_heads * head_dim;
-  const MatrixView<float> qkv = scratch.take(Scratch::qkv, y.rows, query_width + 2 * key_width);
-  const MatrixView<float> attended = scratch.take(Scratch::attended, y.rows, query_width);
+  const MatrixView<float> qkv = scratch.take(Scratch::qkv, y.rows, query_width() + 2 * key_width());
+  const MatrixView<float> attended = scratch.take(Scratch::attended, y.rows, query_width());
   qkv_.forward(x, qkv);
-
   parallel_rows(y.rows, [&](std::size_t r) {
-    float* row = qkv.row(r);
-    if (input.rope != nullptr) {
-      const float *cosine = input.rope->cosine.row(r), *sine = input.rope->sine.row(r);
-      for (std::size_t h = 0; h < shape.heads + shape.kv_heads; ++h) {
-        simd().rotate(row + h * head_dim, cosine, sine, head_dim / 2);
-      }
-    }
-    if (input.cache == nullptr) return;
-    const LayerCache& cache = *input.cache;
-    const CachePlace place = input.places[r];
-    for (std::size_t h = 0; h < shape.kv_heads; ++h) {
-      const std::size_t to = place.block + h * cache.head_stride;
-      const float* key = row + query_width + h * head_dim;
-      cache.layout.store(RowKind::key, key, cache.keys + to, place.token);
-      cache.layout.store(RowKind::value, key + key_width, cache.values + to, place.token);
-    }
+    rotate(qkv.row(r), shape.heads + shape.kv_heads, input, r);
+    store(qkv.row(r) + query_width(), input, r);
   });
-
-  std::vector<AttentionSpan> spans(input.spans.begin(), input.spans.end());
-  for (AttentionSpan& span : spans) {
-    if (input.cache != nullptr) {
-      span.rows.keys = input.cache->keys;
-      span.rows.values = input.cache->values;
-      span.head_stride = input.cache->head_stride;
-      span.rows.layout = input.cache->layout;
-    } else {
-      const float* keys = qkv.row(span.first_row) + query_width;
-      span.rows = PagedRows::floats(keys, keys + key_width, head_dim, span.count, qkv.stride);
-      span.head_stride = head_dim * sizeof(float);
+  const MatrixView<const float> queries = qkv.col_range(0, query_width());
+  if (input.cache != nullptr) {
+    attend_cached(queries, attended, input);
+  } else {
+    std::vector<AttentionSpan> spans(input.spans.begin(), input.spans.end());
+    for (AttentionSpan& span : spans) {
+      const float* keys = qkv.row(span.first_row) + query_width();
+      span.rows = PagedRows::floats(keys, keys + key_width(), shape.head_dim, span.count, qkv.stride);
+      span.head_stride = shape.head_dim * sizeof(float);
     }
+    attention(shape, queries, spans, attended, input.kernel);
   }
-  attention(shape, {qkv.data, qkv.rows, query_width, qkv.stride}, spans, attended, input.kernel);
+  output_.forward(attended, y, then);
+}
+
+void SelfAttention::store_keys(const LayerInput& x, const AttentionInput& input, Scratch& scratch) const {
+  const MatrixView<float> keys_values = scratch.take(Scratch::qkv, x.x.rows, 2 * key_width());
+  key_value_.forward(x, keys_values);
+  parallel_rows(keys_values.rows, [&](std::size_t r) {
+    rotate(keys_values.row(r), config_.shape.kv_heads, input, r);
+    store(keys_values.row(r), input, r);
+  });
+}
+
+void SelfAttention::attend_from(const LayerInput& x, MatrixView<float> y, const AttentionInput& input,
+                                const Linear::Then& then, Scratch& scratch) const {
+  const MatrixView<float> queries = scratch.take(Scratch::qkv, y.rows, query_width());
+  const MatrixView<float> attended = scratch.take(Scratch::attended, y.rows, query_width());
+  query_.forward(x, queries);
+  parallel_rows(y.rows, [&](std::size_t r) {
+    rotate(queries.row(r), config_.shape.heads, input, input.query_rows[r]);
+  });
+  attend_cached(queries, attended, input);
   output_.forward(attended, y, then);
 }
 

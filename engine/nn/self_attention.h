@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -15,9 +17,10 @@ struct SelfAttentionConfig {
   AttentionShape shape;
   Bias bias = Bias::absent;         // of the query, key and value projections
   Bias output_bias = Bias::absent;  // of the output projection
+  std::optional<RopeConfig> rope;   // none: queries and keys know no positions
 };
 
-/// Full names of the stored layers, without ".weight".
+/// Names of the stored parts, without ".weight".
 struct SelfAttentionNames {
   std::string query, key, value, output;
 };
@@ -26,25 +29,27 @@ struct SelfAttentionNames {
 struct LayerCache {
   std::byte* keys = nullptr;
   std::byte* values = nullptr;
-  std::size_t head_stride = 0;  // from one kv head to the next
+  std::size_t head_stride = 0;   // from one kv head to the next
+  std::size_t block_stride = 0;  // from one block to the next
   RowLayout layout;
 };
 
-/// Where a token's keys and values go: into which block, in bytes from the start of the layer, and which of
-/// its tokens it is.
+/// Where a token's keys and values go: into which block, and which of its tokens it is.
 struct CachePlace {
-  std::size_t block = 0;
+  std::int32_t block = 0;
   std::size_t token = 0;
 };
 
 /// The rows of one pass: which sequences they belong to and where their keys and values go.
 struct AttentionInput {
-  /// Without a cache the rows' own keys and values are attended to, and `rows` of the spans is filled in
-  /// here.
+  /// Without a cache the rows' own keys and values are attended to. Of `rows`, blocks and block_tokens are
+  /// read, with a cache; the rest is filled in here.
   std::span<const AttentionSpan> spans;
-  const RopeAngles* rope = nullptr;    // null: no rotary embedding
+  const RopeAngles* rope = nullptr;    // of all rows; null: no rotary embedding
   const LayerCache* cache = nullptr;   // null: nothing is kept
   std::span<const CachePlace> places;  // with a cache: each row's
+  /// Rows that queries are wanted of, where not of all; `spans` are theirs then.
+  std::span<const std::size_t> query_rows;
   AttentionKernel kernel = AttentionKernel::flash;
 };
 
@@ -57,11 +62,28 @@ class SelfAttention {
   /// @param y [rows, hidden], stored or added to as `then` says; may be what is read
   void forward(const LayerInput& x, MatrixView<float> y, const AttentionInput& input,
                const Linear::Then& then, Scratch& scratch) const;
+  /// The same in two parts, where some rows' queries are not wanted: first the keys and values of all rows
+  /// go to the cache, then the rows in input.query_rows attend.
+  /// @param x [rows, hidden]
+  void store_keys(const LayerInput& x, const AttentionInput& input, Scratch& scratch) const;
+  /// @param x [query rows, hidden]   @param y the same, as in forward()
+  void attend_from(const LayerInput& x, MatrixView<float> y, const AttentionInput& input,
+                   const Linear::Then& then, Scratch& scratch) const;
   std::size_t bytes() const { return qkv_.bytes() + output_.bytes(); }
 
  private:
+  std::size_t query_width() const { return config_.shape.heads * config_.shape.head_dim; }
+  std::size_t key_width() const { return config_.shape.kv_heads * config_.shape.head_dim; }
+  /// @param heads [count, head_dim] of row `row` of the pass
+  void rotate(float* heads, std::size_t count, const AttentionInput& input, std::size_t row) const;
+  /// @param keys_values [2 · kv_heads, head_dim] of row `row` of the pass
+  void store(const float* keys_values, const AttentionInput& input, std::size_t row) const;
+  void attend_cached(MatrixView<const float> queries, MatrixView<float> attended,
+                     const AttentionInput& input) const;
+
   SelfAttentionConfig config_;
   Linear qkv_;
+  Linear query_, key_value_;  // parts of it
   Linear output_;
 };
 

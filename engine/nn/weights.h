@@ -19,11 +19,6 @@ class Calibration;
 using PackedListener =
     std::function<void(const std::string& name, const std::shared_ptr<const PackedTensor>&)>;
 
-/// Whether products that read the same rows are one, and what follows a product happens while its tile is in
-/// the cache; or everything is a pass of its own over memory, with the same bits, to measure what fusion
-/// brings.
-enum class Fusion { on, off };
-
 /// What quantizing a checkpoint needs beside it; a model that only computes has none of it.
 struct WeightHooks {
   PackedListener packed = {};
@@ -59,7 +54,6 @@ struct Weights {
   const WeightSource& source;
   Precision precision;
   WeightHooks hooks;
-  Fusion fusion = Fusion::on;
 };
 
 }  // namespace mmbatch

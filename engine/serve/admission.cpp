@@ -19,11 +19,12 @@ std::size_t width(const std::list<std::unique_ptr<SequenceGroup>>& groups) {
 
 bool Scheduler::may_admit(const SequenceGroup& group) const {
   if (running_.empty()) return true;
-  if (options_.batching == Batching::none) return false;
   if (group.needs_whole_cache || running_.front()->needs_whole_cache) return false;
   if (width(running_) + group.strategy->width() > options_.max_sequences) return false;
-  // Room for the whole prompt and a block to grow for everybody, or admission would only cause preemption.
-  return allocator_.available() >= sequence_blocks(group, group.prompt_tokens() + 1) + running_.size();
+  // Room for the whole prompt and a block per group to grow for everybody, or admission would only cause
+  // preemption.
+  const std::size_t growth = running_.size() * windows_.size();
+  return allocator_.available() >= sequence_blocks(group, group.prompt_tokens() + 1) + growth;
 }
 
 /// True when somebody at work computes, and will publish, the very block that this group would look for next:
@@ -86,7 +87,6 @@ std::unique_ptr<SequenceGroup> Scheduler::pass_over_to(std::size_t place) {
 }
 
 void Scheduler::admit(StepPlan& plan) {
-  if (options_.batching == Batching::fixed && !running_.empty()) return;
   while (plan.rows < options_.max_batch_tokens) {
     const auto next = next_to_admit();
     if (!next || !may_admit(*waiting_[*next])) return;

@@ -9,7 +9,7 @@ BlockHandle::~BlockHandle() {
 }
 
 std::size_t BlockAllocator::ContentHash::operator()(const BlockContent& content) const {
-  std::uint64_t hash = content.parent + 0x9e3779b97f4a7c15ULL;
+  std::uint64_t hash = content.parent + 0x9e3779b97f4a7c15ULL * (content.group + 1);
   for (const std::uint64_t key : content.keys) {
     hash = (hash ^ key) * 0xbf58476d1ce4e5b9ULL;
     hash ^= hash >> 29;

@@ -34,11 +34,13 @@ class BlockHandle {
   std::int32_t block_ = -1;
 };
 
-/// What a full block holds: the block before it, as a publication, and the content of its own positions.
-/// Compared exactly, so two prefixes are never taken for one another.
+/// What a full block holds: keys and values of which layers, the block before it, as a publication of the
+/// first group, and the content of its own positions. Compared exactly, so two prefixes are never taken for
+/// one another.
 struct BlockContent {
   std::uint64_t parent = 0;  // publication of the block before; 0 = none
   std::vector<std::uint64_t> keys;
+  std::size_t group = 0;  // of layers
   bool operator==(const BlockContent&) const = default;
 };
 

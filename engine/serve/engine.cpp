@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <new>
 #include <utility>
 
 namespace mmbatch {
@@ -20,29 +21,44 @@ KvPrecision kv_precision(const Decoder& decoder, const EngineOptions& options) {
   return options.kv_precision.value_or(automatic_kv_precision(decoder.precision()));
 }
 
-std::size_t block_count(const Decoder& decoder, const EngineOptions& options) {
-  if (options.kv_blocks > 0) return options.kv_blocks;
-  std::size_t bytes = options.kv_bytes;
-  if (bytes == 0) {
-    const auto free = static_cast<std::size_t>(::sysconf(_SC_AVPHYS_PAGES)) *
-                      static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    bytes = std::min(free / 4, std::size_t{8} << 30);
-  }
-  const std::size_t per_block =
-      decoder.config().kv_bytes_per_token(kv_precision(decoder, options)) * options.scheduler.block_tokens;
-  const std::size_t blocks = bytes / per_block;
-  if (blocks == 0) {
-    throw UsageError(fmt::format("--kv-memory: {} bytes hold no block of {} tokens, which takes {} bytes",
-                                 bytes, options.scheduler.block_tokens, per_block));
-  }
-  return blocks;
+std::size_t memory_of(int pages) {
+  return static_cast<std::size_t>(::sysconf(pages)) * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
 
-std::shared_ptr<const Prompt> cut_left(const Prompt& prompt, std::size_t keep) {
-  auto cut = std::make_shared<Prompt>();
-  const std::size_t drop = prompt.tokens() - keep;
-  cut->ids.assign(prompt.ids.begin() + static_cast<std::ptrdiff_t>(drop), prompt.ids.end());
-  return cut;
+std::string gigabytes(std::size_t bytes) {
+  return fmt::format("{:.1f} GB", static_cast<double>(bytes) / 1e9);
+}
+
+/// @throws SettingError
+KvPool make_pool(const Decoder& decoder, const EngineOptions& options) {
+  const std::size_t block_tokens = options.scheduler.block_tokens;
+  const KvPrecision format = kv_precision(decoder, options);
+  const std::size_t per_block = CacheLayout(decoder.config(), block_tokens, format).block_bytes();
+  const std::size_t machine = memory_of(_SC_PHYS_PAGES);
+  const std::size_t chosen = options.kv_bytes > 0
+                                 ? options.kv_bytes
+                                 : std::min(memory_of(_SC_AVPHYS_PAGES) / 4, std::size_t{8} << 30);
+  const std::size_t blocks = options.kv_blocks > 0 ? options.kv_blocks : chosen / per_block;
+  const char* field = options.kv_blocks > 0 ? "kv_blocks" : "kv_bytes";
+  if (blocks == 0) {
+    throw SettingError(field, fmt::format("{} bytes hold no block of {} tokens, which takes {} bytes", chosen,
+                                          block_tokens, per_block));
+  }
+  // Blocks are compared, not bytes: their product might not be a number.
+  if (blocks > machine / per_block) {
+    throw SettingError(field,
+                       fmt::format("a cache of {} blocks of {} bytes is larger than the memory of this "
+                                   "machine, {}",
+                                   blocks, per_block, gigabytes(machine)));
+  }
+  try {
+    return KvPool(decoder.config(), blocks, block_tokens, format);
+  } catch (const std::bad_alloc&) {
+    throw SettingError(field, fmt::format("there is no room for a cache of {}; the memory of this machine is "
+                                          "{}, of which {} are free",
+                                          gigabytes(blocks * per_block), gigabytes(machine),
+                                          gigabytes(memory_of(_SC_AVPHYS_PAGES))));
+  }
 }
 
 /// The prompt's content as far as keys and values depend on it: with dynamic_ntk scaling also on the length
@@ -51,7 +67,10 @@ std::vector<std::uint64_t> cache_keys(const DecoderConfig& config, const Prompt&
                                       std::size_t max_tokens) {
   std::vector<std::uint64_t> keys = content_keys(prompt);
   const bool stretched =
-      config.rope.scaling == RopeScaling::dynamic_ntk && max_tokens > config.rope.original_positions;
+      std::any_of(config.layers.begin(), config.layers.end(), [&](const LayerConfig& layer) {
+        const auto& rope = layer.attention.rope;
+        return rope && rope->scaling == RopeScaling::dynamic_ntk && max_tokens > rope->original_positions;
+      });
   if (stretched) keys.front() ^= static_cast<std::uint64_t>(max_tokens) << 32;
   return keys;
 }
@@ -77,24 +96,23 @@ ItemError too_long(const std::string& message) {
 }  // namespace
 
 void EngineOptions::validate() const {
-  const auto at_least_one = [](std::size_t value, const char* option) {
-    if (value == 0) throw UsageError(fmt::format("{} must be at least 1", option));
+  const auto at_least_one = [](std::size_t value, const char* field) {
+    if (value == 0) throw SettingError(field, "must be at least 1");
   };
-  at_least_one(scheduler.block_tokens, "--block-tokens");
-  at_least_one(scheduler.max_batch_tokens, "--max-batch-tokens");
-  at_least_one(scheduler.prefill_chunk, "--prefill-chunk");
-  at_least_one(scheduler.max_sequences, "--max-sequences");
-  at_least_one(scheduler.admission_window, "--admission-window");
+  at_least_one(scheduler.block_tokens, "block_tokens");
+  at_least_one(scheduler.max_batch_tokens, "max_batch_tokens");
+  at_least_one(scheduler.prefill_chunk, "prefill_chunk");
+  at_least_one(scheduler.max_sequences, "max_sequences");
+  at_least_one(scheduler.admission_window, "admission_window");
 }
 
 Engine::Engine(std::shared_ptr<const Decoder> decoder, Vocabulary vocabulary, EngineOptions options)
     : decoder_(std::move(decoder)),
       vocabulary_(std::move(vocabulary)),
       options_((options.validate(), options)),
-      pool_(decoder_->config(), block_count(*decoder_, options_), options_.scheduler.block_tokens,
-            kv_precision(*decoder_, options_)),
+      pool_(make_pool(*decoder_, options_)),
       allocator_(pool_.blocks()),
-      scheduler_(options_.scheduler, allocator_, decoder_->config().longest_window()) {
+      scheduler_(options_.scheduler, allocator_, pool_.layout().windows()) {
   vocabulary_.limit = std::min(vocabulary_.limit, decoder_->config().vocab);
   const auto outside = [&](std::int32_t id) {
     return id < 0 || static_cast<std::size_t>(id) >= decoder_->config().vocab;
@@ -115,6 +133,7 @@ Result<std::unique_ptr<SequenceGroup>> Engine::prepare(Request request) const {
                         fmt::format("token {} is outside the vocabulary of {}", id, config.vocab));
       }
     }
+    check(*request.prompt);
     const GenerationConfig& generation = request.generation;
     const std::size_t prompt = request.prompt->tokens();
     // A position is needed for the first answer token's input at least.
@@ -126,7 +145,7 @@ Result<std::unique_ptr<SequenceGroup>> Engine::prepare(Request request) const {
         throw too_long(
             fmt::format("the prompt has {} tokens, the model takes at most {}", prompt, longest_prompt));
       }
-      request.prompt = cut_left(*request.prompt, longest_prompt);
+      request.prompt = std::make_shared<const Prompt>(cut_left(*request.prompt, longest_prompt));
     }
     auto group = std::make_unique<SequenceGroup>();
     std::size_t new_tokens = static_cast<std::size_t>(generation.max_new_tokens);
@@ -153,7 +172,7 @@ Result<std::unique_ptr<SequenceGroup>> Engine::prepare(Request request) const {
 ItemError Engine::cache_too_small(std::size_t tokens) const {
   return too_long(
       fmt::format("prompt and answer of {} tokens do not fit into the cache of {} blocks of {} tokens: "
-                  "give it more memory (--kv-memory), or ask for fewer tokens or beams",
+                  "it needs a larger cache, or a request for fewer tokens or beams",
                   tokens, allocator_.blocks(), options_.scheduler.block_tokens));
 }
 
@@ -221,22 +240,16 @@ void Engine::run(const StepPlan& plan) {
     const Sequence& sequence = *chunk.sequence;
     const SequenceGroup& group = *sequence.group;
     const Prompt& prompt = *group.request.prompt;
-    StepSequence step;
-    step.first_row = batch.rows();
-    step.count = chunk.count;
-    step.first_position = sequence.computed;
-    step.prefix_end = prompt.bidirectional_end;
-    step.blocks = sequence.table;
-    step.rope_tokens = group.max_tokens;
     const std::size_t end = sequence.computed + chunk.count;
     const std::size_t wanted = std::max(group.strategy->first_logit_position(sequence), sequence.computed);
-    step.logit_rows = end > wanted ? end - wanted : 0;
-    for (std::size_t p = sequence.computed; p < end; ++p) {
-      const bool in_prompt = p < prompt.tokens();
-      batch.ids.push_back(in_prompt ? prompt.ids[p] : sequence.generated(p - prompt.tokens()));
-      batch.features.push_back(in_prompt ? feature_row(prompt, p) : nullptr);
-    }
-    batch.sequences.push_back(step);
+    batch.add({.prompt = prompt,
+               .answer = sequence.answer.tokens,
+               .draft = sequence.draft,
+               .first = sequence.computed,
+               .count = chunk.count,
+               .logit_rows = end > wanted ? end - wanted : 0,
+               .rope_tokens = group.max_tokens});
+    for (const BlockTable& table : sequence.tables) batch.add_table(table.numbers);
   }
   const auto now = Clock::now();
   for (const ScheduledChunk& chunk : plan.chunks) {
@@ -264,7 +277,7 @@ void Engine::advance_groups() {
     const auto finite = [](const auto& sequence) { return has_finite_logits(*sequence); };
     if (!std::all_of(group->sequences.begin(), group->sequences.end(), finite)) {
       cancelled_.emplace_back(group->id, Error{ErrorCode::internal,
-                                               "the model's scores are no finite numbers: its weights are "
+                                               "the model's scores are not finite: its weights are "
                                                "damaged, or too large for this precision"});
       continue;
     }

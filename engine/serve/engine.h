@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/base/error.h"
 #include "engine/decoder/decoder.h"
 #include "engine/serve/prompt_lookup.h"
 #include "engine/serve/scheduler.h"
@@ -15,17 +16,30 @@
 
 namespace mmbatch {
 
+/// A setting of the engine that cannot be meant, or not on this machine.
+class SettingError : public UsageError {
+ public:
+  /// @param field as it is called in EngineOptions   @param problem what is wrong, and what is allowed
+  SettingError(std::string field, const std::string& problem)
+      : UsageError(field + ": " + problem), field_(std::move(field)), problem_(problem) {}
+  const std::string& field() const { return field_; }
+  const std::string& problem() const { return problem_; }
+
+ private:
+  std::string field_, problem_;
+};
+
 struct EngineOptions {
   SchedulerOptions scheduler;
   std::size_t kv_bytes = 0;  // memory of the cache; 0 = a quarter of the machine's free memory, at most 8 GiB
-  std::size_t kv_blocks = 0;  // not 0: so many blocks, whatever they take
+  std::size_t kv_blocks = 0;                // not 0: so many blocks instead, of any group of layers
   std::optional<KvPrecision> kv_precision;  // none: automatic_kv_precision() of the decoder's
   AttentionKernel attention = AttentionKernel::flash;
   /// Speculative decoding by prompt lookup: tokens to guess at most and to verify in one step; 0 = off. Never
   /// changes an answer.
   std::size_t lookup_tokens = 0;
 
-  /// @throws UsageError that names the option and what is allowed.
+  /// @throws SettingError
   void validate() const;
 };
 
@@ -64,7 +78,7 @@ using RequestId = std::uint64_t;
 ///   while (engine.step()) {}
 class Engine {
  public:
-  /// @throws UsageError when the cache cannot hold one block.
+  /// @throws SettingError when the cache cannot hold one block, or the machine not the cache.
   Engine(std::shared_ptr<const Decoder> decoder, Vocabulary vocabulary, EngineOptions options);
   ~Engine();
 

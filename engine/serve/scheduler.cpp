@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <iterator>
+#include <utility>
 
+#include "engine/decoder/cache_layout.h"
 #include "engine/serve/strategy.h"
 
 namespace mmbatch {
@@ -14,57 +16,75 @@ bool all_finished(const SequenceGroup& group) {
                      [](const auto& s) { return s->finished; });
 }
 
+/// The range that a chunk would split which ends before this position; null for none.
+const PositionRange* split_range(const Prompt& prompt, std::size_t end) {
+  for (const PositionRange& range : prompt.bidirectional) {
+    if (range.begin < end && end < range.end) return &range;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
-Scheduler::Scheduler(SchedulerOptions options, BlockAllocator& allocator, std::size_t window)
-    : options_(options), allocator_(allocator), window_(window) {}
+Scheduler::Scheduler(SchedulerOptions options, BlockAllocator& allocator, std::vector<std::size_t> windows)
+    : options_(options), allocator_(allocator), windows_(std::move(windows)) {}
 
 std::size_t Scheduler::blocks_for(std::size_t positions) const {
   return (positions + options_.block_tokens - 1) / options_.block_tokens;
 }
 
 /// The first block that a sequence still looks back to from its next position on.
-std::size_t Scheduler::first_live_block(std::size_t computed) const {
-  if (window_ == 0 || computed + 1 <= window_) return 0;
-  return (computed + 1 - window_) / options_.block_tokens;
+std::size_t Scheduler::first_live_block(std::size_t window, std::size_t computed) const {
+  if (window == 0 || computed + 1 <= window) return 0;
+  return (computed + 1 - window) / options_.block_tokens;
 }
 
-/// Blocks that one sequence of so many positions holds at most: all, or what its window and a step's rows
-/// touch.
+/// Rows of one sequence in one step, at most.
+std::size_t Scheduler::step_rows(const SequenceGroup& group) const {
+  std::size_t rows = std::min(options_.prefill_chunk, options_.max_batch_tokens);
+  for (const PositionRange& range : group.request.prompt->bidirectional)
+    rows = std::max(rows, range.end - range.begin);
+  return rows;
+}
+
+/// Blocks that one sequence of so many positions holds at most, of all groups.
 std::size_t Scheduler::sequence_blocks(const SequenceGroup& group, std::size_t positions) const {
-  const std::size_t all = blocks_for(positions);
-  if (window_ == 0) return all;
-  const std::size_t rows = std::max(std::min(options_.prefill_chunk, options_.max_batch_tokens),
-                                    group.request.prompt->bidirectional_end);
-  // Wherever in a block they begin.
-  return std::min(all, blocks_for(window_ - 1 + rows - 1) + 1);
+  std::size_t total = 0;
+  for (const std::size_t window : windows_)
+    total += group_blocks(positions, window, step_rows(group), options_.block_tokens);
+  return total;
 }
 
 void Scheduler::free_passed(Sequence& sequence) const {
-  const std::size_t end = std::min(first_live_block(sequence.computed), sequence.blocks.size());
-  // Those before were freed before: from the last one on, backwards.
-  for (std::size_t b = end; b > 0 && sequence.table[b - 1] >= 0; --b) {
-    sequence.blocks[b - 1] = BlockHandle();
-    sequence.table[b - 1] = -1;
+  for (std::size_t g = 0; g < windows_.size(); ++g) {
+    BlockTable& table = sequence.tables[g];
+    const std::size_t end = std::min(first_live_block(windows_[g], sequence.computed), table.size());
+    // Those before were freed before: from the last one on, backwards.
+    for (std::size_t b = end; b > 0 && table.numbers[b - 1] >= 0; --b) table.set(b - 1, BlockHandle());
   }
 }
 
 std::size_t Scheduler::worst_case_blocks(const SequenceGroup& group) const {
-  const std::size_t windowed = sequence_blocks(group, group.max_tokens - 1);
-  if (windowed < blocks_for(group.max_tokens - 1)) return group.strategy->width() * windowed;
   // The last token of an answer is chosen, but never computed.
+  const std::size_t positions = group.max_tokens - 1, all = blocks_for(positions);
   const std::size_t shared = group.prompt_tokens() / options_.block_tokens;
-  return shared + group.strategy->width() * (blocks_for(group.max_tokens - 1) - shared);
+  std::size_t total = 0;
+  for (const std::size_t window : windows_) {
+    const std::size_t own = group_blocks(positions, window, step_rows(group), options_.block_tokens);
+    total += own < all ? group.strategy->width() * own : shared + group.strategy->width() * (all - shared);
+  }
+  return total;
 }
 
 void Scheduler::add(std::unique_ptr<SequenceGroup> group) {
   group->needs_whole_cache = worst_case_blocks(*group) > allocator_.blocks();
+  for (const auto& sequence : group->sequences) sequence->tables.resize(windows_.size());
   waiting_.push_back(std::move(group));
 }
 
 BlockContent Scheduler::content(const Sequence& sequence, std::size_t block, std::uint64_t parent) const {
   const SequenceGroup& group = *sequence.group;
-  BlockContent content{parent, {}};
+  BlockContent content{.parent = parent, .keys = {}, .group = 0};
   const std::size_t begin = block * options_.block_tokens;
   for (std::size_t p = begin; p < begin + options_.block_tokens; ++p) {
     const std::size_t prompt = group.prompt_tokens();
@@ -74,20 +94,58 @@ BlockContent Scheduler::content(const Sequence& sequence, std::size_t block, std
   return content;
 }
 
+/// How many blocks at the start of a sequence can be reused, where the first group has one less than there
+/// are parents: the other groups' windows before the next position must be there too.
+std::size_t Scheduler::reusable_blocks(const Sequence& sequence,
+                                       const std::vector<std::uint64_t>& parents) const {
+  const auto known = [&](std::size_t group, std::size_t block) {
+    BlockContent wanted = content(sequence, block, parents[block]);
+    wanted.group = group;
+    return allocator_.publication_of(wanted) != 0;
+  };
+  std::size_t count = parents.size() - 1;
+  for (std::size_t g = 1; g < windows_.size();) {
+    const std::size_t begin = first_live_block(windows_[g], count * options_.block_tokens);
+    std::size_t b = count;
+    while (b > begin && known(g, b - 1)) --b;
+    if (b == begin) {
+      ++g;
+    } else {  // fewer blocks look back to the missing one as well: none can be reused but those before it
+      count = b - 1;
+      g = 1;
+    }
+  }
+  return count;
+}
+
 void Scheduler::reuse_prefix(Sequence& sequence) {
   SequenceGroup& group = *sequence.group;
   if (!options_.prefix_sharing || !group.shares_prefixes()) return;
   // The last position is always computed: its logits are wanted.
-  const std::size_t last = group.strategy->first_logit_position(sequence);
-  while ((sequence.published + 1) * options_.block_tokens <= last) {
-    auto found = allocator_.find(content(sequence, sequence.published, sequence.publication));
+  std::size_t last = group.strategy->first_logit_position(sequence);
+  // The others of its group want to share the prompt's blocks, which no window may have passed.
+  if (group.sequences.size() > 1) last = std::min(last, group.prompt_tokens());
+  std::vector<std::uint64_t> parents{0};
+  std::vector<BlockHandle> first_group;
+  while (parents.size() * options_.block_tokens <= last) {
+    auto found = allocator_.find(content(sequence, first_group.size(), parents.back()));
     if (!found) break;
-    sequence.table.push_back(found->handle.block());
-    sequence.blocks.push_back(std::move(found->handle));
-    sequence.publication = found->publication;
-    ++sequence.published;
-    sequence.computed += options_.block_tokens;
+    first_group.push_back(std::move(found->handle));
+    parents.push_back(found->publication);
   }
+  const std::size_t count = reusable_blocks(sequence, parents);
+  for (std::size_t b = 0; b < count; ++b) sequence.tables[0].add(std::move(first_group[b]));
+  for (std::size_t g = 1; g < windows_.size(); ++g) {
+    const std::size_t begin = first_live_block(windows_[g], count * options_.block_tokens);
+    for (std::size_t b = 0; b < count; ++b) {
+      BlockContent wanted = content(sequence, b, parents[b]);
+      wanted.group = g;
+      sequence.tables[g].add(b < begin ? BlockHandle() : std::move(allocator_.find(wanted)->handle));
+    }
+  }
+  sequence.published = count;
+  sequence.publication = parents[count];
+  sequence.computed = count * options_.block_tokens;
   free_passed(sequence);
   if (!group.started) group.reused_tokens += std::min(sequence.computed, group.prompt_tokens());
 }
@@ -99,10 +157,17 @@ void Scheduler::computed(const ScheduledChunk& chunk) {
   // A draft's tokens are no content before they are verified.
   const std::size_t certain = std::min(sequence.computed, sequence.tokens());
   while ((sequence.published + 1) * options_.block_tokens <= certain) {
-    const BlockHandle& block = sequence.blocks[sequence.published];
-    BlockContent named = content(sequence, sequence.published, sequence.publication);
+    const BlockContent named = content(sequence, sequence.published, sequence.publication);
+    for (std::size_t g = 1; g < windows_.size(); ++g) {
+      const BlockHandle& block = sequence.tables[g].blocks[sequence.published];
+      if (block.block() < 0) continue;
+      BlockContent own = named;
+      own.group = g;
+      allocator_.publish(block, std::move(own));
+    }
+    const BlockHandle& block = sequence.tables[0].blocks[sequence.published];
     if (block.block() >= 0)
-      sequence.publication = allocator_.publish(block, std::move(named));
+      sequence.publication = allocator_.publish(block, named);
     else if (const std::uint64_t known = allocator_.publication_of(named))
       sequence.publication = known;
     else
@@ -116,10 +181,11 @@ std::unique_ptr<Sequence> Scheduler::fork(const Sequence& sequence) {
   twin->group = sequence.group;
   twin->index = sequence.index;
   twin->answer = sequence.answer;
-  for (const BlockHandle& handle : sequence.blocks) {
-    twin->blocks.push_back(handle.block() < 0 ? BlockHandle() : allocator_.share(handle));
+  twin->tables.resize(windows_.size());
+  for (std::size_t g = 0; g < windows_.size(); ++g) {
+    for (const BlockHandle& handle : sequence.tables[g].blocks)
+      twin->tables[g].add(handle.block() < 0 ? BlockHandle() : allocator_.share(handle));
   }
-  twin->table = sequence.table;
   twin->computed = sequence.computed;
   twin->published = sequence.published;
   twin->publication = sequence.publication;
@@ -164,84 +230,92 @@ bool Scheduler::make_room(const SequenceGroup& for_group, std::size_t blocks, St
 bool Scheduler::reserve(Sequence& sequence, std::size_t positions, StepPlan& plan) {
   free_passed(sequence);
   // Blocks that will be written: the last partial one must be private, further ones are new.
-  const std::size_t needed = blocks_for(positions);
+  const std::size_t needed = blocks_for(positions), there = sequence.table_blocks();
   const std::size_t first_written = sequence.computed / options_.block_tokens;
-  std::vector<std::size_t> to_copy;
-  for (std::size_t b = first_written; b < sequence.blocks.size(); ++b) {
-    if (!allocator_.claim(sequence.blocks[b])) to_copy.push_back(b);
+  std::vector<std::pair<BlockTable*, std::size_t>> to_copy;
+  for (BlockTable& table : sequence.tables) {
+    for (std::size_t b = first_written; b < there; ++b) {
+      if (!allocator_.claim(table.blocks[b])) to_copy.emplace_back(&table, b);
+    }
   }
-  const std::size_t fresh = needed > sequence.blocks.size() ? needed - sequence.blocks.size() : 0;
+  const std::size_t fresh = needed > there ? (needed - there) * windows_.size() : 0;
   if (!make_room(*sequence.group, fresh + to_copy.size(), plan)) return false;
-  for (const std::size_t b : to_copy) {
+  for (const auto& [table, b] : to_copy) {
     // Making room may have ended the sharing.
-    if (allocator_.claim(sequence.blocks[b])) continue;
+    if (allocator_.claim(table->blocks[b])) continue;
     BlockHandle copy = std::move(*allocator_.allocate());
-    plan.copies.push_back({sequence.blocks[b].block(), copy.block()});
-    sequence.table[b] = copy.block();
-    sequence.blocks[b] = std::move(copy);
+    plan.copies.push_back({table->numbers[b], copy.block()});
+    table->set(b, std::move(copy));
   }
-  while (sequence.blocks.size() < needed) {
-    sequence.blocks.push_back(std::move(*allocator_.allocate()));
-    sequence.table.push_back(sequence.blocks.back().block());
+  for (BlockTable& table : sequence.tables) {
+    while (table.size() < needed) table.add(std::move(*allocator_.allocate()));
   }
   return true;
 }
 
 std::size_t Scheduler::next_count(const Sequence& sequence, const StepPlan& plan) const {
-  const std::size_t prefix = sequence.group->request.prompt->bidirectional_end;
   const std::size_t left = options_.max_batch_tokens - std::min(options_.max_batch_tokens, plan.rows);
-  if (sequence.computed < prefix) {
-    // Never split: its positions see each other. One prefix a step may exceed the budget, or it might wait
-    // forever.
-    return left > 0 ? prefix - sequence.computed : 0;
-  }
-  return std::min({sequence.remaining(), options_.prefill_chunk, left});
+  const std::size_t count = std::min({sequence.remaining(), options_.prefill_chunk, left});
+  const PositionRange* range = split_range(*sequence.group->request.prompt, sequence.computed + count);
+  if (range == nullptr || left == 0) return count;
+  // Never split: its positions see each other. One range per step may exceed the budget, or it might wait
+  // forever.
+  return range->begin > sequence.computed ? range->begin - sequence.computed : range->end - sequence.computed;
 }
 
 /// Guesses are not worth anybody's blocks: they are computed only where there is room for all of them and for
-/// the copy of a shared block.
+/// the copies of shared blocks.
 bool Scheduler::draft_fits(const Sequence& sequence) const {
   const bool under_way = sequence.computed + 1 != sequence.tokens();
   if (sequence.draft.empty() || under_way) return true;
   if (sequence.group->needs_whole_cache) return false;
   const std::size_t needed = blocks_for(sequence.tokens() + sequence.draft.size());
-  const std::size_t there = sequence.blocks.size();
-  return needed <= there || needed - there < allocator_.available();
+  const std::size_t there = sequence.table_blocks(), groups = windows_.size();
+  return needed <= there || (needed - there + 1) * groups <= allocator_.available();
 }
 
-/// After a preemption all sequences of a group begin anew. The first computes the prompt; the others wait for
-/// it and share its blocks, or the group would need the prompt's blocks several times over.
-bool Scheduler::adopt_prompt(Sequence& sequence) {
-  const SequenceGroup& group = *sequence.group;
-  if (sequence.computed >= group.prompt_tokens()) return true;
-  for (const auto& other : group.sequences) {
-    if (other.get() == &sequence) return true;
-    if (other->finished) continue;
-    if (other->computed < group.prompt_tokens()) return false;
-    const std::size_t begin = first_live_block(group.prompt_tokens());
-    // Its window has left the prompt behind: this one computes it too.
-    if (other->table[begin] < 0) return true;
-    sequence.drop_cache();
-    sequence.blocks.resize(begin);
-    sequence.table.assign(begin, -1);
-    for (std::size_t b = begin; b < blocks_for(group.prompt_tokens()); ++b) {
-      sequence.blocks.push_back(allocator_.share(other->blocks[b]));
-      sequence.table.push_back(other->table[b]);
+/// After a preemption all sequences of a group begin anew. The first computes the prompt, and goes no further
+/// before the others share its blocks, or the group would need the prompt's blocks several times over.
+/// @return the sequence that computes the prompt for others; null when all have it
+const Sequence* Scheduler::share_prompt(SequenceGroup& group) {
+  const std::size_t prompt = group.prompt_tokens();
+  const Sequence* first = nullptr;
+  for (const auto& sequence : group.sequences) {
+    if (sequence->finished) continue;
+    if (first == nullptr) {
+      first = sequence.get();
+    } else if (sequence->computed < prompt) {
+      if (first->computed < prompt) return first;
+      adopt_prompt(*sequence, *first);
     }
-    sequence.computed = group.prompt_tokens();
-    return true;
   }
-  return true;
+  return nullptr;
+}
+
+/// Gives a sequence that begins anew the prompt's blocks of another one, which has computed the prompt alone.
+void Scheduler::adopt_prompt(Sequence& sequence, const Sequence& other) {
+  const std::size_t prompt = sequence.group->prompt_tokens();
+  sequence.drop_cache();
+  for (std::size_t g = 0; g < windows_.size(); ++g) {
+    const std::size_t begin = first_live_block(windows_[g], prompt);
+    for (std::size_t b = 0; b < blocks_for(prompt); ++b) {
+      const BlockHandle& block = other.tables[g].blocks[b];
+      sequence.tables[g].add(b < begin ? BlockHandle() : allocator_.share(block));
+    }
+  }
+  sequence.computed = prompt;
 }
 
 /// Plans the group's sequences; false when it was preempted.
 bool Scheduler::schedule(SequenceGroup& group, StepPlan& plan) {
+  const Sequence* for_all = share_prompt(group);
   for (std::size_t i = 0; i < group.sequences.size(); ++i) {
     Sequence& sequence = *group.sequences[i];
-    // In a full step nothing is adopted either: whoever shares a block that another writes copies it at once.
-    if (sequence.waits() || plan.rows >= options_.max_batch_tokens || !adopt_prompt(sequence)) continue;
+    if (sequence.waits() || plan.rows >= options_.max_batch_tokens) continue;
+    if (for_all != nullptr && for_all != &sequence && sequence.computed < group.prompt_tokens()) continue;
     if (!draft_fits(sequence)) sequence.draft.clear();
-    const std::size_t count = next_count(sequence, plan);
+    std::size_t count = next_count(sequence, plan);
+    if (for_all == &sequence) count = std::min(count, group.prompt_tokens() - sequence.computed);
     if (count == 0) continue;
     if (!reserve(sequence, sequence.computed + count, plan)) return false;
     plan.chunks.push_back({&sequence, count});

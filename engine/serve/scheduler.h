@@ -13,18 +13,13 @@
 
 namespace mmbatch {
 
-/// How requests share steps: sequences join and leave at every step; or a new batch only when the last one is
-/// done; or one request at a time.
-enum class Batching { continuous, fixed, none };
-
 struct SchedulerOptions {
-  std::size_t block_tokens = 32;        // positions a block of the cache
-  std::size_t max_batch_tokens = 1024;  // rows a step; a bidirectional prefix may exceed it
-  std::size_t prefill_chunk = 512;      // rows of one sequence a step
+  std::size_t block_tokens = 32;        // positions per block of the cache
+  std::size_t max_batch_tokens = 1024;  // rows per step; a bidirectional range may exceed it
+  std::size_t prefill_chunk = 512;      // rows of one sequence per step
   std::size_t max_sequences = 64;       // sequences at work at a time
-  Batching batching = Batching::continuous;
-  bool prefix_sharing = true;          // find published blocks again
-  std::size_t admission_window = 256;  // so many of the waiting may be admitted out of order; 1 = none
+  bool prefix_sharing = true;           // find published blocks again
+  std::size_t admission_window = 256;   // so many of the waiting may be admitted out of order; 1 = none
 };
 
 /// The next positions of one sequence.
@@ -51,15 +46,16 @@ struct StepPlan {
 /// later. Needs no model. Not thread-safe.
 class Scheduler {
  public:
-  /// @param window positions that any layer looks back to, itself included; blocks wholly before it are freed
-  /// while a sequence goes on. 0: some layer sees everything
-  Scheduler(SchedulerOptions options, BlockAllocator& allocator, std::size_t window = 0);
+  /// @param windows of the cache groups: positions that its layers look back to, each itself included; blocks
+  /// wholly before it are freed while a sequence goes on. 0: its layers see everything; such groups come
+  /// first
+  Scheduler(SchedulerOptions options, BlockAllocator& allocator, std::vector<std::size_t> windows = {0});
 
   /// Takes a request that may_fit(). One that does not fit in the worst case gets the cache to itself, so
   /// that whether it succeeds does not depend on others.
   void add(std::unique_ptr<SequenceGroup> group);
-  /// Blocks that the group needs when its sequences share no more than the prompt, and with a window not even
-  /// that.
+  /// Blocks that the request needs when its sequences share no more than the prompt, and of groups with a
+  /// window not even that.
   std::size_t worst_case_blocks(const SequenceGroup& group) const;
   /// False when not even one of its sequences fits. (The last token is never computed.)
   bool may_fit(const SequenceGroup& group) const {
@@ -90,7 +86,8 @@ class Scheduler {
 
  private:
   bool schedule(SequenceGroup& group, StepPlan& plan);
-  bool adopt_prompt(Sequence& sequence);
+  const Sequence* share_prompt(SequenceGroup& group);
+  void adopt_prompt(Sequence& sequence, const Sequence& other);
   bool reserve(Sequence& sequence, std::size_t positions, StepPlan& plan);
   bool make_room(const SequenceGroup& for_group, std::size_t blocks, StepPlan& plan);
   void admit(StepPlan& plan);
@@ -103,15 +100,17 @@ class Scheduler {
   void preempt(SequenceGroup& group, StepPlan& plan);
   std::size_t blocks_for(std::size_t positions) const;
   std::size_t sequence_blocks(const SequenceGroup& group, std::size_t positions) const;
-  std::size_t first_live_block(std::size_t computed) const;
+  std::size_t first_live_block(std::size_t window, std::size_t computed) const;
+  std::size_t step_rows(const SequenceGroup& group) const;
   void free_passed(Sequence& sequence) const;
   std::size_t next_count(const Sequence& sequence, const StepPlan& plan) const;
   bool draft_fits(const Sequence& sequence) const;
   BlockContent content(const Sequence& sequence, std::size_t block, std::uint64_t parent) const;
+  std::size_t reusable_blocks(const Sequence& sequence, const std::vector<std::uint64_t>& parents) const;
 
   SchedulerOptions options_;
   BlockAllocator& allocator_;
-  std::size_t window_;
+  std::vector<std::size_t> windows_;
   std::list<std::unique_ptr<SequenceGroup>> running_;   // by age
   std::deque<std::unique_ptr<SequenceGroup>> waiting_;  // preempted ones first, by age; then by submission
   std::vector<std::uint64_t> last_admitted_;            // content of its prompt

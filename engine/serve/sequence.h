@@ -21,6 +21,22 @@ struct LogitRows {
   std::size_t count = 0;
 };
 
+/// The blocks of one sequence in one group of layers.
+struct BlockTable {
+  std::vector<BlockHandle> blocks;    // of all positions; to nothing where the group's window has passed
+  std::vector<std::int32_t> numbers;  // theirs; -1 for nothing
+
+  void add(BlockHandle handle) {
+    numbers.push_back(handle.block());
+    blocks.push_back(std::move(handle));
+  }
+  void set(std::size_t index, BlockHandle handle) {
+    numbers[index] = handle.block();
+    blocks[index] = std::move(handle);
+  }
+  std::size_t size() const { return blocks.size(); }
+};
+
 /// One line of tokens: prompt, then what was generated or is to be scored.
 struct Sequence {
   SequenceGroup* group = nullptr;
@@ -28,11 +44,10 @@ struct Sequence {
   Answer answer;          // tokens so far, and what is known of them
   bool finished = false;
 
-  std::vector<BlockHandle> blocks;  // of all positions; to nothing where every window has passed
-  std::vector<std::int32_t> table;  // the blocks' numbers
-  std::size_t computed = 0;         // positions whose keys and values are in the cache
-  std::size_t published = 0;        // blocks whose content was named
-  std::uint64_t publication = 0;    // of the last of them
+  std::vector<BlockTable> tables;  // one per cache group, all of the same length
+  std::size_t computed = 0;        // positions whose keys and values are in the cache
+  std::size_t published = 0;       // blocks whose content was named, of each group
+  std::uint64_t publication = 0;   // of the last of them in the first group
 
   /// Guesses of the tokens that follow, computed along with the last one to be verified.
   std::vector<std::int32_t> draft;
@@ -42,12 +57,10 @@ struct Sequence {
 
   std::size_t tokens() const;  // prompt and answer, without the draft
   std::size_t remaining() const { return tokens() + draft.size() - computed; }
-  /// Token `i` of the answer and the draft behind it.
-  std::int32_t generated(std::size_t i) const {
-    return i < answer.tokens.size() ? answer.tokens[i] : draft[i - answer.tokens.size()];
-  }
   /// Nothing to compute: it is finished, or waits for the other sequences of its group.
   bool waits() const { return finished || remaining() == 0; }
+  /// Blocks in each of its tables.
+  std::size_t table_blocks() const { return tables.empty() ? 0 : tables.front().size(); }
   void drop_cache();
 };
 
@@ -73,7 +86,7 @@ struct SequenceGroup {
   Clock::time_point submitted, first_step, first_token;
 
   std::size_t prompt_tokens() const { return request.prompt->tokens(); }
-  bool shares_prefixes() const { return request.prompt->bidirectional_end == 0; }
+  bool shares_prefixes() const { return request.prompt->bidirectional.empty(); }
 };
 
 inline std::size_t Sequence::tokens() const {
@@ -81,8 +94,7 @@ inline std::size_t Sequence::tokens() const {
 }
 
 inline void Sequence::drop_cache() {
-  blocks.clear();
-  table.clear();
+  for (BlockTable& table : tables) table = {};
   computed = published = 0;
   publication = 0;
   logits.clear();

@@ -21,17 +21,18 @@ Family siglip_family();
 /// A decoder's tensors in a checkpoint: they tell class defaults of different years apart.
 struct StoredDecoder {
   const WeightSource& weights;
-  std::string prefix;  // of embed_tokens, layers.N, norm
+  DecoderNames names;
 
   /// True when no stored width and no number of layers speaks against this config.
   bool fits(const DecoderConfig& config) const;
 };
 
-// Decoders of the text families, each in its family's file.
+// Decoders of the text families, each in its family's file, and how they name what the Llama kind does not.
 DecoderConfig parse_llama_decoder(const Config& config, const StoredDecoder& stored);
 DecoderConfig parse_mistral_decoder(const Config& config, const StoredDecoder& stored);
 DecoderConfig parse_gemma_decoder(const Config& config, const StoredDecoder& stored);
 DecoderConfig parse_gemma2_decoder(const Config& config, const StoredDecoder& stored);
+DecoderNames gemma2_names(const std::string& prefix);
 
 /// Where a text model is described and stored: a config of its own, or one inside a multimodal config.
 struct TextModelPlace {

@@ -20,7 +20,8 @@ DecoderConfig parse_gemma_decoder(const Config& config, const StoredDecoder&) {
   defaults.activation_key = "hidden_activation";  // `hidden_act` of the first files names the wrong one
   defaults.activation = Activation::gelu_tanh;
   DecoderConfig decoder = parse_decoder(config, defaults);
-  decoder.block.norm.offset = 1.0f;
+  for (LayerConfig& layer : decoder.layers) layer.norm.offset = 1.0f;
+  decoder.norm.offset = 1.0f;
   decoder.embedding_scale = std::sqrt(static_cast<float>(decoder.hidden));
   return decoder;
 }

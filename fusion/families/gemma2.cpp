@@ -43,18 +43,21 @@ ClassDefaults later_defaults() {
 
 DecoderConfig parse_with(const Config& config, const ClassDefaults& defaults) {
   DecoderConfig decoder = parse_decoder(config, defaults.decoder);
-  decoder.block.norm.offset = 1.0f;
-  decoder.block.placement = NormPlacement::before_and_after;
+  decoder.norm.offset = 1.0f;
   decoder.embedding_scale = std::sqrt(static_cast<float>(decoder.hidden));
-  AttentionShape& attention = decoder.block.attention.shape;
+  decoder.logit_softcap = parse_softcap(config, "final_logit_softcapping", 30.0);
   const double query_scalar = config.number("query_pre_attn_scalar", defaults.query_scalar);
   if (query_scalar <= 0) config.fail("query_pre_attn_scalar", "must be above 0");
-  attention.scale = static_cast<float>(1.0 / std::sqrt(query_scalar));
-  attention.softcap = parse_softcap(config, "attn_logit_softcapping", 50.0);
-  decoder.logit_softcap = parse_softcap(config, "final_logit_softcapping", 30.0);
+  const float softcap = parse_softcap(config, "attn_logit_softcapping", 50.0);
   const std::size_t window = parse_window(config, 4096);
-  for (std::size_t layer = 0; layer < decoder.layers; ++layer) {
-    decoder.windows.push_back(layer % 2 == 0 ? window : 0);
+  for (std::size_t i = 0; i < decoder.layers.size(); ++i) {
+    LayerConfig& layer = decoder.layers[i];
+    layer.norm.offset = 1.0f;
+    layer.placement = NormPlacement::before_and_after;
+    AttentionShape& attention = layer.attention.shape;
+    attention.scale = static_cast<float>(1.0 / std::sqrt(query_scalar));
+    attention.softcap = softcap;
+    attention.window = i % 2 == 0 ? window : 0;
   }
   return decoder;
 }
@@ -77,6 +80,15 @@ DecoderConfig parse_gemma2_decoder(const Config& config, const StoredDecoder& st
     }
   }
   return parse_with(config, first_defaults());
+}
+
+DecoderNames gemma2_names(const std::string& prefix) {
+  DecoderNames names = llama_names(prefix);
+  const std::string layer = prefix + "layers.{layer}.";
+  names.layers.after_attention = layer + "post_attention_layernorm";
+  names.layers.before_feed_forward = layer + "pre_feedforward_layernorm";
+  names.layers.after_feed_forward = layer + "post_feedforward_layernorm";
+  return names;
 }
 
 Family gemma2_family() {

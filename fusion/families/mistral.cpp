@@ -10,7 +10,8 @@ DecoderConfig parse_mistral_decoder(const Config& config, const StoredDecoder&) 
   defaults.kv_heads = 8;
   defaults.max_positions = 131072;
   DecoderConfig decoder = parse_decoder(config, defaults);
-  decoder.windows.assign(decoder.layers, parse_window(config, 4096));
+  const std::size_t window = parse_window(config, 4096);
+  for (LayerConfig& layer : decoder.layers) layer.attention.shape.window = window;
   return decoder;
 }
 

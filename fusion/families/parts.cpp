@@ -64,9 +64,9 @@ RopeConfig parse_rope(const Config& config, const DecoderDefaults& defaults) {
   return rope;
 }
 
-BlockConfig parse_encoder_block(const Config& config, const EncoderDefaults& defaults) {
-  BlockConfig block;
-  SelfAttentionConfig& attention = block.attention;
+LayerConfig parse_encoder_layer(const Config& config, const EncoderDefaults& defaults) {
+  LayerConfig layer;
+  SelfAttentionConfig& attention = layer.attention;
   attention.hidden = size(config, "hidden_size", defaults.hidden);
   attention.bias = attention.output_bias = Bias::present;
   AttentionShape& shape = attention.shape;
@@ -74,12 +74,14 @@ BlockConfig parse_encoder_block(const Config& config, const EncoderDefaults& def
   shape.head_dim = std::max<std::size_t>(1, attention.hidden / shape.heads);
   check_heads(config, shape, attention.hidden, false);
   shape.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
-  block.feed_forward = {attention.hidden, size(config, "intermediate_size", defaults.ffn),
-                        FeedForwardKind::plain, parse_activation(config, "hidden_act", defaults.activation),
-                        Bias::present};
-  block.norm = {NormKind::layer, static_cast<float>(config.number("layer_norm_eps", defaults.norm_eps)),
+  layer.feed_forward = {.hidden = attention.hidden,
+                        .ffn = size(config, "intermediate_size", defaults.ffn),
+                        .kind = FeedForwardKind::plain,
+                        .activation = parse_activation(config, "hidden_act", defaults.activation),
+                        .bias = Bias::present};
+  layer.norm = {NormKind::layer, static_cast<float>(config.number("layer_norm_eps", defaults.norm_eps)),
                 0.0f};
-  return block;
+  return layer;
 }
 
 }  // namespace
@@ -107,12 +109,12 @@ DecoderConfig parse_decoder(const Config& config, const DecoderDefaults& default
   DecoderConfig decoder;
   decoder.vocab = size(config, "vocab_size", defaults.vocab, 1 << 24);
   decoder.hidden = size(config, "hidden_size", defaults.hidden);
-  decoder.layers = size(config, "num_hidden_layers", defaults.layers, 4096);
   decoder.max_positions =
       size(config, "max_position_embeddings", defaults.max_positions, std::int64_t{1} << 32);
   if (decoder.max_positions < 2) config.fail("max_position_embeddings", "must be at least 2");
 
-  SelfAttentionConfig& attention = decoder.block.attention;
+  LayerConfig layer;
+  SelfAttentionConfig& attention = layer.attention;
   AttentionShape& shape = attention.shape;
   attention.hidden = decoder.hidden;
   shape.heads = size(config, "num_attention_heads", defaults.heads);
@@ -128,17 +130,43 @@ DecoderConfig parse_decoder(const Config& config, const DecoderDefaults& default
   attention.bias = config.flag("attention_bias", false) ? Bias::present : Bias::absent;
   attention.output_bias = attention.bias;
 
-  FeedForwardConfig& feed_forward = decoder.block.feed_forward;
+  FeedForwardConfig& feed_forward = layer.feed_forward;
   feed_forward.hidden = decoder.hidden;
   feed_forward.ffn = size(config, "intermediate_size", defaults.ffn);
   feed_forward.kind = FeedForwardKind::gated;
   feed_forward.bias = config.flag("mlp_bias", false) ? Bias::present : Bias::absent;
   feed_forward.activation = parse_activation(config, defaults.activation_key, defaults.activation);
 
-  decoder.block.norm = {NormKind::rms, static_cast<float>(config.number("rms_norm_eps", defaults.norm_eps)),
-                        0.0f};
-  decoder.rope = parse_rope(config, defaults);
+  layer.norm = {NormKind::rms, static_cast<float>(config.number("rms_norm_eps", defaults.norm_eps)), 0.0f};
+  attention.rope = parse_rope(config, defaults);
+  decoder.norm = layer.norm;
+  decoder.layers.assign(size(config, "num_hidden_layers", defaults.layers, 4096), layer);
   return decoder;
+}
+
+DecoderNames llama_names(const std::string& prefix) {
+  const LayerNames layer{
+      .attention = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"},
+      .feed_forward = {"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"},
+      .before_attention = "input_layernorm",
+      .after_attention = "",
+      .before_feed_forward = "post_attention_layernorm",
+      .after_feed_forward = ""};
+  return {.embedding = prefix + "embed_tokens",
+          .layers = layer.below(prefix + "layers.{layer}."),
+          .norm = prefix + "norm",
+          .head = ""};
+}
+
+LayerNames clip_layer_names() {
+  const LayerNames layer{
+      .attention = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj"},
+      .feed_forward = {"", "mlp.fc1", "mlp.fc2"},
+      .before_attention = "layer_norm1",
+      .after_attention = "",
+      .before_feed_forward = "layer_norm2",
+      .after_feed_forward = ""};
+  return layer.below("encoder.layers.{layer}.");
 }
 
 std::size_t parse_window(const Config& config, std::int64_t otherwise) {
@@ -160,7 +188,8 @@ VisionConfig parse_vision(const Config& config, const VisionDefaults& defaults) 
   if (vision.patch_size > vision.image_size) config.fail("patch_size", "must be at most image_size");
   if (config.integer("num_channels", 3) != 3) config.fail("num_channels", "only 3 is supported");
   vision.layers = vision.run_layers = size(config, "num_hidden_layers", defaults.layers, 4096);
-  vision.block = parse_encoder_block(config, defaults);
+  vision.layer = parse_encoder_layer(config, defaults);
+  vision.layer_names = clip_layer_names();
   return vision;
 }
 
@@ -169,7 +198,8 @@ TextEncoderConfig parse_text_encoder(const Config& config, const TextDefaults& d
   text.vocab = size(config, "vocab_size", defaults.vocab, 1 << 24);
   text.positions = size(config, "max_position_embeddings", defaults.positions, 1 << 16);
   text.layers = size(config, "num_hidden_layers", defaults.layers, 4096);
-  text.block = parse_encoder_block(config, defaults);
+  text.layer = parse_encoder_layer(config, defaults);
+  text.layer_names = clip_layer_names();
   text.width = size(config, "projection_size", static_cast<std::int64_t>(text.hidden()));
   return text;
 }

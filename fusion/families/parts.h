@@ -25,9 +25,15 @@ struct DecoderDefaults {
   Activation activation = Activation::silu;
 };
 
-/// Reads what all decoders of the Llama kind share: widths, heads, norm, rotary embedding and its scaling,
-/// biases. The caller adds what is its own.  @throws ModelError
+/// Reads what all decoders of the Llama kind share: widths, heads, norms, rotary embedding and its scaling,
+/// biases; all layers alike. The caller adds what is its own, layer by layer.  @throws ModelError
 DecoderConfig parse_decoder(const Config& config, const DecoderDefaults& defaults);
+
+/// The tensors of a decoder of the Llama kind, without a head.  @param prefix "model."
+DecoderNames llama_names(const std::string& prefix);
+
+/// The tensors of an encoder's layers of the CLIP kind, below the encoder's own prefix.
+LayerNames clip_layer_names();
 
 /// "sliding_window": null means none.  @throws ModelError
 std::size_t parse_window(const Config& config, std::int64_t otherwise);

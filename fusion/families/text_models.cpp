@@ -13,15 +13,16 @@ enum class DefaultHead { stored, embedding };
 
 struct TextFamily {
   DecoderConfig (*parse)(const Config& config, const StoredDecoder& stored);
+  DecoderNames (*names)(const std::string& prefix);
   DefaultHead head;
 };
 
 const TextFamily& find_text_family(const std::string& type, const Config& text_config) {
   static const std::map<std::string, TextFamily> known = {
-      {"llama", {parse_llama_decoder, DefaultHead::stored}},
-      {"mistral", {parse_mistral_decoder, DefaultHead::stored}},
-      {"gemma", {parse_gemma_decoder, DefaultHead::embedding}},
-      {"gemma2", {parse_gemma2_decoder, DefaultHead::embedding}},
+      {"llama", {parse_llama_decoder, llama_names, DefaultHead::stored}},
+      {"mistral", {parse_mistral_decoder, llama_names, DefaultHead::stored}},
+      {"gemma", {parse_gemma_decoder, llama_names, DefaultHead::embedding}},
+      {"gemma2", {parse_gemma2_decoder, gemma2_names, DefaultHead::embedding}},
   };
   const auto found = known.find(type);
   if (found != known.end()) return found->second;
@@ -49,23 +50,27 @@ std::string find_head(const TextModelPlace& place, DefaultHead otherwise) {
 
 bool StoredDecoder::fits(const DecoderConfig& config) const {
   const auto has_shape = [&](const std::string& name, const std::vector<std::size_t>& shape) {
-    return !weights.has(prefix + name) || weights.tensor(prefix + name).shape == shape;
+    return !weights.has(name + ".weight") || weights.tensor(name + ".weight").shape == shape;
   };
-  const AttentionShape& attention = config.attention();
-  return has_shape("embed_tokens.weight", {config.vocab, config.hidden}) &&
-         has_shape("layers.0.self_attn.q_proj.weight",
-                   {attention.heads * attention.head_dim, config.hidden}) &&
-         has_shape("layers.0.self_attn.k_proj.weight",
-                   {attention.kv_heads * attention.head_dim, config.hidden}) &&
-         has_shape("layers.0.mlp.up_proj.weight", {config.block.feed_forward.ffn, config.hidden}) &&
-         weights.has_below(fmt::format("{}layers.{}.", prefix, config.layers - 1)) &&
-         !weights.has_below(fmt::format("{}layers.{}.", prefix, config.layers));
+  const auto has_layer = [&](std::size_t layer) {
+    return weights.has(names.layers.of(layer).before_attention + ".weight");
+  };
+  const AttentionShape& attention = config.layers.front().attention.shape;
+  const LayerNames first = names.layers.of(0);
+  return has_shape(names.embedding, {config.vocab, config.hidden}) &&
+         has_shape(first.attention.query, {attention.heads * attention.head_dim, config.hidden}) &&
+         has_shape(first.attention.key, {attention.kv_heads * attention.head_dim, config.hidden}) &&
+         has_shape(first.feed_forward.up, {config.layers.front().feed_forward.ffn, config.hidden}) &&
+         has_layer(config.layers.size() - 1) && !has_layer(config.layers.size());
 }
 
 TextModel read_text_model(const std::string& type, const TextModelPlace& place) {
   const TextFamily& family = find_text_family(type, place.text);
   const std::string prefix = place.weights.prefix_of("embed_tokens.weight", place.prefixes);
-  return {family.parse(place.text, {place.weights, prefix}), {prefix, find_head(place, family.head)}};
+  DecoderNames names = family.names(prefix);
+  DecoderConfig decoder = family.parse(place.text, {place.weights, names});
+  names.head = find_head(place, family.head);
+  return {std::move(decoder), std::move(names)};
 }
 
 ModelSpec read_text_only(const std::string& type, const Config& config, const WeightSource& weights) {

@@ -92,9 +92,6 @@ void add_flow(CLI::App& command, RunCommand& state) {
   command.add_flag_callback(
       "--no-overlap", [&run] { run.overlap = Overlap::none; },
       "decode only when all items in flight are encoded, and encode only when all are answered");
-  command.add_flag_callback(
-      "--no-fusion", [&run] { run.fusion = Fusion::off; },
-      "query, key and value, gate and up, and what follows a product: each a pass over memory of its own");
 }
 
 }  // namespace

@@ -70,11 +70,11 @@ std::size_t weight_bytes(const WeightSource& weights, const ModelSpec& spec, Pre
 }
 
 /// Rows of one step: the stream, its norms, queries with keys and values, the widened feed-forward.
-std::size_t activation_bytes(const BlockConfig& block, std::size_t rows) {
-  const AttentionShape& shape = block.attention.shape;
+std::size_t activation_bytes(const LayerConfig& layer, std::size_t rows) {
+  const AttentionShape& shape = layer.attention.shape;
   const std::size_t qkv = (shape.heads + 2 * shape.kv_heads) * shape.head_dim;
   const std::size_t per_row =
-      3 * block.attention.hidden + qkv + shape.heads * shape.head_dim + 3 * block.feed_forward.ffn;
+      3 * layer.attention.hidden + qkv + shape.heads * shape.head_dim + 3 * layer.feed_forward.ffn;
   return rows * per_row * sizeof(float);
 }
 
@@ -84,11 +84,16 @@ void size_up(const WeightSource& weights, const ModelSpec& spec, Inspection& fou
     if (weights.packed() && *weights.packed() != precision) continue;
     found.weights.push_back({name, weight_bytes(weights, spec, precision)});
   }
-  const BlockConfig& block = spec.dual ? spec.dual->text.block : spec.decoder.block;
-  found.activation_bytes = activation_bytes(block, Inspection::kActivationRows);
-  if (spec.dual) return;
+  if (spec.dual) {
+    found.activation_bytes = activation_bytes(spec.dual->text.layer, Inspection::kActivationRows);
+    return;
+  }
+  for (const LayerConfig& layer : spec.decoder.layers) {
+    found.activation_bytes =
+        std::max(found.activation_bytes, activation_bytes(layer, Inspection::kActivationRows));
+  }
   for (const std::string& name : kv_precision_names())
-    found.cache_per_token.push_back({name, spec.decoder.kv_bytes_per_token(kv_precision_from(name))});
+    found.cache_per_token.push_back({name, kv_bytes_per_token(spec.decoder, kv_precision_from(name))});
 }
 
 }  // namespace

@@ -22,28 +22,28 @@ std::string heads_text(const AttentionShape& shape) {
 }
 
 std::string window_text(const DecoderConfig& decoder) {
-  if (decoder.windows.empty()) return {};
   std::size_t windowed = 0, window = 0;
-  for (const std::size_t one : decoder.windows) {
-    windowed += one > 0 ? 1 : 0;
-    window = std::max(window, one);
+  for (const LayerConfig& layer : decoder.layers) {
+    windowed += layer.attention.shape.window > 0 ? 1 : 0;
+    window = std::max(window, layer.attention.shape.window);
   }
   return windowed == 0 ? "" : fmt::format(", a window of {} in {} layers", window, windowed);
 }
 
 void add_decoder(const DecoderConfig& decoder, Lines& lines) {
-  lines.add("decoder", fmt::format("{} layers, hidden {}, feed-forward {}, vocabulary {}, {} positions{}",
-                                   decoder.layers, decoder.hidden, decoder.block.feed_forward.ffn,
-                                   decoder.vocab, decoder.max_positions, window_text(decoder)));
-  lines.add("", heads_text(decoder.attention()));
+  lines.add("decoder",
+            fmt::format("{} layers, hidden {}, feed-forward {}, vocabulary {}, {} positions{}",
+                        decoder.layers.size(), decoder.hidden, decoder.layers.front().feed_forward.ffn,
+                        decoder.vocab, decoder.max_positions, window_text(decoder)));
+  lines.add("", heads_text(decoder.layers.front().attention.shape));
 }
 
 void add_text_encoder(const TextEncoderConfig& text, Lines& lines) {
   lines.add("text encoder", fmt::format("{} layers, hidden {}, feed-forward {}, vocabulary {}, {} positions, "
                                         "embeddings of {}",
-                                        text.layers, text.hidden(), text.block.feed_forward.ffn, text.vocab,
+                                        text.layers, text.hidden(), text.layer.feed_forward.ffn, text.vocab,
                                         text.positions, text.width));
-  lines.add("", heads_text(text.block.attention.shape));
+  lines.add("", heads_text(text.layer.attention.shape));
 }
 
 void add_vision(const VisionSpec& spec, Lines& lines) {
@@ -54,7 +54,7 @@ void add_vision(const VisionSpec& spec, Lines& lines) {
                         vision.run_layers, vision.layers, vision.hidden(), vision.image_size,
                         vision.patch_size, spec.tokens(), spec.pooling.empty() ? "tokens" : "embedding",
                         spec.pinpoints.empty() ? "" : " or tile"));
-  lines.add("", heads_text(vision.block.attention.shape));
+  lines.add("", heads_text(vision.layer.attention.shape));
 }
 
 std::string tasks_text(const Inspection& found) {
@@ -86,12 +86,12 @@ class JsonObject {
   std::string text_;
 };
 
-std::string block_json(const BlockConfig& block, std::size_t layers) {
-  const AttentionShape& shape = block.attention.shape;
+std::string layers_json(const LayerConfig& layer, std::size_t layers) {
+  const AttentionShape& shape = layer.attention.shape;
   JsonObject json;
   json.add("layers", layers);
-  json.add("hidden", block.attention.hidden);
-  json.add("feed_forward", block.feed_forward.ffn);
+  json.add("hidden", layer.attention.hidden);
+  json.add("feed_forward", layer.feed_forward.ffn);
   json.add("heads", shape.heads);
   json.add("kv_heads", shape.kv_heads);
   json.add("head_dim", shape.head_dim);
@@ -108,15 +108,15 @@ void add_spec(const ModelSpec& spec, JsonObject& json) {
   json.add("family", spec.family);
   json.add("vocab", spec.vocab());
   if (spec.dual) {
-    json.member("text_encoder", block_json(spec.dual->text.block, spec.dual->text.layers));
+    json.member("text_encoder", layers_json(spec.dual->text.layer, spec.dual->text.layers));
     json.add("embedding_width", spec.dual->text.width);
   } else {
-    json.member("decoder", block_json(spec.decoder.block, spec.decoder.layers));
+    json.member("decoder", layers_json(spec.decoder.layers.front(), spec.decoder.layers.size()));
     json.add("max_positions", spec.decoder.max_positions);
   }
   if (!spec.vision) return;
   const VisionConfig& vision = spec.vision->encoder;
-  json.member("vision", block_json(vision.block, vision.layers));
+  json.member("vision", layers_json(vision.layer, vision.layers));
   json.add("image_size", vision.image_size);
   json.add("patch_size", vision.patch_size);
   json.add("image_tokens", spec.vision->tokens());

@@ -98,7 +98,7 @@ class LogitComparison {
 
 void compare_values(const std::vector<QualityTrace>& reference, const std::vector<QualityTrace>& tried,
                     const ModelSpec& spec, QualityReport& report) {
-  const std::size_t layers = spec.decoder.layers;
+  const std::size_t layers = spec.decoder.layers.size();
   const std::size_t vision_layers = spec.vision ? spec.vision->encoder.run_layers : 0;
   RelativeError features;
   bool seen = false, layers_seen = false;

@@ -35,23 +35,24 @@ std::vector<EncodedImage> encode(const Model& model, const QualityItem& item,
 class Pass {
  public:
   Pass(const Model& model, const Prompt& prompt, std::span<const std::int32_t> answer, KvPrecision format)
-      : blocks_((prompt.tokens() + answer.size()) / kBlockTokens + 1),
+      : groups_(CacheLayout(model.decoder()->config(), kBlockTokens, format).groups.size()),
+        table_blocks_((prompt.tokens() + answer.size()) / kBlockTokens + 1),
+        blocks_(groups_ * table_blocks_),
         pool_(model.decoder()->config(), blocks_.size(), kBlockTokens, format) {
     std::iota(blocks_.begin(), blocks_.end(), 0);
     StepBatch batch;
     // The last token of the answer is only predicted.
     const std::size_t tokens = prompt.tokens() + answer.size() - 1;
-    for (std::size_t p = 0; p < tokens; ++p) {
-      const bool in_prompt = p < prompt.tokens();
-      batch.ids.push_back(in_prompt ? prompt.ids[p] : answer[p - prompt.tokens()]);
-      batch.features.push_back(in_prompt ? feature_row(prompt, p) : nullptr);
+    batch.add({.prompt = prompt,
+               .answer = answer,
+               .draft = {},
+               .first = 0,
+               .count = tokens,
+               .logit_rows = answer.size(),
+               .rope_tokens = tokens});
+    for (std::size_t g = 0; g < groups_; ++g) {
+      batch.add_table(std::span(blocks_).subspan(g * table_blocks_, table_blocks_));
     }
-    StepSequence sequence;
-    sequence.count = sequence.rope_tokens = tokens;
-    sequence.prefix_end = prompt.bidirectional_end;
-    sequence.logit_rows = answer.size();
-    sequence.blocks = blocks_;
-    batch.sequences.push_back(sequence);
     Scratch scratch;
     logits_ = model.decoder()->forward(batch, pool_, scratch);
     tokens_ = tokens;
@@ -62,22 +63,24 @@ class Pass {
   /// Keys and values of all positions of a layer, of a cache in float32.
   Matrix<float> layer(std::size_t layer, std::size_t kv_heads) {
     const LayerCache cache = pool_.layer(layer);
+    const std::size_t first_block = pool_.group_of(layer) * table_blocks_;
     const std::size_t head_dim = cache.layout.head_dim;
     Matrix<float> out(2, tokens_ * kv_heads * head_dim);
     for (std::size_t p = 0; p < tokens_; ++p) {
-      const CachePlace place = pool_.place(blocks_[p / kBlockTokens], p % kBlockTokens);
+      const auto block = static_cast<std::size_t>(blocks_[first_block + p / kBlockTokens]);
       for (std::size_t head = 0; head < kv_heads; ++head) {
-        const std::size_t from = place.block + head * cache.head_stride,
+        const std::size_t from = block * cache.block_stride + head * cache.head_stride,
                           to = (p * kv_heads + head) * head_dim;
-        cache.layout.load(RowKind::key, cache.keys + from, place.token, out.row(0) + to);
-        cache.layout.load(RowKind::value, cache.values + from, place.token, out.row(1) + to);
+        cache.layout.load(RowKind::key, cache.keys + from, p % kBlockTokens, out.row(0) + to);
+        cache.layout.load(RowKind::value, cache.values + from, p % kBlockTokens, out.row(1) + to);
       }
     }
     return out;
   }
 
  private:
-  std::vector<std::int32_t> blocks_;
+  std::size_t groups_, table_blocks_;
+  std::vector<std::int32_t> blocks_;  // [groups, table_blocks]
   KvPool pool_;
   Matrix<float> logits_;
   std::size_t tokens_ = 0;
@@ -137,8 +140,8 @@ std::vector<QualityTrace> trace_items(const Model& model, std::optional<KvPrecis
     traces[i].logits = Pass(model, *prompts[i], compared, format).take_logits();
     if (i >= limits.layer_items) continue;
     Pass exact(model, *prompts[i], compared, KvPrecision::f32);
-    for (std::size_t layer = 0; layer < config.layers; ++layer)
-      traces[i].layers.push_back(exact.layer(layer, config.attention().kv_heads));
+    for (std::size_t layer = 0; layer < config.layers.size(); ++layer)
+      traces[i].layers.push_back(exact.layer(layer, config.layers[layer].attention.shape.kv_heads));
   }
   return traces;
 }

@@ -68,7 +68,7 @@ void load(Loaded& loaded, const std::filesystem::path& folder, const Manifest& m
   check_tasks(manifest, *files);
   arena.run([&] {
     const Precision chosen = options.precision.value_or(automatic_precision(*files));
-    loaded.model = std::make_shared<const Model>(files, chosen, WeightHooks{}, options.fusion);
+    loaded.model = std::make_shared<const Model>(files, chosen);
   });
   loaded.folder = folder;
   loaded.seconds = milliseconds_since(begin) / 1000;

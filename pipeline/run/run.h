@@ -32,7 +32,6 @@ struct RunOptions {
   std::filesystem::path media_root;
   GenerationOverrides generation;
   std::optional<Precision> precision;  // none: automatic_precision()
-  Fusion fusion = Fusion::on;
   EngineOptions engine;
   EncodeImageOptions images;
   int threads = 0;            // 0: one a core

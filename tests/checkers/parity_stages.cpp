@@ -162,21 +162,22 @@ Matrix<float> compute_logits(const Subject& subject, const Prompt& prompt,
                              std::span<const std::int32_t> answer, std::size_t rows) {
   const Decoder& decoder = *subject.model.decoder();
   constexpr std::size_t kBlockTokens = 32;
-  StepBatch batch;
-  batch.ids = prompt.ids;
-  for (std::size_t p = 0; p < prompt.tokens(); ++p) batch.features.push_back(feature_row(prompt, p));
-  batch.ids.insert(batch.ids.end(), answer.begin(), answer.end());
-  batch.features.resize(batch.ids.size(), nullptr);
-  std::vector<std::int32_t> blocks((batch.rows() + kBlockTokens - 1) / kBlockTokens);
+  const std::size_t tokens = prompt.tokens() + answer.size();
+  const std::size_t table_blocks = (tokens + kBlockTokens - 1) / kBlockTokens;
+  const std::size_t groups = CacheLayout(decoder.config(), kBlockTokens, KvPrecision::f32).groups.size();
+  KvPool pool(decoder.config(), groups * table_blocks, kBlockTokens);
+  std::vector<std::int32_t> blocks(groups * table_blocks);
   std::iota(blocks.begin(), blocks.end(), 0);
-  StepSequence sequence;
-  sequence.count = batch.rows();
-  sequence.prefix_end = prompt.bidirectional_end;
-  sequence.logit_rows = rows;
-  sequence.blocks = blocks;
-  sequence.rope_tokens = batch.rows();
-  batch.sequences.push_back(sequence);
-  KvPool pool(decoder.config(), blocks.size(), kBlockTokens);
+  StepBatch batch;
+  batch.add({.prompt = prompt,
+             .answer = answer,
+             .draft = {},
+             .first = 0,
+             .count = tokens,
+             .logit_rows = rows,
+             .rope_tokens = tokens});
+  for (std::size_t g = 0; g < groups; ++g)
+    batch.add_table(std::span(blocks).subspan(g * table_blocks, table_blocks));
   Scratch scratch;
   return decoder.forward(batch, pool, scratch, subject.attention);
 }

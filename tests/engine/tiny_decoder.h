@@ -18,16 +18,39 @@ inline DecoderConfig tiny_config() {
   DecoderConfig config;
   config.vocab = 61;
   config.hidden = 24;
-  config.layers = 2;
   config.max_positions = 256;
-  config.block.attention.hidden = 24;
-  config.block.attention.shape.heads = 4;
-  config.block.attention.shape.kv_heads = 2;
-  config.block.attention.shape.head_dim = 10;
-  config.block.attention.shape.scale = static_cast<float>(1 / std::sqrt(10.0));
-  config.block.feed_forward.hidden = 24;
-  config.block.feed_forward.ffn = 37;
+  LayerConfig layer;
+  layer.attention.hidden = 24;
+  layer.attention.shape.heads = 4;
+  layer.attention.shape.kv_heads = 2;
+  layer.attention.shape.head_dim = 10;
+  layer.attention.shape.scale = static_cast<float>(1 / std::sqrt(10.0));
+  layer.attention.rope = RopeConfig{};
+  layer.feed_forward.hidden = 24;
+  layer.feed_forward.ffn = 37;
+  config.layers.assign(2, layer);
   return config;
+}
+
+/// Sets the window of each layer; 0 = none.
+inline void set_windows(DecoderConfig& config, const std::vector<std::size_t>& windows) {
+  for (std::size_t i = 0; i < windows.size(); ++i) config.layers[i].attention.shape.window = windows[i];
+}
+
+/// How tiny_decoder() names its tensors.
+inline DecoderNames tiny_names(const DecoderConfig& config) {
+  const bool after = config.layers.front().placement == NormPlacement::before_and_after;
+  const LayerNames layer{
+      .attention = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"},
+      .feed_forward = {"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"},
+      .before_attention = "input_layernorm",
+      .after_attention = "post_attention_layernorm",
+      .before_feed_forward = after ? "pre_feedforward_layernorm" : "post_attention_layernorm",
+      .after_feed_forward = "post_feedforward_layernorm"};
+  return {.embedding = "embed_tokens",
+          .layers = layer.below("layers.{layer}."),
+          .norm = "norm",
+          .head = "lm_head"};
 }
 
 /// A decoder with random weights, large enough that its answers are not all alike.
@@ -35,15 +58,16 @@ inline DecoderConfig tiny_config() {
 inline std::shared_ptr<const Decoder> tiny_decoder(const std::function<void(DecoderConfig&)>& change = {}) {
   DecoderConfig config = tiny_config();
   if (change) change(config);
-  const AttentionShape& shape = config.attention();
-  const std::size_t hidden = config.hidden, ffn = config.block.feed_forward.ffn;
-  const std::size_t query = shape.heads * shape.head_dim, key = shape.kv_heads * shape.head_dim;
+  const std::size_t hidden = config.hidden;
   const float deviation = 2.0f / std::sqrt(static_cast<float>(hidden));
   TensorFile file;
   file.add_random("embed_tokens.weight", {config.vocab, hidden}, 0, 1);
   file.add_random("norm.weight", {hidden}, 1, 0.1f);
   file.add_random("lm_head.weight", {config.vocab, hidden}, 0, deviation);
-  for (std::size_t layer = 0; layer < config.layers; ++layer) {
+  for (std::size_t layer = 0; layer < config.layers.size(); ++layer) {
+    const AttentionShape& shape = config.layers[layer].attention.shape;
+    const std::size_t query = shape.heads * shape.head_dim, key = shape.kv_heads * shape.head_dim;
+    const std::size_t ffn = config.layers[layer].feed_forward.ffn;
     const std::string prefix = "layers." + std::to_string(layer) + ".";
     for (const char* norm : {"input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm",
                              "post_feedforward_layernorm"}) {
@@ -62,7 +86,7 @@ inline std::shared_ptr<const Decoder> tiny_decoder(const std::function<void(Deco
   file.write(folder.path() / "model.safetensors");
   struct Owned {
     Owned(const std::filesystem::path& path, const DecoderConfig& config)
-        : weights(path), decoder(weights, config, {"", "lm_head"}) {}
+        : weights(path), decoder(weights, config, tiny_names(config)) {}
     SafetensorsFolder weights;
     Decoder decoder;
   };
@@ -74,24 +98,28 @@ inline std::shared_ptr<const Prompt> prompt_of(std::vector<std::int32_t> ids,
                                                std::size_t bidirectional_end = 0) {
   auto prompt = std::make_shared<Prompt>();
   prompt->ids = std::move(ids);
-  prompt->bidirectional_end = bidirectional_end;
+  if (bidirectional_end > 0) prompt->bidirectional = {{0, bidirectional_end}};
   return prompt;
 }
 
 /// Logits of all positions, computed in one piece: [tokens, vocab]
 inline Matrix<float> logits_in_one_piece(const Decoder& decoder, const Prompt& prompt,
                                          AttentionKernel kernel = AttentionKernel::flash) {
-  StepBatch batch;
-  batch.ids = prompt.ids;
-  for (std::size_t p = 0; p < prompt.tokens(); ++p) batch.features.push_back(feature_row(prompt, p));
-  std::vector<std::int32_t> blocks((prompt.tokens() + 15) / 16);
+  const std::size_t table_blocks = (prompt.tokens() + 15) / 16;
+  const std::size_t groups = CacheLayout(decoder.config(), 16, KvPrecision::f32).groups.size();
+  KvPool pool(decoder.config(), groups * table_blocks, 16);
+  std::vector<std::int32_t> blocks(groups * table_blocks);
   std::iota(blocks.begin(), blocks.end(), 0);
-  StepSequence sequence;
-  sequence.count = sequence.logit_rows = sequence.rope_tokens = prompt.tokens();
-  sequence.prefix_end = prompt.bidirectional_end;
-  sequence.blocks = blocks;
-  batch.sequences.push_back(sequence);
-  KvPool pool(decoder.config(), blocks.size(), 16);
+  StepBatch batch;
+  batch.add({.prompt = prompt,
+             .answer = {},
+             .draft = {},
+             .first = 0,
+             .count = prompt.tokens(),
+             .logit_rows = prompt.tokens(),
+             .rope_tokens = prompt.tokens()});
+  for (std::size_t g = 0; g < groups; ++g)
+    batch.add_table(std::span(blocks).subspan(g * table_blocks, table_blocks));
   Scratch scratch;
   return decoder.forward(batch, pool, scratch, kernel);
 }

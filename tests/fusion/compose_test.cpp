@@ -42,7 +42,7 @@ TEST(Compose, PlaceholdersBecomeTheirImagesRows) {
   EXPECT_EQ(prompt->features[0].begin, 1u);
   EXPECT_EQ(prompt->features[1].begin, 5u);
   EXPECT_EQ(prompt->features[1].key, 12u);
-  EXPECT_EQ(prompt->bidirectional_end, 0u);
+  EXPECT_TRUE(prompt->bidirectional.empty());
   EXPECT_EQ(feature_row(*prompt, 6), prompt->features[1].rows->row(1));
   EXPECT_EQ(feature_row(*prompt, 4), nullptr);
 }
@@ -53,7 +53,8 @@ TEST(Compose, ImagesMayStandBeforeTheText) {
   spec.prefix_lm = true;
   const auto prompt = compose(spec, Ids{2, 5, 6}, std::vector{image(2, 1), image(1, 2)});
   EXPECT_THAT(prompt->ids, ElementsAre(9, 9, 9, 2, 5, 6));
-  EXPECT_EQ(prompt->bidirectional_end, 6u);
+  ASSERT_EQ(prompt->bidirectional.size(), 1u);
+  EXPECT_EQ(prompt->bidirectional[0], (PositionRange{0, 6}));
   EXPECT_THAT(compose(spec, Ids{2, 5}, {})->ids, ElementsAre(2, 5));
 }
 

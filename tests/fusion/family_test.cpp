@@ -28,6 +28,13 @@ ModelSpec spec_of(const std::string& config, const std::function<void(TensorFile
   return find_family(parsed).parse(parsed, SafetensorsFolder(folder.path()));
 }
 
+/// Of each decoder layer.
+std::vector<std::size_t> windows(const ModelSpec& spec) {
+  std::vector<std::size_t> windows;
+  for (const LayerConfig& layer : spec.decoder.layers) windows.push_back(layer.attention.shape.window);
+  return windows;
+}
+
 void add_embedding(TensorFile& file, const std::string& prefix) {
   file.add(prefix + "embed_tokens.weight", {1, 1}, {0});
 }
@@ -49,11 +56,11 @@ TEST(Families, LlamaDefaultsHoldWhereNothingIsSaid) {
   });
   EXPECT_EQ(spec.decoder.vocab, 32000u);
   EXPECT_EQ(spec.decoder.hidden, 4096u);
-  EXPECT_EQ(spec.decoder.layers, 32u);
-  EXPECT_EQ(spec.decoder.block.feed_forward.ffn, 11008u);
-  EXPECT_EQ(spec.decoder.attention().heads, 32u);
-  EXPECT_EQ(spec.decoder.attention().kv_heads, 32u);
-  EXPECT_EQ(spec.decoder.attention().head_dim, 128u);
+  EXPECT_EQ(spec.decoder.layers.size(), 32u);
+  EXPECT_EQ(spec.decoder.layers[0].feed_forward.ffn, 11008u);
+  EXPECT_EQ(spec.decoder.layers[0].attention.shape.heads, 32u);
+  EXPECT_EQ(spec.decoder.layers[0].attention.shape.kv_heads, 32u);
+  EXPECT_EQ(spec.decoder.layers[0].attention.shape.head_dim, 128u);
   EXPECT_EQ(spec.decoder.max_positions, 2048u);
   EXPECT_EQ(spec.decoder_names.head, "lm_head");
   EXPECT_THAT(spec.eos, ElementsAre(2));
@@ -67,19 +74,20 @@ TEST(Families, MistralTellsNullFromAbsent) {
                      file.add("lm_head.weight", {1}, {0});
                    });
   };
-  EXPECT_THAT(spec("").decoder.windows, ElementsAre(4096, 4096));
-  EXPECT_THAT(spec(R"(,"sliding_window":null)").decoder.windows, ElementsAre(0, 0));
-  EXPECT_THAT(spec(R"(,"sliding_window":7)").decoder.windows, ElementsAre(7, 7));
-  EXPECT_EQ(spec("").decoder.attention().kv_heads, 8u);
-  EXPECT_EQ(spec(R"(,"num_key_value_heads":null)").decoder.attention().kv_heads, 32u);
-  EXPECT_EQ(spec("").decoder.block.feed_forward.ffn, 14336u);
+  EXPECT_THAT(windows(spec("")), ElementsAre(4096, 4096));
+  EXPECT_THAT(windows(spec(R"(,"sliding_window":null)")), ElementsAre(0, 0));
+  EXPECT_THAT(windows(spec(R"(,"sliding_window":7)")), ElementsAre(7, 7));
+  EXPECT_EQ(spec("").decoder.layers[0].attention.shape.kv_heads, 8u);
+  EXPECT_EQ(spec(R"(,"num_key_value_heads":null)").decoder.layers[0].attention.shape.kv_heads, 32u);
+  EXPECT_EQ(spec("").decoder.layers[0].feed_forward.ffn, 14336u);
 }
 
 TEST(Families, GemmaIgnoresTheFirstFilesActivation) {
   const auto activation = [](const std::string& more) {
     return spec_of(R"({"architectures":["GemmaForCausalLM"])" + more + "}",
                    [](TensorFile& file) { add_embedding(file, "model."); })
-        .decoder.block.feed_forward.activation;
+        .decoder.layers[0]
+        .feed_forward.activation;
   };
   EXPECT_EQ(activation(""), Activation::gelu_tanh);
   EXPECT_EQ(activation(R"(,"hidden_act":"gelu")"), Activation::gelu_tanh);
@@ -116,16 +124,16 @@ TEST(Families, Gemma2DefaultsAreToldApartByTheTensors) {
     });
   };
   const ModelSpec later = spec(2304, 2048, 1024, 0, 26);
-  EXPECT_EQ(later.decoder.attention().heads, 8u);
-  EXPECT_EQ(later.decoder.attention().kv_heads, 4u);
-  EXPECT_EQ(later.decoder.block.feed_forward.ffn, 9216u);
-  EXPECT_FLOAT_EQ(later.decoder.attention().scale, 1.0f / 16);
+  EXPECT_EQ(later.decoder.layers[0].attention.shape.heads, 8u);
+  EXPECT_EQ(later.decoder.layers[0].attention.shape.kv_heads, 4u);
+  EXPECT_EQ(later.decoder.layers[0].feed_forward.ffn, 9216u);
+  EXPECT_FLOAT_EQ(later.decoder.layers[0].attention.shape.scale, 1.0f / 16);
   const ModelSpec first = spec(3072, 4096, 4096, 0, 28);
-  EXPECT_EQ(first.decoder.attention().heads, 16u);
-  EXPECT_FLOAT_EQ(first.decoder.attention().scale, static_cast<float>(1 / std::sqrt(224.0)));
-  EXPECT_EQ(first.decoder.windows[0], 4096u);
-  EXPECT_EQ(first.decoder.windows[1], 0u);
-  EXPECT_FLOAT_EQ(first.decoder.attention().softcap, 50);
+  EXPECT_EQ(first.decoder.layers[0].attention.shape.heads, 16u);
+  EXPECT_FLOAT_EQ(first.decoder.layers[0].attention.shape.scale, static_cast<float>(1 / std::sqrt(224.0)));
+  EXPECT_EQ(first.decoder.layers[0].attention.shape.window, 4096u);
+  EXPECT_EQ(first.decoder.layers[1].attention.shape.window, 0u);
+  EXPECT_FLOAT_EQ(first.decoder.layers[0].attention.shape.softcap, 50);
   EXPECT_FLOAT_EQ(first.decoder.logit_softcap, 30);
   EXPECT_EQ(spec(64, 0, 0, 0, 0).decoder.hidden, 3072u);  // neither: the tensors' check will say so
 }
@@ -160,14 +168,14 @@ TEST(Families, APaliGemmaOfDefaultsIsThePublishedOne) {
               });
   EXPECT_EQ(spec.decoder.vocab, 257152u);
   EXPECT_EQ(spec.decoder.hidden, 2048u);
-  EXPECT_EQ(spec.decoder.layers, 18u);
-  EXPECT_EQ(spec.decoder.attention().kv_heads, 1u);
-  EXPECT_EQ(spec.decoder.attention().head_dim, 256u);
+  EXPECT_EQ(spec.decoder.layers.size(), 18u);
+  EXPECT_EQ(spec.decoder.layers[0].attention.shape.kv_heads, 1u);
+  EXPECT_EQ(spec.decoder.layers[0].attention.shape.head_dim, 256u);
   EXPECT_FLOAT_EQ(spec.decoder.embedding_scale, std::sqrt(2048.0f));
-  EXPECT_EQ(spec.decoder.block.norm.offset, 1.0f);
+  EXPECT_EQ(spec.decoder.layers[0].norm.offset, 1.0f);
   EXPECT_EQ(spec.decoder_names.head, "");
   EXPECT_EQ(spec.vision->encoder.hidden(), 1152u);
-  EXPECT_EQ(spec.vision->encoder.block.feed_forward.ffn, 4304u);
+  EXPECT_EQ(spec.vision->encoder.layer.feed_forward.ffn, 4304u);
   EXPECT_EQ(spec.vision->encoder.feature_tokens(), 256u);
   EXPECT_EQ(spec.vision->encoder.run_layers, 27u);
   EXPECT_TRUE(spec.prefix_lm);
@@ -187,8 +195,8 @@ TEST(Families, PaliGemmaTakesGemma2Too) {
                 file.add("vision_tower.vision_model.embeddings.position_embedding.weight", {1}, {0});
                 file.add("multi_modal_projector.linear.weight", {1}, {0});
               });
-  EXPECT_EQ(spec.decoder.attention().heads, 8u);
-  EXPECT_EQ(spec.decoder.block.placement, NormPlacement::before_and_after);
+  EXPECT_EQ(spec.decoder.layers[0].attention.shape.heads, 8u);
+  EXPECT_EQ(spec.decoder.layers[0].placement, NormPlacement::before_and_after);
   EXPECT_FLOAT_EQ(spec.vision->projector.scale, 1 / std::sqrt(2304.0f));
 }
 
@@ -201,12 +209,12 @@ TEST(Families, ASiglipOfDefaultsIsTheBaseModel) {
   ASSERT_TRUE(base.dual);
   EXPECT_EQ(base.vision->encoder.hidden(), 768u);
   EXPECT_EQ(base.vision->encoder.patch_size, 16u);
-  EXPECT_EQ(base.vision->encoder.block.feed_forward.activation, Activation::gelu_tanh);
+  EXPECT_EQ(base.vision->encoder.layer.feed_forward.activation, Activation::gelu_tanh);
   EXPECT_EQ(base.vision->tokens(), 1u);
   EXPECT_EQ(base.dual->text.vocab, 32000u);
   EXPECT_EQ(base.dual->text.positions, 64u);
   EXPECT_EQ(base.dual->text.width, 768u);
-  EXPECT_FLOAT_EQ(base.dual->text.block.norm.eps, 1e-6f);
+  EXPECT_FLOAT_EQ(base.dual->text.layer.norm.eps, 1e-6f);
   EXPECT_EQ(base.vocab(), 32000u);
   EXPECT_EQ(
       spec(R"(,"text_config":{"hidden_size":96,"num_attention_heads":8,"projection_size":768})").width(),

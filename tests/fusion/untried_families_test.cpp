@@ -177,7 +177,7 @@ TEST(UntriedFamilies, PaliGemma2WithoutHeadsInItsConfig) {
   const ModelFolder folder("paligemma");
   replace_model(folder, config, file);
   const auto model = Model::load(folder.path());
-  EXPECT_EQ(model->spec().decoder.attention().kv_heads, 4u);
+  EXPECT_EQ(model->spec().decoder.layers[0].attention.shape.kv_heads, 4u);
   const Found found = compute(*model, "what is it?\n");
 
   const plain::Tensors t{*model->files().weights};

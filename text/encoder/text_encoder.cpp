@@ -16,8 +16,8 @@ TextEncoder::TextEncoder(const Weights& weights, TextEncoderConfig config, const
           weights.tensor(prefix + "embeddings.token_embedding.weight", {config_.vocab, config_.hidden()})),
       position_embedding_(to_floats(weights.tensor(prefix + "embeddings.position_embedding.weight",
                                                    {config_.positions, config_.hidden()}))),
-      blocks_(weights, config_.block, config_.layers, prefix),
-      norm_(weights, prefix + "final_layer_norm", config_.hidden(), config_.block.norm),
+      blocks_(weights, config_.layer, config_.layers, config_.layer_names.below(prefix)),
+      norm_(weights, prefix + "final_layer_norm", config_.hidden(), config_.layer.norm),
       head_(weights, {prefix + "head", config_.width}, config_.hidden(), Bias::present) {}
 
 std::size_t TextEncoder::bytes() const {

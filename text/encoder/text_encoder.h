@@ -16,9 +16,10 @@ struct TextEncoderConfig {
   std::size_t positions = 64;  // every text is padded or cut to these
   std::size_t layers = 0;
   std::size_t width = 0;  // of the embedding
-  BlockConfig block;
+  LayerConfig layer;
+  LayerNames layer_names;  // pattern, below the encoder's prefix
 
-  std::size_t hidden() const { return block.attention.hidden; }
+  std::size_t hidden() const { return layer.attention.hidden; }
 };
 
 /// A text transformer with its weights: all positions see each other, padding too, and the last one becomes

@@ -28,7 +28,7 @@ Linear load_patch_embedding(const Weights& weights, const std::string& name, con
 VisionEncoder::VisionEncoder(const Weights& weights, VisionConfig config, const std::string& prefix)
     : config_(std::move(config)),
       patch_embedding_(load_patch_embedding(weights, prefix + "embeddings.patch_embedding", config_)),
-      blocks_(weights, config_.block, config_.run_layers, prefix) {
+      blocks_(weights, config_.layer, config_.run_layers, config_.layer_names.below(prefix)) {
   const std::size_t hidden = config_.hidden();
   if (!config_.class_token.empty()) {
     class_embedding_ = to_floats(weights.tensor(prefix + config_.class_token, {hidden}));
@@ -44,7 +44,7 @@ VisionEncoder::VisionEncoder(const Weights& weights, VisionConfig config, const 
       for (std::size_t i = 0; i < hidden; ++i) position_embedding_[p * hidden + i] += bias[i];
     }
   }
-  const NormConfig& norm = config_.block.norm;
+  const NormConfig& norm = config_.layer.norm;
   if (!config_.norm_before.empty()) norm_before_ = Norm(weights, prefix + config_.norm_before, hidden, norm);
   if (!config_.norm_after.empty()) norm_after_ = Norm(weights, prefix + config_.norm_after, hidden, norm);
 }

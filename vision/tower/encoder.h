@@ -18,7 +18,8 @@ struct VisionConfig {
   std::size_t patch_size = 14;
   std::size_t layers = 0;      // of the checkpoint
   std::size_t run_layers = 0;  // those whose output is the feature: not more than `layers`
-  BlockConfig block;
+  LayerConfig layer;
+  LayerNames layer_names;  // pattern, below the encoder's prefix
   Bias patch_bias = Bias::absent;
   std::string class_token;  // tensor name, empty: no class token
   std::string norm_before;  // name of the norm before the blocks, empty: none
@@ -28,7 +29,7 @@ struct VisionConfig {
   std::size_t grid() const { return image_size / patch_size; }
   std::size_t patches() const { return grid() * grid(); }
   std::size_t positions() const { return patches() + (class_token.empty() ? 0 : 1); }
-  std::size_t hidden() const { return block.attention.hidden; }
+  std::size_t hidden() const { return layer.attention.hidden; }
   /// Feature rows of one image.
   std::size_t feature_tokens() const { return select == FeatureSelect::all ? positions() : patches(); }
 };

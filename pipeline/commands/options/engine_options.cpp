@@ -54,9 +54,6 @@ void add_engine_options(CLI::App& command, EngineOptions& options) {
   count("--lookup-tokens", options.lookup_tokens,
         "speculative decoding by prompt lookup: tokens to guess at most; 0 = off. Never changes an answer",
         0);
-  add_choice(command, {"--batching", "how items share steps"}, scheduler.batching,
-             {{"continuous", Batching::continuous}, {"static", Batching::fixed}, {"none", Batching::none}})
-      ->group(kGroup);
   add_choice(command, {"--attention", "attention kernel"}, options.attention,
              {{"flash", AttentionKernel::flash}, {"naive", AttentionKernel::naive}})
       ->group(kGroup);

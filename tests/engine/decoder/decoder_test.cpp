@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <random>
+#include <string>
 
 #include "engine/base/error.h"
 #include "engine/base/threads.h"
@@ -29,22 +30,19 @@ std::vector<std::int32_t> random_ids(std::size_t count, unsigned seed) {
 /// One sequence of a shared pool, with blocks in any order.
 struct Line {
   std::shared_ptr<const Prompt> prompt;
-  std::vector<std::int32_t> blocks;
+  std::vector<std::vector<std::int32_t>> tables = {};  // of the cache groups
   std::size_t computed = 0;
+  std::size_t logit_rows = SIZE_MAX;  // per step, at most
 
   void append_to(StepBatch& batch, std::size_t count) {
-    StepSequence sequence;
-    sequence.first_row = batch.rows();
-    sequence.count = sequence.logit_rows = count;
-    sequence.first_position = computed;
-    sequence.prefix_end = prompt->bidirectional_end;
-    sequence.blocks = blocks;
-    sequence.rope_tokens = prompt->tokens();
-    for (std::size_t p = computed; p < computed + count; ++p) {
-      batch.ids.push_back(prompt->ids[p]);
-      batch.features.push_back(feature_row(*prompt, p));
-    }
-    batch.sequences.push_back(sequence);
+    batch.add({.prompt = *prompt,
+               .answer = {},
+               .draft = {},
+               .first = computed,
+               .count = count,
+               .logit_rows = std::min(count, logit_rows),
+               .rope_tokens = prompt->tokens()});
+    for (const std::vector<std::int32_t>& table : tables) batch.add_table(table);
     computed += count;
   }
 };
@@ -53,15 +51,18 @@ struct Line {
 std::vector<Matrix<float>> in_random_steps(const Decoder& decoder, std::vector<Line> lines,
                                            std::size_t block_tokens, unsigned seed) {
   std::mt19937 random(seed);
-  std::vector<std::int32_t> free(64 * 4);
+  std::vector<std::int32_t> free(64 * 8);
   std::iota(free.begin(), free.end(), 0);
   std::shuffle(free.begin(), free.end(), random);
   KvPool pool(decoder.config(), free.size(), block_tokens);
   std::vector<Matrix<float>> all;
   for (Line& line : lines) {
-    for (std::size_t p = 0; p < line.prompt->tokens(); p += block_tokens) {
-      line.blocks.push_back(free.back());
-      free.pop_back();
+    line.tables.resize(pool.groups());
+    for (std::vector<std::int32_t>& table : line.tables) {
+      for (std::size_t p = 0; p < line.prompt->tokens(); p += block_tokens) {
+        table.push_back(free.back());
+        free.pop_back();
+      }
     }
     all.emplace_back(line.prompt->tokens(), decoder.config().vocab);
   }
@@ -73,7 +74,10 @@ std::vector<Matrix<float>> in_random_steps(const Decoder& decoder, std::vector<L
     for (std::size_t i = 0; i < lines.size(); ++i) {
       const std::size_t left = lines[i].prompt->tokens() - lines[i].computed;
       std::size_t count = std::min<std::size_t>(left, random() % 6);
-      if (lines[i].computed < lines[i].prompt->bidirectional_end) count = lines[i].prompt->bidirectional_end;
+      for (const PositionRange& range : lines[i].prompt->bidirectional) {
+        const std::size_t end = lines[i].computed + count;
+        if (range.begin < end && end < range.end) count = range.end - lines[i].computed;
+      }
       if (left > count) more = true;
       if (count == 0) continue;
       targets.emplace_back(i, lines[i].computed);
@@ -84,8 +88,9 @@ std::vector<Matrix<float>> in_random_steps(const Decoder& decoder, std::vector<L
     std::size_t row = 0;
     for (std::size_t t = 0; t < targets.size(); ++t) {
       const auto [line, position] = targets[t];
-      const std::size_t count = batch.sequences[t].count;
-      std::memcpy(all[line].row(position), logits.row(row), count * logits.cols() * sizeof(float));
+      const std::size_t count = batch.sequences[t].logit_rows;
+      const std::size_t first = position + batch.sequences[t].count - count;
+      std::memcpy(all[line].row(first), logits.row(row), count * logits.cols() * sizeof(float));
       row += count;
     }
   }
@@ -95,37 +100,59 @@ std::vector<Matrix<float>> in_random_steps(const Decoder& decoder, std::vector<L
 struct Variant {
   const char* name;
   void (*change)(DecoderConfig&);
-  std::size_t bidirectional_end;
+  std::vector<PositionRange> bidirectional;
 };
 
 const Variant kVariants[] = {
-    {"causal", [](DecoderConfig&) {}, 0},
-    {"prefix", [](DecoderConfig&) {}, 19},
+    {"causal", [](DecoderConfig&) {}, {}},
+    {"prefix", [](DecoderConfig&) {}, {{0, 19}}},
+    {"ranges", [](DecoderConfig&) {}, {{2, 9}, {9, 14}, {17, 22}}},
     {"windows",
      [](DecoderConfig& c) {
-       c.windows = {7, 0};
+       testing::set_windows(c, {7, 0});
      },
-     0},
+     {}},
     {"windowed_prefix",
      [](DecoderConfig& c) {
-       c.windows = {7, 0};
+       testing::set_windows(c, {7, 0});
      },
-     19},
+     {{0, 19}}},
+    {"windowed_ranges",
+     [](DecoderConfig& c) {
+       testing::set_windows(c, {0, 7});
+     },
+     {{3, 15}}},
     {"softcaps",
      [](DecoderConfig& c) {
-       c.block.attention.shape.softcap = 5;
+       for (LayerConfig& layer : c.layers) layer.attention.shape.softcap = 5;
        c.logit_softcap = 3;
        c.embedding_scale = 2;
      },
-     0},
-    {"norms_after", [](DecoderConfig& c) { c.block.placement = NormPlacement::before_and_after; }, 0},
+     {}},
+    {"norms_after",
+     [](DecoderConfig& c) {
+       for (LayerConfig& layer : c.layers) layer.placement = NormPlacement::before_and_after;
+     },
+     {}},
+    {"unlike_layers",
+     [](DecoderConfig& c) {
+       c.layers[0].attention.shape = {6, 3, 8, 0.3f};
+       c.layers[1].attention.rope.reset();
+       c.layers[1].feed_forward.ffn = 21;
+       c.layers.push_back(c.layers[1]);
+       c.layers[2].attention.shape.window = 9;
+       c.layers[2].attention.rope = RopeConfig{.theta = 500};
+     },
+     {}},
     {"dynamic_rope",
      [](DecoderConfig& c) {
-       c.rope.scaling = RopeScaling::dynamic_ntk;
-       c.rope.original_positions = 20;
-       c.rope.factor = 2;
+       for (LayerConfig& layer : c.layers) {
+         layer.attention.rope->scaling = RopeScaling::dynamic_ntk;
+         layer.attention.rope->original_positions = 20;
+         layer.attention.rope->factor = 2;
+       }
      },
-     0},
+     {}},
 };
 
 class DecoderVariant : public ::testing::TestWithParam<Variant> {};
@@ -136,8 +163,9 @@ TEST_P(DecoderVariant, ChunksAndCompanyKeepEveryBit) {
   std::vector<Line> lines;
   std::vector<Matrix<float>> expected;
   for (const std::size_t tokens : {40u, 23u, 61u}) {
-    lines.push_back(
-        {prompt_of(random_ids(tokens, static_cast<unsigned>(tokens)), GetParam().bidirectional_end), {}, 0});
+    Prompt prompt = *prompt_of(random_ids(tokens, static_cast<unsigned>(tokens)));
+    prompt.bidirectional = GetParam().bidirectional;
+    lines.push_back({std::make_shared<const Prompt>(std::move(prompt))});
     expected.push_back(logits_in_one_piece(*decoder, *lines.back().prompt));
   }
   for (const int threads : {1, 2}) {
@@ -155,11 +183,34 @@ TEST_P(DecoderVariant, ChunksAndCompanyKeepEveryBit) {
 
 TEST_P(DecoderVariant, FlashAttentionAgreesWithTheNaiveOne) {
   const auto decoder = tiny_decoder(GetParam().change);
-  const auto prompt = prompt_of(random_ids(50, 9), GetParam().bidirectional_end);
-  const Matrix<float> flash = logits_in_one_piece(*decoder, *prompt);
-  const Matrix<float> naive = logits_in_one_piece(*decoder, *prompt, AttentionKernel::naive);
+  Prompt prompt = *prompt_of(random_ids(50, 9));
+  prompt.bidirectional = GetParam().bidirectional;
+  const Matrix<float> flash = logits_in_one_piece(*decoder, prompt);
+  const Matrix<float> naive = logits_in_one_piece(*decoder, prompt, AttentionKernel::naive);
   for (std::size_t i = 0; i < flash.rows() * flash.cols(); ++i) {
     ASSERT_NEAR(flash.data()[i], naive.data()[i], 1e-4) << i;
+  }
+}
+
+// Rows without logits are not computed in the last layer; those with logits have the same bits.
+TEST_P(DecoderVariant, FewerLogitsAreTheSame) {
+  const auto decoder = tiny_decoder(GetParam().change);
+  std::vector<Line> lines;
+  std::vector<Matrix<float>> expected;
+  for (const std::size_t tokens : {40u, 23u, 61u}) {
+    Prompt prompt = *prompt_of(random_ids(tokens, static_cast<unsigned>(tokens)));
+    prompt.bidirectional = GetParam().bidirectional;
+    lines.push_back({std::make_shared<const Prompt>(std::move(prompt))});
+    lines.back().logit_rows = tokens % 3;  // 1, 2, 1
+    expected.push_back(logits_in_one_piece(*decoder, *lines.back().prompt));
+  }
+  lines[2].logit_rows = 0;
+  for (const unsigned seed : {3u, 4u}) {
+    const std::vector<Matrix<float>> found = in_random_steps(*decoder, lines, 5, seed);
+    for (std::size_t i = 0; i < 2; ++i) {
+      const std::size_t last = expected[i].rows() - 1, bytes = expected[i].cols() * sizeof(float);
+      ASSERT_EQ(std::memcmp(found[i].row(last), expected[i].row(last), bytes), 0) << "sequence " << i;
+    }
   }
 }
 
@@ -167,11 +218,13 @@ INSTANTIATE_TEST_SUITE_P(All, DecoderVariant, ::testing::ValuesIn(kVariants),
                          [](const auto& info) { return info.param.name; });
 
 TEST(Decoder, MasksDecideWhatAPositionSees) {
-  const auto changed = [](const Decoder& decoder, std::size_t prefix, std::size_t at) {
-    auto ids = random_ids(30, 1);
-    const Matrix<float> before = logits_in_one_piece(decoder, *prompt_of(ids, prefix));
-    ids[at] = (ids[at] + 1) % 61;
-    const Matrix<float> after = logits_in_one_piece(decoder, *prompt_of(ids, prefix));
+  const auto changed = [](const Decoder& decoder, PositionRange range, std::size_t at) {
+    const auto ids = random_ids(30, 1);
+    Prompt prompt = *prompt_of(ids);
+    if (range.end > 0) prompt.bidirectional = {range};
+    const Matrix<float> before = logits_in_one_piece(decoder, prompt);
+    prompt.ids[at] = (ids[at] + 1) % 61;
+    const Matrix<float> after = logits_in_one_piece(decoder, prompt);
     std::vector<std::size_t> rows;
     for (std::size_t r = 0; r < ids.size(); ++r) {
       if (std::memcmp(before.row(r), after.row(r), before.cols() * sizeof(float)) != 0) rows.push_back(r);
@@ -179,11 +232,37 @@ TEST(Decoder, MasksDecideWhatAPositionSees) {
     return std::pair(rows.front(), rows.back());
   };
   using Range = std::pair<std::size_t, std::size_t>;
-  EXPECT_EQ(changed(*tiny_decoder(), 0, 12), Range(12, 29));
-  EXPECT_EQ(changed(*tiny_decoder(), 20, 12), Range(0, 29));
-  EXPECT_EQ(changed(*tiny_decoder(), 20, 25), Range(25, 29));
+  EXPECT_EQ(changed(*tiny_decoder(), {}, 12), Range(12, 29));
+  EXPECT_EQ(changed(*tiny_decoder(), {0, 20}, 12), Range(0, 29));
+  EXPECT_EQ(changed(*tiny_decoder(), {0, 20}, 25), Range(25, 29));
+  EXPECT_EQ(changed(*tiny_decoder(), {8, 20}, 12), Range(8, 29));
+  EXPECT_EQ(changed(*tiny_decoder(), {8, 20}, 7), Range(7, 29));
   // Two layers of window 4: a position reaches 3 + 3 positions on.
-  EXPECT_EQ(changed(*tiny_decoder([](DecoderConfig& c) { c.windows = {4, 4}; }), 0, 12), Range(12, 18));
+  const auto windowed = tiny_decoder([](DecoderConfig& c) { testing::set_windows(c, {4, 4}); });
+  EXPECT_EQ(changed(*windowed, {}, 12), Range(12, 18));
+}
+
+TEST(Decoder, PositionsOfThePromptTurnItsTokens) {
+  const auto decoder = tiny_decoder();
+  Prompt prompt = *prompt_of(random_ids(20, 8));
+  const Matrix<float> expected = logits_in_one_piece(*decoder, prompt);
+  for (std::size_t i = 0; i < 20; ++i) prompt.positions.push_back(i);
+  const Matrix<float> same = logits_in_one_piece(*decoder, prompt);
+  EXPECT_EQ(std::memcmp(same.data(), expected.data(), expected.bytes()), 0);
+  EXPECT_EQ(content_keys(prompt), content_keys(*prompt_of(prompt.ids)));
+  // All of them moved: only distances count, but for rounding.
+  for (std::size_t& position : prompt.positions) position += 40;
+  const Matrix<float> moved = logits_in_one_piece(*decoder, prompt);
+  for (std::size_t i = 0; i < 20 * 61; ++i) ASSERT_NEAR(moved.data()[i], expected.data()[i], 1e-3) << i;
+  EXPECT_NE(content_keys(prompt), content_keys(*prompt_of(prompt.ids)));
+  // A gap: what stands behind it computes something else.
+  for (std::size_t i = 0; i < 20; ++i) prompt.positions[i] = i < 10 ? i : i + 5;
+  const Matrix<float> gap = logits_in_one_piece(*decoder, prompt);
+  EXPECT_EQ(std::memcmp(gap.data(), expected.data(), 10 * 61 * sizeof(float)), 0);
+  EXPECT_NE(std::memcmp(gap.row(10), expected.row(10), 61 * sizeof(float)), 0);
+  prompt.next_position = 25;
+  EXPECT_EQ(rope_position(prompt, 19), 24u);
+  EXPECT_EQ(rope_position(prompt, 21), 26u);
 }
 
 TEST(Decoder, FeatureRowsStandInForTokens) {
@@ -221,13 +300,36 @@ TEST(Decoder, MissingAndMisshapenTensorsAreNamed) {
   file.write(folder.path() / "model.safetensors");
   const SafetensorsFolder weights(folder.path());
   const auto error = [&](DecoderConfig config) {
-    return testing::message_of<ModelError>([&] { Decoder(weights, config, {"", "lm_head"}); });
+    return testing::message_of<ModelError>([&] { Decoder(weights, config, testing::tiny_names(config)); });
   };
   EXPECT_THAT(error(testing::tiny_config()), ::testing::HasSubstr("'norm.weight': expected shape [24]"));
   DecoderConfig wide = testing::tiny_config();
   wide.vocab = 62;
   EXPECT_THAT(error(wide),
               ::testing::HasSubstr("'embed_tokens.weight': expected shape [62, 24] by config.json"));
+}
+
+TEST(CacheLayout, GroupsLayersByWhatTheyLookBackTo) {
+  DecoderConfig config = testing::tiny_config();
+  const auto layout = [&](const std::vector<std::size_t>& windows) {
+    config.layers.assign(windows.size(), config.layers.front());
+    testing::set_windows(config, windows);
+    const CacheLayout layout(config, 4, KvPrecision::f32);
+    std::string text;
+    for (const CacheGroup& group : layout.groups) {
+      text += std::to_string(group.window) + ":";
+      for (const std::size_t layer : group.layers) text += " " + std::to_string(layer);
+      text += "; ";
+    }
+    EXPECT_EQ(layout.block_bytes(), layout.slot_strides.size() * 2 * 4 * 2 * 10 * sizeof(float));
+    return text + std::to_string(layout.slot_strides.size());
+  };
+  EXPECT_EQ(layout({0, 0, 0}), "0: 0 1 2; 3");
+  EXPECT_EQ(layout({7, 5}), "7: 0 1; 2");
+  EXPECT_EQ(layout({7, 0, 7, 0}), "0: 1 3; 7: 0 2; 2");
+  EXPECT_EQ(layout({7, 7, 7, 7, 7, 0, 7}), "0: 5; 7: 0; 7: 1; 7: 2; 7: 3; 7: 4; 7: 6; 1");
+  EXPECT_EQ(layout({0, 7, 7, 7, 0, 7, 7}), "0: 0 4; 7: 1; 7: 2 3; 7: 5 6; 2");
+  EXPECT_EQ(layout({0, 256}), "0: 0 1; 2");  // no sequence is longer than this window
 }
 
 TEST(KvPool, CopiesABlockInEveryLayer) {

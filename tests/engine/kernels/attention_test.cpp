@@ -12,7 +12,9 @@ namespace mmbatch {
 namespace {
 
 struct Case {
-  std::size_t tokens, heads, kv_heads, head_dim, prefix, window;
+  std::size_t tokens, heads, kv_heads, head_dim;
+  std::vector<PositionRange> bidirectional;
+  std::size_t window;
   float softcap;
 };
 
@@ -72,10 +74,19 @@ struct PagedSequence {
 };
 
 std::vector<Case> cases() {
-  return {{1, 1, 1, 16, 0, 0, 0},     {70, 4, 2, 12, 0, 0, 0},     {131, 8, 1, 24, 0, 0, 0},
-          {200, 3, 3, 64, 200, 0, 0}, {150, 4, 2, 16, 77, 0, 0},   {190, 4, 2, 16, 0, 12, 0},
-          {90, 2, 1, 80, 0, 33, 50},  {129, 6, 2, 128, 40, 0, 30}, {100, 16, 2, 32, 0, 0, 0},
-          {67, 7, 1, 15, 0, 0, 0},    {180, 2, 2, 36, 180, 0, 0}};
+  return {{1, 1, 1, 16, {}, 0, 0},
+          {70, 4, 2, 12, {}, 0, 0},
+          {131, 8, 1, 24, {}, 0, 0},
+          {200, 3, 3, 64, {{0, 200}}, 0, 0},
+          {150, 4, 2, 16, {{0, 77}}, 0, 0},
+          {190, 4, 2, 16, {}, 12, 0},
+          {90, 2, 1, 80, {}, 33, 50},
+          {129, 6, 2, 128, {{0, 40}}, 0, 30},
+          {100, 16, 2, 32, {}, 0, 0},
+          {67, 7, 1, 15, {}, 0, 0},
+          {180, 2, 2, 36, {{0, 180}}, 0, 0},
+          {160, 4, 2, 16, {{5, 30}, {30, 61}, {100, 140}}, 0, 0},
+          {160, 4, 2, 16, {{5, 30}, {100, 140}}, 12, 0}};
 }
 
 Matrix<float> random_queries(std::size_t rows, std::size_t cols) {
@@ -108,7 +119,7 @@ TEST_P(Attention, FlashAgreesWithNaive) {
       Matrix<float> flash(c.tokens, queries.cols()), naive(c.tokens, queries.cols());
       AttentionSpan span = sequence.span();
       span.count = c.tokens;
-      span.prefix_end = c.prefix;
+      span.bidirectional = c.bidirectional;
       attention(shape_of(c, arithmetic), queries.view(), {&span, 1}, flash.view(), AttentionKernel::flash);
       attention(shape_of(c, arithmetic), queries.view(), {&span, 1}, naive.view(), AttentionKernel::naive);
       for (std::size_t i = 0; i < flash.rows() * flash.cols(); ++i) {
@@ -127,7 +138,7 @@ TEST_P(Attention, SameBitsForEveryChunkAndBlockSize) {
     const PagedSequence one_block(c, c.tokens, 1, format);
     AttentionSpan span = one_block.span();
     span.count = c.tokens;
-    span.prefix_end = c.prefix;
+    span.bidirectional = c.bidirectional;
     attention(shape_of(c, arithmetic), queries.view(), {&span, 1}, whole.view());
     for (const std::size_t block_tokens : {1u, 3u, 8u, 16u, 32u, 48u}) {
       for (const std::size_t chunk : {1u, 5u, 64u}) {
@@ -137,7 +148,7 @@ TEST_P(Attention, SameBitsForEveryChunkAndBlockSize) {
           AttentionSpan part = paged.span();
           part.first_row = part.first_position = first;
           part.count = std::min(chunk, c.tokens - first);
-          part.prefix_end = c.prefix;
+          part.bidirectional = c.bidirectional;
           spans.push_back(part);
         }
         attention(shape_of(c, arithmetic), queries.view(), spans, parts.view());

@@ -17,14 +17,25 @@ namespace {
 
 constexpr std::size_t kHidden = 32, kFfn = 48, kLayers = 2;
 
-BlockConfig block_config() {
-  BlockConfig config;
+LayerConfig layer_config() {
+  LayerConfig config;
   config.attention.hidden = kHidden;
   config.attention.shape = {2, 2, kHidden / 2, 0.25f};
   config.attention.bias = config.attention.output_bias = Bias::present;
   config.feed_forward = {kHidden, kFfn, FeedForwardKind::plain, Activation::quick_gelu, Bias::present};
   config.norm = {NormKind::layer, 1e-5f};
   return config;
+}
+
+LayerNames layer_names() {
+  const LayerNames names{
+      .attention = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj"},
+      .feed_forward = {"", "mlp.fc1", "mlp.fc2"},
+      .before_attention = "layer_norm1",
+      .after_attention = "",
+      .before_feed_forward = "layer_norm2",
+      .after_feed_forward = ""};
+  return names.below("encoder.layers.{layer}.");
 }
 
 class Encoder : public ::testing::Test {
@@ -54,7 +65,7 @@ class Encoder : public ::testing::Test {
     Matrix<float> out(count, kHidden);
     std::copy_n(x.row(first), count * kHidden, out.data());
     Scratch scratch;
-    EncoderStack(weights, block_config(), kLayers, "").forward(out.view(), rows, scratch);
+    EncoderStack(weights, layer_config(), kLayers, layer_names()).forward(out.view(), rows, scratch);
     return out;
   }
 
@@ -78,21 +89,6 @@ TEST_F(Encoder, GivesASequenceTheSameBitsInEveryCompany) {
             << to_string(precision) << ", sequence " << sequence << " of " << rows << " rows";
       }
     }
-  }
-}
-
-TEST_F(Encoder, ComputesTheSameBitsWithoutFusion) {
-  const SafetensorsFolder checkpoint(folder_.path());
-  Matrix<float> x(60, kHidden);
-  std::mt19937 random(6);
-  std::normal_distribution<float> normal;
-  std::generate_n(x.data(), x.rows() * kHidden, [&] { return normal(random); });
-  for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8, Precision::w4a16}) {
-    Weights weights(checkpoint, precision);
-    const Matrix<float> fused = encode(weights, x, 0, 60, 20);
-    weights.fusion = Fusion::off;
-    const Matrix<float> apart = encode(weights, x, 0, 60, 20);
-    EXPECT_EQ(std::memcmp(fused.data(), apart.data(), fused.bytes()), 0) << to_string(precision);
   }
 }
 

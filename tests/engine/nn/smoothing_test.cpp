@@ -10,7 +10,7 @@
 #include <random>
 
 #include "engine/nn/calibration.h"
-#include "engine/nn/transformer_block.h"
+#include "engine/nn/layer.h"
 #include "engine/weights/safetensors_folder.h"
 #include "tests/engine/stored_tensors.h"
 
@@ -97,19 +97,21 @@ class OutlierBlock : public ::testing::TestWithParam<Case> {
   }
 
   Matrix<float> forward(Precision precision, const WeightHooks& hooks, unsigned seed = 2) const {
-    BlockNames names;
+    LayerNames names;
     names.attention = {"q", "k", "v", "o"};
     names.feed_forward = {"gate", "up", "down"};
     names.before_attention = "norm1";
     names.before_feed_forward = "norm2";
-    const TransformerBlock block({*checkpoint_, precision, hooks}, config_, names);
+    const Layer layer({*checkpoint_, precision, hooks}, config_, names);
     Matrix<float> x = random_rows(seed);
     AttentionSpan span;
-    span.count = span.prefix_end = kRows;
+    const PositionRange all{0, kRows};
+    span.count = kRows;
+    span.bidirectional = {&all, 1};
     AttentionInput input;
     input.spans = std::span(&span, 1);
     Scratch scratch;
-    block.forward(x.view(), input, scratch);
+    layer.forward(x.view(), input, scratch);
     return x;
   }
 
@@ -123,7 +125,7 @@ class OutlierBlock : public ::testing::TestWithParam<Case> {
 
   testing::TemporaryFolder folder_;
   std::optional<SafetensorsFolder> checkpoint_;
-  BlockConfig config_;
+  LayerConfig config_;
   std::mt19937 random_{5};
 };
 

@@ -53,14 +53,16 @@ class EngineTest : public ::testing::Test {
 };
 
 TEST_F(EngineTest, ScoresThatAreNoNumbersFailTheItem) {
-  decoder_ = tiny_decoder([](DecoderConfig& config) { config.block.norm.eps = std::nanf(""); });
+  decoder_ = tiny_decoder([](DecoderConfig& config) {
+    for (LayerConfig& layer : config.layers) layer.norm.eps = std::nanf("");
+  });
   const auto fails = [&](const std::function<void(Request&)>& change) {
     Request request;
     request.prompt = prompt_of(kPrompt);
     change(request);
     const Error found = error(std::move(request));
     EXPECT_EQ(found.code, ErrorCode::internal);
-    EXPECT_THAT(found.message, HasSubstr("no finite numbers"));
+    EXPECT_THAT(found.message, HasSubstr("scores are not finite"));
   };
   fails([](Request&) {});
   fails([](Request& request) { request.generation.do_sample = true; });
@@ -332,11 +334,22 @@ TEST_F(EngineTest, OptionsAreCheckedBeforeAnythingIsAllocated) {
   EngineOptions options;
   options.kv_bytes = 100;
   EXPECT_THAT(testing::message_of<UsageError>([&] { Engine(decoder_, tiny_vocabulary(), options); }),
-              HasSubstr("--kv-memory: 100 bytes hold no block"));
+              HasSubstr("kv_bytes: 100 bytes hold no block"));
   options = small_cache();
   options.scheduler.prefill_chunk = 0;
   EXPECT_THAT(testing::message_of<UsageError>([&] { Engine(decoder_, tiny_vocabulary(), options); }),
-              HasSubstr("--prefill-chunk must be at least 1"));
+              HasSubstr("prefill_chunk: must be at least 1"));
+  for (const std::size_t bytes : {std::size_t{1} << 50, SIZE_MAX}) {
+    options = small_cache();
+    options.kv_blocks = 0;
+    options.kv_bytes = bytes;
+    EXPECT_THAT(
+        testing::message_of<SettingError>([&] { Engine(decoder_, tiny_vocabulary(), options); }),
+        ::testing::AllOf(HasSubstr("kv_bytes: "), HasSubstr("larger than the memory of this machine")));
+  }
+  options.kv_blocks = SIZE_MAX / 2;
+  EXPECT_THAT(testing::message_of<SettingError>([&] { Engine(decoder_, tiny_vocabulary(), options); }),
+              HasSubstr("kv_blocks: "));
   options = EngineOptions{};
   options.kv_bytes = 1 << 20;
   Engine engine(decoder_, tiny_vocabulary(), options);

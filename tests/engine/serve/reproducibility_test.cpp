@@ -30,7 +30,8 @@ std::vector<Request> requests() {
     for (int p = 0; p < 18; ++p) prompt->ids.push_back(p * 3 % 58);
     for (unsigned p = random() % 20; p > 0; --p)
       prompt->ids.push_back(static_cast<std::int32_t>(random() % 58));
-    if (i % 5 == 4) prompt->bidirectional_end = prompt->tokens();
+    if (i % 5 == 4) prompt->bidirectional = {{0, prompt->tokens()}};
+    if (i % 5 == 2) prompt->bidirectional = {{2, 9}, {11, prompt->tokens() - 1}};
     Request request;
     request.prompt = prompt;
     GenerationConfig& config = request.generation;
@@ -103,17 +104,15 @@ Schedule random_schedule(std::mt19937& random) {
   scheduler.max_batch_tokens = rows[random() % 4];
   scheduler.max_sequences = 1 + random() % 20;
   scheduler.prefix_sharing = random() % 2 == 0;
-  const Batching batching[] = {Batching::continuous, Batching::continuous, Batching::fixed, Batching::none};
-  scheduler.batching = batching[random() % 4];
   // Just enough for the largest request, or some more.
   const std::size_t tokens = 60 + 3 * 13;
-  schedule.options.kv_blocks = tokens / scheduler.block_tokens + 6 + random() % 8;
+  schedule.options.kv_blocks = 2 * (tokens / scheduler.block_tokens + 6) + random() % 8;
   schedule.threads = 1 + static_cast<int>(random() % 2);
   return schedule;
 }
 
 TEST(Reproducibility, NoScheduleChangesABitOfAnAnswer) {
-  const auto decoder = tiny_decoder([](DecoderConfig& config) { config.windows = {0, 11}; });
+  const auto decoder = tiny_decoder([](DecoderConfig& config) { testing::set_windows(config, {0, 11}); });
   const std::vector<std::string> expected = alone(decoder);
   std::size_t preemptions = 0, reused = 0;
   for (unsigned seed = 0; seed < 60; ++seed) {

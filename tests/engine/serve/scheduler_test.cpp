@@ -15,10 +15,10 @@ using testing::FakeStrategy;
 
 std::unique_ptr<SequenceGroup> make_group(std::uint64_t id, std::vector<std::int32_t> ids,
                                           std::size_t new_tokens, std::unique_ptr<Strategy> strategy,
-                                          std::size_t bidirectional_end = 0) {
+                                          std::vector<PositionRange> bidirectional = {}) {
   auto prompt = std::make_shared<Prompt>();
   prompt->ids = std::move(ids);
-  prompt->bidirectional_end = bidirectional_end;
+  prompt->bidirectional = std::move(bidirectional);
   auto group = std::make_unique<SequenceGroup>();
   group->id = id;
   group->keys = content_keys(*prompt);
@@ -38,11 +38,11 @@ std::unique_ptr<Strategy> sampling(unsigned seed = 1) {
 /// all that the position sees, and checks everything that a plan promises.
 class FakeEngine {
  public:
-  FakeEngine(const SchedulerOptions& options, std::size_t blocks, std::size_t window = 0)
+  FakeEngine(const SchedulerOptions& options, std::size_t blocks, std::vector<std::size_t> windows = {0})
       : options_(options),
-        window_(window),
+        windows_(windows),
         allocator_(blocks),
-        scheduler_(options, allocator_, window),
+        scheduler_(options, allocator_, windows),
         cache_(blocks) {
     for (auto& block : cache_) block.resize(options.block_tokens);
   }
@@ -78,11 +78,14 @@ class FakeEngine {
  private:
   static std::size_t index(std::int32_t block) { return static_cast<std::size_t>(block); }
 
-  /// What position p of a sequence holds: a hash of the tokens up to it, or of its whole prefix.
-  static std::uint64_t value(const Sequence& sequence, std::size_t position) {
+  /// What position p of a sequence holds in a group of layers: a hash of the tokens that it sees.
+  static std::uint64_t value(const Sequence& sequence, std::size_t group_of_layers, std::size_t position) {
     const SequenceGroup& group = *sequence.group;
-    const std::size_t end = std::max(position + 1, group.request.prompt->bidirectional_end);
-    std::uint64_t hash = position;
+    std::size_t end = position + 1;
+    for (const PositionRange& range : group.request.prompt->bidirectional) {
+      if (range.begin <= position && position < range.end) end = range.end;
+    }
+    std::uint64_t hash = position * 16 + group_of_layers;
     for (std::size_t p = 0; p < end; ++p) {
       const std::uint64_t key =
           p < group.prompt_tokens()
@@ -94,60 +97,70 @@ class FakeEngine {
     return hash;
   }
 
-  std::uint64_t& slot(const Sequence& sequence, std::size_t position) {
+  std::uint64_t& slot(const Sequence& sequence, std::size_t group, std::size_t position) {
     const std::size_t block = position / options_.block_tokens;
-    return cache_[index(sequence.table[block])][position % options_.block_tokens];
+    return cache_[index(sequence.tables[group].numbers[block])][position % options_.block_tokens];
   }
 
   void compute(const ScheduledChunk& chunk) {
     const Sequence& sequence = *chunk.sequence;
-    const bool cut = window_ > 0 && sequence.computed + 1 > window_;
-    for (std::size_t p = cut ? sequence.computed + 1 - window_ : 0; p < sequence.computed; ++p) {
-      ASSERT_EQ(slot(sequence, p), value(sequence, p)) << "position " << p << " lost its content";
-    }
-    for (std::size_t p = sequence.computed; p < sequence.computed + chunk.count; ++p) {
-      slot(sequence, p) = value(sequence, p);
+    for (std::size_t g = 0; g < windows_.size(); ++g) {
+      const bool cut = windows_[g] > 0 && sequence.computed + 1 > windows_[g];
+      for (std::size_t p = cut ? sequence.computed + 1 - windows_[g] : 0; p < sequence.computed; ++p) {
+        ASSERT_EQ(slot(sequence, g, p), value(sequence, g, p))
+            << "position " << p << " lost its content in group " << g;
+      }
+      for (std::size_t p = sequence.computed; p < sequence.computed + chunk.count; ++p)
+        slot(sequence, g, p) = value(sequence, g, p);
     }
   }
 
   void check(const StepPlan& plan) {
-    std::map<std::int32_t, std::set<const Sequence*>> owners;
+    std::map<std::int32_t, std::set<const BlockTable*>> owners;
     std::size_t width = 0;
     for (const auto& group : scheduler_.running()) {
       width += group->strategy->width();
       for (const auto& sequence : group->sequences) {
-        ASSERT_EQ(sequence->blocks.size(), sequence->table.size());
-        for (std::size_t b = 0; b < sequence->blocks.size(); ++b) {
-          ASSERT_EQ(sequence->blocks[b].block(), sequence->table[b]);
-          if (sequence->table[b] < 0) continue;
-          owners[sequence->table[b]].insert(sequence.get());
+        ASSERT_EQ(sequence->tables.size(), windows_.size());
+        for (const BlockTable& table : sequence->tables) {
+          ASSERT_EQ(table.blocks.size(), table.numbers.size());
+          ASSERT_EQ(table.size(), sequence->table_blocks());
+          for (std::size_t b = 0; b < table.size(); ++b) {
+            ASSERT_EQ(table.blocks[b].block(), table.numbers[b]);
+            if (table.numbers[b] >= 0) owners[table.numbers[b]].insert(&table);
+          }
         }
       }
     }
     ASSERT_EQ(allocator_.used(), owners.size()) << "a block is lost, or used unseen";
     ASSERT_TRUE(scheduler_.running().size() <= 1 || width <= options_.max_sequences);
-    ASSERT_TRUE(options_.batching != Batching::none || scheduler_.running().size() <= 1);
 
     std::set<const Sequence*> planned;
     std::size_t rows = 0, excess = 0;
     for (const ScheduledChunk& chunk : plan.chunks) {
       const Sequence& sequence = *chunk.sequence;
-      const std::size_t prefix = sequence.group->request.prompt->bidirectional_end;
+      const std::size_t end = sequence.computed + chunk.count;
       ASSERT_TRUE(planned.insert(&sequence).second) << "planned twice";
       ASSERT_GT(chunk.count, 0u);
       ASSERT_LE(sequence.computed + chunk.count, sequence.tokens());
-      if (sequence.computed < prefix) {
-        ASSERT_EQ(sequence.computed, 0u);
-        ASSERT_EQ(chunk.count, prefix) << "a bidirectional prefix was split";
-        excess = rows + chunk.count > options_.max_batch_tokens ? chunk.count - 1 : 0;
-      } else {
+      bool whole_range = false;
+      for (const PositionRange& range : sequence.group->request.prompt->bidirectional) {
+        ASSERT_FALSE(range.begin < sequence.computed && sequence.computed < range.end) << "a range was split";
+        ASSERT_FALSE(range.begin < end && end < range.end) << "a range was split";
+        whole_range |= range == PositionRange{sequence.computed, end};
+      }
+      if (!whole_range) {
         ASSERT_LE(chunk.count, options_.prefill_chunk);
+      } else if (rows + chunk.count > options_.max_batch_tokens) {
+        excess = chunk.count - 1;
       }
       rows += chunk.count;
-      ASSERT_GE(sequence.table.size() * options_.block_tokens, sequence.computed + chunk.count);
-      for (std::size_t p = sequence.computed; p < sequence.computed + chunk.count; ++p) {
-        ASSERT_EQ(owners[sequence.table[p / options_.block_tokens]].size(), 1u)
-            << "a shared block is written";
+      ASSERT_GE(sequence.table_blocks() * options_.block_tokens, end);
+      for (const BlockTable& table : sequence.tables) {
+        for (std::size_t p = sequence.computed; p < end; ++p) {
+          ASSERT_EQ(owners[table.numbers[p / options_.block_tokens]].size(), 1u)
+              << "a shared block is written";
+        }
       }
     }
     ASSERT_EQ(rows, plan.rows);
@@ -155,7 +168,7 @@ class FakeEngine {
   }
 
   SchedulerOptions options_;
-  std::size_t window_;
+  std::vector<std::size_t> windows_;
   BlockAllocator allocator_;
   Scheduler scheduler_;
   std::vector<std::vector<std::uint64_t>> cache_;
@@ -202,7 +215,7 @@ TEST(Scheduler, BidirectionalPromptsAreNotShared) {
   for (std::uint64_t id = 1; id <= 3; ++id) {
     std::vector<std::int32_t> ids(20, 7);
     ids.back() = static_cast<std::int32_t>(id);
-    engine.scheduler().add(make_group(id, ids, 1, sampling(), 20));
+    engine.scheduler().add(make_group(id, ids, 1, sampling(), {{0, 20}}));
     while (engine.step()) {
     }
   }
@@ -246,7 +259,7 @@ TEST(Scheduler, AWindowBoundsWhatALongSequenceNeeds) {
   options.block_tokens = 4;
   options.prefill_chunk = 8;
   const std::size_t window = 16, needed = (window - 1 + 8 - 1 + 3) / 4 + 1;
-  FakeEngine engine(options, needed, window);
+  FakeEngine engine(options, needed, {window});
   auto group = make_group(1, std::vector<std::int32_t>(500, 1), 1500,
                           std::make_unique<FakeStrategy>(FakeStrategy::choices, 1, 3));
   EXPECT_EQ(engine.scheduler().worst_case_blocks(*group), needed);
@@ -257,7 +270,7 @@ TEST(Scheduler, AWindowBoundsWhatALongSequenceNeeds) {
   EXPECT_EQ(engine.ended().size(), 1u);
   EXPECT_EQ(engine.scheduler().preemptions(), 0u);
   EXPECT_LE(engine.allocator().peak_used(), needed);
-  EXPECT_FALSE(FakeEngine(options, needed - 1, window)
+  EXPECT_FALSE(FakeEngine(options, needed - 1, {window})
                    .scheduler()
                    .may_fit(*make_group(2, std::vector<std::int32_t>(500, 1), 1, sampling())));
 }
@@ -265,7 +278,7 @@ TEST(Scheduler, AWindowBoundsWhatALongSequenceNeeds) {
 TEST(Scheduler, BlocksThatAWindowLeftBehindAreFoundByOthers) {
   SchedulerOptions options;
   options.block_tokens = 4;
-  FakeEngine engine(options, 100, 8);
+  FakeEngine engine(options, 100, {8});
   for (std::uint64_t id = 1; id <= 2; ++id) {
     std::vector<std::int32_t> ids(40, 7);
     ids.back() = static_cast<std::int32_t>(id);
@@ -274,6 +287,63 @@ TEST(Scheduler, BlocksThatAWindowLeftBehindAreFoundByOthers) {
     }
   }
   EXPECT_EQ(engine.rows(), 40u + 4);
+}
+
+TEST(Scheduler, WindowedLayersFreeTheirBlocksWhereOthersSeeEverything) {
+  SchedulerOptions options;
+  options.block_tokens = 4;
+  options.prefill_chunk = 8;
+  const std::size_t window = 16, windowed = (window - 1 + 8 - 1 + 3) / 4 + 1, full = 1000 / 4;
+  FakeEngine engine(options, full + windowed, {0, window});
+  auto group = make_group(1, std::vector<std::int32_t>(500, 1), 501,
+                          std::make_unique<FakeStrategy>(FakeStrategy::choices, 1, 3));
+  EXPECT_EQ(engine.scheduler().worst_case_blocks(*group), full + windowed);
+  EXPECT_TRUE(engine.scheduler().may_fit(*group));
+  engine.scheduler().add(std::move(group));
+  while (engine.step()) {
+  }
+  EXPECT_EQ(engine.ended().size(), 1u);
+  EXPECT_EQ(engine.scheduler().preemptions(), 0u);
+  EXPECT_FALSE(FakeEngine(options, full + windowed - 1, {0, window})
+                   .scheduler()
+                   .may_fit(*make_group(2, std::vector<std::int32_t>(500, 1), 501, sampling())));
+}
+
+TEST(Scheduler, APrefixIsSharedByAllGroupsOrComputedAgain) {
+  SchedulerOptions options;
+  options.block_tokens = 4;
+  const auto rows_of_second = [&](std::size_t blocks) {
+    FakeEngine engine(options, blocks, {0, 8});
+    std::size_t rows = 0;
+    for (const std::int32_t last : {1, 2, 1}) {
+      std::vector<std::int32_t> ids(40, 7);
+      ids.back() = last;
+      // Between the two something else, that may need the blocks the first one left.
+      if (last == 2) ids.assign(40, 8);
+      engine.scheduler().add(make_group(static_cast<std::uint64_t>(rows + 1), ids, 1, sampling()));
+      const std::size_t before = engine.rows();
+      while (engine.step()) {
+      }
+      rows = engine.rows() - before;
+    }
+    return rows;
+  };
+  EXPECT_EQ(rows_of_second(100), 4u);
+  EXPECT_EQ(rows_of_second(20), 40u);
+}
+
+TEST(Scheduler, BidirectionalRangesAreComputedWhole) {
+  SchedulerOptions options;
+  options.block_tokens = 4;
+  options.prefill_chunk = 8;
+  FakeEngine engine(options, 100);
+  engine.scheduler().add(
+      make_group(1, std::vector<std::int32_t>(40, 1), 2, sampling(), {{3, 5}, {6, 9}, {10, 30}}));
+  std::vector<std::size_t> counts;
+  for (std::size_t before = 0; engine.step(); before = engine.rows())
+    counts.push_back(engine.rows() - before);
+  counts.resize(5);
+  EXPECT_EQ(counts, (std::vector<std::size_t>{6, 4, 20, 8, 2}));
 }
 
 TEST(Scheduler, TakeAllFreesEverything) {
@@ -297,9 +367,17 @@ std::unique_ptr<SequenceGroup> random_group(std::uint64_t id, std::mt19937& rand
   ids[random() % ids.size()] = static_cast<std::int32_t>(random() % 3);
   const auto kind = static_cast<FakeStrategy::Kind>(random() % 3);
   const std::size_t width = random() % 2 == 0 ? 1 : 1 + random() % 4;
-  const std::size_t prefix = random() % 4 == 0 ? 1 + random() % ids.size() : 0;
+  std::vector<PositionRange> ranges;
+  if (random() % 4 == 0) {
+    for (std::size_t end = 0; end < ids.size() && ranges.size() < 3;) {
+      const std::size_t begin = end + random() % (ids.size() - end);
+      end = begin + 1 + random() % (ids.size() - begin);
+      ranges.push_back({begin, end});
+    }
+  }
   return make_group(id, std::move(ids), 1 + random() % 12,
-                    std::make_unique<FakeStrategy>(kind, width, static_cast<unsigned>(random())), prefix);
+                    std::make_unique<FakeStrategy>(kind, width, static_cast<unsigned>(random())),
+                    std::move(ranges));
 }
 
 SchedulerOptions random_options(std::mt19937& random) {
@@ -310,8 +388,6 @@ SchedulerOptions random_options(std::mt19937& random) {
   options.max_batch_tokens = rows[random() % 5];
   options.max_sequences = 1 + random() % 12;
   options.prefix_sharing = random() % 3 > 0;
-  const Batching batching[] = {Batching::continuous, Batching::continuous, Batching::fixed, Batching::none};
-  options.batching = batching[random() % 4];
   return options;
 }
 
@@ -325,14 +401,18 @@ TEST(Scheduler, RandomSchedulesKeepAllPromises) {
     const SchedulerOptions options = random_options(random);
     std::vector<std::unique_ptr<SequenceGroup>> groups;
     std::size_t needed = 1;
-    const std::size_t window = random() % 2 == 0 ? 0 : 1 + random() % 14;
+    // All layers see everything, or look back no farther than a window; or some do the one, some the other.
+    const std::size_t window = 1 + random() % 14;
+    const std::vector<std::size_t> all_windows[] = {
+        {0}, {window}, {0, window}, {0, 0, window}, {0, window, window}};
+    const std::vector<std::size_t>& windows = all_windows[random() % 5];
     const std::size_t count = 1 + random() % 8;
     for (std::uint64_t id = 1; id <= count; ++id) {
       groups.push_back(random_group(id, random));
       BlockAllocator unused(1);
-      needed = std::max(needed, Scheduler(options, unused, window).worst_case_blocks(*groups.back()));
+      needed = std::max(needed, Scheduler(options, unused, windows).worst_case_blocks(*groups.back()));
     }
-    FakeEngine engine(options, needed + (random() % 2 == 0 ? 0 : random() % 40), window);
+    FakeEngine engine(options, needed + (random() % 2 == 0 ? 0 : random() % 40), windows);
     std::size_t next = 0;
     for (int steps = 0; next < groups.size() || !engine.scheduler().idle(); ++steps) {
       ASSERT_LT(steps, 5000) << "does not get on";

@@ -15,7 +15,7 @@ constexpr std::size_t kWindow = 11;
 
 std::shared_ptr<const Decoder> windowed() {
   return tiny_decoder([](DecoderConfig& config) {
-    config.windows = {kWindow, 5};
+    testing::set_windows(config, {kWindow, 5});
     config.max_positions = 1000;
   });
 }
@@ -70,19 +70,28 @@ TEST(RollingCache, ALongAnswerTakesTheWindowsBlocksAndStaysTheSame) {
   }
 }
 
-TEST(RollingCache, ALayerThatSeesEverythingKeepsAllBlocks) {
-  const auto decoder = tiny_decoder([](DecoderConfig& config) { config.windows = {kWindow, 0}; });
+TEST(RollingCache, OnlyTheLayersThatSeeEverythingKeepAllBlocks) {
+  const auto decoder = tiny_decoder([](DecoderConfig& config) {
+    testing::set_windows(config, {kWindow, 0});
+  });
   GenerationConfig generation;
   generation.max_new_tokens = 60;
   generation.ignore_eos = true;
-  Harness harness(decoder, cache_of(20, 4));
-  EXPECT_THROW(harness.answer(long_prompt(40), generation), std::runtime_error);
-  Harness enough(decoder, cache_of(25, 4));
-  EXPECT_EQ(enough.answer(long_prompt(40), generation).answers[0].tokens.size(), 60u);
+  generation.logprobs = true;
+  const Completion expected = Harness(decoder, cache_of(500, 1)).answer(long_prompt(40), generation);
+  const std::size_t full = 25, windowed = (kWindow - 1 + 6 - 1 + 3) / 4 + 1;
+  Harness too_small(decoder, cache_of(full + windowed - 1, 4));
+  EXPECT_THROW(too_small.answer(long_prompt(40), generation), std::runtime_error);
+  Harness enough(decoder, cache_of(full + windowed, 4));
+  expect_same(enough.answer(long_prompt(40), generation), expected);
+  EXPECT_EQ(enough.engine().stats().preemptions, 0u);
 }
 
-TEST(RollingCache, ManyRequestsWithBeamsAndSamplesShareASmallCache) {
-  const auto decoder = windowed();
+class RollingCaches : public ::testing::TestWithParam<std::vector<std::size_t>> {};
+
+TEST_P(RollingCaches, ManyRequestsWithBeamsAndSamplesShareThem) {
+  const std::vector<std::size_t>& windows = GetParam();
+  const auto decoder = tiny_decoder([&](DecoderConfig& config) { testing::set_windows(config, windows); });
   std::vector<GenerationConfig> generations(3);
   for (GenerationConfig& generation : generations) {
     generation.max_new_tokens = 50;
@@ -107,17 +116,23 @@ TEST(RollingCache, ManyRequestsWithBeamsAndSamplesShareASmallCache) {
   };
   const auto [expected, plenty] = run(cache_of(1000, 4));
   EXPECT_EQ(plenty.preemptions, 0u);
-  for (const std::size_t blocks : {24u, 31u, 60u}) {
+  const bool mixed = windows[1] == 0;
+  for (const std::size_t blocks :
+       mixed ? std::vector<std::size_t>{80, 90, 400} : std::vector<std::size_t>{24, 31, 60}) {
     const auto [found, stats] = run(cache_of(blocks, 4));
     for (std::size_t i = 0; i < found.size(); ++i) {
       ASSERT_TRUE(**found[i]) << i;
       expect_same((**found[i]).value(), (**expected[i]).value());
     }
-    if (blocks < 60) {
+    if (blocks < (mixed ? 400u : 60u)) {
       EXPECT_GT(stats.preemptions, 0u);
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Windows, RollingCaches,
+                         ::testing::Values(std::vector<std::size_t>{kWindow, 5},
+                                           std::vector<std::size_t>{kWindow, 0}));
 
 }  // namespace
 }  // namespace mmbatch

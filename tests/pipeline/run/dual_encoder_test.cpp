@@ -99,7 +99,6 @@ TEST(DualEncoder, SameBytesWhateverTheBatchAndThreads) {
   EXPECT_EQ(run("one.db", "--threads 1 --image-batch 1 --max-in-flight 1"), plain);
   EXPECT_EQ(run("no_cache.db", "--no-image-cache --threads 3"), plain);
   EXPECT_EQ(run("no_overlap.db", "--no-overlap --max-in-flight 4"), plain);
-  EXPECT_EQ(run("apart.db", "--no-fusion"), plain);
 }
 
 TEST(DualEncoder, LabelsAndTemplateShapeTheAnswerSettingsDoNot) {

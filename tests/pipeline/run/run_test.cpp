@@ -111,15 +111,14 @@ TEST(Run, SameBytesWhateverTheBatchThreadsChunksAndSharing) {
   };
   const auto expected = run("plain.db", "");
   ASSERT_EQ(expected.size(), 60u);
-  EXPECT_EQ(run("one.db", "--threads 1 --batching none --image-batch 1"), expected);
-  EXPECT_EQ(run("static.db", "--batching static --max-sequences 7"), expected);
+  EXPECT_EQ(run("one.db", "--threads 1 --max-sequences 1 --image-batch 1"), expected);
+  EXPECT_EQ(run("few.db", "--max-sequences 7"), expected);
   EXPECT_EQ(run("chunks.db", "--prefill-chunk 5 --max-batch-tokens 9 --block-tokens 3"), expected);
   EXPECT_EQ(run("tight.db", "--kv-blocks 30 --block-tokens 16"), expected);
   EXPECT_EQ(run("lookup.db", "--lookup-tokens 3 --admission-window 1"), expected);
   EXPECT_EQ(run("alone.db", "--no-prefix-sharing --no-image-cache --max-in-flight 1"), expected);
   EXPECT_EQ(run("waves.db", "--no-overlap --max-in-flight 7"), expected);
   EXPECT_EQ(run("wave.db", "--no-overlap"), expected);
-  EXPECT_EQ(run("apart.db", "--no-fusion"), expected);
 }
 
 TEST(Run, ManyQuestionsOnOneImageEncodeItOnceAndShareItsPrefix) {

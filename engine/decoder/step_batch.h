@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/decoder/prompt.h"
+
+namespace mmbatch {
+
+/// Consecutive tokens of one sequence, computed in one step.
+struct StepSequence {
+  std::size_t first_row = 0;  // in the step's rows
+  std::size_t count = 0;
+  std::size_t first_index = 0;   // in the sequence
+  std::size_t logit_rows = 0;    // logits are wanted of its last so many rows
+  std::size_t rope_tokens = 0;   // dynamic_ntk scaling: the length this sequence may reach
+  std::size_t first_block = 0;   // of its block tables in StepBatch::blocks, one per cache group
+  std::size_t table_blocks = 0;  // of each of them
+  std::size_t first_range = 0;   // of what is bidirectional in it, in StepBatch::bidirectional
+  std::size_t ranges = 0;
+};
+
+/// What is to be computed of one sequence.
+struct StepPart {
+  const Prompt& prompt;
+  std::span<const std::int32_t> answer;  // tokens behind the prompt
+  std::span<const std::int32_t> draft;   // and behind the answer
+  std::size_t first = 0;
+  std::size_t count = 0;
+  std::size_t logit_rows = 0;
+  std::size_t rope_tokens = 0;
+};
+
+/// What one step computes: rows of many sequences, prefill and decode alike. Plain data.
+struct StepBatch {
+  std::vector<std::int32_t> ids;             // [rows]
+  std::vector<std::size_t> positions;        // [rows]; what rotary embeddings turn them by
+  std::vector<const float*> features;        // [rows]; not null: this row instead of the token's embedding
+  std::vector<std::int32_t> blocks;          // block tables of all sequences
+  std::vector<PositionRange> bidirectional;  // of all sequences, in each from its own start
+  std::vector<StepSequence> sequences;
+
+  std::size_t rows() const { return ids.size(); }
+  /// Adds tokens of one sequence; its block tables, one per cache group, are to be added with add_table().
+  void add(const StepPart& part);
+  /// Adds a block table of the sequence added last, long enough for all its tokens and as long as its others.
+  void add_table(std::span<const std::int32_t> table);
+};
+
+}  // namespace mmbatch

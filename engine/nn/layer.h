@@ -1,0 +1,61 @@
+#pragma once
+
+#include <string>
+
+#include "engine/nn/feed_forward.h"
+#include "engine/nn/norm.h"
+#include "engine/nn/self_attention.h"
+
+namespace mmbatch {
+
+/// Norms before each half of a layer, or before and after it.
+enum class NormPlacement { before, before_and_after };
+
+/// One layer of a transformer as data. Layers of one model need not be alike.
+struct LayerConfig {
+  SelfAttentionConfig attention;
+  FeedForwardConfig feed_forward;
+  NormConfig norm;
+  NormPlacement placement = NormPlacement::before;
+};
+
+/// Names of a layer's stored parts, without ".weight"; the `after_…` norms only for before_and_after. In a
+/// pattern, which stands for all layers of a stack, "{layer}" is the layer's number.
+struct LayerNames {
+  SelfAttentionNames attention;
+  FeedForwardNames feed_forward;
+  std::string before_attention, after_attention, before_feed_forward, after_feed_forward;
+
+  /// The names of one layer by this pattern.
+  LayerNames of(std::size_t layer) const;
+  /// The same pattern below a prefix such as "vision_tower.".
+  LayerNames below(const std::string& prefix) const;
+};
+
+/// x = x + attention(norm(x)); x = x + feed_forward(norm(x)). The layer of the vision encoder, the text
+/// encoder and the decoder alike.
+class Layer {
+ public:
+  Layer(const Weights& weights, const LayerConfig& config, const LayerNames& names);
+
+  /// @param x [rows, hidden], in place
+  void forward(MatrixView<float> x, const AttentionInput& input, Scratch& scratch) const;
+  /// A decoder's last layer: keys and values of all rows are kept in the cache, everything else is computed
+  /// for the rows that somebody reads.
+  /// @param x [rows, hidden]   @param kept [input.query_rows, hidden]: those rows of x, in place
+  void forward_last(MatrixView<const float> x, MatrixView<float> kept, const AttentionInput& input,
+                    Scratch& scratch) const;
+  std::size_t bytes() const { return attention_.bytes() + feed_forward_.bytes(); }
+
+ private:
+  /// Tells the calibration which linear layers read which norm, and lets it see what the norms make.
+  void show_norms(const Weights& weights, const LayerConfig& config, const LayerNames& names);
+  void feed_forward(MatrixView<float> x, Scratch& scratch) const;
+
+  NormPlacement placement_;
+  Norm before_attention_, after_attention_, before_feed_forward_, after_feed_forward_;
+  SelfAttention attention_;
+  FeedForward feed_forward_;
+};
+
+}  // namespace mmbatch
