@@ -148,7 +148,7 @@ TEST(Families, ALlavaOfDefaultsIsTheFirstPublishedOne) {
                 file.add("model.multi_modal_projector.linear_1.weight", {1}, {0});
               });
   EXPECT_EQ(spec.image_token_id, 32000);
-  EXPECT_EQ(spec.decoder_names.model, "model.language_model.");
+  EXPECT_EQ(spec.decoder_names.norm, "model.language_model.norm");
   EXPECT_EQ(spec.decoder_names.head, "lm_head");
   EXPECT_EQ(spec.vision->prefix, "model.vision_tower.vision_model.");
   EXPECT_EQ(spec.vision->encoder.hidden(), 1024u);

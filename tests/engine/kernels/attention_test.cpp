@@ -162,7 +162,7 @@ TEST_P(Attention, SameBitsForEveryChunkAndBlockSize) {
 TEST_P(Attention, WhatNoQuerySeesIsNotLookedAt) {
   const auto [arithmetic, format] = GetParam();
   // The last two tokens but some see a window that begins and ends within a block.
-  const Case c{150, 4, 2, 32, 0, 75, 0};
+  const Case c{150, 4, 2, 32, {}, 75, 0};
   const std::size_t first = 138, count = 2;
   const Matrix<float> queries = random_queries(count, c.heads * c.head_dim);
   for (const std::size_t block_tokens : {1u, 8u, 16u, 32u}) {
