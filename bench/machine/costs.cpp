@@ -1,5 +1,7 @@
 #include "bench/machine/costs.h"
 
+#include "engine/decoder/cache_layout.h"
+
 namespace mmbatch::bench {
 namespace {
 

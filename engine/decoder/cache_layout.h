@@ -16,8 +16,9 @@ struct CacheGroup {
 
 /// How the keys and values of a decoder lie in a pool of blocks. A block is of one size whichever group it
 /// serves, so that one pool serves all of them: layers with a window and layers without one form groups of
-/// about the same number of layers (Gemma 2 has two groups, a model with one full layer in six has six).
-/// A block has as many slots as the largest group has layers, each as large as the largest layer in it.
+/// about the same number of layers (two groups where they alternate, six where one layer in six sees
+/// everything). A block has as many slots as the largest group has layers, each as large as the largest layer
+/// in it.
 struct CacheLayout {
   std::vector<CacheGroup> groups;         // those that see everything first; one at least
   std::vector<std::size_t> slot_strides;  // of each slot: bytes of a block's keys, and of its values
