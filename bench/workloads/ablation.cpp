@@ -4,6 +4,7 @@
 
 #include "bench/inputs/scratch_folder.h"
 #include "bench/runs.h"
+#include "bench/waves.h"
 #include "bench/workload.h"
 
 namespace mmbatch::bench {
@@ -22,7 +23,7 @@ constexpr Variant kVariants[] = {
     {"no image cache", [](RunOptions& run) { run.images.cache_bytes = 0; }},
     {"images encoded one by one", [](RunOptions& run) { run.images.batch = 1; }},
     {"no flash attention", [](RunOptions& run) { run.engine.attention = AttentionKernel::naive; }},
-    {"no overlap", [](RunOptions& run) { run.overlap = Overlap::none; }},
+    {"no overlap", [](RunOptions& run) { run.run_stages = run_in_waves; }},
     {"no small numbers (f32)",
      [](RunOptions& run) {
        run.precision = Precision::f32;

@@ -126,6 +126,7 @@ constexpr std::size_t kPartBytes = std::size_t{1} << 20;
 /// Reads to the end of the file, which may have grown or shrunk since it was opened.
 std::vector<unsigned char> read_all(const OpenImage& file, const Item::Image& image,
                                     const MediaLimits& limits) {
+  if (limits.before_reading) limits.before_reading(static_cast<std::size_t>(file.status.st_size) + 1);
   std::vector<unsigned char> bytes(static_cast<std::size_t>(file.status.st_size) + 1);
   std::size_t filled = 0;
   for (;;) {
@@ -173,6 +174,7 @@ std::vector<unsigned char> read_data(const Item::Image& image, const MediaLimits
     throw ItemError(ErrorCode::image_too_large,
                     fmt::format("{}: more than {} bytes", image.written, limits.max_file_bytes));
   }
+  if (limits.before_reading) limits.before_reading(image.data.size() / 4 * 3);
   auto bytes = decode_base64(image.data);
   if (!bytes) throw ItemError(ErrorCode::image_unreadable, fmt::format("{}: no valid base64", image.written));
   return std::move(*bytes);
@@ -196,24 +198,26 @@ bool may_pass(int reason) {
 
 namespace {
 
-std::string file_sha256(const Item::Image& image, DigestCache* cache, const MediaLimits& limits) {
+ImageDigest digest_file(const Item::Image& image, DigestCache* cache, const MediaLimits& limits) {
   const OpenImage file = open_image(image, limits);
   const FileStamp stamp = stamp_of(image, file.status);
   if (cache != nullptr) {
-    if (auto known = cache->find_digest(stamp)) return std::move(*known);
+    if (auto known = cache->find_digest(stamp)) return {std::move(*known), {}};
   }
-  const std::vector<unsigned char> bytes = read_all(file, image, limits);
+  std::vector<unsigned char> bytes = read_all(file, image, limits);
   std::string digest = digest_of(bytes);
   if (cache != nullptr && bytes.size() == stamp.size && is_settled(stamp))
     cache->remember_digest(stamp, digest);
-  return digest;
+  return {std::move(digest), std::move(bytes)};
 }
 
 }  // namespace
 
-std::string image_sha256(const Item::Image& image, DigestCache* cache, const MediaLimits& limits) {
-  if (!image.data.empty()) return digest_of(read_data(image, limits));
-  return retried([&] { return file_sha256(image, cache, limits); });
+ImageDigest digest_image(const Item::Image& image, DigestCache* cache, const MediaLimits& limits) {
+  if (image.data.empty()) return retried([&] { return digest_file(image, cache, limits); });
+  std::vector<unsigned char> bytes = read_data(image, limits);
+  std::string digest = digest_of(bytes);
+  return {std::move(digest), std::move(bytes)};
 }
 
 std::optional<std::vector<unsigned char>> decode_base64(std::string_view text) {

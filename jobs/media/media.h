@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +14,8 @@ namespace mmbatch {
 struct MediaLimits {
   std::uint64_t max_file_bytes = 256u << 20;  // a larger image file is refused unread
   Deadline deadline = {};                     // looked at between one part of a file and the next
+  /// Called with the size of an image before its bytes are read into memory; may wait. May be empty.
+  std::function<void(std::size_t bytes)> before_reading = {};
 };
 
 /// What a file system says of a file; equal stamps are taken for equal content.
@@ -43,9 +46,15 @@ class DigestCache {
 /// timeout.
 std::vector<unsigned char> read_image(const Item::Image& image, const MediaLimits& limits = {});
 
-/// SHA-256 (hex) of the bytes that read_image() would give; from the cache when the file's stamp is known.
-/// @param cache may be null.  @throws ItemError as read_image().
-std::string image_sha256(const Item::Image& image, DigestCache* cache, const MediaLimits& limits = {});
+/// What tells an image from others, and its bytes where they had to be read for that.
+struct ImageDigest {
+  std::string sha256;  // hex, of the bytes that read_image() would give
+  std::optional<std::vector<unsigned char>> bytes;
+};
+
+/// @param cache gives the digest of a file whose stamp is known, unread; may be null.
+/// @throws ItemError as read_image().
+ImageDigest digest_image(const Item::Image& image, DigestCache* cache, const MediaLimits& limits = {});
 
 /// Bytes of base64 text (RFC 4648, padding optional, white space skipped); nothing when it is none.
 std::optional<std::vector<unsigned char>> decode_base64(std::string_view text);

@@ -89,9 +89,6 @@ void add_flow(CLI::App& command, RunCommand& state) {
       ->check(whole_number(1, 1024))
       ->type_name("N")
       ->capture_default_str();
-  command.add_flag_callback(
-      "--no-overlap", [&run] { run.overlap = Overlap::none; },
-      "decode only when all items in flight are encoded, and encode only when all are answered");
 }
 
 }  // namespace

@@ -2,83 +2,43 @@
 
 #include <oneapi/tbb/flow_graph.h>
 
-#include <exception>
-#include <limits>
+#include <atomic>
 #include <memory>
-#include <mutex>
 #include <tuple>
+
+#include "pipeline/graph/node_bodies.h"
 
 namespace mmbatch {
 namespace {
 
 namespace flow = tbb::flow;
 
-/// The first fault that ends the run. No exception may leave a node's body: it would cancel the whole graph,
-/// and what is on its way would be lost.
-class Fatal {
- public:
-  template <class Body>
-  void keep(Body&& body) {
-    try {
-      body();
-    } catch (...) {
-      note();
-    }
-  }
-  /// To be called where an exception is handled.
-  void note() {
-    const std::lock_guard lock(mutex_);
-    if (!first_) first_ = std::current_exception();
-    happened_ = true;
-  }
-  bool happened() const { return happened_; }
-  void rethrow() const {
-    if (first_) std::rethrow_exception(first_);
-  }
-
- private:
-  std::mutex mutex_;
-  std::exception_ptr first_;
-  std::atomic<bool> happened_{false};
-};
-
-/// The branches of an item that a fatal fault took out; it is not stored, and a resume takes it again.
-const Fault kLost{Stage::read, {ErrorCode::internal, "the run ends"}};
-
-bool is_lost(const Outcome& outcome) {
-  const auto* fault = std::get_if<Fault>(&outcome.answer);
-  return fault != nullptr && fault->error.message == kLost.error.message;
+std::size_t concurrency(Stage stage) {
+  return row_of(stage).lanes == Lanes::one ? flow::serial : flow::unlimited;
 }
-
-/// Stands for an item that was not let in.
-Ticket lost_ticket() {
-  static std::atomic<std::uint64_t> next{std::numeric_limits<std::uint64_t>::max()};  // far from any other
-  auto ticket = std::make_shared<Admitted>();
-  ticket->number = next--;
-  ticket->item = std::make_shared<const Item>();
-  ticket->fault = kLost;
-  return ticket;
+/// Emits the item that the reader gave, or ends reading.
+ReadItem emit(std::optional<ReadItem> item, tbb::flow_control& control) {
+  if (!item) control.stop();
+  return item ? std::move(*item) : ReadItem{};
 }
-
-/// Starts work that calls `done` once, with what it makes or, when it throws before, with `lost`; the graph
-/// waits for that.
-template <class Message, class Gateway, class Work>
-void start(Gateway& gateway, Fatal& fatal, Message lost, Work&& work) {
+/// Sends a variant out at the port of its alternative.
+template <class Message, class Ports>
+void emit(std::variant<Message, Outcome> message, Ports& ports) {
+  if (auto* onward = std::get_if<Message>(&message))
+    std::get<0>(ports).try_put(std::move(*onward));
+  else
+    std::get<1>(ports).try_put(std::get<Outcome>(std::move(message)));
+}
+/// Sends the first message that it is called with; the graph waits until then.
+template <class Message, class Gateway>
+Done<Message> emitter(Gateway& gateway) {
   gateway.reserve_wait();
-  const auto is_done = std::make_shared<std::atomic<bool>>(false);
-  const auto done = [&gateway, is_done](Message message) {
-    if (is_done->exchange(true)) return;
+  return [&gateway, called = std::make_shared<std::atomic<bool>>(false)](Message message) {
+    if (called->exchange(true)) return;
     gateway.try_put(std::move(message));
     gateway.release_wait();
   };
-  try {
-    work(done);
-  } catch (...) {
-    fatal.note();
-    done(std::move(lost));
-  }
 }
-
 std::uint64_t number_of_images(const ImagesEncoded& message) {
   return message.ticket->number;
 }
@@ -90,57 +50,42 @@ std::uint64_t number_of_text(const TextEncoded& message) {
 
 void run_flow_graph(const FlowStages& stages, std::size_t in_flight, const std::atomic<bool>& stop) {
   using Both = std::tuple<ImagesEncoded, TextEncoded>;
-  using ImageNode = flow::async_node<Ticket, ImagesEncoded>;
-  using TextNode = flow::async_node<Ticket, TextEncoded>;
+  using AdmitNode = flow::multifunction_node<ReadItem, std::tuple<TicketPtr, Outcome>>;
+  using ImagesNode = flow::async_node<TicketPtr, ImagesEncoded>;
+  using TextNode = flow::async_node<TicketPtr, TextEncoded>;
   using FuseNode = flow::multifunction_node<Both, std::tuple<Fused, Outcome>>;
   using DecodeNode = flow::async_node<Fused, Outcome>;
-  Fatal fatal, storing;  // what is on its way is stored unless storing itself fails
+  NodeBodies bodies(stages, stop);
   flow::graph graph;
 
-  flow::input_node<ReadItem> read(graph, [&](tbb::flow_control& control) {
-    std::optional<ReadItem> item;
-    if (!stop && !fatal.happened() && !storing.happened()) fatal.keep([&] { item = stages.read(); });
-    if (stages.end_reading && (fatal.happened() || storing.happened())) stages.end_reading();
-    if (!item) control.stop();
-    return item ? std::move(*item) : ReadItem{};
-  });
+  flow::input_node<ReadItem> read(graph,
+                                  [&](tbb::flow_control& control) { return emit(bodies.read(), control); });
   flow::limiter_node<ReadItem> limit(graph, in_flight);
-  flow::function_node<ReadItem, Ticket> admit(graph, flow::unlimited, [&](const ReadItem& item) {
-    Ticket ticket;
-    fatal.keep([&] { ticket = stages.admit(item); });
-    return ticket ? ticket : lost_ticket();
+  AdmitNode admit(graph, concurrency(Stage::admit),
+                  [&](const ReadItem& item, auto& ports) { emit(bodies.admit(item), ports); });
+  ImagesNode encode_images(graph, flow::unlimited, [&](const TicketPtr& ticket, auto& gateway) {
+    bodies.encode_images(ticket, emitter<ImagesEncoded>(gateway));
   });
-  ImageNode encode_image(graph, flow::unlimited, [&](const Ticket& ticket, ImageNode::gateway_type& gateway) {
-    start(gateway, fatal, ImagesEncoded{ticket, kLost.error},
-          [&](EncodeImage::Done done) { stages.encode_image(ticket, std::move(done)); });
-  });
-  TextNode encode_text(graph, flow::unlimited, [&](const Ticket& ticket, TextNode::gateway_type& gateway) {
-    start(gateway, fatal, TextEncoded{ticket, kLost.error},
-          [&](EmbedText::Done done) { stages.encode_text(ticket, std::move(done)); });
+  TextNode encode_text(graph, flow::unlimited, [&](const TicketPtr& ticket, auto& gateway) {
+    bodies.encode_text(ticket, emitter<TextEncoded>(gateway));
   });
   flow::join_node<Both, flow::key_matching<std::uint64_t>> join(graph, number_of_images, number_of_text);
-  FuseNode fuse(graph, flow::unlimited, [&](const Both& both, FuseNode::output_ports_type& ports) {
-    std::variant<Fused, Outcome> fused = Outcome{std::get<0>(both).ticket, kLost, {}};
-    fatal.keep([&] { fused = std::apply(stages.fuse, both); });
-    if (auto* prompt = std::get_if<Fused>(&fused))
-      std::get<0>(ports).try_put(std::move(*prompt));
-    else
-      std::get<1>(ports).try_put(std::get<Outcome>(std::move(fused)));
+  FuseNode fuse(graph, concurrency(Stage::fuse),
+                [&](const Both& both, auto& ports) { emit(bodies.fuse(both), ports); });
+  DecodeNode decode(graph, flow::unlimited, [&](const Fused& fused, auto& gateway) {
+    bodies.decode(fused, emitter<Outcome>(gateway));
   });
-  DecodeNode decode(graph, flow::unlimited, [&](const Fused& fused, DecodeNode::gateway_type& gateway) {
-    start(gateway, fatal, Outcome{fused.ticket, kLost, {}},
-          [&](Decode::Done done) { stages.decode(fused, std::move(done)); });
-  });
-  flow::function_node<Outcome, flow::continue_msg> store(graph, flow::serial, [&](const Outcome& outcome) {
-    if (!is_lost(outcome) && !storing.happened()) storing.keep([&] { stages.store(outcome); });
+  flow::function_node<Outcome> store(graph, concurrency(Stage::store), [&](const Outcome& outcome) {
+    bodies.store(outcome);
     return flow::continue_msg();
   });
 
   flow::make_edge(read, limit);
   flow::make_edge(limit, admit);
-  flow::make_edge(admit, encode_image);
-  flow::make_edge(admit, encode_text);
-  flow::make_edge(encode_image, flow::input_port<0>(join));
+  flow::make_edge(flow::output_port<0>(admit), encode_images);
+  flow::make_edge(flow::output_port<0>(admit), encode_text);
+  flow::make_edge(flow::output_port<1>(admit), store);
+  flow::make_edge(encode_images, flow::input_port<0>(join));
   flow::make_edge(encode_text, flow::input_port<1>(join));
   flow::make_edge(join, fuse);
   flow::make_edge(flow::output_port<0>(fuse), decode);
@@ -150,8 +95,7 @@ void run_flow_graph(const FlowStages& stages, std::size_t in_flight, const std::
 
   read.activate();
   graph.wait_for_all();
-  storing.rethrow();
-  fatal.rethrow();
+  bodies.rethrow();
 }
 
 }  // namespace mmbatch

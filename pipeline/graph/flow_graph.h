@@ -1,38 +1,19 @@
 #pragma once
 
-#include <atomic>
-#include <cstddef>
-#include <functional>
-
-#include "pipeline/graph/messages.h"
-#include "pipeline/stages/admit.h"
-#include "pipeline/stages/decode.h"
-#include "pipeline/stages/embed_text.h"
-#include "pipeline/stages/encode_image.h"
-#include "pipeline/stages/encode_text.h"
-#include "pipeline/stages/fuse.h"
+#include "pipeline/graph/flow_stages.h"
 
 namespace mmbatch {
 
-/// The stages that the graph's nodes call. Not owned; tests put stages in that fail on purpose.
-struct FlowStages {
-  std::function<std::optional<ReadItem>()> read;  // one thread at a time; nothing at the end
-  std::function<void()> end_reading;              // a fault ends the run: no more is read; may be empty
-  std::function<Ticket(ReadItem)> admit;
-  std::function<void(Ticket, EncodeImage::Done)> encode_image;
-  std::function<void(Ticket, EmbedText::Done)> encode_text;
-  std::function<std::variant<Fused, Outcome>(const ImagesEncoded&, const TextEncoded&)> fuse;
-  std::function<void(Fused, Decode::Done)> decode;
-  std::function<void(const Outcome&)> store;  // one thread at a time
-};
-
 /// Runs all items through the graph and returns when every one of them is stored:
 ///
-///   read ─► admit ─┬─► encode image ──┐          ┌─► decode ─┐
-///                  │                  ├─► fuse ──┤           ├─► store
-///                  └─► encode text ───┘          └───────────┘
+///   read ─► admit ─┬─► encode images ─┐          ┌─► decode ─┐
+///              │   │                  ├─► fuse ──┤           ├─► store
+///              │   └─► encode text ───┘          └───────────┤
+///              └─────────────────────────────────────────────┘
 ///
-/// Past the decoder goes what needs none: the answers of a dual encoder, faults, and what is known already.
+/// From admit to store goes what is settled: items that failed while they were read or admitted, and what an
+/// earlier run left. From fuse to store goes what needs no decoder: the answers of a dual encoder, and items
+/// that failed in a branch.
 ///
 /// @param in_flight items between read and store at most
 /// @param stop once true, no more items are read; those in flight are finished

@@ -11,7 +11,7 @@
 #include "jobs/listing/item_reader.h"
 #include "jobs/manifest/manifest.h"
 #include "jobs/media/media.h"
-#include "pipeline/graph/messages.h"
+#include "pipeline/graph/outcome.h"
 #include "pipeline/run/tasks.h"
 #include "pipeline/stages/embed_text.h"
 #include "pipeline/stages/encode_text.h"
@@ -28,42 +28,42 @@ std::size_t image_tokens(const ModelSpec& spec, std::size_t images) {
 }
 
 /// Of a dual encoder, which cuts what is too long.
-std::optional<Fault> check_texts(const Item& item) {
+std::optional<Failed> check_texts(const Item& item) {
   const auto checked = guarded([&] {
     for (const std::string& text : texts_of(item)) canonical_text(text);
     return true;
   });
-  if (!checked) return Fault{Stage::text, checked.error()};
+  if (!checked) return Failed{Stage::encode_text, checked.error()};
   return {};
 }
 
-std::optional<Fault> check_item(const Manifest& manifest, const ReadItem& read,
-                                const ValidateOptions& options, const ModelFiles* files,
-                                const EncodeText* encode_text) {
-  if (read.error) return Fault{Stage::read, *read.error};
+std::optional<Failed> check_item(const Manifest& manifest, const ReadItem& read,
+                                 const ValidateOptions& options, const ModelFiles* files,
+                                 const EncodeText* encode_text) {
+  if (read.error) return Failed{Stage::read, *read.error};
   const Item& item = *read.item;
   const auto settings = guarded([&] {
     return generation_of(manifest, item,
                          {files ? files->generation : GenerationOverrides{}, options.generation});
   });
-  if (!settings) return Fault{Stage::read, settings.error()};
+  if (!settings) return Failed{Stage::read, settings.error()};
   for (const Item::Image& image : item.images) {
     const auto header = guarded([&] {
       const std::vector<unsigned char> bytes = read_image(image);
       return read_image_header(std::as_bytes(std::span(bytes)));
     });
-    if (!header) return Fault{Stage::image, header.error()};
+    if (!header) return Failed{Stage::preprocess, header.error()};
   }
   if (files == nullptr) return {};
   const auto able = guarded([&] { return check_task(item, files->spec), true; });
-  if (!able) return Fault{Stage::read, able.error()};
+  if (!able) return Failed{Stage::read, able.error()};
   if (encode_text == nullptr) return check_texts(item);
   const auto tokens = guarded([&] { return files->encode_prompt(encode_text->prompt_text(item)); });
-  if (!tokens) return Fault{Stage::text, tokens.error()};
+  if (!tokens) return Failed{Stage::encode_text, tokens.error()};
   const std::size_t length = tokens.value().size() + image_tokens(files->spec, item.images.size());
   if (length + 1 > files->spec.decoder.max_positions &&
       settings.value().truncate_prompt == TruncatePrompt::error) {
-    return Fault{
+    return Failed{
         Stage::decode,
         {ErrorCode::prompt_too_long, fmt::format("the prompt has about {} tokens, the model takes at most {}",
                                                  length, files->spec.decoder.max_positions - 1)}};
@@ -88,12 +88,12 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
     const auto reader = open_items(manifest);
     while (const auto read = reader->next()) {
       ++items;
-      const auto fault = check_item(manifest, *read, options, files.get(), encode_text.get());
-      if (!fault) continue;
+      const auto failed = check_item(manifest, *read, options, files.get(), encode_text.get());
+      if (!failed) continue;
       ++bad;
       out << fmt::format("{}: job {}, item {}: {}/{}: {}\n", read->item->where,
-                         manifest.jobs[read->item->job].name, read->item->id, to_string(fault->stage),
-                         to_string(fault->error.code), fault->error.message);
+                         manifest.jobs[read->item->job].name, read->item->id, error_stage(failed->stage),
+                         to_string(failed->error.code), failed->error.message);
     }
   }
   out << fmt::format("{} items, {} of them would fail\n", items, bad);

@@ -1,12 +1,9 @@
 #pragma once
 
-#include <atomic>
 #include <chrono>
-#include <cstdint>
+#include <cstddef>
 #include <filesystem>
-#include <functional>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "engine/base/error.h"
@@ -16,46 +13,46 @@
 #include "jobs/listing/shard.h"
 #include "jobs/results/store.h"
 #include "pipeline/exit_code.h"
+#include "pipeline/graph/flow_graph.h"
 #include "pipeline/stages/encode_image.h"
 #include "pipeline/watch/progress.h"
+#include "pipeline/watch/timeline.h"
 
 namespace mmbatch {
 
-/// Whether images are read and encoded while others are decoded; `none` exists to measure what it brings.
-enum class Overlap { stages, none };
-
 /// What the command line says of a run; what it leaves open comes from the manifest.
 struct RunOptions {
+  // What is run, and by which model.
   std::vector<std::filesystem::path> manifests;
   std::optional<std::filesystem::path> model;
-  std::optional<std::filesystem::path> database;
   std::filesystem::path media_root;
   GenerationOverrides generation;
+  Shard shard;  // the part of the items that is run
+  ResumePolicy resume = ResumePolicy::resume;
+  FingerprintScope fingerprint = FingerprintScope::samples;
+  std::chrono::milliseconds item_timeout{0};  // from admission to answer; 0: none
+
+  // Where it goes. Of the files, an empty path is none.
+  std::optional<std::filesystem::path> database;
+  std::filesystem::path output;  // answers in the batch output form are appended to it
+  std::filesystem::path summary_json;
+  std::filesystem::path metrics_file;  // Prometheus' text format, replaced every few seconds
+  std::filesystem::path profile;       // a Chrome trace of the run
+  ProgressStyle progress = ProgressStyle::automatic;
+
+  // How it is computed; nothing here changes an answer but the precision.
   std::optional<Precision> precision;  // none: automatic_precision()
   EngineOptions engine;
   EncodeImageOptions images;
-  int threads = 0;            // 0: one a core
-  std::size_t in_flight = 0;  // items between reading and storing; 0: four times max_sequences
-  Overlap overlap = Overlap::stages;
-  ResumePolicy resume = ResumePolicy::resume;
-  FingerprintScope fingerprint = FingerprintScope::samples;
-  ProgressStyle progress = ProgressStyle::automatic;
-  ResultsStore::Options store;
-  /// Called by whatever thread comes to a stage, with its name, and by "output" and "stored" when answers
-  /// were written; for tests that end the process there. May be empty.
-  std::function<void(const char* stage)> on_stage;
-  std::filesystem::path summary_json;
-  std::filesystem::path metrics_file;  // Prometheus' text format, replaced every few seconds; empty: none
-  std::filesystem::path profile;       // a Chrome trace of the run; empty: none
-  std::chrono::milliseconds item_timeout{0};  // from admission to answer; 0: none
-  Shard shard;                                // the part of the items that is run
-  std::filesystem::path output;  // answers in the batch output form are appended to it; empty: none
-};
+  std::size_t image_memory = 0;  // bytes of images in flight; 0: 512 MiB, or 64 MiB per thread
+  int threads = 0;               // 0: one per core
+  std::size_t in_flight = 0;     // items between reading and storing; 0: four times max_sequences
 
-/// Set by the first Ctrl-C or SIGTERM: a run finishes what is in flight, stores it and ends. The second ends
-/// the program at once.
-extern std::atomic<bool> interrupted;
-void handle_interrupts();
+  // For tests and measurements.
+  ResultsStore::Options store;
+  RunStages run_stages = run_flow_graph;
+  StageHook on_stage;  // called by whatever thread comes to a stage, and when it ends; may be empty
+};
 
 /// Runs or resumes all manifests.
 /// @throws FatalError for what ends a run: usage, manifest, model, database

@@ -1,62 +1,82 @@
 #include "pipeline/stages/admit.h"
 
+#include <utility>
+
 #include "jobs/item/content_key.h"
 #include "pipeline/run/tasks.h"
+#include "pipeline/watch/at_stage.h"
 
 namespace mmbatch {
+namespace {
 
-Admit::Admit(const Model& model, const Manifest& manifest, GenerationOverrides command_line,
-             ModelIdentity identity, ResultsStore& store, const AdmitOptions& options)
-    : model_(model),
-      manifest_(manifest),
-      around_{model.files().generation, std::move(command_line)},
-      identity_(std::move(identity)),
-      store_(store),
-      options_(options) {}
-
-Ticket Admit::operator()(ReadItem read) {
-  auto admitted = std::make_shared<Admitted>();
-  admitted->number = next_number_++;
-  admitted->item = std::move(read.item);
-  admitted->admitted = Clock::now();
-  admitted->deadline = Deadline(admitted->admitted, options_.item_timeout);
-  if (read.error) {
-    admitted->fault = Fault{Stage::read, std::move(*read.error)};
-    return admitted;
-  }
-  const auto settled = guarded([&] {
-    admit(*admitted);
-    return true;
-  });
-  if (!settled) admitted->fault = Fault{Stage::read, settled.error()};
-  return admitted;
+std::shared_ptr<const ItemSettings> settings(GenerationConfig generation) {
+  std::string json = to_json(generation);
+  return std::make_shared<const ItemSettings>(ItemSettings{std::move(generation), std::move(json)});
 }
 
-void Admit::admit(Admitted& admitted) {
-  const Item& item = *admitted.item;
-  admitted.generation = generation_of(manifest_, item, around_);
-  check_task(item, model_.spec());
-  MediaLimits limits = options_.media;
-  limits.deadline = admitted.deadline;
-  for (const Item::Image& image : item.images) {
-    auto sha = guarded([&] { return image_sha256(image, &store_, limits); });
-    if (!sha) {
-      admitted.fault = Fault{Stage::image, sha.error()};
-      return;
-    }
-    admitted.image_sha256.push_back(std::move(sha.value()));
+}  // namespace
+
+Admit::Admit(const Model& model, const Manifest& manifest, AdmitOptions options, const Access& access)
+    : model_(model),
+      manifest_(manifest),
+      options_(std::move(options)),
+      around_{model.files().generation, options_.command_line},
+      access_(access) {
+  for (const Job& job : manifest.jobs)
+    job_settings_.push_back(settings(generation_of(manifest, job, around_)));
+}
+
+Admission Admit::operator()(const ReadItem& read) {
+  const auto ticket = begin_ticket(read);
+  const auto end = at_stage(access_.timeline, Stage::admit, ticket->item->id, [&]() -> std::optional<End> {
+    if (read.error) return Failed{Stage::read, *read.error};
+    return complete(*ticket);
+  });
+  if (end && !end.value()) return TicketPtr(ticket);
+  access_.images.drop(ticket->image_sha256);
+  return Outcome{ticket, end ? *end.value() : End(Failed{Stage::admit, end.error()})};
+}
+
+std::shared_ptr<Ticket> Admit::begin_ticket(const ReadItem& read) {
+  auto ticket = std::make_shared<Ticket>();
+  ticket->number = next_number_++;
+  ticket->item = read.item;
+  ticket->admitted = Clock::now();
+  ticket->deadline = Deadline(ticket->admitted, options_.item_timeout);
+  access_.timeline.item_begins(ticket->number, ticket->item->id);
+  return ticket;
+}
+
+std::optional<Admit::End> Admit::complete(Ticket& ticket) {
+  ticket.settings = settings_of(*ticket.item);
+  check_task(*ticket.item, model_.spec());
+  for (const Item::Image& image : ticket.item->images) {
+    auto sha256 = guarded([&] { return access_.images.digest(image, ticket.deadline); });
+    if (!sha256) return Failed{Stage::preprocess, sha256.error()};
+    ticket.image_sha256.push_back(std::move(sha256.value()));
   }
-  const Job& job = manifest_.jobs[item.job];
+  ticket.content_key = key_of(ticket);
+  const Known known = access_.results.look_up(ticket.item, ticket.content_key, ticket.image_sha256);
+  if (known != Known::no) return KnownBefore{known};
+  return {};
+}
+
+std::shared_ptr<const ItemSettings> Admit::settings_of(const Item& item) const {
+  if (item.generation.empty()) return job_settings_[item.job];
+  return settings(generation_of(manifest_, item, around_));
+}
+
+std::string Admit::key_of(const Ticket& ticket) const {
+  const Job& job = manifest_.jobs[ticket.item->job];
   ContentParts parts;
-  parts.item = &item;
+  parts.item = ticket.item.get();
   parts.turn_format = job.turn_format.empty() ? model_.files().turn_format.name() : job.turn_format;
   parts.system = job.system.value_or("");
-  parts.image_sha256 = admitted.image_sha256;
-  parts.model_fingerprint = identity_.fingerprint;
-  parts.precision = identity_.precision;
-  parts.generation = to_json(admitted.generation);
-  admitted.content_key = content_key(parts);
-  admitted.known = store_.look_up(admitted.item, admitted.content_key, admitted.image_sha256);
+  parts.image_sha256 = ticket.image_sha256;
+  parts.model_fingerprint = options_.identity.fingerprint;
+  parts.precision = options_.identity.precision;
+  parts.generation = ticket.settings->json;
+  return content_key(parts);
 }
 
 }  // namespace mmbatch

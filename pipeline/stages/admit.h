@@ -2,13 +2,17 @@
 
 #include <atomic>
 #include <chrono>
-#include <map>
+#include <memory>
+#include <optional>
 #include <string>
+#include <variant>
+#include <vector>
 
 #include "fusion/model.h"
 #include "jobs/manifest/manifest.h"
-#include "jobs/media/media.h"
 #include "pipeline/graph/messages.h"
+#include "pipeline/stages/images/image_files.h"
+#include "pipeline/watch/timeline.h"
 
 namespace mmbatch {
 
@@ -19,28 +23,39 @@ struct ModelIdentity {
 };
 
 struct AdmitOptions {
-  MediaLimits media;
+  GenerationOverrides command_line;
+  ModelIdentity identity;
   std::chrono::milliseconds item_timeout{0};  // from admission to answer; 0: none
 };
 
-/// Settles an item's settings and content key, and asks the store whether its answer is there already.
-/// Thread-safe.
+/// Makes an item's ticket: its settings, the digests of its images, its content key; and asks the store
+/// whether its answer is there already. Thread-safe.
 class Admit {
  public:
-  Admit(const Model& model, const Manifest& manifest, GenerationOverrides command_line,
-        ModelIdentity identity, ResultsStore& store, const AdmitOptions& options);
+  /// All of them outlive this.
+  struct Access {
+    ResultsStore& results;
+    ImageFiles& images;
+    Timeline& timeline;
+  };
+  Admit(const Model& model, const Manifest& manifest, AdmitOptions options, const Access& access);
 
-  Ticket operator()(ReadItem read);
+  /// @throws FatalError
+  Admission operator()(const ReadItem& read);
 
  private:
-  void admit(Admitted& admitted);
+  using End = decltype(Outcome::end);
+  std::shared_ptr<Ticket> begin_ticket(const ReadItem& read);
+  std::optional<End> complete(Ticket& ticket);
+  std::shared_ptr<const ItemSettings> settings_of(const Item& item) const;
+  std::string key_of(const Ticket& ticket) const;
 
   const Model& model_;
   const Manifest& manifest_;
-  GenerationSurroundings around_;
-  ModelIdentity identity_;
-  ResultsStore& store_;
   const AdmitOptions options_;
+  const GenerationSurroundings around_;
+  const Access access_;
+  std::vector<std::shared_ptr<const ItemSettings>> job_settings_;  // of items that have none of their own
   std::atomic<std::uint64_t> next_number_{0};
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <iterator>
 #include <memory>
@@ -14,8 +15,7 @@
 #include <vector>
 
 #include "engine/nn/scratch.h"
-#include "pipeline/graph/messages.h"
-#include "pipeline/watch/timeline.h"
+#include "pipeline/watch/at_stage.h"
 #include "vision/tower/feature_cache.h"
 
 namespace mmbatch {
@@ -28,23 +28,23 @@ class BatchEncoder {
   struct Options {
     std::size_t cache_bytes = 0;  // of features kept after use
     std::size_t batch = 8;        // inputs encoded together at most
-    /// One result an input.
+    /// One result for each input.
     std::function<std::vector<Features>(std::span<const Input* const>, Scratch&)> encode;
-    Activity preparing = Activity::preprocess;  // as what the two are noted on the timeline
-    Activity encoding = Activity::encode_image;
+    Stage preparing = Stage::preprocess;
+    Stage encoding = Stage::encode_image;
   };
   struct Wanted {
     std::string key;  // equal keys stand for equal inputs
     std::function<Input()> prepare;
   };
-  using Done = std::function<void(Result<std::vector<Features>>)>;
+  using Arrived = std::function<void(Result<std::vector<Features>>)>;
 
   BatchEncoder(Options options, Timeline& timeline)
       : options_(std::move(options)), timeline_(timeline), cache_(options_.cache_bytes) {}
 
   /// Calls `done` exactly once, with what was wanted in its order or with a fault: now, or from another
   /// thread's call.
-  void operator()(std::vector<Wanted> wanted, Done done) {
+  void operator()(std::vector<Wanted> wanted, Arrived done) {
     if (wanted.empty()) return done(std::vector<Features>{});
     const auto collector = std::make_shared<Collector>(wanted.size(), std::move(done));
     for (std::size_t i = 0; i < wanted.size(); ++i) {
@@ -65,7 +65,7 @@ class BatchEncoder {
 
   /// Gathers what one caller wants, which may come from several threads.
   struct Collector {
-    Collector(std::size_t count, Done done_) : done(std::move(done_)), features(count), missing(count) {}
+    Collector(std::size_t count, Arrived done_) : done(std::move(done_)), features(count), missing(count) {}
 
     void arrived(std::size_t index, const Result<Features>& one) {
       {
@@ -82,7 +82,7 @@ class BatchEncoder {
         done(std::move(features));
     }
 
-    Done done;
+    Arrived done;
     std::mutex mutex;
     std::vector<Features> features;
     std::optional<Error> error;
@@ -90,37 +90,49 @@ class BatchEncoder {
   };
 
   void prepare(const Wanted& wanted) {
-    const auto begin = Clock::now();
-    Result<Input> input = guarded(wanted.prepare);
-    timeline_.add(options_.preparing, begin);
+    Result<Input> input;
+    try {
+      input = at_stage(timeline_, options_.preparing, {}, wanted.prepare);
+    } catch (const FatalError& e) {
+      cache_.finish(wanted.key, Error{ErrorCode::internal, e.what()});  // others may wait for it
+      throw;
+    }
     if (!input) return cache_.finish(wanted.key, input.error());
     const std::lock_guard lock(mutex_);
     waiting_.push_back({wanted.key, std::move(input.value())});
   }
 
   void encode_waiting() {
+    std::exception_ptr fatal;  // thrown when nobody waits any longer
     for (;;) {
       std::vector<Waiting> batch;
       {
         const std::lock_guard lock(mutex_);
-        if (encoding_ || waiting_.empty()) return;
+        if (encoding_ || waiting_.empty()) break;
         encoding_ = true;
         const auto count = static_cast<std::ptrdiff_t>(std::min(options_.batch, waiting_.size()));
         batch.assign(std::move_iterator(waiting_.begin()), std::move_iterator(waiting_.begin() + count));
         waiting_.erase(waiting_.begin(), waiting_.begin() + count);
       }
-      encode(std::move(batch));
+      try {
+        encode(batch);
+      } catch (const FatalError& e) {
+        fatal = std::current_exception();
+        for (const Waiting& waiting : batch) cache_.finish(waiting.key, Error{ErrorCode::internal, e.what()});
+      }
       const std::lock_guard lock(mutex_);
       encoding_ = false;
     }
+    if (fatal) std::rethrow_exception(fatal);
   }
 
-  void encode(std::vector<Waiting> batch) {
-    const auto begin = Clock::now();
+  void encode(const std::vector<Waiting>& batch) {
     std::vector<const Input*> inputs;
     for (const Waiting& waiting : batch) inputs.push_back(&waiting.input);
-    const auto features = guarded([&] { return options_.encode(inputs, scratch_); });
-    timeline_.add(options_.encoding, begin, {{"inputs", static_cast<double>(batch.size())}});
+    const auto features = at_stage(timeline_, options_.encoding, {}, [&](CallNumbers& numbers) {
+      numbers.add("inputs", batch.size());
+      return options_.encode(inputs, scratch_);
+    });
     encoded_ += batch.size();
     for (std::size_t i = 0; i < batch.size(); ++i) {
       if (features)

@@ -14,13 +14,6 @@ Vocabulary vocabulary_of(const Model& model) {
 
 namespace {
 
-/// What stands between a prompt and an answer that goes on from it: a space, unless the prompt ends with one
-/// or with a line.
-std::string separator(const Tokenizer& tokenizer, const Prompt& prompt) {
-  const std::string end = prompt.ids.empty() ? "" : tokenizer.decode({&prompt.ids.back(), 1});
-  return end.empty() || end.back() == ' ' || end.back() == '\n' ? "" : " ";
-}
-
 Error too_late(const Deadline& deadline) {
   return {ErrorCode::timeout, deadline.message()};
 }
@@ -28,14 +21,9 @@ Error too_late(const Deadline& deadline) {
 }  // namespace
 
 Request make_request(const Model& model, std::shared_ptr<const Prompt> prompt,
-                     const GenerationConfig& generation) {
+                     const GenerationConfig& generation, ChoiceIds choices) {
   Request request;
-  for (const std::string& choice : generation.choices) {
-    const Tokenizer& tokenizer = model.tokenizer();
-    std::vector<std::int32_t> tokens = tokenizer.encode_continuation(separator(tokenizer, *prompt) + choice);
-    if (!model.spec().eos.empty()) tokens.push_back(model.spec().eos.front());
-    request.choices.push_back(std::move(tokens));
-  }
+  request.choices = std::move(choices);
   request.prompt = std::move(prompt);
   request.generation = generation;
   request.decode = [tokenizer = model.files().tokenizer](std::span<const std::int32_t> tokens) {
@@ -44,10 +32,17 @@ Request make_request(const Model& model, std::shared_ptr<const Prompt> prompt,
   return request;
 }
 
+Request make_request(const Model& model, std::shared_ptr<const Prompt> prompt,
+                     const GenerationConfig& generation) {
+  ChoiceIds choices = choice_ids(model, *prompt, generation.choices);
+  return make_request(model, std::move(prompt), generation, std::move(choices));
+}
+
 Decode::Decode(const Model& model, const EngineOptions& options, Arena& arena, Timeline& timeline)
     : model_(model),
       arena_(arena),
       timeline_(timeline),
+      choices_(model),
       engine_(model.decoder(), vocabulary_of(model), options),
       thread_([this] { run(); }) {}
 
@@ -60,31 +55,36 @@ Decode::~Decode() {
   thread_.join();
 }
 
-void Decode::operator()(Fused fused, Done done) {
+void Decode::operator()(const Fused& fused, Done<Outcome> done) {
   const Deadline deadline = fused.ticket->deadline;
-  if (deadline.passed()) return done({fused.ticket, Fault{Stage::decode, too_late(deadline)}, fused.times});
-  Request request = request_of(std::move(fused), std::move(done));
+  if (deadline.passed()) {
+    timeline_.failed(Stage::decode);
+    return done({fused.ticket, Failed{Stage::decode, too_late(deadline)}, fused.times});
+  }
+  auto request = guarded([&] { return request_of(fused, done); });
+  if (!request) return done({fused.ticket, Failed{Stage::decode, request.error()}, fused.times});
   {
     const std::lock_guard lock(mutex_);
-    incoming_.push_back({std::move(request), deadline});
+    incoming_.push_back({std::move(request.value()), deadline});
   }
   changed_.notify_one();
 }
 
-Request Decode::request_of(Fused fused, Done done) const {
-  Request request = make_request(model_, fused.prompt, fused.ticket->generation);
-  request.on_done = [ticket = fused.ticket, times = fused.times,
+Request Decode::request_of(const Fused& fused, Done<Outcome> done) {
+  const auto& settings = fused.ticket->settings;
+  Request request =
+      make_request(model_, fused.prompt, settings->generation, choices_.of(*fused.prompt, settings));
+  request.on_done = [this, ticket = fused.ticket, times = fused.times,
                      done = std::move(done)](Result<Completion> completion) {
-    ItemResult::Timings all = times;
-    if (completion) {
-      all.queue = completion.value().times.queue_ms;
-      all.prefill = completion.value().times.prefill_ms;
-      all.decode = completion.value().times.decode_ms;
+    if (!completion) {
+      timeline_.failed(Stage::decode);
+      return done({ticket, Failed{Stage::decode, completion.error()}, times});
     }
-    if (completion)
-      done({ticket, AnyAnswer(std::move(completion.value())), all});
-    else
-      done({ticket, Fault{Stage::decode, completion.error()}, all});
+    ItemResult::Timings all = times;
+    all.queue = completion.value().times.queue_ms;
+    all.prefill = completion.value().times.prefill_ms;
+    all.decode = completion.value().times.decode_ms;
+    done({ticket, answered(std::move(completion.value())), all});
   };
   return request;
 }
@@ -106,10 +106,8 @@ void Decode::run() {
     }
     end_late_ones();
     // A fault in here is nobody's in particular: whoever is at work fails, and the next ones go on.
-    const auto stepped = guarded([this] {
-      step();
-      return true;
-    });
+    const auto stepped =
+        at_stage(timeline_, Stage::decode, {}, [this](CallNumbers& numbers) { step(numbers); });
     if (!stepped) engine_.fail_all(stepped.error());
   }
 }
@@ -119,15 +117,13 @@ void Decode::end_late_ones() {
     engine_.cancel(due_.top().id, too_late(due_.top().deadline));  // one that is done is left alone
 }
 
-void Decode::step() {
-  const auto begin = Timeline::Clock::now();
+void Decode::step(CallNumbers& numbers) {
   const std::size_t rows_before = engine_.stats().computed_rows;
   arena_.run([this] { engine_.step(); });
   const EngineStats stats = engine_.stats();
+  numbers.add("rows", stats.computed_rows - rows_before);
+  numbers.add("sequences", stats.step_sequences);
   const auto number = [](std::size_t value) { return static_cast<double>(value); };
-  timeline_.add(
-      Activity::decode, begin,
-      {{"rows", number(stats.computed_rows - rows_before)}, {"sequences", number(stats.step_sequences)}});
   timeline_.count("requests", {{"running", number(stats.running)}, {"waiting", number(stats.waiting)}});
   timeline_.count("cache blocks", {{"used", number(stats.kv_blocks_used)}});
 }

@@ -1,8 +1,6 @@
 #pragma once
 
 #include <condition_variable>
-#include <exception>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <queue>
@@ -13,7 +11,8 @@
 #include "engine/serve/engine.h"
 #include "fusion/model.h"
 #include "pipeline/graph/messages.h"
-#include "pipeline/watch/timeline.h"
+#include "pipeline/stages/choice_tokens.h"
+#include "pipeline/watch/at_stage.h"
 
 namespace mmbatch {
 
@@ -23,20 +22,21 @@ Vocabulary vocabulary_of(const Model& model);
 /// What the engine is to do for a prompt; callbacks are the caller's.
 Request make_request(const Model& model, std::shared_ptr<const Prompt> prompt,
                      const GenerationConfig& generation);
+/// The same with the tokens of the choices at hand.
+Request make_request(const Model& model, std::shared_ptr<const Prompt> prompt,
+                     const GenerationConfig& generation, ChoiceIds choices);
 
 /// The engine on a thread of its own: takes prompts from any thread, as many at a time as there are, and
 /// steps inside the arena while it has work. Items that are not done by their deadline fail. Thread-safe.
 class Decode {
  public:
-  using Done = std::function<void(Outcome)>;
-
   /// @throws UsageError for options that cannot be met.
   Decode(const Model& model, const EngineOptions& options, Arena& arena, Timeline& timeline);
   /// Finishes what was handed in.
   ~Decode();
 
   /// Calls `done` exactly once, from the engine's thread.
-  void operator()(Fused fused, Done done);
+  void operator()(const Fused& fused, Done<Outcome> done);
 
   EngineStats stats() const;
 
@@ -54,12 +54,13 @@ class Decode {
 
   void run();
   void end_late_ones();
-  void step();
-  Request request_of(Fused fused, Done done) const;
+  void step(CallNumbers& numbers);
+  Request request_of(const Fused& fused, Done<Outcome> done);
 
   const Model& model_;
   Arena& arena_;
   Timeline& timeline_;
+  ChoiceTokens choices_;
   // Of the engine's thread:
   Engine engine_;
   std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;

@@ -21,30 +21,41 @@ std::vector<std::string> texts_of(const Item& item) {
   return texts;
 }
 
-EmbedText::EmbedText(const Model& model, Timeline& timeline)
+EmbedText::EmbedText(const Model& model, const Manifest& manifest, Timeline& timeline)
     : model_(model),
-      encoder_({kCacheBytes, kBatch,
-                [&model](std::span<const PaddedText* const> texts, Scratch& scratch) {
-                  return model.texts()->encode(texts, scratch);
-                },
-                Activity::encode_text, Activity::embed_text},
-               timeline) {}
-
-void EmbedText::operator()(const Ticket& ticket, Done done) {
-  if (ticket->settled()) return done({ticket, EncodedText{}, 0.0});
-  std::vector<BatchEncoder<PaddedText>::Wanted> wanted;
-  for (std::string& text : texts_of(*ticket->item)) {
-    // Texts may be long, and the cache counts no keys.
-    std::string key = Sha256().update(text).digest();
-    wanted.push_back(
-        {std::move(key), [this, text = std::move(text)] { return model_.texts()->tokenize(text); }});
+      encoder_({.cache_bytes = kCacheBytes,
+                .batch = kBatch,
+                .encode = [&model](std::span<const PaddedText* const> texts,
+                                   Scratch& scratch) { return model.texts()->encode(texts, scratch); },
+                .preparing = Stage::encode_text,
+                .encoding = Stage::embed_text},
+               timeline) {
+  for (const Job& job : manifest.jobs) {
+    if (!job.labels) continue;
+    std::vector<Wanted>& all = job_labels_[job.labels.get()];
+    for (const std::string& label : job.labels->labels) all.push_back(wanted(job.labels->text_of(label)));
   }
-  encoder_(std::move(wanted),
-           [ticket, done = std::move(done), begin = Clock::now()](Result<std::vector<Features>> embeddings) {
-             const double milliseconds = milliseconds_since(begin);
-             if (!embeddings) return done({ticket, embeddings.error(), milliseconds});
-             done({ticket, EncodedText{{}, std::move(embeddings.value())}, milliseconds});
-           });
+}
+
+EmbedText::Wanted EmbedText::wanted(std::string text) {
+  // Texts may be long, and the cache counts no keys.
+  std::string key = Sha256().update(text).digest();
+  return {std::move(key), [this, text = std::move(text)] { return model_.texts()->tokenize(text); }};
+}
+
+std::vector<EmbedText::Wanted> EmbedText::wanted_by(const Item& item) {
+  const auto shared = job_labels_.find(item.labels.get());
+  if (item.task == Task::classify && shared != job_labels_.end()) return shared->second;
+  std::vector<Wanted> all;
+  for (std::string& text : texts_of(item)) all.push_back(wanted(std::move(text)));
+  return all;
+}
+
+void EmbedText::operator()(const TicketPtr& ticket, Done<Branch<EncodedText>> done) {
+  encoder_(wanted_by(*ticket->item), [done = std::move(done)](Result<std::vector<Features>> embeddings) {
+    if (!embeddings) return done(Failed{Stage::embed_text, embeddings.error()});
+    done(made(EncodedText{{}, std::move(embeddings.value())}));
+  });
 }
 
 }  // namespace mmbatch

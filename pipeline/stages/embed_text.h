@@ -1,8 +1,11 @@
 #pragma once
 
-#include <functional>
+#include <map>
+#include <string>
+#include <vector>
 
 #include "fusion/model.h"
+#include "jobs/manifest/manifest.h"
 #include "pipeline/graph/messages.h"
 #include "pipeline/stages/batch_encoder.h"
 
@@ -12,18 +15,21 @@ namespace mmbatch {
 /// text is encoded once, several as one batch. Thread-safe.
 class EmbedText {
  public:
-  using Done = std::function<void(TextEncoded)>;
-
-  EmbedText(const Model& model, Timeline& timeline);
+  EmbedText(const Model& model, const Manifest& manifest, Timeline& timeline);
 
   /// Calls `done` exactly once, now or from another thread's call.
-  void operator()(const Ticket& ticket, Done done);
+  void operator()(const TicketPtr& ticket, Done<Branch<EncodedText>> done);
 
   std::size_t texts_encoded() const { return encoder_.encoded(); }
 
  private:
+  using Wanted = BatchEncoder<PaddedText>::Wanted;
+  Wanted wanted(std::string text);
+  std::vector<Wanted> wanted_by(const Item& item);
+
   const Model& model_;
   BatchEncoder<PaddedText> encoder_;
+  std::map<const LabelSet*, std::vector<Wanted>> job_labels_;  // of jobs whose items share their labels
 };
 
 /// The texts that an item of a dual encoder's task needs embedded.

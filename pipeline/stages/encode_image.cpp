@@ -1,6 +1,12 @@
 #include "pipeline/stages/encode_image.h"
 
+#include <fmt/format.h>
+
+#include <new>
 #include <utility>
+
+#include "pipeline/stages/images/decode_memory.h"
+#include "vision/image/image_header.h"
 
 namespace mmbatch {
 namespace {
@@ -10,53 +16,73 @@ std::uint64_t short_key(const std::string& sha256) {
   return std::stoull(sha256.substr(0, 16), nullptr, 16);
 }
 
-BatchEncoder<PixelValues>::Options encoder_options(const Model& model, const EncodeImageOptions& options) {
-  return {options.cache_bytes, options.batch,
-          [&model](std::span<const PixelValues* const> images, Scratch& scratch) {
-            return model.images()->encode(images, scratch).projected;
-          },
-          Activity::preprocess, Activity::encode_image};
+std::size_t bytes_of(const PixelValues& pixels) {
+  std::size_t bytes = 0;
+  for (const Matrix<float>& tile : pixels.tiles) bytes += tile.rows() * tile.cols() * sizeof(float);
+  return bytes;
 }
 
 }  // namespace
 
-EncodeImage::EncodeImage(const Model& model, EncodeImageOptions options, Timeline& timeline)
-    : model_(model), options_(std::move(options)), encoder_(encoder_options(model, options_), timeline) {
+EncodeImage::EncodeImage(const Model& model, const EncodeImageOptions& options, ImageFiles& files,
+                         Timeline& timeline)
+    : model_(model), limits_(options.image), files_(files), encoder_(encoder_options(options), timeline) {
   if (model_.images() != nullptr) load_image_decoder();
 }
 
-void EncodeImage::operator()(Ticket ticket, Done done) {
-  if (ticket->settled()) return done({std::move(ticket), std::vector<EncodedImage>{}, 0.0});
-  std::vector<BatchEncoder<PixelValues>::Wanted> wanted;
-  for (std::size_t i = 0; i < ticket->item->images.size(); ++i) {
-    wanted.push_back({ticket->image_sha256[i],
-                      [this, ticket, i] { return prepare(ticket->item->images[i], ticket->deadline); }});
-  }
-  encoder_(std::move(wanted), [this, ticket, done = std::move(done),
-                               begin = Clock::now()](Result<std::vector<Features>> features) {
-    const double milliseconds = milliseconds_since(begin);
-    if (!features) {
-      // Another item that wanted the image ran out of time over it.
-      const bool of_another = features.error().code == ErrorCode::timeout && !ticket->deadline.passed();
-      if (of_another) return (*this)(ticket, done);
-      return done({ticket, features.error(), milliseconds});
-    }
-    std::vector<EncodedImage> images;
-    for (std::size_t i = 0; i < features.value().size(); ++i) {
+BatchEncoder<EncodeImage::Prepared>::Options EncodeImage::encoder_options(
+    const EncodeImageOptions& options) const {
+  return {.cache_bytes = options.cache_bytes,
+          .batch = options.batch,
+          .encode =
+              [this](std::span<const Prepared* const> images, Scratch& scratch) {
+                std::vector<const PixelValues*> pixels;
+                for (const Prepared* image : images) pixels.push_back(&image->pixels);
+                return model_.images()->encode(pixels, scratch).projected;
+              },
+          .preparing = Stage::preprocess,
+          .encoding = Stage::encode_image};
+}
+
+void EncodeImage::operator()(const TicketPtr& ticket, Done<Branch<Images>> done) {
+  std::vector<BatchEncoder<Prepared>::Wanted> wanted;
+  for (std::size_t i = 0; i < ticket->image_sha256.size(); ++i)
+    wanted.push_back({ticket->image_sha256[i], [this, ticket, i] { return prepare(*ticket, i); }});
+  encoder_(std::move(wanted), [this, ticket, done = std::move(done)](Result<std::vector<Features>> features) {
+    // Another item that wanted the image ran out of time over it.
+    const bool again = !features && features.error().code == ErrorCode::timeout && !ticket->deadline.passed();
+    if (again) return (*this)(ticket, done);
+    files_.drop(ticket->image_sha256);
+    if (!features) return done(Failed{Stage::encode_image, features.error()});
+    Images images;
+    for (std::size_t i = 0; i < features.value().size(); ++i)
       images.push_back({std::move(features.value()[i]), short_key(ticket->image_sha256[i])});
-    }
-    done({ticket, std::move(images), milliseconds});
+    done(made(std::move(images)));
   });
 }
 
-PixelValues EncodeImage::prepare(const Item::Image& image, const Deadline& deadline) const {
-  MediaLimits limits = options_.media;
-  limits.deadline = deadline;
-  const std::vector<unsigned char> bytes = read_image(image, limits);
-  deadline.check();
-  const auto decoded = decode_image(std::as_bytes(std::span(bytes)), options_.image);
-  deadline.check();
-  return model_.images()->preprocess(decoded);
+EncodeImage::Prepared EncodeImage::prepare(const Ticket& ticket, std::size_t image) const {
+  ImageFiles::Bytes file =
+      files_.take(ticket.item->images[image], ticket.image_sha256[image], ticket.deadline);
+  const auto encoded = std::as_bytes(std::span(file.bytes));
+  const ImageHeader header = read_image_header(encoded);
+  const std::size_t memory = decode_memory(encoded, header);
+  file.memory.grow(memory);
+  ticket.deadline.check();
+  Prepared prepared;
+  try {
+    const Image decoded = decode_image(encoded, limits_);
+    ticket.deadline.check();
+    prepared.pixels = model_.images()->preprocess(decoded);
+  } catch (const std::bad_alloc&) {
+    throw ItemError(ErrorCode::image_too_large,
+                    fmt::format("out of memory: to decode {} x {} pixels takes about {} MiB", header.width,
+                                header.height, (memory >> 20) + 1));
+  }
+  file.bytes = {};
+  file.memory.settle(bytes_of(prepared.pixels));
+  prepared.memory = std::move(file.memory);
+  return prepared;
 }
 
 }  // namespace mmbatch

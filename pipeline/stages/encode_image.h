@@ -1,11 +1,11 @@
 #pragma once
 
-#include <functional>
+#include <cstddef>
 
 #include "fusion/model.h"
-#include "jobs/media/media.h"
 #include "pipeline/graph/messages.h"
 #include "pipeline/stages/batch_encoder.h"
+#include "pipeline/stages/images/image_files.h"
 #include "vision/image/image_decode.h"
 
 namespace mmbatch {
@@ -13,30 +13,34 @@ namespace mmbatch {
 struct EncodeImageOptions {
   std::size_t cache_bytes = std::size_t{1} << 30;  // features kept after use
   std::size_t batch = 8;                           // images encoded together at most
-  MediaLimits media;
   ImageLimits image;
 };
 
 /// Encodes the images of items: each distinct image once, several images as one batch. Thread-safe.
 class EncodeImage {
  public:
-  using Done = std::function<void(ImagesEncoded)>;
-
-  /// @throws ModelError when images cannot be decoded at all.
-  EncodeImage(const Model& model, EncodeImageOptions options, Timeline& timeline);
+  /// @param files outlives this  @throws ModelError when images cannot be decoded at all.
+  EncodeImage(const Model& model, const EncodeImageOptions& options, ImageFiles& files, Timeline& timeline);
 
   /// Calls `done` exactly once, now or from another thread's call.
-  void operator()(Ticket ticket, Done done);
+  void operator()(const TicketPtr& ticket, Done<Branch<Images>> done);
 
   std::size_t images_encoded() const { return encoder_.encoded(); }
   std::size_t cache_hits() const { return encoder_.cache_hits(); }
 
  private:
-  PixelValues prepare(const Item::Image& image, const Deadline& deadline) const;
+  /// An image that waits for the encoder.
+  struct Prepared {
+    PixelValues pixels;
+    MemoryBudget::Lease memory;
+  };
+  BatchEncoder<Prepared>::Options encoder_options(const EncodeImageOptions& options) const;
+  Prepared prepare(const Ticket& ticket, std::size_t image) const;
 
   const Model& model_;
-  const EncodeImageOptions options_;
-  BatchEncoder<PixelValues> encoder_;
+  const ImageLimits limits_;
+  ImageFiles& files_;
+  BatchEncoder<Prepared> encoder_;
 };
 
 }  // namespace mmbatch

@@ -86,11 +86,8 @@ std::string EncodeText::prompt_text(const Item& item) const {
   return formats_[item.job].render(turns, options);
 }
 
-TextEncoded EncodeText::operator()(const Ticket& ticket) const {
-  if (ticket->settled()) return {ticket, EncodedText{}, 0.0};
-  const auto begin = Clock::now();
-  auto text = guarded([&] { return EncodedText{model_.encode_prompt(prompt_text(*ticket->item)), {}}; });
-  return {ticket, std::move(text), milliseconds_since(begin)};
+EncodedText EncodeText::operator()(const Item& item) const {
+  return {model_.encode_prompt(prompt_text(item)), {}};
 }
 
 }  // namespace mmbatch

@@ -17,7 +17,8 @@ class EncodeText {
   /// job depends on it.
   EncodeText(const ModelFiles& model, const Manifest& manifest);
 
-  TextEncoded operator()(const Ticket& ticket) const;
+  /// @throws ItemError
+  EncodedText operator()(const Item& item) const;
   /// The text that is tokenized.  @throws ItemError
   std::string prompt_text(const Item& item) const;
   /// What is tokenized behind the model's answer to an earlier question: the item's question as a further

@@ -3,56 +3,65 @@
 #include <algorithm>
 #include <cmath>
 
+#include "pipeline/watch/at_stage.h"
+
 namespace mmbatch {
-
-std::variant<Fused, Outcome> Fuse::operator()(const ImagesEncoded& images, const TextEncoded& text) const {
-  const Ticket& ticket = text.ticket;
-  ItemResult::Timings times;
-  const auto fault = [&](Stage stage, const Error& error) {
-    return Outcome{ticket, Fault{stage, error}, times};
-  };
-  if (ticket->settled()) {
-    const Fault known{Stage::read, {ErrorCode::internal, "known from an earlier run"}};
-    return Outcome{ticket, ticket->fault.value_or(known), times};
-  }
-  times.text = text.milliseconds;
-  if (!ticket->item->images.empty()) times.vision = images.milliseconds;
-  if (!images.images) return fault(Stage::image, images.images.error());
-  if (!text.text) return fault(Stage::text, text.text.error());
-  if (ticket->deadline.passed()) return fault(Stage::fuse, {ErrorCode::timeout, ticket->deadline.message()});
-  if (model_.similarity() != nullptr) {
-    auto matched = guarded([&] { return match(*ticket->item, images.images.value(), text.text.value()); });
-    if (!matched) return fault(Stage::fuse, matched.error());
-    return Outcome{ticket, AnyAnswer(std::move(matched.value())), times};
-  }
-  auto prompt = guarded([&] { return compose(model_.spec(), text.text.value().ids, images.images.value()); });
-  if (!prompt) return fault(Stage::fuse, prompt.error());
-  return Fused{ticket, std::move(prompt.value()), times};
-}
-
 namespace {
 
-[[noreturn]] void no_numbers() {
+[[noreturn]] void refuse_not_finite() {
   throw ItemError(
       ErrorCode::internal,
-      "the model's embeddings are no finite numbers: its weights are damaged, or too large for this "
-      "precision");
+      "the model's embeddings are not finite: its weights are damaged, or too large for this precision");
+}
+
+/// How an item ends for which a branch made nothing; nothing when it made something.
+template <class T>
+std::optional<decltype(Outcome::end)> end_of(const Branch<T>& branch) {
+  if (const auto* failed = std::get_if<Failed>(&branch)) return *failed;
+  if (std::holds_alternative<Abandoned>(branch)) return Abandoned{};
+  return {};
+}
+
+template <class T>
+const T& value_of(const Branch<T>& branch) {
+  return *std::get<std::shared_ptr<const T>>(branch);
 }
 
 }  // namespace
 
-Matched Fuse::match(const Item& item, const std::vector<EncodedImage>& images,
-                    const EncodedText& text) const {
+std::variant<Fused, Outcome> Fuse::operator()(const ImagesEncoded& images, const TextEncoded& text) const {
+  const TicketPtr& ticket = text.ticket;
+  ItemResult::Timings times;
+  times.text = text.milliseconds;
+  if (!ticket->item->images.empty()) times.vision = images.milliseconds;
+  if (const auto end = end_of<Images>(images.value)) return Outcome{ticket, *end, times};
+  if (const auto end = end_of<EncodedText>(text.value)) return Outcome{ticket, *end, times};
+  auto made = at_stage(timeline_, Stage::fuse, ticket->item->id, [&] {
+    return fuse(*ticket, value_of<Images>(images.value), value_of<EncodedText>(text.value));
+  });
+  if (!made) return Outcome{ticket, Failed{Stage::fuse, made.error()}, times};
+  if (auto* prompt = std::get_if<std::shared_ptr<const Prompt>>(&made.value()))
+    return Fused{ticket, std::move(*prompt), times};
+  return Outcome{ticket, answered(std::get<Matched>(std::move(made.value()))), times};
+}
+
+Fuse::Prompted Fuse::fuse(const Ticket& ticket, const Images& images, const EncodedText& text) const {
+  ticket.deadline.check();
+  if (model_.similarity() != nullptr) return match(*ticket.item, images, text);
+  return compose(model_.spec(), text.ids, images);
+}
+
+Matched Fuse::match(const Item& item, const Images& images, const EncodedText& text) const {
   if (item.task == Task::embed) {
     const Features& embedding = images.empty() ? text.embeddings.front() : images.front().features;
     const auto finite = [](float x) { return std::isfinite(x); };
-    if (!std::all_of(embedding->data(), embedding->data() + embedding->cols(), finite)) no_numbers();
+    if (!std::all_of(embedding->data(), embedding->data() + embedding->cols(), finite)) refuse_not_finite();
     return {{}, embedding};
   }
   Matched matched;
   for (const Features& label : text.embeddings) {
     matched.logits.push_back(model_.similarity()->logit(*images.front().features, *label));
-    if (!std::isfinite(matched.logits.back())) no_numbers();
+    if (!std::isfinite(matched.logits.back())) refuse_not_finite();
   }
   return matched;
 }

@@ -4,20 +4,24 @@
 
 #include "fusion/model.h"
 #include "pipeline/graph/messages.h"
+#include "pipeline/watch/timeline.h"
 
 namespace mmbatch {
 
 /// Puts an item's images and text together: to a prompt for the decoder, or with a dual encoder to its
-/// answer, which is the outcome already, as every fault is. Const and thread-safe.
+/// answer, which is the outcome already, as every fault is. Thread-safe.
 class Fuse {
  public:
-  explicit Fuse(const Model& model) : model_(model) {}
+  Fuse(const Model& model, Timeline& timeline) : model_(model), timeline_(timeline) {}
   std::variant<Fused, Outcome> operator()(const ImagesEncoded& images, const TextEncoded& text) const;
 
  private:
-  Matched match(const Item& item, const std::vector<EncodedImage>& images, const EncodedText& text) const;
+  using Prompted = std::variant<std::shared_ptr<const Prompt>, Matched>;
+  Prompted fuse(const Ticket& ticket, const Images& images, const EncodedText& text) const;
+  Matched match(const Item& item, const Images& images, const EncodedText& text) const;
 
   const Model& model_;
+  Timeline& timeline_;
 };
 
 }  // namespace mmbatch

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "jobs/text/json_text.h"
+#include "pipeline/watch/at_stage.h"
 
 namespace mmbatch {
 namespace {
@@ -108,43 +109,58 @@ ItemResult::Answer embedded(const Matrix<float>& embedding) {
   return row;
 }
 
+/// What is stored of an item, however it ended.
+ItemResult result_of(const Outcome& outcome) {
+  const Ticket& ticket = *outcome.ticket;
+  ItemResult result;
+  result.item = ticket.item;
+  result.content_key = ticket.content_key;
+  result.image_sha256 = ticket.image_sha256;
+  result.ms = outcome.times;
+  result.ms.total = milliseconds_since(ticket.admitted);
+  return result;
+}
+
 }  // namespace
 
 void Store::operator()(const Outcome& outcome) {
-  const Admitted& admitted = *outcome.ticket;
-  ++counters_.done;
-  if (admitted.known != Known::no) {
-    // Its rows are there already.
-    ++(admitted.known == Known::answered ? counters_.resumed : counters_.failed);
-    return;
-  }
-  ItemResult result;
-  result.item = admitted.item;
-  result.content_key = admitted.content_key;
-  result.image_sha256 = admitted.image_sha256;
-  result.ms = outcome.times;
-  const double total_ms = milliseconds_since(admitted.admitted);
-  result.ms.total = total_ms;
-  if (const auto* fault = std::get_if<Fault>(&outcome.answer)) {
-    ++counters_.failed;
-    result.failure = Failure{std::string(to_string(fault->stage)), fault->error.code, fault->error.message};
-    return results_.put(result);
-  }
-  const auto& answer = std::get<AnyAnswer>(outcome.answer);
-  if (const auto* completion = std::get_if<Completion>(&answer)) {
-    add_completion(admitted, *completion, result);
+  const Ticket& ticket = *outcome.ticket;
+  or_end_run(at_stage(timeline_, Stage::store, ticket.item->id, [&] {
+    ++counters_.done;
+    std::visit([&](const auto& end) { store(outcome, end); }, outcome.end);
+  }));
+  timeline_.item_ends(ticket.number, ticket.item->id);
+}
+
+void Store::store(const Outcome&, const KnownBefore& known) {
+  // Its rows are there already.
+  ++(known.known == Known::answered ? counters_.resumed : counters_.failed);
+}
+
+void Store::store(const Outcome& outcome, const Failed& failed) {
+  ++counters_.failed;
+  ItemResult result = result_of(outcome);
+  result.failure = Failure{std::string(error_stage(failed.stage)), failed.error.code, failed.error.message};
+  results_.put(result);
+}
+
+void Store::store(const Outcome& outcome, const Answered& answered) {
+  const Ticket& ticket = *outcome.ticket;
+  ItemResult result = result_of(outcome);
+  if (const auto* completion = std::get_if<Completion>(answered.answer.get())) {
+    add_completion(ticket, *completion, result);
   } else {
-    const auto& matched = std::get<Matched>(answer);
+    const auto& matched = std::get<Matched>(*answered.answer);
     result.answers.push_back(matched.embedding ? embedded(*matched.embedding)
-                                               : best_label(*admitted.item->labels, matched));
+                                               : best_label(*ticket.item->labels, matched));
   }
   results_.put(result);
   ++counters_.answered;
-  counters_.item_us += static_cast<std::uint64_t>(total_ms * 1000);
+  counters_.item_us += static_cast<std::uint64_t>(*result.ms.total * 1000);
 }
 
-void Store::add_completion(const Admitted& admitted, const Completion& completion, ItemResult& result) {
-  const GenerationConfig& generation = admitted.generation;
+void Store::add_completion(const Ticket& ticket, const Completion& completion, ItemResult& result) {
+  const GenerationConfig& generation = ticket.settings->generation;
   const bool scored = !generation.choices.empty();
   for (const Answer& answer : completion.answers) {
     result.answers.push_back(stored(model_.tokenizer(), answer, generation));

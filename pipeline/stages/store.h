@@ -4,23 +4,30 @@
 #include "jobs/results/store.h"
 #include "pipeline/graph/messages.h"
 #include "pipeline/watch/counters.h"
+#include "pipeline/watch/timeline.h"
 
 namespace mmbatch {
 
 /// Turns outcomes into rows of the database. Used by one thread at a time.
 class Store {
  public:
-  Store(const Model& model, ResultsStore& results, Counters& counters)
-      : model_(model), results_(results), counters_(counters) {}
+  Store(const Model& model, ResultsStore& results, Counters& counters, Timeline& timeline)
+      : model_(model), results_(results), counters_(counters), timeline_(timeline) {}
 
-  /// @throws DatabaseError
+  /// @throws FatalError: the database, or what else keeps the outcome from being stored
   void operator()(const Outcome& outcome);
 
  private:
-  void add_completion(const Admitted& admitted, const Completion& completion, ItemResult& result);
+  void store(const Outcome& outcome, const Failed& failed);
+  void store(const Outcome& outcome, const Answered& answered);
+  void store(const Outcome& outcome, const KnownBefore& known);
+  void store(const Outcome&, const Abandoned&) {}
+  void add_completion(const Ticket& ticket, const Completion& completion, ItemResult& result);
+
   const Model& model_;
   ResultsStore& results_;
   Counters& counters_;
+  Timeline& timeline_;
 };
 
 /// The text of an answer: without special tokens, cut before the first stop string.

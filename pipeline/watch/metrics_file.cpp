@@ -45,12 +45,16 @@ std::string prometheus_text(const RunSummary& s, std::optional<std::uint64_t> to
   text.value(s.failed, "outcome=\"failed\"");
   text.value(s.resumed, "outcome=\"answered_before\"");
   text.single("run_seconds_total", "counter", "Wall clock, without loading the model.", s.seconds);
+  const auto by_stage = [&](auto number) {
+    for (const StageRow& row : kStages)
+      text.value(number(s.stages[row.stage]), fmt::format("stage=\"{}\"", row.key));
+  };
   text.family("stage_seconds_total", "counter", "Time in a stage, added up over threads.");
-  const std::pair<const char*, double> stages[] = {
-      {"read", s.read_seconds},     {"admit", s.admit_seconds}, {"preprocess", s.preprocess_seconds},
-      {"encode", s.encode_seconds}, {"text", s.text_seconds},   {"text_encode", s.text_encode_seconds},
-      {"decode", s.decode_seconds}, {"store", s.store_seconds}};
-  for (const auto& [name, seconds] : stages) text.value(seconds, fmt::format("stage=\"{}\"", name));
+  by_stage([](const StageTimes::Entry& stage) { return stage.seconds; });
+  text.family("stage_calls_total", "counter", "How often a stage was called.");
+  by_stage([](const StageTimes::Entry& stage) { return stage.calls; });
+  text.family("stage_faults_total", "counter", "Calls of a stage that failed.");
+  by_stage([](const StageTimes::Entry& stage) { return stage.faults; });
   text.single("answer_tokens_total", "counter", "Tokens generated.", s.answer_tokens);
   text.single("prompt_tokens_total", "counter", "Tokens of prompts.", s.prompt_tokens);
   text.single("prompt_tokens_reused_total", "counter", "Of them, found in the cache.",

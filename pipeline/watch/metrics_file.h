@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "pipeline/graph/messages.h"
+#include "pipeline/graph/ticket.h"
 #include "pipeline/watch/summary.h"
 
 namespace mmbatch {

@@ -9,7 +9,7 @@
 #include <string>
 #include <thread>
 
-#include "pipeline/graph/messages.h"
+#include "pipeline/graph/ticket.h"
 #include "pipeline/watch/counters.h"
 
 namespace mmbatch {

@@ -10,59 +10,14 @@
 
 namespace mmbatch {
 
-namespace {
-
-struct StageSeconds {
-  const char* key;
-  const char* name;  // for people
-  double seconds;
-  int lanes;  // that can be in it at a time
-
-  /// The part of the run for which all its lanes were at work.
-  double busy(const RunSummary& s) const { return s.seconds > 0 ? seconds / (s.seconds * lanes) : 0; }
-};
-
-std::vector<StageSeconds> stages_of(const RunSummary& s) {
-  return {{"read", "reading", s.read_seconds, 1},
-          {"admit", "admitting", s.admit_seconds, s.threads},
-          {"preprocess", "preprocessing images", s.preprocess_seconds, s.threads},
-          {"encode", "vision encoder", s.encode_seconds, 1},
-          {"text", "tokenizing", s.text_seconds, s.threads},
-          {"text_encode", "text encoder", s.text_encode_seconds, 1},
-          {"fuse", "fusing", s.fuse_seconds, s.threads},
-          {"decode", "decoding", s.decode_seconds, 1},
-          {"store", "storing", s.store_seconds, 1}};
+StageTimes::StageTimes(const Timeline& timeline) {
+  for (const StageRow& row : kStages)
+    (*this)[row.stage] = {timeline.seconds(row.stage), timeline.calls(row.stage), timeline.faults(row.stage)};
 }
 
-}  // namespace
-
-RunSummary summarize_run(const Counters& counters, const EncodeImage& images, const EngineStats& engine,
-                         const Timeline& timeline) {
-  RunSummary s;
-  s.items = counters.done;
-  s.answered = counters.answered;
-  s.failed = counters.failed;
-  s.resumed = counters.resumed;
-  s.read_seconds = timeline.seconds(Activity::read);
-  s.admit_seconds = timeline.seconds(Activity::admit);
-  s.preprocess_seconds = timeline.seconds(Activity::preprocess);
-  s.encode_seconds = timeline.seconds(Activity::encode_image);
-  s.text_seconds = timeline.seconds(Activity::encode_text);
-  s.text_encode_seconds = timeline.seconds(Activity::embed_text);
-  s.fuse_seconds = timeline.seconds(Activity::fuse);
-  s.decode_seconds = timeline.seconds(Activity::decode);
-  s.store_seconds = timeline.seconds(Activity::store);
-  s.commit_seconds = timeline.seconds(Activity::commit);
-  s.images_encoded = images.images_encoded();
-  s.image_cache_hits = images.cache_hits();
-  s.answer_tokens = counters.answer_tokens;
-  s.prompt_tokens = counters.prompt_tokens;
-  s.prompt_tokens_reused = counters.prompt_tokens_reused;
-  s.mean_item_ms =
-      s.answered > 0 ? static_cast<double>(counters.item_us) / 1000 / static_cast<double>(s.answered) : 0;
-  s.engine = engine;
-  s.peak_rss_bytes = peak_resident_bytes();
-  return s;
+double busy(const RunSummary& s, const StageRow& stage) {
+  if (s.seconds <= 0 || stage.lanes == Lanes::inside) return 0;
+  return s.stages[stage.stage].seconds / (s.seconds * (stage.lanes == Lanes::all ? s.threads : 1));
 }
 
 std::string to_json(const RunSummary& s) {
@@ -79,9 +34,10 @@ std::string to_json(const RunSummary& s) {
   count("resumed", s.resumed);
   real("seconds", s.seconds);
   real("load_seconds", s.load_seconds);
-  for (const StageSeconds& stage : stages_of(s)) real(stage.key + std::string("_seconds"), stage.seconds);
-  for (const StageSeconds& stage : stages_of(s)) real(stage.key + std::string("_busy"), stage.busy(s));
-  real("commit_seconds", s.commit_seconds);
+  for (const StageRow& stage : kStages) {
+    real(fmt::format("{}_seconds", stage.key), s.stages[stage.stage].seconds);
+    if (stage.lanes != Lanes::inside) real(fmt::format("{}_busy", stage.key), busy(s, stage));
+  }
   const auto slowest = bottleneck(s);
   fields.emplace_back("bottleneck", slowest ? '"' + slowest->stage + '"' : "null");
   real("cpu_seconds", s.cores.cpu_seconds);
@@ -113,8 +69,9 @@ std::string to_json(const RunSummary& s) {
 std::optional<Bottleneck> bottleneck(const RunSummary& s) {
   constexpr double kMost = 0.5;
   std::optional<Bottleneck> found;
-  for (const StageSeconds& stage : stages_of(s)) {
-    if (stage.busy(s) > (found ? found->busy : kMost)) found = Bottleneck{stage.name, stage.busy(s)};
+  for (const StageRow& stage : kStages) {
+    if (busy(s, stage) > (found ? found->busy : kMost))
+      found = Bottleneck{std::string(stage.name), busy(s, stage)};
   }
   return found;
 }
@@ -126,8 +83,10 @@ std::string to_text(const RunSummary& s) {
                       s.seconds > 0 ? static_cast<double>(s.answered) / s.seconds : 0,
                       s.seconds > 0 ? static_cast<double>(s.answer_tokens) / s.seconds : 0);
   text += fmt::format("seconds by stage: load {:.2f}", s.load_seconds);
-  for (const StageSeconds& stage : stages_of(s)) {
-    if (stage.seconds >= 0.005) text += fmt::format(", {} {:.2f}", stage.name, stage.seconds);
+  for (const StageRow& stage : kStages) {
+    const double seconds = s.stages[stage.stage].seconds;
+    if (seconds >= 0.005 && stage.lanes != Lanes::inside)
+      text += fmt::format(", {} {:.2f}", stage.name, seconds);
   }
   if (const auto slowest = bottleneck(s))
     text +=

@@ -1,16 +1,32 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 
 #include "engine/serve/engine.h"
-#include "pipeline/stages/encode_image.h"
 #include "pipeline/watch/core_load.h"
-#include "pipeline/watch/counters.h"
 #include "pipeline/watch/timeline.h"
 
 namespace mmbatch {
+
+/// What the stages of a run took, and how often they were called.
+class StageTimes {
+ public:
+  struct Entry {
+    double seconds = 0;
+    std::uint64_t calls = 0, faults = 0;
+  };
+  StageTimes() = default;
+  explicit StageTimes(const Timeline& timeline);
+  Entry& operator[](Stage stage) { return entries_[static_cast<std::size_t>(stage)]; }
+  const Entry& operator[](Stage stage) const { return entries_[static_cast<std::size_t>(stage)]; }
+
+ private:
+  std::array<Entry, kStages.size()> entries_{};
+};
 
 /// What a run did and where its time went.
 struct RunSummary {
@@ -18,16 +34,7 @@ struct RunSummary {
   double seconds = 0;       // wall clock, without loading
   double load_seconds = 0;  // reading, mapping and packing the model
   int threads = 1;
-  double read_seconds = 0;         // in reading the listing
-  double admit_seconds = 0;        // hashing images and looking up what is known, added up over threads
-  double text_seconds = 0;         // in turn formats and tokenizer, added up over threads
-  double store_seconds = 0;        // in writing results
-  double preprocess_seconds = 0;   // reading, decoding and resizing images, added up over threads
-  double encode_seconds = 0;       // in the vision encoder
-  double text_encode_seconds = 0;  // in a dual encoder's text encoder
-  double fuse_seconds = 0;         // in putting images and texts together, added up over threads
-  double decode_seconds = 0;       // in the engine's steps
-  double commit_seconds = 0;       // in the database's commits; most of it is in store_seconds too
+  StageTimes stages;  // added up over threads
   CoreLoad cores;
   std::size_t images_encoded = 0, image_cache_hits = 0, texts_encoded = 0;
   double mean_item_ms = 0;  // from admission to answer
@@ -36,8 +43,9 @@ struct RunSummary {
   std::size_t peak_rss_bytes = 0;
 };
 
-RunSummary summarize_run(const Counters& counters, const EncodeImage& images, const EngineStats& engine,
-                         const Timeline& timeline);
+/// The share of the run for which all lanes of a stage were at work; 0 for one that runs inside another.
+double busy(const RunSummary& summary, const StageRow& stage);
+
 /// The stage that was at its limit the longest, and for which share of the time: a stage that runs on all
 /// threads has as many times the run's seconds.
 struct Bottleneck {

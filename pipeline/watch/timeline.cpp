@@ -21,7 +21,7 @@ int thread_number() {
   return number;
 }
 
-std::string members(std::initializer_list<Timeline::Number> numbers) {
+std::string members(std::span<const Timeline::Number> numbers) {
   std::string text;
   for (const Timeline::Number& number : numbers)
     text += fmt::format(R"({}"{}":{:.6g})", text.empty() ? "" : ",", number.name, number.value);
@@ -29,13 +29,6 @@ std::string members(std::initializer_list<Timeline::Number> numbers) {
 }
 
 }  // namespace
-
-std::string_view to_string(Activity activity) {
-  constexpr std::string_view names[kActivities] = {
-      "read",        "admit", "preprocess image", "encode images", "encode text",
-      "embed texts", "fuse",  "decode",           "store",         "commit"};
-  return names[static_cast<std::size_t>(activity)];
-}
 
 /// The file, and what is to be written to it next.
 struct Timeline::Trace {
@@ -72,7 +65,7 @@ struct Timeline::Trace {
   }
 };
 
-Timeline::Timeline(const std::filesystem::path& trace) {
+Timeline::Timeline(const std::filesystem::path& trace, StageHook hook) : hook_(std::move(hook)) {
   if (!trace.empty()) trace_ = std::make_unique<Trace>(trace);
 }
 
@@ -92,24 +85,34 @@ void Timeline::finish() {
   if (!trace->file.flush()) trace->fail();
 }
 
-void Timeline::add(Activity activity, Clock::time_point begin, std::initializer_list<Number> numbers,
+Timeline::Clock::time_point Timeline::begins(Stage stage) {
+  if (hook_) hook_(stage, StageMoment::begins);
+  return Clock::now();
+}
+
+void Timeline::add(Stage stage, Clock::time_point begin, std::span<const Number> numbers,
                    std::string_view item) {
   const auto end = Clock::now();
-  busy_ns_[static_cast<std::size_t>(activity)] +=
-      std::chrono::duration_cast<std::chrono::nanoseconds>(end - begin).count();
-  if (!trace_) return;
+  ++of(stage).calls;
+  of(stage).busy_ns += std::chrono::duration_cast<std::chrono::nanoseconds>(end - begin).count();
+  if (trace_) trace_call(stage, begin, end, numbers, item);
+  if (hook_) hook_(stage, StageMoment::ended);
+}
+
+void Timeline::trace_call(Stage stage, Clock::time_point begin, Clock::time_point end,
+                          std::span<const Number> numbers, std::string_view item) {
   std::string arguments = members(numbers);
   if (!item.empty())
     arguments += fmt::format(R"({}"item":{})", arguments.empty() ? "" : ",", json_string(item));
   trace_->write(fmt::format(R"("name":"{}","ph":"X","ts":{:.1f},"dur":{:.1f},"args":{{{}}})",
-                            to_string(activity), trace_->microseconds(begin),
+                            row_of(stage).trace, trace_->microseconds(begin),
                             trace_->microseconds(end) - trace_->microseconds(begin), arguments));
 }
 
 void Timeline::count(const char* name, std::initializer_list<Number> values) {
   if (!trace_) return;
   trace_->write(fmt::format(R"("name":"{}","ph":"C","ts":{:.1f},"args":{{{}}})", name,
-                            trace_->microseconds(Clock::now()), members(values)));
+                            trace_->microseconds(Clock::now()), members({values.begin(), values.size()})));
 }
 
 void Timeline::name_thread(std::string_view name) {
@@ -118,19 +121,26 @@ void Timeline::name_thread(std::string_view name) {
 }
 
 void Timeline::item_begins(std::uint64_t number, std::string_view id) {
+  count_item(+1);
   if (!trace_) return;
   trace_->write(fmt::format(R"("cat":"item","name":{},"ph":"b","id":{},"ts":{:.1f})", json_string(id), number,
                             trace_->microseconds(Clock::now())));
 }
 
 void Timeline::item_ends(std::uint64_t number, std::string_view id) {
+  count_item(-1);
   if (!trace_) return;
   trace_->write(fmt::format(R"("cat":"item","name":{},"ph":"e","id":{},"ts":{:.1f})", json_string(id), number,
                             trace_->microseconds(Clock::now())));
 }
 
-double Timeline::seconds(Activity activity) const {
-  return static_cast<double>(busy_ns_[static_cast<std::size_t>(activity)]) / 1e9;
+void Timeline::count_item(int change) {
+  const int now = in_flight_ += change;
+  count("items in flight", {{"items", static_cast<double>(now)}});
+}
+
+double Timeline::seconds(Stage stage) const {
+  return static_cast<double>(of(stage).busy_ns) / 1e9;
 }
 
 }  // namespace mmbatch

@@ -3,10 +3,13 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
+#include <utility>
+#include <variant>
 #include <vector>
 
-#include "pipeline/graph/flow_graph.h"
+#include "pipeline/graph/flow_stages.h"
 
 namespace mmbatch::testing {
 
@@ -22,24 +25,28 @@ void on_threads(int count, Work&& work) {
 /// after item through all stages and waits where a stage answers later.
 inline void run_by_threads(const FlowStages& stages, int threads) {
   std::mutex reading, storing;
-  const auto wait_for = [](auto start) {
-    using Message = typename decltype(start)::Message;
-    const auto promise = std::make_shared<std::promise<Message>>();
+  const auto branch = [](const TicketPtr& ticket, auto stage, auto encoded) {
+    const auto promise = std::make_shared<std::promise<decltype(encoded.value)>>();
     auto future = promise->get_future();
-    start.call([promise](Message message) { promise->set_value(std::move(message)); });
+    stage(ticket, [promise](auto value) { promise->set_value(std::move(value)); });
+    encoded.ticket = ticket;
+    encoded.value = future.get();
+    return encoded;
+  };
+  const auto decode = [&](const Fused& fused) {
+    const auto promise = std::make_shared<std::promise<Outcome>>();
+    auto future = promise->get_future();
+    stages.decode(fused, [promise](Outcome outcome) { promise->set_value(std::move(outcome)); });
     return future.get();
   };
-  struct Images {
-    using Message = ImagesEncoded;
-    std::function<void(EncodeImage::Done)> call;
-  };
-  struct Text {
-    using Message = TextEncoded;
-    std::function<void(EmbedText::Done)> call;
-  };
-  struct Decoded {
-    using Message = Outcome;
-    std::function<void(Decode::Done)> call;
+  const auto outcome_of = [&](const ReadItem& item) {
+    auto admission = stages.admit(item);
+    if (auto* settled = std::get_if<Outcome>(&admission)) return std::move(*settled);
+    const TicketPtr ticket = std::get<TicketPtr>(admission);
+    const auto images = branch(ticket, stages.encode_images, ImagesEncoded{});
+    auto fused = stages.fuse(images, branch(ticket, stages.encode_text, TextEncoded{}));
+    if (auto* outcome = std::get_if<Outcome>(&fused)) return std::move(*outcome);
+    return decode(std::get<Fused>(fused));
   };
   on_threads(threads, [&](int) {
     for (;;) {
@@ -49,15 +56,7 @@ inline void run_by_threads(const FlowStages& stages, int threads) {
         item = stages.read();
       }
       if (!item) return;
-      const Ticket ticket = stages.admit(std::move(*item));
-      const auto images = wait_for(Images{[&](auto done) { stages.encode_image(ticket, std::move(done)); }});
-      const auto text = wait_for(Text{[&](auto done) { stages.encode_text(ticket, std::move(done)); }});
-      auto fused = stages.fuse(images, text);
-      const Outcome outcome = std::holds_alternative<Outcome>(fused)
-                                  ? std::get<Outcome>(std::move(fused))
-                                  : wait_for(Decoded{[&](auto done) {
-                                      stages.decode(std::get<Fused>(std::move(fused)), std::move(done));
-                                    }});
+      const Outcome outcome = outcome_of(*item);
       const std::lock_guard lock(storing);
       stages.store(outcome);
     }

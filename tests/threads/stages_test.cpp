@@ -12,7 +12,7 @@
 #include "jobs/batch/batch_output.h"
 #include "jobs/listing/item_reader.h"
 #include "jobs/query/query.h"
-#include "pipeline/stages/store.h"
+#include "pipeline/run/stage_set.h"
 #include "pipeline/watch/progress.h"
 #include "tests/jobs/helpers.h"
 #include "tests/threads/by_threads.h"
@@ -61,38 +61,27 @@ class Stages : public ::testing::Test {
   /// @return items that were stored
   std::uint64_t run(const Manifest& manifest, ResultsStore& results, std::chrono::milliseconds timeout,
                     const std::function<void()>& tick) {
-    EncodeText encode_text(model_->files(), manifest);
-    EncodeImageOptions images;
-    images.cache_bytes = 100'000;  // so small that images are forgotten and encoded again
-    images.batch = 3;
+    RunOptions options;
+    options.images.cache_bytes = 100'000;  // so small that images are forgotten and encoded again
+    options.images.batch = 3;
+    options.engine.kv_blocks = 40;
+    options.item_timeout = timeout;
     Timeline timeline;
-    EncodeImage encode_image(*model_, images, timeline);
-    EngineOptions engine;
-    engine.kv_blocks = 40;
-    Decode decode(*model_, engine, arena_, timeline);
-    Fuse fuse(*model_);
-    Counters counters;
-    Store store(*model_, results, counters);
-    Admit admit(*model_, manifest, {}, {"f00d", "f32"}, results, {{}, timeout});
-    const auto reader = open_items(manifest);
-    FlowStages stages;
-    stages.read = [&] { return reader->next(); };
-    stages.admit = [&](ReadItem item) { return admit(std::move(item)); };
-    stages.encode_image = [&](Ticket ticket, EncodeImage::Done done) {
-      encode_image(std::move(ticket), std::move(done));
-    };
-    stages.encode_text = [&](Ticket ticket, EmbedText::Done done) { done(encode_text(ticket)); };
-    stages.fuse = [&](const ImagesEncoded& i, const TextEncoded& t) { return fuse(i, t); };
-    stages.decode = [&](Fused fused, Decode::Done done) { decode(std::move(fused), std::move(done)); };
-    stages.store = [&](const Outcome& outcome) { store(outcome); };
-    const Progress progress(counters, std::nullopt, ProgressStyle::none, [&] {
+    const ModelIdentity identity{"f00d", "f32"};
+    StageSet stages({.manifest = manifest,
+                     .options = options,
+                     .model = *model_,
+                     .identity = identity,
+                     .results = results,
+                     .timeline = timeline,
+                     .arena = arena_});
+    const Progress progress(stages.counters(), std::nullopt, ProgressStyle::none, [&] {
       results.flush_if_due();
-      static_cast<void>(decode.stats());
-      static_cast<void>(encode_image.cache_hits());
+      static_cast<void>(stages.summary());
       tick();
     });
-    run_by_threads(stages, kThreads);
-    return counters.done;
+    run_by_threads(stages.flow(), kThreads);
+    return stages.counters().done;
   }
 
   Arena arena_{1};  // TBB stays out of it

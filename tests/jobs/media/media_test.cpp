@@ -52,7 +52,7 @@ TEST(Media, ReadingEndsAtTheDeadline) {
   MediaLimits limits;
   limits.deadline = Deadline(Deadline::Clock::now() - milliseconds(20), milliseconds(10));
   EXPECT_EQ(outcome(image_at(file), limits), "timeout");
-  EXPECT_THROW(image_sha256(image_at(file), nullptr, limits), ItemError);
+  EXPECT_THROW(digest_image(image_at(file), nullptr, limits), ItemError);
   limits.deadline = Deadline(Deadline::Clock::now(), std::chrono::hours(1));
   EXPECT_EQ(outcome(image_at(file), limits), "read");
   limits.deadline = Deadline(Deadline::Clock::now() - milliseconds(20), milliseconds(0));
@@ -144,7 +144,7 @@ TEST(Media, DataUris) {
   image.data = "aGVsbG8*";
   EXPECT_EQ(outcome(image), "image_unreadable");
   image.data = "aGVsbG8=";
-  EXPECT_EQ(image_sha256(image, nullptr), sha256_hex("hello"));
+  EXPECT_EQ(digest_image(image, nullptr).sha256, sha256_hex("hello"));
 }
 
 TEST(Media, Base64) {
@@ -181,16 +181,16 @@ TEST(Media, DigestsAreRememberedUntilTheFileChanges) {
   TempFolder folder;
   MapCache cache;
   const auto file = folder.write("a.png", "one");
-  EXPECT_EQ(image_sha256(image_at(file), &cache), sha256_hex("one"));
+  EXPECT_EQ(digest_image(image_at(file), &cache).sha256, sha256_hex("one"));
   EXPECT_TRUE(cache.known.empty()) << "a file that has just changed may change again unseen";
   std::this_thread::sleep_for(std::chrono::milliseconds(150));
-  EXPECT_EQ(image_sha256(image_at(file), &cache), sha256_hex("one"));
-  EXPECT_EQ(image_sha256(image_at(file), &cache), sha256_hex("one"));
+  EXPECT_EQ(digest_image(image_at(file), &cache).sha256, sha256_hex("one"));
+  EXPECT_EQ(digest_image(image_at(file), &cache).sha256, sha256_hex("one"));
   EXPECT_EQ(cache.hits, 1);
   const auto time = std::filesystem::last_write_time(file);
   folder.write("a.png", "two");
   std::filesystem::last_write_time(file, time);
-  EXPECT_EQ(image_sha256(image_at(file), &cache), sha256_hex("two")) << "same size and time of change";
+  EXPECT_EQ(digest_image(image_at(file), &cache).sha256, sha256_hex("two")) << "same size and time of change";
 }
 
 TEST(Retry, TriesAgainWhatCanPassAndNothingElse) {

@@ -1,6 +1,7 @@
-// A run that kills itself, as `kill -9` would, when the COUNTth item comes to STAGE; with a stage that is
-// none, it ends like any run.   mmbatch_killed_run MANIFEST DATABASE OUTPUT STAGE COUNT Commits are small, so
-// that there is something to lose and something to keep.
+// A run that kills itself, as `kill -9` would, at the COUNTth call of STAGE (its key in the stage table), or
+// when that call has ended, for "STAGE ended". With the name of no stage it ends like any run.
+//   mmbatch_killed_run MANIFEST DATABASE OUTPUT STAGE COUNT
+// Commits are small, so that there is something to lose and something to keep.
 
 #include <signal.h>
 
@@ -23,8 +24,10 @@ int main(int argc, char** argv) {
   options.in_flight = 24;
   const std::string stage = argv[4];
   std::atomic<long> left{std::atol(argv[5])};
-  options.on_stage = [&](const char* at) {
-    if (stage == at && --left == 0) ::raise(SIGKILL);
+  options.on_stage = [&](mmbatch::Stage at, mmbatch::StageMoment moment) {
+    const std::string name(mmbatch::row_of(at).key);
+    const bool here = stage == (moment == mmbatch::StageMoment::begins ? name : name + " ended");
+    if (here && --left == 0) ::raise(SIGKILL);
   };
   try {
     return static_cast<int>(mmbatch::run_manifests(options));

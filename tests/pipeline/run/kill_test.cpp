@@ -21,8 +21,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kStages[] = {"read",   "admit", "encode_image", "encode_text", "fuse",
-                                   "decode", "store", "stored",       "output"};
+constexpr const char* kMoments[] = {"read",   "admit", "preprocess",  "text",        "fuse",
+                                    "decode", "store", "store ended", "output ended"};
 
 int kills() {
   const char* wanted = std::getenv("MMBATCH_KILLS");
@@ -145,8 +145,8 @@ TEST(Kill, AtEveryStageAndAtRandomMomentsLosesAndDoublesNothing) {
     // A database is killed ten times, then finished and compared.
     for (int i = 0; i < 10 && done < kills(); ++i, ++done) {
       const bool random_moment = done % 3 == 2;
-      const std::string stage = random_moment ? "none" : kStages[by_stage++ % std::size(kStages)];
-      const long count = stage == "output" ? 1 : 1 + static_cast<long>(random() % 120);
+      const std::string stage = random_moment ? "none" : kMoments[by_stage++ % std::size(kMoments)];
+      const long count = stage == "output ended" ? 1 : 1 + static_cast<long>(random() % 120);
       const auto latest = random_moment ? milliseconds(random() % static_cast<unsigned>(duration.count() + 1))
                                         : milliseconds(60'000);
       const int status = run.start(stage, count, latest);

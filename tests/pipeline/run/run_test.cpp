@@ -117,8 +117,7 @@ TEST(Run, SameBytesWhateverTheBatchThreadsChunksAndSharing) {
   EXPECT_EQ(run("tight.db", "--kv-blocks 30 --block-tokens 16"), expected);
   EXPECT_EQ(run("lookup.db", "--lookup-tokens 3 --admission-window 1"), expected);
   EXPECT_EQ(run("alone.db", "--no-prefix-sharing --no-image-cache --max-in-flight 1"), expected);
-  EXPECT_EQ(run("waves.db", "--no-overlap --max-in-flight 7"), expected);
-  EXPECT_EQ(run("wave.db", "--no-overlap"), expected);
+  EXPECT_EQ(run("in_flight.db", "--max-in-flight 7"), expected);
 }
 
 TEST(Run, ManyQuestionsOnOneImageEncodeItOnceAndShareItsPrefix) {
@@ -306,8 +305,8 @@ TEST(Run, AFatalFaultEndsItAsFailedAndTheNextOneGoesOn) {
   options.manifests = {questions_manifest(place, 20)};
   options.database = place.path("results.db");
   options.progress = ProgressStyle::none;
-  options.on_stage = [](const char* stage) {
-    if (std::string_view(stage) == "fuse") throw ModelError("fused badly");
+  options.on_stage = [](Stage stage, StageMoment) {
+    if (stage == Stage::fuse) throw ModelError("fused badly");
   };
   EXPECT_THROW(run_manifests(options), ModelError);
   const auto status = [&] {
@@ -324,12 +323,12 @@ TEST(Summary, NamesTheStageThatWasAtItsLimit) {
   RunSummary summary;
   summary.seconds = 10;
   summary.threads = 4;
-  summary.preprocess_seconds = 20;  // half of four threads
-  summary.decode_seconds = 8;
+  summary.stages[Stage::preprocess].seconds = 20;  // half of four threads
+  summary.stages[Stage::decode].seconds = 8;
   ASSERT_TRUE(bottleneck(summary));
   EXPECT_EQ(bottleneck(summary)->stage, "decoding");
   EXPECT_DOUBLE_EQ(bottleneck(summary)->busy, 0.8);
-  summary.preprocess_seconds = 38;
+  summary.stages[Stage::preprocess].seconds = 38;
   EXPECT_EQ(bottleneck(summary)->stage, "preprocessing images");
   EXPECT_NE(to_text(summary).find("the bottleneck is preprocessing images, busy 95 % of the time"),
             std::string::npos);
@@ -339,13 +338,13 @@ TEST(Summary, NamesNoBottleneckWhereEachStageWaitedForOthers) {
   RunSummary summary;
   EXPECT_FALSE(bottleneck(summary));
   summary.seconds = 1;
-  summary.decode_seconds = 0.5;
-  summary.store_seconds = 0.1;
+  summary.stages[Stage::decode].seconds = 0.5;
+  summary.stages[Stage::store].seconds = 0.1;
   EXPECT_FALSE(bottleneck(summary));
   EXPECT_EQ(to_text(summary).find("the bottleneck is"), std::string::npos);
   EXPECT_NE(to_text(summary).find("no stage was busy most of the time"), std::string::npos);
   EXPECT_TRUE(json::parse(to_json(summary))["bottleneck"].is_null());
-  summary.decode_seconds = 0.51;
+  summary.stages[Stage::decode].seconds = 0.51;
   EXPECT_TRUE(bottleneck(summary));
 }
 

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "engine/base/error.h"
+#include "pipeline/watch/at_stage.h"
 #include "pipeline/watch/core_load.h"
 #include "tests/pipeline/program.h"
 
@@ -29,7 +30,7 @@ TEST(Timeline, WritesSpansCountersAndItemsOfAllThreadsAsOneTrace) {
     for (int t = 0; t < kThreads; ++t) {
       threads.emplace_back([&] {
         for (int i = 0; i < kSpans; ++i) {
-          const TimelineSpan span(timeline, Activity::fuse, "an \"item\"\n\xFF");
+          at_stage(timeline, Stage::fuse, "an \"item\"\n\xFF", [] {});
           timeline.count("curve", {{"a", 1.5}, {"b", 2}});
         }
       });
@@ -53,18 +54,58 @@ TEST(Timeline, WritesSpansCountersAndItemsOfAllThreadsAsOneTrace) {
   }
   EXPECT_EQ(last.size(), static_cast<std::size_t>(kThreads));
   EXPECT_EQ(phases["X"], kThreads * kSpans);
-  EXPECT_EQ(phases["C"], kThreads * kSpans);
+  EXPECT_EQ(phases["C"], kThreads * kSpans + 2);  // and one item in flight, and none again
   EXPECT_EQ(phases["b"], 1);
   EXPECT_EQ(phases["e"], 1);
 }
 
 TEST(Timeline, WithoutATraceOnlySecondsAreKept) {
   Timeline timeline;
-  EXPECT_FALSE(timeline.traced());
-  timeline.add(Activity::store, Timeline::Clock::now() - std::chrono::seconds(2));
-  timeline.add(Activity::store, Timeline::Clock::now() - std::chrono::seconds(1));
-  EXPECT_GE(timeline.seconds(Activity::store), 3);
-  EXPECT_EQ(timeline.seconds(Activity::read), 0);
+  timeline.add(Stage::store, Timeline::Clock::now() - std::chrono::seconds(2));
+  timeline.add(Stage::store, Timeline::Clock::now() - std::chrono::seconds(1));
+  EXPECT_GE(timeline.seconds(Stage::store), 3);
+  EXPECT_EQ(timeline.seconds(Stage::read), 0);
+}
+
+TEST(AtStage, TimesCountsAndTurnsWhatIsThrownIntoAnError) {
+  Timeline timeline;
+  EXPECT_EQ(at_stage(timeline, Stage::fuse, "x", [] { return 7; }).value(), 7);
+  const auto item = at_stage(timeline, Stage::fuse, "x",
+                             []() -> int { throw ItemError(ErrorCode::unsupported, "not that"); });
+  ASSERT_FALSE(item);
+  EXPECT_EQ(item.error().code, ErrorCode::unsupported);
+  EXPECT_EQ(item.error().message, "not that");
+  const auto memory = at_stage(timeline, Stage::preprocess, "x", []() -> int { throw std::bad_alloc(); });
+  ASSERT_FALSE(memory);
+  EXPECT_EQ(memory.error().message, "out of memory while preprocessing images");
+  EXPECT_THROW(at_stage(timeline, Stage::store, "x", [] { throw UsageError("ends the run"); }), UsageError);
+  EXPECT_THROW(or_end_run(at_stage(timeline, Stage::read, "", []() -> int { throw std::bad_alloc(); })),
+               FatalError);
+  EXPECT_EQ(timeline.calls(Stage::fuse), 2u);
+  EXPECT_EQ(timeline.faults(Stage::fuse), 1u);
+  EXPECT_EQ(timeline.faults(Stage::preprocess), 1u);
+  EXPECT_EQ(timeline.calls(Stage::decode), 0u);
+}
+
+TEST(AtStage, TheHookSeesEveryCallBeginAndEnd) {
+  std::vector<std::string> seen;
+  Timeline timeline({}, [&](Stage stage, StageMoment moment) {
+    seen.push_back(std::string(row_of(stage).key) + (moment == StageMoment::begins ? " begins" : " ended"));
+  });
+  at_stage(timeline, Stage::encode_image, "", [] {});
+  EXPECT_EQ(seen, (std::vector<std::string>{"encode begins", "encode ended"}));
+}
+
+TEST(StageTable, NamesAreThoseThatUsersKnow) {
+  std::vector<std::string> keys;
+  for (const StageRow& row : kStages) keys.emplace_back(row.key);
+  EXPECT_EQ(keys, (std::vector<std::string>{"read", "admit", "preprocess", "encode", "text", "text_encode",
+                                            "fuse", "decode", "store", "commit", "output"}));
+  EXPECT_EQ(error_stage(Stage::admit), "read");
+  EXPECT_EQ(error_stage(Stage::preprocess), "image");
+  EXPECT_EQ(error_stage(Stage::encode_image), "image");
+  EXPECT_EQ(error_stage(Stage::encode_text), "text");
+  EXPECT_EQ(error_stage(Stage::embed_text), "text");
 }
 
 TEST(Timeline, AFileThatCannotBeWrittenIsSaidAtOnce) {

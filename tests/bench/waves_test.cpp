@@ -1,10 +1,10 @@
-#include "pipeline/graph/waves.h"
+#include "bench/waves.h"
 
 #include <gtest/gtest.h>
 
 #include <stdexcept>
 
-namespace mmbatch {
+namespace mmbatch::bench {
 namespace {
 
 /// Reads so many items; notes what is decoded.
@@ -17,7 +17,7 @@ struct Items {
   Items(std::size_t count, std::size_t wave)
       : left(count),
         waves(
-            wave, stop, [this] { return next(); }, [this](Fused, Decode::Done) { ++decoded; }) {}
+            wave, stop, [this] { return next(); }, [this](const Fused&, Done<Outcome>) { ++decoded; }) {}
 
   std::optional<ReadItem> next() {
     if (left == 0) return {};
@@ -94,7 +94,7 @@ TEST(Waves, AFaultOfTheReaderReleasesThoseThatAreHeld) {
         if (broken) throw std::runtime_error("gone");
         return ReadItem{std::make_shared<const Item>(), {}};
       },
-      [&](Fused, Decode::Done) { ++decoded; });
+      [&](const Fused&, Done<Outcome>) { ++decoded; });
   EXPECT_TRUE(waves.read());
   waves.decode({}, {});
   broken = true;
@@ -104,4 +104,4 @@ TEST(Waves, AFaultOfTheReaderReleasesThoseThatAreHeld) {
 }
 
 }  // namespace
-}  // namespace mmbatch
+}  // namespace mmbatch::bench

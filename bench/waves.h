@@ -8,10 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "pipeline/graph/messages.h"
-#include "pipeline/stages/decode.h"
+#include "pipeline/graph/flow_stages.h"
 
-namespace mmbatch {
+namespace mmbatch::bench {
 
 /// Cuts a run into waves: all items of a wave are read, encoded and fused before the first of them is
 /// decoded, and all are stored before the next wave begins. Nothing overlaps: what a run would be without a
@@ -21,15 +20,15 @@ namespace mmbatch {
 class Waves {
  public:
   using Read = std::function<std::optional<ReadItem>()>;
-  using Decoding = std::function<void(Fused, Decode::Done)>;
+  using Decoding = std::function<void(const Fused&, Done<Outcome>)>;
 
-  /// @param items a wave   @param stop once true, nothing more is read; what was read is finished
+  /// @param items of each wave   @param stop once true, nothing more is read; what was read is finished
   Waves(std::size_t items, const std::atomic<bool>& stop, Read read, Decoding decode);
 
   /// The next item of this wave; nothing at its end.
   std::optional<ReadItem> read();
   /// Keeps the prompt until all of its wave are there.
-  void decode(Fused fused, Decode::Done done);
+  void decode(const Fused& fused, Done<Outcome> done);
   /// One of the wave needs no decoding, and goes past it.
   void pass();
   /// Nothing more is read; what was read is finished.
@@ -50,7 +49,10 @@ class Waves {
   std::size_t passed_ = 0;  // of them, not to be decoded
   bool complete_ = false;   // nothing more is read in this wave
   bool exhausted_ = false;
-  std::vector<std::pair<Fused, Decode::Done>> held_;
+  std::vector<std::pair<Fused, Done<Outcome>>> held_;
 };
 
-}  // namespace mmbatch
+/// Runs all items in waves of `in_flight`, each through the flow graph: a RunOptions::run_stages.
+void run_in_waves(const FlowStages& stages, std::size_t in_flight, const std::atomic<bool>& stop);
+
+}  // namespace mmbatch::bench

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <memory>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "engine/base/result.h"
+#include "engine/serve/request.h"
+#include "jobs/results/store.h"
+#include "pipeline/graph/stage.h"
+#include "pipeline/graph/ticket.h"
+#include "vision/tower/feature_cache.h"
+
+namespace mmbatch {
+
+/// What a dual encoder says of an item.
+struct Matched {
+  std::vector<double> logits;  // classify: of each label, in the order of the item's
+  Features embedding;          // embed: [1, width]; else null
+};
+
+/// The run ends before the item is computed: it is not stored, and a resume takes it again.
+struct Abandoned {};
+
+struct Failed {
+  Stage stage = Stage::read;
+  Error error;
+};
+
+/// Its rows are in the database: an earlier run answered it, or failed with it and this one does not retry.
+struct KnownBefore {
+  Known known = Known::answered;
+};
+
+struct Answered {
+  std::shared_ptr<const std::variant<Completion, Matched>> answer;  // never null
+};
+
+template <class T>
+Answered answered(T answer) {
+  return {std::make_shared<const std::variant<Completion, Matched>>(std::move(answer))};
+}
+
+/// How an item ended.
+struct Outcome {
+  TicketPtr ticket;  // null only for one that was abandoned while it was admitted
+  std::variant<Abandoned, Failed, KnownBefore, Answered> end;
+  ItemResult::Timings times = {};
+};
+
+}  // namespace mmbatch

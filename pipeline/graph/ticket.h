@@ -1,0 +1,41 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/base/generation_config.h"
+#include "jobs/item/deadline.h"
+#include "jobs/item/item.h"
+
+namespace mmbatch {
+
+using Clock = std::chrono::steady_clock;
+
+inline double milliseconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+}
+
+/// The settings of an item, merged and checked; one object for all items of a job that have none of their
+/// own.
+struct ItemSettings {
+  GenerationConfig generation;
+  std::string json;  // to_json(generation)
+};
+
+/// An item on its way through the graph. Made once, when the item is admitted, and never changed or copied
+/// afterwards.
+struct Ticket {
+  std::uint64_t number = 0;                      // in order of admission; the key of the join
+  std::shared_ptr<const Item> item;              // never null
+  std::shared_ptr<const ItemSettings> settings;  // null for an item that failed before they were known
+  std::vector<std::string> image_sha256;         // hex, in the order of Item::images
+  std::string content_key;                       // hex; empty for an item that failed before it was known
+  Clock::time_point admitted;
+  Deadline deadline;
+};
+using TicketPtr = std::shared_ptr<const Ticket>;
+
+}  // namespace mmbatch

@@ -1,0 +1,49 @@
+#include "pipeline/run/describe.h"
+
+#include <fmt/format.h>
+#include <sys/utsname.h>
+
+#include <filesystem>
+
+#include "engine/kernels/matmul.h"
+#include "jobs/text/json_text.h"
+#include "pipeline/commands/version.h"
+
+namespace mmbatch {
+namespace {
+
+std::string machine_name() {
+  utsname name{};
+  ::uname(&name);
+  return fmt::format("{} {} ({})", name.nodename, name.machine, simd().name);
+}
+
+std::string settings_json(const Manifest& manifest, const GenerationOverrides& command_line) {
+  GenerationConfig settings;
+  apply(settings, manifest.generation);
+  apply(settings, command_line);
+  return fmt::format(R"({{"generation":{}}})", to_json(settings));
+}
+
+}  // namespace
+
+RunInfo describe_run(const Manifest& manifest, const RunOptions& options, const Model& model,
+                     const std::string& fingerprint, const Arena& arena) {
+  RunInfo info;
+  info.manifest = manifest.file.string();
+  info.model = {.folder = std::filesystem::absolute(model.files().folder).string(),
+                .fingerprint = fingerprint,
+                .family = model.spec().family,
+                .precision = precision_text(model.precision(), options.engine.kv_precision),
+                .details = fmt::format(R"({{"bytes":{}}})", model.bytes())};
+  info.settings = settings_json(manifest, options.generation);
+  info.environment =
+      fmt::format(R"({{"threads":{},"matmul":{},"simd":{}}})", arena.threads(),
+                  json_string(matmul_kernel_name(model.precision())), json_string(simd().name));
+  info.version = kVersion;
+  info.machine = machine_name();
+  info.jobs = manifest.jobs;
+  return info;
+}
+
+}  // namespace mmbatch

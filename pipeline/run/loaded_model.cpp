@@ -1,0 +1,35 @@
+#include "pipeline/run/loaded_model.h"
+
+#include <fmt/format.h>
+
+#include <new>
+
+#include "pipeline/run/tasks.h"
+
+namespace mmbatch {
+
+const Model& LoadedModel::in(const std::filesystem::path& folder, const Manifest& manifest,
+                             const RunOptions& options, Arena& arena) {
+  if (model_ && folder_ == folder) {
+    check_tasks(manifest, model_->files());
+    return *model_;
+  }
+  const auto begin = Clock::now();
+  model_.reset();
+  const auto files = std::make_shared<const ModelFiles>(folder);
+  check_tasks(manifest, *files);
+  const Precision precision = options.precision.value_or(automatic_precision(*files));
+  try {
+    arena.run([&] { model_ = std::make_shared<const Model>(files, precision); });
+  } catch (const std::bad_alloc&) {
+    throw ModelError(
+        fmt::format("{}: out of memory while the weights are loaded as {}; fewer bytes are "
+                    "needed with --precision int8 or w4a16",
+                    folder.string(), to_string(precision)));
+  }
+  folder_ = folder;
+  seconds_ = milliseconds_since(begin) / 1000;
+  return *model_;
+}
+
+}  // namespace mmbatch

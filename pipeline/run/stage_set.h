@@ -1,0 +1,63 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "engine/base/threads.h"
+#include "fusion/model.h"
+#include "jobs/listing/item_reader.h"
+#include "jobs/manifest/manifest.h"
+#include "pipeline/graph/flow_stages.h"
+#include "pipeline/run/run.h"
+#include "pipeline/stages/admit.h"
+#include "pipeline/stages/decode.h"
+#include "pipeline/stages/embed_text.h"
+#include "pipeline/stages/encode_image.h"
+#include "pipeline/stages/encode_text.h"
+#include "pipeline/stages/fuse.h"
+#include "pipeline/stages/store.h"
+#include "pipeline/watch/counters.h"
+#include "pipeline/watch/summary.h"
+
+namespace mmbatch {
+
+/// What the stages of a run work with; all of it outlives them.
+struct RunContext {
+  const Manifest& manifest;
+  const RunOptions& options;
+  const Model& model;
+  const ModelIdentity& identity;
+  ResultsStore& results;
+  Timeline& timeline;
+  Arena& arena;
+};
+
+/// The stages of one run over one manifest.
+class StageSet {
+ public:
+  explicit StageSet(const RunContext& context);
+
+  /// As the graph calls them; valid as long as this lives.
+  FlowStages flow();
+  const Counters& counters() const { return counters_; }
+  /// What they did so far, without the run's seconds, threads and cores.
+  RunSummary summary() const;
+
+ private:
+  std::optional<ReadItem> read();
+  void encode_text(const TicketPtr& ticket, Done<Branch<EncodedText>> done);
+
+  Timeline& timeline_;
+  Counters counters_;
+  std::unique_ptr<ItemReader> reader_;
+  ImageFiles files_;
+  Admit admit_;
+  EncodeImage encode_image_;
+  std::optional<EncodeText> encode_text_;  // with a decoder
+  std::optional<EmbedText> embed_text_;    // with a dual encoder
+  Fuse fuse_;
+  std::optional<Decode> decode_;  // with a decoder
+  Store store_;
+};
+
+}  // namespace mmbatch
