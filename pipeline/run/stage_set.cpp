@@ -1,9 +1,7 @@
 #include "pipeline/run/stage_set.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <new>
+#include <functional>
 #include <utility>
 
 #include "jobs/listing/shard.h"
@@ -39,35 +37,25 @@ StageSet::StageSet(const RunContext& c)
     return;
   }
   encode_text_.emplace(c.model.files(), c.manifest);
-  try {
-    decode_.emplace(c.model, c.options.engine, c.arena, c.timeline);
-  } catch (const std::bad_alloc&) {
-    throw UsageError("out of memory: the key-value cache does not fit; --kv-memory makes it smaller");
-  }
+  decode_.emplace(c.model, c.options.engine, c.arena, c.timeline);
 }
 
 FlowStages StageSet::flow() {
   FlowStages stages;
-  stages.read = [this] { return read(); };
-  stages.admit = [this](const ReadItem& item) { return admit_(item); };
-  stages.encode_images = [this](const TicketPtr& ticket, Done<Branch<Images>> done) {
-    encode_image_(ticket, std::move(done));
+  stages.read = [this] {
+    return or_end_run(at_stage(timeline_, Stage::read, {}, [this] { return reader_->next(); }));
   };
-  stages.encode_text = [this](const TicketPtr& ticket, Done<Branch<EncodedText>> done) {
-    encode_text(ticket, std::move(done));
-  };
-  stages.fuse = [this](const ImagesEncoded& images, const TextEncoded& text) { return fuse_(images, text); };
-  stages.decode = [this](const Fused& fused, Done<Outcome> done) { (*decode_)(fused, std::move(done)); };
-  stages.store = [this](const Outcome& outcome) { store_(outcome); };
+  stages.admit = std::ref(admit_);
+  stages.encode_images = std::ref(encode_image_);
+  stages.encode_text = std::bind_front(&StageSet::encode_text, this);
+  if (embed_text_) stages.encode_text = std::ref(*embed_text_);
+  stages.fuse = std::ref(fuse_);
+  if (decode_) stages.decode = std::ref(*decode_);
+  stages.store = std::ref(store_);
   return stages;
 }
 
-std::optional<ReadItem> StageSet::read() {
-  return or_end_run(at_stage(timeline_, Stage::read, {}, [this] { return reader_->next(); }));
-}
-
-void StageSet::encode_text(const TicketPtr& ticket, Done<Branch<EncodedText>> done) {
-  if (embed_text_) return (*embed_text_)(ticket, std::move(done));
+void StageSet::encode_text(const TicketPtr& ticket, const Done<Branch<EncodedText>>& done) {
   auto text = at_stage(timeline_, Stage::encode_text, ticket->item->id,
                        [&] { return (*encode_text_)(*ticket->item); });
   if (!text) return done(Failed{Stage::encode_text, text.error()});

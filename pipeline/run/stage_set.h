@@ -44,8 +44,7 @@ class StageSet {
   RunSummary summary() const;
 
  private:
-  std::optional<ReadItem> read();
-  void encode_text(const TicketPtr& ticket, Done<Branch<EncodedText>> done);
+  void encode_text(const TicketPtr& ticket, const Done<Branch<EncodedText>>& done);
 
   Timeline& timeline_;
   Counters counters_;

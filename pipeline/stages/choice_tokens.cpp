@@ -35,7 +35,6 @@ ChoiceIds choice_ids(const Model& model, const Prompt& prompt, const std::vector
 
 ChoiceIds ChoiceTokens::of(const Prompt& prompt, const std::shared_ptr<const ItemSettings>& settings) {
   const std::vector<std::string>& choices = settings->generation.choices;
-  if (choices.empty()) return {};
   std::string between = separator(model_.tokenizer(), prompt);
   const std::lock_guard lock(mutex_);
   for (const Entry& entry : latest_) {

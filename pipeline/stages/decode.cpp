@@ -72,8 +72,9 @@ void Decode::operator()(const Fused& fused, Done<Outcome> done) {
 
 Request Decode::request_of(const Fused& fused, Done<Outcome> done) {
   const auto& settings = fused.ticket->settings;
-  Request request =
-      make_request(model_, fused.prompt, settings->generation, choices_.of(*fused.prompt, settings));
+  const bool chooses = !settings->generation.choices.empty();
+  Request request = make_request(model_, fused.prompt, settings->generation,
+                                 chooses ? choices_.of(*fused.prompt, settings) : ChoiceIds{});
   request.on_done = [this, ticket = fused.ticket, times = fused.times,
                      done = std::move(done)](Result<Completion> completion) {
     if (!completion) {
