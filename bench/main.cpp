@@ -81,8 +81,8 @@ int run(int argc, char** argv) {
   program.add_option("--kv-precision", line.kv_precision, "number format of cached keys and values")
       ->capture_default_str();
   program.add_option("--json", line.json, "write ceilings and results to this file");
-  program.add_option("--repeat", line.options.repeat, "samples a case")->check(CLI::Range(1, 1000));
-  program.add_option("-j,--threads", line.options.threads, "threads (default: one a core)")
+  program.add_option("--repeat", line.options.repeat, "samples per case")->check(CLI::Range(1, 1000));
+  program.add_option("-j,--threads", line.options.threads, "threads (default: one per core)")
       ->check(CLI::Range(1, 1024));
   program
       .add_option("--scratch", line.options.scratch,

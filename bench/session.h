@@ -21,8 +21,8 @@ struct BenchOptions {
   Precision precision = Precision::f32;
   std::optional<KvPrecision> kv_precision;  // none: as a run would choose
   Scale scale = Scale::full;
-  std::size_t repeat = 0;         // samples a case; 0: as many as the workload thinks fit
-  int threads = 0;                // 0: one a core
+  std::size_t repeat = 0;         // samples per case; 0: as many as the workload thinks fit
+  int threads = 0;                // 0: one per core
   std::string model;              // shape of the checkpoint that is measured; empty: the workload's own
   std::filesystem::path scratch;  // where checkpoints made for measuring are kept
 };
@@ -54,7 +54,7 @@ class Session {
   std::string case_of_model(const std::string& name) const;
   /// Says on stderr what is going on.
   void say(std::string_view text) const;
-  /// A checkpoint folder of this shape, made if it is not there yet.
+  /// A checkpoint folder of this shape, made if it does not exist yet.
   std::filesystem::path checkpoint(const std::string& shape);
 
  private:

@@ -8,7 +8,7 @@
 #   ./train.py --data easy-vqa/train --out model
 #
 # takes, on two cores with AVX-512 and its bfloat16 instructions, one minute for the vision tower alone and then half a
-# second for each of 3,000 steps (in float32 it was two seconds a step). The model in demo/model was made in two parts,
+# second for each of 3,000 steps (in float32 it was two seconds per step). The model in demo/model was made in two parts,
 # on a machine that was busy with other work too; it has not seen all that the line above would show it:
 #
 #   ./train.py --data easy-vqa/train --out first     (the weights as they were at step 1,800)

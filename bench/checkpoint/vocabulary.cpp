@@ -57,7 +57,7 @@ class ProtoWriter {
   std::string bytes_;
 };
 
-/// The pieces of a model in order; a text stands in it once.
+/// The pieces of a model in order; each text is in it once.
 class Pieces {
  public:
   explicit Pieces(std::size_t limit) : limit_(limit) {}

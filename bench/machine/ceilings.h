@@ -8,11 +8,11 @@
 
 namespace mmbatch::bench {
 
-/// What this machine can do at best with so many threads: measured, not looked up.
+/// What this machine can do at best with this many threads: measured, not looked up.
 struct Ceilings {
   int threads = 0;
-  double read_bytes = 0;       // a second, from memory
-  double f32 = 0;              // operations a second; a multiplication and an addition are two
+  double read_bytes = 0;       // per second, from memory
+  double f32 = 0;              // operations per second; a multiplication and an addition are two
   std::optional<double> bf16;  // absent: the machine has no such instructions
   std::optional<double> int8;
 
@@ -43,7 +43,7 @@ struct Work {
   double bytes = 0;  // that have to come from memory
 };
 
-/// Operations a second of the unit that products of this precision run on. A precision that the machine has
+/// Operations per second of the unit that products of this precision run on. A precision that the machine has
 /// no instructions for is held to what it would fall back to.
 double peak(const Ceilings& ceilings, Precision precision);
 /// The time below which `work` cannot come: the larger of computing and streaming.

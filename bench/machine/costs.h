@@ -12,7 +12,7 @@ namespace mmbatch::bench {
 /// Operations of attention where each query sees `keys` keys: scores and weighted sums.
 double attention_operations(const AttentionShape& shape, double queries, double keys);
 
-/// What encoding so many images at once cannot do without in the session's precision: patches, layers,
+/// What encoding this many images at once cannot do without in the session's precision: patches, layers,
 /// projector; their weights are read once.
 Work vision_work(const VisionSpec& vision, std::size_t images, const Session& session);
 

@@ -20,7 +20,7 @@ const PeakKernel* f32_peak_kernel();
 const PeakKernel* bf16_peak_kernel();
 const PeakKernel* int8_peak_kernel();
 
-/// Prefetching runs so many bytes ahead.
+/// Prefetching runs this many bytes ahead.
 constexpr std::size_t kReadAhead = 8192;
 /// Reads `bytes` (a multiple of 4096) from `data`, 64-byte aligned, once, front to back; kReadAhead bytes
 /// behind them may be fetched too.

@@ -18,7 +18,7 @@ struct Shape {
 constexpr Shape kShapes[] = {{2048, 2048}, {2048, 5632}, {5632, 2048},
                              {1024, 4096}, {4096, 1024}, {4096, 11008}};
 constexpr std::size_t kRows[] = {1, 4, 8, 16, 32, 128, 512};
-/// The matrices taken in turn are so many bytes together: no cache holds them.
+/// The matrices taken in turn are this many bytes together: no cache holds them.
 constexpr std::size_t kTogether = std::size_t{320} << 20;
 
 /// Different copies of one random matrix: what matters is that each has a place of its own in memory.

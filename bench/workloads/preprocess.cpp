@@ -24,7 +24,7 @@ void run_preprocess(Session& session) {
   add("decode a JPEG", 1, session.time(5, [&] { decode_image(file); }));
   add("resize, crop, normalise", 1, session.time(5, [&] { preprocessor->pixel_values(image); }));
   const auto threads = static_cast<std::size_t>(session.arena().threads());
-  add("both, an image a thread", static_cast<double>(threads), session.time(5, [&] {
+  add("both, one image per thread", static_cast<double>(threads), session.time(5, [&] {
     parallel_tiles(threads, [&](std::size_t) { preprocessor->pixel_values(decode_image(file)); });
   }));
 }

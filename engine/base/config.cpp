@@ -33,7 +33,7 @@ Json parse_bounded(std::string_view text, const std::string& source) {
     }
     return json;
   } catch (const Json::exception& e) {
-    throw ModelError(fmt::format("{}: no valid JSON: {}", source, e.what()));
+    throw ModelError(fmt::format("{}: not valid JSON: {}", source, e.what()));
   }
 }
 

@@ -23,7 +23,7 @@ class Config {
   explicit Config(std::string source = "config");
   /// @param source what errors name, such as the file's path.  @throws ModelError
   static Config parse(std::string_view json, const std::string& source);
-  /// @throws ModelError when the file is missing, too large or no JSON object.
+  /// @throws ModelError when the file is missing, too large or not a JSON object.
   static Config read(const std::filesystem::path& file);
   /// The file's content, or an empty object when there is no such file.
   static Config read_if_present(const std::filesystem::path& file);
@@ -51,7 +51,7 @@ class Config {
   std::vector<std::string> texts(const std::string& key) const;
   /// An object below `key`, empty when absent.  @throws ModelError on another type
   Config object(const std::string& key) const;
-  /// Whatever stands below `key`, an empty object when absent.
+  /// Whatever is below `key`, an empty object when absent.
   Config child(const std::string& key) const;
   /// The elements of a list below `key`; scalars are reachable through as_text() and as_integer().
   std::vector<Config> list(const std::string& key) const;
@@ -68,7 +68,7 @@ class Config {
   std::int64_t as_integer() const;
   double as_number() const;
   bool as_flag() const;
-  /// The elements of this list; empty when it is none.
+  /// The elements of this list; empty when it is not a list.
   std::vector<Config> elements() const;
   /// This node as JSON text.
   std::string dump() const;

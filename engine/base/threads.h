@@ -10,7 +10,7 @@ namespace mmbatch {
 /// the machine is never oversubscribed. Thread-safe.
 class Arena {
  public:
-  /// @param threads at least 1; 0 takes one a core.
+  /// @param threads at least 1; 0 takes one per core.
   explicit Arena(int threads);
   ~Arena();
   Arena(const Arena&) = delete;

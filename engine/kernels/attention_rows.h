@@ -15,7 +15,7 @@ constexpr std::size_t kv_row_bytes(KvPrecision format, std::size_t head_dim) {
 
 enum class RowKind { key, value };
 
-/// How the rows of one head, one a token, follow each other:
+/// How the rows of one head, one per token, follow each other:
 ///
 ///   plain     row        = element[head_dim] scale?
 ///   granules  granule    = element[16 · head_dim] scale[16]?       sixteen tokens

@@ -37,7 +37,7 @@ bool all_finite(const float* x, std::size_t n) {
   return std::all_of(x, x + n, [](float value) { return std::isfinite(value); });
 }
 
-/// NaN where one of them is no finite number: as a scale it shows in every product.
+/// NaN where one of them is not finite: as a scale it shows in every product.
 float largest_magnitude(const float* x, std::size_t n) {
   if (!all_finite(x, n)) return kNoNumber;
   float most = 0;
@@ -45,7 +45,7 @@ float largest_magnitude(const float* x, std::size_t n) {
   return most;
 }
 
-/// x / scale rounded and bounded; 0 where the scale is 0 or the quotient no number.
+/// x / scale rounded and bounded; 0 where the scale is 0 or the quotient is not a number.
 int quantized(float x, float inverse, int low, int high) {
   const float scaled = x * inverse;
   return std::isnan(scaled) ? 0 : static_cast<int>(std::nearbyint(std::clamp<float>(scaled, low, high)));
@@ -84,7 +84,7 @@ void pack_bf16(const float* weights, std::size_t in, std::size_t columns, std::b
   }
 }
 
-/// One scale a column. `together` inputs of a column lie side by side; `offset` is added before storing.
+/// One scale per column. `together` inputs of a column lie side by side; `offset` is added before storing.
 void pack_bytes(const float* weights, std::size_t in, std::size_t columns, std::size_t together, int offset,
                 std::byte* packed) {
   const std::size_t values = Panel::depth(in) * kStrip, strip_bytes = values + kStrip * sizeof(float);
@@ -143,7 +143,7 @@ std::uint16_t int4_scale(const float* x, std::size_t n) {
   return best;
 }
 
-/// In which half byte of a word, counted from the lowest, each of eight inputs stands.
+/// In which half byte of a word, counted from the lowest, each of eight inputs is.
 using NibbleOrder = std::array<std::size_t, 8>;
 constexpr NibbleOrder kFours = {0, 2, 4, 6, 1, 3, 5, 7};
 /// Neighbours sixteen bits apart, as pairs of bfloat16 lie.

@@ -8,14 +8,14 @@ namespace mmbatch {
 /// Products over panels: the own kernels' layout of weights. A panel holds kColumns output columns over the
 /// whole depth (inputs, padded with zeros to a multiple of kDepthStep). It consists of strips, one behind the
 /// other: kStrip columns, one vector of sums, so that whoever multiplies reads memory from front to back,
-/// each line once for all rows. What stands in a strip, for the depth in steps from the front:
+/// each line once for all rows. What is in a strip, for the depth in steps from the front:
 ///
 ///   bf16     [depth / 2][kStrip][2] bfloat16
 ///   int8     [depth / 4][kStrip][4] uint8 (weight + 128), then scales float[kStrip]
 ///   w8a16    [depth / 2][kStrip][2] int8, then scales float[kStrip]
 ///   int4     pairs of groups of kGroup inputs: [2][kGroup / 8][kStrip] words of eight half bytes, weight +
 ///   8,
-///            then scales bfloat16[2][kStrip]. Inputs 0…3 of eight stand in the low halves of a word's bytes,
+///            then scales bfloat16[2][kStrip]. Inputs 0…3 of eight are in the low halves of a word's bytes,
 ///            4…7 in the high ones
 ///   w4a16    the same, but 0, 2, 4, 6 in the lower two bytes and 1, 3, 5, 7 in the upper ones
 ///

@@ -7,7 +7,7 @@
 
 namespace mmbatch {
 
-/// Calls body(row) for every row, several rows to a tile. For cheap work on rows that stand alone.
+/// Calls body(row) for every row, several rows to a tile. For cheap work on rows that are independent.
 template <class Body>
 void parallel_rows(std::size_t rows, Body&& body) {
   constexpr std::size_t kRows = 16;

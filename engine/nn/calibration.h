@@ -36,7 +36,7 @@ class Calibration {
 /// the norm's middle one, bounded, and rounded to powers of two, so that dividing and multiplying are exact.
 /// A channel that was always zero, or that nothing reads, keeps 1.
 /// @param alpha 0 … 1: how much of the difficulty of rounding goes from activations to weights
-/// @throws ModelError when a norm's tensors are not there
+/// @throws ModelError when a norm's tensors are missing
 Smoothing smoothing_of(const Calibration& calibration, const WeightSource& weights, float alpha);
 
 }  // namespace mmbatch

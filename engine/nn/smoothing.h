@@ -17,7 +17,7 @@ struct Smoothing {
   std::map<std::string, std::vector<float>> factors;  // by name of the weight that reads: [in]
   std::string made_by;                                // how it came about, for people
 
-  /// What stands in the place of a stored tensor: it, or what is here under its name.
+  /// What takes the place of a stored tensor: it, or what is here under its name.
   TensorView tensor(const TensorView& stored) const {
     const auto found = norms.find(stored.name);
     if (found == norms.end()) return stored;

@@ -9,7 +9,7 @@
 namespace mmbatch {
 namespace {
 
-/// A way to go on: a beam and its next token, by the sum of log-probabilities so far.
+/// A continuation: a beam and its next token, by the sum of log-probabilities so far.
 struct Step {
   double sum;
   std::size_t beam;

@@ -26,7 +26,7 @@ struct TokenLogprob {
 /// One generated sequence.
 struct Answer {
   std::vector<std::int32_t> tokens;            // without the end-of-sequence token
-  std::vector<float> logprobs;                 // one a token, and one for the end token if there was one
+  std::vector<float> logprobs;                 // one per token, and one for the end token if there was one
   std::vector<std::vector<TokenLogprob>> top;  // the likeliest at each place, if asked for
   FinishReason finish_reason = FinishReason::length;
   double logprob = 0.0;    // sum over all tokens, the end token included

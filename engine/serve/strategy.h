@@ -29,7 +29,7 @@ struct StrategyContext {
   const EarlierAnswers* earlier = nullptr;  // to look for guesses in; not null where lookup_tokens is not 0
 };
 
-/// How a request's sequences go on once their logits are there: by drawing, by beam search, by scoring
+/// How a request's sequences continue once their logits are there: by drawing, by beam search, by scoring
 /// choices.
 class Strategy {
  public:

@@ -12,9 +12,9 @@ namespace mmbatch {
 enum class Precision {
   f32,    // as transformers computes in float32: the reference
   bf16,   // W bfloat16, A bfloat16, sums float32
-  int8,   // W int8 a channel, A int8 a token, sums int32 (W8A8)
-  w8a16,  // W int8 a channel, A bfloat16
-  int4,   // W int4 in groups of 32 inputs, A int8 a token (W4A8)
+  int8,   // W int8 per channel, A int8 per token, sums int32 (W8A8)
+  w8a16,  // W int8 per channel, A bfloat16
+  int4,   // W int4 in groups of 32 inputs, A int8 per token (W4A8)
   w4a16,  // W int4 in groups of 32 inputs, A bfloat16
 };
 

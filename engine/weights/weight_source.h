@@ -37,7 +37,7 @@ class WeightSource {
   const Config& config() const;
   /// Whether a small file, such as generation_config.json, is there.
   virtual bool has_file(const std::string& name) const = 0;
-  /// A small JSON file; an empty object when it is not there.  @throws ModelError when it is broken
+  /// A small JSON file; an empty object when it is missing.  @throws ModelError when it is broken
   virtual Config json_file(const std::string& name) const = 0;
 
   bool has(const std::string& name) const { return tensors_.count(name) > 0; }

@@ -8,7 +8,7 @@
 
 namespace mmbatch {
 
-/// Lines of the OpenAI batch output form (platform.openai.com/docs/guides/batch), one an item:
+/// Lines of the OpenAI batch output form (platform.openai.com/docs/guides/batch), one per item:
 ///
 ///   { "id": "batch_req_…", "custom_id": item id, "response": { "status_code": 200, "request_id": "req_…",
 ///     "body": chat.completion }, "error": null }          an answered item; several sequences are choices

@@ -24,7 +24,7 @@ std::string labels_fault(const std::vector<std::string>& labels) {
   for (const std::string& label : labels) {
     if (stripped(label).empty()) return "'labels' has an empty label";
     if (label.find('\0') != std::string::npos) return "'labels' has a NUL character";
-    if (!seen.insert(label).second) return fmt::format("label '{}' stands twice", label.substr(0, 80));
+    if (!seen.insert(label).second) return fmt::format("label '{}' is given twice", label.substr(0, 80));
   }
   return {};
 }

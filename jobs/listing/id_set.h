@@ -8,7 +8,7 @@
 
 namespace mmbatch {
 
-/// Which ids were seen, as 128 bits of their SHA-256 in an open-addressed table: 21 to 43 bytes an id.
+/// Which ids were seen, as 128 bits of their SHA-256 in an open-addressed table: 21 to 43 bytes per id.
 class IdSet {
  public:
   /// False when the id was in the set before.

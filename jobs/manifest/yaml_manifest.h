@@ -7,7 +7,7 @@
 
 namespace mmbatch {
 
-/// Reads the YAML text of a manifest that stands in `file`.  @throws UsageError
+/// Reads the YAML text of the manifest `file`.  @throws UsageError
 Manifest read_yaml_manifest(std::string_view text, const std::filesystem::path& file);
 
 }  // namespace mmbatch

@@ -16,7 +16,7 @@ struct MergeReport {
   std::vector<std::string> descriptions;  // of the first conflicts
 };
 
-/// Puts the results of other databases into `out`, which is made when it is not there. Runs of the same
+/// Puts the results of other databases into `out`, which is made when it does not exist. Runs of the same
 /// manifest, model and settings, such as the shards of one, become one run. An outcome that `out` has already
 /// is not added again, so that a merge can be repeated; an answer takes the place of a failure. Where two
 /// databases contradict each other, the first one's outcome stays and the conflict is reported. Each database

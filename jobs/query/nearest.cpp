@@ -67,7 +67,7 @@ std::optional<NearestTarget> find_embedding(const std::filesystem::path& file, c
   for (std::size_t count = 1; rows.step(); ++count) {
     names += fmt::format("{}{}/{}", count > 1 ? ", " : "", rows.text(3), rows.text(4));
     if (count > 1) {
-      throw UsageError(fmt::format("--nearest '{}': several items are called so: {}{}", item, names,
+      throw UsageError(fmt::format("--nearest '{}': several items have this name: {}{}", item, names,
                                    rows.step() ? ", …" : ""));
     }
     found = NearestTarget{embedding_of(rows.text(2)), rows.integer(1), rows.integer(0)};

@@ -18,7 +18,7 @@ struct NearestTarget {
 };
 
 /// The stored embedding of an item, written as "job/id" or "id", in each item's latest outcome; none when no
-/// item with an embedding is called so.  @throws UsageError that lists them when several are, DatabaseError
+/// item with an embedding has this name.  @throws UsageError that lists them when several are, DatabaseError
 std::optional<NearestTarget> find_embedding(const std::filesystem::path& database, const std::string& item);
 
 /// The model that made the newest embeddings.

@@ -154,7 +154,7 @@ std::string rate_chart(const std::vector<RatePoint>& points) {
                              : "middle",
                 time_text(1000 * last * share));
   }
-  return svg(kHeight, out, "items a second");
+  return svg(kHeight, out, "items per second");
 }
 
 }  // namespace mmbatch

@@ -40,7 +40,7 @@ std::string script_json(std::string_view json) {
   std::string out;
   out.reserve(json.size() + json.size() / 16);
   for (const char c : json) {
-    // In JSON these stand only inside of strings.
+    // In JSON these occur only inside strings.
     if (c == '<')
       out += "\\u003c";
     else if (c == '>')

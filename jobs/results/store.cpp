@@ -226,7 +226,7 @@ std::int64_t ResultsStore::begin_run(const RunInfo& info, ResumePolicy policy) {
     upsert.bind(1, job.name).bind(2, mmbatch::to_string(job.task)).step();
     s.jobs.push_back(upsert.integer(0));
     upsert.run();
-    // Failures of reading are found again, or were mended: no item would take the place of a mended one.
+    // Failures of reading are found again, or were repaired: no item would take the place of a repaired one.
     forget.bind(1, s.jobs.back()).run();
   }
   transaction.commit();

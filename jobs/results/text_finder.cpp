@@ -15,7 +15,7 @@ struct Glance {
   bool may_contain = false;  // the first two bytes of the part are somewhere, in upper or lower case
 };
 
-/// The bit that tells an ASCII letter's upper from its lower case; nothing for what is no letter.
+/// The bit that tells an ASCII letter's upper from its lower case; nothing for what is not a letter.
 std::uint8_t case_bit(char lower) {
   return lower >= 'a' && lower <= 'z' ? 0x20 : 0;
 }

@@ -7,7 +7,7 @@
 
 namespace mmbatch {
 
-/// One question, or one text to go on with.
+/// One question, or one text to continue.
 struct AskOptions : DialogueOptions {
   std::string prompt;
 };

@@ -47,7 +47,7 @@ ExitCode chat(const ChatOptions& options, std::istream& in, std::ostream& out, s
     } else if (line == "/help") {
       notes << kHelp << std::flush;
     } else if (line.front() == '/' && line.find_first_of(" /", 1) == std::string::npos) {
-      notes << fmt::format("{} is no command\n{}", line, kHelp) << std::flush;
+      notes << fmt::format("{} is not a command\n{}", line, kHelp) << std::flush;
     } else {
       try {
         const Completion completion = dialogue.ask(line, out);

@@ -21,7 +21,7 @@ struct ChatOptions : DialogueOptions {
 
 /// A dialogue, a line of `in` a turn, until its end or `/exit`; answers go to `out` as they come, reports and
 /// errors of a turn to `notes`. `/reset` forgets the history, `/help` lists the commands.
-/// @return items_failed when a turn had no answer; the dialogue goes on without it
+/// @return items_failed when a turn had no answer; the dialogue continues without it
 /// @throws FatalError, and ItemError for the images
 ExitCode chat(const ChatOptions& options, std::istream& in, std::ostream& out, std::ostream& notes);
 

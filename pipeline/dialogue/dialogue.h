@@ -29,7 +29,7 @@ struct DialogueOptions {
   GenerationOverrides generation;
   std::optional<Precision> precision;  // none: automatic_precision()
   EngineOptions engine;
-  int threads = 0;  // 0: one a core
+  int threads = 0;  // 0: one per core
 };
 
 /// Questions and answers about some images, in one engine. The history is kept as token ids, exactly those
@@ -41,7 +41,7 @@ class Dialogue {
   explicit Dialogue(const DialogueOptions& options);
 
   /// Asks the next question and writes the answer's text to `out` as it comes, with a newline at the end;
-  /// several answers are written one after the other, and the first is what the dialogue goes on with.
+  /// several answers are written one after the other, and the first is what the dialogue continues with.
   /// @throws ItemError; the dialogue then is as it was before the question
   Completion ask(const std::string& question, std::ostream& out);
   /// Forgets all questions and answers, but not the images.
@@ -60,7 +60,7 @@ class Dialogue {
   std::unique_ptr<const EncodeText> encode_text_;
   std::vector<EncodedImage> images_;
   std::unique_ptr<Engine> engine_;
-  std::vector<std::int32_t> history_;  // text ids up to the last answer's end; one image token an image
+  std::vector<std::int32_t> history_;  // text ids up to the last answer's end; one image token per image
 };
 
 }  // namespace mmbatch

@@ -8,7 +8,7 @@
 
 namespace mmbatch {
 
-/// What this build is, what serves on this machine, and what stands in its way.
+/// What this build is, what serves on this machine, and what is in its way.
 struct Diagnosis {
   std::string compiler;
   Machine machine;

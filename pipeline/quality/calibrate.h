@@ -11,7 +11,7 @@ namespace mmbatch {
 struct CalibrationOptions : PromptSource {
   std::filesystem::path model;
   float alpha = 0.5f;  // 0 … 1: how much of the difficulty of rounding goes from activations to weights
-  int threads = 0;     // 0: one a core
+  int threads = 0;     // 0: one per core
 
   /// @throws UsageError when `alpha` is out of range, or activations are not rounded to int8 in `precision`
   void validate(Precision precision) const;

@@ -18,7 +18,7 @@ struct QualityOptions : PromptSource {
   Precision precision = Precision::int8;
   std::optional<KvPrecision> kv_precision;  // none: as a run would choose
   const Smoothing* smoothing = nullptr;     // null: the checkpoint as it is
-  int threads = 0;                          // 0: one a core
+  int threads = 0;                          // 0: one per core
 };
 
 /// What computing in a precision does to a model, compared with float32: the same prompts, the same answer

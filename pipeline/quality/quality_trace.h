@@ -25,11 +25,11 @@ struct QualityTrace {
 /// How much is kept of every prompt.
 struct TraceLimits {
   std::size_t positions = 16;   // of logits
-  std::size_t layer_items = 2;  // so many first prompts keep their layers
+  std::size_t layer_items = 2;  // this many first prompts keep their layers
 };
 
 /// Runs all prompts through a model.
-/// @param reference what float32 made of them, whose answers stand before each position; null: this is
+/// @param reference what float32 made of them, whose answers come before each position; null: this is
 /// float32
 std::vector<QualityTrace> trace_items(const Model& model, std::optional<KvPrecision> kv_precision,
                                       const std::vector<QualityItem>& items,

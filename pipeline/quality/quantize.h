@@ -10,10 +10,10 @@ namespace mmbatch {
 
 struct QuantizeOptions {
   std::filesystem::path model;
-  std::filesystem::path out;  // a folder that is not there yet, or is empty
+  std::filesystem::path out;  // a folder that does not exist yet, or is empty
   Precision weights = Precision::int8;
   const Smoothing* smoothing = nullptr;  // null: the checkpoint as it is
-  int threads = 0;                       // 0: one a core
+  int threads = 0;                       // 0: one per core
 };
 
 /// Tells before much is computed whether a packed copy can be written there.

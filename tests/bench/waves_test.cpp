@@ -7,7 +7,7 @@
 namespace mmbatch::bench {
 namespace {
 
-/// Reads so many items; notes what is decoded.
+/// Reads this many items; notes what is decoded.
 struct Items {
   std::size_t left;
   std::size_t decoded = 0;

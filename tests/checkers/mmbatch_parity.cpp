@@ -36,7 +36,8 @@ void add_options(CLI::App& app, Arguments& arguments) {
                  "Folder with model/, images/, expected.json, expected.safetensors")
       ->required()
       ->check(CLI::ExistingDirectory);
-  app.add_option("--precision", arguments.precision, "Type computed in")->check(CLI::IsMember(precision_names()));
+  app.add_option("--precision", arguments.precision, "Type computed in")
+      ->check(CLI::IsMember(precision_names()));
   app.add_option("--kv-precision", arguments.kv_precision, "Type of cached keys and values")
       ->check(CLI::IsMember(kv_precision_names()));
   app.add_option("--kv-blocks", engine.kv_blocks, "Blocks of the cache")->check(CLI::PositiveNumber);
@@ -46,7 +47,7 @@ void add_options(CLI::App& app, Arguments& arguments) {
       ->check(CLI::PositiveNumber);
   app.add_option("--max-batch-tokens", engine.scheduler.max_batch_tokens, "Rows a step")
       ->check(CLI::PositiveNumber);
-  app.add_option("--threads", arguments.threads, "Threads; by default one a core")
+  app.add_option("--threads", arguments.threads, "Threads; by default one per core")
       ->check(CLI::PositiveNumber);
   app.add_option("--concurrent", arguments.generation.concurrent, "Requests at a time")
       ->check(CLI::PositiveNumber);

@@ -2,8 +2,8 @@
 //
 // DIR/cases.json is a list of {source, size, shortest_edge_then_center_crop, direct_resize}: a picture, a
 // side in pixels, and the files with Pillow's bicubic results (shorter side to `size` and cut out of the
-// middle; both sides to `size`). Prints one line a case. Exit code 0 when every pixel is equal, 1 when not, 2
-// when something cannot be read.
+// middle; both sides to `size`). Prints one line per case. Exit code 0 when every pixel is equal, 1 when not,
+// 2 when something cannot be read.
 
 #include <fmt/format.h>
 

@@ -47,8 +47,8 @@ struct BeamComparison {
   std::string details;
 };
 
-/// All beams against all beams. Beams nearer than kTie to one another may stand in any order, and one that
-/// near to the last may stand in its place, if the one that fell out is what it is said to be.
+/// All beams against all beams. Beams nearer than kTie to one another may be in any order, and one that
+/// near to the last may take its place, if the one that fell out is what it is said to be.
 /// @param score_of the score of a sequence by this project's own logits
 BeamComparison compare_beams(std::span<const FoundBeam> found, std::span<const ExpectedSequence> expected,
                              double length_penalty,

@@ -17,13 +17,13 @@ struct ExpectedSequence {
   double score = 0.0;  // beams only
 };
 
-/// One way to go on from a case's prompt: a key of expected.json such as "greedy" or
+/// One continuation of a case's prompt: a key of expected.json such as "greedy" or
 /// "beams_4_length_penalty_2.0", the settings that it stands for, and what transformers generated.
 struct ExpectedGeneration {
   std::string key;
   GenerationConfig settings;
   std::vector<ExpectedSequence> sequences;  // one, or all beams, the best first
-  std::vector<double> logprobs;             // "greedy" only, where there: one a token
+  std::vector<double> logprobs;             // "greedy" only, where there: one per token
   std::vector<double> margins;              // between the two best logits
 
   bool beams() const { return settings.num_beams > 1; }
@@ -56,7 +56,7 @@ struct TokenizerCase {
 /// A folder with model/, images/, expected.json and expected.safetensors. Keys that it does not know are
 /// ignored.
 struct Reference {
-  /// @param eos ends of sequence: what stands behind one is padding
+  /// @param eos ends of sequence: what follows one is padding
   /// @throws std::exception that names file and key
   Reference(const std::filesystem::path& folder, const std::vector<std::int32_t>& eos);
 

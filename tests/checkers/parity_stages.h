@@ -20,7 +20,7 @@ struct Subject {
   AttentionKernel attention = AttentionKernel::flash;
 };
 
-/// Compares with a tensor of the reference, where there is such a one; the stage is what stands behind the
+/// Compares with a tensor of the reference, where there is such a one; the stage is what follows the
 /// dot.
 /// @param allowed the tolerance; 0 stands for the one of features
 void check_tensor(const Subject& subject, const std::string& name, MatrixView<const float> found,
@@ -45,7 +45,7 @@ struct PreparedCase {
 };
 
 /// Everything up to the prompt of one case, and the prompt's logits: pixel values, vision features, projected
-/// features, ids, logits. None when there is no prompt to go on with.
+/// features, ids, logits. None when there is no prompt to continue.
 std::optional<PreparedCase> check_prompt(const Subject& subject, const ReferenceCase& reference_case,
                                          Report& report);
 

@@ -84,7 +84,7 @@ run_command() {
   fi
 }
 
-# Runs the commands of a console block. A command goes on in the next line behind a backslash, and to its end mark
+# Runs the commands of a console block. A command continues in the next line behind a backslash, and to its end mark
 # behind <<'MARK'.
 run_block() {
   local how=$1 block=$2 line command='' expected='' end=''

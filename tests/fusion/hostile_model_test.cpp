@@ -135,7 +135,7 @@ TEST(HostileConfig, DeepAndBrokenFilesAreRefused) {
   testing::write_file(folder.path() / "config.json", "{\"a\":" + std::string(5000, '['));
   EXPECT_THAT(error_of(folder), HasSubstr("config.json"));
   testing::write_file(folder.path() / "config.json", "");
-  EXPECT_THAT(error_of(folder), HasSubstr("no valid JSON"));
+  EXPECT_THAT(error_of(folder), HasSubstr("not valid JSON"));
   std::filesystem::remove(folder.path() / "config.json");
   EXPECT_THAT(error_of(folder), HasSubstr("config.json: no such file"));
 }

@@ -10,7 +10,7 @@ namespace mmbatch {
 
 /// Text as dual encoders are trained on it: lower case, ASCII punctuation removed, white space folded to
 /// single spaces and stripped at both ends. Source: canonicalize_text of big_vision's prompt_engineering.py.
-/// @param text any bytes; what is no UTF-8 counts as U+FFFD.
+/// @param text any bytes; what is not UTF-8 counts as U+FFFD.
 std::string canonicalize(std::string_view text);
 
 struct PadOptions {

@@ -37,7 +37,7 @@ class TurnFormat {
   ///   user_assistant                USER: <image>\n… ASSISTANT:
   ///   user_assistant_curious_human  the same behind a system line about a curious human, or another system text
   ///   user_assistant_curious_user   the same about a curious user
-  ///   inst                          [INST] <image>\n… [/INST]; a system text stands before the first question
+  ///   inst                          [INST] <image>\n… [/INST]; a system text comes before the first question
   ///   inst_sys                      … with the system text between <<SYS>> marks inside the first turn
   ///   sys_inst                      … with those marks before the first turn
   ///   start_of_turn                 <start_of_turn>user\n…<end_of_turn>\n<start_of_turn>model\n
@@ -75,7 +75,7 @@ class TurnFormat {
   std::string render(std::span<const Turn> turns, const RenderOptions& options) const;
 
   /// What follows an answer that the model gave to a prompt of render(): its end, and the next question up to
-  /// where the model is to answer. render() of the whole dialogue is the prompt, what stands before an answer
+  /// where the model is to answer. render() of the whole dialogue is the prompt, what comes before an answer
   /// in its place (a space, if anything), the answer, and this.
   std::string render_following(const std::string& question, const RenderOptions& options) const;
 

@@ -34,7 +34,7 @@ std::string_view section_of(std::string_view text, std::string_view mark) {
   return rest.substr(0, rest.find("<|"));
 }
 
-/// Whether `mark` stands somewhere right behind one of `before`, but for white space.
+/// Whether `mark` is somewhere right after one of `before`, but for white space.
 bool stands_behind(std::string_view text, std::string_view mark,
                    std::initializer_list<std::string_view> before) {
   for (std::size_t at = text.find(mark); at != std::string_view::npos; at = text.find(mark, at + 1)) {
@@ -58,7 +58,7 @@ std::string_view inst_name(std::string_view text) {
   // A later version of this format has no space before the closing mark.
   if (!contains(text, "[INST] ") || !contains(text, " [/INST]")) return {};
   if (!contains(text, "<<SYS>>")) return "inst";
-  // Written by itself the system text stands before the turn; put into a variable it is part of the question.
+  // Written by itself the system text comes before the turn; put into a variable it is part of the question.
   const bool by_itself =
       stands_behind(text, "<<SYS>>", {"{{", "{{-"}) && !stands_behind(text, "<<SYS>>", {"="});
   return by_itself ? "sys_inst" : "inst_sys";

@@ -43,7 +43,7 @@ class Tokenizer {
   virtual std::vector<std::int32_t> encode(std::string_view text,
                                            SpecialTokens special = SpecialTokens::with) const = 0;
 
-  /// The ids of a text that goes on from another one: as encode() without special tokens, and without
+  /// The ids of a text that continues another one: as encode() without special tokens, and without
   /// anything that is put before the first word of a text, such as a dummy prefix space.
   virtual std::vector<std::int32_t> encode_continuation(std::string_view text) const = 0;
 

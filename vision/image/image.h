@@ -26,7 +26,7 @@ struct Image {
 };
 
 /// `image` turned and mirrored as EXIF orientation 1 … 8 (TIFF tag 0x112, EXIF 2.3 section 4.6.4) asks for to
-/// stand upright; other values leave it as it is.
+/// come out upright; other values leave it as it is.
 Image oriented(Image image, int orientation);
 
 }  // namespace mmbatch

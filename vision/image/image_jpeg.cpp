@@ -39,7 +39,7 @@ std::size_t next_ff(const ImageBytes& bytes, std::size_t at) {
   return static_cast<std::size_t>(static_cast<const std::byte*>(found) - bytes.span().data());
 }
 
-/// The first marker at or after `at`. Stuffed 0xFF00 and fill bytes are no markers; what stands between
+/// The first marker at or after `at`. Stuffed 0xFF00 and fill bytes are not markers; what is between
 /// segments, and the entropy-coded data after a scan's header with its restart markers, is passed over.
 Segment next_segment(const ImageBytes& bytes, std::size_t at) {
   while (true) {

@@ -80,18 +80,18 @@ class Directory {
       case 4:
         return 4;  // LONG
       default:
-        bytes_.damaged(fmt::format("tag {} is no integer", u16(entry)));
+        bytes_.damaged(fmt::format("tag {} is not an integer", u16(entry)));
     }
   }
 
-  /// Position of the entry of `tag`, 0 when absent. A tag that stands twice might be read differently by the
-  /// decoder, behind the back of the limits.
+  /// Position of the entry of `tag`, 0 when absent. A tag that is given twice might be read differently by
+  /// the decoder, behind the back of the limits.
   std::size_t find(std::uint32_t tag) const {
     std::size_t found = 0;
     for (std::size_t i = 0; i < entries_; ++i) {
       const std::size_t entry = first_ + i * kEntryBytes;
       if (u16(entry) != tag) continue;
-      if (found != 0) bytes_.damaged(fmt::format("tag {} stands twice", tag));
+      if (found != 0) bytes_.damaged(fmt::format("tag {} is given twice", tag));
       found = entry;
     }
     return found;

@@ -22,7 +22,7 @@ class PixelScaling {
   /// @throws ModelError that names file and key.
   explicit PixelScaling(const Config& config);
 
-  /// [3, height · width]: one row a channel, red first.
+  /// [3, height · width]: one row per channel, red first.
   Matrix<float> apply(const Image& image) const;
   /// The value of one sample of a channel (0 … 2).
   float value(std::size_t channel, std::uint8_t sample) const { return table_[channel][sample]; }

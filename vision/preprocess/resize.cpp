@@ -16,7 +16,7 @@
 namespace mmbatch {
 namespace {
 
-/// Output rows a tile: more share the source rows that neighbours need too, fewer spread over more threads.
+/// Output rows per tile: more share the source rows that neighbours need too, fewer spread over more threads.
 constexpr int kTileRows = 64;
 
 /// Fills the rows [first_row, first_row + rows) of `out`. Streams over the source rows that they need, each

@@ -10,14 +10,14 @@
 
 namespace mmbatch {
 
-/// A size in pixels to which a picture may be blown up before it is cut into tiles.
+/// A size in pixels to which a picture may be enlarged before it is cut into tiles.
 struct GridPinpoint {
   int width = 0;
   int height = 0;
 };
 
 /// The list of [height, width] pairs below `key`; empty when the key is absent.
-/// @throws ModelError for what is no such list.
+/// @throws ModelError for what is not such a list.
 std::vector<GridPinpoint> read_grid_pinpoints(const Config& config, const std::string& key);
 
 /// How a picture is cut: rows · columns tiles, row by row, after tile 0, the whole picture squashed.
@@ -35,7 +35,7 @@ struct TiledImage {
   int height = 0;
 };
 
-/// Pixel values of a picture at several resolutions: as a whole, and blown up to the best-fitting of some
+/// Pixel values of a picture at several resolutions: as a whole, and enlarged to the best-fitting of some
 /// grid pinpoints and cut into tiles. The rules are those of the Hugging Face image processor that introduced
 /// image_grid_pinpoints (transformers 4.46, with the odd row of the padding kept). Const and thread-safe.
 class Tiler {

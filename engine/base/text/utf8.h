@@ -7,7 +7,7 @@
 
 namespace mmbatch {
 
-/// U+FFFD, what stands for bytes that are no UTF-8.
+/// U+FFFD, what stands for bytes that are not UTF-8.
 inline constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";
 
 /// Length in bytes of the well-formed UTF-8 sequence that `text` begins with (Unicode 15, table 3-7); 0 when

@@ -82,7 +82,7 @@ MMBATCH_INLINE void swap_across(Floats (&r)[kLanes]) {
 }
 #endif
 
-/// Transposes 16×16 lanes: row i becomes lane i of the vectors that go to out, one behind the other.
+/// Transposes 16×16 lanes: row i becomes lane i of the vectors that go to out, one after the other.
 MMBATCH_INLINE void transpose16(Floats (&r)[kLanes], float* out) {
 #if defined(__AVX512F__)
   swap_across<1>(r);

@@ -1,4 +1,4 @@
-// Rows of activations to int8, one scale a row.
+// Rows of activations to int8, one scale per row.
 
 #include "engine/kernels/simd/dot.h"
 #include "engine/kernels/simd/functions.h"
@@ -31,7 +31,7 @@ MMBATCH_INLINE std::int32_t sum_lanes(Ints v) {
 struct Scaled {
   float scale;
   float inverse;
-  std::size_t count;  // numbers to store; zeros stand behind them
+  std::size_t count;  // numbers to store; zeros follow them
 };
 
 constexpr float kTiny = 1e-36f;  // 127 divided by less may overflow: such a row is taken as zeros

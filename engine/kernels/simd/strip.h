@@ -41,8 +41,8 @@ MMBATCH_INLINE void with_rows(std::size_t rows, const Body& body) {
 }
 
 /// Calls work.run<R>(first_row, fetch) for groups of R ≤ most rows that cover all rows. Each call passes over
-/// `bytes` of weights from `block` on in `turns` turns; the next ones stand `behind`. One group is as fast as
-/// memory, and asks for what it needs a little later; of more, each asks for a part of what stands behind the
+/// `bytes` of weights from `block` on in `turns` turns; the next ones are `behind`. One group is as fast as
+/// memory, and asks for what it needs a little later; of more, each asks for a part of what is behind the
 /// block, so that memory is busy all the time. How far ahead was found by measurement.
 template <std::size_t most, class Work>
 MMBATCH_INLINE void for_row_groups(std::size_t rows, const std::byte* block, const std::byte* behind,
@@ -92,7 +92,7 @@ class RowWords {
   std::size_t stride_;
 };
 
-/// Whether a block begins its sums or goes on with what is stored.
+/// Whether a block begins its sums or continues those that are stored.
 enum class Begin { zero, stored };
 
 /// y[R rows] (+)= x · a block of V neighbouring strips: `steps` times [kStrip] words of four bytes, which

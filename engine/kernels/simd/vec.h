@@ -51,7 +51,7 @@ MMBATCH_INLINE Floats min(Floats a, Floats b) {
   return a < b ? a : b;
 }
 
-/// Lane i gets lane from[i] of a and b, one behind the other.
+/// Lane i gets lane from[i] of a and b, one after the other.
 MMBATCH_INLINE Floats shuffled(Floats a, Floats b, Ints from) {
 #ifdef __clang__  // which has shuffles by constants alone; it builds the fuzz targets
   Floats v;

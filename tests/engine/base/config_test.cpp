@@ -84,7 +84,7 @@ TEST(Config, FilesMustBeObjectsOfSensibleSize) {
   testing::write_file(file, "[1]");
   EXPECT_THAT(error_of([&] { Config::read(file); }), HasSubstr("expected a JSON object"));
   testing::write_file(file, "{\"a\":\"\xff\"}");
-  EXPECT_THAT(error_of([&] { Config::read(file); }), HasSubstr("no valid JSON"));
+  EXPECT_THAT(error_of([&] { Config::read(file); }), HasSubstr("not valid JSON"));
   std::filesystem::resize_file(file, Config::kMaxFileBytes + 1);
   EXPECT_THAT(error_of([&] { Config::read(file); }), HasSubstr("larger than 64 MiB"));
   EXPECT_THAT(error_of([&] { Config::read(folder.path()); }), HasSubstr("no such file"));

@@ -97,7 +97,7 @@ TEST(Safetensors, NamesTensorExpectedAndFound) {
   EXPECT_THAT(error_of(entry("F32", "\"4\"", "[0,16]"), 16), HasSubstr("list of integers"));
   EXPECT_THAT(error_of(R"({"a":[1]})", 0), HasSubstr("must be [begin, end]"));
   EXPECT_THAT(error_of(R"([1,2])", 0), HasSubstr("not a JSON object"));
-  EXPECT_THAT(error_of("{]", 0), HasSubstr("no valid JSON"));
+  EXPECT_THAT(error_of("{]", 0), HasSubstr("not valid JSON"));
 }
 
 TEST(Safetensors, ShapesWhoseProductOverflowsAreRefused) {

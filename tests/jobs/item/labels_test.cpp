@@ -86,7 +86,7 @@ TEST(Labels, BadItemsSayWhatIsWrong) {
   EXPECT_THAT(one(classify, R"({"image": "x.png", "labels": []})"), HasSubstr("not empty"));
   EXPECT_THAT(one(classify, R"({"image": "x.png", "labels": "a"})"), HasSubstr("a list of texts"));
   EXPECT_THAT(one(classify, R"({"image": "x.png", "labels": ["a", " "]})"), HasSubstr("empty label"));
-  EXPECT_THAT(one(classify, R"({"image": "x.png", "labels": ["a", "a"]})"), HasSubstr("'a' stands twice"));
+  EXPECT_THAT(one(classify, R"({"image": "x.png", "labels": ["a", "a"]})"), HasSubstr("'a' is given twice"));
   EXPECT_THAT(one(classify, R"({"image": "x.png", "labels": [["a"]]})"), HasSubstr("invalid_value"));
   EXPECT_THAT(one(classify, R"({"image": "x.png", "template": "a photo"})"), HasSubstr("must have {}"));
   EXPECT_THAT(one(classify, R"({"image": "x.png", "template": "{}{}"})"), HasSubstr("only once"));

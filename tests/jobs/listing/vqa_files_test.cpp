@@ -21,7 +21,7 @@ using testing::make_item;
 using testing::make_run;
 using testing::TempFolder;
 
-// As VQAv2 has them: the lists stand behind other keys, which hold brackets and quotes too.
+// As VQAv2 has them: the lists come after other keys, which hold brackets and quotes too.
 constexpr const char* kQuestions = R"({"info": {"description": "a \"list\": [1, {]}", "version": [2.0]},
  "task_type": "Open-Ended", "license": {},
  "questions": [{"image_id": 458752, "question": "What is this photo taken looking through?", "question_id": 458752000},

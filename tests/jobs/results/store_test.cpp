@@ -150,7 +150,7 @@ TEST(Store, ResumeTakesUpWhatIsNotAnswered) {
   EXPECT_THAT(rows(file, kAnswers), ElementsAre("2|shapes|a|answered|uno|", "1|shapes|b|answered|two|"));
   EXPECT_THAT(rows(file, "SELECT run, id, answer FROM history ORDER BY run, id"),
               ElementsAre("1|a|one", "1|b|two", "2|a|uno"));
-  {  // The interrupted fresh run goes on; what it has not done is known from before.
+  {  // The interrupted fresh run continues; what it has not done is known from before.
     const auto store = start(ResumePolicy::resume, make_run());
     EXPECT_EQ(store->look_up(testing::share(a), key_of(1), kImages), Known::answered);
     EXPECT_EQ(store->look_up(testing::share(b), key_of(2), kImages), Known::answered);

@@ -88,7 +88,7 @@ TEST(Chat, CommandsAreNoQuestions) {
                           with_image() + " --stats");
   const std::string all = testing::PrintToString(lines);
   EXPECT_THAT(all, HasSubstr("/reset forgets"));
-  EXPECT_THAT(all, HasSubstr("/resett is no command"));
+  EXPECT_THAT(all, HasSubstr("/resett is not a command"));
   std::vector<std::string> reports;
   for (const std::string& line : lines) {
     if (line.rfind("prompt tokens", 0) == 0) reports.push_back(line);

@@ -85,7 +85,7 @@ TEST(TurnFormat, EveryRow) {
   }
 }
 
-// What was said stays the same when the dialogue goes on: a chat computes only what is new.
+// What was said stays the same when the dialogue continues: a chat computes only what is new.
 TEST(TurnFormat, DialoguesGrowAtTheirEnd) {
   for (const std::string& name : TurnFormat::names()) {
     const TurnFormat format = TurnFormat::named(name);

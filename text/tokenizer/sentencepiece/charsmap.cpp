@@ -36,7 +36,7 @@ class Checker {
   void check() {
     if (units_.empty()) fail("it is empty");
     if (!replacements_.empty() && replacements_.back() != '\0') fail("a replacement has no end");
-    if (!is_utf8(replacements_)) fail("a replacement is no UTF-8");
+    if (!is_utf8(replacements_)) fail("a replacement is not UTF-8");
     nested_.assign(units_.size(), kUnseen);
     open(units_[0].offset());
     while (!path_.empty()) {

@@ -13,7 +13,8 @@ class ProtoReader {
   /// @param source what errors name, such as the file's path.
   ProtoReader(std::string_view message, std::string source);
 
-  /// Goes on to the next field; false at the end.  @throws ModelError when the bytes are no protobuf message.
+  /// Continues with the next field; false at the end.  @throws ModelError when the bytes are not a protobuf
+  /// message.
   bool next();
 
   int field() const { return field_; }

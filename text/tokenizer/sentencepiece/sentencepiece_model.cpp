@@ -35,7 +35,7 @@ std::uint8_t byte_of(const std::string& piece, const std::string& source) {
   const bool framed = piece.size() == 6 && piece.starts_with("<0x") && piece.back() == '>';
   const auto read = framed ? std::from_chars(digits, digits + 2, value, 16) : std::from_chars_result{};
   if (!framed || read.ec != std::errc() || read.ptr != digits + 2) {
-    throw ModelError(fmt::format("{}: '{}' is no byte piece", source, piece));
+    throw ModelError(fmt::format("{}: '{}' is not a byte piece", source, piece));
   }
   return value;
 }
@@ -117,7 +117,7 @@ void SentencePieceModel::read_piece(std::string_view bytes, const std::string& s
     }
   }
   if (piece.text.empty() || piece.text.find('\0') != std::string::npos || !is_utf8(piece.text)) {
-    throw ModelError(fmt::format("{}: piece {} is no text", source, pieces_.size()));
+    throw ModelError(fmt::format("{}: piece {} is not text", source, pieces_.size()));
   }
   if (piece.kind == PieceKind::byte) piece.byte = byte_of(piece.text, source);
   pieces_.push_back(std::move(piece));

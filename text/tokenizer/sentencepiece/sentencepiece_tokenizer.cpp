@@ -87,7 +87,7 @@ class SentencePieceTokenizer final : public Tokenizer {
   std::optional<std::int32_t> unk() const override { return unk_; }
 
  private:
-  enum class Place { first, inside };  // of a text: where nothing, or other text, stands before it
+  enum class Place { first, inside };  // of a text: where nothing, or other text, comes before it
 
   void encode_text(std::string_view text, Place place, std::vector<std::int32_t>& ids) const;
   void encode_after_anchor(std::string_view text, std::vector<std::int32_t>& ids) const;
@@ -98,7 +98,7 @@ class SentencePieceTokenizer final : public Tokenizer {
   TokenSplitter splitter_;
   TokenTable table_;
   std::optional<std::int32_t> bos_, eos_, pad_, unk_;
-  // The unknown token's text: what stands before a text whose leading space must be kept.
+  // The unknown token's text: what comes before a text whose leading space must be kept.
   std::string anchor_;
   std::size_t anchor_tokens_ = 0;
 };

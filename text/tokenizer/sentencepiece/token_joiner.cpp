@@ -52,7 +52,7 @@ void PieceRun::push_byte(char byte, std::string& out) {
 }
 
 void PieceRun::close(std::string& out) {
-  // What waits is the beginning of one sequence: every byte of it is one that is no UTF-8.
+  // What waits is the beginning of one sequence: every byte of it is one that is not UTF-8.
   for (std::size_t i = 0; i < waiting_.size(); ++i) push_text(kReplacementCharacter, out);
   waiting_.clear();
 }
@@ -83,7 +83,7 @@ void TokenJoiner::push_in_run(const Token& token, std::string& out) {
   const DecodeRules& rules = table_->rules;
   const std::size_t index = run_tokens_++;
   if (token.special && !rules.verbatim) {
-    // The space stands before the text since the last special token, not behind it: so do transformers.
+    // The space comes before the text since the last special token, not behind it: so do transformers.
     if (rules.legacy && index != 0 && !after_special_) emit(" ", out);
     run_.close(held_);
     emit(held_ + token.text, out);

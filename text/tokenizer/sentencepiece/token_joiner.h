@@ -9,7 +9,7 @@
 
 namespace mmbatch {
 
-/// sentencepiece's decoding of consecutive pieces, piece by piece. Bytes of byte pieces that are no UTF-8
+/// sentencepiece's decoding of consecutive pieces, piece by piece. Bytes of byte pieces that are not UTF-8
 /// become U+FFFD each. Only whole UTF-8 sequences are ever given out.
 class PieceRun {
  public:

@@ -38,7 +38,7 @@ struct DecodeRules {
 /// load.
 struct TokenTable {
   std::vector<Token> pieces;                      // by id
-  std::unordered_map<std::int32_t, Token> added;  // ids that are no pieces
+  std::unordered_map<std::int32_t, Token> added;  // ids that are not pieces
   const SentencePieceModel* model = nullptr;      // finds pieces; lives as long as the table
   DecodeRules rules;
 

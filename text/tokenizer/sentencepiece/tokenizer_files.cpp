@@ -46,7 +46,7 @@ class Collector {
   explicit Collector(const SentencePieceModel& model)
       : model_(model), next_id_(static_cast<std::int32_t>(model.pieces().size())) {}
 
-  /// @param holder, key  where the token stands, for errors.
+  /// @param holder, key  where the token is, for errors.
   void add(AddedToken token, const Config& holder, const std::string& key) {
     if (token.id < 0 || token.id > kMaxId) {
       holder.fail(key, fmt::format("expected a token id from 0 to {}", kMaxId));
