@@ -1,5 +1,5 @@
-# Sourced by demo/run.sh and tests/run.sh: installs what is missing and builds. Stands in the project's folder.
-# Does nothing twice: with everything installed and built it takes a second.
+# Sourced by demo/run.sh and tests/run.sh: installs what is missing and builds. Runs in the project's
+# folder. With everything installed and built it takes a second.
 
 install_packages() {
   local missing=() package

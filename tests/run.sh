@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is needed, builds mmbatch and runs every test through ctest.
 #   bash tests/run.sh          all tests
-#   bash tests/run.sh --long   and hundreds of kills where the short run has twenty; stages, engine and store under
+#   bash tests/run.sh --long   and 300 kills where the short run has twenty; stages, engine and store under
 #                              ThreadSanitizer; all tests again under AddressSanitizer and UndefinedBehaviorSanitizer,
 #                              and under both a minute of libFuzzer for each fuzz target
 # Ends at the first thing that fails, with its exit status.
@@ -33,8 +33,8 @@ step "all tests under AddressSanitizer and UndefinedBehaviorSanitizer"
 build asan all
 ctest --preset asan -j "$(nproc)"
 
-# What libFuzzer finds new on its way stays in build-fuzz/corpus, where the next run goes on from it; an input that
-# fails is kept as build-fuzz/crash-*, timeout-*, leak-* or oom-*, and goes into tests/fuzz/corpus with its fix.
+# New inputs that libFuzzer finds stay in build-fuzz/corpus, where the next run continues; an input that fails is kept
+# as build-fuzz/crash-*, timeout-*, leak-* or oom-*, and goes into tests/fuzz/corpus with its fix.
 build fuzz fuzz_targets
 for source in tests/fuzz/fuzz_*.cpp; do
   target=$(basename "$source" .cpp) name=${source#tests/fuzz/fuzz_} name=${name%.cpp}
