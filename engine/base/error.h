@@ -41,7 +41,7 @@ class ItemError : public std::runtime_error {
   ErrorCode code_;
 };
 
-/// What work cannot go on after; what() says what was wrong, where, what is allowed and what to do.
+/// What work cannot continue after; what() says what was wrong, where, what is allowed and what to do.
 class FatalError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

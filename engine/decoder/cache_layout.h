@@ -11,7 +11,7 @@ namespace mmbatch {
 /// block table per group.
 struct CacheGroup {
   std::size_t window = 0;           // positions that its layers look back to, each itself included; 0 = all
-  std::vector<std::size_t> layers;  // in a block, one behind the other
+  std::vector<std::size_t> layers;  // in a block, one after the other
 };
 
 /// How the keys and values of a decoder lie in a pool of blocks. A block is of one size whichever group it

@@ -10,7 +10,7 @@
 
 namespace mmbatch {
 
-/// Rows that stand in the place of placeholder tokens: the projected features of one image, shared by all
+/// Rows that take the place of placeholder tokens: the projected features of one image, shared by all
 /// prompts about it.
 struct FeatureSpan {
   std::size_t begin = 0;                      // index of the first row's token
@@ -21,7 +21,7 @@ struct FeatureSpan {
 /// What the engine gets for one item: the border between fusion and engine. Token rows are looked up when
 /// they are computed, so a prompt holds no copy of them.
 struct Prompt {
-  std::vector<std::int32_t> ids;      // placeholders where features stand
+  std::vector<std::int32_t> ids;      // placeholders where features go
   std::vector<FeatureSpan> features;  // in order, not overlapping
   /// What rotary embeddings turn each token by; empty: its index.
   std::vector<std::size_t> positions;

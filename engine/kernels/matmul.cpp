@@ -40,7 +40,7 @@ T* thread_buffer(Matrix<T>& buffer, std::size_t count) {
   return buffer.data();
 }
 
-/// Rows of x in a kernel's form, one behind the other.
+/// Rows of x in a kernel's form, one after the other.
 struct PreparedRows {
   const std::byte* data;
   std::size_t row_bytes;

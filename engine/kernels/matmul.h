@@ -27,7 +27,7 @@ struct ProductRows {
 };
 
 /// The weights of y = x · Wᵀ: one packed tensor, or several that read the same input, below each other (fused
-/// QKV). A row of y has the same bits however many rows there are and wherever in x it stands.
+/// QKV). A row of y has the same bits however many rows there are and wherever in x it is.
 class PackedMatrix {
  public:
   PackedMatrix() = default;

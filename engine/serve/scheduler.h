@@ -19,7 +19,7 @@ struct SchedulerOptions {
   std::size_t prefill_chunk = 512;      // rows of one sequence per step
   std::size_t max_sequences = 64;       // sequences at work at a time
   bool prefix_sharing = true;           // find published blocks again
-  std::size_t admission_window = 256;   // so many of the waiting may be admitted out of order; 1 = none
+  std::size_t admission_window = 256;   // this many of the waiting may be admitted out of order; 1 = none
 };
 
 /// The next positions of one sequence.
@@ -42,12 +42,12 @@ struct StepPlan {
 };
 
 /// Decides which sequences compute what in the next step, and owns the requests. The oldest come first, so
-/// somebody always gets on; when blocks run out, the youngest gives its blocks back and is computed again
-/// later. Needs no model. Not thread-safe.
+/// some request always advances; when blocks run out, the youngest gives its blocks back and is computed
+/// again later. Needs no model. Not thread-safe.
 class Scheduler {
  public:
   /// @param windows of the cache groups: positions that its layers look back to, each itself included; blocks
-  /// wholly before it are freed while a sequence goes on. 0: its layers see everything; such groups come
+  /// wholly before it are freed while a sequence grows. 0: its layers see everything; such groups come
   /// first
   Scheduler(SchedulerOptions options, BlockAllocator& allocator, std::vector<std::size_t> windows = {0});
 

@@ -13,8 +13,8 @@
 
 namespace mmbatch {
 
-/// The files that a run writes beside its database. What one of them lacks is no reason to leave the others
-/// out: all are ended, and then the first failure is thrown. Not thread-safe.
+/// The files that a run writes beside its database. What one of them lacks is not a reason to leave the
+/// others out: all are ended, and then the first failure is thrown. Not thread-safe.
 class RunFiles {
  public:
   /// @throws UsageError when the trace or the output cannot be opened

@@ -8,7 +8,7 @@ namespace {
 /// Of jobs and separators.
 constexpr std::size_t kMostEntries = 8;
 
-/// What stands between a prompt and an answer that goes on from it: a space, unless the prompt ends with one
+/// What is between a prompt and the answer that continues it: a space, unless the prompt ends with one
 /// or with a line.
 std::string separator(const Tokenizer& tokenizer, const Prompt& prompt) {
   const std::string end = prompt.ids.empty() ? "" : tokenizer.decode({&prompt.ids.back(), 1});

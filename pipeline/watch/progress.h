@@ -28,7 +28,7 @@ std::size_t peak_resident_bytes();
 std::string bytes_text(std::size_t bytes);
 std::string duration_text(double seconds);
 
-/// Shows on stderr how a run gets on, from a thread of its own, and calls `tick` several times a second.
+/// Shows on stderr the progress of a run, from a thread of its own, and calls `tick` several times a second.
 class Progress {
  public:
   Progress(const Counters& counters, std::optional<std::uint64_t> total, ProgressStyle style,

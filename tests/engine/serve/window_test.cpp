@@ -1,5 +1,5 @@
 // Caches that roll: where all layers look back no farther than a window, blocks before it are freed while a
-// sequence goes on, and nothing of an answer changes.
+// sequence grows, and nothing of an answer changes.
 
 #include <gtest/gtest.h>
 
