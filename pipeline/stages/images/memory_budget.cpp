@@ -23,8 +23,11 @@ MemoryBudget::Lease MemoryBudget::take(std::size_t bytes) {
   Lease lease;
   lease.bytes_ = std::min(bytes, limit_);
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return used_ + lease.bytes_ <= limit_ || at_work_ == 0; });
+  // Files that wait for memory to be decoded in take no more than half of it.
+  const auto fits = [&] { return used_ + lease.bytes_ <= limit_ && reading_ + lease.bytes_ <= limit_ / 2; };
+  changed_.wait(lock, [&] { return at_work_ == 0 || fits(); });
   used_ += lease.bytes_;
+  reading_ += lease.bytes_;
   ++at_work_;
   lease.budget_ = this;
   lease.use_ = Lease::Use::reading;
@@ -36,23 +39,28 @@ void MemoryBudget::Lease::grow(std::size_t bytes) {
   std::unique_lock lock(budget.mutex_);
   if (use_ == Use::idle) {
     budget.idle_ -= bytes_;
+    budget.reading_ += bytes_;
     ++budget.at_work_;
     use_ = Use::reading;
   }
   bytes = std::min(bytes, budget.limit_);
   budget.changed_.wait(lock, [&] { return budget.used_ + bytes <= budget.limit_ || budget.decoding_ == 0; });
+  if (use_ == Use::reading) {
+    ++budget.decoding_;
+    budget.reading_ -= bytes_;
+  }
   budget.used_ += bytes;
   bytes_ += bytes;
-  if (use_ == Use::reading) ++budget.decoding_;
   use_ = Use::decoding;
+  lock.unlock();
+  budget.changed_.notify_all();  // less is being read
 }
 
 void MemoryBudget::Lease::settle(std::size_t bytes) {
   MemoryBudget& budget = *budget_;
   {
     const std::lock_guard lock(budget.mutex_);
-    budget.leave(use_);
-    if (use_ == Use::idle) budget.idle_ -= bytes_;
+    budget.leave(*this);
     budget.used_ += bytes;
     budget.used_ -= bytes_;
     budget.idle_ += bytes;
@@ -72,8 +80,7 @@ void MemoryBudget::Lease::release() {
   if (budget_ == nullptr) return;
   {
     const std::lock_guard lock(budget_->mutex_);
-    budget_->leave(use_);
-    if (use_ == Use::idle) budget_->idle_ -= bytes_;
+    budget_->leave(*this);
     budget_->used_ -= bytes_;
   }
   budget_->changed_.notify_all();
@@ -82,9 +89,12 @@ void MemoryBudget::Lease::release() {
   use_ = Use::nothing;
 }
 
-void MemoryBudget::leave(Lease::Use use) {
-  if (use == Lease::Use::decoding) --decoding_;
-  if (use == Lease::Use::decoding || use == Lease::Use::reading) --at_work_;
+void MemoryBudget::leave(const Lease& lease) {
+  using Use = Lease::Use;
+  if (lease.use_ == Use::idle) idle_ -= lease.bytes_;
+  if (lease.use_ == Use::reading) reading_ -= lease.bytes_;
+  if (lease.use_ == Use::decoding) --decoding_;
+  if (lease.use_ == Use::decoding || lease.use_ == Use::reading) --at_work_;
 }
 
 bool MemoryBudget::has_room_for_idle(std::size_t bytes, double share) const {

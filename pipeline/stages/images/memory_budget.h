@@ -49,13 +49,14 @@ class MemoryBudget {
 
  private:
   bool has_room_for_idle(std::size_t bytes, double share) const;
-  void leave(Lease::Use use);  // with mutex_ held
+  void leave(const Lease& lease);  // its part of the sums; with mutex_ held
 
   const std::size_t limit_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   // Guarded by mutex_:
-  std::size_t used_ = 0, idle_ = 0;
+  std::size_t used_ = 0;                    // by all leases
+  std::size_t reading_ = 0, idle_ = 0;      // of it, by those that read, and those that are idle
   std::size_t at_work_ = 0, decoding_ = 0;  // leases that read or decode, and those that decode
 };
 

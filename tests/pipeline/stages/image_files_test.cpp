@@ -34,7 +34,8 @@ std::string text_of(const ImageFiles::Bytes& file) {
 /// A file old enough that its stamp is trusted.
 std::string old_file(const Workplace& place, const std::string& name, const std::string& content) {
   std::string path = place.write(name, content);
-  std::filesystem::last_write_time(path, std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
+  std::filesystem::last_write_time(path,
+                                   std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
   return path;
 }
 
@@ -100,7 +101,8 @@ TEST(ImageFiles, AnItemOutOfTimeIsNotRead) {
   const Workplace place;
   NothingKnown known;
   ImageFiles files(known, {});
-  const Deadline passed(std::chrono::steady_clock::now() - std::chrono::seconds(1), std::chrono::milliseconds(1));
+  const Deadline passed(std::chrono::steady_clock::now() - std::chrono::seconds(1),
+                        std::chrono::milliseconds(1));
   EXPECT_THROW(files.digest(image_at(place.write("a.png", "one")), passed), ItemError);
 }
 

@@ -26,9 +26,17 @@ void expect_waits(Work work, Release release) {
 
 TEST(MemoryBudget, WhoWantsMoreThanIsLeftWaits) {
   MemoryBudget budget(100);
-  auto first = budget.take(60);
-  expect_waits([&] { budget.take(50); }, [&] { first.release(); });
+  auto first = budget.take(20);
+  first.grow(60);
+  expect_waits([&] { budget.take(30); }, [&] { first.release(); });
   EXPECT_EQ(budget.used(), 0u);
+}
+
+TEST(MemoryBudget, FilesThatWaitToBeDecodedTakeHalfOfItAtMost) {
+  MemoryBudget budget(100);
+  auto first = budget.take(40);
+  expect_waits([&] { budget.take(20); }, [&] { first.grow(30); });  // then it is no longer read
+  EXPECT_EQ(budget.used(), 70u);
 }
 
 TEST(MemoryBudget, AnImageLargerThanItRunsAlone) {
