@@ -7,7 +7,7 @@ set(problems "")
 
 # layer | layers it may include | foreign headers it may include (regular expressions)
 set(table
-  "engine/base|engine/base|oneapi/tbb/.*,nlohmann/.*,openssl/.*"
+  "engine/base|engine/base|oneapi/tbb/.*,nlohmann/.*,openssl/.*,utf8proc\\.h"
   "engine/weights|engine/base,engine/weights|nlohmann/.*"
   "engine/kernels|engine/base,engine/weights,engine/kernels|dnnl.*,cblas\\.h,omp\\.h"
   "engine/nn|engine/base,engine/weights,engine/kernels,engine/nn|"
@@ -16,9 +16,9 @@ set(table
   "vision|engine/base,engine/weights,engine/kernels,engine/nn,vision|opencv2/.*,nlohmann/.*"
   "text|engine/base,engine/weights,engine/kernels,engine/nn,text|sentencepiece.*,nlohmann/.*"
   "fusion|engine/base,engine/weights,engine/kernels,engine/nn,engine/decoder,vision,text,fusion|nlohmann/.*"
-  "jobs|engine/base,jobs|yaml-cpp/.*,nlohmann/.*,sqlite3\\.h,zlib\\.h,openssl/.*"
+  "jobs|engine/base,jobs|yaml-cpp/.*,nlohmann/.*,sqlite3\\.h,zlib\\.h,openssl/.*,utf8proc\\.h"
   "pipeline|engine/.*,vision,text,fusion,jobs,pipeline|oneapi/tbb/.*,CLI/.*")
-set(owned "oneapi/|nlohmann/|dnnl|cblas|omp\\.h|opencv2/|sentencepiece|yaml-cpp/|sqlite3|zlib|openssl/|CLI/")
+set(owned "oneapi/|nlohmann/|dnnl|cblas|omp\\.h|opencv2/|sentencepiece|yaml-cpp/|sqlite3|zlib|openssl/|utf8proc|CLI/")
 
 foreach(line ${table})
   string(REPLACE "|" ";" parts "${line}")
@@ -54,6 +54,29 @@ foreach(line ${table})
       endif()
     endif()
   endforeach()
+endforeach()
+
+# The rooms of jobs stand in an order: each may include those before it, so that there are no circles.
+set(rooms text item media metrics listing manifest results batch merge query eval report)
+foreach(room ${rooms})
+  list(APPEND before ${room})
+  file(GLOB files ${ROOT}/jobs/${room}/*.h ${ROOT}/jobs/${room}/*.cpp)
+  foreach(file ${files})
+    file(STRINGS ${file} includes REGEX "^#include \"jobs/")
+    foreach(include ${includes})
+      string(REGEX REPLACE "^#include \"jobs/([^/]+)/.*" "\\1" from "${include}")
+      if(NOT from IN_LIST before)
+        file(RELATIVE_PATH name ${ROOT} ${file})
+        list(APPEND problems "${name}: jobs/${room} may not include jobs/${from}, which stands after it")
+      endif()
+    endforeach()
+  endforeach()
+endforeach()
+file(GLOB folders LIST_DIRECTORIES true RELATIVE ${ROOT}/jobs ${ROOT}/jobs/*)
+foreach(folder ${folders})
+  if(NOT folder IN_LIST rooms)
+    list(APPEND problems "jobs/${folder}: has no place in the order of the rooms")
+  endif()
 endforeach()
 
 # A room is small enough to be seen at a glance.

@@ -8,7 +8,7 @@
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <stdexcept>
+#include <type_traits>
 
 #include "engine/base/text/edit_distance.h"
 
@@ -18,27 +18,64 @@ namespace {
 using Json = nlohmann::json;
 
 [[noreturn]] void refuse(std::string_view name, const std::string& allowed) {
-  throw std::invalid_argument(fmt::format("generation setting '{}' must be {}", name, allowed));
+  throw GenerationError(GenerationError::Fault::value, std::string(name),
+                        fmt::format("generation setting '{{{}}}' must be {}", name, allowed));
 }
 
-/// One setting: how it is read from a value and written as JSON.
+/// One setting: how it is read from a value, told from its default, and written as JSON.
 struct Field {
   std::string name;
   std::function<void(GenerationConfig&, const GenerationValue&)> set;
-  std::function<Json(const GenerationConfig&)> get;
+  std::function<bool(const GenerationConfig&, const GenerationConfig&)> is_same;
+  std::function<std::string(const GenerationConfig&)> json;
 };
 
-Field integer(std::string name, int GenerationConfig::*member, int min, int max = INT_MAX) {
-  return {name,
-          [=](GenerationConfig& config, const GenerationValue& value) {
-            const auto* number = std::get_if<std::int64_t>(&value);
-            if (number == nullptr || *number < min || *number > max) {
-              refuse(name, max == INT_MAX ? fmt::format("an integer of at least {}", min)
-                                          : fmt::format("an integer from {} to {}", min, max));
-            }
-            config.*member = static_cast<int>(*number);
-          },
-          [=](const GenerationConfig& config) { return Json(config.*member); }};
+std::string json_of(bool value) {
+  return value ? "true" : "false";
+}
+std::string json_of(int value) {
+  return fmt::format("{}", value);
+}
+std::string json_of(std::uint64_t value) {
+  return fmt::format("{}", value);
+}
+std::string json_of(const std::optional<int>& value) {
+  return value ? json_of(*value) : "null";
+}
+/// What a content key was made of stays as it was: numbers and texts are written by the same library.
+template <class Value>
+std::string json_of(const Value& value) {
+  return Json(value).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+std::string json_of(EarlyStopping value) {
+  return value == EarlyStopping::never ? "\"never\"" : json_of(value == EarlyStopping::yes);
+}
+std::string json_of(TruncatePrompt value) {
+  return value == TruncatePrompt::left ? "\"left\"" : "\"error\"";
+}
+
+using Set = std::function<void(GenerationConfig&, const GenerationValue&)>;
+
+template <class Value>
+Field field(std::string name, Value GenerationConfig::*member, Set set) {
+  return {std::move(name), std::move(set),
+          [=](const GenerationConfig& a, const GenerationConfig& b) { return a.*member == b.*member; },
+          [=](const GenerationConfig& config) { return json_of(config.*member); }};
+}
+
+/// An integer of that range. @param Value what the member holds
+template <class Value>
+Field integer(const std::string& name, Value GenerationConfig::*member, std::int64_t min,
+              std::int64_t max = INT_MAX) {
+  return field(name, member, [=](GenerationConfig& config, const GenerationValue& value) {
+    const auto* number = std::get_if<std::int64_t>(&value);
+    if (number == nullptr || *number < min || *number > max)
+      refuse(name, fmt::format("an integer from {} to {}", min, max));
+    if constexpr (std::is_same_v<Value, std::optional<int>>)
+      config.*member = static_cast<int>(*number);
+    else
+      config.*member = static_cast<Value>(*number);
+  });
 }
 
 /// A real number in (min, max] when `open_below`, else in [min, max].
@@ -48,55 +85,41 @@ struct RealRange {
   bool open_below;
 };
 
-Field real(std::string name, double GenerationConfig::*member, RealRange range) {
-  return {name,
-          [=](GenerationConfig& config, const GenerationValue& value) {
-            double number = std::nan("");
-            if (const auto* whole = std::get_if<std::int64_t>(&value)) number = static_cast<double>(*whole);
-            if (const auto* exact = std::get_if<double>(&value)) number = *exact;
-            const bool above = range.open_below ? number > range.min : number >= range.min;
-            if (!std::isfinite(number) || !above || number > range.max) {
-              const std::string low = fmt::format("{} {}", range.open_below ? "above" : "from", range.min);
-              refuse(name, range.max >= 1e9 ? fmt::format("a number {}", low)
-                                            : fmt::format("a number {} to {}", low, range.max));
-            }
-            config.*member = number;
-          },
-          [=](const GenerationConfig& config) { return Json(config.*member); }};
+Field real(const std::string& name, double GenerationConfig::*member, RealRange range) {
+  return field(name, member, [=](GenerationConfig& config, const GenerationValue& value) {
+    double number = std::nan("");
+    if (const auto* whole = std::get_if<std::int64_t>(&value)) number = static_cast<double>(*whole);
+    if (const auto* exact = std::get_if<double>(&value)) number = *exact;
+    const bool above = range.open_below ? number > range.min : number >= range.min;
+    if (!std::isfinite(number) || !above || number > range.max) {
+      refuse(name,
+             fmt::format("a number {} {} to {}", range.open_below ? "above" : "from", range.min, range.max));
+    }
+    config.*member = number;
+  });
 }
 
-Field boolean(std::string name, bool GenerationConfig::*member) {
-  return {name,
-          [=](GenerationConfig& config, const GenerationValue& value) {
-            const auto* flag = std::get_if<bool>(&value);
-            if (flag == nullptr) refuse(name, "true or false");
-            config.*member = *flag;
-          },
-          [=](const GenerationConfig& config) { return Json(config.*member); }};
+Field boolean(const std::string& name, bool GenerationConfig::*member) {
+  return field(name, member, [=](GenerationConfig& config, const GenerationValue& value) {
+    const auto* flag = std::get_if<bool>(&value);
+    if (flag == nullptr) refuse(name, "true or false");
+    config.*member = *flag;
+  });
 }
 
-Field strings(std::string name, std::vector<std::string> GenerationConfig::*member) {
-  return {name,
-          [=](GenerationConfig& config, const GenerationValue& value) {
-            std::vector<std::string> texts;
-            if (const auto* one = std::get_if<std::string>(&value))
-              texts = {*one};
-            else if (const auto* many = std::get_if<std::vector<std::string>>(&value))
-              texts = *many;
-            else
-              refuse(name, "a string or a list of strings");
-            const auto is_empty = [](const std::string& text) { return text.empty(); };
-            if (std::any_of(texts.begin(), texts.end(), is_empty))
-              refuse(name, "a list without empty strings");
-            config.*member = std::move(texts);
-          },
-          [=](const GenerationConfig& config) { return Json(config.*member); }};
-}
-
-void set_max_length(GenerationConfig& config, const GenerationValue& value) {
-  const auto* number = std::get_if<std::int64_t>(&value);
-  if (number == nullptr || *number < 1 || *number > INT_MAX) refuse("max_length", "an integer of at least 1");
-  config.max_length = static_cast<int>(*number);
+Field strings(const std::string& name, std::vector<std::string> GenerationConfig::*member) {
+  return field(name, member, [=](GenerationConfig& config, const GenerationValue& value) {
+    std::vector<std::string> texts;
+    if (const auto* one = std::get_if<std::string>(&value))
+      texts = {*one};
+    else if (const auto* many = std::get_if<std::vector<std::string>>(&value))
+      texts = *many;
+    else
+      refuse(name, "a string or a list of strings");
+    const auto is_empty = [](const std::string& text) { return text.empty(); };
+    if (std::any_of(texts.begin(), texts.end(), is_empty)) refuse(name, "a list without empty strings");
+    config.*member = std::move(texts);
+  });
 }
 
 void set_early_stopping(GenerationConfig& config, const GenerationValue& value) {
@@ -126,12 +149,6 @@ void set_stop_token_ids(GenerationConfig& config, const GenerationValue& value) 
   }
 }
 
-void set_seed(GenerationConfig& config, const GenerationValue& value) {
-  const auto* number = std::get_if<std::int64_t>(&value);
-  if (number == nullptr || *number < 0) refuse("seed", "an integer of at least 0");
-  config.seed = static_cast<std::uint64_t>(*number);
-}
-
 void set_truncate_prompt(GenerationConfig& config, const GenerationValue& value) {
   const auto* text = std::get_if<std::string>(&value);
   if (text != nullptr && *text == "error")
@@ -142,17 +159,11 @@ void set_truncate_prompt(GenerationConfig& config, const GenerationValue& value)
     refuse("truncate_prompt", "\"error\" or \"left\"");
 }
 
-Json early_stopping_json(const GenerationConfig& config) {
-  if (config.early_stopping == EarlyStopping::never) return "never";
-  return config.early_stopping == EarlyStopping::yes;
-}
-
 const std::vector<Field>& fields() {
   using G = GenerationConfig;
   static const std::vector<Field> table = {
       integer("max_new_tokens", &G::max_new_tokens, 1),
-      {"max_length", set_max_length,
-       [](const G& c) { return c.max_length ? Json(*c.max_length) : Json(nullptr); }},
+      integer("max_length", &G::max_length, 1),
       integer("min_new_tokens", &G::min_new_tokens, 0),
       integer("min_length", &G::min_length, 0),
       boolean("do_sample", &G::do_sample),
@@ -167,49 +178,95 @@ const std::vector<Field>& fields() {
       integer("no_repeat_ngram_size", &G::no_repeat_ngram_size, 0),
       integer("num_beams", &G::num_beams, 1, 1024),
       real("length_penalty", &G::length_penalty, {-1e9, 1e9, false}),
-      {"early_stopping", set_early_stopping, early_stopping_json},
+      field("early_stopping", &G::early_stopping, set_early_stopping),
       integer("num_return_sequences", &G::num_return_sequences, 1, 1024),
       strings("stop_strings", &G::stop_strings),
-      {"stop_token_ids", set_stop_token_ids, [](const G& c) { return Json(c.stop_token_ids); }},
+      field("stop_token_ids", &G::stop_token_ids, set_stop_token_ids),
       boolean("ignore_eos", &G::ignore_eos),
-      {"seed", set_seed, [](const G& c) { return Json(c.seed); }},
+      integer("seed", &G::seed, 0, INT64_MAX),
       boolean("logprobs", &G::logprobs),
       integer("top_logprobs", &G::top_logprobs, 0, 100),
-      {"truncate_prompt", set_truncate_prompt,
-       [](const G& c) { return Json(c.truncate_prompt == TruncatePrompt::left ? "left" : "error"); }},
+      field("truncate_prompt", &G::truncate_prompt, set_truncate_prompt),
       strings("choices", &G::choices),
   };
   return table;
 }
 
+/// The same in the order of their names.
+const std::vector<const Field*>& sorted_fields() {
+  static const std::vector<const Field*> sorted = [] {
+    std::vector<const Field*> all;
+    for (const Field& field : fields()) all.push_back(&field);
+    std::sort(all.begin(), all.end(), [](const Field* a, const Field* b) { return a->name < b->name; });
+    return all;
+  }();
+  return sorted;
+}
+
+/// The text with each `{name}` replaced.
+std::string spelled(const std::string& text, const SettingNames& names) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = text[at] == '{' ? text.find('}', at) : std::string::npos;
+    if (end == std::string::npos) {
+      out += text[at++];
+      continue;
+    }
+    const std::string name = text.substr(at + 1, end - at - 1);
+    const auto found = names.find(name);
+    out += found == names.end() ? name : found->second;
+    at = end + 1;
+  }
+  return out;
+}
+
 }  // namespace
 
+GenerationError::GenerationError(Fault fault, std::string name, std::string message)
+    : std::invalid_argument(spelled(message, {})),
+      fault_(fault),
+      name_(std::move(name)),
+      message_(std::move(message)) {}
+
+std::string GenerationError::message(const SettingNames& names) const {
+  return spelled(message_, names);
+}
+
 void GenerationConfig::validate() const {
-  const auto contradiction = [](const char* text) { throw std::invalid_argument(text); };
-  if (num_beams > 1 && do_sample) contradiction("num_beams above 1 and do_sample cannot be combined");
+  const auto contradiction = [](const char* name, const char* text) {
+    throw GenerationError(GenerationError::Fault::contradiction, name, text);
+  };
+  if (num_beams > 1 && do_sample)
+    contradiction("num_beams", "{num_beams} above 1 and {do_sample} cannot be combined");
   if (num_beams > 1 && num_return_sequences > num_beams) {
-    contradiction("num_return_sequences must be at most num_beams");
+    contradiction("num_return_sequences", "{num_return_sequences} must be at most {num_beams}");
   }
   if (num_beams == 1 && num_return_sequences > 1 && !do_sample) {
-    contradiction(
-        "num_return_sequences above 1 needs do_sample or num_beams: greedy answers are all the same");
+    contradiction("num_return_sequences",
+                  "{num_return_sequences} above 1 needs {do_sample} or {num_beams}: greedy answers are all "
+                  "the same");
   }
-  if (min_new_tokens > max_new_tokens) contradiction("min_new_tokens must be at most max_new_tokens");
-  if (max_length && min_length > *max_length) contradiction("min_length must be at most max_length");
+  if (min_new_tokens > max_new_tokens)
+    contradiction("min_new_tokens", "{min_new_tokens} must be at most {max_new_tokens}");
+  if (max_length && min_length > *max_length)
+    contradiction("min_length", "{min_length} must be at most {max_length}");
   if (!choices.empty() && (num_beams > 1 || do_sample || num_return_sequences > 1)) {
-    contradiction(
-        "choices are scored, not generated: they exclude do_sample, num_beams, num_return_sequences");
+    contradiction("choices",
+                  "{choices} are scored, not generated: they exclude {do_sample}, {num_beams}, "
+                  "{num_return_sequences}");
   }
-  if (top_logprobs > 0 && !logprobs) contradiction("top_logprobs needs logprobs: true");
+  if (top_logprobs > 0 && !logprobs) contradiction("top_logprobs", "{top_logprobs} needs {logprobs}: true");
 }
 
 void set(GenerationConfig& config, std::string_view name, const GenerationValue& value) {
   for (const Field& field : fields()) {
     if (field.name == name) return field.set(config, value);
   }
+  const std::string shown(name.substr(0, 80));
   const std::string nearest = nearest_name(name, generation_names());
-  throw std::out_of_range(fmt::format("unknown generation setting '{}'{}", name,
-                                      nearest.empty() ? "" : fmt::format(", did you mean '{}'?", nearest)));
+  throw GenerationError(GenerationError::Fault::unknown, shown,
+                        fmt::format("unknown generation setting '{}'{}", shown,
+                                    nearest.empty() ? "" : fmt::format(", did you mean '{}'?", nearest)));
 }
 
 void apply(GenerationConfig& config, const GenerationOverrides& overrides) {
@@ -257,12 +314,12 @@ std::vector<std::string> generation_names() {
 
 std::string to_json(const GenerationConfig& config) {
   static const GenerationConfig defaults;
-  Json json = Json::object();
-  for (const Field& field : fields()) {
-    Json value = field.get(config);
-    if (value != field.get(defaults)) json[field.name] = std::move(value);
+  std::string out = "{";
+  for (const Field* field : sorted_fields()) {
+    if (field->is_same(config, defaults)) continue;
+    out += fmt::format("{}\"{}\":{}", out.size() > 1 ? "," : "", field->name, field->json(config));
   }
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return out + "}";
 }
 
 std::string nearest_name(std::string_view word, const std::vector<std::string>& candidates) {

@@ -1,7 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -46,8 +49,7 @@ struct GenerationConfig {
   TruncatePrompt truncate_prompt = TruncatePrompt::error;
   std::vector<std::string> choices;  // the answer is the likeliest of these
 
-  /// @throws std::invalid_argument that names the setting and what is allowed, when settings contradict each
-  /// other. Single ranges are checked by set().
+  /// @throws GenerationError when settings contradict each other. Single ranges are checked by set().
   void validate() const;
 };
 
@@ -58,9 +60,30 @@ using GenerationValue = std::variant<bool, std::int64_t, double, std::string, st
 /// Settings of one source in their order; sources are applied from the weakest to the strongest.
 using GenerationOverrides = std::vector<std::pair<std::string, GenerationValue>>;
 
-/// Sets the field called `name`.
-/// @throws std::out_of_range when there is no such setting (the message names the nearest known one),
-/// std::invalid_argument when the value has the wrong type or range (the message says what is allowed).
+/// What a source of settings calls them, where it has other names, such as `n` for `num_return_sequences`.
+using SettingNames = std::map<std::string, std::string, std::less<>>;
+
+/// A setting that does not exist (the nearest known one is named), has a value of a wrong type or range (what
+/// is allowed is said), or contradicts another.
+class GenerationError : public std::invalid_argument {
+ public:
+  enum class Fault { unknown, value, contradiction };
+  /// @param message names settings in braces: "{top_logprobs} needs {logprobs}: true"
+  GenerationError(Fault fault, std::string name, std::string message);
+
+  Fault fault() const { return fault_; }
+  /// The setting it is about.
+  const std::string& name() const { return name_; }
+  /// What is wrong, in the words of the source; what() says it in the names of Hugging Face.
+  std::string message(const SettingNames& names) const;
+
+ private:
+  Fault fault_;
+  std::string name_;
+  std::string message_;
+};
+
+/// Sets the field called `name`.  @throws GenerationError
 void set(GenerationConfig& config, std::string_view name, const GenerationValue& value);
 void apply(GenerationConfig& config, const GenerationOverrides& overrides);
 

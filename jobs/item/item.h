@@ -59,8 +59,10 @@ struct Item {
   std::vector<std::string> references;
   std::string question_type;
   std::string answer_type;
-  std::string metadata;            // JSON text of any kind, or empty
+  std::string metadata;            // JSON text of any kind as it was written, or empty
+  std::string metadata_digest;     // the same in canonical form, where that differs
   GenerationOverrides generation;  // the item's own, names and ranges checked
+  SettingNames setting_names;      // what its listing calls settings, where it has other names
   std::string where;               // "file:line" or "file:line:column", for messages
 };
 

@@ -39,4 +39,13 @@ std::string label_template_fault(std::string_view label_template) {
   return {};
 }
 
+std::string label_size_fault(const LabelSet& set) {
+  constexpr std::size_t kMaxBytes = std::size_t{16} << 20;
+  std::size_t bytes = set.labels.size() * set.label_template.size();
+  for (const std::string& label : set.labels) bytes += label.size();
+  if (bytes <= kMaxBytes) return {};
+  return fmt::format("the labels in their template would have {} MiB, at most {} are allowed", bytes >> 20,
+                     kMaxBytes >> 20);
+}
+
 }  // namespace mmbatch

@@ -18,5 +18,7 @@ struct LabelSet {
 /// What is wrong with a list of labels, or with a template; empty: nothing.
 std::string labels_fault(const std::vector<std::string>& labels);
 std::string label_template_fault(std::string_view label_template);
+/// Of all labels in their template: a long template multiplies.
+std::string label_size_fault(const LabelSet& set);
 
 }  // namespace mmbatch

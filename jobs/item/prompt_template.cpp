@@ -1,5 +1,7 @@
 #include "jobs/item/prompt_template.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
 
@@ -38,6 +40,19 @@ std::string misspelt_placeholder(std::string_view prompt_template) {
     }
   }
   return {};
+}
+
+std::string template_size_fault(std::string_view prompt_template, std::string_view question) {
+  constexpr std::size_t kMaxBytes = std::size_t{4} << 20;  // far beyond what any model reads
+  std::size_t places = 0;
+  for (std::size_t at = 0; at < prompt_template.size(); ++at)
+    places += placeholder_at(prompt_template, at) > 0 ? 1 : 0;
+  if (places < 2) return {};
+  const std::size_t bytes = prompt_template.size() + places * question.size();
+  if (bytes <= kMaxBytes) return {};
+  return fmt::format(
+      "the job's 'prompt' has {{question}} {} times: filled in, it would have {} MiB, at most {} are allowed",
+      places, bytes >> 20, kMaxBytes >> 20);
 }
 
 std::string fill_template(std::string_view prompt_template, std::string_view question) {

@@ -13,6 +13,10 @@ bool has_placeholder(std::string_view prompt_template);
 /// A word in braces that is nearly a placeholder, such as {quesion}; empty when there is none.
 std::string misspelt_placeholder(std::string_view prompt_template);
 
+/// Why the text would be too large; empty: it is not. A placeholder that stands often multiplies: this is
+/// known before anything is filled in.
+std::string template_size_fault(std::string_view prompt_template, std::string_view question);
+
 std::string fill_template(std::string_view prompt_template, std::string_view question);
 
 }  // namespace mmbatch

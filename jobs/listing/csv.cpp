@@ -5,34 +5,36 @@
 #include <vector>
 
 #include "engine/base/error.h"
-#include "engine/base/text/lower_case.h"
 #include "engine/base/text/utf8.h"
-#include "jobs/item/item_parser.h"
+#include "jobs/item/item_builder.h"
 #include "jobs/listing/byte_reader.h"
 #include "jobs/listing/records.h"
-#include "jobs/text/json_text.h"
+#include "jobs/text/json_node.h"
+#include "jobs/text/python_list.h"
 #include "jobs/text/text_width.h"
 
 namespace mmbatch {
 namespace {
 
-/// RFC 4180, with LF as a line's end too:
+/// RFC 4180, with LF or CR as a line's end, too:
 ///
-///   file   = header (record)*             header and record = field ("," field)* (CR LF | LF | end)
-///   field  = '"' (any but '"' | '""')* '"'  |  (any but "," CR LF)*
+///   file   = header (record)*             header and record = field ("," field)* (CR LF | LF | CR | end)
+///   field  = space* '"' (any but '"' | '""')* '"' space*  |  (any but "," CR LF)*
 ///
-/// A quote inside an unquoted field stands for itself. An empty field is as if the key were not there.
-/// `images` and `answers` hold one value or a JSON list; `messages`, `generation` and `metadata` hold JSON.
+/// A quote inside an unquoted field stands for itself. An empty field is as if the key were not there. Spaces
+/// around a field belong to it only where a prompt may mean them: see strip_fields(). A column without a
+/// name, as pandas writes its index, goes into the metadata as "Unnamed: 0", which is what pandas reads.
+/// `images`, `answers` and `labels` hold one value or a list as JSON or Python writes it; `messages`,
+/// `generation` and `metadata` hold JSON. Columns that are no keys of items go into the metadata.
 class CsvReader : public RecordReader {
  public:
-  explicit CsvReader(const std::filesystem::path& file) : bytes_(file), file_(file.string()) {
+  CsvReader(const std::filesystem::path& file, char separator)
+      : bytes_(file), file_(file.string()), separator_(separator) {
     read_header();
   }
 
   bool next(Record& record) override {
-    record.json.clear();
     record.fault.reset();
-    record.column = 0;
     skip_blank_lines();
     record.line = bytes_.line();
     record.default_id = std::to_string(record.line);
@@ -43,13 +45,46 @@ class CsvReader : public RecordReader {
       record.fault = Record::Fault{
           ErrorCode::invalid_item,
           fmt::format("{} fields, but the header line has {}", fields_.size(), columns_.size())};
-    } else {
-      write_json(record);
     }
     return true;
   }
 
+  NodePointer node() override {
+    strip_fields();
+    auto item = std::make_shared<Node>();
+    item->kind = Node::Kind::map;
+    item->place = {begin_line_, 0};
+    auto others = std::make_shared<Node>();  // metadata of the columns that are no keys
+    others->kind = Node::Kind::map;
+    NodePointer own;  // of the column `metadata`
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      const std::string& name = columns_[i];
+      std::string& value = fields_[i].text;
+      if (value.empty()) continue;
+      if (invalid_utf8_at(value))
+        fail(ErrorCode::invalid_item, fmt::format("invalid UTF-8 in column '{}'", name));
+      if (name == "metadata") {
+        own = parse_json(value, {begin_line_, 0}).node;
+        if (!own) own = text_node(value);
+      } else if (!is_key(name)) {
+        others->map.push_back({name, item->place, text_node(std::move(value))});
+      } else {
+        item->map.push_back({name, item->place, value_of(name, std::move(value))});
+      }
+    }
+    if (own && !others->map.empty()) others->map.push_back({"metadata", item->place, std::move(own)});
+    if (!others->map.empty()) own = std::move(others);
+    if (own) item->map.push_back({"metadata", item->place, std::move(own)});
+    return item;
+  }
+
  private:
+  struct Field {
+    std::string text;
+    bool is_quoted = false;
+    bool has_space = false;  // before it
+  };
+
   static constexpr std::size_t kMaxReread = 64u << 20;
 
   void read_header() {
@@ -62,22 +97,27 @@ class CsvReader : public RecordReader {
       fail("empty: expected a header line with the names of the columns");
     if (const std::string problem = read_fields(); !problem.empty()) fail(problem);
     std::set<std::string> seen;
-    for (const std::string& field : fields_) {
-      columns_.emplace_back(stripped(field));
-      if (columns_.back().empty())
-        fail(fmt::format("column {} of the header line has no name", columns_.size()));
-      if (invalid_utf8_at(field)) fail("invalid UTF-8 in the header line");
-      if (!seen.insert(columns_.back()).second)
-        fail(fmt::format("column '{}' stands twice", columns_.back()));
+    for (const Field& field : fields_) {
+      std::string name(stripped(field.text));
+      spaced_ = spaced_ || (!columns_.empty() && !field.is_quoted && field.has_space);
+      if (name.empty()) name = fmt::format("Unnamed: {}", columns_.size());
+      if (invalid_utf8_at(name)) fail("invalid UTF-8 in the header line");
+      if (!seen.insert(name).second) fail(fmt::format("column '{}' stands twice", shortened(name, 80)));
+      columns_.push_back(std::move(name));
     }
-    const auto& keys = item_keys();
-    const auto known = [&](const std::string& name) {
-      return std::find(keys.begin(), keys.end(), name) != keys.end();
-    };
-    if (std::none_of(columns_.begin(), columns_.end(), known)) {
-      fail(
-          fmt::format("no column of the header line is a key of items; these are {}", fmt::join(keys, ", ")));
+    if (std::none_of(columns_.begin(), columns_.end(), is_key)) {
+      fail(fmt::format(
+          "no column of the header line is a key of items; these are {}{}", fmt::join(item_keys(), ", "),
+          columns_.size() == 1 ? "; columns are separated by commas, in a .tsv file by tabs" : ""));
     }
+  }
+
+  static bool is_key(const std::string& name) {
+    return std::find(item_keys().begin(), item_keys().end(), name) != item_keys().end();
+  }
+
+  [[noreturn]] void fail(ErrorCode code, const std::string& problem) const {
+    throw PlacedError(code, {begin_line_, 0}, problem);
   }
 
   void skip_blank_lines() {
@@ -94,14 +134,14 @@ class CsvReader : public RecordReader {
   /// Reads one record into fields_ and returns what is wrong with it. After a fault, reading goes on with the
   /// line behind the one in which the record began: its quote is the likely culprit.
   std::string read_fields() {
-    fields_.assign(1, "");
+    fields_.assign(1, {});
     raw_.clear();
+    begin_line_ = bytes_.line();
     for (;;) {
-      const bool quoted = bytes_.peek() == '"';
-      const std::string problem = quoted ? read_quoted() : read_plain();
+      const std::string problem = read_field();
       if (!problem.empty()) return recover(problem);
       const int c = take();
-      if (c == ',') {
+      if (c == separator_) {
         fields_.emplace_back();
         continue;
       }
@@ -118,18 +158,24 @@ class CsvReader : public RecordReader {
 
   bool at_field_end() {
     const int c = bytes_.peek();
-    return c == ',' || c == '\n' || c == '\r' || c == ByteReader::kEnd;
+    return c == separator_ || c == '\n' || c == '\r' || c == ByteReader::kEnd;
   }
 
-  std::string read_plain() {
+  std::string read_field() {
+    Field& field = fields_.back();
+    while (bytes_.peek() == ' ') field.text += static_cast<char>(take());
+    field.has_space = !field.text.empty();
+    if (bytes_.peek() == '"') return read_quoted(field);
     while (!at_field_end()) {
       if (raw_.size() > kMaxRecordBytes) return too_long();
-      fields_.back() += static_cast<char>(take());
+      field.text += static_cast<char>(take());
     }
     return {};
   }
 
-  std::string read_quoted() {
+  std::string read_quoted(Field& field) {
+    field.is_quoted = true;
+    field.text.clear();
     take();
     for (;;) {
       if (raw_.size() > kMaxRecordBytes) return too_long();
@@ -137,80 +183,100 @@ class CsvReader : public RecordReader {
       if (c == ByteReader::kEnd) return "a quoted field does not end";
       if (c == '"' && bytes_.peek() != '"') break;
       if (c == '"') take();
-      fields_.back() += static_cast<char>(c);
+      field.text += static_cast<char>(c);
     }
+    while (bytes_.peek() == ' ') take();
     return at_field_end() ? "" : fmt::format("text after the closing quote of field {}", fields_.size());
   }
 
   static std::string too_long() { return fmt::format("record longer than {} MiB", kMaxRecordBytes >> 20); }
 
   std::string recover(const std::string& problem) {
-    const std::size_t line_end = raw_.find('\n');
+    const std::size_t line_end = raw_.find_first_of("\r\n");
     if (line_end == std::string::npos || reread_ > kMaxReread) {
-      std::string rest;
-      bytes_.read_line(rest, 0);
+      while (bytes_.peek() != '\n' && bytes_.peek() != '\r' && bytes_.peek() != ByteReader::kEnd)
+        bytes_.get();
     } else {
       reread_ += raw_.size();
-      bytes_.unread(std::string_view(raw_).substr(line_end + 1));
+      const bool is_pair = raw_.compare(line_end, 2, "\r\n") == 0;
+      bytes_.unread(std::string_view(raw_).substr(line_end + (is_pair ? 2 : 1)), begin_line_ + 1);
     }
     return problem;
   }
 
-  void write_json(Record& record) const {
-    std::string metadata;  // members of an object
-    std::string own_metadata;
-    std::string& out = record.json;
-    out = "{";
-    for (std::size_t i = 0; i < columns_.size(); ++i) {
-      const std::string& name = columns_[i];
-      const std::string& value = fields_[i];
-      if (value.empty()) continue;
-      if (invalid_utf8_at(value)) {
-        record.fault =
-            Record::Fault{ErrorCode::invalid_item, fmt::format("invalid UTF-8 in column '{}'", name)};
-        return;
-      }
-      if (name == "metadata") {
-        own_metadata = check_json(value) ? json_string(value) : value;
-      } else if (std::find(item_keys().begin(), item_keys().end(), name) == item_keys().end()) {
-        metadata += (metadata.empty() ? "" : ",") + json_string(name) + ":" + json_string(value);
-      } else if (!append_field(name, value, out)) {
-        record.fault = Record::Fault{ErrorCode::invalid_value, fmt::format("column '{}' must be JSON", name)};
-        return;
-      }
+  /// Spaces behind the separators are a way of writing. They are part of a question or prompt only when the
+  /// header and the other fields of its record have none.
+  void strip_fields() {
+    bool spaced = fields_.size() > 1;
+    for (std::size_t i = 1; i < fields_.size(); ++i)
+      spaced = spaced && (fields_[i].has_space || fields_[i].text.empty());
+    for (std::size_t i = 0; i < fields_.size(); ++i) {
+      if (fields_[i].is_quoted) continue;
+      const bool is_prompt =
+          columns_[i] == "question" || columns_[i] == "prompt" || columns_[i] == "template";
+      std::string& text = fields_[i].text;
+      if (!is_prompt)
+        text = std::string(stripped(text));
+      else if (spaced || spaced_)
+        text.erase(0, text.find_first_not_of(' '));
     }
-    if (!metadata.empty() && !own_metadata.empty()) metadata += ",\"metadata\":" + own_metadata;
-    if (!metadata.empty()) own_metadata = "{" + metadata + "}";
-    if (!own_metadata.empty()) out += (out.size() > 1 ? "," : "") + ("\"metadata\":" + own_metadata);
-    out += "}";
   }
 
-  static bool append_field(const std::string& name, const std::string& value, std::string& out) {
-    if (out.size() > 1) out += ',';
-    out += json_string(name) + ":";
-    const bool list = (name == "images" || name == "answers" || name == "labels");
-    if (name == "messages" || name == "generation" || (list && value[0] == '[' && !check_json(value))) {
-      if (check_json(value)) return false;
-      out += value;
-    } else {
-      out += list ? "[" + json_string(value) + "]" : json_string(value);
+  /// A cell as what its column holds.
+  NodePointer value_of(const std::string& name, std::string value) const {
+    const Place place{begin_line_, 0};
+    if (name == "messages" || name == "generation") {
+      ParsedJson parsed = parse_json(value, place);
+      if (parsed.node) return std::move(parsed.node);
+      fail(ErrorCode::invalid_value,
+           fmt::format("column '{}' must be JSON: {}", name, parsed.fault->problem));
     }
-    return true;
+    const bool takes_list = name == "images" || name == "answers" || name == "labels";
+    const bool takes_one = name == "image" || name == "answer";
+    NodePointer list = takes_list || takes_one ? list_in(value) : nullptr;
+    if (list && takes_one) {
+      fail(ErrorCode::invalid_value,
+           fmt::format("column '{0}' holds a list: name the column '{0}s', or put the text into one: "
+                       "[\"…\"]",
+                       name));
+    }
+    if (list) return list;
+    if (takes_list && value[0] == '[') {
+      fail(ErrorCode::invalid_value,
+           fmt::format("column '{}' begins as a list does, but is neither JSON, as [\"a\", \"b\"], nor "
+                       "Python, as ['a', 'b']",
+                       name));
+    }
+    if (!takes_list) return text_node(std::move(value), place);
+    auto one = std::make_shared<Node>();
+    one->kind = Node::Kind::list;
+    one->place = place;
+    one->list.push_back(text_node(std::move(value), place));
+    return one;
+  }
+
+  NodePointer list_in(const std::string& value) const {
+    if (value[0] != '[') return nullptr;
+    ParsedJson parsed = parse_json(value, {begin_line_, 0});
+    return parsed.node ? std::move(parsed.node) : parse_python_list(value, {begin_line_, 0});
   }
 
   ByteReader bytes_;
   std::string file_;
+  char separator_;
   std::vector<std::string> columns_;
-  std::vector<std::string> fields_;
+  std::vector<Field> fields_;
   std::string raw_;  // of the record that is being read
+  std::uint64_t begin_line_ = 1;
+  bool spaced_ = false;  // the header has spaces behind its separators
   std::size_t reread_ = 0;
   bool reported_ = false;
 };
 
 }  // namespace
 
-std::unique_ptr<RecordReader> open_csv(const std::filesystem::path& file) {
-  return std::make_unique<CsvReader>(file);
+std::unique_ptr<RecordReader> open_csv(const std::filesystem::path& file, char separator) {
+  return std::make_unique<CsvReader>(file, separator);
 }
 
 }  // namespace mmbatch

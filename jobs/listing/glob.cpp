@@ -5,11 +5,8 @@
 #include <vector>
 
 #include "engine/base/error.h"
-#include "engine/base/text/lower_case.h"
 #include "engine/base/text/utf8.h"
 #include "jobs/listing/records.h"
-#include "jobs/text/json_text.h"
-#include "jobs/text/text_width.h"
 
 namespace mmbatch {
 namespace {
@@ -50,16 +47,22 @@ class GlobReader : public RecordReader {
 
   bool next(Record& record) override {
     if (next_ == files_.size()) return false;
-    const std::string name = files_[next_++].substr(prefix_.size());
+    name_ = files_[next_++].substr(prefix_.size());
     record = Record{};
-    record.column = 0;
-    record.default_id = replace_invalid_utf8(name);
-    record.json = "{\"image\":" + json_string(name) + "}";
+    record.default_id = replace_invalid_utf8(name_);
     return true;
+  }
+
+  NodePointer node() override {
+    auto item = std::make_shared<Node>();
+    item->kind = Node::Kind::map;
+    item->map.push_back({"image", {}, text_node(name_)});
+    return item;
   }
 
  private:
   std::string prefix_;
+  std::string name_;
   std::vector<std::string> files_;
   std::size_t next_ = 0;
 };

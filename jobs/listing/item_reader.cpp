@@ -2,14 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
-#include "jobs/batch/openai_batch.h"
-#include "jobs/item/item_parser.h"
+#include "jobs/item/item_builder.h"
 #include "jobs/listing/id_set.h"
 #include "jobs/listing/records.h"
 #include "jobs/listing/vqa_files.h"
-#include "jobs/text/json_text.h"
+#include "jobs/text/text_width.h"
 
 namespace mmbatch {
 namespace {
@@ -18,11 +15,14 @@ std::unique_ptr<RecordReader> open_records(const Job& job, const std::filesystem
   const std::string name = job.source.path.string();
   switch (job.source.kind) {
     case ItemSource::Kind::jsonl:
+    case ItemSource::Kind::batch:
       return open_jsonl(name);
     case ItemSource::Kind::json:
       return open_json(name);
     case ItemSource::Kind::csv:
       return open_csv(name);
+    case ItemSource::Kind::tsv:
+      return open_csv(name, '\t');
     case ItemSource::Kind::glob:
       return open_glob(name, job.image_root.empty() ? manifest_folder : job.image_root);
     case ItemSource::Kind::vqa:
@@ -52,11 +52,11 @@ class ListingReader : public ItemReader {
  public:
   ListingReader(const Manifest& manifest, std::size_t job) : job_(manifest.jobs[job]) {
     const std::filesystem::path folder = manifest.file.parent_path();
+    const bool is_glob = job_.source.kind == ItemSource::Kind::glob;
     context_.job = &job_;
     context_.job_index = job;
-    context_.folder = job_.source.kind == ItemSource::Kind::glob ? folder : job_.source.path.parent_path();
-    context_.where_key = [this](const std::string& key) { return place_of(find_key(record_.json, key)); };
-    context_.where_offset = [this](std::size_t offset) { return place_of(offset); };
+    context_.folder = is_glob ? folder : job_.source.path.parent_path();
+    if (!is_glob) context_.file = job_.source.path.string();
     records_ = open_records(job_, folder);
   }
 
@@ -64,49 +64,27 @@ class ListingReader : public ItemReader {
     if (!records_->next(record_)) return std::nullopt;
     ++context_.position;
     context_.default_id = record_.default_id;
-    context_.default_id_from = Item::IdFrom::position;
-    context_.where =
-        record_.line > 0 ? fmt::format("{}:{}", job_.source.path.string(), record_.line) : record_.default_id;
-    if (record_.fault) return failed_item(context_, record_.fault->code, record_.fault->problem);
-    if (is_batch_request(record_.json) && !check_json(record_.json)) return read_batch_request();
-    context_.task_from = ItemContext::TaskFrom::job;
-    return parse_item(record_.json, context_);
+    context_.place = {record_.line, 0};
+    if (record_.fault)
+      return failed_item(context_, PlacedError(record_.fault->code, {}, record_.fault->problem));
+    try {
+      const NodePointer node = records_->node();
+      const bool request = job_.source.kind == ItemSource::Kind::batch ||
+                           (job_.source.kind == ItemSource::Kind::jsonl && is_request(*node));
+      return request ? build_request(*node, context_) : build_item(*node, context_);
+    } catch (const PlacedError& e) {
+      return failed_item(context_, e);
+    }
   }
 
  private:
-  std::optional<ReadItem> read_batch_request() {
-    try {
-      record_.json = item_of_batch_request(record_.json, job_);
-    } catch (const ItemError& e) {
-      if (const std::string id = custom_id_of(record_.json); !id.empty()) {
-        context_.default_id = id;
-        context_.default_id_from = Item::IdFrom::listing;
-      }
-      return failed_item(context_, e.code(), e.what());
-    }
-    record_.column = 0;
-    context_.task_from = ItemContext::TaskFrom::images;
-    return parse_item(record_.json, context_);
-  }
-
-  /// "file:line:column" of an offset into the record.
-  std::string place_of(std::optional<std::size_t> offset) const {
-    if (record_.column == 0 || record_.line == 0 || !offset) return context_.where;
-    const std::string_view before = std::string_view(record_.json).substr(0, *offset);
-    const auto lines = static_cast<std::uint64_t>(std::count(before.begin(), before.end(), '\n'));
-    const std::size_t last = before.rfind('\n');
-    const std::uint64_t column =
-        last == std::string_view::npos ? record_.column + before.size() : before.size() - last;
-    return fmt::format("{}:{}:{}", job_.source.path.string(), record_.line + lines, column);
-  }
-
   Job job_;
   ItemContext context_;
   Record record_;
   std::unique_ptr<RecordReader> records_;
 };
 
-/// Lets a second item of an id fail.
+/// Lets a second item of an id fail, and keeps apart the ids that were made up.
 class UniqueIds : public ItemReader {
  public:
   explicit UniqueIds(std::unique_ptr<ItemReader> inner) : inner_(std::move(inner)) {}
@@ -114,21 +92,35 @@ class UniqueIds : public ItemReader {
   std::optional<ReadItem> next() override {
     std::optional<ReadItem> read = inner_->next();
     if (!read) return read;
+    const bool nameless = read->item->id_from == Item::IdFrom::position;
     // An item that is too broken to tell its id takes none from another.
-    const bool nameless = read->error && read->item->id_from == Item::IdFrom::position;
-    if (!nameless && seen_.insert(read->item->id)) return read;
+    if (nameless && read->error) return renamed(std::move(*read));
+    if (seen_.insert(read->item->id)) return read;
+    if (nameless) return renamed(std::move(*read));
     auto twin = std::make_shared<Item>(*read->item);  // others may hold the item
     twin->variant = twin->position;
     if (!read->error) {
-      read->error =
-          Error{ErrorCode::duplicate_id, fmt::format("{}: an item with the id '{}' stands before in this job",
-                                                     twin->where, twin->id.substr(0, 200))};
+      read->error = Error{
+          ErrorCode::duplicate_id,
+          fmt::format("{}: an item with the id '{}' stands before in this job, or one without an id that was "
+                      "given this one: ids must differ, and either all items have one or none",
+                      twin->where, shortened(twin->id, 200))};
     }
     read->item = std::move(twin);
     return read;
   }
 
  private:
+  /// Its number may be another item's id: a name that says where it stands is not.
+  ReadItem renamed(ReadItem read) {
+    auto named = std::make_shared<Item>(*read.item);
+    named->id += " (no id)";
+    while (!seen_.insert(named->id)) named->id += "'";
+    if (read.error) named->variant = named->position;
+    read.item = std::move(named);
+    return read;
+  }
+
   std::unique_ptr<ItemReader> inner_;
   IdSet seen_;
 };

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "jobs/item/item.h"
-#include "jobs/manifest/manifest.h"
+#include "jobs/item/job.h"
 
 namespace mmbatch {
 

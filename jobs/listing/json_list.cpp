@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
 #include "engine/base/error.h"
+#include "jobs/item/fields.h"
 #include "jobs/listing/byte_reader.h"
 #include "jobs/listing/records.h"
+#include "jobs/text/json_node.h"
 
 namespace mmbatch {
 namespace {
@@ -16,13 +18,16 @@ class JsonListReader : public RecordReader {
   JsonListReader(const std::filesystem::path& file, const std::string& key)
       : bytes_(file), in_object_(!key.empty()) {
     skip_space();
-    if (in_object_ && !enter_object(key)) {
+    const bool entered = !in_object_ || enter_object(key);
+    if (!bytes_.fault().empty()) throw UsageError(fmt::format("{}: {}", file.string(), bytes_.fault()));
+    if (!entered) {
       throw UsageError(fmt::format("{}:{}:{}: expected a JSON object with a list '{}'", file.string(),
                                    bytes_.line(), column_, key));
     }
     if (bytes_.peek() != '[') {
-      throw UsageError(fmt::format("{}:{}:{}: expected a JSON list of items, '[' first", file.string(),
-                                   bytes_.line(), column_));
+      throw UsageError(fmt::format(
+          "{}:{}:{}: expected a JSON list of items, '[' first; one object per line makes a .jsonl file",
+          file.string(), bytes_.line(), column_));
     }
     get();
     skip_space();
@@ -33,11 +38,11 @@ class JsonListReader : public RecordReader {
   }
 
   bool next(Record& record) override {
-    record.json.clear();
+    json_.clear();
     record.fault.reset();
     skip_space();
-    record.line = bytes_.line();
-    record.column = column_;
+    begin_ = {bytes_.line(), column_};
+    record.line = begin_.line;
     if (done_) return false;
     if (ended_) return check_rest(record);
     record.default_id = std::to_string(++position_);
@@ -45,10 +50,16 @@ class JsonListReader : public RecordReader {
     return true;
   }
 
+  NodePointer node() override {
+    ParsedJson parsed = parse_json(json_, begin_);
+    if (parsed.fault) throw PlacedError(ErrorCode::invalid_item, parsed.fault->place, parsed.fault->problem);
+    return std::move(parsed.node);
+  }
+
  private:
   int get() {
     const int c = bytes_.get();
-    column_ = c == '\n' ? 1 : column_ + 1;
+    column_ = c == '\n' || c == '\r' ? 1 : column_ + 1;
     return c;
   }
 
@@ -60,19 +71,19 @@ class JsonListReader : public RecordReader {
   bool enter_object(const std::string& key) {
     if (bytes_.peek() != '{') return false;
     get();
-    Record skipped;
+    Record skipped;  // takes faults, which mean nothing here
     for (;;) {
       skip_space();
       if (bytes_.peek() != '"') return false;
       get();
-      skipped.json.clear();
+      json_.clear();
       if (!read_string(skipped)) return false;
-      const bool found = skipped.json == key + "\"";
+      const bool found = json_ == key + "\"";
       skip_space();
       if (get() != ':') return false;
       skip_space();
       if (found) return true;
-      skipped.json.clear();
+      json_.clear();
       if (!skip_value(skipped)) return false;
     }
   }
@@ -82,7 +93,7 @@ class JsonListReader : public RecordReader {
     int depth = 0;
     for (;;) {
       const int c = get();
-      skipped.json.clear();
+      json_.clear();
       if (c == ByteReader::kEnd || (depth == 0 && (c == '}' || c == ']'))) return false;
       if (depth == 0 && c == ',') return true;
       if (c == '"' && !read_string(skipped)) return false;
@@ -122,7 +133,7 @@ class JsonListReader : public RecordReader {
       if (c == '{' || c == '[') ++depth;
       if (c == '}' || c == ']') --depth;
     }
-    if (record.json.empty()) fail(record, "expected an item");
+    if (json_.empty()) fail(record, "expected an item");
   }
 
   /// False when the item ends with the string, which is broken.
@@ -141,15 +152,17 @@ class JsonListReader : public RecordReader {
     }
   }
 
-  static void append(Record& record, char c) {
-    if (record.json.size() < kMaxRecordBytes)
-      record.json += c;
+  void append(Record& record, char c) {
+    if (json_.size() < kMaxRecordBytes)
+      json_ += c;
     else
       fail(record, fmt::format("item longer than {} MiB", kMaxRecordBytes >> 20));
   }
 
   ByteReader bytes_;
   bool in_object_;
+  std::string json_;  // the element that was cut out
+  Place begin_;
   std::uint64_t column_ = 1;
   std::uint64_t position_ = 0;
   bool ended_ = false;  // the list's ']' was read

@@ -8,21 +8,20 @@
 #include <string>
 
 #include "engine/base/error.h"
+#include "jobs/text/node.h"
 
 namespace mmbatch {
 
 constexpr std::size_t kMaxRecordBytes = 32u << 20;
 
-/// One item of a listing file as JSON text, not yet looked into; or why there is none.
+/// One item of a listing file, not yet looked into; or why there is none.
 struct Record {
   struct Fault {
     ErrorCode code = ErrorCode::invalid_item;
     std::string problem;
   };
-  std::string json;
-  std::uint64_t line = 0;    // where it begins; 0 where lines mean nothing
-  std::uint64_t column = 1;  // where `json` begins in that line; 0: its offsets mean nothing
-  std::string default_id;    // when the item has no id
+  std::uint64_t line = 0;  // where it begins; 0 where lines mean nothing
+  std::string default_id;  // when the item has no id
   std::optional<Fault> fault;
 };
 
@@ -30,18 +29,20 @@ struct Record {
 class RecordReader {
  public:
   virtual ~RecordReader() = default;
-  /// False at the end. `record` is overwritten.
+  /// Goes to the next record, which is not parsed; false at the end. `record` is overwritten.
   virtual bool next(Record& record) = 0;
+  /// Parses the record that next() went to, which has no fault. Once for each record.  @throws PlacedError
+  virtual NodePointer node() = 0;
 };
 
-/// One JSON object a line; blank lines are skipped. Also OpenAI batch files.
+/// One JSON object on each line; blank lines are skipped. Also OpenAI batch files.
 std::unique_ptr<RecordReader> open_jsonl(const std::filesystem::path& file);
 /// A JSON array of objects.
 std::unique_ptr<RecordReader> open_json(const std::filesystem::path& file);
 /// The JSON array of objects that is the value of a key of the file's outermost object.
 std::unique_ptr<RecordReader> open_json_member(const std::filesystem::path& file, const std::string& key);
-/// RFC 4180 with a header line.
-std::unique_ptr<RecordReader> open_csv(const std::filesystem::path& file);
+/// RFC 4180 with a header line, fields separated by commas or tabs.
+std::unique_ptr<RecordReader> open_csv(const std::filesystem::path& file, char separator = ',');
 /// Files that match a pattern of glob(7), below `folder` unless absolute, in the order of their names' bytes.
 std::unique_ptr<RecordReader> open_glob(const std::string& pattern, const std::filesystem::path& folder);
 

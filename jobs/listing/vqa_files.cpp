@@ -3,15 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "engine/base/error.h"
-#include "jobs/text/json_text.h"
+#include "jobs/item/fields.h"
 
 namespace mmbatch {
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr std::string_view kPlaceholder = "{image_id";
 constexpr std::size_t kWidest = 40;
@@ -36,45 +33,48 @@ std::optional<Placeholder> find_placeholder(const std::string& pattern) {
   return found;
 }
 
-/// A number, or a text that stands for one.
-std::string id_of(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  if (found == object.end()) return {};
-  if (found->is_string()) return found->get<std::string>();
-  return found->is_number_integer() ? found->dump() : "";
+/// A number, or a text that stands for one, as it is written.
+std::string id_of(const Node& object, const char* key) {
+  const Node::Entry* const found = object.find(key);
+  const bool has_id = found != nullptr &&
+                      (found->value->kind == Node::Kind::text || found->value->kind == Node::Kind::number);
+  return has_id ? found->value->text : "";
 }
 
-std::string text_of(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+std::string text_in(const Node& object, const char* key) {
+  const Node::Entry* const found = object.find(key);
+  return found != nullptr && found->value->is_scalar() ? found->value->text : "";
 }
 
-VqaAnnotation annotation_of(const Json& object) {
+VqaAnnotation annotation_of(const Node& object) {
   VqaAnnotation annotation;
-  annotation.question_type = text_of(object, "question_type");
-  annotation.answer_type = text_of(object, "answer_type");
-  const auto answers = object.find("answers");
-  if (answers == object.end() || !answers->is_array()) return annotation;
-  for (const Json& answer : *answers) {
-    if (answer.is_string()) annotation.answers.push_back(answer.get<std::string>());
-    if (answer.is_object() && answer.contains("answer"))
-      annotation.answers.push_back(text_of(answer, "answer"));
+  annotation.question_type = text_in(object, "question_type");
+  annotation.answer_type = text_in(object, "answer_type");
+  const Node::Entry* const answers = object.find("answers");
+  if (answers == nullptr) return annotation;
+  for (const NodePointer& answer : answers->value->list) {
+    if (answer->is_scalar()) annotation.answers.push_back(answer->text);
+    if (answer->find("answer") != nullptr) annotation.answers.push_back(text_in(*answer, "answer"));
   }
   return annotation;
 }
 
-/// The objects of a member, those that are none left out.
+/// The objects of a member; what is something else is left out.
 class Objects {
  public:
   Objects(const std::filesystem::path& file, const char* key) : records_(open_json_member(file, key)) {}
 
-  std::optional<Json> next() {
+  NodePointer next() {
     while (records_->next(record_)) {
-      if (record_.fault || check_json(record_.json)) continue;
-      Json object = Json::parse(record_.json);
-      if (object.is_object()) return object;
+      if (record_.fault) continue;
+      try {
+        NodePointer object = records_->node();
+        if (object->kind == Node::Kind::map) return object;
+      } catch (const PlacedError&) {
+        continue;
+      }
     }
-    return std::nullopt;
+    return nullptr;
   }
 
  private:
@@ -89,27 +89,34 @@ class VqaReader : public RecordReader {
     if (!files.annotations.empty()) annotations_.emplace(files.annotations, "annotations");
   }
 
-  bool next(Record& record) override {
-    if (!questions_->next(record)) return false;
-    if (record.fault || check_json(record.json)) return true;  // the item's parser says what is wrong
-    const Json question = Json::parse(record.json);
-    record.column = 0;
-    const std::string id = question.is_object() ? id_of(question, "question_id") : "";
-    const std::string image = question.is_object() ? id_of(question, "image_id") : "";
+  bool next(Record& record) override { return questions_->next(record); }
+
+  NodePointer node() override {
+    const NodePointer question = questions_->node();
+    const std::string id = id_of(*question, "question_id");
+    const std::string image = id_of(*question, "image_id");
     if (id.empty() || image.empty()) {
-      record.fault =
-          Record::Fault{ErrorCode::invalid_item, "expected a question with question_id and image_id"};
-      return true;
+      throw PlacedError(ErrorCode::invalid_item, question->place,
+                        "expected a question with question_id and image_id");
     }
-    Json item = {{"id", id}, {"image", image_name(pattern_, image)}};
-    if (question.contains("question")) item["question"] = question["question"];
+    auto item = std::make_shared<Node>();
+    item->kind = Node::Kind::map;
+    item->place = question->place;
+    const auto add = [&](const char* key, NodePointer value) {
+      item->map.push_back({key, question->place, std::move(value)});
+    };
+    add("id", text_node(id));
+    add("image", text_node(image_name(pattern_, image)));
+    if (const Node::Entry* entry = question->find("question")) item->map.push_back(*entry);
     if (const auto annotation = annotation_for(id)) {
-      item["answers"] = annotation->answers;
-      if (!annotation->question_type.empty()) item["question_type"] = annotation->question_type;
-      if (!annotation->answer_type.empty()) item["answer_type"] = annotation->answer_type;
+      auto answers = std::make_shared<Node>();
+      answers->kind = Node::Kind::list;
+      for (const std::string& answer : annotation->answers) answers->list.push_back(text_node(answer));
+      add("answers", std::move(answers));
+      if (!annotation->question_type.empty()) add("question_type", text_node(annotation->question_type));
+      if (!annotation->answer_type.empty()) add("answer_type", text_node(annotation->answer_type));
     }
-    record.json = item.dump();
-    return true;
+    return item;
   }
 
  private:
@@ -121,7 +128,7 @@ class VqaReader : public RecordReader {
       return found;
     }
     while (annotations_) {
-      const auto object = annotations_->next();
+      const NodePointer object = annotations_->next();
       if (!object) {
         annotations_.reset();
         break;
@@ -173,12 +180,12 @@ std::unique_ptr<RecordReader> open_vqa(const VqaFiles& files) {
 VqaAnnotations::VqaAnnotations(const std::filesystem::path& annotations,
                                const std::filesystem::path& questions) {
   Objects objects(annotations, "annotations");
-  while (const auto object = objects.next())
+  while (const NodePointer object = objects.next())
     by_id_.emplace(id_of(*object, "question_id"), annotation_of(*object));
   if (questions.empty()) return;
   Objects asked(questions, "questions");
-  while (const auto object = asked.next()) {
-    id_of_question_.emplace(question_key(id_of(*object, "image_id"), text_of(*object, "question")),
+  while (const NodePointer object = asked.next()) {
+    id_of_question_.emplace(question_key(id_of(*object, "image_id"), text_in(*object, "question")),
                             id_of(*object, "question_id"));
   }
 }

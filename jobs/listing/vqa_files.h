@@ -22,12 +22,12 @@ struct VqaFiles {
   std::string images;                 // name of an image: {image_id}, or {image_id:012} filled with zeros
 };
 
-/// Why a pattern of image names is none; empty when it is one.
+/// What is wrong with a pattern of image names; empty: nothing.
 std::string image_pattern_fault(const std::string& pattern);
 /// The name of an image.
 std::string image_name(const std::string& pattern, const std::string& image_id);
 
-/// The questions as items (item_parser.h) with the question's number as their id. Constant memory as long as
+/// The questions as items (item_builder.h) with the question's number as their id. Constant memory as long as
 /// questions and annotations come in the same order.  @throws UsageError
 std::unique_ptr<RecordReader> open_vqa(const VqaFiles& files);
 

@@ -2,10 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <stdexcept>
+#include <algorithm>
 
-#include "jobs/batch/openai_batch.h"
 #include "jobs/listing/byte_reader.h"
+#include "jobs/listing/records.h"
+#include "jobs/manifest/listing_kind.h"
 #include "jobs/manifest/yaml_manifest.h"
 
 namespace mmbatch {
@@ -25,46 +26,39 @@ std::string read_text(const std::filesystem::path& file) {
     text += static_cast<char>(c);
   }
   if (!bytes.fault().empty()) throw UsageError(fmt::format("{}: {}", file.string(), bytes.fault()));
+  if (text.find('\n') == std::string::npos) std::replace(text.begin(), text.end(), '\r', '\n');
   return text;
 }
 
-bool is_batch_file(std::filesystem::path file) {
-  if (file.extension() == ".gz") file = file.stem();
-  return file.extension() == ".jsonl" || file.extension() == ".ndjson";
-}
-
-GenerationConfig merged(std::initializer_list<const GenerationOverrides*> sources) {
-  GenerationConfig config;
-  for (const GenerationOverrides* source : sources) apply(config, *source);
-  config.validate();
-  return config;
+/// A batch file, whose lines are requests: its database has the file's name.
+Manifest batch_manifest(const std::filesystem::path& file, const ManifestOptions& options) {
+  open_jsonl(file);
+  Manifest manifest;
+  manifest.file = file;
+  std::filesystem::path stem = file.filename();
+  while (listing_kind(stem)) stem = stem.stem();
+  manifest.database = file.parent_path() / (stem.string() + ".db");
+  Job job;
+  job.name = stem.string();
+  job.form = PromptForm::turns;
+  if (!options.media_root.empty()) job.image_root = std::filesystem::absolute(options.media_root);
+  job.source.kind = ItemSource::Kind::batch;
+  job.source.path = file;
+  manifest.jobs.push_back(std::move(job));
+  return manifest;
 }
 
 }  // namespace
 
 Manifest read_manifest(const std::filesystem::path& file, const ManifestOptions& options) {
   const std::filesystem::path absolute = std::filesystem::absolute(file).lexically_normal();
-  if (is_batch_file(absolute)) return batch_manifest(absolute, options);
+  const auto kind = listing_kind(absolute);
+  if (kind == ItemSource::Kind::jsonl) return batch_manifest(absolute, options);
+  if (kind == ItemSource::Kind::csv || kind == ItemSource::Kind::tsv) {
+    throw UsageError(fmt::format("{}: a listing says nothing of its job: name it as 'items' of a manifest",
+                                 absolute.string()));
+  }
   return read_yaml_manifest(read_text(absolute), absolute);
-}
-
-GenerationConfig generation_of(const Manifest& manifest, const Item& item,
-                               const GenerationSurroundings& around) {
-  try {
-    return merged({&around.checkpoint, &manifest.generation, &manifest.jobs.at(item.job).generation,
-                   &item.generation, &around.command_line});
-  } catch (const std::logic_error& e) {
-    throw ItemError(ErrorCode::invalid_value, fmt::format("{}: {}", item.where, e.what()));
-  }
-}
-
-GenerationConfig generation_of(const Manifest& manifest, const Job& job,
-                               const GenerationSurroundings& around) {
-  try {
-    return merged({&around.checkpoint, &manifest.generation, &job.generation, &around.command_line});
-  } catch (const std::logic_error& e) {
-    throw UsageError(fmt::format("{}: job '{}': {}", manifest.file.string(), job.name, e.what()));
-  }
 }
 
 }  // namespace mmbatch

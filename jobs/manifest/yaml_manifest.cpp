@@ -3,42 +3,36 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
-#include <stdexcept>
 
-#include "engine/base/text/lower_case.h"
-#include "engine/base/text/utf8.h"
-#include "jobs/item/item_parser.h"
+#include "jobs/item/item_builder.h"
 #include "jobs/item/prompt_template.h"
 #include "jobs/listing/records.h"
 #include "jobs/listing/vqa_files.h"
+#include "jobs/manifest/listing_kind.h"
 #include "jobs/manifest/yaml_tree.h"
-#include "jobs/text/json_text.h"
 #include "jobs/text/text_width.h"
 
 namespace mmbatch {
 namespace {
 
-constexpr std::size_t kMaxInlineBytes = 512u << 20;  // of all inline items as JSON: aliases can multiply
+constexpr std::size_t kMaxInlineBytes = 512u << 20;  // of the texts of inline items: aliases can multiply
 
-using Entry = YamlNode::Entry;
+using Entry = Node::Entry;
 
 const std::vector<std::string> kManifestKeys = {"model", "database", "generation", "jobs"};
 const std::vector<std::string> kJobKeys = {"name",   "task",       "prompt",  "question",   "image_root",
                                            "items",  "generation", "chat",    "raw_prompt", "turn_format",
                                            "system", "labels",     "template"};
-// Of these, `answer: yes` and `id: 007` are what was written.
-const std::set<std::string> kTextKeys = {"id", "answer", "answers", "question_type", "answer_type", "labels"};
 
-bool is_null(const YamlNode& node) {
-  return node.kind == YamlNode::Kind::null;
+bool is_null(const Node& node) {
+  return node.kind == Node::Kind::null;
 }
 
 class ManifestReader {
  public:
   explicit ManifestReader(const std::filesystem::path& file) : file_(file), folder_(file.parent_path()) {}
 
-  Manifest read(const YamlNode& root) {
+  Manifest read(const Node& root) {
     check_keys(root, kManifestKeys, "the manifest");
     manifest_.file = file_;
     for (const Entry& entry : root.map) {
@@ -48,7 +42,7 @@ class ManifestReader {
     }
     const Entry* jobs = root.find("jobs");
     if (jobs == nullptr) fail(root, "'jobs' is missing: a list of jobs, each with name, task and items");
-    if (jobs->value->kind != YamlNode::Kind::list || jobs->value->list.empty()) {
+    if (jobs->value->kind != Node::Kind::list || jobs->value->list.empty()) {
       fail(*jobs, "'jobs' must be a list of jobs");
     }
     for (const auto& job : jobs->value->list) read_job(*job);
@@ -56,18 +50,17 @@ class ManifestReader {
   }
 
  private:
-  std::string place(std::size_t line, std::size_t column) const {
-    return fmt::format("{}:{}:{}", file_.string(), line, column);
+  std::string said_at(Place place) const {
+    return fmt::format("{}:{}:{}", file_.string(), place.line, place.column);
   }
   template <class Placed>
   [[noreturn]] void fail(const Placed& at, const std::string& problem) const {
-    throw UsageError(fmt::format("{}: {}", place(at.line, at.column), problem));
+    throw UsageError(fmt::format("{}: {}", said_at(at.place), problem));
   }
 
-  void check_keys(const YamlNode& node, const std::vector<std::string>& known,
-                  const std::string& owner) const {
+  void check_keys(const Node& node, const std::vector<std::string>& known, const std::string& owner) const {
     const std::string list = fmt::format("known keys are {}", fmt::join(known, ", "));
-    if (node.kind != YamlNode::Kind::map) fail(node, fmt::format("{} must be a map; {}", owner, list));
+    if (node.kind != Node::Kind::map) fail(node, fmt::format("{} must be a map; {}", owner, list));
     check_unique(node);
     for (const Entry& entry : node.map) {
       if (std::find(known.begin(), known.end(), entry.key) != known.end()) continue;
@@ -77,26 +70,15 @@ class ManifestReader {
     }
   }
 
-  void check_unique(const YamlNode& node) const {
-    std::set<std::string_view> seen;
-    for (const Entry& entry : node.map) {
-      if (!seen.insert(entry.key).second)
-        fail(entry, fmt::format("key '{}' stands twice", entry.key.substr(0, 80)));
-    }
-  }
-
-  /// The JSON of a scalar as YAML 1.2 types it.
-  static std::string json(const YamlNode& node) {
-    std::string out;
-    append_json(node, YamlScalars::typed, kMaxRecordBytes, out);
-    return out;
+  void check_unique(const Node& node) const {
+    if (node.repeated == Node::kNone) return;
+    const Entry& entry = node.map[node.repeated];
+    fail(entry, fmt::format("key '{}' stands twice", shortened(entry.key, 80)));
   }
 
   std::string text(const Entry& entry) const {
-    const YamlNode& node = *entry.value;
-    if (node.kind != YamlNode::Kind::scalar || json(node)[0] != '"') {
-      fail(entry, fmt::format("'{}' must be a text", entry.key));
-    }
+    const Node& node = *entry.value;
+    if (node.kind != Node::Kind::text) fail(entry, fmt::format("'{}' must be a text", entry.key));
     if (node.text.find('\0') != std::string::npos)
       fail(entry, fmt::format("'{}' has a NUL character", entry.key));
     return node.text;
@@ -109,33 +91,21 @@ class ManifestReader {
   }
 
   bool flag(const Entry& entry) const {
-    const std::string value = entry.value->kind == YamlNode::Kind::scalar ? json(*entry.value) : "";
-    if (value != "true" && value != "false")
+    if (entry.value->kind != Node::Kind::boolean)
       fail(entry, fmt::format("'{}' must be true or false", entry.key));
-    return value == "true";
+    return entry.value->is_true();
   }
 
   GenerationOverrides generation(const Entry& owner) const {
     if (is_null(*owner.value)) return {};
-    if (owner.value->kind != YamlNode::Kind::map) fail(owner, "'generation' must be a map of settings");
-    check_unique(*owner.value);
-    GenerationOverrides overrides;
-    for (const Entry& entry : owner.value->map) {
-      try {
-        for (auto& one :
-             parse_generation(fmt::format("{{{}:{}}}", json_string(entry.key), json(*entry.value)))) {
-          overrides.push_back(std::move(one));
-        }
-      } catch (const ItemError& e) {
-        fail(entry, e.what());
-      } catch (const std::length_error& e) {
-        fail(entry, e.what());
-      }
+    try {
+      return read_generation(owner);
+    } catch (const PlacedError& e) {
+      throw UsageError(fmt::format("{}: {}", said_at(e.place), e.what()));
     }
-    return overrides;
   }
 
-  void read_job(const YamlNode& node) {
+  void read_job(const Node& node) {
     check_keys(node, kJobKeys, "a job");
     Job job;
     read_names(node, job);
@@ -146,25 +116,25 @@ class ManifestReader {
       job.image_root = path(*entry);
       std::error_code failed;
       if (!std::filesystem::is_directory(job.image_root, failed)) {
-        fail(*entry, fmt::format("'image_root': {} is no folder", job.image_root.string()));
+        fail(*entry, fmt::format("'image_root': {} is not a folder", job.image_root.string()));
       }
     }
     if (const Entry* entry = node.find("generation")) job.generation = generation(*entry);
     const Entry* items = node.find("items");
     if (items == nullptr) fail(node, fmt::format("'items' is missing in job '{}'", job.name));
     manifest_.jobs.push_back(std::move(job));
-    if (items->value->kind == YamlNode::Kind::list)
+    if (items->value->kind == Node::Kind::list)
       read_inline(*items->value);
-    else if (items->value->kind == YamlNode::Kind::map)
+    else if (items->value->kind == Node::Kind::map)
       read_vqa_files(*items);
     else
       read_listing(*items);
   }
 
-  void read_names(const YamlNode& node, Job& job) {
+  void read_names(const Node& node, Job& job) {
     job.name = fmt::format("job{}", manifest_.jobs.size() + 1);
     if (const Entry* name = node.find("name")) {
-      if (name->value->kind != YamlNode::Kind::scalar || stripped(name->value->text).empty()) {
+      if (!name->value->is_scalar() || stripped(name->value->text).empty()) {
         fail(*name, "'name' must be a text");
       }
       job.name = name->value->text;
@@ -188,7 +158,7 @@ class ManifestReader {
   }
 
   /// Keys that say nothing to the job's task.
-  void check_task_keys(const YamlNode& node, const Job& job) const {
+  void check_task_keys(const Node& node, const Job& job) const {
     std::vector<const char*> foreign = {"labels", "template"};
     if (!needs_decoder(job.task))
       foreign = {"question", "chat", "raw_prompt", "turn_format", "system", "generation"};
@@ -202,7 +172,7 @@ class ManifestReader {
     }
   }
 
-  void read_labels(const YamlNode& node, Job& job) {
+  void read_labels(const Node& node, Job& job) {
     if (const Entry* entry = node.find("template")) {
       job.label_template = text(*entry);
       const std::string fault = label_template_fault(job.label_template);
@@ -212,16 +182,21 @@ class ManifestReader {
     if (entry == nullptr) return;
     auto set = std::make_shared<LabelSet>();
     set->label_template = job.label_template;
+    std::size_t bytes = 0;
     for (const auto& label : entry->value->list) {
-      if (label->kind != YamlNode::Kind::scalar) fail(*label, "'labels' must be a list of texts");
+      if (!label->is_scalar()) fail(*label, "'labels' must be a list of texts");
+      bytes += label->text.size();
+      if (bytes > kMaxItemBytes) fail(*entry, "'labels' are too large");  // aliases can multiply
       set->labels.push_back(label->text);
     }
     const std::string fault = labels_fault(set->labels);
     if (!fault.empty()) fail(*entry, fault);
+    const std::string size_fault = label_size_fault(*set);
+    if (!size_fault.empty()) fail(*entry, size_fault);
     job.labels = std::move(set);
   }
 
-  void read_prompts(const YamlNode& node, Job& job) {
+  void read_prompts(const Node& node, Job& job) {
     if (const Entry* entry = node.find("prompt")) {
       job.prompt_template = text(*entry);
       const std::string wrong = misspelt_placeholder(job.prompt_template);
@@ -230,7 +205,12 @@ class ManifestReader {
              fmt::format("unknown placeholder {{{}}} in 'prompt', did you mean {{question}}?", wrong));
       }
     }
-    if (const Entry* entry = node.find("question")) job.question = text(*entry);
+    if (const Entry* entry = node.find("question")) {
+      job.question = text(*entry);
+      if (!job.prompt_template.empty() && !has_placeholder(job.prompt_template))
+        fail(*entry,
+             "'question' would be dropped: the job's 'prompt' has no {question} where it could stand");
+    }
     if (const Entry* entry = node.find("turn_format")) job.turn_format = text(*entry);
     if (const Entry* entry = node.find("system")) job.system = text(*entry);
     const Entry* raw = node.find("raw_prompt");
@@ -244,7 +224,7 @@ class ManifestReader {
 
   /// items: {questions: FILE, annotations: FILE, images: "val2014/COCO_val2014_{image_id:012}.jpg"}
   void read_vqa_files(const Entry& entry) {
-    const YamlNode& node = *entry.value;
+    const Node& node = *entry.value;
     check_keys(node, {"questions", "annotations", "images"}, "'items'");
     const Entry* questions = node.find("questions");
     const Entry* images = node.find("images");
@@ -268,24 +248,14 @@ class ManifestReader {
     const std::string written = text(entry);
     ItemSource& source = manifest_.jobs.back().source;
     source.path = (folder_ / written).lexically_normal();
-    std::filesystem::path name = source.path;
-    if (name.extension() == ".gz") name = name.stem();
-    const std::string extension = name.extension().string();
-    std::error_code failed;
-    const bool exists = std::filesystem::exists(source.path, failed);
-    if (extension == ".jsonl" || extension == ".ndjson")
-      source.kind = ItemSource::Kind::jsonl;
-    else if (extension == ".json")
-      source.kind = ItemSource::Kind::json;
-    else if (extension == ".csv")
-      source.kind = ItemSource::Kind::csv;
-    else if (exists || written.find_first_of("*?[") != std::string::npos)
+    if (const auto kind = listing_kind(source.path)) {
+      source.kind = *kind;
+    } else {
+      const std::string fault = picture_pattern_fault(source.path);
+      if (!fault.empty()) fail(entry, fmt::format("'items': {}", fault));
       source.kind = ItemSource::Kind::glob;
-    else
-      fail(
-          entry,
-          "'items' must be a list, a .jsonl, .json or .csv file (or .gz of it), or a pattern of image files");
-    if (source.kind == ItemSource::Kind::glob) source.path = written;
+      source.path = written;
+    }
     try {
       check_source(manifest_.jobs.back());
     } catch (const UsageError& e) {
@@ -298,6 +268,7 @@ class ManifestReader {
     if (job.source.kind == ItemSource::Kind::jsonl) open_jsonl(source);
     if (job.source.kind == ItemSource::Kind::json) open_json(source);
     if (job.source.kind == ItemSource::Kind::csv) open_csv(source);
+    if (job.source.kind == ItemSource::Kind::tsv) open_csv(source, '\t');
     if (job.source.kind != ItemSource::Kind::glob) return;
     open_glob(source.string(), job.image_root.empty() ? folder_ : job.image_root);
     if (!needs_decoder(job.task)) return;
@@ -306,44 +277,26 @@ class ManifestReader {
     if (!asks) throw UsageError("a pattern of image files needs the job's 'question'");
   }
 
-  void read_inline(const YamlNode& list) {
+  void read_inline(const Node& list) {
     const Job& job = manifest_.jobs.back();
     auto items = std::make_shared<std::vector<ReadItem>>();
+    std::size_t bytes = 0;
     ItemContext context;
     context.job = &job;
     context.job_index = manifest_.jobs.size() - 1;
     context.folder = folder_;
-    for (const auto& node : list.list) {
+    context.file = file_.string();
+    context.total_bytes = &bytes;
+    for (const NodePointer& node : list.list) {
       context.position = items->size() + 1;
       context.default_id = std::to_string(context.position);
-      context.where = place(node->line, node->column);
-      context.where_key = [&](const std::string& key) {
-        const Entry* entry = node->find(key);
-        return entry == nullptr ? context.where : place(entry->line, entry->column);
-      };
-      items->push_back(read_item(*node, context));
+      context.place = node->place;
+      items->push_back(build_item(*node, context));
+      if (inline_bytes_ + bytes > kMaxInlineBytes)
+        fail(*node, "the items are too large: list them in a .jsonl file");
     }
+    inline_bytes_ += bytes;
     manifest_.jobs.back().source.in_manifest = std::move(items);
-  }
-
-  ReadItem read_item(const YamlNode& node, const ItemContext& context) {
-    if (node.kind != YamlNode::Kind::map) {
-      return failed_item(context, ErrorCode::invalid_item, "an item must be a map {key: value, …}");
-    }
-    std::string out = "{";
-    try {
-      for (const Entry& entry : node.map) {
-        if (out.size() > 1) out += ',';
-        out += json_string(entry.key) + ":";
-        const bool as_text = kTextKeys.count(entry.key) > 0;
-        append_json(*entry.value, as_text ? YamlScalars::texts : YamlScalars::typed, kMaxRecordBytes, out);
-      }
-    } catch (const std::length_error& e) {
-      return failed_item(context, ErrorCode::invalid_item, e.what());
-    }
-    inline_bytes_ += out.size();
-    if (inline_bytes_ > kMaxInlineBytes) fail(node, "the items are too large: list them in a .jsonl file");
-    return parse_item(out + "}", context);
   }
 
   std::filesystem::path file_;

@@ -5,6 +5,8 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <map>
 #include <sstream>
 #include <unordered_set>
@@ -22,9 +24,36 @@ namespace {
   throw UsageError(fmt::format("{}:{}:{}: {}", source, mark.line + 1, mark.column + 1, problem));
 }
 
-using NodePointer = std::shared_ptr<YamlNode>;
+using Growing = std::shared_ptr<Node>;
 
-/// Builds the tree from the parser's events: yaml-cpp's own tree costs 4.7 KB an item and keeps the first of
+bool all_digits(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+/// What the YAML 1.2 core schema takes for a number, but for infinities and what is none.
+bool is_number(std::string_view text) {
+  if (!text.empty() && (text[0] == '-' || text[0] == '+')) text.remove_prefix(1);
+  if (all_digits(text)) return true;
+  if (text.empty() || text.find_first_not_of("0123456789.eE+-") != std::string_view::npos) return false;
+  if (text[0] != '.' && (text[0] < '0' || text[0] > '9')) return false;
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc{} && end == text.data() + text.size() && std::isfinite(value);
+}
+
+Node::Kind kind_of_plain(std::string_view text) {
+  if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL")
+    return Node::Kind::null;
+  if (text == "true" || text == "True" || text == "TRUE") return Node::Kind::boolean;
+  if (text == "false" || text == "False" || text == "FALSE") return Node::Kind::boolean;
+  return is_number(text) ? Node::Kind::number : Node::Kind::text;
+}
+
+Place place_of(const YAML::Mark& mark) {
+  return {static_cast<std::uint64_t>(mark.line) + 1, static_cast<std::uint64_t>(mark.column) + 1};
+}
+
+/// Builds the nodes from the parser's events: yaml-cpp's own tree costs 4.7 KB an item and keeps the first of
 /// two equal keys in silence.
 class Builder : public YAML::EventHandler {
  public:
@@ -33,66 +62,72 @@ class Builder : public YAML::EventHandler {
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    add(leaf(YamlNode::Kind::null, mark), mark, anchor);
+    add(leaf(Node::Kind::null, mark), mark, anchor);
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
-    NodePointer node = leaf(YamlNode::Kind::scalar, mark);
+    Growing node = leaf(Node::Kind::text, mark);
     node->text = value;
-    node->style = tag == "?" || tag.empty() ? YamlNode::Style::plain : YamlNode::Style::quoted;
-    const bool is_null =
-        value == "~" || value == "null" || value == "Null" || value == "NULL" || value.empty();
-    if (node->style == YamlNode::Style::plain && is_null && !expects_key()) node->kind = YamlNode::Kind::null;
+    const bool is_plain = tag == "?" || tag.empty();
+    merges_ = expects_key() && is_plain && value == "<<";
+    if (is_plain && !expects_key()) node->kind = kind_of_plain(value);
     add(std::move(node), mark, anchor);
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const auto found = anchors_.find(anchor);
     if (found == anchors_.end()) fail_at(source_, mark, "an alias may not stand inside what it refers to");
+    merges_ = false;
     add(found->second, mark, 0);
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
-    open(YamlNode::Kind::list, mark, anchor);
+    open(Node::Kind::list, mark, anchor);
   }
   void OnSequenceEnd() override { close(); }
   void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value) override {
-    open(YamlNode::Kind::map, mark, anchor);
+    open(Node::Kind::map, mark, anchor);
   }
   void OnMapEnd() override { close(); }
 
-  NodePointer take_root() { return std::move(root_); }
+  Growing take_root() { return std::move(root_); }
 
  private:
   struct Open {
-    NodePointer node;
+    Growing node;
     YAML::Mark mark;
     YAML::anchor_t anchor = 0;
     std::unordered_set<std::string> keys;
-    NodePointer key;                  // read, its value is awaited
+    bool has_key = false;  // read, its value is awaited
+    std::string key;
+    Place key_place;
+    bool merges_next = false;         // the key is `<<`
     std::vector<NodePointer> merges;  // values of `<<`
   };
 
   bool expects_key() const {
-    return !open_.empty() && open_.back().node->kind == YamlNode::Kind::map && !open_.back().key;
+    return !open_.empty() && open_.back().node->kind == Node::Kind::map && !open_.back().has_key;
   }
 
-  NodePointer leaf(YamlNode::Kind kind, const YAML::Mark& mark) {
+  Growing leaf(Node::Kind kind, const YAML::Mark& mark) {
     if (++nodes_ > limits_.max_nodes) {
       fail_at(source_, mark,
               fmt::format("more than {} values: list the items in a .jsonl file", limits_.max_nodes));
     }
-    auto node = std::make_shared<YamlNode>();
+    auto node = std::make_shared<Node>();
     node->kind = kind;
-    node->line = static_cast<std::size_t>(mark.line) + 1;
-    node->column = static_cast<std::size_t>(mark.column) + 1;
+    node->place = place_of(mark);
     return node;
   }
 
-  void open(YamlNode::Kind kind, const YAML::Mark& mark, YAML::anchor_t anchor) {
+  void open(Node::Kind kind, const YAML::Mark& mark, YAML::anchor_t anchor) {
     if (open_.size() == limits_.max_depth) too_deep(mark);
     if (expects_key()) fail_at(source_, mark, "a key must be a text");
-    open_.push_back({leaf(kind, mark), mark, anchor, {}, nullptr, {}});
+    Open opened;
+    opened.node = leaf(kind, mark);
+    opened.mark = mark;
+    opened.anchor = anchor;
+    open_.push_back(std::move(opened));
   }
 
   [[noreturn]] void too_deep(const YAML::Mark& mark) {
@@ -106,7 +141,7 @@ class Builder : public YAML::EventHandler {
     add(std::move(done.node), done.mark, done.anchor);
   }
 
-  void add(NodePointer node, const YAML::Mark& mark, YAML::anchor_t anchor) {
+  void add(Growing node, const YAML::Mark& mark, YAML::anchor_t anchor) {
     if (anchor != 0) anchors_[anchor] = node;
     if (open_.empty()) {
       root_ = std::move(node);
@@ -116,42 +151,43 @@ class Builder : public YAML::EventHandler {
     // Chains of aliases nest without any bracket being open.
     if (open_.size() + node->height > limits_.max_depth) too_deep(mark);
     owner.node->height = std::max(owner.node->height, node->height + 1);
-    if (owner.node->kind == YamlNode::Kind::list)
+    if (owner.node->kind == Node::Kind::list)
       owner.node->list.push_back(std::move(node));
-    else if (!owner.key)
-      add_key(owner, std::move(node), mark);
+    else if (!owner.has_key)
+      add_key(owner, *node, mark);
     else
       add_value(owner, std::move(node));
   }
 
-  void add_key(Open& owner, NodePointer key, const YAML::Mark& mark) {
-    if (key->kind != YamlNode::Kind::scalar) fail_at(source_, mark, "a key must be a text");
-    owner.keys.insert(key->text);
-    // An alias as key shares its node with the anchor: the place is that of the alias.
-    auto placed = std::make_shared<YamlNode>(*key);
-    placed->line = static_cast<std::size_t>(mark.line) + 1;
-    placed->column = static_cast<std::size_t>(mark.column) + 1;
-    owner.key = std::move(placed);
+  /// An alias as key shares its node with the anchor: the place is that of the alias.
+  void add_key(Open& owner, const Node& key, const YAML::Mark& mark) {
+    if (!key.is_scalar()) fail_at(source_, mark, "a key must be a text");
+    owner.key = key.text;
+    owner.key_place = place_of(mark);
+    owner.has_key = true;
+    owner.merges_next = merges_;
+    if (!owner.keys.insert(key.text).second && !merges_ && owner.node->repeated == Node::kNone)
+      owner.node->repeated = owner.node->map.size();
   }
 
   void add_value(Open& owner, NodePointer value) {
-    if (owner.key->text == "<<" && owner.key->style == YamlNode::Style::plain)
+    if (owner.merges_next)
       owner.merges.push_back(std::move(value));
     else
-      owner.node->map.push_back({owner.key->text, owner.key->line, owner.key->column, std::move(value)});
-    owner.key.reset();
+      owner.node->map.push_back({std::move(owner.key), owner.key_place, std::move(value)});
+    owner.has_key = false;
   }
 
   /// yaml.org/type/merge: keys of the map itself win, then those of the first map merged.
-  void merge(const YamlNode& from, Open& into) {
+  void merge(const Node& from, Open& into) {
     nodes_ += 1 + from.list.size() + from.map.size();
     if (nodes_ > limits_.max_nodes) fail_at(source_, into.mark, "too many values come from merge keys");
-    if (from.kind == YamlNode::Kind::list) {
+    if (from.kind == Node::Kind::list) {
       for (const auto& element : from.list) merge(*element, into);
       return;
     }
-    if (from.kind != YamlNode::Kind::map) fail_at(source_, into.mark, "'<<' takes a map or a list of maps");
-    for (const YamlNode::Entry& entry : from.map) {
+    if (from.kind != Node::Kind::map) fail_at(source_, into.mark, "'<<' takes a map or a list of maps");
+    for (const Node::Entry& entry : from.map) {
       if (into.keys.insert(entry.key).second) into.node->map.push_back(entry);
     }
   }
@@ -160,8 +196,9 @@ class Builder : public YAML::EventHandler {
   const YamlLimits& limits_;
   std::size_t nodes_ = 0;
   std::vector<Open> open_;
-  std::map<YAML::anchor_t, NodePointer> anchors_;
-  NodePointer root_;
+  std::map<YAML::anchor_t, Growing> anchors_;
+  Growing root_;
+  bool merges_ = false;  // the key that was just read is `<<`
 };
 
 void check_text(std::string_view text, const std::string& source, const YamlLimits& limits) {
@@ -177,15 +214,7 @@ void check_text(std::string_view text, const std::string& source, const YamlLimi
 
 }  // namespace
 
-const YamlNode::Entry* YamlNode::find(std::string_view key) const {
-  for (const Entry& entry : map) {
-    if (entry.key == key) return &entry;
-  }
-  return nullptr;
-}
-
-std::shared_ptr<const YamlNode> parse_yaml(std::string_view text, const std::string& source,
-                                           const YamlLimits& limits) {
+NodePointer parse_yaml(std::string_view text, const std::string& source, const YamlLimits& limits) {
   check_text(text, source, limits);
   std::istringstream stream{std::string(text)};
   Builder builder(source, limits);

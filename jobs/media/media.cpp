@@ -2,16 +2,19 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <ctime>
 
 #include "engine/base/sha256.h"
 #include "jobs/media/retry.h"
+#include "jobs/text/text_width.h"
 
 namespace mmbatch {
 namespace {
@@ -34,14 +37,22 @@ class Descriptor {
   int fd_;
 };
 
+/// A path in a message: its end tells most.
+std::string said(const std::filesystem::path& path) {
+  constexpr std::size_t kMostBytes = 300;
+  const std::string text = path.string();
+  if (text.size() <= kMostBytes) return text;
+  return shortened(text, 100) + "/" + shortened(path.filename().string(), 150);
+}
+
 [[noreturn]] void fail_to_open(const std::filesystem::path& path, int reason) {
   if (reason == ENOENT || reason == ENOTDIR) {
-    throw ItemError(ErrorCode::image_missing, fmt::format("{}: no such file", path.string()));
+    throw ItemError(ErrorCode::image_missing, fmt::format("{}: no such file", said(path)));
   }
   if (reason == ENXIO) {  // a socket, or a device without a driver
-    throw ItemError(ErrorCode::path_refused, fmt::format("{}: not a regular file", path.string()));
+    throw ItemError(ErrorCode::path_refused, fmt::format("{}: not a regular file", said(path)));
   }
-  const std::string problem = fmt::format("{}: {}", path.string(), std::strerror(reason));
+  const std::string problem = fmt::format("{}: {}", said(path), std::strerror(reason));
   if (may_pass(reason)) throw PassingFault(ErrorCode::image_unreadable, problem);
   throw ItemError(ErrorCode::image_unreadable, problem);
 }
@@ -56,7 +67,7 @@ std::filesystem::path without_slash(const std::filesystem::path& folder) {
 
 [[noreturn]] void refuse_escape(const Item::Image& image) {
   throw ItemError(ErrorCode::path_refused,
-                  fmt::format("{}: leads out of {}", image.written, image.root.string()));
+                  fmt::format("{}: leads out of {}", shortened(image.written, 200), said(image.root)));
 }
 
 /// Opens a path below a root. Symlinks are resolved and judged first, then each folder is opened without
@@ -89,7 +100,7 @@ void check_regular(const std::filesystem::path& path, const struct stat& status)
   if (S_ISREG(status.st_mode)) return;
   throw ItemError(
       ErrorCode::path_refused,
-      fmt::format("{}: {}", path.string(), S_ISDIR(status.st_mode) ? "is a folder" : "not a regular file"));
+      fmt::format("{}: {}", said(path), S_ISDIR(status.st_mode) ? "is a folder" : "not a regular file"));
 }
 
 struct OpenImage {
@@ -114,7 +125,7 @@ OpenImage open_image(const Item::Image& image, const MediaLimits& limits) {
   check_regular(image.path, status);
   if (static_cast<std::uint64_t>(status.st_size) > limits.max_file_bytes) {
     throw ItemError(ErrorCode::image_too_large,
-                    fmt::format("{}: {} bytes, at most {} are read", image.path.string(), status.st_size,
+                    fmt::format("{}: {} bytes, at most {} are read", said(image.path), status.st_size,
                                 limits.max_file_bytes));
   }
   return {std::move(fd), status};
@@ -140,7 +151,7 @@ std::vector<unsigned char> read_all(const OpenImage& file, const Item::Image& im
     filled += static_cast<std::size_t>(got);
     if (filled > limits.max_file_bytes) {
       throw ItemError(ErrorCode::image_too_large,
-                      fmt::format("{}: grows while it is read", image.path.string()));
+                      fmt::format("{}: grows while it is read", said(image.path)));
     }
   }
   bytes.resize(filled);
@@ -176,7 +187,8 @@ std::vector<unsigned char> read_data(const Item::Image& image, const MediaLimits
   }
   if (limits.before_reading) limits.before_reading(image.data.size() / 4 * 3);
   auto bytes = decode_base64(image.data);
-  if (!bytes) throw ItemError(ErrorCode::image_unreadable, fmt::format("{}: no valid base64", image.written));
+  if (!bytes)
+    throw ItemError(ErrorCode::image_unreadable, fmt::format("{}: not valid base64", image.written));
   return std::move(*bytes);
 }
 
@@ -221,35 +233,28 @@ ImageDigest digest_image(const Item::Image& image, DigestCache* cache, const Med
 }
 
 std::optional<std::vector<unsigned char>> decode_base64(std::string_view text) {
-  std::vector<unsigned char> bytes;
-  bytes.reserve(text.size() / 4 * 3 + 3);
-  std::uint32_t bits = 0;
-  int digits = 0;
-  bool padded = false;
+  std::string digits;  // without white space, in the usual alphabet, padded
+  digits.reserve(text.size() + 3);
+  std::size_t padding = 0;
   for (const char c : text) {
     if (c == ' ' || c == '\n' || c == '\r' || c == '\t') continue;
     if (c == '=') {
-      padded = true;
+      ++padding;
       continue;
     }
-    std::uint32_t value = 0;
-    if (c >= 'A' && c <= 'Z')
-      value = static_cast<std::uint32_t>(c - 'A');
-    else if (c >= 'a' && c <= 'z')
-      value = static_cast<std::uint32_t>(c - 'a' + 26);
-    else if (c >= '0' && c <= '9')
-      value = static_cast<std::uint32_t>(c - '0' + 52);
-    else if (c == '+' || c == '-')
-      value = 62;  // '-' and '_': the alphabet for URLs
-    else if (c == '/' || c == '_')
-      value = 63;
-    else
-      return std::nullopt;
-    if (padded) return std::nullopt;
-    bits = bits << 6 | value;
-    if (++digits % 4 != 1) bytes.push_back(static_cast<unsigned char>(bits >> (8 - digits % 4 * 2) % 8));
+    const bool is_digit = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                          c == '+' || c == '/' || c == '-' || c == '_';  // '-' and '_': the URLs' alphabet
+    if (!is_digit || padding > 0) return std::nullopt;
+    digits += c == '-' ? '+' : c == '_' ? '/' : c;
   }
-  if (digits % 4 == 1) return std::nullopt;
+  if (digits.size() % 4 == 1 || digits.size() > INT_MAX - 4) return std::nullopt;
+  const std::size_t missing = (4 - digits.size() % 4) % 4;
+  digits.append(missing, '=');
+  std::vector<unsigned char> bytes(digits.size() / 4 * 3);
+  const int got = EVP_DecodeBlock(bytes.data(), reinterpret_cast<const unsigned char*>(digits.data()),
+                                  static_cast<int>(digits.size()));
+  if (got < 0) return std::nullopt;
+  bytes.resize(static_cast<std::size_t>(got) - missing);
   return bytes;
 }
 

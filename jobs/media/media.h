@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "jobs/item/deadline.h"
+#include "jobs/media/deadline.h"
 #include "jobs/item/item.h"
 
 namespace mmbatch {
@@ -56,7 +56,7 @@ struct ImageDigest {
 /// @throws ItemError as read_image().
 ImageDigest digest_image(const Item::Image& image, DigestCache* cache, const MediaLimits& limits = {});
 
-/// Bytes of base64 text (RFC 4648, padding optional, white space skipped); nothing when it is none.
+/// Bytes of base64 text (RFC 4648, padding optional, white space skipped); nothing when it is something else.
 std::optional<std::vector<unsigned char>> decode_base64(std::string_view text);
 
 }  // namespace mmbatch

@@ -9,6 +9,7 @@
 #include "engine/base/text/edit_distance.h"
 #include "engine/base/text/lower_case.h"
 #include "engine/base/text/utf8.h"
+#include "jobs/metrics/whole_number.h"
 #include "jobs/text/text_width.h"
 
 namespace mmbatch {
@@ -68,8 +69,9 @@ bool exact_match(std::string_view answer, const std::vector<std::string>& refere
                  const MatchOptions& options) {
   const Matcher compared(options);
   const std::string own = compared(answer);
-  return std::any_of(references.begin(), references.end(),
-                     [&](const std::string& reference) { return compared(reference) == own; });
+  return std::any_of(references.begin(), references.end(), [&](const std::string& reference) {
+    return compared(reference) == own || same_whole_number(reference, answer);
+  });
 }
 
 std::size_t levenshtein(std::string_view a, std::string_view b) {

@@ -17,13 +17,13 @@ struct MatchOptions {
   void validate() const;
 };
 
-/// The answer equals one of the references.
+/// The answer equals one of the references, or writes the same whole number (whole_number.h).
 bool exact_match(std::string_view answer, const std::vector<std::string>& references,
                  const MatchOptions& options = {});
 
 /// Accuracy of VQAv2 from 0 to 1, after its evaluator (vqaEval.py of github.com/GT-Vision-Lab/VQA): for each
 /// human answer min(1, matches among the others / 3), and their mean. With fewer than ten answers: 1 when one
-/// of them equals the answer after normalisation, else 0.
+/// of them equals the answer after normalisation or is the same whole number, else 0.
 double vqa_accuracy(std::string_view answer, const std::vector<std::string>& references);
 
 /// Punctuation, numbers, articles and contractions as that evaluator processes them.

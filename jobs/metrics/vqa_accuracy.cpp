@@ -6,6 +6,7 @@
 #include "engine/base/text/lower_case.h"
 #include "engine/base/text/utf8.h"
 #include "jobs/metrics/metrics.h"
+#include "jobs/metrics/whole_number.h"
 #include "jobs/text/text_width.h"
 
 namespace mmbatch {
@@ -222,7 +223,12 @@ double vqa_accuracy(std::string_view answer, const std::vector<std::string>& ref
     for (std::string& one : human) one = without_articles(without_punctuation(one));
   }
   const auto matches = static_cast<double>(std::count(human.begin(), human.end(), own));
-  if (few) return matches > 0 ? 1 : 0;
+  if (few) {
+    const bool any = std::any_of(references.begin(), references.end(), [&](const std::string& reference) {
+      return same_whole_number(reference, answer);
+    });
+    return matches > 0 || any ? 1 : 0;
+  }
   // For each human answer the matches among the others: one less where it is itself a match.
   const auto count = static_cast<double>(human.size());
   const double of_matching = std::min(1.0, (matches - 1) / 3);

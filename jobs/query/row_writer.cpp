@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "jobs/query/table_writer.h"
+#include "jobs/text/json_node.h"
 #include "jobs/text/json_text.h"
 
 namespace mmbatch {
@@ -137,7 +138,7 @@ std::string json_value(const Statement& row, int column, const std::string& name
   const bool holds_json = name == "images" || name == "references" || name == "metadata" ||
                           name == "image_sha256" || name == "probabilities";
   // A query of the user's own may give any column these names.
-  return holds_json && !check_json(text) ? std::string(text) : json_string(text);
+  return holds_json && is_json(text) ? std::string(text) : json_string(text);
 }
 
 std::uint64_t write_rows(Statement& statement, OutputFormat format, std::size_t width, std::ostream& out) {

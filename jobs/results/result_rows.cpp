@@ -64,7 +64,7 @@ std::string item_digest(const Item& item, const std::vector<std::string>& image_
   hash.field(json_array(item.references))
       .field(item.question_type)
       .field(item.answer_type)
-      .field(item.metadata);
+      .field(item.metadata_digest.empty() ? item.metadata : item.metadata_digest);
   return hash.digest().substr(0, 16);
 }
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "jobs/item/item.h"
-#include "jobs/manifest/manifest.h"
+#include "jobs/item/job.h"
 #include "jobs/media/media.h"
 
 namespace mmbatch {

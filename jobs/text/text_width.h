@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace mmbatch {
@@ -12,5 +13,8 @@ std::size_t display_width(std::string_view text);
 
 /// The text without ASCII white space at both ends.
 std::string_view stripped(std::string_view text);
+
+/// The text, or of one that is longer than so many bytes its beginning and an ellipsis: for messages.
+std::string shortened(std::string_view text, std::size_t max_bytes);
 
 }  // namespace mmbatch

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/base/generation_config.h"
-#include "jobs/item/deadline.h"
 #include "jobs/item/item.h"
+#include "jobs/item/settings.h"
+#include "jobs/media/deadline.h"
 
 namespace mmbatch {
 
@@ -17,13 +17,6 @@ using Clock = std::chrono::steady_clock;
 inline double milliseconds_since(Clock::time_point begin) {
   return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
 }
-
-/// The settings of an item, merged and checked; one object for all items of a job that have none of their
-/// own.
-struct ItemSettings {
-  GenerationConfig generation;
-  std::string json;  // to_json(generation)
-};
 
 /// An item on its way through the graph. Made once, when the item is admitted, and never changed or copied
 /// afterwards.

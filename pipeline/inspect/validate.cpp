@@ -37,15 +37,11 @@ std::optional<Failed> check_texts(const Item& item) {
   return {};
 }
 
-std::optional<Failed> check_item(const Manifest& manifest, const ReadItem& read,
-                                 const ValidateOptions& options, const ModelFiles* files,
+std::optional<Failed> check_item(const ReadItem& read, const SettingsOfJobs& merged, const ModelFiles* files,
                                  const EncodeText* encode_text) {
   if (read.error) return Failed{Stage::read, *read.error};
   const Item& item = *read.item;
-  const auto settings = guarded([&] {
-    return generation_of(manifest, item,
-                         {files ? files->generation : GenerationOverrides{}, options.generation});
-  });
+  const auto settings = guarded([&] { return merged.of(item); });
   if (!settings) return Failed{Stage::read, settings.error()};
   for (const Item::Image& image : item.images) {
     const auto header = guarded([&] {
@@ -62,7 +58,7 @@ std::optional<Failed> check_item(const Manifest& manifest, const ReadItem& read,
   if (!tokens) return Failed{Stage::encode_text, tokens.error()};
   const std::size_t length = tokens.value().size() + image_tokens(files->spec, item.images.size());
   if (length + 1 > files->spec.decoder.max_positions &&
-      settings.value().truncate_prompt == TruncatePrompt::error) {
+      settings.value()->generation.truncate_prompt == TruncatePrompt::error) {
     return Failed{
         Stage::decode,
         {ErrorCode::prompt_too_long, fmt::format("the prompt has about {} tokens, the model takes at most {}",
@@ -79,16 +75,16 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
   std::size_t items = 0, bad = 0;
   for (const auto& file : options.manifests) {
     const Manifest manifest = read_manifest(file, {options.media_root});
-    for (const Job& job : manifest.jobs) {
-      generation_of(manifest, job, {files ? files->generation : GenerationOverrides{}, options.generation});
-    }
+    const SettingsOfJobs settings(manifest,
+                                  {files ? files->generation : GenerationOverrides{}, options.generation});
+    for (std::size_t job = 0; job < manifest.jobs.size(); ++job) settings.of_job(job);
     if (files) check_tasks(manifest, *files);
     const bool decoder = files && !files->spec.dual;
     const auto encode_text = decoder ? std::make_unique<EncodeText>(*files, manifest) : nullptr;
     const auto reader = open_items(manifest);
     while (const auto read = reader->next()) {
       ++items;
-      const auto failed = check_item(manifest, *read, options, files.get(), encode_text.get());
+      const auto failed = check_item(*read, settings, files.get(), encode_text.get());
       if (!failed) continue;
       ++bad;
       out << fmt::format("{}: job {}, item {}: {}/{}: {}\n", read->item->where,

@@ -38,7 +38,8 @@ Places places_of(const Manifest& manifest, const RunOptions& options) {
 
 /// Everything that can be wrong with the jobs themselves, before any weights are read.
 void check_settings(const Manifest& manifest, const GenerationSurroundings& around) {
-  for (const Job& job : manifest.jobs) generation_of(manifest, job, around);
+  const SettingsOfJobs settings(manifest, around);
+  for (std::size_t job = 0; job < manifest.jobs.size(); ++job) settings.of_job(job);
 }
 
 void warn_of_four_bits(const Model& model) {

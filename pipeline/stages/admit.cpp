@@ -7,23 +7,14 @@
 #include "pipeline/watch/at_stage.h"
 
 namespace mmbatch {
-namespace {
-
-std::shared_ptr<const ItemSettings> settings(GenerationConfig generation) {
-  std::string json = to_json(generation);
-  return std::make_shared<const ItemSettings>(ItemSettings{std::move(generation), std::move(json)});
-}
-
-}  // namespace
 
 Admit::Admit(const Model& model, const Manifest& manifest, AdmitOptions options, const Access& access)
     : model_(model),
       manifest_(manifest),
       options_(std::move(options)),
-      around_{model.files().generation, options_.command_line},
+      settings_(manifest, {model.files().generation, options_.command_line}),
       access_(access) {
-  for (const Job& job : manifest.jobs)
-    job_settings_.push_back(settings(generation_of(manifest, job, around_)));
+  for (std::size_t job = 0; job < manifest.jobs.size(); ++job) settings_.of_job(job);
 }
 
 Admission Admit::operator()(const ReadItem& read) {
@@ -48,7 +39,7 @@ std::shared_ptr<Ticket> Admit::begin_ticket(const ReadItem& read) {
 }
 
 std::optional<Admit::End> Admit::complete(Ticket& ticket) {
-  ticket.settings = settings_of(*ticket.item);
+  ticket.settings = settings_.of(*ticket.item);
   check_task(*ticket.item, model_.spec());
   for (const Item::Image& image : ticket.item->images) {
     auto sha256 = guarded([&] { return access_.images.digest(image, ticket.deadline); });
@@ -59,11 +50,6 @@ std::optional<Admit::End> Admit::complete(Ticket& ticket) {
   const Known known = access_.results.look_up(ticket.item, ticket.content_key, ticket.image_sha256);
   if (known != Known::no) return KnownBefore{known};
   return {};
-}
-
-std::shared_ptr<const ItemSettings> Admit::settings_of(const Item& item) const {
-  if (item.generation.empty()) return job_settings_[item.job];
-  return settings(generation_of(manifest_, item, around_));
 }
 
 std::string Admit::key_of(const Ticket& ticket) const {

@@ -47,15 +47,13 @@ class Admit {
   using End = decltype(Outcome::end);
   std::shared_ptr<Ticket> begin_ticket(const ReadItem& read);
   std::optional<End> complete(Ticket& ticket);
-  std::shared_ptr<const ItemSettings> settings_of(const Item& item) const;
   std::string key_of(const Ticket& ticket) const;
 
   const Model& model_;
   const Manifest& manifest_;
   const AdmitOptions options_;
-  const GenerationSurroundings around_;
+  const SettingsOfJobs settings_;
   const Access access_;
-  std::vector<std::shared_ptr<const ItemSettings>> job_settings_;  // of items that have none of their own
   std::atomic<std::uint64_t> next_number_{0};
 };
 

@@ -5,10 +5,10 @@
 
 namespace mmbatch {
 
-/// The one lower-case code point of `c`, or `c`: the simple mappings of Unicode 14.
+/// The one lower-case code point of `c`, or `c`: the simple mapping of Unicode.
 char32_t lower_case(char32_t c);
 
-/// `text` in lower case, code point by code point (U+0130 becomes two); bytes that are no UTF-8 become
+/// `text` in lower case, code point by code point (U+0130 becomes two); bytes that are not UTF-8 become
 /// U+FFFD.
 std::string to_lower(std::string_view text);
 

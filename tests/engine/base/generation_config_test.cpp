@@ -3,8 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <stdexcept>
-
 #include "tests/engine/temporary_folder.h"
 
 namespace mmbatch {
@@ -18,13 +16,13 @@ using Texts = std::vector<std::string>;
 
 std::string refusal(const std::string& name, const GenerationValue& value) {
   GenerationConfig config;
-  return message_of<std::invalid_argument>([&] { set(config, name, value); });
+  return message_of<GenerationError>([&] { set(config, name, value); });
 }
 
 std::string contradiction(const GenerationOverrides& overrides) {
   GenerationConfig config;
   apply(config, overrides);
-  return message_of<std::invalid_argument>([&] { config.validate(); });
+  return message_of<GenerationError>([&] { config.validate(); });
 }
 
 TEST(GenerationConfig, EveryNameCanBeSet) {
@@ -60,8 +58,8 @@ TEST(GenerationConfig, EveryNameCanBeSet) {
 
 TEST(GenerationConfig, RangesAreNamed) {
   EXPECT_THAT(refusal("max_new_tokens", std::int64_t{0}),
-              HasSubstr("'max_new_tokens' must be an integer of at least 1"));
-  EXPECT_THAT(refusal("max_new_tokens", std::int64_t{1} << 40), HasSubstr("max_new_tokens"));
+              HasSubstr("'max_new_tokens' must be an integer from 1 to 2147483647"));
+  EXPECT_THAT(refusal("max_new_tokens", std::int64_t{1} << 40), HasSubstr("to 2147483647"));
   EXPECT_THAT(refusal("max_new_tokens", 2.0), HasSubstr("integer"));
   EXPECT_THAT(refusal("temperature", 0.0), HasSubstr("above 0"));
   EXPECT_THAT(refusal("temperature", std::nan("")), HasSubstr("temperature"));
@@ -72,10 +70,10 @@ TEST(GenerationConfig, RangesAreNamed) {
   EXPECT_THAT(refusal("typical_p", 1.1), HasSubstr("typical_p"));
   EXPECT_THAT(refusal("repetition_penalty", std::int64_t{0}), HasSubstr("above 0"));
   EXPECT_THAT(refusal("presence_penalty", 2.5), HasSubstr("from -2 to 2"));
-  EXPECT_THAT(refusal("top_k", std::int64_t{-1}), HasSubstr("at least 0"));
+  EXPECT_THAT(refusal("top_k", std::int64_t{-1}), HasSubstr("from 0 to "));
   EXPECT_THAT(refusal("num_beams", std::int64_t{2000}), HasSubstr("from 1 to 1024"));
   EXPECT_THAT(refusal("do_sample", std::int64_t{1}), HasSubstr("true or false"));
-  EXPECT_THAT(refusal("seed", std::int64_t{-1}), HasSubstr("at least 0"));
+  EXPECT_THAT(refusal("seed", std::int64_t{-1}), HasSubstr("from 0 to "));
   EXPECT_THAT(refusal("stop_strings", Texts{"a", ""}), HasSubstr("without empty strings"));
   EXPECT_THAT(refusal("stop_token_ids", Ids{-1}), HasSubstr("token ids"));
   EXPECT_THAT(refusal("early_stopping", std::string("maybe")), HasSubstr("never"));
@@ -86,7 +84,7 @@ TEST(GenerationConfig, RangesAreNamed) {
 TEST(GenerationConfig, UnknownNamesGetASuggestion) {
   GenerationConfig config;
   const auto unknown = [&](const char* name) {
-    return message_of<std::out_of_range>([&] { set(config, name, std::int64_t{1}); });
+    return message_of<GenerationError>([&] { set(config, name, std::int64_t{1}); });
   };
   EXPECT_THAT(unknown("max_new_token"), HasSubstr("did you mean 'max_new_tokens'"));
   EXPECT_THAT(unknown("topk"), HasSubstr("did you mean 'top_k'"));
@@ -111,6 +109,28 @@ TEST(GenerationConfig, ContradictionsAreErrors) {
               HasSubstr("min_length"));
   EXPECT_THAT(contradiction({{"choices", Texts{"a"}}, beams(2)}), HasSubstr("choices"));
   EXPECT_THAT(contradiction({{"top_logprobs", std::int64_t{2}}}), HasSubstr("logprobs: true"));
+}
+
+TEST(GenerationConfig, FaultsCanBeSaidInTheWordsOfTheirSource) {
+  GenerationConfig config;
+  set(config, "num_return_sequences", std::int64_t{2});
+  try {
+    config.validate();
+    FAIL() << "greedy answers are all the same";
+  } catch (const GenerationError& e) {
+    EXPECT_EQ(e.fault(), GenerationError::Fault::contradiction);
+    EXPECT_EQ(e.name(), "num_return_sequences");
+    EXPECT_EQ(e.message({{"num_return_sequences", "n"}, {"do_sample", "a temperature"}}),
+              "n above 1 needs a temperature or num_beams: greedy answers are all the same");
+  }
+}
+
+TEST(GenerationConfig, RealNumbersAreWrittenAsContentKeysHaveThem) {
+  GenerationConfig config;
+  apply(config,
+        {{"temperature", 1e9}, {"top_p", 0.1}, {"length_penalty", std::int64_t{-2}}, {"min_p", 1e-7}});
+  EXPECT_EQ(to_json(config),
+            R"({"length_penalty":-2.0,"min_p":1e-07,"temperature":1000000000.0,"top_p":0.1})");
 }
 
 }  // namespace

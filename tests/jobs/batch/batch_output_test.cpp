@@ -44,8 +44,7 @@ std::int64_t store_three(const std::filesystem::path& database, ResumePolicy pol
   if (store->look_up(two.item, key_of(1), {}) == Known::no) store->put(two);
   const ItemResult one = make_answer(make_item("one", "which?", 2), key_of(2), "green");
   if (store->look_up(one.item, key_of(2), {}) == Known::no) store->put(one);
-  const ItemResult bad =
-      make_failure(make_item("bad", "?", 3), key_of(3), "image", ErrorCode::image_missing);
+  const ItemResult bad = make_failure(make_item("bad", "?", 3), key_of(3), "image", ErrorCode::image_missing);
   if (store->look_up(bad.item, key_of(3), {}) == Known::no) store->put(bad);
   store->finish_run(RunStatus::finished, "{}");
   return run;

@@ -53,9 +53,9 @@ TEST(Jsonl, EveryKindOfBadLineIsOneFailedItem) {
   EXPECT_EQ(testing::fault(items[0]), "");
   EXPECT_EQ(items[0].item->id, "first");
   EXPECT_THAT(testing::fault(items[1]), HasSubstr("invalid_item: " + q + ":4:35: invalid JSON"));
-  EXPECT_EQ(items[1].item->id, "4");
+  EXPECT_EQ(items[1].item->id, "4 (no id)") << "4 may be the id of another item";
   EXPECT_EQ(items[1].item->position, 2u);
-  EXPECT_THAT(testing::fault(items[2]), HasSubstr("must be an object"));
+  EXPECT_THAT(testing::fault(items[2]), HasSubstr("must be a map"));
   EXPECT_THAT(testing::fault(items[3]), HasSubstr(q + ":6:33: invalid UTF-8"));
   EXPECT_EQ(testing::fault(items[4]),
             "unknown_key: " + q + ":7:20: unknown key 'qustion' in an item, did you mean 'question'?");
@@ -95,7 +95,8 @@ TEST(Jsonl, GzipIsReadAndACutOffFileSaysSo) {
   folder.write("q.jsonl.gz", whole.substr(0, whole.size() / 2));
   const auto items = testing::read_all(read_manifest(file));
   ASSERT_GT(items.size(), 1000u);
-  EXPECT_THAT(testing::fault(items.back()), HasSubstr("cannot be read to its end"));
+  EXPECT_THAT(testing::fault(items.back()), HasSubstr((folder / "q.jsonl.gz").string()));
+  EXPECT_THAT(testing::fault(items.back()), HasSubstr("cannot be read to its end: the compressed data ends"));
 }
 
 TEST(Jsonl, StreamsInConstantMemory) {
@@ -142,7 +143,7 @@ TEST(JsonList, ElementsAreReadOneByOne) {
   EXPECT_EQ(testing::fault(items[0]), "");
   EXPECT_EQ(items[0].item->id, "1");
   EXPECT_THAT(testing::fault(items[1]), HasSubstr("q.json:4:4: unknown key 'questio'"));
-  EXPECT_THAT(testing::fault(items[2]), HasSubstr("must be an object"));
+  EXPECT_THAT(testing::fault(items[2]), HasSubstr("must be a map"));
   EXPECT_THAT(testing::fault(items[3]), HasSubstr("q.json:6"));
 }
 
@@ -198,6 +199,156 @@ TEST(Csv, FollowsRfc4180) {
   EXPECT_EQ(items[8].item->id, "9");
 }
 
+std::vector<std::string> faults_of(const std::vector<ReadItem>& items) {
+  std::vector<std::string> out;
+  for (const ReadItem& item : items) out.push_back(testing::fault(item));
+  return out;
+}
+
+std::vector<std::string> ids_of(const std::vector<ReadItem>& items) {
+  std::vector<std::string> out;
+  for (const ReadItem& item : items) out.push_back(item.item->id);
+  return out;
+}
+
+TEST(Csv, LinesMayEndWithCrAlone) {
+  TempFolder folder;
+  const auto items = testing::read_listing(
+      folder, "q.csv",
+      "image,question\ra.png,one\r\"b.png\",\"two\nlines\"\r\rc.png,three\rd.png,\"x\"y\re.png,z");
+  EXPECT_THAT(ids_of(items), ElementsAre("2", "3", "6", "7 (no id)", "8"));
+  EXPECT_EQ(items[1].item->prompt, "two\nlines");
+  EXPECT_THAT(testing::fault(items[3]), HasSubstr("q.csv:7: text after the closing quote"));
+  EXPECT_EQ(testing::fault(items[4]), "");
+}
+
+TEST(Jsonl, LinesMayEndWithCrAlone) {
+  TempFolder folder;
+  const auto items = testing::read_listing(
+      folder, "q.jsonl", "{\"prompt\": \"a\"}\r{\"prompt\": \"b\"}\r\r{\"prompt\": 5}\r", "task: generate");
+  EXPECT_THAT(ids_of(items), ElementsAre("1", "2", "4 (no id)"));
+  EXPECT_THAT(testing::fault(items[2]), HasSubstr("q.jsonl:4:2: key 'prompt' must be a text"));
+}
+
+TEST(Csv, SpacesBehindCommasAreAWayOfWriting) {
+  TempFolder folder;
+  const auto items = testing::read_listing(folder, "q.csv",
+                                           "id, image, question, answers\n"
+                                           "a, x.png, what is it?, \"[\"\"blue, or so\"\"]\"\n"
+                                           "b, x.png, \"what, then?\" , green\n");
+  EXPECT_THAT(faults_of(items), ElementsAre("", ""));
+  EXPECT_EQ(items[0].item->images[0].written, "x.png");
+  EXPECT_EQ(items[0].item->prompt, "what is it?");
+  EXPECT_THAT(items[0].item->references, ElementsAre("blue, or so"));
+  EXPECT_EQ(items[1].item->prompt, "what, then?");
+  EXPECT_THAT(items[1].item->references, ElementsAre("green"));
+  const auto others =
+      testing::read_listing(folder, "q.csv", "id,prompt,answer\na, once, x\nb, once,x\n", "task: generate");
+  EXPECT_EQ(others[0].item->prompt, "once") << "the whole record is written so";
+  EXPECT_EQ(others[1].item->prompt, " once") << "the space may be meant";
+}
+
+TEST(Csv, AColumnWithoutANameIsTheIndexOfPandas) {
+  TempFolder folder;
+  const auto items = testing::read_listing(folder, "q.csv", ",image,question\n0,a.png,q\n1,b.png,r\n");
+  EXPECT_THAT(faults_of(items), ElementsAre("", ""));
+  EXPECT_EQ(items[1].item->metadata, R"({"Unnamed: 0":"1"})");
+}
+
+TEST(Csv, ListsAreReadAsJsonAndPythonWriteThemOrRefused) {
+  TempFolder folder;
+  const auto items = testing::read_listing(folder, "q.csv",
+                                           "image,question,answers\n"
+                                           "a.png,q,\"['blue', \"\"it's\"\"]\"\n"
+                                           "a.png,q,\"[\"\"blue\"\", 2.0]\"\n"
+                                           "a.png,q,['blue' 'azure']\n"
+                                           "a.png,q,3.10\n");
+  EXPECT_THAT(items[0].item->references, ElementsAre("blue", "it's"));
+  EXPECT_THAT(items[1].item->references, ElementsAre("blue", "2.0"));
+  EXPECT_THAT(testing::fault(items[2]), HasSubstr("q.csv:4: column 'answers' begins as a list does"));
+  EXPECT_THAT(items[3].item->references, ElementsAre("3.10"));
+  const auto single =
+      testing::read_listing(folder, "q.csv", "image,question,answer\na.png,q,\"['blue', 'azure']\"\n");
+  EXPECT_THAT(testing::fault(single[0]), HasSubstr("name the column 'answers'"));
+  const auto image = testing::read_listing(folder, "q.csv", "image,question\n\"['a.png', 'b.png']\",q\n");
+  EXPECT_THAT(testing::fault(image[0]), HasSubstr("name the column 'images'"));
+}
+
+TEST(Listings, TabsSeparateTsvFiles) {
+  TempFolder folder;
+  const auto items = testing::read_listing(folder, "q.TSV", "id\timage\tquestion\na\tx.png\twhat, then?\n");
+  EXPECT_THAT(faults_of(items), ElementsAre(""));
+  EXPECT_EQ(items[0].item->prompt, "what, then?");
+}
+
+TEST(Listings, NumbersAsReferencesKeepTheirSpelling) {
+  TempFolder folder;
+  const auto items =
+      testing::read_listing(folder, "q.jsonl",
+                            "{\"image\": \"a\", \"question\": \"q\", \"answer\": 3.10}\n"
+                            "{\"image\": \"a\", \"question\": \"q\", \"answers\": [1e5, 100.00]}\n");
+  EXPECT_THAT(items[0].item->references, ElementsAre("3.10"));
+  EXPECT_THAT(items[1].item->references, ElementsAre("1e5", "100.00"));
+}
+
+TEST(Listings, MadeUpIdsAreNoOtherItems) {
+  TempFolder folder;
+  const auto items = testing::read_listing(folder, "q.jsonl",
+                                           "{\"id\": \"2\", \"prompt\": \"a\"}\n"
+                                           "{\"prompt\": \"b\"}\n"
+                                           "{broken\n"
+                                           "{\"id\": \"3\", \"prompt\": \"c\"}\n"
+                                           "{\"id\": \"3 (no id)\", \"prompt\": \"c\"}\n"
+                                           "{\"prompt\": \"d\"}\n"
+                                           "{\"id\": \"6\", \"prompt\": \"e\"}\n",
+                                           "task: generate");
+  EXPECT_THAT(ids_of(items), ElementsAre("2", "2 (no id)", "3 (no id)", "3", "3 (no id)", "6", "6"));
+  EXPECT_EQ(testing::fault(items[1]), "");
+  EXPECT_EQ(testing::fault(items[3]), "");
+  EXPECT_THAT(testing::fault(items[4]), HasSubstr("duplicate_id"));
+  EXPECT_THAT(testing::fault(items[6]), HasSubstr("one without an id that was given this one"));
+}
+
+TEST(Listings, AnItemMayLookLikeARequestInside) {
+  TempFolder folder;
+  const auto items = testing::read_listing(
+      folder, "q.jsonl",
+      R"({"id": "a", "prompt": "x", "metadata": {"custom_id": "b", "method": "POST", "body": {}}})"
+      "\n",
+      "task: generate");
+  EXPECT_THAT(faults_of(items), ElementsAre(""));
+  EXPECT_EQ(items[0].item->metadata, R"({"custom_id":"b","method":"POST","body":{}})");
+  EXPECT_EQ(items[0].item->metadata_digest, R"({"body":{},"custom_id":"b","method":"POST"})");
+}
+
+TEST(Listings, AJsonListMayHaveTheNameOfJsonl) {
+  TempFolder folder;
+  const auto ids = [&](const std::string& content) {
+    return ids_of(testing::read_listing(folder, "q.jsonl", content, "task: generate"));
+  };
+  const std::string one = R"({"id": "a", "prompt": "x"})", two = R"({"id": "b", "prompt": "y"})";
+  EXPECT_THAT(ids("[\n " + one + ",\n" + two + "\n]\n"), ElementsAre("a", "b"));
+  EXPECT_THAT(ids("[" + one + ", " + two + "]"), ElementsAre("a", "b"));
+  EXPECT_THAT(ids("[" + one + ",\n" + two + "]"), ElementsAre("a", "b"));
+  EXPECT_THAT(ids("[1, 2]\n" + one + "\n" + two), ElementsAre("1 (no id)", "a", "b"));
+  EXPECT_THAT(ids("[" + one + "]\n" + two), ElementsAre("1 (no id)", "b"));
+  EXPECT_THAT(ids("[1, 2\n" + one), ElementsAre("1 (no id)", "a"));
+}
+
+TEST(Listings, AnImageMayBeBareBase64) {
+  TempFolder folder;
+  const std::string picture = "iVBORw0KGgo" + std::string(3000, 'A');
+  const auto items =
+      testing::read_listing(folder, "q.jsonl",
+                            R"({"image": ")" + picture + R"(", "question": "q"})" + "\n" + R"({"image": "x)" +
+                                std::string(5000, 'y') + R"(", "question": "q"})");
+  EXPECT_EQ(testing::fault(items[0]), "");
+  EXPECT_EQ(items[0].item->images[0].data, picture);
+  EXPECT_LT(items[0].item->images[0].written.size(), 100u);
+  EXPECT_THAT(testing::fault(items[1]), HasSubstr("data:image/png;base64,"));
+  EXPECT_LT(testing::fault(items[1]).size(), 500u);
+}
+
 TEST(Listings, ImagesLieBesideTheListingUnlessThereIsARoot) {
   TempFolder folder;
   folder.write("lists/q.jsonl", R"({"image": "a.png", "question": "q"})");
@@ -215,7 +366,14 @@ TEST(Listings, FifosAndFoldersAreRefusedWithoutWaiting) {
   TempFolder folder;
   ASSERT_EQ(::mkfifo((folder / "q.jsonl").c_str(), 0600), 0);
   std::filesystem::create_directory(folder / "f.jsonl");
-  for (const char* name : {"q.jsonl", "f.jsonl"}) {
+  for (const char* extension : {"json", "csv", "tsv"})
+    ASSERT_EQ(::mkfifo((folder / (std::string("q.") + extension)).c_str(), 0600), 0);
+  EXPECT_THAT(testing::error_of<UsageError>([&] { read_manifest(folder / "q.jsonl"); }),
+              HasSubstr("not a regular file"));
+  EXPECT_THAT(testing::error_of<UsageError>([&] { read_manifest("/dev/zero"); }),
+              HasSubstr("not a regular file"));
+  EXPECT_THAT(testing::error_of<UsageError>([&] { read_manifest(folder.path()); }), HasSubstr("a folder"));
+  for (const char* name : {"q.jsonl", "f.jsonl", "q.json", "q.csv", "q.tsv"}) {
     const auto file = folder.write("m.yaml", std::string("jobs: [{task: vqa, items: ") + name + "}]");
     EXPECT_THAT(testing::error_of<UsageError>([&] { read_manifest(file); }), HasSubstr("not a regular file"));
   }

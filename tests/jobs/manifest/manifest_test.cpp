@@ -105,14 +105,14 @@ INSTANTIATE_TEST_SUITE_P(
                     ":1:32:", "exclude each other"},
         BadManifest{"jobs: [{task: vqa, prompt: 'Q: {quesion}', items: []}]",
                     ":1:20:", "did you mean {question}?"},
-        BadManifest{"jobs: [{task: vqa, image_root: nowhere, items: []}]", ":1:20:", "is no folder"},
+        BadManifest{"jobs: [{task: vqa, image_root: nowhere, items: []}]", ":1:20:", "is not a folder"},
         BadManifest{"jobs: [{task: vqa, items: none.jsonl}]", ":1:20:", "no such file"},
         BadManifest{"jobs: [{task: vqa, items: none.txt}]", ":1:20:", ".jsonl"},
         BadManifest{"jobs: [{task: vqa, question: x, items: '*.png'}]", ":1:33:", "no file matches"},
         BadManifest{"jobs: [{task: vqa, items: 'twice.csv'}]", ":1:20:", "column 'image' stands twice"},
         BadManifest{"jobs: [{task: vqa, items: 'no.csv'}]", ":1:20:", "no column of the header line"},
         BadManifest{"jobs: [{task: vqa, items: 'object.json'}]", ":1:20:", "expected a JSON list"},
-        BadManifest{"generation: {max_new_tokens: 0}\njobs: []", ":1:14:", "an integer of at least 1"},
+        BadManifest{"generation: {max_new_tokens: 0}\njobs: []", ":1:14:", "an integer from 1 to 2147483647"},
         BadManifest{"generation: {max_new_tokns: 3}\njobs: []", ":1:14:", "did you mean 'max_new_tokens'?"},
         BadManifest{"generation:\n  top_p: 2\n", ":2:3:", "above 0 to 1"},
         BadManifest{"generation:\n  top_p: .nan\n", ":2:3:", "must be a number"},
@@ -216,14 +216,92 @@ jobs:
   EXPECT_THAT(faults[5], HasSubstr("must be a map"));
   EXPECT_THAT(faults[6], HasSubstr("duplicate_id: "));
   EXPECT_EQ(items[6].item->variant, 7u);
-  EXPECT_THAT(faults[7], HasSubstr("invalid_value: " + m + ":13:46: generation setting 'top_k'"));
+  EXPECT_THAT(faults[7], HasSubstr("invalid_value: " + m + ":13:59: generation setting 'top_k'"));
   EXPECT_THAT(faults[8], HasSubstr("unknown_key: "));
   EXPECT_THAT(faults[8], HasSubstr("'top_k'"));
   EXPECT_EQ(items[9].item->id, "007");
   EXPECT_THAT(items[9].item->references, ElementsAre("yes", "1.0"));
   EXPECT_THAT(faults[10], HasSubstr("prompt_empty: "));
   EXPECT_THAT(faults[11], HasSubstr("stands twice"));
-  EXPECT_EQ(items[11].item->id, "12");
+  EXPECT_EQ(items[11].item->id, "twice");
+}
+
+TEST(Manifest, OtherFilesAreNotTakenForPatternsOfPictures) {
+  TempFolder folder;
+  folder.write("UP.JSONL", R"({"prompt": "x"})");
+  std::filesystem::create_directory(folder / "images");
+  const auto refusal = [&](const std::string& items) {
+    return usage_error(folder, "jobs: [{task: generate, question: q, items: '" + items + "'}]");
+  };
+  for (const char* name : {"x.txt", "x.parquet", "x.XLSX", "x.jsonl.bz2", "x.xml", "x.yaml", "none.png"}) {
+    folder.write(std::string("x") + std::filesystem::path(name).extension().string(), "x");
+    EXPECT_THAT(refusal(name),
+                ::testing::AllOf(HasSubstr(".jsonl, .json, .csv or .tsv"), HasSubstr("images/*.png")))
+        << name;
+  }
+  EXPECT_THAT(refusal("*.parquet"), HasSubstr("a job has one listing"));
+  EXPECT_THAT(refusal("images"), HasSubstr("is a folder"));
+  EXPECT_EQ(refusal("UP.JSONL"), "");
+  folder.write("q.csv", "prompt\nx\n");
+  EXPECT_THAT(testing::error_of<UsageError>([&] { read_manifest(folder / "q.csv"); }),
+              HasSubstr("name it as 'items'"));
+}
+
+TEST(Manifest, ATemplateThatWouldDropTheQuestionIsAnError) {
+  TempFolder folder;
+  const auto items = testing::read_all(read_manifest(folder.write("m.yaml", R"(
+jobs:
+  - {name: a, task: vqa, prompt: "Describe it.", items: [{image: a.png, question: q}, {image: a.png}]}
+  - {name: b, task: generate, prompt: "Go on.", items: [{prompt: p}]}
+  - {name: c, task: embed, prompt: "A picture.", items: [{prompt: p}, {image: a.png}]}
+)")));
+  ASSERT_EQ(items.size(), 5u);
+  for (const int dropped : {0, 2, 3})
+    EXPECT_THAT(testing::fault(items[static_cast<std::size_t>(dropped)]),
+                ::testing::AllOf(HasSubstr("invalid_value: "), HasSubstr("would be dropped"),
+                                 HasSubstr("{question}")));
+  EXPECT_EQ(testing::fault(items[1]), "");
+  EXPECT_EQ(testing::fault(items[4]), "");
+  EXPECT_THAT(usage_error(folder, "jobs: [{task: vqa, prompt: 'x', question: q, items: []}]"),
+              HasSubstr("would be dropped"));
+}
+
+TEST(Manifest, ATemplateMayNotMultiplyItsQuestion) {
+  TempFolder folder;
+  std::string many;
+  for (int i = 0; i < 3000; ++i) many += "{question}";
+  const auto items = testing::read_listing(
+      folder, "q.jsonl", R"({"prompt": ")" + std::string(100'000, 'w') + "\"}\n{\"prompt\": \"short\"}\n",
+      "task: generate, prompt: \"" + many + "\"");
+  EXPECT_THAT(testing::fault(items[0]), HasSubstr("prompt_too_long: "));
+  EXPECT_THAT(testing::fault(items[0]), HasSubstr("3000 times"));
+  EXPECT_EQ(items[0].item->prompt, "");
+  EXPECT_EQ(testing::fault(items[1]), "");
+  const std::string labels = "labels: [a, b, c], template: \"{}" + std::string(6u << 20, 'x') + "\"";
+  EXPECT_THAT(usage_error(folder, "jobs: [{task: classify, " + labels + ", items: []}]"),
+              HasSubstr("18 MiB"));
+}
+
+TEST(SettingsOfJobs, AreSharedByTheItemsOfAJob) {
+  TempFolder folder;
+  const Manifest manifest = read_manifest(folder.write("m.yaml", R"(
+generation: {top_k: 2}
+jobs:
+  - {name: a, task: generate, items: [{prompt: x}, {prompt: y}, {prompt: z, generation: {seed: 4}}]}
+  - {name: b, task: generate, generation: {num_beams: 2}, items: [{prompt: x}]}
+)"));
+  const auto items = testing::read_all(manifest);
+  const SettingsOfJobs settings(manifest, {{}, {{"do_sample", true}}});
+  const auto first = settings.of(*items[0].item);
+  EXPECT_EQ(first, settings.of(*items[1].item));
+  EXPECT_EQ(first, settings.of_job(0));
+  EXPECT_EQ(first->json, to_json(first->generation));
+  EXPECT_EQ(first->json, R"({"do_sample":true,"top_k":2})");
+  const auto own = settings.of(*items[2].item);
+  EXPECT_EQ(own->json, R"({"do_sample":true,"seed":4,"top_k":2})");
+  EXPECT_EQ(to_json(generation_of(manifest, *items[2].item, {{}, {{"do_sample", true}}})), own->json);
+  EXPECT_THROW(settings.of(*items[3].item), ItemError);
+  EXPECT_THAT(testing::error_of<UsageError>([&] { settings.of_job(1); }), HasSubstr("job 'b': num_beams"));
 }
 
 TEST(Manifest, MessagesAreChecked) {

@@ -57,6 +57,16 @@ TEST(VqaNormalized, FollowsTheEvaluatorsRules) {
   EXPECT_EQ(vqa_normalized("yes!\tok\n"), "yes ok");
 }
 
+TEST(ExactMatch, AWholeNumberMayHaveAFractionOfZeros) {
+  EXPECT_TRUE(exact_match("2", {"2.0"}));
+  EXPECT_TRUE(exact_match(" -12 ", {"-12.00"}));
+  EXPECT_TRUE(exact_match("2.0", {"2"}));
+  EXPECT_TRUE(exact_match("3.10", {"3.10"}));
+  EXPECT_DOUBLE_EQ(vqa_accuracy("2", {"2.0"}), 1);
+  for (const char* other : {"3.1", "3", "2.", ".0", "20", "2.0.0", "2.01", "-2", "two"})
+    EXPECT_FALSE(exact_match(other, {"2.0", "3.10"})) << other;
+}
+
 TEST(ExactMatch, WithOptions) {
   EXPECT_TRUE(exact_match(" blue\n", {"blue"}));
   EXPECT_FALSE(exact_match("Blue", {"blue"}));

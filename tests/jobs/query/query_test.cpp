@@ -292,21 +292,6 @@ TEST(Text, Utf8) {
   EXPECT_EQ(stripped(" \n"), "");
 }
 
-TEST(JsonText, ChecksAndFinds) {
-  EXPECT_FALSE(check_json(R"({"a": [1, 2.5e3, "x", null, true]})"));
-  EXPECT_THAT(check_json(R"({"a": 1, "a": 2})")->problem, HasSubstr("twice"));
-  EXPECT_FALSE(check_json(R"([{"a": 1}, {"a": {"a": 2}}])"));
-  EXPECT_FALSE(check_json(std::string(64, '[') + std::string(64, ']')));
-  EXPECT_THAT(check_json(std::string(65, '[') + std::string(65, ']'))->problem, HasSubstr("deeper"));
-  EXPECT_TRUE(check_json("{} x"));
-  EXPECT_TRUE(check_json(""));
-  EXPECT_TRUE(check_json("{\"a\": 1e999}"));
-  EXPECT_EQ(find_key(R"({"x": {"k": "k"}, "k" : 1})", "k"), 18u);
-  EXPECT_EQ(find_key(R"({"x": "k"})", "k"), std::nullopt);
-  EXPECT_THAT(parse_json_array(R"(["a", "b"])"), ElementsAre("a", "b"));
-  EXPECT_THAT(parse_json_array("nonsense"), ElementsAre());
-}
-
 TEST(LargeQuery, ManyRowsAreFoundInTheSameOrderAsFew) {
   // Above 20,000 rows a filter is read in order instead of sorted.
   const TempFolder folder;

@@ -89,7 +89,7 @@ TEST(Run, BadItemsAreRowsAndGoodOnesAreAnswered) {
       codes[row["id"]] += row["error_stage"].get<std::string>() + "/" + row["error_code"].get<std::string>();
   }
   EXPECT_EQ(answered, 2u);
-  EXPECT_EQ(codes["2"], "read/invalid_item");
+  EXPECT_EQ(codes["2 (no id)"], "read/invalid_item");
   EXPECT_EQ(codes["missing"], "image/image_missing");
   EXPECT_EQ(codes["broken"], "image/image_unreadable");
   EXPECT_EQ(codes["text"], "image/image_unreadable");

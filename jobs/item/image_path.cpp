@@ -1,6 +1,11 @@
+#include "jobs/item/image_path.h"
+
 #include <fmt/format.h>
 
-#include "jobs/item/item_parser.h"
+#include <algorithm>
+#include <climits>
+
+#include "jobs/text/text_width.h"
 
 namespace mmbatch {
 namespace {
@@ -39,19 +44,46 @@ Item::Image data_image(std::string_view written) {
   Item::Image image;
   image.data = written.substr(comma + 1);
   if (image.data.empty()) throw ItemError(ErrorCode::invalid_value, "a data: URI is empty");
-  image.written = fmt::format("{},… ({} characters)", head.substr(0, 60), image.data.size());
+  image.written = fmt::format("{},… ({} characters)", shortened(head, 60), image.data.size());
   return image;
+}
+
+/// The base64 text of a file that begins as images do, and that is too long for a name.
+bool is_bare_base64(std::string_view text) {
+  constexpr std::size_t kLongName = 255;
+  if (text.size() <= kLongName) return false;
+  // PNG, JPEG, GIF, RIFF (WebP), BMP, TIFF of both byte orders, ftyp (HEIC, AVIF)
+  constexpr std::string_view kBegins[] = {"iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR",
+                                          "Qk",          "SUkq", "TU0A",   "AAAA"};
+  const auto begins = [&](std::string_view magic) { return starts_with(text, magic); };
+  if (std::none_of(std::begin(kBegins), std::end(kBegins), begins)) return false;
+  return std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
+           c == '/' || c == '-' || c == '_' || c == '=' || c == '\n' || c == '\r';
+  });
 }
 
 }  // namespace
 
-Item::Image resolve_image(std::string_view written, const ItemContext& context) {
+Item::Image resolve_image(std::string_view written, const ImageFolders& folders) {
   if (starts_with(written, "data:")) return data_image(written);
+  if (is_bare_base64(written)) {
+    Item::Image image;
+    image.data = written;
+    image.written = fmt::format("base64,… ({} characters)", image.data.size());
+    return image;
+  }
+  if (written.size() >= PATH_MAX) {
+    throw ItemError(ErrorCode::invalid_value,
+                    fmt::format("'{}' ({} characters) is too long for a path; an image that stands in the "
+                                "listing begins with data:image/png;base64,",
+                                shortened(written, 40), written.size()));
+  }
   if (starts_with(written, "http://") || starts_with(written, "https://")) {
     throw ItemError(ErrorCode::unsupported,
                     fmt::format("image '{}': images are not fetched from the network, "
                                 "download it and name the file",
-                                written.substr(0, 120)));
+                                shortened(written, 120)));
   }
   Item::Image image;
   image.written = written;
@@ -64,8 +96,8 @@ Item::Image resolve_image(std::string_view written, const ItemContext& context) 
       throw ItemError(ErrorCode::invalid_value, "an image path has a NUL character");
     }
   }
-  image.root = context.job->image_root;
-  image.path = (image.root.empty() ? context.folder : image.root) / path;
+  image.root = folders.root;
+  image.path = (image.root.empty() ? folders.listing : image.root) / path;
   return image;
 }
 

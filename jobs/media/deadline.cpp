@@ -1,4 +1,4 @@
-#include "jobs/item/deadline.h"
+#include "jobs/media/deadline.h"
 
 #include <fmt/format.h>
 

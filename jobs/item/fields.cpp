@@ -1,0 +1,121 @@
+#include "jobs/item/fields.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "jobs/text/text_width.h"
+
+namespace mmbatch {
+namespace {
+
+constexpr std::size_t kShownBytes = 80;
+constexpr std::size_t kMaxListBytes = std::size_t{1} << 20;
+
+GenerationValue number_of(const Node& node) {
+  std::int64_t whole = 0;
+  if (integer_of(node.text, whole)) return whole;
+  return real_of(node.text);
+}
+
+GenerationValue list_value(const Node::Entry& entry) {
+  std::vector<std::string> texts;
+  std::vector<std::int64_t> integers;
+  std::size_t bytes = 0;
+  for (const NodePointer& element : entry.value->list) {
+    std::int64_t whole = 0;
+    bytes += element->text.size();
+    if (bytes > kMaxListBytes) ill_typed(entry, "a list of at most 1 MiB");  // aliases can multiply
+    if (element->kind == Node::Kind::text)
+      texts.push_back(element->text);
+    else if (element->kind == Node::Kind::number && integer_of(element->text, whole))
+      integers.push_back(whole);
+    else
+      ill_typed(entry, "a list of texts or of integers");
+  }
+  if (!texts.empty() && !integers.empty()) ill_typed(entry, "a list of one kind of values");
+  if (!integers.empty()) return integers;
+  return texts;
+}
+
+}  // namespace
+
+void ill_typed(const Node::Entry& entry, const char* expected) {
+  throw PlacedError(ErrorCode::invalid_value, entry.place,
+                    fmt::format("key '{}' must be {}", shortened(entry.key, kShownBytes), expected));
+}
+
+void check_unique(const Node& map) {
+  if (map.repeated == Node::kNone) return;
+  const Node::Entry& entry = map.map[map.repeated];
+  throw PlacedError(ErrorCode::invalid_item, entry.place,
+                    fmt::format("key '{}' stands twice", shortened(entry.key, kShownBytes)));
+}
+
+void check_keys(const Node& map, const std::vector<std::string>& known, const std::string& owner) {
+  check_unique(map);
+  for (const Node::Entry& entry : map.map) {
+    if (std::find(known.begin(), known.end(), entry.key) != known.end()) continue;
+    const std::string nearest = nearest_name(entry.key, known);
+    const std::string hint = nearest.empty() ? fmt::format("known keys are {}", fmt::join(known, ", "))
+                                             : fmt::format("did you mean '{}'?", nearest);
+    throw PlacedError(
+        ErrorCode::unknown_key, entry.place,
+        fmt::format("unknown key '{}' in {}, {}", shortened(entry.key, kShownBytes), owner, hint));
+  }
+}
+
+const std::string& text_of(const Node::Entry& entry, const Node& value) {
+  if (value.kind != Node::Kind::text) ill_typed(entry, "a text");
+  if (value.text.find('\0') != std::string::npos) ill_typed(entry, "a text without NUL characters");
+  return value.text;
+}
+
+const std::string& scalar_of(const Node::Entry& entry, const Node& value) {
+  if (!value.is_scalar()) ill_typed(entry, "a text or a number");
+  return value.kind == Node::Kind::text ? text_of(entry, value) : value.text;
+}
+
+const std::vector<NodePointer>& list_of(const Node::Entry& entry, const char* expected) {
+  if (entry.value->kind != Node::Kind::list) ill_typed(entry, expected);
+  return entry.value->list;
+}
+
+GenerationValue setting_of(const Node::Entry& entry) {
+  switch (entry.value->kind) {
+    case Node::Kind::boolean:
+      return entry.value->is_true();
+    case Node::Kind::number:
+      return number_of(*entry.value);
+    case Node::Kind::text:
+      return entry.value->text;
+    case Node::Kind::list:
+      return list_value(entry);
+    case Node::Kind::null:
+    case Node::Kind::map:
+      break;
+  }
+  throw PlacedError(ErrorCode::invalid_value, entry.place,
+                    fmt::format("generation setting '{}' must be a number, a text, true, false or a list",
+                                shortened(entry.key, kShownBytes)));
+}
+
+GenerationOverrides read_generation(const Node::Entry& owner) {
+  if (owner.value->kind != Node::Kind::map) ill_typed(owner, "a map of settings");
+  check_unique(*owner.value);
+  GenerationOverrides overrides;
+  GenerationConfig checked;
+  for (const Node::Entry& entry : owner.value->map) {
+    try {
+      GenerationValue value = setting_of(entry);
+      set(checked, entry.key, value);
+      overrides.emplace_back(entry.key, std::move(value));
+    } catch (const GenerationError& e) {
+      const bool unknown = e.fault() == GenerationError::Fault::unknown;
+      throw PlacedError(unknown ? ErrorCode::unknown_key : ErrorCode::invalid_value, entry.place, e.what());
+    }
+  }
+  return overrides;
+}
+
+}  // namespace mmbatch

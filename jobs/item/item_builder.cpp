@@ -1,0 +1,297 @@
+#include "jobs/item/item_builder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "jobs/item/image_path.h"
+#include "jobs/item/message_reader.h"
+#include "jobs/item/prompt_template.h"
+#include "jobs/text/text_width.h"
+
+namespace mmbatch {
+namespace {
+
+class ItemBuilder {
+ public:
+  ItemBuilder(const Node& node, const ItemContext& context, Item& item)
+      : node_(node), context_(context), job_(*context.job), item_(item), size_(context) {}
+
+  void build() {
+    read_id();
+    check_keys(node_, item_keys(), "an item");
+    if (const Node::Entry* entry = get("generation")) item_.generation = read_generation(*entry);
+    read_references();
+    if (const Node::Entry* entry = get("question_type")) item_.question_type = scalar(*entry, *entry->value);
+    if (const Node::Entry* entry = get("answer_type")) item_.answer_type = scalar(*entry, *entry->value);
+    if (const Node::Entry* entry = get("metadata")) read_metadata(*entry);
+    read_images();
+    check_task_keys();
+    if (item_.task == Task::classify)
+      read_labels();
+    else if (item_.task == Task::embed)
+      read_embedded();
+    else if (const Node::Entry* messages = get("messages"))
+      read_turns(*messages);
+    else
+      read_prompt();
+    check_images();
+  }
+
+ private:
+  const Node::Entry* get(const char* key) const { return node_.get(key); }
+
+  [[noreturn]] static void fail(const Node::Entry& entry, const std::string& problem,
+                                ErrorCode code = ErrorCode::invalid_item) {
+    throw PlacedError(code, entry.place, problem);
+  }
+  [[noreturn]] void fail(const std::string& problem, ErrorCode code = ErrorCode::invalid_item) const {
+    throw PlacedError(code, context_.place, problem);
+  }
+
+  void exclude(const char* first, const char* second) const {
+    if (!get(first) || !get(second)) return;
+    fail(*get(second), fmt::format("both '{}' and '{}' are given: one is allowed", first, second));
+  }
+
+  std::string text(const Node::Entry& entry, const Node& value) {
+    size_.add(value.text.size());
+    return text_of(entry, value);
+  }
+  std::string scalar(const Node::Entry& entry, const Node& value) {
+    size_.add(value.text.size());
+    return scalar_of(entry, value);
+  }
+
+  void read_id() {
+    const Node::Entry* const entry = get("id");
+    if (entry == nullptr) return;
+    if (!entry->value->is_scalar()) ill_typed(*entry, "a text or a number");
+    std::string id = scalar(*entry, *entry->value);
+    if (stripped(id).empty()) ill_typed(*entry, "a text that is not empty");
+    item_.id = std::move(id);
+    item_.id_from = Item::IdFrom::listing;
+  }
+
+  void read_references() {
+    exclude("answer", "answers");
+    if (const Node::Entry* entry = get("answer")) item_.references = {scalar(*entry, *entry->value)};
+    const Node::Entry* const list = get("answers");
+    if (list == nullptr) return;
+    for (const NodePointer& element : list_of(*list, "a list of texts")) {
+      const Node::Entry* const annotated = element->find("answer");  // as VQAv2 lists them
+      item_.references.push_back(scalar(*list, annotated == nullptr ? *element : *annotated->value));
+    }
+  }
+
+  void read_metadata(const Node::Entry& entry) {
+    try {
+      item_.metadata = to_json(*entry.value, JsonForm::written, kMaxItemBytes);
+      item_.metadata_digest = to_json(*entry.value, JsonForm::canonical, kMaxItemBytes);
+    } catch (const std::length_error& e) {
+      fail(entry, fmt::format("'metadata': {}", e.what()));
+    }
+    if (item_.metadata_digest == item_.metadata) item_.metadata_digest.clear();
+    check_nested(*entry.value);
+    size_.add(item_.metadata.size());
+  }
+
+  /// YAML may repeat a key at any depth. The value was small enough to be written: it is no alias bomb.
+  static void check_nested(const Node& node) {
+    check_unique(node);
+    for (const NodePointer& element : node.list) check_nested(*element);
+    for (const Node::Entry& entry : node.map) check_nested(*entry.value);
+  }
+
+  void add_image(const Node::Entry& entry, const Node& value) {
+    const std::string& written = text_of(entry, value);
+    if (stripped(written).empty()) ill_typed(entry, "a path that is not empty");
+    size_.add(written.size());
+    try {
+      item_.images.push_back(resolve_image(written, folders()));
+    } catch (const ItemError& e) {
+      fail(entry, e.what(), e.code());
+    }
+  }
+
+  ImageFolders folders() const { return {context_.folder, job_.image_root}; }
+
+  void read_images() {
+    exclude("image", "images");
+    if (const Node::Entry* entry = get("image")) add_image(*entry, *entry->value);
+    const Node::Entry* const list = get("images");
+    if (list == nullptr) return;
+    for (const NodePointer& element : list_of(*list, "a list of paths")) add_image(*list, *element);
+  }
+
+  /// Keys that say nothing to the item's task.
+  void check_task_keys() const {
+    std::vector<const char*> foreign = {"labels", "template"};
+    if (item_.task == Task::classify) foreign = {"question", "prompt", "messages", "generation"};
+    if (item_.task == Task::embed) foreign = {"messages", "labels", "template", "generation"};
+    for (const char* key : foreign) {
+      if (const Node::Entry* entry = get(key))
+        fail(*entry, fmt::format("key '{}' has no meaning in the task {}", key, to_string(item_.task)));
+    }
+  }
+
+  void read_labels() {
+    item_.labels = job_.labels;
+    if (const Node::Entry* entry = get("labels")) {
+      auto own = std::make_shared<LabelSet>();
+      own->label_template = job_.label_template;
+      for (const NodePointer& element : list_of(*entry, "a list of texts"))
+        own->labels.push_back(scalar(*entry, *element));
+      check(*entry, labels_fault(own->labels));
+      item_.labels = std::move(own);
+    }
+    if (!item_.labels) fail("the item has no 'labels', and its job has none either");
+    if (const Node::Entry* entry = get("template")) {
+      auto own = std::make_shared<LabelSet>(*item_.labels);
+      own->label_template = text(*entry, *entry->value);
+      check(*entry, label_template_fault(own->label_template));
+      item_.labels = std::move(own);
+    }
+    if (item_.labels != job_.labels) {
+      const std::string fault = label_size_fault(*item_.labels);
+      if (!fault.empty()) fail(fault, ErrorCode::invalid_value);
+    }
+  }
+
+  static void check(const Node::Entry& entry, const std::string& fault) {
+    if (!fault.empty()) fail(entry, fault, ErrorCode::invalid_value);
+  }
+
+  /// An image or a text.
+  void read_embedded() {
+    if (item_.images.empty()) {
+      if (!get("question") && !get("prompt"))
+        fail("the item has neither an 'image' nor a text ('prompt') to embed");
+      return read_prompt();
+    }
+    for (const char* key : {"question", "prompt"}) {
+      if (const Node::Entry* entry = get(key))
+        fail(*entry, "both an image and a text are given: the task embed takes one");
+    }
+  }
+
+  void read_prompt() {
+    exclude("question", "prompt");
+    const Node::Entry* const entry = get("question") ? get("question") : get("prompt");
+    std::string question = entry ? text(*entry, *entry->value) : job_.question;
+    const bool has_template = !job_.prompt_template.empty();
+    const bool takes_question = !has_template || has_placeholder(job_.prompt_template);
+    if (entry != nullptr && stripped(question).empty())
+      fail(*entry, fmt::format("'{}' is empty", entry->key), ErrorCode::prompt_empty);
+    if (stripped(question).empty() && takes_question) {
+      fail(item_.task == Task::vqa ? "the item has no 'question'" : "the item has no 'prompt'",
+           ErrorCode::prompt_empty);
+    }
+    if (entry != nullptr && !takes_question) {
+      fail(*entry,
+           fmt::format("'{}' would be dropped: the job's 'prompt' has no {{question}} where it could stand",
+                       entry->key),
+           ErrorCode::invalid_value);
+    }
+    if (!has_template) {
+      item_.prompt = std::move(question);
+      return;
+    }
+    const std::string fault = template_size_fault(job_.prompt_template, question);
+    if (!fault.empty()) fail(fault, ErrorCode::prompt_too_long);
+    item_.prompt = fill_template(job_.prompt_template, question);
+  }
+
+  void read_turns(const Node::Entry& messages) {
+    for (const char* other : {"question", "prompt"}) {
+      if (get(other))
+        fail(messages, fmt::format("both '{}' and 'messages' are given: one is allowed", other));
+    }
+    const std::size_t listed = item_.images.size();
+    read_messages({messages, MessageForms::item, folders()}, size_, item_);
+    if (listed > 0 && item_.images.size() > listed)
+      fail(messages, "images are given both in and beside 'messages'");
+    // Images of the item's own keys come before those that stand inside the messages.
+    const auto is_user = [](const Item::Message& message) { return message.role == "user"; };
+    std::find_if(item_.messages.begin(), item_.messages.end(), is_user)->images += listed;
+  }
+
+  void check_images() const {
+    const std::size_t most = needs_decoder(item_.task) ? SIZE_MAX : 1;
+    if (item_.images.size() > most || (item_.task == Task::classify && item_.images.empty())) {
+      fail(fmt::format("the item has {} images, the task {} takes one", item_.images.size(),
+                       to_string(item_.task)));
+    }
+    if (item_.task == Task::vqa && item_.images.empty())
+      fail("the item has no 'image', which the task vqa needs");
+    if (item_.task == Task::generate && !item_.images.empty())
+      fail("the task generate takes no images: use the task vqa");
+  }
+
+  const Node& node_;
+  const ItemContext& context_;
+  const Job& job_;
+  Item& item_;
+  ItemSize size_;
+};
+
+}  // namespace
+
+std::string ItemContext::where(Place at) const {
+  if (file.empty()) return default_id;
+  if (at.line == 0) at = place;
+  if (at.line == 0) return fmt::format("{}: {}", file, default_id);
+  if (at.column == 0) return fmt::format("{}:{}", file, at.line);
+  return fmt::format("{}:{}:{}", file, at.line, at.column);
+}
+
+const std::vector<std::string>& item_keys() {
+  static const std::vector<std::string> keys = {
+      "id",      "image",         "images",      "question", "prompt",     "messages", "answer",
+      "answers", "question_type", "answer_type", "metadata", "generation", "labels",   "template"};
+  return keys;
+}
+
+ItemSize::~ItemSize() {
+  if (context_.total_bytes != nullptr) *context_.total_bytes += bytes_;
+}
+
+void ItemSize::add(std::size_t bytes) {
+  bytes_ += bytes;
+  if (bytes_ > kMaxItemBytes) {
+    throw PlacedError(ErrorCode::invalid_item, context_.place,
+                      fmt::format("the item is too large: at most {} MiB of texts", kMaxItemBytes >> 20));
+  }
+}
+
+std::shared_ptr<Item> begin_item(const ItemContext& context) {
+  auto item = std::make_shared<Item>();
+  item->job = context.job_index;
+  item->position = context.position;
+  item->id = context.default_id;
+  item->task = context.job->task;
+  item->form = context.job->form;
+  item->where = context.where(context.place);
+  return item;
+}
+
+Error read_error(const ItemContext& context, const PlacedError& fault) {
+  constexpr std::size_t kMaxMessageBytes = 400;
+  return Error{fault.code(),
+               fmt::format("{}: {}", context.where(fault.place), shortened(fault.what(), kMaxMessageBytes))};
+}
+
+ReadItem failed_item(const ItemContext& context, const PlacedError& fault) {
+  return {begin_item(context), read_error(context, fault)};
+}
+
+ReadItem build_item(const Node& node, const ItemContext& context) {
+  if (node.kind != Node::Kind::map) {
+    return failed_item(context, PlacedError(ErrorCode::invalid_item, context.place,
+                                            "an item must be a map {key: value, …}"));
+  }
+  return built_item(context, [&](Item& item) { ItemBuilder(node, context, item).build(); });
+}
+
+}  // namespace mmbatch

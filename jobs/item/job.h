@@ -1,0 +1,49 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/generation_config.h"
+#include "jobs/item/item.h"
+#include "jobs/item/labels.h"
+
+namespace mmbatch {
+
+/// Where the items of a job come from.
+struct ItemSource {
+  enum class Kind { in_manifest, jsonl, json, csv, tsv, glob, vqa, batch };
+  Kind kind = Kind::in_manifest;
+  std::filesystem::path path;         // listing file, or the pattern of a glob; absolute
+  std::filesystem::path annotations;  // of vqa (vqa_files.h), whose `path` are the questions; may be empty
+  std::string image_pattern;          // of vqa
+  std::shared_ptr<const std::vector<ReadItem>> in_manifest;  // inline items, already read
+};
+
+struct Job {
+  std::string name;
+  Task task = Task::vqa;
+  std::string prompt_template;  // with {question}; empty: the question as it stands
+  std::string question;         // for items that have none of their own, such as those of a glob
+  std::filesystem::path image_root;
+  std::string turn_format;  // empty: the model's own
+  std::optional<std::string> system;
+  PromptForm form = PromptForm::turns;
+  std::shared_ptr<const LabelSet> labels;  // classify: of items without labels; null when all bring their own
+  std::string label_template = "{}";       // classify: of items without a template
+  GenerationOverrides generation;
+  ItemSource source;
+};
+
+/// A manifest, or an OpenAI batch file, which is a manifest of one job. Paths are absolute.
+struct Manifest {
+  std::filesystem::path file;
+  std::optional<std::filesystem::path> model;
+  std::optional<std::filesystem::path> database;  // of a batch file: its name with `.db`
+  GenerationOverrides generation;
+  std::vector<Job> jobs;
+};
+
+}  // namespace mmbatch

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/base/generation_config.h"
+#include "jobs/item/job.h"
+
+namespace mmbatch {
+
+/// ItemSettings that stand outside the manifest, for the documented order of precedence.
+struct GenerationSurroundings {
+  GenerationOverrides checkpoint;    // weaker than the manifest
+  GenerationOverrides command_line;  // stronger than the item
+};
+
+/// The settings of an item, and their text in its content key.
+struct ItemSettings {
+  GenerationConfig generation;
+  std::string json;  // to_json(generation)
+};
+
+/// The merged settings of a manifest's items: checkpoint, manifest, job, item, command line; the later wins.
+/// Items without settings of their own share those of their job. Immutable, so thread-safe.
+class SettingsOfJobs {
+ public:
+  SettingsOfJobs(const Manifest& manifest, GenerationSurroundings around);
+
+  /// @throws ItemError(invalid_value) when they contradict each other.
+  std::shared_ptr<const ItemSettings> of(const Item& item) const;
+  /// Of a job's items that have none of their own.
+  /// @throws UsageError that names the job when they contradict each other.
+  std::shared_ptr<const ItemSettings> of_job(std::size_t job) const;
+
+ private:
+  struct OfJob {
+    std::string name;
+    GenerationConfig weaker;                     // all sources weaker than the item
+    std::shared_ptr<const ItemSettings> merged;  // null when they contradict each other
+    std::string contradiction;
+  };
+  std::string file_;
+  GenerationOverrides command_line_;
+  std::vector<OfJob> jobs_;
+};
+
+/// The same for one item, and for one job.
+GenerationConfig generation_of(const Manifest& manifest, const Item& item,
+                               const GenerationSurroundings& around);
+GenerationConfig generation_of(const Manifest& manifest, const Job& job,
+                               const GenerationSurroundings& around);
+
+}  // namespace mmbatch
