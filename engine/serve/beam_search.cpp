@@ -84,6 +84,8 @@ class BeamSearch : public Strategy {
       scores_.resize(logits.size());
       std::transform(logits.begin(), logits.end(), scores_.begin(), [&](float x) { return x - normaliser; });
       process_scores(config, vocabulary, {group.request.prompt->ids, sequence.answer.tokens}, scores_);
+      if (const auto& constraint = group.request.constraint)
+        constrain_scores(*constraint, sequence.constraint_state, scores_);
       for (std::size_t token = 0; token < scores_.size(); ++token) {
         if (scores_[token] == -std::numeric_limits<float>::infinity()) continue;
         steps.push_back({sequence.answer.logprob + scores_[token], beam, static_cast<std::int32_t>(token)});
@@ -104,6 +106,8 @@ class BeamSearch : public Strategy {
     for (const Step& step : next) {
       beams.push_back(context.fork(*group.sequences[step.beam]));
       beams.back()->answer.tokens.push_back(step.token);
+      if (const auto& constraint = group.request.constraint)
+        beams.back()->constraint_state = *constraint->advance(beams.back()->constraint_state, step.token);
       beams.back()->answer.logprob = step.sum;
       beams.back()->index = beams.size() - 1;
     }

@@ -10,13 +10,26 @@ namespace {
 
 /// Scores given continuations: the prompt is computed once, then all choices in one batched pass that shares
 /// its blocks. A choice's score is the sum of its tokens' log-probabilities; probabilities are the softmax of
-/// them.
+/// them. A choice that another one begins with, but for its end token, is scored along with that one.
 class ChoiceScoring : public Strategy {
  public:
   explicit ChoiceScoring(std::vector<std::vector<std::int32_t>> choices)
-      : choices_(std::move(choices)), sums_(choices_.size(), 0.0) {}
+      : choices_(std::move(choices)), trie_(choices_), logprobs_(trie_.nodes()) {
+    std::vector<std::size_t> order(choices_.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return choices_[a].size() > choices_[b].size(); });
+    std::vector<bool> computed(trie_.nodes());
+    for (const std::size_t c : order) {
+      const std::vector<ChoiceTrie::State> nodes = path(choices_[c]);
+      // The last token is only predicted.
+      if (nodes.size() < 2 || computed[nodes[nodes.size() - 2]]) continue;
+      for (std::size_t i = 0; i + 1 < nodes.size(); ++i) computed[nodes[i]] = true;
+      lines_.push_back(c);
+    }
+  }
 
-  std::size_t width() const override { return choices_.size(); }
+  std::size_t width() const override { return std::max<std::size_t>(1, lines_.size()); }
 
   std::size_t first_logit_position(const Sequence& sequence) const override {
     const std::size_t prompt = sequence.group->prompt_tokens();
@@ -29,16 +42,21 @@ class ChoiceScoring : public Strategy {
   }
 
   std::vector<Answer> answers(SequenceGroup&) override {
-    const double best = *std::max_element(sums_.begin(), sums_.end());
+    std::vector<double> sums;
+    for (const std::vector<std::int32_t>& choice : choices_) {
+      double& sum = sums.emplace_back(0.0);
+      for (const ChoiceTrie::State node : path(choice)) sum += logprobs_[node];
+    }
+    const double best = *std::max_element(sums.begin(), sums.end());
     double total = 0;
-    for (const double sum : sums_) total += std::exp(sum - best);
+    for (const double sum : sums) total += std::exp(sum - best);
     std::vector<Answer> answers(choices_.size());
     for (std::size_t c = 0; c < choices_.size(); ++c) {
       answers[c].choice = c;
       answers[c].tokens.assign(choices_[c].begin(), choices_[c].end() - 1);
       answers[c].finish_reason = FinishReason::choice;
-      answers[c].logprob = sums_[c];
-      answers[c].score = std::exp(sums_[c] - best) / total;
+      answers[c].logprob = sums[c];
+      answers[c].score = std::exp(sums[c] - best) / total;
     }
     std::stable_sort(answers.begin(), answers.end(),
                      [](const Answer& a, const Answer& b) { return a.logprob > b.logprob; });
@@ -46,41 +64,54 @@ class ChoiceScoring : public Strategy {
   }
 
  private:
-  static float logprob(const float* logits, std::size_t vocab, std::int32_t token) {
-    return logits[static_cast<std::size_t>(token)] - log_normaliser({logits, vocab});
+  /// The nodes behind each of a choice's tokens.
+  std::vector<ChoiceTrie::State> path(const std::vector<std::int32_t>& tokens) const {
+    std::vector<ChoiceTrie::State> nodes;
+    ChoiceTrie::State node = trie_.start();
+    for (const std::int32_t token : tokens) nodes.push_back(node = *trie_.advance(node, token));
+    return nodes;
   }
 
-  /// The prompt's last logits give every choice's first token; the rest of each becomes a sequence.
+  /// What may follow a node, scored by the logits behind it.
+  void score_children(ChoiceTrie::State node, std::span<const float> logits) {
+    const float normaliser = log_normaliser(logits);
+    for (const auto& [token, child] : trie_.children(node))
+      logprobs_[child] = logits[static_cast<std::size_t>(token)] - normaliser;
+  }
+
+  /// The prompt's last logits give every choice's first token; the rest of each line becomes a sequence.
   void begin(SequenceGroup& group, const StrategyContext& context) {
     prompt_scored_ = true;
     const LogitRows rows = group.sequences.front()->logits.back();
-    const float* logits = rows.logits->row(rows.first + rows.count - 1);
+    score_children(trie_.start(), {rows.logits->row(rows.first + rows.count - 1), rows.logits->cols()});
+    if (lines_.empty()) {
+      group.sequences.front()->finished = true;
+      return;
+    }
     std::vector<std::unique_ptr<Sequence>> sequences;
-    for (std::size_t c = 0; c < choices_.size(); ++c) {
-      sums_[c] = logprob(logits, rows.logits->cols(), choices_[c].front());
+    for (std::size_t i = 0; i < lines_.size(); ++i) {
+      const std::vector<std::int32_t>& tokens = choices_[lines_[i]];
       sequences.push_back(context.fork(*group.sequences.front()));
-      sequences[c]->index = c;
-      sequences[c]->answer.tokens.assign(choices_[c].begin(), choices_[c].end() - 1);
-      sequences[c]->finished = choices_[c].size() == 1;
+      sequences[i]->index = i;
+      sequences[i]->answer.tokens.assign(tokens.begin(), tokens.end() - 1);
     }
     group.sequences = std::move(sequences);
   }
 
   void score(Sequence& sequence) {
-    if (sequence.finished) return;
-    const std::vector<std::int32_t>& tokens = choices_[sequence.index];
-    std::size_t next = 1;
+    const std::vector<ChoiceTrie::State> nodes = path(choices_[lines_[sequence.index]]);
+    std::size_t next = 0;
     for (const LogitRows& rows : sequence.logits) {
-      for (std::size_t r = 0; r < rows.count; ++r) {
-        sums_[sequence.index] +=
-            logprob(rows.logits->row(rows.first + r), rows.logits->cols(), tokens[next++]);
-      }
+      for (std::size_t r = 0; r < rows.count; ++r)
+        score_children(nodes[next++], {rows.logits->row(rows.first + r), rows.logits->cols()});
     }
     sequence.finished = true;
   }
 
   std::vector<std::vector<std::int32_t>> choices_;
-  std::vector<double> sums_;
+  ChoiceTrie trie_;
+  std::vector<float> logprobs_;     // of the token that leads to each node
+  std::vector<std::size_t> lines_;  // choices that become sequences
   bool prompt_scored_ = false;
 };
 

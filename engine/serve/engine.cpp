@@ -164,6 +164,8 @@ Result<std::unique_ptr<SequenceGroup>> Engine::prepare(Request request) const {
     group->submitted = Clock::now();
     group->sequences.push_back(std::make_unique<Sequence>());
     group->sequences.front()->group = group.get();
+    if (group->request.constraint)
+      group->sequences.front()->constraint_state = group->request.constraint->start();
     if (!scheduler_.may_fit(*group)) throw cache_too_small(group->max_tokens);
     return group;
   });

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "engine/base/generation_config.h"
 #include "engine/base/result.h"
 #include "engine/decoder/prompt.h"
+#include "engine/serve/token_constraint.h"
 
 namespace mmbatch {
 
@@ -53,10 +53,13 @@ struct Completion {
 struct Request {
   std::shared_ptr<const Prompt> prompt;
   GenerationConfig generation;
-  /// The tokens of each of generation.choices, with the end token.
+  /// The tokens of each of generation.choices, with the end token: all are scored.
   std::vector<std::vector<std::int32_t>> choices;
-  /// Text of answer tokens; needed for stop_strings only.
-  std::function<std::string(std::span<const std::int32_t>)> decode;
+  /// What sampling, beams and guesses keep to; null: anything may come.
+  std::shared_ptr<const TokenConstraint> constraint;
+  /// Makes the text of one answer: called with each token in turn, it returns the text that is certain with
+  /// it. Needed for stop_strings only.
+  std::function<std::function<std::string(std::int32_t token)>()> text;
   /// Called for every answer token as soon as it is certain (not with beams or choices). May be empty.
   std::function<void(std::size_t sequence, std::int32_t token)> on_token;
   /// Called once, at the end.

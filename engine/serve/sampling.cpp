@@ -1,6 +1,10 @@
 #include <algorithm>
+#include <functional>
+#include <limits>
+#include <optional>
 #include <utility>
 
+#include "engine/base/text/running_search.h"
 #include "engine/serve/logits.h"
 #include "engine/serve/prompt_lookup.h"
 #include "engine/serve/strategy.h"
@@ -43,6 +47,8 @@ class Sampling : public Strategy {
     const GenerationConfig& config = group.request.generation;
     scores_.assign(logits.begin(), logits.end());
     process_scores(config, vocabulary, {group.request.prompt->ids, sequence.answer.tokens}, scores_);
+    if (const auto& constraint = group.request.constraint)
+      constrain_scores(*constraint, sequence.constraint_state, scores_);
     if (!config.do_sample) return argmax(scores_);
     return draw(config, scores_, uniform_draw(config.seed, sequence.index, sequence.answer.tokens.size()));
   }
@@ -73,6 +79,8 @@ class Sampling : public Strategy {
     const std::size_t limit = std::min(context.lookup_tokens, group.max_tokens - sequence.tokens() - 1);
     sequence.draft =
         draft_by_lookup({group.request.prompt->ids, sequence.answer.tokens}, *context.earlier, limit);
+    if (const auto& constraint = group.request.constraint)
+      constrain_draft(*constraint, sequence.constraint_state, sequence.draft);
   }
 
   /// Chooses the next token. @return it, also when it ends the sequence
@@ -80,6 +88,14 @@ class Sampling : public Strategy {
                       std::span<const float> logits) {
     const GenerationConfig& config = group.request.generation;
     const std::int32_t token = choose(group, sequence, vocabulary, logits);
+    if (group.request.constraint) {
+      const auto next = group.request.constraint->advance(sequence.constraint_state, token);
+      if (!next || scores_[static_cast<std::size_t>(token)] == -std::numeric_limits<float>::infinity()) {
+        finish(sequence, FinishReason::stop);  // nothing may follow
+        return token;
+      }
+      sequence.constraint_state = *next;
+    }
     const float logprob = logits[static_cast<std::size_t>(token)] - log_normaliser(logits);
     Answer& answer = sequence.answer;
     answer.logprob += logprob;
@@ -95,18 +111,19 @@ class Sampling : public Strategy {
     }
     answer.tokens.push_back(token);
     if (group.request.on_token) group.request.on_token(sequence.index, token);
-    if (ends_with_stop_string(group.request, answer))
+    if (ends_with_stop_string(group.request, sequence.index, token))
       finish(sequence, FinishReason::stop_string);
     else if (sequence.tokens() >= group.max_tokens)
       finish(sequence, FinishReason::length);
     return token;
   }
 
-  static bool ends_with_stop_string(const Request& request, const Answer& answer) {
-    if (request.generation.stop_strings.empty() || !request.decode) return false;
-    const std::string text = request.decode(answer.tokens);
-    return std::any_of(request.generation.stop_strings.begin(), request.generation.stop_strings.end(),
-                       [&](const std::string& stop) { return text.find(stop) != std::string::npos; });
+  bool ends_with_stop_string(const Request& request, std::size_t sequence, std::int32_t token) {
+    if (request.generation.stop_strings.empty() || !request.text) return false;
+    if (watches_.empty()) watches_.resize(sequences_);
+    std::optional<Watch>& watch = watches_[sequence];
+    if (!watch) watch = Watch{request.text(), RunningSearch(request.generation.stop_strings)};
+    return watch->search.push(watch->text(token));
   }
 
   static void finish(Sequence& sequence, FinishReason reason) {
@@ -114,8 +131,15 @@ class Sampling : public Strategy {
     sequence.finished = true;
   }
 
+  /// Looks for stop strings in the text of one answer.
+  struct Watch {
+    std::function<std::string(std::int32_t token)> text;
+    RunningSearch search;
+  };
+
   std::size_t sequences_;
   std::vector<float> scores_;
+  std::vector<std::optional<Watch>> watches_;  // of each sequence; empty without stop strings
 };
 
 }  // namespace

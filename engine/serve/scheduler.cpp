@@ -181,6 +181,7 @@ std::unique_ptr<Sequence> Scheduler::fork(const Sequence& sequence) {
   twin->group = sequence.group;
   twin->index = sequence.index;
   twin->answer = sequence.answer;
+  twin->constraint_state = sequence.constraint_state;
   twin->tables.resize(windows_.size());
   for (std::size_t g = 0; g < windows_.size(); ++g) {
     for (const BlockHandle& handle : sequence.tables[g].blocks)

@@ -40,8 +40,9 @@ struct BlockTable {
 /// One line of tokens: prompt, then what was generated or is to be scored.
 struct Sequence {
   SequenceGroup* group = nullptr;
-  std::size_t index = 0;  // which of the request's answers; part of the random key
-  Answer answer;          // tokens so far, and what is known of them
+  std::size_t index = 0;                        // which of the request's answers; part of the random key
+  Answer answer;                                // tokens so far, and what is known of them
+  TokenConstraint::State constraint_state = 0;  // behind them, where the request has a constraint
   bool finished = false;
 
   std::vector<BlockTable> tables;  // one per cache group, all of the same length

@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include "pipeline/commands/commands.h"
+#include "pipeline/commands/options/engine_options.h"
 #include "pipeline/commands/usage_error.h"
 #include "pipeline/commands/version.h"
 
@@ -41,6 +42,9 @@ int run_command_line(int argc, const char* const* argv) {
     return program.exit(e);  // --help, --version
   } catch (const CLI::ParseError& e) {
     fmt::print(stderr, "{}", usage_error_text(program, e, {argv + 1, argv + argc}));
+    return static_cast<int>(ExitCode::usage);
+  } catch (const SettingError& e) {
+    fmt::print(stderr, "mmbatch: {}\n", option_error_text(e));
     return static_cast<int>(ExitCode::usage);
   } catch (const FatalError& e) {
     fmt::print(stderr, "mmbatch: {}\n", e.what());

@@ -1,6 +1,9 @@
 #include "pipeline/stages/decode.h"
 
+#include <memory>
 #include <utility>
+
+#include "text/tokenizer/stream_decoder.h"
 
 namespace mmbatch {
 
@@ -26,9 +29,13 @@ Request make_request(const Model& model, std::shared_ptr<const Prompt> prompt,
   request.choices = std::move(choices);
   request.prompt = std::move(prompt);
   request.generation = generation;
-  request.decode = [tokenizer = model.files().tokenizer](std::span<const std::int32_t> tokens) {
-    return tokenizer->decode(tokens);
-  };
+  if (!generation.stop_strings.empty()) {
+    request.text = [tokenizer = model.files().tokenizer] {
+      return [stream = std::make_shared<StreamDecoder>(tokenizer)](std::int32_t token) {
+        return stream->push(token);
+      };
+    };
+  }
   return request;
 }
 

@@ -1,6 +1,8 @@
 #include "pipeline/commands/options/engine_options.h"
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -63,6 +65,20 @@ void add_engine_options(CLI::App& command, EngineOptions& options) {
           "--no-prefix-sharing", [&scheduler] { scheduler.prefix_sharing = false; },
           "compute every prompt from its start")
       ->group(kGroup);
+}
+
+std::string option_error_text(const SettingError& error) {
+  static const std::map<std::string, const char*> options = {
+      {"kv_bytes", "--kv-memory"},
+      {"kv_blocks", "--kv-blocks"},
+      {"block_tokens", "--block-tokens"},
+      {"prefill_chunk", "--prefill-chunk"},
+      {"max_batch_tokens", "--max-batch-tokens"},
+      {"max_sequences", "--max-sequences"},
+      {"admission_window", "--admission-window"},
+  };
+  const auto option = options.find(error.field());
+  return option == options.end() ? error.what() : fmt::format("{}: {}", option->second, error.problem());
 }
 
 void add_precision_option(CLI::App& command, std::optional<Precision>& precision) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "engine/serve/engine.h"
 #include "engine/weights/precision.h"
@@ -14,6 +15,8 @@ namespace mmbatch {
 
 /// Options of the engine and its cache.
 void add_engine_options(CLI::App& command, EngineOptions& options);
+/// What was wrong with a setting of the engine, under the name of its option.
+std::string option_error_text(const SettingError& error);
 
 /// --precision: auto, which leaves `precision` empty, or a name.
 void add_precision_option(CLI::App& command, std::optional<Precision>& precision);

@@ -62,10 +62,8 @@ Request random_request(std::mt19937& random) {
   if (random() % 4 == 0) config.stop_token_ids = {static_cast<std::int32_t>(10 + random() % 40)};
   if (random() % 4 == 0) {
     config.stop_strings = {"ab", "c"};
-    request.decode = [](std::span<const std::int32_t> tokens) {
-      std::string text;
-      for (const std::int32_t token : tokens) text += static_cast<char>('a' + token % 26);
-      return text;
+    request.text = [] {
+      return [](std::int32_t token) { return std::string(1, static_cast<char>('a' + token % 26)); };
     };
   }
   return request;

@@ -1,0 +1,46 @@
+#include "engine/serve/token_constraint.h"
+
+#include <limits>
+
+namespace mmbatch {
+
+ChoiceTrie::ChoiceTrie(std::span<const std::vector<std::int32_t>> choices) : nodes_(1) {
+  for (const std::vector<std::int32_t>& choice : choices) {
+    State node = 0;
+    for (const std::int32_t token : choice) {
+      const auto [next, added] = nodes_[node].emplace(token, nodes_.size());
+      node = next->second;
+      if (added) nodes_.emplace_back();
+    }
+  }
+}
+
+void ChoiceTrie::allowed(State state, TokenMask& mask) const {
+  for (const auto& [token, next] : nodes_[state]) mask.add(token);
+}
+
+std::optional<TokenConstraint::State> ChoiceTrie::advance(State state, std::int32_t token) const {
+  const auto next = nodes_[state].find(token);
+  if (next == nodes_[state].end()) return {};
+  return next->second;
+}
+
+void constrain_scores(const TokenConstraint& constraint, TokenConstraint::State state,
+                      std::span<float> scores) {
+  TokenMask mask(scores.size());
+  constraint.allowed(state, mask);
+  for (std::size_t token = 0; token < scores.size(); ++token) {
+    if (!mask.has(token)) scores[token] = -std::numeric_limits<float>::infinity();
+  }
+}
+
+void constrain_draft(const TokenConstraint& constraint, TokenConstraint::State state,
+                     std::vector<std::int32_t>& draft) {
+  for (std::size_t i = 0; i < draft.size(); ++i) {
+    const auto next = constraint.advance(state, draft[i]);
+    if (!next) return draft.resize(i);
+    state = *next;
+  }
+}
+
+}  // namespace mmbatch

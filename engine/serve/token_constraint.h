@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace mmbatch {
+
+/// A set of tokens of a vocabulary.
+class TokenMask {
+ public:
+  explicit TokenMask(std::size_t vocab) : words_((vocab + 63) / 64), vocab_(vocab) {}
+
+  void add(std::int32_t token) {
+    const auto t = static_cast<std::size_t>(token);
+    if (token >= 0 && t < vocab_) words_[t / 64] |= std::uint64_t{1} << t % 64;
+  }
+  bool has(std::size_t token) const { return (words_[token / 64] >> token % 64 & 1) != 0; }
+
+ private:
+  std::vector<std::uint64_t> words_;
+  std::size_t vocab_;
+};
+
+/// Which answers may come, token by token. Const and shared by all sequences of a request, each of which has
+/// a state of its own: a number, so that sequences fork and are compared without asking.
+class TokenConstraint {
+ public:
+  using State = std::size_t;
+
+  virtual ~TokenConstraint() = default;
+  virtual State start() const = 0;
+  /// Adds the tokens that may come next, those that end the answer included.
+  virtual void allowed(State state, TokenMask& mask) const = 0;
+  /// The state behind a token; none when it may not come.
+  virtual std::optional<State> advance(State state, std::int32_t token) const = 0;
+};
+
+/// Answers out of a list: a trie over their tokens, end token included. States are its nodes.
+class ChoiceTrie : public TokenConstraint {
+ public:
+  explicit ChoiceTrie(std::span<const std::vector<std::int32_t>> choices);
+
+  State start() const override { return 0; }
+  void allowed(State state, TokenMask& mask) const override;
+  std::optional<State> advance(State state, std::int32_t token) const override;
+  std::size_t nodes() const { return nodes_.size(); }
+  /// The nodes behind one, by token.
+  const std::map<std::int32_t, State>& children(State node) const { return nodes_[node]; }
+
+ private:
+  std::vector<std::map<std::int32_t, State>> nodes_;  // of each node: token, next node
+};
+
+/// A token that the constraint does not allow becomes -infinity.
+void constrain_scores(const TokenConstraint& constraint, TokenConstraint::State state,
+                      std::span<float> scores);
+
+/// Cuts guesses behind the last one that the constraint allows.
+void constrain_draft(const TokenConstraint& constraint, TokenConstraint::State state,
+                     std::vector<std::int32_t>& draft);
+
+}  // namespace mmbatch
