@@ -13,18 +13,18 @@
 
 #include "engine/base/threads.h"
 #include "engine/serve/engine.h"
-#include "fusion/model.h"
+#include "fusion/prompting.h"
 #include "text/tokenizer/stream_decoder.h"
 
 using namespace mmbatch;
 
 namespace {
 
-/// A question in the model's own turn format, tokenized. Images would be the last argument of compose().
+/// A question in the model's own turn format, tokenized. Images, encoded by model.images(), would be the last
+/// argument, and their number in the message.
 std::shared_ptr<const Prompt> prompt_of(const Model& model, const std::string& question) {
-  const std::vector<Turn> turns = {{Role::user, question}};
-  const std::string text = model.files().turn_format.render(turns, {});
-  return compose(model.spec(), model.files().encode_prompt(text), {});
+  const Message message{Role::user, question};
+  return Prompting(model.files())({&message, 1}, {});
 }
 
 /// Which tokens the engine may choose, and which end an answer.

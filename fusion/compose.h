@@ -7,7 +7,7 @@
 
 #include "engine/decoder/prompt.h"
 #include "fusion/model_spec.h"
-#include "vision/tower/feature_cache.h"
+#include "vision/tower/features.h"
 
 namespace mmbatch {
 
@@ -17,10 +17,12 @@ struct EncodedImage {
   std::uint64_t key = 0;
 };
 
-/// Puts text and images together as the model expects: each placeholder becomes as many positions as its
-/// image has rows, or all images stand before the text.
-/// @param text_ids with one placeholder an image, unless images stand before the text
-/// @throws ItemError invalid_value when placeholders and images do not match, prompt_empty for no text at all
+/// @throws ItemError invalid_value when a text has another number of placeholders than there are images,
+/// prompt_empty when there is no text at all
+void check_placeholders(const ModelSpec& spec, std::span<const std::int32_t> text_ids, std::size_t images);
+
+/// Puts text and images together: each placeholder becomes as many positions as its image has rows.
+/// @param text_ids with one placeholder for each image  @throws ItemError as check_placeholders()
 std::shared_ptr<const Prompt> compose(const ModelSpec& spec, std::span<const std::int32_t> text_ids,
                                       std::span<const EncodedImage> images);
 

@@ -110,7 +110,6 @@ ModelSpec read_spec(const WeightSource& weights, const Tokenizer& tokenizer) {
   ModelSpec spec = find_family(config).parse(config, weights);
   if (!spec.dual) fill_special_tokens(spec, config, weights.json_file("generation_config.json"), tokenizer);
   check_tokenizer(spec, tokenizer, weights.path());
-  if (spec.vision) check_preprocessing(weights, *spec.vision);  // before weights are packed, which takes time
   return spec;
 }
 
@@ -128,16 +127,10 @@ ModelFiles::ModelFiles(const std::filesystem::path& folder_)
       turn_format(TurnFormat::named("plain")),
       generation(read_generation_config(folder)) {
   spec = read_spec(*weights, *tokenizer);
+  if (spec.vision) images.emplace(*weights, *spec.vision);
   FoundTurnFormat found = TurnFormat::find_for(folder, spec.turn_format);
   turn_format = std::move(found.format);
   turn_format_warning = std::move(found.message);
-}
-
-std::vector<std::int32_t> ModelFiles::encode_prompt(std::string_view text) const {
-  if (spec.placement != ImagePlacement::before_text || !tokenizer->bos()) return tokenizer->encode(text);
-  std::vector<std::int32_t> ids = tokenizer->encode(text, SpecialTokens::without);
-  ids.insert(ids.begin(), *tokenizer->bos());
-  return ids;
 }
 
 Precision automatic_precision(const ModelFiles& files) {

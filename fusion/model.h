@@ -27,13 +27,10 @@ struct ModelFiles {
   /// ModelError
   explicit ModelFiles(const std::filesystem::path& folder);
 
-  /// The ids of a prompt's text, with the BOS that the model's own processor puts there: the tokenizer's
-  /// files decide on it, but where images stand before the text, it always divides the two.
-  std::vector<std::int32_t> encode_prompt(std::string_view text) const;
-
   std::filesystem::path folder;
   std::shared_ptr<const WeightSource> weights;
   ModelSpec spec;
+  std::optional<ImagePreparation> images;  // none: text only
   std::shared_ptr<const Tokenizer> tokenizer;
   TurnFormat turn_format;
   std::string turn_format_warning;  // not empty: the checkpoint's template was not recognised

@@ -1,37 +1,33 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/decoder/decoder_config.h"
+#include "fusion/projector.h"
 #include "text/encoder/text_encoder.h"
 #include "vision/preprocess/tiles.h"
 #include "vision/tower/encoder.h"
 
 namespace mmbatch {
 
-/// How image features come to the decoder's width: one linear layer, or two with an activation between them.
-struct ProjectorConfig {
-  std::vector<StoredLinear> layers;  // in order
-  std::size_t in = 0;
-  std::optional<Activation> activation;
-  Bias bias = Bias::present;
-  float scale = 1.0f;  // of the result
-};
-
-/// The eyes of a model.
+/// Vision tower, projector and tiling.
 struct VisionSpec {
   VisionConfig encoder;
   std::string prefix;  // of the encoder's tensors
   ProjectorConfig projector;
-  std::string pooling;                  // instead of a projector: prefix of the head that makes one row
   std::vector<GridPinpoint> pinpoints;  // not empty: images are seen whole and in tiles
-  std::string newline;                  // with tiles: tensor that ends each row of features, [hidden]
 
-  /// Rows of an image, or of a tile of it.
-  std::size_t tokens() const { return pooling.empty() ? encoder.feature_tokens() : 1; }
+  /// An image becomes one row, an embedding.
+  bool pools() const {
+    return std::any_of(projector.ops.begin(), projector.ops.end(),
+                       [](const ProjectorOp& op) { return std::holds_alternative<PoolOp>(op); });
+  }
+  /// Rows that an image, or each tile of one, becomes.
+  std::size_t tile_tokens() const { return pools() ? 1 : encoder.feature_tokens(); }
 };
 
 /// A model that tells how well an image and a text go together, and writes nothing: a text encoder beside the

@@ -15,17 +15,15 @@ double dot(const float* a, const float* b, std::size_t n) {
 
 }  // namespace
 
-std::vector<Features> embeddings_of(Matrix<float> rows) {
-  std::vector<Features> embeddings;
-  for (std::size_t r = 0; r < rows.rows(); ++r) {
+Matrix<float> unit_length(MatrixView<const float> rows) {
+  Matrix<float> out(rows.rows, rows.cols);
+  for (std::size_t r = 0; r < rows.rows; ++r) {
     const float* row = rows.row(r);
-    const double length = std::sqrt(dot(row, row, rows.cols()));
-    auto one = std::make_shared<Matrix<float>>(1, rows.cols());
-    std::transform(row, row + rows.cols(), one->data(),
+    const double length = std::sqrt(dot(row, row, rows.cols));
+    std::transform(row, row + rows.cols, out.row(r),
                    [&](float x) { return static_cast<float>(length > 0 ? x / length : 0.0); });
-    embeddings.push_back(std::move(one));
   }
-  return embeddings;
+  return out;
 }
 
 Similarity::Similarity(const Weights& weights, const std::string& scale, const std::string& bias)

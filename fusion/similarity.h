@@ -1,16 +1,14 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "engine/base/matrix.h"
 #include "engine/nn/weights.h"
-#include "vision/tower/feature_cache.h"
 
 namespace mmbatch {
 
-/// The rows of a matrix as embeddings: [1, width] each, scaled to length 1.
-std::vector<Features> embeddings_of(Matrix<float> rows);
+/// Each row scaled to length 1; a row of zeros stays one.  @return [rows, width]
+Matrix<float> unit_length(MatrixView<const float> rows);
 
 /// How well an image and a text of a dual encoder go together (arXiv 2303.15343).
 class Similarity {

@@ -37,7 +37,8 @@ PaddedText TextStage::tokenize(std::string_view text) const {
 std::vector<Features> TextStage::encode(std::span<const PaddedText* const> texts, Scratch& scratch) const {
   std::vector<std::span<const std::int32_t>> ids;
   for (const PaddedText* text : texts) ids.emplace_back(*text);
-  return embeddings_of(encoder_.encode(ids, scratch));
+  const Matrix<float> embeddings = unit_length(encoder_.encode(ids, scratch).view());
+  return split_rows(embeddings.view(), std::vector<std::size_t>(texts.size(), 1));
 }
 
 }  // namespace mmbatch

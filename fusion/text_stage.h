@@ -8,7 +8,7 @@
 #include "fusion/model_spec.h"
 #include "text/encoder/text_encoder.h"
 #include "text/tokenizer/tokenizer.h"
-#include "vision/tower/feature_cache.h"
+#include "vision/tower/features.h"
 
 namespace mmbatch {
 

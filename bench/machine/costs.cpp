@@ -32,13 +32,15 @@ Work vision_work(const VisionSpec& vision, std::size_t images, const Session& se
   const double patch = real(encoder.hidden() * 3 * encoder.patch_size * encoder.patch_size);
   double projector = 0;
   std::size_t in = vision.projector.in;
-  for (const StoredLinear& linear : vision.projector.layers) {
-    projector += real(in * linear.out);
-    in = linear.out;
+  for (const ProjectorOp& op : vision.projector.ops) {
+    const auto* linear = std::get_if<LinearOp>(&op);
+    if (linear == nullptr) continue;
+    projector += real(in * linear->layer.out);
+    in = linear->layer.out;
   }
   const double operations =
       layers * (2 * layer * tokens + attention_operations(encoder.layer.attention.shape, tokens, tokens)) +
-      2 * patch * real(encoder.patches()) + 2 * projector * real(encoder.feature_tokens());
+      2 * patch * real(encoder.grid().count()) + 2 * projector * real(encoder.feature_tokens());
   return {operations * real(images), layers * layer * bytes_per_weight(precision) +
                                          (patch + projector) * bytes_per_weight(edge_precision(precision))};
 }

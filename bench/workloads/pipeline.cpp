@@ -8,7 +8,7 @@
 #include "bench/runs.h"
 #include "bench/workload.h"
 #include "engine/serve/engine.h"
-#include "fusion/model.h"
+#include "fusion/prompting.h"
 #include "jobs/media/media.h"
 #include "pipeline/stages/decode.h"
 #include "vision/image/image_decode.h"
@@ -33,7 +33,7 @@ class Stages {
         Item::Image image;
         image.path = folder_ / fmt::format("{}.jpg", i);
         const auto bytes = read_image(image, {});
-        pixels_[i] = model_->images()->preprocess(decode_image(std::as_bytes(std::span(bytes))));
+        pixels_[i] = model_->files().images->prepare(decode_image(std::as_bytes(std::span(bytes))));
       });
     });
   }
@@ -70,17 +70,12 @@ class Stages {
 
  private:
   Request request(std::size_t image, std::size_t question) {
-    RenderOptions render;
-    render.image_placeholder = model_->spec().image_token;
-    render.images = model_->spec().placement == ImagePlacement::placeholders ? 1 : 0;
-    const std::vector<Turn> turns{{Role::user, question_text(question)}};
-    const std::string text = model_->files().turn_format.render(turns, render);
+    const Message message{Role::user, question_text(question), 1};
     const std::vector<EncodedImage> images{{features_[image], image + 1}};
     GenerationConfig generation;
     generation.max_new_tokens = kAnswerTokens;
     generation.ignore_eos = true;
-    Request made = make_request(*model_, compose(model_->spec(), model_->files().encode_prompt(text), images),
-                                generation);
+    Request made = make_request(*model_, Prompting(model_->files())({&message, 1}, images), generation);
     made.on_done = [](const Result<Completion>& done) {
       if (!done) throw UsageError(done.error().message);
     };

@@ -16,7 +16,7 @@ void encode(Session& session, const std::string& label, const std::string& check
   const VisionSpec& vision = *files.spec.vision;
   std::optional<ImageStage> stage;
   session.arena().run([&] { stage.emplace(Weights(*files.weights, session.options().precision), vision); });
-  const PixelValues pixels = stage->preprocess(picture(640, 480));
+  const PixelValues pixels = files.images->prepare(picture(640, 480));
   Scratch scratch;
   for (const std::size_t batch : batches) {
     const std::vector<const PixelValues*> images(batch, &pixels);

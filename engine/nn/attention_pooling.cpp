@@ -26,23 +26,25 @@ AttentionPooling::AttentionPooling(const Weights& weights, const LayerConfig& la
   part(0, hidden).forward({probe.data(), 1, hidden}, {query_.data(), 1, hidden});
 }
 
-Matrix<float> AttentionPooling::forward(MatrixView<const float> x, std::size_t rows, Scratch& scratch) const {
-  const std::size_t hidden = x.cols, sequences = x.rows / rows;
+Matrix<float> AttentionPooling::forward(MatrixView<const float> x, std::span<const std::size_t> rows,
+                                        Scratch& scratch) const {
+  const std::size_t hidden = x.cols, sequences = rows.size();
   const std::size_t head_dim = config_.attention.shape.head_dim;
   const MatrixView<float> keys_values = scratch.take(Scratch::qkv, x.rows, 2 * hidden);
   keys_values_.forward(x, keys_values);
 
   Matrix<float> queries(sequences, hidden), attended(sequences, hidden), pooled(sequences, hidden);
-  const PositionRange all{0, rows};
+  std::vector<PositionRange> all;
+  for (const std::size_t count : rows) all.push_back({0, count});
   std::vector<AttentionSpan> spans(sequences);
-  for (std::size_t i = 0; i < sequences; ++i) {
+  for (std::size_t i = 0, first = 0; i < sequences; first += rows[i++]) {
     std::copy(query_.begin(), query_.end(), queries.row(i));
-    const float* keys = keys_values.row(i * rows);
-    spans[i].rows = PagedRows::floats(keys, keys + hidden, head_dim, rows, keys_values.stride);
+    const float* keys = keys_values.row(first);
+    spans[i].rows = PagedRows::floats(keys, keys + hidden, head_dim, rows[i], keys_values.stride);
     spans[i].head_stride = head_dim * sizeof(float);
     spans[i].first_row = i;
     spans[i].count = 1;
-    spans[i].bidirectional = {&all, 1};
+    spans[i].bidirectional = {&all[i], 1};
   }
   attention(config_.attention.shape, queries.view(), spans, attended.view());
   output_.forward(attended.view(), pooled.view());

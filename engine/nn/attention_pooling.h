@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,8 @@ class AttentionPooling {
   /// @param prefix of "probe", "attention.…", "layernorm.…", "mlp.…"  @throws ModelError
   AttentionPooling(const Weights& weights, const LayerConfig& layer, const std::string& prefix);
 
-  /// @param x [sequences · rows, hidden]   @param rows of one sequence   @return [sequences, hidden]
-  Matrix<float> forward(MatrixView<const float> x, std::size_t rows, Scratch& scratch) const;
+  /// @param x [sum of rows, hidden]   @param rows of each sequence   @return [sequences, hidden]
+  Matrix<float> forward(MatrixView<const float> x, std::span<const std::size_t> rows, Scratch& scratch) const;
   std::size_t bytes() const { return keys_values_.bytes() + output_.bytes() + feed_forward_.bytes(); }
 
  private:

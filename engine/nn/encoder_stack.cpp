@@ -10,21 +10,31 @@ EncoderStack::EncoderStack(const Weights& weights, const LayerConfig& layer, std
   for (std::size_t i = 0; i < layers; ++i) layers_.emplace_back(weights, layer, names.of(i));
 }
 
-void EncoderStack::forward(MatrixView<float> x, std::size_t rows, Scratch& scratch) const {
+void EncoderStack::forward(MatrixView<float> x, std::span<const std::size_t> rows, Scratch& scratch) const {
   // Enough rows for products at full speed; what the layers hand on need not be kept for more.
   constexpr std::size_t kRows = 1024;
-  const std::size_t some = std::max<std::size_t>(1, kRows / rows) * rows;
-  for (std::size_t first = 0; first < x.rows; first += some)
-    forward_some(x.row_range(first, std::min(some, x.rows - first)), rows, scratch);
+  std::size_t begin = 0, count = 0, first = 0;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (i > begin && count + rows[i] > kRows) {
+      forward_some(x.row_range(first, count), rows.subspan(begin, i - begin), scratch);
+      first += count;
+      begin = i;
+      count = 0;
+    }
+    count += rows[i];
+  }
+  if (count > 0) forward_some(x.row_range(first, count), rows.subspan(begin), scratch);
 }
 
-void EncoderStack::forward_some(MatrixView<float> x, std::size_t rows, Scratch& scratch) const {
-  const PositionRange all{0, rows};
-  std::vector<AttentionSpan> spans(x.rows / rows);
-  for (std::size_t i = 0; i < spans.size(); ++i) {
-    spans[i].first_row = i * rows;
-    spans[i].count = rows;
-    spans[i].bidirectional = {&all, 1};
+void EncoderStack::forward_some(MatrixView<float> x, std::span<const std::size_t> rows,
+                                Scratch& scratch) const {
+  std::vector<PositionRange> all;
+  for (const std::size_t count : rows) all.push_back({0, count});
+  std::vector<AttentionSpan> spans(rows.size());
+  for (std::size_t i = 0, first = 0; i < spans.size(); first += rows[i++]) {
+    spans[i].first_row = first;
+    spans[i].count = rows[i];
+    spans[i].bidirectional = {&all[i], 1};
   }
   AttentionInput input;
   input.spans = spans;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,12 +14,12 @@ class EncoderStack {
   /// @param names pattern of the tensors' names  @throws ModelError
   EncoderStack(const Weights& weights, const LayerConfig& layer, std::size_t layers, const LayerNames& names);
 
-  /// @param x [sequences · rows, hidden], in place   @param rows of one sequence
-  void forward(MatrixView<float> x, std::size_t rows, Scratch& scratch) const;
+  /// @param x [sum of rows, hidden], in place   @param rows of each sequence
+  void forward(MatrixView<float> x, std::span<const std::size_t> rows, Scratch& scratch) const;
   std::size_t bytes() const;
 
  private:
-  void forward_some(MatrixView<float> x, std::size_t rows, Scratch& scratch) const;
+  void forward_some(MatrixView<float> x, std::span<const std::size_t> rows, Scratch& scratch) const;
 
   std::vector<Layer> layers_;
 };

@@ -65,7 +65,7 @@ struct TowerDefaults {
 /// @param otherwise where no type is named  @throws ModelError that lists the supported types
 VisionConfig parse_vision_tower(const Config& vision_config, const TowerDefaults& otherwise);
 
-/// The eyes of the LLaVA kind: a tower of which one layer is taken, and a projector of two layers.
+/// Vision tower and projector of the LLaVA kind: the output of one of the tower's layers, two linear layers.
 VisionSpec parse_llava_vision(const Config& config, const WeightSource& weights, std::size_t text_hidden);
 
 /// The id of the image placeholder.

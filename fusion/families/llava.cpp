@@ -55,10 +55,13 @@ VisionSpec parse_llava_vision(const Config& config, const WeightSource& weights,
 
   const std::string projector =
       weights.prefix_of("linear_1.weight", {"multi_modal_projector.", "model.multi_modal_projector."});
-  vision.projector.layers = {{projector + "linear_1", text_hidden}, {projector + "linear_2", text_hidden}};
+  const Bias bias = config.flag("multimodal_projector_bias", true) ? Bias::present : Bias::absent;
   vision.projector.in = vision.encoder.hidden();
-  vision.projector.activation = parse_activation(config, "projector_hidden_act", Activation::gelu);
-  vision.projector.bias = config.flag("multimodal_projector_bias", true) ? Bias::present : Bias::absent;
+  vision.projector.ops = {
+      LinearOp{.layer = {projector + "linear_1", text_hidden},
+               .bias = bias,
+               .activation = parse_activation(config, "projector_hidden_act", Activation::gelu)},
+      LinearOp{.layer = {projector + "linear_2", text_hidden}, .bias = bias}};
   return vision;
 }
 

@@ -27,7 +27,8 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
                 "a class token has no place in a grid of tiles; use default");
   }
   spec.vision->pinpoints = read_pinpoints(config);
-  spec.vision->newline = weights.prefix_of("image_newline", {"", "model."}) + "image_newline";
+  spec.vision->projector.ops.push_back(
+      JoinTilesOp{.newline = weights.prefix_of("image_newline", {"", "model."}) + "image_newline"});
   spec.image_token_id = parse_image_token(config, 32000, spec.decoder.vocab);
   spec.suppressed = {spec.image_token_id};
   // The published ones were trained on their text model's own format.

@@ -35,10 +35,10 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
   vision.encoder.select = FeatureSelect::all;
   const std::string projector =
       weights.prefix_of("linear.weight", {"multi_modal_projector.", "model.multi_modal_projector."});
-  vision.projector.layers = {{projector + "linear", text_hidden}};
   vision.projector.in = vision.encoder.hidden();
   // The decoder multiplies every input row by sqrt(hidden); image rows are meant to stay as they are.
-  vision.projector.scale = 1.0f / std::sqrt(static_cast<float>(text_hidden));
+  vision.projector.ops = {LinearOp{.layer = {projector + "linear", text_hidden}},
+                          ScaleOp{1.0f / std::sqrt(static_cast<float>(text_hidden))}};
   return vision;
 }
 

@@ -32,7 +32,9 @@ VisionSpec parse_vision(const Config& config) {
   if (!config.flag("vision_use_head", true)) {
     config.fail("vision_use_head", "false is not supported: without the pooling head there is no embedding");
   }
-  vision.pooling = vision.prefix + "head.";
+  vision.projector.in = vision.encoder.hidden();
+  vision.projector.ops = {PoolOp{.prefix = vision.prefix + "head.", .layer = vision.encoder.layer},
+                          UnitLengthOp{}};
   return vision;
 }
 

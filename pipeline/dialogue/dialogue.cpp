@@ -48,7 +48,7 @@ std::vector<EncodedImage> encode_images(const Model& model, const Item& item) {
     const std::vector<unsigned char> bytes = read_image(image);
     const std::string sha = sha256_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
     keys.push_back(std::stoull(sha.substr(0, 16), nullptr, 16));
-    pixels.push_back(model.images()->preprocess(decode_image(std::as_bytes(std::span(bytes)))));
+    pixels.push_back(model.files().images->prepare(decode_image(std::as_bytes(std::span(bytes)))));
   }
   std::vector<const PixelValues*> all;
   for (const PixelValues& one : pixels) all.push_back(&one);
@@ -97,10 +97,9 @@ void Dialogue::reset() {
 std::vector<std::int32_t> Dialogue::next_ids(const std::string& question) const {
   Item item = item_;
   item.prompt = question;
-  if (history_.empty()) return model_->files().encode_prompt(encode_text_->prompt_text(item));
+  if (history_.empty()) return encode_text_->ids(item);
   std::vector<std::int32_t> ids = history_;
-  const std::vector<std::int32_t> next =
-      model_->tokenizer().encode_continuation(encode_text_->following_text(item));
+  const std::vector<std::int32_t> next = encode_text_->following_ids(item);
   ids.insert(ids.end(), next.begin(), next.end());
   return ids;
 }
@@ -110,7 +109,7 @@ Completion Dialogue::ask(const std::string& question, std::ostream& out) {
   Request request;
   arena_.run([&] {
     ids = next_ids(question);
-    request = make_request(*model_, compose(model_->spec(), ids, images_), generation_);
+    request = make_request(*model_, Prompting(model_->files()).compose(ids, images_), generation_);
   });
   StreamDecoder stream(model_->files().tokenizer);
   const bool streamed = streams(generation_);

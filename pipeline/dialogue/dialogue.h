@@ -60,7 +60,7 @@ class Dialogue {
   std::unique_ptr<const EncodeText> encode_text_;
   std::vector<EncodedImage> images_;
   std::unique_ptr<Engine> engine_;
-  std::vector<std::int32_t> history_;  // text ids up to the last answer's end; one image token per image
+  std::vector<std::int32_t> history_;  // ids up to the last answer's end; one placeholder for each image
 };
 
 }  // namespace mmbatch

@@ -120,7 +120,7 @@ Inspection inspect(const fs::path& folder) {
     found.spec = find_family(config).parse(config, weights);
   });
   attempt([&] { found.tokenizer_tokens = static_cast<std::size_t>(load_tokenizer(folder)->vocab_size()); });
-  if (found.spec && found.spec->vision) attempt([&] { check_preprocessing(weights, *found.spec->vision); });
+  if (found.spec && found.spec->vision) attempt([&] { ImagePreparation(weights, *found.spec->vision); });
   // What the parts say together.
   attempt([&] {
     const ModelFiles files(folder);

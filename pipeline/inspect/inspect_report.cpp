@@ -52,7 +52,7 @@ void add_vision(const VisionSpec& spec, Lines& lines) {
             fmt::format("{} of {} layers, hidden {}, images of {} pixels in patches of {}, {} {} per "
                         "image{}",
                         vision.run_layers, vision.layers, vision.hidden(), vision.image_size,
-                        vision.patch_size, spec.tokens(), spec.pooling.empty() ? "tokens" : "embedding",
+                        vision.patch_size, spec.tile_tokens(), spec.pools() ? "embedding" : "tokens",
                         spec.pinpoints.empty() ? "" : " or tile"));
   lines.add("", heads_text(vision.layer.attention.shape));
 }
@@ -119,7 +119,7 @@ void add_spec(const ModelSpec& spec, JsonObject& json) {
   json.member("vision", layers_json(vision.layer, vision.layers));
   json.add("image_size", vision.image_size);
   json.add("patch_size", vision.patch_size);
-  json.add("image_tokens", spec.vision->tokens());
+  json.add("image_tokens", spec.vision->tile_tokens());
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 #include <span>
 
 #include "engine/base/result.h"
-#include "fusion/model.h"
+#include "fusion/prompting.h"
 #include "jobs/listing/item_reader.h"
 #include "jobs/manifest/manifest.h"
 #include "jobs/media/media.h"
@@ -20,11 +20,21 @@
 namespace mmbatch {
 namespace {
 
-/// Image rows are not known before an image is preprocessed; a model without tiles has the same number for
-/// all.
-std::size_t image_tokens(const ModelSpec& spec, std::size_t images) {
-  return spec.vision && spec.vision->pinpoints.empty() ? images * spec.vision->encoder.feature_tokens()
-                                                       : images;
+/// The size of a picture once it is the right way up.
+PictureSize size_of(const ImageHeader& header) {
+  const PictureSize stored{static_cast<int>(header.width), static_cast<int>(header.height)};
+  return header.orientation >= 5 ? PictureSize{stored.height, stored.width} : stored;
+}
+
+/// Why a prompt of this length fails; none: it does not.  As Engine::submit() decides.
+std::optional<Failed> check_length(std::size_t tokens, const Item& item, const GenerationConfig& generation,
+                                  const ModelSpec& spec) {
+  const std::size_t longest = spec.decoder.max_positions - 1;
+  const bool cut = generation.truncate_prompt == TruncatePrompt::left && item.images.empty();
+  if (tokens <= longest || cut) return {};
+  return Failed{Stage::decode,
+               {ErrorCode::prompt_too_long,
+                fmt::format("the prompt has {} tokens, the model takes at most {}", tokens, longest)}};
 }
 
 /// Of a dual encoder, which cuts what is too long.
@@ -43,28 +53,24 @@ std::optional<Failed> check_item(const ReadItem& read, const SettingsOfJobs& mer
   const Item& item = *read.item;
   const auto settings = guarded([&] { return merged.of(item); });
   if (!settings) return Failed{Stage::read, settings.error()};
+  std::vector<PictureSize> pictures;
   for (const Item::Image& image : item.images) {
     const auto header = guarded([&] {
       const std::vector<unsigned char> bytes = read_image(image);
       return read_image_header(std::as_bytes(std::span(bytes)));
     });
     if (!header) return Failed{Stage::preprocess, header.error()};
+    pictures.push_back(size_of(header.value()));
   }
   if (files == nullptr) return {};
   const auto able = guarded([&] { return check_task(item, files->spec), true; });
   if (!able) return Failed{Stage::read, able.error()};
   if (encode_text == nullptr) return check_texts(item);
-  const auto tokens = guarded([&] { return files->encode_prompt(encode_text->prompt_text(item)); });
-  if (!tokens) return Failed{Stage::encode_text, tokens.error()};
-  const std::size_t length = tokens.value().size() + image_tokens(files->spec, item.images.size());
-  if (length + 1 > files->spec.decoder.max_positions &&
-      settings.value()->generation.truncate_prompt == TruncatePrompt::error) {
-    return Failed{
-        Stage::decode,
-        {ErrorCode::prompt_too_long, fmt::format("the prompt has about {} tokens, the model takes at most {}",
-                                                 length, files->spec.decoder.max_positions - 1)}};
-  }
-  return {};
+  const auto ids = guarded([&] { return encode_text->ids(item); });
+  if (!ids) return Failed{Stage::encode_text, ids.error()};
+  const auto tokens = guarded([&] { return Prompting(*files).tokens(ids.value(), pictures); });
+  if (!tokens) return Failed{Stage::fuse, tokens.error()};
+  return check_length(tokens.value(), item, settings.value()->generation, files->spec);
 }
 
 }  // namespace

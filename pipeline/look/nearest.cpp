@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/base/error.h"
 #include "engine/base/threads.h"
 #include "engine/weights/weight_source.h"
 #include "fusion/model.h"

@@ -30,7 +30,7 @@ std::vector<QualityItem> from_manifest(const PromptSource& source, const ModelFi
     const auto made = guarded([&] {
       if (read->error) throw ItemError(read->error->code, read->error->message);
       QualityItem made;
-      made.ids = files.encode_prompt(encode_text.prompt_text(item));
+      made.ids = encode_text.ids(item);
       made.images = [images = item.images] {
         std::vector<Image> decoded;
         for (const Item::Image& image : images) {
@@ -81,14 +81,13 @@ std::vector<QualityItem> made_up(const PromptSource& source, const ModelFiles& f
                                         "how many things are there?", "is there a red shape?",
                                         "describe the image in one sentence."};
   const bool sees = files.spec.vision.has_value();
-  RenderOptions render;
-  render.image_placeholder = files.spec.image_token;
-  render.images = sees && files.spec.placement == ImagePlacement::placeholders ? 1 : 0;
+  const std::size_t images = sees ? 1 : 0;
+  const Prompting prompting(files);
   std::vector<QualityItem> items(source.items);
   for (std::size_t i = 0; i < items.size(); ++i) {
-    const std::vector<Turn> turns{{Role::user, kQuestions[i % std::size(kQuestions)]}};
-    items[i].ids = files.encode_prompt(files.turn_format.render(turns, render));
-    items[i].images = [sees, i] { return std::vector<Image>(sees ? 1 : 0, made_up_picture(i)); };
+    const Message question{Role::user, kQuestions[i % std::size(kQuestions)], images};
+    items[i].ids = prompting.encode(prompting.render(files.turn_format, {&question, 1}), images);
+    items[i].images = [images, i] { return std::vector<Image>(images, made_up_picture(i)); };
     items[i].max_new_tokens = kMaxNewTokens;
   }
   return items;

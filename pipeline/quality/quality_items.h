@@ -20,7 +20,7 @@ struct PromptSource {
 
 /// A prompt to compare precisions on.
 struct QualityItem {
-  std::vector<std::int32_t> ids;               // with a placeholder an image
+  std::vector<std::int32_t> ids;               // with a placeholder for each image
   std::function<std::vector<Image>()> images;  // decoded when they are needed
   std::vector<std::string> references;
   std::size_t max_new_tokens = 16;

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "fusion/prompting.h"
 #include "pipeline/stages/decode.h"
 
 namespace mmbatch {
@@ -24,7 +25,7 @@ std::vector<EncodedImage> encode(const Model& model, const QualityItem& item,
     };
   }
   for (const Image& image : item.images()) {
-    const PixelValues pixels = model.images()->preprocess(image);
+    const PixelValues pixels = model.files().images->prepare(image);
     const PixelValues* const one[] = {&pixels};
     encoded.push_back({model.images()->encode(one, scratch).projected.front(), 0});
   }
@@ -127,7 +128,7 @@ std::vector<QualityTrace> trace_items(const Model& model, std::optional<KvPrecis
       images[k].key = i * 1000 + k + 1;
       traces[i].image_features.push_back(images[k].features);
     }
-    prompts.push_back(compose(model.spec(), items[i].ids, images));
+    prompts.push_back(Prompting(model.files()).compose(items[i].ids, images));
   }
   answer(model, kv_precision, items, prompts, traces);
 

@@ -14,13 +14,7 @@ namespace {
 std::size_t default_in_flight(const RunOptions& options, const Model& model) {
   const std::size_t wanted = 4 * options.engine.scheduler.max_sequences;
   if (model.images() == nullptr) return wanted;
-  const VisionSpec& vision = *model.spec().vision;
-  std::size_t tiles = 1;
-  for (const GridPinpoint& pinpoint : vision.pinpoints) {
-    const auto side = static_cast<int>(vision.encoder.image_size);
-    tiles = std::max(tiles, 1 + static_cast<std::size_t>(pinpoint.width / side * (pinpoint.height / side)));
-  }
-  const std::size_t bytes = tiles * vision.tokens() * model.spec().width() * sizeof(float);
+  const std::size_t bytes = model.files().images->most_tokens() * model.spec().width() * sizeof(float);
   const std::size_t affordable = (std::size_t{1} << 30) / bytes;
   return std::clamp<std::size_t>(affordable, std::min<std::size_t>(16, wanted), wanted);
 }

@@ -18,7 +18,7 @@ std::uint64_t short_key(const std::string& sha256) {
 
 std::size_t bytes_of(const PixelValues& pixels) {
   std::size_t bytes = 0;
-  for (const Matrix<float>& tile : pixels.tiles) bytes += tile.rows() * tile.cols() * sizeof(float);
+  for (const Patches& tile : pixels.tiles) bytes += tile.values.bytes();
   return bytes;
 }
 
@@ -73,7 +73,7 @@ EncodeImage::Prepared EncodeImage::prepare(const Ticket& ticket, std::size_t ima
   try {
     const Image decoded = decode_image(encoded, limits_);
     ticket.deadline.check();
-    prepared.pixels = model_.images()->preprocess(decoded);
+    prepared.pixels = model_.files().images->prepare(decoded);
   } catch (const std::bad_alloc&) {
     throw ItemError(ErrorCode::image_too_large,
                     fmt::format("out of memory: to decode {} x {} pixels takes about {} MiB", header.width,

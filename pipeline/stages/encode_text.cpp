@@ -37,57 +37,38 @@ Role role_of(const std::string& name) {
 
 }  // namespace
 
-EncodeText::EncodeText(const ModelFiles& model, const Manifest& manifest) : model_(model) {
+EncodeText::EncodeText(const ModelFiles& model, const Manifest& manifest) : prompting_(model) {
   for (const Job& job : manifest.jobs) {
     formats_.push_back(format_of(job, model));
     systems_.push_back(job.system.value_or(""));
   }
 }
 
-RenderOptions EncodeText::render_options() const {
-  RenderOptions options;
-  options.image_placeholder = model_.spec.image_token;
-  if (const auto eos = model_.tokenizer->eos()) options.eos = std::string(model_.tokenizer->piece(*eos));
-  return options;
+std::vector<std::int32_t> EncodeText::following_ids(const Item& item) const {
+  check_not_empty(item);
+  if (item.form == PromptForm::raw) return prompting_.encode_following(item.prompt);
+  return prompting_.encode_following(prompting_.render_following(formats_[item.job], item.prompt));
 }
 
-std::string EncodeText::following_text(const Item& item) const {
-  check_not_empty(item);
-  return item.form == PromptForm::raw ? item.prompt
-                                      : formats_[item.job].render_following(item.prompt, render_options());
+std::vector<std::int32_t> EncodeText::ids(const Item& item) const {
+  return prompting_.encode(prompt_text(item), item.images.size());
 }
 
 std::string EncodeText::prompt_text(const Item& item) const {
-  const std::string& text = item.prompt;
   check_not_empty(item);
-  if (item.form == PromptForm::raw) return text;
-
-  const ModelSpec& spec = model_.spec;
-  const bool in_text = spec.placement == ImagePlacement::placeholders;
-  RenderOptions options = render_options();
-  std::vector<Turn> turns;
-  if (!systems_[item.job].empty()) turns.push_back({Role::system, systems_[item.job]});
-  if (item.messages.empty()) {
-    if (in_text) options.images = static_cast<int>(item.images.size());
-    turns.push_back({Role::user, text});
-  }
-  bool first_user = true;
-  for (const Item::Message& message : item.messages) {
-    std::string content;
-    const bool placed_by_format = first_user && message.role == "user";
-    if (placed_by_format && in_text) options.images = static_cast<int>(message.images);
-    for (std::size_t i = 0; !placed_by_format && in_text && i < message.images; ++i)
-      content += spec.image_token + "\n";
-    if (message.role == "user") first_user = false;
-    // The item's own system text takes the place of the job's.
-    if (message.role == "system" && !turns.empty() && turns.front().role == Role::system) turns.clear();
-    turns.push_back({role_of(message.role), content + message.content});
-  }
-  return formats_[item.job].render(turns, options);
+  if (item.form == PromptForm::raw) return item.prompt;
+  std::vector<Message> messages;
+  // The item's own system text takes the place of the job's.
+  const bool own_system = !item.messages.empty() && item.messages.front().role == "system";
+  if (!systems_[item.job].empty() && !own_system) messages.push_back({Role::system, systems_[item.job]});
+  if (item.messages.empty()) messages.push_back({Role::user, item.prompt, item.images.size()});
+  for (const Item::Message& message : item.messages)
+    messages.push_back({role_of(message.role), message.content, message.images});
+  return prompting_.render(formats_[item.job], messages);
 }
 
 EncodedText EncodeText::operator()(const Item& item) const {
-  return {model_.encode_prompt(prompt_text(item)), {}};
+  return {ids(item), {}};
 }
 
 }  // namespace mmbatch

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "fusion/model.h"
+#include "fusion/prompting.h"
 #include "jobs/manifest/manifest.h"
 #include "pipeline/graph/messages.h"
 
@@ -13,22 +13,22 @@ namespace mmbatch {
 /// Writes an item's question or dialogue as the model expects it and tokenizes it. Const and thread-safe.
 class EncodeText {
  public:
-  /// @throws UsageError for a job's turn format that is none, or a template that was not recognised while the
-  /// job depends on it.
+  /// @throws UsageError for a job's turn format that is not one, or a template that was not recognised while
+  /// the job depends on it.
   EncodeText(const ModelFiles& model, const Manifest& manifest);
 
   /// @throws ItemError
   EncodedText operator()(const Item& item) const;
-  /// The text that is tokenized.  @throws ItemError
-  std::string prompt_text(const Item& item) const;
-  /// What is tokenized behind the model's answer to an earlier question: the item's question as a further
-  /// turn of that dialogue, without images.  @throws ItemError
-  std::string following_text(const Item& item) const;
+  /// The tokens of an item's text, with a placeholder for each image.  @throws ItemError
+  std::vector<std::int32_t> ids(const Item& item) const;
+  /// Those that go behind the model's answer to an earlier question: the item's question as a further turn of
+  /// that dialogue, without images.  @throws ItemError
+  std::vector<std::int32_t> following_ids(const Item& item) const;
 
  private:
-  RenderOptions render_options() const;
+  std::string prompt_text(const Item& item) const;
 
-  const ModelFiles& model_;
+  Prompting prompting_;
   std::vector<TurnFormat> formats_;   // of each job
   std::vector<std::string> systems_;  // of each job; empty: none
 };

@@ -2,7 +2,7 @@
 
 #include <variant>
 
-#include "fusion/model.h"
+#include "fusion/prompting.h"
 #include "pipeline/graph/messages.h"
 #include "pipeline/watch/timeline.h"
 

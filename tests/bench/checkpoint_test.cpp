@@ -7,7 +7,7 @@
 #include "engine/base/error.h"
 #include "engine/base/threads.h"
 #include "engine/serve/engine.h"
-#include "fusion/model.h"
+#include "fusion/prompting.h"
 #include "tests/engine/temporary_folder.h"
 
 namespace mmbatch::bench {
@@ -21,18 +21,14 @@ using mmbatch::testing::TemporaryFolder;
 std::vector<std::int32_t> answer_of(const Model& model) {
   Image image(40, 30);
   for (std::size_t i = 0; i < image.rgb.size(); ++i) image.rgb[i] = static_cast<std::uint8_t>(i * 7);
-  const PixelValues pixels = model.images()->preprocess(image);
+  const PixelValues pixels = model.files().images->prepare(image);
   Scratch scratch;
   const PixelValues* const one[] = {&pixels};
   const auto encoded = model.images()->encode(one, scratch);
   for (std::size_t i = 0; i < encoded.features.rows() * encoded.features.cols(); ++i)
     EXPECT_LT(std::abs(encoded.features.data()[i]), 100);
 
-  RenderOptions render;
-  render.image_placeholder = model.spec().image_token;
-  render.images = model.spec().placement == ImagePlacement::placeholders ? 1 : 0;
-  const std::vector<Turn> turns{{Role::user, "What is in this picture?"}};
-  const std::string text = model.files().turn_format.render(turns, render);
+  const Message question{Role::user, "What is in this picture?", 1};
   const std::vector<EncodedImage> images{{encoded.projected[0], 1}};
   EngineOptions options;
   options.kv_blocks = 64;
@@ -40,7 +36,7 @@ std::vector<std::int32_t> answer_of(const Model& model) {
                 {static_cast<std::size_t>(model.tokenizer().vocab_size()), {}, model.spec().eos}, options);
   std::vector<std::int32_t> tokens;
   Request request;
-  request.prompt = compose(model.spec(), model.files().encode_prompt(text), images);
+  request.prompt = Prompting(model.files())({&question, 1}, images);
   request.generation.max_new_tokens = 12;
   request.generation.ignore_eos = true;
   request.on_done = [&](Result<Completion> done) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <functional>
@@ -11,6 +12,7 @@
 #include <stdexcept>
 
 #include "engine/base/error.h"
+#include "fusion/prompting.h"
 #include "tests/checkers/parity_compare.h"
 #include "vision/image/image_decode.h"
 
@@ -25,12 +27,30 @@ Image read_image(const std::filesystem::path& file) {
 }
 
 /// Where the images stand in the text, reference prompts are complete; else they are a bare question.
-std::vector<std::int32_t> encode_text(const ModelFiles& files, const std::string& prompt) {
-  if (!files.spec.vision || files.spec.placement == ImagePlacement::placeholders) {
-    return files.encode_prompt(prompt);
+std::vector<std::int32_t> encode_text(const ModelFiles& files, const std::string& prompt,
+                                      std::size_t images) {
+  const Prompting prompting(files);
+  if (!files.spec.vision || files.spec.placement == ImagePlacement::placeholders)
+    return prompting.encode(prompt, images);
+  const Message question{Role::user, prompt, images};
+  return prompting.encode(prompting.render(files.turn_format, {&question, 1}), images);
+}
+
+/// Pixel values as references hold them, [3, height · width], without what fills no patch.
+Matrix<float> put_together(const Patches& patches) {
+  constexpr std::size_t kChannels = 3;
+  const PatchGrid& grid = patches.grid;
+  const auto side = static_cast<std::size_t>(
+      std::lround(std::sqrt(static_cast<double>(patches.values.cols() / kChannels))));
+  const std::size_t width = grid.columns * side;
+  Matrix<float> pixels(kChannels, grid.rows * side * width);
+  for (std::size_t p = 0; p < grid.count(); ++p) {
+    const float* from = patches.values.row(p);
+    const std::size_t top = p / grid.columns * side, left = p % grid.columns * side;
+    for (std::size_t i = 0; i < kChannels * side; ++i, from += side)
+      std::copy_n(from, side, pixels.row(i / side) + (top + i % side) * width + left);
   }
-  const Turn turn{Role::user, prompt};
-  return files.encode_prompt(files.turn_format.render(std::span(&turn, 1), {}));
+  return pixels;
 }
 
 void check_logits(const Subject& subject, const ReferenceCase& reference_case, const Prompt& prompt,
@@ -85,13 +105,16 @@ std::vector<EncodedImage> check_images(const Subject& subject, const ReferenceCa
   std::vector<PixelValues> pixels;
   std::vector<const PixelValues*> pointers;
   std::vector<MatrixView<const float>> parts;
+  std::vector<Matrix<float>> planes;
   for (const std::string& name : reference_case.images) {
-    pixels.push_back(stage->preprocess(read_image(subject.reference.folder / "images" / name)));
+    pixels.push_back(
+        subject.model.files().images->prepare(read_image(subject.reference.folder / "images" / name)));
   }
   for (const PixelValues& image : pixels) {
     pointers.push_back(&image);
-    for (const Matrix<float>& tile : image.tiles) parts.push_back(tile.view());
+    for (const Patches& tile : image.tiles) planes.push_back(put_together(tile));
   }
+  for (const Matrix<float>& plane : planes) parts.push_back(plane.view());
   check_tensor(subject, reference_case.name + ".pixel_values", stacked(parts).view(), kPixelTolerance,
                report);
 
@@ -107,7 +130,10 @@ std::vector<EncodedImage> check_images(const Subject& subject, const ReferenceCa
   if (subject.model.spec().dual) return images;
   // What transformers calls projected is not scaled yet.
   Matrix<float> projected = stacked(parts);
-  const float scale = subject.model.spec().vision->projector.scale;
+  float scale = 1;
+  for (const ProjectorOp& op : subject.model.spec().vision->projector.ops) {
+    if (const auto* scaling = std::get_if<ScaleOp>(&op)) scale *= scaling->factor;
+  }
   for (std::size_t i = 0; i < projected.rows() * projected.cols(); ++i) projected.data()[i] /= scale;
   check_tensor(subject, reference_case.name + ".projected", projected.view(), 0, report);
   return images;
@@ -142,7 +168,8 @@ std::optional<PreparedCase> check_prompt(const Subject& subject, const Reference
   prepared.reference = &reference_case;
   try {
     prepared.images = check_images(subject, reference_case, report);
-    prepared.text_ids = encode_text(subject.model.files(), reference_case.prompt);
+    prepared.text_ids =
+        encode_text(subject.model.files(), reference_case.prompt, reference_case.images.size());
     prepared.prompt = compose(subject.model.spec(), prepared.text_ids, prepared.images);
   } catch (const ItemError& e) {
     report.failure("prompt", reference_case.name, e.what());

@@ -4,8 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "engine/base/error.h"
-#include "engine/weights/safetensors_folder.h"
-#include "fusion/projector.h"
 #include "tests/engine/stored_tensors.h"
 
 namespace mmbatch {
@@ -47,15 +45,12 @@ TEST(Compose, PlaceholdersBecomeTheirImagesRows) {
   EXPECT_EQ(feature_row(*prompt, 4), nullptr);
 }
 
-TEST(Compose, ImagesMayStandBeforeTheText) {
+TEST(Compose, AllOfAPromptMaySeeItself) {
   ModelSpec spec = placeholder_spec();
-  spec.placement = ImagePlacement::before_text;
   spec.prefix_lm = true;
-  const auto prompt = compose(spec, Ids{2, 5, 6}, std::vector{image(2, 1), image(1, 2)});
-  EXPECT_THAT(prompt->ids, ElementsAre(9, 9, 9, 2, 5, 6));
+  const auto prompt = compose(spec, Ids{9, 9, 2, 5, 6}, std::vector{image(2, 1), image(1, 2)});
   ASSERT_EQ(prompt->bidirectional.size(), 1u);
   EXPECT_EQ(prompt->bidirectional[0], (PositionRange{0, 6}));
-  EXPECT_THAT(compose(spec, Ids{2, 5}, {})->ids, ElementsAre(2, 5));
 }
 
 TEST(Compose, ImagesAndPlaceholdersMustMatch) {
@@ -71,31 +66,6 @@ TEST(Compose, ImagesAndPlaceholdersMustMatch) {
   ModelSpec text_only;  // has no placeholder: any id is text
   EXPECT_THAT(compose(text_only, Ids{9, 9}, {})->ids, ElementsAre(9, 9));
   EXPECT_EQ(code_of(text_only, {1}, {image(1, 1)}), ErrorCode::invalid_value);
-}
-
-TEST(Projector, IsLayersWithAnActivationBetween) {
-  const testing::TemporaryFolder folder;
-  testing::TensorFile file;
-  file.add("a.weight", {2, 3}, {1, 0, -1, 0, 2, 0});
-  file.add("a.bias", {2}, {0.5f, -1});
-  file.add("b.weight", {1, 2}, {3, 4});
-  file.add("b.bias", {1}, {0.25f});
-  file.write(folder.path() / "model.safetensors");
-  const SafetensorsFolder weights(folder.path());
-  ProjectorConfig config;
-  config.layers = {{"a", 2}, {"b", 1}};
-  config.in = 3;
-  config.activation = Activation::silu;
-  config.scale = 0.5f;
-  const std::vector<float> x = {1, 2, 3, -1, 0, 1};
-  const Matrix<float> y = Projector(weights, config).forward({x.data(), 2, 3});
-  ASSERT_EQ(y.rows(), 2u);
-  const auto silu = [](double v) { return v / (1 + std::exp(-v)); };
-  EXPECT_NEAR(y.row(0)[0], 0.5 * (3 * silu(-1.5) + 4 * silu(3) + 0.25), 1e-5);
-  EXPECT_NEAR(y.row(1)[0], 0.5 * (3 * silu(-1.5) + 4 * silu(-1) + 0.25), 1e-5);
-  config.layers[1].out = 2;
-  EXPECT_THAT(testing::message_of<ModelError>([&] { Projector(weights, config); }),
-              HasSubstr("'b.weight': expected shape [2, 2]"));
 }
 
 }  // namespace

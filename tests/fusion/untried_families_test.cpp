@@ -7,7 +7,7 @@
 #include <cstdlib>
 
 #include "engine/base/threads.h"
-#include "fusion/model.h"
+#include "fusion/prompting.h"
 #include "tests/engine/tiny_decoder.h"
 #include "tests/fusion/model_folder.h"
 #include "tests/fusion/plain_model.h"
@@ -121,12 +121,14 @@ struct Found {
 
 Found compute(const Model& model, const std::string& text) {
   Found found;
-  const PixelValues pixels = model.images()->preprocess(picture());
-  found.pixels = rows_of(pixels.tiles.front());
+  const PixelValues pixels = model.files().images->prepare(picture());
+  const Config preparation = Config::read(model.files().folder / "preprocessor_config.json");
+  found.pixels = rows_of(Preprocessor(preparation).pixel_values(picture()));
   const PixelValues* images[] = {&pixels};
   Scratch scratch;
   found.image = {model.images()->encode(images, scratch).projected.front(), 1};
-  found.prompt = compose(model.spec(), model.files().encode_prompt(text), std::span(&found.image, 1));
+  found.prompt =
+      Prompting(model.files()).compose(Prompting(model.files()).encode(text, 1), std::span(&found.image, 1));
   found.logits = testing::logits_in_one_piece(*model.decoder(), *found.prompt);
   return found;
 }

@@ -42,7 +42,7 @@ Matrix<float> TextEncoder::encode(std::span<const std::span<const std::int32_t>>
       simd().add(row, &position_embedding_[p * hidden], hidden);
     }
   }
-  blocks_.forward(x, positions, scratch);
+  blocks_.forward(x, std::vector<std::size_t>(texts.size(), positions), scratch);
 
   Matrix<float> last(texts.size(), hidden), embeddings(texts.size(), config_.width);
   for (std::size_t i = 0; i < texts.size(); ++i) {

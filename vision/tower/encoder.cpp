@@ -1,9 +1,11 @@
 #include "vision/tower/encoder.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <cassert>
 #include <cstring>
 
+#include "engine/base/error.h"
 #include "engine/kernels/rows.h"
 #include "engine/kernels/simd.h"
 
@@ -23,6 +25,15 @@ Linear load_patch_embedding(const Weights& weights, const std::string& name, con
   return Linear(PackedMatrix({weights.in(edge_precision(weights.precision)).pack(kernel)}));
 }
 
+void check_grid(const PatchGrid& found, const VisionConfig& config) {
+  const PatchGrid& stored = config.grid();
+  if (found == stored) return;
+  throw ItemError(
+      ErrorCode::invalid_value,
+      fmt::format("an image of {} x {} patches; this vision tower has position embeddings for {} x {}",
+                  found.columns, found.rows, stored.columns, stored.rows));
+}
+
 }  // namespace
 
 VisionEncoder::VisionEncoder(const Weights& weights, VisionConfig config, const std::string& prefix)
@@ -39,8 +50,7 @@ VisionEncoder::VisionEncoder(const Weights& weights, VisionConfig config, const 
     // Every patch gets the bias and its position: one sum.
     const std::vector<float> bias =
         to_floats(weights.tensor(prefix + "embeddings.patch_embedding.bias", {hidden}));
-    const std::size_t first = config_.positions() - config_.patches();
-    for (std::size_t p = first; p < config_.positions(); ++p) {
+    for (std::size_t p = config_.class_rows(); p < config_.positions(); ++p) {
       for (std::size_t i = 0; i < hidden; ++i) position_embedding_[p * hidden + i] += bias[i];
     }
   }
@@ -53,41 +63,37 @@ std::size_t VisionEncoder::bytes() const {
   return patch_embedding_.bytes() + position_embedding_.size() * sizeof(float) + blocks_.bytes();
 }
 
-/// @param x [positions, hidden]
-void VisionEncoder::embed(MatrixView<const float> image, MatrixView<float> x) const {
-  const std::size_t side = config_.patch_size, grid = config_.grid(), size = config_.image_size;
-  Matrix<float> patches(config_.patches(), kChannels * side * side);
-  parallel_rows(patches.rows(), [&](std::size_t p) {
-    float* to = patches.row(p);
-    for (std::size_t c = 0; c < kChannels; ++c) {
-      for (std::size_t y = 0; y < side; ++y, to += side) {
-        const float* from = image.row(c) + (p / grid * side + y) * size + p % grid * side;
-        std::memcpy(to, from, side * sizeof(float));
-      }
-    }
-  });
-  const std::size_t first = config_.positions() - config_.patches();
+/// @param x [class_rows + patches, hidden]
+void VisionEncoder::embed(const Patches& image, MatrixView<float> x) const {
+  const std::size_t first = config_.class_rows();
   if (first == 1) std::copy(class_embedding_.begin(), class_embedding_.end(), x.row(0));
-  patch_embedding_.forward(patches.view(), x.row_range(first, config_.patches()));
+  patch_embedding_.forward(image.values.view(), x.row_range(first, image.grid.count()));
   parallel_rows(x.rows,
                 [&](std::size_t r) { simd().add(x.row(r), &position_embedding_[r * x.cols], x.cols); });
 }
 
-Matrix<float> VisionEncoder::encode(std::span<const MatrixView<const float>> images, Scratch& scratch) const {
-  const std::size_t positions = config_.positions(), hidden = config_.hidden();
-  const MatrixView<float> x = scratch.take(Scratch::stream, images.size() * positions, hidden);
-  for (std::size_t i = 0; i < images.size(); ++i) {
-    assert(images[i].rows == kChannels && images[i].cols == config_.image_size * config_.image_size);
-    embed(images[i], x.row_range(i * positions, positions));
+Matrix<float> VisionEncoder::encode(std::span<const Patches* const> images, Scratch& scratch) const {
+  std::vector<std::size_t> rows;
+  std::size_t all = 0, tokens = 0;
+  for (const Patches* image : images) {
+    check_grid(image->grid, config_);
+    rows.push_back(config_.class_rows() + image->grid.count());
+    all += rows.back();
+    tokens += config_.feature_rows(image->grid);
   }
+  const MatrixView<float> x = scratch.take(Scratch::stream, all, config_.hidden());
+  for (std::size_t i = 0, first = 0; i < images.size(); first += rows[i++])
+    embed(*images[i], x.row_range(first, rows[i]));
   if (!config_.norm_before.empty()) norm_before_.forward(x, x);
-  blocks_.forward(x, positions, scratch);
+  blocks_.forward(x, rows, scratch);
   if (!config_.norm_after.empty()) norm_after_.forward(x, x);
 
-  const std::size_t tokens = config_.feature_tokens(), first = positions - tokens;
-  Matrix<float> features(images.size() * tokens, hidden);
-  for (std::size_t i = 0; i < images.size(); ++i) {
-    std::memcpy(features.row(i * tokens), x.row(i * positions + first), tokens * hidden * sizeof(float));
+  Matrix<float> features(tokens, config_.hidden());
+  std::size_t out = 0, first = 0;
+  for (std::size_t i = 0; i < images.size(); first += rows[i++]) {
+    const std::size_t kept = config_.feature_rows(images[i]->grid);
+    std::memcpy(features.row(out), x.row(first + rows[i] - kept), kept * x.cols * sizeof(float));
+    out += kept;
   }
   return features;
 }

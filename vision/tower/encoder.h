@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/nn/encoder_stack.h"
+#include "vision/preprocess/patches.h"
 
 namespace mmbatch {
 
@@ -26,12 +27,17 @@ struct VisionConfig {
   std::string norm_after;   // name of the norm after the blocks, empty: none
   FeatureSelect select = FeatureSelect::patches;
 
-  std::size_t grid() const { return image_size / patch_size; }
-  std::size_t patches() const { return grid() * grid(); }
-  std::size_t positions() const { return patches() + (class_token.empty() ? 0 : 1); }
   std::size_t hidden() const { return layer.attention.hidden; }
-  /// Feature rows of one image.
-  std::size_t feature_tokens() const { return select == FeatureSelect::all ? positions() : patches(); }
+  std::size_t class_rows() const { return class_token.empty() ? 0 : 1; }
+  /// The patches of an image of image_size, which is what the position embeddings are stored for.
+  PatchGrid grid() const { return {image_size / patch_size, image_size / patch_size}; }
+  std::size_t positions() const { return class_rows() + grid().count(); }
+  /// Feature rows of an image of these patches.
+  std::size_t feature_rows(const PatchGrid& patches) const {
+    return patches.count() + (select == FeatureSelect::all ? class_rows() : 0);
+  }
+  /// … and of one of image_size.
+  std::size_t feature_tokens() const { return feature_rows(grid()); }
 };
 
 /// A vision transformer with its weights. Const and shared after loading; the caller owns the scratch.
@@ -41,15 +47,16 @@ class VisionEncoder {
   /// @throws ModelError
   VisionEncoder(const Weights& weights, VisionConfig config, const std::string& prefix);
 
-  /// @param images pixel values, [3, image_size²] each
-  /// @return [images · feature_tokens, hidden]; an image's rows do not depend on the other images
-  Matrix<float> encode(std::span<const MatrixView<const float>> images, Scratch& scratch) const;
+  /// @param images each with its own number of patches
+  /// @return [sum of their feature_rows(), hidden]; an image's rows do not depend on the other images
+  /// @throws ItemError invalid_value for a grid that there are no position embeddings for
+  Matrix<float> encode(std::span<const Patches* const> images, Scratch& scratch) const;
 
   const VisionConfig& config() const { return config_; }
   std::size_t bytes() const;
 
  private:
-  void embed(MatrixView<const float> image, MatrixView<float> x) const;
+  void embed(const Patches& image, MatrixView<float> x) const;
 
   VisionConfig config_;
   Linear patch_embedding_;                 // [hidden, 3 · patch²]

@@ -3,22 +3,19 @@
 #include <cstddef>
 #include <functional>
 #include <list>
-#include <memory>
 #include <mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
-#include "engine/base/matrix.h"
 #include "engine/base/result.h"
+#include "vision/tower/features.h"
 
 namespace mmbatch {
 
-/// Features of one image, shared by all who need them.
-using Features = std::shared_ptr<const Matrix<float>>;
-
-/// Features by image content, kept up to a budget of bytes, the least recently used dropped first. An image
-/// that is being encoded is not encoded again: who asks meanwhile waits in line. Thread-safe.
+/// Features by image content, each image with its own number of rows, kept up to a budget of bytes, the least
+/// recently used dropped first. An image that is being encoded is not encoded again: who asks meanwhile waits
+/// in line. Thread-safe.
 class FeatureCache {
  public:
   using Ready = std::function<void(const Result<Features>&)>;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <random>
 
 #include "engine/weights/safetensors_folder.h"
@@ -65,7 +66,8 @@ class Encoder : public ::testing::Test {
     Matrix<float> out(count, kHidden);
     std::copy_n(x.row(first), count * kHidden, out.data());
     Scratch scratch;
-    EncoderStack(weights, layer_config(), kLayers, layer_names()).forward(out.view(), rows, scratch);
+    EncoderStack(weights, layer_config(), kLayers, layer_names())
+        .forward(out.view(), std::vector<std::size_t>(count / rows, rows), scratch);
     return out;
   }
 
@@ -89,6 +91,24 @@ TEST_F(Encoder, GivesASequenceTheSameBitsInEveryCompany) {
             << to_string(precision) << ", sequence " << sequence << " of " << rows << " rows";
       }
     }
+  }
+}
+
+TEST_F(Encoder, TakesSequencesOfDifferentLengths) {
+  const SafetensorsFolder checkpoint(folder_.path());
+  const Weights weights(checkpoint, Precision::f32);
+  const std::vector<std::size_t> rows = {5, 700, 1, 400, 1300, 3};
+  const std::size_t all = std::accumulate(rows.begin(), rows.end(), std::size_t{0});
+  Matrix<float> x(all, kHidden), out(all, kHidden);
+  std::mt19937 random(7);
+  std::normal_distribution<float> normal;
+  std::generate_n(x.data(), all * kHidden, [&] { return normal(random); });
+  std::copy_n(x.data(), all * kHidden, out.data());
+  Scratch scratch;
+  EncoderStack(weights, layer_config(), kLayers, layer_names()).forward(out.view(), rows, scratch);
+  for (std::size_t i = 0, first = 0; i < rows.size(); first += rows[i++]) {
+    const Matrix<float> alone = encode(weights, x, first, rows[i], rows[i]);
+    EXPECT_EQ(std::memcmp(alone.data(), out.row(first), alone.bytes()), 0) << i;
   }
 }
 

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "engine/weights/weight_source.h"
+#include "fusion/model_spec.h"
+#include "vision/image/image.h"
+#include "vision/preprocess/patches.h"
+#include "vision/preprocess/preprocess.h"
+
+namespace mmbatch {
+
+/// An image ready for the vision tower: itself, or as a whole and then in tiles.
+struct PixelValues {
+  std::vector<Patches> tiles;  // one, or the whole picture and then the tiles of the grid
+  TileGrid grid;               // 0 x 0: not in tiles
+  int width = 0;               // of the picture, in pixels
+  int height = 0;
+};
+
+/// What a model does to a picture before its vision tower sees it, and how many rows of a prompt the picture
+/// takes in the end. Const and thread-safe.
+class ImagePreparation {
+ public:
+  /// From the checkpoint's preprocessor_config.json.
+  /// @throws ModelError when it is missing, or makes images of another size than the tower takes
+  ImagePreparation(const WeightSource& weights, const VisionSpec& spec);
+
+  /// @throws ItemError image_too_large for a picture of so extreme a shape that it cannot be resized
+  PixelValues prepare(const Image& image) const;
+
+  /// Rows of a prompt that a picture of this size, in pixels, takes.
+  std::size_t tokens(int width, int height) const;
+  /// Rows that any picture takes at most.
+  std::size_t most_tokens() const;
+
+ private:
+  VisionSpec spec_;
+  std::optional<Preprocessor> preprocessor_;
+  std::optional<Tiler> tiler_;  // instead, where the model sees tiles
+};
+
+}  // namespace mmbatch
