@@ -8,6 +8,8 @@
 #include <new>
 #include <utility>
 
+#include "engine/serve/prompt_length.h"
+
 namespace mmbatch {
 namespace {
 
@@ -136,17 +138,13 @@ Result<std::unique_ptr<SequenceGroup>> Engine::prepare(Request request) const {
     check(*request.prompt);
     const GenerationConfig& generation = request.generation;
     const std::size_t prompt = request.prompt->tokens();
-    // A position is needed for the first answer token's input at least.
-    const std::size_t longest_prompt = config.max_positions - 1;
-    if (prompt > longest_prompt) {
-      const bool may_cut =
-          generation.truncate_prompt == TruncatePrompt::left && request.prompt->features.empty();
-      if (!may_cut) {
-        throw too_long(
-            fmt::format("the prompt has {} tokens, the model takes at most {}", prompt, longest_prompt));
-      }
-      request.prompt = std::make_shared<const Prompt>(cut_left(*request.prompt, longest_prompt));
+    if (const auto fault = length_fault({prompt, request.prompt->features.size()}, generation.truncate_prompt,
+                                        config.max_positions)) {
+      throw ItemError(fault->code, fault->message);
     }
+    if (prompt > longest_prompt(config.max_positions))
+      request.prompt =
+          std::make_shared<const Prompt>(cut_left(*request.prompt, longest_prompt(config.max_positions)));
     auto group = std::make_unique<SequenceGroup>();
     std::size_t new_tokens = static_cast<std::size_t>(generation.max_new_tokens);
     for (const auto& choice : request.choices) new_tokens = std::max<std::size_t>(new_tokens, choice.size());

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "engine/base/result.h"
+#include "engine/serve/prompt_length.h"
 #include "fusion/prompting.h"
 #include "jobs/listing/item_reader.h"
 #include "jobs/manifest/manifest.h"
@@ -24,17 +25,6 @@ namespace {
 PictureSize size_of(const ImageHeader& header) {
   const PictureSize stored{static_cast<int>(header.width), static_cast<int>(header.height)};
   return header.orientation >= 5 ? PictureSize{stored.height, stored.width} : stored;
-}
-
-/// Why a prompt of this length fails; none: it does not.  As Engine::submit() decides.
-std::optional<Failed> check_length(std::size_t tokens, const Item& item, const GenerationConfig& generation,
-                                  const ModelSpec& spec) {
-  const std::size_t longest = spec.decoder.max_positions - 1;
-  const bool cut = generation.truncate_prompt == TruncatePrompt::left && item.images.empty();
-  if (tokens <= longest || cut) return {};
-  return Failed{Stage::decode,
-               {ErrorCode::prompt_too_long,
-                fmt::format("the prompt has {} tokens, the model takes at most {}", tokens, longest)}};
 }
 
 /// Of a dual encoder, which cuts what is too long.
@@ -70,7 +60,11 @@ std::optional<Failed> check_item(const ReadItem& read, const SettingsOfJobs& mer
   if (!ids) return Failed{Stage::encode_text, ids.error()};
   const auto tokens = guarded([&] { return Prompting(*files).tokens(ids.value(), pictures); });
   if (!tokens) return Failed{Stage::fuse, tokens.error()};
-  return check_length(tokens.value(), item, settings.value()->generation, files->spec);
+  const auto too_long =
+      length_fault({tokens.value(), pictures.size()}, settings.value()->generation.truncate_prompt,
+                   files->spec.decoder.max_positions);
+  if (too_long) return Failed{Stage::decode, *too_long};
+  return {};
 }
 
 }  // namespace

@@ -1,0 +1,17 @@
+#include "engine/serve/prompt_length.h"
+
+#include <fmt/format.h>
+
+namespace mmbatch {
+
+std::optional<Error> length_fault(const PromptLength& prompt, TruncatePrompt truncate,
+                                  std::size_t max_positions) {
+  const std::size_t longest = longest_prompt(max_positions);
+  const bool wants_cut = truncate == TruncatePrompt::left;
+  if (prompt.tokens <= longest || (wants_cut && prompt.images == 0)) return {};
+  return Error{ErrorCode::prompt_too_long,
+               fmt::format("the prompt has {} tokens, the model takes at most {}{}", prompt.tokens, longest,
+                           wants_cut ? "; truncate_prompt: left does not cut a prompt with images" : "")};
+}
+
+}  // namespace mmbatch
