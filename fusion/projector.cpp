@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "fusion/similarity.h"
-#include "fusion/tile_joining.h"
+#include "fusion/ops/tile_joining.h"
 
 namespace mmbatch {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "engine/base/error.h"
 #include "engine/weights/safetensors_folder.h"
-#include "fusion/tile_joining.h"
+#include "fusion/ops/tile_joining.h"
 #include "tests/engine/stored_tensors.h"
 
 namespace mmbatch {

@@ -1,4 +1,4 @@
-#include "fusion/tile_joining.h"
+#include "fusion/ops/tile_joining.h"
 
 #include <cstring>
 
