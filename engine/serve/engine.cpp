@@ -8,7 +8,7 @@
 #include <new>
 #include <utility>
 
-#include "engine/serve/prompt_length.h"
+#include "engine/decoder/prompt_length.h"
 
 namespace mmbatch {
 namespace {

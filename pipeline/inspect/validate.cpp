@@ -7,7 +7,7 @@
 #include <span>
 
 #include "engine/base/result.h"
-#include "engine/serve/prompt_length.h"
+#include "engine/decoder/prompt_length.h"
 #include "fusion/prompting.h"
 #include "jobs/listing/item_reader.h"
 #include "jobs/manifest/manifest.h"

@@ -1,4 +1,4 @@
-#include "engine/serve/prompt_length.h"
+#include "engine/decoder/prompt_length.h"
 
 #include <fmt/format.h>
 
