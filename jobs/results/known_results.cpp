@@ -29,15 +29,16 @@ KnownResults::KnownResults(Database& database)
           "LEFT JOIN embeddings ON result_key = key WHERE item_key = ?1 AND run_key = ?2 AND content_key = "
           "?3 ORDER BY sequence") {}
 
-std::optional<KnownResults::Hit> KnownResults::find(std::int64_t run, const ItemIdentity& identity,
-                                                    const std::string& content_key,
-                                                    const std::string& digest) {
+KnownResults::Found KnownResults::find(std::int64_t run, const ItemIdentity& identity,
+                                       const std::string& content_key, const std::string& digest) {
   own_.bind(1, identity.job_key).bind(2, identity.id).bind(3, static_cast<std::int64_t>(identity.variant));
   own_.bind(4, run).bind_blob(5, from_hex(content_key));
-  std::optional<Hit> hit;
-  if (own_.step()) hit = Hit{own_.integer(0) != 0, own_.integer(1) == 1 && own_.text(2) == digest};
+  Found found;
+  if (own_.step()) found.own = Own{own_.integer(0) != 0, own_.integer(1) == 1 && own_.text(2) == digest};
   own_.reset();
-  return hit;
+  const bool settled = found.own && (found.own->in_place || !found.own->answered);
+  if (!settled) found.answers = find_answers(content_key, found.created);
+  return found;
 }
 
 std::optional<ItemResult> KnownResults::find_answers(const std::string& content_key, std::string& created) {

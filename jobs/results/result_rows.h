@@ -63,18 +63,23 @@ class KnownResults {
  public:
   explicit KnownResults(Database& database);
 
-  struct Hit {
+  /// The item's own outcome of this content in this run.
+  struct Own {
     bool answered = false;
     bool in_place = false;  // current, and with the same references and metadata as the item has now
   };
-  /// The item's own outcome of this content in this run.
-  std::optional<Hit> find(std::int64_t run, const ItemIdentity& identity, const std::string& content_key,
-                          const std::string& digest);
-  /// Answers to this content in any run, of any item, as an outcome without its item; `created` gets their
-  /// time.
-  std::optional<ItemResult> find_answers(const std::string& content_key, std::string& created);
+  struct Found {
+    std::optional<Own> own;
+    /// Unless its own settles it: answers to this content in any run, of any item, without their item.
+    std::optional<ItemResult> answers;
+    std::string created;  // the time of `answers`
+  };
+  Found find(std::int64_t run, const ItemIdentity& identity, const std::string& content_key,
+             const std::string& digest);
 
  private:
+  std::optional<ItemResult> find_answers(const std::string& content_key, std::string& created);
+
   Statement own_, any_, rows_;
 };
 

@@ -5,6 +5,7 @@
 
 #include <exception>
 #include <mutex>
+#include <unordered_map>
 
 #include "engine/base/sha256.h"
 #include "jobs/results/database.h"
@@ -15,6 +16,9 @@
 
 namespace mmbatch {
 namespace {
+
+/// Digests remembered within a run; then all are forgotten. Some 30 MB.
+constexpr std::size_t kMostDigests = 100'000;
 
 using Clock = std::chrono::steady_clock;
 
@@ -150,6 +154,11 @@ struct ResultsStore::Impl {
   std::optional<Transaction> snapshot;
   KnownResults known;
   Statement find_digest;
+  struct Digest {
+    FileStamp stamp;
+    std::string sha256;
+  };
+  std::unordered_map<std::string, Digest> digests;  // of this run, by path: seen before they are committed
 
   // Set by begin_run(), before other threads come.
   std::int64_t run = 0;
@@ -238,23 +247,21 @@ Known ResultsStore::look_up(const std::shared_ptr<const Item>& item, const std::
   Impl& s = *impl_;
   if (s.policy == ResumePolicy::fresh) return Known::no;
   const ItemIdentity identity{s.jobs.at(item->job), item->id, item->variant};
-  std::optional<ItemResult> answers;
-  std::string created;
+  KnownResults::Found found;
   {
     const std::scoped_lock guard(s.reading_mutex);
     s.keep_snapshot();
-    const auto own = s.known.find(s.run, identity, content_key, item_digest(*item, image_sha256));
+    found = s.known.find(s.run, identity, content_key, item_digest(*item, image_sha256));
+    const auto& own = found.own;
     if (own && own->answered && own->in_place) return Known::answered;
-    if (own && !own->answered) {
+    if (own && !own->answered)
       return s.policy == ResumePolicy::retry_failed || !own->in_place ? Known::no : Known::failed;
-    }
-    answers = s.known.find_answers(content_key, created);
   }
-  if (!answers) return Known::no;
-  answers->item = item;
-  answers->image_sha256 = image_sha256;
+  if (!found.answers) return Known::no;
+  found.answers->item = item;
+  found.answers->image_sha256 = image_sha256;
   const std::scoped_lock guard(s.mutex);
-  s.write(*answers, created);
+  s.write(*found.answers, found.created);
   return Known::answered;
 }
 
@@ -289,6 +296,8 @@ void ResultsStore::finish_run(RunStatus status, const std::string& stats) {
 std::optional<std::string> ResultsStore::find_digest(const FileStamp& stamp) {
   Impl& s = *impl_;
   const std::scoped_lock guard(s.reading_mutex);
+  const auto recent = s.digests.find(stamp.path);
+  if (recent != s.digests.end() && recent->second.stamp == stamp) return recent->second.sha256;
   s.keep_snapshot();
   Statement& find = s.find_digest;
   find.bind(1, stamp.path).bind(2, static_cast<std::int64_t>(stamp.size)).bind(3, stamp.modified_ns);
@@ -301,6 +310,11 @@ std::optional<std::string> ResultsStore::find_digest(const FileStamp& stamp) {
 
 void ResultsStore::remember_digest(const FileStamp& stamp, const std::string& sha256) {
   Impl& s = *impl_;
+  {
+    const std::scoped_lock guard(s.reading_mutex);
+    if (s.digests.size() >= kMostDigests) s.digests.clear();
+    s.digests.insert_or_assign(stamp.path, Impl::Digest{stamp, sha256});
+  }
   const std::scoped_lock guard(s.mutex);
   s.begin();
   try {

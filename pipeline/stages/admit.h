@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -52,6 +53,7 @@ class Admit {
   const Model& model_;
   const Manifest& manifest_;
   const AdmitOptions options_;
+  const std::set<Task> able_;  // what the model can be asked
   const SettingsOfJobs settings_;
   const Access access_;
   std::atomic<std::uint64_t> next_number_{0};

@@ -14,15 +14,15 @@
 namespace mmbatch {
 
 /// The image files of a run. Each is read once: for its digest when an item is admitted, after which the
-/// bytes are kept for the encoder as long as they fit into the budget. A file that an earlier run knows by
-/// its stamp is read for the encoder only. Thread-safe.
+/// bytes are kept for the encoder as long as they fit into the budget. A file whose digest is known by its
+/// stamp is read for the encoder only. Thread-safe.
 class ImageFiles {
  public:
   struct Options {
     MediaLimits media;
     std::size_t memory_bytes = std::size_t{512} << 20;  // encoded and decoded, in flight, over all threads
   };
-  /// @param known digests of earlier runs; outlives this
+  /// @param known digests of this run and of earlier ones; outlives this
   ImageFiles(DigestCache& known, const Options& options);
 
   /// SHA-256 (hex) of an image's bytes; may wait for memory.  @throws ItemError as read_image()
@@ -39,23 +39,6 @@ class ImageFiles {
   void drop(const std::vector<std::string>& sha256);
 
  private:
-  /// Digests of this run, before those of earlier ones: these are not seen before they are committed.
-  class Digests : public DigestCache {
-   public:
-    explicit Digests(DigestCache& known) : known_(known) {}
-    std::optional<std::string> find_digest(const FileStamp& stamp) override;
-    void remember_digest(const FileStamp& stamp, const std::string& sha256) override;
-
-   private:
-    struct Entry {
-      FileStamp stamp;
-      std::string sha256;
-    };
-    DigestCache& known_;
-    std::mutex mutex_;
-    std::unordered_map<std::string, Entry> by_path_;  // guarded by mutex_
-  };
-
   /// The limits for one image, which put what is read into `memory`.
   MediaLimits limits(const Deadline& deadline, MemoryBudget::Lease& memory);
   std::mutex& reader_of(const Item::Image& image);
@@ -63,7 +46,7 @@ class ImageFiles {
 
   const MediaLimits media_;
   MemoryBudget budget_;
-  Digests digests_;
+  DigestCache& known_;
   std::array<std::mutex, 61> readers_;  // by path: who else wants a file waits until it is read
 
   std::mutex mutex_;

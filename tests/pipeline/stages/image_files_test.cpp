@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <thread>
 
 #include "engine/base/error.h"
@@ -13,11 +14,18 @@
 namespace mmbatch {
 namespace {
 
-/// Knows nothing, as a new database.
+/// Knows nothing at first, as a new database.
 struct NothingKnown : DigestCache {
-  std::optional<std::string> find_digest(const FileStamp&) override { return {}; }
-  void remember_digest(const FileStamp&, const std::string&) override { ++remembered; }
+  std::optional<std::string> find_digest(const FileStamp& stamp) override {
+    const auto found = digests.find(stamp.path);
+    return found == digests.end() ? std::nullopt : std::optional(found->second);
+  }
+  void remember_digest(const FileStamp& stamp, const std::string& sha256) override {
+    ++remembered;
+    digests[stamp.path] = sha256;
+  }
   int remembered = 0;
+  std::map<std::string, std::string> digests;
 };
 
 Item::Image image_at(const std::string& path) {
