@@ -16,9 +16,9 @@ set(table
   "vision|engine/base,engine/weights,engine/kernels,engine/nn,vision|opencv2/.*,nlohmann/.*"
   "text|engine/base,engine/weights,engine/kernels,engine/nn,text|sentencepiece.*,nlohmann/.*"
   "fusion|engine/base,engine/weights,engine/kernels,engine/nn,engine/decoder,vision,text,fusion|nlohmann/.*"
-  "jobs|engine/base,jobs|yaml-cpp/.*,nlohmann/.*,sqlite3\\.h,zlib\\.h,openssl/.*,utf8proc\\.h"
+  "jobs|engine/base,jobs|yaml-cpp/.*,nlohmann/.*,sqlite3\\.h,pcre2\\.h,zlib\\.h,openssl/.*,utf8proc\\.h"
   "pipeline|engine/.*,vision,text,fusion,jobs,pipeline|oneapi/tbb/.*,CLI/.*")
-set(owned "oneapi/|nlohmann/|dnnl|cblas|omp\\.h|opencv2/|sentencepiece|yaml-cpp/|sqlite3|zlib|openssl/|utf8proc|CLI/")
+set(owned "oneapi/|nlohmann/|dnnl|cblas|omp\\.h|opencv2/|sentencepiece|yaml-cpp/|sqlite3|pcre2|zlib|openssl/|utf8proc|CLI/")
 
 foreach(line ${table})
   string(REPLACE "|" ";" parts "${line}")

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is needed, builds mmbatch and runs every test through ctest.
 #   bash tests/run.sh          all tests
-#   bash tests/run.sh --long   and 300 kills where the short run has twenty; stages, engine and store under
+#   bash tests/run.sh --long   and 300 kills where the short run has twenty; an array job on a Slurm of two nodes, both
+#                              on this machine; stages, engine and store under
 #                              ThreadSanitizer; all tests again under AddressSanitizer and UndefinedBehaviorSanitizer,
 #                              and under both a minute of libFuzzer for each fuzz target
 # Ends at the first thing that fails, with its exit status.
@@ -13,7 +14,7 @@ case "${1:-}" in
   *) echo "usage: bash tests/run.sh [--long]" >&2; exit 2 ;;
 esac
 mapfile -t packages < demo/packages.txt
-[ -z "${1:-}" ] || packages+=(clang-14 libclang-rt-14-dev chromium)
+[ -z "${1:-}" ] || packages+=(clang-14 libclang-rt-14-dev chromium slurm-wlm munge)
 install_packages "${packages[@]}"
 
 step() { printf '\n== %s\n' "$*"; }
@@ -24,6 +25,9 @@ ctest --test-dir build --output-on-failure -j "$(nproc)"
 
 step "300 kills"
 MMBATCH_KILLS=300 build/tests/test_pipeline --gtest_filter='Kill.*'
+
+step "an array job on a Slurm of two nodes"
+tests/slurm/two_nodes.sh build/mmbatch
 
 step "stages, engine and store under ThreadSanitizer"
 build tsan test_threads

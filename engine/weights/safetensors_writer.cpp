@@ -1,6 +1,5 @@
 #include "engine/weights/safetensors_writer.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -8,8 +7,11 @@
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <system_error>
+#include <utility>
 
 #include "engine/base/error.h"
+#include "engine/base/output/output_file.h"
 
 namespace mmbatch {
 namespace {
@@ -17,16 +19,20 @@ namespace {
 /// A file under a temporary name, removed unless it is finished.
 class NewFile {
  public:
-  explicit NewFile(const std::filesystem::path& path) : path_(path), part_(path.string() + ".part") {
-    descriptor_ = ::open(part_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (descriptor_ < 0) fail();
+  explicit NewFile(const std::filesystem::path& path) : path_(path) {
+    try {
+      const TemporaryFile made = make_temporary(path.has_parent_path() ? path.parent_path() : ".");
+      part_ = made.path.string();
+      descriptor_ = made.descriptor;
+    } catch (const std::system_error& e) {
+      fail(e.code().value());
+    }
   }
   NewFile(const NewFile&) = delete;
   NewFile& operator=(const NewFile&) = delete;
   ~NewFile() {
-    if (descriptor_ < 0) return;
-    ::close(descriptor_);
-    ::unlink(part_.c_str());
+    if (descriptor_ >= 0) ::close(descriptor_);
+    if (!part_.empty()) ::unlink(part_.c_str());
   }
 
   void write(const void* data, std::size_t bytes) {
@@ -34,23 +40,22 @@ class NewFile {
     while (bytes > 0) {
       const ssize_t done = ::write(descriptor_, from, std::min<std::size_t>(bytes, 1 << 30));
       if (done < 0 && errno == EINTR) continue;
-      if (done < 0) fail();
+      if (done < 0) fail(errno);
       from += done;
       bytes -= static_cast<std::size_t>(done);
     }
   }
 
   void finish() {
-    if (::fsync(descriptor_) != 0) fail();
-    if (::rename(part_.c_str(), path_.c_str()) != 0) fail();
-    ::close(descriptor_);
-    descriptor_ = -1;
+    if (::fsync(descriptor_) != 0) fail(errno);
+    if (::close(std::exchange(descriptor_, -1)) != 0) fail(errno);
+    if (::rename(part_.c_str(), path_.c_str()) != 0) fail(errno);
+    part_.clear();
   }
 
  private:
-  [[noreturn]] void fail() const {
-    const int code = errno;
-    throw ModelError(fmt::format("{}: cannot be written: {}", path_.string(), std::strerror(code)));
+  [[noreturn]] void fail(int code) const {
+    throw OutputError(fmt::format("{}: cannot be written: {}", path_.string(), std::strerror(code)));
   }
 
   std::filesystem::path path_;

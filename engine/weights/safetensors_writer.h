@@ -19,7 +19,7 @@ struct StoredTensor {
 
 /// Writes a safetensors file whose data begins at a multiple of 64 bytes, tensors in the given order without
 /// gaps. It appears under its name only when it is complete and on the disk.
-/// @throws ModelError naming the file and what the system said
+/// @throws OutputError naming the file and what the system said
 void write_safetensors(const std::filesystem::path& file, const std::vector<StoredTensor>& tensors,
                        const std::map<std::string, std::string>& metadata);
 

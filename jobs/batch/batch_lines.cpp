@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "engine/base/sha256.h"
+#include "engine/base/text/utf8.h"
 #include "jobs/text/json_text.h"
 
 namespace mmbatch {
@@ -46,30 +48,66 @@ const char* finish_reason(std::string_view reason) {
   return reason == "length" ? "length" : "stop";
 }
 
-/// Token log-probabilities in the form of a chat completion; "null" when none were kept.
-std::string logprobs_json(std::string_view details) {
-  using Json = nlohmann::json;
-  if (details.empty()) return "null";
-  const Json kept = Json::parse(details, nullptr, false);
-  if (!kept.is_object() || !kept.contains("logprobs")) return "null";
-  const auto entry = [](const Json& token) {
-    return Json{{"token", token.value("token", Json())},
-                {"logprob", token.value("logprob", Json())},
-                {"bytes", nullptr}};
-  };
-  Json content = Json::array();
-  const Json& tokens = kept["logprobs"];
-  const Json top = kept.value("top_logprobs", Json::array());
-  for (std::size_t i = 0; i < tokens.size(); ++i) {
-    Json one = entry(tokens[i]);
-    one["top_logprobs"] = Json::array();
-    if (i < top.size()) {
-      for (const Json& alternative : top[i]) one["top_logprobs"].push_back(entry(alternative));
-    }
-    content.push_back(std::move(one));
+using Json = nlohmann::json;
+
+/// What earlier databases have: tokens as sentencepiece's vocabulary writes them.
+std::string text_of_piece(std::string_view piece) {
+  if (piece.size() == 6 && piece.substr(0, 3) == "<0x" && piece.back() == '>') {
+    unsigned byte = 0;
+    const auto [end, error] = std::from_chars(piece.data() + 3, piece.data() + 5, byte, 16);
+    if (error == std::errc{} && end == piece.data() + 5) return {static_cast<char>(byte)};
   }
-  return Json{{"content", std::move(content)}}.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return replace_all(piece, "\xE2\x96\x81", " ");
 }
+
+class LogprobsJson {
+ public:
+  /// @param details as the database has them
+  explicit LogprobsJson(std::string_view details) {
+    kept_ = Json::parse(details.begin(), details.end(), nullptr, false);
+    if (kept_.is_object() && kept_.contains("logprobs") && kept_["logprobs"].is_array()) {
+      is_there_ = true;
+      are_texts_ = kept_.contains("tokens") && kept_["tokens"] == "text";
+    }
+  }
+
+  /// In the form of a chat completion; "null" when none were kept.
+  std::string text(std::string_view answer) const {
+    if (!is_there_) return "null";
+    const Json& tokens = kept_["logprobs"];
+    const Json top = kept_.value("top_logprobs", Json::array());
+    Json content = Json::array();
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      // The space that a vocabulary puts before a text's first word is not part of the answer.
+      const Place place = i == 0 && answer.substr(0, 1) != " " ? Place::first : Place::later;
+      Json one = entry(tokens[i], place);
+      one["top_logprobs"] = Json::array();
+      if (i < top.size() && top[i].is_array()) {
+        for (const Json& alternative : top[i]) one["top_logprobs"].push_back(entry(alternative, place));
+      }
+      content.push_back(std::move(one));
+    }
+    return Json{{"content", std::move(content)}}.dump(-1, ' ', false, Json::error_handler_t::replace);
+  }
+
+ private:
+  enum class Place { first, later };
+
+  Json entry(const Json& token, Place place) const {
+    std::string text;
+    if (token.is_object() && token.contains("token") && token["token"].is_string()) text = token["token"];
+    if (!are_texts_) text = text_of_piece(text);
+    if (!are_texts_ && place == Place::first && text.size() > 1 && text[0] == ' ') text.erase(0, 1);
+    Json bytes = Json::array();
+    for (const char c : text) bytes.push_back(static_cast<unsigned char>(c));
+    return {{"token", text},
+            {"logprob", token.is_object() ? token.value("logprob", Json()) : Json()},
+            {"bytes", std::move(bytes)}};
+  }
+
+  Json kept_;
+  bool is_there_ = false, are_texts_ = false;
+};
 
 std::string last_part(std::string_view path) {
   while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
@@ -134,7 +172,7 @@ std::optional<std::string> BatchLines::add(const Statement& row) {
       "{}{{\"index\": {}, \"message\": {{\"role\": \"assistant\", \"content\": {}}}, \"logprobs\": {}, "
       "\"finish_reason\": \"{}\"}}",
       choices_.empty() ? "" : ", ", row.integer(kSequence), json_string(row.text(kAnswer)),
-      logprobs_json(row.text(kDetails)), finish_reason(row.text(kFinishReason)));
+      LogprobsJson(row.text(kDetails)).text(row.text(kAnswer)), finish_reason(row.text(kFinishReason)));
   completion_tokens_ += row.integer(kAnswerTokens);
   return before;
 }

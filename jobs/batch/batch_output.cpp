@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -9,6 +10,8 @@
 #include <fstream>
 #include <utility>
 
+#include "engine/base/output/output_file.h"
+#include "engine/base/text/visible.h"
 #include "jobs/batch/batch_lines.h"
 #include "jobs/listing/id_set.h"
 #include "jobs/results/run_lock.h"
@@ -19,11 +22,22 @@ namespace {
 
 constexpr std::size_t kBufferBytes = std::size_t{1} << 20;
 
+std::string fault(const std::filesystem::path& file, int reason) {
+  return fmt::format(
+      "--output {}: cannot be written: {}; the answers are in the database, from which "
+      "`mmbatch query DB --format openai` writes them",
+      file.string(), std::strerror(reason));
+}
+
 [[noreturn]] void fail(const std::filesystem::path& file) {
-  throw UsageError(
-      fmt::format("--output {}: cannot be written: {}; the answers are in the database, from which "
-                  "`mmbatch query DB --format openai` writes them",
-                  file.string(), std::strerror(errno)));
+  throw OutputError(fault(file, errno));
+}
+
+/// Opens it to append lines to it.
+int open_lines(const std::filesystem::path& file) {
+  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+  if (descriptor < 0) throw UsageError(fault(file, errno));
+  return descriptor;
 }
 
 bool is_answer(std::string_view line) {
@@ -34,18 +48,15 @@ bool is_answer(std::string_view line) {
 /// Appends to a file through a buffer; each write ends with a line.
 class LineFile {
  public:
-  LineFile(const std::filesystem::path& file, int flags)
-      : file_(file), fd_(::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | flags, 0666)) {
-    if (fd_ < 0) fail(file_);
-  }
-  ~LineFile() {
-    if (fd_ >= 0) ::close(fd_);
-  }
+  /// @param file for messages  @param descriptor closed with it
+  LineFile(const std::filesystem::path& file, int descriptor)
+      : file_(file), fd_(descriptor), is_terminal_(::isatty(descriptor) == 1) {}
+  ~LineFile() { ::close(fd_); }
   LineFile(const LineFile&) = delete;
   LineFile& operator=(const LineFile&) = delete;
 
   void line(const std::string& text) {
-    buffer_ += text;
+    buffer_ += is_terminal_ ? visible(text) : text;
     buffer_ += '\n';
     if (buffer_.size() >= kBufferBytes) flush();
   }
@@ -72,7 +83,14 @@ class LineFile {
  private:
   std::filesystem::path file_;
   int fd_;
+  bool is_terminal_;
   std::string buffer_;
+};
+
+/// Of a temporary file; one that has got another name meanwhile is not there.
+struct Remover {
+  const std::filesystem::path& file;
+  ~Remover() { ::unlink(file.c_str()); }
 };
 
 }  // namespace
@@ -84,7 +102,7 @@ struct BatchOutput::Impl {
       lock.emplace(file, RunLock::On::output);
       mend();
     }
-    lines.emplace(file, 0);
+    lines.emplace(file, open_lines(file));
     select.emplace(
         *database,
         fmt::format("SELECT {}, r.key FROM {} WHERE r.run_key = ?1 AND r.current >= 0 AND r.key > ?2 "
@@ -134,18 +152,20 @@ struct BatchOutput::Impl {
     std::ifstream in(file, std::ios::binary);
     if (!in) return;
     const IdSet wanted = wanted_ids();
-    const std::filesystem::path mended = file.string() + ".mended";
+    const std::filesystem::path place = std::filesystem::canonical(file);
+    const TemporaryFile mended = make_temporary(place.parent_path());
+    struct stat status {};
+    if (::stat(place.c_str(), &status) != 0 || ::fchmod(mended.descriptor, status.st_mode & 07777) != 0)
+      errno = 0;
+    const Remover remover{mended.path};
     bool whole = true;
     std::optional<IdSet> known;
     {
-      LineFile out(mended, O_TRUNC);
+      LineFile out(file, mended.descriptor);
       for (std::string line; std::getline(in, line);) {
         const bool torn = in.eof();  // without a newline at its end
         const std::string id = torn ? "" : id_of_batch_line(line);
-        if (id.empty() && !torn) {
-          ::unlink(mended.c_str());
-          refuse("is no batch output");
-        }
+        if (id.empty() && !torn) refuse("is not batch output");
         if (!torn && wanted.contains(id) && present.insert(id)) {
           out.line(line);
           continue;
@@ -154,15 +174,11 @@ struct BatchOutput::Impl {
         if (torn || !is_answer(line)) continue;
         if (!known) known = known_ids();
         if (known->contains(id)) continue;
-        ::unlink(mended.c_str());
         refuse("has answers of another database");
       }
       out.sync();
     }
-    if (whole)
-      ::unlink(mended.c_str());
-    else if (::rename(mended.c_str(), file.c_str()) != 0)
-      fail(file);
+    if (!whole && ::rename(mended.path.c_str(), place.c_str()) != 0) fail(file);
   }
 
   /// The number of outcomes behind last_key. They get lines unless they have one.
@@ -200,7 +216,7 @@ struct BatchOutput::Impl {
       options.policy = ResumePolicy::resume;
       present = IdSet();
       mend();
-      lines.emplace(file, 0);
+      lines.emplace(file, open_lines(file));
     }
     lines->sync();
   }

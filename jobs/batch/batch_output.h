@@ -20,11 +20,11 @@ class BatchOutput {
     ResumePolicy policy = ResumePolicy::resume;  // which of the lines that are there stay
   };
   /// @throws UsageError when the file is something else, holds answers of another database, is held by
-  /// another process, or cannot be written.
+  /// another process, or cannot be opened.
   BatchOutput(const std::filesystem::path& file, const Options& options);
   ~BatchOutput();
 
-  /// Appends the lines of what was stored since.  @throws UsageError when the file cannot be written,
+  /// Appends the lines of what was stored since.  @throws OutputError when the file cannot be written,
   /// DatabaseError
   void append();
   /// Appends what is missing yet, drops lines of outcomes that were replaced meanwhile, and puts the file on

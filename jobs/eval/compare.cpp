@@ -7,6 +7,7 @@
 #include <map>
 
 #include "engine/base/error.h"
+#include "engine/base/text/visible.h"
 #include "jobs/metrics/draws.h"
 #include "jobs/text/json_text.h"
 
@@ -88,7 +89,7 @@ double mcnemar_p_value(std::uint64_t a, std::uint64_t b) {
 
 Comparison compare(const std::filesystem::path& database, const std::string& first, const std::string& second,
                    const EvalOptions& options) {
-  options.match.validate();
+  const Matcher matches(options.match);
   Comparison c;
   c.first = first;
   c.second = second;
@@ -103,8 +104,8 @@ Comparison compare(const std::filesystem::path& database, const std::string& fir
     const ScoredItem& two = found->second;
     // Either side may have been stored without references.
     const auto& references = two.references.empty() ? one.references : two.references;
-    const bool was = one.answer && exact_match(*one.answer, references, options.match);
-    const bool is = two.answer && exact_match(*two.answer, references, options.match);
+    const bool was = one.answer && matches(*one.answer, references);
+    const bool is = two.answer && matches(*two.answer, references);
     if (one.answer != two.answer)
       c.changed.push_back(
           {key.first, key.second, one.answer.value_or(""), two.answer.value_or(""), references, was, is});
@@ -160,8 +161,8 @@ std::string to_text(const Comparison& c, std::size_t limit) {
   };
   for (std::size_t i = 0; i < std::min(limit, c.changed.size()); ++i) {
     const ChangedItem& item = c.changed[i];
-    out += fmt::format("  {} {}/{}: {} -> {}", mark(item), item.job, item.id, json_string(item.first),
-                       json_string(item.second));
+    out += fmt::format("  {} {}/{}: {} -> {}", mark(item), visible_line(item.job), visible_line(item.id),
+                       json_string(item.first), json_string(item.second));
     if (!item.references.empty()) out += fmt::format(" (reference {})", json_string(item.references.front()));
     out += "\n";
   }

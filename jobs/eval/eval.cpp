@@ -7,6 +7,7 @@
 #include <map>
 
 #include "engine/base/error.h"
+#include "engine/base/text/visible.h"
 #include "jobs/listing/vqa_files.h"
 #include "jobs/metrics/draws.h"
 #include "jobs/query/run_filter.h"
@@ -21,14 +22,14 @@ struct Group {
   EvalScores sums;
 
   void add(const std::optional<std::string>& answer, const std::vector<std::string>& references,
-           const MatchOptions& match) {
+           const Matcher& matches) {
     ++sums.items;
     if (!answer) {
       ++sums.failed;
       return;
     }
     ++sums.answered;
-    sums.exact_match += exact_match(*answer, references, match) ? 1 : 0;
+    sums.exact_match += matches(*answer, references) ? 1 : 0;
     sums.vqa_accuracy += vqa_accuracy(*answer, references);
     sums.anls += anls(*answer, references);
   }
@@ -107,7 +108,7 @@ std::string line(const std::string& name, const EvalScores& s) {
 
 void for_each_scored(const std::filesystem::path& file, const EvalOptions& options,
                      const std::function<void(const ScoredItem&)>& take) {
-  if (options.run == "all") throw UsageError("run 'all' would count items twice: name one run");
+  if (options.run == "all") throw UsageError("--run all would count items twice: name one run");
   if (options.annotations.empty() && !options.questions.empty())
     throw UsageError("--questions helps to find annotations: give --annotations too");
   std::optional<const VqaAnnotations> annotations;
@@ -115,9 +116,9 @@ void for_each_scored(const std::filesystem::path& file, const EvalOptions& optio
   const auto database = open_for_reading(file);
   std::string sql = fmt::format(
       "SELECT j.name, i.id, i.question_type, i.answer_type, i.\"references\", r.status, r.answer, i.images, "
-      "i.prompt "
-      "FROM {} WHERE {} AND r.sequence = 0",
-      view_tables(), run_filter(*database, options.run));
+      "{} FROM {} WHERE {} AND r.sequence = 0",
+      prompt_sql(), view_tables(), run_filter(*database, options.run));
+  check_job(*database, options.job);
   if (!options.job.empty()) sql += " AND j.name = ?1";
   Statement rows = database->prepare(sql);
   if (!options.job.empty()) rows.bind(1, options.job);
@@ -146,7 +147,7 @@ void for_each_scored(const std::filesystem::path& file, const EvalOptions& optio
 }
 
 EvalReport evaluate(const std::filesystem::path& file, const EvalOptions& options) {
-  options.match.validate();
+  const Matcher matches(options.match);
   EvalReport report;
   Group all;
   Groups jobs, question_types, answer_types;
@@ -155,7 +156,7 @@ EvalReport evaluate(const std::filesystem::path& file, const EvalOptions& option
       ++report.without_references;
       return;
     }
-    const auto add = [&](Group& group) { group.add(item.answer, item.references, options.match); };
+    const auto add = [&](Group& group) { group.add(item.answer, item.references, matches); };
     add(all);
     add(jobs[item.job]);
     if (item.question_type) add(question_types[*item.question_type]);
@@ -182,7 +183,7 @@ std::string to_text(const EvalReport& report) {
   const auto section = [&](const char* title, const std::vector<std::pair<std::string, EvalScores>>& groups) {
     if (groups.empty()) return;
     out += fmt::format("\nby {}\n", title);
-    for (const auto& [name, scores] : groups) out += line("  " + name, scores);
+    for (const auto& [name, scores] : groups) out += line("  " + visible_line(name), scores);
   };
   section("job", report.jobs);
   section("question type", report.question_types);

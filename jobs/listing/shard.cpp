@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <utility>
@@ -37,7 +38,9 @@ bool Shard::contains(const ReadItem& read) const {
   if (read.error) {
     hash.field(item.id).field(item.variant);  // nothing else of it is sure
   } else {
-    for (const Item::Image& image : item.images) hash.field(image.written).field(image.data);
+    const std::size_t images =
+        by == By::item ? item.images.size() : std::min<std::size_t>(1, item.images.size());
+    for (std::size_t i = 0; i < images; ++i) hash.field(item.images[i].written).field(item.images[i].data);
     if (by == By::item || item.images.empty()) {
       hash.field(item.prompt);
       for (const Item::Message& message : item.messages) hash.field(message.role).field(message.content);
@@ -69,6 +72,19 @@ Shard parse_shard(const std::string& text) {
         "--shard {}: must be I/N, a part's number and how many there are, such as 0/8 … 7/8", text));
   }
   return shard;
+}
+
+bool has_images(const Manifest& manifest) {
+  constexpr int kLookedAt = 100;  // of each job
+  for (std::size_t job = 0; job < manifest.jobs.size(); ++job) {
+    const auto items = open_items(manifest, job);
+    for (int i = 0; i < kLookedAt; ++i) {
+      const auto read = items->next();
+      if (!read) break;
+      if (!read->error && !read->item->images.empty()) return true;
+    }
+  }
+  return false;
 }
 
 std::unique_ptr<ItemReader> only_shard(std::unique_ptr<ItemReader> items, const Shard& shard) {

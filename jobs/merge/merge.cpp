@@ -7,7 +7,9 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "engine/base/text/visible.h"
 #include "jobs/merge/row_copier.h"
+#include "jobs/output/file_roles.h"
 #include "jobs/results/database_error.h"
 #include "jobs/results/phrases.h"
 #include "jobs/results/run_lock.h"
@@ -18,7 +20,24 @@ namespace {
 
 constexpr std::size_t kMaxDescriptions = 20;
 
-using Keys = std::map<std::int64_t, std::int64_t>;  // of a database that is read → of the one that is written
+/// Keys of a database that is read → of the one that is written.
+class Keys {
+ public:
+  Keys(const Database& in, const char* table) : in_(in), table_(table) {}
+  std::int64_t& operator[](std::int64_t key) { return keys_[key]; }
+  /// @throws DatabaseError when a row names another that is not there
+  std::int64_t at(std::int64_t key) const {
+    const auto found = keys_.find(key);
+    if (found == keys_.end())
+      throw_damaged(in_, fmt::format("{} has no row {}, which other rows belong to", table_, key));
+    return found->second;
+  }
+
+ private:
+  const Database& in_;
+  const char* table_;
+  std::map<std::int64_t, std::int64_t> keys_;
+};
 
 /// Counts and seconds of runs that become one: the work is added up; peaks and clock times are the largest.
 std::string merged_stats(const std::string& a, const std::string& b) {
@@ -63,7 +82,7 @@ class Merge {
         answer_(*in_, "SELECT answer FROM results WHERE key = ?1"),
         embedding_(*in_, "SELECT width, vector FROM embeddings WHERE result_key = ?1"),
         insert_embedding_(out, "INSERT INTO embeddings(result_key, width, vector) VALUES(?1, ?2, ?3)"),
-        items_(out, *in_, "items", {"job_key", "prompt_phrase"}),
+        items_(out, *in_, "items", {"job_key", "prompt_phrase", "prompt"}),
         results_(out, *in_, "results", {"run_key", "item_key", "current", "answer_phrase"}),
         find_item_(out,
                    "SELECT key FROM items WHERE job_key = ?1 AND id = ?2 AND variant = ?3 AND digest = ?4"),
@@ -74,7 +93,10 @@ class Merge {
             "results_item ON r.item_key = i.key WHERE i.job_key = ?1 AND i.id = ?2 AND i.variant = ?3 AND "
             "r.current = 1"),
         set_current_(out, "UPDATE results SET current = ?2 WHERE key = ?1"),
-        remove_(out, "DELETE FROM results WHERE key = ?1") {}
+        remove_(out, "DELETE FROM results WHERE key = ?1"),
+        models_(*in_, "models"),
+        runs_(*in_, "runs"),
+        jobs_(*in_, "jobs") {}
 
   void run() {
     const Transaction snapshot(*in_, Transaction::Kind::reading);
@@ -161,7 +183,8 @@ class Merge {
   }
 
   void take_items() {
-    Statement rows = in_->prepare("SELECT key, job_key, id, variant, digest, prompt FROM items ORDER BY key");
+    Statement rows = in_->prepare(
+        fmt::format("SELECT key, job_key, id, variant, digest, {} FROM items i ORDER BY key", prompt_sql()));
     Statement runs =
         in_->prepare("SELECT DISTINCT run_key FROM results WHERE item_key = ?1 AND current >= 0 ORDER BY 1");
     Statement outcome = in_->prepare(outcome_sql());
@@ -209,8 +232,11 @@ class Merge {
     const std::int64_t key = found ? find_item_.integer(0) : 0;
     find_item_.reset();
     if (found) return key;
-    const std::int64_t phrase = phrases_.key_of(std::string(item.text(5)));
-    return items_.copy(item.integer(0), [&](Statement& insert) { insert.bind(1, job).bind(2, phrase); });
+    const std::string prompt(item.text(5));
+    const std::int64_t phrase = phrases_.key_of(prompt);
+    return items_.copy(item.integer(0), [&](Statement& insert) {
+      insert.bind(1, job).bind(2, phrase).bind(3, Phrases::in_row(prompt));
+    });
   }
 
   void take_outcome(const Statement& item, std::int64_t in_run, const Outcome& outcome) {
@@ -272,8 +298,8 @@ class Merge {
     if (report_.descriptions.size() >= kMaxDescriptions) return;
     Statement job = in_->prepare("SELECT name FROM jobs WHERE key = ?1");
     job.bind(1, item.integer(1)).step();
-    report_.descriptions.push_back(
-        fmt::format("{}: job {}, item {}: {}", file_.string(), job.text(0), item.text(2), what));
+    report_.descriptions.push_back(fmt::format("{}: job {}, item {}: {}", file_.string(),
+                                               visible_line(job.text(0)), visible_line(item.text(2)), what));
   }
 
   Database& out_;
@@ -290,13 +316,18 @@ class Merge {
 }  // namespace
 
 MergeReport merge_databases(const std::filesystem::path& out, const std::vector<std::filesystem::path>& in) {
+  FileRoles files;
   std::error_code failed;
   for (const auto& file : in) {
     if (!std::filesystem::exists(file, failed))
       throw DatabaseError(fmt::format("{}: no such file", file.string()));
     if (std::filesystem::equivalent(file, out, failed))
       throw UsageError(fmt::format("{}: cannot be merged into itself", file.string()));
+    files.reads("the database", file);
   }
+  files.writes_database(out);
+  files.check();
+  for (const auto& file : in) open_for_reading(file);  // all of them, before anything is written
   const RunLock lock(out);
   Database database(out, Database::Mode::create);
   create_or_migrate(database);

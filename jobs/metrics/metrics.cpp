@@ -1,15 +1,13 @@
 #include "jobs/metrics/metrics.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <regex>
+#include <cctype>
 
-#include "engine/base/error.h"
 #include "engine/base/text/edit_distance.h"
 #include "engine/base/text/lower_case.h"
 #include "engine/base/text/utf8.h"
 #include "jobs/metrics/whole_number.h"
+#include "jobs/text/pattern.h"
 #include "jobs/text/text_width.h"
 
 namespace mmbatch {
@@ -30,48 +28,39 @@ double similarity(const std::vector<char32_t>& a, const std::vector<char32_t>& b
   return normalized < 0.5 ? 1.0 - normalized : 0.0;
 }
 
-/// What exact match compares.
-class Matcher {
- public:
-  explicit Matcher(const MatchOptions& options) : options_(options) {
-    for (const std::string& expression : options.ignore) ignore_.emplace_back(expression);
-  }
+}  // namespace
 
-  std::string operator()(std::string_view text) const {
+struct Matcher::Impl {
+  MatchOptions options;
+  std::vector<Pattern> ignore;
+
+  /// What is compared of a text.
+  std::string compared(std::string_view text) const {
     std::string out(text);
-    for (const std::regex& expression : ignore_) out = std::regex_replace(out, expression, "");
-    if (options_.ignore_case) out = to_lower(out);
-    if (options_.ignore_punctuation) {
+    for (const Pattern& pattern : ignore) out = pattern.without_matches(out);
+    if (options.ignore_case) out = to_lower(out);
+    if (options.ignore_punctuation) {
       const auto is_punctuation = [](unsigned char c) { return c < 0x80 && std::ispunct(c) != 0; };
       out.erase(std::remove_if(out.begin(), out.end(), is_punctuation), out.end());
     }
     return std::string(stripped(out));
   }
-
- private:
-  const MatchOptions& options_;
-  std::vector<std::regex> ignore_;
 };
 
-}  // namespace
+Matcher::Matcher(const MatchOptions& options) : impl_(std::make_shared<Impl>(Impl{options, {}})) {
+  for (const std::string& expression : options.ignore) impl_->ignore.emplace_back(expression);
+}
 
-void MatchOptions::validate() const {
-  for (const std::string& expression : ignore) {
-    try {
-      const std::regex compiled(expression);
-    } catch (const std::regex_error& e) {
-      throw UsageError(fmt::format("'{}' is no regular expression: {}", expression, e.what()));
-    }
-  }
+bool Matcher::operator()(std::string_view answer, const std::vector<std::string>& references) const {
+  const std::string own = impl_->compared(answer);
+  return std::any_of(references.begin(), references.end(), [&](const std::string& reference) {
+    return impl_->compared(reference) == own || same_whole_number(reference, answer);
+  });
 }
 
 bool exact_match(std::string_view answer, const std::vector<std::string>& references,
                  const MatchOptions& options) {
-  const Matcher compared(options);
-  const std::string own = compared(answer);
-  return std::any_of(references.begin(), references.end(), [&](const std::string& reference) {
-    return compared(reference) == own || same_whole_number(reference, answer);
-  });
+  return Matcher(options)(answer, references);
 }
 
 std::size_t levenshtein(std::string_view a, std::string_view b) {
@@ -88,8 +77,9 @@ double anls(std::string_view answer, const std::vector<std::string>& references)
 }
 
 std::optional<AnswerScore> score_answer(std::string_view answer, const std::vector<std::string>& references) {
+  static const Matcher kPlain{MatchOptions{}};
   if (references.empty()) return std::nullopt;
-  return AnswerScore{exact_match(answer, references), vqa_accuracy(answer, references)};
+  return AnswerScore{kPlain(answer, references), vqa_accuracy(answer, references)};
 }
 
 }  // namespace mmbatch

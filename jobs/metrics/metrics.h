@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,12 +13,24 @@ namespace mmbatch {
 struct MatchOptions {
   bool ignore_case = false;
   bool ignore_punctuation = false;  // ASCII punctuation is dropped
-  std::vector<std::string> ignore;  // ECMAScript regular expressions whose matches are dropped
-  /// @throws UsageError when a regular expression is none.
-  void validate() const;
+  std::vector<std::string> ignore;  // regular expressions (pattern.h) whose matches are dropped
 };
 
-/// The answer equals one of the references, or writes the same whole number (whole_number.h).
+/// Whether an answer equals one of the references, or writes the same whole number (whole_number.h).
+/// Thread-safe.
+class Matcher {
+ public:
+  /// @throws UsageError when a regular expression is none.
+  explicit Matcher(const MatchOptions& options);
+  /// @throws UsageError when a regular expression takes too long on a text.
+  bool operator()(std::string_view answer, const std::vector<std::string>& references) const;
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+/// The same for one answer.
 bool exact_match(std::string_view answer, const std::vector<std::string>& references,
                  const MatchOptions& options = {});
 

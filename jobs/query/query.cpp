@@ -54,7 +54,7 @@ void check_column(const std::string& name) {
 
 void check_value(const char* option, const std::string& value, const std::vector<std::string>& allowed) {
   if (value.empty() || std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return;
-  throw UsageError(fmt::format("{} '{}' is none of {}", option, value, fmt::join(allowed, ", ")));
+  throw UsageError(fmt::format("{} '{}': must be one of {}", option, value, fmt::join(allowed, ", ")));
 }
 
 bool has_more_than_few(Database& database, const std::string& rows, const std::vector<std::string>& values) {
@@ -119,14 +119,16 @@ void add_filters(const QueryOptions& options, const std::string& rows, const Pic
         phrases));
   } else {
     const std::string text = sql.value(options.contains);
-    sql.text_condition = fmt::format("contains_text(i.prompt, {0}) OR contains_text(r.answer, {0})", text);
+    sql.text_condition =
+        fmt::format("contains_text({1}, {0}) OR contains_text(r.answer, {0})", text, prompt_sql());
   }
 }
 
 std::vector<std::string> shown_columns(const QueryOptions& options) {
   if (!options.columns.empty()) return options.columns;
   if (options.nearest) return {"job", "id", "images", "prompt"};
-  const bool for_people = options.format == OutputFormat::table || options.format == OutputFormat::markdown;
+  const bool for_people =
+      options.style.format == OutputFormat::table || options.style.format == OutputFormat::markdown;
   if (!for_people) return answer_columns();
   return {"job",    "id",         "images",  "prompt",     "status",
           "answer", "references", "correct", "error_code", "error_message"};
@@ -177,7 +179,7 @@ std::string sorted_rows(Database& database, const QueryOptions& options, const S
       std::find_if(known.begin(), known.end(), [&](const auto& entry) { return entry.first == column; });
   const auto needs = [&](const char* table) {
     return !options.where.empty() || sql.all_conditions().find(table) != std::string::npos ||
-           found->second.rfind(table, 0) == 0;
+           found->second.find(table) != std::string::npos;
   };
   std::string tables = "results r";
   std::string columns = "r.key AS result_key, r.item_key AS item_key, r.sequence AS sequence";
@@ -229,7 +231,7 @@ std::string nearest_rows(const QueryOptions& options, const Sql& sql, const Near
 
 /// What is selected of the rows.
 std::string selected_columns(const QueryOptions& options) {
-  if (options.format == OutputFormat::openai) return "result_key";
+  if (options.style.format == OutputFormat::openai) return "result_key";
   std::string columns = options.nearest ? "similarity" : "";
   for (const std::string& name : shown_columns(options)) {
     check_column(name);
@@ -243,6 +245,7 @@ Statement select_rows(Database& database, const QueryOptions& options) {
   check_value("--finish-reason", options.finish_reason, {"stop", "length", "stop_string", "choice"});
   const std::string columns = selected_columns(options);
   const std::string rows = run_filter(database, options.run);
+  check_job(database, options.job);
   database.forbid_writing();
   const Picks picks = picks_of(database, options, rows);
   Sql sql;
@@ -251,7 +254,7 @@ Statement select_rows(Database& database, const QueryOptions& options) {
                             : options.sort.empty() ? ordered_rows(options, sql, picks)
                                                    : sorted_rows(database, options, sql);
   std::string select = fmt::format("SELECT {} FROM {}", columns, found);
-  if (options.format == OutputFormat::openai) {
+  if (options.style.format == OutputFormat::openai) {
     select = fmt::format(
         "SELECT {} FROM {} WHERE r.key IN ({}) ORDER BY i.job_key, i.position, r.run_key, "
         "r.item_key, r.sequence",
@@ -290,7 +293,7 @@ void check_sql_alone(const QueryOptions& options) {
   const bool more = !options.run.empty() || !options.job.empty() || !options.status.empty() ||
                     !options.finish_reason.empty() || !options.contains.empty() || !options.where.empty() ||
                     !options.columns.empty() || !options.sort.empty() || options.limit || options.nearest;
-  if (more) throw UsageError("--sql says all by itself: leave the other filters out");
+  if (more) throw UsageError("--sql says everything itself: leave the other filters out");
 }
 
 }  // namespace
@@ -303,7 +306,7 @@ OutputFormat output_format(std::string_view name) {
   if (name == "markdown") return OutputFormat::markdown;
   if (name == "openai") return OutputFormat::openai;
   throw UsageError(
-      fmt::format("output format '{}' is none of table, csv, json, jsonl, markdown, openai", name));
+      fmt::format("--format '{}': must be one of table, csv, json, jsonl, markdown, openai", name));
 }
 
 const std::vector<std::string>& answer_columns() {
@@ -316,7 +319,7 @@ const std::vector<std::string>& answer_columns() {
 }
 
 std::uint64_t query(const std::filesystem::path& file, const QueryOptions& options, std::ostream& out) {
-  if (options.format == OutputFormat::openai) check_openai(options);
+  if (options.style.format == OutputFormat::openai) check_openai(options);
   if (options.nearest && !options.sort.empty())
     throw UsageError("--sort: --nearest has the most similar first already");
   const auto database = open_for_reading(file);
@@ -327,13 +330,13 @@ std::uint64_t query(const std::filesystem::path& file, const QueryOptions& optio
     check_sql_alone(options);
     database->forbid_writing();
     Statement statement = database->prepare_user_query(options.sql);
-    return write_rows(statement, options.format, options.width, out);
+    return write_rows(statement, options.style, out);
   }
   // Most of the file is embeddings then: they are compared where they are, not copied first.
   if (options.nearest) database->run("PRAGMA mmap_size = 17179869184");
   Statement statement = select_rows(*database, options);
-  if (options.format == OutputFormat::openai) return write_batch_lines(statement, out);
-  return write_rows(statement, options.format, options.width, out);
+  if (options.style.format == OutputFormat::openai) return write_batch_lines(statement, out);
+  return write_rows(statement, options.style, out);
 }
 
 }  // namespace mmbatch

@@ -18,6 +18,19 @@ enum class OutputFormat { table, csv, json, jsonl, markdown, openai };
 /// @throws UsageError that lists the formats.
 OutputFormat output_format(std::string_view name);
 
+/// What a spreadsheet would take for a formula in the cells of a CSV.
+enum class CsvCells {
+  as_they_are,
+  defused,  // a text that begins with = + - @, a tab or a carriage return gets an apostrophe before it
+};
+
+/// How rows are written.
+struct RowStyle {
+  OutputFormat format = OutputFormat::table;
+  std::size_t width = 0;  // of the terminal; 0: tables are as wide as they need
+  CsvCells cells = CsvCells::as_they_are;
+};
+
 /// What of a results database is shown.
 struct QueryOptions {
   std::string run;  // a number; "all"; empty: the view `answers`, each item's latest outcome
@@ -32,8 +45,7 @@ struct QueryOptions {
   std::optional<NearestTarget>
       nearest;      // only rows with embeddings, the most similar first, and `similarity`
   std::string sql;  // one SELECT; excludes all of the above; cosine(a, b) may be used
-  OutputFormat format = OutputFormat::table;  // openai: an item a line, in batch_lines.h's form; filters only
-  std::size_t width = 0;                      // of the terminal; 0: tables are as wide as they need
+  RowStyle style;   // openai: an item a line, in batch_lines.h's form; filters only
 };
 
 /// Columns of the view `answers` in their order.
@@ -45,7 +57,8 @@ std::uint64_t query(const std::filesystem::path& database, const QueryOptions& o
 
 enum class Summary { runs, jobs, failures };
 
-/// One line a run, a job of a run, or a kind of failure.
+/// One line a run, a job of a run, or a kind of failure. Of the filters, runs take `run` and `limit`, jobs
+/// and failures `job` too.  @throws UsageError that names any other filter
 std::uint64_t summarize(const std::filesystem::path& database, Summary what, const QueryOptions& options,
                         std::ostream& out);
 

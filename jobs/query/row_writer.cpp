@@ -6,6 +6,7 @@
 #include <cmath>
 #include <ostream>
 
+#include "engine/base/text/visible.h"
 #include "jobs/query/table_writer.h"
 #include "jobs/text/json_node.h"
 #include "jobs/text/json_text.h"
@@ -51,8 +52,9 @@ class JsonWriter : public RowWriter {
 /// RFC 4180 but for line ends, which are LF.
 class CsvWriter : public RowWriter {
  public:
-  CsvWriter(const Statement& statement, std::ostream& out) : columns_(statement.columns()), out_(out) {
-    for (int i = 0; i < columns_; ++i) out_ << (i > 0 ? "," : "") << quoted(statement.column_name(i));
+  CsvWriter(const Statement& statement, CsvCells cells, std::ostream& out)
+      : columns_(statement.columns()), cells_(cells), out_(out) {
+    for (int i = 0; i < columns_; ++i) out_ << (i > 0 ? "," : "") << text_cell(statement.column_name(i));
     out_ << '\n';
   }
 
@@ -61,14 +63,23 @@ class CsvWriter : public RowWriter {
       out_ << (i > 0 ? "," : "");
       if (row.type(i) == Statement::Type::blob)
         out_ << plain_value(row, i, "");
+      else if (row.type(i) == Statement::Type::text)
+        out_ << text_cell(row.text(i));
       else
-        out_ << quoted(row.text(i));
+        out_ << row.text(i);  // a number is no formula, whatever its sign
     }
     out_ << '\n';
   }
   void end() override {}
 
  private:
+  std::string text_cell(std::string_view text) const {
+    constexpr std::string_view kFormulaBegins = "=+-@\t\r";
+    const bool is_formula = !text.empty() && kFormulaBegins.find(text.front()) != std::string_view::npos;
+    if (cells_ == CsvCells::as_they_are || !is_formula) return quoted(text);
+    return quoted("'" + std::string(text));
+  }
+
   static std::string quoted(std::string_view text) {
     if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
     std::string out = "\"";
@@ -80,13 +91,14 @@ class CsvWriter : public RowWriter {
   }
 
   int columns_;
+  CsvCells cells_;
   std::ostream& out_;
 };
 
 class MarkdownWriter : public RowWriter {
  public:
   MarkdownWriter(const Statement& statement, std::ostream& out) : names_(names_of(statement)), out_(out) {
-    for (const std::string& name : names_) out_ << "| " << escaped(name) << ' ';
+    for (const std::string& name : names_) out_ << "| " << escaped(visible_line(name)) << ' ';
     out_ << "|\n";
     for (std::size_t i = 0; i < names_.size(); ++i) out_ << "|---";
     out_ << "|\n";
@@ -141,19 +153,19 @@ std::string json_value(const Statement& row, int column, const std::string& name
   return holds_json && is_json(text) ? std::string(text) : json_string(text);
 }
 
-std::uint64_t write_rows(Statement& statement, OutputFormat format, std::size_t width, std::ostream& out) {
-  const auto writer = make_row_writer(format, width, statement, out);
+std::uint64_t write_rows(Statement& statement, const RowStyle& style, std::ostream& out) {
+  const auto writer = make_row_writer(style, statement, out);
   std::uint64_t rows = 0;
   for (; statement.step(); ++rows) writer->row(statement);
   writer->end();
   return rows;
 }
 
-std::unique_ptr<RowWriter> make_row_writer(OutputFormat format, std::size_t width, const Statement& statement,
+std::unique_ptr<RowWriter> make_row_writer(const RowStyle& style, const Statement& statement,
                                            std::ostream& out) {
-  switch (format) {
+  switch (style.format) {
     case OutputFormat::csv:
-      return std::make_unique<CsvWriter>(statement, out);
+      return std::make_unique<CsvWriter>(statement, style.cells, out);
     case OutputFormat::json:
       return std::make_unique<JsonWriter>(JsonWriter::Shape::list, statement, out);
     case OutputFormat::jsonl:
@@ -164,7 +176,7 @@ std::unique_ptr<RowWriter> make_row_writer(OutputFormat format, std::size_t widt
     case OutputFormat::openai:  // has lines of its own (batch_lines.h)
       break;
   }
-  return make_table_writer(names_of(statement), width, out);
+  return make_table_writer(names_of(statement), style.width, out);
 }
 
 }  // namespace mmbatch

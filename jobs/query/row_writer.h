@@ -21,18 +21,17 @@ class RowWriter {
   virtual void end() = 0;
 };
 
-/// @param width of tables in terminal columns; 0: as wide as they need.
-std::unique_ptr<RowWriter> make_row_writer(OutputFormat format, std::size_t width, const Statement& statement,
+std::unique_ptr<RowWriter> make_row_writer(const RowStyle& style, const Statement& statement,
                                            std::ostream& out);
 
 /// Writes all rows that are left and returns their number.
-std::uint64_t write_rows(Statement& statement, OutputFormat format, std::size_t width, std::ostream& out);
+std::uint64_t write_rows(Statement& statement, const RowStyle& style, std::ostream& out);
 
 /// A value as JSON: numbers as numbers, the columns images, references, metadata and probabilities as the
 /// JSON they hold, `correct` as true or false.
 std::string json_value(const Statement& row, int column, const std::string& name);
 
-/// A value as text of one line; control characters, which could steer a terminal, are replaced.
+/// A value as text of one line; what could steer a terminal is written out (visible.h).
 std::string plain_value(const Statement& row, int column, const std::string& name);
 
 /// The text in exactly `width` columns of a terminal: cut with '…', or filled with spaces.

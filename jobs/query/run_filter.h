@@ -10,4 +10,7 @@ namespace mmbatch {
 /// or empty for each item's latest outcome.  @throws UsageError when there is no such run.
 std::string run_filter(Database& database, const std::string& run);
 
+/// @throws UsageError that lists the jobs there are, when none has this name; an empty name is any job.
+void check_job(Database& database, const std::string& job);
+
 }  // namespace mmbatch

@@ -14,35 +14,65 @@ constexpr const char* kRuns = R"sql(
 SELECT u.key AS run, u.status, u.started, u.ended, u.resumed,
        count(r.key) AS items, sum(r.status = 'answered') AS answered, sum(r.status = 'failed') AS failed,
        m.family, m.precision, m.folder AS model, u.manifest, u.version, u.machine
-FROM runs u JOIN models m ON m.key = u.model_key
+FROM runs u LEFT JOIN models m ON m.key = u.model_key
      LEFT JOIN results r ON r.run_key = u.key AND r.current >= 0 AND r.sequence = 0
-GROUP BY u.key ORDER BY u.key)sql";
+WHERE {} GROUP BY u.key ORDER BY u.key)sql";
 
 constexpr const char* kJobs = R"sql(
 SELECT r.run_key AS run, j.name AS job, j.task, count(*) AS items, sum(r.status = 'answered') AS answered,
        sum(r.status = 'failed') AS failed, avg(r.correct) AS exact_match, avg(r.total_ms) AS mean_ms
-FROM {} WHERE {} AND r.sequence = 0 GROUP BY r.run_key, j.key ORDER BY r.run_key, j.key)sql";
+FROM {} WHERE {} AND {} AND r.sequence = 0 GROUP BY r.run_key, j.key ORDER BY r.run_key, j.key)sql";
 
 constexpr const char* kFailures = R"sql(
 SELECT j.name AS job, r.error_stage, r.error_code, count(*) AS items, min(i.id) AS example,
        min(r.error_message) AS message
-FROM {} WHERE {} AND r.error_code IS NOT NULL
+FROM {} WHERE {} AND {} AND r.error_code IS NOT NULL
 GROUP BY j.key, r.error_stage, r.error_code ORDER BY count(*) DESC, j.key)sql";
+
+const char* name_of(Summary what) {
+  return what == Summary::runs ? "runs" : what == Summary::jobs ? "jobs" : "failures";
+}
+
+/// What is asked for and would be dropped.
+void check_filters(const QueryOptions& options, Summary what) {
+  const std::pair<const char*, bool> filters[] = {{"--sql", !options.sql.empty()},
+                                                  {"--status", !options.status.empty()},
+                                                  {"--finish-reason", !options.finish_reason.empty()},
+                                                  {"--contains", !options.contains.empty()},
+                                                  {"--where", !options.where.empty()},
+                                                  {"--columns", !options.columns.empty()},
+                                                  {"--sort", !options.sort.empty()},
+                                                  {"--nearest", options.nearest.has_value()},
+                                                  {"--job", what == Summary::runs && !options.job.empty()}};
+  for (const auto& [option, given] : filters) {
+    if (given) {
+      throw UsageError(
+          fmt::format("{} is a filter of answers: leave it out, or leave `{}` out", option, name_of(what)));
+    }
+  }
+}
 
 }  // namespace
 
 std::uint64_t summarize(const std::filesystem::path& file, Summary what, const QueryOptions& options,
                         std::ostream& out) {
-  if (options.format == OutputFormat::openai) {
+  if (options.style.format == OutputFormat::openai) {
     throw UsageError("--format openai is a form of answers: choose another for runs, jobs and failures");
   }
+  check_filters(options, what);
   const auto database = open_for_reading(file);
-  std::string sql = kRuns;
   const std::string rows = run_filter(*database, options.run);
-  if (what == Summary::jobs) sql = fmt::format(kJobs, view_tables(), rows);
-  if (what == Summary::failures) sql = fmt::format(kFailures, view_tables(), rows);
+  check_job(*database, options.job);
+  const char* const job = options.job.empty() ? "1" : "j.name = ?1";
+  std::string sql;
+  if (what == Summary::runs)
+    sql = fmt::format(fmt::runtime(kRuns), options.run.empty() || options.run == "all" ? "1" : rows);
+  else
+    sql = fmt::format(fmt::runtime(what == Summary::jobs ? kJobs : kFailures), view_tables(), rows, job);
+  if (options.limit) sql += fmt::format(" LIMIT {}", *options.limit);
   Statement statement = database->prepare(sql);
-  return write_rows(statement, options.format, options.width, out);
+  if (!options.job.empty()) statement.bind(1, options.job);
+  return write_rows(statement, options.style, out);
 }
 
 }  // namespace mmbatch

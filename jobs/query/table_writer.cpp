@@ -8,6 +8,7 @@
 
 #include "engine/base/text/lower_case.h"
 #include "engine/base/text/utf8.h"
+#include "engine/base/text/visible.h"
 #include "jobs/text/json_text.h"
 #include "jobs/text/text_width.h"
 
@@ -21,7 +22,9 @@ constexpr std::size_t kGap = 2;
 class TableWriter : public RowWriter {
  public:
   TableWriter(std::vector<std::string> names, std::size_t width, std::ostream& out)
-      : names_(std::move(names)), numeric_(names_.size(), 1), width_(width), out_(out) {}
+      : names_(std::move(names)), numeric_(names_.size(), 1), width_(width), out_(out) {
+    for (std::string& name : names_) name = visible_line(name);
+  }
 
   void row(const Statement& row) override {
     std::vector<std::string> cells;
@@ -97,17 +100,7 @@ std::string plain_value(const Statement& row, int column, const std::string& nam
     const std::vector<std::string> parts = parse_json_array(text);
     if (!parts.empty() || text == "[]") text = fmt::format("{}", fmt::join(parts, ", "));
   }
-  std::string out;
-  for (std::size_t at = 0; at < text.size();) {
-    const char32_t c = next_code_point(text, at);
-    if (c == '\n')
-      out += "⏎";
-    else if (c < 0x20 || (c >= 0x7F && c < 0xA0))
-      out += "·";
-    else
-      append_code_point(c, out);
-  }
-  return out;
+  return visible_line(replace_all(text, "\n", "⏎"));
 }
 
 std::string fitted(const std::string& text, std::size_t width) {

@@ -151,6 +151,7 @@ constexpr const char* kControls = R"html(<section class="panel"><h2>Items</h2>
 <input type="search" id="search" placeholder="Filter by text" aria-label="Filter by text">
 <select id="job" aria-label="Job"><option value="">all jobs</option></select>
 <select id="outcome" aria-label="Outcome"><option value="all">all outcomes</option><option value="answered">answered</option><option value="correct">correct</option><option value="wrong">not correct</option><option value="failed">failed</option></select>
+<button type="button" id="download">Download as CSV</button>
 <span class="count" id="count"></span>
 </div>
 <div class="scroll"><table><thead><tr><th>image</th><th data-column="0"><button type="button">id</button></th><th data-column="1"><button type="button">job</button></th><th data-column="2"><button type="button">question</button></th><th data-column="3"><button type="button">answer</button></th><th data-column="4"><button type="button">references</button></th><th data-column="5"><button type="button">correct</button></th><th data-column="6" class="number"><button type="button">ms</button></th></tr></thead><tbody id="rows"></tbody></table></div>
@@ -164,6 +165,7 @@ void write_report(const std::filesystem::path& file, const ReportOptions& option
   if (options.run == "all") throw UsageError("--run all would show items several times: name one run");
   const auto database = open_for_reading(file);
   const std::string filter = run_filter(*database, options.run);
+  check_job(*database, options.job);
   const ReportSource source{*database, filter, options.job};
   const ReportTotals totals = report_totals(source);
   if (totals.items == 0) throw UsageError(fmt::format("{}: there are no results to report", file.string()));

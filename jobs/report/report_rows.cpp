@@ -150,12 +150,12 @@ std::vector<std::vector<std::string>> report_runs(const ReportSource& source) {
 
 ReportRows report_rows(const ReportSource& source, const ReportOptions& options) {
   std::string sql = fmt::format(
-      "SELECT i.key, r.run_key, i.id, j.name, i.prompt, r.answer, i.\"references\", r.correct, r.total_ms, "
+      "SELECT i.key, r.run_key, i.id, j.name, {}, r.answer, i.\"references\", r.correct, r.total_ms, "
       "r.error_stage, "
       "r.error_code, r.error_message, i.image_sha256, i.images FROM items i INDEXED BY items_position CROSS "
       "JOIN jobs j "
       "ON j.key = i.job_key CROSS JOIN results r INDEXED BY results_item ON r.item_key = i.key WHERE {}",
-      source.filter);
+      prompt_sql(), source.filter);
   if (!source.job.empty()) sql += " AND i.job_key = (SELECT key FROM jobs WHERE name = ?1)";
   Statement row = source.database.prepare(sql + " ORDER BY i.job_key, i.position, r.run_key, r.sequence");
   if (!source.job.empty()) row.bind(1, source.job);

@@ -1,24 +1,22 @@
 #include "jobs/results/database.h"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 #include <sqlite3.h>
 
 #include <utility>
 
 #include "jobs/results/database_error.h"
+#include "jobs/results/database_opening.h"
 #include "jobs/results/text_finder.h"
 
 namespace mmbatch {
 namespace {
 
-constexpr int kBusyMilliseconds = 30'000;
-
 /// What a user can do about it.
 const char* advice(int code) {
   switch (code & 0xFF) {
     case SQLITE_NOTADB:
-      return "; this file is no SQLite database: choose another with --database, or move it away";
+      return "; this file is not an SQLite database: choose another with --database, or move it away";
     case SQLITE_CORRUPT:
       return "; the file is damaged: what can be read is saved by `sqlite3 FILE .recover`";
     case SQLITE_FULL:
@@ -54,19 +52,29 @@ int allow_reading(void*, int action, const char* name, const char* detail, const
   }
 }
 
-/// A path as a URI of SQLite, whose parameters begin with '?'.
-std::string file_uri(const std::filesystem::path& file, const char* parameters) {
-  std::string uri = "file:";
-  for (const char c : std::filesystem::absolute(file).string()) {
-    if (c == '?' || c == '#' || c == '%')
-      uri += fmt::format("%{:02x}", static_cast<unsigned char>(c));
-    else
-      uri += c;
+/// Whether it is the user's own words that are wrong, and not the file, the disk or the machine.
+bool is_about_sql(int code) {
+  switch (code & 0xFF) {
+    case SQLITE_ERROR:
+    case SQLITE_MISMATCH:
+    case SQLITE_RANGE:
+    case SQLITE_TOOBIG:
+    case SQLITE_CONSTRAINT:
+    case SQLITE_AUTH:
+      return true;
+    default:
+      return false;
   }
-  return uri + parameters;
 }
 
 }  // namespace
+
+void throw_damaged(const Database& database, const std::string& what) {
+  throw DatabaseError(
+      fmt::format("{}: the database is damaged: {}; the results that can be read are saved by `mmbatch query "
+                  "{} --format jsonl`",
+                  database.file().string(), what, database.file().string()));
+}
 
 void throw_database_error(sqlite3* handle, int code, const std::filesystem::path& file) {
   const int extended = handle != nullptr ? sqlite3_extended_errcode(handle) : code;
@@ -74,60 +82,9 @@ void throw_database_error(sqlite3* handle, int code, const std::filesystem::path
   throw DatabaseError(fmt::format("{}: {}{}", file.string(), what, advice(extended != 0 ? extended : code)));
 }
 
-Database::Database(const std::filesystem::path& file, Mode mode) : file_(file) {
-  // SQLite's own account of its memory costs a lock at every allocation.
-  [[maybe_unused]] static const int configured = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-  const auto open = [&](const std::string& name, int flags) {
-    sqlite3_close(std::exchange(handle_, nullptr));
-    return sqlite3_open_v2(name.c_str(), &handle_, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, nullptr);
-  };
-  // Opening reads nothing yet; the schema's first page tells what the file is.
-  const auto look = [&] {
-    return sqlite3_exec(handle_, "SELECT count(*) FROM sqlite_schema", nullptr, nullptr, nullptr);
-  };
-  int code = SQLITE_OK;
-  if (mode == Mode::create) {
-    code = open(file_uri(file, ""), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
-    if (code == SQLITE_OK && sqlite3_db_readonly(handle_, "main") == 1) code = SQLITE_READONLY;
-  } else {
-    std::error_code failed;
-    if (!std::filesystem::exists(file, failed))
-      throw DatabaseError(fmt::format("{}: no such file", file.string()));
-    code = open(file_uri(file, "?mode=ro"), SQLITE_OPEN_READONLY);
-    if (code == SQLITE_OK) code = look();
-    // A WAL database in a folder that cannot be written: no one else can be writing to it either.
-    const int kind = code & 0xFF;
-    if (kind == SQLITE_CANTOPEN || kind == SQLITE_READONLY) {
-      code = open(file_uri(file, "?immutable=1"), SQLITE_OPEN_READONLY);
-      const auto wal_bytes = std::filesystem::file_size(file.string() + "-wal", failed);
-      if (!failed && wal_bytes > 0) {
-        spdlog::warn(
-            "{0}: the folder cannot be written, so the last answers, which are in {0}-wal, are not seen",
-            file.string());
-      }
-    } else if (kind == SQLITE_FULL || kind == SQLITE_IOERR) {
-      // No room even for the index of the log, which then is kept in memory; that takes the file for oneself.
-      code = open(file_uri(file, ""), SQLITE_OPEN_READWRITE);
-      if (code == SQLITE_OK) {
-        sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-        code = sqlite3_exec(handle_, "PRAGMA locking_mode = EXCLUSIVE", nullptr, nullptr, nullptr);
-      }
-    }
-  }
-  try {
-    if (code == SQLITE_OK) {
-      sqlite3_busy_timeout(handle_, kBusyMilliseconds);
-      code = look();
-    }
-    if (code == SQLITE_READONLY) {
-      throw DatabaseError(fmt::format("{}: cannot be written{}", file.string(), advice(code)));
-    }
-    if (code != SQLITE_OK) throw_database_error(handle_, code, file);
-    add_contains_text(handle_);
-  } catch (...) {
-    sqlite3_close(handle_);
-    throw;
-  }
+Database::Database(const std::filesystem::path& file, Mode mode)
+    : file_(file), handle_(open_sqlite(file, mode)) {
+  add_contains_text(handle_);
 }
 
 Database::~Database() {
@@ -143,7 +100,9 @@ Statement Database::prepare_user_query(const std::string& sql) {
   const char* rest = nullptr;
   const int code = sqlite3_prepare_v2(handle_, sql.c_str(), static_cast<int>(sql.size()) + 1, &handle, &rest);
   Statement statement(*this, handle);
+  statement.origin_ = Statement::Origin::user;
   if (code == SQLITE_AUTH) throw UsageError("SQL: only reading is allowed here: one SELECT");
+  if (code != SQLITE_OK && !is_about_sql(code)) throw_database_error(handle_, code, file_);
   if (code != SQLITE_OK) throw UsageError(fmt::format("SQL: {}", sqlite3_errmsg(handle_)));
   if (handle == nullptr) throw UsageError("SQL: there is no statement");
   if (std::string_view(rest).find_first_not_of(" \t\r\n;") != std::string_view::npos) {
@@ -193,16 +152,20 @@ Statement::~Statement() {
 }
 
 Statement::Statement(Statement&& other) noexcept
-    : database_(other.database_), handle_(std::exchange(other.handle_, nullptr)) {}
+    : database_(other.database_), origin_(other.origin_), handle_(std::exchange(other.handle_, nullptr)) {}
 
 Statement& Statement::operator=(Statement&& other) noexcept {
   std::swap(database_, other.database_);
+  std::swap(origin_, other.origin_);
   std::swap(handle_, other.handle_);
   return *this;
 }
 
 void Statement::check(int code) const {
-  if (code != SQLITE_OK) throw_database_error(database_->handle(), code, database_->file());
+  if (code == SQLITE_OK) return;
+  if (origin_ == Origin::user && is_about_sql(code))
+    throw UsageError(fmt::format("SQL: {}", sqlite3_errmsg(database_->handle())));
+  throw_database_error(database_->handle(), code, database_->file());
 }
 
 Statement& Statement::bind(int index, std::int64_t value) {
@@ -238,7 +201,7 @@ bool Statement::step() {
   if (code == SQLITE_ROW) return true;
   if (code != SQLITE_DONE) {
     try {
-      throw_database_error(database_->handle(), code, database_->file());
+      check(code);
     } catch (...) {
       sqlite3_reset(handle_);
       throw;

@@ -30,7 +30,7 @@ class Database {
 
   Statement prepare(std::string_view sql);
   /// One reading statement that a user wrote. @throws UsageError when it is wrong, writes, or is more than
-  /// one.
+  /// one; its steps do, too, when it turns out to be wrong while it runs.
   Statement prepare_user_query(const std::string& sql);
   /// Whether SQLite would answer a query by looking rows up, not by reading a whole table; false for a query
   /// that is none.
@@ -92,8 +92,11 @@ class Statement {
   std::string_view text(int column) const;
 
  private:
+  friend class Database;
+  enum class Origin { program, user };  // whose words it is made of
   void check(int code) const;
   Database* database_;
+  Origin origin_ = Origin::program;
   sqlite3_stmt* handle_ = nullptr;
 };
 
@@ -120,5 +123,9 @@ class Transaction {
 
 /// Of the library that is loaded, such as "3.40.1".
 std::string sqlite_version();
+
+/// Throws the DatabaseError for rows that no version of this program writes.
+/// @param what is wrong: "run 3 names a model that is not there"
+[[noreturn]] void throw_damaged(const Database& database, const std::string& what);
 
 }  // namespace mmbatch

@@ -167,7 +167,9 @@ std::int64_t ResultRows::insert_item(const ItemIdentity& identity, const ItemRes
   const Item& item = *result.item;
   Statement& insert = insert_item_;
   insert.bind(1, identity.job_key).bind(2, identity.id).bind(3, static_cast<std::int64_t>(identity.variant));
-  insert.bind(4, static_cast<std::int64_t>(item.position)).bind(5, to_string(item.task)).bind(6, item.prompt);
+  insert.bind(4, static_cast<std::int64_t>(item.position))
+      .bind(5, to_string(item.task))
+      .bind(6, Phrases::in_row(item.prompt));
   insert.bind(7, images_json(item))
       .bind(8, json_array(result.image_sha256))
       .bind(9, json_array(item.references));

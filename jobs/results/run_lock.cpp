@@ -20,10 +20,16 @@ std::string this_process() {
   return fmt::format("process {} on {}", ::getpid(), host);
 }
 
-std::string content(int fd) {
+std::string content(int fd, const char* otherwise) {
   char text[512];
   const ssize_t got = ::pread(fd, text, sizeof text, 0);
-  return got > 0 ? std::string(text, static_cast<std::size_t>(got)) : "another process";
+  return got > 0 ? std::string(text, static_cast<std::size_t>(got)) : otherwise;
+}
+
+/// What a lock says, also one that a killed run left behind.
+bool is_lock_text(const std::string& text) {
+  return text.empty() || (text.rfind("process ", 0) == 0 && text.find(" on ") != std::string::npos &&
+                          text.find('\n') == std::string::npos);
 }
 
 /// Whether the locked file is still the one of that name: its last holder may have removed it meanwhile.
@@ -44,19 +50,27 @@ bool is_in_place(int fd, const std::filesystem::path& file) {
 RunLock::RunLock(const std::filesystem::path& file, On on)
     : file_(std::filesystem::weakly_canonical(file).string() + ".lock") {
   for (;;) {
-    fd_ = ::open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    fd_ = ::open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
     if (fd_ < 0)
       fail(on, fmt::format("{}: cannot be written: {}: choose another folder", file_.string(),
                            std::strerror(errno)));
     if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
       const int reason = errno;
-      const std::string holder = reason == EWOULDBLOCK ? content(fd_) : "";
+      const std::string holder = reason == EWOULDBLOCK ? content(fd_, "another process") : "";
       ::close(fd_);
       fail(on, fmt::format("{}: {} is running jobs into it: wait for it, or choose another file",
                            file.string(), holder));
     }
-    if (is_in_place(fd_, file_)) break;
+    if (!is_in_place(fd_, file_)) {
+      ::close(fd_);
+      continue;
+    }
+    if (is_lock_text(content(fd_, ""))) break;
     ::close(fd_);
+    fail(on,
+         fmt::format("{}: the lock {} would take the place of a file that is not a lock: move it away, or "
+                     "choose another name",
+                     file.string(), file_.string()));
   }
   const std::string name = this_process();
   // Without its text the lock holds all the same.

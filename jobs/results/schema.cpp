@@ -1,8 +1,10 @@
 #include "jobs/results/schema.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <array>
+#include <tuple>
 
 #include "jobs/results/database_error.h"
 
@@ -136,6 +138,26 @@ DROP VIEW answers;
 DROP VIEW history;
 )sql";
 
+// A long prompt stands once in phrases, and is found there again by its SHA-256; of very long texts the index
+// has the beginning. Rows of earlier versions stay as they are.
+constexpr const char* kLongPrompts = R"sql(
+ALTER TABLE phrases ADD COLUMN digest BLOB;      -- SHA-256 of a long text
+ALTER TABLE phrases ADD COLUMN indexed INTEGER;  -- so many bytes of it are in texts; NULL: all
+CREATE UNIQUE INDEX phrases_digest ON phrases(digest) WHERE digest IS NOT NULL;
+CREATE INDEX phrases_cut ON phrases(key) WHERE indexed IS NOT NULL;
+DROP VIEW answers;
+DROP VIEW history;
+DROP VIEW vectors;
+)sql";
+
+std::string vectors() {
+  return fmt::format(
+      "CREATE VIEW vectors AS SELECT r.run_key AS run, j.name AS job, i.id AS id, i.images AS images, {} AS "
+      "prompt, e.width AS width, e.vector AS vector FROM embeddings e JOIN results r ON r.key = e.result_key "
+      "JOIN items i ON i.key = r.item_key JOIN jobs j ON j.key = i.job_key WHERE r.current = 1;",
+      prompt_sql());
+}
+
 std::string views() {
   std::string columns;
   for (const auto& [name, expression] : view_columns()) {
@@ -149,9 +171,12 @@ std::string views() {
 
 /// Step i brings a database from version i to i + 1. Steps that were released are never changed.
 /// The views are those of today from the first step on: what they name is there when the last one is done.
-std::array<std::string, 4> steps() {
-  return {kTables + views(), kSearch, kPhrases, kEmbeddings + views()};
+std::array<std::string, 5> steps() {
+  return {kTables + views(), kSearch, kPhrases, kEmbeddings + views(), kLongPrompts + views() + vectors()};
 }
+
+/// The oldest version whose tables are read as they are.
+constexpr std::int64_t kReadableVersion = 4;
 
 /// @throws DatabaseError unless the file is ours, or empty and may become ours.
 std::int64_t checked_version(Database& database) {
@@ -173,6 +198,26 @@ std::int64_t checked_version(Database& database) {
   return version;
 }
 
+/// Rows that belong to others that are not there are in no view: it is said, and the rest is shown. Each
+/// looks up the distinct keys of an index, one after the other, which takes no time however many rows there
+/// are.
+void warn_of_loose_ends(Database& database) {
+  const auto loose = [&](const char* table, const char* key, const char* owners) {
+    return database.number(fmt::format(
+        "WITH RECURSIVE keys(k) AS (SELECT min({1}) FROM {0} UNION ALL SELECT (SELECT min({1}) FROM "
+        "{0} WHERE {1} > k) FROM keys WHERE k IS NOT NULL) SELECT count(*) FROM keys WHERE k IS NOT "
+        "NULL AND k NOT IN (SELECT key FROM {2})",
+        table, key, owners));
+  };
+  for (const auto& [table, key, owners] : {std::tuple("items", "job_key", "jobs"),
+                                           {"results", "run_key", "runs"},
+                                           {"runs", "model_key", "models"}}) {
+    if (loose(table, key, owners) == 0) continue;
+    spdlog::warn("{}: the database is damaged: {} name {} that are not there, and are not shown",
+                 database.file().string(), table, owners);
+  }
+}
+
 }  // namespace
 
 const std::vector<std::pair<std::string, std::string>>& view_columns() {
@@ -182,7 +227,7 @@ const std::vector<std::pair<std::string, std::string>>& view_columns() {
       {"task", "i.task"},
       {"id", "i.id"},
       {"images", "i.images"},
-      {"prompt", "i.prompt"},
+      {"prompt", prompt_sql()},
       {"status", "r.status"},
       {"answer", "r.answer"},
       {"sequence", "r.sequence"},
@@ -207,6 +252,11 @@ const std::vector<std::pair<std::string, std::string>>& view_columns() {
       {"metadata", "i.metadata"},
   };
   return columns;
+}
+
+std::string prompt_sql() {
+  return "CASE WHEN i.prompt = '' AND i.prompt_phrase IS NOT NULL THEN (SELECT text FROM phrases WHERE "
+         "phrases.key = i.prompt_phrase) ELSE i.prompt END";
 }
 
 std::string view_tables() {
@@ -234,8 +284,11 @@ std::unique_ptr<Database> open_for_reading(const std::filesystem::path& file) {
   auto database = std::make_unique<Database>(file, Database::Mode::read_only);
   const std::int64_t version = checked_version(*database);
   if (version == 0)
-    throw DatabaseError(fmt::format("{}: no results database: it has no tables", file.string()));
-  if (version == schema_version()) return database;
+    throw DatabaseError(fmt::format("{}: not a results database: it has no tables", file.string()));
+  if (version >= kReadableVersion) {
+    warn_of_loose_ends(*database);
+    return database;
+  }
   {
     Database writable(file, Database::Mode::create);
     create_or_migrate(writable);

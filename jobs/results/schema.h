@@ -16,7 +16,7 @@ namespace mmbatch {
 ///   runs     what was run, when, with which model, settings, version, machine; stats (JSON)
 ///   jobs     name, task
 ///   items    one row for each content that an item of a job ever had: id, prompt, images and their SHA-256,
-///            references, metadata (JSON)
+///            references, metadata (JSON); a long prompt stands in phrases alone
 ///   results  one row a sequence of an item in a run; `current` marks each item's latest outcome
 ///   answers  view of the current results with all that belongs to them;  history: the same for all results
 ///   phrases  each distinct prompt or answer;  texts: full-text index (trigrams) of them by phrases.key
@@ -32,12 +32,15 @@ int schema_version();
 /// @throws DatabaseError when the file belongs to something else or to a newer program.
 void create_or_migrate(Database& database);
 
-/// Opens a results database to be read; one of an older version is brought up to date first.
+/// Opens a results database to be read; one of a version before 4 is brought up to date first.
 /// @throws DatabaseError
 std::unique_ptr<Database> open_for_reading(const std::filesystem::path& file);
 
 /// Columns of the views with the expressions that give them from results r, items i, jobs j.
 const std::vector<std::pair<std::string, std::string>>& view_columns();
+
+/// The prompt of items i, wherever it stands.
+std::string prompt_sql();
 
 /// The tables that the views join, for a FROM clause.
 std::string view_tables();

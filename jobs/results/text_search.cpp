@@ -25,8 +25,14 @@ std::string quoted(const std::string& text) {
 
 std::optional<std::string> phrases_of_few(Database& database, const std::string& text, std::int64_t most) {
   const bool by_trigrams = code_points(text) >= kTrigram;
-  const char* phrases = by_trigrams ? "SELECT rowid AS phrase FROM texts WHERE texts MATCH ?1"
-                                    : "SELECT key AS phrase FROM phrases WHERE contains_text(text, ?1)";
+  // Of very long texts the index has the beginning.
+  const bool has_cut = database.number("SELECT count(*) FROM sqlite_schema WHERE name = 'phrases_cut'") > 0;
+  const std::string phrases =
+      !by_trigrams ? "SELECT key AS phrase FROM phrases WHERE contains_text(text, ?1)"
+      : has_cut
+          ? "SELECT rowid AS phrase FROM texts WHERE texts MATCH ?1 UNION SELECT key FROM phrases INDEXED BY "
+            "phrases_cut WHERE indexed IS NOT NULL AND contains_text(text, ?2)"
+          : "SELECT rowid AS phrase FROM texts WHERE texts MATCH ?1";
   const auto rows_by = [&](const char* rows) {
     return fmt::format("(SELECT count(*) FROM (SELECT 1 FROM {} = phrase LIMIT {}))", rows, most + 1);
   };
@@ -34,6 +40,7 @@ std::optional<std::string> phrases_of_few(Database& database, const std::string&
       "SELECT phrase, {} + {} FROM ({})", rows_by("items INDEXED BY items_phrase WHERE prompt_phrase"),
       rows_by("results INDEXED BY results_phrase WHERE answer_phrase"), phrases));
   found.bind(1, by_trigrams ? quoted(text) : text);
+  if (by_trigrams && has_cut) found.bind(2, text);
   std::string keys = "[";
   for (std::int64_t rows = 0; found.step();) {
     const std::int64_t more = found.integer(1);

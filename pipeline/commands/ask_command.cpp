@@ -1,6 +1,6 @@
 #include <CLI/CLI.hpp>
-#include <iostream>
 
+#include "engine/base/output/output_stream.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/dialogue_options.h"
 #include "pipeline/dialogue/ask.h"
@@ -31,7 +31,9 @@ void add_ask_command(CLI::App& program, Action& action) {
       "--raw-prompt", [options] { options->form = PromptForm::raw; },
       "send the text as it stands, without the model's turn format");
   add_dialogue_options(*command, action, options, [options] {
-    ask(*options, std::cout);
+    OutputStream out(Audience::programs);
+    ask(*options, out);
+    out.finish();
     return ExitCode::ok;
   });
 }

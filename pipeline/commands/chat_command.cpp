@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "engine/base/output/output_stream.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/dialogue_options.h"
 #include "pipeline/dialogue/chat.h"
@@ -26,7 +27,11 @@ void add_chat_command(CLI::App& program, Action& action) {
       "write each turn's prompt tokens, and how many of them were reused, to stderr");
   add_dialogue_options(*command, action, options, [options] {
     options->listener = ::isatty(STDIN_FILENO) == 1 ? Listener::person : Listener::program;
-    return chat(*options, std::cin, std::cout, std::cerr);
+    OutputStream out(Audience::programs);
+    OutputStream notes(STDERR_FILENO, "standard error", Audience::people);
+    const ExitCode code = chat(*options, std::cin, out, notes);
+    out.finish();
+    return code;
   });
 }
 

@@ -4,15 +4,31 @@
 
 #include <CLI/CLI.hpp>
 #include <exception>
-#include <iostream>
+#include <sstream>
 
+#include "engine/base/output/message.h"
+#include "engine/base/output/output_stream.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/engine_options.h"
 #include "pipeline/commands/usage_error.h"
 #include "pipeline/commands/version.h"
 
 namespace mmbatch {
+namespace {
+
+/// --help and --version.
+int show(const CLI::App& program, const CLI::Success& wanted) {
+  OutputStream out(Audience::people);
+  std::ostringstream none;
+  const int code = program.exit(wanted, out, none);
+  out.finish();
+  return code;
+}
+
+}  // namespace
+
 int run_command_line(int argc, const char* const* argv) {
+  make_log_visible();
   CLI::App program("mmbatch: answers questions about images, and writes texts, in batches", "mmbatch");
   program.set_version_flag(
       "--version", std::string("mmbatch ") + kVersion,
@@ -34,29 +50,29 @@ int run_command_line(int argc, const char* const* argv) {
   add_chat_command(program, action);
   add_doctor_command(program, action);
   try {
-    program.parse(argc, argv);
-    const int code = static_cast<int>(action());
-    std::cout.flush();
-    return code;
-  } catch (const CLI::Success& e) {
-    return program.exit(e);  // --help, --version
+    try {
+      program.parse(argc, argv);
+    } catch (const CLI::Success& wanted) {
+      return show(program, wanted);
+    }
+    return static_cast<int>(action());
   } catch (const CLI::ParseError& e) {
-    fmt::print(stderr, "{}", usage_error_text(program, e, {argv + 1, argv + argc}));
+    say(usage_error_text(program, e, {argv + 1, argv + argc}));
     return static_cast<int>(ExitCode::usage);
   } catch (const SettingError& e) {
     fmt::print(stderr, "mmbatch: {}\n", option_error_text(e));
     return static_cast<int>(ExitCode::usage);
   } catch (const FatalError& e) {
-    fmt::print(stderr, "mmbatch: {}\n", e.what());
+    say(fmt::format("mmbatch: {}", e.what()));
     return static_cast<int>(exit_code_of(e));
   } catch (const ItemError& e) {
-    fmt::print(stderr, "mmbatch: {}: {}\n", to_string(e.code()), e.what());
+    say(fmt::format("mmbatch: {}: {}", to_string(e.code()), e.what()));
     return static_cast<int>(ExitCode::items_failed);
   } catch (const std::invalid_argument& e) {
-    fmt::print(stderr, "mmbatch: {}\n", e.what());
+    say(fmt::format("mmbatch: {}", e.what()));
     return static_cast<int>(ExitCode::usage);
   } catch (const std::exception& e) {
-    fmt::print(stderr, "mmbatch: internal error: {}\n", e.what());
+    say(fmt::format("mmbatch: internal error: {}", e.what()));
     return static_cast<int>(ExitCode::model_or_database);
   }
 }

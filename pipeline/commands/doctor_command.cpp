@@ -1,6 +1,6 @@
 #include <CLI/CLI.hpp>
-#include <iostream>
 
+#include "engine/base/output/output_stream.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/inspect/doctor.h"
 
@@ -14,7 +14,9 @@ void add_doctor_command(CLI::App& program, Action& action) {
   command->callback([&action] {
     action = [] {
       const Diagnosis found = diagnose();
-      std::cout << to_text(found);
+      OutputStream out(Audience::people);
+      out << to_text(found);
+      out.finish();
       return found.usable() ? ExitCode::ok : ExitCode::model_or_database;
     };
   });

@@ -1,6 +1,6 @@
 #include <CLI/CLI.hpp>
-#include <iostream>
 
+#include "engine/base/output/output_stream.h"
 #include "jobs/eval/compare.h"
 #include "jobs/eval/eval.h"
 #include "pipeline/commands/commands.h"
@@ -23,13 +23,16 @@ struct EvalCommand {
 };
 
 ExitCode EvalCommand::run() const {
+  OutputStream out(form == ReportForm::json ? Audience::programs : Audience::people);
   if (!compare.empty()) {
     const Comparison both = mmbatch::compare(database, compare[0], compare[1], options);
-    std::cout << (form == ReportForm::json ? to_json(both) + "\n" : to_text(both, limit));
+    out << (form == ReportForm::json ? to_json(both) + "\n" : to_text(both, limit));
+    out.finish();
     return ExitCode::ok;
   }
   const EvalReport report = evaluate(database, options);
-  std::cout << (form == ReportForm::json ? to_json(report) + "\n" : to_text(report));
+  out << (form == ReportForm::json ? to_json(report) + "\n" : to_text(report));
+  out.finish();
   return ExitCode::ok;
 }
 
@@ -57,7 +60,7 @@ void add_eval_command(CLI::App& program, Action& action) {
   command
       ->add_option("--bootstrap", options.bootstrap_samples,
                    "samples for the confidence interval, 0 for none")
-      ->check(whole_number(0, 1'000'000))
+      ->check(whole_number(0, 100'000))
       ->type_name("N")
       ->capture_default_str();
   command
@@ -69,14 +72,16 @@ void add_eval_command(CLI::App& program, Action& action) {
       ->add_option("--questions", options.questions,
                    "VQAv2's questions (JSON): finds annotations of items whose id is not a question_id")
       ->type_name("FILE");
-  command
-      ->add_option(
-          "--compare", state->compare,
-          "two runs: numbers, or databases as FILE or FILE:RUN; what changed, and whether it is chance")
-      ->expected(2)
-      ->type_name("RUN");
+  CLI::Option* compare =
+      command
+          ->add_option(
+              "--compare", state->compare,
+              "two runs: numbers, or databases as FILE or FILE:RUN; what changed, and whether it is chance")
+          ->expected(2)
+          ->type_name("RUN");
   command->add_option("--limit", state->limit, "changed items listed by --compare")
       ->check(whole_number(0))
+      ->needs(compare)
       ->type_name("N")
       ->capture_default_str();
   add_choice(*command, {"-f,--format", "form of the output"}, state->form,

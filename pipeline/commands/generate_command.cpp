@@ -1,6 +1,6 @@
 #include <CLI/CLI.hpp>
-#include <iostream>
 
+#include "engine/base/output/output_stream.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/dialogue_options.h"
 #include "pipeline/dialogue/ask.h"
@@ -20,7 +20,9 @@ void add_generate_command(CLI::App& program, Action& action) {
       "--chat", [options] { options->form = PromptForm::turns; },
       "put the text into the model's turn format");
   add_dialogue_options(*command, action, options, [options] {
-    ask(*options, std::cout);
+    OutputStream out(Audience::programs);
+    ask(*options, out);
+    out.finish();
     return ExitCode::ok;
   });
 }

@@ -1,6 +1,6 @@
 #include <CLI/CLI.hpp>
-#include <iostream>
 
+#include "engine/base/output/output_stream.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/inspect/inspect.h"
 
@@ -22,7 +22,9 @@ void add_inspect_command(CLI::App& program, Action& action) {
   command->callback([state, &action] {
     action = [state] {
       const Inspection found = inspect(state->folder);
-      std::cout << (state->json ? to_json(found) + "\n" : to_text(found));
+      OutputStream out(state->json ? Audience::programs : Audience::people);
+      out << (state->json ? to_json(found) + "\n" : to_text(found));
+      out.finish();
       return found.missing.empty() ? ExitCode::ok : ExitCode::model_or_database;
     };
   });

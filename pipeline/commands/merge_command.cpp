@@ -1,6 +1,6 @@
 #include <CLI/CLI.hpp>
-#include <iostream>
 
+#include "engine/base/output/output_stream.h"
 #include "jobs/merge/merge.h"
 #include "pipeline/commands/commands.h"
 
@@ -23,7 +23,9 @@ void add_merge_command(CLI::App& program, Action& action) {
   command->callback([state, &action] {
     action = [state] {
       const MergeReport report = merge_databases(state->out, state->in);
-      std::cout << to_text(report);
+      OutputStream out(Audience::people);
+      out << to_text(report);
+      out.finish();
       return report.conflicts > 0 ? ExitCode::items_failed : ExitCode::ok;
     };
   });

@@ -1,7 +1,7 @@
 #include <CLI/CLI.hpp>
-#include <iostream>
 
 #include "engine/base/error.h"
+#include "engine/base/output/output_stream.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/engine_options.h"
 #include "pipeline/commands/options/values.h"
@@ -45,12 +45,15 @@ ExitCode QuantizeCommand::run() {
     smoothing = calibrate(smooth);
     options.smoothing = quality.smoothing = &smoothing;
   }
-  if (!options.out.empty()) quantize(options, std::cout);
-  if (!report) return ExitCode::ok;
+  OutputStream out(Audience::people);
+  if (!options.out.empty()) quantize(options, out);
+  out.flush();
+  if (!report) return out.finish(), ExitCode::ok;
   quality.model = options.model;
   quality.precision = options.weights;
   quality.threads = options.threads;
-  print(measure_quality(quality), std::cout);
+  print(measure_quality(quality), out);
+  out.finish();
   return ExitCode::ok;
 }
 

@@ -2,9 +2,9 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <iostream>
 #include <optional>
 
+#include "engine/base/output/output_stream.h"
 #include "jobs/query/query.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/selection_options.h"
@@ -31,16 +31,22 @@ std::size_t terminal_width() {
 }
 
 ExitCode QueryCommand::run() {
-  options.width = terminal_width();
+  const OutputFormat format = options.style.format;
+  if (options.style.cells == CsvCells::defused && format != OutputFormat::csv)
+    throw UsageError("--csv-safe: is about --format csv, and would change nothing in another");
+  options.style.width = terminal_width();
   if (!nearest.empty()) {
     if (summary) throw UsageError("--nearest compares answers, not runs, jobs or failures");
     options.nearest = find_nearest_target(database, nearest);
     if (!options.limit) options.limit = 10;
   }
+  const bool for_people = format == OutputFormat::table || format == OutputFormat::markdown;
+  OutputStream out(for_people ? Audience::people : Audience::programs);
   if (summary)
-    summarize(database, *summary, options, std::cout);
+    summarize(database, *summary, options, out);
   else
-    query(database, options, std::cout);
+    query(database, options, out);
+  out.finish();
   return ExitCode::ok;
 }
 
@@ -68,18 +74,30 @@ void add_query_command(CLI::App& program, Action& action) {
   one_of_names("--status", options.status, "answered or failed", {"answered", "failed"});
   one_of_names("--finish-reason", options.finish_reason, "stop, length, stop_string or choice",
                {"stop", "length", "stop_string", "choice"});
-  command->add_option("--contains", options.contains, "text in prompt or answer");
-  command->add_option("--where", options.where, "SQL condition over the view's columns")->type_name("SQL");
+  command->add_option("--contains", options.contains, "text in prompt or answer")->check(not_empty());
+  command->add_option("--where", options.where, "SQL condition over the view's columns")
+      ->check(not_empty())
+      ->type_name("SQL");
   command->add_option("--columns", options.columns, "columns, separated by commas")
       ->delimiter(',')
+      ->check(not_empty())
       ->type_name("NAMES");
-  command->add_option("--sort", options.sort, "column; -column for descending")->type_name("COLUMN");
+  command->add_option("--sort", options.sort, "column; -column for descending")
+      ->check(not_empty())
+      ->type_name("COLUMN");
   command->add_option("--limit", options.limit, "rows at most")->check(whole_number(0))->type_name("N");
-  command->add_option("--nearest", state->nearest,
-                      "the embeddings most like an item's (job/id, or id) or a text's, best first (--limit "
-                      "10)");
-  command->add_option("--sql", options.sql, "one SELECT, instead of the filters")->type_name("SQL");
-  add_choice(*command, {"-f,--format", "form of the output"}, options.format,
+  command
+      ->add_option("--nearest", state->nearest,
+                   "the embeddings most like an item's (job/id, or id) or a text's, best first (--limit "
+                   "10)")
+      ->check(not_empty());
+  command->add_option("--sql", options.sql, "one SELECT, instead of the filters")
+      ->check(not_empty())
+      ->type_name("SQL");
+  command->add_flag_callback(
+      "--csv-safe", [state] { state->options.style.cells = CsvCells::defused; },
+      "with --format csv: an apostrophe before texts that a spreadsheet would take for formulas");
+  add_choice(*command, {"-f,--format", "form of the output"}, options.style.format,
              {{"table", OutputFormat::table},
               {"csv", OutputFormat::csv},
               {"json", OutputFormat::json},

@@ -20,26 +20,34 @@ struct RunCommand {
 void add_files(CLI::App& command, RunOptions& run) {
   command.add_option("manifest", run.manifests, "manifest files (YAML, or OpenAI batch JSONL)")
       ->required()
+      ->check(not_empty())
       ->type_name("FILE");
   command.add_option("-m,--model", run.model, "checkpoint folder, instead of the manifest's")
+      ->check(not_empty())
       ->type_name("DIR");
   command.add_option("-d,--database", run.database, "results database, instead of the manifest's")
+      ->check(not_empty())
       ->type_name("FILE");
   command
       .add_option("-o,--output", run.output,
                   "append answers to this file as they are stored, in the form of OpenAI's batch output")
+      ->check(not_empty())
       ->type_name("FILE");
   command.add_option("--media-root", run.media_root, "folder that file:// images of batch files must lie in")
+      ->check(not_empty())
       ->type_name("DIR");
   command.add_option("--summary-json", run.summary_json, "write counts, times and memory to this file")
+      ->check(not_empty())
       ->type_name("FILE");
   command
       .add_option("--metrics-file", run.metrics_file,
                   "keep the run's numbers in this file, in Prometheus' text format")
+      ->check(not_empty())
       ->type_name("FILE");
   command
       .add_option("--profile", run.profile,
                   "write a Chrome trace of every stage and thread to this file; Perfetto opens it")
+      ->check(not_empty())
       ->type_name("FILE");
 }
 
@@ -49,8 +57,11 @@ void add_choice_of_items(CLI::App& command, RunCommand& state) {
       .add_option("--shard", state.shard,
                   "run only part I (from 0) of N parts of the items, into a database of its own")
       ->type_name("I/N");
-  add_choice(command, {"--shard-by", "parts of equal size, or all questions about an image in one part"},
-             run.shard.by, {{"item", Shard::By::item}, {"image", Shard::By::image}});
+  add_choice(
+      command,
+      {"--shard-by",
+       "all items of an image in one part, or parts of equal size; auto: by image where there are images"},
+      run.shard.by, {{"auto", Shard::By::automatic}, {"item", Shard::By::item}, {"image", Shard::By::image}});
   CLI::Option* retry = command.add_flag_callback(
       "--retry-failed", [&run] { run.resume = ResumePolicy::retry_failed; }, "compute failed items again");
   command

@@ -99,10 +99,10 @@ std::string usage_error_text(const CLI::App& program, const CLI::ParseError& err
                              const std::vector<std::string>& words) {
   const auto chosen = program.get_subcommands();
   if (chosen.empty() || !program.remaining().empty()) {
-    return fmt::format("mmbatch: {}'mmbatch --help' describes them\n", program_error_text(program));
+    return fmt::format("mmbatch: {}'mmbatch --help' describes them", program_error_text(program));
   }
   const CLI::App& command = *chosen.front();
-  return fmt::format("mmbatch {0}: {1}'mmbatch {0} --help' shows what is allowed\n", command.get_name(),
+  return fmt::format("mmbatch {0}: {1}'mmbatch {0} --help' shows what is allowed", command.get_name(),
                      command_error_text(command, error, words));
 }
 

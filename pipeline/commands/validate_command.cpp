@@ -1,6 +1,6 @@
 #include <CLI/CLI.hpp>
-#include <iostream>
 
+#include "engine/base/output/output_stream.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/generation_options.h"
 #include "pipeline/inspect/validate.h"
@@ -27,7 +27,12 @@ void add_validate_command(CLI::App& program, Action& action) {
   add_generation_options(*command, generation);
   command->callback([options, generation, &action] {
     options->generation = *generation;
-    action = [options] { return validate(*options, std::cout); };
+    action = [options] {
+      OutputStream out(Audience::people);
+      const ExitCode code = validate(*options, out);
+      out.finish();
+      return code;
+    };
   });
 }
 

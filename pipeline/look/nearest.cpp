@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/base/error.h"
+#include "engine/base/output/message.h"
 #include "engine/base/threads.h"
 #include "engine/weights/weight_source.h"
 #include "fusion/model.h"
@@ -57,7 +58,7 @@ NearestTarget find_nearest_target(const std::filesystem::path& database, const s
   if (auto item = find_embedding(database, what)) return std::move(*item);
   const EmbeddingModel model = embedding_model(database);
   check_unchanged(model);
-  fmt::print(stderr, "no item '{}' has an embedding: taken as a text\n", what);
+  say(fmt::format("no item '{}' has an embedding: taken as a text", what));
   return {embed(model, what), model.key, 0};
 }
 

@@ -1,13 +1,12 @@
 #include "pipeline/look/report.h"
 
-#include <fmt/format.h>
-
-#include <fstream>
 #include <span>
 
 #include "engine/base/error.h"
+#include "engine/base/output/output_file.h"
 #include "engine/base/threads.h"
 #include "jobs/media/media.h"
+#include "jobs/output/file_roles.h"
 #include "vision/image/image_decode.h"
 #include "vision/image/thumbnail.h"
 
@@ -41,23 +40,14 @@ std::vector<std::string> thumbnails_of(const std::vector<std::filesystem::path>&
 }  // namespace
 
 void report(const std::filesystem::path& database, ReportOptions options, const std::filesystem::path& file) {
+  FileRoles files;
+  files.writes_database(database);
+  files.writes("--output", file);
+  files.check();
   if (options.max_thumbnails > 0) options.thumbnails = thumbnails_of;
-  const std::filesystem::path part = file.string() + ".part";
-  {
-    std::ofstream out(part, std::ios::binary);
-    if (!out) throw UsageError(fmt::format("--output {}: cannot be written", file.string()));
-    try {
-      write_report(database, options, out);
-    } catch (...) {
-      out.close();
-      std::filesystem::remove(part);
-      throw;
-    }
-    if (!out.flush()) throw UsageError(fmt::format("--output {}: cannot be written", file.string()));
-  }
-  std::error_code failed;
-  std::filesystem::rename(part, file, failed);
-  if (failed) throw UsageError(fmt::format("--output {}: {}", file.string(), failed.message()));
+  OutputFile page(file, "--output");
+  write_report(database, options, page.stream());
+  page.commit();
 }
 
 }  // namespace mmbatch

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/base/error.h"
+#include "engine/base/output/output_error.h"
 #include "engine/base/threads.h"
 #include "engine/weights/safetensors.h"
 #include "engine/weights/safetensors_writer.h"
@@ -32,7 +33,8 @@ void copy_small_files(const fs::path& from, const fs::path& to) {
     std::error_code failed;
     fs::copy_file(entry.path(), to / name, failed);
     if (failed)
-      throw ModelError(fmt::format("{}: cannot be copied: {}", entry.path().string(), failed.message()));
+      throw OutputError(fmt::format("{}: cannot be copied to {}: {}", entry.path().string(), to.string(),
+                                    failed.message()));
   }
 }
 
@@ -58,6 +60,35 @@ std::vector<StoredTensor> tensors_to_store(const WeightSource& weights, const Pa
   return tensors;
 }
 
+/// The folder that is written: empty again, or gone as before, unless it is finished.
+class NewFolder {
+ public:
+  explicit NewFolder(const fs::path& folder) : folder_(folder) {
+    std::error_code failed;
+    was_there_ = fs::exists(folder, failed);
+    fs::create_directories(folder, failed);
+    if (failed) throw OutputError(fmt::format("{}: cannot be made: {}", folder.string(), failed.message()));
+  }
+  ~NewFolder() {
+    if (finished_) return;
+    std::error_code failed;
+    for (const auto& entry : fs::directory_iterator(folder_, failed)) {
+      std::error_code ignored;
+      fs::remove(entry.path(), ignored);  // files only: a folder in it is not of this program
+    }
+    if (!was_there_) fs::remove(folder_, failed);
+  }
+  NewFolder(const NewFolder&) = delete;
+  NewFolder& operator=(const NewFolder&) = delete;
+
+  void finish() { finished_ = true; }
+
+ private:
+  fs::path folder_;
+  bool was_there_ = false;
+  bool finished_ = false;
+};
+
 }  // namespace
 
 void check_target(const fs::path& out) {
@@ -78,9 +109,7 @@ void quantize(const QuantizeOptions& options, std::ostream& out) {
                                  options.model.string(), to_string(*files->weights->packed())));
   }
   check_target(options.out);
-  std::error_code failed;
-  fs::create_directories(options.out, failed);
-  if (failed) throw ModelError(fmt::format("{}: cannot be made: {}", options.out.string(), failed.message()));
+  NewFolder folder(options.out);
   const auto begin = Clock::now();
   PackedTensors packed;
   std::map<std::string, std::string> metadata = {{"format", "pt"},
@@ -99,6 +128,7 @@ void quantize(const QuantizeOptions& options, std::ostream& out) {
   copy_small_files(options.model, options.out);
   const std::vector<StoredTensor> tensors = tensors_to_store(*files->weights, packed, options.smoothing);
   write_safetensors(options.out / "model.safetensors", tensors, metadata);
+  folder.finish();
   std::size_t before = 0, after = 0;
   for (const auto& [name, view] : files->weights->tensors()) before += view.bytes();
   for (const StoredTensor& tensor : tensors) after += tensor.bytes;

@@ -7,11 +7,13 @@
 #include <exception>
 #include <utility>
 
+#include "engine/base/output/message.h"
 #include "engine/base/threads.h"
 #include "jobs/manifest/manifest.h"
 #include "pipeline/run/describe.h"
 #include "pipeline/run/interrupt.h"
 #include "pipeline/run/loaded_model.h"
+#include "pipeline/run/outputs.h"
 #include "pipeline/run/run_files.h"
 #include "pipeline/run/run_items.h"
 
@@ -44,11 +46,16 @@ void check_settings(const Manifest& manifest, const GenerationSurroundings& arou
 
 void warn_of_four_bits(const Model& model) {
   if (head_precision(model.precision()) == model.precision()) return;
-  fmt::print(
-      stderr,
+  say(fmt::format(
       "{}: four bits per weight change the answers of many models; what they do to this one is told by\n"
-      "  mmbatch quantize CHECKPOINT --weights {} --report --manifest MANIFEST\n",
-      to_string(model.precision()), to_string(model.precision()));
+      "  mmbatch quantize CHECKPOINT --weights {} --report --manifest MANIFEST",
+      to_string(model.precision()), to_string(model.precision())));
+}
+
+void say_how_parts_are_made(const Shard& shard, const Manifest& manifest) {
+  if (shard.is_all() || shard.by != Shard::By::automatic || !has_images(manifest)) return;
+  say("--shard: all items of an image are in one part, which encodes it once; --shard-by item makes parts of "
+      "equal size");
 }
 
 /// The same options as the results store takes, with its commits on the timeline.
@@ -79,10 +86,14 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
                       Arena& arena) {
   const Manifest manifest = read_manifest(file, {options.media_root});
   const Places places = places_of(manifest, options);
+  check_outputs(options, manifest, places.model, places.database);
   check_settings(manifest, {read_generation_config(places.model), options.generation});
   Timeline timeline(options.profile, options.on_stage);
   const Model& model = loaded.in(places.model, manifest, options, arena);
-  if (options.progress != ProgressStyle::none) warn_of_four_bits(model);
+  if (options.progress != ProgressStyle::none) {
+    warn_of_four_bits(model);
+    say_how_parts_are_made(options.shard, manifest);
+  }
 
   const ModelIdentity identity{.fingerprint = model.files().weights->fingerprint(options.fingerprint),
                                .precision = precision_text(model.precision(), options.engine.kv_precision)};

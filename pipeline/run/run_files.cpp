@@ -1,9 +1,7 @@
 #include "pipeline/run/run_files.h"
 
-#include <fmt/format.h>
-
-#include <fstream>
-
+#include "engine/base/output/message.h"
+#include "engine/base/output/output_file.h"
 #include "pipeline/watch/at_stage.h"
 
 namespace mmbatch {
@@ -31,16 +29,15 @@ void RunFiles::end_items(const RunSummary& summary, std::optional<std::uint64_t>
 void RunFiles::end_run(const RunSummary& summary) {
   attempt([&] { timeline_.finish(); });
   attempt([&] { write_summary(summary); });
-  if (options_.progress != ProgressStyle::none) fmt::print(stderr, "{}\n", to_text(summary));
+  if (options_.progress != ProgressStyle::none) say(to_text(summary));
   if (first_failure_) std::rethrow_exception(first_failure_);
 }
 
 void RunFiles::write_summary(const RunSummary& summary) const {
   if (options_.summary_json.empty()) return;
-  std::ofstream out(options_.summary_json);
-  out << to_json(summary) << "\n";
-  if (!out.flush())
-    throw UsageError(fmt::format("--summary-json: {} cannot be written", options_.summary_json.string()));
+  OutputFile out(options_.summary_json, "--summary-json");
+  out.stream() << to_json(summary) << "\n";
+  out.commit();
 }
 
 }  // namespace mmbatch

@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
+#include <optional>
+#include <span>
 
 #include "jobs/text/json_text.h"
 #include "pipeline/watch/at_stage.h"
@@ -17,9 +20,34 @@ std::string json_number(double value) {
   return std::isfinite(value) ? fmt::format("{:.6g}", value) : "null";
 }
 
-std::string token_json(const Tokenizer& tokenizer, std::int32_t token, double logprob) {
-  return fmt::format(R"({{"token":{},"id":{},"logprob":{}}})", json_string(tokenizer.piece(token)), token,
+std::string token_json(std::string_view text, std::int32_t token, double logprob) {
+  return fmt::format(R"({{"token":{},"id":{},"logprob":{}}})", json_string(text), token,
                      json_number(logprob));
+}
+
+/// What each token adds to the text; put together, and cut where the answer ends, they are the answer. A
+/// character of several tokens counts for the last of them; what is no text, such as the end of the sequence,
+/// is empty.
+std::vector<std::string> token_texts(const Tokenizer& tokenizer, std::span<const std::int32_t> tokens,
+                                     std::size_t bytes) {
+  std::vector<std::string> texts(tokens.size());
+  const auto stream = tokenizer.stream();
+  for (std::size_t i = 0; i < tokens.size(); ++i) stream->push(tokens[i], texts[i]);
+  if (!texts.empty()) stream->finish(texts.back());
+  for (std::string& text : texts) {
+    text.resize(std::min(text.size(), bytes));
+    bytes -= text.size();
+  }
+  return texts;
+}
+
+/// What a token would have added in the place behind another; a special one as the vocabulary writes it.
+std::string text_behind(const Tokenizer& tokenizer, std::optional<std::int32_t> before, std::int32_t token) {
+  if (tokenizer.is_special(token)) return std::string(tokenizer.piece(token));
+  if (!before) return tokenizer.decode(std::array{token});
+  const std::string without = tokenizer.decode(std::array{*before});
+  const std::string with = tokenizer.decode(std::array{*before, token});
+  return with.compare(0, without.size(), without) == 0 ? with.substr(without.size()) : with;
 }
 
 std::string joined(const std::vector<std::string>& parts) {
@@ -29,19 +57,27 @@ std::string joined(const std::vector<std::string>& parts) {
 }
 
 /// Log-probabilities of an answer's tokens, with alternatives where they were asked for.
-std::string logprobs_json(const Tokenizer& tokenizer, const Answer& answer) {
+std::string logprobs_json(const Tokenizer& tokenizer, const Answer& answer, std::size_t text_bytes) {
   std::vector<std::string> tokens, top;
+  const std::vector<std::string> texts = token_texts(tokenizer, answer.tokens, text_bytes);
   const std::size_t count = std::min(answer.tokens.size(), answer.logprobs.size());
   for (std::size_t i = 0; i < count; ++i) {
-    tokens.push_back(token_json(tokenizer, answer.tokens[i], answer.logprobs[i]));
+    tokens.push_back(token_json(texts[i], answer.tokens[i], answer.logprobs[i]));
     if (i >= answer.top.size()) continue;
     std::vector<std::string> alternatives;
-    for (const TokenLogprob& one : answer.top[i])
-      alternatives.push_back(token_json(tokenizer, one.token, one.logprob));
+    std::optional<std::int32_t> before;
+    if (i > 0) before = answer.tokens[i - 1];
+    for (const TokenLogprob& one : answer.top[i]) {
+      const std::string text = one.token == answer.tokens[i] && !tokenizer.is_special(one.token)
+                                   ? texts[i]
+                                   : text_behind(tokenizer, before, one.token);
+      alternatives.push_back(token_json(text, one.token, one.logprob));
+    }
     top.push_back(joined(alternatives));
   }
   const std::string with_top = top.empty() ? "" : fmt::format(R"(,"top_logprobs":{})", joined(top));
-  return fmt::format(R"({{"logprobs":{}{}}})", joined(tokens), with_top);
+  // "tokens" tells them from those of earlier versions, which were as the vocabulary writes them.
+  return fmt::format(R"({{"tokens":"text","logprobs":{}{}}})", joined(tokens), with_top);
 }
 
 std::string choices_json(const GenerationConfig& generation, const std::vector<Answer>& answers) {
@@ -61,7 +97,8 @@ ItemResult::Answer stored(const Tokenizer& tokenizer, const Answer& answer,
   row.finish_reason = to_string(answer.finish_reason);
   row.logprob = answer.logprob;
   row.answer_tokens = static_cast<int>(answer.tokens.size());
-  if (generation.logprobs && !answer.logprobs.empty()) row.details = logprobs_json(tokenizer, answer);
+  if (generation.logprobs && !answer.logprobs.empty())
+    row.details = logprobs_json(tokenizer, answer, row.text.size());
   return row;
 }
 

@@ -3,9 +3,8 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <fstream>
 
-#include "engine/base/error.h"
+#include "engine/base/output/output_file.h"
 #include "pipeline/watch/progress.h"
 
 namespace mmbatch {
@@ -77,15 +76,9 @@ bool MetricsFile::is_due() const {
 void MetricsFile::write(const std::string& text) {
   if (file_.empty()) return;
   written_ = Clock::now();
-  const std::filesystem::path part = file_.string() + ".part";
-  {
-    std::ofstream out(part, std::ios::binary);
-    out << text;
-    if (!out.flush()) throw UsageError(fmt::format("--metrics-file: {} cannot be written", file_.string()));
-  }
-  std::error_code failed;
-  std::filesystem::rename(part, file_, failed);
-  if (failed) throw UsageError(fmt::format("--metrics-file: {}: {}", file_.string(), failed.message()));
+  OutputFile out(file_, "--metrics-file");
+  out.stream() << text;
+  out.commit();
 }
 
 }  // namespace mmbatch

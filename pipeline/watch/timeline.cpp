@@ -2,11 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
+#include <exception>
 #include <iterator>
 #include <mutex>
 
 #include "engine/base/error.h"
+#include "engine/base/output/output_file.h"
 #include "jobs/text/json_text.h"
 
 namespace mmbatch {
@@ -32,18 +33,17 @@ std::string members(std::span<const Timeline::Number> numbers) {
 
 /// The file, and what is to be written to it next.
 struct Timeline::Trace {
-  std::filesystem::path path;
   Clock::time_point begin = Clock::now();
   std::mutex mutex;
   // Guarded by mutex:
-  std::ofstream file;
+  std::unique_ptr<OutputStream> file;
   std::string buffer;
+  std::exception_ptr failed;
 
-  explicit Trace(const std::filesystem::path& path_) : path(path_), file(path_) {
+  explicit Trace(const std::filesystem::path& path_) : file(open_output(path_, "--profile")) {
     buffer = R"([{"name":"process_name","ph":"M","pid":1,"args":{"name":"mmbatch"}})";
     buffer.reserve(kBufferBytes + 4096);
     flush();
-    if (!file.flush()) fail();
   }
 
   double microseconds(Clock::time_point time) const {
@@ -57,11 +57,17 @@ struct Timeline::Trace {
     if (buffer.size() > kBufferBytes) flush();
   }
   void flush() {
-    file << buffer;
+    try {
+      if (!failed) *file << buffer << std::flush;
+    } catch (const OutputError&) {
+      failed = std::current_exception();  // the run goes on; it is told at the end
+    }
     buffer.clear();
   }
-  [[noreturn]] void fail() const {
-    throw UsageError(fmt::format("--profile: {} cannot be written", path.string()));
+  void finish() {
+    flush();
+    if (failed) std::rethrow_exception(failed);
+    file->finish();
   }
 };
 
@@ -72,7 +78,7 @@ Timeline::Timeline(const std::filesystem::path& trace, StageHook hook) : hook_(s
 Timeline::~Timeline() {
   try {
     finish();
-  } catch (const UsageError&) {
+  } catch (const FatalError&) {
   }
 }
 
@@ -81,8 +87,7 @@ void Timeline::finish() {
   const auto trace = std::move(trace_);
   const std::lock_guard lock(trace->mutex);
   trace->buffer += "]\n";
-  trace->flush();
-  if (!trace->file.flush()) trace->fail();
+  trace->finish();
 }
 
 Timeline::Clock::time_point Timeline::begins(Stage stage) {

@@ -22,7 +22,7 @@ struct Outcome {
 
 Outcome bench(const std::string& arguments) {
   Outcome outcome;
-  FILE* pipe = ::popen((std::string(MMBATCH_BENCH_PROGRAM) + " " + arguments + " 2>&1").c_str(), "r");
+  FILE* pipe = ::popen(("'" + std::string(MMBATCH_BENCH_PROGRAM) + "' " + arguments + " 2>&1").c_str(), "r");
   char buffer[4096];
   while (const std::size_t got = std::fread(buffer, 1, sizeof(buffer), pipe))
     outcome.text.append(buffer, got);

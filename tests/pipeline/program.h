@@ -21,7 +21,7 @@ struct ProgramEnd {
 inline ProgramEnd program_with(const std::string& environment, const std::string& arguments) {
   ProgramEnd outcome;
   FILE* pipe =
-      ::popen((environment + " " + std::string(MMBATCH_PROGRAM) + " " + arguments + " 2>&1").c_str(), "r");
+      ::popen((environment + " '" + std::string(MMBATCH_PROGRAM) + "' " + arguments + " 2>&1").c_str(), "r");
   char buffer[4096];
   while (const std::size_t got = std::fread(buffer, 1, sizeof(buffer), pipe))
     outcome.text.append(buffer, got);
@@ -32,6 +32,25 @@ inline ProgramEnd program_with(const std::string& environment, const std::string
 
 inline ProgramEnd program(const std::string& arguments) {
   return program_with("", arguments);
+}
+
+/// A way to the demo without spaces, for command lines, wherever the project lies.
+inline const std::string& demo_folder() {
+  struct Link {
+    Link() {
+      if (std::string(MMBATCH_DEMO).find(' ') == std::string::npos) return;
+      std::string folder = (std::filesystem::temp_directory_path() / "mmbatch-demo-XXXXXX").string();
+      ::mkdtemp(folder.data());
+      path = folder + "/demo";
+      std::filesystem::create_directory_symlink(MMBATCH_DEMO, path);
+    }
+    ~Link() {
+      if (path != MMBATCH_DEMO) std::filesystem::remove_all(std::filesystem::path(path).parent_path());
+    }
+    std::string path = MMBATCH_DEMO;
+  };
+  static const Link link;
+  return link.path;
 }
 
 /// A folder of a test's own that goes with it, with a few files of the demo at hand.
@@ -48,7 +67,7 @@ class Workplace {
     std::ofstream(folder_ / name, std::ios::binary) << content;
     return path(name);
   }
-  static std::string demo(const std::string& name) { return std::string(MMBATCH_DEMO) + "/" + name; }
+  static std::string demo(const std::string& name) { return demo_folder() + "/" + name; }
   /// Images of the demo, in order of their names.
   static std::vector<std::string> images() {
     std::vector<std::string> files;

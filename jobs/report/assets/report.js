@@ -96,6 +96,25 @@ function turn(step) {
   body.closest('.scroll').scrollTop = 0;
 }
 
+// Spreadsheets take texts that begin so for formulas, and run them.
+function csvCell(value) {
+  let text = value === null ? '' : String(value);
+  if (typeof value === 'string' && /^[=+\-@\t\r]/.test(text)) text = "'" + text;
+  return /[",\r\n]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
+}
+
+function download() {
+  const head = ['id', 'job', 'question', 'answer', 'references', 'correct', 'ms', 'error', 'images'];
+  const columns = [ID, JOB, QUESTION, ANSWER, REFERENCES, CORRECT, MS, ERROR, IMAGES];
+  const lines = [head, ...shown.map((i) => columns.map((column) => rows[i][column]))];
+  const text = lines.map((line) => line.map(csvCell).join(',') + '\r\n').join('');
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob(['\ufeff' + text], { type: 'text/csv' }));
+  link.download = 'answers.csv';
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
 for (const heading of document.querySelectorAll('th[data-column]')) {
   heading.firstElementChild.addEventListener('click', () => {
     const column = Number(heading.dataset.column);
@@ -110,6 +129,7 @@ search.addEventListener('input', choose);
 job.addEventListener('change', choose);
 outcome.addEventListener('change', choose);
 element('before').addEventListener('click', () => turn(-1));
+element('download').addEventListener('click', download);
 element('after').addEventListener('click', () => turn(1));
 // The filter stands behind the '#' of the address, so that a link can carry it.
 try {

@@ -78,6 +78,13 @@ CLI::Validator one_of(std::vector<std::string> names) {
   return {check, ""};
 }
 
+CLI::Validator not_empty() {
+  const auto check = [](std::string& text) {
+    return text.empty() ? std::string("must not be empty; leave the option out") : std::string();
+  };
+  return {check, ""};
+}
+
 CLI::Option* add_named_values(CLI::App& command, const OptionText& text,
                               const std::vector<std::string>& names, std::size_t current,
                               std::function<void(std::size_t)> take) {

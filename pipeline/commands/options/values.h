@@ -24,6 +24,8 @@ CLI::Validator number(double least, double most);
 /// "512M" or "1.5GiB"; what is stored is the number of bytes.
 CLI::Validator byte_size();
 CLI::Validator one_of(std::vector<std::string> names);
+/// Any text but none: an option that is given is never taken as not given.
+CLI::Validator not_empty();
 
 /// An option's name, as CLI11 reads it ("-f,--format"), and what it is for.
 struct OptionText {

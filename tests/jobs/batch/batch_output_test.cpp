@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "engine/base/output/output_error.h"
 #include "jobs/query/query.h"
 #include "tests/jobs/helpers.h"
 
@@ -85,7 +86,7 @@ TEST(BatchOutput, IsWhatAQueryGives) {
   const TempFolder folder;
   write_output(folder / "out.jsonl", folder / "r.db", store_three(folder / "r.db"));
   QueryOptions options;
-  options.format = OutputFormat::openai;
+  options.style.format = OutputFormat::openai;
   std::ostringstream out;
   EXPECT_EQ(query(folder / "r.db", options, out), 3u);
   EXPECT_EQ(out.str(), read_text(folder / "out.jsonl"));
@@ -183,8 +184,8 @@ TEST(BatchOutput, AFullDiskIsToldEachTime) {
   }
   BatchOutput output("/dev/full", {folder / "r.db", run, ResumePolicy::resume});
   for (int i = 0; i < 3; ++i)
-    EXPECT_THAT(error_of<UsageError>([&] { output.append(); }), HasSubstr("No space left")) << i;
-  EXPECT_THAT(error_of<UsageError>([&] { output.finish(); }), HasSubstr("No space left"));
+    EXPECT_THAT(error_of<OutputError>([&] { output.append(); }), HasSubstr("No space left")) << i;
+  EXPECT_THAT(error_of<OutputError>([&] { output.finish(); }), HasSubstr("No space left"));
 }
 
 TEST(BatchOutput, AnswersOfAnotherDatabaseAreLeftAlone) {
@@ -250,7 +251,7 @@ TEST(BatchOutput, AnotherFileIsLeftAlone) {
   const std::int64_t run = store_three(folder / "r.db");
   const auto file = folder.write("requests.jsonl", "{\"custom_id\": \"a\", \"body\": {}}\n");
   EXPECT_THAT(error_of<UsageError>([&] { write_output(file, folder / "r.db", run); }),
-              HasSubstr("no batch output"));
+              HasSubstr("not batch output"));
   EXPECT_EQ(read_text(file), "{\"custom_id\": \"a\", \"body\": {}}\n");
   EXPECT_THAT(
       error_of<UsageError>([&] { write_output(folder.path() / "no" / "out.jsonl", folder / "r.db", run); }),

@@ -40,7 +40,7 @@ ItemResult answer(const std::string& id, const std::string& text, const std::str
 
 std::vector<std::string> rows(const std::filesystem::path& file, const std::string& sql) {
   QueryOptions options;
-  options.format = OutputFormat::csv;
+  options.style.format = OutputFormat::csv;
   options.sql = sql;
   std::ostringstream out;
   query(file, options, out);
@@ -192,6 +192,27 @@ TEST(Shard, ByImageKeepsTheQuestionsAboutAnImageTogether) {
     }
     EXPECT_EQ(parts.size(), 1u);
   }
+}
+
+TEST(Shard, WithoutAWordItemsStayWithTheirFirstImage) {
+  const auto part_of = [](const Item& item, Shard::By by) {
+    for (std::uint64_t part = 0; part < 1000; ++part) {
+      if (Shard{part, 1000, by}.contains({testing::share(item), {}})) return part;
+    }
+    return std::uint64_t{1000};
+  };
+  EXPECT_EQ(parse_shard("0/2").by, Shard::By::automatic);
+  Item one = make_item("x", "what?"), two = make_item("y", "where?"), text = make_item("z", "Once");
+  two.images.push_back({"second.png", "/images/second.png", "", ""});
+  text.images.clear();
+  Item other_text = text;
+  other_text.prompt = "Twice";
+  const auto automatic = Shard::By::automatic;
+  EXPECT_EQ(part_of(one, automatic), part_of(two, automatic));
+  EXPECT_EQ(part_of(one, automatic), part_of(one, Shard::By::image));
+  EXPECT_NE(part_of(one, Shard::By::item), part_of(two, Shard::By::item));
+  EXPECT_EQ(part_of(text, automatic), part_of(text, Shard::By::item));
+  EXPECT_NE(part_of(text, automatic), part_of(other_text, automatic));
 }
 
 TEST(Shard, IsWrittenAsANumberOfMany) {

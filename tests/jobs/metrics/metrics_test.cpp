@@ -80,7 +80,7 @@ TEST(ExactMatch, WithOptions) {
   options.ignore = {"^answer: *"};
   EXPECT_TRUE(exact_match("answer: blue!", {"Blue"}, options));
   options.ignore = {"("};
-  EXPECT_THROW(options.validate(), UsageError);
+  EXPECT_THROW(Matcher{options}, UsageError);
 }
 
 TEST(Levenshtein, CountsCodePoints) {

@@ -52,7 +52,7 @@ class Nearest : public ::testing::Test {
   /// "id similarity" of each row.
   std::vector<std::string> nearest(QueryOptions options) {
     std::ostringstream out;
-    options.format = OutputFormat::jsonl;
+    options.style.format = OutputFormat::jsonl;
     query(file_, options, out);
     std::istringstream lines(out.str());
     std::vector<std::string> found;
@@ -113,7 +113,7 @@ TEST_F(Nearest, CosineServesSqlTooAndRefusesWhatIsNoVector) {
   const auto value = [&](const std::string& expression) {
     QueryOptions options;
     options.sql = "SELECT " + expression + " AS x";
-    options.format = OutputFormat::csv;
+    options.style.format = OutputFormat::csv;
     std::ostringstream out;
     query(file_, options, out);
     return out.str().substr(2);

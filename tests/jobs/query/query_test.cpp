@@ -60,7 +60,7 @@ class Query : public ::testing::Test {
   }
 
   std::string text(QueryOptions options, OutputFormat format = OutputFormat::csv) const {
-    options.format = format;
+    options.style.format = format;
     std::ostringstream out;
     query(file_, options, out);
     return out.str();
@@ -96,7 +96,7 @@ TEST_F(Query, FiltersSortsAndLimits) {
   EXPECT_EQ(ids(o), "i0 i1 i1 i2 i3 i4 f ");
   o = {};
   o.job = "other";
-  EXPECT_EQ(ids(o), "");
+  EXPECT_THROW(ids(o), UsageError);
   o = {};
   o.contains = "何で";
   EXPECT_EQ(ids(o), "i2 ") << "two characters: a scan";
@@ -141,7 +141,7 @@ TEST_F(Query, JsonLinesHaveTheColumnsOfTheView) {
   EXPECT_EQ(count, 6);
   EXPECT_EQ(nlohmann::json::parse(text({}, OutputFormat::json)).size(), 6u);
   QueryOptions none;
-  none.job = "x";
+  none.where = "0";
   EXPECT_EQ(text(none, OutputFormat::json), "[]\n");
 }
 
@@ -158,10 +158,10 @@ TEST_F(Query, OtherFormats) {
   EXPECT_EQ(
       text(o, OutputFormat::table),
       "id  answer\n--  -----------\ni0  blue\ni1  red, \"dark\"\ni2  青い|三角形\ni3  a⏎b\ni4  yes\nf\n");
-  o.width = 12;
+  o.style.width = 12;
   EXPECT_EQ(text(o, OutputFormat::table),
             "id  answer\n--  --------\ni0  blue\ni1  red, \"d…\ni2  青い|三…\ni3  a⏎b\ni4  yes\nf\n");
-  o.width = 11;  // a wide character that would be halved leaves a space
+  o.style.width = 11;  // a wide character that would be halved leaves a space
   EXPECT_THAT(text(o, OutputFormat::table), HasSubstr("i2  青い|…\n"));
 }
 
@@ -220,7 +220,7 @@ TEST_F(Query, WorksWhileARunWritesAndInAReadOnlyFolder) {
 TEST_F(Query, Summaries) {
   const auto lines = [&](Summary what, const std::string& run = "") {
     QueryOptions o;
-    o.format = OutputFormat::jsonl;
+    o.style.format = OutputFormat::jsonl;
     o.run = run;
     std::ostringstream out;
     summarize(file_, what, o, out);
@@ -263,7 +263,7 @@ TEST_F(Query, Evaluation) {
   o.run = "1";
   EXPECT_EQ(evaluate(file_, o).all.exact_match, 0.25);
   o.job = "none";
-  EXPECT_EQ(evaluate(file_, o).all.items, 0u);
+  EXPECT_THROW(evaluate(file_, o), UsageError);
   EXPECT_THAT(to_text(evaluate(file_, {})), HasSubstr("by question type"));
   EXPECT_EQ(to_json(evaluate(file_, {})), to_json(evaluate(file_, {})));
 }
@@ -310,7 +310,7 @@ TEST(LargeQuery, ManyRowsAreFoundInTheSameOrderAsFew) {
   }
   const auto ids = [&](auto change) {
     QueryOptions options;
-    options.format = OutputFormat::csv;
+    options.style.format = OutputFormat::csv;
     options.columns = {"id"};
     change(options);
     std::ostringstream out;

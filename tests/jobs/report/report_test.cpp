@@ -127,7 +127,7 @@ TEST_F(Report, CountsAllAndShowsAsManyAsAskedFor) {
   EXPECT_THAT(html, HasSubstr("Time by stage"));
   EXPECT_THAT(html, HasSubstr("Failures"));
   options.job = "none";
-  EXPECT_THAT(error_of<UsageError>([&] { page(options); }), HasSubstr("no results"));
+  EXPECT_THAT(error_of<UsageError>([&] { page(options); }), HasSubstr("--job 'none'"));
 }
 
 TEST(Charts, StandTheirGroundAtTheEdges) {

@@ -200,7 +200,7 @@ TEST(StoreFaults, FilesThatAreNotOursAreRefused) {
     return testing::error_of<DatabaseError>([&] { ResultsStore::open_or_create(folder / name); });
   };
   folder.write("text.db", std::string(5000, 'x'));
-  EXPECT_THAT(error("text.db"), HasSubstr("no SQLite database"));
+  EXPECT_THAT(error("text.db"), HasSubstr("not an SQLite database"));
   {
     Database other(folder / "other.db", Database::Mode::create);
     other.run("CREATE TABLE t(x)");

@@ -30,7 +30,7 @@ TEST(CommandLine, AWrongOptionSaysWhatWasMeant) {
   expect_error("run", 2, "manifest is required");
   expect_error("query x.db answers more", 2, "too many arguments: 'more'");
   expect_error("query x.db --limit", 2, "--limit needs a value");
-  expect_error("run x.yaml --shard-by --fresh", 2, "--shard-by: '--fresh' is not one of item, image");
+  expect_error("run x.yaml --shard-by --fresh", 2, "--shard-by: '--fresh' is not one of auto, item, image");
   expect_error("run x.yaml --fresh --retry-failed", 2, "--retry-failed");
   expect_error("quantize m out --smooth-alpha 0.5", 2, "--smooth-alpha requires --smooth");
   expect_error("quantize m", 2, "a folder to write, or --report");

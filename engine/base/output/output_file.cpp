@@ -1,0 +1,103 @@
+#include "engine/base/output/output_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <system_error>
+
+#include "engine/base/output/output_error.h"
+
+namespace mmbatch {
+namespace fs = std::filesystem;
+namespace {
+
+[[noreturn]] void refuse(const std::string& option, const fs::path& file, int reason) {
+  throw UsageError(fmt::format("{} {}: cannot be written: {}", option, file.string(), std::strerror(reason)));
+}
+
+std::optional<struct stat> status_of(const fs::path& file) {
+  struct stat status {};
+  if (::stat(file.c_str(), &status) != 0) return std::nullopt;
+  return status;
+}
+
+/// Where a link that leads nowhere yet leads to.
+fs::path resolved(const fs::path& file) {
+  fs::path place = file;
+  std::error_code failed;
+  for (int links = 0; links < 40 && fs::is_symlink(place, failed); ++links) {
+    const fs::path target = fs::read_symlink(place, failed);
+    if (failed) break;
+    place = target.is_absolute() ? target : place.parent_path() / target;
+  }
+  return place;
+}
+
+fs::path folder_of(const fs::path& file) {
+  return file.has_parent_path() ? file.parent_path() : fs::path(".");
+}
+
+}  // namespace
+
+TemporaryFile make_temporary(const fs::path& folder) {
+  for (;;) {
+    std::uint64_t number = 0;
+    if (::getrandom(&number, sizeof number, 0) != sizeof number)
+      number = static_cast<std::uint64_t>(::getpid());
+    TemporaryFile made{folder / fmt::format(".mmbatch-{:016x}.part", number)};
+    made.descriptor = ::open(made.path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (made.descriptor >= 0) return made;
+    if (errno != EEXIST) throw std::system_error(errno, std::generic_category(), folder.string());
+  }
+}
+
+OutputFile::OutputFile(const fs::path& file, const std::string& option)
+    : option_(option), file_(resolved(file)) {
+  const auto there = status_of(file_);
+  if (there && S_ISDIR(there->st_mode)) refuse(option, file, EISDIR);
+  if (!file_.has_filename()) refuse(option, file, EISDIR);
+  if (there && !S_ISREG(there->st_mode)) {
+    stream_ = open_output(file, option);
+    return;
+  }
+  if (there && ::access(file_.c_str(), W_OK) != 0) refuse(option, file, errno);
+  try {
+    const TemporaryFile made = make_temporary(folder_of(file_));
+    part_ = made.path;
+    if (there && ::fchmod(made.descriptor, there->st_mode & 07777) != 0) errno = 0;
+    stream_ = std::make_unique<OutputStream>(made.descriptor, fmt::format("{} {}", option, file.string()),
+                                             Audience::programs);
+  } catch (const std::system_error& e) {
+    refuse(option, file, e.code().value());
+  }
+}
+
+OutputFile::~OutputFile() {
+  if (!part_.empty()) ::unlink(part_.c_str());
+}
+
+void OutputFile::commit() {
+  stream_->finish();
+  if (part_.empty()) return;
+  if (::rename(part_.c_str(), file_.c_str()) != 0) {
+    throw OutputError(
+        fmt::format("{} {}: cannot be written: {}", option_, file_.string(), std::strerror(errno)));
+  }
+  part_.clear();
+}
+
+std::unique_ptr<OutputStream> open_output(const fs::path& file, const std::string& option) {
+  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+  if (descriptor < 0) refuse(option, file, errno);
+  return std::make_unique<OutputStream>(descriptor, fmt::format("{} {}", option, file.string()),
+                                        Audience::programs);
+}
+
+}  // namespace mmbatch

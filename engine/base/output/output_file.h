@@ -1,0 +1,50 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <ostream>
+#include <string>
+
+#include "engine/base/output/output_stream.h"
+
+namespace mmbatch {
+
+/// A file that is written beside its place and takes it at once, when it is whole: nobody sees half of it,
+/// and what was there stays as it was until then. The name meanwhile is one that nothing has; the file of
+/// that name goes when this object goes. What is no regular file, such as /dev/stdout or a pipe, is written
+/// as it stands. Not thread-safe.
+class OutputFile {
+ public:
+  /// @param option that named the file, for messages: "--summary-json"
+  /// @throws UsageError that says why the file cannot be there: no such folder, is a folder, no permission
+  OutputFile(const std::filesystem::path& file, const std::string& option);
+  ~OutputFile();
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+
+  /// Throws OutputError where something cannot be written.
+  std::ostream& stream() { return *stream_; }
+  /// Puts the file into its place.  @throws OutputError
+  void commit();
+
+ private:
+  std::string option_;
+  std::filesystem::path file_;  // with links resolved
+  std::filesystem::path part_;  // empty: written as it stands, or in its place
+  std::unique_ptr<OutputStream> stream_;
+};
+
+/// A file that is written as it goes, from its beginning, so that a killed program leaves what it had.
+/// @throws UsageError as OutputFile
+std::unique_ptr<OutputStream> open_output(const std::filesystem::path& file, const std::string& option);
+
+/// An open file of its own.
+struct TemporaryFile {
+  std::filesystem::path path;
+  int descriptor = -1;  // for reading and writing
+};
+
+/// Makes a new file in a folder, under a name that nothing has.  @throws std::system_error with the reason
+TemporaryFile make_temporary(const std::filesystem::path& folder);
+
+}  // namespace mmbatch

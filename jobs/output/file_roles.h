@@ -1,0 +1,48 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "jobs/manifest/manifest.h"
+
+namespace mmbatch {
+
+/// The files of one command: what it reads, and what it writes. They are told apart by device and inode, so
+/// that links of both kinds lead to what they mean; a file that is not there yet is its folder's inode and
+/// its name. Devices, pipes and terminals are no files.
+class FileRoles {
+ public:
+  FileRoles();
+  ~FileRoles();
+  FileRoles(const FileRoles&) = delete;
+  FileRoles& operator=(const FileRoles&) = delete;
+
+  /// @param what it is, for messages: "the manifest", "--summary-json"
+  void reads(const std::string& what, const std::filesystem::path& file);
+  /// All files of a folder: "the model".
+  void reads_folder(const std::string& what, const std::filesystem::path& folder);
+  /// The manifest and its listings.
+  void reads(const Manifest& manifest);
+  void writes(const std::string& what, const std::filesystem::path& file);
+  /// With the lock that is held while lines are appended to it.
+  void writes_locked(const std::string& what, const std::filesystem::path& file);
+  /// With the files that SQLite and a run keep beside it.
+  void writes_database(const std::filesystem::path& file);
+
+  /// Opens nothing but for a look at the beginning of what would be overwritten.
+  /// @throws UsageError that names both when a file is written and read, or written twice; when an image
+  /// would be overwritten, whichever items may ask about it; or when the file of an option cannot be there,
+  /// and why
+  void check() const;
+
+ private:
+  struct Role;
+  void add(std::vector<Role>& roles, const std::string& what, const std::filesystem::path& file);
+  static void check_overwritten(const Role& written);
+  static void check_place(const Role& written);
+
+  std::vector<Role> read_, written_;
+};
+
+}  // namespace mmbatch

@@ -1,0 +1,228 @@
+// What the commands write, and to where: full disks, closed pipes, files of the user's own, terminals.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "tests/pipeline/program.h"
+
+namespace mmbatch {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using testing::Not;
+
+std::string content(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// A shell command line in which MMBATCH stands for the program.
+ProgramEnd shell(std::string line) {
+  const std::string word = "MMBATCH";
+  for (std::size_t at = line.find(word); at != std::string::npos; at = line.find(word, at))
+    line.replace(at, word.size(), "'" + std::string(MMBATCH_PROGRAM) + "'");
+  ProgramEnd end;
+  FILE* pipe = ::popen(("{ " + line + "; } 2>&1").c_str(), "r");
+  char buffer[4096];
+  while (const std::size_t got = std::fread(buffer, 1, sizeof(buffer), pipe)) end.text.append(buffer, got);
+  const int status = ::pclose(pipe);
+  end.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return end;
+}
+
+/// A folder with a copy of the model, a manifest, its listing and a database of its answers.
+class Outputs : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    place = new Workplace;
+    fs::copy(Workplace::demo("model"), place->path("model"));
+    place->write("i.jsonl",
+                 "{\"id\": \"a\", \"image\": \"p.png\", \"question\": \"what \\u001b[31mcolor\\u202e?\", "
+                 "\"answer\": \"blue\", \"question_type\": \"c\\u009b31m\"}\n");
+    place->write("m.yaml", "jobs: [{name: \"j\\e[1m\", task: vqa, items: i.jsonl}]\n");
+    fs::copy_file(Workplace::images().front(), place->path("p.png"));
+    const ProgramEnd end = run("");
+    ASSERT_EQ(end.code, 0) << end.text;
+  }
+  static void TearDownTestSuite() { delete place; }
+
+  static std::string at(const std::string& name) { return "'" + place->path(name) + "'"; }
+  /// A run of the manifest with further options.
+  static ProgramEnd run(const std::string& more) {
+    return shell("MMBATCH run -q " + at("m.yaml") + " -m " + at("model") + " -d " + at("r.db") + " " + more);
+  }
+  static void expect_refused(const ProgramEnd& end, const std::string& said) {
+    EXPECT_EQ(end.code, 2) << end.text;
+    EXPECT_THAT(end.text, HasSubstr(said));
+  }
+
+  static Workplace* place;
+};
+Workplace* Outputs::place = nullptr;
+
+TEST_F(Outputs, AFullDiskIsToldByEveryCommand) {
+  for (const std::string command : {"query DB",
+                                    "query DB -f csv",
+                                    "query DB -f json",
+                                    "query DB -f jsonl",
+                                    "query DB -f markdown",
+                                    "query DB -f openai",
+                                    "query DB runs",
+                                    "eval DB",
+                                    "eval DB -f json",
+                                    "eval DB --compare 1 1",
+                                    "merge NEW DB",
+                                    "inspect MODEL",
+                                    "inspect MODEL --json",
+                                    "validate MANIFEST",
+                                    "--help",
+                                    "--version",
+                                    "doctor",
+                                    "ask --model MODEL \"what?\"",
+                                    "generate --model MODEL word",
+                                    "report DB -o /dev/full",
+                                    "quantize MODEL --report"}) {
+    std::string line = command;
+    for (const auto& [word, name] :
+         {std::pair("DB", "r.db"), {"NEW", "new.db"}, {"MODEL", "model"}, {"MANIFEST", "m.yaml"}}) {
+      const std::size_t found = line.find(word);
+      if (found != std::string::npos) line.replace(found, std::string(word).size(), at(name));
+    }
+    const ProgramEnd end = shell("MMBATCH " + line + " > /dev/full");
+    EXPECT_EQ(end.code, 3) << command << "\n" << end.text;
+    EXPECT_THAT(end.text, HasSubstr("No space left on device")) << command;
+  }
+  const ProgramEnd chat = shell("echo 'what?' | MMBATCH chat --model " + at("model") + " > /dev/full");
+  EXPECT_EQ(chat.code, 3) << chat.text;
+}
+
+TEST_F(Outputs, AClosedPipeIsNoNews) {
+  const ProgramEnd end = shell(
+      "bash -c 'set -o pipefail; \"$0\" query \"$1\" -f jsonl --sql \"WITH RECURSIVE n(i) AS (SELECT 1 UNION "
+      "ALL "
+      "SELECT i + 1 FROM n LIMIT 200000) SELECT i FROM n\" | head -n 1' MMBATCH " +
+      at("r.db"));
+  EXPECT_EQ(end.code, 141);
+  EXPECT_EQ(end.text, "{\"i\": 1}\n");
+}
+
+TEST_F(Outputs, NoOutputIsAnInputOrAnotherOutput) {
+  fs::create_hard_link(place->path("i.jsonl"), place->path("hard.jsonl"));
+  fs::create_symlink("model/config.json", place->path("soft.json"));
+  for (const auto& [option, file, said] : {std::tuple("--summary-json", "m.yaml", "the manifest"),
+                                           {"--metrics-file", "soft.json", "a file of the model"},
+                                           {"--profile", "hard.jsonl", "the listing"},
+                                           {"--output", "i.jsonl", "the listing"},
+                                           {"--summary-json", "r.db", "the database"},
+                                           {"--summary-json", "r.db-wal", "the database"},
+                                           {"--profile", "p.png", "is an image"}}) {
+    const std::string before = content(place->path(file));
+    const ProgramEnd end = run(std::string(option) + " " + at(file));
+    expect_refused(end, option);
+    EXPECT_THAT(end.text, HasSubstr(said));
+    EXPECT_EQ(content(place->path(file)), before) << option;
+  }
+  expect_refused(run("--summary-json " + at("both") + " --profile " + at("both")), "--profile");
+  EXPECT_FALSE(fs::exists(place->path("both")));
+  for (const char* name : {"r.db", "r.db-wal", "r.db.lock"})
+    expect_refused(shell("MMBATCH report " + at("r.db") + " -o " + at(name)), "--output");
+}
+
+TEST_F(Outputs, WhatCannotBeWrittenSaysWhy) {
+  for (const char* option : {"--summary-json", "--metrics-file", "--profile", "--output"})
+    expect_refused(run(option + std::string(" ") + at("none/file")), "No such file or directory");
+  expect_refused(shell("MMBATCH report " + at("r.db") + " -o " + at("none/p.html")),
+                 "No such file or directory");
+  expect_refused(shell("MMBATCH report " + at("r.db") + " -o " + at("model")), "Is a directory");
+  EXPECT_FALSE(fs::exists(place->path("model.part")));
+}
+
+TEST_F(Outputs, AUsersFileNamedPartStays) {
+  place->write("p.html.part", "my notes");
+  EXPECT_EQ(shell("MMBATCH report " + at("r.db") + " -o " + at("p.html")).code, 0);
+  EXPECT_EQ(content(place->path("p.html.part")), "my notes");
+  EXPECT_TRUE(fs::exists(place->path("p.html")));
+}
+
+TEST_F(Outputs, AQuantizeThatFailsLeavesNothing) {
+  const ProgramEnd end =
+      shell("bash -c 'trap \"\" XFSZ; ulimit -f 100; \"$0\" quantize \"$1\" \"$2\"' MMBATCH " + at("model") +
+            " " + at("packed"));
+  EXPECT_EQ(end.code, 3) << end.text;
+  EXPECT_THAT(end.text, HasSubstr("File too large"));
+  EXPECT_FALSE(fs::exists(place->path("packed")));
+  EXPECT_EQ(shell("MMBATCH quantize " + at("model") + " " + at("packed")).code, 0);
+}
+
+TEST_F(Outputs, NothingSteersTheTerminal) {
+  fs::create_directory(place->path("odd"));
+  for (const auto& entry : fs::directory_iterator(place->path("model")))
+    fs::create_symlink(entry.path(), place->path("odd") + "/" + entry.path().filename().string());
+  fs::remove(place->path("odd/config.json"));
+  place->write("odd/config.json", "{\"architectures\": [\"A\\u001b[31m\"], \"model_type\": \"m\\u009bx\"}");
+  place->write(
+      "bad.yaml",
+      "jobs: [{name: j, task: vqa, items: [{id: \"x\\e[2J\\u202e\", image: none.png, question: q}]}]\n");
+  const std::string plain_run =
+      "MMBATCH run " + at("m.yaml") + " --fresh -m " + at("model") + " -d " + at("r.db");
+  for (const std::string line :
+       {"MMBATCH query " + at("r.db"), "MMBATCH query -f markdown " + at("r.db"),
+        "MMBATCH eval " + at("r.db"), "MMBATCH query " + at("r.db") + " jobs",
+        "MMBATCH query " + at("r.db") + " --job x", "MMBATCH validate " + at("bad.yaml"),
+        "MMBATCH inspect " + at("odd"), "MMBATCH query \"$(printf 'no\\033[1m.db')\"",
+        "MMBATCH \"$(printf 'r\\033n')\"", plain_run}) {
+    const ProgramEnd end = shell(line);
+    EXPECT_EQ(end.text.find_first_of("\x1b\x7f\a\b\r"), std::string::npos) << line << "\n" << end.text;
+    EXPECT_THAT(end.text, Not(HasSubstr("\u202e"))) << line;
+    EXPECT_THAT(end.text, Not(HasSubstr("\u009b"))) << line;
+  }
+  EXPECT_THAT(shell("MMBATCH query -f csv --columns prompt " + at("r.db")).text, HasSubstr("\x1b[31m"))
+      << "data is as it is";
+}
+
+TEST_F(Outputs, OptionsThatAreGivenAreNotTakenAsNotGiven) {
+  const std::string query = "MMBATCH query " + at("r.db") + " ";
+  for (const char* option : {"--sql", "--where", "--job", "--run", "--sort", "--contains", "--columns"})
+    expect_refused(shell(query + option + " ''"), option);
+  for (const char* wrong :
+       {"--limit -1", "--limit 99999999999999999999", "--limit x", "--csv-safe", "failures --sql 'SELECT 1'",
+        "--sql 'SELECT abs(-9223372036854775808)'", "--job pictures"})
+    EXPECT_EQ(shell(query + wrong).code, 2) << wrong;
+  for (const char* wrong : {"--bootstrap -1", "--job pictures", "--limit 3", "--ignore '('"})
+    EXPECT_EQ(shell("MMBATCH eval " + at("r.db") + " " + wrong).code, 2) << wrong;
+  for (const char* wrong :
+       {"--item-timeout nan", "--item-timeout -1", "--kv-memory 0", "--summary-json ''", "--threads 0",
+        "--temperature nan", "--top-p inf", "--image-cache -1", "--max-new-tokens 0"})
+    EXPECT_EQ(run(wrong).code, 2) << wrong;
+}
+
+TEST_F(Outputs, AFifoIsNoDatabase) {
+  ASSERT_EQ(::mkfifo(place->path("pipe").c_str(), 0600), 0);
+  for (const std::string command :
+       {"query ", "eval ", "report -o " + at("f.html") + " ", "merge " + at("m.db") + " "}) {
+    const ProgramEnd end = shell("timeout 20 MMBATCH " + command + at("pipe"));
+    EXPECT_EQ(end.code, 3) << command << end.text;
+    EXPECT_THAT(end.text, HasSubstr("is a FIFO"));
+  }
+}
+
+TEST_F(Outputs, TokensOfLogprobsPutTogetherAreTheAnswer) {
+  const std::string file = place->path("o.jsonl");
+  ASSERT_EQ(run("--fresh --logprobs true --top-logprobs 2 -o " + at("o.jsonl")).code, 0);
+  const auto line = nlohmann::json::parse(content(file));
+  const auto& choice = line["response"]["body"]["choices"][0];
+  std::string tokens, bytes;
+  for (const auto& token : choice["logprobs"]["content"]) {
+    tokens += token["token"].get<std::string>();
+    for (const int byte : token["bytes"]) bytes += static_cast<char>(byte);
+    for (const auto& other : token["top_logprobs"])
+      EXPECT_THAT(other["token"].get<std::string>(), Not(HasSubstr("\u2581")));
+  }
+  EXPECT_EQ(tokens, choice["message"]["content"]);
+  EXPECT_EQ(bytes, tokens);
+}
+
+}  // namespace
+}  // namespace mmbatch

@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# The array job of docs/cluster.md on a Slurm of two nodes, both on this machine: one part is queued again while it is
+# at work, and the parts, merged, are what one run without Slurm gives.
+#   tests/slurm/two_nodes.sh build/mmbatch        needs Debian's slurm-wlm and munge
+# Everything it starts, and every file, is its own: keys, sockets, ports, logs.
+set -euo pipefail
+program=$(realpath "${1:?usage: $0 build/mmbatch}")
+cd "$(dirname "$0")/../.."
+demo=$PWD/demo
+work=$(mktemp -d "${TMPDIR:-/tmp}/mmbatch-slurm.XXXXXX")
+export SLURM_CONF=$work/slurm.conf
+items=${MMBATCH_SLURM_ITEMS:-6000}
+controller='' nodes=() munge=''
+
+finish() {
+  local code=$? process
+  if [ $code -ne 0 ]; then tail -n 20 "$work"/*.log "$work"/*.out 2>/dev/null || true; fi
+  scancel --quiet --state=RUNNING 2>/dev/null || true
+  for process in "${nodes[@]}" $controller $munge; do kill "$process" 2>/dev/null || true; done
+  wait 2>/dev/null || true
+  rm -rf "$work"
+  exit $code
+}
+trap finish EXIT
+fail() { echo "slurm: $*" >&2; exit 1; }
+# until_true SECONDS WHAT COMMAND...
+until_true() {
+  local end=$((SECONDS + $1)) what=$2
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $end ] || fail "$what: not within the time"
+    sleep 0.2
+  done
+}
+
+# munge insists on folders that no one else can write to.
+chmod 755 "$work"
+mkdir -m 755 "$work/state" "$work/munge"
+head -c 1024 /dev/urandom > "$work/munge/key"; chmod 400 "$work/munge/key"
+munged --force --foreground --socket="$work/munge/socket" --key-file="$work/munge/key" --pid-file="$work/munge/pid" \
+  --seed-file="$work/munge/seed" --log-file="$work/munge.log" 2> "$work/munged.log" &
+munge=$!
+until_true 20 munge munge --socket="$work/munge/socket" --no-input
+
+next_port=$((20000 + RANDOM % 20000))
+free_port() { # into $port
+  while next_port=$((next_port + 1)); (: < "/dev/tcp/127.0.0.1/$next_port") 2>/dev/null; do :; done
+  port=$next_port
+}
+free_port; controller_port=$port
+free_port; port0=$port
+free_port; port1=$port
+host=$(hostname -s)
+cat > "$SLURM_CONF" <<CONF
+ClusterName=test
+SlurmctldHost=$host(127.0.0.1)
+SlurmUser=$(id -un)
+SlurmdUser=$(id -un)
+SlurmctldPort=$controller_port
+AuthType=auth/munge
+AuthInfo=socket=$work/munge/socket,cred_expire=5
+CredType=cred/munge
+ProctrackType=proctrack/pgid
+TaskPlugin=task/none
+SwitchType=switch/none
+MpiDefault=none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SlurmdParameters=config_overrides
+ReturnToService=2
+SchedulerParameters=sched_interval=1
+StateSaveLocation=$work/state
+SlurmdSpoolDir=$work/spool-%n
+SlurmctldPidFile=$work/slurmctld.pid
+SlurmdPidFile=$work/slurmd-%n.pid
+SlurmctldLogFile=$work/slurmctld.log
+SlurmdLogFile=$work/slurmd-%n.log
+NodeName=n0 NodeHostname=$host NodeAddr=127.0.0.1 Port=$port0 CPUs=1 State=UNKNOWN
+NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$port1 CPUs=1 State=UNKNOWN
+PartitionName=all Nodes=n0,n1 Default=YES MaxTime=INFINITE State=UP
+CONF
+mkdir "$work/spool-n0" "$work/spool-n1"
+slurmctld -D 2> /dev/null &
+controller=$!
+for node in n0 n1; do
+  slurmd -D -N "$node" 2> /dev/null &
+  nodes+=($!)
+done
+two_are_idle() { [ "$(sinfo --noheader --Node --states=idle --format=%N | sort -u | wc -l)" = 2 ]; }
+until_true 60 "two idle nodes" two_are_idle
+
+# Many questions about the demo's images, in a listing.
+mkdir "$work/run" "$work/alone"
+images=("$demo"/images/*.png)
+for ((i = 0; i < items; ++i)); do
+  printf '{"id": "q%d", "image": "%s", "question": "what color is shape %d?"}\n' \
+    "$i" "${images[i % ${#images[@]}]}" "$i"
+done > "$work/run/items.jsonl"
+cat > "$work/run/manifest.yaml" <<MANIFEST
+model: $demo/model
+database: results.db
+jobs:
+  - {name: shapes, task: vqa, items: items.jsonl}
+MANIFEST
+cat > "$work/run/array.sh" <<ARRAY
+#!/bin/bash
+#SBATCH --array=0-1
+#SBATCH --cpus-per-task=1
+#SBATCH --requeue
+#SBATCH --signal=TERM@120
+#SBATCH --output=$work/part-%a.out
+#SBATCH --open-mode=append
+exec "$program" run manifest.yaml --threads "\$SLURM_CPUS_PER_TASK" --progress plain \\
+    --shard "\$SLURM_ARRAY_TASK_ID/\$SLURM_ARRAY_TASK_COUNT" \\
+    --summary-json "summary.\$SLURM_ARRAY_TASK_ID.json"
+ARRAY
+cd "$work/run"
+job=$(sbatch --parsable array.sh)
+number() { "$program" query "$1" --format csv --sql "$2" 2>/dev/null | tail -n 1; }
+is_at_work() { [ "$(number results.0-of-2.db 'SELECT count(*) FROM results')" -ge 100 ]; }
+until_true 120 "part 0 at work" is_at_work
+stored=$(number results.0-of-2.db 'SELECT count(*) FROM results')
+scontrol requeue "${job}_0"
+echo "slurm: part 0 queued again with $stored answers stored"
+nothing_is_queued() { [ -z "$(squeue --noheader)" ]; }
+until_true 600 "the end of both parts" nothing_is_queued
+
+[ "$(number results.0-of-2.db 'SELECT max(resumed) FROM runs')" -ge 1 ] || fail "part 0 was not resumed"
+[ "$(number results.0-of-2.db 'SELECT max(status) FROM runs')" = finished ] || fail "part 0 did not finish"
+"$program" merge results.db results.0-of-2.db results.1-of-2.db
+"$program" run manifest.yaml --database "$work/alone/results.db" --quiet
+answers() { "$program" query "$1" --format jsonl --columns id,status,answer; }
+[ "$(answers results.db | wc -l)" = "$items" ] || fail "not every item is in the merged database"
+cmp <(answers results.db | sort) <(answers "$work/alone/results.db" | sort) || fail "the merged answers are others"
+twice=$("$program" query results.db --format csv --sql \
+  "SELECT count(*) FROM (SELECT 1 FROM items GROUP BY id HAVING count(*) > 1)" | tail -n 1)
+[ "$twice" = 0 ] || fail "$twice items are there twice"
+echo "slurm: $items items in two parts, one of them queued again at $stored: as one run gives them"
