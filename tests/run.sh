@@ -2,9 +2,9 @@
 # Installs what is needed, builds mmbatch and runs every test through ctest.
 #   bash tests/run.sh          all tests
 #   bash tests/run.sh --long   and 300 kills where the short run has twenty; an array job on a Slurm of two nodes, both
-#                              on this machine; stages, engine and store under
-#                              ThreadSanitizer; all tests again under AddressSanitizer and UndefinedBehaviorSanitizer,
-#                              and under both a minute of libFuzzer for each fuzz target
+#                              on this machine; ten thousand damaged pictures of every format where it has hundreds;
+#                              stages, engine and store under ThreadSanitizer; all tests again under AddressSanitizer
+#                              and UndefinedBehaviorSanitizer, and under both a minute of libFuzzer for each fuzz target
 # Ends at the first thing that fails, with its exit status.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -28,6 +28,9 @@ MMBATCH_KILLS=300 build/tests/test_pipeline --gtest_filter='Kill.*'
 
 step "an array job on a Slurm of two nodes"
 tests/slurm/two_nodes.sh build/mmbatch
+
+step "10,000 damaged pictures of every format"
+MMBATCH_MUTANTS=10000 build/tests/test_vision --gtest_filter='ImageMutants.*'
 
 step "stages, engine and store under ThreadSanitizer"
 build tsan test_threads

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <string>
 #include <system_error>
 
 #include "engine/base/error.h"
@@ -11,36 +12,46 @@
 namespace mmbatch {
 namespace {
 
-constexpr const char* kModule = "libmmbatch_image_codec.so";
-
-ImageCodec load() {
+/// A function of a module.
+void* load(const std::string& module_name, const char* symbol) {
   namespace fs = std::filesystem;
   // Not by the loader's search path: the address sanitizer's dlopen() does not know the executable's.
   const fs::path folder = fs::read_symlink("/proc/self/exe").parent_path();
   std::string problems;
   for (const fs::path& place : {folder, folder.parent_path(), folder.parent_path() / "lib" / "mmbatch"}) {
-    const fs::path file = place / kModule;
+    const fs::path file = place / module_name;
     std::error_code failed;
     if (!fs::exists(file, failed)) {
       problems += fmt::format("\n  {}: not there", file.string());
       continue;
     }
     void* const module = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
-    void* const decode = module != nullptr ? ::dlsym(module, kDecodePixelsSymbol) : nullptr;
-    void* const encode = decode != nullptr ? ::dlsym(module, kEncodeJpegSymbol) : nullptr;
-    if (encode != nullptr)
-      return {reinterpret_cast<DecodePixels*>(decode), reinterpret_cast<EncodeJpeg*>(encode)};
+    void* const function = module != nullptr ? ::dlsym(module, symbol) : nullptr;
+    if (function != nullptr) return function;
     problems += fmt::format("\n  {}", ::dlerror());
   }
-  throw ModelError(fmt::format("the image decoder {} cannot be loaded; it belongs beside the program:{}",
-                               kModule, problems));
+  throw ModelError(fmt::format("the image codec {} cannot be loaded; it belongs beside the program:{}",
+                               module_name, problems));
 }
 
 }  // namespace
 
-const ImageCodec& image_codec() {
-  static const ImageCodec codec = load();
-  return codec;
+DecodePixels* image_codec() {
+  static auto* const decode =
+      reinterpret_cast<DecodePixels*>(load("libmmbatch_image_codec.so", kDecodePixelsSymbol));
+  return decode;
+}
+
+DecodePixels* helper_image_codec() {
+  static auto* const decode =
+      reinterpret_cast<DecodePixels*>(load("libmmbatch_image_codec_more.so", kDecodePixelsSymbol));
+  return decode;
+}
+
+EncodeJpeg* thumbnail_codec() {
+  static auto* const encode =
+      reinterpret_cast<EncodeJpeg*>(load("libmmbatch_thumbnail_codec.so", kEncodeJpegSymbol));
+  return encode;
 }
 
 }  // namespace mmbatch

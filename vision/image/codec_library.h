@@ -4,15 +4,14 @@
 
 namespace mmbatch {
 
-/// The functions of the codec module.
-struct ImageCodec {
-  DecodePixels* decode = nullptr;
-  EncodeJpeg* encode_jpeg = nullptr;
-};
+// The codec modules, which the first call of each function loads: beside the executable, in the folder above
+// it, or in ../lib/mmbatch of an installation. All thread-safe. All throw ModelError that names the places
+// where a module was looked for.
 
-/// The codec module, which the first call loads: beside the executable, in the
-/// folder above it, or in ../lib/mmbatch of an installation. Thread-safe.
-/// @throws ModelError that names the places where it was looked for
-const ImageCodec& image_codec();
+/// Of PNG, JPEG, WebP and TIFF.
+DecodePixels* image_codec();
+/// Of the other formats: for helper processes only.
+DecodePixels* helper_image_codec();
+EncodeJpeg* thumbnail_codec();
 
 }  // namespace mmbatch

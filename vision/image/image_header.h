@@ -5,23 +5,30 @@
 #include <span>
 #include <string_view>
 
+#include "engine/base/truncated_images.h"
+
 namespace mmbatch {
 
 /// The formats that are read; any other is refused by name.
-enum class ImageFormat { png, jpeg, webp, bmp, tiff };
+enum class ImageFormat { png, jpeg, webp, bmp, tiff, gif, heic, avif, jxl, jpeg2000 };
 
 std::string_view to_string(ImageFormat format);
+
+/// Whether a format is decoded in a helper process: its library is too young, too large or too little tested
+/// to be trusted with hostile bytes in this one.
+bool needs_helper(ImageFormat format);
 
 /// What an encoded image says of itself, known before a pixel of it is decoded.
 struct ImageHeader {
   ImageFormat format = ImageFormat::png;
-  std::int64_t width = 0;   // at least 1, as stored: before `orientation` is applied
+  std::int64_t width = 0;   // at least 1, as stored: before `orientation` is applied, and before HEIC crops
   std::int64_t height = 0;  // at least 1
-  int orientation = 1;      // EXIF, 1 … 8: JPEG APP1, PNG eXIf, TIFF tag 0x112, WebP EXIF; 1 where none is
+  int orientation = 1;  // EXIF 1 … 8, or what the container says in its stead (irot, imir, a JPEG XL header)
 };
 
 /// Reads format, size and orientation from the bytes themselves (no file name takes part) without decoding.
-/// Safe for any input; takes time linear in its size.
+/// Of several frames or pages it is the first one's, or the canvas's. Safe for any input; takes time linear
+/// in its size.
 /// @throws ItemError image_unreadable when it is no image or its header is damaged, unsupported for a format
 /// or variety that is not read.
 ImageHeader read_image_header(std::span<const std::byte> encoded);
@@ -29,5 +36,9 @@ ImageHeader read_image_header(std::span<const std::byte> encoded);
 /// Walks the container to its end, since some decoders fill what is missing with grey and say nothing.
 /// @throws ItemError image_unreadable when bytes of the picture are missing.
 void check_image_complete(std::span<const std::byte> encoded, const ImageHeader& header);
+
+/// @throws ItemError unsupported when decoding would take far more work than the picture's pixels explain:
+/// thousands of empty scans, tiles that overlap the picture's edge by far.
+void check_image_work(std::span<const std::byte> encoded, const ImageHeader& header);
 
 }  // namespace mmbatch

@@ -26,21 +26,27 @@ bool is_progressive(std::span<const std::byte> jpeg) {
 }
 
 /// Bytes for each pixel that the library of the format holds beside the picture.
-std::size_t bytes_beside(std::span<const std::byte> encoded, ImageFormat format) {
-  switch (format) {
+std::size_t bytes_beside(std::span<const std::byte> encoded, const ImageHeader& header) {
+  constexpr std::int64_t kLookedAtTwice =
+      24'000'000;  // pixels; smaller sequential JPEGs may be (codec/jpeg.cpp)
+  switch (header.format) {
     case ImageFormat::jpeg:
-      return is_progressive(encoded) ? 6 : 0;  // int16 coefficients of three components
+      // int16 coefficients of three components
+      return header.width * header.height <= kLookedAtTwice || is_progressive(encoded) ? 6 : 0;
     case ImageFormat::png: {
       // IHDR stands first: bit depth at 24, interlace method at 28.
       const bool wide = byte_at(encoded, 24) == 16, interlaced = byte_at(encoded, 28) != 0;
       return wide ? 8 : interlaced ? 4 : 0;
     }
     case ImageFormat::bmp:
+    case ImageFormat::gif:
       return 0;
     case ImageFormat::webp:
       return 4;
-    default:
+    case ImageFormat::tiff:
       return 8;
+    default:
+      return 16;  // in a helper process: planes, floats, what the decoder refers to, and shared memory
   }
 }
 
@@ -50,7 +56,7 @@ std::size_t decode_memory(std::span<const std::byte> encoded, const ImageHeader&
   constexpr std::size_t kRgb = 3;
   const std::size_t turned = header.orientation != 1 ? kRgb : 0;
   const auto pixels = static_cast<std::size_t>(header.width) * static_cast<std::size_t>(header.height);
-  return pixels * (kRgb + turned + bytes_beside(encoded, header.format)) + encoded.size();
+  return pixels * (kRgb + turned + bytes_beside(encoded, header)) + encoded.size();
 }
 
 }  // namespace mmbatch

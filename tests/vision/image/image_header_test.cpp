@@ -37,20 +37,18 @@ TEST(ImageHeader, FormatSizeAndOrientation) {
     ImageFormat format;
     int orientation;
   };
-  for (const Case& c : {Case{"rgb.png", ImageFormat::png, 1},
-                        {"exif.png", ImageFormat::png, 6},
-                        {"palette_alpha.png", ImageFormat::png, 1},
-                        {"baseline.jpg", ImageFormat::jpeg, 1},
-                        {"progressive.jpg", ImageFormat::jpeg, 1},
-                        {"exif5.jpg", ImageFormat::jpeg, 5},
-                        {"lossless.webp", ImageFormat::webp, 1},
-                        {"lossy.webp", ImageFormat::webp, 1},
-                        {"exif.webp", ImageFormat::webp, 8},
-                        {"rgb.bmp", ImageFormat::bmp, 1},
-                        {"top_down.bmp", ImageFormat::bmp, 1},
-                        {"lzw.tif", ImageFormat::tiff, 1},
-                        {"big_endian.tif", ImageFormat::tiff, 1},
-                        {"turned3.tif", ImageFormat::tiff, 3}}) {
+  for (const Case& c : {Case{"rgb.png", ImageFormat::png, 1},       {"exif.png", ImageFormat::png, 6},
+                        {"palette_alpha.png", ImageFormat::png, 1}, {"baseline.jpg", ImageFormat::jpeg, 1},
+                        {"progressive.jpg", ImageFormat::jpeg, 1},  {"exif5.jpg", ImageFormat::jpeg, 5},
+                        {"lossless.webp", ImageFormat::webp, 1},    {"lossy.webp", ImageFormat::webp, 1},
+                        {"exif.webp", ImageFormat::webp, 8},        {"rgb.bmp", ImageFormat::bmp, 1},
+                        {"top_down.bmp", ImageFormat::bmp, 1},      {"lzw.tif", ImageFormat::tiff, 1},
+                        {"big_endian.tif", ImageFormat::tiff, 1},   {"turned3.tif", ImageFormat::tiff, 3},
+                        {"moving.webp", ImageFormat::webp, 1},      {"palette.gif", ImageFormat::gif, 1},
+                        {"photo.heic", ImageFormat::heic, 1},       {"turned.heic", ImageFormat::heic, 6},
+                        {"photo.avif", ImageFormat::avif, 1},       {"turned.avif", ImageFormat::avif, 6},
+                        {"photo.jxl", ImageFormat::jxl, 1},         {"lossless.jxl", ImageFormat::jxl, 1},
+                        {"rgb.jp2", ImageFormat::jpeg2000, 1},      {"rgb.j2k", ImageFormat::jpeg2000, 1}}) {
     const ImageHeader header = header_of(c.file);
     EXPECT_EQ(header.format, c.format) << c.file;
     EXPECT_EQ(header.width, 24) << c.file;
@@ -64,15 +62,30 @@ TEST(ImageHeader, OtherFormatsAreRefusedByName) {
     const ItemError error = error_of(bytes_of(start + std::string(40, '\0')));
     EXPECT_EQ(error.code(), ErrorCode::unsupported) << name;
     EXPECT_NE(std::string(error.what()).find(name), std::string::npos) << error.what();
-    EXPECT_NE(std::string(error.what()).find("PNG, JPEG, WebP, BMP and TIFF"), std::string::npos);
+    EXPECT_NE(std::string(error.what()).find("PNG, JPEG, WebP, BMP, TIFF, GIF, HEIC"), std::string::npos);
   };
-  refused("GIF89a", "GIF");
-  refused(std::string("\0\0\0\x18", 4) + "ftypavif", "AVIF");
-  refused(std::string("\0\0\0\x18", 4) + "ftypheic", "HEIC");
   refused("8BPS", "Photoshop");
   refused("%PDF-1.4", "PDF");
-  refused("<svg ", "SVG");
+  refused("P6\n", "PPM");
   refused(std::string("II\x2B\0", 4), "BigTIFF");
+  refused(std::string("\0\0\0\x18", 4) + "ftypisom", "video");
+}
+
+TEST(ImageHeader, HeicIsAsCoded) {
+  const ImageHeader header = header_of("photo.heic");  // 24 x 16, cut by its container out of a coded block
+  EXPECT_EQ(header.format, ImageFormat::heic);
+  EXPECT_EQ(header.width, 64);
+  EXPECT_EQ(header.height, 64);
+}
+
+TEST(ImageHeader, SvgIsRefusedWithWhatToDo) {
+  for (const char* text : {"<svg xmlns=\"x\"/>", "<?xml version=\"1.0\"?>\n<!-- drawn -->\n<svg/>",
+                           "\xEF\xBB\xBF \n<!DOCTYPE svg PUBLIC \"-//W3C//DTD SVG 1.1//EN\">"}) {
+    const ItemError error = error_of(bytes_of(text));
+    EXPECT_EQ(error.code(), ErrorCode::unsupported) << text;
+    EXPECT_NE(std::string(error.what()).find("rsvg-convert"), std::string::npos) << error.what();
+  }
+  EXPECT_EQ(error_of(bytes_of("<html><body/></html>")).code(), ErrorCode::image_unreadable);
 }
 
 TEST(ImageHeader, WhatIsNoImageIsUnreadable) {
@@ -95,10 +108,6 @@ TEST(ImageHeader, UnsupportedVarieties) {
     EXPECT_EQ(error_of(jpeg).code(), ErrorCode::unsupported);
     break;
   }
-  Bytes webp = read_bytes(test_data() / "images" / "exif.webp");
-  webp[20] |= std::byte{2};
-  EXPECT_EQ(error_of(webp).code(), ErrorCode::unsupported);
-  EXPECT_NE(std::string(error_of(webp).what()).find("animation"), std::string::npos);
 }
 
 TEST(ImageHeader, ATagThatStandsTwiceIsRefused) {
@@ -143,7 +152,15 @@ TEST(ImageHeader, SurvivesHostileInput) {
                                     "RIFF....WEBPVP8L",
                                     "BM",
                                     std::string("II\x2A\0\x08\0\0\0", 8),
-                                    std::string("MM\0\x2A\0\0\0\x08", 8)};
+                                    std::string("MM\0\x2A\0\0\0\x08", 8),
+                                    "GIF89a",
+                                    "\xFF\x0A",
+                                    std::string("\0\0\0\x0CJXL \r\n\x87\n", 12),
+                                    "\xFF\x4F\xFF\x51",
+                                    std::string("\0\0\0\x0CjP  \r\n\x87\n", 12),
+                                    std::string("\0\0\0\x10"
+                                                "ftypavif\0\0\0\0\0\0\0\x40meta",
+                                                24)};
   for (const std::string& signature : signatures) {
     for (int round = 0; round < 400; ++round) {
       std::string text = signature;
@@ -154,6 +171,7 @@ TEST(ImageHeader, SurvivesHostileInput) {
         const ImageHeader header = read_image_header(bytes);
         EXPECT_GE(header.width, 1);
         EXPECT_GE(header.height, 1);
+        check_image_work(bytes, header);
         check_image_complete(bytes, header);
       } catch (const ItemError&) {
       }
