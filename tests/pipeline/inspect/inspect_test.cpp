@@ -85,12 +85,12 @@ TEST(Inspect, SaysAllThatIsMissing) {
   const std::string folder = copy_of(place, "llava-gqa");
   edit(folder + "/config.json", [](json& c) { c["architectures"] = {"Qwen2VLForConditionalGeneration"}; });
   fs::remove(folder + "/tokenizer.model");
-  std::ofstream(folder + "/tokenizer.json") << R"({"model": {"type": "BPE"}})";
+  std::ofstream(folder + "/tokenizer.json") << R"({"model": {"type": "Neural", "vocab": {}}})";
   const ProgramEnd outcome = program("inspect " + folder);
   EXPECT_EQ(outcome.code, 3);
   EXPECT_THAT(outcome.text, AllOf(HasSubstr("architecture  Qwen2VLForConditionalGeneration"),
                                   HasSubstr("parameters in f16"), HasSubstr("architecture not supported"),
-                                  HasSubstr("byte-level BPE")));
+                                  HasSubstr("a model 'Neural' is not supported")));
   const json found = inspected(folder);
   EXPECT_EQ(found["supported"], false);
   EXPECT_EQ(found["unsupported"].size(), 2u);

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/config.h"
+
+namespace mmbatch {
+
+/// A step of decoding, at work on one text. Tokens come one after the other; a token may come in several
+/// parts.
+class DecodeStage {
+ public:
+  /// Which ends of a token a part has.
+  enum Ends { inside = 0, begin = 1, end = 2, whole = 3 };
+
+  virtual ~DecodeStage() = default;
+  virtual void put(std::string_view text, Ends ends) = 0;
+  /// No more tokens come.
+  virtual void finish() { next_->finish(); }
+
+  DecodeStage* next_ = nullptr;
+};
+
+/// A tokenizer.json's `decoder`: how tokens become text. Const after loading and thread-safe.
+class Decoder {
+ public:
+  /// Reads the section; where it is absent or null, tokens are joined with spaces.
+  /// @throws ModelError that names the key, and a type that is not supported.
+  explicit Decoder(const Config& tokenizer);
+
+  /// The stages of one text, each connected to the next; the last one appends to `out`, which must outlive
+  /// them.
+  std::vector<std::unique_ptr<DecodeStage>> start(std::string* const* out) const;
+
+ private:
+  using Maker = std::function<std::unique_ptr<DecodeStage>()>;
+
+  void read(const Config& step, int depth);
+
+  std::vector<Maker> makers_;
+};
+
+}  // namespace mmbatch
