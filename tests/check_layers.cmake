@@ -57,7 +57,7 @@ foreach(line ${table})
 endforeach()
 
 # The rooms of jobs stand in an order: each may include those before it, so that there are no circles.
-set(rooms text item media metrics listing manifest results batch merge query eval report)
+set(rooms text item media metrics listing manifest output results batch merge query eval report)
 foreach(room ${rooms})
   list(APPEND before ${room})
   file(GLOB files ${ROOT}/jobs/${room}/*.h ${ROOT}/jobs/${room}/*.cpp)
