@@ -47,19 +47,12 @@ FlowStages StageSet::flow() {
   };
   stages.admit = std::ref(admit_);
   stages.encode_images = std::ref(encode_image_);
-  stages.encode_text = std::bind_front(&StageSet::encode_text, this);
+  if (encode_text_) stages.encode_text = std::bind_front(std::cref(*encode_text_), std::ref(timeline_));
   if (embed_text_) stages.encode_text = std::ref(*embed_text_);
   stages.fuse = std::ref(fuse_);
   if (decode_) stages.decode = std::ref(*decode_);
   stages.store = std::ref(store_);
   return stages;
-}
-
-void StageSet::encode_text(const TicketPtr& ticket, const Done<Branch<EncodedText>>& done) {
-  auto text = at_stage(timeline_, Stage::encode_text, ticket->item->id,
-                       [&] { return (*encode_text_)(*ticket->item); });
-  if (!text) return done(Failed{Stage::encode_text, text.error()});
-  done(made(std::move(text.value())));
 }
 
 RunSummary StageSet::summary() const {

@@ -44,8 +44,6 @@ class StageSet {
   RunSummary summary() const;
 
  private:
-  void encode_text(const TicketPtr& ticket, const Done<Branch<EncodedText>>& done);
-
   Timeline& timeline_;
   Counters counters_;
   std::unique_ptr<ItemReader> reader_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "engine/base/error.h"
+#include "pipeline/watch/at_stage.h"
 
 namespace mmbatch {
 namespace {
@@ -67,8 +68,11 @@ std::string EncodeText::prompt_text(const Item& item) const {
   return prompting_.render(formats_[item.job], messages);
 }
 
-EncodedText EncodeText::operator()(const Item& item) const {
-  return {ids(item), {}};
+void EncodeText::operator()(Timeline& timeline, const TicketPtr& ticket,
+                            const Done<Branch<EncodedText>>& done) const {
+  auto tokens = at_stage(timeline, Stage::encode_text, ticket->item->id, [&] { return ids(*ticket->item); });
+  if (!tokens) return done(Failed{Stage::encode_text, tokens.error()});
+  done(made(EncodedText{.ids = std::move(tokens.value()), .embeddings = {}}));
 }
 
 }  // namespace mmbatch

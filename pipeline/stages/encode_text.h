@@ -7,6 +7,7 @@
 #include "fusion/prompting.h"
 #include "jobs/manifest/manifest.h"
 #include "pipeline/graph/messages.h"
+#include "pipeline/watch/timeline.h"
 
 namespace mmbatch {
 
@@ -17,8 +18,8 @@ class EncodeText {
   /// the job depends on it.
   EncodeText(const ModelFiles& model, const Manifest& manifest);
 
-  /// @throws ItemError
-  EncodedText operator()(const Item& item) const;
+  /// The stage: calls `done` once, with the tokens or a fault.
+  void operator()(Timeline& timeline, const TicketPtr& ticket, const Done<Branch<EncodedText>>& done) const;
   /// The tokens of an item's text, with a placeholder for each image.  @throws ItemError
   std::vector<std::int32_t> ids(const Item& item) const;
   /// Those that go behind the model's answer to an earlier question: the item's question as a further turn of
