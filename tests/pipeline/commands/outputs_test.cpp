@@ -167,12 +167,12 @@ TEST_F(Outputs, NothingSteersTheTerminal) {
       "jobs: [{name: j, task: vqa, items: [{id: \"x\\e[2J\\u202e\", image: none.png, question: q}]}]\n");
   const std::string plain_run =
       "MMBATCH run " + at("m.yaml") + " --fresh -m " + at("model") + " -d " + at("r.db");
-  for (const std::string line :
-       {"MMBATCH query " + at("r.db"), "MMBATCH query -f markdown " + at("r.db"),
-        "MMBATCH eval " + at("r.db"), "MMBATCH query " + at("r.db") + " jobs",
-        "MMBATCH query " + at("r.db") + " --job x", "MMBATCH validate " + at("bad.yaml"),
-        "MMBATCH inspect " + at("odd"), "MMBATCH query \"$(printf 'no\\033[1m.db')\"",
-        "MMBATCH \"$(printf 'r\\033n')\"", plain_run}) {
+  for (const std::string& line : std::vector<std::string>{
+           "MMBATCH query " + at("r.db"), "MMBATCH query -f markdown " + at("r.db"),
+           "MMBATCH eval " + at("r.db"), "MMBATCH query " + at("r.db") + " jobs",
+           "MMBATCH query " + at("r.db") + " --job x", "MMBATCH validate " + at("bad.yaml"),
+           "MMBATCH inspect " + at("odd"), "MMBATCH query \"$(printf 'no\\033[1m.db')\"",
+           "MMBATCH \"$(printf 'r\\033n')\"", plain_run}) {
     const ProgramEnd end = shell(line);
     EXPECT_EQ(end.text.find_first_of("\x1b\x7f\a\b\r"), std::string::npos) << line << "\n" << end.text;
     EXPECT_THAT(end.text, Not(HasSubstr("\u202e"))) << line;
@@ -200,8 +200,8 @@ TEST_F(Outputs, OptionsThatAreGivenAreNotTakenAsNotGiven) {
 
 TEST_F(Outputs, AFifoIsNoDatabase) {
   ASSERT_EQ(::mkfifo(place->path("pipe").c_str(), 0600), 0);
-  for (const std::string command :
-       {"query ", "eval ", "report -o " + at("f.html") + " ", "merge " + at("m.db") + " "}) {
+  for (const std::string& command : std::vector<std::string>{
+           "query ", "eval ", "report -o " + at("f.html") + " ", "merge " + at("m.db") + " "}) {
     const ProgramEnd end = shell("timeout 20 MMBATCH " + command + at("pipe"));
     EXPECT_EQ(end.code, 3) << command << end.text;
     EXPECT_THAT(end.text, HasSubstr("is a FIFO"));
