@@ -161,6 +161,11 @@ fs::path foreign_side_file(const fs::path& file) {
   for (const auto& [ending, begins] : kinds) {
     const fs::path other = beside(file, ending);
     struct stat status {};
+    // Beside a database, its index may hold anything: a crash or a full disk leaves it half made, and SQLite
+    // makes it again.
+    if (ending == std::string_view("-shm") && size_of(file) > 0 && ::stat(other.c_str(), &status) == 0 &&
+        S_ISREG(status.st_mode))
+      continue;
     if (::stat(other.c_str(), &status) != 0 || (S_ISREG(status.st_mode) && status.st_size == 0)) continue;
     bool known = false;
     for (const std::string_view begin : begins)

@@ -280,7 +280,7 @@ TEST(Run, AFileThatCannotBeWrittenIsToldAndTheOthersAreWritten) {
                                                       {"--profile", "t.json"}};
     for (const auto& [name, good] : files) all += name == option ? bad : " " + name + " " + place.path(good);
     const ProgramEnd outcome = program(all);
-    EXPECT_EQ(outcome.code, 2) << outcome.text;
+    EXPECT_EQ(outcome.code, 3) << outcome.text;
     EXPECT_NE(outcome.text.find(option), std::string::npos) << outcome.text;
     EXPECT_NE(outcome.text.find("cannot be written"), std::string::npos) << outcome.text;
     for (const auto& [name, good] : files) {
@@ -295,8 +295,19 @@ TEST(Run, AFileThatCannotBeWrittenIsToldAndTheOthersAreWritten) {
     EXPECT_EQ(runs.text, "status\nfinished\n");
   };
   wrong("--output", "/dev/full");
-  wrong("--metrics-file", place.path("no/m.prom"));
   wrong("--summary-json", "/dev/full");
+}
+
+TEST(Run, AFileInAFolderThatIsNotThereIsRefusedBeforeAnythingIsDone) {
+  const Workplace place;
+  const std::string run = "run -q --fresh " + questions_manifest(place, 3);
+  for (const char* option : {"--output", "--metrics-file", "--summary-json", "--profile"}) {
+    const ProgramEnd end = program(run + " " + option + " " + place.path("no/file"));
+    EXPECT_EQ(end.code, 2) << end.text;
+    EXPECT_NE(end.text.find(std::string(option) + " "), std::string::npos) << end.text;
+    EXPECT_NE(end.text.find("No such file or directory"), std::string::npos) << end.text;
+    EXPECT_FALSE(std::filesystem::exists(place.path("results.db"))) << option;
+  }
 }
 
 TEST(Run, AFatalFaultEndsItAsFailedAndTheNextOneGoesOn) {

@@ -26,7 +26,7 @@ std::size_t per_pixel(const std::string& name) {
 TEST(DecodeMemory, IsThePictureAndWhatTheFormatTakesBesideIt) {
   EXPECT_EQ(per_pixel("baseline.jpg"), 9u) << "its coefficients may be looked at";
   EXPECT_EQ(per_pixel("progressive.jpg"), 9u);
-  EXPECT_EQ(per_pixel("exif5.jpg"), 6u) << "turned upright";
+  EXPECT_EQ(per_pixel("exif5.jpg"), 12u) << "turned upright, too";
   EXPECT_EQ(per_pixel("rgb.png"), 3u);
   EXPECT_GE(per_pixel("rgb16.png"), 9u);
   EXPECT_EQ(per_pixel("alpha.bmp"), 3u);

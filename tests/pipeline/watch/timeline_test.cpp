@@ -110,7 +110,8 @@ TEST(StageTable, NamesAreThoseThatUsersKnow) {
 
 TEST(Timeline, AFileThatCannotBeWrittenIsSaidAtOnce) {
   EXPECT_THROW(Timeline("/nowhere/trace.json"), UsageError);
-  EXPECT_THROW(Timeline("/dev/full"), UsageError);
+  Timeline full("/dev/full");
+  EXPECT_THROW(full.finish(), FatalError);
 }
 
 TEST(CoreLoad, CountsTheTimeOfThreadsOnCores) {
