@@ -27,6 +27,14 @@ std::span<const Family> families();
 /// @throws ModelError for weights that were quantized by another program
 void check_quantization(const Config& config);
 
+/// Whether the image processor of a preprocessor_config.json means by `do_pad` that a picture is padded to a
+/// square, in the colour of image_mean, before it is resized.
+bool pads_to_square(const Config& preprocessor);
+
+/// Messages about keys of a config.json that are not known, each naming file and key.
+/// @throws ModelError for a key that changes results and is not supported
+std::vector<std::string> check_config_keys(const Config& config);
+
 /// The family of a config.json.  @throws ModelError that lists the supported ones
 const Family& find_family(const Config& config);
 

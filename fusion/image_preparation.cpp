@@ -5,19 +5,21 @@
 #include <algorithm>
 
 #include "engine/base/error.h"
+#include "fusion/family.h"
 
 namespace mmbatch {
 namespace {
 
-Config read_preprocessor(const WeightSource& weights) {
-  constexpr const char* kFile = "preprocessor_config.json";
-  if (!weights.has_file(kFile)) {
-    throw ModelError(
-        fmt::format("{}: missing; without it nobody knows how images are resized and normalised. Copy it "
-                    "from the published checkpoint",
-                    (weights.path() / kFile).string()));
-  }
-  return weights.json_file(kFile);
+/// Where the file says how pictures are tiled too, it must say what config.json says.
+void check_pinpoints(const Config& config, const std::vector<GridPinpoint>& pinpoints) {
+  constexpr const char* kKey = "image_grid_pinpoints";
+  if (!config.has(kKey)) return;
+  const std::vector<GridPinpoint> found = read_grid_pinpoints(config, kKey);
+  const auto same = [](const GridPinpoint& a, const GridPinpoint& b) {
+    return a.width == b.width && a.height == b.height;
+  };
+  if (!std::equal(found.begin(), found.end(), pinpoints.begin(), pinpoints.end(), same))
+    config.fail(kKey, "differs from image_grid_pinpoints of config.json: only one of the two can hold");
 }
 
 void check_size(const Config& config, int found, std::size_t wanted) {
@@ -29,13 +31,27 @@ void check_size(const Config& config, int found, std::size_t wanted) {
 
 }  // namespace
 
+Config read_image_processor(const WeightSource& weights) {
+  constexpr const char* kFile = "preprocessor_config.json";
+  const Config processor = weights.json_file("processor_config.json");
+  if (processor.has("image_processor")) return processor.object("image_processor");
+  if (!weights.has_file(kFile)) {
+    throw ModelError(fmt::format(
+        "{}: missing, and processor_config.json has no image_processor; without it nobody knows how "
+        "images are resized and normalised. Copy it from the published checkpoint",
+        (weights.path() / kFile).string()));
+  }
+  return weights.json_file(kFile);
+}
+
 ImagePreparation::ImagePreparation(const WeightSource& weights, const VisionSpec& spec) : spec_(spec) {
-  const Config config = read_preprocessor(weights);
+  const Config config = read_image_processor(weights);
   if (spec.pinpoints.empty()) {
-    preprocessor_.emplace(config);
+    preprocessor_.emplace(config, pads_to_square(config) ? Padding::to_square : Padding::unsupported);
     check_size(config, preprocessor_->output_width(), spec.encoder.image_size);
     check_size(config, preprocessor_->output_height(), spec.encoder.image_size);
   } else {
+    check_pinpoints(config, spec.pinpoints);
     tiler_.emplace(config, spec.pinpoints);
     check_size(config, tiler_->tile_size(), spec.encoder.image_size);
   }

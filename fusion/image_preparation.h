@@ -19,11 +19,16 @@ struct PixelValues {
   int height = 0;
 };
 
+/// The checkpoint's preprocessor_config.json, or `image_processor` of processor_config.json, into which
+/// transformers 5 writes it; where both are there, the latter counts.
+/// @throws ModelError when neither is there
+Config read_image_processor(const WeightSource& weights);
+
 /// What a model does to a picture before its vision tower sees it, and how many rows of a prompt the picture
 /// takes in the end. Const and thread-safe.
 class ImagePreparation {
  public:
-  /// From the checkpoint's preprocessor_config.json.
+  /// From the checkpoint's preprocessor_config.json, or what processor_config.json has of it.
   /// @throws ModelError when it is missing, or makes images of another size than the tower takes
   ImagePreparation(const WeightSource& weights, const VisionSpec& spec);
 

@@ -7,40 +7,53 @@
 #include "engine/base/error.h"
 #include "engine/kernels/simd.h"
 #include "fusion/family.h"
+#include "fusion/keys/known_keys.h"
 
 namespace mmbatch {
 namespace {
 
-/// A list or scalar of generation_config.json as a setting's value; none for null and nested objects.
-std::optional<GenerationValue> generation_value(const Config& value) {
+/// A list or scalar of generation_config.json as a setting's value.  @throws ModelError for anything else
+GenerationValue generation_value(const Config& file, const std::string& name) {
+  const Config value = file.child(name);
   if (value.is_flag()) return value.as_flag();
   if (value.is_integer()) return value.as_integer();
   if (value.is_number()) return value.as_number();
   if (value.is_text()) return value.as_text();
-  std::vector<std::string> texts;
-  for (const Config& element : value.elements()) {
-    if (element.is_text()) texts.push_back(element.as_text());
-  }
-  if (!texts.empty()) return texts;
-  return {};
+  const std::vector<Config> elements = file.list(name);
+  if (!elements.empty() && elements.front().is_integer()) return file.integers(name);
+  return file.texts(name);
 }
 
 GenerationOverrides read_generation(const Config& file) {
-  const std::vector<std::string> known = generation_names();
   GenerationOverrides overrides;
-  for (const auto& [name, value] : file.members()) {
-    if (std::find(known.begin(), known.end(), name) == known.end()) continue;
-    const auto setting = generation_value(value);
-    if (!setting) continue;
+  for (const std::string& name : generation_names()) {
+    // As in transformers, max_new_tokens takes precedence over max_length.
+    const bool weaker = name == "max_length" && file.has("max_new_tokens");
+    if (!file.has(name) || weaker) continue;
+    const GenerationValue setting = generation_value(file, name);
     GenerationConfig checked;
     try {
-      set(checked, name, *setting);
-    } catch (const std::exception& e) {
+      set(checked, name, setting);
+    } catch (const GenerationError& e) {
       throw ModelError(fmt::format("{}: {}", file.source(), e.what()));
     }
-    overrides.emplace_back(name, *setting);
+    overrides.emplace_back(name, setting);
   }
   return overrides;
+}
+
+/// What the folder's files say that nobody here knows.  @throws ModelError for what cannot be left out
+std::vector<std::string> check_all_keys(const WeightSource& weights, const ModelSpec& spec) {
+  std::vector<std::string> messages = check_config_keys(weights.config());
+  const auto add = [&](const Config& file, const KnownKeys& known) {
+    for (std::string& message : check_keys(file, known)) messages.push_back(std::move(message));
+  };
+  add(weights.json_file("tokenizer_config.json"), tokenizer_keys());
+  if (!spec.dual) add(weights.json_file("generation_config.json"), generation_keys());
+  if (!spec.vision) return messages;
+  add(read_image_processor(weights), image_processor_keys());
+  add(weights.json_file("processor_config.json"), processor_keys());
+  return messages;
 }
 
 void append_unique(std::vector<std::int32_t>& ids, std::optional<std::int32_t> id) {
@@ -128,6 +141,7 @@ ModelFiles::ModelFiles(const std::filesystem::path& folder_)
       generation(read_generation_config(folder)) {
   spec = read_spec(*weights, *tokenizer);
   if (spec.vision) images.emplace(*weights, *spec.vision);
+  unknown_keys = check_all_keys(*weights, spec);
   FoundTurnFormat found = TurnFormat::find_for(folder, spec.turn_format);
   turn_format = std::move(found.format);
   turn_format_warning = std::move(found.message);

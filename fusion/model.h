@@ -33,8 +33,9 @@ struct ModelFiles {
   std::optional<ImagePreparation> images;  // none: text only
   std::shared_ptr<const Tokenizer> tokenizer;
   TurnFormat turn_format;
-  std::string turn_format_warning;  // not empty: the checkpoint's template was not recognised
-  GenerationOverrides generation;   // of generation_config.json
+  std::string turn_format_warning;        // not empty: the checkpoint's template was not recognised
+  GenerationOverrides generation;         // of generation_config.json
+  std::vector<std::string> unknown_keys;  // messages about keys of the folder's files, for people
 };
 
 /// What a model is computed in when nobody says: as a packed folder is stored; else bfloat16 where the

@@ -167,11 +167,11 @@ const std::vector<Field>& fields() {
       integer("min_new_tokens", &G::min_new_tokens, 0),
       integer("min_length", &G::min_length, 0),
       boolean("do_sample", &G::do_sample),
-      real("temperature", &G::temperature, {0, 1e9, true}),
+      real("temperature", &G::temperature, {0, 1e9, false}),
       integer("top_k", &G::top_k, 0),
-      real("top_p", &G::top_p, {0, 1, true}),
+      real("top_p", &G::top_p, {0, 1, false}),
       real("min_p", &G::min_p, {0, 1, false}),
-      real("typical_p", &G::typical_p, {0, 1, true}),
+      real("typical_p", &G::typical_p, {0, 1, false}),
       real("repetition_penalty", &G::repetition_penalty, {0, 1e9, true}),
       real("presence_penalty", &G::presence_penalty, {-2, 2, false}),
       real("frequency_penalty", &G::frequency_penalty, {-2, 2, false}),
@@ -236,6 +236,13 @@ void GenerationConfig::validate() const {
   const auto contradiction = [](const char* name, const char* text) {
     throw GenerationError(GenerationError::Fault::contradiction, name, text);
   };
+  // Without sampling they have no effect, and checkpoints say "greedy" by them, so 0 is allowed there.
+  if (do_sample && temperature <= 0)
+    contradiction("temperature",
+                  "{temperature} must be above 0 with {do_sample}: for greedy answers take "
+                  "{do_sample}: false");
+  if (do_sample && top_p <= 0) contradiction("top_p", "{top_p} must be above 0 with {do_sample}");
+  if (do_sample && typical_p <= 0) contradiction("typical_p", "{typical_p} must be above 0 with {do_sample}");
   if (num_beams > 1 && do_sample)
     contradiction("num_beams", "{num_beams} above 1 and {do_sample} cannot be combined");
   if (num_beams > 1 && num_return_sequences > num_beams) {
@@ -280,7 +287,7 @@ std::string generation_help(std::string_view name) {
       {"min_new_tokens", "answer tokens at least (0)"},
       {"min_length", "prompt and answer tokens at least (0)"},
       {"do_sample", "true: draw from the distribution; false: take the likeliest token (false)"},
-      {"temperature", "above 0: flattens (> 1) or sharpens (< 1) the distribution (1)"},
+      {"temperature", "flattens (> 1) or sharpens (< 1) the distribution; above 0 with do_sample (1)"},
       {"top_k", "draw among the k likeliest tokens, 0 for all (50)"},
       {"top_p", "draw among the likeliest tokens that have this probability together (1)"},
       {"min_p", "draw among tokens with this share of the likeliest one's probability (0)"},

@@ -72,7 +72,7 @@ void gather(MatrixView<const float> x, std::span<const std::size_t> rows, Matrix
 Decoder::Decoder(const Weights& weights, DecoderConfig config, const DecoderNames& names)
     : precision_(weights.precision),
       config_(std::move(config)),
-      embedding_(weights.tensor(names.embedding + ".weight", {config_.vocab, config_.hidden})),
+      embedding_(weights.table(names.embedding + ".weight", {config_.vocab, config_.hidden})),
       norm_(weights, names.norm, config_.hidden, config_.norm) {
   layers_.reserve(config_.layers.size());
   for (std::size_t i = 0; i < config_.layers.size(); ++i) {

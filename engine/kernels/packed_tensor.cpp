@@ -79,6 +79,7 @@ std::shared_ptr<const PackedTensor> PackedTensor::pack(const TensorView& weight,
     const std::size_t first = tile * width, columns = std::min(width, out - first);
     Matrix<float> floats(columns, in);
     copy_as_float(weight, first * in, columns * in, floats.data());
+    check_finite(weight, {floats.data(), columns * in});
     for (std::size_t i = 0; i < columns && !factors.empty(); ++i) {
       for (std::size_t k = 0; k < in; ++k) floats.row(i)[k] *= factors[k];
     }

@@ -19,7 +19,8 @@ class PackedTensor {
  public:
   /// Rounds and lays out; a tensor that is stored packed is taken as it lies in the file.
   /// @param factors [in], what each input's weights are multiplied with before they are rounded; empty: 1
-  /// @throws ModelError when it is stored in another precision, or its bytes are not as many as they must be
+  /// @throws ModelError when it is stored in another precision, its bytes are not as many as they must be, or
+  /// a weight is not finite
   static std::shared_ptr<const PackedTensor> pack(const TensorView& weight, Precision precision,
                                                   std::span<const float> factors = {});
 

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "engine/base/threads.h"
 #include "engine/kernels/packed_tensor.h"
 #include "engine/nn/smoothing.h"
 #include "engine/weights/precision.h"
@@ -36,6 +38,17 @@ struct Weights {
   TensorView tensor(const std::string& name, const std::vector<std::size_t>& shape) const {
     const TensorView stored = source.tensor(name, shape);
     return hooks.smoothing != nullptr ? hooks.smoothing->tensor(stored) : stored;
+  }
+  /// A tensor whose rows are read where they lie, one by one, long after loading.
+  /// @throws ModelError also where one of its values is not finite
+  TensorView table(const std::string& name, const std::vector<std::size_t>& shape) const {
+    const TensorView stored = tensor(name, shape);
+    constexpr std::size_t kRows = 1024;
+    parallel_tiles((stored.rows() + kRows - 1) / kRows, [&](std::size_t block) {
+      const std::size_t first = block * kRows;
+      check_finite(stored.row_range(first, std::min(kRows, stored.rows() - first)));
+    });
+    return stored;
   }
   /// The same tensors for products in another precision.
   Weights in(Precision other) const {

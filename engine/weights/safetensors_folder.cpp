@@ -124,6 +124,9 @@ Config FolderSource::read_config() const {
 }
 
 std::string FolderSource::fingerprint(FingerprintScope scope) const {
+  if (scope == FingerprintScope::all_bytes) {  // what is used was looked at when it was packed
+    for (const auto& [name, tensor] : tensors()) check_finite(tensor);
+  }
   return folder_fingerprint(path(), scope);
 }
 

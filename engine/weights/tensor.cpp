@@ -35,6 +35,41 @@ void convert_halves(const std::byte* from, std::size_t count, float* out, Conver
 
 }  // namespace
 
+namespace {
+
+template <class Bits>
+bool all_finite(const std::byte* from, std::size_t count, Bits exponent) {
+  unsigned found = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    Bits bits;
+    std::memcpy(&bits, from + i * sizeof(Bits), sizeof(Bits));
+    found |= static_cast<unsigned>((bits & exponent) == exponent);
+  }
+  return found == 0;
+}
+
+/// An exponent of ones is NaN or infinity in each of the types.
+bool all_finite(DType type, const std::byte* from, std::size_t count) {
+  switch (type) {
+    case DType::f32:
+      return all_finite<std::uint32_t>(from, count, 0x7f800000u);
+    case DType::f16:
+      return all_finite<std::uint16_t>(from, count, 0x7c00u);
+    case DType::bf16:
+      return all_finite<std::uint16_t>(from, count, 0x7f80u);
+  }
+  return true;
+}
+
+[[noreturn]] void refuse_not_finite(const TensorView& tensor) {
+  throw ModelError(fmt::format(
+      "tensor '{}' has values that are NaN or infinite: the weights are damaged. Download or copy "
+      "them again",
+      tensor.name));
+}
+
+}  // namespace
+
 std::size_t element_bytes(DType type) {
   return type == DType::f32 ? 4 : 2;
 }
@@ -90,7 +125,17 @@ void copy_as_float(const TensorView& tensor, std::size_t begin, std::size_t coun
 std::vector<float> to_floats(const TensorView& tensor) {
   std::vector<float> out(tensor.elements());
   copy_as_float(tensor, 0, out.size(), out.data());
+  check_finite(tensor, out);
   return out;
+}
+
+void check_finite(const TensorView& tensor, std::span<const float> values) {
+  if (!all_finite(DType::f32, reinterpret_cast<const std::byte*>(values.data()), values.size()))
+    refuse_not_finite(tensor);
+}
+
+void check_finite(const TensorView& tensor) {
+  if (!tensor.packed && !all_finite(tensor.dtype, tensor.data, tensor.elements())) refuse_not_finite(tensor);
 }
 
 }  // namespace mmbatch

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,7 +44,13 @@ std::string shape_text(const std::vector<std::size_t>& shape);
 /// Writes `count` elements from element `begin` on as float32. f16 and bf16 convert exactly.
 /// @throws ModelError for a packed tensor
 void copy_as_float(const TensorView& tensor, std::size_t begin, std::size_t count, float* out);
-/// All elements as float32.
+/// All elements as float32.  @throws ModelError for a packed tensor, and where one is not finite
 std::vector<float> to_floats(const TensorView& tensor);
+
+/// @param values of `tensor`, as float32
+/// @throws ModelError naming the tensor when one of them is NaN or infinite
+void check_finite(const TensorView& tensor, std::span<const float> values);
+/// The same for all that is stored, which is read once; a packed tensor is taken as it is.
+void check_finite(const TensorView& tensor);
 
 }  // namespace mmbatch

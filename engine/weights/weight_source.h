@@ -54,7 +54,8 @@ class WeightSource {
   /// Stored types of tensors that the engine does not compute with, by name: an error when they are needed.
   const std::map<std::string, std::string>& other_tensors() const { return others_; }
 
-  /// What identifies the model in a database.  @throws ModelError when a file cannot be read
+  /// What identifies the model in a database. Of all bytes: of weights that are all finite.
+  /// @throws ModelError when a file cannot be read, or a weight is NaN or infinite
   virtual std::string fingerprint(FingerprintScope scope) const = 0;
   /// The files that hold the weights.
   virtual std::vector<WeightFile> files() const = 0;

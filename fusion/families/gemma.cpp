@@ -22,6 +22,7 @@ DecoderConfig parse_gemma_decoder(const Config& config, const StoredDecoder&) {
   DecoderConfig decoder = parse_decoder(config, defaults);
   for (LayerConfig& layer : decoder.layers) layer.norm.offset = 1.0f;
   decoder.norm.offset = 1.0f;
+  set_windows(decoder, config, 0, [](std::size_t) { return false; });
   decoder.embedding_scale = std::sqrt(static_cast<float>(decoder.hidden));
   return decoder;
 }

@@ -49,15 +49,13 @@ DecoderConfig parse_with(const Config& config, const ClassDefaults& defaults) {
   const double query_scalar = config.number("query_pre_attn_scalar", defaults.query_scalar);
   if (query_scalar <= 0) config.fail("query_pre_attn_scalar", "must be above 0");
   const float softcap = parse_softcap(config, "attn_logit_softcapping", 50.0);
-  const std::size_t window = parse_window(config, 4096);
-  for (std::size_t i = 0; i < decoder.layers.size(); ++i) {
-    LayerConfig& layer = decoder.layers[i];
+  set_windows(decoder, config, parse_window(config, 4096), [](std::size_t layer) { return layer % 2 == 0; });
+  for (LayerConfig& layer : decoder.layers) {
     layer.norm.offset = 1.0f;
     layer.placement = NormPlacement::before_and_after;
     AttentionShape& attention = layer.attention.shape;
     attention.scale = static_cast<float>(1.0 / std::sqrt(query_scalar));
     attention.softcap = softcap;
-    attention.window = i % 2 == 0 ? window : 0;
   }
   return decoder;
 }

@@ -5,7 +5,9 @@
 namespace mmbatch {
 
 DecoderConfig parse_llama_decoder(const Config& config, const StoredDecoder&) {
-  return parse_decoder(config, DecoderDefaults{});
+  DecoderConfig decoder = parse_decoder(config, DecoderDefaults{});
+  set_windows(decoder, config, 0, [](std::size_t) { return false; });
+  return decoder;
 }
 
 namespace {

@@ -10,8 +10,7 @@ DecoderConfig parse_mistral_decoder(const Config& config, const StoredDecoder&) 
   defaults.kv_heads = 8;
   defaults.max_positions = 131072;
   DecoderConfig decoder = parse_decoder(config, defaults);
-  const std::size_t window = parse_window(config, 4096);
-  for (LayerConfig& layer : decoder.layers) layer.attention.shape.window = window;
+  set_windows(decoder, config, parse_window(config, 4096), [](std::size_t) { return true; });
   return decoder;
 }
 

@@ -35,6 +35,8 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
   vision.encoder.select = FeatureSelect::all;
   const std::string projector =
       weights.prefix_of("linear.weight", {"multi_modal_projector.", "model.multi_modal_projector."});
+  check_layer_count(config.object("vision_config"), weights, vision.encoder.layer_names.below(vision.prefix),
+                    {vision.encoder.layers, vision.encoder.run_layers});
   vision.projector.in = vision.encoder.hidden();
   // The decoder multiplies every input row by sqrt(hidden); image rows are meant to stay as they are.
   vision.projector.ops = {LinearOp{.layer = {projector + "linear", text_hidden}},

@@ -33,37 +33,6 @@ void check_heads(const Config& config, const AttentionShape& shape, std::size_t 
   if (shape.head_dim > 512) config.fail("head_dim", "at most 512 is supported");
 }
 
-RopeConfig parse_rope(const Config& config, const DecoderDefaults& defaults) {
-  RopeConfig rope;
-  rope.theta = config.number("rope_theta", defaults.rope_theta);
-  if (rope.theta <= 0) config.fail("rope_theta", "must be above 0");
-  if (!config.has("rope_scaling")) return rope;
-  const Config scaling = config.object("rope_scaling");
-  const std::string kind = scaling.text("rope_type", scaling.text("type", "default"));
-  rope.factor = scaling.number("factor", 1.0);
-  rope.original_positions =
-      size(config, "max_position_embeddings", defaults.max_positions, std::int64_t{1} << 32);
-  if (kind == "default") return rope;
-  if (kind == "linear")
-    rope.scaling = RopeScaling::linear;
-  else if (kind == "dynamic")
-    rope.scaling = RopeScaling::dynamic_ntk;
-  else if (kind == "llama3") {
-    rope.scaling = RopeScaling::llama3;
-    rope.low_freq_factor = scaling.number("low_freq_factor", 1.0);
-    rope.high_freq_factor = scaling.number("high_freq_factor", 4.0);
-    rope.original_positions = size(scaling, "original_max_position_embeddings", 8192, std::int64_t{1} << 32);
-    if (rope.low_freq_factor <= 0 || rope.high_freq_factor <= rope.low_freq_factor) {
-      scaling.fail("high_freq_factor", "must be above low_freq_factor, both above 0");
-    }
-  } else {
-    scaling.fail("rope_type",
-                 fmt::format("'{}' is not supported; supported are linear, dynamic and llama3", kind));
-  }
-  if (!(rope.factor >= 1.0)) scaling.fail("factor", "must be at least 1");
-  return rope;
-}
-
 LayerConfig parse_encoder_layer(const Config& config, const EncoderDefaults& defaults) {
   LayerConfig layer;
   SelfAttentionConfig& attention = layer.attention;
@@ -172,6 +141,43 @@ LayerNames clip_layer_names() {
 std::size_t parse_window(const Config& config, std::int64_t otherwise) {
   if (config.is_null("sliding_window")) return 0;
   return size(config, "sliding_window", otherwise, std::int64_t{1} << 32);
+}
+
+void set_windows(DecoderConfig& decoder, const Config& config, std::size_t window,
+                 bool (*windowed)(std::size_t layer)) {
+  const std::vector<std::string> types = config.texts("layer_types");
+  if (config.has("layer_types") && types.size() != decoder.layers.size())
+    config.fail("layer_types",
+                fmt::format("names {} layers, num_hidden_layers is {}", types.size(), decoder.layers.size()));
+  for (std::size_t i = 0; i < decoder.layers.size(); ++i) {
+    bool narrow = windowed(i) && window > 0;
+    if (!types.empty()) {
+      narrow = types[i] == "sliding_attention";
+      if (!narrow && types[i] != "full_attention") {
+        config.fail("layer_types", fmt::format("'{}' is not supported; supported are full_attention and "
+                                               "sliding_attention",
+                                               types[i].substr(0, 80)));
+      }
+      if (narrow && window == 0)
+        config.fail("layer_types", "sliding_attention, but there is no sliding_window");
+    }
+    decoder.layers[i].attention.shape.window = narrow ? window : 0;
+  }
+}
+
+void check_layer_count(const Config& config, const WeightSource& weights, const LayerNames& names,
+                       LayerCount count) {
+  const auto probe = [&](std::size_t layer) { return names.of(layer).attention.value + ".weight"; };
+  std::size_t stored = 0;
+  while (stored <= count.layers && weights.has(probe(stored))) ++stored;
+  if (stored > count.layers) {
+    config.fail("num_hidden_layers",
+                fmt::format("{} layers, but more are stored: tensor '{}' would not be used", count.layers,
+                            probe(count.layers)));
+  }
+  if (stored == 0 || stored >= count.needed) return;  // without any, loading says what is missing
+  config.fail("num_hidden_layers", fmt::format("{} layers, of which {} are stored: tensor '{}' is missing",
+                                               count.layers, stored, probe(stored)));
 }
 
 float parse_softcap(const Config& config, const std::string& key, double otherwise) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/base/config.h"
+#include "engine/weights/weight_source.h"
 #include "fusion/model_spec.h"
 
 namespace mmbatch {
@@ -29,6 +30,10 @@ struct DecoderDefaults {
 /// biases; all layers alike. The caller adds what is its own, layer by layer.  @throws ModelError
 DecoderConfig parse_decoder(const Config& config, const DecoderDefaults& defaults);
 
+/// The rotary embedding, in each of the spellings of transformers 4 and 5.  @throws ModelError for a kind, or
+/// a key of one, that is not supported, and for a key that is missing
+RopeConfig parse_rope(const Config& config, const DecoderDefaults& defaults);
+
 /// The tensors of a decoder of the Llama kind, without a head.  @param prefix "model."
 DecoderNames llama_names(const std::string& prefix);
 
@@ -39,6 +44,20 @@ LayerNames clip_layer_names();
 std::size_t parse_window(const Config& config, std::int64_t otherwise);
 /// A soft-cap on logits, above 0; null means none, which is 0.  @throws ModelError
 float parse_softcap(const Config& config, const std::string& key, double otherwise);
+
+/// Which layers see a window only: by "layer_types", else by the family's rule.
+/// @param window in tokens, 0: none  @throws ModelError for layer_types that do not fit
+void set_windows(DecoderConfig& decoder, const Config& config, std::size_t window,
+                 bool (*windowed)(std::size_t layer));
+
+struct LayerCount {
+  std::size_t layers = 0;  // by the config
+  std::size_t needed = 0;  // that are computed
+};
+/// Holds num_hidden_layers to the layers that are stored: one too many or one too few gives another model.
+/// @throws ModelError that names both numbers
+void check_layer_count(const Config& config, const WeightSource& weights, const LayerNames& names,
+                       LayerCount count);
 
 /// What config.json says nothing of: the class defaults of an encoder's transformer.
 struct EncoderDefaults {

@@ -23,7 +23,7 @@ TowerDefaults tower_defaults() {
   return tower;
 }
 
-VisionSpec parse_vision(const Config& config) {
+VisionSpec parse_vision(const Config& config, const WeightSource& weights) {
   VisionSpec vision;
   vision.prefix = "vision_model.";
   vision.encoder = parse_vision_tower(config, tower_defaults());
@@ -32,19 +32,24 @@ VisionSpec parse_vision(const Config& config) {
   if (!config.flag("vision_use_head", true)) {
     config.fail("vision_use_head", "false is not supported: without the pooling head there is no embedding");
   }
+  check_layer_count(config, weights, vision.encoder.layer_names.below(vision.prefix),
+                    {vision.encoder.layers, vision.encoder.layers});
   vision.projector.in = vision.encoder.hidden();
   vision.projector.ops = {PoolOp{.prefix = vision.prefix + "head.", .layer = vision.encoder.layer},
                           UnitLengthOp{}};
   return vision;
 }
 
-ModelSpec parse(const Config& config, const WeightSource&) {
+ModelSpec parse(const Config& config, const WeightSource& weights) {
   const Config text_config = config.object("text_config");
   ModelSpec spec;
   spec.family = "siglip";
-  spec.vision = parse_vision(config.object("vision_config"));
+  spec.vision = parse_vision(config.object("vision_config"), weights);
   spec.dual = DualEncoderSpec{parse_text_encoder(text_config, text_defaults()), "text_model.", "logit_scale",
                               "logit_bias"};
+  const TextEncoderConfig& text = spec.dual->text;
+  check_layer_count(text_config, weights, text.layer_names.below(spec.dual->text_prefix),
+                    {text.layers, text.layers});
   const std::size_t image_width = spec.vision->encoder.hidden(), text_width = spec.dual->text.width;
   if (image_width != text_width) {
     text_config.fail(

@@ -69,6 +69,7 @@ TextModel read_text_model(const std::string& type, const TextModelPlace& place) 
   const std::string prefix = place.weights.prefix_of("embed_tokens.weight", place.prefixes);
   DecoderNames names = family.names(prefix);
   DecoderConfig decoder = family.parse(place.text, {place.weights, names});
+  check_layer_count(place.text, place.weights, names.layers, {decoder.layers.size(), decoder.layers.size()});
   names.head = find_head(place, family.head);
   return {std::move(decoder), std::move(names)};
 }

@@ -2,15 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/base/error.h"
 
 namespace mmbatch {
 namespace {
 
-GenerationConfig merged(std::initializer_list<const GenerationOverrides*> sources) {
-  GenerationConfig config;
-  for (const GenerationOverrides* source : sources) mmbatch::apply(config, *source);
-  return config;
+bool sets(const GenerationOverrides& source, std::string_view name) {
+  return std::any_of(source.begin(), source.end(),
+                     [&](const auto& setting) { return setting.first == name; });
 }
 
 std::shared_ptr<const ItemSettings> settings_of(GenerationConfig config) {
@@ -19,30 +20,48 @@ std::shared_ptr<const ItemSettings> settings_of(GenerationConfig config) {
   return std::make_shared<const ItemSettings>(ItemSettings{std::move(config), std::move(json)});
 }
 
-GenerationConfig of_item(GenerationConfig weaker, const Item& item, const GenerationOverrides& command_line) {
+GenerationConfig of_item(LayeredSettings weaker, const Item& item, const GenerationOverrides& command_line) {
   try {
-    mmbatch::apply(weaker, item.generation);
-    mmbatch::apply(weaker, command_line);
-    weaker.validate();
-    return weaker;
+    weaker.add(item.generation);
+    weaker.add(command_line);
+    weaker.config().validate();
+    return weaker.config();
   } catch (const GenerationError& e) {
     throw ItemError(ErrorCode::invalid_value,
                     fmt::format("{}: {}", item.where, e.message(item.setting_names)));
   }
 }
 
+/// The settings of a job, which its items' own and the command line's come on top of.
+LayeredSettings weaker_of(const Manifest& manifest, const Job& job, const GenerationOverrides& checkpoint) {
+  LayeredSettings settings(checkpoint);
+  settings.add(manifest.generation);
+  settings.add(job.generation);
+  return settings;
+}
+
 }  // namespace
+
+LayeredSettings::LayeredSettings(const GenerationOverrides& checkpoint) {
+  mmbatch::apply(config_, checkpoint);
+  checkpoint_length_ = config_.max_length.has_value();
+}
+
+void LayeredSettings::add(const GenerationOverrides& stronger) {
+  mmbatch::apply(config_, stronger);
+  const bool own = sets(stronger, "max_length");
+  if (checkpoint_length_ && !own && sets(stronger, "max_new_tokens")) config_.max_length.reset();
+  checkpoint_length_ = checkpoint_length_ && !own && config_.max_length.has_value();
+}
 
 SettingsOfJobs::SettingsOfJobs(const Manifest& manifest, GenerationSurroundings around)
     : file_(manifest.file.string()), command_line_(std::move(around.command_line)) {
   for (const Job& job : manifest.jobs) {
-    OfJob of;
-    of.name = job.name;
-    of.weaker = merged({&around.checkpoint, &manifest.generation, &job.generation});
+    OfJob of{.name = job.name, .weaker = weaker_of(manifest, job, around.checkpoint)};
     try {
-      GenerationConfig all = of.weaker;
-      mmbatch::apply(all, command_line_);
-      of.merged = settings_of(std::move(all));
+      LayeredSettings all = of.weaker;
+      all.add(command_line_);
+      of.merged = settings_of(all.config());
     } catch (const GenerationError& e) {
       of.contradiction = e.what();
     }
@@ -66,17 +85,16 @@ std::shared_ptr<const ItemSettings> SettingsOfJobs::of_job(std::size_t job) cons
 GenerationConfig generation_of(const Manifest& manifest, const Item& item,
                                const GenerationSurroundings& around) {
   const Job& job = manifest.jobs.at(item.job);
-  return of_item(merged({&around.checkpoint, &manifest.generation, &job.generation}), item,
-                 around.command_line);
+  return of_item(weaker_of(manifest, job, around.checkpoint), item, around.command_line);
 }
 
 GenerationConfig generation_of(const Manifest& manifest, const Job& job,
                                const GenerationSurroundings& around) {
   try {
-    GenerationConfig config =
-        merged({&around.checkpoint, &manifest.generation, &job.generation, &around.command_line});
-    config.validate();
-    return config;
+    LayeredSettings all = weaker_of(manifest, job, around.checkpoint);
+    all.add(around.command_line);
+    all.config().validate();
+    return all.config();
   } catch (const GenerationError& e) {
     throw UsageError(fmt::format("{}: job '{}': {}", manifest.file.string(), job.name, e.what()));
   }

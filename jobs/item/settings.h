@@ -15,6 +15,20 @@ struct GenerationSurroundings {
   GenerationOverrides command_line;  // stronger than the item
 };
 
+/// Settings merged from the weakest source to the strongest, the checkpoint's being the weakest. As in
+/// transformers, max_new_tokens of any stronger source takes precedence over max_length of the checkpoint.
+class LayeredSettings {
+ public:
+  explicit LayeredSettings(const GenerationOverrides& checkpoint);
+  /// @throws GenerationError
+  void add(const GenerationOverrides& stronger);
+  const GenerationConfig& config() const { return config_; }
+
+ private:
+  GenerationConfig config_;
+  bool checkpoint_length_ = false;  // max_length is the checkpoint's
+};
+
 /// The settings of an item, and their text in its content key.
 struct ItemSettings {
   GenerationConfig generation;
@@ -36,9 +50,9 @@ class SettingsOfJobs {
  private:
   struct OfJob {
     std::string name;
-    GenerationConfig weaker;                     // all sources weaker than the item
-    std::shared_ptr<const ItemSettings> merged;  // null when they contradict each other
-    std::string contradiction;
+    LayeredSettings weaker;                           // all sources weaker than the item
+    std::shared_ptr<const ItemSettings> merged = {};  // null when they contradict each other
+    std::string contradiction = {};
   };
   std::string file_;
   GenerationOverrides command_line_;

@@ -17,10 +17,19 @@ namespace {
 namespace fs = std::filesystem;
 
 // What is read besides the weights, where it is there.
-constexpr const char* kSmallFiles[] = {
-    "config.json",        "generation_config.json", "preprocessor_config.json",    "tokenizer.model",
-    "spiece.model",       "tokenizer_config.json",  "special_tokens_map.json",     "added_tokens.json",
-    "chat_template.json", "chat_template.jinja",    "model.safetensors.index.json"};
+constexpr const char* kSmallFiles[] = {"config.json",
+                                       "generation_config.json",
+                                       "preprocessor_config.json",
+                                       "tokenizer.model",
+                                       "spiece.model",
+                                       "tokenizer_config.json",
+                                       "special_tokens_map.json",
+                                       "added_tokens.json",
+                                       "chat_template.json",
+                                       "chat_template.jinja",
+                                       "processor_config.json",
+                                       "tokenizer.json",
+                                       "model.safetensors.index.json"};
 
 void list_files(const WeightSource& weights, Inspection& found) {
   for (const char* name : kSmallFiles) {
@@ -125,6 +134,7 @@ Inspection inspect(const fs::path& folder) {
   attempt([&] {
     const ModelFiles files(folder);
     found.spec = files.spec;
+    found.notes = files.unknown_keys;
     if (files.spec.dual) return;
     found.turn_format = files.turn_format.name();
     found.turn_format_note = files.turn_format_warning;

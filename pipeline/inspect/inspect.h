@@ -26,6 +26,7 @@ struct Inspection {
   std::string folder;
   std::string architecture;          // as config.json names it
   std::vector<std::string> missing;  // why it cannot be run, each with the way out; empty: it can
+  std::vector<std::string> notes;    // keys of its files that are not known
   std::vector<File> files;           // those that are read
   std::vector<std::string> dtypes;   // as the weights are stored
   std::string smoothed;              // how a packed folder was smoothed; empty: it was not

@@ -161,6 +161,7 @@ std::string to_text(const Inspection& found) {
     lines.add("", fmt::format("activations about {} for a step of {} tokens",
                               bytes_text(found.activation_bytes), Inspection::kActivationRows));
   }
+  for (const std::string& note : found.notes) lines.add("note", note);
   for (const std::string& why : found.missing) lines.add("unsupported", why);
   return lines.text;
 }
@@ -171,6 +172,7 @@ std::string to_json(const Inspection& found) {
   json.add("architecture", found.architecture);
   json.member("supported", found.missing.empty() ? "true" : "false");
   json.member("unsupported", json_array(found.missing));
+  json.member("notes", json_array(found.notes));
   if (found.spec) add_spec(*found.spec, json);
   std::vector<std::string> tasks;
   for (const Task task : found.tasks) tasks.emplace_back(to_string(task));

@@ -72,6 +72,8 @@ std::optional<Failed> check_item(const ReadItem& read, const SettingsOfJobs& mer
 ExitCode validate(const ValidateOptions& options, std::ostream& out) {
   std::shared_ptr<const ModelFiles> files;
   if (options.model) files = std::make_shared<const ModelFiles>(*options.model);
+  for (const std::string& note : files ? files->unknown_keys : std::vector<std::string>())
+    out << fmt::format("note: {}\n", note);
   std::size_t items = 0, bad = 0;
   for (const auto& file : options.manifests) {
     const Manifest manifest = read_manifest(file, {options.media_root});

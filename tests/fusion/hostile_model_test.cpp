@@ -123,7 +123,7 @@ TEST(HostileConfig, WidthsAreHeldAgainstTheTensors) {
               AllOf(HasSubstr("'model.layers.0.mlp.gate_proj.weight'"), HasSubstr("expected shape [161, 64]"),
                     HasSubstr("found [160, 64]")));
   EXPECT_THAT(with("llama", "/num_hidden_layers", 4),
-              HasSubstr("'model.layers.3.input_layernorm.weight' is missing"));
+              HasSubstr("'model.layers.3.self_attn.v_proj.weight' is missing"));
   EXPECT_THAT(with("llama", "/vocab_size", 1 << 24), HasSubstr("embed_tokens.weight"));
   EXPECT_THAT(with("llava-gqa", "/vision_config/image_size", 4096), HasSubstr("image_size is 4096"));
   EXPECT_THAT(with("llava-gqa", "/text_config/hidden_size", 128), HasSubstr("expected shape"));

@@ -13,7 +13,7 @@ namespace mmbatch {
 TextEncoder::TextEncoder(const Weights& weights, TextEncoderConfig config, const std::string& prefix)
     : config_(std::move(config)),
       token_embedding_(
-          weights.tensor(prefix + "embeddings.token_embedding.weight", {config_.vocab, config_.hidden()})),
+          weights.table(prefix + "embeddings.token_embedding.weight", {config_.vocab, config_.hidden()})),
       position_embedding_(to_floats(weights.tensor(prefix + "embeddings.position_embedding.weight",
                                                    {config_.positions, config_.hidden()}))),
       blocks_(weights, config_.layer, config_.layers, config_.layer_names.below(prefix)),

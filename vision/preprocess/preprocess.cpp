@@ -12,10 +12,20 @@ namespace {
 
 constexpr Config::Range kSide{1, Preprocessor::kMaxSide};
 
-/// Three finite numbers, or none.
-std::vector<double> read_channels(const Config& config, const std::string& key) {
-  std::vector<double> values = config.numbers(key);
+/// What a mean or a deviation of samples may be: they are shares of 1, or of 255 where nothing is rescaled.
+constexpr double kLargest = 1000.0;
+constexpr double kLeastDeviation = 1e-4;
+
+/// Three numbers in a range; one number stands for three.
+std::vector<double> read_channels(const Config& config, const std::string& key, double least) {
+  if (!config.has(key)) config.fail(key, "missing, and do_normalize is not false");
+  std::vector<double> values =
+      config.child(key).is_number() ? std::vector<double>(3, config.number(key, 0)) : config.numbers(key);
   if (values.size() != 3) config.fail(key, fmt::format("expected three numbers, found {}", values.size()));
+  for (const double value : values) {
+    if (!(value >= least && value <= kLargest))
+      config.fail(key, fmt::format("expected numbers from {} to {}, found {}", least, kLargest, value));
+  }
   return values;
 }
 
@@ -37,15 +47,16 @@ Crop center_crop(std::int64_t available, int wanted) {
 PixelScaling::PixelScaling(const Config& config) {
   const bool rescales = config.flag("do_rescale", true);
   const double factor = config.number("rescale_factor", 1.0 / 255.0);
+  if (rescales && !(factor >= 1e-6 && factor <= 1.0)) {
+    config.fail("rescale_factor",
+                fmt::format("expected a number from 1e-06 to 1, such as 1/255, found {}", factor));
+  }
   const bool normalizes = config.flag("do_normalize", true);
   std::vector<double> mean(3, 0.0);
   std::vector<double> deviation(3, 1.0);
   if (normalizes) {
-    mean = read_channels(config, "image_mean");
-    deviation = read_channels(config, "image_std");
-    for (const double value : deviation) {
-      if (static_cast<float>(value) == 0.0f) config.fail("image_std", "expected numbers other than 0");
-    }
+    mean = read_channels(config, "image_mean", -kLargest);
+    deviation = read_channels(config, "image_std", kLeastDeviation);
   }
   for (std::size_t channel = 0; channel < table_.size(); ++channel) {
     for (std::size_t sample = 0; sample < table_[channel].size(); ++sample) {
@@ -97,7 +108,18 @@ void Preprocessor::read_size(const Config& config) {
   }
 }
 
-Preprocessor::Preprocessor(const Config& config) : scaling_(config) {
+void Preprocessor::read_padding(const Config& config, Padding padding) {
+  if (padding == Padding::of_the_batch || !config.flag("do_pad", false)) return;
+  if (padding == Padding::unsupported)
+    config.fail("do_pad", "true is not supported with this image_processor_type, or without one");
+  std::array<std::uint8_t, 3>& colour = background_.emplace();
+  const std::vector<double> mean = read_channels(config, "image_mean", 0.0);
+  for (std::size_t channel = 0; channel < colour.size(); ++channel)
+    colour[channel] = static_cast<std::uint8_t>(std::min(255.0, mean[channel] * 255.0));
+}
+
+Preprocessor::Preprocessor(const Config& config, Padding padding) : scaling_(config) {
+  read_padding(config, padding);
   const std::int64_t resample = config.integer("resample", 3, {0, 5});
   resample_ = resample_from(resample).value_or(Resample::bicubic);
   if (config.flag("do_center_crop", config.has("crop_size"))) {
@@ -125,7 +147,28 @@ ResizedSize Preprocessor::resized_size(const Image& image) const {
   return image.width <= image.height ? ResizedSize{edge, other} : ResizedSize{other, edge};
 }
 
+Image Preprocessor::padded(const Image& image) const {
+  const int side = std::max(image.width, image.height);
+  if (side > kMaxPaddedSide) {
+    throw ItemError(
+        ErrorCode::image_too_large,
+        fmt::format("{} x {} pixels: to be padded to a square (do_pad), a side may have {} at most",
+                    image.width, image.height, kMaxPaddedSide));
+  }
+  Image out(side, side);
+  const int left = (side - image.width) / 2, top = (side - image.height) / 2;
+  for (std::size_t i = 0; i < out.rgb.size(); ++i) out.rgb[i] = (*background_)[i % 3];
+  for (int y = 0; y < image.height; ++y)
+    std::memcpy(out.row(top + y) + 3 * left, image.row(y), image.row_bytes());
+  return out;
+}
+
 Image Preprocessor::fit(const Image& image) const {
+  if (background_ && image.width != image.height) return fit_to_size(padded(image));
+  return fit_to_size(image);
+}
+
+Image Preprocessor::fit_to_size(const Image& image) const {
   const ResizedSize size = resized_size(image);
   if (!crop_) return resize(image, size, resample_);
   const Crop across = center_crop(size.width, crop_->width);

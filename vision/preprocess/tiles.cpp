@@ -42,7 +42,9 @@ std::vector<GridPinpoint> read_grid_pinpoints(const Config& config, const std::s
 }
 
 Tiler::Tiler(const Config& config, std::vector<GridPinpoint> pinpoints)
-    : preprocessor_(config), pinpoints_(std::move(pinpoints)), tile_size_(preprocessor_.output_width()) {
+    : preprocessor_(config, Padding::of_the_batch),
+      pinpoints_(std::move(pinpoints)),
+      tile_size_(preprocessor_.output_width()) {
   if (preprocessor_.output_height() != tile_size_) config.fail("crop_size", "tiles must be square");
   const Config size = config.child("size");
   const std::int64_t whole = size.is_integer()           ? config.integer("size", 0)

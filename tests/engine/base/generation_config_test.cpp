@@ -61,11 +61,10 @@ TEST(GenerationConfig, RangesAreNamed) {
               HasSubstr("'max_new_tokens' must be an integer from 1 to 2147483647"));
   EXPECT_THAT(refusal("max_new_tokens", std::int64_t{1} << 40), HasSubstr("to 2147483647"));
   EXPECT_THAT(refusal("max_new_tokens", 2.0), HasSubstr("integer"));
-  EXPECT_THAT(refusal("temperature", 0.0), HasSubstr("above 0"));
+  EXPECT_THAT(refusal("temperature", -0.5), HasSubstr("a number from 0"));
   EXPECT_THAT(refusal("temperature", std::nan("")), HasSubstr("temperature"));
   EXPECT_THAT(refusal("temperature", std::string("hot")), HasSubstr("temperature"));
-  EXPECT_THAT(refusal("top_p", 1.5), HasSubstr("a number above 0 to 1"));
-  EXPECT_THAT(refusal("top_p", 0.0), HasSubstr("top_p"));
+  EXPECT_THAT(refusal("top_p", 1.5), HasSubstr("a number from 0 to 1"));
   EXPECT_THAT(refusal("min_p", -0.1), HasSubstr("from 0 to 1"));
   EXPECT_THAT(refusal("typical_p", 1.1), HasSubstr("typical_p"));
   EXPECT_THAT(refusal("repetition_penalty", std::int64_t{0}), HasSubstr("above 0"));
@@ -103,6 +102,10 @@ TEST(GenerationConfig, ContradictionsAreErrors) {
   EXPECT_THAT(contradiction({beams(2), {"do_sample", true}}), HasSubstr("cannot be combined"));
   EXPECT_THAT(contradiction({returned(2)}), HasSubstr("needs do_sample or num_beams"));
   EXPECT_EQ(contradiction({returned(2), {"do_sample", true}}), "");
+  for (const char* name : {"temperature", "top_p", "typical_p"}) {
+    EXPECT_EQ(contradiction({{name, 0.0}}), "") << name;  // greedy: without effect
+    EXPECT_THAT(contradiction({{name, 0.0}, {"do_sample", true}}), HasSubstr(name));
+  }
   EXPECT_THAT(contradiction({{"min_new_tokens", std::int64_t{9}}, {"max_new_tokens", std::int64_t{8}}}),
               HasSubstr("min_new_tokens"));
   EXPECT_THAT(contradiction({{"min_length", std::int64_t{9}}, {"max_length", std::int64_t{8}}}),

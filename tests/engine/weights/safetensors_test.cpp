@@ -53,7 +53,8 @@ TEST(Safetensors, HalfPrecisionConvertsEveryValueExactly) {
   std::vector<std::uint16_t> all(0x10000);
   for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::uint16_t>(i);
   const TensorView half{"h", DType::f16, {all.size()}, reinterpret_cast<const std::byte*>(all.data())};
-  const std::vector<float> values = to_floats(half);
+  std::vector<float> values(all.size());
+  copy_as_float(half, 0, all.size(), values.data());
   for (std::size_t i = 0; i < all.size(); ++i) {
     const int exponent = static_cast<int>(i >> 10 & 31), mantissa = static_cast<int>(i & 1023);
     if (exponent == 31) {
@@ -64,6 +65,27 @@ TEST(Safetensors, HalfPrecisionConvertsEveryValueExactly) {
         exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
     ASSERT_EQ(values[i], i >> 15 ? -magnitude : magnitude) << i;
   }
+}
+
+TEST(Safetensors, ValuesThatAreNotFiniteAreRefusedByTheTensorsName) {
+  const auto refusal = [](DType type, std::uint32_t bits) {
+    std::vector<std::byte> bytes(40 * element_bytes(type));  // zeros, but for one
+    std::memcpy(bytes.data() + 33 * element_bytes(type), &bits, element_bytes(type));
+    const TensorView tensor{"layer.bias", type, {40}, bytes.data()};
+    const std::string checked = testing::message_of<ModelError>([&] { check_finite(tensor); });
+    EXPECT_EQ(testing::message_of<ModelError>([&] { to_floats(tensor); }), checked);
+    return checked;
+  };
+  for (const auto& [type, bits] : std::vector<std::pair<DType, std::uint32_t>>{{DType::f32, 0x7fc00000u},
+                                                                               {DType::f32, 0xff800000u},
+                                                                               {DType::f16, 0x7e01u},
+                                                                               {DType::f16, 0xfc00u},
+                                                                               {DType::bf16, 0x7f81u},
+                                                                               {DType::bf16, 0x7f80u}})
+    EXPECT_THAT(refusal(type, bits), HasSubstr("'layer.bias'")) << bits;
+  EXPECT_EQ(refusal(DType::f32, 0x7f7fffffu), "");
+  EXPECT_EQ(refusal(DType::f16, 0x7bffu), "");
+  EXPECT_EQ(refusal(DType::bf16, 0xff7fu), "");
 }
 
 TEST(Safetensors, TruncatedFilesAreRefused) {

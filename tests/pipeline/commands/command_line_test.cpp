@@ -38,8 +38,8 @@ TEST(CommandLine, AWrongOptionSaysWhatWasMeant) {
 }
 
 TEST(CommandLine, AWrongValueSaysWhatIsAllowed) {
-  expect_error("run x.yaml --temperature 0", 2,
-               "--temperature: '0': generation setting 'temperature' must be");
+  expect_error("run x.yaml --temperature=-1", 2,
+               "--temperature: '-1': generation setting 'temperature' must be");
   expect_error("run x.yaml --stop-token-ids x", 2, "--stop-token-ids: 'x': not a token id");
   expect_error("run x.yaml --precision int9", 2,
                "--precision: 'int9' is not one of auto, f32, bf16, int8, w8a16, int4, w4a16; did you mean");

@@ -150,11 +150,37 @@ TEST(Preprocess, ErrorsNameFileAndKey) {
   names("{" + scaling + R"(, "size": 4, "resample": 9})", "resample");
   names("{" + scaling + R"(, "size": 4, "do_resize": 1})", "do_resize");
   names(R"({"size": 4})", "image_mean");
+  names(R"({"size": 4, "image_mean": [1e308, 0, 0], "image_std": [1, 1, 1]})", "image_mean");
+  names(R"({"size": 4, "image_mean": [0, 0, 0], "image_std": [1, -0.5, 1]})", "image_std");
+  names(R"({"size": 4, "image_mean": [0, 0, 0], "image_std": [1, 1e-40, 1]})", "image_std");
+  names(R"({"size": 4, "image_mean": 0.5})", "image_std");
+  names(R"({"size": 4, "do_normalize": false, "rescale_factor": 0})", "rescale_factor");
+  names(R"({"size": 4, "do_normalize": false, "rescale_factor": -0.004})", "rescale_factor");
+  names(R"({"size": 4, "do_normalize": false, "rescale_factor": 255})", "rescale_factor");
+  names(R"({"size": 4, "do_normalize": false, "resample": 6})", "resample");
+  names(R"({"size": 4, "do_normalize": false, "do_pad": true})", "do_pad");
   names(R"({"size": 4, "image_mean": [0, 0], "image_std": [1, 1, 1]})", "image_mean");
   names(R"({"size": 4, "image_mean": [0, 0, 0], "image_std": [1, 0, 1]})", "image_std");
   names(R"({"size": 4, "image_mean": [0, 0, 0], "image_std": [1, 1, "1"]})", "image_std");
   EXPECT_EQ(complaint("{" + scaling + R"(, "size": 4, "do_convert_rgb": null, "image_processor_type": "X"})"),
             "");
+}
+
+TEST(Preprocessor, APictureIsPaddedToASquareInTheMeanColour) {
+  const Config config = Config::parse(
+      R"({"size": 4, "do_pad": true, "image_mean": [0.5, 0.25, 1], "image_std": [1, 1, 1]})", "config");
+  const Preprocessor preprocessor(config, Padding::to_square);
+  Image wide(4, 1);
+  for (std::uint8_t& sample : wide.rgb) sample = 9;
+  const Image square = preprocessor.fit(wide);
+  ASSERT_EQ(square.width, 4);
+  ASSERT_EQ(square.height, 4);
+  for (int y = 0; y < 4; ++y) {  // one row of four: (4 - 1) / 2 rows stand above it
+    const std::array<int, 3> expected = y == 1 ? std::array{9, 9, 9} : std::array{127, 63, 255};
+    for (int channel = 0; channel < 3; ++channel)
+      EXPECT_EQ(square.row(y)[channel], expected[static_cast<std::size_t>(channel)]) << y << " " << channel;
+  }
+  EXPECT_THROW(preprocessor.fit(Image(Preprocessor::kMaxPaddedSide + 1, 1)), ItemError);
 }
 
 }  // namespace

@@ -1,0 +1,149 @@
+// Keys of config.json: of the whole file, of a text model, a vision tower and a text encoder.
+
+#include <map>
+
+#include "fusion/families/families.h"
+#include "fusion/keys/known_keys.h"
+
+namespace mmbatch {
+namespace {
+
+using WithoutEffect = KnownKeys::WithoutEffect;
+
+/// What any config may have in transformers.
+std::vector<WithoutEffect> common() {
+  return {
+      {"who wrote the file, and for whom",
+       {"transformers_version", "_name_or_path", "_commit_hash", "auto_map", "tokenizer_class",
+        "processor_class", "attn_implementation", "_attn_implementation", "_attn_implementation_autoset",
+        "return_dict", "_attn_implementation_internal", "torchscript", "use_bfloat16", "tf_legacy_loss"}},
+      {"weights are read in the type that they are stored in", {"torch_dtype", "dtype"}},
+      {"training only",
+       {"initializer_range", "initializer_factor", "attention_dropout", "dropout", "hidden_dropout",
+        "resid_pdrop", "embd_pdrop", "ignore_index", "pretraining_tp", "gradient_checkpointing",
+        "router_aux_loss_coef"}},
+      {"heads for other tasks",
+       {"id2label", "label2id", "finetuning_task", "problem_type", "task_specific_params", "num_labels",
+        "classifier_dropout", "prefix"}},
+      {"how transformers runs, not what",
+       {"use_cache", "cache_implementation", "output_attentions", "output_hidden_states", "output_scores",
+        "return_dict_in_generate", "chunk_size_feed_forward"}},
+      {"encoder-decoder models only",
+       {"decoder_start_token_id", "cross_attention_hidden_size", "tie_encoder_decoder",
+        "encoder_no_repeat_ngram_size", "is_decoder"}},
+      {"tokens that the tokenizer names", {"bos_token_id", "sep_token_id", "unk_token_id"}},
+      {"generation settings are those of generation_config.json",
+       {"max_length", "min_length", "do_sample", "early_stopping", "num_beams", "num_beam_groups",
+        "diversity_penalty", "temperature", "top_k", "top_p", "typical_p", "repetition_penalty",
+        "length_penalty", "no_repeat_ngram_size", "num_return_sequences", "remove_invalid_values"}},
+  };
+}
+
+std::vector<KnownKeys::OnlyAt> common_only() {
+  return {{"add_cross_attention", {"false"}},
+          {"is_encoder_decoder", {"false"}},
+          {"pruned_heads", {"{}"}},
+          {"bad_words_ids", {"[]"}},
+          {"suppress_tokens", {"[]"}},
+          {"begin_suppress_tokens", {"[]"}},
+          {"forced_bos_token_id", {}},
+          {"forced_eos_token_id", {}},
+          {"exponential_decay_length_penalty", {}}};
+}
+
+KnownKeys text_keys(const std::string& type) {
+  KnownKeys known = {.honoured = {"model_type",
+                                  "architectures",
+                                  "vocab_size",
+                                  "hidden_size",
+                                  "intermediate_size",
+                                  "num_hidden_layers",
+                                  "num_attention_heads",
+                                  "num_key_value_heads",
+                                  "head_dim",
+                                  "hidden_act",
+                                  "max_position_embeddings",
+                                  "rms_norm_eps",
+                                  "rope_theta",
+                                  "rope_scaling",
+                                  "rope_parameters",
+                                  "partial_rotary_factor",
+                                  "original_max_position_embeddings",
+                                  "attention_bias",
+                                  "mlp_bias",
+                                  "tie_word_embeddings",
+                                  "eos_token_id",
+                                  "pad_token_id",
+                                  "layer_types",
+                                  "quantization_config"},
+                     .without_effect = common(),
+                     .only_at = common_only()};
+  known.without_effect.push_back({"rows of an image are counted from vision_config", {"num_image_tokens"}});
+  known.only_at.push_back({"use_bidirectional_attention", {"false"}});
+  known.only_at.push_back({"use_sliding_window", {"false"}});
+  known.only_at.push_back({"rope_interleaved", {"false"}});
+  const std::map<std::string, std::vector<std::string_view>> own = {
+      {"mistral", {"sliding_window"}},
+      {"gemma", {"hidden_activation"}},
+      {"gemma2",
+       {"hidden_activation", "sliding_window", "final_logit_softcapping", "attn_logit_softcapping",
+        "query_pre_attn_scalar"}}};
+  if (const auto found = own.find(type); found != own.end())
+    known.honoured.insert(known.honoured.end(), found->second.begin(), found->second.end());
+  return known;
+}
+
+KnownKeys encoder_keys() {
+  KnownKeys known = {.honoured = {"model_type", "architectures", "hidden_size", "intermediate_size",
+                                  "num_hidden_layers", "num_attention_heads", "hidden_act", "layer_norm_eps",
+                                  "image_size", "patch_size", "num_channels", "vision_use_head", "vocab_size",
+                                  "max_position_embeddings", "projection_size"},
+                     .without_effect = common(),
+                     .only_at = common_only()};
+  known.without_effect.push_back({"the projector's width is that of the text model", {"projection_dim"}});
+  known.without_effect.push_back({"rows of an image are counted from its patches", {"num_image_tokens"}});
+  known.without_effect.push_back(
+      {"the tokenizer, or nobody, uses them", {"eos_token_id", "pad_token_id", "tie_word_embeddings"}});
+  return known;
+}
+
+KnownKeys outer_keys() {
+  KnownKeys known = {
+      .honoured = {"model_type", "architectures", "text_config", "vision_config", "image_token_index",
+                   "image_token_id", "vision_feature_layer", "vision_feature_select_strategy",
+                   "projector_hidden_act", "multimodal_projector_bias", "image_grid_pinpoints",
+                   "tie_word_embeddings", "eos_token_id", "pad_token_id", "vocab_size", "_vocab_size",
+                   "quantization_config"},
+      .without_effect = common(),
+      .only_at = common_only()};
+  known.without_effect.push_back(
+      {"rows of an image are counted from vision_config", {"image_seq_length", "num_image_tokens"}});
+  known.without_effect.push_back({"widths are those of text_config", {"hidden_size", "projection_dim"}});
+  known.only_at.push_back({"use_image_newline_parameter", {"true"}});
+  return known;
+}
+
+}  // namespace
+
+bool pads_to_square(const Config& preprocessor) {
+  const std::string type = preprocessor.text("image_processor_type", "");
+  return type == "LlavaImageProcessor" || type == "LlavaImageProcessorFast" ||
+         type == "LlavaImageProcessorPil";
+}
+
+std::vector<std::string> check_config_keys(const Config& config) {
+  if (!config.has("text_config") && !config.has("vision_config"))
+    return check_keys(config, text_keys(config.text("model_type", "")));
+  std::vector<std::string> messages = check_keys(config, outer_keys());
+  const auto add = [&](const Config& part, const KnownKeys& known) {
+    for (std::string& message : check_keys(part, known)) messages.push_back(std::move(message));
+  };
+  const Config text = config.object("text_config");
+  const std::string outer = config.text("model_type", "");
+  const std::string type = text.text("model_type", outer == "paligemma" ? "gemma" : "llama");
+  add(text, type == "siglip_text_model" || outer == "siglip" ? encoder_keys() : text_keys(type));
+  add(config.object("vision_config"), encoder_keys());
+  return messages;
+}
+
+}  // namespace mmbatch
