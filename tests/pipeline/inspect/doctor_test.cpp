@@ -67,7 +67,7 @@ TEST(Doctor, DescribesThisMachine) {
   const ProgramEnd outcome = program("doctor");
   EXPECT_EQ(outcome.code, 0) << outcome.text;
   for (const char* part :
-       {"mmbatch 0.", "processor", "cores", "GiB", "f32", "w4a16", "can be decoded", "oneDNN 2.",
+       {"mmbatch 0.", "processor", " core", "GiB", "f32", "w4a16", "can be decoded", "oneDNN 2.",
         "OpenBLAS 0.", "oneTBB 2021.", "SQLite 3.", "OpenCV 4.", "sentencepiece 0.", "problems"})
     EXPECT_THAT(outcome.text, HasSubstr(part));
   const Machine machine = this_machine();
