@@ -21,7 +21,7 @@ bool needs_helper(ImageFormat format);
 /// What an encoded image says of itself, known before a pixel of it is decoded.
 struct ImageHeader {
   ImageFormat format = ImageFormat::png;
-  std::int64_t width = 0;   // at least 1, as stored: before `orientation` is applied, and before HEIC crops
+  std::int64_t width = 0;   // at least 1, as it is to be seen, before `orientation` is applied
   std::int64_t height = 0;  // at least 1
   int orientation = 1;  // EXIF 1 … 8, or what the container says in its stead (irot, imir, a JPEG XL header)
 };

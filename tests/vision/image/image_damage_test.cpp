@@ -183,19 +183,18 @@ TEST(ImageDamage, MasksOfABmpAreRunsOfBitsThatDoNotOverlap) {
 
 TEST(ImageDamage, CutFilesAreAcceptedWhereThatIsAsked) {
   const ImageLimits accept{.truncated = TruncatedImages::accept};
-  for (const char* name :
-       {"rgb.png", "baseline.jpg", "progressive.jpg", "rgb.bmp", "lzw.tif", "lossy.webp", "runs8.bmp"}) {
+  for (const char* name : {"mutants/rgb.png", "mutants/baseline.jpg", "mutants/progressive.jpg",
+                           "mutants/rgb.bmp", "mutants/lossy.webp", "runs8.bmp"}) {
     const Bytes good = fixture(name);
     const Bytes cut(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(good.size() * 4 / 5));
     EXPECT_NE(refusal(cut), "") << name;
-    if (std::string(name) == "lzw.tif") continue;  // its directory stands at the end
     ASSERT_EQ(refusal(cut, accept), "") << name;
     const Image whole = decode_image(good), part = decode_image(cut, accept);
     ASSERT_EQ(part.rgb.size(), whole.rgb.size()) << name;
-    const bool bottom_up = std::string(name).find(".bmp") != std::string::npos;
-    const int row = bottom_up ? whole.height - 1 : 0;
-    if (std::string(name) != "progressive.jpg" && std::string(name) != "lossy.webp") {
-      EXPECT_TRUE(std::equal(part.row(row), part.row(row) + part.row_bytes(), whole.row(row))) << name;
+    const std::string text = name;
+    const int first = text.find(".bmp") != std::string::npos ? whole.height - 1 : 0;
+    if (text != "mutants/progressive.jpg") {
+      EXPECT_TRUE(std::equal(part.row(first), part.row(first) + part.row_bytes(), whole.row(first))) << name;
     }
     EXPECT_EQ(decode_image(good, accept).rgb, whole.rgb) << name;
   }

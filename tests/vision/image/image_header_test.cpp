@@ -45,7 +45,6 @@ TEST(ImageHeader, FormatSizeAndOrientation) {
                         {"top_down.bmp", ImageFormat::bmp, 1},      {"lzw.tif", ImageFormat::tiff, 1},
                         {"big_endian.tif", ImageFormat::tiff, 1},   {"turned3.tif", ImageFormat::tiff, 3},
                         {"moving.webp", ImageFormat::webp, 1},      {"palette.gif", ImageFormat::gif, 1},
-                        {"photo.heic", ImageFormat::heic, 1},       {"turned.heic", ImageFormat::heic, 6},
                         {"photo.avif", ImageFormat::avif, 1},       {"turned.avif", ImageFormat::avif, 6},
                         {"photo.jxl", ImageFormat::jxl, 1},         {"lossless.jxl", ImageFormat::jxl, 1},
                         {"rgb.jp2", ImageFormat::jpeg2000, 1},      {"rgb.j2k", ImageFormat::jpeg2000, 1}}) {
@@ -71,11 +70,16 @@ TEST(ImageHeader, OtherFormatsAreRefusedByName) {
   refused(std::string("\0\0\0\x18", 4) + "ftypisom", "video");
 }
 
-TEST(ImageHeader, HeicIsAsCoded) {
-  const ImageHeader header = header_of("photo.heic");  // 24 x 16, cut by its container out of a coded block
-  EXPECT_EQ(header.format, ImageFormat::heic);
-  EXPECT_EQ(header.width, 64);
-  EXPECT_EQ(header.height, 64);
+TEST(ImageHeader, HeicIsAsItsContainerCutsIt) {
+  // Coded in blocks of 64 x 64. The EXIF of the second asks for a turn, which does not count in HEIF: ISO
+  // 23008-12 has a property for it.
+  for (const char* file : {"photo.heic", "turned.heic"}) {
+    const ImageHeader header = header_of(file);
+    EXPECT_EQ(header.format, ImageFormat::heic) << file;
+    EXPECT_EQ(header.width, 24) << file;
+    EXPECT_EQ(header.height, 16) << file;
+    EXPECT_EQ(header.orientation, 1) << file;
+  }
 }
 
 TEST(ImageHeader, SvgIsRefusedWithWhatToDo) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
+#include <vector>
 
 #include "vision/image/codec/codecs.h"
 
@@ -22,6 +23,10 @@ struct Decoding {
   png_structp png = nullptr;
   png_infop info = nullptr;
   char problem[160] = "";
+  std::vector<unsigned char> indices;  // [height, width] of a picture with a palette
+  png_colorp palette = nullptr;
+  int colors = 0;
+  bool in_pixels = false;  // the header is read
   ~Decoding() { png_destroy_read_struct(&png, &info, nullptr); }
 };
 
@@ -80,22 +85,36 @@ void read_pixels(Decoding& decoding, Image& image, TruncatedImages truncated) {
   png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
   if (truncated == TruncatedImages::accept) {
     png_set_crc_action(png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);
+    png_set_compression_buffer_size(png, 16);  // bytes that are read at once, and lost together
   }
   png_read_info(png, info);
   if (png_get_image_width(png, info) != width || png_get_image_height(png, info) != height) {
     png_error(png, "it has two headers");
   }
-  png_set_expand(png);
+  const bool indexed = png_get_color_type(png, info) == PNG_COLOR_TYPE_PALETTE;
+  if (indexed) {
+    png_get_PLTE(png, info, &decoding.palette, &decoding.colors);
+    decoding.indices.resize(std::size_t{width} * height);
+    png_set_packing(png);
+  } else {
+    png_set_expand(png);
+  }
   png_set_strip_16(png);
   png_set_strip_alpha(png);
-  png_set_gray_to_rgb(png);
+  if (!indexed) png_set_gray_to_rgb(png);
   const int passes = png_set_interlace_handling(png);
   png_read_update_info(png, info);
-  if (png_get_rowbytes(png, info) != image.row_bytes()) png_error(png, "its rows have another length");
-  for (int pass = 0; pass < passes; ++pass) {
-    for (int y = 0; y < image.height; ++y) png_read_row(png, image.row(y), nullptr);
+  if (png_get_rowbytes(png, info) != (indexed ? width : image.row_bytes())) {
+    png_error(png, "its rows have another length");
   }
-  // From here on: checksums of the pixels, pixels too many, colours that the palette lacks.
+  decoding.in_pixels = true;
+  for (int pass = 0; pass < passes; ++pass) {
+    for (std::size_t y = 0; y < height; ++y) {
+      png_read_row(png, indexed ? decoding.indices.data() + y * width : image.row(static_cast<int>(y)),
+                   nullptr);
+    }
+  }
+  // From here on: checksums of the pixels, and pixels too many.
   if (truncated == TruncatedImages::fail) png_set_benign_errors(png, 0);
   png_read_end(png, nullptr);
 }
@@ -106,6 +125,19 @@ bool run(Decoding& decoding, Image& image, TruncatedImages truncated) {
   return true;
 }
 
+void look_up(const Decoding& decoding, Image& image, TruncatedImages truncated) {
+  std::uint8_t* rgb = image.rgb.data();
+  for (const unsigned char index : decoding.indices) {
+    if (index < decoding.colors) {
+      const png_color& color = decoding.palette[index];
+      rgb[0] = color.red, rgb[1] = color.green, rgb[2] = color.blue;
+    } else if (truncated == TruncatedImages::fail) {
+      throw Damage("a pixel has a colour that the palette lacks");
+    }
+    rgb += 3;
+  }
+}
+
 }  // namespace
 
 void decode_png(const CodecRequest& request, Image& image) {
@@ -114,10 +146,11 @@ void decode_png(const CodecRequest& request, Image& image) {
   decoding.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &decoding, on_error, on_warning);
   if (decoding.png != nullptr) decoding.info = png_create_info_struct(decoding.png);
   if (decoding.info == nullptr) throw std::bad_alloc();
-  if (run(decoding, image, request.truncated)) return;
+  const bool done = run(decoding, image, request.truncated);
   // A header that is damaged leaves nothing to accept.
-  const bool has_pixels = png_get_rowbytes(decoding.png, decoding.info) == image.row_bytes();
-  if (request.truncated == TruncatedImages::fail || !has_pixels) throw Damage(decoding.problem);
+  const bool accepted = request.truncated == TruncatedImages::accept && decoding.in_pixels;
+  if (!done && !accepted) throw Damage(decoding.problem);
+  if (decoding.palette != nullptr) look_up(decoding, image, request.truncated);
 }
 
 }  // namespace mmbatch::codec

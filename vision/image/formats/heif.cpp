@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -76,6 +77,13 @@ ImageHeader read_heif(const ImageBytes& bytes) {
     if (box.type == "ispe") {
       header.width = box.data.u32_be(kFullBox);
       header.height = box.data.u32_be(kFullBox + 4);
+    } else if (box.type == "clap") {
+      // What is to be seen of it, in fractions (ISO 14496-12, 12.1.4); encoders fill up to whole blocks.
+      const std::uint32_t width_parts = box.data.u32_be(4), height_parts = box.data.u32_be(12);
+      if (width_parts == 0 || height_parts == 0) bytes.damaged("its clean aperture has no size");
+      header.width = std::min<std::int64_t>(header.width, box.data.u32_be(0) / width_parts);
+      header.height = std::min<std::int64_t>(header.height, box.data.u32_be(8) / height_parts);
+      if (header.width == 0 || header.height == 0) bytes.damaged("its clean aperture has no size");
     } else if (box.type == "irot") {
       turn.quarters = (turn.quarters + box.data.u8(0)) % 4;
     } else if (box.type == "imir") {
