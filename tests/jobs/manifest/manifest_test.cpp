@@ -114,7 +114,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadManifest{"jobs: [{task: vqa, items: 'object.json'}]", ":1:20:", "expected a JSON list"},
         BadManifest{"generation: {max_new_tokens: 0}\njobs: []", ":1:14:", "an integer from 1 to 2147483647"},
         BadManifest{"generation: {max_new_tokns: 3}\njobs: []", ":1:14:", "did you mean 'max_new_tokens'?"},
-        BadManifest{"generation:\n  top_p: 2\n", ":2:3:", "above 0 to 1"},
+        BadManifest{"generation:\n  top_p: 2\n", ":2:3:", "from 0 to 1"},
         BadManifest{"generation:\n  top_p: .nan\n", ":2:3:", "must be a number"},
         BadManifest{"jobs: [\n", ":", ""}, BadManifest{"a: &x [*x]\n", ":1:8:", "alias"},
         BadManifest{"jobs: []\n---\njobs: []\n", ":", "more than one YAML document"},

@@ -176,9 +176,10 @@ TEST(DualEncoder, TasksThatAModelCannotDoAreRefusedBeforeAnythingIsComputed) {
               HasSubstr("is a dual encoder"));
 }
 
-TEST(DualEncoder, ComparisonsThatAreNoNumbersAreRows) {
-  const Workplace place;
-  const std::string folder = place.path("model"), weights = folder + "/model.safetensors";
+/// A copy of the model in which the four bytes of a stored number are others.
+std::string model_with(const Workplace& place, const std::string& tensor, const std::string& bytes) {
+  std::string folder = place.path("with-" + tensor);
+  const std::string weights = folder + "/model.safetensors";
   std::filesystem::copy(kReference + "/model", folder);
   std::filesystem::permissions(weights, std::filesystem::perms::owner_write,
                                std::filesystem::perm_options::add);
@@ -187,15 +188,25 @@ TEST(DualEncoder, ComparisonsThatAreNoNumbersAreRows) {
   file.read(reinterpret_cast<char*>(&length), sizeof(length));
   std::string header(length, ' ');
   file.read(header.data(), static_cast<std::streamsize>(length));
-  const auto at = json::parse(header)["logit_bias"]["data_offsets"][0].get<std::uint64_t>();
+  const auto at = json::parse(header)[tensor]["data_offsets"][0].get<std::uint64_t>();
   file.seekp(static_cast<std::streamoff>(8 + length + at));
-  file.write("\xff\xff\xff\x7f", 4);  // no number, in each of the types that a weight may have
-  file.close();
+  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  return folder;
+}
+
+TEST(DualEncoder, WeightsAndComparisonsThatAreNotFiniteAreTold) {
+  const Workplace place;
   const std::string jobs =
       manifest(place, "  - {name: c, task: classify, image_root: " + kReference +
                           "/images, labels: [a], items: [{id: one, image: tiny.png}]}\n");
-  const ProgramEnd outcome = program("run -q " + jobs + " --model " + folder);
-  EXPECT_EQ(outcome.code, 1) << outcome.text;
+  const ProgramEnd refused =
+      program("run -q " + jobs + " --model " + model_with(place, "logit_bias", "\xff\xff\xff\x7f"));
+  EXPECT_EQ(refused.code, 3);
+  EXPECT_THAT(refused.text, HasSubstr("logit_bias"));
+  // A scale that is a number (1.7e38), but not its exponential.
+  const ProgramEnd failed = program("run -q " + jobs + " --model " +
+                                    model_with(place, "logit_scale", std::string("\0\0\0\x7f", 4)));
+  EXPECT_EQ(failed.code, 1) << failed.text;
   const json row = rows(place.path("results.db")).at(0);
   EXPECT_EQ(row["error_stage"], "fuse");
   EXPECT_THAT(row["error_message"].get<std::string>(), HasSubstr("not finite"));
