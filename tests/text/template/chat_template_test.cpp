@@ -1,0 +1,113 @@
+// Chat templates held against what transformers renders (tests/data/chat-templates), and what they must not
+// do.
+
+#include "text/template/jinja/chat_template.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <ctime>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "engine/base/error.h"
+#include "tests/text/reference_data.h"
+
+namespace mmbatch {
+namespace {
+
+using nlohmann::ordered_json;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+const std::filesystem::path kTemplates = std::filesystem::path(MMBATCH_TEST_DATA) / "chat-templates";
+
+/// What is rendered, or "error: …".
+std::string rendered(const std::string& source, const ChatInput& input = {}) {
+  try {
+    return ChatTemplate(source, "template").render(input);
+  } catch (const FatalError& e) {
+    return std::string("error: ") + e.what();
+  } catch (const ItemError& e) {
+    return std::string("error: ") + e.what();
+  }
+}
+
+TEST(ChatTemplate, RendersAsTransformersDoes) {
+  std::size_t cases = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(kTemplates)) {
+    const ordered_json all = ordered_json::parse(testing::read_file(entry.path() / "cases.json"));
+    const bool own = std::filesystem::exists(entry.path() / "template.jinja");
+    const std::string shared = own ? testing::read_file(entry.path() / "template.jinja") : "";
+    for (const ordered_json& one : all["cases"]) {
+      ++cases;
+      ChatInput input;
+      const auto part = [&](const char* key) { return (one.contains(key) ? one : all)[key].dump(); };
+      input.messages = part("messages");
+      input.variables = part("kwargs");
+      input.special_tokens = part("special_tokens");
+      ASSERT_NE(::strptime(all["now"].get<std::string>().c_str(), "%Y-%m-%dT%H:%M:%S", &input.now), nullptr);
+      const std::string source = own ? shared : one["template"].get<std::string>();
+      const std::string text = rendered(source, input);
+      if (one.contains("rendered")) {
+        EXPECT_EQ(text, one["rendered"].get<std::string>()) << entry.path() << ": " << source;
+      } else {
+        EXPECT_THAT(text, HasSubstr("error: ")) << entry.path() << ": " << source;
+        if (one["error"]["type"] == "TemplateError") {
+          EXPECT_THAT(text, HasSubstr(one["error"]["message"].get<std::string>()));
+        }
+      }
+    }
+  }
+  EXPECT_GT(cases, 900u);
+}
+
+TEST(ChatTemplate, NamesWhereItIsBroken) {
+  EXPECT_THAT(rendered("a\n  {{ x | nofilter }}"),
+              AllOf(HasSubstr("line 2, column 10"), HasSubstr("nofilter")));
+  EXPECT_THAT(rendered("{% frob %}"), AllOf(HasSubstr("line 1, column 4"), HasSubstr("unknown tag 'frob'")));
+  EXPECT_THAT(rendered("\n\n{% if x %}"), HasSubstr("'endif'"));
+}
+
+/// Templates are from outside: none takes the time or memory of the run.
+TEST(ChatTemplate, IsBounded) {
+  for (const char* source : {
+           "{{ 'a' * 1000000000 }}",
+           "{% set ns = namespace(x='ab') %}{% for i in range(100) %}{% set ns.x = ns.x + ns.x %}{% endfor "
+           "%}",
+           "{% for a in range(99999) %}{% for b in range(99999) %}{{ a }}{% endfor %}{% endfor %}",
+           "{% macro m(k) %}{{ m(k + 1) }}{% endmacro %}{{ m(0) }}",
+           "{% for x in [[1]] recursive %}{{ loop([x]) }}{% endfor %}",
+           "{{ [0] * 100000000 }}",
+           "{{ 9 ** 9 ** 9 }}",
+           "{{ '%1000000d' % 1 }}",
+           "{{ range(99999) | list | tojson(indent=99999) }}",
+           "{{ 'x'.center(999999999) }}",
+       }) {
+    EXPECT_THAT(rendered(source), HasSubstr("error: ")) << source;
+  }
+  EXPECT_THAT(rendered("{{ " + std::string(5000, '(') + "1" + std::string(5000, ')') + " }}"),
+              HasSubstr("error: "));
+  std::string sum = "{{ 1";
+  for (int i = 0; i < 20000; ++i) sum += " + 1";
+  EXPECT_THAT(rendered(sum + " }}"), HasSubstr("error: "));
+  std::string nested;
+  for (int i = 0; i < 5000; ++i) nested += "{% if true %}";
+  EXPECT_THAT(rendered(nested), HasSubstr("error: "));
+}
+
+/// What outlives its statement must not reach into it.
+TEST(ChatTemplate, KeepsWhatIsStillUsed) {
+  EXPECT_EQ(
+      rendered(
+          "{% set ns = namespace() %}{% for i in [1, 2] %}{% set ns.l = loop %}{% set ns.c = loop.cycle %}"
+          "{% endfor %}{{ ns.l.index }}{{ ns.c('a', 'b') }}"),
+      "2b");
+  EXPECT_THAT(
+      rendered("{% set ns = namespace() %}{% for i in [1] recursive %}{% set ns.l = loop %}{% endfor %}"
+               "{{ ns.l([2]) }}"),
+      HasSubstr("error: "));
+}
+
+}  // namespace
+}  // namespace mmbatch
