@@ -178,6 +178,21 @@ TEST(JsonTokenizer, RefusesBrokenFiles) {
               HasSubstr("normalization map"));
 }
 
+/// `legacy: false` with add_prefix_space: as the sentencepiece tokenizer of such a folder does it.
+TEST(JsonTokenizer, PutsThePrefixAtTheBeginningOnlyWhereTheConfigSaysSo) {
+  const TemporaryFolder folder;
+  std::filesystem::copy(kTokenizers / "llama2-legacy" / "tokenizer.json", folder.path() / "tokenizer.json");
+  const auto ids = [&](const std::string& config) {
+    write_file(folder.path() / "tokenizer_config.json", config);
+    return load_tokenizer(folder.path())->encode("a<image>b", SpecialTokens::without);
+  };
+  const auto every = ids(R"({"legacy": false})"),
+             first = ids(R"({"legacy": false, "add_prefix_space": true})");
+  const auto tokenizer = load_tokenizer(folder.path());
+  EXPECT_EQ(tokenizer->decode(every, SpecialTokens::with), "a<image> b");
+  EXPECT_EQ(tokenizer->decode(first, SpecialTokens::with), "a<image>b");
+}
+
 TEST(JsonTokenizer, TakesTheFlagsOfTheOtherFiles) {
   const TemporaryFolder folder;
   std::filesystem::copy(kTokenizers / "qwen3" / "tokenizer.json", folder.path() / "tokenizer.json");

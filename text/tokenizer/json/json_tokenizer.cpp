@@ -13,6 +13,18 @@ namespace mmbatch {
 namespace {
 
 constexpr std::size_t kMaxNormalizedBytes = 64u << 20;
+constexpr const char* kPrefixAtBeginning =
+    R"({"pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false}})";
+
+/// Whether the normalizer is Prepend ▁ and Replace of spaces by ▁, as converters of sentencepiece models
+/// wrote it.
+bool prefixes_every_stretch(const Config& tokenizer) {
+  if (tokenizer.has("pre_tokenizer") || !tokenizer.has("normalizer")) return false;
+  const std::vector<Config> steps = tokenizer.object("normalizer").list("normalizers");
+  return steps.size() == 2 && steps[0].text("type", "") == "Prepend" && steps[0].text("prepend", "") == "▁" &&
+         steps[1].text("type", "") == "Replace" && steps[1].text("content", "") == "▁" &&
+         steps[1].child("pattern").text("String", "") == " ";
+}
 
 class JsonTokenStream : public TokenStream {
  public:
@@ -42,7 +54,7 @@ class JsonTokenStream : public TokenStream {
 
 JsonTokenizer::JsonTokenizer(std::string_view json, const std::string& source,
                              const SpecialTokenFiles& special) {
-  read(json, source);
+  read(json, source, special);
   add_tokens(special);
   added_.build([this](const std::string& content) {
     NormalizedText text;
@@ -52,7 +64,7 @@ JsonTokenizer::JsonTokenizer(std::string_view json, const std::string& source,
   });
 }
 
-void JsonTokenizer::read(std::string_view json, const std::string& source) {
+void JsonTokenizer::read(std::string_view json, const std::string& source, const SpecialTokenFiles& special) {
   JsonScanner scanner(json, source);
   std::string sections;
   std::string_view model;
@@ -68,8 +80,10 @@ void JsonTokenizer::read(std::string_view json, const std::string& source) {
   if (model.empty()) throw ModelError(source + ": key 'model' is missing: this is not a tokenizer");
   model_ = read_token_model(model, source);
   const Config config = Config::parse(sections.empty() ? "{}" : sections + "}", source);
-  normalizers_ = read_normalizers(config);
-  pre_tokenizers_ = read_pre_tokenizers(config);
+  const bool replaced = special.prefix_at_beginning_only && prefixes_every_stretch(config);
+  const Config prefix = replaced ? Config::parse(kPrefixAtBeginning, source) : config;
+  normalizers_ = read_normalizers(prefix);
+  pre_tokenizers_ = read_pre_tokenizers(prefix);
   post_processor_ = PostProcessor(config);
   decoder_ = std::make_unique<const Decoder>(config);
   if (!config.has("added_tokens")) return;

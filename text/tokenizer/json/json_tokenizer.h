@@ -47,7 +47,7 @@ class JsonTokenizer : public Tokenizer {
   std::optional<std::int32_t> unk() const override { return unk_; }
 
  private:
-  void read(std::string_view json, const std::string& source);
+  void read(std::string_view json, const std::string& source, const SpecialTokenFiles& special);
   void add_tokens(const SpecialTokenFiles& special);
   void normalize(NormalizedText& text) const;
   Ids ids_of(std::string_view text, Beginning beginning) const;

@@ -97,6 +97,7 @@ JsonAddedToken read_added_token(const Config& token) {
 SpecialTokenFiles read_special_tokens(const std::filesystem::path& folder) {
   SpecialTokenFiles files;
   const Config config = Config::read_if_present(folder / "tokenizer_config.json");
+  files.prefix_at_beginning_only = !config.flag("legacy", true) && config.flag("add_prefix_space", false);
   if (config.has("added_tokens_decoder")) {
     read_decoder(config, files);
     read_roles(config, files);

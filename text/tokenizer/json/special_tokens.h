@@ -21,6 +21,10 @@ struct SpecialTokenFiles {
   std::vector<JsonAddedToken> decoder;
   /// Other special tokens in their order: they are added where they are missing.
   std::vector<JsonAddedToken> named;
+  /// tokenizer_config.json has both `legacy: false` and add_prefix_space: only the first word of a text gets
+  /// the space that tokenizer.json would put before every stretch between added tokens. Python's classes
+  /// rebuild it then.
+  bool prefix_at_beginning_only = false;
 };
 
 /// Reads tokenizer_config.json, special_tokens_map.json and added_tokens.json, where they are there.
