@@ -177,6 +177,7 @@ Arguments behind(Arg arguments, std::size_t count) {
 }
 
 Value map(Val value, Arg arguments) {
+  if (!truth(value)) return generator({});  // none, too, has nothing to be mapped
   List out;
   if (arguments.positional.empty()) {
     const Value* attribute = arguments.find(0, "attribute");
@@ -198,6 +199,7 @@ Value map(Val value, Arg arguments) {
 
 /// select, reject, and with an attribute selectattr and rejectattr.
 Value select(Val value, Arg arguments, bool wanted, bool by_attribute) {
+  if (!truth(value)) return generator({});
   const std::size_t place = by_attribute ? 1 : 0;
   if (by_attribute && arguments.positional.empty()) throw RenderError("Missing parameter for attribute name");
   Test test = nullptr;

@@ -14,9 +14,8 @@ const Value& other(const Arguments& arguments, std::string_view test) {
   return arguments.require(0, "other", "test_" + std::string(test));
 }
 
-Int remainder(const Value& value, const Value& by) {
-  const Value rest = arithmetic("%", value, by);
-  return rest.integer() ? *rest.integer() : static_cast<Int>(*rest.number());
+bool has_remainder(const Value& value, const Value& by, std::int64_t rest) {
+  return equal(arithmetic("%", value, by), Value::integer(rest));
 }
 
 bool is_iterable(const Value& value) {
@@ -35,7 +34,7 @@ bool is_sequence(const Value& value) {
 
 bool is_callable(const Value& value) {
   const auto* object = value.get<std::shared_ptr<Object>>();
-  return object != nullptr && (*object)->callable();
+  return value.is_undefined() || (object != nullptr && (*object)->callable());
 }
 
 bool is_same(const Value& a, const Value& b) {
@@ -71,10 +70,10 @@ const std::map<std::string_view, Test>& all_tests() {
       {"iterable", [](Val v, Arg) { return is_iterable(v); }},
       {"callable", [](Val v, Arg) { return is_callable(v); }},
       {"escaped", [](Val v, Arg) { return v.is_safe(); }},
-      {"odd", [](Val v, Arg) { return remainder(v, Value::integer(2)) == 1; }},
-      {"even", [](Val v, Arg) { return remainder(v, Value::integer(2)) == 0; }},
+      {"odd", [](Val v, Arg) { return has_remainder(v, Value::integer(2), 1); }},
+      {"even", [](Val v, Arg) { return has_remainder(v, Value::integer(2), 0); }},
       {"divisibleby",
-       [](Val v, Arg a) { return remainder(v, a.require(0, "num", "test_divisibleby")) == 0; }},
+       [](Val v, Arg a) { return has_remainder(v, a.require(0, "num", "test_divisibleby"), 0); }},
       {"in", [](Val v, Arg a) { return contains(a.require(0, "seq", "test_in"), v); }},
       {"sameas", [](Val v, Arg a) { return is_same(v, other(a, "sameas")); }},
       {"lower", [](Val v, Arg) { return is_all("lower", print(v)); }},

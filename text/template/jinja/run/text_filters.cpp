@@ -69,6 +69,8 @@ Value replace(Val value, Arg arguments) {
 
 Value indent(Val value, Arg arguments) {
   arguments.check("indent", 3, {"width", "first", "blank"});
+  if (value.is_undefined()) fail_undefined(value);
+  if (value.string() == nullptr) throw RenderError("indent: expected a string, not " + type_name(value));
   const Value* width = arguments.find(0, "width");
   std::string by(4, ' ');
   if (width != nullptr && width->string() != nullptr) {
@@ -197,8 +199,8 @@ Value truncate(Val value, Arg arguments) {
   const auto end_size = static_cast<Int>(length(Value(end)));
   if (size < end_size || leeway < 0)
     throw RenderError("truncate: expected a length of at least that of the end");
+  if (static_cast<Int>(length(value)) <= size + leeway) return value;
   const Value text(print(value));
-  if (static_cast<Int>(length(text)) <= size + leeway) return text;
   std::string cut = *slice(text, Value(), Value(size - end_size), Value()).string();
   if (!flag_of(arguments, 1, "killwords", false)) {
     const std::size_t space = cut.rfind(' ');
@@ -292,11 +294,20 @@ std::string url_quoted(const std::string& text, bool slash) {
 }
 
 Value urlencode(Val value, Arg) {
-  if (value.string() != nullptr || value.dict() == nullptr) return Value(url_quoted(print(value), true));
+  if (value.items() == nullptr && value.dict() == nullptr) return Value(url_quoted(print(value), true));
   std::string out;
-  for (const auto& [key, item] : value.dict()->entries()) {
+  const auto add = [&](Val key, Val item) {
     if (!out.empty()) out += '&';
     out += url_quoted(print(key), false) + "=" + url_quoted(print(item), false);
+  };
+  if (value.dict() != nullptr) {
+    for (const auto& [key, item] : value.dict()->entries()) add(key, item);
+  } else {
+    for (const Value& pair : *value.items()) {
+      const List parts = iterate(pair);
+      if (parts.size() != 2) throw RenderError("urlencode: expected pairs");
+      add(parts[0], parts[1]);
+    }
   }
   return Value(std::move(out));
 }

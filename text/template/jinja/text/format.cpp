@@ -222,7 +222,9 @@ Value percent_format(const Value& format, const Value& values) {
     out += part;
     check_size(out.size(), kMaxTextBytes);
   }
-  if (!by_name && used < list.size() && values.dict() == nullptr) {
+  // What has elements, as a mapping has, need not be used.
+  const bool may_stay = values.dict() != nullptr || values.is<ListRef>() || values.is_undefined();
+  if (!by_name && used < list.size() && !may_stay) {
     throw RenderError("not all arguments converted during string formatting");
   }
   return Value::text(std::move(out), safe);
