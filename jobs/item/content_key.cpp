@@ -22,6 +22,10 @@ std::string content_key(const ContentParts& parts) {
   if (decoded) hash.field(parts.turn_format).field(parts.system);
   hash.field(std::uint64_t{parts.image_sha256.size()});
   for (const std::string& image : parts.image_sha256) hash.field(image);
+  // Not by default: keys of before have no such part.
+  if (!parts.image_sha256.empty() && parts.truncated_images == TruncatedImages::accept) {
+    hash.field("truncated_images accept");
+  }
   hash.field(parts.model_fingerprint).field(parts.precision);
   if (decoded) hash.field(parts.generation);
   return hash.hex();

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/truncated_images.h"
 #include "jobs/item/item.h"
 
 namespace mmbatch {
@@ -14,6 +15,7 @@ struct ContentParts {
   std::string turn_format;     // the turns really used, and the system text
   std::string system;
   std::vector<std::string> image_sha256;  // in the order of Item::images
+  TruncatedImages truncated_images = TruncatedImages::fail;
   std::string model_fingerprint;
   std::string precision;   // of weights and of the KV cache
   std::string generation;  // to_json(GenerationConfig) of the merged settings

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/base/generation_config.h"
+#include "engine/base/truncated_images.h"
 #include "jobs/item/item.h"
 #include "jobs/item/labels.h"
 
@@ -28,6 +29,7 @@ struct Job {
   std::string prompt_template;  // with {question}; empty: the question as it stands
   std::string question;         // for items that have none of their own, such as those of a glob
   std::filesystem::path image_root;
+  TruncatedImages truncated_images = TruncatedImages::fail;
   std::string turn_format;  // empty: the model's own
   std::optional<std::string> system;
   PromptForm form = PromptForm::turns;

@@ -48,9 +48,7 @@ Manifest batch_manifest(const std::filesystem::path& file, const ManifestOptions
   return manifest;
 }
 
-}  // namespace
-
-Manifest read_manifest(const std::filesystem::path& file, const ManifestOptions& options) {
+Manifest read_as_written(const std::filesystem::path& file, const ManifestOptions& options) {
   const std::filesystem::path absolute = std::filesystem::absolute(file).lexically_normal();
   const auto kind = listing_kind(absolute);
   if (kind == ItemSource::Kind::jsonl) return batch_manifest(absolute, options);
@@ -59,6 +57,16 @@ Manifest read_manifest(const std::filesystem::path& file, const ManifestOptions&
                                  absolute.string()));
   }
   return read_yaml_manifest(read_text(absolute), absolute);
+}
+
+}  // namespace
+
+Manifest read_manifest(const std::filesystem::path& file, const ManifestOptions& options) {
+  Manifest manifest = read_as_written(file, options);
+  if (options.truncated_images) {
+    for (Job& job : manifest.jobs) job.truncated_images = *options.truncated_images;
+  }
+  return manifest;
 }
 
 }  // namespace mmbatch

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 
+#include "engine/base/truncated_images.h"
 #include "jobs/item/job.h"
 #include "jobs/item/settings.h"
 
@@ -9,6 +11,7 @@ namespace mmbatch {
 
 struct ManifestOptions {
   std::filesystem::path media_root;  // for file:// in OpenAI batch files; empty: such paths are refused
+  std::optional<TruncatedImages> truncated_images = {};  // stronger than what manifest and jobs say
 };
 
 /// Reads and checks a manifest, or an OpenAI batch file (.jsonl, .ndjson, or .gz of it), which is a manifest

@@ -19,10 +19,11 @@ constexpr std::size_t kMaxInlineBytes = 512u << 20;  // of the texts of inline i
 
 using Entry = Node::Entry;
 
-const std::vector<std::string> kManifestKeys = {"model", "database", "generation", "jobs"};
-const std::vector<std::string> kJobKeys = {"name",   "task",       "prompt",  "question",   "image_root",
-                                           "items",  "generation", "chat",    "raw_prompt", "turn_format",
-                                           "system", "labels",     "template"};
+const std::vector<std::string> kManifestKeys = {"model", "database", "generation", "truncated_images",
+                                                "jobs"};
+const std::vector<std::string> kJobKeys = {
+    "name", "task",       "prompt",      "question", "image_root", "items",    "generation",
+    "chat", "raw_prompt", "turn_format", "system",   "labels",     "template", "truncated_images"};
 
 bool is_null(const Node& node) {
   return node.kind == Node::Kind::null;
@@ -39,6 +40,7 @@ class ManifestReader {
       if (entry.key == "model") manifest_.model = path(entry);
       if (entry.key == "database") manifest_.database = path(entry);
       if (entry.key == "generation") manifest_.generation = generation(entry);
+      if (entry.key == "truncated_images") truncated_images_ = truncated_images(entry);
     }
     const Entry* jobs = root.find("jobs");
     if (jobs == nullptr) fail(root, "'jobs' is missing: a list of jobs, each with name, task and items");
@@ -96,6 +98,16 @@ class ManifestReader {
     return entry.value->is_true();
   }
 
+  TruncatedImages truncated_images(const Entry& entry) const {
+    const std::string& value = entry.value->text;
+    if (!entry.value->is_scalar() || (value != "fail" && value != "accept")) {
+      fail(entry,
+           "'truncated_images' must be fail (an image whose pixels are not all there fails its item) or "
+           "accept");
+    }
+    return value == "fail" ? TruncatedImages::fail : TruncatedImages::accept;
+  }
+
   GenerationOverrides generation(const Entry& owner) const {
     if (is_null(*owner.value)) return {};
     try {
@@ -120,6 +132,8 @@ class ManifestReader {
       }
     }
     if (const Entry* entry = node.find("generation")) job.generation = generation(*entry);
+    job.truncated_images = truncated_images_;
+    if (const Entry* entry = node.find("truncated_images")) job.truncated_images = truncated_images(*entry);
     const Entry* items = node.find("items");
     if (items == nullptr) fail(node, fmt::format("'items' is missing in job '{}'", job.name));
     manifest_.jobs.push_back(std::move(job));
@@ -302,6 +316,7 @@ class ManifestReader {
   std::filesystem::path file_;
   std::filesystem::path folder_;
   Manifest manifest_;
+  TruncatedImages truncated_images_ = TruncatedImages::fail;  // of jobs that say nothing
   std::size_t inline_bytes_ = 0;
 };
 

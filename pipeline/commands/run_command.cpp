@@ -92,6 +92,10 @@ void add_flow(CLI::App& command, RunCommand& state) {
           ->check(whole_number(0, std::int64_t{1} << 30))
           ->type_name("MIB")
           ->capture_default_str();
+  add_choice(command,
+             {"--truncated-images",
+              "images whose pixels are not all there: they fail their items, or are taken as far as they go"},
+             run.truncated_images, {{"fail", TruncatedImages::fail}, {"accept", TruncatedImages::accept}});
   command
       .add_flag_callback(
           "--no-image-cache", [&state] { state.image_cache_mib = 0; }, "do not keep image features after use")

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/truncated_images.h"
 #include "jobs/item/item.h"
 #include "jobs/item/settings.h"
 #include "jobs/media/deadline.h"
@@ -25,7 +26,8 @@ struct Ticket {
   std::shared_ptr<const Item> item;              // never null
   std::shared_ptr<const ItemSettings> settings;  // null for an item that failed before they were known
   std::vector<std::string> image_sha256;         // hex, in the order of Item::images
-  std::string content_key;                       // hex; empty for an item that failed before it was known
+  TruncatedImages truncated_images = TruncatedImages::fail;
+  std::string content_key;  // hex; empty for an item that failed before it was known
   Clock::time_point admitted;
   Deadline deadline;
 };

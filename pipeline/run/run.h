@@ -26,6 +26,7 @@ struct RunOptions {
   std::vector<std::filesystem::path> manifests;
   std::optional<std::filesystem::path> model;
   std::filesystem::path media_root;
+  std::optional<TruncatedImages> truncated_images;  // instead of what the manifests say
   GenerationOverrides generation;
   Shard shard;  // the part of the items that is run
   ResumePolicy resume = ResumePolicy::resume;

@@ -44,6 +44,7 @@ std::shared_ptr<Ticket> Admit::begin_ticket(const ReadItem& read) {
 
 std::optional<Admit::End> Admit::complete(Ticket& ticket) {
   ticket.settings = settings_.of(*ticket.item);
+  ticket.truncated_images = manifest_.jobs[ticket.item->job].truncated_images;
   if (!able_.contains(ticket.item->task)) check_task(*ticket.item, model_.spec());
   for (const Item::Image& image : ticket.item->images) {
     auto sha256 = guarded([&] { return access_.images.digest(image, ticket.deadline); });
@@ -63,6 +64,7 @@ std::string Admit::key_of(const Ticket& ticket) const {
   parts.turn_format = job.turn_format.empty() ? model_.files().turn_format.name() : job.turn_format;
   parts.system = job.system.value_or("");
   parts.image_sha256 = ticket.image_sha256;
+  parts.truncated_images = ticket.truncated_images;
   parts.model_fingerprint = options_.identity.fingerprint;
   parts.precision = options_.identity.precision;
   parts.generation = ticket.settings->json;

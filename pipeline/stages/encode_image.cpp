@@ -16,6 +16,12 @@ std::uint64_t short_key(const std::string& sha256) {
   return std::stoull(sha256.substr(0, 16), nullptr, 16);
 }
 
+/// What is decoded in two ways is two images.
+std::string cache_key(const Ticket& ticket, std::size_t image) {
+  const char* way = ticket.truncated_images == TruncatedImages::accept ? " as far as it goes" : "";
+  return ticket.image_sha256[image] + way;
+}
+
 std::size_t bytes_of(const PixelValues& pixels) {
   std::size_t bytes = 0;
   for (const Patches& tile : pixels.tiles) bytes += tile.values.bytes();
@@ -47,7 +53,7 @@ BatchEncoder<EncodeImage::Prepared>::Options EncodeImage::encoder_options(
 void EncodeImage::operator()(const TicketPtr& ticket, Done<Branch<Images>> done) {
   std::vector<BatchEncoder<Prepared>::Wanted> wanted;
   for (std::size_t i = 0; i < ticket->image_sha256.size(); ++i)
-    wanted.push_back({ticket->image_sha256[i], [this, ticket, i] { return prepare(*ticket, i); }});
+    wanted.push_back({cache_key(*ticket, i), [this, ticket, i] { return prepare(*ticket, i); }});
   encoder_(std::move(wanted), [this, ticket, done = std::move(done)](Result<std::vector<Features>> features) {
     // Another item that wanted the image ran out of time over it.
     const bool again = !features && features.error().code == ErrorCode::timeout && !ticket->deadline.passed();
@@ -71,7 +77,9 @@ EncodeImage::Prepared EncodeImage::prepare(const Ticket& ticket, std::size_t ima
   ticket.deadline.check();
   Prepared prepared;
   try {
-    const Image decoded = decode_image(encoded, limits_);
+    ImageLimits limits = limits_;
+    limits.truncated = ticket.truncated_images;
+    const Image decoded = decode_image(encoded, limits);
     ticket.deadline.check();
     prepared.pixels = model_.files().images->prepare(decoded);
   } catch (const std::bad_alloc&) {

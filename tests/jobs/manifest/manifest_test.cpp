@@ -65,6 +65,25 @@ jobs:
   EXPECT_EQ(count_items(manifest), 4u);
 }
 
+TEST(Manifest, TruncatedImagesAreAcceptedByManifestJobOrCommandLine) {
+  TempFolder folder;
+  const auto policies = [&](const std::string& top, const ManifestOptions& options = {}) {
+    const auto file =
+        folder.write("m.yaml", top +
+                                   "jobs:\n  - {name: a, task: vqa, items: []}\n"
+                                   "  - {name: b, task: vqa, items: [], truncated_images: accept}\n");
+    std::string found;
+    for (const Job& job : read_manifest(file, options).jobs) {
+      found += job.truncated_images == TruncatedImages::accept ? "accept " : "fail ";
+    }
+    return found;
+  };
+  EXPECT_EQ(policies(""), "fail accept ");
+  EXPECT_EQ(policies("truncated_images: accept\n"), "accept accept ");
+  EXPECT_EQ(policies("", {.media_root = {}, .truncated_images = TruncatedImages::fail}), "fail fail ");
+  EXPECT_THAT(usage_error(folder, "truncated_images: yes\njobs: []"), HasSubstr("must be fail"));
+}
+
 struct BadManifest {
   const char* yaml;
   const char* place;

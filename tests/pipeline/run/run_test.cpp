@@ -45,6 +45,22 @@ std::map<std::string, std::string> answers(const std::string& database) {
   return all;
 }
 
+TEST(Run, TruncatedImagesFailUnlessTheyAreAccepted) {
+  const Workplace place;
+  std::ifstream stream(Workplace::images().front(), std::ios::binary);
+  const std::string png{std::istreambuf_iterator<char>(stream), {}};
+  place.write("cut.png", png.substr(0, png.size() / 2));
+  const std::string manifest = place.write(
+      "manifest.yaml", "model: " + Workplace::demo("model") +
+                           "\ndatabase: results.db\njobs:\n  - {name: j, task: vqa, items: "
+                           "[{id: a, image: cut.png, question: 'what shape is in the image?'}]}\n");
+  EXPECT_EQ(program("run -q " + manifest).code, 1);
+  EXPECT_EQ(program("run -q --truncated-images accept " + manifest).code, 0);
+  EXPECT_EQ(program("run -q --retry-failed " + manifest).code, 1);
+  const ProgramEnd wrong = program("run -q --truncated-images maybe " + manifest);
+  EXPECT_EQ(wrong.code, 2);
+}
+
 TEST(Run, BadItemsAreRowsAndGoodOnesAreAnswered) {
   const Workplace place;
   const std::string good = Workplace::images().front();
