@@ -90,8 +90,9 @@ void fill_special_tokens(ModelSpec& spec, const Config& config, const Config& ge
 }
 
 constexpr const char* kTokenizerAdvice =
-    "; copy tokenizer.model, tokenizer_config.json, added_tokens.json and special_tokens_map.json from the "
-    "checkpoint that the weights are of";
+    "; copy the tokenizer's files (tokenizer.json or tokenizer.model, tokenizer_config.json, "
+    "added_tokens.json, "
+    "special_tokens_map.json) from the checkpoint that the weights are of";
 
 void check_tokenizer(const ModelSpec& spec, const Tokenizer& tokenizer, const std::filesystem::path& folder) {
   const auto pieces = static_cast<std::size_t>(tokenizer.vocab_size());
