@@ -127,7 +127,7 @@ TEST(FootGuns, FilesThatAreMissingOrDoNotBelong) {
                       for (const char* name : {"/tokenizer_config.json", "/special_tokens_map.json"})
                         fs::remove(f + name);
                     }),
-              AllOf(HasSubstr("do not belong together"), HasSubstr("copy tokenizer.model")));
+              AllOf(HasSubstr("do not belong together"), HasSubstr("tokenizer.json or tokenizer.model")));
 }
 
 TEST(FootGuns, ATemplateThatNobodyKnowsAsksForATurnFormat) {
