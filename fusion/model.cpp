@@ -129,17 +129,17 @@ ModelSpec read_spec(const WeightSource& weights, const Tokenizer& tokenizer) {
 
 }  // namespace
 
-GenerationOverrides read_generation_config(const std::filesystem::path& folder) {
-  return read_generation(Config::read_if_present(folder / "generation_config.json"));
+GenerationOverrides read_generation_config(const CheckpointFiles& files) {
+  return read_generation(files.json_file("generation_config.json"));
 }
 
 ModelFiles::ModelFiles(const std::filesystem::path& folder_)
     : folder(folder_),
       weights(open_weights(folder)),
       spec(),
-      tokenizer(load_tokenizer(folder)),
+      tokenizer(load_tokenizer(*weights)),
       turn_format(TurnFormat::named("plain")),
-      generation(read_generation_config(folder)) {
+      generation(read_generation_config(*weights)) {
   spec = read_spec(*weights, *tokenizer);
   if (spec.vision) images.emplace(*weights, *spec.vision);
   unknown_keys = check_all_keys(*weights, spec);

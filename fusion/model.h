@@ -18,8 +18,9 @@
 
 namespace mmbatch {
 
-/// The settings of a folder's generation_config.json; none when there is no such file.  @throws ModelError
-GenerationOverrides read_generation_config(const std::filesystem::path& folder);
+/// The settings of a checkpoint's generation_config.json; none when there is no such file.  @throws
+/// ModelError
+GenerationOverrides read_generation_config(const CheckpointFiles& files);
 
 /// A checkpoint folder, loaded: all that is const and shared. Cheap parts (spec, tokenizer) can be had alone.
 struct ModelFiles {

@@ -103,20 +103,11 @@ std::vector<SafetensorsFile> open_safetensors(const fs::path& folder) {
 }
 
 FolderSource::FolderSource(const fs::path& folder, std::vector<SafetensorsFile> files)
-    : WeightSource(folder), mapped_(std::move(files)) {
+    : WeightSource(folder), small_(folder), mapped_(std::move(files)) {
   for (const SafetensorsFile& file : mapped_) {
     for (const auto& [name, tensor] : file.tensors()) add(tensor, file.path());
     for (const auto& [name, type] : file.other_tensors()) add_other(name, type);
   }
-}
-
-bool FolderSource::has_file(const std::string& name) const {
-  std::error_code failed;
-  return fs::exists(path() / name, failed);
-}
-
-Config FolderSource::json_file(const std::string& name) const {
-  return Config::read_if_present(path() / name);
 }
 
 Config FolderSource::read_config() const {

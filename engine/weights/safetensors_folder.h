@@ -16,8 +16,13 @@ std::vector<SafetensorsFile> open_safetensors(const std::filesystem::path& folde
 /// A folder of files: small ones as they lie there, tensors in mapped safetensors files.
 class FolderSource : public WeightSource {
  public:
-  bool has_file(const std::string& name) const override;
-  Config json_file(const std::string& name) const override;
+  bool has_file(const std::string& name) const override { return small_.has_file(name); }
+  std::optional<std::string> read_file(const std::string& name, std::size_t max_bytes) const override {
+    return small_.read_file(name, max_bytes);
+  }
+  std::vector<std::string> list_files(const std::string& folder) const override {
+    return small_.list_files(folder);
+  }
   std::string fingerprint(FingerprintScope scope) const override;
   std::vector<WeightFile> files() const override;
 
@@ -27,6 +32,7 @@ class FolderSource : public WeightSource {
   const std::vector<SafetensorsFile>& mapped() const { return mapped_; }
 
  private:
+  FolderFiles small_;
   std::vector<SafetensorsFile> mapped_;
 };
 

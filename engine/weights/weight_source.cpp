@@ -22,16 +22,16 @@ const TensorView& WeightSource::tensor(const std::string& name) const {
   if (found != tensors_.end()) return found->second;
   if (const auto other = others_.find(name); other != others_.end()) {
     throw ModelError(fmt::format("{}: tensor '{}' is stored as {}; supported are F32, F16 and BF16",
-                                 path_.string(), name, other->second));
+                                 path().string(), name, other->second));
   }
-  throw ModelError(fmt::format("{}: tensor '{}' is missing", path_.string(), name));
+  throw ModelError(fmt::format("{}: tensor '{}' is missing", path().string(), name));
 }
 
 TensorView WeightSource::tensor(const std::string& name, const std::vector<std::size_t>& shape) const {
   const TensorView& found = tensor(name);
   if (found.shape != shape) {
     throw ModelError(fmt::format("{}: tensor '{}': expected shape {} by config.json, found {}",
-                                 path_.string(), name, shape_text(shape), shape_text(found.shape)));
+                                 path().string(), name, shape_text(shape), shape_text(found.shape)));
   }
   return found;
 }
@@ -43,7 +43,7 @@ std::string WeightSource::prefix_of(const std::string& probe,
     if (has(prefix + probe)) return prefix;
     tried += fmt::format("{}'{}{}'", tried.empty() ? "" : ", ", prefix, probe);
   }
-  throw ModelError(fmt::format("{}: none of the tensors {} is there", path_.string(), tried));
+  throw ModelError(fmt::format("{}: none of the tensors {} is there", path().string(), tried));
 }
 
 bool WeightSource::has_below(const std::string& prefix) const {

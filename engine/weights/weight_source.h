@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/base/config.h"
+#include "engine/weights/checkpoint_files.h"
 #include "engine/weights/fingerprint.h"
 #include "engine/weights/tensor.h"
 
@@ -24,21 +25,10 @@ struct WeightFile {
 
 /// Where a model comes from: its config, its tensors, the small files beside them and what identifies them
 /// all. Weights are mapped, not read. Const after opening and shared by all threads.
-class WeightSource {
+class WeightSource : public CheckpointFiles {
  public:
-  virtual ~WeightSource() = default;
-  WeightSource(const WeightSource&) = delete;
-  WeightSource& operator=(const WeightSource&) = delete;
-
-  /// What errors name: the checkpoint's folder.
-  const std::filesystem::path& path() const { return path_; }
-
   /// config.json, or what stands for it.  @throws ModelError when it is missing or broken
   const Config& config() const;
-  /// Whether a small file, such as generation_config.json, is there.
-  virtual bool has_file(const std::string& name) const = 0;
-  /// A small JSON file; an empty object when it is missing.  @throws ModelError when it is broken
-  virtual Config json_file(const std::string& name) const = 0;
 
   bool has(const std::string& name) const { return tensors_.count(name) > 0; }
   /// True when some tensor's name begins with `prefix`.
@@ -65,7 +55,7 @@ class WeightSource {
   virtual std::string smoothed() const { return {}; }
 
  protected:
-  explicit WeightSource(std::filesystem::path path) : path_(std::move(path)) {}
+  explicit WeightSource(std::filesystem::path path) : CheckpointFiles(std::move(path)) {}
 
   virtual Config read_config() const = 0;
   /// @param file what an error names  @throws ModelError when the name is taken
@@ -73,7 +63,6 @@ class WeightSource {
   void add_other(const std::string& name, const std::string& type) { others_.emplace(name, type); }
 
  private:
-  std::filesystem::path path_;
   std::map<std::string, TensorView> tensors_;
   std::map<std::string, std::string> others_;
   mutable std::once_flag config_read_;

@@ -128,7 +128,7 @@ Inspection inspect(const fs::path& folder) {
     check_quantization(config);
     found.spec = find_family(config).parse(config, weights);
   });
-  attempt([&] { found.tokenizer_tokens = static_cast<std::size_t>(load_tokenizer(folder)->vocab_size()); });
+  attempt([&] { found.tokenizer_tokens = static_cast<std::size_t>(load_tokenizer(weights)->vocab_size()); });
   if (found.spec && found.spec->vision) attempt([&] { ImagePreparation(weights, *found.spec->vision); });
   // What the parts say together.
   attempt([&] {

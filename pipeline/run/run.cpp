@@ -87,7 +87,7 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
   const Manifest manifest = read_manifest(file, {options.media_root, options.truncated_images});
   const Places places = places_of(manifest, options);
   check_outputs(options, manifest, places.model, places.database);
-  check_settings(manifest, {read_generation_config(places.model), options.generation});
+  check_settings(manifest, {read_generation_config(FolderFiles(places.model)), options.generation});
   Timeline timeline(options.profile, options.on_stage);
   const Model& model = loaded.in(places.model, manifest, options, arena);
   if (options.progress != ProgressStyle::none) {

@@ -12,11 +12,6 @@ namespace {
 constexpr const char* kSupported =
     "supported are tokenizer.json and sentencepiece (tokenizer.model or spiece.model)";
 
-bool has_file(const std::filesystem::path& folder, const char* name) {
-  std::error_code failed;
-  return std::filesystem::is_regular_file(folder / name, failed);
-}
-
 }  // namespace
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, SpecialTokens special) const {
@@ -28,17 +23,21 @@ std::string Tokenizer::decode(std::span<const std::int32_t> ids, SpecialTokens s
 }
 
 std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& folder) {
-  if (has_file(folder, "tokenizer.json")) return load_json_tokenizer(folder);
+  return load_tokenizer(FolderFiles(folder));
+}
+
+std::shared_ptr<const Tokenizer> load_tokenizer(const CheckpointFiles& files) {
+  if (files.has_file("tokenizer.json")) return load_json_tokenizer(files);
   for (const char* name : {"tokenizer.model", "spiece.model"}) {
-    if (has_file(folder, name)) return load_sentencepiece_tokenizer(folder, name);
+    if (files.has_file(name)) return load_sentencepiece_tokenizer(files, name);
   }
   for (const char* name : {"vocab.json", "merges.txt", "vocab.txt"}) {
-    if (!has_file(folder, name)) continue;
-    throw ModelError(fmt::format("{}: a tokenizer of this kind is not supported; {}",
-                                 (folder / name).string(), kSupported));
+    if (!files.has_file(name)) continue;
+    throw ModelError(
+        fmt::format("{}: a tokenizer of this kind is not supported; {}", files.source_of(name), kSupported));
   }
-  throw ModelError(fmt::format("{}: no tokenizer; {}: copy it from the published checkpoint", folder.string(),
-                               kSupported));
+  throw ModelError(fmt::format("{}: no tokenizer; {}: copy it from the published checkpoint",
+                               files.path().string(), kSupported));
 }
 
 }  // namespace mmbatch

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/weights/checkpoint_files.h"
+
 namespace mmbatch {
 
 /// Encoding: whether a text gets the special tokens that the checkpoint's files put around it, such as BOS.
@@ -75,8 +77,9 @@ class Tokenizer {
   Tokenizer() = default;
 };
 
-/// The tokenizer of a checkpoint folder, of the kind that its files are for.
+/// The tokenizer of a checkpoint, of the kind that its files are for.
 /// @throws ModelError that names the file, and the key, and says what is supported
+std::shared_ptr<const Tokenizer> load_tokenizer(const CheckpointFiles& files);
 std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& folder);
 
 }  // namespace mmbatch

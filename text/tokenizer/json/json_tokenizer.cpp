@@ -4,7 +4,6 @@
 
 #include "engine/base/config.h"
 #include "engine/base/error.h"
-#include "engine/base/mapped_file.h"
 #include "engine/base/text/utf8.h"
 #include "text/tokenizer/json/json_scanner.h"
 #include "text/tokenizer/json/model_reader.h"
@@ -202,15 +201,11 @@ std::int32_t JsonTokenizer::vocab_size() const {
   return std::max(added_.id_end(), static_cast<std::int32_t>(model_->vocabulary().id_end()));
 }
 
-std::shared_ptr<const Tokenizer> load_json_tokenizer(const std::filesystem::path& folder) {
-  const std::filesystem::path path = folder / "tokenizer.json";
-  const MappedFile file(path);
-  if (file.bytes().size() > JsonTokenizer::kMaxFileBytes) {
-    throw ModelError(
-        fmt::format("{}: larger than {} MiB", path.string(), JsonTokenizer::kMaxFileBytes >> 20));
-  }
-  const std::string_view json(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  return std::make_shared<const JsonTokenizer>(json, path.string(), read_special_tokens(folder));
+std::shared_ptr<const Tokenizer> load_json_tokenizer(const CheckpointFiles& files) {
+  constexpr const char* kName = "tokenizer.json";
+  const std::optional<std::string> json = files.read_file(kName, JsonTokenizer::kMaxFileBytes);
+  if (!json) throw ModelError(files.source_of(kName) + ": no such file");
+  return std::make_shared<const JsonTokenizer>(*json, files.source_of(kName), read_special_tokens(files));
 }
 
 }  // namespace mmbatch

@@ -62,8 +62,8 @@ class JsonTokenizer : public Tokenizer {
   std::optional<std::int32_t> bos_, eos_, pad_, unk_;
 };
 
-/// The tokenizer of a folder's tokenizer.json, with the special tokens that the files beside it name.
+/// The tokenizer of a checkpoint's tokenizer.json, with the special tokens that the files beside it name.
 /// @throws ModelError that names file and key
-std::shared_ptr<const Tokenizer> load_json_tokenizer(const std::filesystem::path& folder);
+std::shared_ptr<const Tokenizer> load_json_tokenizer(const CheckpointFiles& files);
 
 }  // namespace mmbatch

@@ -94,17 +94,17 @@ JsonAddedToken read_added_token(const Config& token) {
   return out;
 }
 
-SpecialTokenFiles read_special_tokens(const std::filesystem::path& folder) {
+SpecialTokenFiles read_special_tokens(const CheckpointFiles& checkpoint) {
   SpecialTokenFiles files;
-  const Config config = Config::read_if_present(folder / "tokenizer_config.json");
+  const Config config = checkpoint.json_file("tokenizer_config.json");
   files.prefix_at_beginning_only = !config.flag("legacy", true) && config.flag("add_prefix_space", false);
   if (config.has("added_tokens_decoder")) {
     read_decoder(config, files);
     read_roles(config, files);
   } else {
     read_roles(config, files);
-    read_roles(Config::read_if_present(folder / "special_tokens_map.json"), files);
-    read_added(Config::read_if_present(folder / "added_tokens.json"), files);
+    read_roles(checkpoint.json_file("special_tokens_map.json"), files);
+    read_added(checkpoint.json_file("added_tokens.json"), files);
   }
   return files;
 }

@@ -1,12 +1,12 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "engine/base/config.h"
+#include "engine/weights/checkpoint_files.h"
 #include "text/tokenizer/json/added_tokens.h"
 
 namespace mmbatch {
@@ -29,7 +29,7 @@ struct SpecialTokenFiles {
 
 /// Reads tokenizer_config.json, special_tokens_map.json and added_tokens.json, where they are there.
 /// @throws ModelError that names file and key
-SpecialTokenFiles read_special_tokens(const std::filesystem::path& folder);
+SpecialTokenFiles read_special_tokens(const CheckpointFiles& files);
 
 /// The flags of an added token: `content`, `single_word`, …, `special`.
 JsonAddedToken read_added_token(const Config& token);

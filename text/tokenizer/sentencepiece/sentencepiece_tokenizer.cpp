@@ -7,7 +7,6 @@
 
 #include "engine/base/config.h"
 #include "engine/base/error.h"
-#include "engine/base/mapped_file.h"
 #include "engine/base/text/lower_case.h"
 #include "engine/base/text/utf8.h"
 #include "text/tokenizer/sentencepiece/sentencepiece_model.h"
@@ -18,12 +17,13 @@
 namespace mmbatch {
 namespace {
 
-SentencePieceModel load_model(const std::filesystem::path& file, const Config& config) {
-  const MappedFile mapped(file);
-  const std::string_view bytes(reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size());
+SentencePieceModel load_model(const CheckpointFiles& checkpoint, const std::string& name,
+                              const Config& config) {
+  const std::optional<std::string> bytes = checkpoint.read_file(name, SentencePieceModel::kMaxFileBytes);
+  if (!bytes || bytes->empty()) throw ModelError(checkpoint.source_of(name) + ": missing or empty");
   // Without `legacy` only the first segment gets the space, so it is put there by hand.
   const auto prefix = config.flag("legacy", true) ? DummyPrefix::as_stored : DummyPrefix::off;
-  return SentencePieceModel(bytes, file.string(), prefix);
+  return SentencePieceModel(*bytes, checkpoint.source_of(name), prefix);
 }
 
 TokenTable make_table(const SentencePieceModel& model, const TokenizerFiles& files) {
@@ -225,11 +225,11 @@ std::int32_t SentencePieceTokenizer::vocab_size() const {
 
 }  // namespace
 
-std::shared_ptr<const Tokenizer> load_sentencepiece_tokenizer(const std::filesystem::path& folder,
+std::shared_ptr<const Tokenizer> load_sentencepiece_tokenizer(const CheckpointFiles& checkpoint,
                                                               const std::string& file) {
-  const Config config = Config::read_if_present(folder / "tokenizer_config.json");
-  SentencePieceModel model = load_model(folder / file, config);
-  const TokenizerFiles files = read_tokenizer_files(folder, config, model);
+  const Config config = checkpoint.json_file("tokenizer_config.json");
+  SentencePieceModel model = load_model(checkpoint, file, config);
+  const TokenizerFiles files = read_tokenizer_files(checkpoint, config, model);
   return std::make_shared<const SentencePieceTokenizer>(std::move(model), files, config);
 }
 

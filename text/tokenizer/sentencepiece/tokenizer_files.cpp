@@ -189,7 +189,7 @@ TokenizerSettings read_settings(const Config& config, const SentencePieceModel& 
 
 }  // namespace
 
-TokenizerFiles read_tokenizer_files(const std::filesystem::path& model_dir, const Config& config,
+TokenizerFiles read_tokenizer_files(const CheckpointFiles& checkpoint, const Config& config,
                                     const SentencePieceModel& model) {
   TokenizerFiles files;
   files.settings = read_settings(config, model);
@@ -198,8 +198,8 @@ TokenizerFiles read_tokenizer_files(const std::filesystem::path& model_dir, cons
     read_decoder(config, collector);
     read_roles(config, collector, files.named);
   } else {
-    read_added(Config::read_if_present(model_dir / "added_tokens.json"), collector);
-    read_roles(Config::read_if_present(model_dir / "special_tokens_map.json"), collector, files.named);
+    read_added(checkpoint.json_file("added_tokens.json"), collector);
+    read_roles(checkpoint.json_file("special_tokens_map.json"), collector, files.named);
     read_roles(config, collector, files.named);
   }
   name_from_vocabulary(model, config, collector, files.named);

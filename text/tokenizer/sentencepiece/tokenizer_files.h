@@ -1,12 +1,12 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/base/config.h"
+#include "engine/weights/checkpoint_files.h"
 #include "text/tokenizer/sentencepiece/sentencepiece_model.h"
 #include "text/tokenizer/sentencepiece/token_splitter.h"
 
@@ -44,7 +44,7 @@ struct TokenizerFiles {
 /// transformers the latter two count only where tokenizer_config.json has no added_tokens_decoder.
 /// @throws ModelError naming file and key: an id out of range or given twice, a content given twice, a
 /// content at an id where the vocabulary has another piece of text.
-TokenizerFiles read_tokenizer_files(const std::filesystem::path& model_dir, const Config& config,
+TokenizerFiles read_tokenizer_files(const CheckpointFiles& checkpoint, const Config& config,
                                     const SentencePieceModel& model);
 
 }  // namespace mmbatch
