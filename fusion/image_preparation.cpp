@@ -44,20 +44,30 @@ Config read_image_processor(const WeightSource& weights) {
   return weights.json_file(kFile);
 }
 
-ImagePreparation::ImagePreparation(const WeightSource& weights, const VisionSpec& spec) : spec_(spec) {
-  const Config config = read_image_processor(weights);
-  if (spec.pinpoints.empty()) {
-    preprocessor_.emplace(config, pads_to_square(config) ? Padding::to_square : Padding::unsupported);
-    check_size(config, preprocessor_->output_width(), spec.encoder.image_size);
-    check_size(config, preprocessor_->output_height(), spec.encoder.image_size);
-  } else {
-    check_pinpoints(config, spec.pinpoints);
-    tiler_.emplace(config, spec.pinpoints);
-    check_size(config, tiler_->tile_size(), spec.encoder.image_size);
+namespace {
+
+using AnyPreprocessor = std::variant<Preprocessor, Tiler, BlockPreprocessor>;
+
+AnyPreprocessor preprocessor_for(const Config& config, const VisionSpec& spec) {
+  if (const auto* own = std::get_if<OwnShape>(&spec.form)) return BlockPreprocessor(config, own->blocks);
+  if (const auto* tiled = std::get_if<WholeAndTiles>(&spec.form)) {
+    check_pinpoints(config, tiled->pinpoints);
+    Tiler tiler(config, tiled->pinpoints);
+    check_size(config, tiler.tile_size(), spec.encoder.image_size);
+    return tiler;
   }
+  Preprocessor preprocessor(config, pads_to_square(config) ? Padding::to_square : Padding::unsupported);
+  check_size(config, preprocessor.output_width(), spec.encoder.image_size);
+  check_size(config, preprocessor.output_height(), spec.encoder.image_size);
+  return preprocessor;
 }
 
-PixelValues ImagePreparation::prepare(const Image& image) const {
+}  // namespace
+
+ImagePreparation::ImagePreparation(const WeightSource& weights, const VisionSpec& spec)
+    : spec_(spec), preprocessor_(preprocessor_for(read_image_processor(weights), spec)) {}
+
+PixelValues ImagePreparation::prepare(const Image& image, const ImageBudget& budget) const {
   PixelValues values;
   values.width = image.width;
   values.height = image.height;
@@ -65,28 +75,77 @@ PixelValues ImagePreparation::prepare(const Image& image) const {
   const auto add = [&](const Matrix<float>& pixels) {
     values.tiles.push_back(cut_into_patches(pixels.view(), tower.image_size, tower.patch_size));
   };
-  if (tiler_) {
-    const TiledImage tiled = tiler_->apply(image);
+  check(budget);
+  if (const auto* blocks = std::get_if<BlockPreprocessor>(&preprocessor_)) {
+    values.tiles.push_back(blocks->apply(image, pixels(*blocks, budget)));
+  } else if (const auto* tiler = std::get_if<Tiler>(&preprocessor_)) {
+    const TiledImage tiled = tiler->apply(image);
     values.grid = tiled.grid;
     for (const Matrix<float>& tile : tiled.tiles) add(tile);
   } else {
-    add(preprocessor_->pixel_values(image));
+    add(std::get<Preprocessor>(preprocessor_).pixel_values(image));
   }
   return values;
 }
 
-std::size_t ImagePreparation::tokens(int width, int height) const {
+void ImagePreparation::check(const ImageBudget& budget) const {
+  if (budget.empty()) return;
+  if (const auto* blocks = std::get_if<BlockPreprocessor>(&preprocessor_)) {
+    pixels(*blocks, budget);
+    return;
+  }
+  throw ItemError(ErrorCode::invalid_value,
+                  "a budget of image tokens or pixels is set, but this model's images are all of one size; "
+                  "leave image_tokens, min_pixels and max_pixels out");
+}
+
+PixelBudget ImagePreparation::pixels(const BlockPreprocessor& blocks, const ImageBudget& budget) const {
+  const std::int64_t unit = blocks.geometry().unit(), token = unit * unit;
+  PixelBudget pixels = blocks.budget();
+  const auto set = [&](std::int64_t& value, std::optional<std::int64_t> in_pixels,
+                       std::optional<std::int64_t> in_tokens) {
+    if (in_pixels) value = *in_pixels;
+    if (in_tokens) value = *in_tokens > BlockPreprocessor::kMostPixels ? INT64_MAX : *in_tokens * token;
+  };
+  set(pixels.least, budget.min_pixels, budget.min_tokens);
+  set(pixels.most, budget.max_pixels, budget.max_tokens);
+  // Who sets one end only moves the other out of the way.
+  if (pixels.least > pixels.most && !budget.min_pixels && !budget.min_tokens) pixels.least = pixels.most;
+  if (pixels.least > pixels.most && !budget.max_pixels && !budget.max_tokens) pixels.most = pixels.least;
+  if (pixels.least >= 1 && pixels.most >= token && pixels.most <= BlockPreprocessor::kMostPixels &&
+      pixels.least <= pixels.most)
+    return pixels;
+  throw ItemError(
+      ErrorCode::invalid_value,
+      fmt::format("an image of at least {} and at most {} pixels is not possible; this model takes from {} "
+                  "pixels, which are one token, to {}, and the least may not be above the most",
+                  pixels.least, pixels.most, token, BlockPreprocessor::kMostPixels));
+}
+
+FeatureMap ImagePreparation::map_of(int width, int height, const ImageBudget& budget) const {
   const VisionConfig& tower = spec_.encoder;
   FeatureMap map{.grid = tower.grid(), .width = width, .height = height};
-  if (tiler_) map.tiles = tiler_->grid(width, height);
-  map.rows = static_cast<std::size_t>(map.tiles.tiles()) * tower.feature_tokens();
-  return projected(spec_.projector, map).rows;
+  if (const auto* tiler = std::get_if<Tiler>(&preprocessor_)) map.tiles = tiler->grid(width, height);
+  if (const auto* blocks = std::get_if<BlockPreprocessor>(&preprocessor_))
+    map.grid = blocks->grid(width, height, pixels(*blocks, budget));
+  map.rows = static_cast<std::size_t>(map.tiles.tiles()) * tower.feature_rows(map.grid);
+  return map;
+}
+
+std::size_t ImagePreparation::tokens(int width, int height, const ImageBudget& budget) const {
+  check(budget);
+  return projected(spec_.projector, map_of(width, height, budget)).rows;
 }
 
 std::size_t ImagePreparation::most_tokens() const {
-  if (!tiler_) return tokens(1, 1);
+  if (const auto* blocks = std::get_if<BlockPreprocessor>(&preprocessor_)) {
+    const std::int64_t unit = blocks->geometry().unit();
+    return static_cast<std::size_t>(std::max<std::int64_t>(1, blocks->budget().most / (unit * unit)));
+  }
+  const auto* tiled = std::get_if<WholeAndTiles>(&spec_.form);
+  if (tiled == nullptr) return tokens(1, 1);
   std::size_t most = 0;
-  for (const GridPinpoint& pinpoint : spec_.pinpoints)
+  for (const GridPinpoint& pinpoint : tiled->pinpoints)
     most = std::max(most, tokens(pinpoint.width, pinpoint.height));
   return most;
 }

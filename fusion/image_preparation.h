@@ -1,11 +1,13 @@
 #pragma once
 
-#include <optional>
+#include <variant>
 #include <vector>
 
+#include "engine/base/image_budget.h"
 #include "engine/weights/weight_source.h"
 #include "fusion/model_spec.h"
 #include "vision/image/image.h"
+#include "vision/preprocess/budget/block_preprocessor.h"
 #include "vision/preprocess/patches.h"
 #include "vision/preprocess/preprocess.h"
 
@@ -32,18 +34,24 @@ class ImagePreparation {
   /// @throws ModelError when it is missing, or makes images of another size than the tower takes
   ImagePreparation(const WeightSource& weights, const VisionSpec& spec);
 
-  /// @throws ItemError image_too_large for a picture of so extreme a shape that it cannot be resized
-  PixelValues prepare(const Image& image) const;
+  /// @throws ItemError image_too_large for a picture of so extreme a shape that it cannot be resized;
+  /// invalid_value as check()
+  PixelValues prepare(const Image& image, const ImageBudget& budget = {}) const;
 
-  /// Rows of a prompt that a picture of this size, in pixels, takes.
-  std::size_t tokens(int width, int height) const;
-  /// Rows that any picture takes at most.
+  /// Rows of a prompt that a picture of this size, in pixels, takes.  @throws ItemError as prepare()
+  std::size_t tokens(int width, int height, const ImageBudget& budget = {}) const;
+  /// Rows that any picture takes at most, as long as nobody asks for a budget of their own.
   std::size_t most_tokens() const;
+  /// @throws ItemError invalid_value for a budget that this model's images cannot keep to; the message says
+  /// what is allowed
+  void check(const ImageBudget& budget) const;
 
  private:
+  PixelBudget pixels(const BlockPreprocessor& blocks, const ImageBudget& budget) const;
+  FeatureMap map_of(int width, int height, const ImageBudget& budget) const;
+
   VisionSpec spec_;
-  std::optional<Preprocessor> preprocessor_;
-  std::optional<Tiler> tiler_;  // instead, where the model sees tiles
+  std::variant<Preprocessor, Tiler, BlockPreprocessor> preprocessor_;  // by spec_.form
 };
 
 }  // namespace mmbatch

@@ -1,10 +1,44 @@
 #include "fusion/image_stage.h"
 
+#include <cstring>
+
 namespace mmbatch {
+namespace {
+
+VisionConfig with_taps(const VisionSpec& spec) {
+  VisionConfig config = spec.encoder;
+  for (const DeepStackTap& tap : spec.deepstack) config.taps.push_back(tap.layer);
+  return config;
+}
+
+/// The rows of several matrices side by side.
+Features side_by_side(const Features& first, std::span<const Features> others) {
+  FeatureMap map = first->map;
+  map.rows = first->rows();
+  auto rows = std::make_shared<FeatureRows>(map, first->cols() * (1 + others.size()));
+  const std::size_t width = first->cols();
+  for (std::size_t r = 0; r < first->rows(); ++r) {
+    std::memcpy(rows->row(r), first->row(r), width * sizeof(float));
+    for (std::size_t i = 0; i < others.size(); ++i)
+      std::memcpy(rows->row(r) + (1 + i) * width, others[i]->row(r), width * sizeof(float));
+  }
+  return rows;
+}
+
+}  // namespace
 
 ImageStage::ImageStage(const Weights& weights, const VisionSpec& spec)
-    : tower_(weights, spec.encoder, spec.prefix),
-      projector_(weights.in(edge_precision(weights.precision)), spec.projector) {}
+    : tower_(weights, with_taps(spec), spec.prefix),
+      projector_(weights.in(edge_precision(weights.precision)), spec.projector) {
+  for (const DeepStackTap& tap : spec.deepstack)
+    deepstack_.emplace_back(weights.in(edge_precision(weights.precision)), tap.projector);
+}
+
+std::size_t ImageStage::bytes() const {
+  std::size_t total = tower_.bytes() + projector_.bytes();
+  for (const Projector& projector : deepstack_) total += projector.bytes();
+  return total;
+}
 
 ImageStage::Encoded ImageStage::encode(std::span<const PixelValues* const> images, Scratch& scratch) const {
   std::vector<const Patches*> tiles;
@@ -20,9 +54,17 @@ ImageStage::Encoded ImageStage::encode(std::span<const PixelValues* const> image
     }
     maps.push_back(map);
   }
+  VisionEncoder::Encoded tower = tower_.encode(tiles, scratch);
   Encoded encoded;
-  encoded.features = tower_.encode(tiles, scratch);
-  encoded.projected = projector_.forward(encoded.features.view(), std::move(maps), scratch);
+  encoded.projected = projector_.forward(tower.features.view(), maps, scratch);
+  std::vector<std::vector<Features>> added(images.size());
+  for (std::size_t i = 0; i < deepstack_.size(); ++i) {
+    const std::vector<Features> one = deepstack_[i].forward(tower.taps[i].view(), maps, scratch);
+    for (std::size_t image = 0; image < images.size(); ++image) added[image].push_back(one[image]);
+  }
+  for (std::size_t image = 0; image < images.size() && !deepstack_.empty(); ++image)
+    encoded.projected[image] = side_by_side(encoded.projected[image], added[image]);
+  encoded.features = std::move(tower.features);
   return encoded;
 }
 

@@ -16,18 +16,21 @@ class ImageStage {
   ImageStage(const Weights& weights, const VisionSpec& spec);
 
   struct Encoded {
-    Matrix<float> features;           // [feature rows of all tiles, vision hidden], of all images
-    std::vector<Features> projected;  // one for each image: [its rows in a prompt, width]
+    Matrix<float> features;  // [feature rows of all tiles, vision hidden], of all images
+    /// One for each image: [its rows in a prompt, width]. With DeepStack what is added behind the decoder's
+    /// first layers follows in each row, so that it is as many times wider.
+    std::vector<Features> projected;
   };
   /// Encodes images as one batch. An image's rows do not depend on the others.
   Encoded encode(std::span<const PixelValues* const> images, Scratch& scratch) const;
 
-  std::size_t bytes() const { return tower_.bytes() + projector_.bytes(); }
+  std::size_t bytes() const;
   const VisionConfig& config() const { return tower_.config(); }
 
  private:
   VisionEncoder tower_;
   Projector projector_;
+  std::vector<Projector> deepstack_;  // of each of the tower's taps
 };
 
 }  // namespace mmbatch

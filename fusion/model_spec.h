@@ -4,22 +4,46 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "engine/decoder/decoder_config.h"
 #include "fusion/projector.h"
 #include "text/encoder/text_encoder.h"
+#include "vision/preprocess/budget/block_preprocessor.h"
 #include "vision/preprocess/tiles.h"
 #include "vision/tower/encoder.h"
 
 namespace mmbatch {
 
-/// Vision tower, projector and tiling.
+/// Every image is brought to the tower's own size.
+struct OneSize {};
+
+/// Every image is seen whole, in the tower's own size, and in tiles of it.
+struct WholeAndTiles {
+  std::vector<GridPinpoint> pinpoints;
+};
+
+/// Every image keeps its own shape, within a budget of pixels, and is taken in blocks of patches.
+struct OwnShape {
+  BlockGeometry blocks;
+};
+
+using ImageForm = std::variant<OneSize, WholeAndTiles, OwnShape>;
+
+/// What one of the tower's layers adds to the decoder (DeepStack, arXiv 2406.04334): its output, projected.
+struct DeepStackTap {
+  std::size_t layer = 0;
+  ProjectorConfig projector;
+};
+
+/// Vision tower, projector and how images are brought to them.
 struct VisionSpec {
   VisionConfig encoder;
   std::string prefix;  // of the encoder's tensors
   ProjectorConfig projector;
-  std::vector<GridPinpoint> pinpoints;  // not empty: images are seen whole and in tiles
+  std::vector<DeepStackTap> deepstack;  // added behind the decoder's first layers, one after another
+  ImageForm form = OneSize{};
 
   /// An image becomes one row, an embedding.
   bool pools() const {

@@ -1,10 +1,11 @@
 #include "fusion/projector.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
-#include "fusion/similarity.h"
 #include "fusion/ops/tile_joining.h"
+#include "fusion/similarity.h"
 
 namespace mmbatch {
 namespace {
@@ -12,6 +13,12 @@ namespace {
 FeatureMap map_after(const ProjectorOp& op, const FeatureMap& map) {
   if (std::holds_alternative<JoinTilesOp>(op)) return {.rows = joined_rows(map)};
   if (std::holds_alternative<PoolOp>(op)) return {.rows = 1};
+  if (const auto* merge = std::get_if<MergeOp>(&op)) {
+    FeatureMap merged = map;
+    merged.rows /= merge->side * merge->side;
+    merged.grid = {map.grid.rows / merge->side, map.grid.columns / merge->side};
+    return merged;
+  }
   return map;
 }
 
@@ -27,6 +34,7 @@ std::size_t ProjectorConfig::out() const {
   std::size_t width = in;
   for (const ProjectorOp& op : ops) {
     if (const auto* linear = std::get_if<LinearOp>(&op)) width = linear->layer.out;
+    if (const auto* merge = std::get_if<MergeOp>(&op)) width *= merge->side * merge->side;
   }
   return width;
 }
@@ -49,6 +57,11 @@ struct Projector::Load {
   Step operator()(const JoinTilesOp& op) { return Newline{to_floats(weights.tensor(op.newline, {width}))}; }
   Step operator()(const PoolOp& op) { return AttentionPooling(weights, op.layer, op.prefix); }
   Step operator()(const UnitLengthOp& op) { return op; }
+  Step operator()(const NormOp& op) { return Norm(weights, op.name, width, op.norm); }
+  Step operator()(const MergeOp& op) {
+    width *= op.side * op.side;
+    return op;
+  }
 };
 
 /// Does an operation on the rows of several images, one after another.
@@ -86,6 +99,18 @@ struct Projector::Run {
     return step.forward(rows, row_counts(images), scratch);
   }
   Matrix<float> operator()(const UnitLengthOp&) const { return unit_length(rows); }
+  Matrix<float> operator()(const Norm& step) const {
+    Matrix<float> out(rows.rows, rows.cols);
+    step.forward(rows, out.view());
+    return out;
+  }
+  Matrix<float> operator()(const MergeOp& step) const {
+    const std::size_t in_block = step.side * step.side;
+    Matrix<float> out(rows.rows / in_block, rows.cols * in_block);
+    for (std::size_t r = 0; r < out.rows() * in_block; ++r)
+      std::memcpy(out.data() + r * rows.cols, rows.row(r), rows.cols * sizeof(float));
+    return out;
+  }
 };
 
 Projector::Projector(const Weights& weights, const ProjectorConfig& config) : config_(config) {
@@ -110,7 +135,7 @@ std::vector<Features> Projector::forward(MatrixView<const float> features, std::
     features = current.view();
     for (FeatureMap& map : images) map = map_after(config_.ops[i], map);
   }
-  return split_rows(features, row_counts(images));
+  return split_rows(features, images);
 }
 
 }  // namespace mmbatch

@@ -7,24 +7,12 @@
 #include <variant>
 #include <vector>
 
-#include "engine/nn/attention_pooling.h"
+#include "engine/nn/encoder/attention_pooling.h"
 #include "engine/nn/linear.h"
 #include "engine/nn/scratch.h"
-#include "vision/preprocess/patches.h"
-#include "vision/preprocess/tiles.h"
 #include "vision/tower/features.h"
 
 namespace mmbatch {
-
-/// How the feature rows of one image lie: one grid, or, of a picture seen in tiles, that of each tile one
-/// after another.
-struct FeatureMap {
-  std::size_t rows = 0;  // of all tiles
-  PatchGrid grid = {};   // of the image, or of each tile; rows that lie in no grid may come before it
-  TileGrid tiles = {};   // 0 x 0: the image is not in tiles
-  int width = 0;         // of the picture, in pixels
-  int height = 0;
-};
 
 /// y = x · Wᵀ + b, on every row, and what follows at once.
 struct LinearOp {
@@ -53,7 +41,18 @@ struct PoolOp {
 /// Every row scaled to length 1.
 struct UnitLengthOp {};
 
-using ProjectorOp = std::variant<LinearOp, ScaleOp, JoinTilesOp, PoolOp, UnitLengthOp>;
+/// Every row normalised.
+struct NormOp {
+  std::string name;  // without ".weight"
+  NormConfig norm;
+};
+
+/// Rows that lie block by block, side · side of them each, become one row a block, as wide as all of it.
+struct MergeOp {
+  std::size_t side = 2;
+};
+
+using ProjectorOp = std::variant<LinearOp, ScaleOp, JoinTilesOp, PoolOp, UnitLengthOp, NormOp, MergeOp>;
 
 /// How a vision tower's features become rows of the decoder's width: operations in their order.
 struct ProjectorConfig {
@@ -87,7 +86,7 @@ class Projector {
   struct Newline {
     std::vector<float> row;  // [width]
   };
-  using Step = std::variant<LoadedLinear, ScaleOp, Newline, AttentionPooling, UnitLengthOp>;
+  using Step = std::variant<LoadedLinear, ScaleOp, Newline, AttentionPooling, UnitLengthOp, Norm, MergeOp>;
   struct Load;
   struct Run;
 

@@ -38,7 +38,7 @@ std::vector<Features> TextStage::encode(std::span<const PaddedText* const> texts
   std::vector<std::span<const std::int32_t>> ids;
   for (const PaddedText* text : texts) ids.emplace_back(*text);
   const Matrix<float> embeddings = unit_length(encoder_.encode(ids, scratch).view());
-  return split_rows(embeddings.view(), std::vector<std::size_t>(texts.size(), 1));
+  return split_rows(embeddings.view(), std::vector<FeatureMap>(texts.size(), {.rows = 1}));
 }
 
 }  // namespace mmbatch

@@ -27,7 +27,8 @@ double attention_operations(const AttentionShape& shape, double queries, double 
 Work vision_work(const VisionSpec& vision, std::size_t images, const Session& session) {
   const Precision precision = session.options().precision;
   const VisionConfig& encoder = vision.encoder;
-  const double layers = real(encoder.run_layers), tokens = real(encoder.positions());
+  const double layers = real(encoder.run_layers),
+               tokens = real(encoder.class_rows() + encoder.grid().count());
   const double layer = layer_weights(encoder.layer);
   const double patch = real(encoder.hidden() * 3 * encoder.patch_size * encoder.patch_size);
   double projector = 0;

@@ -15,7 +15,7 @@ LayerNames changed(const LayerNames& names, const Change& change) {
   const SelfAttentionNames& attention = names.attention;
   const FeedForwardNames& feed_forward = names.feed_forward;
   return {.attention = {change(attention.query), change(attention.key), change(attention.value),
-                        change(attention.output)},
+                        change(attention.output), change(attention.query_key_value)},
           .feed_forward = {change(feed_forward.gate), change(feed_forward.up), change(feed_forward.down)},
           .before_attention = change(names.before_attention),
           .after_attention = change(names.after_attention),
@@ -60,7 +60,7 @@ void Layer::show_norms(const Weights& weights, const LayerConfig& config, const 
   };
   const bool gated = config.feed_forward.kind == FeedForwardKind::gated;
   watch(before_attention_, names.before_attention,
-        {names.attention.query, names.attention.key, names.attention.value});
+        {names.attention.query, names.attention.key, names.attention.value, names.attention.query_key_value});
   watch(before_feed_forward_, names.before_feed_forward,
         {gated ? names.feed_forward.gate : "", names.feed_forward.up});
 }

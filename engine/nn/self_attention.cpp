@@ -10,11 +10,16 @@ SelfAttention::SelfAttention(const Weights& weights, const SelfAttentionConfig& 
                              const SelfAttentionNames& names)
     : config_(config) {
   if (weights.precision != Precision::f32) config_.shape.arithmetic = AttentionArithmetic::bf16;
-  const StoredLinear parts[] = {
-      {names.query, query_width()}, {names.key, key_width()}, {names.value, key_width()}};
-  qkv_ = Linear(weights, parts, config.hidden, config.bias);
-  query_ = qkv_.part(0, 1);
-  key_value_ = qkv_.part(1, 2);
+  if (!names.query_key_value.empty()) {
+    const std::size_t width = query_width() + 2 * key_width();
+    qkv_ = Linear(weights, {names.query_key_value, width}, config.hidden, config.bias);
+  } else {
+    const StoredLinear parts[] = {
+        {names.query, query_width()}, {names.key, key_width()}, {names.value, key_width()}};
+    qkv_ = Linear(weights, parts, config.hidden, config.bias);
+    query_ = qkv_.part(0, 1);
+    key_value_ = qkv_.part(1, 2);
+  }
   output_ = Linear(weights, {names.output, config.hidden}, query_width(), config.output_bias);
 }
 

@@ -23,6 +23,8 @@ struct SelfAttentionConfig {
 /// Names of the stored parts, without ".weight".
 struct SelfAttentionNames {
   std::string query, key, value, output;
+  std::string query_key_value =
+      {};  // instead of the three where they are stored as one; without a cache only
 };
 
 /// Where one layer's keys and values are kept between steps; strides in bytes.

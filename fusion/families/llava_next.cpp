@@ -26,7 +26,7 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
     config.fail("vision_feature_select_strategy",
                 "a class token has no place in a grid of tiles; use default");
   }
-  spec.vision->pinpoints = read_pinpoints(config);
+  spec.vision->form = WholeAndTiles{read_pinpoints(config)};
   spec.vision->projector.ops.push_back(
       JoinTilesOp{.newline = weights.prefix_of("image_newline", {"", "model."}) + "image_newline"});
   spec.image_token_id = parse_image_token(config, 32000, spec.decoder.vocab);

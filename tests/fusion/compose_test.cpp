@@ -14,7 +14,7 @@ using ::testing::HasSubstr;
 using Ids = std::vector<std::int32_t>;
 
 EncodedImage image(std::size_t rows, std::uint64_t key) {
-  return {std::make_shared<const Matrix<float>>(rows, 4), key};
+  return {std::make_shared<const FeatureRows>(FeatureMap{.rows = rows}, 4), key};
 }
 
 ModelSpec placeholder_spec() {

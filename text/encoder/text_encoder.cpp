@@ -16,7 +16,10 @@ TextEncoder::TextEncoder(const Weights& weights, TextEncoderConfig config, const
           weights.table(prefix + "embeddings.token_embedding.weight", {config_.vocab, config_.hidden()})),
       position_embedding_(to_floats(weights.tensor(prefix + "embeddings.position_embedding.weight",
                                                    {config_.positions, config_.hidden()}))),
-      blocks_(weights, config_.layer, config_.layers, config_.layer_names.below(prefix)),
+      blocks_(weights, {.layer = config_.layer,
+                        .layers = config_.layers,
+                        .names = config_.layer_names.below(prefix),
+                        .windowed = {}}),
       norm_(weights, prefix + "final_layer_norm", config_.hidden(), config_.layer.norm),
       head_(weights, {prefix + "head", config_.width}, config_.hidden(), Bias::present) {}
 
@@ -42,7 +45,8 @@ Matrix<float> TextEncoder::encode(std::span<const std::span<const std::int32_t>>
       simd().add(row, &position_embedding_[p * hidden], hidden);
     }
   }
-  blocks_.forward(x, std::vector<std::size_t>(texts.size(), positions), scratch);
+  const std::vector<std::size_t> sequences(texts.size(), positions);
+  blocks_.forward(x, {.sequences = sequences}, scratch);
 
   Matrix<float> last(texts.size(), hidden), embeddings(texts.size(), config_.width);
   for (std::size_t i = 0; i < texts.size(); ++i) {

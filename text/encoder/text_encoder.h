@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/nn/encoder_stack.h"
+#include "engine/nn/encoder/encoder_stack.h"
 
 namespace mmbatch {
 

@@ -1,66 +1,103 @@
 #include "vision/tower/encoder.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
-#include "engine/base/error.h"
 #include "engine/kernels/rows.h"
-#include "engine/kernels/simd.h"
 
 namespace mmbatch {
 namespace {
 
 constexpr std::size_t kChannels = 3;
 
-/// The patch convolution as one product: its kernel [hidden, 3, patch, patch] read as [hidden, 3 · patch²].
-Linear load_patch_embedding(const Weights& weights, const std::string& name, const VisionConfig& config) {
-  const std::size_t side = config.patch_size;
-  const std::vector<std::size_t> flat = {config.hidden(), kChannels * side * side};
-  const bool packed = weights.source.tensor(name + ".weight").packed.has_value();
-  TensorView kernel = packed ? weights.tensor(name + ".weight", flat)
-                             : weights.tensor(name + ".weight", {config.hidden(), kChannels, side, side});
-  kernel.shape = flat;
-  return Linear(PackedMatrix({weights.in(edge_precision(weights.precision)).pack(kernel)}));
+/// A kernel [hidden, 3, frames, patch, patch] over frames that are all the same picture: one over the
+/// picture, [hidden, 3 · patch²], which is the sum over its frames.
+std::vector<float> sum_over_frames(const TensorView& kernel, std::size_t frames, std::size_t pixels) {
+  const std::vector<float> stored = to_floats(kernel);
+  std::vector<float> sums(stored.size() / frames, 0.0f);
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    const std::size_t channel = i / pixels, pixel = i % pixels;
+    for (std::size_t frame = 0; frame < frames; ++frame)
+      sums[i] += stored[(channel * frames + frame) * pixels + pixel];
+  }
+  return sums;
 }
 
-void check_grid(const PatchGrid& found, const VisionConfig& config) {
-  const PatchGrid& stored = config.grid();
-  if (found == stored) return;
-  throw ItemError(
-      ErrorCode::invalid_value,
-      fmt::format("an image of {} x {} patches; this vision tower has position embeddings for {} x {}",
-                  found.columns, found.rows, stored.columns, stored.rows));
+/// The patch convolution as one product: its kernel [hidden, 3, patch, patch] read as [hidden, 3 · patch²].
+PackedMatrix load_patch_kernel(const Weights& weights, const std::string& name, const VisionConfig& config) {
+  const std::size_t side = config.patch_size, hidden = config.hidden(), frames = config.frames;
+  const std::vector<std::size_t> flat = {hidden, kChannels * side * side};
+  const Weights edge = weights.in(edge_precision(weights.precision));
+  if (weights.source.tensor(name).packed) return PackedMatrix({edge.pack(weights.tensor(name, flat))});
+  if (frames == 0) {
+    TensorView kernel = weights.tensor(name, {hidden, kChannels, side, side});
+    kernel.shape = flat;
+    return PackedMatrix({edge.pack(kernel)});
+  }
+  TensorView kernel = weights.tensor(name, {hidden, kChannels, frames, side, side});
+  const std::vector<float> sums = sum_over_frames(kernel, frames, side * side);
+  kernel.shape = flat;
+  kernel.dtype = DType::f32;
+  kernel.data = std::as_bytes(std::span(sums)).data();
+  return PackedMatrix({edge.pack(kernel)});
+}
+
+EncoderStackConfig stack_of(const VisionConfig& config, const std::string& prefix) {
+  EncoderStackConfig stack{.layer = config.layer,
+                           .layers = config.run_layers,
+                           .names = config.layer_names.below(prefix),
+                           .windowed = {}};
+  for (std::size_t layer = 0; config.windows && layer < config.run_layers; ++layer) {
+    const auto& whole = config.windows->whole_layers;
+    if (std::find(whole.begin(), whole.end(), layer) == whole.end()) stack.windowed.push_back(layer);
+  }
+  return stack;
+}
+
+/// out[i] = from[order[i]]
+Matrix<float> gathered(MatrixView<const float> from, std::span<const std::size_t> order) {
+  Matrix<float> out(order.size(), from.cols);
+  parallel_rows(order.size(), [&](std::size_t i) {
+    std::memcpy(out.row(i), from.row(order[i]), from.cols * sizeof(float));
+  });
+  return out;
+}
+
+/// to[order[i]] = from[i]
+void scatter(MatrixView<const float> from, std::span<const std::size_t> order, MatrixView<float> to) {
+  parallel_rows(order.size(), [&](std::size_t i) {
+    std::memcpy(to.row(order[i]), from.row(i), from.cols * sizeof(float));
+  });
 }
 
 }  // namespace
 
 VisionEncoder::VisionEncoder(const Weights& weights, VisionConfig config, const std::string& prefix)
-    : config_(std::move(config)),
-      patch_embedding_(load_patch_embedding(weights, prefix + "embeddings.patch_embedding", config_)),
-      blocks_(weights, config_.layer, config_.run_layers, config_.layer_names.below(prefix)) {
+    : config_(std::move(config)), blocks_(weights, stack_of(config_, prefix)) {
   const std::size_t hidden = config_.hidden();
-  if (!config_.class_token.empty()) {
+  if (!config_.class_token.empty())
     class_embedding_ = to_floats(weights.tensor(prefix + config_.class_token, {hidden}));
-  }
-  position_embedding_ = to_floats(
-      weights.tensor(prefix + "embeddings.position_embedding.weight", {config_.positions(), hidden}));
-  if (config_.patch_bias == Bias::present) {
+  positions_ = PositionTable(
+      weights, config_.positions,
+      {.prefix = prefix, .class_rows = config_.class_rows(), .grid = config_.grid(), .hidden = hidden});
+  std::vector<float> bias;
+  if (config_.patch_bias == Bias::present)
+    bias = to_floats(weights.tensor(prefix + config_.patch_embedding + ".bias", {hidden}));
+  if (positions_.fixed() && !bias.empty()) {
     // Every patch gets the bias and its position: one sum.
-    const std::vector<float> bias =
-        to_floats(weights.tensor(prefix + "embeddings.patch_embedding.bias", {hidden}));
-    for (std::size_t p = config_.class_rows(); p < config_.positions(); ++p) {
-      for (std::size_t i = 0; i < hidden; ++i) position_embedding_[p * hidden + i] += bias[i];
-    }
+    positions_.add_to_patches(bias);
+    bias.clear();
   }
+  patch_embedding_ = Linear(load_patch_kernel(weights, prefix + config_.patch_embedding + ".weight", config_),
+                            std::move(bias));
   const NormConfig& norm = config_.layer.norm;
   if (!config_.norm_before.empty()) norm_before_ = Norm(weights, prefix + config_.norm_before, hidden, norm);
   if (!config_.norm_after.empty()) norm_after_ = Norm(weights, prefix + config_.norm_after, hidden, norm);
 }
 
 std::size_t VisionEncoder::bytes() const {
-  return patch_embedding_.bytes() + position_embedding_.size() * sizeof(float) + blocks_.bytes();
+  return patch_embedding_.bytes() + positions_.bytes() + blocks_.bytes();
 }
 
 /// @param x [class_rows + patches, hidden]
@@ -68,32 +105,72 @@ void VisionEncoder::embed(const Patches& image, MatrixView<float> x) const {
   const std::size_t first = config_.class_rows();
   if (first == 1) std::copy(class_embedding_.begin(), class_embedding_.end(), x.row(0));
   patch_embedding_.forward(image.values.view(), x.row_range(first, image.grid.count()));
-  parallel_rows(x.rows,
-                [&](std::size_t r) { simd().add(x.row(r), &position_embedding_[r * x.cols], x.cols); });
+  positions_.add_to(x, image.grid, config_.order);
 }
 
-Matrix<float> VisionEncoder::encode(std::span<const Patches* const> images, Scratch& scratch) const {
+VisionEncoder::Encoded VisionEncoder::encode(std::span<const Patches* const> images, Scratch& scratch) const {
   std::vector<std::size_t> rows;
-  std::size_t all = 0, tokens = 0;
+  std::size_t all = 0;
   for (const Patches* image : images) {
-    check_grid(image->grid, config_);
     rows.push_back(config_.class_rows() + image->grid.count());
     all += rows.back();
-    tokens += config_.feature_rows(image->grid);
   }
   const MatrixView<float> x = scratch.take(Scratch::stream, all, config_.hidden());
   for (std::size_t i = 0, first = 0; i < images.size(); first += rows[i++])
     embed(*images[i], x.row_range(first, rows[i]));
   if (!config_.norm_before.empty()) norm_before_.forward(x, x);
-  blocks_.forward(x, rows, scratch);
-  if (!config_.norm_after.empty()) norm_after_.forward(x, x);
 
-  Matrix<float> features(tokens, config_.hidden());
-  std::size_t out = 0, first = 0;
-  for (std::size_t i = 0; i < images.size(); first += rows[i++]) {
-    const std::size_t kept = config_.feature_rows(images[i]->grid);
-    std::memcpy(features.row(out), x.row(first + rows[i] - kept), kept * x.cols * sizeof(float));
+  Encoded encoded;
+  for (std::size_t i = 0; i < config_.taps.size(); ++i) encoded.taps.emplace_back(all, config_.hidden());
+  RopeAngles rope;
+  if (config_.rope)
+    rope = grid_rope_angles(*config_.rope, config_.layer.attention.shape.head_dim, images, config_.order);
+  const Rows given{.x = x, .sequences = rows, .rope = config_.rope ? &rope : nullptr, .taps = encoded.taps};
+  if (config_.windows)
+    run_in_windows(window_order(*config_.windows, images, config_.order), given, scratch);
+  else
+    run_blocks(given, {}, scratch);
+  if (!config_.norm_after.empty()) norm_after_.forward(x, x);
+  encoded.features = select(images, x);
+  return encoded;
+}
+
+void VisionEncoder::run_blocks(const Rows& rows, std::span<const std::size_t> windows,
+                               Scratch& scratch) const {
+  std::vector<LayerTap> taps;
+  for (std::size_t i = 0; i < config_.taps.size(); ++i)
+    taps.push_back({config_.taps[i], rows.taps[i].view()});
+  blocks_.forward(rows.x, {.sequences = rows.sequences, .windows = windows, .rope = rows.rope, .taps = taps},
+                  scratch);
+}
+
+void VisionEncoder::run_in_windows(const WindowOrder& order, const Rows& rows, Scratch& scratch) const {
+  Matrix<float> x = gathered(rows.x, order.rows);
+  RopeAngles rope;
+  if (rows.rope != nullptr)
+    rope = {gathered(rows.rope->cosine.view(), order.rows), gathered(rows.rope->sine.view(), order.rows)};
+  run_blocks({.x = x.view(),
+              .sequences = rows.sequences,
+              .rope = rows.rope != nullptr ? &rope : nullptr,
+              .taps = rows.taps},
+             order.windows, scratch);
+  scatter(x.view(), order.rows, rows.x);
+  for (Matrix<float>& tap : rows.taps) {
+    const Matrix<float> by_window = std::exchange(tap, Matrix<float>(tap.rows(), tap.cols()));
+    scatter(by_window.view(), order.rows, tap.view());
+  }
+}
+
+Matrix<float> VisionEncoder::select(std::span<const Patches* const> images, MatrixView<const float> x) const {
+  std::size_t tokens = 0, out = 0, first = 0;
+  for (const Patches* image : images) tokens += config_.feature_rows(image->grid);
+  Matrix<float> features(tokens, x.cols);
+  for (const Patches* image : images) {
+    const std::size_t rows = config_.class_rows() + image->grid.count();
+    const std::size_t kept = config_.feature_rows(image->grid);
+    std::memcpy(features.row(out), x.row(first + rows - kept), kept * x.cols * sizeof(float));
     out += kept;
+    first += rows;
   }
   return features;
 }

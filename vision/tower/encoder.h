@@ -1,12 +1,16 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
-#include "engine/nn/encoder_stack.h"
+#include "engine/nn/encoder/encoder_stack.h"
 #include "vision/preprocess/patches.h"
+#include "vision/tower/positions.h"
+#include "vision/tower/windows.h"
 
 namespace mmbatch {
 
@@ -15,23 +19,29 @@ enum class FeatureSelect { all, patches };
 
 /// A vision transformer (arXiv 2010.11929) as data. A family's file fills it from config.json.
 struct VisionConfig {
-  std::size_t image_size = 336;  // pixels, square
+  std::size_t image_size = 336;  // pixels, square; of no meaning where images keep their own shape
   std::size_t patch_size = 14;
+  std::size_t frames = 0;      // that a stored patch kernel spans, all of them the picture; 0: no such axis
   std::size_t layers = 0;      // of the checkpoint
   std::size_t run_layers = 0;  // those whose output is the feature: not more than `layers`
   LayerConfig layer;
-  LayerNames layer_names;  // pattern, below the encoder's prefix
+  LayerNames layer_names;                                      // pattern, below the encoder's prefix
+  std::string patch_embedding = "embeddings.patch_embedding";  // tensor name, without ".weight"
   Bias patch_bias = Bias::absent;
-  std::string class_token;  // tensor name, empty: no class token
-  std::string norm_before;  // name of the norm before the blocks, empty: none
-  std::string norm_after;   // name of the norm after the blocks, empty: none
+  PositionEmbedding positions = FixedPositions{};
+  PatchOrder order;
+  std::optional<GridRope> rope;            // turns queries and keys by row and column
+  std::optional<WindowAttention> windows;  // most layers see windows of the image only
+  std::string class_token;                 // tensor name, empty: no class token
+  std::string norm_before;                 // name of the norm before the blocks, empty: none
+  std::string norm_after;                  // name of the norm after the blocks, empty: none
   FeatureSelect select = FeatureSelect::patches;
+  std::vector<std::size_t> taps;  // layers whose output is wanted beside the features
 
   std::size_t hidden() const { return layer.attention.hidden; }
   std::size_t class_rows() const { return class_token.empty() ? 0 : 1; }
-  /// The patches of an image of image_size, which is what the position embeddings are stored for.
+  /// The patches of an image of image_size, which is what FixedPositions are stored for.
   PatchGrid grid() const { return {image_size / patch_size, image_size / patch_size}; }
-  std::size_t positions() const { return class_rows() + grid().count(); }
   /// Feature rows of an image of these patches.
   std::size_t feature_rows(const PatchGrid& patches) const {
     return patches.count() + (select == FeatureSelect::all ? class_rows() : 0);
@@ -47,21 +57,38 @@ class VisionEncoder {
   /// @throws ModelError
   VisionEncoder(const Weights& weights, VisionConfig config, const std::string& prefix);
 
+  struct Encoded {
+    Matrix<float> features;           // [sum of the images' feature_rows(), hidden]
+    std::vector<Matrix<float>> taps;  // of each of config().taps: [sum of class rows and patches, hidden]
+  };
   /// @param images each with its own number of patches
-  /// @return [sum of their feature_rows(), hidden]; an image's rows do not depend on the other images
+  /// @return rows in the order of the patches; an image's rows do not depend on the other images
   /// @throws ItemError invalid_value for a grid that there are no position embeddings for
-  Matrix<float> encode(std::span<const Patches* const> images, Scratch& scratch) const;
+  Encoded encode(std::span<const Patches* const> images, Scratch& scratch) const;
 
   const VisionConfig& config() const { return config_; }
   std::size_t bytes() const;
 
  private:
+  /// What goes through the blocks.
+  struct Rows {
+    MatrixView<float> x;                     // in place
+    std::span<const std::size_t> sequences;  // rows of each image
+    const RopeAngles* rope;
+    std::span<Matrix<float>> taps;
+  };
+
   void embed(const Patches& image, MatrixView<float> x) const;
+  void run_blocks(const Rows& rows, std::span<const std::size_t> windows, Scratch& scratch) const;
+  /// The same with the rows of each window side by side.
+  void run_in_windows(const WindowOrder& order, const Rows& rows, Scratch& scratch) const;
+  /// The rows of features of all images among those of all patches and class tokens.
+  Matrix<float> select(std::span<const Patches* const> images, MatrixView<const float> x) const;
 
   VisionConfig config_;
-  Linear patch_embedding_;                 // [hidden, 3 · patch²]
-  std::vector<float> class_embedding_;     // [hidden]
-  std::vector<float> position_embedding_;  // [positions, hidden]
+  Linear patch_embedding_;              // [hidden, 3 · patch²]
+  std::vector<float> class_embedding_;  // [hidden]
+  PositionTable positions_;
   Norm norm_before_, norm_after_;
   EncoderStack blocks_;
 };

@@ -6,13 +6,31 @@
 #include <vector>
 
 #include "engine/base/matrix.h"
+#include "vision/preprocess/patches.h"
+#include "vision/preprocess/tiles.h"
 
 namespace mmbatch {
 
-/// Features of one image, shared by all who need them: as many rows as the image has, [rows, width].
-using Features = std::shared_ptr<const Matrix<float>>;
+/// How the feature rows of one image lie: one grid, or, of a picture seen in tiles, that of each tile one
+/// after another.
+struct FeatureMap {
+  std::size_t rows = 0;  // of all tiles
+  PatchGrid grid = {};   // of the image, or of each tile; rows that lie in no grid may come before it
+  TileGrid tiles = {};   // 0 x 0: the image is not in tiles
+  int width = 0;         // of the picture, in pixels
+  int height = 0;
+};
 
-/// Copies the rows of several images, one after another, into a matrix for each.  @param counts rows of each
-std::vector<Features> split_rows(MatrixView<const float> rows, std::span<const std::size_t> counts);
+/// Rows of one image, [map.rows, width], and how they lie in it.
+struct FeatureRows : Matrix<float> {
+  FeatureRows(FeatureMap map_, std::size_t width) : Matrix(map_.rows, width), map(map_) {}
+  FeatureMap map;
+};
+
+/// Features of one image, shared by all who need them.
+using Features = std::shared_ptr<const FeatureRows>;
+
+/// Copies the rows of several images, one after another, into a matrix for each.  @param maps of each
+std::vector<Features> split_rows(MatrixView<const float> rows, std::span<const FeatureMap> maps);
 
 }  // namespace mmbatch

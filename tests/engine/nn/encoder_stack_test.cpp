@@ -1,7 +1,7 @@
 // Encoders: a sequence has the same bits in every company, however many rows pass through the layers
 // together.
 
-#include "engine/nn/encoder_stack.h"
+#include "engine/nn/encoder/encoder_stack.h"
 
 #include <gtest/gtest.h>
 
@@ -39,6 +39,10 @@ LayerNames layer_names() {
   return names.below("encoder.layers.{layer}.");
 }
 
+EncoderStackConfig stack_config() {
+  return {.layer = layer_config(), .layers = kLayers, .names = layer_names(), .windowed = {}};
+}
+
 class Encoder : public ::testing::Test {
  protected:
   Encoder() {
@@ -66,8 +70,8 @@ class Encoder : public ::testing::Test {
     Matrix<float> out(count, kHidden);
     std::copy_n(x.row(first), count * kHidden, out.data());
     Scratch scratch;
-    EncoderStack(weights, layer_config(), kLayers, layer_names())
-        .forward(out.view(), std::vector<std::size_t>(count / rows, rows), scratch);
+    const std::vector<std::size_t> sequences(count / rows, rows);
+    EncoderStack(weights, stack_config()).forward(out.view(), {.sequences = sequences}, scratch);
     return out;
   }
 
@@ -105,7 +109,7 @@ TEST_F(Encoder, TakesSequencesOfDifferentLengths) {
   std::generate_n(x.data(), all * kHidden, [&] { return normal(random); });
   std::copy_n(x.data(), all * kHidden, out.data());
   Scratch scratch;
-  EncoderStack(weights, layer_config(), kLayers, layer_names()).forward(out.view(), rows, scratch);
+  EncoderStack(weights, stack_config()).forward(out.view(), {.sequences = rows}, scratch);
   for (std::size_t i = 0, first = 0; i < rows.size(); first += rows[i++]) {
     const Matrix<float> alone = encode(weights, x, first, rows[i], rows[i]);
     EXPECT_EQ(std::memcmp(alone.data(), out.row(first), alone.bytes()), 0) << i;

@@ -1,4 +1,4 @@
-#include "engine/nn/attention_pooling.h"
+#include "engine/nn/encoder/attention_pooling.h"
 
 #include <algorithm>
 

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/nn/layer.h"
+
+namespace mmbatch {
+
+/// The layers of an encoder as data: all alike, but that some may see a part of their sequence only.
+struct EncoderStackConfig {
+  LayerConfig layer;
+  std::size_t layers = 0;
+  LayerNames names;                   // pattern of the tensors' names
+  std::vector<std::size_t> windowed;  // layers whose rows see those of their window only
+};
+
+/// Where a copy of what one layer makes goes.
+struct LayerTap {
+  std::size_t layer = 0;
+  MatrixView<float> rows;  // [all rows, hidden]
+};
+
+/// The rows of one pass.
+struct EncoderInput {
+  std::span<const std::size_t> sequences;     // rows of each: they see each other
+  std::span<const std::size_t> windows = {};  // rows of each, one after another; each lies in one sequence
+  const RopeAngles* rope = nullptr;           // of all rows; null: queries and keys are not rotated
+  std::span<const LayerTap> taps = {};
+};
+
+/// The layers of an encoder, without a cache: all rows of a sequence see each other, or all of a window.
+class EncoderStack {
+ public:
+  /// @throws ModelError
+  EncoderStack(const Weights& weights, const EncoderStackConfig& config);
+
+  /// @param x [sum of sequences, hidden], in place
+  void forward(MatrixView<float> x, const EncoderInput& input, Scratch& scratch) const;
+  std::size_t bytes() const;
+
+ private:
+  struct Part;
+  void forward_part(MatrixView<float> x, const Part& part, const EncoderInput& input, Scratch& scratch) const;
+
+  std::vector<Layer> layers_;
+  std::vector<bool> windowed_;  // of each layer
+};
+
+}  // namespace mmbatch

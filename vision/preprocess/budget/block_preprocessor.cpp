@@ -1,0 +1,84 @@
+#include "vision/preprocess/budget/block_preprocessor.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "engine/base/threads.h"
+
+namespace mmbatch {
+namespace {
+
+/// A number of the file that the tower has too: both must say the same.
+void check_same(const Config& config, const std::string& key, int tower, std::int64_t otherwise) {
+  const std::int64_t found = config.integer(key, otherwise);
+  if (found == tower) return;
+  config.fail(key, fmt::format("{}, but config.json's vision_config says {}: only one of the two can hold",
+                               found, tower));
+}
+
+}  // namespace
+
+BlockPreprocessor::BlockPreprocessor(const Config& config, const BlockGeometry& tower)
+    : geometry_(tower), scaling_(config) {
+  check_same(config, "patch_size", tower.patch_size, 14);
+  check_same(config, "merge_size", tower.merge, 2);
+  check_same(config, "temporal_patch_size", tower.frames, 2);
+  if (!config.flag("do_resize", true))
+    config.fail("do_resize", "false is not supported: pictures must be whole blocks of patches");
+  resample_ = resample_from(config.integer("resample", 3, {0, 5})).value_or(Resample::bicubic);
+  read_budget(config);
+}
+
+void BlockPreprocessor::read_budget(const Config& config) {
+  const Config size = config.object("size");
+  const Config::Range range{1, kMostPixels};
+  const auto read = [&](const char* own, const char* of_size, std::int64_t otherwise) {
+    if (config.has(own)) return config.integer(own, otherwise, range);
+    return size.integer(of_size, otherwise, range);
+  };
+  budget_.least = read("min_pixels", "shortest_edge", PixelBudget{}.least);
+  budget_.most = read("max_pixels", "longest_edge", PixelBudget{}.most);
+  if (budget_.least > budget_.most) {
+    config.fail(
+        config.has("min_pixels") ? "min_pixels" : "size",
+        fmt::format("at least {} pixels and at most {}: no picture fits", budget_.least, budget_.most));
+  }
+}
+
+PatchGrid BlockPreprocessor::grid(int width, int height, const PixelBudget& budget) const {
+  const ResizedSize size = smart_resize(width, height, geometry_.unit(), budget);
+  const std::int64_t side = geometry_.patch_size;
+  return {static_cast<std::size_t>(size.height / side), static_cast<std::size_t>(size.width / side)};
+}
+
+Patches BlockPreprocessor::apply(const Image& image, const PixelBudget& budget) const {
+  const ResizedSize size = smart_resize(image.width, image.height, geometry_.unit(), budget);
+  const Matrix<float> pixels = scaling_.apply(resize(image, size, resample_));
+  return cut_into_blocks(pixels.view(), static_cast<std::size_t>(size.width),
+                         static_cast<std::size_t>(geometry_.patch_size),
+                         static_cast<std::size_t>(geometry_.merge));
+}
+
+Patches cut_into_blocks(MatrixView<const float> pixels, std::size_t width, std::size_t side,
+                        std::size_t merge) {
+  Patches patches;
+  patches.grid = {pixels.cols / width / side, width / side};
+  patches.values = Matrix<float>(patches.grid.count(), pixels.rows * side * side);
+  const std::size_t across = patches.grid.columns / merge, in_block = merge * merge;
+  const std::size_t blocks = patches.grid.count() / in_block;
+  parallel_tiles(blocks, [&](std::size_t block) {
+    for (std::size_t i = 0; i < in_block; ++i) {
+      const std::size_t top = (block / across * merge + i / merge) * side;
+      const std::size_t left = (block % across * merge + i % merge) * side;
+      float* to = patches.values.row(block * in_block + i);
+      for (std::size_t channel = 0; channel < pixels.rows; ++channel) {
+        for (std::size_t y = 0; y < side; ++y, to += side)
+          std::memcpy(to, pixels.row(channel) + (top + y) * width + left, side * sizeof(float));
+      }
+    }
+  });
+  return patches;
+}
+
+}  // namespace mmbatch

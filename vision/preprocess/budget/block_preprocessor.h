@@ -1,0 +1,57 @@
+#pragma once
+
+#include "engine/base/config.h"
+#include "vision/preprocess/budget/smart_resize.h"
+#include "vision/preprocess/patches.h"
+#include "vision/preprocess/preprocess.h"
+
+namespace mmbatch {
+
+/// How a tower takes pictures of any size: in patches, and these in square blocks of merge · merge, each of
+/// which becomes one row in the end.
+struct BlockGeometry {
+  int patch_size = 14;
+  int merge = 2;
+  int frames = 2;  // that a patch spans; a picture is as many equal frames
+
+  int unit() const { return patch_size * merge; }
+  bool operator==(const BlockGeometry&) const = default;
+};
+
+/// From a picture to patches where every picture keeps its own shape: resized within a budget of pixels,
+/// rescaled and normalised, cut into patches block by block. Const and thread-safe.
+class BlockPreprocessor {
+ public:
+  /// From a preprocessor_config.json: min_pixels and max_pixels, else size ({"shortest_edge",
+  /// "longest_edge"}, which count pixels); resample (bicubic); patch_size (14), merge_size (2) and
+  /// temporal_patch_size (2), which must be those of the tower; and the keys of PixelScaling.
+  /// @throws ModelError that names file and key
+  BlockPreprocessor(const Config& config, const BlockGeometry& tower);
+
+  /// What the checkpoint's file allows.
+  const PixelBudget& budget() const { return budget_; }
+  const BlockGeometry& geometry() const { return geometry_; }
+  /// Rows and columns of patches of a picture of this size.  @throws ItemError as smart_resize()
+  PatchGrid grid(int width, int height, const PixelBudget& budget) const;
+  /// @return patches in the order of blocks: row and column of the block, then those in it
+  /// @throws ItemError as smart_resize()
+  Patches apply(const Image& image, const PixelBudget& budget) const;
+
+  static constexpr std::int64_t kMostPixels = std::int64_t{1} << 27;  // of a budget
+
+ private:
+  void read_budget(const Config& config);
+
+  BlockGeometry geometry_;
+  PixelScaling scaling_;
+  Resample resample_ = Resample::bicubic;
+  PixelBudget budget_;
+};
+
+/// Cuts pixel values into patches of side · side pixels, in square blocks of merge · merge patches one after
+/// another; in a patch by channel, then by row. Both sides are multiples of merge · side.
+/// @param pixels [channels, height · width]
+Patches cut_into_blocks(MatrixView<const float> pixels, std::size_t width, std::size_t side,
+                        std::size_t merge);
+
+}  // namespace mmbatch

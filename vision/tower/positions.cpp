@@ -1,0 +1,118 @@
+#include "vision/tower/positions.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/base/error.h"
+#include "engine/kernels/rows.h"
+#include "engine/kernels/simd.h"
+
+namespace mmbatch {
+namespace {
+
+struct TableShape {
+  std::string name;
+  std::size_t rows = 0;
+};
+
+TableShape table_of(const PositionEmbedding& positions, const PositionTable::Shape& shape) {
+  if (const auto* fixed = std::get_if<FixedPositions>(&positions))
+    return {fixed->table, shape.class_rows + shape.grid.count()};
+  if (const auto* square = std::get_if<InterpolatedPositions>(&positions))
+    return {square->table, square->side * square->side};
+  return {};
+}
+
+/// The two nearest of `side` positions that lie evenly over `count` patches, and how far it is from the
+/// first.
+struct Between {
+  std::size_t first, second;
+  float share;  // of the second
+};
+
+Between between(std::size_t index, std::size_t count, std::size_t side) {
+  const double steps = static_cast<double>(std::max<std::size_t>(count - 1, 1));
+  const double at = static_cast<double>(index) * static_cast<double>(side - 1) / steps;
+  const auto first = std::min(static_cast<std::size_t>(at), side - 1);
+  return {first, std::min(first + 1, side - 1), static_cast<float>(at - static_cast<double>(first))};
+}
+
+}  // namespace
+
+PatchPlace patch_place(std::size_t index, const PatchGrid& grid, PatchOrder order) {
+  const std::size_t side = order.merge, in_block = side * side, across = grid.columns / side;
+  const std::size_t block = index / in_block, inside = index % in_block;
+  return {block / across * side + inside / side, block % across * side + inside % side};
+}
+
+PositionTable::PositionTable(const Weights& weights, const PositionEmbedding& positions, Shape shape)
+    : positions_(positions), shape_(std::move(shape)) {
+  const TableShape table = table_of(positions_, shape_);
+  if (table.rows == 0) return;
+  table_ = to_floats(weights.tensor(shape_.prefix + table.name + ".weight", {table.rows, shape_.hidden}));
+}
+
+void PositionTable::add_to_patches(std::span<const float> bias) {
+  for (std::size_t at = shape_.class_rows * shape_.hidden; at < table_.size(); ++at)
+    table_[at] += bias[at % shape_.hidden];
+}
+
+void PositionTable::add_interpolated(float* row, PatchPlace place, const PatchGrid& grid) const {
+  const std::size_t side = std::get<InterpolatedPositions>(positions_).side, hidden = shape_.hidden;
+  const Between down = between(place.row, grid.rows, side),
+                across = between(place.column, grid.columns, side);
+  const auto at = [&](std::size_t y, std::size_t x) { return &table_[(y * side + x) * hidden]; };
+  const float *a = at(down.first, across.first), *b = at(down.first, across.second);
+  const float *c = at(down.second, across.first), *d = at(down.second, across.second);
+  const float weight_a = (1 - down.share) * (1 - across.share), weight_b = (1 - down.share) * across.share;
+  const float weight_c = down.share * (1 - across.share), weight_d = down.share * across.share;
+  for (std::size_t i = 0; i < hidden; ++i)
+    row[i] += weight_a * a[i] + weight_b * b[i] + weight_c * c[i] + weight_d * d[i];
+}
+
+void PositionTable::add_to(MatrixView<float> x, const PatchGrid& grid, PatchOrder order) const {
+  if (std::holds_alternative<InterpolatedPositions>(positions_)) {
+    return parallel_rows(grid.count(), [&](std::size_t p) {
+      add_interpolated(x.row(shape_.class_rows + p), patch_place(p, grid, order), grid);
+    });
+  }
+  if (!fixed()) return;
+  if (!(grid == shape_.grid)) {
+    throw ItemError(
+        ErrorCode::invalid_value,
+        fmt::format("an image of {} x {} patches; this vision tower has position embeddings for {} x {}",
+                    grid.columns, grid.rows, shape_.grid.columns, shape_.grid.rows));
+  }
+  parallel_rows(x.rows, [&](std::size_t r) { simd().add(x.row(r), &table_[r * x.cols], x.cols); });
+}
+
+RopeAngles grid_rope_angles(const GridRope& rope, std::size_t head_dim,
+                            std::span<const Patches* const> images, PatchOrder order) {
+  const std::size_t quarter = head_dim / 4;
+  std::vector<float> frequencies(quarter);
+  for (std::size_t i = 0; i < quarter; ++i) {
+    const double exponent = 2.0 * static_cast<double>(i) / (static_cast<double>(head_dim) / 2.0);
+    frequencies[i] = static_cast<float>(std::pow(rope.theta, -exponent));
+  }
+  std::size_t rows = 0, first = 0;
+  for (const Patches* image : images) rows += image->grid.count();
+  RopeAngles angles{Matrix<float>(rows, 2 * quarter), Matrix<float>(rows, 2 * quarter)};
+  for (const Patches* image : images) {
+    parallel_rows(image->grid.count(), [&](std::size_t p) {
+      const PatchPlace place = patch_place(p, image->grid, order);
+      float *cosine = angles.cosine.row(first + p), *sine = angles.sine.row(first + p);
+      for (std::size_t i = 0; i < 2 * quarter; ++i) {
+        const std::size_t position = i < quarter ? place.row : place.column;
+        const float angle = static_cast<float>(position) * frequencies[i % quarter];
+        cosine[i] = std::cos(angle);
+        sine[i] = std::sin(angle);
+      }
+    });
+    first += image->grid.count();
+  }
+  return angles;
+}
+
+}  // namespace mmbatch

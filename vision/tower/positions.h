@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "engine/kernels/rope.h"
+#include "engine/nn/weights.h"
+#include "vision/preprocess/patches.h"
+
+namespace mmbatch {
+
+/// A learned vector for the class token, where there is one, and for each patch of an image of the tower's
+/// own size; images of other sizes are refused.
+struct FixedPositions {
+  std::string table = "embeddings.position_embedding";  // tensor, without ".weight"
+};
+
+/// A square table of side · side learned vectors that is laid over the whole of every image, corner on
+/// corner; a patch gets what lies between the nearest four (bilinear).
+struct InterpolatedPositions {
+  std::string table;
+  std::size_t side = 0;
+};
+
+/// Patches know where they are by rotation alone.
+struct NoPositions {};
+
+using PositionEmbedding = std::variant<FixedPositions, InterpolatedPositions, NoPositions>;
+
+/// The order in which the patches of an image lie one after another: in square blocks of merge · merge of
+/// them, row by row of blocks and in each row by row. merge is 1 where they lie row by row.
+struct PatchOrder {
+  std::size_t merge = 1;
+};
+
+struct PatchPlace {
+  std::size_t row = 0;
+  std::size_t column = 0;
+};
+/// Where patch `index` lies in the image.
+PatchPlace patch_place(std::size_t index, const PatchGrid& grid, PatchOrder order);
+
+/// Position embeddings with their weights.
+class PositionTable {
+ public:
+  struct Shape {
+    std::string prefix;          // of the tensor
+    std::size_t class_rows = 0;  // of the table, before those of patches
+    PatchGrid grid;              // that FixedPositions are for
+    std::size_t hidden = 0;
+  };
+  PositionTable() = default;
+  /// @throws ModelError
+  PositionTable(const Weights& weights, const PositionEmbedding& positions, Shape shape);
+
+  /// Whether every patch has a row of its own, to which what is the same for all may be added beforehand.
+  bool fixed() const { return std::holds_alternative<FixedPositions>(positions_); }
+  /// Adds to the rows of patches.  @param bias [hidden]
+  void add_to_patches(std::span<const float> bias);
+
+  /// Adds to each row its position: class rows first, then the patches.
+  /// @param x [class rows + patches, hidden]
+  /// @throws ItemError invalid_value where there are positions for another grid only
+  void add_to(MatrixView<float> x, const PatchGrid& grid, PatchOrder order) const;
+  std::size_t bytes() const { return table_.size() * sizeof(float); }
+
+ private:
+  void add_interpolated(float* row, PatchPlace place, const PatchGrid& grid) const;
+
+  PositionEmbedding positions_ = NoPositions{};
+  Shape shape_;
+  std::vector<float> table_;  // [rows, hidden]
+};
+
+/// Turns the first half of the pairs of a head by the row of its patch, the other half by the column.
+struct GridRope {
+  double theta = 10000.0;
+};
+
+/// Cosines and sines of the patches of several images, one image after another.
+RopeAngles grid_rope_angles(const GridRope& rope, std::size_t head_dim,
+                            std::span<const Patches* const> images, PatchOrder order);
+
+}  // namespace mmbatch
