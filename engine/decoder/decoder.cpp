@@ -74,6 +74,8 @@ Decoder::Decoder(const Weights& weights, DecoderConfig config, const DecoderName
       config_(std::move(config)),
       embedding_(weights.table(names.embedding + ".weight", {config_.vocab, config_.hidden})),
       norm_(weights, names.norm, config_.hidden, config_.norm) {
+  if (!names.positions.empty())
+    positions_ = weights.table(names.positions + ".weight", {config_.max_positions, config_.hidden});
   layers_.reserve(config_.layers.size());
   for (std::size_t i = 0; i < config_.layers.size(); ++i) {
     layers_.emplace_back(weights, config_.layers[i], names.layers.of(i));
@@ -113,19 +115,24 @@ void Decoder::embed(const StepBatch& batch, MatrixView<float> x) const {
       std::memcpy(row, batch.features[r], config_.hidden * sizeof(float));
     else
       copy_as_float(embedding_, static_cast<std::size_t>(batch.ids[r]) * config_.hidden, config_.hidden, row);
-    if (config_.embedding_scale == 1.0f) return;
-    for (std::size_t i = 0; i < config_.hidden; ++i) row[i] *= config_.embedding_scale;
+    if (config_.embedding_scale != 1.0f) {
+      for (std::size_t i = 0; i < config_.hidden; ++i) row[i] *= config_.embedding_scale;
+    }
+    if (!positions_) return;
+    std::vector<float> learned(config_.hidden);
+    copy_as_float(*positions_, batch.positions[r] * config_.hidden, config_.hidden, learned.data());
+    simd().add(row, learned.data(), config_.hidden);
   });
 }
 
 RopeAngles Decoder::angles(const Rope& rope, const StepBatch& batch) const {
-  RopeAngles all = rope_angles(rope.frequencies, batch.positions);
-  if (rope.config.scaling != RopeScaling::dynamic_ntk) return all;
+  RopeAngles all = rope_angles(rope.frequencies, batch.positions, rope.config.magnitude);
+  if (!rope.config.depends_on_length()) return all;
   const std::size_t half = rope.frequencies.size();
   for (const StepSequence& sequence : batch.sequences) {
     const std::vector<float> own = rope_frequencies(rope.config, rope.head_dim, sequence.rope_tokens);
-    const RopeAngles part =
-        rope_angles(own, std::span(batch.positions).subspan(sequence.first_row, sequence.count));
+    const RopeAngles part = rope_angles(
+        own, std::span(batch.positions).subspan(sequence.first_row, sequence.count), rope.config.magnitude);
     std::copy_n(part.cosine.data(), sequence.count * half, all.cosine.row(sequence.first_row));
     std::copy_n(part.sine.data(), sequence.count * half, all.sine.row(sequence.first_row));
   }
@@ -172,6 +179,11 @@ Matrix<float> Decoder::logits(MatrixView<float> x) const {
   norm_.forward(x, x);
   Matrix<float> logits(x.rows, config_.vocab);
   head_.forward(x, logits.view());
+  if (config_.logit_divisor != 1.0f) {
+    parallel_rows(logits.rows(), [&](std::size_t r) {
+      for (std::size_t i = 0; i < config_.vocab; ++i) logits.row(r)[i] /= config_.logit_divisor;
+    });
+  }
   if (config_.logit_softcap > 0) {
     parallel_rows(logits.rows(), [&](std::size_t r) {
       simd().softcap(logits.row(r), config_.vocab, config_.logit_softcap);

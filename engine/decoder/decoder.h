@@ -44,7 +44,8 @@ class Decoder {
 
   Precision precision_;
   DecoderConfig config_;
-  TensorView embedding_;  // [vocab, hidden], mapped
+  TensorView embedding_;                 // [vocab, hidden], mapped
+  std::optional<TensorView> positions_;  // [max_positions, hidden], mapped: learned positions
   std::vector<Layer> layers_;
   std::vector<Rope> ropes_;
   std::vector<std::optional<std::size_t>> layer_ropes_;  // none: the layer knows no positions

@@ -1,5 +1,6 @@
 #include "engine/kernels/rope.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "engine/base/threads.h"
@@ -18,36 +19,72 @@ double llama3_frequency(const RopeConfig& config, double frequency) {
   return (1 - s) * frequency / config.factor + s * frequency;
 }
 
+/// YaRN's blend: dimensions that turn often within the original positions keep their frequency, those that
+/// turn less than once are stretched, with a ramp between.
+class YarnRamp {
+ public:
+  YarnRamp(const RopeConfig& config, double dims) {
+    const auto dimension_of = [&](double turns) {
+      const auto original = static_cast<double>(config.original_positions);
+      return dims * std::log(original / (turns * 2 * M_PI)) / (2 * std::log(config.theta));
+    };
+    low_ = dimension_of(config.beta_fast);
+    high_ = dimension_of(config.beta_slow);
+    if (config.whole_dims) {
+      low_ = std::floor(low_);
+      high_ = std::ceil(high_);
+    }
+    low_ = std::max(low_, 0.0);
+    high_ = std::min(high_, dims - 1);
+    if (low_ == high_) high_ += 0.001;
+  }
+  /// 0: as it was; 1: stretched
+  double at(std::size_t pair) const {
+    return std::clamp((static_cast<double>(pair) - low_) / (high_ - low_), 0.0, 1.0);
+  }
+
+ private:
+  double low_, high_;
+};
+
 }  // namespace
 
 std::vector<float> rope_frequencies(const RopeConfig& config, std::size_t head_dim,
                                     std::size_t total_tokens) {
+  const std::size_t dims = config.dims > 0 ? config.dims : head_dim;
   double theta = config.theta;
-  const auto dim = static_cast<double>(head_dim);
-  if (config.scaling == RopeScaling::dynamic_ntk && total_tokens > config.original_positions) {
+  const auto dim = static_cast<double>(dims);
+  const bool longer = total_tokens > config.original_positions;
+  if (config.scaling == RopeScaling::dynamic_ntk && longer) {
     const double ratio = static_cast<double>(total_tokens) / static_cast<double>(config.original_positions);
     theta *= std::pow(config.factor * ratio - (config.factor - 1), dim / (dim - 2));
   }
-  std::vector<float> frequencies(head_dim / 2);
+  const YarnRamp ramp(config, dim);
+  std::vector<float> frequencies(dims / 2);
   for (std::size_t i = 0; i < frequencies.size(); ++i) {
     double frequency = std::pow(theta, -2.0 * static_cast<double>(i) / dim);
     if (config.scaling == RopeScaling::linear) frequency /= config.factor;
     if (config.scaling == RopeScaling::llama3) frequency = llama3_frequency(config, frequency);
+    if (config.scaling == RopeScaling::yarn) frequency *= 1 - ramp.at(i) + ramp.at(i) / config.factor;
+    if (config.scaling == RopeScaling::longrope)
+      frequency /= (longer ? config.long_factors : config.short_factors)[i];
     frequencies[i] = static_cast<float>(frequency);
   }
   return frequencies;
 }
 
-RopeAngles rope_angles(std::span<const float> frequencies, std::span<const std::size_t> positions) {
+RopeAngles rope_angles(std::span<const float> frequencies, std::span<const std::size_t> positions,
+                       double magnitude) {
   constexpr std::size_t kRows = 16;
+  const auto scale = static_cast<float>(magnitude);
   RopeAngles angles{Matrix<float>(positions.size(), frequencies.size()),
                     Matrix<float>(positions.size(), frequencies.size())};
   parallel_tiles((positions.size() + kRows - 1) / kRows, [&](std::size_t tile) {
     for (std::size_t r = tile * kRows; r < positions.size() && r < (tile + 1) * kRows; ++r) {
       for (std::size_t i = 0; i < frequencies.size(); ++i) {
         const float angle = static_cast<float>(positions[r]) * frequencies[i];
-        angles.cosine.row(r)[i] = std::cos(angle);
-        angles.sine.row(r)[i] = std::sin(angle);
+        angles.cosine.row(r)[i] = std::cos(angle) * scale;
+        angles.sine.row(r)[i] = std::sin(angle) * scale;
       }
     }
   });

@@ -10,30 +10,52 @@
 namespace mmbatch {
 
 /// How rotary frequencies are stretched for contexts longer than trained on.
-enum class RopeScaling { none, linear, dynamic_ntk, llama3 };
-
-/// Rotary position embedding (arXiv 2104.09864) over pairs (i, i + head_dim / 2).
-struct RopeConfig {
-  double theta = 10000.0;
-  RopeScaling scaling = RopeScaling::none;
-  double factor = 1.0;                    // linear, dynamic_ntk, llama3
-  double low_freq_factor = 1.0;           // llama3
-  double high_freq_factor = 4.0;          // llama3
-  std::size_t original_positions = 8192;  // dynamic_ntk, llama3
-  bool operator==(const RopeConfig&) const = default;
+enum class RopeScaling {
+  none,
+  linear,
+  dynamic_ntk,
+  llama3,
+  yarn,      // arXiv 2309.00071
+  longrope,  // arXiv 2402.13753: other factors for sequences longer than trained on
 };
 
-/// head_dim / 2 angular frequencies.
-/// @param total_tokens dynamic_ntk only: the length that the sequence may reach.
+/// Rotary position embedding (arXiv 2104.09864) over pairs (i, i + dims / 2) of a head's first dimensions;
+/// the others stay as they are.
+struct RopeConfig {
+  double theta = 10000.0;
+  std::size_t dims = 0;  // that are rotated, even; 0: all of a head
+  RopeScaling scaling = RopeScaling::none;
+  double factor = 1.0;                    // linear, dynamic_ntk, llama3, yarn
+  double low_freq_factor = 1.0;           // llama3
+  double high_freq_factor = 4.0;          // llama3
+  std::size_t original_positions = 8192;  // dynamic_ntk, llama3, yarn, longrope
+  double beta_fast = 32.0;                // yarn: turns within original_positions
+  double beta_slow = 1.0;                 // yarn
+  bool whole_dims = true;                 // yarn: the ramp begins and ends at whole dimensions
+  /// longrope: [dims / 2], what frequencies are divided by.
+  std::vector<double> short_factors = {}, long_factors = {};
+  double magnitude = 1.0;  // yarn, longrope: cosines and sines are multiplied by it
+  bool operator==(const RopeConfig&) const = default;
+
+  /// Whether a sequence's frequencies depend on its length.
+  bool depends_on_length() const {
+    return scaling == RopeScaling::dynamic_ntk || scaling == RopeScaling::longrope;
+  }
+};
+
+/// dims / 2 angular frequencies.
+/// @param total_tokens dynamic_ntk: the length that the sequence may reach; longrope: the length that it has.
 std::vector<float> rope_frequencies(const RopeConfig& config, std::size_t head_dim,
                                     std::size_t total_tokens = 0);
 
 /// Cosines and sines of the rows of one step, made once and used by all layers.
 struct RopeAngles {
-  Matrix<float> cosine;  // [rows, head_dim / 2]
-  Matrix<float> sine;    // [rows, head_dim / 2]
+  Matrix<float> cosine;  // [rows, dims / 2]
+  Matrix<float> sine;    // [rows, dims / 2]
 };
 
-RopeAngles rope_angles(std::span<const float> frequencies, std::span<const std::size_t> positions);
+/// @param magnitude that cosines and sines are multiplied by
+RopeAngles rope_angles(std::span<const float> frequencies, std::span<const std::size_t> positions,
+                       double magnitude = 1.0);
 
 }  // namespace mmbatch

@@ -2,6 +2,8 @@
 
 #include <initializer_list>
 
+#include "engine/kernels/rows.h"
+#include "engine/kernels/simd.h"
 #include "engine/nn/calibration.h"
 
 namespace mmbatch {
@@ -15,7 +17,8 @@ LayerNames changed(const LayerNames& names, const Change& change) {
   const SelfAttentionNames& attention = names.attention;
   const FeedForwardNames& feed_forward = names.feed_forward;
   return {.attention = {change(attention.query), change(attention.key), change(attention.value),
-                        change(attention.output), change(attention.query_key_value)},
+                        change(attention.output), change(attention.query_key_value),
+                        change(attention.query_norm), change(attention.key_norm)},
           .feed_forward = {change(feed_forward.gate), change(feed_forward.up), change(feed_forward.down)},
           .before_attention = change(names.before_attention),
           .after_attention = change(names.after_attention),
@@ -40,14 +43,20 @@ LayerNames LayerNames::below(const std::string& prefix) const {
 
 Layer::Layer(const Weights& weights, const LayerConfig& config, const LayerNames& names)
     : placement_(config.placement),
-      before_attention_(weights, names.before_attention, config.attention.hidden, config.norm),
-      before_feed_forward_(weights, names.before_feed_forward, config.attention.hidden, config.norm),
+      residual_scale_(config.residual_scale),
       attention_(weights, config.attention, names.attention),
       feed_forward_(weights, config.feed_forward, names.feed_forward) {
-  if (weights.hooks.calibration != nullptr) show_norms(weights, config, names);
+  const auto norm = [&](const std::string& name) {
+    return Norm(weights, name, config.attention.hidden, config.norm);
+  };
+  if (placement_ != NormPlacement::after) {
+    before_attention_ = norm(names.before_attention);
+    before_feed_forward_ = norm(names.before_feed_forward);
+    if (weights.hooks.calibration != nullptr) show_norms(weights, config, names);
+  }
   if (placement_ == NormPlacement::before) return;
-  after_attention_ = Norm(weights, names.after_attention, config.attention.hidden, config.norm);
-  after_feed_forward_ = Norm(weights, names.after_feed_forward, config.attention.hidden, config.norm);
+  after_attention_ = norm(names.after_attention);
+  after_feed_forward_ = norm(names.after_feed_forward);
 }
 
 void Layer::show_norms(const Weights& weights, const LayerConfig& config, const LayerNames& names) {
@@ -65,39 +74,46 @@ void Layer::show_norms(const Weights& weights, const LayerConfig& config, const 
         {gated ? names.feed_forward.gate : "", names.feed_forward.up});
 }
 
+LayerInput Layer::input_of(MatrixView<const float> x, const Norm& before) const {
+  return {x, placement_ == NormPlacement::after ? nullptr : &before};
+}
+
+template <class Half>
+void Layer::add(MatrixView<float> x, const Norm& after, Scratch& scratch, const Half& half) const {
+  if (placement_ == NormPlacement::before && residual_scale_ == 1.0f) return half(x, kAdd);
+  const MatrixView<float> made = scratch.take(Scratch::projected, x.rows, x.cols);
+  half(made, Linear::Then{});
+  parallel_rows(x.rows, [&](std::size_t r) {
+    float* row = made.row(r);
+    if (placement_ != NormPlacement::before) after.row(row, row);
+    if (residual_scale_ != 1.0f) {
+      for (std::size_t i = 0; i < x.cols; ++i) row[i] *= residual_scale_;
+    }
+    simd().add(x.row(r), row, x.cols);
+  });
+}
+
 void Layer::forward(MatrixView<float> x, const AttentionInput& input, Scratch& scratch) const {
-  const LayerInput to_attention{x, &before_attention_};
-  if (placement_ == NormPlacement::before) {
-    attention_.forward(to_attention, x, input, kAdd, scratch);
-  } else {
-    const MatrixView<float> projected = scratch.take(Scratch::projected, x.rows, x.cols);
-    attention_.forward(to_attention, projected, input, {}, scratch);
-    after_attention_.add_to(x, projected);
-  }
+  add(x, after_attention_, scratch, [&](MatrixView<float> y, const Linear::Then& then) {
+    attention_.forward(input_of(x, before_attention_), y, input, then, scratch);
+  });
   feed_forward(x, scratch);
 }
 
 void Layer::forward_last(MatrixView<const float> x, MatrixView<float> kept, const AttentionInput& input,
                          Scratch& scratch) const {
-  attention_.store_keys({x, &before_attention_}, input, scratch);
+  attention_.store_keys(input_of(x, before_attention_), input, scratch);
   if (kept.rows == 0) return;
-  const LayerInput to_attention{kept, &before_attention_};
-  if (placement_ == NormPlacement::before) {
-    attention_.attend_from(to_attention, kept, input, kAdd, scratch);
-  } else {
-    const MatrixView<float> projected = scratch.take(Scratch::projected, kept.rows, kept.cols);
-    attention_.attend_from(to_attention, projected, input, {}, scratch);
-    after_attention_.add_to(kept, projected);
-  }
+  add(kept, after_attention_, scratch, [&](MatrixView<float> y, const Linear::Then& then) {
+    attention_.attend_from(input_of(kept, before_attention_), y, input, then, scratch);
+  });
   feed_forward(kept, scratch);
 }
 
 void Layer::feed_forward(MatrixView<float> x, Scratch& scratch) const {
-  const LayerInput input{x, &before_feed_forward_};
-  if (placement_ == NormPlacement::before) return feed_forward_.forward(input, x, kAdd, scratch);
-  const MatrixView<float> projected = scratch.take(Scratch::projected, x.rows, x.cols);
-  feed_forward_.forward(input, projected, {}, scratch);
-  after_feed_forward_.add_to(x, projected);
+  add(x, after_feed_forward_, scratch, [&](MatrixView<float> y, const Linear::Then& then) {
+    feed_forward_.forward(input_of(x, before_feed_forward_), y, then, scratch);
+  });
 }
 
 }  // namespace mmbatch

@@ -8,8 +8,8 @@
 
 namespace mmbatch {
 
-/// Norms before each half of a layer, or before and after it.
-enum class NormPlacement { before, before_and_after };
+/// Norms before each half of a layer, before and after it, or after it, before it is added.
+enum class NormPlacement { before, before_and_after, after };
 
 /// One layer of a transformer as data. Layers of one model need not be alike.
 struct LayerConfig {
@@ -17,10 +17,11 @@ struct LayerConfig {
   FeedForwardConfig feed_forward;
   NormConfig norm;
   NormPlacement placement = NormPlacement::before;
+  float residual_scale = 1.0f;  // what each half makes is multiplied by it before it is added
 };
 
-/// Names of a layer's stored parts, without ".weight"; the `after_…` norms only for before_and_after. In a
-/// pattern, which stands for all layers of a stack, "{layer}" is the layer's number.
+/// Names of a layer's stored parts, without ".weight"; of norms those that its placement has. In a pattern,
+/// which stands for all layers of a stack, "{layer}" is the layer's number.
 struct LayerNames {
   SelfAttentionNames attention;
   FeedForwardNames feed_forward;
@@ -32,8 +33,8 @@ struct LayerNames {
   LayerNames below(const std::string& prefix) const;
 };
 
-/// x = x + attention(norm(x)); x = x + feed_forward(norm(x)). The layer of the vision encoder, the text
-/// encoder and the decoder alike.
+/// x = x + attention(norm(x)); x = x + feed_forward(norm(x)), or with norms elsewhere. The layer of the
+/// vision encoder, the text encoder and the decoder alike.
 class Layer {
  public:
   Layer(const Weights& weights, const LayerConfig& config, const LayerNames& names);
@@ -51,8 +52,15 @@ class Layer {
   /// Tells the calibration which linear layers read which norm, and lets it see what the norms make.
   void show_norms(const Weights& weights, const LayerConfig& config, const LayerNames& names);
   void feed_forward(MatrixView<float> x, Scratch& scratch) const;
+  /// What a half reads: rows, and the norm before it.
+  LayerInput input_of(MatrixView<const float> x, const Norm& before) const;
+  /// Adds to x what a half makes, straight away or by way of the norm after it and residual_scale.
+  /// @param half called with where its result goes, and how
+  template <class Half>
+  void add(MatrixView<float> x, const Norm& after, Scratch& scratch, const Half& half) const;
 
   NormPlacement placement_;
+  float residual_scale_;
   Norm before_attention_, after_attention_, before_feed_forward_, after_feed_forward_;
   SelfAttention attention_;
   FeedForward feed_forward_;

@@ -24,11 +24,4 @@ void Norm::forward(MatrixView<const float> x, MatrixView<float> out) const {
   if (channels_ != nullptr) channels_->see(out);
 }
 
-void Norm::add_to(MatrixView<float> x, MatrixView<float> y) const {
-  parallel_rows(x.rows, [&](std::size_t r) {
-    row(y.row(r), y.row(r));
-    simd().add(x.row(r), y.row(r), x.cols);
-  });
-}
-
 }  // namespace mmbatch

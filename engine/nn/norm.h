@@ -30,8 +30,6 @@ class Norm {
   void row(const float* x, float* out) const;
   /// out = norm(x); both [rows, hidden], and may be the same.
   void forward(MatrixView<const float> x, MatrixView<float> out) const;
-  /// x = x + norm(y)
-  void add_to(MatrixView<float> x, MatrixView<float> y) const;
 
   /// From now on forward() shows what it makes, and is called by one thread at a time.
   void show_to(NormedChannels& channels) { channels_ = &channels; }

@@ -21,14 +21,25 @@ SelfAttention::SelfAttention(const Weights& weights, const SelfAttentionConfig& 
     key_value_ = qkv_.part(1, 2);
   }
   output_ = Linear(weights, {names.output, config.hidden}, query_width(), config.output_bias);
+  if (!config.query_key_norm) return;
+  const bool per_head = config.query_key_norm->span == QueryKeyNorm::Span::head;
+  const auto width = [&](std::size_t all) { return per_head ? config.shape.head_dim : all; };
+  query_norm_ = Norm(weights, names.query_norm, width(query_width()), config.query_key_norm->norm);
+  key_norm_ = Norm(weights, names.key_norm, width(key_width()), config.query_key_norm->norm);
 }
 
-void SelfAttention::rotate(float* heads, std::size_t count, const AttentionInput& input,
-                           std::size_t row) const {
-  if (input.rope == nullptr) return;
+void SelfAttention::prepare(const Norm& norm, float* heads, std::size_t count, const AttentionInput& input,
+                            std::size_t row) const {
   const std::size_t head_dim = config_.shape.head_dim;
+  if (config_.query_key_norm) {
+    const bool per_head = config_.query_key_norm->span == QueryKeyNorm::Span::head;
+    for (std::size_t h = 0; h < (per_head ? count : 1); ++h)
+      norm.row(heads + h * head_dim, heads + h * head_dim);
+  }
+  if (input.rope == nullptr) return;
   const float *cosine = input.rope->cosine.row(row), *sine = input.rope->sine.row(row);
-  for (std::size_t h = 0; h < count; ++h) simd().rotate(heads + h * head_dim, cosine, sine, head_dim / 2);
+  const std::size_t half = input.rope->cosine.cols();
+  for (std::size_t h = 0; h < count; ++h) simd().rotate(heads + h * head_dim, cosine, sine, half);
 }
 
 void SelfAttention::store(const float* keys_values, const AttentionInput& input, std::size_t row) const {
@@ -64,7 +75,8 @@ void SelfAttention::forward(const LayerInput& x, MatrixView<float> y, const Atte
   const MatrixView<float> attended = scratch.take(Scratch::attended, y.rows, query_width());
   qkv_.forward(x, qkv);
   parallel_rows(y.rows, [&](std::size_t r) {
-    rotate(qkv.row(r), shape.heads + shape.kv_heads, input, r);
+    prepare(query_norm_, qkv.row(r), shape.heads, input, r);
+    prepare(key_norm_, qkv.row(r) + query_width(), shape.kv_heads, input, r);
     store(qkv.row(r) + query_width(), input, r);
   });
   const MatrixView<const float> queries = qkv.col_range(0, query_width());
@@ -86,7 +98,7 @@ void SelfAttention::store_keys(const LayerInput& x, const AttentionInput& input,
   const MatrixView<float> keys_values = scratch.take(Scratch::qkv, x.x.rows, 2 * key_width());
   key_value_.forward(x, keys_values);
   parallel_rows(keys_values.rows, [&](std::size_t r) {
-    rotate(keys_values.row(r), config_.shape.kv_heads, input, r);
+    prepare(key_norm_, keys_values.row(r), config_.shape.kv_heads, input, r);
     store(keys_values.row(r), input, r);
   });
 }
@@ -97,7 +109,7 @@ void SelfAttention::attend_from(const LayerInput& x, MatrixView<float> y, const 
   const MatrixView<float> attended = scratch.take(Scratch::attended, y.rows, query_width());
   query_.forward(x, queries);
   parallel_rows(y.rows, [&](std::size_t r) {
-    rotate(queries.row(r), config_.shape.heads, input, input.query_rows[r]);
+    prepare(query_norm_, queries.row(r), config_.shape.heads, input, input.query_rows[r]);
   });
   attend_cached(queries, attended, input);
   output_.forward(attended, y, then);

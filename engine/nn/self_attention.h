@@ -12,19 +12,30 @@
 
 namespace mmbatch {
 
+/// A norm of queries and one of keys, between their projections and the rotary embedding (arXiv 2010.04245).
+struct QueryKeyNorm {
+  enum class Span {
+    head,       // of each head for itself; the weights, [head_dim], are those of all heads
+    all_heads,  // of a row's heads together: [heads · head_dim] and [kv_heads · head_dim]
+  };
+  NormConfig norm;
+  Span span = Span::head;
+};
+
 struct SelfAttentionConfig {
   std::size_t hidden = 0;
   AttentionShape shape;
   Bias bias = Bias::absent;         // of the query, key and value projections
   Bias output_bias = Bias::absent;  // of the output projection
-  std::optional<RopeConfig> rope;   // none: queries and keys know no positions
+  std::optional<QueryKeyNorm> query_key_norm;
+  std::optional<RopeConfig> rope;  // none: queries and keys know no positions
 };
 
-/// Names of the stored parts, without ".weight".
+/// Names of the stored parts, without ".weight"; the norms' only where there are such norms.
 struct SelfAttentionNames {
   std::string query, key, value, output;
-  std::string query_key_value =
-      {};  // instead of the three where they are stored as one; without a cache only
+  std::string query_key_value = {};  // instead of the three where they are stored as one
+  std::string query_norm = {}, key_norm = {};
 };
 
 /// Where one layer's keys and values are kept between steps; strides in bytes.
@@ -76,8 +87,10 @@ class SelfAttention {
  private:
   std::size_t query_width() const { return config_.shape.heads * config_.shape.head_dim; }
   std::size_t key_width() const { return config_.shape.kv_heads * config_.shape.head_dim; }
-  /// @param heads [count, head_dim] of row `row` of the pass
-  void rotate(float* heads, std::size_t count, const AttentionInput& input, std::size_t row) const;
+  /// What is done to queries or keys before they are used: norm and rotary embedding.
+  /// @param heads [count, head_dim] of row `row` of the pass, in place
+  void prepare(const Norm& norm, float* heads, std::size_t count, const AttentionInput& input,
+               std::size_t row) const;
   /// @param keys_values [2 · kv_heads, head_dim] of row `row` of the pass
   void store(const float* keys_values, const AttentionInput& input, std::size_t row) const;
   void attend_cached(MatrixView<const float> queries, MatrixView<float> attended,
@@ -87,6 +100,7 @@ class SelfAttention {
   Linear qkv_;
   Linear query_, key_value_;  // parts of it
   Linear output_;
+  Norm query_norm_, key_norm_;  // with query_key_norm
 };
 
 }  // namespace mmbatch

@@ -1,6 +1,6 @@
 // Keys of config.json: of the whole file, of a text model, a vision tower and a text encoder.
 
-#include <map>
+#include <algorithm>
 
 #include "fusion/families/families.h"
 #include "fusion/keys/known_keys.h"
@@ -82,14 +82,12 @@ KnownKeys text_keys(const std::string& type) {
   known.only_at.push_back({"use_bidirectional_attention", {"false"}});
   known.only_at.push_back({"use_sliding_window", {"false"}});
   known.only_at.push_back({"rope_interleaved", {"false"}});
-  const std::map<std::string, std::vector<std::string_view>> own = {
-      {"mistral", {"sliding_window"}},
-      {"gemma", {"hidden_activation"}},
-      {"gemma2",
-       {"hidden_activation", "sliding_window", "final_logit_softcapping", "attn_logit_softcapping",
-        "query_pre_attn_scalar"}}};
-  if (const auto found = own.find(type); found != own.end())
-    known.honoured.insert(known.honoured.end(), found->second.begin(), found->second.end());
+  const TextFamily* family = text_family(type);
+  if (family == nullptr) return known;
+  known.honoured.insert(known.honoured.end(), family->keys.begin(), family->keys.end());
+  std::erase_if(known.only_at, [&](const KnownKeys::OnlyAt& only) {
+    return std::find(family->keys.begin(), family->keys.end(), only.key) != family->keys.end();
+  });
   return known;
 }
 

@@ -2,6 +2,8 @@
 
 #include <initializer_list>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "fusion/families/parts.h"
 #include "fusion/family.h"
@@ -17,6 +19,8 @@ Family mistral_family();
 Family gemma_family();
 Family gemma2_family();
 Family siglip_family();
+Family qwen2_family();
+Family qwen3_family();
 
 /// A decoder's tensors in a checkpoint: they tell class defaults of different years apart.
 struct StoredDecoder {
@@ -27,12 +31,34 @@ struct StoredDecoder {
   bool fits(const DecoderConfig& config) const;
 };
 
-// Decoders of the text families, each in its family's file, and how they name what the Llama kind does not.
-DecoderConfig parse_llama_decoder(const Config& config, const StoredDecoder& stored);
-DecoderConfig parse_mistral_decoder(const Config& config, const StoredDecoder& stored);
-DecoderConfig parse_gemma_decoder(const Config& config, const StoredDecoder& stored);
-DecoderConfig parse_gemma2_decoder(const Config& config, const StoredDecoder& stored);
-DecoderNames gemma2_names(const std::string& prefix);
+/// Whether a config that says nothing means a head of its own, or the embedding.
+enum class DefaultHead { stored, embedding };
+
+/// The decoder of a text family: what its config means, and where its tensors are.
+struct TextFamily {
+  DecoderConfig (*parse)(const Config& config, const StoredDecoder& stored);
+  DecoderNames (*names)(const std::string& prefix) = llama_names;
+  DefaultHead head = DefaultHead::stored;
+  /// Keys of its config that are honoured, beside those that all text models have.
+  std::vector<std::string_view> keys = {};
+  /// What must be there to tell which prefix the tensors have.
+  const char* probe = "embed_tokens.weight";
+};
+
+// One function for each text family, in its file; the table is in text_models.cpp.
+TextFamily llama_decoder();
+TextFamily mistral_decoder();
+TextFamily gemma_decoder();
+TextFamily gemma2_decoder();
+TextFamily qwen2_decoder();
+TextFamily qwen3_decoder();
+
+/// Which layers have a window in the Qwen families: where use_sliding_window says that there are any, those
+/// from max_window_layers on.  @throws ModelError
+void set_qwen_windows(DecoderConfig& decoder, const Config& config);
+
+/// The text family of a model_type; null where there is none.
+const TextFamily* text_family(const std::string& type);
 
 /// Where a text model is described and stored: a config of its own, or one inside a multimodal config.
 struct TextModelPlace {

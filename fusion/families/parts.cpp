@@ -107,24 +107,26 @@ DecoderConfig parse_decoder(const Config& config, const DecoderDefaults& default
   feed_forward.activation = parse_activation(config, defaults.activation_key, defaults.activation);
 
   layer.norm = {NormKind::rms, static_cast<float>(config.number("rms_norm_eps", defaults.norm_eps)), 0.0f};
-  attention.rope = parse_rope(config, defaults);
+  attention.rope = parse_rope(config, defaults.rope(shape.head_dim));
   decoder.norm = layer.norm;
   decoder.layers.assign(size(config, "num_hidden_layers", defaults.layers, 4096), layer);
   return decoder;
 }
 
 DecoderNames llama_names(const std::string& prefix) {
-  const LayerNames layer{
-      .attention = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"},
-      .feed_forward = {"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"},
-      .before_attention = "input_layernorm",
-      .after_attention = "",
-      .before_feed_forward = "post_attention_layernorm",
-      .after_feed_forward = ""};
-  return {.embedding = prefix + "embed_tokens",
-          .layers = layer.below(prefix + "layers.{layer}."),
-          .norm = prefix + "norm",
-          .head = ""};
+  const LayerNames layer{.attention = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
+                                       "self_attn.o_proj", "self_attn.q_norm", "self_attn.k_norm"},
+                         .feed_forward = {"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"},
+                         .before_attention = "input_layernorm",
+                         .after_attention = "",
+                         .before_feed_forward = "post_attention_layernorm",
+                         .after_feed_forward = ""};
+  return {
+      .embedding = prefix + "embed_tokens",
+      .layers = layer.below(prefix + "layers.{layer}."),
+      .norm = prefix + "norm",
+      .head = "",
+  };
 }
 
 LayerNames clip_layer_names() {
@@ -144,7 +146,7 @@ std::size_t parse_window(const Config& config, std::int64_t otherwise) {
 }
 
 void set_windows(DecoderConfig& decoder, const Config& config, std::size_t window,
-                 bool (*windowed)(std::size_t layer)) {
+                 const std::function<bool(std::size_t layer)>& windowed) {
   const std::vector<std::string> types = config.texts("layer_types");
   if (config.has("layer_types") && types.size() != decoder.layers.size())
     config.fail("layer_types",

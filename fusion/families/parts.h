@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -9,6 +11,21 @@
 #include "fusion/model_spec.h"
 
 namespace mmbatch {
+
+/// Whether a family can rotate a part of each head.
+enum class RotatedPart { whole, any };
+
+/// What config.json says nothing of, of a rotary embedding.
+struct RopeDefaults {
+  double theta = 10000.0;
+  std::int64_t max_positions = 2048;
+  std::int64_t original_positions = 0;  // 0: max_position_embeddings
+  std::size_t head_dim = 0;             // as it was read
+  RotatedPart part = RotatedPart::whole;
+  std::map<std::string, std::string> other_names = {};  // of types, as a family's older files have them
+  /// Which of rope_parameters' members is meant, where a family has one for each kind of layer_types.
+  std::string layers = {};
+};
 
 /// What config.json says nothing of: the class defaults of a decoder.
 struct DecoderDefaults {
@@ -22,17 +39,25 @@ struct DecoderDefaults {
   double norm_eps = 1e-6;
   double rope_theta = 10000.0;
   std::int64_t max_positions = 2048;
+  std::int64_t original_positions = 0;  // 0: as max_positions
+  RotatedPart rotated = RotatedPart::whole;
+  std::map<std::string, std::string> rope_names = {};  // other names of rope types
+  std::string rope_layers = {};  // "full_attention" where rope_parameters may have a member for each kind
   std::string activation_key = "hidden_act";
   Activation activation = Activation::silu;
+
+  RopeDefaults rope(std::size_t head_dim_read) const {
+    return {rope_theta, max_positions, original_positions, head_dim_read, rotated, rope_names, rope_layers};
+  }
 };
 
 /// Reads what all decoders of the Llama kind share: widths, heads, norms, rotary embedding and its scaling,
 /// biases; all layers alike. The caller adds what is its own, layer by layer.  @throws ModelError
 DecoderConfig parse_decoder(const Config& config, const DecoderDefaults& defaults);
 
-/// The rotary embedding, in each of the spellings of transformers 4 and 5.  @throws ModelError for a kind, or
-/// a key of one, that is not supported, and for a key that is missing
-RopeConfig parse_rope(const Config& config, const DecoderDefaults& defaults);
+/// The rotary embedding, in each of the spellings of transformers 4 and 5.
+/// @throws ModelError for a kind, or a key of one, that is not supported, and for a key that is missing
+RopeConfig parse_rope(const Config& config, const RopeDefaults& defaults);
 
 /// The tensors of a decoder of the Llama kind, without a head.  @param prefix "model."
 DecoderNames llama_names(const std::string& prefix);
@@ -48,7 +73,7 @@ float parse_softcap(const Config& config, const std::string& key, double otherwi
 /// Which layers see a window only: by "layer_types", else by the family's rule.
 /// @param window in tokens, 0: none  @throws ModelError for layer_types that do not fit
 void set_windows(DecoderConfig& decoder, const Config& config, std::size_t window,
-                 bool (*windowed)(std::size_t layer));
+                 const std::function<bool(std::size_t layer)>& windowed);
 
 struct LayerCount {
   std::size_t layers = 0;  // by the config

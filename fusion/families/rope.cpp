@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <string_view>
 #include <vector>
@@ -21,27 +22,32 @@ struct Kind {
   std::vector<std::string_view> allows;  // others that belong to it, or are without effect in it
 };
 
+constexpr const char* kOriginal = "original_max_position_embeddings";
+
 const std::map<std::string, Kind>& kinds() {
   static const std::map<std::string, Kind> table = {
       {"default", {RopeScaling::none, {}, {}}},
-      {"linear", {RopeScaling::linear, {"factor"}, {"original_max_position_embeddings"}}},
-      {"dynamic", {RopeScaling::dynamic_ntk, {"factor"}, {"original_max_position_embeddings"}}},
-      {"llama3",
-       {RopeScaling::llama3,
-        {"factor", "low_freq_factor", "high_freq_factor"},
-        {"original_max_position_embeddings"}}},
+      {"linear", {RopeScaling::linear, {"factor"}, {kOriginal}}},
+      {"dynamic", {RopeScaling::dynamic_ntk, {"factor"}, {kOriginal}}},
+      {"llama3", {RopeScaling::llama3, {"factor", "low_freq_factor", "high_freq_factor"}, {kOriginal}}},
+      {"yarn",
+       {RopeScaling::yarn,
+        {"factor"},
+        {kOriginal, "attention_factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim", "truncate"}}},
+      {"longrope",
+       {RopeScaling::longrope, {"short_factor", "long_factor"}, {kOriginal, "factor", "attention_factor"}}},
   };
   return table;
 }
 
-bool contains(const std::vector<std::string_view>& keys, const std::string& key) {
-  return std::find(keys.begin(), keys.end(), key) != keys.end();
+std::string names_of_kinds() {
+  std::string names;
+  for (const auto& entry : kinds()) names += (names.empty() ? "" : ", ") + entry.first;
+  return names;
 }
 
-/// A part of each head that is rotated: all of it here.
-void check_partial(const Config& config) {
-  if (config.number("partial_rotary_factor", 1.0) != 1.0)
-    config.fail("partial_rotary_factor", "only 1 is supported: all of a head is rotated");
+bool contains(const std::vector<std::string_view>& keys, const std::string& key) {
+  return std::find(keys.begin(), keys.end(), key) != keys.end();
 }
 
 void check_keys(const Config& scaling, const std::string& name, const Kind& kind) {
@@ -58,63 +64,134 @@ void check_keys(const Config& scaling, const std::string& name, const Kind& kind
 }
 
 /// The object that describes the scaling; empty when there is none.
-Config find_scaling(const Config& config) {
+Config find_scaling(const Config& config, const std::string& layers) {
   const bool parameters = config.has("rope_parameters");
   if (parameters && config.has("rope_scaling") &&
       config.object("rope_scaling").dump() != config.object("rope_parameters").dump())
     config.fail("rope_parameters", "beside another rope_scaling: only one of the two can hold");
-  const Config scaling = config.object(parameters ? "rope_parameters" : "rope_scaling");
+  Config scaling = config.object(parameters ? "rope_parameters" : "rope_scaling");
+  if (parameters && !layers.empty() && scaling.has(layers)) scaling = scaling.object(layers);
   if (!scaling.has("rope_theta") || !config.has("rope_theta")) return scaling;
   if (scaling.number("rope_theta", 0) != config.number("rope_theta", 0))
     scaling.fail("rope_theta", "differs from the rope_theta beside it: only one of the two can hold");
   return scaling;
 }
 
-std::string kind_of(const Config& config, const Config& scaling) {
+std::string kind_of(const Config& config, const Config& scaling, const RopeDefaults& defaults) {
   const std::string key = scaling.first_of({"rope_type", "type"});
-  if (!key.empty()) return scaling.text(key, "");
+  if (!key.empty()) {
+    const std::string name = scaling.text(key, "");
+    const auto other = defaults.other_names.find(name);
+    return other == defaults.other_names.end() ? name : other->second;
+  }
   if (config.has("rope_scaling") && !scaling.members().empty())
-    scaling.fail("rope_type", "missing; supported are default, linear, dynamic and llama3");
+    scaling.fail("rope_type", "missing; supported are " + names_of_kinds());
   return "default";
+}
+
+/// How many of a head's dimensions are rotated; 0: all.
+std::size_t rotated_dims(const Config& config, const Config& scaling, const RopeDefaults& defaults) {
+  const Config& holder = scaling.has("partial_rotary_factor") ? scaling : config;
+  const double part = holder.number("partial_rotary_factor", 1.0);
+  if (part == 1.0) return 0;
+  if (defaults.part == RotatedPart::whole)
+    holder.fail("partial_rotary_factor", "only 1 is supported: all of a head is rotated");
+  const double dims = std::floor(static_cast<double>(defaults.head_dim) * part);
+  if (!(part > 0 && part < 1) || dims < 2 || std::fmod(dims, 2) != 0) {
+    holder.fail("partial_rotary_factor",
+                fmt::format("{} of head_dim {} is not an even number of dimensions from 2 on", part,
+                            defaults.head_dim));
+  }
+  return static_cast<std::size_t>(dims);
+}
+
+double factor_of(const Config& scaling, double otherwise) {
+  const double factor = scaling.number("factor", otherwise);
+  if (!(factor >= 1.0)) scaling.fail("factor", "must be at least 1");
+  return factor;
+}
+
+double above_zero(const Config& scaling, const char* key, double otherwise) {
+  const double value = scaling.number(key, otherwise);
+  if (!(value > 0)) scaling.fail(key, "must be above 0");
+  return value;
+}
+
+void read_llama3(const Config& scaling, RopeConfig& rope) {
+  rope.low_freq_factor = scaling.number("low_freq_factor", 1.0);
+  rope.high_freq_factor = scaling.number("high_freq_factor", 4.0);
+  if (rope.low_freq_factor <= 0 || rope.high_freq_factor <= rope.low_freq_factor)
+    scaling.fail("high_freq_factor", "must be above low_freq_factor, both above 0");
+}
+
+void read_yarn(const Config& scaling, RopeConfig& rope) {
+  rope.beta_fast = above_zero(scaling, "beta_fast", 32.0);
+  rope.beta_slow = above_zero(scaling, "beta_slow", 1.0);
+  rope.whole_dims = scaling.flag("truncate", true);
+  const auto magnitude = [&](double scale) {
+    return rope.factor <= 1 ? 1.0 : 0.1 * scale * std::log(rope.factor) + 1.0;
+  };
+  const double scale = scaling.number("mscale", 0), all_dims = scaling.number("mscale_all_dim", 0);
+  const bool both = scale != 0 && all_dims != 0;
+  rope.magnitude =
+      above_zero(scaling, "attention_factor", both ? magnitude(scale) / magnitude(all_dims) : magnitude(1.0));
+}
+
+void read_longrope(const Config& scaling, std::size_t pairs, RopeConfig& rope) {
+  const auto factors = [&](const char* key) {
+    std::vector<double> values = scaling.numbers(key);
+    if (values.size() != pairs)
+      scaling.fail(key,
+                   fmt::format("has {} values, {} pairs of dimensions are rotated", values.size(), pairs));
+    for (const double value : values) {
+      if (!(value > 0)) scaling.fail(key, "must be above 0, each of them");
+    }
+    return values;
+  };
+  rope.short_factors = factors("short_factor");
+  rope.long_factors = factors("long_factor");
+  const double original = std::log(static_cast<double>(rope.original_positions));
+  const double otherwise = rope.factor <= 1 ? 1.0 : std::sqrt(1 + std::log(rope.factor) / original);
+  rope.magnitude = above_zero(scaling, "attention_factor", otherwise);
 }
 
 }  // namespace
 
-RopeConfig parse_rope(const Config& config, const DecoderDefaults& defaults) {
-  const Config scaling = find_scaling(config);
+RopeConfig parse_rope(const Config& config, const RopeDefaults& defaults) {
+  const Config scaling = find_scaling(config, defaults.layers);
   RopeConfig rope;
-  rope.theta = scaling.number("rope_theta", config.number("rope_theta", defaults.rope_theta));
-  if (rope.theta <= 0) (scaling.has("rope_theta") ? scaling : config).fail("rope_theta", "must be above 0");
-  check_partial(config);
-  check_partial(scaling);
-  const std::string name = kind_of(config, scaling);
+  rope.theta = scaling.number("rope_theta", config.number("rope_theta", defaults.theta));
+  if (rope.theta <= 1) (scaling.has("rope_theta") ? scaling : config).fail("rope_theta", "must be above 1");
+  rope.dims = rotated_dims(config, scaling, defaults);
+  const std::string name = kind_of(config, scaling, defaults);
   const auto found = kinds().find(name);
   if (found == kinds().end()) {
-    scaling.fail(
-        "rope_type",
-        fmt::format("'{}' is not supported; supported are default, linear, dynamic and llama3", name));
+    scaling.fail("rope_type", fmt::format("'{}' is not supported; supported are {}", name.substr(0, 80),
+                                          names_of_kinds()));
   }
   check_keys(scaling, name, found->second);
   rope.scaling = found->second.scaling;
   if (rope.scaling == RopeScaling::none) return rope;
 
-  rope.factor = scaling.number("factor", 1.0);
-  if (!(rope.factor >= 1.0)) scaling.fail("factor", "must be at least 1");
-  const std::string original = "original_max_position_embeddings";
   const std::int64_t positions =
       config.integer("max_position_embeddings", defaults.max_positions, kPositions);
   rope.original_positions = static_cast<std::size_t>(positions);
   if (rope.scaling == RopeScaling::dynamic_ntk &&
-      scaling.integer(original, positions, kPositions) != positions)
-    scaling.fail(original, "other than max_position_embeddings is not supported in type 'dynamic'");
-  if (rope.scaling != RopeScaling::llama3) return rope;
-
-  const Config& holder = config.has(original) ? config : scaling;
-  rope.original_positions = static_cast<std::size_t>(holder.integer(original, positions, kPositions));
-  rope.low_freq_factor = scaling.number("low_freq_factor", 1.0);
-  rope.high_freq_factor = scaling.number("high_freq_factor", 4.0);
-  if (rope.low_freq_factor <= 0 || rope.high_freq_factor <= rope.low_freq_factor)
-    scaling.fail("high_freq_factor", "must be above low_freq_factor, both above 0");
+      scaling.integer(kOriginal, positions, kPositions) != positions)
+    scaling.fail(kOriginal, "other than max_position_embeddings is not supported in type 'dynamic'");
+  if (rope.scaling != RopeScaling::linear && rope.scaling != RopeScaling::dynamic_ntk) {
+    const Config& holder = config.has(kOriginal) ? config : scaling;
+    const std::int64_t otherwise = defaults.original_positions > 0 ? defaults.original_positions : positions;
+    rope.original_positions =
+        static_cast<std::size_t>(holder.integer(kOriginal, otherwise, {2, kPositions.max}));
+  }
+  const bool by_length = rope.scaling == RopeScaling::longrope;
+  rope.factor = factor_of(scaling, by_length ? std::max(1.0, static_cast<double>(positions) /
+                                                                 static_cast<double>(rope.original_positions))
+                                             : 1.0);
+  if (rope.scaling == RopeScaling::llama3) read_llama3(scaling, rope);
+  if (rope.scaling == RopeScaling::yarn) read_yarn(scaling, rope);
+  if (by_length) read_longrope(scaling, (rope.dims > 0 ? rope.dims : defaults.head_dim) / 2, rope);
   return rope;
 }
 

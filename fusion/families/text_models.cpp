@@ -8,26 +8,19 @@
 namespace mmbatch {
 namespace {
 
-/// Whether a config that says nothing means a head of its own, or the embedding.
-enum class DefaultHead { stored, embedding };
-
-struct TextFamily {
-  DecoderConfig (*parse)(const Config& config, const StoredDecoder& stored);
-  DecoderNames (*names)(const std::string& prefix);
-  DefaultHead head;
-};
+/// By model_type.
+const std::map<std::string, TextFamily>& text_families() {
+  static const std::map<std::string, TextFamily> table = {
+      {"gemma", gemma_decoder()},     {"gemma2", gemma2_decoder()}, {"llama", llama_decoder()},
+      {"mistral", mistral_decoder()}, {"qwen2", qwen2_decoder()},   {"qwen3", qwen3_decoder()},
+  };
+  return table;
+}
 
 const TextFamily& find_text_family(const std::string& type, const Config& text_config) {
-  static const std::map<std::string, TextFamily> known = {
-      {"llama", {parse_llama_decoder, llama_names, DefaultHead::stored}},
-      {"mistral", {parse_mistral_decoder, llama_names, DefaultHead::stored}},
-      {"gemma", {parse_gemma_decoder, llama_names, DefaultHead::embedding}},
-      {"gemma2", {parse_gemma2_decoder, gemma2_names, DefaultHead::embedding}},
-  };
-  const auto found = known.find(type);
-  if (found != known.end()) return found->second;
+  if (const TextFamily* family = text_family(type)) return *family;
   std::string names;
-  for (const auto& entry : known) names += (names.empty() ? "" : ", ") + entry.first;
+  for (const auto& entry : text_families()) names += (names.empty() ? "" : ", ") + entry.first;
   text_config.fail("model_type",
                    fmt::format("text model '{}' is not supported; supported are {}", type, names));
 }
@@ -48,6 +41,11 @@ std::string find_head(const TextModelPlace& place, DefaultHead otherwise) {
 
 }  // namespace
 
+const TextFamily* text_family(const std::string& type) {
+  const auto found = text_families().find(type);
+  return found == text_families().end() ? nullptr : &found->second;
+}
+
 bool StoredDecoder::fits(const DecoderConfig& config) const {
   const auto has_shape = [&](const std::string& name, const std::vector<std::size_t>& shape) {
     return !weights.has(name + ".weight") || weights.tensor(name + ".weight").shape == shape;
@@ -66,7 +64,7 @@ bool StoredDecoder::fits(const DecoderConfig& config) const {
 
 TextModel read_text_model(const std::string& type, const TextModelPlace& place) {
   const TextFamily& family = find_text_family(type, place.text);
-  const std::string prefix = place.weights.prefix_of("embed_tokens.weight", place.prefixes);
+  const std::string prefix = place.weights.prefix_of(family.probe, place.prefixes);
   DecoderNames names = family.names(prefix);
   DecoderConfig decoder = family.parse(place.text, {place.weights, names});
   check_layer_count(place.text, place.weights, names.layers, {decoder.layers.size(), decoder.layers.size()});

@@ -41,7 +41,8 @@ inline void set_windows(DecoderConfig& config, const std::vector<std::size_t>& w
 inline DecoderNames tiny_names(const DecoderConfig& config) {
   const bool after = config.layers.front().placement == NormPlacement::before_and_after;
   const LayerNames layer{
-      .attention = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"},
+      .attention = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "",
+                    "self_attn.q_norm", "self_attn.k_norm"},
       .feed_forward = {"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"},
       .before_attention = "input_layernorm",
       .after_attention = "post_attention_layernorm",
@@ -72,6 +73,11 @@ inline std::shared_ptr<const Decoder> tiny_decoder(const std::function<void(Deco
     for (const char* norm : {"input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm",
                              "post_feedforward_layernorm"}) {
       file.add_random(prefix + norm + ".weight", {hidden}, 1, 0.1f);
+    }
+    if (const auto& norms = config.layers[layer].attention.query_key_norm) {
+      const bool per_head = norms->span == QueryKeyNorm::Span::head;
+      file.add_random(prefix + "self_attn.q_norm.weight", {per_head ? shape.head_dim : query}, 1, 0.1f);
+      file.add_random(prefix + "self_attn.k_norm.weight", {per_head ? shape.head_dim : key}, 1, 0.1f);
     }
     file.add_random(prefix + "self_attn.q_proj.weight", {query, hidden}, 0, deviation);
     file.add_random(prefix + "self_attn.k_proj.weight", {key, hidden}, 0, deviation);

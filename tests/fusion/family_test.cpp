@@ -46,7 +46,7 @@ TEST(Families, EachNamesItselfOnce) {
     for (const std::string_view one : family.architectures)
       EXPECT_TRUE(architectures.insert(one).second) << one;
   }
-  EXPECT_EQ(names.size(), 8u);
+  EXPECT_EQ(names.size(), families().size());
 }
 
 TEST(Families, LlamaDefaultsHoldWhereNothingIsSaid) {
@@ -80,6 +80,39 @@ TEST(Families, MistralTellsNullFromAbsent) {
   EXPECT_EQ(spec("").decoder.layers[0].attention.shape.kv_heads, 8u);
   EXPECT_EQ(spec(R"(,"num_key_value_heads":null)").decoder.layers[0].attention.shape.kv_heads, 32u);
   EXPECT_EQ(spec("").decoder.layers[0].feed_forward.ffn, 14336u);
+}
+
+TEST(Families, QwenHasWindowsOnlyWhereItSaysSo) {
+  const auto spec = [](const std::string& more) {
+    return spec_of(R"({"architectures":["Qwen2ForCausalLM"],"num_hidden_layers":3,"sliding_window":7,)"
+                   R"("max_window_layers":1)" +
+                       more + "}",
+                   [](TensorFile& file) {
+                     add_embedding(file, "model.");
+                     file.add("lm_head.weight", {1}, {0});
+                   });
+  };
+  EXPECT_THAT(windows(spec("")), ElementsAre(0, 0, 0));
+  EXPECT_THAT(windows(spec(R"(,"use_sliding_window":true)")), ElementsAre(0, 7, 7));
+  EXPECT_THAT(windows(spec(R"(,"use_sliding_window":true,"layer_types":["sliding_attention",)"
+                           R"("full_attention","full_attention"])")),
+              ElementsAre(7, 0, 0));
+  const SelfAttentionConfig attention = spec("").decoder.layers[0].attention;
+  EXPECT_EQ(attention.bias, Bias::present);
+  EXPECT_EQ(attention.output_bias, Bias::absent);
+}
+
+TEST(Families, Qwen3NormsEachHead) {
+  const ModelSpec spec = spec_of(R"({"architectures":["Qwen3ForCausalLM"]})", [](TensorFile& file) {
+    add_embedding(file, "model.");
+    file.add("lm_head.weight", {1}, {0});
+  });
+  const SelfAttentionConfig attention = spec.decoder.layers[0].attention;
+  EXPECT_EQ(attention.shape.head_dim, 128u);
+  EXPECT_EQ(attention.bias, Bias::absent);
+  ASSERT_TRUE(attention.query_key_norm);
+  EXPECT_EQ(attention.query_key_norm->span, QueryKeyNorm::Span::head);
+  EXPECT_EQ(spec.decoder_names.layers.attention.query_norm, "model.layers.{layer}.self_attn.q_norm");
 }
 
 TEST(Families, GemmaIgnoresTheFirstFilesActivation) {

@@ -107,8 +107,9 @@ TEST(HostileConfig, HeadsMustDivideWhatTheyShare) {
 TEST(HostileConfig, UnknownActivationsAndRopeTypesListTheKnown) {
   EXPECT_THAT(with("llama", "/hidden_act", "relu6"),
               AllOf(HasSubstr("'hidden_act'"), HasSubstr("gelu_pytorch_tanh")));
-  EXPECT_THAT(with("llama", "/rope_scaling", Json{{"rope_type", "yarn"}, {"factor", 2}}),
-              AllOf(HasSubstr("'rope_scaling.rope_type'"), HasSubstr("linear, dynamic and llama3")));
+  EXPECT_THAT(with("llama", "/rope_scaling", Json{{"rope_type", "spiral"}, {"factor", 2}}),
+              AllOf(HasSubstr("'rope_scaling.rope_type'"),
+                    HasSubstr("default, dynamic, linear, llama3, longrope, yarn")));
   EXPECT_THAT(with("llama", "/rope_scaling", Json{{"type", "linear"}, {"factor", 0.5}}),
               HasSubstr("at least 1"));
   EXPECT_THAT(

@@ -134,6 +134,47 @@ const Variant kVariants[] = {
        for (LayerConfig& layer : c.layers) layer.placement = NormPlacement::before_and_after;
      },
      {}},
+    {"norms_after_alone",
+     [](DecoderConfig& c) {
+       for (LayerConfig& layer : c.layers) layer.placement = NormPlacement::after;
+     },
+     {}},
+    {"multipliers",
+     [](DecoderConfig& c) {
+       for (LayerConfig& layer : c.layers) layer.residual_scale = 0.4f;
+       c.logit_divisor = 3;
+     },
+     {}},
+    {"query_and_key_norms",
+     [](DecoderConfig& c) {
+       c.layers[0].attention.query_key_norm = {c.norm, QueryKeyNorm::Span::head};
+       c.layers[1].attention.query_key_norm = {c.norm, QueryKeyNorm::Span::all_heads};
+     },
+     {}},
+    {"yarn_of_half_a_head",
+     [](DecoderConfig& c) {
+       for (LayerConfig& layer : c.layers) {
+         RopeConfig& rope = *layer.attention.rope;
+         rope.dims = layer.attention.shape.head_dim / 2 / 2 * 2;
+         rope.scaling = RopeScaling::yarn;
+         rope.original_positions = 16;
+         rope.factor = 4;
+         rope.magnitude = 1.2;
+       }
+     },
+     {}},
+    {"longrope",
+     [](DecoderConfig& c) {
+       for (LayerConfig& layer : c.layers) {
+         RopeConfig& rope = *layer.attention.rope;
+         const std::size_t half = layer.attention.shape.head_dim / 2;
+         rope.scaling = RopeScaling::longrope;
+         rope.original_positions = 30;
+         rope.short_factors.assign(half, 1.1);
+         rope.long_factors.assign(half, 3.0);
+       }
+     },
+     {}},
     {"unlike_layers",
      [](DecoderConfig& c) {
        c.layers[0].attention.shape = {6, 3, 8, 0.3f};

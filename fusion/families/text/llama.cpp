@@ -4,13 +4,13 @@
 
 namespace mmbatch {
 
-DecoderConfig parse_llama_decoder(const Config& config, const StoredDecoder&) {
+namespace {
+
+DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
   DecoderConfig decoder = parse_decoder(config, DecoderDefaults{});
   set_windows(decoder, config, 0, [](std::size_t) { return false; });
   return decoder;
 }
-
-namespace {
 
 ModelSpec parse(const Config& config, const WeightSource& weights) {
   ModelSpec spec = read_text_only("llama", config, weights);
@@ -19,6 +19,10 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+
+TextFamily llama_decoder() {
+  return {parse_text};
+}
 
 Family llama_family() {
   return {"llama", {"LlamaForCausalLM"}, {"llama"}, parse};

@@ -4,7 +4,9 @@
 
 namespace mmbatch {
 
-DecoderConfig parse_mistral_decoder(const Config& config, const StoredDecoder&) {
+namespace {
+
+DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
   DecoderDefaults defaults;
   defaults.ffn = 14336;
   defaults.kv_heads = 8;
@@ -14,8 +16,6 @@ DecoderConfig parse_mistral_decoder(const Config& config, const StoredDecoder&) 
   return decoder;
 }
 
-namespace {
-
 ModelSpec parse(const Config& config, const WeightSource& weights) {
   ModelSpec spec = read_text_only("mistral", config, weights);
   spec.eos = {2};
@@ -23,6 +23,10 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+
+TextFamily mistral_decoder() {
+  return {.parse = parse_text, .keys = {"sliding_window"}};
+}
 
 Family mistral_family() {
   return {"mistral", {"MistralForCausalLM"}, {"mistral"}, parse};

@@ -60,15 +60,7 @@ DecoderConfig parse_with(const Config& config, const ClassDefaults& defaults) {
   return decoder;
 }
 
-ModelSpec parse(const Config& config, const WeightSource& weights) {
-  ModelSpec spec = read_text_only("gemma2", config, weights);
-  spec.eos = {1};
-  return spec;
-}
-
-}  // namespace
-
-DecoderConfig parse_gemma2_decoder(const Config& config, const StoredDecoder& stored) {
+DecoderConfig parse_text(const Config& config, const StoredDecoder& stored) {
   for (const ClassDefaults& defaults : {first_defaults(), later_defaults()}) {
     try {
       DecoderConfig decoder = parse_with(config, defaults);
@@ -80,13 +72,29 @@ DecoderConfig parse_gemma2_decoder(const Config& config, const StoredDecoder& st
   return parse_with(config, first_defaults());
 }
 
-DecoderNames gemma2_names(const std::string& prefix) {
+DecoderNames tensor_names(const std::string& prefix) {
   DecoderNames names = llama_names(prefix);
   const std::string layer = prefix + "layers.{layer}.";
   names.layers.after_attention = layer + "post_attention_layernorm";
   names.layers.before_feed_forward = layer + "pre_feedforward_layernorm";
   names.layers.after_feed_forward = layer + "post_feedforward_layernorm";
   return names;
+}
+
+ModelSpec parse(const Config& config, const WeightSource& weights) {
+  ModelSpec spec = read_text_only("gemma2", config, weights);
+  spec.eos = {1};
+  return spec;
+}
+
+}  // namespace
+
+TextFamily gemma2_decoder() {
+  return {.parse = parse_text,
+          .names = tensor_names,
+          .head = DefaultHead::embedding,
+          .keys = {"hidden_activation", "sliding_window", "final_logit_softcapping", "attn_logit_softcapping",
+                   "query_pre_attn_scalar"}};
 }
 
 Family gemma2_family() {

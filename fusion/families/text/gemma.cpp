@@ -7,7 +7,9 @@
 
 namespace mmbatch {
 
-DecoderConfig parse_gemma_decoder(const Config& config, const StoredDecoder&) {
+namespace {
+
+DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
   DecoderDefaults defaults;
   defaults.vocab = 256000;
   defaults.hidden = 3072;
@@ -27,8 +29,6 @@ DecoderConfig parse_gemma_decoder(const Config& config, const StoredDecoder&) {
   return decoder;
 }
 
-namespace {
-
 ModelSpec parse(const Config& config, const WeightSource& weights) {
   ModelSpec spec = read_text_only("gemma", config, weights);
   spec.eos = {1};
@@ -36,6 +36,10 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+
+TextFamily gemma_decoder() {
+  return {.parse = parse_text, .head = DefaultHead::embedding, .keys = {"hidden_activation"}};
+}
 
 Family gemma_family() {
   return {"gemma", {"GemmaForCausalLM"}, {"gemma"}, parse};
