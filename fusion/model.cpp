@@ -118,6 +118,30 @@ void check_tokenizer(const ModelSpec& spec, const Tokenizer& tokenizer, const st
   }
 }
 
+const CheckpointTemplate* find_template(const std::vector<CheckpointTemplate>& templates,
+                                        std::string_view name) {
+  const auto found =
+      std::find_if(templates.begin(), templates.end(), [&](const auto& one) { return one.name == name; });
+  return found == templates.end() ? nullptr : &*found;
+}
+
+/// What a manifest's turn_format may be.
+std::string known_formats(const std::vector<CheckpointTemplate>& templates) {
+  std::string own;
+  for (const CheckpointTemplate& one : templates)
+    own += fmt::format("{}{}", own.empty() ? "" : ", ", one.name);
+  return fmt::format(
+      "a built-in one ({}), {}a file such as ./chat.jinja, or a text with {{question}}, {{image}} and "
+      "{{system}}, such as \"USER: {{image}}\\n{{question}} ASSISTANT:\"",
+      TurnFormat::names_text(), own.empty() ? "" : fmt::format("a template of the model ({}), ", own));
+}
+
+std::string several_templates(const std::vector<CheckpointTemplate>& templates) {
+  return fmt::format(
+      "{}: several chat templates, of which none is the default; set turn_format in the manifest: {}",
+      templates.front().file, known_formats(templates));
+}
+
 ModelSpec read_spec(const WeightSource& weights, const Tokenizer& tokenizer) {
   const Config& config = weights.config();
   check_quantization(config);
@@ -143,9 +167,53 @@ ModelFiles::ModelFiles(const std::filesystem::path& folder_)
   spec = read_spec(*weights, *tokenizer);
   if (spec.vision) images.emplace(*weights, *spec.vision);
   unknown_keys = check_all_keys(*weights, spec);
-  FoundTurnFormat found = TurnFormat::find_for(folder, spec.turn_format);
-  turn_format = std::move(found.format);
-  turn_format_warning = std::move(found.message);
+  templates = read_checkpoint_templates(*weights);
+  template_tokens = read_template_tokens(*weights, *tokenizer);
+  if (!spec.turn_format.empty()) turn_format = TurnFormat::named(spec.turn_format);
+  const CheckpointTemplate* chat = find_template(templates, "default");
+  if (chat == nullptr && templates.size() == 1) chat = &templates.front();
+  if (chat == nullptr && !templates.empty()) turn_format_warning = several_templates(templates);
+  if (chat == nullptr) return;
+  try {
+    turn_format = TurnFormat::from_template(*chat, find_template(templates, "tool_use"));
+  } catch (const ModelError& e) {
+    turn_format_warning =
+        fmt::format("{}; set turn_format in the manifest: {}", e.what(), known_formats(templates));
+  }
+}
+
+TurnFormat find_turn_format(const ModelFiles& files, const std::string& name,
+                            const std::filesystem::path& folder, const std::string& owner) {
+  constexpr std::size_t kMaxBytes = 1u << 20;
+  if (name.empty()) return files.turn_format;
+  const std::vector<std::string> built_in = TurnFormat::names();
+  if (std::find(built_in.begin(), built_in.end(), name) != built_in.end()) return TurnFormat::named(name);
+  try {
+    if (const CheckpointTemplate* own = find_template(files.templates, name)) {
+      TurnFormat format = TurnFormat::from_template(*own);
+      format.set_key(fmt::format("template {}\n{}", own->name, own->source));
+      return format;
+    }
+    if (name.find("{question}") == std::string::npos &&
+        (name.ends_with(".jinja") || name.find('/') != std::string::npos)) {
+      const std::filesystem::path path = folder / name;
+      const FolderFiles parent(path.parent_path());
+      const auto source = parent.read_file(path.filename().string(), kMaxBytes);
+      if (!source) throw ModelError(path.string() + ": no such file");
+      TurnFormat format = TurnFormat::from_template({"", *source, path.string()});
+      format.set_key("template\n" + *source);
+      return format;
+    }
+  } catch (const ModelError& e) {
+    throw UsageError(fmt::format("{}: turn_format: {}", owner, e.what()));
+  }
+  if (name.find("{question}") != std::string::npos) {
+    TurnFormat format = TurnFormat::from_pattern(name);
+    format.set_key(name);
+    return format;
+  }
+  throw UsageError(fmt::format("{}: turn_format '{}' is not known; allowed: {}", owner, name,
+                               known_formats(files.templates)));
 }
 
 Precision automatic_precision(const ModelFiles& files) {

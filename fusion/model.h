@@ -33,11 +33,20 @@ struct ModelFiles {
   ModelSpec spec;
   std::optional<ImagePreparation> images;  // none: text only
   std::shared_ptr<const Tokenizer> tokenizer;
-  TurnFormat turn_format;
-  std::string turn_format_warning;        // not empty: the checkpoint's template was not recognised
+  std::vector<CheckpointTemplate> templates;
+  std::string template_tokens;            // read_template_tokens()
+  TurnFormat turn_format;                 // the checkpoint's own, else its family's
+  std::string turn_format_warning;        // not empty: the checkpoint's template cannot be used
   GenerationOverrides generation;         // of generation_config.json
   std::vector<std::string> unknown_keys;  // messages about keys of the folder's files, for people
 };
+
+/// The turn format that a manifest names: a built-in one, a template of the checkpoint, a file (whose name
+/// ends in .jinja, or has a '/'), or a pattern with {question}; the model's own when `name` is empty.
+/// @param folder where relative files are looked for  @param owner what errors name, such as "job 'a'"
+/// @throws UsageError when it is none of them, or a file is broken
+TurnFormat find_turn_format(const ModelFiles& files, const std::string& name,
+                            const std::filesystem::path& folder, const std::string& owner);
 
 /// What a model is computed in when nobody says: as a packed folder is stored; else bfloat16 where the
 /// processor multiplies it at twice the speed of float32 or more, else float32.

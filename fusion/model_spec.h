@@ -79,13 +79,19 @@ struct ModelSpec {
 
   std::string image_token = "<image>";
   std::int32_t image_token_id = -1;  // -1: none
+  std::string image_mark;   // what stands for an image in a prompt's text, as chat templates write it; empty:
+                            // image_token
+  std::string image_frame;  // what takes the mark's place before the text is tokenized, such as image_token
+                            // between marks of its own; empty: image_token
   ImagePlacement placement = ImagePlacement::placeholders;
   bool prefix_lm = false;                // prompt positions see each other
   std::vector<std::int32_t> suppressed;  // placeholders and padding: never generated
   std::vector<std::int32_t> eos;
-  std::string turn_format;  // name of the built-in used when the checkpoint brings no template
+  std::string turn_format;  // name of the built-in one that is used when the checkpoint brings no template
   std::string notes;        // what a person should know
 
+  /// What stands for an image in a prompt's text.
+  const std::string& mark() const { return image_mark.empty() ? image_token : image_mark; }
   /// Rows of the embedding table of tokens.
   std::size_t vocab() const { return dual ? dual->text.vocab : decoder.vocab; }
   /// Width of an image's rows.

@@ -2,53 +2,56 @@
 
 #include <algorithm>
 
+#include "engine/base/text/utf8.h"
+
 namespace mmbatch {
 
-RenderOptions Prompting::render_options() const {
-  RenderOptions options;
-  options.image_placeholder = model_.spec.image_token;
-  const Tokenizer& tokenizer = *model_.tokenizer;
-  if (const auto eos = tokenizer.eos()) options.eos = std::string(tokenizer.piece(*eos));
-  return options;
-}
-
-std::string Prompting::render(const TurnFormat& format, std::span<const Message> messages) const {
-  const bool in_text = model_.spec.placement == ImagePlacement::placeholders;
-  RenderOptions options = render_options();
-  std::vector<Turn> turns;
-  bool first_user = true;
-  for (const Message& message : messages) {
-    Turn turn{message.role, message.content};
-    // The format knows where the images of the first question stand; those of later messages precede them.
-    if (message.role == Role::user && first_user) {
-      options.images = in_text ? static_cast<int>(message.images) : 0;
-      first_user = false;
-    } else {
-      for (std::size_t i = 0; in_text && i < message.images; ++i)
-        turn.content.insert(0, model_.spec.image_token + "\n");
-    }
-    turns.push_back(std::move(turn));
+RenderedPrompt Prompting::render(const TurnFormat& format, std::span<const Message> messages,
+                                 const TemplateSettings& settings) const {
+  const RenderOptions options{.image_mark = model_.spec.mark(),
+                              .special_tokens = model_.template_tokens,
+                              .variables = settings.variables,
+                              .tools = settings.tools,
+                              .now = settings.now};
+  std::vector<Turn> turns(messages.begin(), messages.end());
+  if (model_.spec.placement != ImagePlacement::placeholders) {
+    for (Turn& turn : turns) turn.images = 0;
   }
-  return format.render(turns, options);
-}
-
-std::string Prompting::render_following(const TurnFormat& format, const std::string& question) const {
-  return format.render_following(question, render_options());
-}
-
-std::vector<std::int32_t> Prompting::encode(std::string_view text, std::size_t images) const {
+  RenderedPrompt prompt{format.render(turns, options)};
+  if (!format.is_template()) return prompt;
+  // As transformers: its tokenizers leave special tokens to the template; its processors do so when the text
+  // begins with BOS.
   const Tokenizer& tokenizer = *model_.tokenizer;
-  if (model_.spec.placement == ImagePlacement::placeholders) return tokenizer.encode(text);
+  const auto bos = tokenizer.bos();
+  const bool written = bos && prompt.text.starts_with(tokenizer.piece(*bos));
+  if (!model_.spec.vision || written) prompt.special = SpecialTokens::without;
+  return prompt;
+}
+
+/// The text with what a family puts around the rows of an image.
+std::string Prompting::framed(const std::string& text) const {
+  const ModelSpec& spec = model_.spec;
+  const std::string& frame = spec.image_frame.empty() ? spec.image_token : spec.image_frame;
+  return spec.mark() == frame ? text : replace_all(text, spec.mark(), frame);
+}
+
+std::vector<std::int32_t> Prompting::encode(const RenderedPrompt& prompt, std::size_t images) const {
+  const Tokenizer& tokenizer = *model_.tokenizer;
+  if (model_.spec.placement == ImagePlacement::placeholders)
+    return tokenizer.encode(images > 0 ? framed(prompt.text) : prompt.text, prompt.special);
   // BOS stands between images and text, whatever the tokenizer's files say of it.
   const auto bos = tokenizer.bos();
-  std::vector<std::int32_t> ids = tokenizer.encode(text, bos ? SpecialTokens::without : SpecialTokens::with);
+  std::vector<std::int32_t> ids =
+      tokenizer.encode(prompt.text, bos ? SpecialTokens::without : SpecialTokens::with);
   const std::int32_t placeholder = model_.spec.image_token_id;
   auto text_begin = std::find(ids.rbegin(), ids.rend(), placeholder).base();
   if (text_begin == ids.begin()) {
     ids.insert(ids.begin(), images, placeholder);
     text_begin = ids.begin() + static_cast<std::ptrdiff_t>(images);
   }
-  if (bos) ids.insert(text_begin, *bos);
+  const bool written =
+      prompt.special == SpecialTokens::without && text_begin != ids.end() && bos == *text_begin;
+  if (bos && !written) ids.insert(text_begin, *bos);
   return ids;
 }
 

@@ -13,16 +13,26 @@
 namespace mmbatch {
 
 /// A message of a dialogue.
-struct Message {
-  Role role = Role::user;
-  std::string content;
-  std::size_t images = 0;  // so many of the prompt's images, in their order, stand before the text
-};
+using Message = Turn;
 
 /// A picture's size, in pixels.
 struct PictureSize {
   int width = 0;
   int height = 0;
+};
+
+/// A prompt's text, and whether the special tokens that the tokenizer's files put around a text, such as BOS,
+/// are still to come: a chat template has written them.
+struct RenderedPrompt {
+  std::string text;
+  SpecialTokens special = SpecialTokens::with;
+};
+
+/// What a template sees beside messages and special tokens.
+struct TemplateSettings {
+  std::string variables = "{}";  // chat_template_kwargs, a JSON object
+  std::string tools = {};        // JSON list of tool definitions; empty: none
+  std::tm now = {};              // what strftime_now says
 };
 
 /// How messages and images become a prompt of one model: the only place that knows where images stand, how
@@ -32,16 +42,19 @@ class Prompting {
   /// @param model must outlive it
   explicit Prompting(const ModelFiles& model) : model_(model) {}
 
-  /// Messages as text, with a placeholder for each image where the model has them in its text.
+  /// Messages as text, with a mark for each image where the model has them in its text.
   /// @throws ItemError as TurnFormat::render()
-  std::string render(const TurnFormat& format, std::span<const Message> messages) const;
-  /// What follows the model's answer, up to where it is to answer a further question.
-  std::string render_following(const TurnFormat& format, const std::string& question) const;
+  RenderedPrompt render(const TurnFormat& format, std::span<const Message> messages,
+                        const TemplateSettings& settings = {}) const;
 
   /// The ids of a prompt's text, with one placeholder for each image: where the text has them, or, in a model
   /// that has images before its text, there, unless the text says otherwise.
   /// @param images of the prompt  @throws ItemError prompt_too_long
-  std::vector<std::int32_t> encode(std::string_view text, std::size_t images) const;
+  std::vector<std::int32_t> encode(const RenderedPrompt& prompt, std::size_t images) const;
+  /// Of a text that is no dialogue.
+  std::vector<std::int32_t> encode(std::string_view text, std::size_t images) const {
+    return encode(RenderedPrompt{std::string(text)}, images);
+  }
   /// The ids of a text that goes on from a prompt and its answer.
   std::vector<std::int32_t> encode_following(std::string_view text) const;
 
@@ -55,7 +68,7 @@ class Prompting {
                                            std::span<const EncodedImage> images) const;
 
  private:
-  RenderOptions render_options() const;
+  std::string framed(const std::string& text) const;
 
   const ModelFiles& model_;
 };

@@ -20,6 +20,8 @@ std::string content_key(const ContentParts& parts) {
   }
   const bool decoded = needs_decoder(item.task);
   if (decoded) hash.field(parts.turn_format).field(parts.system);
+  // Keys of before have no such parts.
+  if (decoded && !parts.now.empty()) hash.field("now").field(parts.now);
   hash.field(std::uint64_t{parts.image_sha256.size()});
   for (const std::string& image : parts.image_sha256) hash.field(image);
   // Not by default: keys of before have no such part.

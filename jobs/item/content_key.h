@@ -14,6 +14,7 @@ struct ContentParts {
   const Item* item = nullptr;  // task, form, prompt or messages
   std::string turn_format;     // the turns really used, and the system text
   std::string system;
+  std::string now = {};  // what the template is told when it asks for the time; empty: it does not
   std::vector<std::string> image_sha256;  // in the order of Item::images
   TruncatedImages truncated_images = TruncatedImages::fail;
   std::string model_fingerprint;

@@ -242,6 +242,12 @@ std::int64_t ResultsStore::begin_run(const RunInfo& info, ResumePolicy policy) {
   return s.run;
 }
 
+std::string ResultsStore::first_started() const {
+  const std::scoped_lock guard(impl_->mutex);
+  Statement first = impl_->database->prepare("SELECT started FROM runs ORDER BY key LIMIT 1");
+  return first.step() ? std::string(first.text(0)) : std::string();
+}
+
 Known ResultsStore::look_up(const std::shared_ptr<const Item>& item, const std::string& content_key,
                             const std::vector<std::string>& image_sha256) {
   Impl& s = *impl_;

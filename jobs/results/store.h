@@ -108,6 +108,9 @@ class ResultsStore : public DigestCache {
 
   /// Starts or goes on with a run and returns its number. One run at a time.
   std::int64_t begin_run(const RunInfo& info, ResumePolicy policy);
+  /// When the database's first run began, as utc_now() writes it: what chat templates that ask for the time
+  /// are told, so that a run that goes on makes the prompts that it made before. After begin_run().
+  std::string first_started() const;
   /// Whether the item needs computing. When it is known from elsewhere, its rows are written.
   Known look_up(const std::shared_ptr<const Item>& item, const std::string& content_key,
                 const std::vector<std::string>& image_sha256);

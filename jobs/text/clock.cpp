@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cstring>
 #include <ctime>
 
 namespace mmbatch {
@@ -15,6 +16,26 @@ std::string utc_now() {
   ::gmtime_r(&seconds, &utc);
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1,
                      utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, now.time_since_epoch().count() % 1000);
+}
+
+std::string time_text(const std::tm& time) {
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", time.tm_year + 1900, time.tm_mon + 1,
+                     time.tm_mday, time.tm_hour, time.tm_min, time.tm_sec);
+}
+
+std::optional<std::tm> read_time(std::string_view text) {
+  if (text.size() > 32) return std::nullopt;
+  const std::string copy(text);
+  std::tm time{};
+  const char* end = ::strptime(copy.c_str(), "%Y-%m-%d", &time);
+  if (end == nullptr) return std::nullopt;
+  if (*end != '\0') end = ::strptime(end, "T%H:%M:%S", &time);
+  if (end == nullptr) return std::nullopt;
+  if (*end == '.') end += 1 + std::strspn(end + 1, "0123456789");
+  if (*end == 'Z') ++end;
+  if (*end != '\0') return std::nullopt;
+  ::timegm(&time);  // fills in the days
+  return time;
 }
 
 }  // namespace mmbatch

@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "engine/base/sha256.h"
+#include "engine/base/text/utf8.h"
 #include "jobs/media/media.h"
+#include "jobs/text/clock.h"
 #include "pipeline/stages/decode.h"
 #include "pipeline/stages/store.h"
 #include "text/tokenizer/stream_decoder.h"
@@ -85,31 +87,50 @@ Dialogue::Dialogue(const DialogueOptions& options)
     throw UsageError("--image: the model is text-only");
   }
   generation_ = generation_of(manifest_, item_, {model_->files().generation, options.generation});
-  encode_text_ = std::make_unique<const EncodeText>(model_->files(), manifest_);
+  encode_text_ = std::make_unique<const EncodeText>(model_->files(), manifest_, read_time(utc_now()).value());
   arena_.run([&] { images_ = encode_images(*model_, item_); });
   engine_ = std::make_unique<Engine>(model_->decoder(), vocabulary_of(*model_), options.engine);
 }
 
 void Dialogue::reset() {
   history_.clear();
+  item_.messages.clear();
 }
 
-std::vector<std::int32_t> Dialogue::next_ids(const std::string& question) const {
-  Item item = item_;
-  item.prompt = question;
-  if (history_.empty()) return encode_text_->ids(item);
-  std::vector<std::int32_t> ids = history_;
-  const std::vector<std::int32_t> next = encode_text_->following_ids(item);
-  ids.insert(ids.end(), next.begin(), next.end());
-  return ids;
+/// What a dialogue's text has behind the last answer; none when it is not as it was read and generated.
+std::optional<std::string> Dialogue::behind_answer(const std::string& text) const {
+  if (!text.starts_with(text_)) return std::nullopt;
+  // Templates put white space around an answer, or trim its own.
+  std::string_view rest = std::string_view(text).substr(text_.size());
+  const std::string_view answer = strip_left(strip_right(answer_));
+  if (!answer.empty()) rest = strip_left(rest);
+  if (!rest.starts_with(answer)) return std::nullopt;
+  return std::string(rest.substr(answer.size()));
+}
+
+Dialogue::Next Dialogue::next(const Item& item) const {
+  const RenderedPrompt prompt = encode_text_->prompt(item);
+  std::optional<std::string> rest;
+  if (!history_.empty()) rest = item.form == PromptForm::raw ? prompt.text : behind_answer(prompt.text);
+  if (!rest) return {prompt.text, encode_text_->ids(prompt, item)};
+  Next next{prompt.text, history_};
+  const std::vector<std::int32_t> ids = encode_text_->following_ids(*rest);
+  next.ids.insert(next.ids.end(), ids.begin(), ids.end());
+  return next;
 }
 
 Completion Dialogue::ask(const std::string& question, std::ostream& out) {
-  std::vector<std::int32_t> ids;
+  Item item = item_;
+  item.prompt = question;
+  if (item.form == PromptForm::turns) {
+    const std::size_t images = item.messages.empty() ? item.images.size() : 0;
+    item.messages.push_back({.role = "user", .content = question, .images = images});
+  }
+  Next now;
   Request request;
   arena_.run([&] {
-    ids = next_ids(question);
-    request = make_request(*model_, Prompting(model_->files()).compose(ids, images_), generation_);
+    now = next(item);
+    request = make_request(*model_, Prompting(model_->files()).compose(now.ids, images_), generation_);
   });
   StreamDecoder stream(model_->files().tokenizer);
   const bool streamed = streams(generation_);
@@ -121,9 +142,13 @@ Completion Dialogue::ask(const std::string& question, std::ostream& out) {
     out << stream.finish() << std::endl;
   else
     write_answers(completion, out);
-  history_ = std::move(ids);
-  const std::vector<std::int32_t>& answer = completion.answers.front().tokens;
-  history_.insert(history_.end(), answer.begin(), answer.end());
+  const Answer& answer = completion.answers.front();
+  history_ = std::move(now.ids);
+  history_.insert(history_.end(), answer.tokens.begin(), answer.tokens.end());
+  text_ = std::move(now.text);
+  answer_ = answer_text(model_->tokenizer(), answer, generation_);
+  item_.messages = std::move(item.messages);
+  if (item_.form == PromptForm::turns) item_.messages.push_back({.role = "assistant", .content = answer_});
   return completion;
 }
 

@@ -33,8 +33,9 @@ struct DialogueOptions {
 };
 
 /// Questions and answers about some images, in one engine. The history is kept as token ids, exactly those
-/// that were read and generated, so a turn finds the blocks of all turns before it in the engine's cache and
-/// computes only what is new (but at most a block more). Not thread-safe.
+/// that were read and generated, as long as the turn format writes earlier turns as they were: a turn then
+/// finds the blocks of all turns before it in the engine's cache and computes only what is new (but at most a
+/// block more). Not thread-safe.
 class Dialogue {
  public:
   /// Loads the model and encodes the images.  @throws FatalError, ItemError
@@ -48,19 +49,27 @@ class Dialogue {
   void reset();
 
  private:
-  std::vector<std::int32_t> next_ids(const std::string& question) const;
+  struct Next {
+    std::string text;
+    std::vector<std::int32_t> ids;
+  };
+  Next next(const Item& item) const;
+  std::optional<std::string> behind_answer(const std::string& text) const;
   Completion run(Request request);
   void write_answers(const Completion& completion, std::ostream& out) const;
 
   Manifest manifest_;  // of one job, so that a question takes the same way as a million of them
-  Item item_;          // its first question, without text
+  Item item_;          // the dialogue so far; before the first question its images alone
   Arena arena_;
   std::shared_ptr<const Model> model_;
   GenerationConfig generation_;
   std::unique_ptr<const EncodeText> encode_text_;
   std::vector<EncodedImage> images_;
   std::unique_ptr<Engine> engine_;
-  std::vector<std::int32_t> history_;  // ids up to the last answer's end; one placeholder for each image
+  // Up to the last answer's end: the prompt's text, the answer, and the ids of both, with one placeholder for
+  // each image.
+  std::string text_, answer_;
+  std::vector<std::int32_t> history_;
 };
 
 }  // namespace mmbatch

@@ -12,6 +12,7 @@
 #include "jobs/listing/item_reader.h"
 #include "jobs/manifest/manifest.h"
 #include "jobs/media/media.h"
+#include "jobs/text/clock.h"
 #include "pipeline/graph/outcome.h"
 #include "pipeline/run/tasks.h"
 #include "pipeline/stages/embed_text.h"
@@ -82,7 +83,8 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
     for (std::size_t job = 0; job < manifest.jobs.size(); ++job) settings.of_job(job);
     if (files) check_tasks(manifest, *files);
     const bool decoder = files && !files->spec.dual;
-    const auto encode_text = decoder ? std::make_unique<EncodeText>(*files, manifest) : nullptr;
+    const auto encode_text =
+        decoder ? std::make_unique<EncodeText>(*files, manifest, read_time(utc_now()).value()) : nullptr;
     const auto reader = open_items(manifest);
     while (const auto read = reader->next()) {
       ++items;

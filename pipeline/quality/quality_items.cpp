@@ -8,6 +8,7 @@
 #include "jobs/listing/item_reader.h"
 #include "jobs/manifest/manifest.h"
 #include "jobs/media/media.h"
+#include "jobs/text/clock.h"
 #include "pipeline/stages/encode_text.h"
 #include "vision/image/image_decode.h"
 
@@ -19,7 +20,7 @@ constexpr std::size_t kMaxNewTokens = 16;
 std::vector<QualityItem> from_manifest(const PromptSource& source, const ModelFiles& files) {
   const auto manifest =
       std::make_shared<const Manifest>(read_manifest(*source.manifest, {source.media_root}));
-  const EncodeText encode_text(files, *manifest);
+  const EncodeText encode_text(files, *manifest, read_time(utc_now()).value());
   const auto reader = open_items(*manifest);
   std::vector<QualityItem> items;
   std::string first_fault;

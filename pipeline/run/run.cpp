@@ -10,6 +10,7 @@
 #include "engine/base/output/message.h"
 #include "engine/base/threads.h"
 #include "jobs/manifest/manifest.h"
+#include "jobs/text/clock.h"
 #include "pipeline/run/describe.h"
 #include "pipeline/run/interrupt.h"
 #include "pipeline/run/loaded_model.h"
@@ -108,7 +109,8 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
                                      .identity = identity,
                                      .results = *results,
                                      .timeline = timeline,
-                                     .arena = arena},
+                                     .arena = arena,
+                                     .now = read_time(results->first_started()).value_or(std::tm{})},
                                     files);
   summary.load_seconds = loaded.seconds();
   results->finish_run(interrupted ? RunStatus::interrupted : RunStatus::finished, to_json(summary));

@@ -27,6 +27,7 @@ StageSet::StageSet(const RunContext& c)
       admit_(c.model, c.manifest,
              {.command_line = c.options.generation,
               .identity = c.identity,
+              .now = c.now,
               .item_timeout = c.options.item_timeout},
              {.results = c.results, .images = files_, .timeline = c.timeline}),
       encode_image_(c.model, c.options.images, files_, c.timeline),
@@ -36,7 +37,7 @@ StageSet::StageSet(const RunContext& c)
     embed_text_.emplace(c.model, c.manifest, c.timeline);
     return;
   }
-  encode_text_.emplace(c.model.files(), c.manifest);
+  encode_text_.emplace(c.model.files(), c.manifest, c.now);
   decode_.emplace(c.model, c.options.engine, c.arena, c.timeline);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ctime>
 #include <memory>
 #include <optional>
 
@@ -30,6 +31,7 @@ struct RunContext {
   ResultsStore& results;
   Timeline& timeline;
   Arena& arena;
+  std::tm now;  // for chat templates
 };
 
 /// The stages of one run over one manifest.

@@ -1,9 +1,12 @@
 #include "pipeline/stages/admit.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "jobs/item/content_key.h"
+#include "jobs/text/clock.h"
 #include "pipeline/run/tasks.h"
+#include "pipeline/stages/encode_text.h"
 #include "pipeline/watch/at_stage.h"
 
 namespace mmbatch {
@@ -18,7 +21,10 @@ Admit::Admit(const Model& model, const Manifest& manifest, AdmitOptions options,
       }()),
       settings_(manifest, {model.files().generation, options_.command_line}),
       access_(access) {
-  for (std::size_t job = 0; job < manifest.jobs.size(); ++job) settings_.of_job(job);
+  for (std::size_t job = 0; job < manifest.jobs.size(); ++job) {
+    settings_.of_job(job);
+    formats_.push_back(turn_format_of(manifest.jobs[job], manifest, model.files()));
+  }
 }
 
 Admission Admit::operator()(const ReadItem& read) {
@@ -61,7 +67,11 @@ std::string Admit::key_of(const Ticket& ticket) const {
   const Job& job = manifest_.jobs[ticket.item->job];
   ContentParts parts;
   parts.item = ticket.item.get();
-  parts.turn_format = job.turn_format.empty() ? model_.files().turn_format.name() : job.turn_format;
+  const TurnFormat& format = formats_[ticket.item->job];
+  const auto is_user = [](const Item::Message& message) { return message.role == "user"; };
+  const auto questions = std::count_if(ticket.item->messages.begin(), ticket.item->messages.end(), is_user);
+  parts.turn_format = format.key(static_cast<std::size_t>(questions));
+  if (format.reads_clock()) parts.now = time_text(options_.now);
   parts.system = job.system.value_or("");
   parts.image_sha256 = ticket.image_sha256;
   parts.truncated_images = ticket.truncated_images;

@@ -26,6 +26,7 @@ struct ModelIdentity {
 struct AdmitOptions {
   GenerationOverrides command_line;
   ModelIdentity identity;
+  std::tm now{};                              // for chat templates
   std::chrono::milliseconds item_timeout{0};  // from admission to answer; 0: none
 };
 
@@ -55,6 +56,7 @@ class Admit {
   const AdmitOptions options_;
   const std::set<Task> able_;  // what the model can be asked
   const SettingsOfJobs settings_;
+  std::vector<TurnFormat> formats_;  // of each job
   const Access access_;
   std::atomic<std::uint64_t> next_number_{0};
 };

@@ -91,6 +91,27 @@ struct Limit {
   }
 };
 
+/// A message with content as text or parts.
+Message read_message(const Json& json) {
+  Message message;
+  message.role = find_role(json.at("role").get<std::string>()).value();
+  const Json& content = json.at("content");
+  if (content.is_string()) {
+    message.content = content.get<std::string>();
+  } else {
+    message.parts = content.dump();
+    for (const Json& part : content) {
+      if (part.at("type") == "image") ++message.images;
+      if (part.contains("text")) message.content += part.at("text").get<std::string>();
+    }
+  }
+  Json other = json;
+  other.erase("role");
+  other.erase("content");
+  if (!other.empty()) message.other = other.dump();
+  return message;
+}
+
 ReferenceCase read_case(const Json& json, std::string name, const EndOfSequence& end, Limit& limit) {
   ReferenceCase out;
   out.name = std::move(name);
@@ -100,6 +121,9 @@ ReferenceCase read_case(const Json& json, std::string name, const EndOfSequence&
   } else {
     out.prompt = json.at("prompt").get<std::string>();
   }
+  for (const Json& message : json.value("messages", Json::array()))
+    out.messages.push_back(read_message(message));
+  if (json.contains("template_kwargs")) out.template_kwargs = json.at("template_kwargs").dump();
   if (json.contains("image")) out.images.push_back(json.at("image").get<std::string>());
   if (json.contains("images")) out.images = json.at("images").get<std::vector<std::string>>();
   if (json.contains("input_ids")) out.input_ids = json.at("input_ids").get<Ids>();

@@ -8,6 +8,7 @@
 
 #include "engine/base/generation_config.h"
 #include "engine/weights/safetensors.h"
+#include "fusion/prompting.h"
 
 namespace mmbatch::parity {
 
@@ -34,6 +35,8 @@ struct ReferenceCase {
   std::string name;  // what its tensors' names begin with: "case3", "two_images"
   std::vector<std::string> images;
   std::string prompt;
+  std::vector<Message> messages;  // what the prompt was made of, where it is a dialogue
+  std::string template_kwargs = "{}";
   std::optional<std::vector<std::int32_t>> input_ids;
   std::optional<std::string> greedy_text;
   std::vector<ExpectedGeneration> generations;

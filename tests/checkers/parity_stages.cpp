@@ -26,10 +26,20 @@ Image read_image(const std::filesystem::path& file) {
   return decode_image(std::as_bytes(std::span(bytes)));
 }
 
-/// Where the images stand in the text, reference prompts are complete; else they are a bare question.
-std::vector<std::int32_t> encode_text(const ModelFiles& files, const std::string& prompt,
-                                      std::size_t images) {
+/// Dialogues go through the model's chat template. Where the images stand in the text, other prompts are
+/// complete; else they are a bare question.
+std::vector<std::int32_t> encode_text(const ModelFiles& files, const ReferenceCase& reference_case,
+                                      Report& report) {
   const Prompting prompting(files);
+  const std::string& prompt = reference_case.prompt;
+  const std::size_t images = reference_case.images.size();
+  if (!reference_case.messages.empty()) {
+    const RenderedPrompt rendered = prompting.render(files.turn_format, reference_case.messages,
+                                                     {.variables = reference_case.template_kwargs});
+    report.tokens("rendered", reference_case.name, rendered.text == prompt ? 0 : 1,
+                  fmt::format("found '{}', expected '{}'", rendered.text, prompt));
+    return prompting.encode(rendered, images);
+  }
   if (!files.spec.vision || files.spec.placement == ImagePlacement::placeholders)
     return prompting.encode(prompt, images);
   const Message question{Role::user, prompt, images};
@@ -168,8 +178,7 @@ std::optional<PreparedCase> check_prompt(const Subject& subject, const Reference
   prepared.reference = &reference_case;
   try {
     prepared.images = check_images(subject, reference_case, report);
-    prepared.text_ids =
-        encode_text(subject.model.files(), reference_case.prompt, reference_case.images.size());
+    prepared.text_ids = encode_text(subject.model.files(), reference_case, report);
     prepared.prompt = compose(subject.model.spec(), prepared.text_ids, prepared.images);
   } catch (const ItemError& e) {
     report.failure("prompt", reference_case.name, e.what());

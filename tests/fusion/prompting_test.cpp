@@ -75,10 +75,64 @@ TEST(Prompting, ImagesOfTheFirstQuestionStandWhereTheFormatHasThem) {
   const Prompting prompting(files);
   const std::vector<Message> messages = {
       {Role::user, "first", 2}, {Role::assistant, "answer"}, {Role::user, "second", 1}};
-  EXPECT_EQ(prompting.render(TurnFormat::named("user_assistant"), messages),
+  EXPECT_EQ(prompting.render(TurnFormat::named("user_assistant"), messages).text,
             "USER: <image>\n<image>\nfirst ASSISTANT: answer</s>USER: <image>\nsecond ASSISTANT:");
-  EXPECT_EQ(prompting.render_following(TurnFormat::named("user_assistant"), "third"),
-            "</s>USER: third ASSISTANT:");
+}
+
+TEST(Prompting, ATemplateWritesSpecialTokensItself) {
+  const ModelFolder folder("llama");
+  const std::string source =
+      "{{ bos_token }}{% for m in messages %}{{ m.content }}{% endfor %}{{ strftime_now('%Y') }}";
+  folder.edit("tokenizer_config.json", [&](nlohmann::json& c) { c["chat_template"] = source; });
+  const ModelFiles files(folder.path());
+  const Prompting prompting(files);
+  const Message question{Role::user, "what is it?"};
+  TemplateSettings settings;
+  settings.now.tm_year = 126;
+  const RenderedPrompt rendered = prompting.render(files.turn_format, {&question, 1}, settings);
+  EXPECT_EQ(rendered.text, "<s>what is it?2026");
+  EXPECT_EQ(prompting.encode(rendered, 0),
+            files.tokenizer->encode("<s>what is it?2026", SpecialTokens::without));  // one BOS
+}
+
+TEST(Prompting, AFamilysFrameTakesTheMarksPlace) {
+  const ModelFolder folder("llava-gqa");
+  ModelFiles files(folder.path());
+  files.spec.image_mark = "[image]";
+  files.spec.image_frame = "begin <image> end";
+  const Prompting prompting(files);
+  const Message question{Role::user, "q", 1};
+  const RenderedPrompt rendered = prompting.render(TurnFormat::named("plain"), {&question, 1});
+  EXPECT_EQ(rendered.text, "[image]\nq");
+  EXPECT_EQ(prompting.encode(rendered, 1), files.tokenizer->encode("begin <image> end\nq"));
+}
+
+TEST(Prompting, ATurnFormatIsANameATemplateAFileOrAPattern) {
+  const ModelFolder folder("llama");
+  folder.edit("tokenizer_config.json", [&](nlohmann::json& c) {
+    c["chat_template"] = {{{"name", "short"}, {"template", "s"}}, {{"name", "broken"}, {"template", "{{"}}};
+  });
+  const ModelFiles files(folder.path());
+  EXPECT_THAT(files.turn_format_warning, HasSubstr("none is the default"));
+  const auto find = [&](const std::string& name) {
+    return find_turn_format(files, name, folder.path(), "job 'j'");
+  };
+  testing::write_file(folder.path() / "own.jinja", "own");
+  const Message question{Role::user, "q"};
+  EXPECT_EQ(find("line").render({&question, 1}, {}), "q\n");
+  EXPECT_EQ(find("short").render({&question, 1}, {}), "s");
+  EXPECT_EQ(find("own.jinja").render({&question, 1}, {}), "own");
+  EXPECT_EQ(find("Q {question}/").render({&question, 1}, {}), "Q q/");
+  EXPECT_EQ(find("line").key(1), "line");
+  EXPECT_EQ(find("Q {question}/").key(1), "Q {question}/");
+  EXPECT_THAT(find("own.jinja").key(1), HasSubstr("own"));
+  const auto error = [&](const std::string& name) {
+    return testing::message_of<UsageError>([&] { find(name); });
+  };
+  EXPECT_THAT(error("nonesuch"), ::testing::AllOf(HasSubstr("job 'j'"), HasSubstr("short, broken"),
+                                                  HasSubstr("user_assistant")));
+  EXPECT_THAT(error("./none.jinja"), HasSubstr("no such file"));
+  EXPECT_THAT(error("broken"), HasSubstr("line 1"));
 }
 
 }  // namespace

@@ -8,17 +8,17 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text = mmbatch::fuzz::text(data, size);
-  mmbatch::RenderOptions options;
-  options.images = static_cast<int>(size % 3);
   const auto render = [&](const mmbatch::TurnFormat& format) {
     try {
-      const std::vector<mmbatch::Turn> turns = {{mmbatch::Role::user, text}};
-      format.render(turns, options);
-      format.render_following(text, options);
+      const std::vector<mmbatch::Turn> turns = {{mmbatch::Role::user, text, size % 3}};
+      format.render(turns, {});
     } catch (const mmbatch::ItemError&) {
     }
   };
-  if (const auto format = mmbatch::TurnFormat::recognise(text)) render(*format);
+  try {
+    render(mmbatch::TurnFormat::from_template({"default", text, "fuzz"}));
+  } catch (const mmbatch::ModelError&) {
+  }
   try {
     render(mmbatch::TurnFormat::from_pattern(text));
   } catch (const mmbatch::UsageError&) {

@@ -3,158 +3,35 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
 
 #include "engine/base/error.h"
 #include "engine/base/text/utf8.h"
+#include "text/template/built_in_formats.h"
+#include "text/template/pattern_template.h"
 
 namespace mmbatch {
-
-struct TurnFormat::BuiltIn {
-  std::string_view name;
-  std::string_view user;
-  std::string_view answer;
-  std::string_view system = "";
-  std::string_view default_system = "";
-  Content content = Content::as_it_stands;  // trimmed where the published templates trim
-};
-
-/// What the placeholders of a user turn stand for.
-struct TurnFormat::Slots {
-  std::string system;
-  std::string question;
-  const RenderOptions* options = nullptr;
-  int images = 0;  // placeholders to write
-};
-
-const std::vector<TurnFormat::BuiltIn>& TurnFormat::built_ins() {
-  static const std::vector<BuiltIn> formats = {
-      {.name = "plain",
-       .user = "{system}{image}\n{question}",
-       .answer = "\n{answer}\n",
-       .system = "{system}\n"},
-      {.name = "line", .user = "{system}{image}{question}\n", .answer = "{answer}\n", .system = "{system}\n"},
-      {.name = "user_assistant",
-       .user = "{system}USER: {image}\n{question} ASSISTANT:",
-       .answer = " {answer}{eos}",
-       .system = "{system} "},
-      {.name = "user_assistant_curious_human",
-       .user = "{system}USER: {image}\n{question} ASSISTANT:",
-       .answer = " {answer}{eos}",
-       .system = "{system} ",
-       .default_system =
-           "A chat between a curious human and an artificial intelligence assistant. The assistant "
-           "gives helpful, detailed, and polite answers to the human's questions."},
-      {.name = "user_assistant_curious_user",
-       .user = "{system}USER: {image}\n{question} ASSISTANT:",
-       .answer = " {answer}{eos}",
-       .system = "{system} ",
-       .default_system =
-           "A chat between a curious user and an artificial intelligence assistant. The assistant "
-           "gives helpful, detailed, and polite answers to the user's questions."},
-      {.name = "inst",
-       .user = "[INST] {system}{image}\n{question} [/INST]",
-       .answer = " {answer}{eos}",
-       .system = "{system}\n\n"},
-      {.name = "inst_sys",
-       .user = "[INST] {system}{image}\n{question} [/INST]",
-       .answer = " {answer}{eos}",
-       .system = "<<SYS>>\n{system}\n<</SYS>>\n\n",
-       .content = Content::trimmed},
-      {.name = "sys_inst",
-       .user = "{system}[INST] {image}\n{question} [/INST]",
-       .answer = " {answer}{eos}",
-       .system = "<<SYS>>\n{system}\n<</SYS>>\n\n"},
-      {.name = "start_of_turn",
-       .user = "<start_of_turn>user\n{system}{image}\n{question}<end_of_turn>\n<start_of_turn>model\n",
-       .answer = "{answer}<end_of_turn>\n",
-       .system = "{system}\n\n",
-       .content = Content::trimmed},
-      {.name = "pipe_roles",
-       .user = "{system}<|user|>\n{image}\n{question}{eos}\n<|assistant|>\n",
-       .answer = "{answer}{eos}\n",
-       .system = "<|system|>\n{system}{eos}\n"},
-  };
-  return formats;
-}
-
-std::vector<std::string> TurnFormat::names() {
-  std::vector<std::string> names;
-  for (const BuiltIn& format : built_ins()) names.emplace_back(format.name);
-  return names;
-}
-
-std::string TurnFormat::names_text() {
-  std::string text;
-  for (const BuiltIn& format : built_ins()) {
-    if (!text.empty()) text += ", ";
-    text += format.name;
-  }
-  return text;
-}
-
-TurnFormat TurnFormat::named(std::string_view name) {
-  const auto& formats = built_ins();
-  const auto found =
-      std::find_if(formats.begin(), formats.end(), [&](const auto& f) { return f.name == name; });
-  if (found == formats.end()) {
-    throw UsageError(fmt::format("no turn format '{}'; known: {}", name, names_text()));
-  }
-  TurnFormat format;
-  format.name_ = name;
-  format.user_ = parse_pattern(found->user, name, {"system", "image", "question", "eos"});
-  format.answer_ = parse_pattern(found->answer, name, {"answer", "eos"});
-  format.system_ = parse_pattern(found->system, name, {"system", "eos"});
-  format.default_system_ = found->default_system;
-  format.content_ = found->content;
-  return format;
-}
-
-TurnFormat TurnFormat::from_pattern(std::string_view pattern) {
-  TurnFormat format;
-  format.name_ = "custom";
-  format.user_ = parse_pattern(pattern, "turn_format", {"question", "image", "system"});
-  const auto asks = [](const PatternPart& part) { return part.placeholder && part.text == "question"; };
-  if (std::none_of(format.user_.begin(), format.user_.end(), asks)) {
-    throw UsageError("turn_format: {question} is missing; allowed: {question}, {image}, {system}");
-  }
-  const bool spaced = !pattern.empty() && (pattern.back() == ' ' || pattern.back() == '\n');
-  format.answer_ =
-      parse_pattern(spaced ? "{answer}{eos}" : " {answer}{eos}", "turn_format", {"answer", "eos"});
-  format.system_ = parse_pattern("{system}", "turn_format", {"system"});
-  return format;
-}
-
 namespace {
 
-std::string fill(const std::vector<PatternPart>& parts, std::string_view content, std::string_view eos) {
-  std::string out;
-  for (const PatternPart& part : parts) {
-    out += !part.placeholder ? std::string_view(part.text) : part.text == "eos" ? eos : content;
-  }
-  return out;
+using Json = nlohmann::ordered_json;
+
+constexpr std::array<std::string_view, 5> kRoles = {"system", "user", "assistant", "developer", "tool"};
+
+bool is_system(Role role) {
+  return role == Role::system || role == Role::developer;
 }
 
-bool has_slot(const std::vector<PatternPart>& parts, std::string_view name) {
-  return std::any_of(parts.begin(), parts.end(),
-                     [&](const PatternPart& part) { return part.placeholder && part.text == name; });
-}
-
-std::string repeat(const std::string& text, int times) {
-  std::string out;
-  for (int i = 0; i < times; ++i) out += text;
-  return out;
-}
-
+/// What built-in formats and patterns have a place for.
 void check_order(std::span<const Turn> turns) {
   Role expected = Role::user;
   for (std::size_t i = 0; i < turns.size(); ++i) {
-    if (i == 0 && turns[i].role == Role::system) continue;
+    if (i == 0 && is_system(turns[i].role)) continue;
     if (turns[i].role != expected) {
-      throw ItemError(
-          ErrorCode::invalid_item,
-          fmt::format("message {}: expected one of the {}; roles go user, assistant, user, … after at "
-                      "most one system message",
-                      i + 1, expected == Role::user ? "user" : "assistant"));
+      throw ItemError(ErrorCode::invalid_item,
+                      fmt::format("message {}: expected one of the {}; roles go user, assistant, user, … "
+                                  "after at most one system message",
+                                  i + 1, to_string(expected)));
     }
     expected = expected == Role::user ? Role::assistant : Role::user;
   }
@@ -163,76 +40,181 @@ void check_order(std::span<const Turn> turns) {
   }
 }
 
+Json text_part(std::string_view text) {
+  return {{"type", "text"}, {"text", replace_invalid_utf8(text)}};
+}
+
+/// A text with a line for each of so many images before it.
+std::string with_marks(const std::string& mark, std::size_t images, std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < images; ++i) out += mark + "\n";
+  return out.append(text);
+}
+
+/// The text of a probe that a template wrote; empty when it raised an error or left the text out.
+std::string probe(const ChatTemplate& chat, const Json& content) {
+  const Json messages = Json::array({{{"role", "user"}, {"content", content}}});
+  try {
+    return chat.render({.messages = messages.dump(),
+                        .variables = R"({"add_generation_prompt": true})",
+                        .special_tokens = R"({"image_token": "<image>"})"});
+  } catch (const ItemError&) {
+    return {};
+  }
+}
+
 }  // namespace
 
-std::string TurnFormat::render_user(const Slots& slots) const {
-  const std::string& placeholder = slots.options->image_placeholder;
-  std::string out;
-  bool images_placed = has_slot(user_, "image");
-  for (std::size_t i = 0; i < user_.size(); ++i) {
-    const PatternPart& part = user_[i];
-    if (!part.placeholder) {
-      out += part.text;
-    } else if (part.text == "system") {
-      out += slots.system;
-    } else if (part.text == "eos") {
-      out += slots.options->eos;
-    } else if (part.text == "image") {
-      const bool line =
-          i + 1 < user_.size() && !user_[i + 1].placeholder && user_[i + 1].text.starts_with('\n');
-      out += repeat(line ? placeholder + "\n" : placeholder, slots.images);
-      if (line) out += std::string_view(user_[++i].text).substr(1);
-    } else {
-      if (!images_placed) out += repeat(placeholder + "\n", slots.images);
-      images_placed = true;
-      out += slots.question;
-    }
+std::string_view to_string(Role role) {
+  return kRoles[static_cast<std::size_t>(role)];
+}
+
+std::optional<Role> find_role(std::string_view name) {
+  const auto found = std::find(kRoles.begin(), kRoles.end(), name);
+  if (found == kRoles.end()) return std::nullopt;
+  return static_cast<Role>(found - kRoles.begin());
+}
+
+std::vector<std::string> TurnFormat::names() {
+  std::vector<std::string> names;
+  for (const BuiltInFormat& format : built_in_formats()) names.emplace_back(format.name);
+  return names;
+}
+
+std::string TurnFormat::names_text() {
+  std::string text;
+  for (const BuiltInFormat& format : built_in_formats()) {
+    if (!text.empty()) text += ", ";
+    text += format.name;
   }
-  return out;
+  return text;
 }
 
-std::string TurnFormat::cleaned(const std::string& content) const {
-  if (content_ == Content::as_it_stands) return content;
-  const std::string clean = replace_invalid_utf8(content);
-  return std::string(strip_left(strip_right(clean)));
+TurnFormat::TurnFormat(Origin origin, std::string name, ChatTemplate chat)
+    : origin_(origin),
+      name_(std::move(name)),
+      question_key_(name_),
+      dialogue_key_(name_),
+      chat_(std::move(chat)) {}
+
+TurnFormat TurnFormat::named(std::string_view name) {
+  for (const BuiltInFormat& format : built_in_formats()) {
+    if (format.name != name) continue;
+    const std::string source = kSharedTemplate + std::string(format.source);
+    return {Origin::built_in, std::string(name), ChatTemplate(source, fmt::format("turn format '{}'", name))};
+  }
+  throw UsageError(fmt::format("no turn format '{}'; known: {}", name, names_text()));
 }
 
-std::string TurnFormat::render_following(const std::string& question, const RenderOptions& options) const {
-  const auto answer = std::find_if(answer_.begin(), answer_.end(), [](const PatternPart& part) {
-    return part.placeholder && part.text == "answer";
-  });
-  const std::vector<PatternPart> end(answer + 1, answer_.end());
-  const Slots slots{.system = "", .question = cleaned(question), .options = &options};
-  return fill(end, "", options.eos) + render_user(slots);
+TurnFormat TurnFormat::from_pattern(std::string_view pattern) {
+  try {
+    return {Origin::pattern, "custom", ChatTemplate(template_of_pattern(pattern), "turn_format")};
+  } catch (const ModelError& e) {
+    throw UsageError(e.what());  // such as a pattern that is not UTF-8
+  }
+}
+
+TurnFormat TurnFormat::from_template(const CheckpointTemplate& chat, const CheckpointTemplate* tool_use) {
+  TurnFormat format(Origin::chat_template, "chat_template", ChatTemplate(chat.source, chat.file));
+  format.reads_clock_ = chat.source.find("strftime_now") != std::string::npos;
+  if (tool_use != nullptr) {
+    format.tool_use_.emplace(tool_use->source, tool_use->file);
+    format.reads_clock_ |= tool_use->source.find("strftime_now") != std::string::npos;
+  }
+  format.try_out();
+  format.find_key();
+  return format;
+}
+
+/// A template shows by what it writes which content it takes: one for texts prints a list of parts as Python
+/// would, one for parts leaves texts out.
+void TurnFormat::try_out() {
+  constexpr std::string_view kText = "mmbatch";
+  const auto has_text = [&](const std::string& text) { return text.find(kText) != std::string::npos; };
+  const Json part = text_part(kText);
+  takes_text_ = has_text(probe(chat_, kText));
+  const std::string parts = probe(chat_, Json::array({part}));
+  takes_parts_ = has_text(parts) && parts.find("'type'") == std::string::npos &&
+                 parts.find("\"type\"") == std::string::npos;
+  const std::string image = takes_parts_ ? probe(chat_, Json::array({{{"type", "image"}}, part})) : "";
+  takes_images_ = has_text(image) && image != parts;
+  // A template that only takes what the probe is not gets texts.
+  if (!takes_parts_) takes_text_ = true;
+}
+
+void TurnFormat::find_key() {
+  const std::vector<Turn> question = {{.content = "q"}};
+  const std::vector<Turn> image = {{.content = "q", .images = 1}};
+  const std::vector<Turn> system = {{.role = Role::system, .content = "s"}, {.content = "q"}};
+  const std::vector<Turn> dialogue = {
+      {.content = "q"}, {.role = Role::assistant, .content = "a"}, {.content = "r"}};
+  const auto written = [](const TurnFormat& format,
+                          const std::vector<Turn>& turns) -> std::optional<std::string> {
+    try {
+      const std::string text = format.render(turns, {});
+      return text.starts_with("<s>") ? text.substr(3) : text;
+    } catch (const ItemError&) {
+      return std::nullopt;
+    }
+  };
+  for (const std::string& name : names()) {
+    const TurnFormat built_in = named(name);
+    const auto same = [&](const std::vector<Turn>& turns) {
+      const auto own = written(*this, turns);
+      return !own || own == written(built_in, turns);
+    };
+    if (!written(*this, question) || !same(question) || !same(image) || !same(system)) continue;
+    question_key_ = name;
+    if (same(dialogue)) dialogue_key_ = name;
+    return;
+  }
 }
 
 std::string TurnFormat::render(std::span<const Turn> turns, const RenderOptions& options) const {
-  check_order(turns);
-  std::string system = default_system_;
-  if (turns.front().role == Role::system) {
-    system = turns.front().content;
-    turns = turns.subspan(1);
-  }
-  if (!system.empty() && !has_slot(user_, "system")) {
-    throw ItemError(ErrorCode::invalid_value,
-                    "this turn format has no place for a system text: put {system} into turn_format");
-  }
-  std::string out;
-  for (std::size_t i = 0; i < turns.size(); ++i) {
-    if (turns[i].role == Role::assistant) {
-      out += fill(answer_, cleaned(turns[i].content), options.eos);
-      continue;
+  if (!is_template()) check_order(turns);
+  Json messages = Json::array();
+  bool first_user = true;
+  for (const Turn& turn : turns) {
+    Json message = {{"role", to_string(turn.role)}};
+    const std::string text = replace_invalid_utf8(turn.content);
+    const bool own = !options.image_mark.empty() && text.find(options.image_mark) != std::string::npos;
+    const std::size_t images = own ? 0 : turn.images;
+    // Built-in formats know where the images of the first question stand; those of later ones precede them.
+    const bool placed = is_template() || first_user;
+    const bool fits = takes_parts_ && (turn.images == 0 || (takes_images_ && !own));
+    if (!turn.parts.empty() && is_template() && fits) {
+      message["content"] = Json::parse(turn.parts);
+    } else if (images == 0 && takes_text_) {
+      message["content"] = text;
+    } else if (images == 0) {
+      message["content"] = Json::array({text_part(text)});
+    } else if (takes_images_ && placed) {
+      Json parts = Json::array();
+      for (std::size_t i = 0; i < images; ++i) parts.push_back({{"type", "image"}});
+      parts.push_back(text_part(text));
+      message["content"] = std::move(parts);
+    } else {
+      message["content"] = with_marks(options.image_mark, images, text);
     }
-    Slots slots{.system = "", .question = cleaned(turns[i].content), .options = &options};
-    if (i == 0) {
-      if (!system.empty()) slots.system = fill(system_, system, options.eos);
-      const bool own = !options.image_placeholder.empty() &&
-                       slots.question.find(options.image_placeholder) != std::string::npos;
-      slots.images = own ? 0 : options.images;
-    }
-    out += render_user(slots);
+    if (!turn.other.empty()) message.update(Json::parse(turn.other));
+    if (turn.role == Role::user) first_user = false;
+    messages.push_back(std::move(message));
   }
-  return out;
+  Json tokens = Json::parse(options.special_tokens);
+  if (!is_template()) {
+    tokens["image_token"] = options.image_mark;
+    if (!tokens.contains("eos_token")) tokens["eos_token"] = "</s>";
+  }
+  Json variables = Json::parse(options.variables);
+  if (!variables.contains("add_generation_prompt") && !variables.contains("continue_final_message"))
+    variables["add_generation_prompt"] = true;
+  const bool has_tools = !options.tools.empty();
+  if (has_tools) variables["tools"] = Json::parse(options.tools);
+  const ChatTemplate& chat = has_tools && tool_use_ ? *tool_use_ : chat_;
+  return chat.render({.messages = messages.dump(),
+                      .variables = variables.dump(),
+                      .special_tokens = tokens.dump(),
+                      .now = options.now});
 }
 
 }  // namespace mmbatch

@@ -1,112 +1,110 @@
 #pragma once
 
-#include <filesystem>
+#include <ctime>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "text/template/pattern.h"
+#include "text/template/checkpoint_templates.h"
+#include "text/template/jinja/chat_template.h"
 
 namespace mmbatch {
 
-enum class Role { system, user, assistant };
+enum class Role { system, user, assistant, developer, tool };
+std::string_view to_string(Role role);
+/// None for any other name.
+std::optional<Role> find_role(std::string_view name);
 
+/// A message of a dialogue, as a template gets it.
 struct Turn {
   Role role = Role::user;
   std::string content;
+  std::size_t images = 0;  // so many of the prompt's images stand before the text
+  std::string parts = {};  // JSON list of {type: text, text} and {type: image}, where images and text stand
+                           // otherwise; `content` then is its text alone
+  std::string other = {};  // JSON object of further keys, such as tool_calls and reasoning_content
 };
 
+/// What a template sees beside the messages.
 struct RenderOptions {
-  std::string image_placeholder = "<image>";  // what stands for one image in the prompt's text
-  int images = 0;                             // of the first user turn; it holds all images of a prompt
-  std::string eos = "</s>";                   // the text of the end of sequence, which closes an answer
+  std::string image_mark = "<image>";  // what stands for one image in a text
+  std::string special_tokens = R"({"bos_token": "<s>", "eos_token": "</s>"})";  // read_template_tokens()
+  std::string variables = "{}";                                                 // chat_template_kwargs
+  std::string tools = {};  // JSON list of tool definitions; empty: none
+  std::tm now = {};        // what strftime_now says
 };
 
-struct FoundTurnFormat;
-
-/// How a question, or a dialogue, is written for a model that was trained on dialogues. Formats are data:
-/// patterns named by what they contain. Const and thread-safe.
+/// How a dialogue is written for a model that was trained on dialogues: a Jinja template, which is the
+/// checkpoint's, a file's, or one of those that the program brings. Const and thread-safe; cheap to copy.
 class TurnFormat {
  public:
-  // clang-format off
   /// The names of the built-in formats:
   ///   plain                         the text as it stands
   ///   line                          text and a newline, images right before it
   ///   user_assistant                USER: <image>\n… ASSISTANT:
-  ///   user_assistant_curious_human  the same behind a system line about a curious human, or another system text
+  ///   user_assistant_curious_human  the same behind a system line about a curious human, or another one
   ///   user_assistant_curious_user   the same about a curious user
-  ///   inst                          [INST] <image>\n… [/INST]; a system text comes before the first question
+  ///   inst                          [INST] <image>\n… [/INST]; a system text before the first question
   ///   inst_sys                      … with the system text between <<SYS>> marks inside the first turn
   ///   sys_inst                      … with those marks before the first turn
   ///   start_of_turn                 <start_of_turn>user\n…<end_of_turn>\n<start_of_turn>model\n
   ///   pipe_roles                    <|user|>\n…</s>\n<|assistant|>\n
-  // clang-format on
   static std::vector<std::string> names();
   /// The same in one text, "plain, line, …".
   static std::string names_text();
-  /// @throws UsageError that names the known ones.
+  /// @throws UsageError that names the known ones
   static TurnFormat named(std::string_view name);
 
-  /// A manifest's `turn_format`: one user turn with {question}, and, where wanted, {image} and {system}.
-  /// {image} with a newline right behind it is repeated for every image; a further turn follows after the
-  /// answer and the end of sequence.
-  /// @throws UsageError for another placeholder, and without {question}.
+  /// A manifest's pattern: one user turn with {question}, and, where wanted, {image} and {system}. {image}
+  /// with a newline right behind it is repeated for every image; a further turn follows after the answer and
+  /// the end of sequence.
+  /// @throws UsageError for another placeholder, and without {question}
   static TurnFormat from_pattern(std::string_view pattern);
 
-  /// The built-in format that a Jinja chat template writes, told by what the template contains; none when it
-  /// is another one.
-  static std::optional<TurnFormat> recognise(std::string_view chat_template);
+  /// A chat template; `tool_use`, where there is one, counts for dialogues with tools.
+  /// @throws ModelError that names file, line and column of what is broken or not known
+  static TurnFormat from_template(const CheckpointTemplate& chat,
+                                  const CheckpointTemplate* tool_use = nullptr);
 
-  /// The format of a checkpoint folder, by its chat_template.jinja, chat_template.json, or `chat_template` of
-  /// tokenizer_config.json (one template, or a list of named ones, of which "default" counts), in this order.
-  /// @param default_name what holds where the folder has no template, and where its template is not
-  /// recognised.
-  /// @throws ModelError when a file is broken.
-  static FoundTurnFormat find_for(const std::filesystem::path& model_dir, std::string_view default_name);
-
-  /// The prompt: all turns, up to where the model is to answer. BOS is left to the tokenizer.
-  /// Where the first user turn's content holds the image placeholder itself, none is added to it.
-  /// @param turns at most one system turn, which comes first; then user and assistant in turns, ending with
-  /// user.
-  /// @throws ItemError invalid_item for turns in another order, invalid_value for a system text where the
-  /// format has no place for one.
+  /// The prompt: all turns, up to where the model is to answer. A text that holds the mark of images itself
+  /// gets none added. Built-in formats and patterns leave BOS to the tokenizer.
+  /// @throws ItemError invalid_item for turns in an order that a built-in format or a pattern does not have,
+  /// invalid_value with what a template raised, or why it cannot be rendered
   std::string render(std::span<const Turn> turns, const RenderOptions& options) const;
 
-  /// What follows an answer that the model gave to a prompt of render(): its end, and the next question up to
-  /// where the model is to answer. render() of the whole dialogue is the prompt, what comes before an answer
-  /// in its place (a space, if anything), the answer, and this.
-  std::string render_following(const std::string& question, const RenderOptions& options) const;
-
-  /// Of a built-in format; "custom" for one from a pattern.
+  /// Of a built-in format; "custom" of a pattern; "chat_template".
   const std::string& name() const { return name_; }
+  /// Whether it is a chat template, which writes special tokens itself.
+  bool is_template() const { return origin_ == Origin::chat_template; }
+  /// What tells it from others in content keys of items of one question, and of longer dialogues. A chat
+  /// template that writes what a built-in format writes has that one's name: as such it was stored before
+  /// templates were interpreted.
+  const std::string& key(std::size_t turns) const { return turns > 1 ? dialogue_key_ : question_key_; }
+  /// The key of a template that is none of the checkpoint's, whose files the model's fingerprint covers.
+  void set_key(const std::string& key) { question_key_ = dialogue_key_ = key; }
+  /// Whether the template asks for the time.
+  bool reads_clock() const { return reads_clock_; }
 
  private:
-  enum class Content { as_it_stands, trimmed };
-  struct BuiltIn;
-  struct Slots;
-  static const std::vector<BuiltIn>& built_ins();
+  enum class Origin { built_in, pattern, chat_template };
 
-  TurnFormat() = default;
-  std::string render_user(const Slots& slots) const;
-  std::string cleaned(const std::string& content) const;
+  TurnFormat(Origin origin, std::string name, ChatTemplate chat);
+  void try_out();
+  void find_key();
 
+  Origin origin_;
   std::string name_;
-  std::vector<PatternPart> user_;    // {system} {image} {question} {eos}; up to where the answer begins
-  std::vector<PatternPart> answer_;  // {answer} {eos}
-  std::vector<PatternPart> system_;  // {system} {eos}: what {system} of the first user turn stands for
-  std::string default_system_;
-  Content content_ = Content::as_it_stands;
-};
-
-/// Where a checkpoint's turn format comes from.
-enum class TurnFormatSource { chat_template, by_default, unrecognised };
-
-struct FoundTurnFormat {
-  TurnFormat format;
-  TurnFormatSource source = TurnFormatSource::by_default;
-  std::string message;  // unrecognised: names the file and asks for `turn_format`
+  std::string question_key_, dialogue_key_;
+  ChatTemplate chat_;
+  std::optional<ChatTemplate> tool_use_;
+  bool reads_clock_ = false;
+  // What the template takes as content.
+  bool takes_text_ = true;
+  bool takes_parts_ = true;
+  bool takes_images_ = true;
 };
 
 }  // namespace mmbatch

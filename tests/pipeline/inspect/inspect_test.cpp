@@ -130,11 +130,11 @@ TEST(FootGuns, FilesThatAreMissingOrDoNotBelong) {
               AllOf(HasSubstr("do not belong together"), HasSubstr("tokenizer.json or tokenizer.model")));
 }
 
-TEST(FootGuns, ATemplateThatNobodyKnowsAsksForATurnFormat) {
+TEST(FootGuns, ATemplateThatCannotBeReadAsksForATurnFormat) {
   const Workplace place;
   const std::string folder = copy_of(place, "llava-gqa");
   edit(folder + "/tokenizer_config.json",
-       [](json& c) { c["chat_template"] = "{% for m in messages %}?{% endfor %}"; });
+       [](json& c) { c["chat_template"] = "{% for m in messages %}?{% endfur %}"; });
   const std::string job = "  - {name: q, task: vqa, ";
   const std::string items = "items: [{image: " + Workplace::images().front() + ", question: hi}]}\n";
   const auto run = [&](const std::string& more) {

@@ -26,6 +26,16 @@ const std::vector<Turn> kSystemDialogue = {{Role::system, "Be brief."},
                                            {Role::assistant, "A dog."},
                                            {Role::user, "Which colour?"}};
 
+/// The same with images before the first question.
+std::vector<Turn> with_images(std::vector<Turn> turns, std::size_t images) {
+  for (Turn& turn : turns) {
+    if (turn.role != Role::user) continue;
+    turn.images = images;
+    break;
+  }
+  return turns;
+}
+
 struct Row {
   const char* name;
   std::string text;         // one question without an image
@@ -79,8 +89,8 @@ TEST(TurnFormat, EveryRow) {
     const TurnFormat format = TurnFormat::named(row.name);
     EXPECT_EQ(format.name(), row.name);
     EXPECT_EQ(format.render(kQuestion, {}), row.text) << row.name;
-    EXPECT_EQ(format.render(kQuestion, {.images = 1}), row.image) << row.name;
-    EXPECT_EQ(format.render(kDialogue, {.images = 1}), row.dialogue) << row.name;
+    EXPECT_EQ(format.render(with_images(kQuestion, 1), {}), row.image) << row.name;
+    EXPECT_EQ(format.render(with_images(kDialogue, 1), {}), row.dialogue) << row.name;
     EXPECT_EQ(format.render(kSystemDialogue, {}), row.with_system) << row.name;
   }
 }
@@ -89,11 +99,10 @@ TEST(TurnFormat, EveryRow) {
 TEST(TurnFormat, DialoguesGrowAtTheirEnd) {
   for (const std::string& name : TurnFormat::names()) {
     const TurnFormat format = TurnFormat::named(name);
-    const std::string first = format.render(kQuestion, {.images = 2});
-    const std::string dialogue = format.render(kDialogue, {.images = 2});
+    const std::string first = format.render(with_images(kQuestion, 2), {});
+    const std::string dialogue = format.render(with_images(kDialogue, 2), {});
     EXPECT_TRUE(dialogue.starts_with(first)) << name;
-    EXPECT_TRUE(dialogue.ends_with("A dog." + format.render_following("Which colour?", {.images = 2})))
-        << name;
+    EXPECT_THAT(dialogue.substr(first.size()), HasSubstr("A dog.")) << name;
   }
 }
 
@@ -109,20 +118,21 @@ TEST(TurnFormat, UnknownNames) {
 TEST(TurnFormat, SeveralImages) {
   const TurnFormat format = TurnFormat::named("user_assistant");
   const std::vector<Turn> turns = {{Role::user, "Which one is larger?"}};
-  EXPECT_EQ(format.render(turns, {.images = 2}), "USER: <image>\n<image>\nWhich one is larger? ASSISTANT:");
+  EXPECT_EQ(format.render(with_images(turns, 2), {}),
+            "USER: <image>\n<image>\nWhich one is larger? ASSISTANT:");
   for (const char* folder : {"llava-gqa", "llava-mqa-full"}) {
-    EXPECT_EQ(format.render(turns, {.images = 2}),
+    EXPECT_EQ(format.render(with_images(turns, 2), {}),
               testing::expected(folder).at("two_images").at("prompt").get<std::string>());
   }
-  EXPECT_EQ(TurnFormat::named("line").render(turns, {.image_placeholder = "<i>", .images = 3}),
+  EXPECT_EQ(TurnFormat::named("line").render(with_images(turns, 3), {.image_mark = "<i>"}),
             "<i><i><i>Which one is larger?\n");
 }
 
 TEST(TurnFormat, ImagesWhereTheContentPutsThem) {
   const TurnFormat format = TurnFormat::named("inst");
   const std::vector<Turn> turns = {{Role::user, "Compare <image> with <image>."}};
-  EXPECT_EQ(format.render(turns, {.images = 2}), "[INST] Compare <image> with <image>. [/INST]");
-  EXPECT_EQ(format.render(turns, {.image_placeholder = "<img>", .images = 1}),
+  EXPECT_EQ(format.render(with_images(turns, 2), {}), "[INST] Compare <image> with <image>. [/INST]");
+  EXPECT_EQ(format.render(with_images(turns, 1), {.image_mark = "<img>"}),
             "[INST] <img>\nCompare <image> with <image>. [/INST]");
 }
 
@@ -134,7 +144,7 @@ TEST(TurnFormat, ReferencePrompts) {
       const std::size_t begin = prompt.find("<image>\n") + 8;
       const std::size_t end = std::min(prompt.rfind(" ASSISTANT:"), prompt.rfind(" [/INST]"));
       const std::vector<Turn> turns = {{Role::user, prompt.substr(begin, end - begin)}};
-      EXPECT_EQ(TurnFormat::named(name).render(turns, {.images = 1}), prompt);
+      EXPECT_EQ(TurnFormat::named(name).render(with_images(turns, 1), {}), prompt);
     }
   };
   check("llava-gqa", "user_assistant");
@@ -143,8 +153,9 @@ TEST(TurnFormat, ReferencePrompts) {
 }
 
 TEST(TurnFormat, TheEndOfSequenceIsTheModels) {
-  EXPECT_EQ(TurnFormat::named("pipe_roles").render(kQuestion, {.eos = "<eos>"}),
-            "<|user|>\nWhat is it?<eos>\n<|assistant|>\n");
+  EXPECT_EQ(
+      TurnFormat::named("pipe_roles").render(kQuestion, {.special_tokens = R"({"eos_token": "<eos>"})"}),
+      "<|user|>\nWhat is it?<eos>\n<|assistant|>\n");
 }
 
 TEST(TurnFormat, TrimsWherePublishedTemplatesDo) {
@@ -182,21 +193,22 @@ TEST(TurnPattern, OneAndSeveralTurns) {
   const TurnFormat format = TurnFormat::from_pattern("{system}Q: {image}\n{question}\nA:");
   EXPECT_EQ(format.name(), "custom");
   EXPECT_EQ(format.render(kQuestion, {}), "Q: What is it?\nA:");
-  EXPECT_EQ(format.render(kQuestion, {.images = 2}), "Q: <image>\n<image>\nWhat is it?\nA:");
-  EXPECT_EQ(format.render(kSystemDialogue, {.images = 1}),
+  EXPECT_EQ(format.render(with_images(kQuestion, 2), {}), "Q: <image>\n<image>\nWhat is it?\nA:");
+  EXPECT_EQ(format.render(with_images(kSystemDialogue, 1), {}),
             "Be brief.Q: <image>\nWhat is it?\nA: A dog.</s>Q: Which colour?\nA:");
-  EXPECT_EQ(TurnFormat::from_pattern("USER: {image}\n{question} ASSISTANT:").render(kDialogue, {.images = 1}),
-            rows()[0].dialogue);
+  EXPECT_EQ(
+      TurnFormat::from_pattern("USER: {image}\n{question} ASSISTANT:").render(with_images(kDialogue, 1), {}),
+      rows()[0].dialogue);
   EXPECT_EQ(TurnFormat::from_pattern("<u>{question}</u>\n").render(kDialogue, {}),
             "<u>What is it?</u>\nA dog.</s><u>Which colour?</u>\n");
 }
 
 TEST(TurnPattern, ImagesWithoutAPlaceOfTheirOwn) {
-  EXPECT_EQ(TurnFormat::from_pattern("Q: {question} A:").render(kQuestion, {.images = 2}),
+  EXPECT_EQ(TurnFormat::from_pattern("Q: {question} A:").render(with_images(kQuestion, 2), {}),
             "Q: <image>\n<image>\nWhat is it? A:");
-  EXPECT_EQ(TurnFormat::from_pattern("{image} {question}").render(kQuestion, {.images = 2}),
+  EXPECT_EQ(TurnFormat::from_pattern("{image} {question}").render(with_images(kQuestion, 2), {}),
             "<image><image> What is it?");
-  EXPECT_EQ(TurnFormat::from_pattern("{question} {image}").render(kQuestion, {.images = 1}),
+  EXPECT_EQ(TurnFormat::from_pattern("{question} {image}").render(with_images(kQuestion, 1), {}),
             "What is it? <image>");
   EXPECT_EQ(TurnFormat::from_pattern("{{{question}}}").render(kQuestion, {}), "{What is it?}");
 }
@@ -224,103 +236,143 @@ TEST(TurnPattern, Errors) {
   }
 }
 
-// Programs of the shapes that published folders have, in this project's own words.
-struct Template {
-  const char* name;  // of the format; "" when it is none of the known ones
-  const char* text;
-};
+CheckpointTemplate chat(const char* source) {
+  return {"default", source, "chat.jinja"};
+}
 
-const Template kTemplates[] = {
-    {"user_assistant",
-     R"({% for m in messages %}{% if m['role'] != 'system' %}{{ m['role'].upper() + ': ' }}{% endif %}
-       {% for part in m['content'] %}{{ '<image>\n' }}{{ part['text'] + ' ' }}{% endfor %}{% endfor %}{{ 'ASSISTANT:' }})"},
-    {"user_assistant", R"({{ m['role'] | upper + ': ' }}{{ m['content'] + ' ' }}{{ "ASSISTANT:" }})"},
-    {"user_assistant",
-     R"({{ 'USER: ' + m['content'] + ' ' }}{{ 'ASSISTANT: ' + m['content'] + eos_token }})"},
-    {"user_assistant_curious_user", R"({% set system = 'A chat between a curious user and ...' %}{{ system }}
-       {{ ' USER: ' + m['content'].strip() }}{{ ' ASSISTANT: ' + m['content'] + eos_token }}{{ ' ASSISTANT:' }})"},
-    {"user_assistant_curious_human",
-     R"({{ 'A chat between a curious human and ...' }}{{ ' USER: ' }}{{ ' ASSISTANT:' }})"},
-    {"inst", R"({{ bos_token }}{{ '[INST] ' + m['content'] + ' [/INST]' }}{{ m['content'] + eos_token }})"},
-    {"inst", R"({{- " [INST] " + system + "\n\n" + m["content"] + " [/INST]" }})"},
-    {"inst_sys", R"({% set content = '<<SYS>>\n' + system + '\n<</SYS>>\n\n' + m['content'] %}
-       {{ bos_token + '[INST] ' + content.strip() + ' [/INST]' }}{{ ' ' + content + ' ' + eos_token }})"},
-    {"inst_sys", R"({{ '[INST] <<SYS>>\n' + system + '\n<</SYS>>\n\n' + m['content'] + ' [/INST]' }})"},
-    {"inst_sys",
-     R"({% set content = "<<SYS>>\n" + system %}{{ '<<SYS>>\n' }}{{ '[INST] ' + content + ' [/INST]' }})"},
-    {"sys_inst",
-     R"({{ '<<SYS>>\n' + m['content'][0]['text'] + '\n<</SYS>>\n\n' }}{{ '[INST] ' }}{{ '<image>\n' }}
-       {{ part['text'] }}{{ ' [/INST]' }})"},
-    {"start_of_turn",
-     R"({{ bos_token }}{{ '<start_of_turn>' + role + '\n' + m['content'] | trim + '<end_of_turn>\n' }}
-       {{ '<start_of_turn>model\n' }})"},
-    {"pipe_roles",
-     "{{ '<|user|>\\n' + m['content'] + eos_token }}\n{{ '<|assistant|>\\n' + m['content'] + eos_token }}"},
-    {"pipe_roles", "<|user|>\n{{ m['content'] }}</s>\n<|assistant|>\n"},
-    {"", R"({{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }})"},
-    {"", R"({{ '<|start_header_id|>user<|end_header_id|>\n\n' + m['content'] + '<|eot_id|>' }})"},
-    {"", R"({{ '<|user|>\n' + m['content'] + '<|end|>\n<|assistant|>\n' }})"},
-    {"", R"({{ '<|user|>\n' + m['content'] }}{{ '<|assistant|>\n' + m['content'] + eos_token }})"},
-    {"", R"({{ "[AVAILABLE_TOOLS] [" }}{{ "[INST] " + m["content"] + "[/INST]" }})"},
-    {"", R"({{ '[INST]' + m['content'] + '[/INST]' }})"},
-    {"", R"({{ '\nUSER: ' + m['content'] + '\nASSISTANT: ' }})"},
-    {"", R"({{ '### Human: ' + m['content'] + '\n### Assistant:' }})"},
-    {"", R"({% for m in messages %}{{ m['content'] }}{% endfor %})"},
-    {"", ""},
-};
+constexpr const char* kChatMl =
+    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+constexpr const char* kParts =
+    "{% for m in messages %}{% if m.role != 'system' %}{{ m.role | upper + ': ' }}{% endif %}{% for p in "
+    "m.content | selectattr('type', 'equalto', "
+    "'image') %}{{ '<image>\\n' }}{% endfor %}{% for p in m.content | selectattr('type', 'equalto', 'text') "
+    "%}"
+    "{{ p.text + ' ' }}{% endfor %}{% endfor %}{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}";
+constexpr const char* kBoth =
+    "{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}{% for p in m.content %}"
+    "{% if p.type == 'image' %}<pic>{% else %}{{ p.text }}{% endif %}{% endfor %}{% endif %}|{% endfor %}";
 
-TEST(TurnRecognition, ByWhatTheTemplateContains) {
-  for (const Template& example : kTemplates) {
-    const auto format = TurnFormat::recognise(example.text);
-    EXPECT_EQ(format ? format->name() : "", example.name) << example.text;
+TEST(ChatTemplates, TextsAndPartsAsTheTemplateTakesThem) {
+  const TurnFormat texts = TurnFormat::from_template(chat(kChatMl));
+  EXPECT_EQ(texts.name(), "chat_template");
+  EXPECT_EQ(texts.render(kQuestion, {}), "<|im_start|>user\nWhat is it?<|im_end|>\n<|im_start|>assistant\n");
+  // A template that knows no images gets the mark in the text.
+  EXPECT_THAT(texts.render(with_images(kQuestion, 2), {}), HasSubstr("user\n<image>\n<image>\nWhat is it?<"));
+  const TurnFormat parts = TurnFormat::from_template(chat(kParts));
+  EXPECT_EQ(parts.render(kQuestion, {}), "USER: What is it? ASSISTANT:");
+  EXPECT_EQ(parts.render(with_images(kQuestion, 2), {}), "USER: <image>\n<image>\nWhat is it? ASSISTANT:");
+  const TurnFormat both = TurnFormat::from_template(chat(kBoth));
+  EXPECT_EQ(both.render(with_images(kDialogue, 1), {}), "<pic>What is it?|A dog.|Which colour?|");
+  // A text that places the images itself; parts that stand otherwise.
+  EXPECT_EQ(both.render(with_images({{Role::user, "a <pic> b"}}, 1), {.image_mark = "<pic>"}), "a <pic> b|");
+  const Turn mixed{
+      .content = "ab",
+      .images = 1,
+      .parts = R"([{"type": "text", "text": "a"}, {"type": "image"}, {"type": "text", "text": "b"}])"};
+  EXPECT_EQ(both.render({&mixed, 1}, {}), "a<pic>b|");
+}
+
+TEST(ChatTemplates, VariablesToolsAndTime) {
+  const TurnFormat format =
+      TurnFormat::from_template(chat("{{ bos_token }}{{ thinking }}{% if tools %}{{ tools[0].name }}{% endif "
+                                     "%}{{ strftime_now('%d %b %Y') }}"
+                                     "{{ messages[0].content }}{{ messages[0].extra }}"));
+  EXPECT_TRUE(format.reads_clock());
+  RenderOptions options;
+  options.variables = R"({"thinking": "hard"})";
+  options.tools = R"([{"name": "search"}])";
+  options.now.tm_year = 126;
+  options.now.tm_mday = 3;
+  EXPECT_EQ(format.render(kQuestion, options), "<s>hardsearch03 Jan 2026What is it?");
+  const Turn turn{.content = "q", .other = R"({"extra": 1})"};
+  EXPECT_THAT(format.render({&turn, 1}, options), ::testing::EndsWith("q1"));
+  const CheckpointTemplate with_tools{"tool_use", "tools!", "tool_use.jinja"};
+  const TurnFormat two = TurnFormat::from_template(chat("plain"), &with_tools);
+  EXPECT_EQ(two.render(kQuestion, {}), "plain");
+  EXPECT_EQ(two.render(kQuestion, options), "tools!");
+}
+
+// Databases of earlier versions name the built-in format that was seen in such a template.
+TEST(ChatTemplates, OneThatWritesWhatABuiltInFormatWritesHasItsKey) {
+  const TurnFormat chat_ml = TurnFormat::from_template(chat(kChatMl));
+  EXPECT_EQ(chat_ml.key(1), "chat_template");
+  const TurnFormat parts = TurnFormat::from_template(chat(kParts));
+  EXPECT_EQ(parts.key(1), "user_assistant");
+  EXPECT_EQ(parts.key(2), "chat_template");  // it does not end answers
+  const TurnFormat inst = TurnFormat::from_template(
+      chat("{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}{{ '[INST] ' + m.content + ' "
+           "[/INST]' }}"
+           "{% elif m.role == 'assistant' %}{{ ' ' + m.content + eos_token }}{% else %}"
+           "{{ raise_exception('no system text') }}{% endif %}{% endfor %}"));
+  EXPECT_EQ(inst.key(1), "inst");
+  EXPECT_EQ(inst.key(2), "inst");
+}
+
+TEST(ChatTemplates, ErrorsNameTheFileOrWhatWasRaised) {
+  try {
+    TurnFormat::from_template(chat("{{ 1 | nonesuch }}"));
+    FAIL();
+  } catch (const ModelError& e) {
+    EXPECT_THAT(e.what(), AllOf(HasSubstr("chat.jinja"), HasSubstr("nonesuch")));
+  }
+  try {
+    TurnFormat::from_template(chat("{{ raise_exception('never') }}")).render(kQuestion, {});
+    FAIL();
+  } catch (const ItemError& e) {
+    EXPECT_EQ(e.code(), ErrorCode::invalid_value);
+    EXPECT_STREQ(e.what(), "never");
   }
 }
 
-TEST(TurnRecognition, InEveryFileOfAFolder) {
+TEST(CheckpointTemplates, InEveryFileOfAFolder) {
   const TemporaryFolder folder;
-  const auto find = [&] { return TurnFormat::find_for(folder.path(), "plain"); };
-  EXPECT_EQ(find().source, TurnFormatSource::by_default);
-  EXPECT_EQ(find().format.name(), "plain");
-  EXPECT_EQ(find().message, "");
-
+  const auto names = [&] {
+    std::string all;
+    for (const CheckpointTemplate& one : read_checkpoint_templates(FolderFiles(folder.path())))
+      all += one.name + "=" + one.source + ";";
+    return all;
+  };
+  EXPECT_EQ(names(), "");
   const auto config = folder.path() / "tokenizer_config.json";
-  write_file(config, nlohmann::json{{"chat_template", kTemplates[5].text}}.dump());
-  EXPECT_EQ(find().source, TurnFormatSource::chat_template);
-  EXPECT_EQ(find().format.name(), "inst");
-
-  nlohmann::json list = nlohmann::json::array();
-  list.push_back({{"name", "tool_use"}, {"template", "{{ tools }}"}});
-  list.push_back({{"name", "default"}, {"template", kTemplates[11].text}});
-  write_file(config, nlohmann::json{{"chat_template", list}}.dump());
-  EXPECT_EQ(find().format.name(), "start_of_turn");
-
-  write_file(folder.path() / "chat_template.json",
-             nlohmann::json{{"chat_template", kTemplates[0].text}}.dump());
-  EXPECT_EQ(find().format.name(), "user_assistant");
-
-  write_file(folder.path() / "chat_template.jinja", kTemplates[12].text);
-  EXPECT_EQ(find().format.name(), "pipe_roles");
-}
-
-TEST(TurnRecognition, UnknownTemplatesAreTold) {
-  const TemporaryFolder folder;
-  write_file(folder.path() / "chat_template.json", R"({"chat_template": "{{ '<|im_start|>' }}"})");
-  const FoundTurnFormat found = TurnFormat::find_for(folder.path(), "user_assistant");
-  EXPECT_EQ(found.source, TurnFormatSource::unrecognised);
-  EXPECT_EQ(found.format.name(), "user_assistant");
-  EXPECT_THAT(found.message, AllOf(HasSubstr("chat_template.json"), HasSubstr("turn_format"),
-                                   HasSubstr("{question}, {image} and {system}")));
-  write_file(folder.path() / "chat_template.json", R"({"chat_template": 3})");
-  EXPECT_THROW(TurnFormat::find_for(folder.path(), "plain"), ModelError);
-  write_file(folder.path() / "chat_template.json", R"({"chat_template": [3]})");
-  EXPECT_THROW(TurnFormat::find_for(folder.path(), "plain"), ModelError);
-}
-
-TEST(TurnRecognition, ReferenceFoldersHaveNone) {
-  for (const std::string& name : testing::kTokenizerFolders) {
-    const auto found = TurnFormat::find_for(testing::kReference / name / "model", "inst");
-    EXPECT_EQ(found.source, TurnFormatSource::by_default) << name;
+  write_file(config, R"({"chat_template": "a"})");
+  EXPECT_EQ(names(), "default=a;");
+  write_file(
+      config,
+      R"({"chat_template": [{"name": "tool_use", "template": "b"}, {"name": "default", "template": "c"}]})");
+  EXPECT_EQ(names(), "tool_use=b;default=c;");
+  std::filesystem::create_directory(folder.path() / "additional_chat_templates");
+  write_file(folder.path() / "chat_template.jinja", "d");
+  write_file(folder.path() / "additional_chat_templates" / "rag.jinja", "e");
+  EXPECT_EQ(names(), "default=d;rag=e;");
+  write_file(folder.path() / "chat_template.json", R"({"chat_template": "f"})");
+  EXPECT_EQ(names(), "default=f;");
+  write_file(folder.path() / "processor_config.json", R"({"chat_template": "g"})");
+  EXPECT_EQ(names(), "default=g;");
+  for (const char* broken :
+       {R"({"chat_template": 3})", R"({"chat_template": [3]})", R"({"chat_template": {"a": 3}})"}) {
+    write_file(folder.path() / "processor_config.json", broken);
+    EXPECT_THROW(names(), ModelError) << broken;
   }
+}
+
+TEST(CheckpointTemplates, SpecialTokensUnderTheirNames) {
+  const TemporaryFolder folder;
+  folder.copy_tokenizer("llama");
+  const auto tokenizer = load_tokenizer(folder.path());
+  const auto tokens = [&] {
+    return nlohmann::json::parse(read_template_tokens(FolderFiles(folder.path()), *tokenizer));
+  };
+  write_file(
+      folder.path() / "tokenizer_config.json",
+      R"({"added_tokens_decoder": {}, "bos_token": null, "eos_token": {"content": "<e>"}, "image_token": "<i>",
+                 "extra_special_tokens": {"boi_token": "<b>"}, "legacy": true})");
+  const nlohmann::json found = tokens();
+  EXPECT_FALSE(found.contains("bos_token"));
+  EXPECT_EQ(found["eos_token"], "<e>");
+  EXPECT_EQ(found["image_token"], "<i>");
+  EXPECT_EQ(found["boi_token"], "<b>");
+  EXPECT_FALSE(found.contains("legacy"));
 }
 
 }  // namespace

@@ -113,8 +113,10 @@ void load_mutated(const char* file, int rounds, std::uint32_t seed) {
     for (int round = 0; round < rounds; ++round) {
       write_file(folder.path() / file, mutate(original, random));
       try {
-        use(*load_tokenizer(folder.path()));
-        TurnFormat::find_for(folder.path(), "plain");
+        const auto tokenizer = load_tokenizer(folder.path());
+        use(*tokenizer);
+        read_checkpoint_templates(FolderFiles(folder.path()));
+        read_template_tokens(FolderFiles(folder.path()), *tokenizer);
         ++loaded;
       } catch (const ModelError& e) {
         EXPECT_NE(std::string(e.what()).find(folder.path().string()), std::string::npos) << e.what();
@@ -155,16 +157,15 @@ TEST(TokenizerFuzz, AnyTextIsAPattern) {
   std::mt19937 random(8);
   const std::vector<std::string> words = {"{",       "}",  "{{",       "}}", "{question}",
                                           "{image}", "\n", "{system}", "x",  "{eos}"};
-  const std::vector<Turn> turns = {{Role::system, "s"}, {Role::user, "q"}};
+  const std::vector<Turn> turns = {{Role::system, "s"}, {Role::user, "q", 2}};
   for (int round = 0; round < 3000; ++round) {
     std::string pattern;
     for (std::uint32_t n = random() % 8; n > 0; --n) pattern += words[random() % words.size()];
     try {
-      TurnFormat::from_pattern(pattern).render(turns, {.images = 2});
+      TurnFormat::from_pattern(pattern).render(turns, {});
     } catch (const UsageError&) {
     } catch (const ItemError&) {
     }
-    TurnFormat::recognise(random_bytes(random, 60));
   }
 }
 
