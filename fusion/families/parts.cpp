@@ -114,8 +114,12 @@ DecoderConfig parse_decoder(const Config& config, const DecoderDefaults& default
 }
 
 DecoderNames llama_names(const std::string& prefix) {
-  const LayerNames layer{.attention = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
-                                       "self_attn.o_proj", "self_attn.q_norm", "self_attn.k_norm"},
+  const LayerNames layer{.attention = {.query = "self_attn.q_proj",
+                                       .key = "self_attn.k_proj",
+                                       .value = "self_attn.v_proj",
+                                       .output = "self_attn.o_proj",
+                                       .query_norm = "self_attn.q_norm",
+                                       .key_norm = "self_attn.k_norm"},
                          .feed_forward = {"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"},
                          .before_attention = "input_layernorm",
                          .after_attention = "",

@@ -41,8 +41,12 @@ inline void set_windows(DecoderConfig& config, const std::vector<std::size_t>& w
 inline DecoderNames tiny_names(const DecoderConfig& config) {
   const bool after = config.layers.front().placement == NormPlacement::before_and_after;
   const LayerNames layer{
-      .attention = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "",
-                    "self_attn.q_norm", "self_attn.k_norm"},
+      .attention = {.query = "self_attn.q_proj",
+                    .key = "self_attn.k_proj",
+                    .value = "self_attn.v_proj",
+                    .output = "self_attn.o_proj",
+                    .query_norm = "self_attn.q_norm",
+                    .key_norm = "self_attn.k_norm"},
       .feed_forward = {"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"},
       .before_attention = "input_layernorm",
       .after_attention = "post_attention_layernorm",
