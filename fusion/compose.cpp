@@ -3,10 +3,34 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cassert>
 
 #include "engine/base/error.h"
 
 namespace mmbatch {
+namespace {
+
+/// Appends an image's tokens, and a span for each unbroken run of its rows.
+void add_image(const EncodedImage& image, const ImageIds& ids, std::int32_t image_token, Prompt& prompt) {
+  std::size_t row = 0;
+  for (std::size_t i = 0; i < ids.size();) {
+    if (ids[i] != image_token) {
+      prompt.ids.push_back(ids[i++]);
+      continue;
+    }
+    const auto end = std::find_if(ids.begin() + static_cast<std::ptrdiff_t>(i), ids.end(),
+                                  [&](std::int32_t id) { return id != image_token; });
+    const auto count = static_cast<std::size_t>(end - ids.begin()) - i;
+    prompt.features.push_back(
+        {.begin = prompt.ids.size(), .rows = image.features, .key = image.key, .first = row, .count = count});
+    prompt.ids.insert(prompt.ids.end(), count, image_token);
+    row += count;
+    i += count;
+  }
+  assert(row == image.features->rows());
+}
+
+}  // namespace
 
 void check_placeholders(const ModelSpec& spec, std::span<const std::int32_t> text_ids, std::size_t images) {
   if (text_ids.empty()) throw ItemError(ErrorCode::prompt_empty, "the prompt has no text");
@@ -16,24 +40,29 @@ void check_placeholders(const ModelSpec& spec, std::span<const std::int32_t> tex
   if (placeholders == images) return;
   throw ItemError(ErrorCode::invalid_value,
                   fmt::format("the prompt has {} image placeholders ({}) for {} images", placeholders,
-                              spec.image_token, images));
+                              spec.mark(), images));
 }
 
 std::shared_ptr<const Prompt> compose(const ModelSpec& spec, std::span<const std::int32_t> text_ids,
-                                      std::span<const EncodedImage> images) {
+                                      std::span<const EncodedImage> images,
+                                      std::span<const ImageIds> tokens) {
   check_placeholders(spec, text_ids, images.size());
   auto prompt = std::make_shared<Prompt>();
-  auto next = images.begin();
+  std::size_t next = 0;
   for (const std::int32_t id : text_ids) {
-    if (next == images.end() || id != spec.image_token_id) {
+    if (next == images.size() || id != spec.image_token_id) {
       prompt->ids.push_back(id);
       continue;
     }
-    prompt->features.push_back({prompt->ids.size(), next->features, next->key});
-    prompt->ids.insert(prompt->ids.end(), next->features->rows(), id);
+    const EncodedImage& image = images[next];
+    add_image(image, tokens.empty() ? ImageIds(image.features->rows(), id) : tokens[next], id, *prompt);
     ++next;
   }
-  if (spec.prefix_lm) prompt->bidirectional = {{0, prompt->tokens()}};
+  if (spec.visibility == PromptVisibility::prompt) prompt->bidirectional = {{0, prompt->tokens()}};
+  if (spec.visibility == PromptVisibility::images) {
+    for (const FeatureSpan& span : prompt->features)
+      prompt->bidirectional.push_back({span.begin, span.begin + span.tokens()});
+  }
   return prompt;
 }
 

@@ -17,13 +17,18 @@ struct EncodedImage {
   std::uint64_t key = 0;
 };
 
+/// The tokens of one image: the image token where its rows stand, and what is between them.
+using ImageIds = std::vector<std::int32_t>;
+
 /// @throws ItemError invalid_value when a text has another number of placeholders than there are images,
 /// prompt_empty when there is no text at all
 void check_placeholders(const ModelSpec& spec, std::span<const std::int32_t> text_ids, std::size_t images);
 
-/// Puts text and images together: each placeholder becomes as many positions as its image has rows.
+/// Puts text and images together: each placeholder becomes the tokens of its image.
 /// @param text_ids with one placeholder for each image  @throws ItemError as check_placeholders()
+/// @param tokens of each image; empty: the image token, once for each of its rows
 std::shared_ptr<const Prompt> compose(const ModelSpec& spec, std::span<const std::int32_t> text_ids,
-                                      std::span<const EncodedImage> images);
+                                      std::span<const EncodedImage> images,
+                                      std::span<const ImageIds> tokens = {});
 
 }  // namespace mmbatch

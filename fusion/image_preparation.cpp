@@ -46,17 +46,22 @@ Config read_image_processor(const WeightSource& weights) {
 
 namespace {
 
-using AnyPreprocessor = std::variant<Preprocessor, Tiler, BlockPreprocessor>;
+using AnyPreprocessor = std::variant<Preprocessor, Tiler, GridTiler, BlockPreprocessor>;
 
 AnyPreprocessor preprocessor_for(const Config& config, const VisionSpec& spec) {
   if (const auto* own = std::get_if<OwnShape>(&spec.form)) return BlockPreprocessor(config, own->blocks);
+  if (const auto* tiled = std::get_if<TilesAndWhole>(&spec.form)) {
+    check_size(config, tile_size(tiled->rule), spec.encoder.image_size);
+    return GridTiler(config, tiled->rule, tiled->resample);
+  }
   if (const auto* tiled = std::get_if<WholeAndTiles>(&spec.form)) {
     check_pinpoints(config, tiled->pinpoints);
     Tiler tiler(config, tiled->pinpoints);
     check_size(config, tiler.tile_size(), spec.encoder.image_size);
     return tiler;
   }
-  Preprocessor preprocessor(config, pads_to_square(config) ? Padding::to_square : Padding::unsupported);
+  const Padding padding = pads_to_square(config) ? Padding::to_square : Padding::unsupported;
+  Preprocessor preprocessor(config, padding, spec.pass_order);
   check_size(config, preprocessor.output_width(), spec.encoder.image_size);
   check_size(config, preprocessor.output_height(), spec.encoder.image_size);
   return preprocessor;
@@ -75,16 +80,19 @@ PixelValues ImagePreparation::prepare(const Image& image, const ImageBudget& bud
   const auto add = [&](const Matrix<float>& pixels) {
     values.tiles.push_back(cut_into_patches(pixels.view(), tower.image_size, tower.patch_size));
   };
-  check(budget);
-  if (const auto* blocks = std::get_if<BlockPreprocessor>(&preprocessor_)) {
-    values.tiles.push_back(blocks->apply(image, pixels(*blocks, budget)));
-  } else if (const auto* tiler = std::get_if<Tiler>(&preprocessor_)) {
-    const TiledImage tiled = tiler->apply(image);
+  const auto add_tiles = [&](const TiledImage& tiled) {
     values.grid = tiled.grid;
     for (const Matrix<float>& tile : tiled.tiles) add(tile);
-  } else {
+  };
+  check(budget);
+  if (const auto* blocks = std::get_if<BlockPreprocessor>(&preprocessor_))
+    values.tiles.push_back(blocks->apply(image, pixels(*blocks, budget)));
+  else if (const auto* grids = std::get_if<GridTiler>(&preprocessor_))
+    add_tiles(grids->apply(image));
+  else if (const auto* tiler = std::get_if<Tiler>(&preprocessor_))
+    add_tiles(tiler->apply(image));
+  else
     add(std::get<Preprocessor>(preprocessor_).pixel_values(image));
-  }
   return values;
 }
 
@@ -122,25 +130,26 @@ PixelBudget ImagePreparation::pixels(const BlockPreprocessor& blocks, const Imag
                   pixels.least, pixels.most, token, BlockPreprocessor::kMostPixels));
 }
 
-FeatureMap ImagePreparation::map_of(int width, int height, const ImageBudget& budget) const {
+FeatureMap ImagePreparation::layout(int width, int height, const ImageBudget& budget) const {
+  check(budget);
   const VisionConfig& tower = spec_.encoder;
   FeatureMap map{.grid = tower.grid(), .width = width, .height = height};
+  if (const auto* tiler = std::get_if<GridTiler>(&preprocessor_)) map.tiles = tiler->grid(width, height);
   if (const auto* tiler = std::get_if<Tiler>(&preprocessor_)) map.tiles = tiler->grid(width, height);
   if (const auto* blocks = std::get_if<BlockPreprocessor>(&preprocessor_))
     map.grid = blocks->grid(width, height, pixels(*blocks, budget));
   map.rows = static_cast<std::size_t>(map.tiles.tiles()) * tower.feature_rows(map.grid);
-  return map;
-}
-
-std::size_t ImagePreparation::tokens(int width, int height, const ImageBudget& budget) const {
-  check(budget);
-  return projected(spec_.projector, map_of(width, height, budget)).rows;
+  return projected(spec_.projector, map);
 }
 
 std::size_t ImagePreparation::most_tokens() const {
   if (const auto* blocks = std::get_if<BlockPreprocessor>(&preprocessor_)) {
     const std::int64_t unit = blocks->geometry().unit();
     return static_cast<std::size_t>(std::max<std::int64_t>(1, blocks->budget().most / (unit * unit)));
+  }
+  if (const auto* tiled = std::get_if<TilesAndWhole>(&spec_.form)) {
+    const std::size_t rows = most_tiles(tiled->rule) * spec_.encoder.feature_tokens();
+    return projected(spec_.projector, {.rows = rows, .grid = spec_.encoder.grid()}).rows;
   }
   const auto* tiled = std::get_if<WholeAndTiles>(&spec_.form);
   if (tiled == nullptr) return tokens(1, 1);

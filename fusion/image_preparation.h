@@ -8,14 +8,15 @@
 #include "fusion/model_spec.h"
 #include "vision/image/image.h"
 #include "vision/preprocess/budget/block_preprocessor.h"
+#include "vision/preprocess/grid/grid_tiler.h"
 #include "vision/preprocess/patches.h"
 #include "vision/preprocess/preprocess.h"
 
 namespace mmbatch {
 
-/// An image ready for the vision tower: itself, or as a whole and then in tiles.
+/// An image ready for the vision tower: itself, or as a whole and in tiles.
 struct PixelValues {
-  std::vector<Patches> tiles;  // one, or the whole picture and then the tiles of the grid
+  std::vector<Patches> tiles;  // one, or the tiles of the grid, and before or behind them the whole picture
   TileGrid grid;               // 0 x 0: not in tiles
   int width = 0;               // of the picture, in pixels
   int height = 0;
@@ -38,8 +39,12 @@ class ImagePreparation {
   /// invalid_value as check()
   PixelValues prepare(const Image& image, const ImageBudget& budget = {}) const;
 
-  /// Rows of a prompt that a picture of this size, in pixels, takes.  @throws ItemError as prepare()
-  std::size_t tokens(int width, int height, const ImageBudget& budget = {}) const;
+  /// How the rows of a picture of this size, in pixels, lie in a prompt.  @throws ItemError as prepare()
+  FeatureMap layout(int width, int height, const ImageBudget& budget = {}) const;
+  /// How many they are.
+  std::size_t tokens(int width, int height, const ImageBudget& budget = {}) const {
+    return layout(width, height, budget).rows;
+  }
   /// Rows that any picture takes at most, as long as nobody asks for a budget of their own.
   std::size_t most_tokens() const;
   /// @throws ItemError invalid_value for a budget that this model's images cannot keep to; the message says
@@ -48,10 +53,9 @@ class ImagePreparation {
 
  private:
   PixelBudget pixels(const BlockPreprocessor& blocks, const ImageBudget& budget) const;
-  FeatureMap map_of(int width, int height, const ImageBudget& budget) const;
 
   VisionSpec spec_;
-  std::variant<Preprocessor, Tiler, BlockPreprocessor> preprocessor_;  // by spec_.form
+  std::variant<Preprocessor, Tiler, GridTiler, BlockPreprocessor> preprocessor_;  // by spec_.form
 };
 
 }  // namespace mmbatch

@@ -87,6 +87,12 @@ void fill_special_tokens(ModelSpec& spec, const Config& config, const Config& ge
     return id < 0 || (!placeholder && tokenizer.in_vocabulary(id)) ||
            std::find(spec.eos.begin(), spec.eos.end(), id) != spec.eos.end();
   });
+  const auto suppress = [&](std::optional<std::int32_t> id) {
+    if (id && std::find(spec.eos.begin(), spec.eos.end(), *id) == spec.eos.end())
+      append_unique(spec.suppressed, id);
+  };
+  for (const std::string& piece : spec.placeholders) suppress(tokenizer.token_id(piece));
+  if (spec.padding == PaddingToken::never_generated) suppress(tokenizer.pad());
 }
 
 constexpr const char* kTokenizerAdvice =
@@ -232,7 +238,7 @@ Model::Model(std::shared_ptr<const ModelFiles> files, Precision precision, Weigh
   if (spec().vision) images_.emplace(weights, *spec().vision);
   if (const auto& dual = spec().dual) {
     texts_.emplace(weights, files_->tokenizer, *dual);
-    similarity_.emplace(weights, dual->logit_scale, dual->logit_bias);
+    similarity_.emplace(weights, dual->similarity);
     return;
   }
   decoder_ = std::make_shared<const Decoder>(weights, spec().decoder, spec().decoder_names);

@@ -8,9 +8,12 @@
 #include <vector>
 
 #include "engine/decoder/decoder_config.h"
+#include "fusion/placing/image_place.h"
 #include "fusion/projector.h"
+#include "fusion/similarity.h"
 #include "text/encoder/text_encoder.h"
 #include "vision/preprocess/budget/block_preprocessor.h"
+#include "vision/preprocess/grid/grid_rule.h"
 #include "vision/preprocess/tiles.h"
 #include "vision/tower/encoder.h"
 
@@ -29,7 +32,13 @@ struct OwnShape {
   BlockGeometry blocks;
 };
 
-using ImageForm = std::variant<OneSize, WholeAndTiles, OwnShape>;
+/// Every image is cut into a grid of tiles of the tower's own size; the whole follows.
+struct TilesAndWhole {
+  GridRule rule;
+  Resample resample = Resample::bicubic;  // where the image processor's file does not say
+};
+
+using ImageForm = std::variant<OneSize, WholeAndTiles, TilesAndWhole, OwnShape>;
 
 /// What one of the tower's layers adds to the decoder (DeepStack, arXiv 2406.04334): its output, projected.
 struct DeepStackTap {
@@ -44,23 +53,44 @@ struct VisionSpec {
   ProjectorConfig projector;
   std::vector<DeepStackTap> deepstack;  // added behind the decoder's first layers, one after another
   ImageForm form = OneSize{};
+  PassOrder pass_order = PassOrder::by_size;  // of resizing, with OneSize; tiles know it
 
   /// An image becomes one row, an embedding.
   bool pools() const {
-    return std::any_of(projector.ops.begin(), projector.ops.end(),
-                       [](const ProjectorOp& op) { return std::holds_alternative<PoolOp>(op); });
+    return std::any_of(projector.ops.begin(), projector.ops.end(), [](const ProjectorOp& op) {
+      return std::holds_alternative<PoolOp>(op) || std::holds_alternative<FirstRowOp>(op);
+    });
   }
   /// Rows that an image, or each tile of one, becomes.
-  std::size_t tile_tokens() const { return pools() ? 1 : encoder.feature_tokens(); }
+  std::size_t tile_tokens() const {
+    return rows_of_tile(projector, {.rows = encoder.feature_tokens(), .grid = encoder.grid()});
+  }
+};
+
+/// What is done to a text of a dual encoder before it is tokenized.
+enum class TextForm {
+  canonical,  // lower case, without punctuation, white space folded
+  as_is,      // nothing: what is to be done, the tokenizer does
 };
 
 /// A model that tells how well an image and a text go together, and writes nothing: a text encoder beside the
 /// vision encoder, both of whose outputs are one embedding.
 struct DualEncoderSpec {
   TextEncoderConfig text;
-  std::string text_prefix;              // of the text encoder's tensors
-  std::string logit_scale, logit_bias;  // names of the scalars
+  std::string text_prefix;  // of the text encoder's tensors
+  TextForm text_form = TextForm::canonical;
+  SimilarityConfig similarity;
 };
+
+/// Which positions of a prompt see later ones.
+enum class PromptVisibility {
+  causal,  // none
+  prompt,  // all see each other: prefix-LM
+  images,  // those of one image see each other
+};
+
+/// Whether the padding token may be generated where it is a piece of the vocabulary.
+enum class PaddingToken { may_be_a_word, never_generated };
 
 /// Where image features stand in a prompt.
 enum class ImagePlacement {
@@ -79,19 +109,19 @@ struct ModelSpec {
 
   std::string image_token = "<image>";
   std::int32_t image_token_id = -1;  // -1: none
-  std::string image_mark;   // what stands for an image in a prompt's text, as chat templates write it; empty:
-                            // image_token
-  std::string image_frame;  // what takes the mark's place before the text is tokenized, such as image_token
-                            // between marks of its own; empty: image_token
   ImagePlacement placement = ImagePlacement::placeholders;
-  bool prefix_lm = false;                // prompt positions see each other
+  ImagePlace place;  // what is written where an image is
+  PromptVisibility visibility = PromptVisibility::causal;
   std::vector<std::int32_t> suppressed;  // placeholders and padding: never generated
+  /// Other tokens that stand for images or mark them: never generated either. Unknown ones are ignored.
+  std::vector<std::string> placeholders;
+  PaddingToken padding = PaddingToken::may_be_a_word;
   std::vector<std::int32_t> eos;
   std::string turn_format;  // name of the built-in one that is used when the checkpoint brings no template
   std::string notes;        // what a person should know
 
-  /// What stands for an image in a prompt's text.
-  const std::string& mark() const { return image_mark.empty() ? image_token : image_mark; }
+  /// What stands for an image in the text that templates render and people write.
+  const std::string& mark() const { return place.written.empty() ? image_token : place.written; }
   /// Rows of the embedding table of tokens.
   std::size_t vocab() const { return dual ? dual->text.vocab : decoder.vocab; }
   /// Width of an image's rows.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <utility>
 
 #include "fusion/ops/tile_joining.h"
 #include "fusion/similarity.h"
@@ -12,14 +11,36 @@ namespace {
 
 FeatureMap map_after(const ProjectorOp& op, const FeatureMap& map) {
   if (std::holds_alternative<JoinTilesOp>(op)) return {.rows = joined_rows(map)};
-  if (std::holds_alternative<PoolOp>(op)) return {.rows = 1};
-  if (const auto* merge = std::get_if<MergeOp>(&op)) {
-    FeatureMap merged = map;
-    merged.rows /= merge->side * merge->side;
-    merged.grid = {map.grid.rows / merge->side, map.grid.columns / merge->side};
-    return merged;
-  }
+  if (std::holds_alternative<PoolOp>(op) || std::holds_alternative<FirstRowOp>(op)) return {.rows = 1};
+  if (const auto* merge = std::get_if<MergeOp>(&op)) return map_of_squares(map, merge->side);
+  if (const auto* pool = std::get_if<AveragePoolOp>(&op)) return map_of_squares(map, pool->side);
+  if (const auto* shuffle = std::get_if<PixelShuffleOp>(&op)) return map_of_squares(map, shuffle->side);
   return map;
+}
+
+/// The width of rows behind an operation.
+std::size_t width_after(const ProjectorOp& op, std::size_t width) {
+  if (const auto* linear = std::get_if<LinearOp>(&op)) return linear->layer.out;
+  if (const auto* times = std::get_if<TimesOp>(&op)) return times->out;
+  if (const auto* shuffle = std::get_if<PixelShuffleOp>(&op)) return width * shuffle->side * shuffle->side;
+  if (const auto* merge = std::get_if<MergeOp>(&op)) return width * merge->side * merge->side;
+  return width;
+}
+
+/// A matrix that is stored [in, out], as products take it: [out, in]. Packed folders hold it so.
+Linear load_transposed(const Weights& weights, const TimesOp& op, std::size_t in) {
+  TensorView stored = weights.source.tensor(op.tensor);
+  if (stored.packed) return Linear(PackedMatrix({weights.pack(weights.tensor(op.tensor, {op.out, in}))}));
+  stored = weights.tensor(op.tensor, {in, op.out});
+  const std::vector<float> values = to_floats(stored);
+  Matrix<float> turned(op.out, in);
+  for (std::size_t o = 0; o < op.out; ++o) {
+    for (std::size_t i = 0; i < in; ++i) turned.row(o)[i] = values[i * op.out + o];
+  }
+  stored.dtype = DType::f32;
+  stored.shape = {op.out, in};
+  stored.data = reinterpret_cast<const std::byte*>(turned.data());
+  return Linear(PackedMatrix({weights.pack(stored)}));
 }
 
 std::vector<std::size_t> row_counts(std::span<const FeatureMap> images) {
@@ -32,10 +53,7 @@ std::vector<std::size_t> row_counts(std::span<const FeatureMap> images) {
 
 std::size_t ProjectorConfig::out() const {
   std::size_t width = in;
-  for (const ProjectorOp& op : ops) {
-    if (const auto* linear = std::get_if<LinearOp>(&op)) width = linear->layer.out;
-    if (const auto* merge = std::get_if<MergeOp>(&op)) width *= merge->side * merge->side;
-  }
+  for (const ProjectorOp& op : ops) width = width_after(op, width);
   return width;
 }
 
@@ -44,24 +62,33 @@ FeatureMap projected(const ProjectorConfig& config, FeatureMap map) {
   return map;
 }
 
+std::size_t rows_of_tile(const ProjectorConfig& config, FeatureMap map) {
+  for (const ProjectorOp& op : config.ops) {
+    if (!std::holds_alternative<JoinTilesOp>(op)) map = map_after(op, map);
+  }
+  return map.rows;
+}
+
 /// Reads what an operation needs.
 struct Projector::Load {
   const Weights& weights;
   std::size_t width;  // of the rows that it gets
 
-  Step operator()(const LinearOp& op) {
-    const std::size_t in = std::exchange(width, op.layer.out);
-    return LoadedLinear{Linear(weights, op.layer, in, op.bias), op.activation};
+  Step operator()(const LinearOp& op) const {
+    return LoadedLinear{Linear(weights, op.layer, width, op.bias), op.activation};
   }
-  Step operator()(const ScaleOp& op) { return op; }
-  Step operator()(const JoinTilesOp& op) { return Newline{to_floats(weights.tensor(op.newline, {width}))}; }
-  Step operator()(const PoolOp& op) { return AttentionPooling(weights, op.layer, op.prefix); }
-  Step operator()(const UnitLengthOp& op) { return op; }
-  Step operator()(const NormOp& op) { return Norm(weights, op.name, width, op.norm); }
-  Step operator()(const MergeOp& op) {
-    width *= op.side * op.side;
-    return op;
+  Step operator()(const TimesOp& op) const { return LoadedLinear{load_transposed(weights, op, width), {}}; }
+  Step operator()(const ScaleOp& op) const { return op; }
+  Step operator()(const JoinTilesOp& op) const {
+    return Newline{to_floats(weights.tensor(op.newline, {width}))};
   }
+  Step operator()(const PoolOp& op) const { return AttentionPooling(weights, op.layer, op.prefix); }
+  Step operator()(const FirstRowOp& op) const { return op; }
+  Step operator()(const UnitLengthOp& op) const { return op; }
+  Step operator()(const NormOp& op) const { return Norm(weights, op.name, width, op.norm); }
+  Step operator()(const MergeOp& op) const { return op; }
+  Step operator()(const AveragePoolOp& op) const { return op; }
+  Step operator()(const PixelShuffleOp& op) const { return op; }
 };
 
 /// Does an operation on the rows of several images, one after another.
@@ -98,6 +125,12 @@ struct Projector::Run {
   Matrix<float> operator()(const AttentionPooling& step) const {
     return step.forward(rows, row_counts(images), scratch);
   }
+  Matrix<float> operator()(const FirstRowOp&) const {
+    Matrix<float> out(images.size(), rows.cols);
+    for (std::size_t i = 0, first = 0; i < images.size(); first += images[i++].rows)
+      std::memcpy(out.row(i), rows.row(first), rows.cols * sizeof(float));
+    return out;
+  }
   Matrix<float> operator()(const UnitLengthOp&) const { return unit_length(rows); }
   Matrix<float> operator()(const Norm& step) const {
     Matrix<float> out(rows.rows, rows.cols);
@@ -111,11 +144,38 @@ struct Projector::Run {
       std::memcpy(out.data() + r * rows.cols, rows.row(r), rows.cols * sizeof(float));
     return out;
   }
+  Matrix<float> operator()(const AveragePoolOp& step) const {
+    return by_squares(step.side, rows.cols, [&](auto image, const FeatureMap& map, auto out) {
+      average_pool(image, map, step.side, out);
+    });
+  }
+  Matrix<float> operator()(const PixelShuffleOp& step) const {
+    const std::size_t width = rows.cols * step.side * step.side;
+    return by_squares(step.side, width, [&](auto image, const FeatureMap& map, auto out) {
+      pixel_shuffle(image, map, step.side, step.order, out);
+    });
+  }
+
+  /// Does something with the squares of neighbours of each image.
+  template <class Body>
+  Matrix<float> by_squares(std::size_t side, std::size_t width, const Body& body) const {
+    Matrix<float> all(rows.rows / (side * side), width);
+    std::size_t first = 0;
+    for (const FeatureMap& map : images) {
+      const std::size_t count = map_of_squares(map, side).rows;
+      body(rows.row_range(first * side * side, map.rows), map, all.view().row_range(first, count));
+      first += count;
+    }
+    return all;
+  }
 };
 
 Projector::Projector(const Weights& weights, const ProjectorConfig& config) : config_(config) {
-  Load load{weights, config.in};
-  for (const ProjectorOp& op : config_.ops) steps_.push_back(std::visit(load, op));
+  std::size_t width = config.in;
+  for (const ProjectorOp& op : config_.ops) {
+    steps_.push_back(std::visit(Load{weights, width}, op));
+    width = width_after(op, width);
+  }
 }
 
 std::size_t Projector::bytes() const {

@@ -10,6 +10,7 @@
 #include "engine/nn/encoder/attention_pooling.h"
 #include "engine/nn/linear.h"
 #include "engine/nn/scratch.h"
+#include "fusion/ops/grid_ops.h"
 #include "vision/tower/features.h"
 
 namespace mmbatch {
@@ -19,6 +20,12 @@ struct LinearOp {
   StoredLinear layer;
   Bias bias = Bias::present;
   std::optional<Activation> activation = {};
+};
+
+/// y = x · W, on every row, where W is stored as it stands here: [in, out].
+struct TimesOp {
+  std::string tensor;
+  std::size_t out = 0;
 };
 
 /// Every number times a factor.
@@ -38,6 +45,9 @@ struct PoolOp {
   LayerConfig layer;   // of the tower
 };
 
+/// An image becomes its first row: that of the class token.
+struct FirstRowOp {};
+
 /// Every row scaled to length 1.
 struct UnitLengthOp {};
 
@@ -52,7 +62,19 @@ struct MergeOp {
   std::size_t side = 2;
 };
 
-using ProjectorOp = std::variant<LinearOp, ScaleOp, JoinTilesOp, PoolOp, UnitLengthOp, NormOp, MergeOp>;
+/// side · side neighbours become their mean.
+struct AveragePoolOp {
+  std::size_t side = 1;
+};
+
+/// side · side neighbours become one row, which holds all their numbers.
+struct PixelShuffleOp {
+  std::size_t side = 1;
+  ShuffleOrder order = ShuffleOrder::places;
+};
+
+using ProjectorOp = std::variant<LinearOp, TimesOp, ScaleOp, JoinTilesOp, PoolOp, FirstRowOp, UnitLengthOp,
+                                 NormOp, MergeOp, AveragePoolOp, PixelShuffleOp>;
 
 /// How a vision tower's features become rows of the decoder's width: operations in their order.
 struct ProjectorConfig {
@@ -65,6 +87,8 @@ struct ProjectorConfig {
 
 /// What the operations make of an image's rows: how many a prompt holds.
 FeatureMap projected(const ProjectorConfig& config, FeatureMap map);
+/// What they make of a tile alone, before tiles are joined: how many rows.
+std::size_t rows_of_tile(const ProjectorConfig& config, FeatureMap map);
 
 /// The operations with their weights. Const and thread-safe.
 class Projector {
@@ -86,7 +110,8 @@ class Projector {
   struct Newline {
     std::vector<float> row;  // [width]
   };
-  using Step = std::variant<LoadedLinear, ScaleOp, Newline, AttentionPooling, UnitLengthOp, Norm, MergeOp>;
+  using Step = std::variant<LoadedLinear, ScaleOp, Newline, AttentionPooling, FirstRowOp, UnitLengthOp, Norm,
+                            MergeOp, AveragePoolOp, PixelShuffleOp>;
   struct Load;
   struct Run;
 

@@ -28,17 +28,13 @@ RenderedPrompt Prompting::render(const TurnFormat& format, std::span<const Messa
   return prompt;
 }
 
-/// The text with what a family puts around the rows of an image.
-std::string Prompting::framed(const std::string& text) const {
-  const ModelSpec& spec = model_.spec;
-  const std::string& frame = spec.image_frame.empty() ? spec.image_token : spec.image_frame;
-  return spec.mark() == frame ? text : replace_all(text, spec.mark(), frame);
-}
-
 std::vector<std::int32_t> Prompting::encode(const RenderedPrompt& prompt, std::size_t images) const {
   const Tokenizer& tokenizer = *model_.tokenizer;
-  if (model_.spec.placement == ImagePlacement::placeholders)
-    return tokenizer.encode(images > 0 ? framed(prompt.text) : prompt.text, prompt.special);
+  const ModelSpec& spec = model_.spec;
+  if (spec.placement == ImagePlacement::placeholders)
+    return tokenizer.encode(
+        images > 0 ? write_image_places(spec.place, spec.image_token, prompt.text) : prompt.text,
+        prompt.special);
   // BOS stands between images and text, whatever the tokenizer's files say of it.
   const auto bos = tokenizer.bos();
   std::vector<std::int32_t> ids =
@@ -63,13 +59,21 @@ std::size_t Prompting::tokens(std::span<const std::int32_t> ids,
                               std::span<const PictureSize> pictures) const {
   check_placeholders(model_.spec, ids, pictures.size());
   std::size_t count = ids.size() - pictures.size();
-  for (const PictureSize& picture : pictures) count += model_.images->tokens(picture.width, picture.height);
+  for (const PictureSize& picture : pictures)
+    count += image_ids(model_.images->layout(picture.width, picture.height)).size();
   return count;
 }
 
 std::shared_ptr<const Prompt> Prompting::compose(std::span<const std::int32_t> ids,
                                                  std::span<const EncodedImage> images) const {
-  return mmbatch::compose(model_.spec, ids, images);
+  std::vector<ImageIds> tokens;
+  for (const EncodedImage& image : images) tokens.push_back(image_ids(image.features->map));
+  return mmbatch::compose(model_.spec, ids, images, tokens);
+}
+
+ImageIds Prompting::image_ids(const FeatureMap& map) const {
+  const ModelSpec& spec = model_.spec;
+  return mmbatch::image_ids(spec.place, {spec.image_token, spec.image_token_id}, map, *model_.tokenizer);
 }
 
 std::shared_ptr<const Prompt> Prompting::operator()(std::span<const Message> messages,

@@ -60,7 +60,7 @@ class Prompting {
 
   /// Tokens of the prompt that compose() makes of these ids and pictures.  @throws ItemError as compose()
   std::size_t tokens(std::span<const std::int32_t> ids, std::span<const PictureSize> pictures) const;
-  /// Each placeholder becomes as many positions as its image has rows.  @throws ItemError
+  /// Each placeholder becomes the tokens of its image.  @throws ItemError
   std::shared_ptr<const Prompt> compose(std::span<const std::int32_t> ids,
                                         std::span<const EncodedImage> images) const;
   /// All of it: messages and their images in the model's own turn format.  @throws ItemError
@@ -68,7 +68,8 @@ class Prompting {
                                            std::span<const EncodedImage> images) const;
 
  private:
-  std::string framed(const std::string& text) const;
+  /// The tokens of an image whose rows lie so.
+  ImageIds image_ids(const FeatureMap& map) const;
 
   const ModelFiles& model_;
 };

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/base/error.h"
 #include "engine/base/text/utf8.h"
 #include "fusion/similarity.h"
@@ -9,7 +11,8 @@
 
 namespace mmbatch {
 
-std::string canonical_text(std::string_view text) {
+std::string text_in_form(std::string_view text, TextForm form) {
+  if (form == TextForm::as_is) return std::string(text);
   std::string canonical = canonicalize(text);
   if (canonical.empty()) {
     throw ItemError(ErrorCode::prompt_empty,
@@ -21,8 +24,10 @@ std::string canonical_text(std::string_view text) {
 
 TextStage::TextStage(const Weights& weights, std::shared_ptr<const Tokenizer> tokenizer,
                      const DualEncoderSpec& spec)
-    : tokenizer_(std::move(tokenizer)), encoder_(weights, spec.text, spec.text_prefix) {
-  if (!tokenizer_->pad()) {
+    : tokenizer_(std::move(tokenizer)),
+      form_(spec.text_form),
+      encoder_(weights, spec.text, spec.text_prefix) {
+  if (config().sees_padding() && !tokenizer_->pad()) {
     throw ModelError(
         fmt::format("{}: the tokenizer's files name no pad_token, which fills texts up to {} "
                     "positions: copy tokenizer_config.json from the published checkpoint",
@@ -31,7 +36,10 @@ TextStage::TextStage(const Weights& weights, std::shared_ptr<const Tokenizer> to
 }
 
 PaddedText TextStage::tokenize(std::string_view text) const {
-  return pad_or_cut(tokenizer_->encode(canonical_text(text)), {config().positions, *tokenizer_->pad()});
+  std::vector<std::int32_t> ids = tokenizer_->encode(text_in_form(text, form_));
+  const bool pads = config().sees_padding();
+  const std::size_t length = pads ? config().positions : std::min(ids.size(), config().positions);
+  return pad_or_cut(std::move(ids), {length, pads ? *tokenizer_->pad() : 0});
 }
 
 std::vector<Features> TextStage::encode(std::span<const PaddedText* const> texts, Scratch& scratch) const {

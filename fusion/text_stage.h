@@ -12,10 +12,10 @@
 
 namespace mmbatch {
 
-/// A text as dual encoders are trained on it.  @throws ItemError prompt_empty when nothing is left of it
-std::string canonical_text(std::string_view text);
+/// A text as a dual encoder was trained on it.  @throws ItemError prompt_empty when nothing is left of it
+std::string text_in_form(std::string_view text, TextForm form);
 
-/// A tokenized text, padded to the encoder's positions.
+/// A tokenized text, padded to the encoder's positions where it sees the padding.
 using PaddedText = std::vector<std::int32_t>;
 
 /// From a text to its embedding, the counterpart of ImageStage in a dual encoder. Const and thread-safe.
@@ -24,7 +24,7 @@ class TextStage {
   /// @param weights outlive the stage  @throws ModelError
   TextStage(const Weights& weights, std::shared_ptr<const Tokenizer> tokenizer, const DualEncoderSpec& spec);
 
-  /// The text canonical, tokenized, and padded or cut to the encoder's positions.  @throws ItemError
+  /// The text in its form, tokenized, and padded or cut to the encoder's positions.  @throws ItemError
   PaddedText tokenize(std::string_view text) const;
 
   /// Encodes texts as one batch. A text's row does not depend on the others.
@@ -36,6 +36,7 @@ class TextStage {
 
  private:
   std::shared_ptr<const Tokenizer> tokenizer_;
+  TextForm form_;
   TextEncoder encoder_;
 };
 

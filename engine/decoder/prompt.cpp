@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "engine/base/error.h"
 
@@ -27,10 +28,13 @@ void check(const Prompt& prompt) {
     fail(fmt::format("the prompt has {} tokens and {} positions", tokens, prompt.positions.size()));
   std::size_t end = 0;
   for (const FeatureSpan& span : prompt.features) {
-    if (span.begin < end || span.begin > tokens || span.rows->rows() > tokens - span.begin)
+    if (span.first > span.rows->rows() || (span.count != SIZE_MAX && span.tokens() != span.count))
+      fail(fmt::format("an image of {} feature rows has no {} rows from row {} on", span.rows->rows(),
+                       span.count, span.first));
+    if (span.begin < end || span.begin > tokens || span.tokens() > tokens - span.begin)
       fail(fmt::format("{} feature rows from token {} on do not fit into a prompt of {} tokens",
-                       span.rows->rows(), span.begin, tokens));
-    end = span.begin + span.rows->rows();
+                       span.tokens(), span.begin, tokens));
+    end = span.begin + span.tokens();
   }
   end = 0;
   for (const PositionRange& range : prompt.bidirectional) {
@@ -42,12 +46,12 @@ void check(const Prompt& prompt) {
 }
 
 const float* feature_row(const Prompt& prompt, std::size_t index) {
-  for (const FeatureSpan& span : prompt.features) {
-    if (index >= span.begin && index < span.begin + span.rows->rows()) {
-      return span.rows->row(index - span.begin);
-    }
-  }
-  return nullptr;
+  const auto behind =
+      std::upper_bound(prompt.features.begin(), prompt.features.end(), index,
+                       [](std::size_t place, const FeatureSpan& span) { return place < span.begin; });
+  if (behind == prompt.features.begin()) return nullptr;
+  const FeatureSpan& span = *std::prev(behind);
+  return index - span.begin < span.tokens() ? span.rows->row(span.first + index - span.begin) : nullptr;
 }
 
 std::size_t rope_position(const Prompt& prompt, std::size_t index) {
@@ -58,8 +62,8 @@ std::size_t rope_position(const Prompt& prompt, std::size_t index) {
 std::vector<std::uint64_t> content_keys(const Prompt& prompt) {
   std::vector<std::uint64_t> keys(prompt.ids.begin(), prompt.ids.end());
   for (const FeatureSpan& span : prompt.features) {
-    for (std::size_t r = 0; r < span.rows->rows(); ++r) {
-      keys[span.begin + r] = mix(span.key + 0x9e3779b97f4a7c15ULL * (r + 1)) | kFeatureBit;
+    for (std::size_t r = 0; r < span.tokens(); ++r) {
+      keys[span.begin + r] = mix(span.key + 0x9e3779b97f4a7c15ULL * (span.first + r + 1)) | kFeatureBit;
     }
   }
   for (std::size_t i = 0; i < prompt.positions.size(); ++i) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -11,11 +12,15 @@
 namespace mmbatch {
 
 /// Rows that take the place of placeholder tokens: the projected features of one image, shared by all
-/// prompts about it.
+/// prompts about it. An image whose rows have other tokens between them has several spans.
 struct FeatureSpan {
   std::size_t begin = 0;                      // index of the first row's token
-  std::shared_ptr<const Matrix<float>> rows;  // [tokens, hidden]
+  std::shared_ptr<const Matrix<float>> rows;  // [rows of the image, hidden]
   std::uint64_t key = 0;                      // of the image's content: equal keys, equal rows
+  std::size_t first = 0;                      // of the image's rows, the one at `begin`
+  std::size_t count = SIZE_MAX;               // of its rows that stand here; SIZE_MAX: all from `first` on
+
+  std::size_t tokens() const { return std::min(count, rows->rows() - first); }
 };
 
 /// What the engine gets for one item: the border between fusion and engine. Token rows are looked up when

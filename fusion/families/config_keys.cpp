@@ -19,9 +19,9 @@ std::vector<WithoutEffect> common() {
         "return_dict", "_attn_implementation_internal", "torchscript", "use_bfloat16", "tf_legacy_loss"}},
       {"weights are read in the type that they are stored in", {"torch_dtype", "dtype"}},
       {"training only",
-       {"initializer_range", "initializer_factor", "attention_dropout", "dropout", "hidden_dropout",
-        "resid_pdrop", "embd_pdrop", "ignore_index", "pretraining_tp", "gradient_checkpointing",
-        "router_aux_loss_coef"}},
+       {"initializer_range", "initializer_factor", "logit_scale_init_value", "attention_dropout", "dropout",
+        "hidden_dropout", "resid_pdrop", "embd_pdrop", "ignore_index", "pretraining_tp",
+        "gradient_checkpointing", "router_aux_loss_coef"}},
       {"heads for other tasks",
        {"id2label", "label2id", "finetuning_task", "problem_type", "task_specific_params", "num_labels",
         "classifier_dropout", "prefix"}},
@@ -79,6 +79,10 @@ KnownKeys text_keys(const std::string& type) {
                      .without_effect = common(),
                      .only_at = common_only()};
   known.without_effect.push_back({"rows of an image are counted from vision_config", {"num_image_tokens"}});
+  known.without_effect.push_back(
+      {"of parts that these models do not have",
+       {"perceiver_config", "use_resampler", "qk_layer_norms", "pixel_shuffle_factor", "neftune_noise_alpha",
+        "is_llama_config", "_flash_attn_2_enabled", "transformers.js_config"}});
   known.only_at.push_back({"use_bidirectional_attention", {"false"}});
   known.only_at.push_back({"use_sliding_window", {"false"}});
   known.only_at.push_back({"rope_interleaved", {"false"}});
@@ -101,22 +105,30 @@ KnownKeys encoder_keys() {
   known.without_effect.push_back({"the projector's width is that of the text model", {"projection_dim"}});
   known.without_effect.push_back({"rows of an image are counted from its patches", {"num_image_tokens"}});
   known.without_effect.push_back(
+      {"pictures are resized as the image processor's file says", {"max_image_size", "size"}});
+  known.without_effect.push_back({"of transformers' own classes", {"use_base_siglip"}});
+  known.without_effect.push_back(
       {"the tokenizer, or nobody, uses them", {"eos_token_id", "pad_token_id", "tie_word_embeddings"}});
   return known;
 }
 
 KnownKeys outer_keys() {
-  KnownKeys known = {
-      .honoured = {"model_type", "architectures", "text_config", "vision_config", "image_token_index",
-                   "image_token_id", "vision_feature_layer", "vision_feature_select_strategy",
-                   "projector_hidden_act", "multimodal_projector_bias", "image_grid_pinpoints",
-                   "tie_word_embeddings", "eos_token_id", "pad_token_id", "vocab_size", "_vocab_size",
-                   "quantization_config"},
-      .without_effect = common(),
-      .only_at = common_only()};
+  KnownKeys known = {.honoured = {"model_type",           "architectures",
+                                  "text_config",          "vision_config",
+                                  "image_token_index",    "image_token_id",
+                                  "vision_feature_layer", "vision_feature_select_strategy",
+                                  "projector_hidden_act", "multimodal_projector_bias",
+                                  "image_grid_pinpoints", "tie_word_embeddings",
+                                  "eos_token_id",         "pad_token_id",
+                                  "vocab_size",           "_vocab_size",
+                                  "quantization_config",  "scale_factor",
+                                  "text_config_dict",     "vision_config_dict"},
+                     .without_effect = common(),
+                     .only_at = common_only()};
   known.without_effect.push_back(
       {"rows of an image are counted from vision_config", {"image_seq_length", "num_image_tokens"}});
   known.without_effect.push_back({"widths are those of text_config", {"hidden_size", "projection_dim"}});
+  known.without_effect.push_back({"another name of pad_token_id", {"_pad_token_id"}});
   known.only_at.push_back({"use_image_newline_parameter", {"true"}});
   return known;
 }
@@ -139,8 +151,13 @@ std::vector<std::string> check_config_keys(const Config& config) {
   const Config text = config.object("text_config");
   const std::string outer = config.text("model_type", "");
   const std::string type = text.text("model_type", outer == "paligemma" ? "gemma" : "llama");
-  add(text, type == "siglip_text_model" || outer == "siglip" ? encoder_keys() : text_keys(type));
-  add(config.object("vision_config"), encoder_keys());
+  const bool dual = type == "siglip_text_model" || outer == "siglip" || outer == "clip";
+  for (const char* suffix : {"", "_dict"}) {
+    if (config.has(std::string("text_config") + suffix))
+      add(config.object(std::string("text_config") + suffix), dual ? encoder_keys() : text_keys(type));
+    if (config.has(std::string("vision_config") + suffix))
+      add(config.object(std::string("vision_config") + suffix), encoder_keys());
+  }
   return messages;
 }
 

@@ -21,6 +21,8 @@ Family gemma2_family();
 Family siglip_family();
 Family qwen2_family();
 Family qwen3_family();
+Family idefics3_family();
+Family clip_family();
 
 /// A decoder's tensors in a checkpoint: they tell class defaults of different years apart.
 struct StoredDecoder {

@@ -58,6 +58,7 @@ VisionSpec parse_llava_vision(const Config& config, const WeightSource& weights,
   const Bias bias = config.flag("multimodal_projector_bias", true) ? Bias::present : Bias::absent;
   check_layer_count(config.object("vision_config"), weights, vision.encoder.layer_names.below(vision.prefix),
                     {vision.encoder.layers, vision.encoder.run_layers});
+  vision.pass_order = PassOrder::horizontal_first;
   vision.projector.in = vision.encoder.hidden();
   vision.projector.ops = {
       LinearOp{.layer = {projector + "linear_1", text_hidden},

@@ -37,6 +37,7 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
       weights.prefix_of("linear.weight", {"multi_modal_projector.", "model.multi_modal_projector."});
   check_layer_count(config.object("vision_config"), weights, vision.encoder.layer_names.below(vision.prefix),
                     {vision.encoder.layers, vision.encoder.run_layers});
+  vision.pass_order = PassOrder::horizontal_first;
   vision.projector.in = vision.encoder.hidden();
   // The decoder multiplies every input row by sqrt(hidden); image rows are meant to stay as they are.
   vision.projector.ops = {LinearOp{.layer = {projector + "linear", text_hidden}},
@@ -65,7 +66,7 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
   spec.vision = parse_vision(config, weights, spec.decoder.hidden);
   spec.image_token_id = parse_image_token(config, 256000, spec.decoder.vocab);
   spec.placement = ImagePlacement::before_text;
-  spec.prefix_lm = true;
+  spec.visibility = PromptVisibility::prompt;
   spec.suppressed = {spec.image_token_id};
   spec.turn_format = "line";
   spec.eos = {1};

@@ -17,6 +17,15 @@ std::size_t size(const Config& config, const std::string& key, std::int64_t othe
   return static_cast<std::size_t>(config.integer(key, otherwise, {1, max}));
 }
 
+/// A side of a square in pixels, written as one number or as two equal ones.
+std::size_t side(const Config& config, const std::string& key, std::int64_t otherwise, std::int64_t max) {
+  if (!config.has(key) || config.child(key).is_integer()) return size(config, key, otherwise, max);
+  const std::vector<std::int64_t> sides = config.integers(key);
+  if (sides.size() == 2 && sides[0] == sides[1] && sides[0] >= 1 && sides[0] <= max)
+    return static_cast<std::size_t>(sides[0]);
+  config.fail(key, fmt::format("expected one side from 1 to {}, or two equal ones", max));
+}
+
 /// @throws ModelError when heads do not divide what they have to
 void check_heads(const Config& config, const AttentionShape& shape, std::size_t hidden, bool head_dim_given) {
   if (!head_dim_given && hidden % shape.heads != 0) {
@@ -195,8 +204,8 @@ float parse_softcap(const Config& config, const std::string& key, double otherwi
 
 VisionConfig parse_vision(const Config& config, const VisionDefaults& defaults) {
   VisionConfig vision;
-  vision.image_size = size(config, "image_size", defaults.image_size, 8192);
-  vision.patch_size = size(config, "patch_size", defaults.patch_size, 1024);
+  vision.image_size = side(config, "image_size", defaults.image_size, 8192);
+  vision.patch_size = side(config, "patch_size", defaults.patch_size, 1024);
   if (vision.patch_size > vision.image_size) config.fail("patch_size", "must be at most image_size");
   if (config.integer("num_channels", 3) != 3) config.fail("num_channels", "only 3 is supported");
   vision.layers = vision.run_layers = size(config, "num_hidden_layers", defaults.layers, 4096);
@@ -224,6 +233,15 @@ std::size_t layers_to_run(const Config& config, const std::string& key, std::int
   }
   const std::int64_t layer = config.integer(key, otherwise, {-count - 1, count});
   return static_cast<std::size_t>(layer < 0 ? count + 1 + layer : layer);
+}
+
+std::size_t parse_shuffle_factor(const Config& config, const std::string& key, std::int64_t otherwise,
+                                 const PatchGrid& grid) {
+  const std::size_t factor = size(config, key, otherwise, 64);
+  if (grid.rows % factor != 0 || grid.columns % factor != 0)
+    config.fail(key, fmt::format("{} does not divide the {} x {} patches of an image", factor, grid.columns,
+                                 grid.rows));
+  return factor;
 }
 
 }  // namespace mmbatch

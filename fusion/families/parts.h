@@ -118,6 +118,10 @@ TextEncoderConfig parse_text_encoder(const Config& config, const TextDefaults& d
 std::size_t layers_to_run(const Config& config, const std::string& key, std::int64_t otherwise,
                           std::size_t layers);
 
+/// The side of a pixel shuffle's squares, which must divide a grid of patches.  @throws ModelError
+std::size_t parse_shuffle_factor(const Config& config, const std::string& key, std::int64_t otherwise,
+                                 const PatchGrid& grid);
+
 /// "gelu", "gelu_pytorch_tanh", "quick_gelu", "silu", "swish", …  @throws ModelError that lists them
 Activation parse_activation(const Config& config, const std::string& key, Activation otherwise);
 

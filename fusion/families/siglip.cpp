@@ -1,5 +1,6 @@
-// SigLIP (arXiv 2303.15343): a dual encoder. A vision transformer with an attention pooling head and a text
-// transformer beside it; how well an image and a text go together is the sigmoid of their scaled cosine.
+// SigLIP (arXiv 2303.15343) and SigLIP 2 (arXiv 2502.14786) of one resolution: a dual encoder. A vision
+// transformer with an attention pooling head and a text transformer beside it; how well an image and a text
+// go together is the sigmoid of their scaled cosine.
 
 #include <fmt/format.h>
 
@@ -40,13 +41,26 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights) {
   return vision;
 }
 
+/// The first models were trained on canonical text, which their tokenizer's class makes; the tokenizer of the
+/// second ones does what there is to do.
+TextForm text_form(const WeightSource& weights) {
+  const std::string type = weights.json_file("tokenizer_config.json").text("tokenizer_class", "");
+  const bool second = type == "GemmaTokenizer" || type == "GemmaTokenizerFast" || type == "Siglip2Tokenizer";
+  return second ? TextForm::as_is : TextForm::canonical;
+}
+
 ModelSpec parse(const Config& config, const WeightSource& weights) {
   const Config text_config = config.object("text_config");
   ModelSpec spec;
   spec.family = "siglip";
+  const TextForm form = text_form(weights);
   spec.vision = parse_vision(config.object("vision_config"), weights);
-  spec.dual = DualEncoderSpec{parse_text_encoder(text_config, text_defaults()), "text_model.", "logit_scale",
-                              "logit_bias"};
+  if (form == TextForm::canonical) spec.vision->pass_order = PassOrder::horizontal_first;
+  spec.dual = DualEncoderSpec{
+      .text = parse_text_encoder(text_config, text_defaults()),
+      .text_prefix = "text_model.",
+      .text_form = form,
+      .similarity = {.scale = "logit_scale", .bias = "logit_bias", .labels = LabelProbabilities::sigmoid}};
   const TextEncoderConfig& text = spec.dual->text;
   check_layer_count(text_config, weights, text.layer_names.below(spec.dual->text_prefix),
                     {text.layers, text.layers});

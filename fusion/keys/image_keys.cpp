@@ -8,7 +8,7 @@ const KnownKeys& image_processor_keys() {
   static const KnownKeys known = {
       .honoured = {"do_resize", "size", "resample", "do_center_crop", "crop_size", "do_rescale",
                    "rescale_factor", "do_normalize", "image_mean", "image_std", "do_pad",
-                   "image_processor_type", "image_grid_pinpoints"},
+                   "image_processor_type", "image_grid_pinpoints", "max_image_size", "do_image_splitting"},
       .without_effect =
           {{"pictures are RGB before they come here", {"do_convert_rgb"}},
            {"who wrote the file, and for whom",
@@ -18,6 +18,7 @@ const KnownKeys& image_processor_keys() {
             {"device", "disable_grouping", "return_tensors", "data_format", "input_data_format", "backend",
              "num_channels"}},
            {"rows of an image are counted from config.json", {"image_seq_length", "patch_size"}},
+           {"other kinds of input", {"video_sampling"}},
            {"a side's default where `size` is one number, which is read as the published classes read it",
             {"default_to_square", "do_sample_frames"}}},
       .only_at = {{"pad_size", {}},
@@ -25,7 +26,6 @@ const KnownKeys& image_processor_keys() {
                   {"do_align_long_axis", {"false"}},
                   {"do_crop_margin", {"false"}},
                   {"do_flip_channel_order", {"false"}},
-                  {"do_image_splitting", {"false"}},
                   {"do_reduce_labels", {"false"}},
                   {"do_grayscale", {"false"}},
                   {"do_equalize", {"false"}},
@@ -41,7 +41,7 @@ const KnownKeys& processor_keys() {
       .without_effect = {{"who wrote the file, and for whom",
                           {"processor_class", "auto_map", "transformers_version"}},
                          {"rows and placeholders of an image are counted from config.json",
-                          {"patch_size", "image_token", "image_token_id", "image_seq_length",
+                          {"patch_size", "image_token", "image_token_id", "image_seq_length", "image_seq_len",
                            "vision_feature_select_strategy", "num_additional_image_tokens"}},
                          {"other kinds of input", {"video_processor", "video_token", "feature_extractor"}}},
       .only_at = {}};

@@ -7,6 +7,7 @@
 
 #include "engine/base/result.h"
 #include "engine/serve/request.h"
+#include "fusion/similarity.h"
 #include "jobs/results/store.h"
 #include "pipeline/graph/stage.h"
 #include "pipeline/graph/ticket.h"
@@ -16,8 +17,9 @@ namespace mmbatch {
 
 /// What a dual encoder says of an item.
 struct Matched {
-  std::vector<double> logits;  // classify: of each label, in the order of the item's
-  Features embedding;          // embed: [1, width]; else null
+  std::vector<double> logits;      // classify: of each label, in the order of the item's
+  std::vector<LabelScore> scores;  // and what they mean
+  Features embedding;              // embed: [1, width]; else null
 };
 
 /// The run ends before the item is computed: it is not stored, and a resume takes it again.

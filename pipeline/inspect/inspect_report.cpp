@@ -53,7 +53,10 @@ void add_vision(const VisionSpec& spec, Lines& lines) {
                         "image{}",
                         vision.run_layers, vision.layers, vision.hidden(), vision.image_size,
                         vision.patch_size, spec.tile_tokens(), spec.pools() ? "embedding" : "tokens",
-                        std::holds_alternative<WholeAndTiles>(spec.form) ? " or tile" : ""));
+                        std::holds_alternative<WholeAndTiles>(spec.form) ||
+                                std::holds_alternative<TilesAndWhole>(spec.form)
+                            ? " or tile"
+                            : ""));
   lines.add("", heads_text(vision.layer.attention.shape));
 }
 

@@ -29,9 +29,9 @@ PictureSize size_of(const ImageHeader& header) {
 }
 
 /// Of a dual encoder, which cuts what is too long.
-std::optional<Failed> check_texts(const Item& item) {
+std::optional<Failed> check_texts(const Item& item, TextForm form) {
   const auto checked = guarded([&] {
-    for (const std::string& text : texts_of(item)) canonical_text(text);
+    for (const std::string& text : texts_of(item)) text_in_form(text, form);
     return true;
   });
   if (!checked) return Failed{Stage::encode_text, checked.error()};
@@ -56,7 +56,7 @@ std::optional<Failed> check_item(const ReadItem& read, const SettingsOfJobs& mer
   if (files == nullptr) return {};
   const auto able = guarded([&] { return check_task(item, files->spec), true; });
   if (!able) return Failed{Stage::read, able.error()};
-  if (encode_text == nullptr) return check_texts(item);
+  if (encode_text == nullptr) return check_texts(item, files->spec.dual->text_form);
   const auto ids = guarded([&] { return encode_text->ids(item); });
   if (!ids) return Failed{Stage::encode_text, ids.error()};
   const auto tokens = guarded([&] { return Prompting(*files).tokens(ids.value(), pictures); });

@@ -56,13 +56,14 @@ Matched Fuse::match(const Item& item, const Images& images, const EncodedText& t
     const Features& embedding = images.empty() ? text.embeddings.front() : images.front().features;
     const auto finite = [](float x) { return std::isfinite(x); };
     if (!std::all_of(embedding->data(), embedding->data() + embedding->cols(), finite)) refuse_not_finite();
-    return {{}, embedding};
+    return {{}, {}, embedding};
   }
   Matched matched;
   for (const Features& label : text.embeddings) {
     matched.logits.push_back(model_.similarity()->logit(*images.front().features, *label));
     if (!std::isfinite(matched.logits.back())) refuse_not_finite();
   }
+  matched.scores = model_.similarity()->scores(matched.logits);
   return matched;
 }
 

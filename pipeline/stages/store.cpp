@@ -116,12 +116,12 @@ std::string answer_text(const Tokenizer& tokenizer, const Answer& answer,
 namespace {
 
 /// Labels with their probabilities, the likeliest first.
-std::string probabilities_json(const std::vector<std::string>& labels, const std::vector<double>& logits,
+std::string probabilities_json(const std::vector<std::string>& labels, const std::vector<LabelScore>& scores,
                                std::span<const std::size_t> order) {
   std::string json = "{";
   for (const std::size_t i : order) {
     json += fmt::format("{}{}: {}", json.size() > 1 ? ", " : "", json_string(labels[i]),
-                        json_number(Similarity::probability(logits[i])));
+                        json_number(scores[i].probability));
   }
   return json + "}";
 }
@@ -135,8 +135,8 @@ ItemResult::Answer best_label(const LabelSet& labels, const Matched& matched) {
   ItemResult::Answer row;
   row.text = labels.labels[order.front()];
   row.finish_reason = to_string(FinishReason::choice);
-  row.logprob = -std::log1p(std::exp(-matched.logits[order.front()]));
-  row.probabilities = probabilities_json(labels.labels, matched.logits, order);
+  row.logprob = matched.scores[order.front()].logprob;
+  row.probabilities = probabilities_json(labels.labels, matched.scores, order);
   return row;
 }
 

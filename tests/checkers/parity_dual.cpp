@@ -33,12 +33,14 @@ void check_case(const Subject& subject, const ReferenceCase& one, const std::vec
                 Report& report) {
   const EncodedImage image = check_images(subject, one, report).front();
   check_tensor(subject, one.name + ".image_embedding", image.features->view(), 0, report);
+  std::vector<double> exact;
   std::vector<float> logits, probabilities;
   for (const Features& label : labels) {
-    const double logit = subject.model.similarity()->logit(*image.features, *label);
-    logits.push_back(static_cast<float>(logit));
-    probabilities.push_back(static_cast<float>(Similarity::probability(logit)));
+    exact.push_back(subject.model.similarity()->logit(*image.features, *label));
+    logits.push_back(static_cast<float>(exact.back()));
   }
+  for (const LabelScore& score : subject.model.similarity()->scores(exact))
+    probabilities.push_back(static_cast<float>(score.probability));
   check_tensor(subject, one.name + ".logits", {logits.data(), 1, logits.size()}, kLogitTolerance, report);
   const std::vector<float> expected(one.probabilities.begin(), one.probabilities.end());
   report.numbers(

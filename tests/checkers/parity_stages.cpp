@@ -179,7 +179,7 @@ std::optional<PreparedCase> check_prompt(const Subject& subject, const Reference
   try {
     prepared.images = check_images(subject, reference_case, report);
     prepared.text_ids = encode_text(subject.model.files(), reference_case, report);
-    prepared.prompt = compose(subject.model.spec(), prepared.text_ids, prepared.images);
+    prepared.prompt = Prompting(subject.model.files()).compose(prepared.text_ids, prepared.images);
   } catch (const ItemError& e) {
     report.failure("prompt", reference_case.name, e.what());
     return {};

@@ -47,7 +47,7 @@ TEST(Compose, PlaceholdersBecomeTheirImagesRows) {
 
 TEST(Compose, AllOfAPromptMaySeeItself) {
   ModelSpec spec = placeholder_spec();
-  spec.prefix_lm = true;
+  spec.visibility = PromptVisibility::prompt;
   const auto prompt = compose(spec, Ids{9, 9, 2, 5, 6}, std::vector{image(2, 1), image(1, 2)});
   ASSERT_EQ(prompt->bidirectional.size(), 1u);
   EXPECT_EQ(prompt->bidirectional[0], (PositionRange{0, 6}));

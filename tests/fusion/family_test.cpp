@@ -211,7 +211,7 @@ TEST(Families, APaliGemmaOfDefaultsIsThePublishedOne) {
   EXPECT_EQ(spec.vision->encoder.layer.feed_forward.ffn, 4304u);
   EXPECT_EQ(spec.vision->encoder.feature_tokens(), 256u);
   EXPECT_EQ(spec.vision->encoder.run_layers, 27u);
-  EXPECT_TRUE(spec.prefix_lm);
+  EXPECT_EQ(spec.visibility, PromptVisibility::prompt);
   EXPECT_EQ(spec.placement, ImagePlacement::before_text);
   EXPECT_THAT(spec.suppressed, ElementsAre(257151));
 }

@@ -98,8 +98,7 @@ TEST(Prompting, ATemplateWritesSpecialTokensItself) {
 TEST(Prompting, AFamilysFrameTakesTheMarksPlace) {
   const ModelFolder folder("llava-gqa");
   ModelFiles files(folder.path());
-  files.spec.image_mark = "[image]";
-  files.spec.image_frame = "begin <image> end";
+  files.spec.place = {.written = "[image]", .before = "begin ", .after = " end"};
   const Prompting prompting(files);
   const Message question{Role::user, "q", 1};
   const RenderedPrompt rendered = prompting.render(TurnFormat::named("plain"), {&question, 1});

@@ -17,7 +17,9 @@ std::string thumbnail(const Image& image, int side) {
     const auto scaled = [&](int length) {
       return std::max<std::int64_t>(1, (std::int64_t{length} * side + longer / 2) / longer);
     };
-    thumbnail_codec()(resize(image, {scaled(image.width), scaled(image.height)}, Resample::box), bytes);
+    thumbnail_codec()(resize(image, {scaled(image.width), scaled(image.height)},
+                             {Resample::box, PassOrder::horizontal_first}),
+                      bytes);
   }
   return bytes;
 }

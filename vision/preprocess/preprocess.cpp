@@ -118,10 +118,11 @@ void Preprocessor::read_padding(const Config& config, Padding padding) {
     colour[channel] = static_cast<std::uint8_t>(std::min(255.0, mean[channel] * 255.0));
 }
 
-Preprocessor::Preprocessor(const Config& config, Padding padding) : scaling_(config) {
+Preprocessor::Preprocessor(const Config& config, Padding padding, PassOrder order)
+    : scaling_(config), resampling_(Resample::bicubic, order) {
   read_padding(config, padding);
   const std::int64_t resample = config.integer("resample", 3, {0, 5});
-  resample_ = resample_from(resample).value_or(Resample::bicubic);
+  resampling_.filter = resample_from(resample).value_or(Resample::bicubic);
   if (config.flag("do_center_crop", config.has("crop_size"))) {
     if (!config.has("crop_size")) config.fail("crop_size", "missing, and do_center_crop is true");
     crop_ = read_sides(config, "crop_size");
@@ -170,10 +171,10 @@ Image Preprocessor::fit(const Image& image) const {
 
 Image Preprocessor::fit_to_size(const Image& image) const {
   const ResizedSize size = resized_size(image);
-  if (!crop_) return resize(image, size, resample_);
+  if (!crop_) return resize(image, size, resampling_);
   const Crop across = center_crop(size.width, crop_->width);
   const Crop down = center_crop(size.height, crop_->height);
-  Image taken = resize_window(image, size, {across.from, down.from, across.count, down.count}, resample_);
+  Image taken = resize_window(image, size, {across.from, down.from, across.count, down.count}, resampling_);
   if (taken.width == crop_->width && taken.height == crop_->height) return taken;
   Image out(crop_->width, crop_->height);
   for (int y = 0; y < taken.height; ++y) {

@@ -47,7 +47,8 @@ class Preprocessor {
   /// are ignored.
   /// @throws ModelError that names file and key for values that are missing, ill-typed or out of range, and
   /// where pictures would come out at different sizes.
-  explicit Preprocessor(const Config& config, Padding padding = Padding::unsupported);
+  explicit Preprocessor(const Config& config, Padding padding = Padding::unsupported,
+                        PassOrder order = PassOrder::horizontal_first);
 
   int output_width() const { return output_.width; }
   int output_height() const { return output_.height; }
@@ -62,7 +63,7 @@ class Preprocessor {
   Matrix<float> pixel_values(const Image& image) const { return scaling_.apply(fit(image)); }
 
   const PixelScaling& scaling() const { return scaling_; }
-  Resample resample() const { return resample_; }
+  Resampling resampling() const { return resampling_; }
 
   static constexpr int kMaxSide = 4096;        // of any size in the file
   static constexpr int kMaxPaddedSide = 9216;  // of a picture that is padded to a square
@@ -80,7 +81,7 @@ class Preprocessor {
   ResizedSize resized_size(const Image& image) const;
 
   PixelScaling scaling_;
-  Resample resample_ = Resample::bicubic;
+  Resampling resampling_;
   std::optional<std::array<std::uint8_t, 3>> background_;  // pad with it to a square
   std::optional<int> shortest_edge_;                       // resize to it, keeping the aspect
   std::optional<Sides> exact_size_;                        // resize to it; at most one of the two

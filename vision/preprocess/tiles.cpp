@@ -13,15 +13,14 @@ namespace {
 
 constexpr int kMaxPinpointSide = 16384;
 constexpr std::size_t kMaxPinpoints = 1024;
-constexpr int kMaxTiles = 256;
 
-Image cut(const Image& image, int left, int top, int size) {
+}  // namespace
+
+Image cut_tile(const Image& image, int left, int top, int size) {
   Image tile(size, size);
   for (int y = 0; y < size; ++y) std::memcpy(tile.row(y), image.row(top + y) + 3 * left, tile.row_bytes());
   return tile;
 }
-
-}  // namespace
 
 std::vector<GridPinpoint> read_grid_pinpoints(const Config& config, const std::string& key) {
   std::vector<GridPinpoint> pinpoints;
@@ -57,10 +56,11 @@ Tiler::Tiler(const Config& config, std::vector<GridPinpoint> pinpoints)
   if (pinpoints_.empty()) config.fail("image_grid_pinpoints", "expected at least one pair");
   for (const GridPinpoint& pinpoint : pinpoints_) {
     const int tiles = (pinpoint.width / tile_size_) * (pinpoint.height / tile_size_);
-    if (pinpoint.width % tile_size_ != 0 || pinpoint.height % tile_size_ != 0 || tiles > kMaxTiles) {
+    if (pinpoint.width % tile_size_ != 0 || pinpoint.height % tile_size_ != 0 ||
+        tiles >= static_cast<int>(kMaxTiles)) {
       config.fail("image_grid_pinpoints",
                   fmt::format("expected multiples of the tile's size {} and at most {} tiles, found [{}, {}]",
-                              tile_size_, kMaxTiles, pinpoint.height, pinpoint.width));
+                              tile_size_, kMaxTiles - 1, pinpoint.height, pinpoint.width));
     }
   }
 }
@@ -101,7 +101,7 @@ Image Tiler::padded(const Image& image) const {
   } else {
     size.width = std::min(static_cast<int>(std::ceil(image.width * scale_down)), target.width);
   }
-  const Image resized = resize(image, size, preprocessor_.resample());
+  const Image resized = resize(image, size, preprocessor_.resampling());
   Image out(target.width, target.height);
   const int left = (target.width - resized.width) / 2;
   const int top = (target.height - resized.height) / 2;
@@ -118,11 +118,11 @@ TiledImage Tiler::apply(const Image& image) const {
   out.width = image.width;
   out.height = image.height;
   out.tiles.reserve(static_cast<std::size_t>(out.grid.tiles()));
-  out.tiles.push_back(scaling.apply(resize(image, {tile_size_, tile_size_}, preprocessor_.resample())));
+  out.tiles.push_back(scaling.apply(resize(image, {tile_size_, tile_size_}, preprocessor_.resampling())));
   const Image whole = padded(image);
   for (int row = 0; row < out.grid.rows; ++row) {
     for (int column = 0; column < out.grid.columns; ++column) {
-      out.tiles.push_back(scaling.apply(cut(whole, column * tile_size_, row * tile_size_, tile_size_)));
+      out.tiles.push_back(scaling.apply(cut_tile(whole, column * tile_size_, row * tile_size_, tile_size_)));
     }
   }
   return out;

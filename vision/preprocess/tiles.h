@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,11 @@ struct GridPinpoint {
 /// @throws ModelError for what is not such a list.
 std::vector<GridPinpoint> read_grid_pinpoints(const Config& config, const std::string& key);
 
-/// How a picture is cut: rows · columns tiles, row by row, after tile 0, the whole picture squashed.
+/// Tiles that a picture may become at most.
+constexpr std::size_t kMaxTiles = 257;
+
+/// How a picture is cut: rows · columns tiles, row by row, and beside them, before the first or behind the
+/// last, the whole picture squashed to one tile.
 struct TileGrid {
   int rows = 0;
   int columns = 0;
@@ -34,6 +39,9 @@ struct TiledImage {
   int width = 0;  // of the original picture, whose aspect tells padding from picture
   int height = 0;
 };
+
+/// The square of `size` pixels with this corner.
+Image cut_tile(const Image& image, int left, int top, int size);
 
 /// Pixel values of a picture at several resolutions: as a whole, and enlarged to the best-fitting of some
 /// grid pinpoints and cut into tiles. The rules are those of the Hugging Face image processor that introduced

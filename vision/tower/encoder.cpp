@@ -47,7 +47,8 @@ EncoderStackConfig stack_of(const VisionConfig& config, const std::string& prefi
   EncoderStackConfig stack{.layer = config.layer,
                            .layers = config.run_layers,
                            .names = config.layer_names.below(prefix),
-                           .windowed = {}};
+                           .windowed = {},
+                           .attends = EncoderAttention::all};
   for (std::size_t layer = 0; config.windows && layer < config.run_layers; ++layer) {
     const auto& whole = config.windows->whole_layers;
     if (std::find(whole.begin(), whole.end(), layer) == whole.end()) stack.windowed.push_back(layer);

@@ -13,17 +13,17 @@ struct EncoderStack::Part {
 
 namespace {
 
-/// Runs of rows that see each other.
+/// Runs of rows that see each other, or those before them.
 struct Spans {
   std::vector<PositionRange> all;
   std::vector<AttentionSpan> spans;
 
-  explicit Spans(std::span<const std::size_t> rows) : spans(rows.size()) {
+  Spans(std::span<const std::size_t> rows, EncoderAttention attends) : spans(rows.size()) {
     for (const std::size_t count : rows) all.push_back({0, count});
     for (std::size_t i = 0, first = 0; i < spans.size(); first += rows[i++]) {
       spans[i].first_row = first;
       spans[i].count = rows[i];
-      spans[i].bidirectional = {&all[i], 1};
+      if (attends == EncoderAttention::all) spans[i].bidirectional = {&all[i], 1};
     }
   }
 };
@@ -42,7 +42,8 @@ void copy_rows(MatrixView<const float> from, MatrixView<float> to) {
 
 }  // namespace
 
-EncoderStack::EncoderStack(const Weights& weights, const EncoderStackConfig& config) {
+EncoderStack::EncoderStack(const Weights& weights, const EncoderStackConfig& config)
+    : attends_(config.attends) {
   layers_.reserve(config.layers);
   for (std::size_t i = 0; i < config.layers; ++i) {
     layers_.emplace_back(weights, config.layer, config.names.of(i));
@@ -76,7 +77,7 @@ void EncoderStack::forward(MatrixView<float> x, const EncoderInput& input, Scrat
 
 void EncoderStack::forward_part(MatrixView<float> x, const Part& part, const EncoderInput& input,
                                 Scratch& scratch) const {
-  const Spans sequences(part.sequences), windows(part.windows);
+  const Spans sequences(part.sequences, attends_), windows(part.windows, attends_);
   RopeAngles rope;
   if (input.rope != nullptr) rope = rows_of(*input.rope, part.first, part.count);
   AttentionInput attention;

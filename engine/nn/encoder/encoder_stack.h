@@ -8,12 +8,19 @@
 
 namespace mmbatch {
 
+/// Which rows of its sequence, or of its window, a row of an encoder sees.
+enum class EncoderAttention {
+  all,
+  causal,  // those before it
+};
+
 /// The layers of an encoder as data: all alike, but that some may see a part of their sequence only.
 struct EncoderStackConfig {
   LayerConfig layer;
   std::size_t layers = 0;
   LayerNames names;                   // pattern of the tensors' names
   std::vector<std::size_t> windowed;  // layers whose rows see those of their window only
+  EncoderAttention attends = EncoderAttention::all;
 };
 
 /// Where a copy of what one layer makes goes.
@@ -46,6 +53,7 @@ class EncoderStack {
 
   std::vector<Layer> layers_;
   std::vector<bool> windowed_;  // of each layer
+  EncoderAttention attends_;
 };
 
 }  // namespace mmbatch

@@ -40,7 +40,11 @@ LayerNames layer_names() {
 }
 
 EncoderStackConfig stack_config() {
-  return {.layer = layer_config(), .layers = kLayers, .names = layer_names(), .windowed = {}};
+  return {.layer = layer_config(),
+          .layers = kLayers,
+          .names = layer_names(),
+          .windowed = {},
+          .attends = EncoderAttention::all};
 }
 
 class Encoder : public ::testing::Test {

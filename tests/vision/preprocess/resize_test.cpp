@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <random>
 #include <string>
@@ -42,11 +43,37 @@ TEST(Resize, EqualsPillowForEveryFilter) {
     int code = 0, width = 0, height = 0;
     const std::string name = entry.path().filename().string();
     if (std::sscanf(name.c_str(), "%d_%dx%d.png", &code, &width, &height) != 3) continue;
-    const Image found = resize(source, {width, height}, resample_from(code).value());
+    const Image found =
+        resize(source, {width, height}, {resample_from(code).value(), PassOrder::horizontal_first});
     EXPECT_EQ(found.rgb, read_image(entry.path()).rgb) << name;
     ++checked;
   }
   EXPECT_EQ(checked, 30);
+}
+
+TEST(Resize, TheOrderOfThePassesIsThatOfPillow13) {
+  Image source(5, 12);
+  for (int y = 0; y < source.height; ++y) {
+    for (int x = 0; x < source.width; ++x) {
+      for (int c = 0; c < 3; ++c)
+        source.row(y)[3 * x + c] =
+            static_cast<std::uint8_t>((x * x * 37 + y * 59 + y * x * 13 + c * 83) % 256);
+    }
+  }
+  using Samples = decltype(source.rgb);
+  const Samples wider{98,  109, 134, 121, 106, 125, 147, 119, 123, 154, 148, 134, 116, 109, 135, 101,
+                      108, 145, 106, 130, 155, 138, 127, 103, 136, 125, 116, 138, 130, 134, 146, 144,
+                      142, 150, 141, 123, 142, 136, 124, 131, 134, 136, 104, 150, 148, 127, 111, 133,
+                      146, 97,  131, 142, 136, 149, 132, 125, 108, 120, 128, 124, 112, 140, 165};
+  EXPECT_EQ(resize(source, {7, 3}, Resample::bicubic).rgb, wider);
+  EXPECT_NE(resize(source, {7, 3}, {Resample::bicubic, PassOrder::horizontal_first}).rgb, wider);
+  const Samples narrower{130, 117, 130, 116, 122, 142, 143, 129, 120,
+                         143, 138, 130, 128, 122, 134, 129, 127, 133};
+  EXPECT_EQ(resize(source, {2, 3}, Resample::lanczos).rgb, narrower);
+  EXPECT_NE(resize(source, {2, 3}, {Resample::lanczos, PassOrder::horizontal_first}).rgb, narrower);
+  const Image window = resize_window(source, {7, 3}, {2, 1, 3, 2}, Resample::bicubic);
+  for (int y = 0; y < 2; ++y)
+    EXPECT_TRUE(std::equal(window.row(y), window.row(y) + 9, wider.data() + 3 * (7 * (y + 1) + 2)));
 }
 
 TEST(Resize, EqualsPillowOnPhotosAndDrawings) {
@@ -57,7 +84,9 @@ TEST(Resize, EqualsPillowOnPhotosAndDrawings) {
     const std::string name = entry.at("direct_resize");
     const int size = entry.at("size");
     const Image source = read_image(folder / entry.at("source").get<std::string>());
-    EXPECT_EQ(resize(source, {size, size}, Resample::bicubic).rgb, read_image(folder / name).rgb) << name;
+    EXPECT_EQ(resize(source, {size, size}, {Resample::bicubic, PassOrder::horizontal_first}).rgb,
+              read_image(folder / name).rgb)
+        << name;
   }
 }
 

@@ -1,0 +1,89 @@
+// Idefics3 (arXiv 2408.12637) and SmolVLM (arXiv 2504.05299), which have the same layout: SigLIP on the tiles
+// of a picture and on the whole of it, pixel shuffle, one linear layer, Llama. Each tile has marks around it.
+
+#include "fusion/families/families.h"
+#include "fusion/image_preparation.h"
+
+namespace mmbatch {
+namespace {
+
+VisionDefaults tower_defaults() {
+  VisionDefaults defaults;
+  defaults.hidden = 1152;
+  defaults.heads = 16;
+  defaults.patch_size = 32;
+  defaults.activation = Activation::gelu_tanh;
+  defaults.norm_eps = 1e-6;
+  return defaults;
+}
+
+/// {"longest_edge": pixels}
+int longest_edge(const Config& file, const std::string& key, std::int64_t otherwise) {
+  const Config::Range range{1, Preprocessor::kMaxSide};
+  return static_cast<int>(file.object(key).integer("longest_edge", otherwise, range));
+}
+
+LongestEdgeGrid parse_grid(const Config& file) {
+  LongestEdgeGrid grid;
+  grid.tile = longest_edge(file, "max_image_size", 364);
+  grid.longest_edge = longest_edge(file, "size", 4 * 364);
+  if (!file.flag("do_image_splitting", true)) grid.splitting = LongestEdgeGrid::Splitting::whole;
+  return grid;
+}
+
+VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::size_t text_hidden) {
+  const Config vision_config = config.object("vision_config");
+  VisionSpec vision;
+  vision.prefix =
+      weights.prefix_of("vision_model.embeddings.patch_embedding.weight", {"model.", ""}) + "vision_model.";
+  vision.encoder = parse_vision(vision_config, tower_defaults());
+  vision.encoder.patch_bias = Bias::present;
+  vision.encoder.norm_after = "post_layernorm";
+  vision.encoder.select = FeatureSelect::all;
+  check_layer_count(vision_config, weights, vision.encoder.layer_names.below(vision.prefix),
+                    {vision.encoder.layers, vision.encoder.layers});
+  vision.form = TilesAndWhole{parse_grid(read_image_processor(weights)), Resample::lanczos};
+  const std::size_t factor = parse_shuffle_factor(config, "scale_factor", 2, vision.encoder.grid());
+  const std::string connector = "connector.modality_projection.proj";
+  vision.projector.in = vision.encoder.hidden();
+  vision.projector.ops = {
+      PixelShuffleOp{.side = factor},
+      LinearOp{.layer = {weights.prefix_of(connector + ".weight", {"model.", ""}) + connector, text_hidden},
+               .bias = Bias::absent}};
+  return vision;
+}
+
+ModelSpec parse(const Config& config, const WeightSource& weights) {
+  const Config text_config = config.object("text_config");
+  TextModel text = read_text_model(text_config.text("model_type", "llama"),
+                                   {text_config, config, weights, {"model.text_model.", "text_model."}});
+  ModelSpec spec;
+  spec.family = "idefics3";
+  spec.decoder = std::move(text.decoder);
+  spec.decoder_names = std::move(text.names);
+  spec.vision = parse_vision(config, weights, spec.decoder.hidden);
+  spec.image_token_id = parse_image_token(config, 128257, spec.decoder.vocab);
+  const std::string mark = "<fake_token_around_image>";
+  spec.place.marks = TileMarks{.tile = mark + "<row_{row}_col_{column}>",
+                               .behind_row = "\n",
+                               .whole = "\n" + mark + "<global-img>",
+                               .whole_alone = mark + "<global-img>",
+                               .end = mark};
+  spec.suppressed = {spec.image_token_id};
+  spec.placeholders = {mark};
+  spec.padding = PaddingToken::never_generated;
+  spec.turn_format = "user_assistant";
+  spec.eos = {2};
+  return spec;
+}
+
+}  // namespace
+
+Family idefics3_family() {
+  return {"idefics3",
+          {"Idefics3ForConditionalGeneration", "SmolVLMForConditionalGeneration"},
+          {"idefics3", "smolvlm"},
+          parse};
+}
+
+}  // namespace mmbatch

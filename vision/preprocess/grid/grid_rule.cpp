@@ -1,0 +1,127 @@
+#include "vision/preprocess/grid/grid_rule.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+
+namespace mmbatch {
+namespace {
+
+/// The longest edge of a picture before it is cut, whatever the file says: MAX_IMAGE_SIZE of the published
+/// image processors.
+constexpr std::int64_t kLongestEdge = 4096;
+
+std::int64_t whole_tiles(std::int64_t pixels, std::int64_t tile) {
+  return (pixels + tile - 1) / tile * tile;
+}
+
+std::int64_t next_even(std::int64_t n) {
+  return n + n % 2;
+}
+
+/// One side by the other and the aspect, rounded down as Python's int() does it.
+std::int64_t height_of(std::int64_t width, double aspect) {
+  return static_cast<std::int64_t>(static_cast<double>(width) / aspect);
+}
+
+std::int64_t width_of(std::int64_t height, double aspect) {
+  return static_cast<std::int64_t>(static_cast<double>(height) * aspect);
+}
+
+double aspect_of(const ResizedSize& size) {
+  return static_cast<double>(size.width) / static_cast<double>(size.height);
+}
+
+/// get_resize_output_image_size(): the longer side as given, the shorter one even; then at most kLongestEdge.
+ResizedSize to_longest_edge(const ResizedSize& picture, std::int64_t edge) {
+  const double aspect = aspect_of(picture);
+  ResizedSize size = picture.width >= picture.height ? ResizedSize{edge, next_even(height_of(edge, aspect))}
+                                                     : ResizedSize{next_even(width_of(edge, aspect)), edge};
+  size = {std::max<std::int64_t>(size.width, 1), std::max<std::int64_t>(size.height, 1)};
+  const double resized = aspect_of(size);
+  if (size.width >= size.height && size.width > kLongestEdge)
+    size = {kLongestEdge, height_of(kLongestEdge, resized)};
+  else if (size.height > size.width && size.height > kLongestEdge)
+    size = {width_of(kLongestEdge, resized), kLongestEdge};
+  return {std::max<std::int64_t>(size.width, 1), std::max<std::int64_t>(size.height, 1)};
+}
+
+/// resize_for_vision_encoder(): both sides up to whole tiles, the longer one first.
+ResizedSize to_whole_tiles(const ResizedSize& picture, std::int64_t tile) {
+  const double aspect = aspect_of(picture);
+  if (picture.width >= picture.height) {
+    const std::int64_t width = whole_tiles(picture.width, tile);
+    return {width, whole_tiles(std::max<std::int64_t>(height_of(width, aspect), 1), tile)};
+  }
+  const std::int64_t height = whole_tiles(picture.height, tile);
+  return {whole_tiles(std::max<std::int64_t>(width_of(height, aspect), 1), tile), height};
+}
+
+struct Planner {
+  ResizedSize picture;
+
+  /// get_optimal_tiled_canvas(): of equally near grids the larger one, where the picture's area would fill
+  /// half of it.
+  GridPlan operator()(const NearestAspectGrid& rule) const {
+    const double aspect = aspect_of(picture);
+    const double area = static_cast<double>(picture.width) * static_cast<double>(picture.height);
+    const double tile_area = static_cast<double>(rule.tile) * rule.tile;
+    double least = INFINITY;
+    TileGrid best{1, 1};
+    for (int tiles = rule.least; tiles <= rule.most; ++tiles) {
+      for (int columns = 1; columns <= tiles; ++columns) {
+        if (tiles % columns != 0) continue;
+        const TileGrid grid{tiles / columns, columns};
+        const double difference = std::abs(aspect - static_cast<double>(grid.columns) / grid.rows);
+        if (difference < least || (difference == least && area > 0.5 * tile_area * tiles)) best = grid;
+        least = std::min(least, difference);
+      }
+    }
+    GridPlan plan;
+    plan.sizes = {{std::int64_t{rule.tile} * best.columns, std::int64_t{rule.tile} * best.rows}};
+    if (best.rows * best.columns > 1) plan.grid = best;
+    return plan;
+  }
+
+  GridPlan operator()(const LongestEdgeGrid& rule) const {
+    GridPlan plan;
+    plan.sizes = {to_longest_edge(picture, rule.longest_edge)};
+    if (rule.splitting == LongestEdgeGrid::Splitting::whole) {
+      plan.sizes.push_back({rule.tile, rule.tile});
+      return plan;
+    }
+    const ResizedSize size = to_whole_tiles(plan.sizes.front(), rule.tile);
+    plan.sizes.push_back(size);
+    if (size.width > rule.tile || size.height > rule.tile)
+      plan.grid = {static_cast<int>(size.height / rule.tile), static_cast<int>(size.width / rule.tile)};
+    return plan;
+  }
+};
+
+struct MostTiles {
+  std::size_t operator()(const NearestAspectGrid& rule) const {
+    return static_cast<std::size_t>(rule.most) + (rule.most > 1 ? 1 : 0);
+  }
+  std::size_t operator()(const LongestEdgeGrid& rule) const {
+    if (rule.splitting == LongestEdgeGrid::Splitting::whole) return 1;
+    const std::int64_t edge = std::min<std::int64_t>(rule.longest_edge, kLongestEdge);
+    const auto side = static_cast<std::size_t>(whole_tiles(edge, rule.tile) / rule.tile);
+    return side > 1 ? side * side + 1 : 1;
+  }
+};
+
+}  // namespace
+
+GridPlan plan_grid(const GridRule& rule, int width, int height) {
+  return std::visit(Planner{{width, height}}, rule);
+}
+
+int tile_size(const GridRule& rule) {
+  return std::visit([](const auto& one) { return one.tile; }, rule);
+}
+
+std::size_t most_tiles(const GridRule& rule) {
+  return std::visit(MostTiles{}, rule);
+}
+
+}  // namespace mmbatch
