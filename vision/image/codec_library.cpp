@@ -22,7 +22,7 @@ void* load(const std::string& module_name, const char* symbol) {
     const fs::path file = place / module_name;
     std::error_code failed;
     if (!fs::exists(file, failed)) {
-      problems += fmt::format("\n  {}: not there", file.string());
+      problems += fmt::format("\n  {}: missing", file.string());
       continue;
     }
     void* const module = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);

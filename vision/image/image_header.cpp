@@ -62,7 +62,7 @@ std::optional<ImageFormat> format_of_brands(const ImageBytes& bytes) {
                   fmt::format("this is a video or another file of tracks; {}", kAllowed));
 }
 
-/// Text, whatever declarations and comments stand before the drawing.
+/// Text, whatever declarations and comments come before the drawing.
 bool is_svg(const ImageBytes& bytes) {
   std::size_t at = bytes.matches(0, "\xEF\xBB\xBF") ? 3 : 0;
   while (bytes.has(at, 1) &&

@@ -1,6 +1,11 @@
 // Thousands of damaged pictures, none of which may be answered as black: each is refused, or shows about what
 // the sound one shows. MMBATCH_MUTANTS is their number for every format; tests/run.sh --long takes 10,000.
+//
+// Lossy WebP, HEIC, AVIF and JPEG 2000 have no checksums, and nearly any bits are codes of theirs: one
+// changed value can darken a picture and leave its stream in order, which no decoder can tell from a dark
+// picture. There, one mutant in a thousand may.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -72,6 +77,11 @@ double blackened(const Image& found, const Image& sound) {
   return 3.0 * static_cast<double>(black) / static_cast<double>(found.rgb.size());
 }
 
+bool has_no_redundancy(ImageFormat format) {
+  return format == ImageFormat::webp || format == ImageFormat::heic || format == ImageFormat::avif ||
+         format == ImageFormat::jpeg2000;
+}
+
 TEST(ImageMutants, NoneIsBlack) {
   const char* asked = std::getenv("MMBATCH_MUTANTS");
   const std::size_t per_format = asked == nullptr ? 300 : std::stoul(asked);
@@ -83,7 +93,8 @@ TEST(ImageMutants, NoneIsBlack) {
   for (auto& [format, of_format] : files) {
     std::sort(of_format.begin(), of_format.end());
     std::mt19937 random(3);
-    std::size_t decoded = 0;
+    std::size_t decoded = 0, black = 0;
+    std::string seen;
     for (const fs::path& file : of_format) {
       const Bytes bytes = read_bytes(file);
       const Image sound = decode_image(bytes);
@@ -92,12 +103,16 @@ TEST(ImageMutants, NoneIsBlack) {
         try {
           const Image found = decode_image(damaged, {.max_pixels = 1 << 20});
           ++decoded;
-          EXPECT_LT(blackened(found, sound), 0.25) << file << ", mutant " << i;
+          const double share = blackened(found, sound);
+          if (share < 0.25) continue;
+          ++black;
+          seen += fmt::format("{}, mutant {}: {:.2f}\n", file.filename().string(), i, share);
         } catch (const ItemError& e) {
           EXPECT_NE(e.code(), ErrorCode::internal) << file << ", mutant " << i << ": " << e.what();
         }
       }
     }
+    EXPECT_LE(black, has_no_redundancy(format) ? per_format / 1000 : 0) << seen;
     EXPECT_LT(decoded, per_format) << to_string(format);
   }
 }

@@ -1,4 +1,4 @@
-// libjpeg-turbo. It goes on after damage and leaves the rest grey or torn; its warnings tell.
+// libjpeg-turbo. It continues after damage and leaves the rest grey or torn; its warnings tell.
 
 #include <cstdio>  // before jpeglib.h, which needs it
 // clang-format off
@@ -100,7 +100,7 @@ void on_message(j_common_ptr common, int level) {
   common->err->format_message(common, decoding.problem);
 }
 
-// Only what has no destructor stands in the next functions: libjpeg's errors jump over it.
+// Only what has no destructor is in the next functions: libjpeg's errors jump over it.
 
 void open_jpeg(Decoding& decoding, const CodecRequest& request) {
   jpeg_decompress_struct& jpeg = decoding.jpeg;
@@ -141,11 +141,11 @@ void read_pixels(Decoding& decoding, const CodecRequest& request, Image& image) 
 }
 
 /// Whether a block has a coefficient that no 8-bit pixels have (1024 for the average, less for the others,
-/// half as much again for encoders that overshoot on purpose): codes were misread where nothing else shows
-/// it.
+/// half as much again for encoders that overshoot on purpose, which they do at white): codes were misread
+/// where nothing else shows it.
 bool has_impossible_block(const JBLOCK block, const UINT16* steps) {
-  constexpr int kMost = 1536;
-  int found = 0;
+  constexpr int kMost = 1536, kBlack = -1024;
+  int found = static_cast<int>(block[0] * steps[0] < kBlack - steps[0]);
   for (int i = 0; i < DCTSIZE2; ++i) {
     const int step = steps[i], value = block[i] * step;
     found |= static_cast<int>(value > kMost + step) | static_cast<int>(value < -kMost - step);

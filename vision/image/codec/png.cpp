@@ -36,7 +36,7 @@ std::size_t big_endian(std::span<const std::byte> bytes, std::size_t at) {
   return value;
 }
 
-/// Up to the end of the last of the adjoining IDAT chunks: what follows is no part of the (first) picture.
+/// Up to the end of the last of the adjoining IDAT chunks: what follows is not a part of the (first) picture.
 std::span<const std::byte> until_end_of_pixels(std::span<const std::byte> bytes) {
   bool in_pixels = false;
   std::size_t at = kFirstChunk;
@@ -75,7 +75,7 @@ void read_bytes(png_structp png, png_bytep out, std::size_t count) {
 
 void on_warning(png_structp, png_const_charp) {}
 
-/// Only what has no destructor stands here and below: libpng's errors jump over it.
+/// Only what has no destructor is here and below: libpng's errors jump over it.
 void read_pixels(Decoding& decoding, Image& image, TruncatedImages truncated) {
   png_structp png = decoding.png;
   png_infop info = decoding.info;

@@ -3,6 +3,8 @@
 #include <webp/decode.h>
 #include <webp/demux.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 
 #include "vision/image/codec/codecs.h"
@@ -62,6 +64,23 @@ void decode_still(std::span<const std::uint8_t> bytes, Image& image, Place place
   if (status != VP8_STATUS_OK) throw Damage(words(status));
 }
 
+/// The frames of an animation may leave its borders transparent, which is black here, but hardly all of its
+/// canvas: then it is the canvas's size that is damaged.
+void check_canvas(WebPDemuxer* demuxer, const Image& canvas) {
+  constexpr std::int64_t kLeastShare = 64;
+  std::int64_t left = canvas.width, top = canvas.height, right = 0, bottom = 0;
+  WebPIterator frame{};
+  for (int more = WebPDemuxGetFrame(demuxer, 1, &frame); more != 0; more = WebPDemuxNextFrame(&frame)) {
+    left = std::min<std::int64_t>(left, frame.x_offset);
+    top = std::min<std::int64_t>(top, frame.y_offset);
+    right = std::max<std::int64_t>(right, std::int64_t{frame.x_offset} + frame.width);
+    bottom = std::max<std::int64_t>(bottom, std::int64_t{frame.y_offset} + frame.height);
+  }
+  WebPDemuxReleaseIterator(&frame);
+  if ((right - left) * (bottom - top) * kLeastShare < std::int64_t{canvas.width} * canvas.height)
+    throw Damage("its frames fill less than a sixty-fourth of its canvas, whose size must be damaged");
+}
+
 }  // namespace
 
 void decode_webp(const CodecRequest& request, Image& image) {
@@ -87,6 +106,7 @@ void decode_webp(const CodecRequest& request, Image& image) {
       frame.x_offset + frame.width > image.width || frame.y_offset + frame.height > image.height) {
     throw Damage("its first frame does not fit its canvas");
   }
+  if (request.truncated == TruncatedImages::fail) check_canvas(demuxer.get(), image);
   decode_still({frame.fragment.bytes, frame.fragment.size}, image,
                {frame.x_offset, frame.y_offset, frame.width, frame.height}, request.truncated);
 }

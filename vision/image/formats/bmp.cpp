@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "vision/image/formats/formats.h"
+#include "vision/image/palette_use.h"
 
 namespace mmbatch::image_formats {
 namespace {
@@ -107,7 +108,7 @@ std::array<Channel, 3> channels_of(const ImageBytes& bytes, const Layout& layout
   if (layout.compression == kNone) {
     if (layout.bits == 16) masks[0] = 0x7C00, masks[1] = 0x3E0, masks[2] = 0x1F;
   } else {
-    // Behind the old header, or the same place inside a newer one.
+    // After the old header, or the same place inside a newer one.
     for (std::size_t c = 0; c < 3; ++c) masks[c] = bytes.u32_le(kInfo + 40 + 4 * c);
     if ((masks[0] & masks[1]) != 0 || (masks[0] & masks[2]) != 0 || (masks[1] & masks[2]) != 0) {
       bytes.damaged("its colour masks overlap");
@@ -165,6 +166,9 @@ class Decoder {
         decode_row(bytes_.span().data() + at, row(y));
       }
     }
+    const auto color_at = [&](std::size_t i) { return palette_.rgb[i]; };
+    if (layout_.bits <= 8 && !accept_ && use_.is_implausible(palette_.count, color_at))
+      bytes_.damaged("a part of its palette is overwritten");
     return std::move(image_);
   }
 
@@ -178,6 +182,7 @@ class Decoder {
     if (index >= palette_.count && !accept_) {
       bytes_.damaged(fmt::format("a pixel has colour {}, the palette has {}", index, palette_.count));
     }
+    use_.mark(index);
     std::memcpy(rgb, palette_.rgb[index].data(), 3);
   }
 
@@ -264,6 +269,7 @@ class Decoder {
   const bool accept_;
   Image image_;
   Palette palette_;
+  PaletteUse use_;
   std::array<Channel, 3> channels_;
 };
 

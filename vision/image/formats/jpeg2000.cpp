@@ -18,14 +18,14 @@ ImageHeader read_jpeg2000(const ImageBytes& bytes) {
   if (components < 1 || components > 4) {
     bytes.unsupported("a picture of " + std::to_string(components) + " components");
   }
-  // Tiles (their size stands at 24): each costs memory of its own.
+  // Tiles (their size is at byte 24): each costs memory of its own.
   const std::int64_t tile_width = stream.u32_be(24), tile_height = stream.u32_be(28);
   constexpr std::int64_t kMaxTiles = 1 << 16;
   if (tile_width < 1 || tile_height < 1) bytes.damaged("its tiles have no size");
   if (width > 0 && height > 0 && (width / tile_width + 1) > kMaxTiles / (height / tile_height + 1)) {
     bytes.unsupported("a picture of more than 65536 tiles");
   }
-  // The first component may be subsampled (its separations stand at 43).
+  // The first component may be subsampled (its separations are at byte 43).
   const std::uint32_t dx = stream.u8(43), dy = stream.u8(44);
   if (dx == 0 || dy == 0) bytes.damaged("a component has no size");
   return {ImageFormat::jpeg2000, (width + dx - 1) / dx, (height + dy - 1) / dy, 1};

@@ -52,7 +52,7 @@ ImageHeader read_png(const ImageBytes& bytes) {
   return header;
 }
 
-/// What stands behind the pixels, IEND too, may be missing.
+/// What follows the pixels, IEND too, may be missing.
 void check_png(const ImageBytes& bytes) {
   bool has_pixels = false;
   for (std::size_t at = kFirstChunk; !bytes.matches(at + 4, "IEND");) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "vision/image/codec/codecs.h"
+#include "vision/image/palette_use.h"
 
 namespace mmbatch::codec {
 namespace {
@@ -94,6 +95,7 @@ void decode_gif(const CodecRequest& request, Image& image) {
   const unsigned char* const ground =
       colors.rgb[transparent >= 0 && transparent < colors.count ? transparent : 0];
   for (std::size_t i = 0; i < image.rgb.size(); i += 3) std::memcpy(&image.rgb[i], ground, 3);
+  PaletteUse use;
   std::vector<GifPixelType> row(static_cast<std::size_t>(frame.Width));
   const auto read_row = [&](int y) {
     if (DGifGetLine(gif.get(), row.data(), frame.Width) == GIF_ERROR) {
@@ -105,6 +107,7 @@ void decode_gif(const CodecRequest& request, Image& image) {
       if (pixel >= colors.count && request.truncated == TruncatedImages::fail) {
         throw Damage("a pixel has a colour that the palette lacks");
       }
+      use.mark(pixel);
       std::memcpy(to, colors.rgb[pixel], 3);
       to += 3;
     }
@@ -120,6 +123,10 @@ void decode_gif(const CodecRequest& request, Image& image) {
       if (!read_row(y)) return;
     }
   }
+  const auto color_at = [&](std::size_t i) { return colors.rgb[i]; };
+  if (request.truncated == TruncatedImages::fail &&
+      use.is_implausible(static_cast<std::size_t>(colors.count), color_at))
+    throw Damage("a part of its palette is overwritten");
 }
 
 }  // namespace mmbatch::codec
