@@ -100,7 +100,7 @@ struct BatchOutput::Impl {
       : file(file_), options(options_), database(open_for_reading(options.database)) {
     if (is_plain_file()) {
       lock.emplace(file, RunLock::On::output);
-      mend();
+      repair();
     }
     lines.emplace(file, open_lines(file));
     select.emplace(
@@ -111,7 +111,7 @@ struct BatchOutput::Impl {
     key_column = select->columns() - 1;
   }
 
-  /// Or none yet. What is there of a pipe or /dev/null cannot be mended, and any number may write to it.
+  /// Or none yet. What is there of a pipe or /dev/null cannot be repaired, and any number may write to it.
   bool is_plain_file() const {
     std::error_code failed;
     const auto type = std::filesystem::status(file, failed).type();
@@ -148,20 +148,20 @@ struct BatchOutput::Impl {
 
   /// Leaves only whole lines of outcomes that are the run's, each once. The file is replaced at once, and
   /// only if something is to go; but nothing goes that this database could not give again.
-  void mend() {
+  void repair() {
     std::ifstream in(file, std::ios::binary);
     if (!in) return;
     const IdSet wanted = wanted_ids();
     const std::filesystem::path place = std::filesystem::canonical(file);
-    const TemporaryFile mended = make_temporary(place.parent_path());
+    const TemporaryFile repaired = make_temporary(place.parent_path());
     struct stat status {};
-    if (::stat(place.c_str(), &status) != 0 || ::fchmod(mended.descriptor, status.st_mode & 07777) != 0)
+    if (::stat(place.c_str(), &status) != 0 || ::fchmod(repaired.descriptor, status.st_mode & 07777) != 0)
       errno = 0;
-    const Remover remover{mended.path};
+    const Remover remover{repaired.path};
     bool whole = true;
     std::optional<IdSet> known;
     {
-      LineFile out(file, mended.descriptor);
+      LineFile out(file, repaired.descriptor);
       for (std::string line; std::getline(in, line);) {
         const bool torn = in.eof();  // without a newline at its end
         const std::string id = torn ? "" : id_of_batch_line(line);
@@ -178,7 +178,7 @@ struct BatchOutput::Impl {
       }
       out.sync();
     }
-    if (!whole && ::rename(mended.path.c_str(), place.c_str()) != 0) fail(file);
+    if (!whole && ::rename(repaired.path.c_str(), place.c_str()) != 0) fail(file);
   }
 
   /// The number of outcomes behind last_key. They get lines unless they have one.
@@ -215,7 +215,7 @@ struct BatchOutput::Impl {
     if (has_replaced && is_plain_file()) {
       options.policy = ResumePolicy::resume;
       present = IdSet();
-      mend();
+      repair();
       lines.emplace(file, open_lines(file));
     }
     lines->sync();

@@ -24,6 +24,7 @@ bool is_number(const std::string& text) {
 }
 
 Side side_of(const std::filesystem::path& database, const std::string& written, EvalOptions options) {
+  options.run_option = "--compare";
   if (is_number(written) || written == "latest") {
     options.run = written;
     return {database, options};

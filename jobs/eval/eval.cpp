@@ -117,7 +117,7 @@ void for_each_scored(const std::filesystem::path& file, const EvalOptions& optio
   std::string sql = fmt::format(
       "SELECT j.name, i.id, i.question_type, i.answer_type, i.\"references\", r.status, r.answer, i.images, "
       "{} FROM {} WHERE {} AND r.sequence = 0",
-      prompt_sql(), view_tables(), run_filter(*database, options.run));
+      prompt_sql(), view_tables(), run_filter(*database, options.run, options.run_option));
   check_job(*database, options.job);
   if (!options.job.empty()) sql += " AND j.name = ?1";
   Statement rows = database->prepare(sql);

@@ -13,7 +13,8 @@
 namespace mmbatch {
 
 struct EvalOptions {
-  std::string run;  // a number; empty: each item's latest outcome
+  std::string run;                   // a number; empty: each item's latest outcome
+  std::string run_option = "--run";  // which named it, for messages
   std::string job;
   MatchOptions match;
   /// VQAv2's files (vqa_files.h); with them the items' references and types come from there, not from the

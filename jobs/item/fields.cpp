@@ -49,7 +49,7 @@ void check_unique(const Node& map) {
   if (map.repeated == Node::kNone) return;
   const Node::Entry& entry = map.map[map.repeated];
   throw PlacedError(ErrorCode::invalid_item, entry.place,
-                    fmt::format("key '{}' stands twice", shortened(entry.key, kShownBytes)));
+                    fmt::format("key '{}' is given twice", shortened(entry.key, kShownBytes)));
 }
 
 void check_keys(const Node& map, const std::vector<std::string>& known, const std::string& owner) {

@@ -75,7 +75,7 @@ Item::Image resolve_image(std::string_view written, const ImageFolders& folders)
   }
   if (written.size() >= PATH_MAX) {
     throw ItemError(ErrorCode::invalid_value,
-                    fmt::format("'{}' ({} characters) is too long for a path; an image that stands in the "
+                    fmt::format("'{}' ({} characters) is too long for a path; an image inside the "
                                 "listing begins with data:image/png;base64,",
                                 shortened(written, 40), written.size()));
   }

@@ -97,7 +97,7 @@ class ItemBuilder {
     size_.add(item_.metadata.size());
   }
 
-  /// YAML may repeat a key at any depth. The value was small enough to be written: it is no alias bomb.
+  /// YAML may repeat a key at any depth. The value was small enough to be written: it is not an alias bomb.
   static void check_nested(const Node& node) {
     check_unique(node);
     for (const NodePointer& element : node.list) check_nested(*element);
@@ -176,8 +176,21 @@ class ItemBuilder {
     }
   }
 
+  /// Turns are what `generate` has with `chat` only.
+  void check_turn_settings() const {
+    if (item_.task != Task::generate || job_.form == PromptForm::turns) return;
+    const char* const dropped = job_.system ? "system" : job_.turn_format.empty() ? nullptr : "turn_format";
+    if (dropped == nullptr) return;
+    fail(fmt::format(
+             "the job's '{}' would be dropped: the task generate sends a prompt as it is, unless the job "
+             "says 'chat: true'",
+             dropped),
+         ErrorCode::invalid_value);
+  }
+
   void read_prompt() {
     exclude("question", "prompt");
+    check_turn_settings();
     const Node::Entry* const entry = get("question") ? get("question") : get("prompt");
     std::string question = entry ? text(*entry, *entry->value) : job_.question;
     const bool has_template = !job_.prompt_template.empty();
@@ -189,10 +202,10 @@ class ItemBuilder {
            ErrorCode::prompt_empty);
     }
     if (entry != nullptr && !takes_question) {
-      fail(*entry,
-           fmt::format("'{}' would be dropped: the job's 'prompt' has no {{question}} where it could stand",
-                       entry->key),
-           ErrorCode::invalid_value);
+      fail(
+          *entry,
+          fmt::format("'{}' would be dropped: the job's 'prompt' has no {{question}} to take it", entry->key),
+          ErrorCode::invalid_value);
     }
     if (!has_template) {
       item_.prompt = std::move(question);
@@ -208,11 +221,19 @@ class ItemBuilder {
       if (get(other))
         fail(messages, fmt::format("both '{}' and 'messages' are given: one is allowed", other));
     }
+    // Of `generate` raw prompts are the rule, and `messages` go beside them.
+    const bool is_raw = item_.task == Task::vqa && job_.form == PromptForm::raw;
+    const char* const dropped = is_raw ? "raw_prompt" : job_.prompt_template.empty() ? nullptr : "prompt";
+    if (dropped != nullptr) {
+      fail(messages,
+           fmt::format("the job's '{}' would be dropped: 'messages' are turns of their own", dropped),
+           ErrorCode::invalid_value);
+    }
     const std::size_t listed = item_.images.size();
     read_messages({messages, MessageForms::item, folders()}, size_, item_);
     if (listed > 0 && item_.images.size() > listed)
       fail(messages, "images are given both in and beside 'messages'");
-    // Images of the item's own keys come before those that stand inside the messages.
+    // Images of the item's own keys come before those inside the messages.
     const auto is_user = [](const Item::Message& message) { return message.role == "user"; };
     std::find_if(item_.messages.begin(), item_.messages.end(), is_user)->images += listed;
   }

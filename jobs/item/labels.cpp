@@ -32,7 +32,7 @@ std::string labels_fault(const std::vector<std::string>& labels) {
 std::string label_template_fault(std::string_view label_template) {
   const std::size_t place = label_template.find(kPlace);
   if (place == std::string_view::npos) {
-    return "'template' must have {} where the label is to stand, as in \"a photo of a {}\"";
+    return "'template' must have {} where the label goes, as in \"a photo of a {}\"";
   }
   if (label_template.find(kPlace, place + 1) != std::string_view::npos)
     return "'template' must have {} only once";

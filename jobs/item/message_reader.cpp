@@ -163,7 +163,7 @@ class MessageReader {
     }
   }
 
-  /// How turns read in the database: a single question as it stands, else a line a message.
+  /// How turns read in the database: a single question as it is, otherwise one line per message.
   std::string text_for_people() const {
     if (item_.messages.size() == 1) return item_.messages[0].content;
     std::string out;

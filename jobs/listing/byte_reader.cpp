@@ -4,18 +4,18 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "engine/base/error.h"
+#include "jobs/listing/gzip_source.h"
 
 namespace mmbatch {
 namespace {
 
-constexpr unsigned kBufferBytes = 256u << 10;
+constexpr std::size_t kBufferBytes = 256u << 10;
 
 [[noreturn]] void refuse(const std::filesystem::path& file, const struct stat& status) {
   throw UsageError(
@@ -41,39 +41,15 @@ int open_regular(const std::filesystem::path& file) {
   return fd;
 }
 
-/// zlib's own texts name a file descriptor instead of the file.
-const char* said_of(int code) {
-  switch (code) {
-    case Z_ERRNO:
-      return std::strerror(errno);
-    case Z_BUF_ERROR:
-      return "the compressed data ends too early";
-    case Z_DATA_ERROR:
-      return "the compressed data is damaged";
-    case Z_MEM_ERROR:
-      return "out of memory";
-    default:
-      return zError(code);
-  }
-}
-
 }  // namespace
 
 struct ByteReader::Stream {
-  gzFile file = nullptr;
-  ~Stream() {
-    if (file != nullptr) gzclose_r(file);
-  }
+  explicit Stream(int descriptor) : source(descriptor) {}
+  GzipSource source;
 };
 
-ByteReader::ByteReader(const std::filesystem::path& file) : stream_(std::make_unique<Stream>()) {
-  const int fd = open_regular(file);
-  stream_->file = gzdopen(fd, "rb");  // takes files that are not compressed as they are
-  if (stream_->file == nullptr) {
-    ::close(fd);
-    throw UsageError(fmt::format("{}: cannot be read: out of memory", file.string()));
-  }
-  gzbuffer(stream_->file, kBufferBytes);
+ByteReader::ByteReader(const std::filesystem::path& file)
+    : stream_(std::make_unique<Stream>(open_regular(file))) {
   if (refill() && buffer_.compare(0, 3, "\xEF\xBB\xBF") == 0) next_ = 3;
   if (buffer_.find('\n') == std::string::npos && buffer_.find('\r') != std::string::npos) line_end_ = '\r';
 }
@@ -84,15 +60,10 @@ bool ByteReader::refill() {
   if (!fault_.empty()) return false;
   buffer_.resize(kBufferBytes);
   next_ = 0;
-  const int got = gzread(stream_->file, buffer_.data(), kBufferBytes);
-  buffer_.resize(static_cast<std::size_t>(std::max(got, 0)));
-  int code = Z_OK;
-  gzerror(stream_->file, &code);
-  // A compressed file that was cut off gives what it has, then Z_BUF_ERROR.
-  if (got < 0 || (got == 0 && code != Z_OK && code != Z_STREAM_END)) {
-    fault_ = fmt::format("the file cannot be read to its end: {}", said_of(code));
-  }
-  return got > 0;
+  buffer_.resize(stream_->source.read(buffer_.data(), kBufferBytes));
+  if (buffer_.empty() && !stream_->source.fault().empty())
+    fault_ = fmt::format("the file cannot be read to its end: {}", stream_->source.fault());
+  return !buffer_.empty();
 }
 
 void ByteReader::unread(std::string_view bytes, std::uint64_t line) {

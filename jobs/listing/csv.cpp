@@ -21,11 +21,11 @@ namespace {
 ///   file   = header (record)*             header and record = field ("," field)* (CR LF | LF | CR | end)
 ///   field  = space* '"' (any but '"' | '""')* '"' space*  |  (any but "," CR LF)*
 ///
-/// A quote inside an unquoted field stands for itself. An empty field is as if the key were not there. Spaces
+/// A quote inside an unquoted field is a quote. An empty field is as if the key were absent. Spaces
 /// around a field belong to it only where a prompt may mean them: see strip_fields(). A column without a
 /// name, as pandas writes its index, goes into the metadata as "Unnamed: 0", which is what pandas reads.
 /// `images`, `answers` and `labels` hold one value or a list as JSON or Python writes it; `messages`,
-/// `generation` and `metadata` hold JSON. Columns that are no keys of items go into the metadata.
+/// `generation` and `metadata` hold JSON. Columns that are not keys of items go into the metadata.
 class CsvReader : public RecordReader {
  public:
   CsvReader(const std::filesystem::path& file, char separator)
@@ -54,7 +54,7 @@ class CsvReader : public RecordReader {
     auto item = std::make_shared<Node>();
     item->kind = Node::Kind::map;
     item->place = {begin_line_, 0};
-    auto others = std::make_shared<Node>();  // metadata of the columns that are no keys
+    auto others = std::make_shared<Node>();  // metadata of the columns that are not keys
     others->kind = Node::Kind::map;
     NodePointer own;  // of the column `metadata`
     for (std::size_t i = 0; i < columns_.size(); ++i) {
@@ -102,7 +102,7 @@ class CsvReader : public RecordReader {
       spaced_ = spaced_ || (!columns_.empty() && !field.is_quoted && field.has_space);
       if (name.empty()) name = fmt::format("Unnamed: {}", columns_.size());
       if (invalid_utf8_at(name)) fail("invalid UTF-8 in the header line");
-      if (!seen.insert(name).second) fail(fmt::format("column '{}' stands twice", shortened(name, 80)));
+      if (!seen.insert(name).second) fail(fmt::format("column '{}' is given twice", shortened(name, 80)));
       columns_.push_back(std::move(name));
     }
     if (std::none_of(columns_.begin(), columns_.end(), is_key)) {
@@ -131,8 +131,8 @@ class CsvReader : public RecordReader {
     return true;
   }
 
-  /// Reads one record into fields_ and returns what is wrong with it. After a fault, reading goes on with the
-  /// line behind the one in which the record began: its quote is the likely culprit.
+  /// Reads one record into fields_ and returns what is wrong with it. After a fault, reading continues with
+  /// the line after the one in which the record began: its quote is the likely culprit.
   std::string read_fields() {
     fields_.assign(1, {});
     raw_.clear();
@@ -204,7 +204,7 @@ class CsvReader : public RecordReader {
     return problem;
   }
 
-  /// Spaces behind the separators are a way of writing. They are part of a question or prompt only when the
+  /// Spaces after the separators are a way of writing. They are part of a question or prompt only when the
   /// header and the other fields of its record have none.
   void strip_fields() {
     bool spaced = fields_.size() > 1;
@@ -247,12 +247,26 @@ class CsvReader : public RecordReader {
                        "Python, as ['a', 'b']",
                        name));
     }
+    if ((takes_list || takes_one) && is_other_sequence(value)) {
+      fail(ErrorCode::invalid_value,
+           fmt::format("column '{}' holds a tuple, set or array of Python: write a list, as [\"a\", \"b\"]",
+                       name));
+    }
     if (!takes_list) return text_node(std::move(value), place);
     auto one = std::make_shared<Node>();
     one->kind = Node::Kind::list;
     one->place = place;
     one->list.push_back(text_node(std::move(value), place));
     return one;
+  }
+
+  /// As Python and NumPy write a tuple, a set or an array of texts.
+  static bool is_other_sequence(std::string_view value) {
+    for (const std::string_view begin : {"('", "(\"", "{'", "{\"", "array(["}) {
+      const char end = begin[0] == '{' ? '}' : ')';
+      if (value.substr(0, begin.size()) == begin && value.back() == end) return true;
+    }
+    return false;
   }
 
   NodePointer list_in(const std::string& value) const {
@@ -268,7 +282,7 @@ class CsvReader : public RecordReader {
   std::vector<Field> fields_;
   std::string raw_;  // of the record that is being read
   std::uint64_t begin_line_ = 1;
-  bool spaced_ = false;  // the header has spaces behind its separators
+  bool spaced_ = false;  // the header has spaces after its separators
   std::size_t reread_ = 0;
   bool reported_ = false;
 };

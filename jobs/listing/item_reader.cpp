@@ -102,8 +102,8 @@ class UniqueIds : public ItemReader {
     if (!read->error) {
       read->error = Error{
           ErrorCode::duplicate_id,
-          fmt::format("{}: an item with the id '{}' stands before in this job, or one without an id that was "
-                      "given this one: ids must differ, and either all items have one or none",
+          fmt::format("{}: an earlier item of this job has the id '{}', or was given it because it has none: "
+                      "ids must differ, and either all items have one or none",
                       twin->where, shortened(twin->id, 200))};
     }
     read->item = std::move(twin);
@@ -111,7 +111,7 @@ class UniqueIds : public ItemReader {
   }
 
  private:
-  /// Its number may be another item's id: a name that says where it stands is not.
+  /// Its number may be another item's id: a name that says where it is in the file is not.
   ReadItem renamed(ReadItem read) {
     auto named = std::make_shared<Item>(*read.item);
     named->id += " (no id)";

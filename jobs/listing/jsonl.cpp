@@ -48,8 +48,8 @@ class JsonlReader : public RecordReader {
   bool reported_ = false;
 };
 
-/// Whether the file is one JSON list, whatever its name: its first line is no item but begins or is the list,
-/// and nothing follows a list that ends on that line.
+/// Whether the file is one JSON list, whatever its name: its first line is not an item but begins or is the
+/// list, and nothing follows a list that ends on that line.
 bool is_json_list(const std::filesystem::path& file) {
   ByteReader bytes(file);
   const auto skip_space = [&] {

@@ -13,7 +13,7 @@ namespace {
 constexpr std::string_view kPlaceholder = "{image_id";
 constexpr std::size_t kWidest = 40;
 
-/// Where the placeholder stands, and how wide the number is to be.
+/// Where the placeholder is, and how wide the number is to be.
 struct Placeholder {
   std::size_t begin = 0, end = 0, width = 0;
 };
@@ -33,7 +33,7 @@ std::optional<Placeholder> find_placeholder(const std::string& pattern) {
   return found;
 }
 
-/// A number, or a text that stands for one, as it is written.
+/// A number, or a text that is one, as it is written.
 std::string id_of(const Node& object, const char* key) {
   const Node::Entry* const found = object.find(key);
   const bool has_id = found != nullptr &&

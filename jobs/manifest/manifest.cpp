@@ -51,6 +51,12 @@ Manifest batch_manifest(const std::filesystem::path& file, const ManifestOptions
 Manifest read_as_written(const std::filesystem::path& file, const ManifestOptions& options) {
   const std::filesystem::path absolute = std::filesystem::absolute(file).lexically_normal();
   const auto kind = listing_kind(absolute);
+  if (!options.media_root.empty() && kind != ItemSource::Kind::jsonl) {
+    throw UsageError(
+        fmt::format("{}: --media-root is for batch files (.jsonl): a job of a manifest says "
+                    "'image_root' itself",
+                    absolute.string()));
+  }
   if (kind == ItemSource::Kind::jsonl) return batch_manifest(absolute, options);
   if (kind == ItemSource::Kind::csv || kind == ItemSource::Kind::tsv) {
     throw UsageError(fmt::format("{}: a listing says nothing of its job: name it as 'items' of a manifest",

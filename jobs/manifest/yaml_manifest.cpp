@@ -75,7 +75,7 @@ class ManifestReader {
   void check_unique(const Node& node) const {
     if (node.repeated == Node::kNone) return;
     const Entry& entry = node.map[node.repeated];
-    fail(entry, fmt::format("key '{}' stands twice", shortened(entry.key, 80)));
+    fail(entry, fmt::format("key '{}' is given twice", shortened(entry.key, 80)));
   }
 
   std::string text(const Entry& entry) const {
@@ -154,7 +154,7 @@ class ManifestReader {
       job.name = name->value->text;
     }
     for (const Job& other : manifest_.jobs) {
-      if (other.name == job.name) fail(node, fmt::format("a job named '{}' stands before", job.name));
+      if (other.name == job.name) fail(node, fmt::format("a job named '{}' exists already", job.name));
     }
     const Entry* task = node.find("task");
     const std::string allowed = fmt::format("{}", fmt::join(task_names(), ", "));
@@ -222,8 +222,7 @@ class ManifestReader {
     if (const Entry* entry = node.find("question")) {
       job.question = text(*entry);
       if (!job.prompt_template.empty() && !has_placeholder(job.prompt_template))
-        fail(*entry,
-             "'question' would be dropped: the job's 'prompt' has no {question} where it could stand");
+        fail(*entry, "'question' would be dropped: the job's 'prompt' has no {question} to take it");
     }
     if (const Entry* entry = node.find("turn_format")) job.turn_format = text(*entry);
     if (const Entry* entry = node.find("system")) job.system = text(*entry);
@@ -232,6 +231,11 @@ class ManifestReader {
     const bool is_raw = raw != nullptr && flag(*raw);
     const bool is_chat = chat != nullptr && flag(*chat);
     if (is_raw && is_chat) fail(*raw, "'raw_prompt' and 'chat' exclude each other");
+    for (const char* key : {"system", "turn_format"}) {
+      const Entry* dropped = is_raw ? node.find(key) : nullptr;
+      if (dropped != nullptr)
+        fail(*dropped, fmt::format("'{}' would be dropped: 'raw_prompt' sends the text as it is", key));
+    }
     const bool turns = !is_raw && (is_chat || job.task == Task::vqa);
     job.form = turns ? PromptForm::turns : PromptForm::raw;
   }

@@ -75,7 +75,7 @@ class Builder : public YAML::EventHandler {
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const auto found = anchors_.find(anchor);
-    if (found == anchors_.end()) fail_at(source_, mark, "an alias may not stand inside what it refers to");
+    if (found == anchors_.end()) fail_at(source_, mark, "an alias may not be inside what it refers to");
     merges_ = false;
     add(found->second, mark, 0);
   }

@@ -323,7 +323,7 @@ MergeReport merge_databases(const std::filesystem::path& out, const std::vector<
       throw DatabaseError(fmt::format("{}: no such file", file.string()));
     if (std::filesystem::equivalent(file, out, failed))
       throw UsageError(fmt::format("{}: cannot be merged into itself", file.string()));
-    files.reads("the database", file);
+    files.reads_database(file);
   }
   files.writes_database(out);
   files.check();

@@ -48,7 +48,7 @@ struct Matcher::Impl {
 };
 
 Matcher::Matcher(const MatchOptions& options) : impl_(std::make_shared<Impl>(Impl{options, {}})) {
-  for (const std::string& expression : options.ignore) impl_->ignore.emplace_back(expression);
+  for (const std::string& expression : options.ignore) impl_->ignore.emplace_back(expression, "--ignore");
 }
 
 bool Matcher::operator()(std::string_view answer, const std::vector<std::string>& references) const {

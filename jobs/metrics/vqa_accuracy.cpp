@@ -157,7 +157,7 @@ bool has_digit_comma_digit(std::string_view text) {
 
 /// The evaluator's processPunctuation. It deletes periods by `(?!<=\d)(\.)(?!\d)`, meant as a lookbehind,
 /// which comes to "no digit follows", and passes re.UNICODE, which is 32, where the largest number of
-/// deletions stands.
+/// deletions is kept.
 std::string without_punctuation(std::string_view text) {
   static constexpr std::string_view kPunctuation = ";/[]\"{}()=+\\_-><@`,?!";
   static constexpr int kMostPeriods = 32;

@@ -12,7 +12,7 @@ fs::path link_target(const fs::path& file) {
   for (int links = 0; links < kMostLinks && fs::is_symlink(place, failed); ++links) {
     const fs::path target = fs::read_symlink(place, failed);
     if (failed) break;
-    place = place.parent_path() / target;  // an absolute one stands for itself
+    place = place.parent_path() / target;  // an absolute one is the target itself
   }
   return place;
 }

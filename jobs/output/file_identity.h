@@ -19,7 +19,7 @@ struct FileIdentity {
   }
 };
 
-/// Nothing for what is no file: an empty path, devices, pipes, sockets.
+/// Nothing for what is not a file: an empty path, devices, pipes, sockets.
 std::optional<FileIdentity> identity_of(const std::filesystem::path& file);
 
 /// Where symbolic links lead, also one whose target is not there yet.

@@ -74,6 +74,12 @@ void FileRoles::reads(const Manifest& manifest) {
   }
 }
 
+void FileRoles::reads_database(const fs::path& file) {
+  reads("the database", file);
+  for (const char* ending : {"-wal", "-shm", "-journal", ".lock"})
+    reads(fmt::format("the database's {}", ending), link_target(file).string() + ending);
+}
+
 void FileRoles::writes(const std::string& what, const fs::path& file) {
   add(written_, what, file);
 }

@@ -10,7 +10,7 @@ namespace mmbatch {
 
 /// The files of one command: what it reads, and what it writes. They are told apart by device and inode, so
 /// that links of both kinds lead to what they mean; a file that is not there yet is its folder's inode and
-/// its name. Devices, pipes and terminals are no files.
+/// its name. Devices, pipes and terminals are not files.
 class FileRoles {
  public:
   FileRoles();
@@ -24,13 +24,15 @@ class FileRoles {
   void reads_folder(const std::string& what, const std::filesystem::path& folder);
   /// The manifest and its listings.
   void reads(const Manifest& manifest);
+  /// With the files that SQLite and a run keep beside it.
+  void reads_database(const std::filesystem::path& file);
   void writes(const std::string& what, const std::filesystem::path& file);
   /// With the lock that is held while lines are appended to it.
   void writes_locked(const std::string& what, const std::filesystem::path& file);
   /// With the files that SQLite and a run keep beside it.
   void writes_database(const std::filesystem::path& file);
 
-  /// Opens nothing but for a look at the beginning of what would be overwritten.
+  /// Nothing is opened except for a look at the beginning of what would be overwritten.
   /// @throws UsageError that names both when a file is written and read, or written twice; when an image
   /// would be overwritten, whichever items may ask about it; or when the file of an option cannot be there,
   /// and why

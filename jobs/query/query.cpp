@@ -13,6 +13,7 @@
 #include "jobs/query/row_writer.h"
 #include "jobs/query/run_filter.h"
 #include "jobs/query/top_values.h"
+#include "jobs/query/user_sql.h"
 #include "jobs/results/result_rows.h"
 #include "jobs/results/schema.h"
 #include "jobs/results/text_search.h"
@@ -24,13 +25,13 @@ namespace {
 /// So many rows are sorted in a moment; where a filter picks more, they are read in order until the limit.
 constexpr int kFewRows = 20'000;
 
-/// A statement that is put together, with the values of its parameters.
+/// A statement that is being built, with the values of its parameters.
 struct Sql {
   std::vector<std::string> values;
   std::string conditions;
   std::string text_condition;  // one that takes reading texts row by row; empty: none
 
-  /// The parameter that stands for a value.
+  /// The parameter for a value.
   std::string value(std::string text) {
     values.push_back(std::move(text));
     return fmt::format("?{}", values.size());
@@ -43,11 +44,11 @@ struct Sql {
   }
 };
 
-void check_column(const std::string& name) {
+void check_column(const std::string& name, const char* option) {
   const auto& known = answer_columns();
   if (std::find(known.begin(), known.end(), name) != known.end()) return;
   const std::string nearest = nearest_name(name, known);
-  throw UsageError(fmt::format("unknown column '{}'{}; columns are {}", name,
+  throw UsageError(fmt::format("{}: unknown column '{}'{}; columns are {}", option, name,
                                nearest.empty() ? "" : fmt::format(", did you mean '{}'?", nearest),
                                fmt::join(known, ", ")));
 }
@@ -81,6 +82,21 @@ std::string outcome_condition(const QueryOptions& options, Sql& sql) {
   return parts.conditions;
 }
 
+/// All columns by their names, and what sorts them.
+std::string named_columns() {
+  std::string columns =
+      "r.key AS result_key, r.item_key AS item_key, i.job_key AS job_key, i.position AS position";
+  for (const auto& [name, expression] : view_columns())
+    columns += fmt::format(", {} AS \"{}\"", expression, name);
+  return columns;
+}
+
+/// What a user's condition may name.
+std::string columns_of_conditions(const QueryOptions& options) {
+  return fmt::format("(SELECT {}{} FROM {})", named_columns(), options.nearest ? ", 0.0 AS similarity" : "",
+                     view_tables());
+}
+
 Picks picks_of(Database& database, const QueryOptions& options, const std::string& rows) {
   Picks picks;
   if (!options.contains.empty()) {
@@ -94,12 +110,8 @@ Picks picks_of(Database& database, const QueryOptions& options, const std::strin
         !has_more_than_few(database, fmt::format("results r WHERE {} AND {}", rows, outcome), sql.values);
   }
   if (!picks.few && !options.where.empty()) {
-    std::string columns = "r.key";
-    for (const auto& [name, expression] : view_columns())
-      columns += fmt::format(", {} AS \"{}\"", expression, name);
-    // The user's words are only planned here; what is wrong with them shows when the statement is prepared.
     picks.few = database.plans_search(
-        fmt::format("SELECT 1 FROM (SELECT {} FROM {}) WHERE ({}\n)", columns, view_tables(), options.where));
+        fmt::format("SELECT 1 FROM {} WHERE ({}\n)", columns_of_conditions(options), options.where));
   }
   return picks;
 }
@@ -134,15 +146,6 @@ std::vector<std::string> shown_columns(const QueryOptions& options) {
           "answer", "references", "correct", "error_code", "error_message"};
 }
 
-/// All columns by their names, and what sorts them.
-std::string named_columns() {
-  std::string columns =
-      "r.key AS result_key, r.item_key AS item_key, i.job_key AS job_key, i.position AS position";
-  for (const auto& [name, expression] : view_columns())
-    columns += fmt::format(", {} AS \"{}\"", expression, name);
-  return columns;
-}
-
 std::string limit_of(const QueryOptions& options) {
   return options.limit ? fmt::format(" LIMIT {}", *options.limit) : "";
 }
@@ -168,7 +171,7 @@ std::string ordered_rows(const QueryOptions& options, const Sql& sql, const Pick
 std::string sorted_rows(Database& database, const QueryOptions& options, const Sql& sql) {
   const bool descending = options.sort[0] == '-';
   const std::string column = options.sort.substr(descending ? 1 : 0);
-  check_column(column);
+  check_column(column, "--sort");
   const std::string order = fmt::format("\"{}\"{}, item_key, sequence", column, descending ? " DESC" : "");
   if (!options.limit) {
     return fmt::format("(SELECT {} FROM {} WHERE {}){} ORDER BY {}", named_columns(), view_tables(),
@@ -234,7 +237,7 @@ std::string selected_columns(const QueryOptions& options) {
   if (options.style.format == OutputFormat::openai) return "result_key";
   std::string columns = options.nearest ? "similarity" : "";
   for (const std::string& name : shown_columns(options)) {
-    check_column(name);
+    check_column(name, "--columns");
     columns += fmt::format("{}\"{}\"", columns.empty() ? "" : ", ", name);
   }
   return columns;
@@ -247,6 +250,7 @@ Statement select_rows(Database& database, const QueryOptions& options) {
   const std::string rows = run_filter(database, options.run);
   check_job(database, options.job);
   database.forbid_writing();
+  if (!options.where.empty()) check_condition(database, options.where, columns_of_conditions(options));
   const Picks picks = picks_of(database, options, rows);
   Sql sql;
   add_filters(options, rows, picks, sql);
@@ -329,7 +333,7 @@ std::uint64_t query(const std::filesystem::path& file, const QueryOptions& optio
   if (!options.sql.empty()) {
     check_sql_alone(options);
     database->forbid_writing();
-    Statement statement = database->prepare_user_query(options.sql);
+    Statement statement = prepare_select(*database, options.sql);
     return write_rows(statement, options.style, out);
   }
   // Most of the file is embeddings then: they are compared where they are, not copied first.

@@ -66,7 +66,7 @@ class CsvWriter : public RowWriter {
       else if (row.type(i) == Statement::Type::text)
         out_ << text_cell(row.text(i));
       else
-        out_ << row.text(i);  // a number is no formula, whatever its sign
+        out_ << row.text(i);  // a number is not a formula, whatever its sign
     }
     out_ << '\n';
   }

@@ -11,7 +11,7 @@
 
 namespace mmbatch {
 
-std::string run_filter(Database& database, const std::string& run) {
+std::string run_filter(Database& database, const std::string& run, const std::string& option) {
   if (run.empty()) return "r.current = 1";
   if (run == "all") return "1";
   std::int64_t number = 0;
@@ -20,14 +20,15 @@ std::string run_filter(Database& database, const std::string& run) {
   } else {
     const auto [end, error] = std::from_chars(run.data(), run.data() + run.size(), number);
     if (error != std::errc{} || end != run.data() + run.size()) {
-      throw UsageError(fmt::format("--run '{}': is neither a number nor 'latest' or 'all'", run));
+      throw UsageError(fmt::format("{} '{}': is neither a number nor 'latest' or 'all'", option, run));
     }
   }
   Statement known = database.prepare("SELECT 1 FROM runs WHERE key = ?1");
   if (!known.bind(1, number).step()) {
     const std::int64_t most = database.number("SELECT max(key) FROM runs");
-    throw UsageError(fmt::format("--run {0}: {1}: there is no run {0}; {2}", run, database.file().string(),
-                                 most > 0 ? fmt::format("runs are 1 to {}", most) : "there are none yet"));
+    throw UsageError(fmt::format("{3} {0}: {1}: there is no run {0}; {2}", run, database.file().string(),
+                                 most > 0 ? fmt::format("runs are 1 to {}", most) : "there are none yet",
+                                 option));
   }
   return fmt::format("r.run_key = {} AND r.current >= 0", number);
 }

@@ -76,7 +76,7 @@ class TableWriter : public RowWriter {
   }
 
   std::vector<std::string> names_;
-  std::vector<char> numeric_;  // columns of numbers stand at the right
+  std::vector<char> numeric_;  // columns of numbers are right-aligned
   std::size_t width_;
   std::ostream& out_;
   std::vector<std::size_t> widths_;

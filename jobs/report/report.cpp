@@ -83,7 +83,7 @@ std::string rate_panel(const std::vector<double>& stored_at) {
   }
   return panel("Throughput",
                rate_chart(points) +
-                   "<p class=\"note\">answered items a second over the time at work; pauses between runs "
+                   "<p class=\"note\">answered items per second over the time at work; pauses between runs "
                    "are left out</p>");
 }
 

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/truncated_images.h"
+
 namespace mmbatch {
 
 /// JPEG bytes of small pictures of image files, in their order; empty for one that cannot be shown.
@@ -15,9 +17,10 @@ using Thumbnails = std::function<std::vector<std::string>(const std::vector<std:
 struct ReportOptions {
   std::string run;  // as in QueryOptions, but not "all"
   std::string job;
-  std::uint64_t max_items = 10'000;   // in the table; the plots are about all
-  std::size_t max_thumbnails = 4000;  // distinct images
-  Thumbnails thumbnails;              // may be empty: none
+  std::uint64_t max_items = 10'000;                          // in the table; the plots are about all
+  std::size_t max_thumbnails = 4000;                         // distinct images
+  Thumbnails thumbnails;                                     // may be empty: none
+  TruncatedImages truncated_images = TruncatedImages::fail;  // those that fail have no thumbnail
 };
 
 /// Writes one HTML page that needs nothing else: summary, accuracy, latency and throughput plots, failures,

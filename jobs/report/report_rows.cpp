@@ -32,7 +32,7 @@ std::vector<std::vector<std::string>> table_of(Statement& statement) {
   return lines;
 }
 
-/// "2026-01-31T12:34:56.789Z"; nothing when it is no such time.
+/// "2026-01-31T12:34:56.789Z"; nothing when it is not such a time.
 std::optional<double> seconds_of(std::string_view text) {
   std::tm utc{};
   const std::string copy(text);

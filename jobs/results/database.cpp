@@ -16,13 +16,13 @@ namespace {
 const char* advice(int code) {
   switch (code & 0xFF) {
     case SQLITE_NOTADB:
-      return "; this file is not an SQLite database: choose another with --database, or move it away";
+      return "; this file is not an SQLite database: choose another, or move it away";
     case SQLITE_CORRUPT:
       return "; the file is damaged: what can be read is saved by `sqlite3 FILE .recover`";
     case SQLITE_FULL:
       return "; make room on the disk and start the run again: all that was stored is kept";
     case SQLITE_READONLY:
-      return "; the file or its folder cannot be written: choose another with --database";
+      return "; the file or its folder cannot be written: choose another";
     case SQLITE_CANTOPEN:
       return "; check that the folder is there and that it can be written";
     case SQLITE_BUSY:

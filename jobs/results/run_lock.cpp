@@ -42,7 +42,7 @@ bool is_in_place(int fd, const std::filesystem::path& file) {
 
 [[noreturn]] void fail(RunLock::On on, const std::string& problem) {
   if (on == RunLock::On::output) throw UsageError(fmt::format("--output {} with --output", problem));
-  throw DatabaseError(fmt::format("{} with --database", problem));
+  throw DatabaseError(fmt::format("{}", problem));
 }
 
 }  // namespace

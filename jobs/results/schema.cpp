@@ -138,8 +138,8 @@ DROP VIEW answers;
 DROP VIEW history;
 )sql";
 
-// A long prompt stands once in phrases, and is found there again by its SHA-256; of very long texts the index
-// has the beginning. Rows of earlier versions stay as they are.
+// A long prompt is stored once in phrases, and is found there again by its SHA-256; of very long texts the
+// index has the beginning. Rows of earlier versions stay as they are.
 constexpr const char* kLongPrompts = R"sql(
 ALTER TABLE phrases ADD COLUMN digest BLOB;      -- SHA-256 of a long text
 ALTER TABLE phrases ADD COLUMN indexed INTEGER;  -- so many bytes of it are in texts; NULL: all
@@ -186,13 +186,12 @@ std::int64_t checked_version(Database& database) {
   if (application == 0 && version == 0 && tables == 0) return 0;
   const std::string file = database.file().string();
   if (application != kApplicationId) {
-    throw DatabaseError(
-        fmt::format("{}: a database of another program: choose another file with --database", file));
+    throw DatabaseError(fmt::format("{}: a database of another program: choose another file", file));
   }
   if (version > schema_version()) {
     throw DatabaseError(
         fmt::format("{}: written by a newer mmbatch (version {} of the tables, this one knows {}): "
-                    "use that program, or choose another file with --database",
+                    "use that program, or choose another file",
                     file, version, schema_version()));
   }
   return version;

@@ -73,7 +73,7 @@ class NodeMaker : public nlohmann::json_sax<Json> {
     Open& owner = open_.back();
     key_place_ = place_of(key_begin());
     if (owner.has(key))
-      return fail(key_place_, fmt::format("key '{}' stands twice in one object", key.substr(0, 80)));
+      return fail(key_place_, fmt::format("key '{}' is given twice in one object", key.substr(0, 80)));
     owner.key = std::move(key);
     owner.key_place = key_place_;
     return true;

@@ -27,20 +27,20 @@ std::string message_of(int code) {
 }  // namespace
 
 struct Pattern::Impl {
-  std::string expression;
+  std::string name;  // what messages call it
   std::unique_ptr<pcre2_code, Free> code;
   std::unique_ptr<pcre2_match_context, Free> limits;
 };
 
-Pattern::Pattern(const std::string& expression) : impl_(std::make_unique<Impl>()) {
+Pattern::Pattern(const std::string& expression, const std::string& option) : impl_(std::make_unique<Impl>()) {
   int error = 0;
   PCRE2_SIZE at = 0;
-  impl_->expression = expression;
+  impl_->name = fmt::format("{}'{}'", option.empty() ? "" : option + ": ", expression);
   impl_->code.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()), expression.size(),
                                   PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C,
                                   &error, &at, nullptr));
   if (!impl_->code) {
-    throw UsageError(fmt::format("'{}' is not a regular expression: at character {}: {}", expression, at + 1,
+    throw UsageError(fmt::format("{} is not a regular expression: at character {}: {}", impl_->name, at + 1,
                                  message_of(error)));
   }
   impl_->limits.reset(pcre2_match_context_create(nullptr));
@@ -61,8 +61,8 @@ std::string Pattern::without_matches(std::string_view text) const {
                                     reinterpret_cast<PCRE2_UCHAR*>(out.data()), &size);
   if (done < 0) {
     throw UsageError(fmt::format(
-        "'{}' takes too long on a text of {} bytes ({}): write it without repetitions of repetitions",
-        impl_->expression, text.size(), message_of(done)));
+        "{} takes too long on a text of {} bytes ({}): write it without repetitions of repetitions",
+        impl_->name, text.size(), message_of(done)));
   }
   out.resize(size);
   return out;

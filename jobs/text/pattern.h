@@ -10,8 +10,9 @@ namespace mmbatch {
 /// cost is bounded: steps and memory. Thread-safe.
 class Pattern {
  public:
+  /// @param option that it was given to, for messages; empty: none is named
   /// @throws UsageError that says where it is wrong
-  explicit Pattern(const std::string& expression);
+  explicit Pattern(const std::string& expression, const std::string& option = "");
   ~Pattern();
   Pattern(Pattern&&) noexcept;
   Pattern& operator=(Pattern&&) noexcept;

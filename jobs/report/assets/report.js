@@ -131,7 +131,7 @@ outcome.addEventListener('change', choose);
 element('before').addEventListener('click', () => turn(-1));
 element('download').addEventListener('click', download);
 element('after').addEventListener('click', () => turn(1));
-// The filter stands behind the '#' of the address, so that a link can carry it.
+// The filter is the part of the address after '#', so that a link can carry it.
 try {
   search.value = decodeURIComponent(location.hash.slice(1));
 } catch {

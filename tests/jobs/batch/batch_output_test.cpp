@@ -204,7 +204,7 @@ TEST(BatchOutput, AnswersOfAnotherDatabaseAreLeftAlone) {
     EXPECT_THAT(error_of<UsageError>([&] { write_output(file, folder / "other.db", run, policy); }),
                 HasSubstr("of another database"));
     EXPECT_EQ(read_text(file), before);
-    EXPECT_FALSE(std::filesystem::exists(folder / "out.jsonl.mended"));
+    EXPECT_FALSE(std::filesystem::exists(folder / "out.jsonl.repaired"));
   }
   // Answers of an earlier run of the same database may go.
   run = store_three(folder / "r.db", ResumePolicy::fresh);

@@ -60,7 +60,7 @@ TEST(Jsonl, EveryKindOfBadLineIsOneFailedItem) {
   EXPECT_EQ(testing::fault(items[4]),
             "unknown_key: " + q + ":7:20: unknown key 'qustion' in an item, did you mean 'question'?");
   EXPECT_EQ(testing::fault(items[5]), "invalid_value: " + q + ":8:20: key 'question' must be a text");
-  EXPECT_THAT(testing::fault(items[6]), HasSubstr("key 'question' stands twice"));
+  EXPECT_THAT(testing::fault(items[6]), HasSubstr("key 'question' is given twice"));
   EXPECT_THAT(testing::fault(items[7]), HasSubstr("nested deeper than 64"));
   EXPECT_THAT(testing::fault(items[8]), HasSubstr("nested deeper than 64"));
   EXPECT_EQ(testing::fault(items[9]), "");
@@ -97,6 +97,31 @@ TEST(Jsonl, GzipIsReadAndACutOffFileSaysSo) {
   ASSERT_GT(items.size(), 1000u);
   EXPECT_THAT(testing::fault(items.back()), HasSubstr((folder / "q.jsonl.gz").string()));
   EXPECT_THAT(testing::fault(items.back()), HasSubstr("cannot be read to its end: the compressed data ends"));
+}
+
+TEST(Jsonl, GzipFilesMayFollowEachOtherAndNothingElseMayFollowThem) {
+  TempFolder folder;
+  write_gz(folder / "one.gz", "{\"prompt\": \"x\"}\n");
+  const std::string one = testing::read_text(folder / "one.gz");
+  const auto read = [&](const std::string& bytes) {
+    folder.write("q.jsonl.gz", bytes);
+    return testing::read_all(
+        read_manifest(folder.write("m.yaml", "jobs: [{task: generate, items: q.jsonl.gz}]")));
+  };
+  EXPECT_EQ(read(one + one + one).size(), 3u);
+  EXPECT_EQ(read(one + std::string(1024, '\0')).size(), 1u) << "as tapes pad it";
+  std::string damaged = one;
+  damaged[0] = 'x';  // so that the second is not a gzip file any more
+  for (const std::string& more : {damaged, std::string("and more"), one.substr(0, 1)}) {
+    const auto items = read(one + more);
+    ASSERT_EQ(items.size(), 2u);
+    EXPECT_EQ(testing::fault(items[0]), "");
+    EXPECT_THAT(testing::fault(items[1]), HasSubstr("is not compressed"));
+  }
+  damaged = one;
+  damaged[damaged.size() - 6] ^= 1;  // of its checksum
+  const auto items = read(damaged);
+  EXPECT_THAT(testing::fault(items.back()), HasSubstr("is damaged"));
 }
 
 TEST(Jsonl, StreamsInConstantMemory) {
@@ -272,6 +297,13 @@ TEST(Csv, ListsAreReadAsJsonAndPythonWriteThemOrRefused) {
   EXPECT_THAT(testing::fault(single[0]), HasSubstr("name the column 'answers'"));
   const auto image = testing::read_listing(folder, "q.csv", "image,question\n\"['a.png', 'b.png']\",q\n");
   EXPECT_THAT(testing::fault(image[0]), HasSubstr("name the column 'images'"));
+  for (const char* written : {"('a', 'b')", "{'a'}", "array(['a', 'b'], dtype=object)"}) {
+    const auto other = testing::read_listing(
+        folder, "q.csv", std::string("image,question,answers\na.png,q,\"") + written + "\"\n");
+    EXPECT_THAT(testing::fault(other[0]), HasSubstr("tuple, set or array")) << written;
+  }
+  const auto text = testing::read_listing(folder, "q.csv", "image,question,answer\na.png,q,(left)\n");
+  EXPECT_THAT(text[0].item->references, ElementsAre("(left)"));
 }
 
 TEST(Listings, TabsSeparateTsvFiles) {
@@ -306,7 +338,7 @@ TEST(Listings, MadeUpIdsAreNoOtherItems) {
   EXPECT_EQ(testing::fault(items[1]), "");
   EXPECT_EQ(testing::fault(items[3]), "");
   EXPECT_THAT(testing::fault(items[4]), HasSubstr("duplicate_id"));
-  EXPECT_THAT(testing::fault(items[6]), HasSubstr("one without an id that was given this one"));
+  EXPECT_THAT(testing::fault(items[6]), HasSubstr("was given it because it has none"));
 }
 
 TEST(Listings, AnItemMayLookLikeARequestInside) {

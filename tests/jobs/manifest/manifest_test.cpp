@@ -111,24 +111,28 @@ INSTANTIATE_TEST_SUITE_P(
         BadManifest{"jobs: []\n", ":1:1:", "'jobs' must be a list"},
         BadManifest{"- a\n", ":1:1:", "the manifest must be a map"}, BadManifest{"", ":", "empty"},
         BadManifest{"model: 7\njobs: [{task: vqa, items: []}]", ":1:1:", "'model' must be a text"},
-        BadManifest{"model: a\nmodel: b\n", ":2:1:", "key 'model' stands twice"},
+        BadManifest{"model: a\nmodel: b\n", ":2:1:", "key 'model' is given twice"},
         BadManifest{"jobs:\n  - name: a\n    taks: vqa\n    items: []\n", ":3:5:", "did you mean 'task'?"},
         BadManifest{"jobs:\n  - name: a\n    task: vqaa\n    items: []\n", ":3:5:", "did you mean 'vqa'?"},
         BadManifest{"jobs:\n  - name: a\n    items: []\n", ":2:5:", "'task' is missing"},
         BadManifest{"jobs:\n  - {name: a, task: vqa}\n", ":2:5:", "'items' is missing"},
         BadManifest{"jobs:\n  - {name: a, task: vqa, items: 5}\n", ":2:26:", "'items' must be"},
         BadManifest{"jobs: [{name: a, task: vqa, items: []}, {name: a, task: vqa, items: []}]",
-                    ":1:41:", "a job named 'a' stands before"},
+                    ":1:41:", "a job named 'a' exists already"},
         BadManifest{"jobs: [{task: vqa, chat: yes, items: []}]", ":1:20:", "'chat' must be true or false"},
         BadManifest{"jobs: [{task: vqa, chat: true, raw_prompt: true, items: []}]",
                     ":1:32:", "exclude each other"},
+        BadManifest{"jobs: [{task: vqa, raw_prompt: true, system: x, items: []}]",
+                    ":1:38:", "'system' would be dropped"},
+        BadManifest{"jobs: [{task: generate, turn_format: line, raw_prompt: true, items: []}]",
+                    ":1:25:", "'turn_format' would be dropped"},
         BadManifest{"jobs: [{task: vqa, prompt: 'Q: {quesion}', items: []}]",
                     ":1:20:", "did you mean {question}?"},
         BadManifest{"jobs: [{task: vqa, image_root: nowhere, items: []}]", ":1:20:", "is not a folder"},
         BadManifest{"jobs: [{task: vqa, items: none.jsonl}]", ":1:20:", "no such file"},
         BadManifest{"jobs: [{task: vqa, items: none.txt}]", ":1:20:", ".jsonl"},
         BadManifest{"jobs: [{task: vqa, question: x, items: '*.png'}]", ":1:33:", "no file matches"},
-        BadManifest{"jobs: [{task: vqa, items: 'twice.csv'}]", ":1:20:", "column 'image' stands twice"},
+        BadManifest{"jobs: [{task: vqa, items: 'twice.csv'}]", ":1:20:", "column 'image' is given twice"},
         BadManifest{"jobs: [{task: vqa, items: 'no.csv'}]", ":1:20:", "no column of the header line"},
         BadManifest{"jobs: [{task: vqa, items: 'object.json'}]", ":1:20:", "expected a JSON list"},
         BadManifest{"generation: {max_new_tokens: 0}\njobs: []", ":1:14:", "an integer from 1 to 2147483647"},
@@ -241,7 +245,7 @@ jobs:
   EXPECT_EQ(items[9].item->id, "007");
   EXPECT_THAT(items[9].item->references, ElementsAre("yes", "1.0"));
   EXPECT_THAT(faults[10], HasSubstr("prompt_empty: "));
-  EXPECT_THAT(faults[11], HasSubstr("stands twice"));
+  EXPECT_THAT(faults[11], HasSubstr("is given twice"));
   EXPECT_EQ(items[11].item->id, "twice");
 }
 
@@ -283,6 +287,27 @@ jobs:
   EXPECT_EQ(testing::fault(items[4]), "");
   EXPECT_THAT(usage_error(folder, "jobs: [{task: vqa, prompt: 'x', question: q, items: []}]"),
               HasSubstr("would be dropped"));
+}
+
+TEST(Manifest, WhatAnItemsFormWouldDropIsAnError) {
+  TempFolder folder;
+  const auto items = testing::read_all(read_manifest(folder.write("m.yaml", R"(
+jobs:
+  - {name: a, task: vqa, prompt: "Q {question}", items: [{image: a.png, messages: [{role: user, content: x}]}]}
+  - {name: b, task: vqa, raw_prompt: true, items: [{image: a.png, messages: [{role: user, content: x}]}]}
+  - {name: c, task: generate, system: s, items: [{prompt: x}, {messages: [{role: user, content: x}]}]}
+  - {name: d, task: generate, turn_format: line, items: [{prompt: x}]}
+  - {name: e, task: generate, chat: true, system: s, turn_format: line, items: [{prompt: x}]}
+)")));
+  const std::vector<std::string> dropped = {"'prompt'", "'raw_prompt'", "'system'", "", "'turn_format'", ""};
+  ASSERT_EQ(items.size(), dropped.size());
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const std::string fault = testing::fault(items[i]);
+    if (dropped[i].empty())
+      EXPECT_EQ(fault, "");
+    else
+      EXPECT_THAT(fault, ::testing::AllOf(HasSubstr(dropped[i]), HasSubstr("would be dropped")));
+  }
 }
 
 TEST(Manifest, ATemplateMayNotMultiplyItsQuestion) {

@@ -178,11 +178,29 @@ TEST_F(Query, MistakesAreExplained) {
   EXPECT_THAT(error([](auto& o) { o.run = "x"; }), HasSubstr("neither"));
   EXPECT_THAT(error([](auto& o) { o.where = "nonesuch = 1"; }), HasSubstr("no such column: nonesuch"));
   EXPECT_THAT(error([](auto& o) { o.where = "1); DROP TABLE items; --"; }), HasSubstr("SQL"));
+  EXPECT_THAT(error([](auto& o) { o.where = "id LIKE"; }), HasSubstr("--where 'id LIKE'"));
+  for (const char* where : {"1 LIMIT 1", "1 UNION SELECT 1"})
+    EXPECT_THAT(error([&](auto& o) { o.where = where; }), HasSubstr("must be one condition")) << where;
+  for (const char* where : {"id = ?", "id = ?1", "id = :id", " ", "1; SELECT 1", "1=1) OR (1",
+                            "1 END, CASE WHEN 1", "id = 'q' /*"})
+    EXPECT_THAT(error([&](auto& o) { o.where = where; }), HasSubstr("--where")) << where;
+  EXPECT_THAT(error([](auto& o) { o.sql = "SELECT ?1"; }), HasSubstr("parameter"));
+  EXPECT_THAT(error([](auto& o) { o.columns = {"x"}; }), HasSubstr("--columns"));
   EXPECT_THAT(error([](auto& o) { o.sql = "SELECT 1", o.limit = 1; }),
               HasSubstr("leave the other filters out"));
   EXPECT_THROW(output_format("xml"), UsageError);
   file_ = folder_ / "none.db";
   EXPECT_THROW(text({}), DatabaseError);
+}
+
+TEST_F(Query, ACommentInAConditionHidesNoOtherFilter) {
+  QueryOptions o;
+  o.columns = {"id"};
+  o.where = "id LIKE 'i%' -- and more";
+  o.limit = 2;
+  EXPECT_EQ(text(o), "id\ni0\ni1\n");
+  o.where = "position < 3 AND status = 'answered'";
+  EXPECT_EQ(text(o), "id\ni0\ni1\n");
 }
 
 TEST_F(Query, SqlCanOnlyRead) {

@@ -150,7 +150,7 @@ TEST(StoreFaults, AFullDiskKeepsWhatWasStored) {
   EXPECT_EQ(store->look_up(testing::share(make_item("first")), key_of(1), kImages), Known::answered);
 }
 
-/// Puts an answer, lets `work` fail on a disk with room for `bytes`, and tries to go on with room again.
+/// Puts an answer, lets `work` fail on a disk with room for `bytes`, and tries to continue with room again.
 /// @return 0 when nothing more was stored, 1 when something was, 2 when `work` did not fail
 int go_on_after(const std::filesystem::path& file, rlim_t bytes,
                 const std::function<void(ResultsStore&)>& work) {
