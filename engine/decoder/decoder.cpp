@@ -87,7 +87,7 @@ Decoder::Decoder(const Weights& weights, DecoderConfig config, const DecoderName
                          : weights.tensor(names.head + ".weight", {config_.vocab, config_.hidden});
   head_ = Linear(PackedMatrix({head.pack(head_weight)}));
   if (weights.hooks.calibration == nullptr) return;
-  norm_.show_to(weights.hooks.calibration->add(names.norm, config_.norm, {head_weight}));
+  norm_.show_to(weights.hooks.calibration->add(names.norm, config_.norm, {{head_weight}}));
 }
 
 std::optional<std::size_t> Decoder::rope_of(const SelfAttentionConfig& attention) {

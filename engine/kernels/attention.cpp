@@ -62,6 +62,7 @@ void fill(AttentionUnit& unit, const AttentionShape& shape, const Work& work, Ma
       unit.out[query] = out.row(row) + column;
       unit.key_begin[query] = keys.begin;
       unit.key_end[query] = keys.end;
+      unit.sink[query] = shape.sinks.empty() ? -INFINITY : shape.sinks[work.kv_head * group + h];
     }
   }
 }
@@ -86,7 +87,7 @@ void naive_unit(const AttentionUnit& unit) {
   for (std::size_t q = 0; q < unit.queries; ++q) {
     const std::size_t begin = unit.key_begin[q], end = unit.key_end[q];
     weights.assign(end - begin, 0.0);
-    double max = -INFINITY, sum = 0.0;
+    double max = unit.sink[q];
     for (std::size_t p = begin; p < end; ++p) {
       read_row(rows, RowKind::key, p, row);
       double score = 0.0;
@@ -96,6 +97,7 @@ void naive_unit(const AttentionUnit& unit) {
       weights[p - begin] = score;
       max = std::max(max, score);
     }
+    double sum = std::exp(unit.sink[q] - max);
     for (double& weight : weights) sum += weight = std::exp(weight - max);
     totals.assign(unit.head_dim, 0.0);
     for (std::size_t p = begin; p < end; ++p) {
@@ -115,6 +117,7 @@ std::string_view to_string(AttentionKernel kernel) {
 void attention(const AttentionShape& shape, MatrixView<const float> queries,
                std::span<const AttentionSpan> spans, MatrixView<float> out, AttentionKernel kernel) {
   assert(shape.head_dim <= 512 && shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0);
+  assert(shape.sinks.empty() || shape.sinks.size() == shape.heads);
   assert(queries.cols == shape.heads * shape.head_dim && out.cols == queries.cols &&
          out.rows == queries.rows);
   const std::size_t group = shape.heads / shape.kv_heads;

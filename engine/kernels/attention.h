@@ -21,6 +21,9 @@ struct AttentionShape {
   float softcap = 0.0f;      // 0 = none
   std::size_t window = 0;    // position p sees p - window + 1 … p; 0 = all before it
   AttentionArithmetic arithmetic = AttentionArithmetic::f32;
+  /// Attention sinks (arXiv 2309.17453), learned: [heads], a logit of each head that takes its share of the
+  /// softmax and has no value; neither scaled nor capped. Empty: none.
+  std::span<const float> sinks = {};
 };
 
 /// Positions [begin, end) of one sequence.

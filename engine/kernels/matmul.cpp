@@ -7,72 +7,10 @@
 
 #include "engine/base/threads.h"
 #include "engine/kernels/matmul_kernel.h"
-#include "engine/kernels/panel.h"
-#include "engine/kernels/rows.h"
+#include "engine/kernels/product/tile_product.h"
 
 namespace mmbatch {
 namespace {
-
-constexpr std::size_t kTileRows = 128;
-
-/// Panels give whole rows of their columns; library routines want none but those that exist.
-std::size_t product_stride(const MatmulKernel& kernel, std::size_t columns) {
-  return kernel.prepare != nullptr ? Panel::kColumns : columns;
-}
-
-void add_bias(MatrixView<float> product, const float* bias) {
-  if (bias == nullptr) return;
-  for (std::size_t r = 0; r < product.rows; ++r) simd().add(product.row(r), bias, product.cols);
-}
-
-void finish_tile(MatrixView<float> y, MatrixView<const float> product, const Epilogue& epilogue,
-                 std::size_t first_column) {
-  const Finish finish{epilogue.bias != nullptr ? epilogue.bias + first_column : nullptr,
-                      epilogue.activation ? &*epilogue.activation : nullptr, epilogue.accumulate};
-  const bool done = product.data == y.data && finish.bias == nullptr && finish.activation == nullptr;
-  if (!done) simd().finish(finish, {product.data, product.stride, y.data, y.stride, y.rows, y.cols});
-}
-
-/// A thread's buffer that is `count` long at least.
-template <class T>
-T* thread_buffer(Matrix<T>& buffer, std::size_t count) {
-  if (buffer.cols() < count) buffer = Matrix<T>(1, count);
-  return buffer.data();
-}
-
-/// Rows of x in a kernel's form, one after the other.
-struct PreparedRows {
-  const std::byte* data;
-  std::size_t row_bytes;
-  std::size_t rows;
-
-  const std::byte* row(std::size_t index) const { return data + index * row_bytes; }
-};
-
-/// What it returns is the calling thread's until its next product.
-PreparedRows prepare_rows(const MatmulKernel& kernel, const ProductRows& rows) {
-  const MatrixView<const float> x = rows.x;
-  const std::size_t row_bytes = kernel.row_bytes(x.cols);
-  const bool as_they_lie = !rows.change && kernel.prepare == nullptr && (x.stride == x.cols || x.rows == 1);
-  if (as_they_lie) return {reinterpret_cast<const std::byte*>(x.data), row_bytes, x.rows};
-  thread_local Matrix<std::byte> memory;
-  std::byte* out = thread_buffer(memory, x.rows * row_bytes);
-  parallel_rows(x.rows, [&](std::size_t r) {
-    const float* row = x.row(r);
-    std::byte* prepared = out + r * row_bytes;
-    if (rows.change) {
-      thread_local Matrix<float> buffer;
-      float* changed = thread_buffer(buffer, x.cols);
-      rows.change(row, changed);
-      row = changed;
-    }
-    if (kernel.prepare != nullptr)
-      kernel.prepare(row, x.cols, prepared);
-    else
-      std::memcpy(prepared, row, row_bytes);
-  });
-  return {out, row_bytes, x.rows};
-}
 
 /// Calls body(first_row, rows, tile) for every tile of columns and every kTileRows rows; neighbours share the
 /// tile of columns.

@@ -57,13 +57,16 @@ class PackedMatrix {
   /// Bytes of the packed form.
   std::size_t bytes() const;
 
- private:
+  /// Columns [column, column + columns) of the product, as the kernel has packed them.
   struct Tile {
     const std::byte* packed;
     std::size_t column;
     std::size_t columns;
   };
+  const MatmulKernel& kernel() const { return parts_.front()->kernel(); }
+  std::span<const Tile> tiles() const { return tiles_; }
 
+ private:
   std::size_t in_ = 0;
   std::size_t out_ = 0;
   std::vector<std::shared_ptr<const PackedTensor>> parts_;

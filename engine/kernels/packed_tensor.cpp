@@ -55,21 +55,22 @@ std::size_t PackedTensor::tiles() const {
   return (out_ + kernel_->tile_columns - 1) / kernel_->tile_columns;
 }
 
-std::shared_ptr<const PackedTensor> PackedTensor::pack(const TensorView& weight, Precision precision,
+std::shared_ptr<const PackedTensor> PackedTensor::pack(const MatrixPart& weight, Precision precision,
                                                        std::span<const float> factors) {
-  assert(weight.elements() > 0 && (factors.empty() || factors.size() == weight.cols()));
+  assert(weight.rows > 0 && weight.cols > 0 && (factors.empty() || factors.size() == weight.cols));
+  const TensorView& stored = weight.tensor;
   const MatmulKernel& kernel = chosen_kernel(precision);
-  std::shared_ptr<PackedTensor> packed(new PackedTensor(kernel, weight.cols(), weight.rows()));
+  std::shared_ptr<PackedTensor> packed(new PackedTensor(kernel, weight.cols, weight.rows));
   const std::size_t tiles = packed->tiles();
-  if (weight.packed) {
-    if (*weight.packed != precision || weight.packed_bytes != tiles * packed->tile_bytes_) {
+  if (stored.packed) {
+    if (*stored.packed != precision || stored.packed_bytes != tiles * packed->tile_bytes_) {
       throw ModelError(fmt::format(
           "tensor '{}' is stored packed in {} with {} bytes; {} needs {} bytes. Take --precision {}, or pack "
           "the published checkpoint again with mmbatch quantize",
-          weight.name, to_string(*weight.packed), weight.packed_bytes, to_string(precision),
-          tiles * packed->tile_bytes_, to_string(*weight.packed)));
+          stored.name, to_string(*stored.packed), stored.packed_bytes, to_string(precision),
+          tiles * packed->tile_bytes_, to_string(*stored.packed)));
     }
-    packed->data_ = weight.data;
+    packed->data_ = stored.data;
     return packed;
   }
   packed->owned_ = Matrix<std::byte>(tiles, packed->tile_bytes_);
@@ -78,8 +79,8 @@ std::shared_ptr<const PackedTensor> PackedTensor::pack(const TensorView& weight,
   parallel_tiles(tiles, [&](std::size_t tile) {
     const std::size_t first = tile * width, columns = std::min(width, out - first);
     Matrix<float> floats(columns, in);
-    copy_as_float(weight, first * in, columns * in, floats.data());
-    check_finite(weight, {floats.data(), columns * in});
+    copy_rows(weight, first, columns, floats.data());
+    check_finite(stored, {floats.data(), columns * in});
     for (std::size_t i = 0; i < columns && !factors.empty(); ++i) {
       for (std::size_t k = 0; k < in; ++k) floats.row(i)[k] *= factors[k];
     }

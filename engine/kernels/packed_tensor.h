@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "engine/base/matrix.h"
+#include "engine/weights/matrix_part.h"
 #include "engine/weights/precision.h"
-#include "engine/weights/tensor.h"
 
 namespace mmbatch {
 
@@ -21,7 +21,7 @@ class PackedTensor {
   /// @param factors [in], what each input's weights are multiplied with before they are rounded; empty: 1
   /// @throws ModelError when it is stored in another precision, its bytes are not as many as they must be, or
   /// a weight is not finite
-  static std::shared_ptr<const PackedTensor> pack(const TensorView& weight, Precision precision,
+  static std::shared_ptr<const PackedTensor> pack(const MatrixPart& weight, Precision precision,
                                                   std::span<const float> factors = {});
 
   std::size_t in() const { return in_; }

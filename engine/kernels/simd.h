@@ -12,6 +12,13 @@ namespace mmbatch {
 /// The activations of the field: exact GELU (erf), its tanh form, x·sigmoid(1.702x), x·sigmoid(x).
 enum class Activation { gelu, gelu_tanh, quick_gelu, silu };
 
+/// A gate that is cut off above and an input that is cut off on both sides before they are multiplied:
+/// (clamp(up, ±limit) + 1) · g · sigmoid(slope · g), g = min(gate, limit).
+struct ClampedGate {
+  float limit = 7.0f;
+  float slope = 1.702f;
+};
+
 /// Queries that look at the same keys: one key-value head of one sequence. Query i sees the positions
 /// [key_begin[i], key_end[i]), which hold at least one.
 struct AttentionUnit {
@@ -32,6 +39,7 @@ struct AttentionUnit {
   float* out[kMaxQueries];          // [head_dim] each
   std::size_t key_begin[kMaxQueries];
   std::size_t key_end[kMaxQueries];
+  float sink[kMaxQueries];  // the logit of a key without a value, as it is; -infinity: none
 };
 
 /// What happens to a product before it is stored.
@@ -76,10 +84,15 @@ struct SimdKernels {
   void (*finish)(const Finish& finish, const ProductTile& tile);
   /// out = activation(gate) · up
   void (*activate_gated)(Activation kind, const float* gate, const float* up, std::size_t n, float* out);
+  /// out = the clamped gate of both
+  void (*activate_clamped)(const ClampedGate& clamp, const float* gate, const float* up, std::size_t n,
+                           float* out);
   /// The pairs (x[i], x[i + half]) turned by the angle whose cosine and sine are given, [half] each.
   void (*rotate)(float* x, const float* cosine, const float* sine, std::size_t half);
   /// x = x + y
   void (*add)(float* x, const float* y, std::size_t n);
+  /// x = x + factor · y
+  void (*add_scaled)(float* x, float factor, const float* y, std::size_t n);
   SoftmaxStats (*softmax_stats)(const float* x, std::size_t n);
   /// x = cap · tanh(x / cap)
   void (*softcap)(float* x, std::size_t n, float cap);

@@ -21,14 +21,18 @@ void raise(std::span<float> largest, const float* values) {
 
 /// The largest magnitude of each input's weights, of all readers: [hidden]
 std::vector<float> largest_weights(const NormedChannels& channels) {
-  std::vector<float> largest(channels.largest.size()), row(largest.size());
-  for (const TensorView& weight : channels.readers) {
-    assert(weight.cols() == row.size());
-    for (std::size_t r = 0; r < weight.rows(); ++r) {
-      copy_as_float(weight, r * row.size(), row.size(), row.data());
-      raise(largest, row.data());
+  constexpr std::size_t kRows = 64;  // transposed ones are slow to read row by row
+  std::vector<float> largest(channels.largest.size()), rows(kRows * largest.size());
+  const auto take = [&](const MatrixPart& weight) {
+    assert(weight.cols == largest.size());
+    for (std::size_t first = 0; first < weight.rows; first += kRows) {
+      const std::size_t count = std::min(kRows, weight.rows - first);
+      copy_rows(weight, first, count, rows.data());
+      for (std::size_t r = 0; r < count; ++r) raise(largest, &rows[r * weight.cols]);
     }
-  }
+  };
+  for (const MatrixPart& weight : channels.readers.packed) take(weight);
+  for (const TensorView& weight : channels.readers.plain) take(weight);
   return largest;
 }
 
@@ -52,6 +56,12 @@ std::vector<float> factors_of(const NormedChannels& channels, float alpha) {
   return exponents;
 }
 
+/// Columns multiplied with their factors.
+std::vector<float> multiplied(std::vector<float> weight, const std::vector<float>& factors) {
+  for (std::size_t i = 0; i < weight.size(); ++i) weight[i] *= factors[i % factors.size()];
+  return weight;
+}
+
 /// (offset + weight) · x̂ + bias, divided channel by channel.
 std::vector<float> divided(std::vector<float> tensor, const std::vector<float>& factors, float offset) {
   for (std::size_t i = 0; i < tensor.size(); ++i) tensor[i] = (tensor[i] + offset) / factors[i] - offset;
@@ -64,9 +74,8 @@ void NormedChannels::see(MatrixView<const float> rows) {
   for (std::size_t r = 0; r < rows.rows; ++r) raise(largest, rows.row(r));
 }
 
-NormedChannels& Calibration::add(std::string norm, const NormConfig& config,
-                                 std::vector<TensorView> readers) {
-  const std::size_t hidden = readers.front().cols();
+NormedChannels& Calibration::add(std::string norm, const NormConfig& config, NormReaders readers) {
+  const std::size_t hidden = readers.packed.front().cols;
   norms_.push_back({std::move(norm), config, std::move(readers), std::vector<float>(hidden)});
   return norms_.back();
 }
@@ -80,12 +89,14 @@ Smoothing smoothing_of(const Calibration& calibration, const WeightSource& weigh
     const NormedChannels& channels = norms[i];
     const auto divide = [&](const std::string& name, float offset) {
       const std::vector<float> stored = to_floats(weights.tensor(name, {factors[i].size()}));
-      smoothing.norms[name] = divided(stored, factors[i], offset);
+      smoothing.tensors[name] = divided(stored, factors[i], offset);
     };
     const bool rms = channels.config.kind == NormKind::rms;
     divide(channels.norm + ".weight", rms ? channels.config.offset : 0.0f);
     if (!rms) divide(channels.norm + ".bias", 0.0f);
-    for (const TensorView& reader : channels.readers) smoothing.factors[reader.name] = factors[i];
+    for (const MatrixPart& reader : channels.readers.packed) smoothing.factors[reader.name] = factors[i];
+    for (const TensorView& reader : channels.readers.plain)
+      smoothing.tensors[reader.name] = multiplied(to_floats(reader), factors[i]);
   }
   return smoothing;
 }

@@ -6,15 +6,23 @@
 
 #include "engine/nn/norm.h"
 #include "engine/nn/smoothing.h"
+#include "engine/weights/matrix_part.h"
 
 namespace mmbatch {
+
+/// What reads the rows that a norm makes, [out, hidden] each: weights that are packed, and some that are not,
+/// such as a router's, because rounding them would change too much.
+struct NormReaders {
+  std::vector<MatrixPart> packed;
+  std::vector<TensorView> plain = {};
+};
 
 /// A norm, the linear layers that read what it makes, and how large that became.
 struct NormedChannels {
   std::string norm;  // name of its tensors, without ".weight"
   NormConfig config;
-  std::vector<TensorView> readers;  // weights, [out, hidden] each
-  std::vector<float> largest;       // [hidden]: the largest magnitude of each channel so far
+  NormReaders readers;
+  std::vector<float> largest;  // [hidden]: the largest magnitude of each channel so far
 
   /// @param rows [rows, hidden], as the norm made them
   void see(MatrixView<const float> rows);
@@ -24,7 +32,7 @@ struct NormedChannels {
 class Calibration {
  public:
   /// Says of a norm who reads it; what it makes is to be shown to the result, which stays where it is.
-  NormedChannels& add(std::string norm, const NormConfig& config, std::vector<TensorView> readers);
+  NormedChannels& add(std::string norm, const NormConfig& config, NormReaders readers);
   const std::deque<NormedChannels>& norms() const { return norms_; }
 
  private:

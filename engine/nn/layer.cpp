@@ -18,12 +18,20 @@ LayerNames changed(const LayerNames& names, const Change& change) {
   const FeedForwardNames& feed_forward = names.feed_forward;
   return {.attention = {change(attention.query), change(attention.key), change(attention.value),
                         change(attention.output), change(attention.query_key_value),
-                        change(attention.query_norm), change(attention.key_norm)},
+                        change(attention.query_norm), change(attention.key_norm),
+                        change(attention.sinks)},
           .feed_forward = {change(feed_forward.gate), change(feed_forward.up), change(feed_forward.down)},
           .before_attention = change(names.before_attention),
           .after_attention = change(names.after_attention),
           .before_feed_forward = change(names.before_feed_forward),
-          .after_feed_forward = change(names.after_feed_forward)};
+          .after_feed_forward = change(names.after_feed_forward),
+          .experts = names.experts.changed(change)};
+}
+
+std::variant<FeedForward, MixtureOfExperts> feed_forward_of(const Weights& weights, const LayerConfig& config,
+                                                            const LayerNames& names) {
+  if (config.experts) return MixtureOfExperts(weights, *config.experts, names.experts);
+  return FeedForward(weights, config.feed_forward, names.feed_forward);
 }
 
 }  // namespace
@@ -45,7 +53,7 @@ Layer::Layer(const Weights& weights, const LayerConfig& config, const LayerNames
     : placement_(config.placement),
       residual_scale_(config.residual_scale),
       attention_(weights, config.attention, names.attention),
-      feed_forward_(weights, config.feed_forward, names.feed_forward) {
+      feed_forward_(feed_forward_of(weights, config, names)) {
   const auto norm = [&](const std::string& name) {
     return Norm(weights, name, config.attention.hidden, config.norm);
   };
@@ -60,18 +68,23 @@ Layer::Layer(const Weights& weights, const LayerConfig& config, const LayerNames
 }
 
 void Layer::show_norms(const Weights& weights, const LayerConfig& config, const LayerNames& names) {
-  const auto watch = [&](Norm& norm, const std::string& name, std::initializer_list<std::string> readers_of) {
-    std::vector<TensorView> readers;
-    for (const std::string& reader : readers_of) {
-      if (!reader.empty()) readers.push_back(weights.source.tensor(reader + ".weight"));
-    }
+  const auto watch = [&](Norm& norm, const std::string& name, NormReaders readers) {
     norm.show_to(weights.hooks.calibration->add(name, config.norm, std::move(readers)));
+  };
+  const auto readers_of = [&](std::initializer_list<std::string> readers_names) {
+    NormReaders readers;
+    for (const std::string& reader : readers_names) {
+      if (!reader.empty()) readers.packed.emplace_back(weights.source.tensor(reader + ".weight"));
+    }
+    return readers;
   };
   const bool gated = config.feed_forward.kind == FeedForwardKind::gated;
   watch(before_attention_, names.before_attention,
-        {names.attention.query, names.attention.key, names.attention.value, names.attention.query_key_value});
+        readers_of({names.attention.query, names.attention.key, names.attention.value,
+                    names.attention.query_key_value}));
   watch(before_feed_forward_, names.before_feed_forward,
-        {gated ? names.feed_forward.gate : "", names.feed_forward.up});
+        config.experts ? MixtureOfExperts::readers(weights, *config.experts, names.experts)
+                       : readers_of({gated ? names.feed_forward.gate : "", names.feed_forward.up}));
 }
 
 LayerInput Layer::input_of(MatrixView<const float> x, const Norm& before) const {
@@ -112,8 +125,13 @@ void Layer::forward_last(MatrixView<const float> x, MatrixView<float> kept, cons
 
 void Layer::feed_forward(MatrixView<float> x, Scratch& scratch) const {
   add(x, after_feed_forward_, scratch, [&](MatrixView<float> y, const Linear::Then& then) {
-    feed_forward_.forward(input_of(x, before_feed_forward_), y, then, scratch);
+    const LayerInput input = input_of(x, before_feed_forward_);
+    std::visit([&](const auto& part) { part.forward(input, y, then, scratch); }, feed_forward_);
   });
+}
+
+std::size_t Layer::bytes() const {
+  return attention_.bytes() + std::visit([](const auto& part) { return part.bytes(); }, feed_forward_);
 }
 
 }  // namespace mmbatch

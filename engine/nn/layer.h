@@ -1,8 +1,11 @@
 #pragma once
 
+#include <optional>
 #include <string>
+#include <variant>
 
 #include "engine/nn/feed_forward.h"
+#include "engine/nn/moe/mixture_of_experts.h"
 #include "engine/nn/norm.h"
 #include "engine/nn/self_attention.h"
 
@@ -15,6 +18,7 @@ enum class NormPlacement { before, before_and_after, after };
 struct LayerConfig {
   SelfAttentionConfig attention;
   FeedForwardConfig feed_forward;
+  std::optional<MixtureOfExpertsConfig> experts = {};  // in place of feed_forward
   NormConfig norm;
   NormPlacement placement = NormPlacement::before;
   float residual_scale = 1.0f;  // what each half makes is multiplied by it before it is added
@@ -26,6 +30,7 @@ struct LayerNames {
   SelfAttentionNames attention;
   FeedForwardNames feed_forward;
   std::string before_attention, after_attention, before_feed_forward, after_feed_forward;
+  MixtureOfExpertsNames experts = {};  // of layers that have them in place of feed_forward
 
   /// The names of one layer by this pattern.
   LayerNames of(std::size_t layer) const;
@@ -46,7 +51,7 @@ class Layer {
   /// @param x [rows, hidden]   @param kept [input.query_rows, hidden]: those rows of x, in place
   void forward_last(MatrixView<const float> x, MatrixView<float> kept, const AttentionInput& input,
                     Scratch& scratch) const;
-  std::size_t bytes() const { return attention_.bytes() + feed_forward_.bytes(); }
+  std::size_t bytes() const;
 
  private:
   /// Tells the calibration which linear layers read which norm, and lets it see what the norms make.
@@ -63,7 +68,7 @@ class Layer {
   float residual_scale_;
   Norm before_attention_, after_attention_, before_feed_forward_, after_feed_forward_;
   SelfAttention attention_;
-  FeedForward feed_forward_;
+  std::variant<FeedForward, MixtureOfExperts> feed_forward_;
 };
 
 }  // namespace mmbatch

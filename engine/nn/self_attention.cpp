@@ -21,11 +21,18 @@ SelfAttention::SelfAttention(const Weights& weights, const SelfAttentionConfig& 
     key_value_ = qkv_.part(1, 2);
   }
   output_ = Linear(weights, {names.output, config.hidden}, query_width(), config.output_bias);
+  if (!names.sinks.empty()) sinks_ = to_floats(weights.tensor(names.sinks, {config.shape.heads}));
   if (!config.query_key_norm) return;
   const bool per_head = config.query_key_norm->span == QueryKeyNorm::Span::head;
   const auto width = [&](std::size_t all) { return per_head ? config.shape.head_dim : all; };
   query_norm_ = Norm(weights, names.query_norm, width(query_width()), config.query_key_norm->norm);
   key_norm_ = Norm(weights, names.key_norm, width(key_width()), config.query_key_norm->norm);
+}
+
+AttentionShape SelfAttention::shape() const {
+  AttentionShape shape = config_.shape;
+  shape.sinks = sinks_;
+  return shape;
 }
 
 void SelfAttention::prepare(const Norm& norm, float* heads, std::size_t count, const AttentionInput& input,
@@ -65,7 +72,7 @@ void SelfAttention::attend_cached(MatrixView<const float> queries, MatrixView<fl
     span.rows.layout = input.cache->layout;
     span.head_stride = input.cache->head_stride;
   }
-  attention(config_.shape, queries, spans, attended, input.kernel);
+  attention(shape(), queries, spans, attended, input.kernel);
 }
 
 void SelfAttention::forward(const LayerInput& x, MatrixView<float> y, const AttentionInput& input,
@@ -89,7 +96,7 @@ void SelfAttention::forward(const LayerInput& x, MatrixView<float> y, const Atte
       span.rows = PagedRows::floats(keys, keys + key_width(), shape.head_dim, span.count, qkv.stride);
       span.head_stride = shape.head_dim * sizeof(float);
     }
-    attention(shape, queries, spans, attended, input.kernel);
+    attention(this->shape(), queries, spans, attended, input.kernel);
   }
   output_.forward(attended, y, then);
 }

@@ -31,11 +31,13 @@ struct SelfAttentionConfig {
   std::optional<RopeConfig> rope;  // none: queries and keys know no positions
 };
 
-/// Names of the stored parts, without ".weight"; the norms' only where there are such norms.
+/// Names of the stored parts, without ".weight"; norms and sinks only where there are such.
+/// `sinks` is a full name.
 struct SelfAttentionNames {
   std::string query, key, value, output;
   std::string query_key_value = {};  // instead of the three where they are stored as one
   std::string query_norm = {}, key_norm = {};
+  std::string sinks = {};  // [heads]
 };
 
 /// Where one layer's keys and values are kept between steps; strides in bytes.
@@ -93,6 +95,8 @@ class SelfAttention {
                std::size_t row) const;
   /// @param keys_values [2 · kv_heads, head_dim] of row `row` of the pass
   void store(const float* keys_values, const AttentionInput& input, std::size_t row) const;
+  /// The shape of attention, with the sinks.
+  AttentionShape shape() const;
   void attend_cached(MatrixView<const float> queries, MatrixView<float> attended,
                      const AttentionInput& input) const;
 
@@ -101,6 +105,7 @@ class SelfAttention {
   Linear query_, key_value_;  // parts of it
   Linear output_;
   Norm query_norm_, key_norm_;  // with query_key_norm
+  std::vector<float> sinks_;  // [heads], or empty
 };
 
 }  // namespace mmbatch

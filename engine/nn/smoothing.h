@@ -13,14 +13,15 @@ namespace mmbatch {
 /// a channel that a norm makes is divided by a factor, the weights that read it are multiplied with it. What
 /// the model computes stays the same but for rounding.
 struct Smoothing {
-  std::map<std::string, std::vector<float>> norms;    // weights and biases of norms, in place of the stored
+  /// In place of what is stored under that name: weights and biases of norms, weights that are not packed.
+  std::map<std::string, std::vector<float>> tensors;
   std::map<std::string, std::vector<float>> factors;  // by name of the weight that reads: [in]
   std::string made_by;                                // how it came about, for people
 
   /// What takes the place of a stored tensor: it, or what is here under its name.
   TensorView tensor(const TensorView& stored) const {
-    const auto found = norms.find(stored.name);
-    if (found == norms.end()) return stored;
+    const auto found = tensors.find(stored.name);
+    if (found == tensors.end()) return stored;
     return {stored.name, DType::f32, stored.shape, reinterpret_cast<const std::byte*>(found->second.data())};
   }
   /// What the columns of a weight are multiplied with; empty: nothing.

@@ -17,7 +17,7 @@ namespace mmbatch {
 
 class Calibration;
 
-/// Called with every tensor that is packed, under its stored name.
+/// Called with every matrix that is packed, under its name: that of the stored tensor, or of the part of one.
 using PackedListener =
     std::function<void(const std::string& name, const std::shared_ptr<const PackedTensor>&)>;
 
@@ -26,6 +26,8 @@ struct WeightHooks {
   PackedListener packed = {};
   Calibration* calibration = nullptr;    // is told of every norm that linear layers read, and what it makes
   const Smoothing* smoothing = nullptr;  // changes norms, and weights before they are rounded
+  /// Called with every stored tensor that is packed part by part, each under a name of its own.
+  std::function<void(const std::string& name)> divided = {};
 };
 
 /// Where a layer's tensors come from, and what its products are to be computed in.
@@ -56,12 +58,17 @@ struct Weights {
     weights.precision = other;
     return weights;
   }
-  std::shared_ptr<const PackedTensor> pack(const TensorView& tensor) const {
+  std::shared_ptr<const PackedTensor> pack(const MatrixPart& part) const {
     std::span<const float> factors;
-    if (hooks.smoothing != nullptr) factors = hooks.smoothing->factors_of(tensor.name);
-    auto packed = PackedTensor::pack(tensor, precision, factors);
-    if (hooks.packed) hooks.packed(tensor.name, packed);
+    if (hooks.smoothing != nullptr) factors = hooks.smoothing->factors_of(part.name);
+    auto packed = PackedTensor::pack(part, precision, factors);
+    if (hooks.packed) hooks.packed(part.name, packed);
     return packed;
+  }
+
+  /// Says that a stored tensor is needed no more where its parts are packed.
+  void divided(const std::string& name) const {
+    if (hooks.divided) hooks.divided(name);
   }
 
   const WeightSource& source;

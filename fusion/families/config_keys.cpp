@@ -27,7 +27,7 @@ std::vector<WithoutEffect> common() {
         "classifier_dropout", "prefix"}},
       {"how transformers runs, not what",
        {"use_cache", "cache_implementation", "output_attentions", "output_hidden_states", "output_scores",
-        "return_dict_in_generate", "chunk_size_feed_forward"}},
+        "output_router_logits", "return_dict_in_generate", "chunk_size_feed_forward"}},
       {"encoder-decoder models only",
        {"decoder_start_token_id", "cross_attention_hidden_size", "tie_encoder_decoder",
         "encoder_no_repeat_ngram_size", "is_decoder"}},

@@ -23,6 +23,8 @@ Family qwen2_family();
 Family qwen3_family();
 Family idefics3_family();
 Family clip_family();
+Family qwen3_moe_family();
+Family gpt_oss_family();
 
 /// A decoder's tensors in a checkpoint: they tell class defaults of different years apart.
 struct StoredDecoder {
@@ -54,6 +56,8 @@ TextFamily gemma_decoder();
 TextFamily gemma2_decoder();
 TextFamily qwen2_decoder();
 TextFamily qwen3_decoder();
+TextFamily qwen3_moe_decoder();
+TextFamily gpt_oss_decoder();
 
 /// Which layers have a window in the Qwen families: where use_sliding_window says that there are any, those
 /// from max_window_layers on.  @throws ModelError

@@ -11,8 +11,9 @@ namespace {
 /// By model_type.
 const std::map<std::string, TextFamily>& text_families() {
   static const std::map<std::string, TextFamily> table = {
-      {"gemma", gemma_decoder()},     {"gemma2", gemma2_decoder()}, {"llama", llama_decoder()},
-      {"mistral", mistral_decoder()}, {"qwen2", qwen2_decoder()},   {"qwen3", qwen3_decoder()},
+      {"gemma", gemma_decoder()},         {"gemma2", gemma2_decoder()},   {"llama", llama_decoder()},
+      {"mistral", mistral_decoder()},     {"qwen2", qwen2_decoder()},     {"qwen3", qwen3_decoder()},
+      {"qwen3_moe", qwen3_moe_decoder()}, {"gpt_oss", gpt_oss_decoder()},
   };
   return table;
 }

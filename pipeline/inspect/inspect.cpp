@@ -68,9 +68,23 @@ double loaded_bytes(const std::string& name, const TensorView& tensor, Precision
   return elements * bytes_per_weight(edge ? edge_precision(precision) : precision);
 }
 
+/// What stays float32 in layers with experts, whatever the precision: routers, and biases of all experts.
+std::set<std::string> float_tensors(const ModelSpec& spec) {
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < spec.decoder.layers.size(); ++i) {
+    if (!spec.decoder.layers[i].experts) continue;
+    const MixtureOfExpertsNames layer = spec.decoder_names.layers.of(i).experts;
+    names.insert({layer.router.projection + ".weight", layer.shared_gate + ".weight",
+                  layer.experts.all_gate_up_bias, layer.experts.all_down_bias});
+  }
+  return names;
+}
+
 std::size_t weight_bytes(const WeightSource& weights, const ModelSpec& spec, Precision precision) {
   double total = 0;
-  for (const auto& [name, tensor] : weights.tensors()) total += loaded_bytes(name, tensor, precision);
+  const std::set<std::string> floats = float_tensors(spec);
+  for (const auto& [name, tensor] : weights.tensors())
+    total += loaded_bytes(name, tensor, floats.count(name) > 0 ? Precision::f32 : precision);
   if (!spec.dual && spec.decoder_names.head.empty() && !weights.packed()) {  // the embedding, packed too
     total += static_cast<double>(spec.decoder.vocab * spec.decoder.hidden) *
              bytes_per_weight(head_precision(precision));
@@ -82,8 +96,13 @@ std::size_t weight_bytes(const WeightSource& weights, const ModelSpec& spec, Pre
 std::size_t activation_bytes(const LayerConfig& layer, std::size_t rows) {
   const AttentionShape& shape = layer.attention.shape;
   const std::size_t qkv = (shape.heads + 2 * shape.kv_heads) * shape.head_dim;
-  const std::size_t per_row =
-      3 * layer.attention.hidden + qkv + shape.heads * shape.head_dim + 3 * layer.feed_forward.ffn;
+  std::size_t wide = 3 * layer.feed_forward.ffn;
+  if (layer.experts) {  // rows of each of a token's experts
+    const MixtureOfExpertsConfig& experts = *layer.experts;
+    wide = experts.router.top_k * (3 * experts.experts.ffn + 2 * layer.attention.hidden);
+    if (experts.shared) wide += 3 * experts.shared->ffn;
+  }
+  const std::size_t per_row = 3 * layer.attention.hidden + qkv + shape.heads * shape.head_dim + wide;
   return rows * per_row * sizeof(float);
 }
 

@@ -30,12 +30,37 @@ std::string window_text(const DecoderConfig& decoder) {
   return windowed == 0 ? "" : fmt::format(", a window of {} in {} layers", window, windowed);
 }
 
+/// The layers that have experts, which are alike in that.
+struct ExpertLayers {
+  std::size_t layers = 0;
+  const MixtureOfExpertsConfig* experts = nullptr;  // null: there are none
+};
+
+ExpertLayers expert_layers(const DecoderConfig& decoder) {
+  ExpertLayers found;
+  for (const LayerConfig& layer : decoder.layers) {
+    if (!layer.experts) continue;
+    ++found.layers;
+    found.experts = &*layer.experts;
+  }
+  return found;
+}
+
+std::string experts_text(const DecoderConfig& decoder) {
+  const auto [layers, experts] = expert_layers(decoder);
+  if (experts == nullptr) return "";
+  return fmt::format("{} experts of {} in {} layers, {} for each token{}", experts->experts.experts,
+                     experts->experts.ffn, layers, experts->router.top_k,
+                     experts->shared ? fmt::format(", and one of {} for all", experts->shared->ffn) : "");
+}
+
 void add_decoder(const DecoderConfig& decoder, Lines& lines) {
   lines.add("decoder",
             fmt::format("{} layers, hidden {}, feed-forward {}, vocabulary {}, {} positions{}",
                         decoder.layers.size(), decoder.hidden, decoder.layers.front().feed_forward.ffn,
                         decoder.vocab, decoder.max_positions, window_text(decoder)));
   lines.add("", heads_text(decoder.layers.front().attention.shape));
+  if (const std::string experts = experts_text(decoder); !experts.empty()) lines.add("", experts);
 }
 
 void add_text_encoder(const TextEncoderConfig& text, Lines& lines) {
@@ -89,6 +114,18 @@ class JsonObject {
   std::string text_;
 };
 
+void add_experts(const DecoderConfig& decoder, JsonObject& json) {
+  const auto [layers, experts] = expert_layers(decoder);
+  if (experts == nullptr) return;
+  JsonObject of;
+  of.add("layers", layers);
+  of.add("experts", experts->experts.experts);
+  of.add("experts_per_token", experts->router.top_k);
+  of.add("feed_forward", experts->experts.ffn);
+  if (experts->shared) of.add("shared_feed_forward", experts->shared->ffn);
+  json.member("mixture_of_experts", of.str());
+}
+
 std::string layers_json(const LayerConfig& layer, std::size_t layers) {
   const AttentionShape& shape = layer.attention.shape;
   JsonObject json;
@@ -115,6 +152,7 @@ void add_spec(const ModelSpec& spec, JsonObject& json) {
     json.add("embedding_width", spec.dual->text.width);
   } else {
     json.member("decoder", layers_json(spec.decoder.layers.front(), spec.decoder.layers.size()));
+    add_experts(spec.decoder, json);
     json.add("max_positions", spec.decoder.max_positions);
   }
   if (!spec.vision) return;

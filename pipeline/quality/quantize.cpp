@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <ostream>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -45,15 +46,16 @@ std::string safetensors_dtype(DType type) {
 
 /// Packed tensors in front, for they are multiples of 64 bytes and so stay aligned; then the others that
 /// layers read as they are: norms, biases, embeddings.
-/// @param smoothing of norms; null: they are as they were
+/// @param divided tensors whose parts are packed instead   @param smoothing of norms; null: they are as they
+/// were
 std::vector<StoredTensor> tensors_to_store(const WeightSource& weights, const PackedTensors& packed,
-                                           const Smoothing* smoothing) {
+                                           const std::set<std::string>& divided, const Smoothing* smoothing) {
   std::vector<StoredTensor> tensors;
   for (const auto& [name, tensor] : packed) {
     tensors.push_back({name, "U8", {tensor->bytes().size()}, tensor->bytes().data(), tensor->bytes().size()});
   }
   for (const auto& [name, stored] : weights.tensors()) {
-    if (packed.count(name) > 0) continue;
+    if (packed.count(name) > 0 || divided.count(name) > 0) continue;
     const TensorView view = smoothing != nullptr ? smoothing->tensor(stored) : stored;
     tensors.push_back({name, safetensors_dtype(view.dtype), view.shape, view.data, view.bytes()});
   }
@@ -112,6 +114,7 @@ void quantize(const QuantizeOptions& options, std::ostream& out) {
   NewFolder folder(options.out);
   const auto begin = Clock::now();
   PackedTensors packed;
+  std::set<std::string> divided;
   std::map<std::string, std::string> metadata = {{"format", "pt"},
                                                  {"mmbatch.packed", std::string(to_string(options.weights))},
                                                  {"mmbatch.layout", std::to_string(kPackedLayout)}};
@@ -121,12 +124,14 @@ void quantize(const QuantizeOptions& options, std::ostream& out) {
     metadata["packed:" + name] =
         fmt::format("{} {} {}", to_string(tensor->precision()), tensor->out(), tensor->in());
   };
+  hooks.divided = [&](const std::string& name) { divided.insert(name); };
   hooks.smoothing = options.smoothing;
   if (options.smoothing != nullptr) metadata["mmbatch.smoothed"] = options.smoothing->made_by;
   Arena arena(options.threads);
   arena.run([&] { Model(files, options.weights, std::move(hooks)); });
   copy_small_files(options.model, options.out);
-  const std::vector<StoredTensor> tensors = tensors_to_store(*files->weights, packed, options.smoothing);
+  const std::vector<StoredTensor> tensors =
+      tensors_to_store(*files->weights, packed, divided, options.smoothing);
   write_safetensors(options.out / "model.safetensors", tensors, metadata);
   folder.finish();
   std::size_t before = 0, after = 0;

@@ -14,6 +14,7 @@ namespace mmbatch {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using testing::ModelFolder;
 using testing::TensorFile;
 using Json = nlohmann::json;
@@ -113,6 +114,73 @@ TEST(Families, Qwen3NormsEachHead) {
   ASSERT_TRUE(attention.query_key_norm);
   EXPECT_EQ(attention.query_key_norm->span, QueryKeyNorm::Span::head);
   EXPECT_EQ(spec.decoder_names.layers.attention.query_norm, "model.layers.{layer}.self_attn.q_norm");
+}
+
+/// A text model of four layers whose config says `more`.
+ModelSpec four_layers(const std::string& architecture, const std::string& more) {
+  return spec_of(R"({"architectures":[")" + architecture + R"("],"num_hidden_layers":4)" + more + "}",
+                 [](TensorFile& file) {
+                   add_embedding(file, "model.");
+                   file.add("lm_head.weight", {1}, {0});
+                 });
+}
+
+TEST(Families, Qwen3MoeHasExpertsWhereTheConfigSaysSo) {
+  const auto with_experts = [](const std::string& more) {
+    std::vector<bool> found;
+    for (const LayerConfig& layer : four_layers("Qwen3MoeForCausalLM", more).decoder.layers)
+      found.push_back(layer.experts.has_value());
+    return found;
+  };
+  EXPECT_THAT(with_experts(""), ElementsAre(true, true, true, true));
+  EXPECT_THAT(with_experts(R"(,"decoder_sparse_step":2)"), ElementsAre(false, true, false, true));
+  EXPECT_THAT(with_experts(R"(,"mlp_only_layers":[0,3])"), ElementsAre(false, true, true, false));
+
+  const MixtureOfExpertsConfig plain = *four_layers("Qwen3MoeForCausalLM", "").decoder.layers[0].experts;
+  EXPECT_EQ(plain.experts.experts, 128u);
+  EXPECT_EQ(plain.experts.ffn, 768u);
+  EXPECT_EQ(plain.router.top_k, 8u);
+  EXPECT_EQ(plain.router.sum, RouterSum::as_it_is);
+  const ModelSpec spec = four_layers("Qwen3MoeForCausalLM", R"(,"num_local_experts":6,"norm_topk_prob":true,)"
+                                                            R"("num_experts_per_tok":2,"sliding_window":9,)"
+                                                            R"("use_sliding_window":true)");
+  EXPECT_EQ(spec.decoder.layers[0].experts->experts.experts, 6u);
+  EXPECT_EQ(spec.decoder.layers[0].experts->router.sum, RouterSum::one);
+  EXPECT_THAT(windows(spec), ElementsAre(9, 9, 9, 9));
+  EXPECT_EQ(spec.decoder_names.layers.of(2).experts.experts.down,
+            "model.layers.2.mlp.experts.{expert}.down_proj");
+}
+
+TEST(Families, NumbersOfExpertsThatCannotBeAreRefused) {
+  const auto message = [](const std::string& more) {
+    try {
+      four_layers("Qwen3MoeForCausalLM", more);
+    } catch (const ModelError& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  EXPECT_THAT(message(R"(,"num_experts":4)"), HasSubstr("'num_experts_per_tok': 8, but there are only 4"));
+  EXPECT_THAT(message(R"(,"num_experts":16,"num_local_experts":8)"), HasSubstr("only one of the two"));
+  EXPECT_THAT(message(R"(,"mlp_only_layers":[-1])"), HasSubstr("'mlp_only_layers'"));
+  EXPECT_THAT(message(R"(,"decoder_sparse_step":0)"), HasSubstr("'decoder_sparse_step'"));
+}
+
+TEST(Families, GptOssHasSinksWindowsAndExpertsEverywhere) {
+  const ModelSpec spec = four_layers("GptOssForCausalLM", "");
+  EXPECT_THAT(windows(spec), ElementsAre(128, 0, 128, 0));
+  const LayerConfig& layer = spec.decoder.layers[3];
+  EXPECT_EQ(layer.attention.bias, Bias::present);
+  EXPECT_EQ(layer.attention.output_bias, Bias::present);
+  EXPECT_EQ(layer.attention.rope->scaling, RopeScaling::yarn);
+  EXPECT_NEAR(layer.attention.rope->magnitude, 1.34657, 1e-5);
+  ASSERT_TRUE(layer.experts);
+  EXPECT_EQ(layer.experts->router.scores, RouterScores::softmax_top_k);
+  EXPECT_EQ(layer.experts->router.top_k, 4u);
+  EXPECT_EQ(layer.experts->experts.order, GateUpOrder::interleaved);
+  ASSERT_TRUE(layer.experts->gating.clamped);
+  EXPECT_EQ(layer.experts->gating.clamped->limit, 7.0f);
+  EXPECT_EQ(spec.decoder_names.layers.of(1).attention.sinks, "model.layers.1.self_attn.sinks");
 }
 
 TEST(Families, GemmaIgnoresTheFirstFilesActivation) {

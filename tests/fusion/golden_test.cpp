@@ -58,8 +58,8 @@ INSTANTIATE_TEST_SUITE_P(Folders, GoldenTest,
                                            Golden{"llama-scaled-rope", "llama"},
                                            Golden{"mistral-window", "mistral"}, Golden{"gemma", "gemma"},
                                            Golden{"gemma2", "gemma2"}, Golden{"qwen2", "qwen2"},
-                                           Golden{"qwen3", "qwen3"}, Golden{"siglip", "siglip", 40},
-                                           Golden{"smolvlm", "idefics3"}),
+                                           Golden{"qwen3-moe", "qwen3_moe"}, Golden{"qwen3", "qwen3"},
+                                           Golden{"siglip", "siglip", 40}, Golden{"smolvlm", "idefics3"}),
                          [](const auto& info) {
                            std::string name = info.param.folder;
                            std::replace(name.begin(), name.end(), '-', '_');

@@ -133,6 +133,16 @@ void activate_gated(Activation kind, const float* gate, const float* up, std::si
   }
 }
 
+void activate_clamped(const ClampedGate& clamp, const float* gate, const float* up, std::size_t n,
+                      float* out) {
+  const Floats most = splat(clamp.limit), least = splat(-clamp.limit);
+  for_each_vector(n, [&](std::size_t i, std::size_t lanes) {
+    const Floats g = min(load_at(gate + i, lanes), most);
+    const Floats u = max(min(load_at(up + i, lanes), most), least);
+    store_at(out + i, (u + 1.0f) * (g * sigmoid(g * clamp.slope)), lanes);
+  });
+}
+
 void rotate(float* x, const float* cosine, const float* sine, std::size_t half) {
   for_each_vector(half, [&](std::size_t i, std::size_t lanes) {
     const Floats a = load_at(x + i, lanes), b = load_at(x + half + i, lanes);
@@ -145,6 +155,12 @@ void rotate(float* x, const float* cosine, const float* sine, std::size_t half) 
 void add(float* x, const float* y, std::size_t n) {
   for_each_vector(n, [&](std::size_t i, std::size_t lanes) {
     store_at(x + i, load_at(x + i, lanes) + load_at(y + i, lanes), lanes);
+  });
+}
+
+void add_scaled(float* x, float factor, const float* y, std::size_t n) {
+  for_each_vector(n, [&](std::size_t i, std::size_t lanes) {
+    store_at(x + i, load_at(x + i, lanes) + load_at(y + i, lanes) * factor, lanes);
   });
 }
 

@@ -16,8 +16,11 @@ void rms_norm(const float* x, const float* weight, std::size_t n, float eps, flo
 void layer_norm(const float* x, const float* weight, const float* bias, std::size_t n, float eps, float* out);
 void finish(const Finish& finish, const ProductTile& tile);
 void activate_gated(Activation kind, const float* gate, const float* up, std::size_t n, float* out);
+void activate_clamped(const ClampedGate& clamp, const float* gate, const float* up, std::size_t n,
+                      float* out);
 void rotate(float* x, const float* cosine, const float* sine, std::size_t half);
 void add(float* x, const float* y, std::size_t n);
+void add_scaled(float* x, float factor, const float* y, std::size_t n);
 SoftmaxStats softmax_stats(const float* x, std::size_t n);
 void softcap(float* x, std::size_t n, float cap);
 void bf16_panel(const PanelProduct& product);

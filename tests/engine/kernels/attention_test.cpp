@@ -16,6 +16,7 @@ struct Case {
   std::vector<PositionRange> bidirectional;
   std::size_t window;
   float softcap;
+  std::vector<float> sinks = {};
 };
 
 /// Keys and values of one sequence, scattered over blocks in a shuffled order.
@@ -86,7 +87,10 @@ std::vector<Case> cases() {
           {67, 7, 1, 15, {}, 0, 0},
           {180, 2, 2, 36, {{0, 180}}, 0, 0},
           {160, 4, 2, 16, {{5, 30}, {30, 61}, {100, 140}}, 0, 0},
-          {160, 4, 2, 16, {{5, 30}, {100, 140}}, 12, 0}};
+          {160, 4, 2, 16, {{5, 30}, {100, 140}}, 12, 0},
+          {150, 4, 2, 16, {}, 0, 0, {0.5f, -3.0f, 8.0f, 60.0f}},
+          {140, 6, 3, 20, {}, 12, 0, {1.0f, 2.0f, -1.0f, 0.0f, -90.0f, 3.0f}},
+          {90, 2, 1, 80, {}, 33, 50, {2.0f, -1.0f}}};
 }
 
 Matrix<float> random_queries(std::size_t rows, std::size_t cols) {
@@ -99,7 +103,7 @@ Matrix<float> random_queries(std::size_t rows, std::size_t cols) {
 
 AttentionShape shape_of(const Case& c, AttentionArithmetic arithmetic) {
   return {c.heads,   c.kv_heads, c.head_dim, 1 / std::sqrt(static_cast<float>(c.head_dim)),
-          c.softcap, c.window,   arithmetic};
+          c.softcap, c.window,   arithmetic, c.sinks};
 }
 
 /// What is computed in, and what keys and values are cached in.
@@ -127,6 +131,35 @@ TEST_P(Attention, FlashAgreesWithNaive) {
             << c.tokens << " tokens in blocks of " << block_tokens << ", element " << i;
       }
     }
+  }
+}
+
+TEST_P(Attention, ASinkIsAKeyWithoutValue) {
+  const auto [arithmetic, format] = GetParam();
+  // Of a head whose sink is s, all results are those without it, times e^max / (e^max + e^s): one token sees
+  // one key, whose weight is known.
+  const Case c{1, 3, 1, 16, {}, 0, 0, {-1.0f, 0.0f, 2.5f}};
+  const PagedSequence sequence(c, 16, 3, format);
+  const Matrix<float> queries = random_queries(1, c.heads * c.head_dim);
+  Matrix<float> with(1, queries.cols()), without(1, queries.cols());
+  AttentionSpan span = sequence.span();
+  span.count = 1;
+  AttentionShape shape = shape_of(c, arithmetic);
+  attention(shape, queries.view(), {&span, 1}, with.view());
+  shape.sinks = {};
+  attention(shape, queries.view(), {&span, 1}, without.view());
+  std::vector<float> key(c.head_dim);
+  sequence.layout.load(RowKind::key,
+                       &sequence.keys[static_cast<std::size_t>(sequence.blocks[0]) * sequence.head_stride()],
+                       0, key.data());
+  for (std::size_t h = 0; h < c.heads; ++h) {
+    double score = 0;
+    for (std::size_t d = 0; d < c.head_dim; ++d)
+      score += static_cast<double>(queries.data()[h * 16 + d]) * key[d];
+    const double share = 1 / (1 + std::exp(c.sinks[h] - score * shape.scale));
+    for (std::size_t d = h * 16; d < (h + 1) * 16; ++d)
+      EXPECT_NEAR(with.data()[d], without.data()[d] * share,
+                  arithmetic == AttentionArithmetic::f32 ? 1e-5 : 0.04);
   }
 }
 

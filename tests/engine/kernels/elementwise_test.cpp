@@ -35,6 +35,30 @@ TEST(Elementwise, ActivationsAgreeWithTheirFormulas) {
   }
 }
 
+TEST(Elementwise, TheClampedGateAgreesWithItsFormula) {
+  std::mt19937 random(4);
+  std::normal_distribution<float> normal(0, 6);
+  for (const std::size_t n : {1u, 16u, 37u}) {
+    std::vector<float> gate(n), up(n), out(n);
+    for (std::size_t i = 0; i < n; ++i) gate[i] = normal(random), up[i] = normal(random);
+    simd().activate_clamped({5.0f, 1.702f}, gate.data(), up.data(), n, out.data());
+    for (std::size_t i = 0; i < n; ++i) {
+      const double g = std::min(gate[i], 5.0f), u = std::clamp(up[i], -5.0f, 5.0f);
+      EXPECT_NEAR(out[i], (u + 1) * g / (1 + std::exp(-1.702f * g)), 1e-5) << gate[i] << " " << up[i];
+    }
+  }
+}
+
+TEST(Elementwise, AddsScaledRows) {
+  std::vector<float> x = {1, 2, 3}, y(40, 2.0f);
+  y[2] = -4;
+  simd().add_scaled(x.data(), 0.5f, y.data(), 3);
+  EXPECT_EQ(x, (std::vector<float>{2, 3, 1}));
+  std::vector<float> long_x(40, 1.0f);
+  simd().add_scaled(long_x.data(), -1.0f, y.data(), 40);
+  for (std::size_t i = 0; i < 40; ++i) EXPECT_EQ(long_x[i], i == 2 ? 5 : -1);
+}
+
 TEST(Elementwise, NormsAgreeWithLoopsAtOddSizes) {
   std::mt19937 random(3);
   std::normal_distribution<float> normal(0.3f, 2.0f);

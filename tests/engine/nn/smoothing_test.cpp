@@ -17,13 +17,14 @@
 namespace mmbatch {
 namespace {
 
-constexpr std::size_t kHidden = 48, kFfn = 80, kRows = 9;
+constexpr std::size_t kHidden = 48, kFfn = 80, kRows = 9, kExperts = 3;
 
 struct Case {
   const char* name;
   NormConfig norm;
   FeedForwardKind feed_forward;
   Bias bias;
+  bool experts = false;  // in place of the feed-forward, all of them for every row
 };
 
 /// Random rows, seen by every block below.
@@ -59,6 +60,11 @@ class OutlierBlock : public ::testing::TestWithParam<Case> {
     config_.feed_forward.ffn = kFfn;
     config_.feed_forward.kind = test.feed_forward;
     config_.norm = test.norm;
+    if (test.experts) {
+      config_.experts.emplace();
+      config_.experts->router = {.hidden = kHidden, .experts = kExperts, .top_k = kExperts};
+      config_.experts->experts = {.hidden = kHidden, .ffn = kFfn, .experts = kExperts};
+    }
 
     testing::TensorFile file;
     for (const char* norm : {"norm1", "norm2"}) {
@@ -79,6 +85,14 @@ class OutlierBlock : public ::testing::TestWithParam<Case> {
     file.add("gate.weight", {kFfn, kHidden}, outliers(kFfn, reads_norm));
     file.add("up.weight", {kFfn, kHidden}, outliers(kFfn, reads_norm));
     file.add_random("down.weight", {kHidden, kFfn}, 0, 0.1f);
+    file.add("router.weight", {kExperts, kHidden}, outliers(kExperts, reads_norm));
+    std::vector<float> all;
+    for (std::size_t e = 0; e < kExperts; ++e) {
+      const std::vector<float> both = outliers(2 * kFfn, reads_norm);
+      all.insert(all.end(), both.begin(), both.end());
+    }
+    file.add("experts.gate_up", {kExperts, 2 * kFfn, kHidden}, all);
+    file.add_random("experts.down", {kExperts, kHidden, kFfn}, 0, 0.1f);
     for (const auto& [name, size] : {std::pair{"q", 48}, {"k", 24}, {"v", 24}, {"up", 80}, {"down", 48}})
       file.add_random(name + std::string(".bias"), {static_cast<std::size_t>(size)}, 0, 0.1f);
     file.write(folder_.path() / "model.safetensors");
@@ -102,6 +116,14 @@ class OutlierBlock : public ::testing::TestWithParam<Case> {
     names.feed_forward = {"gate", "up", "down"};
     names.before_attention = "norm1";
     names.before_feed_forward = "norm2";
+    names.experts.router.projection = "router";
+    names.experts.experts = {"experts.{expert}.gate",
+                             "experts.{expert}.up",
+                             "experts.{expert}.down",
+                             "experts.gate_up",
+                             "experts.down",
+                             "",
+                             ""};
     const Layer layer({*checkpoint_, precision, hooks}, config_, names);
     Matrix<float> x = random_rows(seed);
     AttentionSpan span;
@@ -153,9 +175,13 @@ TEST_P(OutlierBlock, ComesNearerToFloat32InInt8AndInt4) {
 
 TEST_P(OutlierBlock, FactorsArePowersOfTwoThatFollowTheOutliers) {
   const Smoothing smooth = smoothing(0.5f);
-  const bool gated = GetParam().feed_forward == FeedForwardKind::gated;
-  EXPECT_EQ(smooth.factors.size(), gated ? 5u : 4u);
-  EXPECT_EQ(smooth.norms.size(), GetParam().norm.kind == NormKind::layer ? 4u : 2u);
+  const bool gated = GetParam().feed_forward == FeedForwardKind::gated, experts = GetParam().experts;
+  EXPECT_EQ(smooth.factors.size(), experts ? 3 + 2 * kExperts : gated ? 5u : 4u);
+  EXPECT_EQ(smooth.tensors.size(), GetParam().norm.kind == NormKind::layer ? 4u : experts ? 3u : 2u);
+  if (experts) {
+    EXPECT_EQ(smooth.factors.count("experts.2.up.weight"), 1u);
+    EXPECT_EQ(smooth.tensors.count("router.weight"), 1u) << "which is not packed";
+  }
   const std::span<const float> query = smooth.factors_of("q.weight"), key = smooth.factors_of("k.weight");
   EXPECT_TRUE(std::equal(query.begin(), query.end(), key.begin(), key.end()));
   EXPECT_TRUE(smooth.factors_of("o.weight").empty());
@@ -176,6 +202,7 @@ INSTANTIATE_TEST_SUITE_P(
     Norms, OutlierBlock,
     ::testing::Values(Case{"rms", {NormKind::rms, 1e-6f, 0}, FeedForwardKind::gated, Bias::absent},
                       Case{"rms_one_plus", {NormKind::rms, 1e-6f, 1}, FeedForwardKind::gated, Bias::absent},
+                      Case{"experts", {NormKind::rms, 1e-6f, 0}, FeedForwardKind::gated, Bias::absent, true},
                       Case{"layer", {NormKind::layer, 1e-5f, 0}, FeedForwardKind::plain, Bias::present}),
     [](const auto& info) { return info.param.name; });
 
@@ -187,10 +214,10 @@ TEST(Smoothing, ChannelsThatWereNeverSeenKeepTheirSize) {
   file.write(folder.path() / "model.safetensors");
   const SafetensorsFolder checkpoint(folder.path());
   Calibration calibration;
-  calibration.add("norm", {}, {checkpoint.tensor("a.weight")});
+  calibration.add("norm", {}, {{checkpoint.tensor("a.weight")}});
   const Smoothing smooth = smoothing_of(calibration, checkpoint, 0.5f);
   EXPECT_EQ(smooth.factors.at("a.weight"), std::vector<float>(8, 1.0f));
-  EXPECT_EQ(smooth.norms.at("norm.weight"), to_floats(checkpoint.tensor("norm.weight")));
+  EXPECT_EQ(smooth.tensors.at("norm.weight"), to_floats(checkpoint.tensor("norm.weight")));
 }
 
 }  // namespace

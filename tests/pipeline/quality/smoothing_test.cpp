@@ -148,7 +148,7 @@ TEST_F(SmoothedModel, PackedItComputesTheSameWithoutKnowing) {
 TEST_F(SmoothedModel, TheSameManifestGivesTheSameFactors) {
   const Smoothing one = calibrate(calibration(1)), more = calibrate(calibration(2));
   EXPECT_EQ(one.factors, more.factors);
-  EXPECT_EQ(one.norms, more.norms);
+  EXPECT_EQ(one.tensors, more.tensors);
 }
 
 struct Refusal {

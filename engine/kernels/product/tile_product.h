@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstddef>
+
+#include "engine/base/matrix.h"
+#include "engine/kernels/matmul.h"
+#include "engine/kernels/matmul_kernel.h"
+
+namespace mmbatch {
+
+// What the products of matmul.cpp and of many weights at once (grouped_product.h) are made of.
+
+/// Rows of x that a tile's product takes at most.
+constexpr std::size_t kTileRows = 128;
+
+/// A thread's buffer that is `count` long at least.
+template <class T>
+T* thread_buffer(Matrix<T>& buffer, std::size_t count) {
+  if (buffer.cols() < count) buffer = Matrix<T>(1, count);
+  return buffer.data();
+}
+
+/// Rows of x in a kernel's form, one after the other.
+struct PreparedRows {
+  const std::byte* data;
+  std::size_t row_bytes;
+  std::size_t rows;
+
+  const std::byte* row(std::size_t index) const { return data + index * row_bytes; }
+};
+
+/// What it returns is the calling thread's until its next product.
+PreparedRows prepare_rows(const MatmulKernel& kernel, const ProductRows& rows);
+
+/// Panels give whole rows of their columns; library routines want none but those that exist.
+std::size_t product_stride(const MatmulKernel& kernel, std::size_t columns);
+
+/// Adds a bias to every row; null: nothing.
+void add_bias(MatrixView<float> product, const float* bias);
+
+/// Stores a tile's product as the epilogue says.  @param first_column of the whole product
+void finish_tile(MatrixView<float> y, MatrixView<const float> product, const Epilogue& epilogue,
+                 std::size_t first_column);
+
+}  // namespace mmbatch
