@@ -16,6 +16,7 @@ constexpr Workload kTable[] = {
     {"vision", "image encoders: CLIP-L/14-336, SigLIP-So400m/14-224", run_vision},
     {"prefill", "a prompt of 512 tokens, 1.1B shape", run_prefill},
     {"decode", "a step of 1 to 32 sequences at 128 and 1,024 positions, 1.1B shape", run_decode},
+    {"experts", "a mixture of experts: a prompt of 512 tokens, steps of 1 to 16 sequences", run_experts},
     {"preprocess", "a 12-megapixel JPEG to pixel values", run_preprocess},
     {"tokenizer", "questions and a long text to tokens and back", run_tokenizer},
     {"store", "rows into the results database", run_store},

@@ -24,6 +24,7 @@ void run_attention(Session& session);
 void run_vision(Session& session);
 void run_prefill(Session& session);
 void run_decode(Session& session);
+void run_experts(Session& session);
 void run_preprocess(Session& session);
 void run_tokenizer(Session& session);
 void run_store(Session& session);

@@ -32,9 +32,14 @@ Json vision_config(const ModelShape& model) {
   return config;
 }
 
+std::string_view text_type(Layout layout) {
+  if (layout == Layout::qwen_moe) return "qwen3_moe";
+  return layout == Layout::llava ? "llama" : "gemma";
+}
+
 Json text_config(const ModelShape& model) {
   const TextShape& text = model.text;
-  Json config{{"model_type", model.layout == Layout::llava ? "llama" : "gemma"},
+  Json config{{"model_type", text_type(model.layout)},
               {"hidden_size", text.hidden},
               {"intermediate_size", text.ffn},
               {"num_hidden_layers", text.layers},
@@ -45,6 +50,12 @@ Json text_config(const ModelShape& model) {
               {"torch_dtype", "bfloat16"},
               {"vocab_size", text.vocab}};
   if (model.layout == Layout::llava) config["rms_norm_eps"] = 1e-5;
+  if (text.experts.count > 0) {
+    config["num_experts"] = text.experts.count;
+    config["num_experts_per_tok"] = text.experts.top_k;
+    config["moe_intermediate_size"] = text.experts.ffn;
+    config["norm_topk_prob"] = true;
+  }
   return config;
 }
 
@@ -57,12 +68,18 @@ constexpr std::size_t kLocations = 1024, kSegments = 128;
 
 AddedIds added_ids(const ModelShape& model) {
   if (model.layout == Layout::llava) return {model.text.pieces, model.text.pieces + 1};
+  if (model.layout == Layout::qwen_moe) return {0, model.text.pieces};
   return {model.text.pieces + kLocations + kSegments, 0};
 }
 
 Json config(const ModelShape& model) {
   const AddedIds ids = added_ids(model);
   const bool llava = model.layout == Layout::llava;
+  if (model.layout == Layout::qwen_moe) {
+    Json config = text_config(model);
+    config["architectures"] = {"Qwen3MoeForCausalLM"};
+    return config;
+  }
   Json config{
       {"architectures", {llava ? "LlavaForConditionalGeneration" : "PaliGemmaForConditionalGeneration"}},
       {"model_type", llava ? "llava" : "paligemma"},
@@ -104,6 +121,7 @@ Json preprocessor(const ModelShape& model) {
 
 Json added_tokens(const ModelShape& model) {
   const AddedIds ids = added_ids(model);
+  if (model.layout == Layout::qwen_moe) return {{"<pad>", ids.pad}};
   Json tokens{{"<image>", ids.image}};
   if (model.layout == Layout::llava) {
     tokens["<pad>"] = ids.pad;
@@ -116,25 +134,27 @@ Json added_tokens(const ModelShape& model) {
 }
 
 Json special_tokens(const ModelShape& model) {
-  const bool llava = model.layout == Layout::llava;
-  return {{"additional_special_tokens", {"<image>"}},
-          {"bos_token", llava ? "<s>" : "<bos>"},
-          {"eos_token", llava ? "</s>" : "<eos>"},
-          {"pad_token", "<pad>"},
-          {"unk_token", "<unk>"}};
+  const bool gemma = model.layout == Layout::paligemma;
+  Json tokens{{"bos_token", gemma ? "<bos>" : "<s>"},
+              {"eos_token", gemma ? "<eos>" : "</s>"},
+              {"pad_token", "<pad>"},
+              {"unk_token", "<unk>"}};
+  if (model.sees()) tokens["additional_special_tokens"] = {"<image>"};
+  return tokens;
 }
 
 Json tokenizer_config(const ModelShape& model) {
   Json config = special_tokens(model);
   config["add_bos_token"] = true;
   config["add_eos_token"] = false;
-  config["tokenizer_class"] = model.layout == Layout::llava ? "LlamaTokenizer" : "GemmaTokenizer";
-  if (model.layout == Layout::llava) config["legacy"] = false;
+  const bool gemma = model.layout == Layout::paligemma;
+  config["tokenizer_class"] = gemma ? "GemmaTokenizer" : "LlamaTokenizer";
+  if (!gemma) config["legacy"] = false;
   return config;
 }
 
 Json generation(const ModelShape& model) {
-  if (model.layout == Layout::llava)
+  if (model.layout != Layout::paligemma)
     return {{"bos_token_id", 1}, {"eos_token_id", 2}, {"pad_token_id", added_ids(model).pad}};
   return {{"bos_token_id", 2}, {"eos_token_id", 1}, {"pad_token_id", 0}};
 }
@@ -143,7 +163,7 @@ Json generation(const ModelShape& model) {
 
 void write_small_files(const ModelShape& shape, const std::filesystem::path& folder) {
   write(folder / "config.json", config(shape).dump(2));
-  write(folder / "preprocessor_config.json", preprocessor(shape).dump(2));
+  if (shape.sees()) write(folder / "preprocessor_config.json", preprocessor(shape).dump(2));
   write(folder / "generation_config.json", generation(shape).dump(2));
   write(folder / "added_tokens.json", added_tokens(shape).dump(2));
   write(folder / "special_tokens_map.json", special_tokens(shape).dump(2));

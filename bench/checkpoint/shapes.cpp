@@ -46,6 +46,12 @@ constexpr ModelShape kShapes[] = {
      {384, 1536, 6, 6, 168, 14},
      {512, 1408, 8, 8, 4, 64, 8000, 8064},
      kShard},
+    {"moe-1b",
+     "text only: Qwen3-30B-A3B at half its width and a sixth of its depth, 1.2 billion parameters",
+     Layout::qwen_moe,
+     {},
+     {1024, 3072, 8, 16, 4, 64, 32000, 32064, {128, 8, 384}},
+     kShard},
     {"llava-tiny",
      "for tests",
      Layout::llava,
@@ -58,6 +64,7 @@ constexpr ModelShape kShapes[] = {
      {32, 64, 2, 2, 28, 14},
      {64, 96, 2, 4, 1, 16, 480, 1664},
      256 << 10},
+    {"moe-tiny", "for tests", Layout::qwen_moe, {}, {64, 96, 2, 4, 2, 16, 480, 512, {8, 2, 32}}, 64 << 10},
 };
 
 }  // namespace
@@ -75,6 +82,13 @@ const ModelShape& find_shape(const std::string& name) {
   const std::string nearest = nearest_name(name, names);
   throw UsageError(fmt::format("no checkpoint shape '{}'{}; --list shows them all", name,
                                nearest.empty() ? "" : fmt::format(": did you mean '{}'?", nearest)));
+}
+
+const ModelShape& find_seeing_shape(const std::string& name) {
+  const ModelShape& shape = find_shape(name);
+  if (!shape.sees())
+    throw UsageError(fmt::format("'{}' is text only: take prefill or decode, or a shape that sees", name));
+  return shape;
 }
 
 }  // namespace mmbatch::bench

@@ -41,12 +41,24 @@ class List {
   std::vector<RandomTensor> tensors_;
 };
 
+void add_experts(List& list, const TextShape& text, const std::string& block, float last) {
+  const ExpertShape& experts = text.experts;
+  list.weight(block + "mlp.gate", experts.count, text.hidden);
+  for (std::size_t e = 0; e < experts.count; ++e) {
+    const std::string expert = fmt::format("{}mlp.experts.{}.", block, e);
+    list.weight(expert + "gate_proj", experts.ffn, text.hidden);
+    list.weight(expert + "up_proj", experts.ffn, text.hidden);
+    list.weight(expert + "down_proj", text.hidden, experts.ffn, 2 * last);
+  }
+}
+
 void add_text(List& list, const ModelShape& model) {
   const TextShape& text = model.text;
-  const bool llama = model.layout == Layout::llava;
+  const bool llama = model.layout != Layout::paligemma;
   const float norm = llama ? 1 : 0;
   const float last = 1 / root(2 * text.layers);  // so that the sum over the layers stays of order one
-  const std::string prefix = "language_model.model.";
+  const std::string outer = model.sees() ? "language_model." : "";
+  const std::string prefix = outer + "model.";
   // Gemma multiplies its embedding by sqrt(hidden), and it is the head too.
   list.table(prefix + "embed_tokens.weight", {text.vocab, text.hidden}, llama ? 1 : 1 / root(text.hidden));
   for (std::size_t layer = 0; layer < text.layers; ++layer) {
@@ -58,13 +70,19 @@ void add_text(List& list, const ModelShape& model) {
     list.weight(block + "self_attn.v_proj", key, text.hidden);
     list.weight(block + "self_attn.o_proj", text.hidden, query, last);
     list.rms_norm(block + "post_attention_layernorm", text.hidden, norm);
+    if (model.layout == Layout::qwen_moe) {
+      list.rms_norm(block + "self_attn.q_norm", text.head_dim, norm);
+      list.rms_norm(block + "self_attn.k_norm", text.head_dim, norm);
+      add_experts(list, text, block, last);
+      continue;
+    }
     list.weight(block + "mlp.gate_proj", text.ffn, text.hidden);
     list.weight(block + "mlp.up_proj", text.ffn, text.hidden);
     list.weight(block + "mlp.down_proj", text.hidden, text.ffn, 2 * last);
   }
   if (llama) {
     list.rms_norm(prefix + "norm", text.hidden, norm);
-    list.weight("language_model.lm_head", text.vocab, text.hidden, 2);
+    list.weight(outer + "lm_head", text.vocab, text.hidden, 2);
   } else {
     // The head is the embedding: factors of either sign, or each token would be followed by itself.
     list.rms_norm(prefix + "norm", text.hidden, norm - 1, 1);
@@ -134,8 +152,10 @@ std::size_t RandomTensor::elements() const {
 
 std::vector<RandomTensor> tensors_of(const ModelShape& shape) {
   List list;
-  add_vision(list, shape);
-  add_projector(list, shape);
+  if (shape.sees()) {
+    add_vision(list, shape);
+    add_projector(list, shape);
+  }
   add_text(list, shape);
   return list.take();
 }

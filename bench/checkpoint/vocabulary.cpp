@@ -96,7 +96,7 @@ void add_words(Pieces& pieces) {
 }  // namespace
 
 std::string random_vocabulary(Layout layout, std::size_t count) {
-  const bool llama = layout == Layout::llava;
+  const bool llama = layout != Layout::paligemma;
   // The library finds the special pieces by their names, and their ids must be those that the trainer noted.
   const std::vector<std::string> special = llama
                                                ? std::vector<std::string>{"<unk>", "<s>", "</s>"}

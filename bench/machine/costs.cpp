@@ -1,5 +1,7 @@
 #include "bench/machine/costs.h"
 
+#include <cmath>
+
 #include "engine/decoder/cache_layout.h"
 
 namespace mmbatch::bench {
@@ -10,12 +12,29 @@ double real(std::size_t n) {
 }
 
 /// Weights of one layer's products.
-double layer_weights(const LayerConfig& config) {
+struct LayerWeights {
+  double multiplied = 0;  // with each row
+  double read = 0;        // in a step
+};
+
+/// Of experts those are read that somebody goes to: of `rows` rows that choose alike often among all of them.
+LayerWeights layer_weights(const LayerConfig& config, double rows) {
   const AttentionShape& shape = config.attention.shape;
   const double hidden = real(config.attention.hidden), head_dim = real(shape.head_dim);
   const double attention = hidden * head_dim * (2 * real(shape.heads) + 2 * real(shape.kv_heads));
-  const double matrices = config.feed_forward.kind == FeedForwardKind::gated ? 3 : 2;
-  return attention + matrices * hidden * real(config.feed_forward.ffn);
+  const auto feed_forward = [&](const FeedForwardConfig& part) {
+    return (part.kind == FeedForwardKind::gated ? 3 : 2) * hidden * real(part.ffn);
+  };
+  if (!config.experts) {
+    const double all = attention + feed_forward(config.feed_forward);
+    return {all, all};
+  }
+  const MixtureOfExpertsConfig& mixture = *config.experts;
+  const double experts = real(mixture.experts.experts), chosen = real(mixture.router.top_k);
+  const double expert = 3 * hidden * real(mixture.experts.ffn);
+  const double met = experts * (1 - std::pow(1 - chosen / experts, rows));
+  const double common = attention + experts * hidden + (mixture.shared ? feed_forward(*mixture.shared) : 0);
+  return {common + chosen * expert, common + met * expert};
 }
 
 }  // namespace
@@ -29,7 +48,7 @@ Work vision_work(const VisionSpec& vision, std::size_t images, const Session& se
   const VisionConfig& encoder = vision.encoder;
   const double layers = real(encoder.run_layers),
                tokens = real(encoder.class_rows() + encoder.grid().count());
-  const double layer = layer_weights(encoder.layer);
+  const double layer = layer_weights(encoder.layer, 1).read;
   const double patch = real(encoder.hidden() * 3 * encoder.patch_size * encoder.patch_size);
   double projector = 0;
   std::size_t in = vision.projector.in;
@@ -48,15 +67,17 @@ Work vision_work(const VisionSpec& vision, std::size_t images, const Session& se
 
 Work decoder_work(const DecoderConfig& decoder, const DecoderStep& step, const Session& session) {
   const Precision precision = session.options().precision;
-  double weights = 0, attended = 0;
+  double weights = 0, read = 0, attended = 0;
   for (const LayerConfig& layer : decoder.layers) {
-    weights += layer_weights(layer);
+    const LayerWeights of_layer = layer_weights(layer, step.rows);
+    weights += of_layer.multiplied;
+    read += of_layer.read;
     attended += attention_operations(layer.attention.shape, 1, step.attended);
   }
   const double head = real(decoder.vocab * decoder.hidden);
   const double operations = 2 * (weights * step.rows + head * step.logit_rows) + attended;
   const double head_read = step.logit_rows > 0 ? head : 0;
-  const double bytes = weights * bytes_per_weight(precision) +
+  const double bytes = read * bytes_per_weight(precision) +
                        head_read * bytes_per_weight(head_precision(precision)) +
                        step.cached * real(kv_bytes_per_token(decoder, session.kv_precision()));
   return {operations, bytes};

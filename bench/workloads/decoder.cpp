@@ -1,18 +1,46 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <span>
+#include <string>
+
 #include "bench/inputs/decoder_steps.h"
 #include "bench/machine/costs.h"
 #include "bench/workload.h"
 
 namespace mmbatch::bench {
 
+namespace {
+
+struct PrefillCase {
+  std::string name;
+  std::size_t tokens;
+};
+
+void measure_prefill(Session& session, DecoderSteps& steps, const PrefillCase& one) {
+  const Timing timing = steps.time(session, 5, 1, 0, one.tokens);
+  const auto n = static_cast<double>(one.tokens);
+  session.add({one.name, timing, n, "tokens/s", decoder_work(steps.config(), prefill_step(1, n), session)});
+}
+
+struct DecodeCase {
+  std::string name;
+  std::size_t sequences, context;
+};
+
+void measure_decode(Session& session, DecoderSteps& steps, const DecodeCase& one) {
+  const Timing timing = steps.time(session, 7, one.sequences, one.context, 1);
+  const auto n = static_cast<double>(one.sequences);
+  const DecoderStep step = decode_step(n, static_cast<double>(one.context));
+  session.add({one.name, timing, n, "tokens/s", decoder_work(steps.config(), step, session)});
+}
+
+}  // namespace
+
 void run_prefill(Session& session) {
   const std::size_t tokens = session.quick() ? 48 : 512;
   DecoderSteps steps(session, session.model("llava-1b"), tokens);
-  const Timing timing = steps.time(session, 5, 1, 0, tokens);
-  const auto n = static_cast<double>(tokens);
-  session.add({session.case_of_model(fmt::format("{} tokens", tokens)), timing, n, "tokens/s",
-               decoder_work(steps.config(), prefill_step(1, n), session)});
+  measure_prefill(session, steps, {session.case_of_model(fmt::format("{} tokens", tokens)), tokens});
 }
 
 void run_decode(Session& session) {
@@ -22,14 +50,19 @@ void run_decode(Session& session) {
   // Sequences begin at a block, and one token is added.
   DecoderSteps steps(session, session.model("llava-1b"), used_batches.back() * (used_contexts.back() + 32));
   for (const std::size_t context : used_contexts) {
-    for (const std::size_t batch : used_batches) {
-      const Timing timing = steps.time(session, 7, batch, context, 1);
-      const auto n = static_cast<double>(batch);
-      const DecoderStep step = decode_step(n, static_cast<double>(context));
-      session.add({session.case_of_model(fmt::format("x{} at {}", batch, context)), timing, n, "tokens/s",
-                   decoder_work(steps.config(), step, session)});
-    }
+    for (const std::size_t batch : used_batches)
+      measure_decode(session, steps,
+                     {session.case_of_model(fmt::format("x{} at {}", batch, context)), batch, context});
   }
+}
+
+void run_experts(Session& session) {
+  const std::size_t tokens = session.quick() ? 48 : 512, context = 128, most = 16;
+  DecoderSteps steps(session, session.quick() ? "moe-tiny" : "moe-1b",
+                     std::max(tokens, most * (context + 32)));
+  measure_prefill(session, steps, {fmt::format("prefill, {} tokens", tokens), tokens});
+  for (const std::size_t batch : {std::size_t{1}, std::size_t{4}, most})
+    measure_decode(session, steps, {fmt::format("decode x{} at {}", batch, context), batch, context});
 }
 
 }  // namespace mmbatch::bench

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "bench/checkpoint/shapes.h"
 #include "bench/inputs/pictures.h"
 #include "bench/inputs/scratch_folder.h"
 #include "bench/machine/costs.h"
@@ -110,7 +111,7 @@ Work run_work(const ModelSpec& spec, const QuestionSet& set, const RunFigures& f
 }
 
 void measure_case(Session& session, const std::string& label, const QuestionSet& set) {
-  const auto checkpoint = session.checkpoint(session.model("llava-1b"));
+  const auto checkpoint = session.checkpoint(std::string(find_seeing_shape(session.model("llava-1b")).name));
   const ScratchFolder folder(session.options().scratch);
   const auto manifest = write_questions(set, checkpoint, folder.path());
   const std::size_t repeats = session.options().repeat > 0 ? session.options().repeat
