@@ -197,6 +197,15 @@ bool JsonTokenizer::in_vocabulary(std::int32_t id) const {
   return id >= 0 && model_->vocabulary().has(static_cast<std::uint32_t>(id));
 }
 
+std::optional<std::string> JsonTokenizer::bytes_inside_text(std::int32_t id) const {
+  const std::string_view token = piece(id);
+  if (token.empty() || is_special(id) || id == unk_) return std::nullopt;
+  std::string bytes = decoder_->bytes_inside_text(token);
+  const bool added = added_.text(id) != nullptr;
+  if (bytes.empty() || (added && !strip_left(bytes).empty())) return std::nullopt;
+  return bytes;
+}
+
 std::int32_t JsonTokenizer::vocab_size() const {
   return std::max(added_.id_end(), static_cast<std::int32_t>(model_->vocabulary().id_end()));
 }

@@ -79,6 +79,7 @@ class SentencePieceTokenizer final : public Tokenizer {
   std::string_view piece(std::int32_t id) const override;
   bool is_special(std::int32_t id) const override;
   bool in_vocabulary(std::int32_t id) const override;
+  std::optional<std::string> bytes_inside_text(std::int32_t id) const override;
   std::int32_t vocab_size() const override;
 
   std::optional<std::int32_t> bos() const override { return bos_; }
@@ -215,6 +216,16 @@ bool SentencePieceTokenizer::is_special(std::int32_t id) const {
 bool SentencePieceTokenizer::in_vocabulary(std::int32_t id) const {
   const Token* token = table_.find(id);
   return token != nullptr && token->piece;
+}
+
+std::optional<std::string> SentencePieceTokenizer::bytes_inside_text(std::int32_t id) const {
+  const Token* token = table_.find(id);
+  if (token == nullptr || token->special) return std::nullopt;
+  if (token->kind == PieceKind::byte) return std::string(1, static_cast<char>(token->byte));
+  if (token->kind == PieceKind::control || token->kind == PieceKind::unknown) return std::nullopt;
+  std::string bytes = replace_all(token->text, kSpaceSymbol, " ");
+  if (bytes.empty() || (token->added && !strip_left(bytes).empty())) return std::nullopt;
+  return bytes;
 }
 
 std::int32_t SentencePieceTokenizer::vocab_size() const {

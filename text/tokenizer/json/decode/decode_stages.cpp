@@ -19,6 +19,18 @@ std::string clean_up(std::string text) {
   return text;
 }
 
+}  // namespace
+
+std::string bytes_of_byte_level(std::string_view token) {
+  std::string bytes;
+  for (std::size_t at = 0; at < token.size();) {
+    const int byte = byte_of_character(next_code_point(token, at));
+    if (byte < 0) return std::string(token);
+    bytes += static_cast<char>(byte);
+  }
+  return bytes;
+}
+
 std::optional<char> byte_of_token(std::string_view token) {
   if (token.size() != 6 || !token.starts_with("<0x") || token.back() != '>') return std::nullopt;
   unsigned value = 0;
@@ -26,8 +38,6 @@ std::optional<char> byte_of_token(std::string_view token) {
   if (error != std::errc() || end != token.data() + 5) return std::nullopt;
   return static_cast<char>(value);
 }
-
-}  // namespace
 
 void WholeTokenStage::put(std::string_view text, Ends ends) {
   if (ends == whole) {
@@ -42,16 +52,7 @@ void WholeTokenStage::put(std::string_view text, Ends ends) {
 }
 
 void ByteLevelStage::put_token(std::string_view token) {
-  std::string bytes;
-  for (std::size_t at = 0; at < token.size();) {
-    const int byte = byte_of_character(next_code_point(token, at));
-    if (byte < 0) {
-      bytes = token;
-      break;
-    }
-    bytes += static_cast<char>(byte);
-  }
-  waiting_ += bytes;
+  waiting_ += bytes_of_byte_level(token);
   std::size_t certain = waiting_.size();  // what is behind may still become a character
   for (std::size_t length = std::min<std::size_t>(3, waiting_.size()); length > 0; --length) {
     if (!utf8_incomplete(std::string_view(waiting_).substr(waiting_.size() - length))) continue;

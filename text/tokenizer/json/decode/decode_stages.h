@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -8,6 +9,11 @@
 #include "text/tokenizer/json/normalize/replacement.h"
 
 namespace mmbatch {
+
+/// The bytes of a token of GPT-2's alphabet; one with another character keeps its own bytes.
+std::string bytes_of_byte_level(std::string_view token);
+/// The byte of a token such as <0x0A>.
+std::optional<char> byte_of_token(std::string_view token);
 
 /// A stage that takes tokens as wholes.
 class WholeTokenStage : public DecodeStage {

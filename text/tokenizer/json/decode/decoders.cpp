@@ -52,8 +52,10 @@ void Decoder::read(const Config& step, int depth) {
   if (type == "Sequence") {
     for (const Config& part : step.list("decoders")) read(part, depth + 1);
   } else if (type == "ByteLevel") {
+    byte_level_ = true;
     makers_.push_back([] { return std::make_unique<ByteLevelStage>(); });
   } else if (type == "ByteFallback") {
+    byte_fallback_ = true;
     makers_.push_back([] { return std::make_unique<ByteFallbackStage>(); });
   } else if (type == "Fuse") {
     makers_.push_back([] { return std::make_unique<FuseStage>(); });
@@ -89,6 +91,21 @@ void Decoder::read(const Config& step, int depth) {
   } else {
     step.fail("type", fmt::format("a decoder '{}' is not supported", type));
   }
+}
+
+std::string Decoder::bytes_inside_text(std::string_view token) const {
+  if (byte_level_) return bytes_of_byte_level(token);
+  const auto byte = byte_fallback_ ? byte_of_token(token) : std::nullopt;
+  if (byte) return std::string(1, *byte);
+  // Between two letters nothing is put before a text, and nothing taken off its end.
+  std::string out;
+  std::string* to = &out;
+  const auto stages = start(&to);
+  for (const std::string_view part : {std::string_view("a"), token, std::string_view("z")})
+    stages.front()->put(part, DecodeStage::whole);
+  stages.front()->finish();
+  if (!out.starts_with('a') || !out.ends_with('z') || out.size() < 2) return {};
+  return out.substr(1, out.size() - 2);
 }
 
 std::vector<std::unique_ptr<DecodeStage>> Decoder::start(std::string* const* out) const {

@@ -36,12 +36,17 @@ class Decoder {
   /// them.
   std::vector<std::unique_ptr<DecodeStage>> start(std::string* const* out) const;
 
+  /// The bytes of a token inside a text.
+  std::string bytes_inside_text(std::string_view token) const;
+
  private:
   using Maker = std::function<std::unique_ptr<DecodeStage>()>;
 
   void read(const Config& step, int depth);
 
   std::vector<Maker> makers_;
+  bool byte_level_ = false;     // tokens are written in GPT-2's alphabet
+  bool byte_fallback_ = false;  // <0x00> to <0xFF> are bytes
 };
 
 }  // namespace mmbatch

@@ -1,0 +1,50 @@
+#include "text/constraint/mask/token_bytes.h"
+
+#include <algorithm>
+
+namespace mmbatch {
+namespace {
+
+std::vector<std::string> bytes_of(const Tokenizer& tokenizer) {
+  std::vector<std::string> out(static_cast<std::size_t>(tokenizer.vocab_size()));
+  for (std::size_t id = 0; id < out.size(); ++id) {
+    if (auto bytes = tokenizer.bytes_inside_text(static_cast<std::int32_t>(id))) out[id] = std::move(*bytes);
+  }
+  return out;
+}
+
+/// Found by trying: a word with a space before it, alone.
+bool drops_space(const Tokenizer& tokenizer, const std::vector<std::string>& bytes) {
+  for (std::size_t id = 0; id < bytes.size(); ++id) {
+    const std::string& text = bytes[id];
+    if (text.size() < 2 || text[0] != ' ' || text[1] < 'A' || text[1] > 'z') continue;
+    const auto token = static_cast<std::int32_t>(id);
+    return tokenizer.decode(std::span(&token, 1)) == text.substr(1);
+  }
+  return false;
+}
+
+}  // namespace
+
+TokenBytes::TokenBytes(std::shared_ptr<const Tokenizer> tokenizer)
+    : tokenizer_(std::move(tokenizer)),
+      bytes_(bytes_of(*tokenizer_)),
+      drops_first_space_(drops_space(*tokenizer_, bytes_)),
+      all_(bytes_, [](const std::string&) { return true; }),
+      quoting_(bytes_,
+               [](const std::string& text) { return text.find_first_of("\"\\") != std::string::npos; }) {
+  characters_.reserve(bytes_.size());
+  for (const std::string& text : bytes_) {
+    longest_ = std::max(longest_, std::min(text.size(), TokenTrie::kMaxBytes));
+    const auto count = std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
+    characters_.push_back(static_cast<std::uint16_t>(std::min<std::ptrdiff_t>(count, UINT16_MAX)));
+  }
+}
+
+const std::string& TokenBytes::of(std::int32_t id) const {
+  static const std::string none;
+  return id >= 0 && static_cast<std::size_t>(id) < bytes_.size() ? bytes_[static_cast<std::size_t>(id)]
+                                                                 : none;
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "text/constraint/mask/token_trie.h"
+#include "text/tokenizer/tokenizer.h"
+
+namespace mmbatch {
+
+/// The tokens of a vocabulary as bytes, in the order in which automata read them. Const, shared by all
+/// constraints of a model.
+class TokenBytes {
+ public:
+  explicit TokenBytes(std::shared_ptr<const Tokenizer> tokenizer);
+
+  std::size_t vocab() const { return bytes_.size(); }
+  /// Empty for tokens that no answer under a constraint has.
+  const std::string& of(std::int32_t id) const;
+  /// Bytes of the longest.
+  std::size_t longest() const { return longest_; }
+  /// Characters that begin in a token.
+  std::uint16_t characters(std::int32_t id) const { return characters_[static_cast<std::size_t>(id)]; }
+  /// Whether decoding drops a space that an answer begins with.
+  bool drops_first_space() const { return drops_first_space_; }
+
+  const TokenTrie& all() const { return all_; }
+  /// Those with a quote or a backslash: they may end a string.
+  const TokenTrie& quoting() const { return quoting_; }
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
+
+ private:
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  std::vector<std::string> bytes_;
+  std::vector<std::uint16_t> characters_;
+  std::size_t longest_ = 0;
+  bool drops_first_space_ = false;
+  TokenTrie all_, quoting_;
+};
+
+}  // namespace mmbatch

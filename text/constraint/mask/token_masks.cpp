@@ -1,0 +1,289 @@
+#include "text/constraint/mask/token_masks.h"
+
+#include <algorithm>
+
+#include "engine/base/text/utf8.h"
+
+namespace mmbatch {
+namespace {
+
+using Kind = GrammarNode::Kind;
+
+std::size_t memory_of(const TokenSet& set) {
+  return set.words().size() * sizeof(std::uint64_t) + 256;
+}
+
+}  // namespace
+
+template <class Value>
+std::shared_ptr<const Value> TokenMasks::Cache<Value>::find(const std::string& key) {
+  const auto at = places_.find(key);
+  if (at == places_.end()) return nullptr;
+  entries_.splice(entries_.begin(), entries_, at->second);
+  return at->second->value;
+}
+
+template <class Value>
+void TokenMasks::Cache<Value>::put(const std::string& key, std::shared_ptr<const Value> value,
+                                   std::size_t bytes) {
+  bytes += 2 * key.size();
+  entries_.push_front({key, std::move(value), bytes});
+  places_[key] = entries_.begin();
+  bytes_ += bytes;
+  while (bytes_ > limit_ && entries_.size() > 1) {
+    bytes_ -= entries_.back().bytes;
+    places_.erase(entries_.back().key);
+    entries_.pop_back();
+  }
+}
+
+TokenMasks::TokenMasks(std::shared_ptr<const Grammar> grammar, std::shared_ptr<const TokenBytes> tokens)
+    : grammar_(std::move(grammar)), tokens_(std::move(tokens)) {}
+
+std::shared_ptr<const NextTokens> TokenMasks::next(Machine& machine, const Machine::State& state,
+                                                   AnswerPlace place) {
+  const bool first = place == AnswerPlace::beginning && tokens_->drops_first_space();
+  std::string key(1, first ? 'f' : 'b');
+  for (const Machine::FrameId id : state)
+    key += machine.key_of(id, static_cast<std::uint32_t>(tokens_->longest())) + '|';
+  {
+    const std::lock_guard lock(mutex_);
+    if (auto known = states_.find(key)) return known;
+  }
+  auto next = std::make_shared<NextTokens>();
+  next->may_end = machine.may_end(state);
+  // Where the first space is dropped, the forced tokens of a beginning are not those of an inside.
+  if (!first) next->forced = forced_tokens(machine, state);
+  if (next->forced.empty()) {
+    next->allowed = unforced(machine, state, place);
+    const auto& words = next->allowed.words();
+    next->only_end =
+        next->may_end && std::all_of(words.begin(), words.end(), [](std::uint64_t w) { return w == 0; });
+  } else {
+    next->allowed = TokenSet(tokens_->vocab());
+    next->allowed.add(next->forced.front());
+  }
+  const std::lock_guard lock(mutex_);
+  states_.put(key, next, memory_of(next->allowed));
+  return next;
+}
+
+TokenSet TokenMasks::unforced(Machine& machine, const Machine::State& state, AnswerPlace place) {
+  const std::lock_guard lock(mutex_);
+  TokenSet out(tokens_->vocab());
+  if (place == AnswerPlace::beginning && tokens_->drops_first_space()) {
+    const Machine::Mark mark = machine.mark();
+    walk(machine, tokens_->all(), tokens_->all().find(" "), state, out);
+    TokenSet plain(tokens_->vocab());
+    walk(machine, tokens_->all(), 0, state, plain);
+    for (const std::int32_t id : plain.ids()) {
+      if (tokens_->of(id)[0] != ' ') out.add(id);
+    }
+    machine.release(mark);
+    return out;
+  }
+  for (const Machine::FrameId id : state) out.add(*of_frame(machine, id));
+  return out;
+}
+
+Machine::State TokenMasks::behind(Machine& machine, const Machine::State& state, AnswerPlace place,
+                                  std::int32_t token) const {
+  std::string_view bytes = tokens_->of(token);
+  if (bytes.empty()) return {};
+  const bool dropped =
+      place == AnswerPlace::beginning && tokens_->drops_first_space() && bytes.starts_with(' ');
+  if (dropped) bytes.remove_prefix(1);
+  Machine::State now = state, behind;
+  for (const char byte : bytes) {
+    machine.step(now, static_cast<std::uint8_t>(byte), behind);
+    now.swap(behind);
+    if (now.empty()) break;
+  }
+  return now;
+}
+
+TokenMasks::Mask TokenMasks::of_frame(Machine& machine, Machine::FrameId frame) {
+  const std::string key = machine.key_of(frame, static_cast<std::uint32_t>(tokens_->longest()));
+  if (auto known = frames_.find(key)) return known;
+  auto mask = std::make_shared<const TokenSet>(walked(machine, frame));
+  frames_.put(key, mask, memory_of(*mask));
+  return mask;
+}
+
+TokenSet TokenMasks::walked(Machine& machine, Machine::FrameId id) {
+  const Machine::Frame frame = machine.frame(id);
+  const GrammarNode& node = grammar_->nodes[frame.node];
+  if (node.kind == Kind::bytes && frame.parent == 0) return inside_bytes(frame, *grammar_->bytes[node.index]);
+  const Machine::Mark mark = machine.mark();
+  TokenSet out(tokens_->vocab());
+  bool walks_all = true;
+  if (node.kind == Kind::string && frame.phase < 2 && frame.c == StringPlace::none) {
+    const StringRule& rule = grammar_->strings[node.index];
+    // Of few possible keys, one must be left: that depends on more than the string.
+    if (frame.phase == 0 || rule.texts_from(frame.a) == kManyTexts) {
+      out = inside_string(frame, rule);
+      walks_all = false;
+    }
+  }
+  walk(machine, walks_all ? tokens_->all() : tokens_->quoting(), 0, {id}, out);
+  machine.release(mark);
+  return out;
+}
+
+/// Tokens without a quote or a backslash that keep within a string.
+TokenSet TokenMasks::inside_string(const Machine::Frame& frame, const StringRule& rule) {
+  const StringPlace start = Machine::place_of(frame);
+  const auto reach = static_cast<std::uint32_t>(tokens_->longest());
+  const std::uint32_t left = std::min(rule.left(start), reach + 1);
+  const std::uint32_t missing = rule.counts_only_the_end() ? 0 : start.characters;
+  std::string key;
+  const auto add = [&](auto value) { key.append(reinterpret_cast<const char*>(&value), sizeof value); };
+  const bool shared = rule.takes_everything();  // then the length is judged token by token
+  if (shared) {
+    add(&rule.value());
+  } else {
+    add(&rule);
+    add(left);
+    add(missing);
+  }
+  add(start.value);
+  std::shared_ptr<const TokenSet> inside = strings_.find(key);
+  if (!inside) {
+    TokenSet found(tokens_->vocab());
+    const TokenTrie& trie = tokens_->all();
+    std::vector<StringPlace> places(tokens_->longest() + 1, start);
+    for (std::uint32_t i = 1; i < trie.size();) {
+      const TokenTrie::Node& node = trie.node(i);
+      StringPlace& place = places[node.depth];
+      place = places[node.depth - 1u];
+      int decoded = -1;
+      const bool stays = node.byte != '"' && node.byte != '\\' &&
+                         (shared ? rule.step_value(place, node.byte)
+                                 : rule.step(place, node.byte, decoded) == StringStep::inside);
+      if (!stays) {
+        i = node.end;
+        continue;
+      }
+      for (const std::int32_t token : trie.tokens(node)) found.add(token);
+      ++i;
+    }
+    inside = std::make_shared<const TokenSet>(std::move(found));
+    strings_.put(key, inside, memory_of(*inside));
+  }
+  if (!shared || left > reach) return *inside;
+  TokenSet out(tokens_->vocab());
+  for (const std::int32_t id : inside->ids()) {
+    if (tokens_->characters(id) <= left) out.add(id);
+  }
+  return out;
+}
+
+/// Tokens that keep within the automaton of a whole answer.
+TokenSet TokenMasks::inside_bytes(const Machine::Frame& frame, const Dfa& dfa) const {
+  TokenSet out(tokens_->vocab());
+  const TokenTrie& trie = tokens_->all();
+  std::vector<Dfa::State> states(tokens_->longest() + 1, frame.a);
+  for (std::uint32_t i = 1; i < trie.size();) {
+    const TokenTrie::Node& node = trie.node(i);
+    const Dfa::State to = states[node.depth] = dfa.next(states[node.depth - 1u], node.byte);
+    if (to == Dfa::kDead) {
+      i = node.end;
+      continue;
+    }
+    for (const std::int32_t token : trie.tokens(node)) out.add(token);
+    ++i;
+  }
+  return out;
+}
+
+/// Adds the tokens below a node whose bytes the machine reads.
+void TokenMasks::walk(Machine& machine, const TokenTrie& trie, std::uint32_t from,
+                      const Machine::State& state, TokenSet& out) const {
+  std::vector<Machine::State> states(tokens_->longest() + 1);
+  const std::uint16_t depth = trie.node(from).depth;
+  states[depth] = state;
+  for (std::uint32_t i = from + 1; i < trie.node(from).end;) {
+    const TokenTrie::Node& node = trie.node(i);
+    machine.step(states[node.depth - 1u], node.byte, states[node.depth]);
+    if (states[node.depth].empty()) {
+      i = node.end;
+      continue;
+    }
+    for (const std::int32_t token : trie.tokens(node)) out.add(token);
+    ++i;
+  }
+}
+
+/// Whether the machine reads some token below a node.
+bool TokenMasks::any_below(Machine& machine, std::uint32_t from, const Machine::State& state) const {
+  const TokenTrie& trie = tokens_->all();
+  std::vector<Machine::State> states(tokens_->longest() + 1);
+  states[trie.node(from).depth] = state;
+  for (std::uint32_t i = from + 1; i < trie.node(from).end;) {
+    const TokenTrie::Node& node = trie.node(i);
+    machine.step(states[node.depth - 1u], node.byte, states[node.depth]);
+    if (states[node.depth].empty()) {
+      i = node.end;
+      continue;
+    }
+    if (node.tokens > 0) return true;
+    ++i;
+  }
+  return false;
+}
+
+/// The longest stretch that is the only way on; it stops where the answer may end.
+std::string TokenMasks::forced_bytes(Machine& machine, Machine::State state) const {
+  constexpr std::size_t kMost = 4096;
+  std::string out;
+  Machine::State behind, only;
+  while (out.size() < kMost && !machine.may_end(state)) {
+    int byte = -1;
+    for (int b = 0; b < 256; ++b) {
+      machine.step(state, static_cast<std::uint8_t>(b), behind);
+      if (behind.empty()) continue;
+      if (byte >= 0) return out;
+      byte = b;
+      only = behind;
+    }
+    if (byte < 0) return out;
+    out += static_cast<char>(byte);
+    state = only;
+  }
+  return out;
+}
+
+/// Of the encoding of the forced bytes, the tokens that no other token could take in and go on.
+std::vector<std::int32_t> TokenMasks::forced_tokens(Machine& machine, const Machine::State& state) const {
+  const Machine::Mark mark = machine.mark();
+  const std::string forced = forced_bytes(machine, state);
+  if (forced.empty() || !is_utf8(forced)) {
+    machine.release(mark);
+    return {};
+  }
+  std::vector<std::int32_t> tokens = tokens_->tokenizer().encode_continuation(forced);
+  std::string joined;
+  for (const std::int32_t token : tokens) joined += tokens_->of(token);
+  if (joined != forced) {
+    machine.release(mark);
+    return {};
+  }
+  Machine::State end = state, behind;
+  for (const char byte : forced) {
+    machine.step(end, static_cast<std::uint8_t>(byte), behind);
+    end.swap(behind);
+  }
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const std::uint32_t rest = tokens_->all().find(std::string_view(forced).substr(at));
+    if (rest != 0 && any_below(machine, rest, end)) {
+      tokens.resize(i);
+      break;
+    }
+    at += tokens_->of(tokens[i]).size();
+  }
+  machine.release(mark);
+  return tokens;
+}
+
+}  // namespace mmbatch
