@@ -6,6 +6,7 @@
 #include <cassert>
 
 #include "engine/base/error.h"
+#include "fusion/positions/image_positions.h"
 
 namespace mmbatch {
 namespace {
@@ -62,6 +63,11 @@ std::shared_ptr<const Prompt> compose(const ModelSpec& spec, std::span<const std
   if (spec.visibility == PromptVisibility::images) {
     for (const FeatureSpan& span : prompt->features)
       prompt->bidirectional.push_back({span.begin, span.begin + span.tokens()});
+  }
+  if (spec.positions == PromptPositions::image_grids) {
+    std::vector<PatchGrid> grids;
+    for (const EncodedImage& image : images) grids.push_back(image.features->map.grid);
+    set_image_positions(*prompt, grids);
   }
   return prompt;
 }

@@ -98,6 +98,12 @@ enum class ImagePlacement {
   before_text,   // before BOS and text; the text ends with a newline
 };
 
+/// What rotary embeddings turn the tokens of a prompt by.
+enum class PromptPositions {
+  indexes,      // each by its place in the prompt
+  image_grids,  // image rows by time, row and column
+};
+
 /// Everything that loading and running a checkpoint needs to know, as data. A family's file makes it from
 /// config.json; nothing outside that file asks for the family's name.
 struct ModelSpec {
@@ -112,6 +118,7 @@ struct ModelSpec {
   ImagePlacement placement = ImagePlacement::placeholders;
   ImagePlace place;  // what is written where an image is
   PromptVisibility visibility = PromptVisibility::causal;
+  PromptPositions positions = PromptPositions::indexes;
   std::vector<std::int32_t> suppressed;  // placeholders and padding: never generated
   /// Other tokens that stand for images or mark them: never generated either. Unknown ones are ignored.
   std::vector<std::string> placeholders;
@@ -125,7 +132,7 @@ struct ModelSpec {
   /// Rows of the embedding table of tokens.
   std::size_t vocab() const { return dual ? dual->text.vocab : decoder.vocab; }
   /// Width of an image's rows.
-  std::size_t width() const { return dual ? dual->text.width : decoder.hidden; }
+  std::size_t width() const { return dual ? dual->text.width : decoder.feature_width(); }
 };
 
 }  // namespace mmbatch

@@ -120,19 +120,27 @@ void Decoder::embed(const StepBatch& batch, MatrixView<float> x) const {
     }
     if (!positions_) return;
     std::vector<float> learned(config_.hidden);
-    copy_as_float(*positions_, batch.positions[r] * config_.hidden, config_.hidden, learned.data());
+    copy_as_float(*positions_, batch.positions[r].time * config_.hidden, config_.hidden, learned.data());
     simd().add(row, learned.data(), config_.hidden);
   });
 }
 
+void Decoder::add_deepstack(const StepBatch& batch, std::size_t layer, MatrixView<float> x) const {
+  if (layer >= config_.deepstack_layers) return;
+  parallel_rows(batch.rows(), [&](std::size_t r) {
+    if (batch.features[r] == nullptr) return;
+    simd().add(x.row(r), batch.features[r] + (1 + layer) * config_.hidden, config_.hidden);
+  });
+}
+
 RopeAngles Decoder::angles(const Rope& rope, const StepBatch& batch) const {
-  RopeAngles all = rope_angles(rope.frequencies, batch.positions, rope.config.magnitude);
+  RopeAngles all = rope_angles(rope.frequencies, batch.positions, rope.config);
   if (!rope.config.depends_on_length()) return all;
   const std::size_t half = rope.frequencies.size();
   for (const StepSequence& sequence : batch.sequences) {
     const std::vector<float> own = rope_frequencies(rope.config, rope.head_dim, sequence.rope_tokens);
-    const RopeAngles part = rope_angles(
-        own, std::span(batch.positions).subspan(sequence.first_row, sequence.count), rope.config.magnitude);
+    const RopeAngles part =
+        rope_angles(own, std::span(batch.positions).subspan(sequence.first_row, sequence.count), rope.config);
     std::copy_n(part.cosine.data(), sequence.count * half, all.cosine.row(sequence.first_row));
     std::copy_n(part.sine.data(), sequence.count * half, all.sine.row(sequence.first_row));
   }
@@ -148,6 +156,7 @@ Matrix<float> Decoder::forward(const StepBatch& batch, KvPool& pool, Scratch& sc
 
   const MatrixView<float> x = scratch.take(Scratch::stream, batch.rows(), config_.hidden);
   embed(batch, x);
+  if (scratch.on_input) scratch.on_input(Scratch::Before::layers, x);
   const std::vector<std::size_t> wanted = logit_rows(batch);
   const bool some = wanted.size() < batch.rows();
   const bool shown = norm_.shown();  // calibration looks at all rows
@@ -164,6 +173,8 @@ Matrix<float> Decoder::forward(const StepBatch& batch, KvPool& pool, Scratch& sc
     const bool last = i + 1 == layers_.size();
     if (!last || !some || shown) {
       layers_[i].forward(x, input, scratch);
+      if (scratch.on_layer) scratch.on_layer(i, x);
+      add_deepstack(batch, i, x);
       continue;
     }
     input.spans = group.last_spans;

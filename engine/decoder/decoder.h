@@ -36,6 +36,8 @@ class Decoder {
   };
 
   void embed(const StepBatch& batch, MatrixView<float> x) const;
+  /// Adds to the rows of images what DeepStack has for them behind a layer.
+  void add_deepstack(const StepBatch& batch, std::size_t layer, MatrixView<float> x) const;
   RopeAngles angles(const Rope& rope, const StepBatch& batch) const;
   /// Which of ropes_ a layer's is, which is added where it is the first.
   std::optional<std::size_t> rope_of(const SelfAttentionConfig& attention);

@@ -54,9 +54,10 @@ const float* feature_row(const Prompt& prompt, std::size_t index) {
   return index - span.begin < span.tokens() ? span.rows->row(span.first + index - span.begin) : nullptr;
 }
 
-std::size_t rope_position(const Prompt& prompt, std::size_t index) {
+RopePosition rope_position(const Prompt& prompt, std::size_t index) {
   if (prompt.positions.empty()) return index;
-  return index < prompt.tokens() ? prompt.positions[index] : prompt.next_position + (index - prompt.tokens());
+  if (index < prompt.tokens()) return prompt.positions[index];
+  return prompt.next_position + (index - prompt.tokens());
 }
 
 std::vector<std::uint64_t> content_keys(const Prompt& prompt) {
@@ -67,7 +68,11 @@ std::vector<std::uint64_t> content_keys(const Prompt& prompt) {
     }
   }
   for (std::size_t i = 0; i < prompt.positions.size(); ++i) {
-    if (prompt.positions[i] != i) keys[i] = mix(keys[i] ^ mix(prompt.positions[i] + 1)) | kFeatureBit;
+    const RopePosition& position = prompt.positions[i];
+    if (position == RopePosition(i)) continue;
+    keys[i] = mix(keys[i] ^ mix(position.time + 1)) | kFeatureBit;
+    if (position == RopePosition(position.time)) continue;
+    keys[i] = mix(mix(keys[i] ^ mix(position.row + 1)) ^ mix(position.column + 1)) | kFeatureBit;
   }
   return keys;
 }

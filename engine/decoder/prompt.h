@@ -8,17 +8,19 @@
 
 #include "engine/base/matrix.h"
 #include "engine/kernels/attention.h"
+#include "engine/kernels/rope.h"
 
 namespace mmbatch {
 
 /// Rows that take the place of placeholder tokens: the projected features of one image, shared by all
 /// prompts about it. An image whose rows have other tokens between them has several spans.
 struct FeatureSpan {
-  std::size_t begin = 0;                      // index of the first row's token
-  std::shared_ptr<const Matrix<float>> rows;  // [rows of the image, hidden]
-  std::uint64_t key = 0;                      // of the image's content: equal keys, equal rows
-  std::size_t first = 0;                      // of the image's rows, the one at `begin`
-  std::size_t count = SIZE_MAX;               // of its rows that stand here; SIZE_MAX: all from `first` on
+  std::size_t begin = 0;  // index of the first row's token
+  /// [rows of the image, hidden], or wider by as much for each layer that something is added behind (DeepStack).
+  std::shared_ptr<const Matrix<float>> rows;
+  std::uint64_t key = 0;         // of the image's content: equal keys, equal rows
+  std::size_t first = 0;         // of the image's rows, the one at `begin`
+  std::size_t count = SIZE_MAX;  // of its rows that stand here; SIZE_MAX: all from `first` on
 
   std::size_t tokens() const { return std::min(count, rows->rows() - first); }
 };
@@ -29,8 +31,8 @@ struct Prompt {
   std::vector<std::int32_t> ids;      // placeholders where features go
   std::vector<FeatureSpan> features;  // in order, not overlapping
   /// What rotary embeddings turn each token by; empty: its index.
-  std::vector<std::size_t> positions;
-  std::size_t next_position = 0;  // with positions: that of the first token behind the prompt
+  std::vector<RopePosition> positions;
+  std::size_t next_position = 0;  // with positions: that of the first token behind the prompt, in all axes
   /// Tokens that see each other, by index: ascending, not overlapping. Otherwise a token sees those before
   /// it.
   std::vector<PositionRange> bidirectional;
@@ -46,7 +48,7 @@ void check(const Prompt& prompt);
 const float* feature_row(const Prompt& prompt, std::size_t index);
 
 /// What rotary embeddings turn a token by, of the prompt or behind it.
-std::size_t rope_position(const Prompt& prompt, std::size_t index);
+RopePosition rope_position(const Prompt& prompt, std::size_t index);
 
 /// What stands in each place, as numbers: equal prefixes of keys, equal prefixes of content and positions.
 std::vector<std::uint64_t> content_keys(const Prompt& prompt);

@@ -36,7 +36,7 @@ struct StepPart {
 /// What one step computes: rows of many sequences, prefill and decode alike. Plain data.
 struct StepBatch {
   std::vector<std::int32_t> ids;             // [rows]
-  std::vector<std::size_t> positions;        // [rows]; what rotary embeddings turn them by
+  std::vector<RopePosition> positions;       // [rows]; what rotary embeddings turn them by
   std::vector<const float*> features;        // [rows]; not null: this row instead of the token's embedding
   std::vector<std::int32_t> blocks;          // block tables of all sequences
   std::vector<PositionRange> bidirectional;  // of all sequences, in each from its own start

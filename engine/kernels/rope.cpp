@@ -73,16 +73,28 @@ std::vector<float> rope_frequencies(const RopeConfig& config, std::size_t head_d
   return frequencies;
 }
 
-RopeAngles rope_angles(std::span<const float> frequencies, std::span<const std::size_t> positions,
-                       double magnitude) {
+std::size_t RopePosition::*RopeAxes::axis(std::size_t frequency) const {
+  if (order == RopeSections::split) {
+    if (frequency < sections[0]) return &RopePosition::time;
+    return frequency < sections[0] + sections[1] ? &RopePosition::row : &RopePosition::column;
+  }
+  const std::size_t turn = frequency % 3;
+  if (turn == 1 && frequency < 3 * sections[1]) return &RopePosition::row;
+  if (turn == 2 && frequency < 3 * sections[2]) return &RopePosition::column;
+  return &RopePosition::time;
+}
+
+RopeAngles rope_angles(std::span<const float> frequencies, std::span<const RopePosition> positions,
+                       const RopeConfig& config) {
   constexpr std::size_t kRows = 16;
-  const auto scale = static_cast<float>(magnitude);
+  const auto scale = static_cast<float>(config.magnitude);
   RopeAngles angles{Matrix<float>(positions.size(), frequencies.size()),
                     Matrix<float>(positions.size(), frequencies.size())};
   parallel_tiles((positions.size() + kRows - 1) / kRows, [&](std::size_t tile) {
     for (std::size_t r = tile * kRows; r < positions.size() && r < (tile + 1) * kRows; ++r) {
       for (std::size_t i = 0; i < frequencies.size(); ++i) {
-        const float angle = static_cast<float>(positions[r]) * frequencies[i];
+        const auto axis = config.axes ? config.axes->axis(i) : &RopePosition::time;
+        const float angle = static_cast<float>(positions[r].*axis) * frequencies[i];
         angles.cosine.row(r)[i] = std::cos(angle) * scale;
         angles.sine.row(r)[i] = std::sin(angle) * scale;
       }

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -19,6 +21,33 @@ enum class RopeScaling {
   longrope,  // arXiv 2402.13753: other factors for sequences longer than trained on
 };
 
+/// Where a token stands: in time, and in an image in a row and a column. In text all three are the same.
+struct RopePosition {
+  std::size_t time = 0, row = 0, column = 0;
+
+  RopePosition() = default;
+  RopePosition(std::size_t all) : time(all), row(all), column(all) {}  // NOLINT(runtime/explicit): text
+  RopePosition(std::size_t time_, std::size_t row_, std::size_t column_)
+      : time(time_), row(row_), column(column_) {}
+  bool operator==(const RopePosition&) const = default;
+};
+
+/// How the frequencies of a rotary embedding are shared out among time, row and column.
+enum class RopeSections {
+  split,        // one section after another (arXiv 2409.12191)
+  interleaved,  // time, row, column, time, … as long as a section lasts, then time
+};
+
+/// A rotary embedding that turns by three axes.
+struct RopeAxes {
+  RopeSections order = RopeSections::split;
+  std::array<std::size_t, 3> sections = {};  // frequencies of time, row, column
+  bool operator==(const RopeAxes&) const = default;
+
+  /// Which of a position's numbers a frequency goes with.
+  std::size_t RopePosition::*axis(std::size_t frequency) const;
+};
+
 /// Rotary position embedding (arXiv 2104.09864) over pairs (i, i + dims / 2) of a head's first dimensions;
 /// the others stay as they are.
 struct RopeConfig {
@@ -34,7 +63,8 @@ struct RopeConfig {
   bool whole_dims = true;                 // yarn: the ramp begins and ends at whole dimensions
   /// longrope: [dims / 2], what frequencies are divided by.
   std::vector<double> short_factors = {}, long_factors = {};
-  double magnitude = 1.0;  // yarn, longrope: cosines and sines are multiplied by it
+  double magnitude = 1.0;             // yarn, longrope: cosines and sines are multiplied by it
+  std::optional<RopeAxes> axes = {};  // none: all frequencies go with the one position of text
   bool operator==(const RopeConfig&) const = default;
 
   /// Whether a sequence's frequencies depend on its length.
@@ -54,8 +84,8 @@ struct RopeAngles {
   Matrix<float> sine;    // [rows, dims / 2]
 };
 
-/// @param magnitude that cosines and sines are multiplied by
-RopeAngles rope_angles(std::span<const float> frequencies, std::span<const std::size_t> positions,
-                       double magnitude = 1.0);
+/// @param config whose magnitude cosines and sines are multiplied by, and whose axes say what goes with what
+RopeAngles rope_angles(std::span<const float> frequencies, std::span<const RopePosition> positions,
+                       const RopeConfig& config = {});
 
 }  // namespace mmbatch

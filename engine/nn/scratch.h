@@ -19,9 +19,13 @@ class Scratch {
     if (memory.cols() < rows * cols) memory = Matrix<float>(1, rows * cols);
     return {memory.data(), rows, cols};
   }
-  /// Called with what each layer of an encoder made; empty: nobody looks.
+  /// Called with what each layer of an encoder or a decoder made; empty: nobody looks.
   /// Its rows, [some sequences · rows, hidden], are the next layer's to change.
   std::function<void(std::size_t layer, MatrixView<const float> rows)> on_layer;
+  /// Places before the first layer.
+  enum class Before { positions, layers };
+  /// Called with what comes to those places, in the same way.
+  std::function<void(Before place, MatrixView<const float> rows)> on_input;
 
   std::size_t bytes() const {
     std::size_t total = 0;

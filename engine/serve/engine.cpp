@@ -95,6 +95,16 @@ ItemError too_long(const std::string& message) {
   return {ErrorCode::prompt_too_long, message};
 }
 
+/// @throws ItemError invalid_value for image rows that this decoder cannot take
+void check_feature_width(const Prompt& prompt, const DecoderConfig& config) {
+  for (const FeatureSpan& span : prompt.features) {
+    if (span.rows->cols() == config.feature_width()) continue;
+    throw ItemError(ErrorCode::invalid_value,
+                    fmt::format("feature rows of {} numbers; this decoder takes rows of {}",
+                                span.rows->cols(), config.feature_width()));
+  }
+}
+
 }  // namespace
 
 void EngineOptions::validate() const {
@@ -136,6 +146,7 @@ Result<std::unique_ptr<SequenceGroup>> Engine::prepare(Request request) const {
       }
     }
     check(*request.prompt);
+    check_feature_width(*request.prompt, config);
     const GenerationConfig& generation = request.generation;
     const std::size_t prompt = request.prompt->tokens();
     if (const auto fault = length_fault({prompt, request.prompt->features.size()}, generation.truncate_prompt,

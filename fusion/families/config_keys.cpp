@@ -112,6 +112,36 @@ KnownKeys encoder_keys() {
   return known;
 }
 
+/// Towers that take images of any size.
+KnownKeys block_tower_keys() {
+  KnownKeys known = {.honoured = {"model_type",
+                                  "architectures",
+                                  "depth",
+                                  "embed_dim",
+                                  "hidden_size",
+                                  "intermediate_size",
+                                  "mlp_ratio",
+                                  "num_heads",
+                                  "in_channels",
+                                  "in_chans",
+                                  "patch_size",
+                                  "spatial_merge_size",
+                                  "temporal_patch_size",
+                                  "out_hidden_size",
+                                  "window_size",
+                                  "fullatt_block_indexes",
+                                  "num_position_embeddings",
+                                  "deepstack_visual_indexes",
+                                  "hidden_act",
+                                  "rope_parameters"},
+                     .without_effect = common(),
+                     .only_at = common_only()};
+  known.without_effect.push_back({"the side of a patch is patch_size", {"spatial_patch_size"}});
+  known.without_effect.push_back({"of videos", {"tokens_per_second"}});
+  known.without_effect.push_back({"nobody uses them", {"tie_word_embeddings", "pad_token_id"}});
+  return known;
+}
+
 KnownKeys outer_keys() {
   KnownKeys known = {.honoured = {"model_type",           "architectures",
                                   "text_config",          "vision_config",
@@ -129,8 +159,28 @@ KnownKeys outer_keys() {
       {"rows of an image are counted from vision_config", {"image_seq_length", "num_image_tokens"}});
   known.without_effect.push_back({"widths are those of text_config", {"hidden_size", "projection_dim"}});
   known.without_effect.push_back({"another name of pad_token_id", {"_pad_token_id"}});
+  known.without_effect.push_back(
+      {"tokens that the chat template writes",
+       {"video_token_id", "vision_start_token_id", "vision_end_token_id", "vision_token_id"}});
   known.only_at.push_back({"use_image_newline_parameter", {"true"}});
   return known;
+}
+
+/// Whether a model_type's images keep their own size.
+bool takes_any_size(const std::string& type) {
+  return type == "qwen2_vl" || type == "qwen2_5_vl" || type == "qwen3_vl";
+}
+
+/// What one of two tables knows; the first decides where both do.
+KnownKeys both(KnownKeys first, const KnownKeys& second) {
+  const auto add = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+  add(first.honoured, second.honoured);
+  add(first.without_effect, second.without_effect);
+  add(first.only_at, second.only_at);
+  std::erase_if(first.only_at, [&](const KnownKeys::OnlyAt& only) {
+    return std::find(first.honoured.begin(), first.honoured.end(), only.key) != first.honoured.end();
+  });
+  return first;
 }
 
 }  // namespace
@@ -144,12 +194,21 @@ bool pads_to_square(const Config& preprocessor) {
 std::vector<std::string> check_config_keys(const Config& config) {
   if (!config.has("text_config") && !config.has("vision_config"))
     return check_keys(config, text_keys(config.text("model_type", "")));
-  std::vector<std::string> messages = check_keys(config, outer_keys());
+  const std::string outer = config.text("model_type", "");
+  const bool any_size = takes_any_size(outer);
+  KnownKeys outer_known = outer_keys();
+  // Published files have the text model's keys beside vision_config, some re-saved ones in text_config too.
+  if (any_size) outer_known = both(std::move(outer_known), text_keys(outer + "_text"));
+  std::vector<std::string> messages = check_keys(config, outer_known);
   const auto add = [&](const Config& part, const KnownKeys& known) {
     for (std::string& message : check_keys(part, known)) messages.push_back(std::move(message));
   };
   const Config text = config.object("text_config");
-  const std::string outer = config.text("model_type", "");
+  if (any_size) {
+    if (config.has("text_config")) add(text, both(text_keys(outer + "_text"), outer_keys()));
+    add(config.object("vision_config"), block_tower_keys());
+    return messages;
+  }
   const std::string type = text.text("model_type", outer == "paligemma" ? "gemma" : "llama");
   const bool dual = type == "siglip_text_model" || outer == "siglip" || outer == "clip";
   for (const char* suffix : {"", "_dict"}) {

@@ -25,6 +25,9 @@ Family idefics3_family();
 Family clip_family();
 Family qwen3_moe_family();
 Family gpt_oss_family();
+Family qwen2_vl_family();
+Family qwen2_5_vl_family();
+Family qwen3_vl_family();
 
 /// A decoder's tensors in a checkpoint: they tell class defaults of different years apart.
 struct StoredDecoder {
@@ -58,6 +61,8 @@ TextFamily qwen2_decoder();
 TextFamily qwen3_decoder();
 TextFamily qwen3_moe_decoder();
 TextFamily gpt_oss_decoder();
+TextFamily qwen2_vl_decoder();
+TextFamily qwen3_vl_decoder();
 
 /// Which layers have a window in the Qwen families: where use_sliding_window says that there are any, those
 /// from max_window_layers on.  @throws ModelError

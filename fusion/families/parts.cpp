@@ -180,9 +180,19 @@ void set_windows(DecoderConfig& decoder, const Config& config, std::size_t windo
   }
 }
 
+namespace {
+
+/// A tensor that every layer has.
+std::string probe_of(const LayerNames& names) {
+  const SelfAttentionNames& attention = names.attention;
+  return (attention.query_key_value.empty() ? attention.value : attention.query_key_value) + ".weight";
+}
+
+}  // namespace
+
 void check_layer_count(const Config& config, const WeightSource& weights, const LayerNames& names,
                        LayerCount count) {
-  const auto probe = [&](std::size_t layer) { return names.of(layer).attention.value + ".weight"; };
+  const auto probe = [&](std::size_t layer) { return probe_of(names.of(layer)); };
   std::size_t stored = 0;
   while (stored <= count.layers && weights.has(probe(stored))) ++stored;
   if (stored > count.layers) {

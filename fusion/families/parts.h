@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct RopeDefaults {
   std::map<std::string, std::string> other_names = {};  // of types, as a family's older files have them
   /// Which of rope_parameters' members is meant, where a family has one for each kind of layer_types.
   std::string layers = {};
+  std::optional<RopeAxes> axes = {};  // where positions have three axes: how they share the frequencies out
 };
 
 /// What config.json says nothing of: the class defaults of a decoder.
@@ -43,11 +45,13 @@ struct DecoderDefaults {
   RotatedPart rotated = RotatedPart::whole;
   std::map<std::string, std::string> rope_names = {};  // other names of rope types
   std::string rope_layers = {};  // "full_attention" where rope_parameters may have a member for each kind
+  std::optional<RopeAxes> rope_axes = {};
   std::string activation_key = "hidden_act";
   Activation activation = Activation::silu;
 
   RopeDefaults rope(std::size_t head_dim_read) const {
-    return {rope_theta, max_positions, original_positions, head_dim_read, rotated, rope_names, rope_layers};
+    return {rope_theta, max_positions, original_positions, head_dim_read,
+            rotated,    rope_names,    rope_layers,        rope_axes};
   }
 };
 

@@ -22,6 +22,7 @@ struct Kind {
   std::vector<std::string_view> allows;  // others that belong to it, or are without effect in it
 };
 
+constexpr const char* kSections = "mrope_section";
 constexpr const char* kOriginal = "original_max_position_embeddings";
 
 const std::map<std::string, Kind>& kinds() {
@@ -117,6 +118,24 @@ double above_zero(const Config& scaling, const char* key, double otherwise) {
   return value;
 }
 
+/// The shares of time, row and column. How they lie is the family's business, not the file's.
+RopeAxes read_axes(const Config& scaling, RopeAxes axes, std::size_t pairs) {
+  if (scaling.has(kSections)) {
+    const std::vector<std::int64_t> sections = scaling.integers(kSections);
+    if (sections.size() != axes.sections.size())
+      scaling.fail(kSections, fmt::format("expected three numbers, found {}", sections.size()));
+    for (std::size_t i = 0; i < sections.size(); ++i) {
+      if (sections[i] < 0 || sections[i] > static_cast<std::int64_t>(pairs))
+        scaling.fail(kSections, fmt::format("expected numbers from 0 to {}, found {}", pairs, sections[i]));
+      axes.sections[i] = static_cast<std::size_t>(sections[i]);
+    }
+  }
+  const std::size_t sum = axes.sections[0] + axes.sections[1] + axes.sections[2];
+  if (axes.order == RopeSections::split && sum != pairs)
+    scaling.fail(kSections, fmt::format("shares out {} frequencies, a head has {}", sum, pairs));
+  return axes;
+}
+
 void read_llama3(const Config& scaling, RopeConfig& rope) {
   rope.low_freq_factor = scaling.number("low_freq_factor", 1.0);
   rope.high_freq_factor = scaling.number("high_freq_factor", 4.0);
@@ -169,8 +188,14 @@ RopeConfig parse_rope(const Config& config, const RopeDefaults& defaults) {
     scaling.fail("rope_type", fmt::format("'{}' is not supported; supported are {}", name.substr(0, 80),
                                           names_of_kinds()));
   }
-  check_keys(scaling, name, found->second);
-  rope.scaling = found->second.scaling;
+  Kind kind = found->second;
+  if (defaults.axes) kind.allows.insert(kind.allows.end(), {kSections, "mrope_interleaved"});
+  check_keys(scaling, name, kind);
+  rope.scaling = kind.scaling;
+  if (defaults.axes) {
+    const std::size_t dims = rope.dims > 0 ? rope.dims : defaults.head_dim;
+    rope.axes = read_axes(scaling, *defaults.axes, dims / 2);
+  }
   if (rope.scaling == RopeScaling::none) return rope;
 
   const std::int64_t positions =

@@ -11,9 +11,17 @@ namespace {
 /// By model_type.
 const std::map<std::string, TextFamily>& text_families() {
   static const std::map<std::string, TextFamily> table = {
-      {"gemma", gemma_decoder()},         {"gemma2", gemma2_decoder()},   {"llama", llama_decoder()},
-      {"mistral", mistral_decoder()},     {"qwen2", qwen2_decoder()},     {"qwen3", qwen3_decoder()},
-      {"qwen3_moe", qwen3_moe_decoder()}, {"gpt_oss", gpt_oss_decoder()},
+      {"gemma", gemma_decoder()},
+      {"gemma2", gemma2_decoder()},
+      {"llama", llama_decoder()},
+      {"mistral", mistral_decoder()},
+      {"qwen2", qwen2_decoder()},
+      {"qwen3", qwen3_decoder()},
+      {"qwen3_moe", qwen3_moe_decoder()},
+      {"gpt_oss", gpt_oss_decoder()},
+      {"qwen2_vl_text", qwen2_vl_decoder()},
+      {"qwen2_5_vl_text", qwen2_vl_decoder()},
+      {"qwen3_vl_text", qwen3_vl_decoder()},
   };
   return table;
 }

@@ -8,7 +8,8 @@ const KnownKeys& image_processor_keys() {
   static const KnownKeys known = {
       .honoured = {"do_resize", "size", "resample", "do_center_crop", "crop_size", "do_rescale",
                    "rescale_factor", "do_normalize", "image_mean", "image_std", "do_pad",
-                   "image_processor_type", "image_grid_pinpoints", "max_image_size", "do_image_splitting"},
+                   "image_processor_type", "image_grid_pinpoints", "max_image_size", "do_image_splitting",
+                   "min_pixels", "max_pixels", "merge_size", "temporal_patch_size"},
       .without_effect =
           {{"pictures are RGB before they come here", {"do_convert_rgb"}},
            {"who wrote the file, and for whom",

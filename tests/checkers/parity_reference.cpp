@@ -181,7 +181,11 @@ Reference::Reference(const std::filesystem::path& folder_, const Ids& eos)
     for (const auto& [list, prefix] : {std::pair{"cases", "case"}, std::pair{"text_cases", "text_case"}}) {
       std::size_t number = 0;
       for (const Json& entry : json.value(list, Json::array())) {
-        add(entry, fmt::format("{}{}", prefix, number++));
+        const std::string name = fmt::format("{}{}", prefix, number++);
+        if (entry.contains("video"))
+          fmt::print(stderr, "{}: a video, which is not compared\n", name);
+        else
+          add(entry, name);
       }
     }
     const auto labels = json.value("labels", std::vector<std::string>{});

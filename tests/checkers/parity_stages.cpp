@@ -14,6 +14,8 @@
 #include "engine/base/error.h"
 #include "fusion/prompting.h"
 #include "tests/checkers/parity_compare.h"
+#include "tests/checkers/stages/parity_layers.h"
+#include "tests/checkers/stages/parity_tower.h"
 #include "vision/image/image_decode.h"
 
 namespace mmbatch::parity {
@@ -122,15 +124,20 @@ std::vector<EncodedImage> check_images(const Subject& subject, const ReferenceCa
   }
   for (const PixelValues& image : pixels) {
     pointers.push_back(&image);
-    for (const Patches& tile : image.tiles) planes.push_back(put_together(tile));
+    const bool in_order = stage->config().order.merge == 1;
+    for (const Patches& tile : image.tiles) {
+      if (in_order) planes.push_back(put_together(tile));
+    }
   }
   for (const Matrix<float>& plane : planes) parts.push_back(plane.view());
+  check_tower(subject, reference_case, pointers, report);
   check_tensor(subject, reference_case.name + ".pixel_values", stacked(parts).view(), kPixelTolerance,
                report);
 
   Scratch scratch;
   const ImageStage::Encoded encoded = stage->encode(pointers, scratch);
-  check_tensor(subject, reference_case.name + ".vision_features", encoded.features.view(), 0, report);
+  check_tensor(subject, reference_case.name + ".vision_features",
+               as_stored(stage->config(), pointers, encoded.features.view()).view(), 0, report);
   std::vector<EncodedImage> images;
   parts.clear();
   for (std::size_t i = 0; i < pixels.size(); ++i) {
@@ -138,6 +145,15 @@ std::vector<EncodedImage> check_images(const Subject& subject, const ReferenceCa
     parts.push_back(encoded.projected[i]->view());
   }
   if (subject.model.spec().dual) return images;
+  // DeepStack's part of the rows lies beside what stands in the prompt.
+  const std::size_t width = subject.model.spec().decoder.hidden;
+  for (std::size_t i = 0; i < subject.model.spec().vision->deepstack.size(); ++i) {
+    std::vector<MatrixView<const float>> added;
+    for (const auto& part : parts) added.push_back(part.col_range((1 + i) * width, width));
+    check_tensor(subject, fmt::format("{}.deepstack{}", reference_case.name, i), stacked(added).view(), 0,
+                 report);
+  }
+  for (auto& part : parts) part = part.col_range(0, width);
   // What transformers calls projected is not scaled yet.
   Matrix<float> projected = stacked(parts);
   float scale = 1;
@@ -190,12 +206,19 @@ std::optional<PreparedCase> check_prompt(const Subject& subject, const Reference
     report.tokens("input_ids", reference_case.name, differing(prompt.ids, expected),
                   difference_text(prompt.ids, expected, first_difference(prompt.ids, expected)));
   }
+  check_layers(subject, reference_case, prompt, report);
   check_logits(subject, reference_case, prompt, report);
   return prepared;
 }
 
 Matrix<float> compute_logits(const Subject& subject, const Prompt& prompt,
                              std::span<const std::int32_t> answer, std::size_t rows) {
+  Scratch scratch;
+  return compute_logits(subject, prompt, answer, rows, scratch);
+}
+
+Matrix<float> compute_logits(const Subject& subject, const Prompt& prompt,
+                             std::span<const std::int32_t> answer, std::size_t rows, Scratch& scratch) {
   const Decoder& decoder = *subject.model.decoder();
   constexpr std::size_t kBlockTokens = 32;
   const std::size_t tokens = prompt.tokens() + answer.size();
@@ -214,7 +237,6 @@ Matrix<float> compute_logits(const Subject& subject, const Prompt& prompt,
              .rope_tokens = tokens});
   for (std::size_t g = 0; g < groups; ++g)
     batch.add_table(std::span(blocks).subspan(g * table_blocks, table_blocks));
-  Scratch scratch;
   return decoder.forward(batch, pool, scratch, subject.attention);
 }
 

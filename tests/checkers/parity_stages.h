@@ -51,6 +51,8 @@ std::optional<PreparedCase> check_prompt(const Subject& subject, const Reference
 
 /// Raw logits of the last `rows` positions of prompt and answer, computed in one piece: [rows, vocab]
 Matrix<float> compute_logits(const Subject& subject, const Prompt& prompt,
+                             std::span<const std::int32_t> answer, std::size_t rows, Scratch& scratch);
+Matrix<float> compute_logits(const Subject& subject, const Prompt& prompt,
                              std::span<const std::int32_t> answer, std::size_t rows);
 
 }  // namespace mmbatch::parity

@@ -102,10 +102,12 @@ std::size_t VisionEncoder::bytes() const {
 }
 
 /// @param x [class_rows + patches, hidden]
-void VisionEncoder::embed(const Patches& image, MatrixView<float> x) const {
+void VisionEncoder::embed(const Patches& image, MatrixView<float> x, const Scratch& scratch) const {
   const std::size_t first = config_.class_rows();
   if (first == 1) std::copy(class_embedding_.begin(), class_embedding_.end(), x.row(0));
-  patch_embedding_.forward(image.values.view(), x.row_range(first, image.grid.count()));
+  const MatrixView<float> patches = x.row_range(first, image.grid.count());
+  patch_embedding_.forward(image.values.view(), patches);
+  if (scratch.on_input) scratch.on_input(Scratch::Before::positions, patches);
   positions_.add_to(x, image.grid, config_.order);
 }
 
@@ -118,7 +120,7 @@ VisionEncoder::Encoded VisionEncoder::encode(std::span<const Patches* const> ima
   }
   const MatrixView<float> x = scratch.take(Scratch::stream, all, config_.hidden());
   for (std::size_t i = 0, first = 0; i < images.size(); first += rows[i++])
-    embed(*images[i], x.row_range(first, rows[i]));
+    embed(*images[i], x.row_range(first, rows[i]), scratch);
   if (!config_.norm_before.empty()) norm_before_.forward(x, x);
 
   Encoded encoded;
@@ -138,6 +140,7 @@ VisionEncoder::Encoded VisionEncoder::encode(std::span<const Patches* const> ima
 
 void VisionEncoder::run_blocks(const Rows& rows, std::span<const std::size_t> windows,
                                Scratch& scratch) const {
+  if (scratch.on_input) scratch.on_input(Scratch::Before::layers, rows.x);
   std::vector<LayerTap> taps;
   for (std::size_t i = 0; i < config_.taps.size(); ++i)
     taps.push_back({config_.taps[i], rows.taps[i].view()});

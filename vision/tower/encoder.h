@@ -78,7 +78,7 @@ class VisionEncoder {
     std::span<Matrix<float>> taps;
   };
 
-  void embed(const Patches& image, MatrixView<float> x) const;
+  void embed(const Patches& image, MatrixView<float> x, const Scratch& scratch) const;
   void run_blocks(const Rows& rows, std::span<const std::size_t> windows, Scratch& scratch) const;
   /// The same with the rows of each window side by side.
   void run_in_windows(const WindowOrder& order, const Rows& rows, Scratch& scratch) const;

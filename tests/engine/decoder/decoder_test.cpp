@@ -292,7 +292,7 @@ TEST(Decoder, PositionsOfThePromptTurnItsTokens) {
   EXPECT_EQ(std::memcmp(same.data(), expected.data(), expected.bytes()), 0);
   EXPECT_EQ(content_keys(prompt), content_keys(*prompt_of(prompt.ids)));
   // All of them moved: only distances count, but for rounding.
-  for (std::size_t& position : prompt.positions) position += 40;
+  for (RopePosition& position : prompt.positions) position = position.time + 40;
   const Matrix<float> moved = logits_in_one_piece(*decoder, prompt);
   for (std::size_t i = 0; i < 20 * 61; ++i) ASSERT_NEAR(moved.data()[i], expected.data()[i], 1e-3) << i;
   EXPECT_NE(content_keys(prompt), content_keys(*prompt_of(prompt.ids)));
@@ -302,8 +302,8 @@ TEST(Decoder, PositionsOfThePromptTurnItsTokens) {
   EXPECT_EQ(std::memcmp(gap.data(), expected.data(), 10 * 61 * sizeof(float)), 0);
   EXPECT_NE(std::memcmp(gap.row(10), expected.row(10), 61 * sizeof(float)), 0);
   prompt.next_position = 25;
-  EXPECT_EQ(rope_position(prompt, 19), 24u);
-  EXPECT_EQ(rope_position(prompt, 21), 26u);
+  EXPECT_EQ(rope_position(prompt, 19), RopePosition(24));
+  EXPECT_EQ(rope_position(prompt, 21), RopePosition(26));
 }
 
 TEST(Decoder, FeatureRowsStandInForTokens) {

@@ -54,7 +54,7 @@ PatchGrid BlockPreprocessor::grid(int width, int height, const PixelBudget& budg
 
 Patches BlockPreprocessor::apply(const Image& image, const PixelBudget& budget) const {
   const ResizedSize size = smart_resize(image.width, image.height, geometry_.unit(), budget);
-  const Matrix<float> pixels = scaling_.apply(resize(image, size, resample_));
+  const Matrix<float> pixels = scaling_.apply(resize(image, size, {resample_, PassOrder::by_size}));
   return cut_into_blocks(pixels.view(), static_cast<std::size_t>(size.width),
                          static_cast<std::size_t>(geometry_.patch_size),
                          static_cast<std::size_t>(geometry_.merge));

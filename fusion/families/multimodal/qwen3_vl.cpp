@@ -1,0 +1,98 @@
+// Qwen3-VL (arXiv 2511.21631): images of any size in blocks of 2 x 2 patches, learned positions laid over
+// each image, some of the tower's layers added to the decoder's first ones (DeepStack); the decoder of Qwen 3
+// with positions of three axes, interleaved.
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "fusion/families/multimodal/qwen_vl.h"
+
+namespace mmbatch {
+namespace {
+
+/// The table's side: the whole root of its rows, which may be no square.
+std::size_t table_side(const Config& config) {
+  const std::size_t rows = qwen_size(config, "num_position_embeddings", 2304);
+  const auto side = static_cast<std::size_t>(std::sqrt(static_cast<double>(rows)));
+  if (side * side != rows)
+    config.fail("num_position_embeddings", fmt::format("{} is not the square of a whole number", rows));
+  return side;
+}
+
+void add_deepstack(const Config& config, VisionSpec& vision, const ModelSpec& spec) {
+  std::vector<std::int64_t> layers = {8, 16, 24};
+  if (config.has("deepstack_visual_indexes")) layers = config.integers("deepstack_visual_indexes");
+  if (layers.size() >= spec.decoder.layers.size())
+    config.fail("deepstack_visual_indexes", "names as many layers as the text model has, or more");
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    if (layers[i] < 0 || layers[i] >= static_cast<std::int64_t>(vision.encoder.layers))
+      config.fail("deepstack_visual_indexes", fmt::format("there is no layer {}", layers[i]));
+    const std::string merger = fmt::format("{}deepstack_merger_list.{}.", vision.prefix, i);
+    vision.deepstack.push_back(
+        {static_cast<std::size_t>(layers[i]),
+         qwen_merger(vision.encoder, {merger + "norm", merger + "linear_fc1", merger + "linear_fc2"},
+                     MergerNorm::after_merging, spec.decoder.hidden)});
+  }
+}
+
+VisionSpec parse_vision(const Config& config, const WeightSource& weights, const ModelSpec& spec) {
+  if (qwen_size(config, "out_hidden_size", 3584) != spec.decoder.hidden)
+    config.fail("out_hidden_size", "the tower's output is not as wide as the text model's rows");
+  VisionSpec vision;
+  vision.prefix = qwen_tower_prefix(weights);
+  vision.encoder =
+      qwen_tower(config, {.patch_size = 16,
+                          .layers = 27,
+                          .hidden = qwen_size(config, "hidden_size", 1152),
+                          .ffn = qwen_size(config, "intermediate_size", 4304),
+                          .heads = qwen_size(config, "num_heads", 16),
+                          .activation = parse_activation(config, "hidden_act", Activation::gelu_tanh),
+                          .names = {"", "mlp.linear_fc1", "mlp.linear_fc2"}});
+  vision.encoder.patch_bias = Bias::present;
+  vision.encoder.positions = InterpolatedPositions{"pos_embed", table_side(config)};
+  check_layer_count(config, weights, vision.encoder.layer_names.below(vision.prefix),
+                    {vision.encoder.layers, vision.encoder.layers});
+  const std::string merger = vision.prefix + "merger.";
+  vision.projector =
+      qwen_merger(vision.encoder, {merger + "norm", merger + "linear_fc1", merger + "linear_fc2"},
+                  MergerNorm::before_merging, spec.decoder.hidden);
+  add_deepstack(config, vision, spec);
+  vision.form = qwen_images(vision.encoder);
+  return vision;
+}
+
+ModelSpec parse(const Config& config, const WeightSource& weights) {
+  ModelSpec spec = qwen_spec("qwen3_vl", "qwen3_vl_text", config, weights);
+  spec.vision = parse_vision(QwenConfigs(config).vision, weights, spec);
+  spec.decoder.deepstack_layers = spec.vision->deepstack.size();
+  return spec;
+}
+
+DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
+  DecoderDefaults defaults;
+  defaults.vocab = 151936;
+  defaults.ffn = 22016;
+  defaults.kv_heads = 32;
+  defaults.head_dim = 128;
+  defaults.rope_theta = 500000.0;
+  defaults.max_positions = 128000;
+  defaults.rope_names = {{"mrope", "default"}};
+  defaults.rope_axes = RopeAxes{RopeSections::interleaved, {24, 20, 20}};
+  DecoderConfig decoder = parse_decoder(config, defaults);
+  for (LayerConfig& layer : decoder.layers)
+    layer.attention.query_key_norm = {layer.norm, QueryKeyNorm::Span::head};
+  return decoder;
+}
+
+}  // namespace
+
+TextFamily qwen3_vl_decoder() {
+  return {.parse = parse_text};
+}
+
+Family qwen3_vl_family() {
+  return {"qwen3_vl", {"Qwen3VLForConditionalGeneration"}, {"qwen3_vl"}, parse};
+}
+
+}  // namespace mmbatch

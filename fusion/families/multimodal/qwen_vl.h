@@ -1,0 +1,62 @@
+#pragma once
+
+#include <string>
+
+#include "fusion/families/families.h"
+
+namespace mmbatch {
+
+// What the Qwen VL families share: towers that take images of any size in blocks of 2 x 2 patches, and
+// decoders that turn each token by its place in time, row and column.
+
+/// The parts of a config.json: published files of the first families have the text model's keys beside
+/// vision_config, later ones and those that transformers 5 writes in text_config.
+struct QwenConfigs {
+  explicit QwenConfigs(const Config& config);
+
+  Config text;
+  Config vision;
+};
+
+/// A tower's sizes, which the families write under different keys.
+struct QwenTowerSizes {
+  std::int64_t patch_size = 14;  // and layers: where the config does not say
+  std::int64_t layers = 32;
+  std::size_t hidden = 0;
+  std::size_t ffn = 0;
+  std::size_t heads = 16;
+  FeedForwardKind kind = FeedForwardKind::plain;
+  Activation activation = Activation::gelu_tanh;
+  NormKind norm = NormKind::layer;
+  FeedForwardNames names;
+};
+
+/// The tower but for its positions and windows: patches, blocks, rotation.  @throws ModelError
+VisionConfig qwen_tower(const Config& vision, const QwenTowerSizes& sizes);
+/// The form in which it takes images.
+OwnShape qwen_images(const VisionConfig& tower);
+
+/// Where the norm of a merger stands.
+enum class MergerNorm { before_merging, after_merging };
+
+/// The names of a merger's parts, without ".weight".
+struct MergerNames {
+  std::string norm, first, second;
+};
+
+/// From the rows of a block's four patches to one row of the decoder's width: norm, merging, two linear
+/// layers.
+ProjectorConfig qwen_merger(const VisionConfig& tower, const MergerNames& names, MergerNorm norm,
+                            std::size_t out);
+
+/// What stands before the tower's tensors.
+std::string qwen_tower_prefix(const WeightSource& weights);
+
+/// Decoder, tokens and positions: everything but the images' way to the decoder.  @throws ModelError
+ModelSpec qwen_spec(const std::string& family, const std::string& text_type, const Config& config,
+                    const WeightSource& weights);
+
+/// A size of a vision_config.
+std::size_t qwen_size(const Config& config, const std::string& key, std::int64_t otherwise);
+
+}  // namespace mmbatch

@@ -1,0 +1,69 @@
+#include "tests/checkers/stages/parity_tower.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "tests/checkers/parity_compare.h"
+
+namespace mmbatch::parity {
+namespace {
+
+std::vector<const Patches*> tiles_of(std::span<const PixelValues* const> images) {
+  std::vector<const Patches*> tiles;
+  for (const PixelValues* image : images) {
+    for (const Patches& tile : image->tiles) tiles.push_back(&tile);
+  }
+  return tiles;
+}
+
+/// Patches as references hold them: each channel as often as a patch has frames.
+Matrix<float> with_frames(const Patches& patches, std::size_t frames) {
+  constexpr std::size_t kChannels = 3;
+  const std::size_t plane = patches.values.cols() / kChannels;
+  Matrix<float> out(patches.values.rows(), patches.values.cols() * frames);
+  for (std::size_t p = 0; p < out.rows(); ++p) {
+    for (std::size_t i = 0; i < kChannels * frames; ++i)
+      std::copy_n(patches.values.row(p) + i / frames * plane, plane, out.row(p) + i * plane);
+  }
+  return out;
+}
+
+}  // namespace
+
+Matrix<float> as_stored(const VisionConfig& config, std::span<const PixelValues* const> images,
+                        MatrixView<const float> features) {
+  Matrix<float> out(features.rows, features.cols);
+  std::vector<std::size_t> rows;
+  if (config.windows) rows = window_order(*config.windows, tiles_of(images), config.order).rows;
+  for (std::size_t r = 0; r < features.rows; ++r) {
+    const float* from = features.row(rows.empty() ? r : rows[r]);
+    std::copy_n(from, features.cols, out.row(r));
+  }
+  return out;
+}
+
+void check_tower(const Subject& subject, const ReferenceCase& reference_case,
+                 std::span<const PixelValues* const> images, Report& report) {
+  const VisionConfig& config = subject.model.images()->config();
+  if (config.frames == 0) return;
+  std::vector<Matrix<float>> patches;
+  std::vector<MatrixView<const float>> parts;
+  for (const Patches* tile : tiles_of(images)) patches.push_back(with_frames(*tile, config.frames));
+  for (const Matrix<float>& one : patches) parts.push_back(one.view());
+  const std::string& name = reference_case.name;
+  check_tensor(subject, name + ".patches", stacked(parts).view(), kPixelTolerance, report);
+  if (images.size() != 1) return;
+
+  Scratch scratch;
+  scratch.on_input = [&](Scratch::Before place, MatrixView<const float> rows) {
+    const bool bare = place == Scratch::Before::positions;
+    check_tensor(subject, name + (bare ? ".patch_embed" : ".vision_block0_in"), rows, 0, report);
+  };
+  scratch.on_layer = [&](std::size_t layer, MatrixView<const float> rows) {
+    if (layer == 0) check_tensor(subject, name + ".vision_block0", rows, 0, report);
+  };
+  subject.model.images()->encode(images, scratch);
+}
+
+}  // namespace mmbatch::parity
