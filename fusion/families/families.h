@@ -28,6 +28,7 @@ Family gpt_oss_family();
 Family qwen2_vl_family();
 Family qwen2_5_vl_family();
 Family qwen3_vl_family();
+Family qwen3_vl_moe_family();
 
 /// A decoder's tensors in a checkpoint: they tell class defaults of different years apart.
 struct StoredDecoder {
@@ -63,6 +64,7 @@ TextFamily qwen3_moe_decoder();
 TextFamily gpt_oss_decoder();
 TextFamily qwen2_vl_decoder();
 TextFamily qwen3_vl_decoder();
+TextFamily qwen3_vl_moe_decoder();
 
 /// Which layers have a window in the Qwen families: where use_sliding_window says that there are any, those
 /// from max_window_layers on.  @throws ModelError

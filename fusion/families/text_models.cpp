@@ -22,6 +22,7 @@ const std::map<std::string, TextFamily>& text_families() {
       {"qwen2_vl_text", qwen2_vl_decoder()},
       {"qwen2_5_vl_text", qwen2_vl_decoder()},
       {"qwen3_vl_text", qwen3_vl_decoder()},
+      {"qwen3_vl_moe_text", qwen3_vl_moe_decoder()},
   };
   return table;
 }

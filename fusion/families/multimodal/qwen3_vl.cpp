@@ -36,8 +36,10 @@ void add_deepstack(const Config& config, VisionSpec& vision, const ModelSpec& sp
   }
 }
 
-VisionSpec parse_vision(const Config& config, const WeightSource& weights, const ModelSpec& spec) {
-  if (qwen_size(config, "out_hidden_size", 3584) != spec.decoder.hidden)
+}  // namespace
+
+VisionSpec qwen3_vision(const Config& config, const WeightSource& weights, std::size_t text_hidden) {
+  if (qwen_size(config, "out_hidden_size", 3584) != text_hidden)
     config.fail("out_hidden_size", "the tower's output is not as wide as the text model's rows");
   VisionSpec vision;
   vision.prefix = qwen_tower_prefix(weights);
@@ -56,18 +58,31 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, const
   const std::string merger = vision.prefix + "merger.";
   vision.projector =
       qwen_merger(vision.encoder, {merger + "norm", merger + "linear_fc1", merger + "linear_fc2"},
-                  MergerNorm::before_merging, spec.decoder.hidden);
-  add_deepstack(config, vision, spec);
+                  MergerNorm::before_merging, text_hidden);
   vision.form = qwen_images(vision.encoder);
   return vision;
 }
 
-ModelSpec parse(const Config& config, const WeightSource& weights) {
-  ModelSpec spec = qwen_spec("qwen3_vl", "qwen3_vl_text", config, weights);
-  spec.vision = parse_vision(QwenConfigs(config).vision, weights, spec);
+ModelSpec qwen3_vl_spec(const std::string& family, const std::string& text_type, const Config& config,
+                        const WeightSource& weights) {
+  ModelSpec spec = qwen_spec(family, text_type, config, weights);
+  const Config vision = QwenConfigs(config).vision;
+  spec.vision = qwen3_vision(vision, weights, spec.decoder.hidden);
+  add_deepstack(vision, *spec.vision, spec);
   spec.decoder.deepstack_layers = spec.vision->deepstack.size();
   return spec;
 }
+
+DecoderConfig qwen3_vl_text(const Config& config, DecoderDefaults defaults) {
+  defaults.rope_names = {{"mrope", "default"}};
+  defaults.rope_axes = RopeAxes{RopeSections::interleaved, {24, 20, 20}};
+  DecoderConfig decoder = parse_decoder(config, defaults);
+  for (LayerConfig& layer : decoder.layers)
+    layer.attention.query_key_norm = {layer.norm, QueryKeyNorm::Span::head};
+  return decoder;
+}
+
+namespace {
 
 DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
   DecoderDefaults defaults;
@@ -77,12 +92,11 @@ DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
   defaults.head_dim = 128;
   defaults.rope_theta = 500000.0;
   defaults.max_positions = 128000;
-  defaults.rope_names = {{"mrope", "default"}};
-  defaults.rope_axes = RopeAxes{RopeSections::interleaved, {24, 20, 20}};
-  DecoderConfig decoder = parse_decoder(config, defaults);
-  for (LayerConfig& layer : decoder.layers)
-    layer.attention.query_key_norm = {layer.norm, QueryKeyNorm::Span::head};
-  return decoder;
+  return qwen3_vl_text(config, defaults);
+}
+
+ModelSpec parse(const Config& config, const WeightSource& weights) {
+  return qwen3_vl_spec("qwen3_vl", "qwen3_vl_text", config, weights);
 }
 
 }  // namespace

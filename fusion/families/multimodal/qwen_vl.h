@@ -56,6 +56,15 @@ std::string qwen_tower_prefix(const WeightSource& weights);
 ModelSpec qwen_spec(const std::string& family, const std::string& text_type, const Config& config,
                     const WeightSource& weights);
 
+/// The tower and the merger of Qwen3-VL and what came after it: learned positions laid over each image.
+/// Nothing is tapped for DeepStack yet.
+VisionSpec qwen3_vision(const Config& vision, const WeightSource& weights, std::size_t text_hidden);
+/// Qwen3-VL with one of its text models.
+ModelSpec qwen3_vl_spec(const std::string& family, const std::string& text_type, const Config& config,
+                        const WeightSource& weights);
+/// What all of those text models have in common.  @param defaults of the class, but for its axes
+DecoderConfig qwen3_vl_text(const Config& config, DecoderDefaults defaults);
+
 /// A size of a vision_config.
 std::size_t qwen_size(const Config& config, const std::string& key, std::int64_t otherwise);
 
