@@ -103,8 +103,8 @@ void ImagePreparation::check(const ImageBudget& budget) const {
     return;
   }
   throw ItemError(ErrorCode::invalid_value,
-                  "a budget of image tokens or pixels is set, but this model's images are all of one size; "
-                  "leave image_tokens, min_pixels and max_pixels out");
+                  "a budget of image tokens or pixels is set, but this model brings every image to a size of "
+                  "its own; leave image_tokens, min_pixels and max_pixels out");
 }
 
 PixelBudget ImagePreparation::pixels(const BlockPreprocessor& blocks, const ImageBudget& budget) const {

@@ -55,12 +55,12 @@ std::vector<std::int32_t> Prompting::encode_following(std::string_view text) con
   return model_.tokenizer->encode_continuation(text);
 }
 
-std::size_t Prompting::tokens(std::span<const std::int32_t> ids,
-                              std::span<const PictureSize> pictures) const {
+std::size_t Prompting::tokens(std::span<const std::int32_t> ids, std::span<const PictureSize> pictures,
+                              const ImageBudget& budget) const {
   check_placeholders(model_.spec, ids, pictures.size());
   std::size_t count = ids.size() - pictures.size();
   for (const PictureSize& picture : pictures)
-    count += image_ids(model_.images->layout(picture.width, picture.height)).size();
+    count += image_ids(model_.images->layout(picture.width, picture.height, budget)).size();
   return count;
 }
 

@@ -59,7 +59,8 @@ class Prompting {
   std::vector<std::int32_t> encode_following(std::string_view text) const;
 
   /// Tokens of the prompt that compose() makes of these ids and pictures.  @throws ItemError as compose()
-  std::size_t tokens(std::span<const std::int32_t> ids, std::span<const PictureSize> pictures) const;
+  std::size_t tokens(std::span<const std::int32_t> ids, std::span<const PictureSize> pictures,
+                     const ImageBudget& budget = {}) const;
   /// Each placeholder becomes the tokens of its image.  @throws ItemError
   std::shared_ptr<const Prompt> compose(std::span<const std::int32_t> ids,
                                         std::span<const EncodedImage> images) const;

@@ -1,6 +1,7 @@
 #include "jobs/item/content_key.h"
 
 #include "engine/base/sha256.h"
+#include "jobs/item/images/image_budget.h"
 
 namespace mmbatch {
 
@@ -28,6 +29,8 @@ std::string content_key(const ContentParts& parts) {
   if (!parts.image_sha256.empty() && parts.truncated_images == TruncatedImages::accept) {
     hash.field("truncated_images accept");
   }
+  if (!parts.image_sha256.empty() && !parts.image_budget.empty())
+    hash.field("image budget").field(key_text(parts.image_budget));
   hash.field(parts.model_fingerprint).field(parts.precision);
   if (decoded) hash.field(parts.generation);
   return hash.hex();

@@ -17,6 +17,7 @@ struct ContentParts {
   std::string now = {};  // what the template is told when it asks for the time; empty: it does not
   std::vector<std::string> image_sha256;  // in the order of Item::images
   TruncatedImages truncated_images = TruncatedImages::fail;
+  ImageBudget image_budget = {};
   std::string model_fingerprint;
   std::string precision;   // of weights and of the KV cache
   std::string generation;  // to_json(GenerationConfig) of the merged settings

@@ -11,6 +11,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/generation_config.h"
+#include "engine/base/image_budget.h"
 #include "jobs/item/labels.h"
 
 namespace mmbatch {
@@ -61,6 +62,7 @@ struct Item {
   std::string answer_type;
   std::string metadata;            // JSON text of any kind as it was written, or empty
   std::string metadata_digest;     // the same in canonical form, where that differs
+  ImageBudget image_budget;        // the item's own
   GenerationOverrides generation;  // the item's own, names and ranges checked
   SettingNames setting_names;      // what its listing calls settings, where it has other names
   std::string where;               // "file:line" or "file:line:column", for messages

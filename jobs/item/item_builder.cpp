@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "jobs/item/image_path.h"
+#include "jobs/item/images/image_budget.h"
 #include "jobs/item/message_reader.h"
 #include "jobs/item/prompt_template.h"
 #include "jobs/text/text_width.h"
@@ -27,6 +28,7 @@ class ItemBuilder {
     if (const Node::Entry* entry = get("answer_type")) item_.answer_type = scalar(*entry, *entry->value);
     if (const Node::Entry* entry = get("metadata")) read_metadata(*entry);
     read_images();
+    item_.image_budget = read_image_budget(node_);
     check_task_keys();
     if (item_.task == Task::classify)
       read_labels();
@@ -269,8 +271,9 @@ std::string ItemContext::where(Place at) const {
 
 const std::vector<std::string>& item_keys() {
   static const std::vector<std::string> keys = {
-      "id",      "image",         "images",      "question", "prompt",     "messages", "answer",
-      "answers", "question_type", "answer_type", "metadata", "generation", "labels",   "template"};
+      "id",     "image",    "images",        "question",    "prompt",    "messages",
+      "answer", "answers",  "question_type", "answer_type", "metadata",  "generation",
+      "labels", "template", "image_tokens",  "min_pixels",  "max_pixels"};
   return keys;
 }
 

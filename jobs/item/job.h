@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/base/generation_config.h"
+#include "engine/base/image_budget.h"
 #include "engine/base/truncated_images.h"
 #include "jobs/item/item.h"
 #include "jobs/item/labels.h"
@@ -30,7 +31,8 @@ struct Job {
   std::string question;         // for items that have none of their own, such as those of a glob
   std::filesystem::path image_root;
   TruncatedImages truncated_images = TruncatedImages::fail;
-  std::string turn_format;  // empty: the model's own
+  ImageBudget image_budget;  // the manifest's, where the job has none of its own
+  std::string turn_format;   // empty: the model's own
   std::optional<std::string> system;
   PromptForm form = PromptForm::turns;
   std::shared_ptr<const LabelSet> labels;  // classify: of items without labels; null when all bring their own

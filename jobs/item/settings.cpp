@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/base/error.h"
+#include "jobs/item/images/image_budget.h"
 
 namespace mmbatch {
 namespace {
@@ -14,10 +15,10 @@ bool sets(const GenerationOverrides& source, std::string_view name) {
                      [&](const auto& setting) { return setting.first == name; });
 }
 
-std::shared_ptr<const ItemSettings> settings_of(GenerationConfig config) {
+std::shared_ptr<const ItemSettings> settings_of(GenerationConfig config, const ImageBudget& image_budget) {
   config.validate();
   std::string json = to_json(config);
-  return std::make_shared<const ItemSettings>(ItemSettings{std::move(config), std::move(json)});
+  return std::make_shared<const ItemSettings>(ItemSettings{std::move(config), std::move(json), image_budget});
 }
 
 GenerationConfig of_item(LayeredSettings weaker, const Item& item, const GenerationOverrides& command_line) {
@@ -55,13 +56,17 @@ void LayeredSettings::add(const GenerationOverrides& stronger) {
 }
 
 SettingsOfJobs::SettingsOfJobs(const Manifest& manifest, GenerationSurroundings around)
-    : file_(manifest.file.string()), command_line_(std::move(around.command_line)) {
+    : file_(manifest.file.string()),
+      command_line_(std::move(around.command_line)),
+      image_budget_(around.image_budget) {
   for (const Job& job : manifest.jobs) {
-    OfJob of{.name = job.name, .weaker = weaker_of(manifest, job, around.checkpoint)};
+    OfJob of{.name = job.name,
+             .weaker = weaker_of(manifest, job, around.checkpoint),
+             .image_budget = job.image_budget};
     try {
       LayeredSettings all = of.weaker;
       all.add(command_line_);
-      of.merged = settings_of(all.config());
+      of.merged = settings_of(all.config(), merged(of.image_budget, image_budget_));
     } catch (const GenerationError& e) {
       of.contradiction = e.what();
     }
@@ -71,8 +76,9 @@ SettingsOfJobs::SettingsOfJobs(const Manifest& manifest, GenerationSurroundings 
 
 std::shared_ptr<const ItemSettings> SettingsOfJobs::of(const Item& item) const {
   const OfJob& job = jobs_.at(item.job);
-  if (item.generation.empty() && job.merged) return job.merged;
-  return settings_of(of_item(job.weaker, item, command_line_));
+  if (item.generation.empty() && item.image_budget.empty() && job.merged) return job.merged;
+  return settings_of(of_item(job.weaker, item, command_line_),
+                     merged(merged(job.image_budget, item.image_budget), image_budget_));
 }
 
 std::shared_ptr<const ItemSettings> SettingsOfJobs::of_job(std::size_t job) const {

@@ -13,6 +13,7 @@ namespace mmbatch {
 struct GenerationSurroundings {
   GenerationOverrides checkpoint;    // weaker than the manifest
   GenerationOverrides command_line;  // stronger than the item
+  ImageBudget image_budget = {};     // of the command line
 };
 
 /// Settings merged from the weakest source to the strongest, the checkpoint's being the weakest. As in
@@ -33,6 +34,7 @@ class LayeredSettings {
 struct ItemSettings {
   GenerationConfig generation;
   std::string json;  // to_json(generation)
+  ImageBudget image_budget = {};
 };
 
 /// The merged settings of a manifest's items: checkpoint, manifest, job, item, command line; the later wins.
@@ -51,11 +53,13 @@ class SettingsOfJobs {
   struct OfJob {
     std::string name;
     LayeredSettings weaker;                           // all sources weaker than the item
+    ImageBudget image_budget;                         // of the manifest and the job
     std::shared_ptr<const ItemSettings> merged = {};  // null when they contradict each other
     std::string contradiction = {};
   };
   std::string file_;
   GenerationOverrides command_line_;
+  ImageBudget image_budget_;  // of the command line
   std::vector<OfJob> jobs_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "jobs/item/images/image_budget.h"
 #include "jobs/listing/byte_reader.h"
 #include "jobs/listing/records.h"
 #include "jobs/manifest/listing_kind.h"
@@ -72,6 +73,7 @@ Manifest read_manifest(const std::filesystem::path& file, const ManifestOptions&
   if (options.truncated_images) {
     for (Job& job : manifest.jobs) job.truncated_images = *options.truncated_images;
   }
+  for (Job& job : manifest.jobs) job.image_budget = merged(job.image_budget, options.image_budget);
   return manifest;
 }
 

@@ -12,6 +12,7 @@ namespace mmbatch {
 struct ManifestOptions {
   std::filesystem::path media_root;  // for file:// in OpenAI batch files; empty: such paths are refused
   std::optional<TruncatedImages> truncated_images = {};  // stronger than what manifest and jobs say
+  ImageBudget image_budget = {};                         // likewise
 };
 
 /// Reads and checks a manifest, or an OpenAI batch file (.jsonl, .ndjson, or .gz of it), which is a manifest

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "jobs/item/images/image_budget.h"
 #include "jobs/item/item_builder.h"
 #include "jobs/item/prompt_template.h"
 #include "jobs/listing/records.h"
@@ -19,11 +20,13 @@ constexpr std::size_t kMaxInlineBytes = 512u << 20;  // of the texts of inline i
 
 using Entry = Node::Entry;
 
-const std::vector<std::string> kManifestKeys = {"model", "database", "generation", "truncated_images",
-                                                "jobs"};
+const std::vector<std::string> kManifestKeys = {
+    "model",        "database",   "generation", "truncated_images",
+    "image_tokens", "min_pixels", "max_pixels", "jobs"};
 const std::vector<std::string> kJobKeys = {
-    "name", "task",       "prompt",      "question", "image_root", "items",    "generation",
-    "chat", "raw_prompt", "turn_format", "system",   "labels",     "template", "truncated_images"};
+    "name",         "task",       "prompt",      "question", "image_root", "items",    "generation",
+    "chat",         "raw_prompt", "turn_format", "system",   "labels",     "template", "truncated_images",
+    "image_tokens", "min_pixels", "max_pixels"};
 
 bool is_null(const Node& node) {
   return node.kind == Node::Kind::null;
@@ -42,6 +45,7 @@ class ManifestReader {
       if (entry.key == "generation") manifest_.generation = generation(entry);
       if (entry.key == "truncated_images") truncated_images_ = truncated_images(entry);
     }
+    image_budget_ = image_budget(root);
     const Entry* jobs = root.find("jobs");
     if (jobs == nullptr) fail(root, "'jobs' is missing: a list of jobs, each with name, task and items");
     if (jobs->value->kind != Node::Kind::list || jobs->value->list.empty()) {
@@ -108,6 +112,14 @@ class ManifestReader {
     return value == "fail" ? TruncatedImages::fail : TruncatedImages::accept;
   }
 
+  ImageBudget image_budget(const Node& node) const {
+    try {
+      return read_image_budget(node);
+    } catch (const PlacedError& e) {
+      throw UsageError(fmt::format("{}: {}", said_at(e.place), e.what()));
+    }
+  }
+
   GenerationOverrides generation(const Entry& owner) const {
     if (is_null(*owner.value)) return {};
     try {
@@ -132,6 +144,7 @@ class ManifestReader {
       }
     }
     if (const Entry* entry = node.find("generation")) job.generation = generation(*entry);
+    job.image_budget = merged(image_budget_, image_budget(node));
     job.truncated_images = truncated_images_;
     if (const Entry* entry = node.find("truncated_images")) job.truncated_images = truncated_images(*entry);
     const Entry* items = node.find("items");
@@ -321,6 +334,7 @@ class ManifestReader {
   std::filesystem::path folder_;
   Manifest manifest_;
   TruncatedImages truncated_images_ = TruncatedImages::fail;  // of jobs that say nothing
+  ImageBudget image_budget_;                                  // weaker than what jobs say
   std::size_t inline_bytes_ = 0;
 };
 

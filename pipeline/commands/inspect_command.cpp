@@ -1,15 +1,49 @@
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <optional>
 
 #include "engine/base/output/output_stream.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/inspect/inspect.h"
 
 namespace mmbatch {
+namespace {
+
+/// "640x480"; nothing for what is no such size.
+std::optional<PictureSize> picture_size_of(const std::string& text) {
+  PictureSize size;
+  const char *first = text.data(), *last = first + text.size();
+  const auto width = std::from_chars(first, last, size.width);
+  if (width.ec != std::errc() || width.ptr == last || *width.ptr != 'x') return {};
+  const auto height = std::from_chars(width.ptr + 1, last, size.height);
+  if (height.ec != std::errc() || height.ptr != last || size.width < 1 || size.height < 1) return {};
+  return size;
+}
+
+CLI::Validator picture_size() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        return picture_size_of(text) ? std::string()
+                                     : fmt::format("'{}' is not a size: expected such as 640x480", text);
+      },
+      "");
+}
+
+std::vector<PictureSize> sizes_of(const std::vector<std::string>& texts) {
+  std::vector<PictureSize> sizes;
+  for (const std::string& text : texts) sizes.push_back(picture_size_of(text).value());
+  return sizes;
+}
+
+}  // namespace
 
 void add_inspect_command(CLI::App& program, Action& action) {
   struct State {
     std::filesystem::path folder;
     bool json = false;
+    std::vector<std::string> sizes;
   };
   const auto state = std::make_shared<State>();
   CLI::App* command =
@@ -19,9 +53,15 @@ void add_inspect_command(CLI::App& program, Action& action) {
       "Exit codes: 0 it can be run, 3 it cannot; the output says why and what to do");
   command->add_option("model", state->folder, "checkpoint folder")->required()->type_name("DIR");
   command->add_flag("--json", state->json, "one JSON object");
+  command
+      ->add_option("--image-size", state->sizes,
+                   "what images of this size cost, in pixels, where not all cost the same; may be repeated")
+      ->check(picture_size())
+      ->type_name("WIDTHxHEIGHT");
   command->callback([state, &action] {
     action = [state] {
-      const Inspection found = inspect(state->folder);
+      const Inspection found =
+          state->sizes.empty() ? inspect(state->folder) : inspect(state->folder, sizes_of(state->sizes));
       OutputStream out(state->json ? Audience::programs : Audience::people);
       out << (state->json ? to_json(found) + "\n" : to_text(found));
       out.finish();

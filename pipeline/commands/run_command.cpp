@@ -3,6 +3,7 @@
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/engine_options.h"
 #include "pipeline/commands/options/generation_options.h"
+#include "pipeline/commands/options/image_options.h"
 #include "pipeline/commands/options/values.h"
 #include "pipeline/run/run.h"
 
@@ -129,6 +130,7 @@ void add_run_command(CLI::App& program, Action& action) {
   CLI::Option* quiet = command->add_flag("-q,--quiet")->description("no progress, no summary");
   add_precision_option(*command, run.precision);
   add_engine_options(*command, run.engine);
+  add_image_options(*command, run.image_budget);
   add_generation_options(*command, generation);
   command->callback([state, quiet, &action] {
     RunOptions& run = state->run;

@@ -3,6 +3,7 @@
 #include "engine/base/output/output_stream.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/generation_options.h"
+#include "pipeline/commands/options/image_options.h"
 #include "pipeline/inspect/validate.h"
 
 namespace mmbatch {
@@ -24,6 +25,7 @@ void add_validate_command(CLI::App& program, Action& action) {
       ->add_option("--media-root", options->media_root,
                    "folder that file:// images of batch files must lie in")
       ->type_name("DIR");
+  add_image_options(*command, options->image_budget);
   add_generation_options(*command, generation);
   command->callback([options, generation, &action] {
     options->generation = *generation;

@@ -43,14 +43,14 @@ Item item_of(const DialogueOptions& options) {
   return item;
 }
 
-std::vector<EncodedImage> encode_images(const Model& model, const Item& item) {
+std::vector<EncodedImage> encode_images(const Model& model, const Item& item, const ImageBudget& budget) {
   std::vector<PixelValues> pixels;
   std::vector<std::uint64_t> keys;
   for (const Item::Image& image : item.images) {
     const std::vector<unsigned char> bytes = read_image(image);
     const std::string sha = sha256_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
     keys.push_back(std::stoull(sha.substr(0, 16), nullptr, 16));
-    pixels.push_back(model.files().images->prepare(decode_image(std::as_bytes(std::span(bytes)))));
+    pixels.push_back(model.files().images->prepare(decode_image(std::as_bytes(std::span(bytes))), budget));
   }
   std::vector<const PixelValues*> all;
   for (const PixelValues& one : pixels) all.push_back(&one);
@@ -88,7 +88,7 @@ Dialogue::Dialogue(const DialogueOptions& options)
   }
   generation_ = generation_of(manifest_, item_, {model_->files().generation, options.generation});
   encode_text_ = std::make_unique<const EncodeText>(model_->files(), manifest_, read_time(utc_now()).value());
-  arena_.run([&] { images_ = encode_images(*model_, item_); });
+  arena_.run([&] { images_ = encode_images(*model_, item_, options.image_budget); });
   engine_ = std::make_unique<Engine>(model_->decoder(), vocabulary_of(*model_), options.engine);
 }
 

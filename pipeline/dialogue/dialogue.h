@@ -26,6 +26,7 @@ struct DialogueOptions {
   PromptForm form = PromptForm::turns;
   std::string turn_format;  // empty: the model's own
   std::string system;
+  ImageBudget image_budget;
   GenerationOverrides generation;
   std::optional<Precision> precision;  // none: automatic_precision()
   EngineOptions engine;

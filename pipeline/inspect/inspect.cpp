@@ -6,6 +6,7 @@
 #include <set>
 
 #include "engine/base/error.h"
+#include "engine/base/result.h"
 #include "engine/weights/precision.h"
 #include "fusion/family.h"
 #include "fusion/model.h"
@@ -64,7 +65,8 @@ double loaded_bytes(const std::string& name, const TensorView& tensor, Precision
   }
   if (tensor.shape.size() < 2 || contains(name, "position_embedding")) return elements * sizeof(float);
   if (contains(name, "lm_head")) return elements * bytes_per_weight(head_precision(precision));
-  const bool edge = contains(name, "patch_embedding") || contains(name, "multi_modal_projector");
+  const bool edge =
+      contains(name, "patch_embed") || contains(name, "multi_modal_projector") || contains(name, "merger");
   return elements * bytes_per_weight(edge ? edge_precision(precision) : precision);
 }
 
@@ -124,9 +126,28 @@ void size_up(const WeightSource& weights, const ModelSpec& spec, Inspection& fou
     found.cache_per_token.push_back({name, kv_bytes_per_token(spec.decoder, kv_precision_from(name))});
 }
 
+void tell_image_costs(const ModelFiles& files, const std::vector<PictureSize>& pictures, Inspection& found) {
+  if (!files.images || files.spec.dual || std::holds_alternative<OneSize>(files.spec.vision->form)) return;
+  for (const PictureSize& size : pictures) {
+    const auto tokens = guarded([&] {
+      return Prompting(files).tokens({&files.spec.image_token_id, 1}, {&size, 1});
+    });
+    Inspection::ImageCost cost{size, 0, {}};
+    if (tokens)
+      cost.tokens = tokens.value();
+    else
+      cost.fault = tokens.error().message;
+    found.image_costs.push_back(std::move(cost));
+  }
+}
+
 }  // namespace
 
-Inspection inspect(const fs::path& folder) {
+std::vector<PictureSize> common_picture_sizes() {
+  return {{640, 480}, {1024, 1024}, {1920, 1080}, {4032, 3024}};
+}
+
+Inspection inspect(const fs::path& folder, const std::vector<PictureSize>& pictures) {
   Inspection found;
   found.folder = folder.string();
   const auto opened = open_weights(folder);
@@ -154,6 +175,7 @@ Inspection inspect(const fs::path& folder) {
     const ModelFiles files(folder);
     found.spec = files.spec;
     found.notes = files.unknown_keys;
+    tell_image_costs(files, pictures, found);
     if (files.spec.dual) return;
     found.turn_format = files.turn_format.name();
     found.turn_format_note = files.turn_format_warning;

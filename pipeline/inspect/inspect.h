@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "fusion/model_spec.h"
+#include "fusion/prompting.h"
 #include "jobs/item/item.h"
 
 namespace mmbatch {
@@ -41,10 +42,22 @@ struct Inspection {
   std::vector<Memory> cache_per_token;  // at each precision of the cache; empty without a decoder
   std::size_t activation_bytes = 0;     // of a step of kActivationRows rows
   static constexpr std::size_t kActivationRows = 1024;
+
+  /// What pictures of some sizes, in pixels, cost where not all cost the same.
+  struct ImageCost {
+    PictureSize size;
+    std::size_t tokens = 0;
+    std::string fault;  // not empty: such a picture cannot be taken
+  };
+  std::vector<ImageCost> image_costs;
 };
 
+/// The sizes that inspect() tells the costs of when nobody names any.
+std::vector<PictureSize> common_picture_sizes();
+
 /// @throws ModelError when the folder holds no checkpoint at all
-Inspection inspect(const std::filesystem::path& folder);
+Inspection inspect(const std::filesystem::path& folder,
+                   const std::vector<PictureSize>& pictures = common_picture_sizes());
 
 /// Lines for people, or one JSON object.
 std::string to_text(const Inspection& inspection);

@@ -73,16 +73,54 @@ void add_text_encoder(const TextEncoderConfig& text, Lines& lines) {
 
 void add_vision(const VisionSpec& spec, Lines& lines) {
   const VisionConfig& vision = spec.encoder;
-  lines.add("vision",
-            fmt::format("{} of {} layers, hidden {}, images of {} pixels in patches of {}, {} {} per "
-                        "image{}",
-                        vision.run_layers, vision.layers, vision.hidden(), vision.image_size,
+  const std::string images =
+      std::holds_alternative<OwnShape>(spec.form)
+          ? fmt::format("images of any size in patches of {0}, one token for {1} x {1}", vision.patch_size,
+                        vision.order.merge)
+          : fmt::format("images of {} pixels in patches of {}, {} {} per image{}", vision.image_size,
                         vision.patch_size, spec.tile_tokens(), spec.pools() ? "embedding" : "tokens",
-                        std::holds_alternative<WholeAndTiles>(spec.form) ||
-                                std::holds_alternative<TilesAndWhole>(spec.form)
-                            ? " or tile"
-                            : ""));
+                        std::holds_alternative<OneSize>(spec.form) ? "" : " or tile");
+  lines.add("vision", fmt::format("{} of {} layers, hidden {}, {}", vision.run_layers, vision.layers,
+                                  vision.hidden(), images));
   lines.add("", heads_text(vision.layer.attention.shape));
+}
+
+/// A JSON object, built member by member.
+class JsonObject {
+ public:
+  void add(const char* name, std::size_t value) { member(name, std::to_string(value)); }
+  void add(const char* name, const std::string& value) { member(name, json_string(value)); }
+  void member(const char* name, const std::string& json) {
+    text_ += fmt::format("{}\"{}\": {}", text_.empty() ? "" : ", ", name, json);
+  }
+  std::string str() const { return "{" + text_ + "}"; }
+
+ private:
+  std::string text_;
+};
+
+std::string costs_text(const std::vector<Inspection::ImageCost>& costs) {
+  std::string text;
+  for (const auto& [size, tokens, fault] : costs) {
+    text += fmt::format("{}{} x {} pixels {}", text.empty() ? "" : ", ", size.width, size.height,
+                        fault.empty() ? fmt::format("{} tokens", tokens) : "not possible: " + fault);
+  }
+  return text;
+}
+
+std::string costs_json(const std::vector<Inspection::ImageCost>& costs) {
+  std::string text;
+  for (const auto& [size, tokens, fault] : costs) {
+    JsonObject one;
+    one.add("width", static_cast<std::size_t>(size.width));
+    one.add("height", static_cast<std::size_t>(size.height));
+    if (fault.empty())
+      one.add("tokens", tokens);
+    else
+      one.add("error", fault);
+    text += (text.empty() ? "" : ", ") + one.str();
+  }
+  return "[" + text + "]";
 }
 
 std::string tasks_text(const Inspection& found) {
@@ -99,20 +137,6 @@ std::string memories_text(const std::vector<Inspection::Memory>& memories) {
   }
   return text;
 }
-
-/// A JSON object, built member by member.
-class JsonObject {
- public:
-  void add(const char* name, std::size_t value) { member(name, std::to_string(value)); }
-  void add(const char* name, const std::string& value) { member(name, json_string(value)); }
-  void member(const char* name, const std::string& json) {
-    text_ += fmt::format("{}\"{}\": {}", text_.empty() ? "" : ", ", name, json);
-  }
-  std::string str() const { return "{" + text_ + "}"; }
-
- private:
-  std::string text_;
-};
 
 void add_experts(const DecoderConfig& decoder, JsonObject& json) {
   const auto [layers, experts] = expert_layers(decoder);
@@ -158,9 +182,10 @@ void add_spec(const ModelSpec& spec, JsonObject& json) {
   if (!spec.vision) return;
   const VisionConfig& vision = spec.vision->encoder;
   json.member("vision", layers_json(vision.layer, vision.layers));
-  json.add("image_size", vision.image_size);
+  const bool any_size = std::holds_alternative<OwnShape>(spec.vision->form);
+  if (!any_size) json.add("image_size", vision.image_size);
   json.add("patch_size", vision.patch_size);
-  json.add("image_tokens", spec.vision->tile_tokens());
+  if (!any_size) json.add("image_tokens", spec.vision->tile_tokens());
 }
 
 }  // namespace
@@ -190,6 +215,7 @@ std::string to_text(const Inspection& found) {
     else
       add_decoder(found.spec->decoder, lines);
     if (found.spec->vision) add_vision(*found.spec->vision, lines);
+    if (!found.image_costs.empty()) lines.add("images", costs_text(found.image_costs));
   }
   if (found.tokenizer_tokens > 0) lines.add("tokenizer", fmt::format("{} tokens", found.tokenizer_tokens));
   if (!found.turn_format.empty()) {
@@ -236,6 +262,7 @@ std::string to_json(const Inspection& found) {
   json.member("weight_bytes", memories_json(found.weights));
   json.member("cache_bytes_per_token", memories_json(found.cache_per_token));
   json.add("activation_bytes", found.activation_bytes);
+  if (!found.image_costs.empty()) json.member("image_costs", costs_json(found.image_costs));
   return json.str();
 }
 

@@ -59,7 +59,13 @@ std::optional<Failed> check_item(const ReadItem& read, const SettingsOfJobs& mer
   if (encode_text == nullptr) return check_texts(item, files->spec.dual->text_form);
   const auto ids = guarded([&] { return encode_text->ids(item); });
   if (!ids) return Failed{Stage::encode_text, ids.error()};
-  const auto tokens = guarded([&] { return Prompting(*files).tokens(ids.value(), pictures); });
+  const ImageBudget& budget = settings.value()->image_budget;
+  const auto sized = guarded([&] {
+    for (const PictureSize& picture : pictures) files->images->tokens(picture.width, picture.height, budget);
+    return true;
+  });
+  if (!sized) return Failed{Stage::preprocess, sized.error()};
+  const auto tokens = guarded([&] { return Prompting(*files).tokens(ids.value(), pictures, budget); });
   if (!tokens) return Failed{Stage::fuse, tokens.error()};
   const auto too_long =
       length_fault({tokens.value(), pictures.size()}, settings.value()->generation.truncate_prompt,
@@ -77,9 +83,10 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
     out << fmt::format("note: {}\n", note);
   std::size_t items = 0, bad = 0;
   for (const auto& file : options.manifests) {
-    const Manifest manifest = read_manifest(file, {options.media_root});
-    const SettingsOfJobs settings(manifest,
-                                  {files ? files->generation : GenerationOverrides{}, options.generation});
+    const Manifest manifest =
+        read_manifest(file, {.media_root = options.media_root, .image_budget = options.image_budget});
+    const SettingsOfJobs settings(manifest, {files ? files->generation : GenerationOverrides{},
+                                             options.generation, options.image_budget});
     for (std::size_t job = 0; job < manifest.jobs.size(); ++job) settings.of_job(job);
     if (files) check_tasks(manifest, *files);
     const bool decoder = files && !files->spec.dual;

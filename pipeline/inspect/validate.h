@@ -7,6 +7,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/generation_config.h"
+#include "engine/base/image_budget.h"
 #include "pipeline/exit_code.h"
 
 namespace mmbatch {
@@ -15,6 +16,7 @@ struct ValidateOptions {
   std::vector<std::filesystem::path> manifests;
   std::optional<std::filesystem::path> model;  // count prompt tokens against its limits too
   std::filesystem::path media_root;
+  ImageBudget image_budget;
   GenerationOverrides generation;
 };
 

@@ -85,7 +85,8 @@ RunSummary run_recorded(const RunContext& context, RunFiles& files) {
 
 ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& options, LoadedModel& loaded,
                       Arena& arena) {
-  const Manifest manifest = read_manifest(file, {options.media_root, options.truncated_images});
+  const Manifest manifest =
+      read_manifest(file, {options.media_root, options.truncated_images, options.image_budget});
   const Places places = places_of(manifest, options);
   check_outputs(options, manifest, places.model, places.database);
   check_settings(manifest, {read_generation_config(FolderFiles(places.model)), options.generation});

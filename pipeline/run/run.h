@@ -27,6 +27,7 @@ struct RunOptions {
   std::optional<std::filesystem::path> model;
   std::filesystem::path media_root;
   std::optional<TruncatedImages> truncated_images;  // instead of what the manifests say
+  ImageBudget image_budget;                         // stronger than what manifests and items say
   GenerationOverrides generation;
   Shard shard;  // the part of the items that is run
   ResumePolicy resume = ResumePolicy::resume;

@@ -14,7 +14,10 @@ namespace {
 std::size_t default_in_flight(const RunOptions& options, const Model& model) {
   const std::size_t wanted = 4 * options.engine.scheduler.max_sequences;
   if (model.images() == nullptr) return wanted;
-  const std::size_t bytes = model.files().images->most_tokens() * model.spec().width() * sizeof(float);
+  // Where images are of any size, a full screen stands for them: few are as large as a model allows.
+  const ImagePreparation& images = *model.files().images;
+  const std::size_t rows = std::min(images.most_tokens(), images.tokens(1920, 1080));
+  const std::size_t bytes = rows * model.spec().width() * sizeof(float);
   const std::size_t affordable = (std::size_t{1} << 30) / bytes;
   return std::clamp<std::size_t>(affordable, std::min<std::size_t>(16, wanted), wanted);
 }

@@ -26,6 +26,7 @@ StageSet::StageSet(const RunContext& c)
       files_(c.results, image_options(c)),
       admit_(c.model, c.manifest,
              {.command_line = c.options.generation,
+              .image_budget = c.options.image_budget,
               .identity = c.identity,
               .now = c.now,
               .item_timeout = c.options.item_timeout},

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/base/error.h"
+#include "engine/base/result.h"
 
 namespace mmbatch {
 namespace {
@@ -32,7 +33,11 @@ std::vector<Task> tasks_of(const ModelSpec& spec) {
 
 void check_tasks(const Manifest& manifest, const ModelFiles& files) {
   for (const Job& job : manifest.jobs) {
-    const std::string why = refusal(job.task, files.spec);
+    std::string why = refusal(job.task, files.spec);
+    if (why.empty() && files.images) {
+      const auto possible = guarded([&] { return files.images->check(job.image_budget), true; });
+      if (!possible) why = possible.error().message;
+    }
     if (why.empty()) continue;
     throw UsageError(fmt::format("job '{}': {} ({})", job.name, why, files.folder.string()));
   }

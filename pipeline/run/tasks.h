@@ -10,7 +10,8 @@ namespace mmbatch {
 /// What a model can be asked.
 std::vector<Task> tasks_of(const ModelSpec& spec);
 
-/// @throws UsageError for a job whose task the model cannot do; it says which ones it can.
+/// @throws UsageError for a job whose task the model cannot do, or whose budget its images cannot keep to; it
+/// says what is possible.
 void check_tasks(const Manifest& manifest, const ModelFiles& files);
 
 /// @throws ItemError unsupported, likewise: items of batch files have tasks of their own.

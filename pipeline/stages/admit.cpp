@@ -19,7 +19,7 @@ Admit::Admit(const Model& model, const Manifest& manifest, AdmitOptions options,
         const std::vector<Task> tasks = tasks_of(model.spec());
         return std::set<Task>(tasks.begin(), tasks.end());
       }()),
-      settings_(manifest, {model.files().generation, options_.command_line}),
+      settings_(manifest, {model.files().generation, options_.command_line, options_.image_budget}),
       access_(access) {
   for (std::size_t job = 0; job < manifest.jobs.size(); ++job) {
     settings_.of_job(job);
@@ -75,6 +75,7 @@ std::string Admit::key_of(const Ticket& ticket) const {
   parts.system = job.system.value_or("");
   parts.image_sha256 = ticket.image_sha256;
   parts.truncated_images = ticket.truncated_images;
+  parts.image_budget = ticket.settings->image_budget;
   parts.model_fingerprint = options_.identity.fingerprint;
   parts.precision = options_.identity.precision;
   parts.generation = ticket.settings->json;

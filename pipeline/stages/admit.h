@@ -25,6 +25,7 @@ struct ModelIdentity {
 
 struct AdmitOptions {
   GenerationOverrides command_line;
+  ImageBudget image_budget = {};  // of the command line
   ModelIdentity identity;
   std::tm now{};                              // for chat templates
   std::chrono::milliseconds item_timeout{0};  // from admission to answer; 0: none

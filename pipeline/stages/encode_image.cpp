@@ -5,6 +5,8 @@
 #include <new>
 #include <utility>
 
+#include "engine/base/sha256.h"
+#include "jobs/item/images/image_budget.h"
 #include "pipeline/stages/images/decode_memory.h"
 #include "vision/image/image_header.h"
 
@@ -16,16 +18,49 @@ std::uint64_t short_key(const std::string& sha256) {
   return std::stoull(sha256.substr(0, 16), nullptr, 16);
 }
 
-/// What is decoded in two ways is two images.
+/// What is decoded in two ways, or resized to two sizes, is two images.
 std::string cache_key(const Ticket& ticket, std::size_t image) {
   const char* way = ticket.truncated_images == TruncatedImages::accept ? " as far as it goes" : "";
-  return ticket.image_sha256[image] + way;
+  const ImageBudget& budget = ticket.settings->image_budget;
+  return ticket.image_sha256[image] + way + (budget.empty() ? "" : " " + key_text(budget));
+}
+
+/// What tells the rows of a ticket's image apart in the cache of prefixes.
+std::uint64_t prefix_key(const Ticket& ticket, std::size_t image) {
+  if (ticket.settings->image_budget.empty()) return short_key(ticket.image_sha256[image]);
+  return short_key(sha256_hex(cache_key(ticket, image)));
 }
 
 std::size_t bytes_of(const PixelValues& pixels) {
   std::size_t bytes = 0;
   for (const Patches& tile : pixels.tiles) bytes += tile.values.bytes();
   return bytes;
+}
+
+std::size_t patches_of(const PixelValues& pixels) {
+  std::size_t patches = 0;
+  for (const Patches& tile : pixels.tiles) patches += tile.grid.count();
+  return patches;
+}
+
+/// As many images in one pass of the tower as have so many patches together: large ones take memory, and gain
+/// nothing from each other.
+std::vector<Features> encode_in_parts(const ImageStage& stage, std::span<const PixelValues* const> images,
+                                      Scratch& scratch) {
+  constexpr std::size_t kMostPatches = 16384;
+  std::vector<Features> all;
+  for (std::size_t begin = 0; begin < images.size();) {
+    std::size_t end = begin, patches = 0;
+    for (; end < images.size(); ++end) {
+      patches += patches_of(*images[end]);
+      if (end > begin && patches > kMostPatches) break;
+    }
+    const std::vector<Features> part =
+        stage.encode(images.subspan(begin, end - begin), scratch).projected;
+    all.insert(all.end(), part.begin(), part.end());
+    begin = end;
+  }
+  return all;
 }
 
 }  // namespace
@@ -44,7 +79,7 @@ BatchEncoder<EncodeImage::Prepared>::Options EncodeImage::encoder_options(
               [this](std::span<const Prepared* const> images, Scratch& scratch) {
                 std::vector<const PixelValues*> pixels;
                 for (const Prepared* image : images) pixels.push_back(&image->pixels);
-                return model_.images()->encode(pixels, scratch).projected;
+                return encode_in_parts(*model_.images(), pixels, scratch);
               },
           .preparing = Stage::preprocess,
           .encoding = Stage::encode_image};
@@ -62,7 +97,7 @@ void EncodeImage::operator()(const TicketPtr& ticket, Done<Branch<Images>> done)
     if (!features) return done(Failed{Stage::encode_image, features.error()});
     Images images;
     for (std::size_t i = 0; i < features.value().size(); ++i)
-      images.push_back({std::move(features.value()[i]), short_key(ticket->image_sha256[i])});
+      images.push_back({std::move(features.value()[i]), prefix_key(*ticket, i)});
     done(made(std::move(images)));
   });
 }
@@ -81,7 +116,7 @@ EncodeImage::Prepared EncodeImage::prepare(const Ticket& ticket, std::size_t ima
     limits.truncated = ticket.truncated_images;
     const Image decoded = decode_image(encoded, limits);
     ticket.deadline.check();
-    prepared.pixels = model_.files().images->prepare(decoded);
+    prepared.pixels = model_.files().images->prepare(decoded, ticket.settings->image_budget);
   } catch (const std::bad_alloc&) {
     throw ItemError(ErrorCode::image_too_large,
                     fmt::format("out of memory: to decode {} x {} pixels takes about {} MiB", header.width,

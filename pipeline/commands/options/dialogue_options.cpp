@@ -4,6 +4,7 @@
 
 #include "pipeline/commands/options/engine_options.h"
 #include "pipeline/commands/options/generation_options.h"
+#include "pipeline/commands/options/image_options.h"
 
 namespace mmbatch {
 
@@ -17,6 +18,7 @@ void add_dialogue_options(CLI::App& command, Action& action, const std::shared_p
   add_threads_option(command, options->threads);
   add_precision_option(command, options->precision);
   add_engine_options(command, options->engine);
+  add_image_options(command, options->image_budget);
   add_generation_options(command, generation);
   command.callback([options, generation, work = std::move(work), &action] {
     options->generation = *generation;

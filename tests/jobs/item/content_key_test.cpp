@@ -37,6 +37,8 @@ TEST(ContentKey, EveryPartCounts) {
   differs([](Item&, ContentParts& p) { p.image_sha256 = {"y", "x"}; });
   differs([](Item&, ContentParts& p) { p.image_sha256 = {"xy"}; });
   differs([](Item&, ContentParts& p) { p.truncated_images = TruncatedImages::accept; });
+  differs([](Item&, ContentParts& p) { p.image_budget.max_tokens = 9; });
+  differs([](Item&, ContentParts& p) { p.image_budget.max_pixels = 9; });
   differs([](Item&, ContentParts& p) { p.model_fingerprint = "m"; });
   differs([](Item&, ContentParts& p) { p.precision = "int8"; });
   differs([](Item&, ContentParts& p) { p.generation = "{}"; });
