@@ -7,12 +7,30 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
+#include <iterator>
+#include <map>
+#include <mutex>
 #include <utility>
 
 #include "engine/base/error.h"
 
 namespace mmbatch {
+namespace {
+
+/// All mapped files of the process, from begin to end: release_mapped() must not touch other memory.
+struct Mapped {
+  std::mutex mutex;
+  std::map<const std::byte*, const std::byte*> ends;
+};
+
+Mapped& mapped_files() {
+  static auto* all = new Mapped;  // files may be closed while the program ends
+  return *all;
+}
+
+}  // namespace
 
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -33,10 +51,17 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   data_ = static_cast<const std::byte*>(mapped);
   // Only a request, which file systems that keep files in large pages can follow.
   ::madvise(mapped, size_, MADV_HUGEPAGE);
+  const std::lock_guard lock(mapped_files().mutex);
+  mapped_files().ends[data_] = data_ + size_;
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+  if (data_ == nullptr) return;
+  {
+    const std::lock_guard lock(mapped_files().mutex);
+    mapped_files().ends.erase(data_);
+  }
+  ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
@@ -49,6 +74,18 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   return *this;
+}
+
+void release_mapped(std::span<const std::byte> bytes) {
+  static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto from = reinterpret_cast<std::uintptr_t>(bytes.data());
+  const std::uintptr_t begin = (from + page - 1) / page * page, end = (from + bytes.size()) / page * page;
+  if (bytes.empty() || begin >= end) return;
+  Mapped& all = mapped_files();
+  const std::lock_guard lock(all.mutex);
+  const auto next = all.ends.upper_bound(bytes.data());
+  if (next == all.ends.begin() || std::prev(next)->second < bytes.data() + bytes.size()) return;
+  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);  // of a shared file: nothing is lost
 }
 
 }  // namespace mmbatch

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "engine/base/error.h"
+#include "engine/base/mapped_file.h"
 #include "engine/base/threads.h"
 #include "engine/kernels/matmul_kernel.h"
 
@@ -32,6 +33,14 @@ const MatmulKernel& chosen_kernel(Precision precision) {
   const auto index = static_cast<std::size_t>(precision);
   std::call_once(once[index], [&] { chosen[index] = &find_kernel(precision); });
   return *chosen[index];
+}
+
+/// What was packed is not read again, and need not be held twice.
+void release(const MatrixPart& part) {
+  if (part.tensor.data == nullptr) return;
+  const std::size_t last = (part.rows - 1) * part.row_step + (part.cols - 1) * part.column_step;
+  const std::size_t bytes = element_bytes(part.tensor.dtype);
+  release_mapped({part.tensor.data + part.first * bytes, (last + 1) * bytes});
 }
 
 }  // namespace
@@ -86,6 +95,7 @@ std::shared_ptr<const PackedTensor> PackedTensor::pack(const MatrixPart& weight,
     }
     kernel.pack(floats.data(), in, columns, packed->owned_.row(tile));
   });
+  release(weight);
   return packed;
 }
 
