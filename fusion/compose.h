@@ -17,7 +17,7 @@ struct EncodedImage {
   std::uint64_t key = 0;
 };
 
-/// The tokens of one image: the image token where its rows stand, and what is between them.
+/// The tokens of one image: the image token for each of its rows, and what is between them.
 using ImageIds = std::vector<std::int32_t>;
 
 /// @throws ItemError invalid_value when a text has another number of placeholders than there are images,

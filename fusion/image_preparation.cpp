@@ -46,10 +46,12 @@ Config read_image_processor(const WeightSource& weights) {
 
 namespace {
 
-using AnyPreprocessor = std::variant<Preprocessor, Tiler, GridTiler, BlockPreprocessor>;
+using AnyPreprocessor = std::variant<Preprocessor, Tiler, GridTiler, BlockPreprocessor, EdgePreprocessor>;
 
 AnyPreprocessor preprocessor_for(const Config& config, const VisionSpec& spec) {
   if (const auto* own = std::get_if<OwnShape>(&spec.form)) return BlockPreprocessor(config, own->blocks);
+  if (const auto* own = std::get_if<OwnShapeWithin>(&spec.form))
+    return EdgePreprocessor(config, own->patches);
   if (const auto* tiled = std::get_if<TilesAndWhole>(&spec.form)) {
     check_size(config, tile_size(tiled->rule), spec.encoder.image_size);
     return GridTiler(config, tiled->rule, tiled->resample);
@@ -87,6 +89,8 @@ PixelValues ImagePreparation::prepare(const Image& image, const ImageBudget& bud
   check(budget);
   if (const auto* blocks = std::get_if<BlockPreprocessor>(&preprocessor_))
     values.tiles.push_back(blocks->apply(image, pixels(*blocks, budget)));
+  else if (const auto* edge = std::get_if<EdgePreprocessor>(&preprocessor_))
+    values.tiles.push_back(edge->apply(image));
   else if (const auto* grids = std::get_if<GridTiler>(&preprocessor_))
     add_tiles(grids->apply(image));
   else if (const auto* tiler = std::get_if<Tiler>(&preprocessor_))
@@ -138,6 +142,7 @@ FeatureMap ImagePreparation::layout(int width, int height, const ImageBudget& bu
   if (const auto* tiler = std::get_if<Tiler>(&preprocessor_)) map.tiles = tiler->grid(width, height);
   if (const auto* blocks = std::get_if<BlockPreprocessor>(&preprocessor_))
     map.grid = blocks->grid(width, height, pixels(*blocks, budget));
+  if (const auto* edge = std::get_if<EdgePreprocessor>(&preprocessor_)) map.grid = edge->grid(width, height);
   map.rows = static_cast<std::size_t>(map.tiles.tiles()) * tower.feature_rows(map.grid);
   return projected(spec_.projector, map);
 }
@@ -147,6 +152,8 @@ std::size_t ImagePreparation::most_tokens() const {
     const std::int64_t unit = blocks->geometry().unit();
     return static_cast<std::size_t>(std::max<std::int64_t>(1, blocks->budget().most / (unit * unit)));
   }
+  if (const auto* edge = std::get_if<EdgePreprocessor>(&preprocessor_))
+    return projected(spec_.projector, {.rows = edge->most().count(), .grid = edge->most()}).rows;
   if (const auto* tiled = std::get_if<TilesAndWhole>(&spec_.form)) {
     const std::size_t rows = most_tiles(tiled->rule) * spec_.encoder.feature_tokens();
     return projected(spec_.projector, {.rows = rows, .grid = spec_.encoder.grid()}).rows;

@@ -8,6 +8,7 @@
 #include "fusion/model_spec.h"
 #include "vision/image/image.h"
 #include "vision/preprocess/budget/block_preprocessor.h"
+#include "vision/preprocess/budget/edge_preprocessor.h"
 #include "vision/preprocess/grid/grid_tiler.h"
 #include "vision/preprocess/patches.h"
 #include "vision/preprocess/preprocess.h"
@@ -55,7 +56,8 @@ class ImagePreparation {
   PixelBudget pixels(const BlockPreprocessor& blocks, const ImageBudget& budget) const;
 
   VisionSpec spec_;
-  std::variant<Preprocessor, Tiler, GridTiler, BlockPreprocessor> preprocessor_;  // by spec_.form
+  std::variant<Preprocessor, Tiler, GridTiler, BlockPreprocessor, EdgePreprocessor>
+      preprocessor_;  // by spec_.form
 };
 
 }  // namespace mmbatch

@@ -13,6 +13,7 @@
 #include "fusion/similarity.h"
 #include "text/encoder/text_encoder.h"
 #include "vision/preprocess/budget/block_preprocessor.h"
+#include "vision/preprocess/budget/edge_preprocessor.h"
 #include "vision/preprocess/grid/grid_rule.h"
 #include "vision/preprocess/tiles.h"
 #include "vision/tower/encoder.h"
@@ -38,7 +39,12 @@ struct TilesAndWhole {
   Resample resample = Resample::bicubic;  // where the image processor's file does not say
 };
 
-using ImageForm = std::variant<OneSize, WholeAndTiles, TilesAndWhole, OwnShape>;
+/// Every image keeps its own shape, up to a longest edge, and is taken patch by patch.
+struct OwnShapeWithin {
+  EdgeGeometry patches;
+};
+
+using ImageForm = std::variant<OneSize, WholeAndTiles, TilesAndWhole, OwnShape, OwnShapeWithin>;
 
 /// What one of the tower's layers adds to the decoder (DeepStack, arXiv 2406.04334): its output, projected.
 struct DeepStackTap {
@@ -116,7 +122,7 @@ struct ModelSpec {
   std::string image_token = "<image>";
   std::int32_t image_token_id = -1;  // -1: none
   ImagePlacement placement = ImagePlacement::placeholders;
-  ImagePlace place;  // what is written where an image is
+  ImagePlace place;  // what is written where an image goes
   PromptVisibility visibility = PromptVisibility::causal;
   PromptPositions positions = PromptPositions::indexes;
   std::vector<std::int32_t> suppressed;  // placeholders and padding: never generated
@@ -127,7 +133,7 @@ struct ModelSpec {
   std::string turn_format;  // name of the built-in one that is used when the checkpoint brings no template
   std::string notes;        // what a person should know
 
-  /// What stands for an image in the text that templates render and people write.
+  /// What an image is in the text that templates render and people write.
   const std::string& mark() const { return place.written.empty() ? image_token : place.written; }
   /// Rows of the embedding table of tokens.
   std::size_t vocab() const { return dual ? dual->text.vocab : decoder.vocab; }

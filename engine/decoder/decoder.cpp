@@ -135,6 +135,7 @@ void Decoder::add_deepstack(const StepBatch& batch, std::size_t layer, MatrixVie
 
 RopeAngles Decoder::angles(const Rope& rope, const StepBatch& batch) const {
   RopeAngles all = rope_angles(rope.frequencies, batch.positions, rope.config);
+  if (rope.config.query_scale_beta != 0) all.query_scale = query_scales(rope.config, batch.positions);
   if (!rope.config.depends_on_length()) return all;
   const std::size_t half = rope.frequencies.size();
   for (const StepSequence& sequence : batch.sequences) {

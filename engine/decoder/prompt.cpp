@@ -45,6 +45,15 @@ void check(const Prompt& prompt) {
   }
 }
 
+bool has_shareable_prefixes(const Prompt& prompt) {
+  const auto is_of_an_image = [&](const PositionRange& range) {
+    return std::any_of(prompt.features.begin(), prompt.features.end(), [&](const FeatureSpan& span) {
+      return span.begin == range.begin && span.begin + span.tokens() == range.end;
+    });
+  };
+  return std::all_of(prompt.bidirectional.begin(), prompt.bidirectional.end(), is_of_an_image);
+}
+
 const float* feature_row(const Prompt& prompt, std::size_t index) {
   const auto behind =
       std::upper_bound(prompt.features.begin(), prompt.features.end(), index,
@@ -66,6 +75,9 @@ std::vector<std::uint64_t> content_keys(const Prompt& prompt) {
     for (std::size_t r = 0; r < span.tokens(); ++r) {
       keys[span.begin + r] = mix(span.key + 0x9e3779b97f4a7c15ULL * (span.first + r + 1)) | kFeatureBit;
     }
+  }
+  for (const PositionRange& range : prompt.bidirectional) {
+    for (std::size_t i = range.begin; i < range.end; ++i) keys[i] = mix(~keys[i]) | kFeatureBit;
   }
   for (std::size_t i = 0; i < prompt.positions.size(); ++i) {
     const RopePosition& position = prompt.positions[i];

@@ -16,11 +16,12 @@ namespace mmbatch {
 /// prompts about it. An image whose rows have other tokens between them has several spans.
 struct FeatureSpan {
   std::size_t begin = 0;  // index of the first row's token
-  /// [rows of the image, hidden], or wider by as much for each layer that something is added behind (DeepStack).
+  /// [rows of the image, hidden], or wider by as much for each layer that something is added behind
+  /// (DeepStack).
   std::shared_ptr<const Matrix<float>> rows;
   std::uint64_t key = 0;         // of the image's content: equal keys, equal rows
   std::size_t first = 0;         // of the image's rows, the one at `begin`
-  std::size_t count = SIZE_MAX;  // of its rows that stand here; SIZE_MAX: all from `first` on
+  std::size_t count = SIZE_MAX;  // of its rows that are here; SIZE_MAX: all from `first` on
 
   std::size_t tokens() const { return std::min(count, rows->rows() - first); }
 };
@@ -43,6 +44,10 @@ struct Prompt {
 /// What is wrong with a prompt that somebody made by hand: positions of another number than ids, features or
 /// ranges that overlap or end behind it.  @throws ItemError invalid_value
 void check(const Prompt& prompt);
+
+/// Whether what is computed of a prompt's first tokens depends on them alone, or on the rest of an image that
+/// they are a part of, which its key identifies: then prompts that begin alike may share it.
+bool has_shareable_prefixes(const Prompt& prompt);
 
 /// The row that stands in a token's place: a feature row, or null where the token's embedding is meant.
 const float* feature_row(const Prompt& prompt, std::size_t index);

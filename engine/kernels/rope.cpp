@@ -103,4 +103,13 @@ RopeAngles rope_angles(std::span<const float> frequencies, std::span<const RopeP
   return angles;
 }
 
+std::vector<float> query_scales(const RopeConfig& config, std::span<const RopePosition> positions) {
+  std::vector<float> scales;
+  for (const RopePosition& position : positions) {
+    const auto turns = static_cast<double>(position.time / config.original_positions);
+    scales.push_back(static_cast<float>(1.0 + config.query_scale_beta * std::log1p(turns)));
+  }
+  return scales;
+}
+
 }  // namespace mmbatch

@@ -65,6 +65,9 @@ struct RopeConfig {
   std::vector<double> short_factors = {}, long_factors = {};
   double magnitude = 1.0;             // yarn, longrope: cosines and sines are multiplied by it
   std::optional<RopeAxes> axes = {};  // none: all frequencies go with the one position of text
+  /// Queries are multiplied by 1 + beta · ln(1 + floor(position / original_positions)), so that attention
+  /// does not flatten over long contexts (arXiv 2501.19399); 0: they are not.
+  double query_scale_beta = 0.0;
   bool operator==(const RopeConfig&) const = default;
 
   /// Whether a sequence's frequencies depend on its length.
@@ -80,12 +83,16 @@ std::vector<float> rope_frequencies(const RopeConfig& config, std::size_t head_d
 
 /// Cosines and sines of the rows of one step, made once and used by all layers.
 struct RopeAngles {
-  Matrix<float> cosine;  // [rows, dims / 2]
-  Matrix<float> sine;    // [rows, dims / 2]
+  Matrix<float> cosine;                 // [rows, dims / 2]
+  Matrix<float> sine;                   // [rows, dims / 2]
+  std::vector<float> query_scale = {};  // [rows], what queries are multiplied by; empty: 1
 };
 
 /// @param config whose magnitude cosines and sines are multiplied by, and whose axes say what goes with what
 RopeAngles rope_angles(std::span<const float> frequencies, std::span<const RopePosition> positions,
                        const RopeConfig& config = {});
+
+/// What queries are multiplied by at these positions, by query_scale_beta.
+std::vector<float> query_scales(const RopeConfig& config, std::span<const RopePosition> positions);
 
 }  // namespace mmbatch

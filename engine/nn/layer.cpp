@@ -18,14 +18,15 @@ LayerNames changed(const LayerNames& names, const Change& change) {
   const FeedForwardNames& feed_forward = names.feed_forward;
   return {.attention = {change(attention.query), change(attention.key), change(attention.value),
                         change(attention.output), change(attention.query_key_value),
-                        change(attention.query_norm), change(attention.key_norm),
-                        change(attention.sinks)},
+                        change(attention.query_norm), change(attention.key_norm), change(attention.sinks)},
           .feed_forward = {change(feed_forward.gate), change(feed_forward.up), change(feed_forward.down)},
           .before_attention = change(names.before_attention),
           .after_attention = change(names.after_attention),
           .before_feed_forward = change(names.before_feed_forward),
           .after_feed_forward = change(names.after_feed_forward),
-          .experts = names.experts.changed(change)};
+          .experts = names.experts.changed(change),
+          .attention_scale = change(names.attention_scale),
+          .feed_forward_scale = change(names.feed_forward_scale)};
 }
 
 std::variant<FeedForward, MixtureOfExperts> feed_forward_of(const Weights& weights, const LayerConfig& config,
@@ -62,9 +63,17 @@ Layer::Layer(const Weights& weights, const LayerConfig& config, const LayerNames
     before_feed_forward_ = norm(names.before_feed_forward);
     if (weights.hooks.calibration != nullptr) show_norms(weights, config, names);
   }
-  if (placement_ == NormPlacement::before) return;
-  after_attention_ = norm(names.after_attention);
-  after_feed_forward_ = norm(names.after_feed_forward);
+  after_attention_ = after_half(weights, config, names.after_attention, names.attention_scale);
+  after_feed_forward_ = after_half(weights, config, names.after_feed_forward, names.feed_forward_scale);
+}
+
+Layer::AfterHalf Layer::after_half(const Weights& weights, const LayerConfig& config, const std::string& norm,
+                                   const std::string& scale) const {
+  AfterHalf after;
+  const std::size_t hidden = config.attention.hidden;
+  if (placement_ != NormPlacement::before) after.norm = Norm(weights, norm, hidden, config.norm);
+  if (!scale.empty()) after.scale = to_floats(weights.tensor(scale, {hidden}));
+  return after;
 }
 
 void Layer::show_norms(const Weights& weights, const LayerConfig& config, const LayerNames& names) {
@@ -92,13 +101,15 @@ LayerInput Layer::input_of(MatrixView<const float> x, const Norm& before) const 
 }
 
 template <class Half>
-void Layer::add(MatrixView<float> x, const Norm& after, Scratch& scratch, const Half& half) const {
-  if (placement_ == NormPlacement::before && residual_scale_ == 1.0f) return half(x, kAdd);
+void Layer::add(MatrixView<float> x, const AfterHalf& after, Scratch& scratch, const Half& half) const {
+  if (placement_ == NormPlacement::before && residual_scale_ == 1.0f && after.scale.empty())
+    return half(x, kAdd);
   const MatrixView<float> made = scratch.take(Scratch::projected, x.rows, x.cols);
   half(made, Linear::Then{});
   parallel_rows(x.rows, [&](std::size_t r) {
     float* row = made.row(r);
-    if (placement_ != NormPlacement::before) after.row(row, row);
+    if (placement_ != NormPlacement::before) after.norm.row(row, row);
+    for (std::size_t i = 0; i < after.scale.size(); ++i) row[i] *= after.scale[i];
     if (residual_scale_ != 1.0f) {
       for (std::size_t i = 0; i < x.cols; ++i) row[i] *= residual_scale_;
     }

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "engine/nn/feed_forward.h"
 #include "engine/nn/moe/mixture_of_experts.h"
@@ -31,6 +32,9 @@ struct LayerNames {
   FeedForwardNames feed_forward;
   std::string before_attention, after_attention, before_feed_forward, after_feed_forward;
   MixtureOfExpertsNames experts = {};  // of layers that have them in place of feed_forward
+  /// Whole names of factors, [hidden], of what each half makes, channel by channel (layer scale, arXiv
+  /// 2103.17239); empty: none.
+  std::string attention_scale = {}, feed_forward_scale = {};
 
   /// The names of one layer by this pattern.
   LayerNames of(std::size_t layer) const;
@@ -59,14 +63,22 @@ class Layer {
   void feed_forward(MatrixView<float> x, Scratch& scratch) const;
   /// What a half reads: rows, and the norm before it.
   LayerInput input_of(MatrixView<const float> x, const Norm& before) const;
-  /// Adds to x what a half makes, straight away or by way of the norm after it and residual_scale.
+  /// What is done to the result of a half before it is added.
+  struct AfterHalf {
+    Norm norm;                 // where norms come after halves
+    std::vector<float> scale;  // [hidden]; empty: none
+  };
+  AfterHalf after_half(const Weights& weights, const LayerConfig& config, const std::string& norm,
+                       const std::string& scale) const;
+  /// Adds to x what a half makes, straight away or by way of what is done to it and residual_scale.
   /// @param half called with where its result goes, and how
   template <class Half>
-  void add(MatrixView<float> x, const Norm& after, Scratch& scratch, const Half& half) const;
+  void add(MatrixView<float> x, const AfterHalf& after, Scratch& scratch, const Half& half) const;
 
   NormPlacement placement_;
   float residual_scale_;
-  Norm before_attention_, after_attention_, before_feed_forward_, after_feed_forward_;
+  Norm before_attention_, before_feed_forward_;
+  AfterHalf after_attention_, after_feed_forward_;
   SelfAttention attention_;
   std::variant<FeedForward, MixtureOfExperts> feed_forward_;
 };

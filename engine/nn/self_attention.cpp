@@ -49,6 +49,12 @@ void SelfAttention::prepare(const Norm& norm, float* heads, std::size_t count, c
   for (std::size_t h = 0; h < count; ++h) simd().rotate(heads + h * head_dim, cosine, sine, half);
 }
 
+void SelfAttention::scale_query(float* query, const AttentionInput& input, std::size_t row) const {
+  if (input.rope == nullptr || input.rope->query_scale.empty()) return;
+  const float scale = input.rope->query_scale[row];
+  for (std::size_t i = 0; i < query_width(); ++i) query[i] *= scale;
+}
+
 void SelfAttention::store(const float* keys_values, const AttentionInput& input, std::size_t row) const {
   if (input.cache == nullptr) return;
   const LayerCache& cache = *input.cache;
@@ -83,6 +89,7 @@ void SelfAttention::forward(const LayerInput& x, MatrixView<float> y, const Atte
   qkv_.forward(x, qkv);
   parallel_rows(y.rows, [&](std::size_t r) {
     prepare(query_norm_, qkv.row(r), shape.heads, input, r);
+    scale_query(qkv.row(r), input, r);
     prepare(key_norm_, qkv.row(r) + query_width(), shape.kv_heads, input, r);
     store(qkv.row(r) + query_width(), input, r);
   });
@@ -117,6 +124,7 @@ void SelfAttention::attend_from(const LayerInput& x, MatrixView<float> y, const 
   query_.forward(x, queries);
   parallel_rows(y.rows, [&](std::size_t r) {
     prepare(query_norm_, queries.row(r), config_.shape.heads, input, input.query_rows[r]);
+    scale_query(queries.row(r), input, input.query_rows[r]);
   });
   attend_cached(queries, attended, input);
   output_.forward(attended, y, then);

@@ -93,6 +93,8 @@ class SelfAttention {
   /// @param heads [count, head_dim] of row `row` of the pass, in place
   void prepare(const Norm& norm, float* heads, std::size_t count, const AttentionInput& input,
                std::size_t row) const;
+  /// Multiplies a row's query by what its position asks for.  @param query [heads · head_dim], in place
+  void scale_query(float* query, const AttentionInput& input, std::size_t row) const;
   /// @param keys_values [2 · kv_heads, head_dim] of row `row` of the pass
   void store(const float* keys_values, const AttentionInput& input, std::size_t row) const;
   /// The shape of attention, with the sinks.

@@ -41,6 +41,13 @@ struct Weights {
     const TensorView stored = source.tensor(name, shape);
     return hooks.smoothing != nullptr ? hooks.smoothing->tensor(stored) : stored;
   }
+  /// A tensor that some writers store with further dimensions of one before its own.
+  TensorView parameter(const std::string& name, const std::vector<std::size_t>& shape) const {
+    TensorView stored = source.tensor(name);
+    while (stored.shape.size() > shape.size() && stored.shape.front() == 1)
+      stored.shape.erase(stored.shape.begin());
+    return stored.shape == shape ? stored : tensor(name, shape);
+  }
   /// A tensor whose rows are read where they lie, one by one, long after loading.
   /// @throws ModelError also where one of its values is not finite
   TensorView table(const std::string& name, const std::vector<std::size_t>& shape) const {

@@ -87,7 +87,7 @@ struct SequenceGroup {
   Clock::time_point submitted, first_step, first_token;
 
   std::size_t prompt_tokens() const { return request.prompt->tokens(); }
-  bool shares_prefixes() const { return request.prompt->bidirectional.empty(); }
+  bool shares_prefixes() const { return has_shareable_prefixes(*request.prompt); }
 };
 
 inline std::size_t Sequence::tokens() const {

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include <map>
+#include <string>
+
 #include "fusion/families/families.h"
 #include "fusion/keys/known_keys.h"
 
@@ -95,7 +98,7 @@ KnownKeys text_keys(const std::string& type) {
   return known;
 }
 
-KnownKeys encoder_keys() {
+KnownKeys encoder_keys(const std::string& type) {
   KnownKeys known = {.honoured = {"model_type", "architectures", "hidden_size", "intermediate_size",
                                   "num_hidden_layers", "num_attention_heads", "hidden_act", "layer_norm_eps",
                                   "image_size", "patch_size", "num_channels", "vision_use_head", "vocab_size",
@@ -109,6 +112,17 @@ KnownKeys encoder_keys() {
   known.without_effect.push_back({"of transformers' own classes", {"use_base_siglip"}});
   known.without_effect.push_back(
       {"the tokenizer, or nobody, uses them", {"eos_token_id", "pad_token_id", "tie_word_embeddings"}});
+  // Vision towers with keys of their own.
+  if (type == "internvl_vision") {
+    known.honoured.insert(known.honoured.end(),
+                          {"attention_bias", "use_qk_norm", "norm_type", "use_mean_pooling"});
+    known.without_effect.push_back(
+        {"training only", {"layer_scale_init_value", "hidden_dropout_prob", "projection_dropout"}});
+    known.only_at.push_back({"use_absolute_position_embeddings", {"true"}});
+    known.only_at.push_back({"use_mask_token", {"false"}});
+  }
+  if (type == "pixtral")
+    known.honoured.insert(known.honoured.end(), {"head_dim", "rope_theta", "rope_parameters"});
   return known;
 }
 
@@ -152,7 +166,9 @@ KnownKeys outer_keys() {
                                   "eos_token_id",         "pad_token_id",
                                   "vocab_size",           "_vocab_size",
                                   "quantization_config",  "scale_factor",
-                                  "text_config_dict",     "vision_config_dict"},
+                                  "text_config_dict",     "vision_config_dict",
+                                  "downsample_ratio",     "mm_tokens_per_image",
+                                  "spatial_merge_size"},
                      .without_effect = common(),
                      .only_at = common_only()};
   known.without_effect.push_back(
@@ -162,6 +178,8 @@ KnownKeys outer_keys() {
   known.without_effect.push_back(
       {"tokens that the chat template writes",
        {"video_token_id", "vision_start_token_id", "vision_end_token_id", "vision_token_id"}});
+  known.without_effect.push_back({"tokens that the tokenizer names",
+                                  {"boi_token_index", "eoi_token_index", "boi_token_id", "eoi_token_id"}});
   known.only_at.push_back({"use_image_newline_parameter", {"true"}});
   return known;
 }
@@ -181,6 +199,20 @@ KnownKeys both(KnownKeys first, const KnownKeys& second) {
     return std::find(first.honoured.begin(), first.honoured.end(), only.key) != first.honoured.end();
   });
   return first;
+}
+
+/// What a text_config is of that does not say so.
+std::string default_text_type(const std::string& outer) {
+  static const std::map<std::string, std::string> types = {
+      {"paligemma", "gemma"}, {"gemma3", "gemma3_text"}, {"internvl", "qwen2"}, {"mistral3", "mistral"}};
+  const auto found = types.find(outer);
+  return found != types.end() ? found->second : "llama";
+}
+
+/// And a vision_config.
+std::string default_tower_type(const std::string& outer) {
+  if (outer == "internvl") return "internvl_vision";
+  return outer == "mistral3" ? "pixtral" : "";
 }
 
 }  // namespace
@@ -209,13 +241,14 @@ std::vector<std::string> check_config_keys(const Config& config) {
     add(config.object("vision_config"), block_tower_keys());
     return messages;
   }
-  const std::string type = text.text("model_type", outer == "paligemma" ? "gemma" : "llama");
+  const std::string type = text.text("model_type", default_text_type(outer));
   const bool dual = type == "siglip_text_model" || outer == "siglip" || outer == "clip";
   for (const char* suffix : {"", "_dict"}) {
     if (config.has(std::string("text_config") + suffix))
-      add(config.object(std::string("text_config") + suffix), dual ? encoder_keys() : text_keys(type));
+      add(config.object(std::string("text_config") + suffix), dual ? encoder_keys(type) : text_keys(type));
     if (config.has(std::string("vision_config") + suffix))
-      add(config.object(std::string("vision_config") + suffix), encoder_keys());
+      add(config.object(std::string("vision_config") + suffix),
+          encoder_keys(config.object("vision_config").text("model_type", default_tower_type(outer))));
   }
   return messages;
 }

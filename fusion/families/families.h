@@ -29,6 +29,9 @@ Family qwen2_vl_family();
 Family qwen2_5_vl_family();
 Family qwen3_vl_family();
 Family qwen3_vl_moe_family();
+Family gemma3_family();
+Family internvl_family();
+Family mistral3_family();
 
 /// A decoder's tensors in a checkpoint: they tell class defaults of different years apart.
 struct StoredDecoder {
@@ -56,6 +59,7 @@ struct TextFamily {
 // One function for each text family, in its file; the table is in text_models.cpp.
 TextFamily llama_decoder();
 TextFamily mistral_decoder();
+TextFamily ministral3_decoder();
 TextFamily gemma_decoder();
 TextFamily gemma2_decoder();
 TextFamily qwen2_decoder();

@@ -34,7 +34,8 @@ const std::map<std::string, Kind>& kinds() {
       {"yarn",
        {RopeScaling::yarn,
         {"factor"},
-        {kOriginal, "attention_factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim", "truncate"}}},
+        {kOriginal, "attention_factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim", "truncate",
+         "llama_4_scaling_beta"}}},
       {"longrope",
        {RopeScaling::longrope, {"short_factor", "long_factor"}, {kOriginal, "factor", "attention_factor"}}},
   };
@@ -147,6 +148,8 @@ void read_yarn(const Config& scaling, RopeConfig& rope) {
   rope.beta_fast = above_zero(scaling, "beta_fast", 32.0);
   rope.beta_slow = above_zero(scaling, "beta_slow", 1.0);
   rope.whole_dims = scaling.flag("truncate", true);
+  rope.query_scale_beta = scaling.number("llama_4_scaling_beta", 0.0);
+  if (!(rope.query_scale_beta >= 0)) scaling.fail("llama_4_scaling_beta", "must not be below 0");
   const auto magnitude = [&](double scale) {
     return rope.factor <= 1 ? 1.0 : 0.1 * scale * std::log(rope.factor) + 1.0;
   };

@@ -15,6 +15,7 @@ const std::map<std::string, TextFamily>& text_families() {
       {"gemma2", gemma2_decoder()},
       {"llama", llama_decoder()},
       {"mistral", mistral_decoder()},
+      {"ministral3", ministral3_decoder()},
       {"qwen2", qwen2_decoder()},
       {"qwen3", qwen3_decoder()},
       {"qwen3_moe", qwen3_moe_decoder()},

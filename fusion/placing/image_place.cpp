@@ -24,11 +24,11 @@ struct Writer {
   Ids operator()(std::monostate) const { return Ids(map.rows, token.id); }
 
   Ids operator()(const RowMarks& marks) const {
-    const Ids behind_row = ids_of(marks.behind_row), behind_last = ids_of(marks.behind_last);
+    const Ids after_row = ids_of(marks.after_row), after_last = ids_of(marks.after_last);
     Ids ids;
     for (std::size_t row = 1; row <= map.grid.rows; ++row) {
       add_rows(map.grid.columns, ids);
-      add(row < map.grid.rows ? behind_row : behind_last, ids);
+      add(row < map.grid.rows ? after_row : after_last, ids);
     }
     return ids;
   }
@@ -49,7 +49,7 @@ struct Writer {
                               std::to_string(column));
         add_tile();
       }
-      before += marks.behind_row;
+      before += marks.after_row;
     }
     before += map.tiles.rows > 0 ? marks.whole : marks.whole_alone;
     add_tile();

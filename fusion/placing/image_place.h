@@ -11,19 +11,19 @@
 
 namespace mmbatch {
 
-/// Tokens between the rows of a grid, so that an image's width can be read off: a mark behind each row but
-/// the last, and another behind that.
+/// Tokens between the rows of a grid, so that an image's width can be read off: a mark after each row but the
+/// last, and another after that.
 struct RowMarks {
-  std::string behind_row, behind_last;
+  std::string after_row, after_last;
 };
 
 /// Tokens around the tiles of a picture. In `tile`, {row} and {column} count from 1.
 struct TileMarks {
   std::string tile;         // before each tile of the grid
-  std::string behind_row;   // of tiles
-  std::string whole;        // before the whole picture, behind all tiles
+  std::string after_row;    // of tiles
+  std::string whole;        // before the whole picture, after all tiles
   std::string whole_alone;  // before a picture that is not cut
-  std::string end;          // behind all
+  std::string end;          // after everything
 };
 
 /// What a prompt holds in an image's place. One part of it is written into the text before that is tokenized,
@@ -41,7 +41,7 @@ struct ImageToken {
   std::int32_t id = -1;
 };
 
-/// The text, with image tokens and what stands around them where images are written.
+/// The text, with image tokens and what goes around them where images are written.
 std::string write_image_places(const ImagePlace& place, const std::string& image_token,
                                std::string_view text);
 

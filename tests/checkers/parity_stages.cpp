@@ -14,6 +14,7 @@
 #include "engine/base/error.h"
 #include "fusion/prompting.h"
 #include "tests/checkers/parity_compare.h"
+#include "tests/checkers/parity_ragged.h"
 #include "tests/checkers/stages/parity_layers.h"
 #include "tests/checkers/stages/parity_tower.h"
 #include "vision/image/image_decode.h"
@@ -46,23 +47,6 @@ std::vector<std::int32_t> encode_text(const ModelFiles& files, const ReferenceCa
     return prompting.encode(prompt, images);
   const Message question{Role::user, prompt, images};
   return prompting.encode(prompting.render(files.turn_format, {&question, 1}), images);
-}
-
-/// Pixel values as references hold them, [3, height · width], without what fills no patch.
-Matrix<float> put_together(const Patches& patches) {
-  constexpr std::size_t kChannels = 3;
-  const PatchGrid& grid = patches.grid;
-  const auto side = static_cast<std::size_t>(
-      std::lround(std::sqrt(static_cast<double>(patches.values.cols() / kChannels))));
-  const std::size_t width = grid.columns * side;
-  Matrix<float> pixels(kChannels, grid.rows * side * width);
-  for (std::size_t p = 0; p < grid.count(); ++p) {
-    const float* from = patches.values.row(p);
-    const std::size_t top = p / grid.columns * side, left = p % grid.columns * side;
-    for (std::size_t i = 0; i < kChannels * side; ++i, from += side)
-      std::copy_n(from, side, pixels.row(i / side) + (top + i % side) * width + left);
-  }
-  return pixels;
 }
 
 void check_logits(const Subject& subject, const ReferenceCase& reference_case, const Prompt& prompt,
@@ -117,7 +101,8 @@ std::vector<EncodedImage> check_images(const Subject& subject, const ReferenceCa
   std::vector<PixelValues> pixels;
   std::vector<const PixelValues*> pointers;
   std::vector<MatrixView<const float>> parts;
-  std::vector<Matrix<float>> planes;
+  std::vector<const Patches*> tiles;
+  std::vector<std::size_t> tile_rows;
   for (const std::string& name : reference_case.images) {
     pixels.push_back(
         subject.model.files().images->prepare(read_image(subject.reference.folder / "images" / name)));
@@ -126,18 +111,18 @@ std::vector<EncodedImage> check_images(const Subject& subject, const ReferenceCa
     pointers.push_back(&image);
     const bool in_order = stage->config().order.merge == 1;
     for (const Patches& tile : image.tiles) {
-      if (in_order) planes.push_back(put_together(tile));
+      if (in_order) tiles.push_back(&tile);
+      tile_rows.push_back(tile.grid.count());
     }
   }
-  for (const Matrix<float>& plane : planes) parts.push_back(plane.view());
   check_tower(subject, reference_case, pointers, report);
-  check_tensor(subject, reference_case.name + ".pixel_values", stacked(parts).view(), kPixelTolerance,
+  check_tensor(subject, reference_case.name + ".pixel_values", stacked_pixels(tiles).view(), kPixelTolerance,
                report);
 
   Scratch scratch;
   const ImageStage::Encoded encoded = stage->encode(pointers, scratch);
-  check_tensor(subject, reference_case.name + ".vision_features",
-               as_stored(stage->config(), pointers, encoded.features.view()).view(), 0, report);
+  check_features(subject, reference_case.name + ".vision_features",
+                 as_stored(stage->config(), pointers, encoded.features.view()).view(), tile_rows, report);
   std::vector<EncodedImage> images;
   parts.clear();
   for (std::size_t i = 0; i < pixels.size(); ++i) {

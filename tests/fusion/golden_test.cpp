@@ -60,7 +60,9 @@ INSTANTIATE_TEST_SUITE_P(Folders, GoldenTest,
                                            Golden{"gemma2", "gemma2"}, Golden{"qwen2", "qwen2"},
                                            Golden{"qwen3-moe", "qwen3_moe"}, Golden{"qwen3", "qwen3"},
                                            Golden{"qwen3-vl", "qwen3_vl"}, Golden{"qwen2-5-vl", "qwen2_5_vl"},
-                                           Golden{"siglip", "siglip", 40}, Golden{"smolvlm", "idefics3"}),
+                                           Golden{"siglip", "siglip", 40}, Golden{"smolvlm", "idefics3"},
+                                           Golden{"internvl", "internvl"}, Golden{"mistral3", "mistral3"},
+                                           Golden{"clip", "clip", 40}),
                          [](const auto& info) {
                            std::string name = info.param.folder;
                            std::replace(name.begin(), name.end(), '-', '_');

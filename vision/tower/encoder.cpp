@@ -78,7 +78,7 @@ VisionEncoder::VisionEncoder(const Weights& weights, VisionConfig config, const 
     : config_(std::move(config)), blocks_(weights, stack_of(config_, prefix)) {
   const std::size_t hidden = config_.hidden();
   if (!config_.class_token.empty())
-    class_embedding_ = to_floats(weights.tensor(prefix + config_.class_token, {hidden}));
+    class_embedding_ = to_floats(weights.parameter(prefix + config_.class_token, {hidden}));
   positions_ = PositionTable(
       weights, config_.positions,
       {.prefix = prefix, .class_rows = config_.class_rows(), .grid = config_.grid(), .hidden = hidden});

@@ -20,6 +20,8 @@ struct TableShape {
 TableShape table_of(const PositionEmbedding& positions, const PositionTable::Shape& shape) {
   if (const auto* fixed = std::get_if<FixedPositions>(&positions))
     return {fixed->table, shape.class_rows + shape.grid.count()};
+  if (const auto* bucketed = std::get_if<BucketedPositions>(&positions))
+    return {bucketed->table, shape.grid.count()};
   if (const auto* square = std::get_if<InterpolatedPositions>(&positions))
     return {square->table, square->side * square->side};
   return {};
@@ -39,6 +41,16 @@ Between between(std::size_t index, std::size_t count, std::size_t side) {
   return {first, std::min(first + 1, side - 1), static_cast<float>(at - static_cast<double>(first))};
 }
 
+/// Border `index` between the buckets of a side, as torch.arange() computes it: in vectors of eight, two at a
+/// time, each from its first element on, and the rest one by one.
+float bucket_border(std::size_t index, std::size_t borders, double step) {
+  constexpr std::size_t kVector = 8;
+  const std::size_t whole = borders / (2 * kVector) * (2 * kVector);
+  const std::size_t in_vector = index < whole ? index % kVector : 0;
+  const auto first = static_cast<float>(step + step * static_cast<double>(index - in_vector));
+  return static_cast<float>(static_cast<double>(first) + static_cast<double>(in_vector) * step);
+}
+
 }  // namespace
 
 PatchPlace patch_place(std::size_t index, const PatchGrid& grid, PatchOrder order) {
@@ -47,11 +59,36 @@ PatchPlace patch_place(std::size_t index, const PatchGrid& grid, PatchOrder orde
   return {block / across * side + inside / side, block % across * side + inside % side};
 }
 
+std::size_t position_bucket(std::size_t index, std::size_t count) {
+  const double step = 1.0 / static_cast<double>(count);
+  const auto borders = static_cast<std::size_t>(std::ceil((1.0 - step) / step));
+  const float share = std::min(static_cast<float>(index) * static_cast<float>(step), 1.0f - 1e-6f);
+  std::size_t bucket = 0;
+  while (bucket < borders && bucket + 1 < count && bucket_border(bucket, borders, step) <= share) ++bucket;
+  return bucket;
+}
+
 PositionTable::PositionTable(const Weights& weights, const PositionEmbedding& positions, Shape shape)
     : positions_(positions), shape_(std::move(shape)) {
   const TableShape table = table_of(positions_, shape_);
   if (table.rows == 0) return;
-  table_ = to_floats(weights.tensor(shape_.prefix + table.name + ".weight", {table.rows, shape_.hidden}));
+  const std::string bare = shape_.prefix + table.name;
+  const std::string name = weights.has(bare) ? bare : bare + ".weight";
+  table_ = to_floats(weights.parameter(name, {table.rows, shape_.hidden}));
+  if (std::holds_alternative<BucketedPositions>(positions_)) sort_buckets();
+}
+
+void PositionTable::sort_buckets() {
+  std::vector<float> sorted(table_.size());
+  const PatchGrid& grid = shape_.grid;
+  for (std::size_t p = 0; p < grid.count(); ++p) {
+    const std::size_t row = position_bucket(p / grid.columns, grid.rows);
+    const std::size_t column = position_bucket(p % grid.columns, grid.columns);
+    std::copy_n(&table_[(row * grid.columns + column) * shape_.hidden], shape_.hidden,
+                &sorted[p * shape_.hidden]);
+  }
+  table_ = std::move(sorted);
+  positions_ = FixedPositions{};
 }
 
 void PositionTable::add_to_patches(std::span<const float> bias) {
@@ -91,9 +128,11 @@ void PositionTable::add_to(MatrixView<float> x, const PatchGrid& grid, PatchOrde
 RopeAngles grid_rope_angles(const GridRope& rope, std::size_t head_dim,
                             std::span<const Patches* const> images, PatchOrder order) {
   const std::size_t quarter = head_dim / 4;
-  std::vector<float> frequencies(quarter);
-  for (std::size_t i = 0; i < quarter; ++i) {
-    const double exponent = 2.0 * static_cast<double>(i) / (static_cast<double>(head_dim) / 2.0);
+  std::vector<float> frequencies(2 * quarter);  // of rows, then of columns
+  for (std::size_t i = 0; i < 2 * quarter; ++i) {
+    const bool halfway = i >= quarter && rope.columns == GridRope::Columns::between_rows;
+    const double place = static_cast<double>(i % quarter) + (halfway ? 0.5 : 0.0);
+    const double exponent = 2.0 * place / (static_cast<double>(head_dim) / 2.0);
     frequencies[i] = static_cast<float>(std::pow(rope.theta, -exponent));
   }
   std::size_t rows = 0, first = 0;
@@ -105,7 +144,7 @@ RopeAngles grid_rope_angles(const GridRope& rope, std::size_t head_dim,
       float *cosine = angles.cosine.row(first + p), *sine = angles.sine.row(first + p);
       for (std::size_t i = 0; i < 2 * quarter; ++i) {
         const std::size_t position = i < quarter ? place.row : place.column;
-        const float angle = static_cast<float>(position) * frequencies[i % quarter];
+        const float angle = static_cast<float>(position) * frequencies[i];
         cosine[i] = std::cos(angle);
         sine[i] = std::sin(angle);
       }

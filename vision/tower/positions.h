@@ -15,7 +15,7 @@ namespace mmbatch {
 /// A learned vector for the class token, where there is one, and for each patch of an image of the tower's
 /// own size; images of other sizes are refused.
 struct FixedPositions {
-  std::string table = "embeddings.position_embedding";  // tensor, without ".weight"
+  std::string table = "embeddings.position_embedding";  // tensor, without ".weight", if it has that
 };
 
 /// A square table of side · side learned vectors that is laid over the whole of every image, corner on
@@ -25,10 +25,19 @@ struct InterpolatedPositions {
   std::size_t side = 0;
 };
 
+/// As FixedPositions without a class token, where a patch's row and column are found by comparing its share
+/// of the side with the borders of buckets, in float32: for some sizes a patch gets its neighbour's vector.
+struct BucketedPositions {
+  std::string table = "embeddings.position_embedding";
+};
+
+/// The bucket of patch `index` of `count` along a side.
+std::size_t position_bucket(std::size_t index, std::size_t count);
+
 /// Patches know where they are by rotation alone.
 struct NoPositions {};
 
-using PositionEmbedding = std::variant<FixedPositions, InterpolatedPositions, NoPositions>;
+using PositionEmbedding = std::variant<FixedPositions, BucketedPositions, InterpolatedPositions, NoPositions>;
 
 /// The order in which the patches of an image lie one after another: in square blocks of merge · merge of
 /// them, row by row of blocks and in each row by row. merge is 1 where they lie row by row.
@@ -68,6 +77,8 @@ class PositionTable {
   std::size_t bytes() const { return table_.size() * sizeof(float); }
 
  private:
+  /// Brings the rows of a bucketed table into the order of the patches.
+  void sort_buckets();
   void add_interpolated(float* row, PatchPlace place, const PatchGrid& grid) const;
 
   PositionEmbedding positions_ = NoPositions{};
@@ -77,7 +88,10 @@ class PositionTable {
 
 /// Turns the first half of the pairs of a head by the row of its patch, the other half by the column.
 struct GridRope {
+  /// The frequencies of columns: those of rows, or those that lie halfway between them.
+  enum class Columns { as_rows, between_rows };
   double theta = 10000.0;
+  Columns columns = Columns::as_rows;
 };
 
 /// Cosines and sines of the patches of several images, one image after another.

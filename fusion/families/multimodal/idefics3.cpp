@@ -38,6 +38,7 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
       weights.prefix_of("vision_model.embeddings.patch_embedding.weight", {"model.", ""}) + "vision_model.";
   vision.encoder = parse_vision(vision_config, tower_defaults());
   vision.encoder.patch_bias = Bias::present;
+  vision.encoder.positions = BucketedPositions{};
   vision.encoder.norm_after = "post_layernorm";
   vision.encoder.select = FeatureSelect::all;
   check_layer_count(vision_config, weights, vision.encoder.layer_names.below(vision.prefix),
@@ -65,7 +66,7 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
   spec.image_token_id = parse_image_token(config, 128257, spec.decoder.vocab);
   const std::string mark = "<fake_token_around_image>";
   spec.place.marks = TileMarks{.tile = mark + "<row_{row}_col_{column}>",
-                               .behind_row = "\n",
+                               .after_row = "\n",
                                .whole = "\n" + mark + "<global-img>",
                                .whole_alone = mark + "<global-img>",
                                .end = mark};

@@ -52,7 +52,7 @@ TEST_F(MarkedImageTest, AnImageThatIsNotCutHasOneMark) {
 
 TEST_F(MarkedImageTest, RowsEndWithMarksOfTheirOwn) {
   ImagePlace place;
-  place.marks = RowMarks{.behind_row = "<global-img>", .behind_last = "<end_of_utterance>"};
+  place.marks = RowMarks{.after_row = "<global-img>", .after_last = "<end_of_utterance>"};
   const std::int32_t row = id("<global-img>"), last = id("<end_of_utterance>");
   EXPECT_THAT(image_ids(place, {"<image>", 7}, {.rows = 4, .grid = {2, 2}}, tokenizer_),
               ElementsAre(7, 7, row, 7, 7, last));

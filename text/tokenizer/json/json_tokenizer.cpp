@@ -84,7 +84,7 @@ void JsonTokenizer::read(std::string_view json, const std::string& source, const
   normalizers_ = read_normalizers(prefix);
   pre_tokenizers_ = read_pre_tokenizers(prefix);
   post_processor_ = PostProcessor(config);
-  decoder_ = std::make_unique<const Decoder>(config);
+  decoder_ = std::make_unique<const Decoder>(config, special.word_end);
   if (!config.has("added_tokens")) return;
   const std::vector<Config> tokens = config.list("added_tokens");
   if (tokens.size() > AddedTokens::kMaxTokens) {

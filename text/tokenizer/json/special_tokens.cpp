@@ -98,6 +98,7 @@ SpecialTokenFiles read_special_tokens(const CheckpointFiles& checkpoint) {
   SpecialTokenFiles files;
   const Config config = checkpoint.json_file("tokenizer_config.json");
   files.prefix_at_beginning_only = !config.flag("legacy", true) && config.flag("add_prefix_space", false);
+  if (config.text("tokenizer_class", "").starts_with("CLIPTokenizer")) files.word_end = "</w>";
   if (config.has("added_tokens_decoder")) {
     read_decoder(config, files);
     read_roles(config, files);

@@ -25,6 +25,9 @@ struct SpecialTokenFiles {
   /// the space that tokenizer.json would put before every stretch between added tokens. Python's classes
   /// rebuild it then.
   bool prefix_at_beginning_only = false;
+  /// What marks the end of a word in a decoded text, where Python's class makes spaces of it whatever the
+  /// decoder of tokenizer.json is; empty: nothing.
+  std::string word_end;
 };
 
 /// Reads tokenizer_config.json, special_tokens_map.json and added_tokens.json, where they are there.

@@ -165,6 +165,18 @@ void BpeStage::finish() {
   next_->finish();
 }
 
+void WordEndStage::put(std::string_view text, Ends) {
+  constexpr const char* kSpaces = " \t\r\n\v\f";
+  std::string all = spaces_ + replace_all(text, mark_, " ");
+  if (!any_) all.erase(0, std::min(all.find_first_not_of(kSpaces), all.size()));
+  const std::size_t last = all.find_last_not_of(kSpaces);
+  const std::size_t end = last == std::string::npos ? 0 : last + 1;
+  spaces_ = all.substr(end);
+  if (end == 0) return;
+  any_ = true;
+  next_->put(std::string_view(all).substr(0, end), whole);
+}
+
 void CtcStage::put_token(std::string_view token) {
   if (any_ && token == last_) return;
   any_ = true;

@@ -122,6 +122,18 @@ class WordPieceStage : public WholeTokenStage {
   bool first_ = true;
 };
 
+/// The mark of a word's end becomes a space, and the text has none at its beginning and end.
+class WordEndStage : public DecodeStage {
+ public:
+  explicit WordEndStage(std::string mark) : mark_(std::move(mark)) {}
+  void put(std::string_view text, Ends ends) override;
+
+ private:
+  std::string mark_;
+  std::string spaces_;  // that are text only if more comes
+  bool any_ = false;
+};
+
 /// The suffix becomes a space, at the end of the last token nothing.
 class BpeStage : public WholeTokenStage {
  public:

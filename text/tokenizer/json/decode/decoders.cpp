@@ -37,12 +37,13 @@ std::string character(const Config& step, const std::string& key, const std::str
 
 }  // namespace
 
-Decoder::Decoder(const Config& tokenizer) {
+Decoder::Decoder(const Config& tokenizer, const std::string& word_end) {
   if (tokenizer.has("decoder")) {
     read(tokenizer.object("decoder"), 0);
   } else {
     makers_.push_back([] { return std::make_unique<JoinStage>(); });
   }
+  if (!word_end.empty()) makers_.push_back([word_end] { return std::make_unique<WordEndStage>(word_end); });
 }
 
 void Decoder::read(const Config& step, int depth) {

@@ -29,8 +29,9 @@ class DecodeStage {
 class Decoder {
  public:
   /// Reads the section; where it is absent or null, tokens are joined with spaces.
+  /// @param word_end what becomes a space in the decoded text, which is stripped then; empty: nothing
   /// @throws ModelError that names the key, and a type that is not supported.
-  explicit Decoder(const Config& tokenizer);
+  explicit Decoder(const Config& tokenizer, const std::string& word_end = {});
 
   /// The stages of one text, each connected to the next; the last one appends to `out`, which must outlive
   /// them.

@@ -1,0 +1,80 @@
+// Gemma 3 (arXiv 2503.19786) with images: SigLIP, its features averaged over squares of neighbours, a norm,
+// one matrix, Gemma 3's text model. The tokens of one image see each other.
+
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "fusion/families/families.h"
+
+namespace mmbatch {
+namespace {
+
+TowerDefaults tower_defaults() {
+  TowerDefaults tower{"siglip_vision_model", {}};
+  tower.sizes.activation = Activation::gelu_tanh;
+  tower.sizes.norm_eps = 1e-6;
+  tower.sizes.patch_size = 16;
+  return tower;
+}
+
+/// The side of the squares that leave `mm_tokens_per_image` rows of an image.
+std::size_t pooled_side(const Config& config, const PatchGrid& grid) {
+  const std::int64_t tokens = config.integer("mm_tokens_per_image", 256, {1, 1 << 20});
+  const auto side = static_cast<std::size_t>(std::lround(std::sqrt(static_cast<double>(tokens))));
+  if (side * side == static_cast<std::size_t>(tokens) && grid.rows % side == 0) return grid.rows / side;
+  config.fail("mm_tokens_per_image",
+              fmt::format("{} rows cannot be made of {} x {} patches", tokens, grid.columns, grid.rows));
+}
+
+VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::size_t text_hidden) {
+  const Config vision_config = config.object("vision_config");
+  VisionSpec vision;
+  const std::string probe = "vision_model.embeddings.position_embedding.weight";
+  vision.prefix = weights.prefix_of(probe, {"vision_tower.", "model.vision_tower."}) + "vision_model.";
+  vision.encoder = parse_vision_tower(vision_config, tower_defaults());
+  vision.encoder.norm_after = "post_layernorm";
+  vision.encoder.select = FeatureSelect::all;
+  check_layer_count(vision_config, weights, vision.encoder.layer_names.below(vision.prefix),
+                    {vision.encoder.layers, vision.encoder.run_layers});
+  const std::string matrix = "mm_input_projection_weight";
+  const std::string projector =
+      weights.prefix_of(matrix, {"multi_modal_projector.", "model.multi_modal_projector."});
+  const NormConfig norm{NormKind::rms, vision.encoder.layer.norm.eps, 1.0f};
+  vision.projector.in = vision.encoder.hidden();
+  // The decoder multiplies every input row by sqrt(hidden); image rows are meant to stay as they are.
+  vision.projector.ops = {AveragePoolOp{pooled_side(config, vision.encoder.grid())},
+                          NormOp{.name = projector + "mm_soft_emb_norm", .norm = norm},
+                          TimesOp{.tensor = projector + matrix, .out = text_hidden},
+                          ScaleOp{1.0f / std::sqrt(static_cast<float>(text_hidden))}};
+  return vision;
+}
+
+ModelSpec parse(const Config& config, const WeightSource& weights) {
+  const Config text_config = config.object("text_config");
+  TextModel text =
+      read_text_model(text_config.text("model_type", "gemma3_text"),
+                      {text_config, config, weights, {"language_model.model.", "model.language_model."}});
+  ModelSpec spec;
+  spec.family = "gemma3";
+  spec.decoder = std::move(text.decoder);
+  spec.decoder_names = std::move(text.names);
+  spec.vision = parse_vision(config, weights, spec.decoder.hidden);
+  spec.image_token = "<image_soft_token>";
+  spec.image_token_id = parse_image_token(config, 262144, spec.decoder.vocab);
+  spec.place = {
+      .written = "<start_of_image>", .before = "\n\n<start_of_image>", .after = "<end_of_image>\n\n"};
+  spec.visibility = PromptVisibility::images;
+  spec.suppressed = {spec.image_token_id};
+  spec.turn_format = "start_of_turn";
+  spec.eos = {1, 106};
+  return spec;
+}
+
+}  // namespace
+
+Family gemma3_family() {
+  return {"gemma3", {"Gemma3ForConditionalGeneration"}, {"gemma3"}, parse};
+}
+
+}  // namespace mmbatch
