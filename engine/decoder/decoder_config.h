@@ -24,6 +24,16 @@ struct DecoderConfig {
 
   /// Width of the image rows that a prompt brings.
   std::size_t feature_width() const { return hidden * (1 + deepstack_layers); }
+
+  /// Sequences longer than this have other keys and values than shorter ones, from their first position on;
+  /// 0: the length plays no part.
+  std::size_t length_border() const {
+    for (const LayerConfig& layer : layers) {
+      const auto& rope = layer.attention.rope;
+      if (rope && rope->scaling == RopeScaling::longrope) return rope->original_positions;
+    }
+    return 0;
+  }
 };
 
 /// Where a decoder's tensors lie in the checkpoint, without ".weight".

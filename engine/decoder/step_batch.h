@@ -15,7 +15,7 @@ struct StepSequence {
   std::size_t count = 0;
   std::size_t first_index = 0;   // in the sequence
   std::size_t logit_rows = 0;    // logits are wanted of this many last rows
-  std::size_t rope_tokens = 0;   // dynamic_ntk scaling: the length this sequence may reach
+  std::size_t rope_tokens = 0;   // dynamic_ntk scaling: the length it may reach; longrope: that it has
   std::size_t first_block = 0;   // of its block tables in StepBatch::blocks, one per cache group
   std::size_t table_blocks = 0;  // of each of them
   std::size_t first_range = 0;   // of what is bidirectional in it, in StepBatch::bidirectional

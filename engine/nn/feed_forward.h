@@ -16,11 +16,13 @@ struct FeedForwardConfig {
   FeedForwardKind kind = FeedForwardKind::gated;
   Activation activation = Activation::silu;
   Bias bias = Bias::absent;
+  WeightOrder order = WeightOrder::out_in;
 };
 
 /// Names of the stored parts, without ".weight"; `gate` is not used by the plain kind.
 struct FeedForwardNames {
   std::string gate, up, down;
+  std::string gate_up = {};  // instead of the two where they are stored as one, gate first
 };
 
 class FeedForward {
@@ -33,8 +35,12 @@ class FeedForward {
   std::size_t bytes() const { return in_.bytes() + down_.bytes(); }
 
  private:
+  void forward_stored_as_one(const LayerInput& x, MatrixView<float> y, const Linear::Then& then,
+                             Scratch& scratch) const;
+
   FeedForwardConfig config_;
-  Linear in_;  // up, or gate and up fused
+  bool stored_as_one_ = false;  // gate and up
+  Linear in_;                   // up, or gate and up fused
   Linear down_;
 };
 

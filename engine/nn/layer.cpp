@@ -19,7 +19,8 @@ LayerNames changed(const LayerNames& names, const Change& change) {
   return {.attention = {change(attention.query), change(attention.key), change(attention.value),
                         change(attention.output), change(attention.query_key_value),
                         change(attention.query_norm), change(attention.key_norm), change(attention.sinks)},
-          .feed_forward = {change(feed_forward.gate), change(feed_forward.up), change(feed_forward.down)},
+          .feed_forward = {change(feed_forward.gate), change(feed_forward.up), change(feed_forward.down),
+                           change(feed_forward.gate_up)},
           .before_attention = change(names.before_attention),
           .after_attention = change(names.after_attention),
           .before_feed_forward = change(names.before_feed_forward),
@@ -80,20 +81,24 @@ void Layer::show_norms(const Weights& weights, const LayerConfig& config, const 
   const auto watch = [&](Norm& norm, const std::string& name, NormReaders readers) {
     norm.show_to(weights.hooks.calibration->add(name, config.norm, std::move(readers)));
   };
-  const auto readers_of = [&](std::initializer_list<std::string> readers_names) {
+  const auto readers_of = [&](WeightOrder order, std::initializer_list<std::string> readers_names) {
     NormReaders readers;
     for (const std::string& reader : readers_names) {
-      if (!reader.empty()) readers.packed.emplace_back(weights.source.tensor(reader + ".weight"));
+      if (!reader.empty())
+        readers.packed.push_back(in_order(weights.source.tensor(reader + ".weight"), order));
     }
     return readers;
   };
   const bool gated = config.feed_forward.kind == FeedForwardKind::gated;
+  const auto& attention = names.attention;
+  const auto& feed_forward = names.feed_forward;
   watch(before_attention_, names.before_attention,
-        readers_of({names.attention.query, names.attention.key, names.attention.value,
-                    names.attention.query_key_value}));
+        readers_of(config.attention.order,
+                   {attention.query, attention.key, attention.value, attention.query_key_value}));
   watch(before_feed_forward_, names.before_feed_forward,
         config.experts ? MixtureOfExperts::readers(weights, *config.experts, names.experts)
-                       : readers_of({gated ? names.feed_forward.gate : "", names.feed_forward.up}));
+                       : readers_of(config.feed_forward.order,
+                                    {gated ? feed_forward.gate : "", feed_forward.up, feed_forward.gate_up}));
 }
 
 LayerInput Layer::input_of(MatrixView<const float> x, const Norm& before) const {

@@ -20,7 +20,7 @@ ProductRows rows_of(const LayerInput& input) {
 Linear::Linear(const Weights& weights, std::span<const StoredLinear> parts, std::size_t in, Bias bias) {
   std::vector<std::shared_ptr<const PackedTensor>> packed;
   for (const StoredLinear& part : parts) {
-    packed.push_back(weights.pack(weights.tensor(part.name + ".weight", {part.out, in})));
+    packed.push_back(weights.pack(weights.matrix(part.name + ".weight", {part.out, in}, part.order)));
     if (bias == Bias::absent) continue;
     const std::vector<float> values = to_floats(weights.tensor(part.name + ".bias", {part.out}));
     bias_.insert(bias_.end(), values.begin(), values.end());

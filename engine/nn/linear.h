@@ -14,10 +14,12 @@ namespace mmbatch {
 /// Whether a layer's tensors include a bias.
 enum class Bias { absent, present };
 
-/// A stored layer: `name`.weight [out, in] and, if present, `name`.bias [out].
+/// A stored layer: `name`.weight [out, in], or [in, out] where its order says so, and, if present,
+/// `name`.bias [out].
 struct StoredLinear {
   std::string name;
   std::size_t out = 0;
+  WeightOrder order = WeightOrder::out_in;
 };
 
 /// What a layer reads: rows [rows, in], normalised on their way if there is a norm.

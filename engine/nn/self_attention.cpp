@@ -12,15 +12,17 @@ SelfAttention::SelfAttention(const Weights& weights, const SelfAttentionConfig& 
   if (weights.precision != Precision::f32) config_.shape.arithmetic = AttentionArithmetic::bf16;
   if (!names.query_key_value.empty()) {
     const std::size_t width = query_width() + 2 * key_width();
-    qkv_ = Linear(weights, {names.query_key_value, width}, config.hidden, config.bias);
+    qkv_ = Linear(weights, {names.query_key_value, width, config.order}, config.hidden, config.bias);
+    query_ = key_value_ = qkv_.part(0, 1);
   } else {
-    const StoredLinear parts[] = {
-        {names.query, query_width()}, {names.key, key_width()}, {names.value, key_width()}};
+    const StoredLinear parts[] = {{names.query, query_width(), config.order},
+                                  {names.key, key_width(), config.order},
+                                  {names.value, key_width(), config.order}};
     qkv_ = Linear(weights, parts, config.hidden, config.bias);
     query_ = qkv_.part(0, 1);
     key_value_ = qkv_.part(1, 2);
   }
-  output_ = Linear(weights, {names.output, config.hidden}, query_width(), config.output_bias);
+  output_ = Linear(weights, {names.output, config.hidden, config.order}, query_width(), config.output_bias);
   if (!names.sinks.empty()) sinks_ = to_floats(weights.tensor(names.sinks, {config.shape.heads}));
   if (!config.query_key_norm) return;
   const bool per_head = config.query_key_norm->span == QueryKeyNorm::Span::head;
@@ -109,8 +111,9 @@ void SelfAttention::forward(const LayerInput& x, MatrixView<float> y, const Atte
 }
 
 void SelfAttention::store_keys(const LayerInput& x, const AttentionInput& input, Scratch& scratch) const {
-  const MatrixView<float> keys_values = scratch.take(Scratch::qkv, x.x.rows, 2 * key_width());
-  key_value_.forward(x, keys_values);
+  const MatrixView<float> made = scratch.take(Scratch::qkv, x.x.rows, key_value_.out());
+  key_value_.forward(x, made);
+  const MatrixView<float> keys_values = made.col_range(made.cols - 2 * key_width(), 2 * key_width());
   parallel_rows(keys_values.rows, [&](std::size_t r) {
     prepare(key_norm_, keys_values.row(r), config_.shape.kv_heads, input, r);
     store(keys_values.row(r), input, r);
@@ -119,9 +122,10 @@ void SelfAttention::store_keys(const LayerInput& x, const AttentionInput& input,
 
 void SelfAttention::attend_from(const LayerInput& x, MatrixView<float> y, const AttentionInput& input,
                                 const Linear::Then& then, Scratch& scratch) const {
-  const MatrixView<float> queries = scratch.take(Scratch::qkv, y.rows, query_width());
+  const MatrixView<float> made = scratch.take(Scratch::qkv, y.rows, query_.out());
   const MatrixView<float> attended = scratch.take(Scratch::attended, y.rows, query_width());
-  query_.forward(x, queries);
+  query_.forward(x, made);
+  const MatrixView<float> queries = made.col_range(0, query_width());
   parallel_rows(y.rows, [&](std::size_t r) {
     prepare(query_norm_, queries.row(r), config_.shape.heads, input, input.query_rows[r]);
     scale_query(queries.row(r), input, input.query_rows[r]);

@@ -27,6 +27,7 @@ struct SelfAttentionConfig {
   AttentionShape shape;
   Bias bias = Bias::absent;         // of the query, key and value projections
   Bias output_bias = Bias::absent;  // of the output projection
+  WeightOrder order = WeightOrder::out_in;
   std::optional<QueryKeyNorm> query_key_norm;
   std::optional<RopeConfig> rope;  // none: queries and keys know no positions
 };
@@ -104,10 +105,10 @@ class SelfAttention {
 
   SelfAttentionConfig config_;
   Linear qkv_;
-  Linear query_, key_value_;  // parts of it
+  Linear query_, key_value_;  // parts of it; where it is stored as one, all of it
   Linear output_;
   Norm query_norm_, key_norm_;  // with query_key_norm
-  std::vector<float> sinks_;  // [heads], or empty
+  std::vector<float> sinks_;    // [heads], or empty
 };
 
 }  // namespace mmbatch

@@ -17,6 +17,18 @@ namespace mmbatch {
 
 class Calibration;
 
+/// Which dimension of a stored matrix comes first.
+enum class WeightOrder { out_in, in_out };
+
+/// A stored matrix as products take it, [out, in].
+inline MatrixPart in_order(const TensorView& stored, WeightOrder order) {
+  MatrixPart part(stored);
+  if (order == WeightOrder::out_in) return part;
+  std::swap(part.rows, part.cols);
+  std::swap(part.row_step, part.column_step);
+  return part;
+}
+
 /// Called with every matrix that is packed, under its name: that of the stored tensor, or of the part of one.
 using PackedListener =
     std::function<void(const std::string& name, const std::shared_ptr<const PackedTensor>&)>;
@@ -47,6 +59,13 @@ struct Weights {
     while (stored.shape.size() > shape.size() && stored.shape.front() == 1)
       stored.shape.erase(stored.shape.begin());
     return stored.shape == shape ? stored : tensor(name, shape);
+  }
+  /// A matrix as products take it, whatever the order that it is stored in. Packed, it is stored as it is
+  /// multiplied.
+  /// @param shape [out, in]
+  MatrixPart matrix(const std::string& name, const std::vector<std::size_t>& shape, WeightOrder order) const {
+    if (order == WeightOrder::out_in || source.packed()) return tensor(name, shape);
+    return in_order(tensor(name, {shape[1], shape[0]}), order);
   }
   /// A tensor whose rows are read where they lie, one by one, long after loading.
   /// @throws ModelError also where one of its values is not finite

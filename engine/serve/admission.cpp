@@ -32,7 +32,7 @@ bool Scheduler::may_admit(const SequenceGroup& group) const {
 bool Scheduler::prefix_is_under_way(const SequenceGroup& group) const {
   if (!options_.prefix_sharing || !group.shares_prefixes()) return false;
   const std::size_t full_blocks = (group.prompt_tokens() - 1) / options_.block_tokens;
-  std::uint64_t parent = 0;
+  std::uint64_t parent = group.sequences.front()->root();
   for (std::size_t block = 0; block < full_blocks; ++block) {
     const BlockContent next = content(*group.sequences.front(), block, parent);
     parent = allocator_.publication_of(next);
@@ -98,6 +98,7 @@ void Scheduler::admit(StepPlan& plan) {
     running_.insert(std::find_if(running_.begin(), running_.end(), younger), std::move(group));
     const auto lead = std::find_if(admitted.sequences.begin(), admitted.sequences.end(),
                                    [](const auto& sequence) { return !sequence->waits(); });
+    for (const auto& sequence : admitted.sequences) settle_length(*sequence);
     if (lead != admitted.sequences.end()) reuse_prefix(**lead);
     admitted.started = true;
     if (!schedule(admitted, plan)) return;

@@ -124,7 +124,8 @@ Engine::Engine(std::shared_ptr<const Decoder> decoder, Vocabulary vocabulary, En
       options_((options.validate(), options)),
       pool_(make_pool(*decoder_, options_)),
       allocator_(pool_.blocks()),
-      scheduler_(options_.scheduler, allocator_, pool_.layout().windows()) {
+      scheduler_(options_.scheduler, allocator_, pool_.layout().windows(),
+                 decoder_->config().length_border()) {
   vocabulary_.limit = std::min(vocabulary_.limit, decoder_->config().vocab);
   const auto outside = [&](std::int32_t id) {
     return id < 0 || static_cast<std::size_t>(id) >= decoder_->config().vocab;
@@ -247,6 +248,7 @@ bool Engine::step() {
 void Engine::run(const StepPlan& plan) {
   for (const BlockCopy& copy : plan.copies) pool_.copy_block(copy.from, copy.to);
   StepBatch batch;
+  const std::size_t border = decoder_->config().length_border();
   for (const ScheduledChunk& chunk : plan.chunks) {
     const Sequence& sequence = *chunk.sequence;
     const SequenceGroup& group = *sequence.group;
@@ -259,7 +261,7 @@ void Engine::run(const StepPlan& plan) {
                .first = sequence.computed,
                .count = chunk.count,
                .logit_rows = end > wanted ? end - wanted : 0,
-               .rope_tokens = group.max_tokens});
+               .rope_tokens = border > 0 ? sequence.tokens() : group.max_tokens});
     for (const BlockTable& table : sequence.tables) batch.add_table(table.numbers);
   }
   const auto now = Clock::now();

@@ -26,8 +26,9 @@ const PositionRange* split_range(const Prompt& prompt, std::size_t end) {
 
 }  // namespace
 
-Scheduler::Scheduler(SchedulerOptions options, BlockAllocator& allocator, std::vector<std::size_t> windows)
-    : options_(options), allocator_(allocator), windows_(std::move(windows)) {}
+Scheduler::Scheduler(SchedulerOptions options, BlockAllocator& allocator, std::vector<std::size_t> windows,
+                     std::size_t length_border)
+    : options_(options), allocator_(allocator), windows_(std::move(windows)), length_border_(length_border) {}
 
 std::size_t Scheduler::blocks_for(std::size_t positions) const {
   return (positions + options_.block_tokens - 1) / options_.block_tokens;
@@ -67,18 +68,25 @@ void Scheduler::free_passed(Sequence& sequence) const {
 std::size_t Scheduler::worst_case_blocks(const SequenceGroup& group) const {
   // The last token of an answer is chosen, but never computed.
   const std::size_t positions = group.max_tokens - 1, all = blocks_for(positions);
-  const std::size_t shared = group.prompt_tokens() / options_.block_tokens;
+  const std::size_t prompt = group.prompt_tokens() / options_.block_tokens;
+  std::size_t shared = prompt;
+  const bool passes_border = group.prompt_tokens() <= length_border_ && length_border_ < group.max_tokens;
+  // Those that are past the border have the prompt's blocks once more.
+  if (passes_border && group.strategy->width() > 1) shared *= 2;
   std::size_t total = 0;
   for (const std::size_t window : windows_) {
     const std::size_t own = group_blocks(positions, window, step_rows(group), options_.block_tokens);
-    total += own < all ? group.strategy->width() * own : shared + group.strategy->width() * (all - shared);
+    total += own < all ? group.strategy->width() * own : shared + group.strategy->width() * (all - prompt);
   }
   return total;
 }
 
 void Scheduler::add(std::unique_ptr<SequenceGroup> group) {
   group->needs_whole_cache = worst_case_blocks(*group) > allocator_.blocks();
-  for (const auto& sequence : group->sequences) sequence->tables.resize(windows_.size());
+  for (const auto& sequence : group->sequences) {
+    sequence->tables.resize(windows_.size());
+    settle_length(*sequence);
+  }
   waiting_.push_back(std::move(group));
 }
 
@@ -125,7 +133,7 @@ void Scheduler::reuse_prefix(Sequence& sequence) {
   std::size_t last = group.strategy->first_logit_position(sequence);
   // The others of its group want to share the prompt's blocks, which no window may have passed.
   if (group.sequences.size() > 1) last = std::min(last, group.prompt_tokens());
-  std::vector<std::uint64_t> parents{0};
+  std::vector<std::uint64_t> parents{sequence.root()};
   std::vector<BlockHandle> first_group;
   while (parents.size() * options_.block_tokens <= last) {
     auto found = allocator_.find(content(sequence, first_group.size(), parents.back()));
@@ -188,6 +196,7 @@ std::unique_ptr<Sequence> Scheduler::fork(const Sequence& sequence) {
       twin->tables[g].add(handle.block() < 0 ? BlockHandle() : allocator_.share(handle));
   }
   twin->computed = sequence.computed;
+  twin->longer = sequence.longer;
   twin->published = sequence.published;
   twin->publication = sequence.publication;
   return twin;
@@ -275,19 +284,34 @@ bool Scheduler::draft_fits(const Sequence& sequence) const {
   return needed <= there || (needed - there + 1) * groups <= allocator_.available();
 }
 
-/// After a preemption all sequences of a group begin anew. The first computes the prompt, and goes no further
-/// before the others share its blocks, or the group would need the prompt's blocks several times over.
+/// Lets a sequence that has passed the border of lengths begin anew. Guesses do not pass it.
+void Scheduler::settle_length(Sequence& sequence) const {
+  if (length_border_ == 0 || sequence.finished) return;
+  const std::size_t tokens = sequence.tokens();
+  if (tokens <= length_border_) {
+    if (tokens + sequence.draft.size() > length_border_) sequence.draft.resize(length_border_ - tokens);
+  } else if (!sequence.longer) {
+    sequence.longer = true;
+    sequence.drop_cache();
+  }
+}
+
+/// After a preemption all sequences of a group begin anew, and those that pass the border of lengths. The
+/// first computes the prompt, and goes no further before the others share its blocks, or the group would need
+/// the prompt's blocks several times over.
 /// @return the sequence that computes the prompt for others; null when all have it
 const Sequence* Scheduler::share_prompt(SequenceGroup& group) {
   const std::size_t prompt = group.prompt_tokens();
-  const Sequence* first = nullptr;
-  for (const auto& sequence : group.sequences) {
-    if (sequence->finished) continue;
-    if (first == nullptr) {
-      first = sequence.get();
-    } else if (sequence->computed < prompt) {
-      if (first->computed < prompt) return first;
-      adopt_prompt(*sequence, *first);
+  for (const bool longer : {false, true}) {
+    const Sequence* first = nullptr;
+    for (const auto& sequence : group.sequences) {
+      if (sequence->finished || sequence->longer != longer) continue;
+      if (first == nullptr) {
+        first = sequence.get();
+      } else if (sequence->computed < prompt) {
+        if (first->computed < prompt) return first;
+        adopt_prompt(*sequence, *first);
+      }
     }
   }
   return nullptr;
@@ -309,6 +333,7 @@ void Scheduler::adopt_prompt(Sequence& sequence, const Sequence& other) {
 
 /// Plans the group's sequences; false when it was preempted.
 bool Scheduler::schedule(SequenceGroup& group, StepPlan& plan) {
+  for (const auto& sequence : group.sequences) settle_length(*sequence);
   const Sequence* for_all = share_prompt(group);
   for (std::size_t i = 0; i < group.sequences.size(); ++i) {
     Sequence& sequence = *group.sequences[i];

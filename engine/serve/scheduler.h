@@ -49,7 +49,10 @@ class Scheduler {
   /// @param windows of the cache groups: positions that its layers look back to, each itself included; blocks
   /// wholly before it are freed while a sequence grows. 0: its layers see everything; such groups come
   /// first
-  Scheduler(SchedulerOptions options, BlockAllocator& allocator, std::vector<std::size_t> windows = {0});
+  /// @param length_border a sequence that grows longer than this is computed again from its beginning,
+  /// because keys and values of long sequences are others; 0: there is no such length
+  Scheduler(SchedulerOptions options, BlockAllocator& allocator, std::vector<std::size_t> windows = {0},
+            std::size_t length_border = 0);
 
   /// Takes a request that may_fit(). One that does not fit in the worst case gets the cache to itself, so
   /// that whether it succeeds does not depend on others.
@@ -86,6 +89,7 @@ class Scheduler {
 
  private:
   bool schedule(SequenceGroup& group, StepPlan& plan);
+  void settle_length(Sequence& sequence) const;
   const Sequence* share_prompt(SequenceGroup& group);
   void adopt_prompt(Sequence& sequence, const Sequence& other);
   bool reserve(Sequence& sequence, std::size_t positions, StepPlan& plan);
@@ -111,6 +115,7 @@ class Scheduler {
   SchedulerOptions options_;
   BlockAllocator& allocator_;
   std::vector<std::size_t> windows_;
+  std::size_t length_border_;
   std::list<std::unique_ptr<SequenceGroup>> running_;   // by age
   std::deque<std::unique_ptr<SequenceGroup>> waiting_;  // preempted ones first, by age; then by submission
   std::vector<std::uint64_t> last_admitted_;            // content of its prompt

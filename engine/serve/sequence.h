@@ -47,6 +47,7 @@ struct Sequence {
 
   std::vector<BlockTable> tables;  // one per cache group, all of the same length
   std::size_t computed = 0;        // positions whose keys and values are in the cache
+  bool longer = false;             // than the model's border: its keys and values are those of long sequences
   std::size_t published = 0;       // blocks whose content was named, of each group
   std::uint64_t publication = 0;   // of the last of them in the first group
 
@@ -63,6 +64,9 @@ struct Sequence {
   /// Blocks in each of its tables.
   std::size_t table_blocks() const { return tables.empty() ? 0 : tables.front().size(); }
   void drop_cache();
+  /// What stands for the publication before the first block: blocks of shorter and of longer sequences are
+  /// never taken for one another.
+  std::uint64_t root() const { return longer ? UINT64_MAX : 0; }
 };
 
 class Strategy;
@@ -97,7 +101,7 @@ inline std::size_t Sequence::tokens() const {
 inline void Sequence::drop_cache() {
   for (BlockTable& table : tables) table = {};
   computed = published = 0;
-  publication = 0;
+  publication = root();
   logits.clear();
   draft.clear();
 }

@@ -91,10 +91,14 @@ KnownKeys text_keys(const std::string& type) {
   known.only_at.push_back({"rope_interleaved", {"false"}});
   const TextFamily* family = text_family(type);
   if (family == nullptr) return known;
-  known.honoured.insert(known.honoured.end(), family->keys.begin(), family->keys.end());
+  const KnownKeys& own = family->keys;
   std::erase_if(known.only_at, [&](const KnownKeys::OnlyAt& only) {
-    return std::find(family->keys.begin(), family->keys.end(), only.key) != family->keys.end();
+    return std::find(own.honoured.begin(), own.honoured.end(), only.key) != own.honoured.end();
   });
+  const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+  append(known.honoured, own.honoured);
+  append(known.without_effect, own.without_effect);
+  append(known.only_at, own.only_at);
   return known;
 }
 

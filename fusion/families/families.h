@@ -7,6 +7,7 @@
 
 #include "fusion/families/parts.h"
 #include "fusion/family.h"
+#include "fusion/keys/known_keys.h"
 
 namespace mmbatch {
 
@@ -32,6 +33,12 @@ Family qwen3_vl_moe_family();
 Family gemma3_family();
 Family internvl_family();
 Family mistral3_family();
+Family gemma3_text_family();
+Family smollm3_family();
+Family phi3_family();
+Family granite_family();
+Family olmo2_family();
+Family gpt2_family();
 
 /// A decoder's tensors in a checkpoint: they tell class defaults of different years apart.
 struct StoredDecoder {
@@ -50,8 +57,7 @@ struct TextFamily {
   DecoderConfig (*parse)(const Config& config, const StoredDecoder& stored);
   DecoderNames (*names)(const std::string& prefix) = llama_names;
   DefaultHead head = DefaultHead::stored;
-  /// Keys of its config that are honoured, beside those that all text models have.
-  std::vector<std::string_view> keys = {};
+  KnownKeys keys = {};  // of its config, beside those that all text models have
   /// What must be there to tell which prefix the tensors have.
   const char* probe = "embed_tokens.weight";
 };
@@ -69,6 +75,14 @@ TextFamily gpt_oss_decoder();
 TextFamily qwen2_vl_decoder();
 TextFamily qwen3_vl_decoder();
 TextFamily qwen3_vl_moe_decoder();
+TextFamily gemma3_decoder();
+TextFamily smollm3_decoder();
+TextFamily phi3_decoder();
+TextFamily granite_decoder();
+TextFamily olmo2_decoder();
+TextFamily gpt2_decoder();
+/// The tensors of Gemma 2 and 3, whose layers have norms before and after each half.
+DecoderNames gemma2_names(const std::string& prefix);
 
 /// Which layers have a window in the Qwen families: where use_sliding_window says that there are any, those
 /// from max_window_layers on.  @throws ModelError

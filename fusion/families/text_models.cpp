@@ -24,6 +24,12 @@ const std::map<std::string, TextFamily>& text_families() {
       {"qwen2_5_vl_text", qwen2_vl_decoder()},
       {"qwen3_vl_text", qwen3_vl_decoder()},
       {"qwen3_vl_moe_text", qwen3_vl_moe_decoder()},
+      {"gemma3_text", gemma3_decoder()},
+      {"gpt2", gpt2_decoder()},
+      {"granite", granite_decoder()},
+      {"olmo2", olmo2_decoder()},
+      {"phi3", phi3_decoder()},
+      {"smollm3", smollm3_decoder()},
   };
   return table;
 }
@@ -84,7 +90,7 @@ TextModel read_text_model(const std::string& type, const TextModelPlace& place) 
 }
 
 ModelSpec read_text_only(const std::string& type, const Config& config, const WeightSource& weights) {
-  TextModel text = read_text_model(type, {config, config, weights, {"model.", ""}});
+  TextModel text = read_text_model(type, {config, config, weights, {"model.", "transformer.", ""}});
   ModelSpec spec;
   spec.family = type;
   spec.decoder = std::move(text.decoder);

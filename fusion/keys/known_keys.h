@@ -22,9 +22,9 @@ struct KnownKeys {
     std::vector<std::string_view> values;  // as JSON; null is always one
   };
 
-  std::vector<std::string_view> honoured;
-  std::vector<WithoutEffect> without_effect;
-  std::vector<OnlyAt> only_at;
+  std::vector<std::string_view> honoured = {};
+  std::vector<WithoutEffect> without_effect = {};
+  std::vector<OnlyAt> only_at = {};
 };
 
 /// Messages about keys that nobody knows, each naming file and key.

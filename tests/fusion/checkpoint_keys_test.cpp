@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "fusion/family.h"
 #include "fusion/keys/known_keys.h"
 #include "fusion/model.h"
@@ -98,6 +100,22 @@ TEST(CheckpointKeys, RotationIsReadInAllSpellings) {
   EXPECT_EQ(later.theta, 500000.0);
   EXPECT_EQ(later.scaling, RopeScaling::linear);
   EXPECT_EQ(later.factor, 4.0);
+}
+
+TEST(CheckpointKeys, YarnsMagnitudeIsGivenOrFollowsFromItsFactor) {
+  const auto yarn = [](const Json& more) {
+    return rope_of([&](Json& c) {
+      c["rope_scaling"] = Json{{"type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 32}};
+      c["rope_scaling"].update(more);
+    });
+  };
+  const double otherwise = 0.1 * std::log(4.0) + 1;
+  EXPECT_DOUBLE_EQ(yarn(Json::object()).magnitude, otherwise);
+  EXPECT_EQ(yarn(Json::object()).original_positions, 32u);
+  EXPECT_DOUBLE_EQ(yarn({{"attention_factor", 1.25}}).magnitude, 1.25);
+  EXPECT_DOUBLE_EQ(yarn({{"mscale", 1.0}, {"mscale_all_dim", 1.0}}).magnitude, 1.0);
+  EXPECT_DOUBLE_EQ(yarn({{"mscale", 1.0}}).magnitude, otherwise);
+  EXPECT_FALSE(yarn({{"truncate", false}}).whole_dims);
 }
 
 TEST(CheckpointKeys, RotationThatLacksAKeyOrHasAForeignOneIsRefused) {

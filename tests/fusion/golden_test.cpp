@@ -62,7 +62,10 @@ INSTANTIATE_TEST_SUITE_P(Folders, GoldenTest,
                                            Golden{"qwen3-vl", "qwen3_vl"}, Golden{"qwen2-5-vl", "qwen2_5_vl"},
                                            Golden{"siglip", "siglip", 40}, Golden{"smolvlm", "idefics3"},
                                            Golden{"internvl", "internvl"}, Golden{"mistral3", "mistral3"},
-                                           Golden{"clip", "clip", 40}),
+                                           Golden{"clip", "clip", 40}, Golden{"qwen2-yarn", "qwen2"},
+                                           Golden{"smollm3", "smollm3"}, Golden{"phi3", "phi3"},
+                                           Golden{"granite", "granite"}, Golden{"olmo2", "olmo2"},
+                                           Golden{"gpt2", "gpt2"}, Golden{"gemma3-text", "gemma3_text"}),
                          [](const auto& info) {
                            std::string name = info.param.folder;
                            std::replace(name.begin(), name.end(), '-', '_');

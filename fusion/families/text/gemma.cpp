@@ -38,7 +38,7 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }  // namespace
 
 TextFamily gemma_decoder() {
-  return {.parse = parse_text, .head = DefaultHead::embedding, .keys = {"hidden_activation"}};
+  return {.parse = parse_text, .head = DefaultHead::embedding, .keys = {.honoured = {"hidden_activation"}}};
 }
 
 Family gemma_family() {

@@ -72,15 +72,6 @@ DecoderConfig parse_text(const Config& config, const StoredDecoder& stored) {
   return parse_with(config, first_defaults());
 }
 
-DecoderNames tensor_names(const std::string& prefix) {
-  DecoderNames names = llama_names(prefix);
-  const std::string layer = prefix + "layers.{layer}.";
-  names.layers.after_attention = layer + "post_attention_layernorm";
-  names.layers.before_feed_forward = layer + "pre_feedforward_layernorm";
-  names.layers.after_feed_forward = layer + "post_feedforward_layernorm";
-  return names;
-}
-
 ModelSpec parse(const Config& config, const WeightSource& weights) {
   ModelSpec spec = read_text_only("gemma2", config, weights);
   spec.eos = {1};
@@ -89,12 +80,21 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 
 }  // namespace
 
+DecoderNames gemma2_names(const std::string& prefix) {
+  DecoderNames names = llama_names(prefix);
+  const std::string layer = prefix + "layers.{layer}.";
+  names.layers.after_attention = layer + "post_attention_layernorm";
+  names.layers.before_feed_forward = layer + "pre_feedforward_layernorm";
+  names.layers.after_feed_forward = layer + "post_feedforward_layernorm";
+  return names;
+}
+
 TextFamily gemma2_decoder() {
   return {.parse = parse_text,
-          .names = tensor_names,
+          .names = gemma2_names,
           .head = DefaultHead::embedding,
-          .keys = {"hidden_activation", "sliding_window", "final_logit_softcapping", "attn_logit_softcapping",
-                   "query_pre_attn_scalar"}};
+          .keys = {.honoured = {"hidden_activation", "sliding_window", "final_logit_softcapping",
+                                "attn_logit_softcapping", "query_pre_attn_scalar"}}};
 }
 
 Family gemma2_family() {

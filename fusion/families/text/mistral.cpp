@@ -25,7 +25,7 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }  // namespace
 
 TextFamily mistral_decoder() {
-  return {.parse = parse_text, .keys = {"sliding_window"}};
+  return {.parse = parse_text, .keys = {.honoured = {"sliding_window"}}};
 }
 
 Family mistral_family() {

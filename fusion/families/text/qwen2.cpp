@@ -37,7 +37,8 @@ void set_qwen_windows(DecoderConfig& decoder, const Config& config) {
 }
 
 TextFamily qwen2_decoder() {
-  return {.parse = parse_text, .keys = {"use_sliding_window", "sliding_window", "max_window_layers"}};
+  return {.parse = parse_text,
+          .keys = {.honoured = {"use_sliding_window", "sliding_window", "max_window_layers"}}};
 }
 
 Family qwen2_family() {

@@ -28,7 +28,8 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }  // namespace
 
 TextFamily qwen3_decoder() {
-  return {.parse = parse_text, .keys = {"use_sliding_window", "sliding_window", "max_window_layers"}};
+  return {.parse = parse_text,
+          .keys = {.honoured = {"use_sliding_window", "sliding_window", "max_window_layers"}}};
 }
 
 Family qwen3_family() {
