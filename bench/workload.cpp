@@ -15,6 +15,8 @@ constexpr Workload kTable[] = {
     {"attention", "attention alone: vision encoder, prefill, decoding at several lengths", run_attention},
     {"vision", "image encoders: CLIP-L/14-336, SigLIP-So400m/14-224", run_vision},
     {"prefill", "a prompt of 512 tokens, 1.1B shape", run_prefill},
+    {"long-prefill", "512 tokens of a long prompt behind 8,192 and 32,256 others, Qwen 3 0.6B's shape",
+     run_long_prefill},
     {"decode", "a step of 1 to 32 sequences at 128 and 1,024 positions, 1.1B shape", run_decode},
     {"experts", "a mixture of experts: a prompt of 512 tokens, steps of 1 to 16 sequences", run_experts},
     {"preprocess", "a 12-megapixel JPEG to pixel values", run_preprocess},

@@ -23,6 +23,7 @@ void run_gemm(Session& session);
 void run_attention(Session& session);
 void run_vision(Session& session);
 void run_prefill(Session& session);
+void run_long_prefill(Session& session);
 void run_decode(Session& session);
 void run_experts(Session& session);
 void run_preprocess(Session& session);

@@ -74,6 +74,8 @@ void fill_special_tokens(ModelSpec& spec, const Config& config, const Config& ge
   }
   if (eos.empty()) append_unique(eos, tokenizer.eos());
   if (!eos.empty()) spec.eos = eos;
+  // As in transformers, a text model may write its padding token: it is one like any other.
+  if (!spec.vision) return;
   for (const Config& source : {generation, config}) {
     if (!source.has("pad_token_id")) continue;
     append_unique(spec.suppressed,
@@ -100,9 +102,17 @@ constexpr const char* kTokenizerAdvice =
     "added_tokens.json, "
     "special_tokens_map.json) from the checkpoint that the weights are of";
 
+/// Rows that the tokenizer's tokens need, but for those at its end that the model is known not to have.
+std::size_t rows_needed(const ModelSpec& spec, const Tokenizer& tokenizer) {
+  auto rows = static_cast<std::int32_t>(tokenizer.vocab_size());
+  const auto rowless = [&](const std::string& token) { return tokenizer.token_id(token) == rows - 1; };
+  while (std::any_of(spec.rowless_tokens.begin(), spec.rowless_tokens.end(), rowless)) --rows;
+  return static_cast<std::size_t>(rows);
+}
+
 void check_tokenizer(const ModelSpec& spec, const Tokenizer& tokenizer, const std::filesystem::path& folder) {
   const auto pieces = static_cast<std::size_t>(tokenizer.vocab_size());
-  if (pieces > spec.vocab()) {
+  if (rows_needed(spec, tokenizer) > spec.vocab()) {
     throw ModelError(
         fmt::format("{}: the tokenizer has {} tokens, config.json's vocab_size is {}: they do not belong "
                     "together{}",

@@ -126,6 +126,8 @@ struct ModelSpec {
   PromptVisibility visibility = PromptVisibility::causal;
   PromptPositions positions = PromptPositions::indexes;
   std::vector<std::int32_t> suppressed;  // placeholders and padding: never generated
+  /// Tokens that the tokenizer has for other models of the family: this one has no rows for them.
+  std::vector<std::string> rowless_tokens;
   /// Other tokens that stand for images or mark them: never generated either. Unknown ones are ignored.
   std::vector<std::string> placeholders;
   PaddingToken padding = PaddingToken::may_be_a_word;

@@ -34,6 +34,7 @@ Json vision_config(const ModelShape& model) {
 
 std::string_view text_type(Layout layout) {
   if (layout == Layout::qwen_moe) return "qwen3_moe";
+  if (layout == Layout::qwen3) return "qwen3";
   return layout == Layout::llava ? "llama" : "gemma";
 }
 
@@ -68,16 +69,18 @@ constexpr std::size_t kLocations = 1024, kSegments = 128;
 
 AddedIds added_ids(const ModelShape& model) {
   if (model.layout == Layout::llava) return {model.text.pieces, model.text.pieces + 1};
-  if (model.layout == Layout::qwen_moe) return {0, model.text.pieces};
+  if (!model.sees()) return {0, model.text.pieces};
   return {model.text.pieces + kLocations + kSegments, 0};
 }
 
 Json config(const ModelShape& model) {
   const AddedIds ids = added_ids(model);
   const bool llava = model.layout == Layout::llava;
-  if (model.layout == Layout::qwen_moe) {
+  if (!model.sees()) {
     Json config = text_config(model);
-    config["architectures"] = {"Qwen3MoeForCausalLM"};
+    const bool experts = model.layout == Layout::qwen_moe;
+    config["architectures"] = {experts ? "Qwen3MoeForCausalLM" : "Qwen3ForCausalLM"};
+    if (!experts) config["max_position_embeddings"] = 40960;
     return config;
   }
   Json config{
@@ -121,7 +124,7 @@ Json preprocessor(const ModelShape& model) {
 
 Json added_tokens(const ModelShape& model) {
   const AddedIds ids = added_ids(model);
-  if (model.layout == Layout::qwen_moe) return {{"<pad>", ids.pad}};
+  if (!model.sees()) return {{"<pad>", ids.pad}};
   Json tokens{{"<image>", ids.image}};
   if (model.layout == Layout::llava) {
     tokens["<pad>"] = ids.pad;

@@ -8,7 +8,7 @@
 namespace mmbatch::bench {
 
 /// In whose manner a checkpoint is laid out: names of tensors and files, tokenizer, prompt.
-enum class Layout { llava, paligemma, qwen_moe };
+enum class Layout { llava, paligemma, qwen3, qwen_moe };
 
 struct VisionShape {
   std::size_t hidden, ffn, layers, heads, image, patch;
@@ -37,7 +37,7 @@ struct ModelShape {
   TextShape text;
   std::size_t shard_bytes;  // a file of weights ends before it grows larger
 
-  bool sees() const { return layout != Layout::qwen_moe; }
+  bool sees() const { return layout == Layout::llava || layout == Layout::paligemma; }
 };
 
 std::span<const ModelShape> model_shapes();

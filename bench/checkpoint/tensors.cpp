@@ -70,9 +70,11 @@ void add_text(List& list, const ModelShape& model) {
     list.weight(block + "self_attn.v_proj", key, text.hidden);
     list.weight(block + "self_attn.o_proj", text.hidden, query, last);
     list.rms_norm(block + "post_attention_layernorm", text.hidden, norm);
-    if (model.layout == Layout::qwen_moe) {
+    if (!model.sees()) {
       list.rms_norm(block + "self_attn.q_norm", text.head_dim, norm);
       list.rms_norm(block + "self_attn.k_norm", text.head_dim, norm);
+    }
+    if (model.layout == Layout::qwen_moe) {
       add_experts(list, text, block, last);
       continue;
     }

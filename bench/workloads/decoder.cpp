@@ -65,4 +65,19 @@ void run_experts(Session& session) {
     measure_decode(session, steps, {fmt::format("decode x{} at {}", batch, context), batch, context});
 }
 
+void run_long_prefill(Session& session) {
+  // A part of a long prompt, as chunked prefill computes it, behind what it looks back to.
+  const std::size_t chunk = session.quick() ? 32 : 512;
+  const std::size_t contexts[] = {session.quick() ? 64u : 8192u, session.quick() ? 96u : 32256u};
+  DecoderSteps steps(session, session.model("qwen3-0.6b"), contexts[1] + chunk);
+  for (const std::size_t context : contexts) {
+    const Timing timing = steps.time(session, 3, 1, context, chunk);
+    const auto n = static_cast<double>(chunk), before = static_cast<double>(context);
+    const DecoderStep step{
+        .rows = n, .attended = n * before + n * (n + 1) / 2, .cached = before + n, .logit_rows = 1};
+    session.add({session.case_of_model(fmt::format("{} tokens at {}", chunk, context)), timing, n, "tokens/s",
+                 decoder_work(steps.config(), step, session)});
+  }
+}
+
 }  // namespace mmbatch::bench

@@ -82,7 +82,7 @@ TEST_P(RandomCheckpoint, LoadsAndAnswersAndItsBytesDependOnTheSeedAlone) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, RandomCheckpoint,
-                         ::testing::Values("llava-tiny", "paligemma-tiny", "moe-tiny"));
+                         ::testing::Values("llava-tiny", "paligemma-tiny", "moe-tiny", "qwen3-tiny"));
 
 TEST(RandomCheckpointFolder, IsNotWrittenOver) {
   const TemporaryFolder place;

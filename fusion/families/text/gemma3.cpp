@@ -62,6 +62,8 @@ DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
 ModelSpec parse(const Config& config, const WeightSource& weights) {
   ModelSpec spec = read_text_only("gemma3_text", config, weights);
   spec.eos = {1};
+  spec.suppressed = {static_cast<std::int32_t>(config.integer("pad_token_id", 0, {0, 1 << 24}))};
+  spec.rowless_tokens = {"<image_soft_token>"};
   return spec;
 }
 
