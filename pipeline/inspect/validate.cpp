@@ -61,7 +61,9 @@ std::optional<Failed> check_item(const ReadItem& read, const SettingsOfJobs& mer
   if (!ids) return Failed{Stage::encode_text, ids.error()};
   const ImageBudget& budget = settings.value()->image_budget;
   const auto sized = guarded([&] {
-    for (const PictureSize& picture : pictures) files->images->tokens(picture.width, picture.height, budget);
+    for (const PictureSize& picture : pictures) {
+      if (files->images) files->images->tokens(picture.width, picture.height, budget);
+    }
     return true;
   });
   if (!sized) return Failed{Stage::preprocess, sized.error()};
