@@ -218,6 +218,9 @@ void SafetensorsFile::read_tensors(const Config& header) {
               .second;
     } else {
       added = others_.emplace(entry.name, entry.type).second;
+      if (stored_type(entry.type))
+        raw_.emplace(entry.name,
+                     RawTensor{entry.type, entry.shape, data + entry.begin, entry.end - entry.begin});
     }
     if (!added) throw ModelError(fmt::format("{}: tensor '{}' is listed twice", where, entry.name));
   }

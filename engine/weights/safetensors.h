@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/base/config.h"
 #include "engine/base/mapped_file.h"
@@ -13,6 +14,14 @@ namespace mmbatch {
 
 /// What the bytes of packed tensors mean: raised whenever engine/kernels/panel.h lays them out differently.
 constexpr int kPackedLayout = 2;
+
+/// A tensor of a type that the engine does not compute with: what the parts of quantized weights are.
+struct RawTensor {
+  std::string type;  // as safetensors names it, such as I32 or F8_E4M3
+  std::vector<std::size_t> shape;
+  const std::byte* data = nullptr;
+  std::size_t bytes = 0;
+};
 
 /// One mapped safetensors file.
 ///
@@ -36,6 +45,8 @@ class SafetensorsFile {
   const std::map<std::string, TensorView>& tensors() const { return tensors_; }
   /// Names and types of tensors of other types: integers, float64, and what this version does not know.
   const std::map<std::string, std::string>& other_tensors() const { return others_; }
+  /// Those of them whose types are known, so that they have the bytes that their shapes need.
+  const std::map<std::string, RawTensor>& raw_tensors() const { return raw_; }
   /// Bytes of the length field and the header: where the data begins.
   std::size_t data_begin() const { return data_begin_; }
   std::size_t bytes() const { return file_.bytes().size(); }
@@ -54,6 +65,7 @@ class SafetensorsFile {
   std::string smoothed_;
   std::map<std::string, TensorView> tensors_;
   std::map<std::string, std::string> others_;
+  std::map<std::string, RawTensor> raw_;
 };
 
 }  // namespace mmbatch

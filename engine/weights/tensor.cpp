@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -9,20 +10,6 @@
 
 namespace mmbatch {
 namespace {
-
-/// IEEE half to single by scaling: the exponent is re-biased by a multiplication, which also makes
-/// subnormals exact; infinities and NaNs keep their payload.
-float half_to_float(std::uint16_t half) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
-  const std::uint32_t rest = static_cast<std::uint32_t>(half & 0x7fffu) << 13;
-  if ((half & 0x7c00u) == 0x7c00u) return std::bit_cast<float>(sign | 0x7f800000u | rest);
-  const float magnitude = std::bit_cast<float>(rest) * 0x1p112f;
-  return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(magnitude));
-}
-
-float bfloat_to_float(std::uint16_t half) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
-}
 
 template <class Convert>
 void convert_halves(const std::byte* from, std::size_t count, float* out, Convert convert) {
@@ -32,10 +19,6 @@ void convert_halves(const std::byte* from, std::size_t count, float* out, Conver
     out[i] = convert(half);
   }
 }
-
-}  // namespace
-
-namespace {
 
 template <class Bits>
 bool all_finite(const std::byte* from, std::size_t count, Bits exponent) {
@@ -70,6 +53,20 @@ bool all_finite(DType type, const std::byte* from, std::size_t count) {
 
 }  // namespace
 
+/// IEEE half to single by scaling: the exponent is re-biased by a multiplication, which also makes
+/// subnormals exact; infinities and NaNs keep their payload.
+float half_to_float(std::uint16_t half) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
+  const std::uint32_t rest = static_cast<std::uint32_t>(half & 0x7fffu) << 13;
+  if ((half & 0x7c00u) == 0x7c00u) return std::bit_cast<float>(sign | 0x7f800000u | rest);
+  const float magnitude = std::bit_cast<float>(rest) * 0x1p112f;
+  return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(magnitude));
+}
+
+float bfloat_to_float(std::uint16_t half) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
+}
+
 std::size_t element_bytes(DType type) {
   return type == DType::f32 ? 4 : 2;
 }
@@ -92,10 +89,18 @@ std::size_t TensorView::cols() const {
   return product;
 }
 
+std::string stored_type(const TensorView& tensor) {
+  if (tensor.packed) return std::string(to_string(*tensor.packed));
+  return std::string(tensor.form ? tensor.form->name() : to_string(tensor.dtype));
+}
+
 TensorView TensorView::row_range(std::size_t begin, std::size_t count) const {
   TensorView part = *this;
   part.shape[0] = count;
-  part.data = data + begin * cols() * element_bytes(dtype);
+  if (form)
+    part.first += begin * cols();
+  else
+    part.data = data + begin * cols() * element_bytes(dtype);
   return part;
 }
 
@@ -110,6 +115,7 @@ void copy_as_float(const TensorView& tensor, std::size_t begin, std::size_t coun
     throw ModelError(fmt::format("tensor '{}' is stored packed in {}, but its elements are needed",
                                  tensor.name, to_string(*tensor.packed)));
   }
+  if (tensor.form) return tensor.form->read(tensor.first + begin, count, out);
   const std::byte* from = tensor.data + begin * element_bytes(tensor.dtype);
   switch (tensor.dtype) {
     case DType::f32:
@@ -135,6 +141,16 @@ void check_finite(const TensorView& tensor, std::span<const float> values) {
 }
 
 void check_finite(const TensorView& tensor) {
+  if (tensor.form) {
+    constexpr std::size_t kElements = 1u << 16;
+    std::vector<float> values(std::min(kElements, tensor.elements()));
+    for (std::size_t begin = 0; begin < tensor.elements(); begin += kElements) {
+      const std::size_t count = std::min(kElements, tensor.elements() - begin);
+      copy_as_float(tensor, begin, count, values.data());
+      check_finite(tensor, std::span<const float>(values.data(), count));
+    }
+    return;
+  }
   if (!tensor.packed && !all_finite(tensor.dtype, tensor.data, tensor.elements())) refuse_not_finite(tensor);
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,6 +19,22 @@ enum class DType { f32, f16, bf16 };
 std::size_t element_bytes(DType type);
 std::string_view to_string(DType type);
 
+/// The stored form of a tensor that is not numbers of one type: blocks or groups of small numbers with
+/// scales. It stays as it lies in the mapped file; rows become float32 when they are read. Const and
+/// thread-safe.
+class StoredForm {
+ public:
+  virtual ~StoredForm() = default;
+
+  /// As people name it, such as "Q4_K".
+  virtual std::string_view name() const = 0;
+  /// That it takes in the file, scales included.
+  virtual std::size_t bytes() const = 0;
+  /// Elements [begin, begin + count) of the row-major tensor. Every element has the same bits, whatever the
+  /// range that it is read with.
+  virtual void read(std::size_t begin, std::size_t count, float* out) const = 0;
+};
+
 /// A stored tensor: const, not owned, row-major. The name serves error messages.
 struct TensorView {
   std::string name;
@@ -28,18 +45,31 @@ struct TensorView {
   /// packed.
   std::optional<Precision> packed = {};
   std::size_t packed_bytes = 0;
+  /// Neither of these, but this form, from its element `first` on; data is null and dtype means nothing.
+  std::shared_ptr<const StoredForm> form = {};
+  std::size_t first = 0;
 
   std::size_t rows() const { return shape.empty() ? 1 : shape[0]; }
   /// Product of all dimensions but the first.
   std::size_t cols() const;
   std::size_t elements() const { return rows() * cols(); }
-  std::size_t bytes() const { return packed ? packed_bytes : elements() * element_bytes(dtype); }
+  /// In the file; of a form, all of it.
+  std::size_t bytes() const {
+    return form ? form->bytes() : packed ? packed_bytes : elements() * element_bytes(dtype);
+  }
   /// Rows [begin, begin + count) of a tensor seen as [rows, cols].
   TensorView row_range(std::size_t begin, std::size_t count) const;
 };
 
+/// What the elements are stored as, for people: "bf16", "Q4_K".
+std::string stored_type(const TensorView& tensor);
+
 /// "[2, 3]", for error messages.
 std::string shape_text(const std::vector<std::size_t>& shape);
+
+/// The float32 that 16 bits stand for, exactly.
+float half_to_float(std::uint16_t half);
+float bfloat_to_float(std::uint16_t half);
 
 /// Writes `count` elements from element `begin` on as float32. f16 and bf16 convert exactly.
 /// @throws ModelError for a packed tensor

@@ -1,0 +1,78 @@
+#include "engine/weights/quantized/scaled_bytes.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+#include <limits>
+
+#include "engine/weights/quantized/rows_form.h"
+
+namespace mmbatch::quantized {
+namespace {
+
+using ByteValues = std::array<float, 256>;
+
+ByteValues values_of(const std::string& type) {
+  ByteValues values;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = type == "I8" ? static_cast<float>(static_cast<std::int8_t>(i))
+                             : e4m3_to_float(static_cast<std::uint8_t>(i));
+  }
+  return values;
+}
+
+class ScaledBytesForm final : public RowsForm {
+ public:
+  explicit ScaledBytesForm(ScaledBytes weight)
+      : RowsForm(weight.name, weight.weight.shape[1], weight.bytes),
+        weight_(std::move(weight)),
+        values_(values_of(weight_.weight.type)) {}
+
+ protected:
+  void read_part(const Part& part, float* out) const override {
+    const std::size_t blocks = (columns() + weight_.block_columns - 1) / weight_.block_columns;
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(weight_.weight.data);
+    for (std::size_t r = part.row; r < part.row + part.rows; ++r) {
+      const std::size_t first = r / weight_.block_rows * blocks;
+      for (std::size_t i = part.column; i < part.column + part.columns; ++i) {
+        const std::size_t block = first + i / weight_.block_columns;
+        float value = values_[bytes[r * columns() + i]];
+        if (!weight_.zeros.empty()) value -= static_cast<float>(weight_.zeros[block]);
+        *out++ = weight_.scales[block] * value;
+      }
+    }
+  }
+
+ private:
+  ScaledBytes weight_;
+  ByteValues values_;
+};
+
+}  // namespace
+
+std::shared_ptr<const StoredForm> scaled_bytes_form(ScaledBytes weight) {
+  return std::make_shared<ScaledBytesForm>(std::move(weight));
+}
+
+float e4m3_to_float(std::uint8_t bits) {
+  const int exponent = bits >> 3 & 15, mantissa = bits & 7;
+  float value = exponent == 0 ? static_cast<float>(mantissa) * 0x1p-9f
+                              : std::ldexp(1.0f + static_cast<float>(mantissa) / 8.0f, exponent - 7);
+  if ((bits & 0x7f) == 0x7f) value = std::numeric_limits<float>::quiet_NaN();
+  return (bits & 0x80) != 0 ? -value : value;
+}
+
+void set_blocks(ScaledBytes& form, const std::string& scales, const std::vector<std::size_t>& shape) {
+  const std::size_t out = form.weight.shape[0], in = form.weight.shape[1];
+  if (form.scales.size() == 1) {
+    form.block_rows = out;
+    form.block_columns = in;
+    return;
+  }
+  if (shape.size() != 2 || shape[0] != out || shape[1] == 0 || in % shape[1] != 0)
+    fail(scales, fmt::format("shape {} fits no weight of [{}, {}]", shape_text(shape), out, in));
+  form.block_columns = in / shape[1];
+}
+
+}  // namespace mmbatch::quantized
