@@ -59,6 +59,8 @@ std::shared_ptr<const Prompt> compose(const ModelSpec& spec, std::span<const std
     add_image(image, tokens.empty() ? ImageIds(image.features->rows(), id) : tokens[next], id, *prompt);
     ++next;
   }
+  if (static_cast<std::size_t>(spec.image_token_id) == spec.vocab())
+    std::replace(prompt->ids.begin(), prompt->ids.end(), spec.image_token_id, Prompt::kNoToken);
   if (spec.visibility == PromptVisibility::prompt) prompt->bidirectional = {{0, prompt->tokens()}};
   if (spec.visibility == PromptVisibility::images) {
     for (const FeatureSpan& span : prompt->features)

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/base/error.h"
+#include "engine/weights/quantized/quantized.h"
 #include "fusion/families/families.h"
 
 namespace mmbatch {
@@ -22,12 +23,7 @@ std::span<const Family> families() {
 }
 
 void check_quantization(const Config& config) {
-  if (!config.has("quantization_config")) return;
-  const std::string method = config.object("quantization_config").text("quant_method", "an unnamed method");
-  throw ModelError(
-      fmt::format("{}: the weights were quantized by {}, which is not supported; take the checkpoint that it "
-                  "was made from, in f32, f16 or bf16",
-                  config.source(), method));
+  check_quantization_method(find_quantization(config, Config(config.source())));
 }
 
 const Family& find_family(const Config& config) {

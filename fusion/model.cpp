@@ -107,6 +107,8 @@ std::size_t rows_needed(const ModelSpec& spec, const Tokenizer& tokenizer) {
   auto rows = static_cast<std::int32_t>(tokenizer.vocab_size());
   const auto rowless = [&](const std::string& token) { return tokenizer.token_id(token) == rows - 1; };
   while (std::any_of(spec.rowless_tokens.begin(), spec.rowless_tokens.end(), rowless)) --rows;
+  // A placeholder that only the tokenizer knows.
+  if (static_cast<std::size_t>(rows) == spec.vocab() + 1 && spec.image_token_id == rows - 1) --rows;
   return static_cast<std::size_t>(rows);
 }
 
@@ -173,9 +175,9 @@ GenerationOverrides read_generation_config(const CheckpointFiles& files) {
   return read_generation(files.json_file("generation_config.json"));
 }
 
-ModelFiles::ModelFiles(const std::filesystem::path& folder_)
-    : folder(folder_),
-      weights(open_weights(folder)),
+ModelFiles::ModelFiles(const ModelPlace& place)
+    : folder(place.model),
+      weights(open_model(place)),
       spec(),
       tokenizer(load_tokenizer(*weights)),
       turn_format(TurnFormat::named("plain")),

@@ -12,6 +12,7 @@
 #include "fusion/compose.h"
 #include "fusion/image_stage.h"
 #include "fusion/similarity.h"
+#include "fusion/source/open_model.h"
 #include "fusion/text_stage.h"
 #include "text/template/turn_format.h"
 #include "text/tokenizer/tokenizer.h"
@@ -26,7 +27,7 @@ GenerationOverrides read_generation_config(const CheckpointFiles& files);
 struct ModelFiles {
   /// Reads config.json, the tokenizer and the settings; maps the weights without packing them.  @throws
   /// ModelError
-  explicit ModelFiles(const std::filesystem::path& folder);
+  explicit ModelFiles(const ModelPlace& place);
 
   std::filesystem::path folder;
   std::shared_ptr<const WeightSource> weights;
@@ -58,7 +59,7 @@ class Model {
   /// @throws ModelError
   explicit Model(std::shared_ptr<const ModelFiles> files, Precision precision = Precision::f32,
                  WeightHooks hooks = {});
-  static std::shared_ptr<const Model> load(const std::filesystem::path& folder,
+  static std::shared_ptr<const Model> load(const ModelPlace& folder,
                                            Precision precision = Precision::f32) {
     return std::make_shared<const Model>(std::make_shared<const ModelFiles>(folder), precision);
   }

@@ -120,7 +120,7 @@ struct ModelSpec {
   std::optional<DualEncoderSpec> dual;  // instead of a decoder
 
   std::string image_token = "<image>";
-  std::int32_t image_token_id = -1;  // -1: none
+  std::int32_t image_token_id = -1;  // -1: none; behind the vocabulary: of the tokenizer alone
   ImagePlacement placement = ImagePlacement::placeholders;
   ImagePlace place;  // what is written where an image goes
   PromptVisibility visibility = PromptVisibility::causal;

@@ -29,6 +29,9 @@ struct FeatureSpan {
 /// What the engine gets for one item: the border between fusion and engine. Token rows are looked up when
 /// they are computed, so a prompt holds no copy of them.
 struct Prompt {
+  /// The id of a feature row of a model whose vocabulary has no placeholder.
+  static constexpr std::int32_t kNoToken = -1;
+
   std::vector<std::int32_t> ids;      // placeholders where features go
   std::vector<FeatureSpan> features;  // in order, not overlapping
   /// What rotary embeddings turn each token by; empty: its index.

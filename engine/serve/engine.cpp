@@ -140,14 +140,15 @@ Result<std::unique_ptr<SequenceGroup>> Engine::prepare(Request request) const {
   return guarded([&] {
     const DecoderConfig& config = decoder_->config();
     if (request.prompt->tokens() == 0) throw ItemError(ErrorCode::prompt_empty, "the prompt has no tokens");
-    for (const std::int32_t id : request.prompt->ids) {
-      if (id < 0 || static_cast<std::size_t>(id) >= config.vocab) {
-        throw ItemError(ErrorCode::invalid_value,
-                        fmt::format("token {} is outside the vocabulary of {}", id, config.vocab));
-      }
-    }
     check(*request.prompt);
     check_feature_width(*request.prompt, config);
+    for (std::size_t i = 0; i < request.prompt->ids.size(); ++i) {
+      const std::int32_t id = request.prompt->ids[i];
+      if (id >= 0 && static_cast<std::size_t>(id) < config.vocab) continue;
+      if (id == Prompt::kNoToken && feature_row(*request.prompt, i) != nullptr) continue;
+      throw ItemError(ErrorCode::invalid_value,
+                      fmt::format("token {} is outside the vocabulary of {}", id, config.vocab));
+    }
     const GenerationConfig& generation = request.generation;
     const std::size_t prompt = request.prompt->tokens();
     if (const auto fault = length_fault({prompt, request.prompt->features.size()}, generation.truncate_prompt,

@@ -5,6 +5,7 @@
 #include <limits>
 #include <unordered_map>
 
+#include "engine/decoder/prompt.h"
 #include "engine/kernels/simd.h"
 
 namespace mmbatch {
@@ -18,6 +19,7 @@ void penalise_repetition(float penalty, const History& history, std::span<float>
   std::sort(seen.begin(), seen.end());
   seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
   for (const std::int32_t token : seen) {
+    if (token == Prompt::kNoToken) continue;
     float& score = scores[static_cast<std::size_t>(token)];
     if (score != 0) score = score < 0 ? score * penalty : score / penalty;
   }
@@ -39,7 +41,8 @@ void forbid_ngrams(std::size_t n, const History& history, std::span<float> score
   for (std::size_t i = 0; i + n <= history.size(); ++i) {
     bool same = true;
     for (std::size_t k = 0; k + 1 < n && same; ++k) same = history[i + k] == history[last + k];
-    if (same) scores[static_cast<std::size_t>(history[i + n - 1])] = kNever;
+    const std::int32_t next = history[i + n - 1];
+    if (same && next != Prompt::kNoToken) scores[static_cast<std::size_t>(next)] = kNever;
   }
 }
 

@@ -4,6 +4,8 @@
 #include <optional>
 #include <utility>
 
+#include "engine/decoder/prompt.h"
+
 namespace mmbatch {
 namespace {
 
@@ -53,8 +55,9 @@ void EarlierAnswers::add(const std::vector<std::int32_t>& prompt, const std::vec
   if (texts_.size() > kEarlierAnswers) texts_.pop_back();
 }
 
-std::vector<std::int32_t> draft_by_lookup(const History& history, const EarlierAnswers& earlier,
-                                          std::size_t limit) {
+namespace {
+
+std::vector<std::int32_t> look_up(const History& history, const EarlierAnswers& earlier, std::size_t limit) {
   std::vector<std::int32_t> draft;
   if (limit == 0) return draft;
   for (const std::size_t n : {kLongest, kLongest - 1}) {
@@ -69,6 +72,15 @@ std::vector<std::int32_t> draft_by_lookup(const History& history, const EarlierA
     draft = continued_earlier(history, earlier, n, limit);
     if (!draft.empty()) break;
   }
+  return draft;
+}
+
+}  // namespace
+
+std::vector<std::int32_t> draft_by_lookup(const History& history, const EarlierAnswers& earlier,
+                                          std::size_t limit) {
+  std::vector<std::int32_t> draft = look_up(history, earlier, limit);
+  draft.erase(std::find(draft.begin(), draft.end(), Prompt::kNoToken), draft.end());  // an image's row
   return draft;
 }
 

@@ -10,6 +10,10 @@
 
 namespace mmbatch {
 
+namespace gguf {
+class Metadata;
+}
+
 /// The small files of a checkpoint: config.json, tokenizer.json, chat_template.jinja, … Where a model is one
 /// file that holds all of it, what stands for them. Const and shared by all threads.
 class CheckpointFiles {
@@ -29,6 +33,10 @@ class CheckpointFiles {
   virtual std::vector<std::string> list_files(const std::string& folder) const = 0;
   /// A JSON object; an empty one when the file is missing.  @throws ModelError when it is broken
   virtual Config json_file(const std::string& name) const;
+
+  /// Where the model is a GGUF file, its keys: its vocabulary is in them and in no small file. Null for
+  /// folders.
+  virtual const gguf::Metadata* gguf() const { return nullptr; }
 
   /// What errors call a file.
   std::string source_of(const std::string& name) const { return (path_ / name).string(); }

@@ -78,27 +78,49 @@ std::vector<std::filesystem::path> files_of(const std::filesystem::path& folder)
   return files;
 }
 
+/// Name, size and bytes of a file of weights.
+void add_weights(HashedFile& file, std::uint64_t header_bytes, FingerprintScope scope) {
+  if (scope == FingerprintScope::all_bytes || file.size() <= kSamples * kSampleBytes)
+    return file.add(0, file.size());
+  file.add(0, header_bytes);
+  // The first sample begins the file and the last ends it.
+  const std::uint64_t span = file.size() - kSampleBytes;
+  for (std::uint64_t i = 0; i < kSamples; ++i)
+    file.add(span / (kSamples - 1) * i + span % (kSamples - 1) * i / (kSamples - 1), kSampleBytes);
+}
+
+const char* title(FingerprintScope scope) {
+  return scope == FingerprintScope::samples ? "mmbatch model 1, samples" : "mmbatch model 1, all bytes";
+}
+
 }  // namespace
+
+std::string files_fingerprint(const std::vector<FingerprintFile>& files, FingerprintScope scope) {
+  try {
+    Sha256 hash;
+    hash.field(title(scope));
+    for (const FingerprintFile& one : files) {
+      HashedFile file(one.path, hash);
+      hash.field(one.path.filename().string()).field(file.size());
+      add_weights(file, one.header_bytes, scope);
+    }
+    return hash.hex();
+  } catch (const std::filesystem::filesystem_error& e) {
+    throw ModelError(fmt::format("the model's fingerprint cannot be taken: {}", e.what()));
+  }
+}
 
 std::string folder_fingerprint(const std::filesystem::path& folder, FingerprintScope scope) {
   try {
     Sha256 hash;
-    hash.field(scope == FingerprintScope::samples ? "mmbatch model 1, samples"
-                                                  : "mmbatch model 1, all bytes");
+    hash.field(title(scope));
     for (const auto& path : files_of(folder)) {
       HashedFile file(path, hash);
       hash.field(path.filename().string()).field(file.size());
-      if (!is_weights(path) || scope == FingerprintScope::all_bytes ||
-          file.size() <= kSamples * kSampleBytes) {
+      if (is_weights(path))
+        add_weights(file, file.header_bytes(), scope);
+      else
         file.add(0, file.size());
-        continue;
-      }
-      file.add(0, file.header_bytes());
-      // The first sample begins the file and the last ends it.
-      const std::uint64_t span = file.size() - kSampleBytes;
-      for (std::uint64_t i = 0; i < kSamples; ++i) {
-        file.add(span / (kSamples - 1) * i + span % (kSamples - 1) * i / (kSamples - 1), kSampleBytes);
-      }
     }
     return hash.hex();
   } catch (const std::filesystem::filesystem_error& e) {

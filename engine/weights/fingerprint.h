@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace mmbatch {
 
@@ -13,5 +15,15 @@ enum class FingerprintScope { samples, all_bytes };
 /// or all bytes.
 /// @throws ModelError when the folder or one of these files cannot be read.
 std::string folder_fingerprint(const std::filesystem::path& folder, FingerprintScope scope);
+
+/// A file of weights: its header, which is read whole, is so many bytes.
+struct FingerprintFile {
+  std::filesystem::path path;
+  std::uint64_t header_bytes = 0;
+};
+
+/// The same of models that are files, and not a folder.
+/// @throws ModelError when one of them cannot be read.
+std::string files_fingerprint(const std::vector<FingerprintFile>& files, FingerprintScope scope);
 
 }  // namespace mmbatch

@@ -7,6 +7,7 @@
 
 #include "engine/base/config.h"
 #include "engine/base/error.h"
+#include "engine/weights/quantized/quantized.h"
 
 namespace mmbatch {
 namespace {
@@ -84,6 +85,11 @@ std::set<std::string> shard_names(const Config& index) {
   return shards;
 }
 
+void add_part(quantized::StoredParts& parts, const TensorView& tensor, const fs::path& file) {
+  if (parts.tensors.emplace(tensor.name, tensor).second) return;
+  throw ModelError(fmt::format("{}: tensor '{}' is stored in another file too", file.string(), tensor.name));
+}
+
 }  // namespace
 
 std::vector<SafetensorsFile> open_safetensors(const fs::path& folder) {
@@ -104,9 +110,24 @@ std::vector<SafetensorsFile> open_safetensors(const fs::path& folder) {
 
 FolderSource::FolderSource(const fs::path& folder, std::vector<SafetensorsFile> files)
     : WeightSource(folder), small_(folder), mapped_(std::move(files)) {
+  quantized::StoredParts parts;
   for (const SafetensorsFile& file : mapped_) {
-    for (const auto& [name, tensor] : file.tensors()) add(tensor, file.path());
-    for (const auto& [name, type] : file.other_tensors()) add_other(name, type);
+    for (const auto& [name, tensor] : file.tensors()) add_part(parts, tensor, file.path());
+    for (const auto& [name, raw] : file.raw_tensors()) parts.others.emplace(name, raw);
+  }
+  if (!parts.others.empty() && !mapped_.front().packed()) {
+    try {
+      present_quantized(find_quantization(json_file("config.json"), json_file("quantize_config.json")),
+                        parts);
+    } catch (const ModelError& e) {
+      throw ModelError(fmt::format("{}: {}", folder.string(), e.what()));
+    }
+  }
+  for (const auto& [name, tensor] : parts.tensors) add(tensor, folder);
+  for (const SafetensorsFile& file : mapped_) {
+    for (const auto& [name, type] : file.other_tensors()) {
+      if (file.raw_tensors().count(name) == 0 || parts.others.count(name) > 0) add_other(name, type);
+    }
   }
 }
 

@@ -101,9 +101,10 @@ ModelSpec read_text_only(const std::string& type, const Config& config, const We
 
 std::int32_t parse_image_token(const Config& config, std::int64_t otherwise, std::size_t vocab) {
   const std::string key = config.first_of({"image_token_index", "image_token_id"});
-  const Config::Range range{0, static_cast<std::int64_t>(vocab) - 1};
+  // A vocabulary without a placeholder gets one behind its end, which no embedding belongs to.
+  const Config::Range range{0, static_cast<std::int64_t>(vocab)};
   if (!key.empty()) return static_cast<std::int32_t>(config.integer(key, 0, range));
-  if (otherwise > range.max) {
+  if (otherwise >= range.max) {
     config.fail("image_token_index",
                 fmt::format("missing; its default {} is outside the vocabulary of {}", otherwise, vocab));
   }

@@ -10,6 +10,7 @@
 #include "engine/weights/precision.h"
 #include "fusion/family.h"
 #include "fusion/model.h"
+#include "fusion/source/open_model.h"
 #include "pipeline/run/tasks.h"
 
 namespace mmbatch {
@@ -46,7 +47,7 @@ void list_files(const WeightSource& weights, Inspection& found) {
     found.parameters += tensor.elements();
     found.stored_bytes += tensor.bytes();
     dtypes.insert(tensor.packed ? fmt::format("{} (packed)", to_string(*tensor.packed))
-                                : std::string(to_string(tensor.dtype)));
+                                : stored_type(tensor));
   }
   found.dtypes.assign(dtypes.begin(), dtypes.end());
 }
@@ -150,7 +151,7 @@ std::vector<PictureSize> common_picture_sizes() {
 Inspection inspect(const fs::path& folder, const std::vector<PictureSize>& pictures) {
   Inspection found;
   found.folder = folder.string();
-  const auto opened = open_weights(folder);
+  const auto opened = open_model(folder);
   const WeightSource& weights = *opened;
   list_files(weights, found);
   const auto attempt = [&](const auto& work) {

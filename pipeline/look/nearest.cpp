@@ -7,8 +7,8 @@
 #include "engine/base/error.h"
 #include "engine/base/output/message.h"
 #include "engine/base/threads.h"
-#include "engine/weights/weight_source.h"
 #include "fusion/model.h"
+#include "fusion/source/open_model.h"
 
 namespace mmbatch {
 namespace {
@@ -22,7 +22,7 @@ void check_unchanged(const EmbeddingModel& model) {
                     "not there: put it back, or name an item",
                     model.folder));
   }
-  const auto weights = open_weights(model.folder);
+  const auto weights = open_model(model.folder);
   for (const FingerprintScope scope : {FingerprintScope::samples, FingerprintScope::all_bytes}) {
     if (weights->fingerprint(scope) == model.fingerprint) return;
   }

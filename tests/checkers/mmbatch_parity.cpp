@@ -1,10 +1,10 @@
 // mmbatch_parity DIR: holds this project's numbers against what Hugging Face transformers computed.
 //
-// DIR has model/ (a checkpoint), images/, expected.json and expected.safetensors. Every case goes through
-// tokenizer, preprocessing, vision encoder, projector, decoder and every way of generating that expected.json
-// knows, or through both halves of a dual encoder; see parity_compare.h for the tolerances. Exit code 0 when
-// all is within them, 1 when not or when there is nothing to compare, 2 for wrong arguments and for what
-// cannot be read.
+// DIR has model/ (a checkpoint) or a GGUF model (with mmproj), images/, expected.json and
+// expected.safetensors. Every case goes through tokenizer, preprocessing, vision encoder, projector, decoder
+// and every way of generating that expected.json knows, or through both halves of a dual encoder; see
+// parity_compare.h for the tolerances. Exit code 0 when all is within them, 1 when not or when there is
+// nothing to compare, 2 for wrong arguments and for what cannot be read.
 
 #include <fmt/format.h>
 
@@ -71,8 +71,10 @@ void check_decoder(const parity::Subject& subject, const Arguments& arguments, p
 
 int check(const Arguments& arguments) {
   const std::filesystem::path folder = arguments.folder;
-  const auto model = Model::load(folder / "model", precision_from(arguments.precision));
-  const parity::Reference reference(folder, model->spec().eos);
+  // A folder of Hugging Face's files, or GGUF files beside the expected numbers.
+  const std::filesystem::path place = std::filesystem::exists(folder / "model") ? folder / "model" : folder;
+  const auto model = Model::load(place, precision_from(arguments.precision));
+  const parity::Reference reference(folder, model->spec().eos, model->spec().image_token);
   const parity::Subject subject{*model, reference, arguments.generation.engine.attention};
   parity::Report report;
   parity::check_tokenizer(subject, report);

@@ -167,7 +167,7 @@ void set_limits(std::vector<ReferenceCase>& cases, const std::vector<Limit>& lim
 
 }  // namespace
 
-Reference::Reference(const std::filesystem::path& folder_, const Ids& eos)
+Reference::Reference(const std::filesystem::path& folder_, const Ids& eos, const std::string& image_token)
     : folder(folder_), tensors(folder / "expected.safetensors") {
   const std::filesystem::path file = folder / "expected.json";
   const Json json = read_json(file);
@@ -201,6 +201,15 @@ Reference::Reference(const std::filesystem::path& folder_, const Ids& eos)
     throw std::runtime_error(fmt::format("{}: {}", file.string(), e.what()));
   }
   set_limits(cases, limits);
+  const std::string marker = json.value("marker", "");
+  for (ReferenceCase& one : cases) {
+    for (std::size_t at = 0; !marker.empty() && !image_token.empty();) {
+      at = one.prompt.find(marker, at);
+      if (at == std::string::npos) break;
+      one.prompt.replace(at, marker.size(), image_token);
+      at += image_token.size();
+    }
+  }
 }
 
 const TensorView* Reference::tensor(const std::string& name) const {

@@ -61,7 +61,9 @@ struct TokenizerCase {
 struct Reference {
   /// @param eos ends of sequence: what follows one is padding
   /// @throws std::exception that names file and key
-  Reference(const std::filesystem::path& folder, const std::vector<std::int32_t>& eos);
+  /// @param image_token takes the place of the folder's own "marker", where it has one
+  Reference(const std::filesystem::path& folder, const std::vector<std::int32_t>& eos,
+            const std::string& image_token = {});
 
   const TensorView* tensor(const std::string& name) const;
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "engine/base/error.h"
+#include "text/tokenizer/gguf/gguf_tokenizer.h"
 #include "text/tokenizer/json/json_tokenizer.h"
 #include "text/tokenizer/sentencepiece/sentencepiece_tokenizer.h"
 
@@ -27,6 +28,7 @@ std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& fol
 }
 
 std::shared_ptr<const Tokenizer> load_tokenizer(const CheckpointFiles& files) {
+  if (files.gguf() != nullptr) return load_gguf_tokenizer(files);
   if (files.has_file("tokenizer.json")) return load_json_tokenizer(files);
   for (const char* name : {"tokenizer.model", "spiece.model"}) {
     if (files.has_file(name)) return load_sentencepiece_tokenizer(files, name);

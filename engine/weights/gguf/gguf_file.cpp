@@ -71,6 +71,7 @@ GgufFile::GgufFile(const std::filesystem::path& path) : file_(path) {
   metadata_ = gguf::Metadata(cursor, keys);
   std::vector<Extent> extents;
   for (std::uint64_t i = 0; i < tensors; ++i) extents.push_back(read_tensor(cursor));
+  header_bytes_ = cursor.position();
   const std::uint64_t alignment = read_alignment(metadata_);
   for (const Extent& extent : extents) {
     if (extent.offset % alignment == 0) continue;

@@ -38,6 +38,8 @@ class GgufFile {
   const std::map<std::string, std::string>& other_tensors() const { return others_; }
   const std::filesystem::path& path() const { return file_.path(); }
   std::size_t bytes() const { return file_.bytes().size(); }
+  /// Bytes before the tensors' data.
+  std::size_t header_bytes() const { return header_bytes_; }
 
  private:
   struct Extent;
@@ -45,6 +47,7 @@ class GgufFile {
   void place_tensors(std::vector<Extent> extents, std::size_t data_begin);
 
   MappedFile file_;
+  std::size_t header_bytes_ = 0;
   gguf::Metadata metadata_;
   std::map<std::string, TensorView> tensors_;
   std::map<std::string, std::string> others_;

@@ -13,12 +13,13 @@ namespace mmbatch::quantized {
 struct InputMajor {
   std::string name;
   std::size_t in = 0, out = 0, groups = 0, bytes = 0;
-  std::vector<std::uint32_t> group_of;  // [in], each below groups
-  TensorView scales;                    // [groups, out]
+  std::vector<std::uint32_t> group_of = {};  // [in], each below groups
+  TensorView scales = {};                    // [groups, out]
   /// Codes of input i for outputs [first, first + count).
-  std::function<void(std::size_t i, std::size_t first, std::size_t count, std::uint32_t* codes)> codes;
+  std::function<void(std::size_t i, std::size_t first, std::size_t count, std::uint32_t* codes)> codes = {};
   /// Zeros of a group for outputs [first, first + count).
-  std::function<void(std::size_t group, std::size_t first, std::size_t count, std::uint32_t* zeros)> zeros;
+  std::function<void(std::size_t group, std::size_t first, std::size_t count, std::uint32_t* zeros)> zeros =
+      {};
 };
 
 std::shared_ptr<const StoredForm> input_major_form(InputMajor weight);

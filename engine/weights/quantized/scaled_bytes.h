@@ -12,7 +12,7 @@ namespace mmbatch::quantized {
 struct ScaledBytes {
   std::string name;
   RawTensor weight;                     // I8 or F8_E4M3
-  std::vector<float> scales;            // [ceil(out / block_rows), ceil(in / block_columns)]
+  std::vector<float> scales = {};       // [ceil(out / block_rows), ceil(in / block_columns)]
   std::vector<std::int8_t> zeros = {};  // empty: none
   std::size_t block_rows = 1, block_columns = 1;
   std::size_t bytes = 0;

@@ -115,10 +115,10 @@ TEST(FootGuns, FilesThatAreMissingOrDoNotBelong) {
   EXPECT_THAT(after("llama",
                     [](const auto& f) {
                       edit(f + "/config.json", [](json& c) {
-                        c["quantization_config"] = {{"quant_method", "gptq"}};
+                        c["quantization_config"] = {{"quant_method", "eetq"}};
                       });
                     }),
-              AllOf(HasSubstr("quantized by gptq"), HasSubstr("take the checkpoint that it was made from")));
+              AllOf(HasSubstr("quantized by 'eetq'"), HasSubstr("the checkpoint that it was made from")));
   EXPECT_THAT(after("llama",
                     [](const auto& f) {
                       edit(f + "/generation_config.json", [](json& c) { c["eos_token_id"] = 479; });

@@ -51,8 +51,9 @@ class JsonTokenStream : public TokenStream {
 
 }  // namespace
 
-JsonTokenizer::JsonTokenizer(std::string_view json, const std::string& source,
-                             const SpecialTokenFiles& special) {
+JsonTokenizer::JsonTokenizer(std::unique_ptr<const TokenModel> model, std::string_view json,
+                             const std::string& source, const SpecialTokenFiles& special)
+    : model_(std::move(model)) {
   read(json, source, special);
   add_tokens(special);
   added_.build([this](const std::string& content) {
@@ -76,8 +77,9 @@ void JsonTokenizer::read(std::string_view json, const std::string& source, const
     if (wanted) sections += fmt::format("{}\"{}\":{}", sections.empty() ? "{" : ",", name, value);
   });
   scanner.end();
-  if (model.empty()) throw ModelError(source + ": key 'model' is missing: this is not a tokenizer");
-  model_ = read_token_model(model, source);
+  if (!model_ && model.empty())
+    throw ModelError(source + ": key 'model' is missing: this is not a tokenizer");
+  if (!model_) model_ = read_token_model(model, source);
   const Config config = Config::parse(sections.empty() ? "{}" : sections + "}", source);
   const bool replaced = special.prefix_at_beginning_only && prefixes_every_stretch(config);
   const Config prefix = replaced ? Config::parse(kPrefixAtBeginning, source) : config;

@@ -28,7 +28,11 @@ class JsonTokenizer : public Tokenizer {
   /// @param json a tokenizer.json.  @param source what errors name, such as the file's path.
   /// @param special tokens of the other files; they are added.
   /// @throws ModelError that names the key, and what is not supported.
-  JsonTokenizer(std::string_view json, const std::string& source, const SpecialTokenFiles& special = {});
+  JsonTokenizer(std::string_view json, const std::string& source, const SpecialTokenFiles& special = {})
+      : JsonTokenizer(nullptr, json, source, special) {}
+  /// @param model what the file's model section would say; null where it says it.
+  JsonTokenizer(std::unique_ptr<const TokenModel> model, std::string_view json, const std::string& source,
+                const SpecialTokenFiles& special);
 
   std::vector<std::int32_t> encode(std::string_view text,
                                    SpecialTokens special = SpecialTokens::with) const override;

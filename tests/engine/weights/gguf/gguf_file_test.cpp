@@ -178,7 +178,7 @@ TEST(GgufFile, DamagedFilesAreReadOrRefused) {
   for (int i = 0; i < 2000; ++i) {
     std::string bytes = sound;
     const std::size_t header = i % 3 == 0 ? bytes.size() : 2000;
-    for (unsigned n = random() % 4; n-- > 0 || bytes == sound;)
+    for (int n = 0; n < 1 + i % 4; ++n)
       bytes[random() % header] = static_cast<char>(i % 2 == 0 ? random() : "\0\xff\x7f\x80\1"[random() % 5]);
     if (i % 7 == 0) bytes.resize(random() % bytes.size());
     write_file(folder.path() / "m.gguf", bytes);

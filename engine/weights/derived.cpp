@@ -1,0 +1,100 @@
+#include "engine/weights/derived.h"
+
+#include <algorithm>
+#include <cassert>
+
+namespace mmbatch {
+namespace {
+
+/// A form over another tensor: its type and bytes are that one's.
+class DerivedForm : public StoredForm {
+ public:
+  explicit DerivedForm(TensorView tensor) : tensor_(std::move(tensor)), name_(stored_type(tensor_)) {}
+
+  std::string_view name() const final { return name_; }
+  std::size_t bytes() const final { return tensor_.bytes(); }
+
+ protected:
+  const TensorView tensor_;
+
+ private:
+  std::string name_;
+};
+
+class Reordered final : public DerivedForm {
+ public:
+  Reordered(TensorView tensor, std::vector<std::uint32_t> row_of)
+      : DerivedForm(std::move(tensor)), row_of_(std::move(row_of)) {}
+
+  void read(std::size_t begin, std::size_t count, float* out) const override {
+    const std::size_t cols = tensor_.cols();
+    for (const std::size_t end = begin + count; begin < end;) {
+      const std::size_t column = begin % cols, part = std::min(cols - column, end - begin);
+      copy_as_float(tensor_, row_of_[begin / cols] * cols + column, part, out);
+      begin += part;
+      out += part;
+    }
+  }
+
+ private:
+  std::vector<std::uint32_t> row_of_;
+};
+
+class Plus final : public DerivedForm {
+ public:
+  Plus(TensorView tensor, float added) : DerivedForm(std::move(tensor)), added_(added) {}
+
+  void read(std::size_t begin, std::size_t count, float* out) const override {
+    copy_as_float(tensor_, begin, count, out);
+    for (std::size_t i = 0; i < count; ++i) out[i] += added_;
+  }
+
+ private:
+  float added_;
+};
+
+class Transposed final : public DerivedForm {
+ public:
+  explicit Transposed(TensorView tensor) : DerivedForm(std::move(tensor)) {}
+
+  void read(std::size_t begin, std::size_t count, float* out) const override {
+    const std::size_t rows = tensor_.rows(), cols = tensor_.cols();
+    for (std::size_t i = begin; i < begin + count; ++i)
+      copy_as_float(tensor_, i % rows * cols + i / rows, 1, out++);
+  }
+};
+
+TensorView view_of(const std::string& name, std::vector<std::size_t> shape,
+                   std::shared_ptr<const StoredForm> form) {
+  TensorView view{name, DType::f32, std::move(shape)};
+  view.form = std::move(form);
+  return view;
+}
+
+}  // namespace
+
+TensorView renamed(TensorView tensor, const std::string& name, std::vector<std::size_t> shape) {
+  [[maybe_unused]] const std::size_t elements = tensor.elements();
+  tensor.name = name;
+  tensor.shape = std::move(shape);
+  assert(tensor.elements() == elements);
+  return tensor;
+}
+
+TensorView reordered_rows(const TensorView& tensor, const std::string& name,
+                          std::vector<std::uint32_t> row_of) {
+  assert(std::all_of(row_of.begin(), row_of.end(), [&](std::uint32_t row) { return row < tensor.rows(); }));
+  std::vector<std::size_t> shape = tensor.shape;
+  shape[0] = row_of.size();
+  return view_of(name, std::move(shape), std::make_shared<Reordered>(tensor, std::move(row_of)));
+}
+
+TensorView plus(const TensorView& tensor, const std::string& name, float added) {
+  return view_of(name, tensor.shape, std::make_shared<Plus>(tensor, added));
+}
+
+TensorView transposed(const TensorView& tensor, const std::string& name) {
+  return view_of(name, {tensor.cols(), tensor.rows()}, std::make_shared<Transposed>(tensor));
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/weights/tensor.h"
+
+namespace mmbatch {
+
+// Tensors that are another one's elements, changed when they are read.
+
+/// The same bytes under another name, in another shape of as many elements.
+TensorView renamed(TensorView tensor, const std::string& name, std::vector<std::size_t> shape);
+
+/// Row i is row row_of[i] of the other; a vector's rows are its elements. As many rows as row_of has.
+TensorView reordered_rows(const TensorView& tensor, const std::string& name,
+                          std::vector<std::uint32_t> row_of);
+
+/// Every element plus a number, rounded once.
+TensorView plus(const TensorView& tensor, const std::string& name, float added);
+
+/// Row i of the result is column i of a matrix.
+TensorView transposed(const TensorView& tensor, const std::string& name);
+
+}  // namespace mmbatch

@@ -1,0 +1,111 @@
+#include "fusion/families/gguf/gguf_source.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "engine/base/error.h"
+#include "fusion/families/gguf/architecture.h"
+#include "fusion/families/gguf/projector_file.h"
+#include "text/tokenizer/gguf/vocabulary_keys.h"
+
+namespace mmbatch {
+namespace {
+
+using nlohmann::json;
+
+/// Texts of files from outside need not be UTF-8.
+std::string dump(const json& value) {
+  return value.dump(1, ' ', false, json::error_handler_t::replace);
+}
+
+json describe_tokenizer(const gguf::Metadata& metadata, const gguf::VocabularyKeys& keys) {
+  json config = json::object();
+  const auto name = [&](const char* role, std::optional<std::size_t> id) {
+    if (id) config[role] = std::string(keys.tokens[*id]);
+  };
+  name("bos_token", keys.bos);
+  name("eos_token", keys.eos);
+  name("unk_token", keys.unk);
+  name("pad_token", keys.pad);
+  config["add_bos_token"] = keys.add_bos;
+  config["add_eos_token"] = keys.add_eos;
+  const std::string key = "tokenizer.chat_template";
+  if (metadata.has(key)) config["chat_template"] = metadata.text(key, "");
+  const std::vector<std::string_view> others = metadata.texts("tokenizer.chat_templates");
+  if (others.empty()) return config;
+  auto all = json::array();
+  if (metadata.has(key)) all.push_back({{"name", "default"}, {"template", metadata.text(key, "")}});
+  for (const std::string_view other : others) {
+    const std::string own = key + "." + std::string(other);
+    if (metadata.has(own)) all.push_back({{"name", other}, {"template", metadata.text(own, "")}});
+  }
+  config["chat_template"] = all;
+  return config;
+}
+
+}  // namespace
+
+GgufSource::GgufSource(const std::filesystem::path& model, const std::filesystem::path& projector)
+    : WeightSource(model), files_(open_gguf(model)) {
+  if (!projector.empty()) projector_.emplace(projector);
+  const gguf::Metadata& metadata = files_.front().metadata();
+  const gguf::Architecture& architecture = gguf::find_architecture(metadata);
+  gguf::Tensors stored;
+  for (const GgufFile& file : files_) {
+    for (const auto& [name, tensor] : file.tensors()) {
+      if (!stored.emplace(name, tensor).second)
+        throw ModelError(
+            fmt::format("{}: tensor '{}' is stored in another file too", file.path().string(), name));
+    }
+    for (const auto& [name, type] : file.other_tensors()) add_other(name, type);
+  }
+  const gguf::VocabularyKeys keys(metadata);
+  json config = gguf::describe_text(architecture, metadata, stored), processor;
+  std::vector<TensorView> tensors = gguf::text_tensors(architecture, metadata, stored);
+  if (projector_) {
+    gguf::add_projector(*projector_, {gguf::placeholder_id(keys), &config, &processor, &tensors});
+    small_["preprocessor_config.json"] = dump(processor);
+    for (const auto& [name, type] : projector_->other_tensors()) add_other(name, type);
+  }
+  for (const TensorView& tensor : tensors) add(tensor, model);
+  small_["config.json"] = dump(config);
+  small_["tokenizer_config.json"] = dump(describe_tokenizer(metadata, keys));
+  const std::vector<std::int64_t> ends = gguf::end_tokens(metadata);
+  if (!ends.empty()) small_["generation_config.json"] = dump({{"eos_token_id", ends}});
+}
+
+std::optional<std::string> GgufSource::read_file(const std::string& name, std::size_t max_bytes) const {
+  const auto found = small_.find(name);
+  if (found == small_.end()) return {};
+  if (found->second.size() > max_bytes)
+    throw ModelError(fmt::format("{}: larger than {} MiB", source_of(name), max_bytes >> 20));
+  return found->second;
+}
+
+Config GgufSource::read_config() const {
+  return Config::parse(small_.at("config.json"), path().string());
+}
+
+std::string GgufSource::fingerprint(FingerprintScope scope) const {
+  if (scope == FingerprintScope::all_bytes) {
+    for (const auto& [name, tensor] : tensors()) check_finite(tensor);
+  }
+  std::vector<FingerprintFile> files;
+  for (const GgufFile& file : files_) files.push_back({file.path(), file.header_bytes()});
+  if (projector_) files.push_back({projector_->path(), projector_->header_bytes()});
+  return files_fingerprint(files, scope);
+}
+
+std::vector<WeightFile> GgufSource::files() const {
+  std::vector<WeightFile> files;
+  const auto add_file = [&](const GgufFile& file) {
+    files.push_back(
+        {file.path().filename().string(), file.bytes(), file.tensors().size() + file.other_tensors().size()});
+  };
+  for (const GgufFile& file : files_) add_file(file);
+  if (projector_) add_file(*projector_);
+  return files;
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/weights/gguf/gguf_file.h"
+#include "engine/weights/weight_source.h"
+
+namespace mmbatch {
+
+/// A model in GGUF files, with an mmproj file where it sees images: as a folder of Hugging Face's files would
+/// have it. Its keys become config.json and what else a folder has; its tensors stand under the names of
+/// those files.
+class GgufSource final : public WeightSource {
+ public:
+  /// @param projector empty: none  @throws ModelError
+  GgufSource(const std::filesystem::path& model, const std::filesystem::path& projector);
+
+  bool has_file(const std::string& name) const override { return small_.count(name) > 0; }
+  std::optional<std::string> read_file(const std::string& name, std::size_t max_bytes) const override;
+  std::vector<std::string> list_files(const std::string&) const override { return {}; }
+  const gguf::Metadata* gguf() const override { return &files_.front().metadata(); }
+  std::string fingerprint(FingerprintScope scope) const override;
+  std::vector<WeightFile> files() const override;
+
+ protected:
+  Config read_config() const override;
+
+ private:
+  std::vector<GgufFile> files_;  // of the text model
+  std::optional<GgufFile> projector_;
+  std::map<std::string, std::string> small_;  // by name
+};
+
+}  // namespace mmbatch

@@ -1,0 +1,164 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "engine/base/error.h"
+#include "engine/weights/derived.h"
+#include "fusion/families/gguf/architecture.h"
+
+namespace mmbatch::gguf {
+namespace {
+
+using Name = std::pair<std::string_view, std::string_view>;
+
+/// Parts of a layer, GGUF's name and Hugging Face's.
+constexpr std::array kLayerNames = {
+    Name{"attn_norm", "input_layernorm"},
+    Name{"attn_q", "self_attn.q_proj"},
+    Name{"attn_k", "self_attn.k_proj"},
+    Name{"attn_v", "self_attn.v_proj"},
+    Name{"attn_output", "self_attn.o_proj"},
+    Name{"attn_q_norm", "self_attn.q_norm"},
+    Name{"attn_k_norm", "self_attn.k_norm"},
+    Name{"ffn_norm", "post_attention_layernorm"},
+    Name{"ffn_gate", "mlp.gate_proj"},
+    Name{"ffn_up", "mlp.up_proj"},
+    Name{"ffn_down", "mlp.down_proj"},
+    Name{"ffn_gate_inp", "mlp.gate"},
+    Name{"ffn_gate_shexp", "mlp.shared_expert.gate_proj"},
+    Name{"ffn_up_shexp", "mlp.shared_expert.up_proj"},
+    Name{"ffn_down_shexp", "mlp.shared_expert.down_proj"},
+    Name{"ffn_gate_inp_shexp", "mlp.shared_expert_gate"},
+};
+
+constexpr std::array kOuterNames = {
+    Name{"token_embd", "model.embed_tokens"},
+    Name{"output_norm", "model.norm"},
+    Name{"output", "lm_head"},
+};
+
+/// Read by describe_text(), and no tensors of the model.
+constexpr std::array kTables = {"rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"};
+
+/// "blk.7.attn_q.weight" in its parts.
+struct TensorName {
+  std::string layer;   // "7"; empty: outside of all layers
+  std::string part;    // "attn_q"
+  std::string ending;  // ".weight", ".bias"
+};
+
+TensorName take_apart(const std::string& name) {
+  TensorName parts;
+  std::string_view rest = name;
+  if (rest.rfind("blk.", 0) == 0) {
+    rest.remove_prefix(4);
+    const std::size_t dot = std::min(rest.find('.'), rest.size());
+    parts.layer = rest.substr(0, dot);
+    rest.remove_prefix(std::min(dot + 1, rest.size()));
+  }
+  const std::size_t dot = rest.rfind('.');
+  parts.part = rest.substr(0, dot);
+  if (dot != std::string_view::npos) parts.ending = rest.substr(dot);
+  return parts;
+}
+
+template <class List>
+std::string_view look_up(const List& names, std::string_view part) {
+  for (const Name& name : names) {
+    if (name.first == part) return name.second;
+  }
+  return {};
+}
+
+class TensorNames {
+ public:
+  TensorNames(const Architecture& architecture, const Metadata& metadata)
+      : architecture_(architecture),
+        metadata_(metadata),
+        heads_(uniform_size(metadata, "attention.head_count", 1)),
+        kv_heads_(uniform_size(metadata, "attention.head_count_kv", heads_)) {}
+
+  void add(const std::string& name, const TensorView& tensor, std::vector<TensorView>& out) const {
+    const TensorName parts = take_apart(name);
+    if (parts.part.size() > 5 && parts.part.compare(parts.part.size() - 5, 5, "_exps") == 0)
+      return add_experts(parts, tensor, out);
+    std::string_view found = parts.layer.empty() ? look_up(kOuterNames, parts.part) : std::string_view();
+    if (!parts.layer.empty()) {
+      found = look_up(architecture_.names, parts.part);
+      if (found.empty()) found = look_up(kLayerNames, parts.part);
+    }
+    if (found.empty()) {
+      throw ModelError(
+          fmt::format("{}: tensor '{}' has no place in architecture '{}' here; the file is of another "
+                      "version of it",
+                      metadata_.source(), name, architecture_.name));
+    }
+    // Sinks have no ending in Hugging Face's files.
+    const std::string ending = parts.part == "attn_sinks" ? "" : parts.ending;
+    out.push_back(changed(tensor, parts.part, full_name(parts.layer, found) + ending));
+  }
+
+ private:
+  static std::string full_name(const std::string& layer, std::string_view name) {
+    return layer.empty() ? std::string(name) : fmt::format("model.layers.{}.{}", layer, name);
+  }
+
+  TensorView changed(const TensorView& tensor, const std::string& part, const std::string& name) const {
+    const bool norm = part.size() > 5 && part.compare(part.size() - 5, 5, "_norm") == 0;
+    if (norm && architecture_.added_to_norms != 0) return plus(tensor, name, -architecture_.added_to_norms);
+    if (architecture_.rows == RotaryRows::pairs && (part == "attn_q" || part == "attn_k"))
+      return reordered_rows(tensor, name, halves(tensor, part == "attn_q" ? heads_ : kv_heads_));
+    return renamed(tensor, name, tensor.shape);
+  }
+
+  /// Where each row of a weight in halves is in the one in pairs.
+  std::vector<std::uint32_t> halves(const TensorView& tensor, std::uint64_t heads) const {
+    const std::size_t rows = tensor.rows(), width = heads > 0 ? rows / heads : 0;
+    if (width == 0 || width * heads != rows || width % 2 != 0 || rows > UINT32_MAX) {
+      throw ModelError(fmt::format("{}: tensor '{}': {} rows are not {} heads of an even width",
+                                   metadata_.source(), tensor.name, rows, heads));
+    }
+    std::vector<std::uint32_t> row_of(rows);
+    for (std::size_t row = 0; row < rows; ++row) {
+      const std::size_t in_head = row % width, half = in_head / (width / 2);
+      row_of[row] = static_cast<std::uint32_t>(row - in_head + 2 * (in_head % (width / 2)) + half);
+    }
+    return row_of;
+  }
+
+  /// ffn_up_exps [experts, out, in]: one weight for each expert.
+  void add_experts(const TensorName& parts, const TensorView& tensor, std::vector<TensorView>& out) const {
+    const std::string part = parts.part.substr(0, parts.part.size() - 5);
+    const std::string_view name = look_up(kLayerNames, part);
+    if (name.empty() || parts.layer.empty() || tensor.shape.size() < 2) {
+      throw ModelError(fmt::format("{}: tensor '{}' of shape {} is not that of experts", metadata_.source(),
+                                   tensor.name, shape_text(tensor.shape)));
+    }
+    const std::vector<std::size_t> shape(tensor.shape.begin() + 1, tensor.shape.end());
+    const std::string_view own = name.substr(name.find('.') + 1);  // "up_proj"
+    for (std::size_t e = 0; e < tensor.shape[0]; ++e) {
+      const std::string full =
+          fmt::format("model.layers.{}.mlp.experts.{}.{}{}", parts.layer, e, own, parts.ending);
+      out.push_back(renamed(tensor.row_range(e, 1), full, shape));
+    }
+  }
+
+  const Architecture& architecture_;
+  const Metadata& metadata_;
+  std::uint64_t heads_, kv_heads_;
+};
+
+}  // namespace
+
+std::vector<TensorView> text_tensors(const Architecture& architecture, const Metadata& metadata,
+                                     const Tensors& tensors) {
+  const TensorNames names(architecture, metadata);
+  std::vector<TensorView> out;
+  for (const auto& [name, tensor] : tensors) {
+    if (std::find(kTables.begin(), kTables.end(), name) == kTables.end()) names.add(name, tensor, out);
+  }
+  return out;
+}
+
+}  // namespace mmbatch::gguf

@@ -1,0 +1,214 @@
+#include "text/tokenizer/gguf/gguf_tokenizer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "text/tokenizer/gguf/pre_tokenizers.h"
+#include "text/tokenizer/gguf/vocabulary_keys.h"
+#include "text/tokenizer/json/json_tokenizer.h"
+#include "text/tokenizer/models/bpe.h"
+
+namespace mmbatch {
+namespace {
+
+using gguf::Metadata;
+using gguf::TokenType;
+using gguf::VocabularyKeys;
+using Json = nlohmann::json;
+
+constexpr const char* kSpace = "▁";
+
+Vocabulary read_vocabulary(const VocabularyKeys& keys) {
+  Vocabulary vocabulary;
+  vocabulary.reserve(keys.tokens.size());
+  for (std::size_t id = 0; id < keys.tokens.size(); ++id)
+    vocabulary.add(keys.tokens[id], static_cast<std::uint32_t>(id));
+  return vocabulary;
+}
+
+/// Each token's place in the order of scores, the highest first; equal scores are one place.
+std::vector<std::uint32_t> rank_scores(const Metadata& metadata, std::size_t tokens) {
+  const std::string key = "tokenizer.ggml.scores";
+  const std::vector<double> scores = metadata.numbers(key);
+  if (scores.size() != tokens)
+    metadata.fail(key, fmt::format("{} scores for {} tokens", scores.size(), tokens));
+  if (!std::all_of(scores.begin(), scores.end(), [](double score) { return std::isfinite(score); }))
+    metadata.fail(key, "has a score that is not finite");
+  std::vector<std::uint32_t> order(tokens), ranks(tokens);
+  std::iota(order.begin(), order.end(), 0u);
+  std::sort(order.begin(), order.end(), [&](auto a, auto b) { return scores[a] > scores[b]; });
+  std::uint32_t rank = 0;
+  for (std::size_t i = 0; i < tokens; ++i) {
+    if (i > 0 && scores[order[i]] != scores[order[i - 1]]) ++rank;
+    ranks[order[i]] = rank;
+  }
+  return ranks;
+}
+
+/// Any two neighbours whose texts together are a token merge, the highest score first.
+std::unique_ptr<const TokenModel> model_by_scores(const Metadata& metadata, const VocabularyKeys& keys) {
+  Vocabulary vocabulary = read_vocabulary(keys);
+  const std::vector<std::uint32_t> ranks = rank_scores(metadata, keys.tokens.size());
+  struct Found {
+    std::uint32_t left, right;
+    Merge merge;
+  };
+  std::vector<Found> found;
+  for (std::size_t id = 0; id < keys.tokens.size(); ++id) {
+    const std::string_view token = keys.tokens[id];
+    if (vocabulary.find(token) != static_cast<std::uint32_t>(id)) continue;
+    for (std::size_t at = 1; at < token.size(); ++at) {
+      if ((static_cast<unsigned char>(token[at]) & 0xc0) == 0x80) continue;  // inside a character
+      const auto left = vocabulary.find(token.substr(0, at));
+      if (!left) continue;
+      const auto right = vocabulary.find(token.substr(at));
+      if (right) found.push_back({*left, *right, {ranks[id], static_cast<std::uint32_t>(id)}});
+    }
+  }
+  MergeTable merges(found.size());
+  for (const Found& one : found) merges.set(one.left, one.right, one.merge);
+  BpeOptions options;
+  options.byte_fallback = true;
+  options.unk_token = keys.unk ? std::string(keys.tokens[*keys.unk]) : "";
+  options.fuse_unk = false;
+  return std::make_unique<BpeModel>(std::move(vocabulary), std::move(merges), std::move(options));
+}
+
+/// Merges in the file's order, as a tokenizer.json has them.
+Json model_by_merges(const Metadata& metadata, const VocabularyKeys& keys, const gguf::PreTokenizer& pre) {
+  const std::string key = "tokenizer.ggml.merges";
+  Json vocabulary = Json::object(), merges = Json::array();
+  for (std::size_t id = 0; id < keys.tokens.size(); ++id) vocabulary[std::string(keys.tokens[id])] = id;
+  for (const std::string_view merge : metadata.texts(key)) {
+    const std::size_t space = merge.find(' ', 1);
+    if (space == std::string_view::npos)
+      metadata.fail(key, "has a merge that is not two tokens with a space between");
+    merges.push_back({std::string(merge.substr(0, space)), std::string(merge.substr(space + 1))});
+  }
+  return {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", merges}, {"ignore_merges", pre.ignore_merges}};
+}
+
+Json split(const std::string& expression) {
+  return {
+      {"type", "Split"}, {"pattern", {{"Regex", expression}}}, {"behavior", "Isolated"}, {"invert", false}};
+}
+
+Json post_processor(const VocabularyKeys& keys) {
+  Json single = Json::array(), specials = Json::object();
+  const auto add = [&](std::size_t id) {
+    const std::string token(keys.tokens[id]);
+    single.push_back({{"SpecialToken", {{"id", token}, {"type_id", 0}}}});
+    specials[token] = {{"id", token}, {"ids", {id}}, {"tokens", {token}}};
+  };
+  if (keys.add_bos && keys.bos) add(*keys.bos);
+  single.push_back({{"Sequence", {{"id", "A"}, {"type_id", 0}}}});
+  if (keys.add_eos && keys.eos) add(*keys.eos);
+  return {{"type", "TemplateProcessing"}, {"single", single}, {"pair", single}, {"special_tokens", specials}};
+}
+
+/// Control and user-defined tokens are found in the text before everything else.
+Json added_tokens(const VocabularyKeys& keys) {
+  Json added = Json::array();
+  for (std::size_t id = 0; id < keys.tokens.size(); ++id) {
+    const bool control = keys.types[id] == TokenType::control;
+    if ((!control && keys.types[id] != TokenType::user_defined) || keys.tokens[id].empty()) continue;
+    added.push_back({{"id", id},
+                     {"content", std::string(keys.tokens[id])},
+                     {"special", control},
+                     {"normalized", false},
+                     {"single_word", false},
+                     {"lstrip", false},
+                     {"rstrip", false}});
+  }
+  return added;
+}
+
+void add_placeholder(const VocabularyKeys& keys, Json& added) {
+  const auto known = std::find(keys.tokens.begin(), keys.tokens.end(), gguf::kImagePlaceholder);
+  if (known != keys.tokens.end()) return;
+  added.push_back({{"id", keys.tokens.size()},
+                   {"content", gguf::kImagePlaceholder},
+                   {"special", true},
+                   {"normalized", false},
+                   {"single_word", false},
+                   {"lstrip", false},
+                   {"rstrip", false}});
+}
+
+SpecialTokenFiles roles(const VocabularyKeys& keys) {
+  SpecialTokenFiles files;
+  const auto add = [&](const char* role, std::optional<std::size_t> id) {
+    if (id) files.roles[role] = keys.tokens[*id];
+  };
+  add("bos_token", keys.bos);
+  add("eos_token", keys.eos);
+  add("unk_token", keys.unk);
+  add("pad_token", keys.pad);
+  return files;
+}
+
+Json replace(const char* from, const char* to) {
+  return {{"type", "Replace"}, {"pattern", {{"String", from}}}, {"content", to}};
+}
+
+Json sentencepiece_json(const VocabularyKeys& keys) {
+  Json steps = Json::array();
+  if (keys.add_space_prefix) steps.push_back({{"type", "Prepend"}, {"prepend", kSpace}});
+  steps.push_back(replace(" ", kSpace));
+  const Json decoders = {replace(kSpace, " "), {{"type", "ByteFallback"}}, {{"type", "Fuse"}}};
+  return {{"normalizer", {{"type", "Sequence"}, {"normalizers", steps}}},
+          {"decoder", {{"type", "Sequence"}, {"decoders", decoders}}}};
+}
+
+Json byte_level_json(const gguf::PreTokenizer& pre) {
+  const Json byte_level = {
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", false}, {"use_regex", false}};
+  Json steps = Json::array();
+  for (const std::string& expression : pre.expressions) steps.push_back(split(expression));
+  steps.push_back(byte_level);
+  return {{"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", steps}}}, {"decoder", byte_level}};
+}
+
+/// Texts in files from outside need not be UTF-8.
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace
+
+std::shared_ptr<const Tokenizer> load_gguf_tokenizer(const CheckpointFiles& files) {
+  const Metadata& metadata = *files.gguf();
+  const VocabularyKeys keys(metadata);
+  // A vocabulary that was made for texts gets a placeholder behind its end.
+  const bool sees = files.has_file("preprocessor_config.json");
+  const std::string source = metadata.source();
+  if (keys.kind == "llama") {
+    Json json = sentencepiece_json(keys);
+    json["added_tokens"] = added_tokens(keys);
+    if (sees) add_placeholder(keys, json["added_tokens"]);
+    json["post_processor"] = post_processor(keys);
+    return std::make_shared<const JsonTokenizer>(model_by_scores(metadata, keys), dump(json), source,
+                                                 roles(keys));
+  }
+  if (keys.kind != "gpt2") {
+    metadata.fail("tokenizer.ggml.model", fmt::format("'{}' is not supported; supported are llama and gpt2",
+                                                      keys.kind.substr(0, 80)));
+  }
+  const gguf::PreTokenizer* pre = gguf::find_pre_tokenizer(keys.pre);
+  if (pre == nullptr) {
+    metadata.fail("tokenizer.ggml.pre", fmt::format("'{}' is not supported; supported are {}",
+                                                    keys.pre.substr(0, 80), gguf::pre_tokenizer_names()));
+  }
+  Json json = byte_level_json(*pre);
+  json["added_tokens"] = added_tokens(keys);
+  if (sees) add_placeholder(keys, json["added_tokens"]);
+  json["post_processor"] = post_processor(keys);
+  json["model"] = model_by_merges(metadata, keys, *pre);
+  return std::make_shared<const JsonTokenizer>(dump(json), source, roles(keys));
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/weights/gguf/gguf_metadata.h"
+
+namespace mmbatch::gguf {
+
+/// What a token is, as "tokenizer.ggml.token_type" numbers it.
+enum class TokenType : std::int64_t { normal = 1, unknown, control, user_defined, unused, byte };
+
+/// The keys of a vocabulary, checked. Texts lie in the mapped file.
+struct VocabularyKeys {
+  explicit VocabularyKeys(const Metadata& metadata);
+
+  std::string kind;  // llama, gpt2
+  std::string pre;   // of gpt2
+  std::vector<std::string_view> tokens;
+  std::vector<TokenType> types;
+  std::optional<std::size_t> bos, eos, unk, pad;
+  bool add_bos = false, add_eos = false, add_space_prefix = true;
+};
+
+/// What stands for an image in a text; where a vocabulary lacks it, its id is the one behind the last
+/// token's.
+inline constexpr std::string_view kImagePlaceholder = "<image>";
+/// @return an id up to tokens.size()
+std::size_t placeholder_id(const VocabularyKeys& keys);
+
+/// Ids that end a text: those that the keys name, and those whose token says so by its name.
+std::vector<std::int64_t> end_tokens(const Metadata& metadata);
+
+}  // namespace mmbatch::gguf
