@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kWanted = "a checkpoint is a folder with config.json and model.safetensors";
 constexpr const char* kConvert =
-    "weights are read from safetensors files only. Take the safetensors of the published checkpoint, or load "
+    "weights are read from safetensors and GGUF files only. Take the safetensors of the published checkpoint, or load "
     "it with transformers and save it: model.save_pretrained(FOLDER, safe_serialization=True)";
 
 /// What a file of weights in another format is called, by its name; empty for other files.

@@ -7,6 +7,7 @@
 #include "engine/base/error.h"
 #include "engine/weights/gguf/gguf_file.h"
 #include "fusion/families/gguf/gguf_source.h"
+#include "fusion/source/model_names.h"
 
 namespace mmbatch {
 namespace {
@@ -69,11 +70,16 @@ bool is_checkpoint(const fs::path& folder) {
 
 std::shared_ptr<const WeightSource> open_model(const ModelPlace& place) {
   std::error_code failed;
+  if (!fs::exists(place.model, failed)) {
+    if (const auto named = find_by_name(place.model))
+      return open_model({named->model, place.projector.empty() ? named->projector : place.projector});
+  }
   fs::path model = place.model;
   if (fs::is_directory(model, failed) && !is_checkpoint(model)) {
     if (const fs::path found = model_of(model); !found.empty()) model = found;
   }
-  if (!fs::is_regular_file(model, failed) || !GgufFile::is_gguf(model)) {
+  const bool named_so = model.extension() == ".gguf";
+  if (!fs::is_regular_file(model, failed) || (!named_so && !GgufFile::is_gguf(model))) {
     if (!place.projector.empty())
       throw ModelError(fmt::format("{}: an mmproj file goes with a GGUF model only, and {} is none",
                                    place.projector.string(), place.model.string()));

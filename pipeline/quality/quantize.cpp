@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <ostream>
@@ -47,9 +48,11 @@ std::string safetensors_dtype(DType type) {
 /// Packed tensors in front, for they are multiples of 64 bytes and so stay aligned; then the others that
 /// layers read as they are: norms, biases, embeddings.
 /// @param divided tensors whose parts are packed instead   @param smoothing of norms; null: they are as they
-/// were
+/// were   @param floats keeps what is stored in blocks or groups: it is written as float32, which loses
+/// nothing
 std::vector<StoredTensor> tensors_to_store(const WeightSource& weights, const PackedTensors& packed,
-                                           const std::set<std::string>& divided, const Smoothing* smoothing) {
+                                           const std::set<std::string>& divided, const Smoothing* smoothing,
+                                           std::deque<std::vector<float>>& floats) {
   std::vector<StoredTensor> tensors;
   for (const auto& [name, tensor] : packed) {
     tensors.push_back({name, "U8", {tensor->bytes().size()}, tensor->bytes().data(), tensor->bytes().size()});
@@ -57,6 +60,12 @@ std::vector<StoredTensor> tensors_to_store(const WeightSource& weights, const Pa
   for (const auto& [name, stored] : weights.tensors()) {
     if (packed.count(name) > 0 || divided.count(name) > 0) continue;
     const TensorView view = smoothing != nullptr ? smoothing->tensor(stored) : stored;
+    if (view.form) {
+      const std::vector<float>& values = floats.emplace_back(to_floats(view));
+      tensors.push_back({name, "F32", view.shape, reinterpret_cast<const std::byte*>(values.data()),
+                         values.size() * sizeof(float)});
+      continue;
+    }
     tensors.push_back({name, safetensors_dtype(view.dtype), view.shape, view.data, view.bytes()});
   }
   return tensors;
@@ -110,6 +119,12 @@ void quantize(const QuantizeOptions& options, std::ostream& out) {
     throw UsageError(fmt::format("{}: is packed already, in {}; take the published checkpoint",
                                  options.model.string(), to_string(*files->weights->packed())));
   }
+  if (files->weights->gguf() != nullptr) {
+    throw UsageError(
+        fmt::format("{}: a GGUF file cannot be packed yet, for its tokenizer has no files to copy; "
+                    "it runs as it is",
+                    options.model.string()));
+  }
   check_target(options.out);
   NewFolder folder(options.out);
   const auto begin = Clock::now();
@@ -130,8 +145,9 @@ void quantize(const QuantizeOptions& options, std::ostream& out) {
   Arena arena(options.threads);
   arena.run([&] { Model(files, options.weights, std::move(hooks)); });
   copy_small_files(options.model, options.out);
+  std::deque<std::vector<float>> floats;
   const std::vector<StoredTensor> tensors =
-      tensors_to_store(*files->weights, packed, divided, options.smoothing);
+      tensors_to_store(*files->weights, packed, divided, options.smoothing, floats);
   write_safetensors(options.out / "model.safetensors", tensors, metadata);
   folder.finish();
   std::size_t before = 0, after = 0;

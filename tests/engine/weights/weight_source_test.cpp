@@ -73,7 +73,7 @@ TEST(WeightSource, BrokenFoldersAreNamed) {
     write_file(folder.path() / name, "x");
     return message_of<ModelError>([&] { SafetensorsFolder{folder.path() / name}; });
   };
-  EXPECT_THAT(given("b.gguf"), AllOf(HasSubstr("b.gguf: a GGUF file"), HasSubstr("safetensors files only")));
+  EXPECT_THAT(given("b.gguf"), AllOf(HasSubstr("b.gguf: a GGUF file"), HasSubstr("GGUF files only")));
   for (const char* name : {"b.bin", "b.pt", "b.pth", "b.ckpt"}) {
     EXPECT_THAT(given(name), HasSubstr("a pickle file")) << name;
   }
