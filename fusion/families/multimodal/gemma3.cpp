@@ -66,6 +66,7 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
       .written = "<start_of_image>", .before = "\n\n<start_of_image>", .after = "<end_of_image>\n\n"};
   spec.visibility = PromptVisibility::images;
   spec.suppressed = {spec.image_token_id};
+  spec.padding = PaddingToken::never_generated;
   spec.turn_format = "start_of_turn";
   spec.eos = {1, 106};
   return spec;
