@@ -8,6 +8,7 @@ namespace {
 /// Cuts layers into as few groups of at most `most` as there must be, as even as can be.
 void add_groups(const std::vector<std::size_t>& layers, std::size_t window, std::size_t most,
                 std::vector<CacheGroup>& groups) {
+  if (layers.empty()) return;
   const std::size_t count = (layers.size() + most - 1) / most;
   for (std::size_t g = 0; g < count; ++g) {
     const auto at = [&](std::size_t i) {
@@ -24,6 +25,7 @@ CacheLayout::CacheLayout(const DecoderConfig& config, std::size_t block_tokens_,
   std::vector<std::size_t> full, windowed;
   std::size_t longest = 0;
   for (std::size_t layer = 0; layer < config.layers.size(); ++layer) {
+    if (config.layers[layer].recurrent) continue;
     const std::size_t window = config.layers[layer].attention.shape.window;
     const bool bounded = window > 0 && window < config.max_positions;
     (bounded ? windowed : full).push_back(layer);
@@ -34,6 +36,7 @@ CacheLayout::CacheLayout(const DecoderConfig& config, std::size_t block_tokens_,
       mixed ? std::min(full.size(), windowed.size()) : std::max(full.size(), windowed.size());
   add_groups(full, 0, most, groups);
   add_groups(windowed, longest, most, groups);
+  if (groups.empty()) groups.push_back({});  // no layer attends: blocks are counted, and hold nothing
   for (const CacheGroup& group : groups) {
     slot_strides.resize(std::max(slot_strides.size(), group.layers.size()));
     for (std::size_t slot = 0; slot < group.layers.size(); ++slot) {
@@ -63,6 +66,7 @@ std::size_t group_blocks(std::size_t positions, std::size_t window, std::size_t 
 }
 
 std::size_t layer_kv_bytes(const LayerConfig& layer, KvPrecision format) {
+  if (layer.recurrent) return 0;
   const AttentionShape& shape = layer.attention.shape;
   return 2 * shape.kv_heads * kv_row_bytes(format, shape.head_dim);
 }

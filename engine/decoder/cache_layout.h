@@ -37,7 +37,7 @@ struct CacheLayout {
 std::size_t group_blocks(std::size_t positions, std::size_t window, std::size_t step_rows,
                          std::size_t block_tokens);
 
-/// Bytes of keys and values of one layer and position.
+/// Bytes of keys and values of one layer and position; a recurrent layer keeps none.
 std::size_t layer_kv_bytes(const LayerConfig& layer, KvPrecision format);
 
 /// Bytes that one more position takes in all layers, as long as no window has passed it.

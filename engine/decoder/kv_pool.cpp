@@ -4,8 +4,12 @@
 
 namespace mmbatch {
 
-KvPool::KvPool(const DecoderConfig& config, std::size_t blocks, std::size_t block_tokens, KvPrecision format)
-    : layout_(config, block_tokens, format), blocks_(blocks), places_(config.layers.size()) {
+KvPool::KvPool(const DecoderConfig& config, std::size_t blocks, std::size_t block_tokens, KvPrecision format,
+               std::size_t state_slots)
+    : layout_(config, block_tokens, format),
+      blocks_(blocks),
+      places_(config.layers.size()),
+      states_(config, state_slots) {
   for (std::size_t g = 0; g < layout_.groups.size(); ++g) {
     const std::vector<std::size_t>& layers = layout_.groups[g].layers;
     for (std::size_t slot = 0; slot < layers.size(); ++slot) {

@@ -14,7 +14,10 @@ void StepBatch::add(const StepPart& part) {
                        .first_block = blocks.size(),
                        .table_blocks = 0,
                        .first_range = bidirectional.size(),
-                       .ranges = prompt.bidirectional.size()});
+                       .ranges = prompt.bidirectional.size(),
+                       .prompt_tokens = prompt.tokens(),
+                       .state_before = part.state_before,
+                       .state_after = part.state_after});
   bidirectional.insert(bidirectional.end(), prompt.bidirectional.begin(), prompt.bidirectional.end());
   for (std::size_t i = part.first; i < part.first + part.count; ++i) {
     const std::size_t behind = i - prompt.tokens();

@@ -20,6 +20,9 @@ struct StepSequence {
   std::size_t table_blocks = 0;  // of each of them
   std::size_t first_range = 0;   // of what is bidirectional in it, in StepBatch::bidirectional
   std::size_t ranges = 0;
+  std::size_t prompt_tokens = 0;   // recurrent layers compute what follows token by token
+  std::int32_t state_before = -1;  // slot of the recurrent layers' state; -1: the sequence begins
+  std::int32_t state_after = -1;   // where it goes; may be the same
 };
 
 /// What is to be computed of one sequence.
@@ -31,6 +34,8 @@ struct StepPart {
   std::size_t count = 0;
   std::size_t logit_rows = 0;
   std::size_t rope_tokens = 0;
+  std::int32_t state_before = -1;
+  std::int32_t state_after = -1;
 };
 
 /// What one step computes: rows of many sequences, prefill and decode alike. Plain data.

@@ -5,6 +5,7 @@
 
 #include "engine/kernels/attention_rows.h"
 #include "engine/kernels/panel.h"
+#include "engine/kernels/recurrent/recurrence.h"
 #include "engine/weights/precision.h"
 
 namespace mmbatch {
@@ -109,6 +110,12 @@ struct SimdKernels {
   void (*quantize)(const float* x, std::size_t n, std::size_t depth, std::byte* row);
   /// The same with the offsets of the groups.
   void (*quantize_groups)(const float* x, std::size_t n, std::size_t depth, std::byte* row);
+
+  /// The gated delta rule token by token, and, for at most DeltaRule::kChunk tokens, as products of matrices:
+  /// the same up to rounding.
+  void (*delta_rule_steps)(const DeltaRule& rule);
+  void (*delta_rule_chunk)(const DeltaRule& rule, float* scratch);
+  void (*causal_convolution)(const CausalConvolution& convolution);
 };
 
 /// The kernels for this machine: the widest instruction set it has, or the one that the environment variable

@@ -21,6 +21,7 @@ bool Scheduler::may_admit(const SequenceGroup& group) const {
   if (running_.empty()) return true;
   if (group.needs_whole_cache || running_.front()->needs_whole_cache) return false;
   if (width(running_) + group.strategy->width() > options_.max_sequences) return false;
+  if (free_slots() < most_slots(group)) return false;
   // Room for the whole prompt and a block per group to grow for everybody, or admission would only cause
   // preemption.
   const std::size_t growth = running_.size() * windows_.size();

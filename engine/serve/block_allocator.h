@@ -69,6 +69,8 @@ class BlockAllocator {
     std::uint64_t publication;
   };
   std::optional<Found> find(const BlockContent& content);
+  /// Whether find() finds this block.
+  bool published(const BlockHandle& handle) const { return entries_[index(handle.block())].publication != 0; }
   /// The publication of a content that find() would find, without a reference to it; 0 for none.
   std::uint64_t publication_of(const BlockContent& content) const;
 

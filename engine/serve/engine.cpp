@@ -31,16 +31,29 @@ std::string gigabytes(std::size_t bytes) {
   return fmt::format("{:.1f} GB", static_cast<double>(bytes) / 1e9);
 }
 
+/// Slots for the states of recurrent layers: what the sequences at work may need, and snapshots of prompts'
+/// beginnings. No more than half of the cache's memory.
+std::size_t state_slots(const DecoderConfig& config, std::size_t max_sequences, std::size_t cache_bytes) {
+  constexpr std::size_t kSnapshots = 64, kFewest = 4;
+  const std::size_t each = state_bytes(config);
+  if (each == 0) return 0;
+  return std::max(kFewest, std::min(2 * max_sequences + kSnapshots, cache_bytes / 2 / each));
+}
+
 /// @throws SettingError
 KvPool make_pool(const Decoder& decoder, const EngineOptions& options) {
   const std::size_t block_tokens = options.scheduler.block_tokens;
   const KvPrecision format = kv_precision(decoder, options);
-  const std::size_t per_block = CacheLayout(decoder.config(), block_tokens, format).block_bytes();
+  const std::size_t per_block =
+      std::max<std::size_t>(1, CacheLayout(decoder.config(), block_tokens, format).block_bytes());
   const std::size_t machine = memory_of(_SC_PHYS_PAGES);
   const std::size_t chosen = options.kv_bytes > 0
                                  ? options.kv_bytes
                                  : std::min(memory_of(_SC_AVPHYS_PAGES) / 4, std::size_t{8} << 30);
-  const std::size_t blocks = options.kv_blocks > 0 ? options.kv_blocks : chosen / per_block;
+  const std::size_t slots = state_slots(decoder.config(), options.scheduler.max_sequences, chosen);
+  const std::size_t states = slots * state_bytes(decoder.config());
+  const std::size_t blocks =
+      options.kv_blocks > 0 ? options.kv_blocks : (chosen - std::min(chosen, states)) / per_block;
   const char* field = options.kv_blocks > 0 ? "kv_blocks" : "kv_bytes";
   if (blocks == 0) {
     throw SettingError(field, fmt::format("{} bytes hold no block of {} tokens, which takes {} bytes", chosen,
@@ -54,7 +67,7 @@ KvPool make_pool(const Decoder& decoder, const EngineOptions& options) {
                                    blocks, per_block, gigabytes(machine)));
   }
   try {
-    return KvPool(decoder.config(), blocks, block_tokens, format);
+    return KvPool(decoder.config(), blocks, block_tokens, format, slots);
   } catch (const std::bad_alloc&) {
     throw SettingError(field, fmt::format("there is no room for a cache of {}; the memory of this machine is "
                                           "{}, of which {} are free",
@@ -124,8 +137,9 @@ Engine::Engine(std::shared_ptr<const Decoder> decoder, Vocabulary vocabulary, En
       options_((options.validate(), options)),
       pool_(make_pool(*decoder_, options_)),
       allocator_(pool_.blocks()),
-      scheduler_(options_.scheduler, allocator_, pool_.layout().windows(),
-                 decoder_->config().length_border()) {
+      state_slots_(pool_.states().slots()),
+      scheduler_(options_.scheduler, allocator_, pool_.layout().windows(), decoder_->config().length_border(),
+                 recurrent_states()) {
   vocabulary_.limit = std::min(vocabulary_.limit, decoder_->config().vocab);
   const auto outside = [&](std::int32_t id) {
     return id < 0 || static_cast<std::size_t>(id) >= decoder_->config().vocab;
@@ -135,6 +149,12 @@ Engine::Engine(std::shared_ptr<const Decoder> decoder, Vocabulary vocabulary, En
 }
 
 Engine::~Engine() = default;
+
+RecurrentStates Engine::recurrent_states() {
+  if (state_slots_.blocks() == 0) return {};
+  options_.lookup_tokens = 0;  // a recurrent state cannot be taken back where a guess was wrong
+  return {.slots = &state_slots_, .grid = RecurrentSpan::kGrid};
+}
 
 Result<std::unique_ptr<SequenceGroup>> Engine::prepare(Request request) const {
   return guarded([&] {
@@ -256,13 +276,16 @@ void Engine::run(const StepPlan& plan) {
     const Prompt& prompt = *group.request.prompt;
     const std::size_t end = sequence.computed + chunk.count;
     const std::size_t wanted = std::max(group.strategy->first_logit_position(sequence), sequence.computed);
-    batch.add({.prompt = prompt,
-               .answer = sequence.answer.tokens,
-               .draft = sequence.draft,
-               .first = sequence.computed,
-               .count = chunk.count,
-               .logit_rows = end > wanted ? end - wanted : 0,
-               .rope_tokens = border > 0 ? sequence.tokens() : group.max_tokens});
+    batch.add(
+        {.prompt = prompt,
+         .answer = sequence.answer.tokens,
+         .draft = sequence.draft,
+         .first = sequence.computed,
+         .count = chunk.count,
+         .logit_rows = end > wanted ? end - wanted : 0,
+         .rope_tokens = border > 0 ? sequence.tokens() : group.max_tokens,
+         .state_before = sequence.state.block(),
+         .state_after = (sequence.next_state.block() >= 0 ? sequence.next_state : sequence.state).block()});
     for (const BlockTable& table : sequence.tables) batch.add_table(table.numbers);
   }
   const auto now = Clock::now();

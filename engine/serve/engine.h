@@ -36,7 +36,7 @@ struct EngineOptions {
   std::optional<KvPrecision> kv_precision;  // none: automatic_kv_precision() of the decoder's
   AttentionKernel attention = AttentionKernel::flash;
   /// Speculative decoding by prompt lookup: tokens to guess at most and to verify in one step; 0 = off. Never
-  /// changes an answer.
+  /// changes an answer. Off in models with recurrent layers, whose state cannot go back.
   std::size_t lookup_tokens = 0;
 
   /// @throws SettingError
@@ -100,6 +100,7 @@ class Engine {
   enum class Phase { between_steps, in_step };
   struct InStep;
 
+  RecurrentStates recurrent_states();
   Result<std::unique_ptr<SequenceGroup>> prepare(Request request) const;
   ItemError cache_too_small(std::size_t tokens) const;
   void run(const StepPlan& plan);
@@ -112,6 +113,7 @@ class Engine {
   EngineOptions options_;
   KvPool pool_;
   BlockAllocator allocator_;
+  BlockAllocator state_slots_;  // of recurrent layers
   Scheduler scheduler_;
   Scratch scratch_;
   EngineStats stats_;

@@ -27,8 +27,12 @@ const PositionRange* split_range(const Prompt& prompt, std::size_t end) {
 }  // namespace
 
 Scheduler::Scheduler(SchedulerOptions options, BlockAllocator& allocator, std::vector<std::size_t> windows,
-                     std::size_t length_border)
-    : options_(options), allocator_(allocator), windows_(std::move(windows)), length_border_(length_border) {}
+                     std::size_t length_border, RecurrentStates states)
+    : options_(options),
+      allocator_(allocator),
+      windows_(std::move(windows)),
+      length_border_(length_border),
+      states_(states) {}
 
 std::size_t Scheduler::blocks_for(std::size_t positions) const {
   return (positions + options_.block_tokens - 1) / options_.block_tokens;
@@ -141,7 +145,11 @@ void Scheduler::reuse_prefix(Sequence& sequence) {
     first_group.push_back(std::move(found->handle));
     parents.push_back(found->publication);
   }
-  const std::size_t count = reusable_blocks(sequence, parents);
+  std::size_t count = reusable_blocks(sequence, parents);
+  while (count > 0 && !state_is_known(parents[count])) {
+    parents.resize(count);
+    count = reusable_blocks(sequence, parents);
+  }
   for (std::size_t b = 0; b < count; ++b) sequence.tables[0].add(std::move(first_group[b]));
   for (std::size_t g = 1; g < windows_.size(); ++g) {
     const std::size_t begin = first_live_block(windows_[g], count * options_.block_tokens);
@@ -154,6 +162,7 @@ void Scheduler::reuse_prefix(Sequence& sequence) {
   sequence.published = count;
   sequence.publication = parents[count];
   sequence.computed = count * options_.block_tokens;
+  find_state(sequence);
   free_passed(sequence);
   if (!group.started) group.reused_tokens += std::min(sequence.computed, group.prompt_tokens());
 }
@@ -161,9 +170,11 @@ void Scheduler::reuse_prefix(Sequence& sequence) {
 void Scheduler::computed(const ScheduledChunk& chunk) {
   Sequence& sequence = *chunk.sequence;
   sequence.computed += chunk.count;
+  if (sequence.next_state.block() >= 0) sequence.state = std::exchange(sequence.next_state, {});
   if (!options_.prefix_sharing || !sequence.group->shares_prefixes()) return;
-  // A draft's tokens are no content before they are verified.
-  const std::size_t certain = std::min(sequence.computed, sequence.tokens());
+  // A draft's tokens are not content before they are verified.
+  const std::size_t certain =
+      std::min({sequence.computed, sequence.tokens(), shareable_end(*sequence.group)});
   while ((sequence.published + 1) * options_.block_tokens <= certain) {
     const BlockContent named = content(sequence, sequence.published, sequence.publication);
     for (std::size_t g = 1; g < windows_.size(); ++g) {
@@ -182,6 +193,7 @@ void Scheduler::computed(const ScheduledChunk& chunk) {
       break;  // it was freed before it was named: what follows has no name either
     ++sequence.published;
   }
+  keep_state(sequence);
 }
 
 std::unique_ptr<Sequence> Scheduler::fork(const Sequence& sequence) {
@@ -199,6 +211,7 @@ std::unique_ptr<Sequence> Scheduler::fork(const Sequence& sequence) {
   twin->longer = sequence.longer;
   twin->published = sequence.published;
   twin->publication = sequence.publication;
+  share_state(*twin, sequence);
   return twin;
 }
 
@@ -219,8 +232,10 @@ void Scheduler::preempt(SequenceGroup& group, StepPlan& plan) {
   ++preemptions_;
 }
 
-bool Scheduler::make_room(const SequenceGroup& for_group, std::size_t blocks, StepPlan& plan) {
-  while (allocator_.available() < blocks) {
+/// Preempts the youngest until there is enough of something; false when that was the one who asks.
+bool Scheduler::make_room(const SequenceGroup& for_group, const std::function<bool()>& enough,
+                          StepPlan& plan) {
+  while (!enough()) {
     SequenceGroup& youngest = *running_.back();
     const bool itself = &youngest == &for_group;
     preempt(youngest, plan);
@@ -249,7 +264,8 @@ bool Scheduler::reserve(Sequence& sequence, std::size_t positions, StepPlan& pla
     }
   }
   const std::size_t fresh = needed > there ? (needed - there) * windows_.size() : 0;
-  if (!make_room(*sequence.group, fresh + to_copy.size(), plan)) return false;
+  const auto enough = [&] { return allocator_.available() >= fresh + to_copy.size(); };
+  if (!make_room(*sequence.group, enough, plan)) return false;
   for (const auto& [table, b] : to_copy) {
     // Making room may have ended the sharing.
     if (allocator_.claim(table->blocks[b])) continue;
@@ -260,14 +276,14 @@ bool Scheduler::reserve(Sequence& sequence, std::size_t positions, StepPlan& pla
   for (BlockTable& table : sequence.tables) {
     while (table.size() < needed) table.add(std::move(*allocator_.allocate()));
   }
-  return true;
+  return reserve_state(sequence, plan);
 }
 
 std::size_t Scheduler::next_count(const Sequence& sequence, const StepPlan& plan) const {
   const std::size_t left = options_.max_batch_tokens - std::min(options_.max_batch_tokens, plan.rows);
   const std::size_t count = std::min({sequence.remaining(), options_.prefill_chunk, left});
   const PositionRange* range = split_range(*sequence.group->request.prompt, sequence.computed + count);
-  if (range == nullptr || left == 0) return count;
+  if (range == nullptr || left == 0) return cut_to_grid(sequence, count, plan);
   // Never split: its positions see each other. One range per step may exceed the budget, or it might wait
   // forever.
   return range->begin > sequence.computed ? range->begin - sequence.computed : range->end - sequence.computed;
@@ -329,6 +345,7 @@ void Scheduler::adopt_prompt(Sequence& sequence, const Sequence& other) {
     }
   }
   sequence.computed = prompt;
+  share_state(sequence, other);
 }
 
 /// Plans the group's sequences; false when it was preempted.

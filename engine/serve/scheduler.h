@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
@@ -41,6 +42,13 @@ struct StepPlan {
   std::size_t rows = 0;
 };
 
+/// Where the states of recurrent layers are kept: a slot for each sequence at work, and snapshots of what
+/// prompts begin with, which are published as full blocks are.
+struct RecurrentStates {
+  BlockAllocator* slots = nullptr;  // null: the model has no such layers
+  std::size_t grid = 1;             // positions of a prompt at which a step may end
+};
+
 /// Decides which sequences compute what in the next step, and owns the requests. The oldest come first, so
 /// some request always advances; when blocks run out, the youngest gives its blocks back and is computed
 /// again later. Needs no model. Not thread-safe.
@@ -51,8 +59,9 @@ class Scheduler {
   /// first
   /// @param length_border a sequence that grows longer than this is computed again from its beginning,
   /// because keys and values of long sequences are others; 0: there is no such length
+  /// @param states of a model with recurrent layers
   Scheduler(SchedulerOptions options, BlockAllocator& allocator, std::vector<std::size_t> windows = {0},
-            std::size_t length_border = 0);
+            std::size_t length_border = 0, RecurrentStates states = {});
 
   /// Takes a request that may_fit(). One that does not fit in the worst case gets the cache to itself, so
   /// that whether it succeeds does not depend on others.
@@ -62,7 +71,8 @@ class Scheduler {
   std::size_t worst_case_blocks(const SequenceGroup& group) const;
   /// False when not even one of its sequences fits. (The last token is never computed.)
   bool may_fit(const SequenceGroup& group) const {
-    return sequence_blocks(group, group.max_tokens - 1) <= allocator_.blocks();
+    return sequence_blocks(group, group.max_tokens - 1) <= allocator_.blocks() &&
+           most_slots(group) <= state_slots();
   }
 
   /// Plans the next step; empty when there is nothing to do.
@@ -93,7 +103,7 @@ class Scheduler {
   const Sequence* share_prompt(SequenceGroup& group);
   void adopt_prompt(Sequence& sequence, const Sequence& other);
   bool reserve(Sequence& sequence, std::size_t positions, StepPlan& plan);
-  bool make_room(const SequenceGroup& for_group, std::size_t blocks, StepPlan& plan);
+  bool make_room(const SequenceGroup& for_group, const std::function<bool()>& enough, StepPlan& plan);
   void admit(StepPlan& plan);
   std::optional<std::size_t> next_to_admit() const;
   std::unique_ptr<SequenceGroup> pass_over_to(std::size_t place);
@@ -111,11 +121,23 @@ class Scheduler {
   bool draft_fits(const Sequence& sequence) const;
   BlockContent content(const Sequence& sequence, std::size_t block, std::uint64_t parent) const;
   std::size_t reusable_blocks(const Sequence& sequence, const std::vector<std::uint64_t>& parents) const;
+  // Of recurrent layers, see recurrent_states.cpp:
+  std::size_t state_slots() const;
+  std::size_t most_slots(const SequenceGroup& group) const;
+  std::size_t free_slots() const;
+  std::size_t shareable_end(const SequenceGroup& group) const;
+  std::size_t cut_to_grid(const Sequence& sequence, std::size_t count, const StepPlan& plan) const;
+  bool reserve_state(Sequence& sequence, StepPlan& plan);
+  bool state_is_known(std::uint64_t publication) const;
+  void find_state(Sequence& sequence);
+  void keep_state(Sequence& sequence);
+  void share_state(Sequence& sequence, const Sequence& other);
 
   SchedulerOptions options_;
   BlockAllocator& allocator_;
   std::vector<std::size_t> windows_;
   std::size_t length_border_;
+  RecurrentStates states_;
   std::list<std::unique_ptr<SequenceGroup>> running_;   // by age
   std::deque<std::unique_ptr<SequenceGroup>> waiting_;  // preempted ones first, by age; then by submission
   std::vector<std::uint64_t> last_admitted_;            // content of its prompt

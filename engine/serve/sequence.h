@@ -50,6 +50,10 @@ struct Sequence {
   bool longer = false;             // than the model's border: its keys and values are those of long sequences
   std::size_t published = 0;       // blocks whose content was named, of each group
   std::uint64_t publication = 0;   // of the last of them in the first group
+  /// Where the recurrent layers' state behind the computed positions is kept; nothing at the start, and in a
+  /// model without such layers.
+  BlockHandle state;
+  BlockHandle next_state;  // where the step under way puts it; nothing: in the same place
 
   /// Guesses of the tokens that follow, computed along with the last one to be verified.
   std::vector<std::int32_t> draft;
@@ -102,6 +106,8 @@ inline void Sequence::drop_cache() {
   for (BlockTable& table : tables) table = {};
   computed = published = 0;
   publication = root();
+  state = {};
+  next_state = {};
   logits.clear();
   draft.clear();
 }

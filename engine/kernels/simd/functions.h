@@ -31,5 +31,8 @@ void w4a16_panel(const PanelProduct& product);
 void to_bf16(const float* x, std::size_t n, std::size_t depth, std::byte* row);
 void quantize(const float* x, std::size_t n, std::size_t depth, std::byte* row);
 void quantize_groups(const float* x, std::size_t n, std::size_t depth, std::byte* row);
+void delta_rule_steps(const DeltaRule& rule);
+void delta_rule_chunk(const DeltaRule& rule, float* scratch);
+void causal_convolution(const CausalConvolution& convolution);
 
 }  // namespace mmbatch::MMBATCH_ISA

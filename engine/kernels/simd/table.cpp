@@ -30,6 +30,9 @@ const SimdKernels kTable = {
     to_bf16,
     quantize,
     quantize_groups,
+    delta_rule_steps,
+    delta_rule_chunk,
+    causal_convolution,
 };
 
 }  // namespace mmbatch::MMBATCH_ISA
