@@ -53,6 +53,20 @@ GroupInput group_input(const StepBatch& batch, const KvPool& pool, std::size_t g
   return input;
 }
 
+/// The sequences as a recurrent layer sees them.
+std::vector<RecurrentSpan> recurrent_spans(const StepBatch& batch, KvPool& pool, std::size_t layer) {
+  std::vector<RecurrentSpan> spans;
+  for (const StepSequence& sequence : batch.sequences) {
+    spans.push_back({.first_row = sequence.first_row,
+                     .count = sequence.count,
+                     .first_position = sequence.first_index,
+                     .chunked_end = sequence.prompt_tokens,
+                     .before = pool.states().state(layer, sequence.state_before),
+                     .after = pool.states().state(layer, sequence.state_after)});
+  }
+  return spans;
+}
+
 std::vector<std::size_t> logit_rows(const StepBatch& batch) {
   std::vector<std::size_t> rows;
   for (const StepSequence& sequence : batch.sequences) {
@@ -163,13 +177,19 @@ Matrix<float> Decoder::forward(const StepBatch& batch, KvPool& pool, Scratch& sc
   const bool shown = norm_.shown();  // calibration looks at all rows
   const MatrixView<float> kept = some ? scratch.take(Scratch::kept, wanted.size(), config_.hidden) : x;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
+    std::vector<RecurrentSpan> recurrent;
+    LayerCache cache;
+    if (config_.layers[i].recurrent)
+      recurrent = recurrent_spans(batch, pool, i);
+    else
+      cache = pool.layer(i);
     const GroupInput& group = groups[pool.group_of(i)];
-    const LayerCache cache = pool.layer(i);
     AttentionInput input{.spans = group.spans,
                          .rope = layer_ropes_[i] ? &ropes[*layer_ropes_[i]] : nullptr,
                          .cache = &cache,
                          .places = group.places,
                          .query_rows = {},
+                         .recurrent = recurrent,
                          .kernel = kernel};
     const bool last = i + 1 == layers_.size();
     if (!last || !some || shown) {

@@ -1,6 +1,7 @@
 #include "engine/nn/layer.h"
 
-#include <initializer_list>
+#include <algorithm>
+#include <vector>
 
 #include "engine/kernels/rows.h"
 #include "engine/kernels/simd.h"
@@ -13,12 +14,34 @@ constexpr Linear::Then kAdd{.activation = {}, .accumulate = true};
 
 /// The same names, each changed.
 template <class Change>
+struct ChangedRecurrent {
+  const Change& change;
+
+  RecurrentNames operator()(const std::monostate& none) const { return none; }
+  RecurrentNames operator()(const GatedDeltaNetNames& names) const {
+    return GatedDeltaNetNames{.qkv = change(names.qkv),
+                              .gate = change(names.gate),
+                              .beta = change(names.beta),
+                              .alpha = change(names.alpha),
+                              .convolution = change(names.convolution),
+                              .norm = change(names.norm),
+                              .output = change(names.output),
+                              .decay = change(names.decay),
+                              .decay_bias = change(names.decay_bias)};
+  }
+  RecurrentNames operator()(const ShortConvolutionNames& names) const {
+    return ShortConvolutionNames{change(names.input), change(names.convolution), change(names.output)};
+  }
+};
+
+template <class Change>
 LayerNames changed(const LayerNames& names, const Change& change) {
   const SelfAttentionNames& attention = names.attention;
   const FeedForwardNames& feed_forward = names.feed_forward;
   return {.attention = {change(attention.query), change(attention.key), change(attention.value),
                         change(attention.output), change(attention.query_key_value),
                         change(attention.query_norm), change(attention.key_norm), change(attention.sinks)},
+          .recurrent = std::visit(ChangedRecurrent<Change>{change}, names.recurrent),
           .feed_forward = {change(feed_forward.gate), change(feed_forward.up), change(feed_forward.down),
                            change(feed_forward.gate_up)},
           .before_attention = change(names.before_attention),
@@ -54,8 +77,11 @@ LayerNames LayerNames::below(const std::string& prefix) const {
 Layer::Layer(const Weights& weights, const LayerConfig& config, const LayerNames& names)
     : placement_(config.placement),
       residual_scale_(config.residual_scale),
-      attention_(weights, config.attention, names.attention),
       feed_forward_(feed_forward_of(weights, config, names)) {
+  if (config.recurrent)
+    recurrent_.emplace(weights, *config.recurrent, names.recurrent);
+  else
+    attention_ = SelfAttention(weights, config.attention, names.attention);
   const auto norm = [&](const std::string& name) {
     return Norm(weights, name, config.attention.hidden, config.norm);
   };
@@ -81,7 +107,7 @@ void Layer::show_norms(const Weights& weights, const LayerConfig& config, const 
   const auto watch = [&](Norm& norm, const std::string& name, NormReaders readers) {
     norm.show_to(weights.hooks.calibration->add(name, config.norm, std::move(readers)));
   };
-  const auto readers_of = [&](WeightOrder order, std::initializer_list<std::string> readers_names) {
+  const auto readers_of = [&](WeightOrder order, const std::vector<std::string>& readers_names) {
     NormReaders readers;
     for (const std::string& reader : readers_names) {
       if (!reader.empty())
@@ -93,8 +119,9 @@ void Layer::show_norms(const Weights& weights, const LayerConfig& config, const 
   const auto& attention = names.attention;
   const auto& feed_forward = names.feed_forward;
   watch(before_attention_, names.before_attention,
-        readers_of(config.attention.order,
-                   {attention.query, attention.key, attention.value, attention.query_key_value}));
+        config.recurrent ? readers_of(WeightOrder::out_in, readers_of_norm(names.recurrent))
+                         : readers_of(config.attention.order, {attention.query, attention.key, attention.value,
+                                                               attention.query_key_value}));
   watch(before_feed_forward_, names.before_feed_forward,
         config.experts ? MixtureOfExperts::readers(weights, *config.experts, names.experts)
                        : readers_of(config.feed_forward.order,
@@ -124,17 +151,40 @@ void Layer::add(MatrixView<float> x, const AfterHalf& after, Scratch& scratch, c
 
 void Layer::forward(MatrixView<float> x, const AttentionInput& input, Scratch& scratch) const {
   add(x, after_attention_, scratch, [&](MatrixView<float> y, const Linear::Then& then) {
-    attention_.forward(input_of(x, before_attention_), y, input, then, scratch);
+    const LayerInput read = input_of(x, before_attention_);
+    if (recurrent_)
+      recurrent_->forward(read, y, input.recurrent, then, scratch);
+    else
+      attention_.forward(read, y, input, then, scratch);
   });
   feed_forward(x, scratch);
 }
 
 void Layer::forward_last(MatrixView<const float> x, MatrixView<float> kept, const AttentionInput& input,
                          Scratch& scratch) const {
+  if (recurrent_) return recurrent_last(x, kept, input, scratch);
   attention_.store_keys(input_of(x, before_attention_), input, scratch);
   if (kept.rows == 0) return;
   add(kept, after_attention_, scratch, [&](MatrixView<float> y, const Linear::Then& then) {
     attention_.attend_from(input_of(kept, before_attention_), y, input, then, scratch);
+  });
+  feed_forward(kept, scratch);
+}
+
+/// A state needs all rows; of what they become, some are added.
+void Layer::recurrent_last(MatrixView<const float> x, MatrixView<float> kept, const AttentionInput& input,
+                           Scratch& scratch) const {
+  const MatrixView<float> all = scratch.take(Scratch::stream_copy, x.rows, x.cols);
+  recurrent_->forward(input_of(x, before_attention_), all, input.recurrent, {}, scratch);
+  if (kept.rows == 0) return;
+  add(kept, after_attention_, scratch, [&](MatrixView<float> y, const Linear::Then& then) {
+    parallel_rows(kept.rows, [&](std::size_t r) {
+      const float* row = all.row(input.query_rows[r]);
+      if (then.accumulate)
+        simd().add(y.row(r), row, y.cols);
+      else
+        std::copy_n(row, y.cols, y.row(r));
+    });
   });
   feed_forward(kept, scratch);
 }
@@ -147,7 +197,7 @@ void Layer::feed_forward(MatrixView<float> x, Scratch& scratch) const {
 }
 
 std::size_t Layer::bytes() const {
-  return attention_.bytes() + std::visit([](const auto& part) { return part.bytes(); }, feed_forward_);
+  return attention_.bytes() + (recurrent_ ? recurrent_->bytes() : 0) + std::visit([](const auto& part) { return part.bytes(); }, feed_forward_);
 }
 
 }  // namespace mmbatch

@@ -8,6 +8,7 @@
 #include "engine/nn/feed_forward.h"
 #include "engine/nn/moe/mixture_of_experts.h"
 #include "engine/nn/norm.h"
+#include "engine/nn/recurrent/recurrent_mixer.h"
 #include "engine/nn/self_attention.h"
 
 namespace mmbatch {
@@ -18,6 +19,7 @@ enum class NormPlacement { before, before_and_after, after };
 /// One layer of a transformer as data. Layers of one model need not be alike.
 struct LayerConfig {
   SelfAttentionConfig attention;
+  std::optional<RecurrentConfig> recurrent;  // mixes the tokens instead of attention, of which hidden counts
   FeedForwardConfig feed_forward;
   std::optional<MixtureOfExpertsConfig> experts = {};  // in place of feed_forward
   NormConfig norm;
@@ -29,6 +31,7 @@ struct LayerConfig {
 /// which stands for all layers of a stack, "{layer}" is the layer's number.
 struct LayerNames {
   SelfAttentionNames attention;
+  RecurrentNames recurrent = {};
   FeedForwardNames feed_forward;
   std::string before_attention, after_attention, before_feed_forward, after_feed_forward;
   MixtureOfExpertsNames experts = {};  // of layers that have them in place of feed_forward
@@ -61,6 +64,8 @@ class Layer {
   /// Tells the calibration which linear layers read which norm, and lets it see what the norms make.
   void show_norms(const Weights& weights, const LayerConfig& config, const LayerNames& names);
   void feed_forward(MatrixView<float> x, Scratch& scratch) const;
+  void recurrent_last(MatrixView<const float> x, MatrixView<float> kept, const AttentionInput& input,
+                      Scratch& scratch) const;
   /// What a half reads: rows, and the norm before it.
   LayerInput input_of(MatrixView<const float> x, const Norm& before) const;
   /// What is done to the result of a half before it is added.
@@ -80,6 +85,7 @@ class Layer {
   Norm before_attention_, before_feed_forward_;
   AfterHalf after_attention_, after_feed_forward_;
   SelfAttention attention_;
+  std::optional<RecurrentMixer> recurrent_;  // instead of it
   std::variant<FeedForward, MixtureOfExperts> feed_forward_;
 };
 

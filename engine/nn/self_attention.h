@@ -8,6 +8,7 @@
 #include "engine/kernels/attention.h"
 #include "engine/kernels/rope.h"
 #include "engine/nn/linear.h"
+#include "engine/nn/recurrent/recurrent_input.h"
 #include "engine/nn/scratch.h"
 
 namespace mmbatch {
@@ -66,6 +67,8 @@ struct AttentionInput {
   std::span<const CachePlace> places;  // with a cache: each row's
   /// Rows that queries are wanted of, where not of all; `spans` are theirs then.
   std::span<const std::size_t> query_rows;
+  /// A recurrent layer reads these instead of all the rest.
+  std::span<const RecurrentSpan> recurrent;
   AttentionKernel kernel = AttentionKernel::flash;
 };
 

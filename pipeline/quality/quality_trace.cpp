@@ -39,7 +39,7 @@ class Pass {
       : groups_(CacheLayout(model.decoder()->config(), kBlockTokens, format).groups.size()),
         table_blocks_((prompt.tokens() + answer.size()) / kBlockTokens + 1),
         blocks_(groups_ * table_blocks_),
-        pool_(model.decoder()->config(), blocks_.size(), kBlockTokens, format) {
+        pool_(model.decoder()->config(), blocks_.size(), kBlockTokens, format, /*state_slots=*/1) {
     std::iota(blocks_.begin(), blocks_.end(), 0);
     StepBatch batch;
     // The last token of the answer is only predicted.
@@ -50,7 +50,8 @@ class Pass {
                .first = 0,
                .count = tokens,
                .logit_rows = answer.size(),
-               .rope_tokens = tokens});
+               .rope_tokens = tokens,
+               .state_after = 0});
     for (std::size_t g = 0; g < groups_; ++g) {
       batch.add_table(std::span(blocks_).subspan(g * table_blocks_, table_blocks_));
     }

@@ -209,7 +209,7 @@ Matrix<float> compute_logits(const Subject& subject, const Prompt& prompt,
   const std::size_t tokens = prompt.tokens() + answer.size();
   const std::size_t table_blocks = (tokens + kBlockTokens - 1) / kBlockTokens;
   const std::size_t groups = CacheLayout(decoder.config(), kBlockTokens, KvPrecision::f32).groups.size();
-  KvPool pool(decoder.config(), groups * table_blocks, kBlockTokens);
+  KvPool pool(decoder.config(), groups * table_blocks, kBlockTokens, KvPrecision::f32, /*state_slots=*/1);
   std::vector<std::int32_t> blocks(groups * table_blocks);
   std::iota(blocks.begin(), blocks.end(), 0);
   StepBatch batch;
@@ -219,7 +219,8 @@ Matrix<float> compute_logits(const Subject& subject, const Prompt& prompt,
              .first = 0,
              .count = tokens,
              .logit_rows = rows,
-             .rope_tokens = tokens});
+             .rope_tokens = tokens,
+             .state_after = 0});
   for (std::size_t g = 0; g < groups; ++g)
     batch.add_table(std::span(blocks).subspan(g * table_blocks, table_blocks));
   return decoder.forward(batch, pool, scratch, subject.attention);

@@ -40,6 +40,16 @@ inline void set_windows(DecoderConfig& config, const std::vector<std::size_t>& w
 /// How tiny_decoder() names its tensors.
 inline DecoderNames tiny_names(const DecoderConfig& config) {
   const bool after = config.layers.front().placement == NormPlacement::before_and_after;
+  RecurrentNames recurrent;
+  for (const LayerConfig& layer : config.layers) {
+    if (layer.recurrent && std::holds_alternative<GatedDeltaNetConfig>(*layer.recurrent)) {
+      recurrent =
+          GatedDeltaNetNames{"delta.qkv",  "delta.gate", "delta.beta",  "delta.alpha",  "delta.conv1d",
+                             "delta.norm", "delta.out",  "delta.A_log", "delta.dt_bias"};
+    } else if (layer.recurrent) {
+      recurrent = ShortConvolutionNames{"conv.in_proj", "conv.conv", "conv.out_proj"};
+    }
+  }
   const LayerNames layer{
       .attention = {.query = "self_attn.q_proj",
                     .key = "self_attn.k_proj",
@@ -47,6 +57,7 @@ inline DecoderNames tiny_names(const DecoderConfig& config) {
                     .output = "self_attn.o_proj",
                     .query_norm = "self_attn.q_norm",
                     .key_norm = "self_attn.k_norm"},
+      .recurrent = recurrent,
       .feed_forward = {"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"},
       .before_attention = "input_layernorm",
       .after_attention = "post_attention_layernorm",
@@ -56,6 +67,20 @@ inline DecoderNames tiny_names(const DecoderConfig& config) {
           .layers = layer.below("layers.{layer}."),
           .norm = "norm",
           .head = "lm_head"};
+}
+
+/// A layer that mixes tokens by the gated delta rule, or by a short convolution; tiny_names() has their names
+/// only where a config has such layers of one kind.
+inline void make_recurrent(LayerConfig& layer, const RecurrentConfig& recurrent) {
+  layer.recurrent = recurrent;
+  layer.attention.rope.reset();
+}
+inline GatedDeltaNetConfig tiny_delta_net() {
+  return {
+      .hidden = 24, .key_heads = 2, .value_heads = 4, .key_dim = 6, .value_dim = 5, .taps = 4, .norm = {}};
+}
+inline ShortConvolutionConfig tiny_convolution() {
+  return {.hidden = 24, .taps = 3};
 }
 
 /// A decoder with random weights, large enough that its answers are not all alike.
@@ -91,6 +116,23 @@ inline std::shared_ptr<const Decoder> tiny_decoder(const std::function<void(Deco
     file.add_random(prefix + "mlp.up_proj.weight", {ffn, hidden}, 0, deviation);
     file.add_random(prefix + "mlp.down_proj.weight", {hidden, ffn}, 0, deviation);
   }
+  const GatedDeltaNetConfig delta = tiny_delta_net();
+  for (std::size_t layer = 0; layer < config.layers.size(); ++layer) {
+    if (!config.layers[layer].recurrent) continue;
+    const std::string prefix = "layers." + std::to_string(layer) + ".";
+    file.add_random(prefix + "delta.qkv.weight", {delta.channels(), hidden}, 0, deviation);
+    file.add_random(prefix + "delta.gate.weight", {delta.value_width(), hidden}, 0, deviation);
+    file.add_random(prefix + "delta.beta.weight", {delta.value_heads, hidden}, 0, deviation);
+    file.add_random(prefix + "delta.alpha.weight", {delta.value_heads, hidden}, 0, deviation);
+    file.add_random(prefix + "delta.conv1d.weight", {delta.channels(), 1, delta.taps}, 0, 0.5f);
+    file.add_random(prefix + "delta.norm.weight", {delta.value_dim}, 1, 0.1f);
+    file.add_random(prefix + "delta.out.weight", {hidden, delta.value_width()}, 0, deviation);
+    file.add_random(prefix + "delta.A_log", {delta.value_heads}, 0, 0.5f);
+    file.add_random(prefix + "delta.dt_bias", {delta.value_heads}, -1, 0.5f);
+    file.add_random(prefix + "conv.in_proj.weight", {3 * hidden, hidden}, 0, deviation);
+    file.add_random(prefix + "conv.conv.weight", {hidden, 1, tiny_convolution().taps}, 0, 0.5f);
+    file.add_random(prefix + "conv.out_proj.weight", {hidden, hidden}, 0, deviation);
+  }
   // The decoder maps its embedding for as long as it lives; the file's name may go before.
   const TemporaryFolder folder;
   file.write(folder.path() / "model.safetensors");
@@ -117,7 +159,7 @@ inline Matrix<float> logits_in_one_piece(const Decoder& decoder, const Prompt& p
                                          AttentionKernel kernel = AttentionKernel::flash) {
   const std::size_t table_blocks = (prompt.tokens() + 15) / 16;
   const std::size_t groups = CacheLayout(decoder.config(), 16, KvPrecision::f32).groups.size();
-  KvPool pool(decoder.config(), groups * table_blocks, 16);
+  KvPool pool(decoder.config(), groups * table_blocks, 16, KvPrecision::f32, /*state_slots=*/1);
   std::vector<std::int32_t> blocks(groups * table_blocks);
   std::iota(blocks.begin(), blocks.end(), 0);
   StepBatch batch;
@@ -127,7 +169,8 @@ inline Matrix<float> logits_in_one_piece(const Decoder& decoder, const Prompt& p
              .first = 0,
              .count = prompt.tokens(),
              .logit_rows = prompt.tokens(),
-             .rope_tokens = prompt.tokens()});
+             .rope_tokens = prompt.tokens(),
+             .state_after = 0});
   for (std::size_t g = 0; g < groups; ++g)
     batch.add_table(std::span(blocks).subspan(g * table_blocks, table_blocks));
   Scratch scratch;
