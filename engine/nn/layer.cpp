@@ -120,8 +120,8 @@ void Layer::show_norms(const Weights& weights, const LayerConfig& config, const 
   const auto& feed_forward = names.feed_forward;
   watch(before_attention_, names.before_attention,
         config.recurrent ? readers_of(WeightOrder::out_in, readers_of_norm(names.recurrent))
-                         : readers_of(config.attention.order, {attention.query, attention.key, attention.value,
-                                                               attention.query_key_value}));
+                         : readers_of(config.attention.order, {attention.query, attention.key,
+                                                               attention.value, attention.query_key_value}));
   watch(before_feed_forward_, names.before_feed_forward,
         config.experts ? MixtureOfExperts::readers(weights, *config.experts, names.experts)
                        : readers_of(config.feed_forward.order,
@@ -197,7 +197,8 @@ void Layer::feed_forward(MatrixView<float> x, Scratch& scratch) const {
 }
 
 std::size_t Layer::bytes() const {
-  return attention_.bytes() + (recurrent_ ? recurrent_->bytes() : 0) + std::visit([](const auto& part) { return part.bytes(); }, feed_forward_);
+  return attention_.bytes() + (recurrent_ ? recurrent_->bytes() : 0) +
+         std::visit([](const auto& part) { return part.bytes(); }, feed_forward_);
 }
 
 }  // namespace mmbatch
