@@ -164,6 +164,7 @@ const std::vector<Field>& fields() {
   static const std::vector<Field> table = {
       integer("max_new_tokens", &G::max_new_tokens, 1),
       integer("max_length", &G::max_length, 1),
+      integer("max_reasoning_tokens", &G::max_reasoning_tokens, 0),
       integer("min_new_tokens", &G::min_new_tokens, 0),
       integer("min_length", &G::min_length, 0),
       boolean("do_sample", &G::do_sample),
@@ -284,6 +285,8 @@ std::string generation_help(std::string_view name) {
   static const std::map<std::string, std::string, std::less<>> texts = {
       {"max_new_tokens", "answer tokens at most (128)"},
       {"max_length", "prompt and answer tokens at most; the tighter limit holds"},
+      {"max_reasoning_tokens",
+       "tokens of thoughts before the answer at most; then the closing mark is written"},
       {"min_new_tokens", "answer tokens at least (0)"},
       {"min_length", "prompt and answer tokens at least (0)"},
       {"do_sample", "true: draw from the distribution; false: take the likeliest token (false)"},

@@ -22,13 +22,14 @@ enum class EarlyStopping { no, yes, never };
 
 /// How an answer is generated. Names, meanings and defaults of Hugging Face's GenerationConfig.
 struct GenerationConfig {
-  int max_new_tokens = 128;       // at most so many answer tokens
-  std::optional<int> max_length;  // prompt and answer together; the tighter of the two limits holds
-  int min_new_tokens = 0;         // no end of sequence before so many answer tokens
-  int min_length = 0;             // the same, counted with the prompt
-  bool do_sample = false;         // draw from the distribution instead of taking the likeliest
-  double temperature = 1.0;       // divides the logits when sampling, and then > 0
-  int top_k = 50;                 // draw among the k likeliest; 0 = all
+  int max_new_tokens = 128;                 // at most so many answer tokens
+  std::optional<int> max_length;            // prompt and answer together; the tighter of the two limits holds
+  std::optional<int> max_reasoning_tokens;  // of them, thoughts before the answer; then these are ended
+  int min_new_tokens = 0;                   // no end of sequence before so many answer tokens
+  int min_length = 0;                       // the same, counted with the prompt
+  bool do_sample = false;                   // draw from the distribution instead of taking the likeliest
+  double temperature = 1.0;                 // divides the logits when sampling, and then > 0
+  int top_k = 50;                           // draw among the k likeliest; 0 = all
   double top_p = 1.0;      // [0, 1], above 0 when sampling: the smallest set with at least this probability
   double min_p = 0.0;      // [0, 1], at least this share of the likeliest token's probability
   double typical_p = 1.0;  // [0, 1], above 0 when sampling: locally typical sampling (arXiv 2202.00666)

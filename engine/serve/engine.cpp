@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "engine/decoder/prompt_length.h"
+#include "engine/serve/reasoning/reasoning.h"
 
 namespace mmbatch {
 namespace {
@@ -104,6 +105,20 @@ bool has_finite_logits(const Sequence& sequence) {
   return finite;
 }
 
+/// Leaves in the answer what is behind the thoughts.
+void take_thoughts(const ReasoningTracker& tracker, Answer& answer) {
+  const ReasoningSplit split = tracker.split(answer.tokens);
+  const auto begin = answer.tokens.begin(), end = begin + static_cast<std::ptrdiff_t>(split.answer);
+  answer.thoughts = {.tokens = {begin, end}, .begin = split.begin, .end = split.end};
+  answer.tokens.erase(begin, end);
+  const auto cut = [&](auto& values) {
+    const std::size_t count = std::min(values.size(), split.answer);
+    values.erase(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(count));
+  };
+  cut(answer.logprobs);
+  cut(answer.top);
+}
+
 ItemError too_long(const std::string& message) {
   return {ErrorCode::prompt_too_long, message};
 }
@@ -191,6 +206,10 @@ Result<std::unique_ptr<SequenceGroup>> Engine::prepare(Request request) const {
     }
     group->strategy = make_strategy(request);
     group->request = std::move(request);
+    if (group->request.reasoning) {
+      group->request.constraint =
+          make_reasoning_constraint(group->request.reasoning, group->request.constraint);
+    }
     group->keys = cache_keys(config, *group->request.prompt, group->max_tokens);
     group->submitted = Clock::now();
     group->sequences.push_back(std::make_unique<Sequence>());
@@ -338,9 +357,10 @@ void Engine::finish(SequenceGroup& group) {
   stats_.prompt_tokens_reused += completion.reused_tokens;
   stats_.draft_tokens += group.draft_tokens;
   stats_.draft_tokens_accepted += group.draft_tokens_accepted;
-  for (const Answer& answer : completion.answers) {
-    stats_.answer_tokens += answer.tokens.size();
+  for (Answer& answer : completion.answers) {
     if (options_.lookup_tokens > 0) earlier_answers_.add(group.request.prompt->ids, answer.tokens);
+    stats_.answer_tokens += answer.tokens.size();
+    if (group.request.reasoning) take_thoughts(*group.request.reasoning, answer);
   }
   group.request.on_done(std::move(completion));
 }

@@ -23,13 +23,22 @@ struct TokenLogprob {
   float logprob = 0.0f;
 };
 
+/// What a model wrote before its answer: its thoughts, and the marks around them.
+struct Thoughts {
+  std::vector<std::int32_t> tokens;
+  std::size_t begin = 0, end = 0;  // those that are no marks
+};
+
+class ReasoningTracker;
+
 /// One generated sequence.
 struct Answer {
   std::vector<std::int32_t> tokens;            // without the end-of-sequence token
   std::vector<float> logprobs;                 // one per token, and one for the end token if there was one
   std::vector<std::vector<TokenLogprob>> top;  // the likeliest at each place, if asked for
   FinishReason finish_reason = FinishReason::length;
-  double logprob = 0.0;    // sum over all tokens, the end token included
+  Thoughts thoughts;       // before `tokens`, which have their own log-probabilities only
+  double logprob = 0.0;    // sum over all tokens, thoughts and the end token included
   double score = 0.0;      // beams: logprob / length ^ length_penalty; choices: probability
   std::size_t choice = 0;  // choices: which one
 };
@@ -57,6 +66,8 @@ struct Request {
   std::vector<std::vector<std::int32_t>> choices;
   /// What sampling, beams and guesses keep to; null: anything may come.
   std::shared_ptr<const TokenConstraint> constraint;
+  /// Tells thoughts, for which the constraint does not count, from the answer; null: all is the answer.
+  std::shared_ptr<const ReasoningTracker> reasoning;
   /// Makes the text of one answer: called with each token in turn, it returns the text that is certain with
   /// it. Needed for stop_strings only.
   std::function<std::function<std::string(std::int32_t token)>()> text;

@@ -27,6 +27,7 @@ std::optional<TokenConstraint::State> ChoiceTrie::advance(State state, std::int3
 
 void constrain_scores(const TokenConstraint& constraint, TokenConstraint::State state,
                       std::span<float> scores) {
+  if (constraint.is_free(state)) return;
   TokenMask mask(scores.size());
   constraint.allowed(state, mask);
   for (std::size_t token = 0; token < scores.size(); ++token) {

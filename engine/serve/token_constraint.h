@@ -33,6 +33,8 @@ class TokenConstraint {
 
   virtual ~TokenConstraint() = default;
   virtual State start() const = 0;
+  /// Whether any token may come next; allowed() is then not asked.
+  virtual bool is_free(State) const { return false; }
   /// Adds the tokens that may come next, those that end the answer included.
   virtual void allowed(State state, TokenMask& mask) const = 0;
   /// The state behind a token; none when it may not come.

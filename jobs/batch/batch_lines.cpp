@@ -30,6 +30,8 @@ enum Column {
   kAnswerTokens,
   kCreated,
   kDetails,
+  kReasoning,
+  kReasoningTokens,
   kModel,
   kFingerprint,
 };
@@ -119,7 +121,7 @@ std::string last_part(std::string_view path) {
 std::string BatchLines::columns() {
   return "r.run_key, r.item_key, j.name, i.id, i.variant, r.content_key, r.sequence, r.status, r.answer, "
          "r.finish_reason, r.error_code, r.error_message, r.prompt_tokens, r.answer_tokens, r.created, "
-         "r.details, "
+         "r.details, r.reasoning, r.reasoning_tokens, "
          "m.folder, m.fingerprint";
 }
 
@@ -168,12 +170,17 @@ std::optional<std::string> BatchLines::add(const Statement& row) {
         json_string("fp_" + std::string(row.text(kFingerprint).substr(0, 12))));
     prompt_tokens_ = row.integer(kPromptTokens);
   }
+  const std::string reasoning = row.text(kReasoning).empty() ? ""
+                                                             : fmt::format(", \"reasoning_content\": {}",
+                                                                           json_string(row.text(kReasoning)));
   choices_ += fmt::format(
-      "{}{{\"index\": {}, \"message\": {{\"role\": \"assistant\", \"content\": {}}}, \"logprobs\": {}, "
+      "{}{{\"index\": {}, \"message\": {{\"role\": \"assistant\", \"content\": {}{}}}, \"logprobs\": {}, "
       "\"finish_reason\": \"{}\"}}",
-      choices_.empty() ? "" : ", ", row.integer(kSequence), json_string(row.text(kAnswer)),
+      choices_.empty() ? "" : ", ", row.integer(kSequence), json_string(row.text(kAnswer)), reasoning,
       LogprobsJson(row.text(kDetails)).text(row.text(kAnswer)), finish_reason(row.text(kFinishReason)));
-  completion_tokens_ += row.integer(kAnswerTokens);
+  completion_tokens_ += row.integer(kAnswerTokens) + row.integer(kReasoningTokens);
+  thinks_ = thinks_ || row.type(kReasoningTokens) != Statement::Type::null;
+  reasoning_tokens_ += row.integer(kReasoningTokens);
   return before;
 }
 
@@ -184,10 +191,13 @@ std::optional<std::string> BatchLines::end() {
     line += tail_;
   } else {
     line += fmt::format(
-        "{}], \"usage\": {{\"prompt_tokens\": {}, \"completion_tokens\": {}, \"total_tokens\": {}}}}}}}, "
+        "{}], \"usage\": {{\"prompt_tokens\": {}, \"completion_tokens\": {}, \"total_tokens\": {}{}}}}}}}, "
         "\"error\": "
         "null}}",
-        choices_, prompt_tokens_, completion_tokens_, prompt_tokens_ + completion_tokens_);
+        choices_, prompt_tokens_, completion_tokens_, prompt_tokens_ + completion_tokens_,
+        thinks_
+            ? fmt::format(", \"completion_tokens_details\": {{\"reasoning_tokens\": {}}}", reasoning_tokens_)
+            : "");
   }
   *this = BatchLines();
   return line;

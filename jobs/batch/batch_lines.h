@@ -15,6 +15,8 @@ namespace mmbatch {
 ///   { "id": …, "custom_id": …, "response": null, "error": { "code": error_code, "message": … } }   a failed
 ///   one
 ///
+/// Of a model that thinks, a message has its thoughts as reasoning_content, and the usage their tokens.
+///
 /// An id tells an outcome from all others of a database, and is the same whenever it is written.
 class BatchLines {
  public:
@@ -34,7 +36,8 @@ class BatchLines {
   std::string choices_;  // empty: a failed item, or none
   std::string tail_;
   std::int64_t item_ = 0, run_ = 0;
-  long long prompt_tokens_ = 0, completion_tokens_ = 0;
+  long long prompt_tokens_ = 0, completion_tokens_ = 0, reasoning_tokens_ = 0;
+  bool thinks_ = false;
 };
 
 /// The id of the outcome in the statement's row.

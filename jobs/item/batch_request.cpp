@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
+#include "jobs/item/dialogue/message_reader.h"
 #include "jobs/item/item_builder.h"
-#include "jobs/item/message_reader.h"
+#include "jobs/text/json_text.h"
 #include "jobs/text/text_width.h"
 
 namespace mmbatch {
@@ -20,6 +21,7 @@ struct Setting {
 };
 constexpr Setting kSettings[] = {{"max_tokens", "max_new_tokens"},
                                  {"max_completion_tokens", "max_new_tokens"},
+                                 {"max_reasoning_tokens", "max_reasoning_tokens"},
                                  {"top_p", "top_p"},
                                  {"n", "num_return_sequences"},
                                  {"stop", "stop_strings"},
@@ -29,9 +31,25 @@ constexpr Setting kSettings[] = {{"max_tokens", "max_new_tokens"},
                                  {"presence_penalty", "presence_penalty"},
                                  {"frequency_penalty", "frequency_penalty"}};
 
-const std::vector<std::string> kBodyKeys = {
-    "messages", "model",    "max_tokens",   "max_completion_tokens", "temperature",      "top_p", "n", "stop",
-    "seed",     "logprobs", "top_logprobs", "presence_penalty",      "frequency_penalty"};
+const std::vector<std::string> kBodyKeys = {"messages",
+                                            "model",
+                                            "max_tokens",
+                                            "max_completion_tokens",
+                                            "temperature",
+                                            "top_p",
+                                            "n",
+                                            "stop",
+                                            "seed",
+                                            "logprobs",
+                                            "top_logprobs",
+                                            "presence_penalty",
+                                            "frequency_penalty",
+                                            "max_reasoning_tokens",
+                                            "tools",
+                                            "tool_choice",
+                                            "parallel_tool_calls",
+                                            "reasoning_effort",
+                                            "chat_template_kwargs"};
 /// Without effect on an answer that is computed here.
 const std::vector<std::string> kIgnored = {"user",
                                            "metadata",
@@ -41,11 +59,9 @@ const std::vector<std::string> kIgnored = {"user",
                                            "prompt_cache_key",
                                            "prompt_cache_retention"};
 /// Supported only as long as they ask for nothing.
-const std::vector<std::string> kUnsupported = {"tools",      "tool_choice",      "parallel_tool_calls",
-                                               "functions",  "function_call",    "response_format",
-                                               "logit_bias", "modalities",       "audio",
-                                               "prediction", "reasoning_effort", "web_search_options",
-                                               "stream",     "stream_options",   "verbosity"};
+const std::vector<std::string> kUnsupported = {
+    "functions",  "function_call", "response_format",    "logit_bias",     "modalities", "audio",
+    "prediction", "stream",        "web_search_options", "stream_options", "verbosity"};
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -61,9 +77,8 @@ bool asks_for_nothing(const Node::Entry& entry) {
   const std::string& key = entry.key;
   if (value.kind == Node::Kind::list && value.list.empty()) return true;
   if (value.kind == Node::Kind::map && value.map.empty()) return true;
-  if (key == "parallel_tool_calls") return value.kind == Node::Kind::boolean;
   if (key == "stream") return value.kind == Node::Kind::boolean && !value.is_true();
-  if (key == "tool_choice" || key == "function_call") return is_text(value, "none") || is_text(value, "auto");
+  if (key == "function_call") return is_text(value, "none") || is_text(value, "auto");
   if (key == "modalities")
     return value.kind == Node::Kind::list && value.list.size() == 1 && is_text(*value.list[0], "text");
   if (key == "response_format") {
@@ -88,6 +103,7 @@ class RequestBuilder {
     if (body->value->kind != Node::Kind::map) ill_typed(*body, "an object");
     check_body(*body->value);
     read_settings(*body->value);
+    read_template_inputs(*body->value);
     const Node::Entry* const messages = body->value->get("messages");
     if (messages == nullptr) fail("the body has no 'messages'");
     read_messages({*messages, MessageForms::request, {context_.folder, context_.job->image_root}}, size_,
@@ -152,6 +168,25 @@ class RequestBuilder {
     if (temperature == 0) return;
     add(*entry, "temperature", setting_of(*entry));
     add(*entry, "top_k", std::int64_t{0});
+  }
+
+  /// What goes to the chat template. An answer that calls a tool is a text as the model writes it.
+  void read_template_inputs(const Node& body) {
+    if (const Node::Entry* entry = body.get("chat_template_kwargs"))
+      item_.template_variables = read_template_variables(*entry);
+    if (const Node::Entry* entry = body.get("reasoning_effort"))
+      item_.template_variables["reasoning_effort"] = json_string(text_of(*entry, *entry->value));
+    const Node::Entry* const choice = body.get("tool_choice");
+    const bool none = choice != nullptr && is_text(*choice->value, "none");
+    if (choice != nullptr && !none && !is_text(*choice->value, "auto")) {
+      throw PlacedError(ErrorCode::unsupported, choice->place,
+                        "'tool_choice' in the body may be auto or none: a call cannot be forced");
+    }
+    const Node::Entry* const parallel = body.get("parallel_tool_calls");
+    if (parallel != nullptr && parallel->value->kind != Node::Kind::boolean)
+      ill_typed(*parallel, "true or false");
+    const Node::Entry* const tools = body.get("tools");
+    if (tools != nullptr && !none) item_.tools = read_tools(*tools);
   }
 
   /// A setting is checked at once, and its fault said in the words of the request.

@@ -14,6 +14,10 @@ std::string content_key(const ContentParts& parts) {
   if (item.messages.empty()) hash.field(item.prompt);
   for (const Item::Message& message : item.messages) {
     hash.field(message.role).field(message.content).field(std::uint64_t{message.images});
+    // Keys of before have no such parts.
+    if (parts.parts == ContentParts::Parts::one_by_one && !message.parts.empty())
+      hash.field("parts").field(message.parts);
+    if (!message.other.empty()) hash.field("other").field(message.other);
   }
   if (item.labels) {
     hash.field(item.labels->label_template).field(std::uint64_t{item.labels->labels.size()});
@@ -21,7 +25,10 @@ std::string content_key(const ContentParts& parts) {
   }
   const bool decoded = needs_decoder(item.task);
   if (decoded) hash.field(parts.turn_format).field(parts.system);
-  // Keys of before have no such parts.
+  const bool has_variables = !parts.template_variables.empty() && parts.template_variables != "{}";
+  if (decoded && has_variables) hash.field("chat_template_kwargs").field(parts.template_variables);
+  if (decoded && !parts.tools.empty()) hash.field("tools").field(parts.tools);
+  if (decoded && !parts.reasoning_marks.empty()) hash.field("reasoning_marks").field(parts.reasoning_marks);
   if (decoded && !parts.now.empty()) hash.field("now").field(parts.now);
   hash.field(std::uint64_t{parts.image_sha256.size()});
   for (const std::string& image : parts.image_sha256) hash.field(image);

@@ -14,6 +14,12 @@ struct ContentParts {
   const Item* item = nullptr;  // task, form, prompt or messages
   std::string turn_format;     // the turns really used, and the system text
   std::string system;
+  std::string template_variables = {};  // JSON of the merged ones; empty or "{}": none
+  std::string reasoning_marks = {};     // as the job names them; empty: the model's own
+  std::string tools = {};               // JSON; empty: none
+  /// Whether the template takes the parts of a message one by one, or gets its images and its text.
+  enum class Parts { joined, one_by_one };
+  Parts parts = Parts::joined;
   std::string now = {};  // what the template is told when it asks for the time; empty: it does not
   std::vector<std::string> image_sha256;  // in the order of Item::images
   TruncatedImages truncated_images = TruncatedImages::fail;

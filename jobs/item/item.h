@@ -12,6 +12,7 @@
 #include "engine/base/error.h"
 #include "engine/base/generation_config.h"
 #include "engine/base/image_budget.h"
+#include "jobs/item/dialogue/template_variables.h"
 #include "jobs/item/labels.h"
 
 namespace mmbatch {
@@ -39,9 +40,13 @@ struct Item {
     std::string data;            // base64 text of a data: URI
   };
   struct Message {
-    std::string role;        // user | assistant | system
+    std::string role;        // user | assistant | system | developer | tool
     std::string content;     // text without image placeholders
     std::size_t images = 0;  // so many of the item's images, in their order, stand before this text
+    // JSON list of {type: text, text} and {type: image}, when they stand otherwise than images before one
+    // text.
+    std::string parts = {};
+    std::string other = {};  // JSON object of further keys: tool_calls, tool_call_id, name, reasoning_content
   };
 
   std::size_t job = 0;         // index into Manifest::jobs
@@ -60,12 +65,14 @@ struct Item {
   std::vector<std::string> references;
   std::string question_type;
   std::string answer_type;
-  std::string metadata;            // JSON text of any kind as it was written, or empty
-  std::string metadata_digest;     // the same in canonical form, where that differs
-  ImageBudget image_budget;        // the item's own
-  GenerationOverrides generation;  // the item's own, names and ranges checked
-  SettingNames setting_names;      // what its listing calls settings, where it has other names
-  std::string where;               // "file:line" or "file:line:column", for messages
+  std::string metadata;                  // JSON text of any kind as it was written, or empty
+  std::string metadata_digest;           // the same in canonical form, where that differs
+  ImageBudget image_budget;              // the item's own
+  GenerationOverrides generation;        // the item's own, names and ranges checked
+  TemplateVariables template_variables;  // the item's own
+  std::string tools;                     // JSON list of tool definitions; empty: those of the job
+  SettingNames setting_names;            // what its listing calls settings, where it has other names
+  std::string where;                     // "file:line" or "file:line:column", for messages
 };
 
 /// What a reader gives: an item, or one that failed in being read, with id and position as far as they are

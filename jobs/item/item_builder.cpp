@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "jobs/item/dialogue/message_reader.h"
 #include "jobs/item/image_path.h"
 #include "jobs/item/images/image_budget.h"
-#include "jobs/item/message_reader.h"
 #include "jobs/item/prompt_template.h"
 #include "jobs/text/text_width.h"
 
@@ -23,6 +23,9 @@ class ItemBuilder {
     read_id();
     check_keys(node_, item_keys(), "an item");
     if (const Node::Entry* entry = get("generation")) item_.generation = read_generation(*entry);
+    if (const Node::Entry* entry = get("chat_template_kwargs"))
+      item_.template_variables = read_template_variables(*entry);
+    if (const Node::Entry* entry = get("tools")) item_.tools = read_tools(*entry);
     read_references();
     if (const Node::Entry* entry = get("question_type")) item_.question_type = scalar(*entry, *entry->value);
     if (const Node::Entry* entry = get("answer_type")) item_.answer_type = scalar(*entry, *entry->value);
@@ -130,8 +133,10 @@ class ItemBuilder {
   /// Keys that say nothing to the item's task.
   void check_task_keys() const {
     std::vector<const char*> foreign = {"labels", "template"};
-    if (item_.task == Task::classify) foreign = {"question", "prompt", "messages", "generation"};
-    if (item_.task == Task::embed) foreign = {"messages", "labels", "template", "generation"};
+    if (item_.task == Task::classify)
+      foreign = {"question", "prompt", "messages", "generation", "chat_template_kwargs", "tools"};
+    if (item_.task == Task::embed)
+      foreign = {"messages", "labels", "template", "generation", "chat_template_kwargs", "tools"};
     for (const char* key : foreign) {
       if (const Node::Entry* entry = get(key))
         fail(*entry, fmt::format("key '{}' has no meaning in the task {}", key, to_string(item_.task)));
@@ -231,13 +236,7 @@ class ItemBuilder {
            fmt::format("the job's '{}' would be dropped: 'messages' are turns of their own", dropped),
            ErrorCode::invalid_value);
     }
-    const std::size_t listed = item_.images.size();
     read_messages({messages, MessageForms::item, folders()}, size_, item_);
-    if (listed > 0 && item_.images.size() > listed)
-      fail(messages, "images are given both in and beside 'messages'");
-    // Images of the item's own keys come before those inside the messages.
-    const auto is_user = [](const Item::Message& message) { return message.role == "user"; };
-    std::find_if(item_.messages.begin(), item_.messages.end(), is_user)->images += listed;
   }
 
   void check_images() const {
@@ -270,10 +269,25 @@ std::string ItemContext::where(Place at) const {
 }
 
 const std::vector<std::string>& item_keys() {
-  static const std::vector<std::string> keys = {
-      "id",     "image",    "images",        "question",    "prompt",    "messages",
-      "answer", "answers",  "question_type", "answer_type", "metadata",  "generation",
-      "labels", "template", "image_tokens",  "min_pixels",  "max_pixels"};
+  static const std::vector<std::string> keys = {"id",
+                                                "image",
+                                                "images",
+                                                "question",
+                                                "prompt",
+                                                "messages",
+                                                "answer",
+                                                "answers",
+                                                "question_type",
+                                                "answer_type",
+                                                "metadata",
+                                                "generation",
+                                                "labels",
+                                                "template",
+                                                "tools",
+                                                "chat_template_kwargs",
+                                                "image_tokens",
+                                                "min_pixels",
+                                                "max_pixels"};
   return keys;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 #include "engine/base/generation_config.h"
 #include "engine/base/image_budget.h"
 #include "engine/base/truncated_images.h"
+#include "jobs/item/dialogue/template_variables.h"
 #include "jobs/item/item.h"
 #include "jobs/item/labels.h"
 
@@ -34,6 +36,10 @@ struct Job {
   ImageBudget image_budget;  // the manifest's, where the job has none of its own
   std::string turn_format;   // empty: the model's own
   std::optional<std::string> system;
+  TemplateVariables template_variables;                     // the manifest's and the job's
+  std::optional<std::vector<std::string>> reasoning_marks;  // opening and closing; empty: answers have no
+                                                            // thoughts; none: the model's own
+  std::string tools;  // JSON list of tool definitions, of items without own; empty: none
   PromptForm form = PromptForm::turns;
   std::shared_ptr<const LabelSet> labels;  // classify: of items without labels; null when all bring their own
   std::string label_template = "{}";       // classify: of items without a template
@@ -47,6 +53,8 @@ struct Manifest {
   std::optional<std::filesystem::path> model;
   std::optional<std::filesystem::path> database;  // of a batch file: its name with `.db`
   GenerationOverrides generation;
+  TemplateVariables command_line_variables;  // stronger than those of jobs and items
+  std::optional<std::tm> template_time;  // what templates are told that ask for the time; none: by the run
   std::vector<Job> jobs;
 };
 

@@ -46,10 +46,13 @@ LayeredSettings weaker_of(const Manifest& manifest, const Job& job, const Genera
 LayeredSettings::LayeredSettings(const GenerationOverrides& checkpoint) {
   mmbatch::apply(config_, checkpoint);
   checkpoint_length_ = config_.max_length.has_value();
+  checkpoint_samples_ = config_.do_sample;
 }
 
 void LayeredSettings::add(const GenerationOverrides& stronger) {
   mmbatch::apply(config_, stronger);
+  if (sets(stronger, "do_sample")) checkpoint_samples_ = false;
+  if (checkpoint_samples_ && (!config_.choices.empty() || config_.num_beams > 1)) config_.do_sample = false;
   const bool own = sets(stronger, "max_length");
   if (checkpoint_length_ && !own && sets(stronger, "max_new_tokens")) config_.max_length.reset();
   checkpoint_length_ = checkpoint_length_ && !own && config_.max_length.has_value();

@@ -17,7 +17,8 @@ struct GenerationSurroundings {
 };
 
 /// Settings merged from the weakest source to the strongest, the checkpoint's being the weakest. As in
-/// transformers, max_new_tokens of any stronger source takes precedence over max_length of the checkpoint.
+/// transformers, max_new_tokens of any stronger source takes precedence over max_length of the checkpoint. A
+/// checkpoint's do_sample gives way to a stronger source's choices and num_beams, which exclude it.
 class LayeredSettings {
  public:
   explicit LayeredSettings(const GenerationOverrides& checkpoint);
@@ -27,7 +28,8 @@ class LayeredSettings {
 
  private:
   GenerationConfig config_;
-  bool checkpoint_length_ = false;  // max_length is the checkpoint's
+  bool checkpoint_length_ = false;   // max_length is the checkpoint's
+  bool checkpoint_samples_ = false;  // do_sample is
 };
 
 /// The settings of an item, and their text in its content key.

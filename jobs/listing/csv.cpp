@@ -25,7 +25,8 @@ namespace {
 /// around a field belong to it only where a prompt may mean them: see strip_fields(). A column without a
 /// name, as pandas writes its index, goes into the metadata as "Unnamed: 0", which is what pandas reads.
 /// `images`, `answers` and `labels` hold one value or a list as JSON or Python writes it; `messages`,
-/// `generation` and `metadata` hold JSON. Columns that are not keys of items go into the metadata.
+/// `generation`, `tools`, `chat_template_kwargs` and `metadata` hold JSON. Columns that are not keys of items
+/// go into the metadata.
 class CsvReader : public RecordReader {
  public:
   CsvReader(const std::filesystem::path& file, char separator)
@@ -225,7 +226,7 @@ class CsvReader : public RecordReader {
   /// A cell as what its column holds.
   NodePointer value_of(const std::string& name, std::string value) const {
     const Place place{begin_line_, 0};
-    if (name == "messages" || name == "generation") {
+    if (name == "messages" || name == "generation" || name == "tools" || name == "chat_template_kwargs") {
       ParsedJson parsed = parse_json(value, place);
       if (parsed.node) return std::move(parsed.node);
       fail(ErrorCode::invalid_value,

@@ -74,6 +74,8 @@ Manifest read_manifest(const std::filesystem::path& file, const ManifestOptions&
     for (Job& job : manifest.jobs) job.truncated_images = *options.truncated_images;
   }
   for (Job& job : manifest.jobs) job.image_budget = merged(job.image_budget, options.image_budget);
+  manifest.command_line_variables = options.template_variables;
+  if (options.template_time) manifest.template_time = options.template_time;
   return manifest;
 }
 

@@ -13,6 +13,8 @@ struct ManifestOptions {
   std::filesystem::path media_root;  // for file:// in OpenAI batch files; empty: such paths are refused
   std::optional<TruncatedImages> truncated_images = {};  // stronger than what manifest and jobs say
   ImageBudget image_budget = {};                         // likewise
+  TemplateVariables template_variables = {};             // stronger than those of manifest, jobs and items
+  std::optional<std::tm> template_time = {};             // stronger than the manifest's
 };
 
 /// Reads and checks a manifest, or an OpenAI batch file (.jsonl, .ndjson, or .gz of it), which is a manifest

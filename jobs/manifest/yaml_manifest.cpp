@@ -11,6 +11,7 @@
 #include "jobs/listing/vqa_files.h"
 #include "jobs/manifest/listing_kind.h"
 #include "jobs/manifest/yaml_tree.h"
+#include "jobs/text/clock.h"
 #include "jobs/text/text_width.h"
 
 namespace mmbatch {
@@ -20,13 +21,37 @@ constexpr std::size_t kMaxInlineBytes = 512u << 20;  // of the texts of inline i
 
 using Entry = Node::Entry;
 
-const std::vector<std::string> kManifestKeys = {
-    "model",        "database",   "generation", "truncated_images",
-    "image_tokens", "min_pixels", "max_pixels", "jobs"};
-const std::vector<std::string> kJobKeys = {
-    "name",         "task",       "prompt",      "question", "image_root", "items",    "generation",
-    "chat",         "raw_prompt", "turn_format", "system",   "labels",     "template", "truncated_images",
-    "image_tokens", "min_pixels", "max_pixels"};
+const std::vector<std::string> kManifestKeys = {"model",
+                                                "database",
+                                                "generation",
+                                                "truncated_images",
+                                                "chat_template_kwargs",
+                                                "reasoning_marks",
+                                                "template_time",
+                                                "image_tokens",
+                                                "min_pixels",
+                                                "max_pixels",
+                                                "jobs"};
+const std::vector<std::string> kJobKeys = {"name",
+                                           "task",
+                                           "prompt",
+                                           "question",
+                                           "image_root",
+                                           "items",
+                                           "generation",
+                                           "chat",
+                                           "raw_prompt",
+                                           "turn_format",
+                                           "system",
+                                           "labels",
+                                           "template",
+                                           "truncated_images",
+                                           "tools",
+                                           "chat_template_kwargs",
+                                           "reasoning_marks",
+                                           "image_tokens",
+                                           "min_pixels",
+                                           "max_pixels"};
 
 bool is_null(const Node& node) {
   return node.kind == Node::Kind::null;
@@ -44,6 +69,9 @@ class ManifestReader {
       if (entry.key == "database") manifest_.database = path(entry);
       if (entry.key == "generation") manifest_.generation = generation(entry);
       if (entry.key == "truncated_images") truncated_images_ = truncated_images(entry);
+      if (entry.key == "chat_template_kwargs") template_variables_ = template_variables(entry);
+      if (entry.key == "reasoning_marks") reasoning_marks_ = reasoning_marks(entry);
+      if (entry.key == "template_time") manifest_.template_time = time(entry);
     }
     image_budget_ = image_budget(root);
     const Entry* jobs = root.find("jobs");
@@ -112,21 +140,48 @@ class ManifestReader {
     return value == "fail" ? TruncatedImages::fail : TruncatedImages::accept;
   }
 
-  ImageBudget image_budget(const Node& node) const {
+  /// What readers of items say, as a fault of the manifest.
+  template <class Read>
+  auto placed(const Read& read) const {
     try {
-      return read_image_budget(node);
+      return read();
     } catch (const PlacedError& e) {
       throw UsageError(fmt::format("{}: {}", said_at(e.place), e.what()));
     }
   }
 
+  ImageBudget image_budget(const Node& node) const {
+    return placed([&] { return read_image_budget(node); });
+  }
+
   GenerationOverrides generation(const Entry& owner) const {
     if (is_null(*owner.value)) return {};
-    try {
-      return read_generation(owner);
-    } catch (const PlacedError& e) {
-      throw UsageError(fmt::format("{}: {}", said_at(e.place), e.what()));
-    }
+    return placed([&] { return read_generation(owner); });
+  }
+
+  TemplateVariables template_variables(const Entry& owner) const {
+    if (is_null(*owner.value)) return {};
+    return placed([&] { return read_template_variables(owner); });
+  }
+
+  std::vector<std::string> reasoning_marks(const Entry& entry) const {
+    const Node& value = *entry.value;
+    if (value.kind == Node::Kind::text && value.text == "none") return {};
+    const auto is_mark = [](const NodePointer& mark) {
+      return mark->kind == Node::Kind::text && !stripped(mark->text).empty();
+    };
+    if (value.kind != Node::Kind::list || value.list.size() != 2 || !is_mark(value.list[0]) ||
+        !is_mark(value.list[1]))
+      fail(entry,
+           "'reasoning_marks' must be the marks around thoughts, such as [\"<think>\", \"</think>\"], or "
+           "none");
+    return {value.list[0]->text, value.list[1]->text};
+  }
+
+  std::tm time(const Entry& entry) const {
+    const auto read = entry.value->is_scalar() ? read_time(entry.value->text) : std::nullopt;
+    if (!read) fail(entry, "'template_time' must be a date, or a date and a time: 2026-01-31T12:34:56");
+    return *read;
   }
 
   void read_job(const Node& node) {
@@ -188,7 +243,8 @@ class ManifestReader {
   void check_task_keys(const Node& node, const Job& job) const {
     std::vector<const char*> foreign = {"labels", "template"};
     if (!needs_decoder(job.task))
-      foreign = {"question", "chat", "raw_prompt", "turn_format", "system", "generation"};
+      foreign = {"question",   "chat",  "raw_prompt",           "turn_format",    "system",
+                 "generation", "tools", "chat_template_kwargs", "reasoning_marks"};
     if (job.task == Task::classify) foreign.push_back("prompt");
     if (job.task == Task::embed) foreign.insert(foreign.end(), {"labels", "template"});
     for (const char* key : foreign) {
@@ -239,6 +295,13 @@ class ManifestReader {
     }
     if (const Entry* entry = node.find("turn_format")) job.turn_format = text(*entry);
     if (const Entry* entry = node.find("system")) job.system = text(*entry);
+    job.template_variables = template_variables_;
+    job.reasoning_marks = reasoning_marks_;
+    if (const Entry* entry = node.find("reasoning_marks")) job.reasoning_marks = reasoning_marks(*entry);
+    if (const Entry* entry = node.find("chat_template_kwargs"))
+      job.template_variables = merged(job.template_variables, template_variables(*entry));
+    if (const Entry* entry = node.find("tools"); entry != nullptr && !is_null(*entry->value))
+      job.tools = placed([&] { return read_tools(*entry); });
     const Entry* raw = node.find("raw_prompt");
     const Entry* chat = node.find("chat");
     const bool is_raw = raw != nullptr && flag(*raw);
@@ -335,6 +398,8 @@ class ManifestReader {
   Manifest manifest_;
   TruncatedImages truncated_images_ = TruncatedImages::fail;  // of jobs that say nothing
   ImageBudget image_budget_;                                  // weaker than what jobs say
+  TemplateVariables template_variables_;                      // of the manifest, as the next
+  std::optional<std::vector<std::string>> reasoning_marks_;
   std::size_t inline_bytes_ = 0;
 };
 

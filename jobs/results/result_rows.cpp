@@ -51,6 +51,9 @@ enum ResultColumn {
   kContentKey,
   kAnswerPhrase,
   kProbabilities,
+  kReasoning,
+  kReasoningTokens,
+  kResultColumns = kReasoningTokens,
 };
 
 }  // namespace
@@ -113,9 +116,9 @@ ResultRows::ResultRows(Database& database)
           "INSERT INTO results(run_key, item_key, sequence, current, status, answer, finish_reason, correct, "
           "score, logprob, prompt_tokens, answer_tokens, error_stage, error_code, error_message, vision_ms, "
           "text_ms, queue_ms, prefill_ms, decode_ms, total_ms, created, details, content_key, "
-          "answer_phrase, probabilities) "
+          "answer_phrase, probabilities, reasoning, reasoning_tokens) "
           "VALUES(?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, "
-          "?20, ?21, ?22, ?23, ?24, ?25)"),
+          "?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)"),
       insert_embedding_(database, "INSERT INTO embeddings(result_key, width, vector) VALUES(?1, ?2, ?3)") {}
 
 void ResultRows::write(std::int64_t run, std::int64_t job_key, const ItemResult& result,
@@ -183,7 +186,7 @@ std::int64_t ResultRows::insert_item(const ItemIdentity& identity, const ItemRes
 void ResultRows::bind_common(std::int64_t run, std::int64_t item, const ItemResult& result,
                              const std::string& created) {
   Statement& insert = insert_result_;
-  for (int i = kAnswer; i <= kProbabilities; ++i) insert.bind_null(i);
+  for (int i = kAnswer; i <= kResultColumns; ++i) insert.bind_null(i);
   const ItemResult::Timings& ms = result.ms;
   insert.bind(kRun, run).bind(kItem, item).bind(kSequence, 0).bind(kPromptTokens, result.prompt_tokens);
   insert.bind(kVisionMs, ms.vision)
@@ -215,6 +218,8 @@ void ResultRows::insert_answers(std::int64_t run, std::int64_t item, const ItemR
     insert.bind(kAnswerTokens, answer.answer_tokens).bind(kAnswerPhrase, phrases_.key_of(answer.text));
     bind_text_or_null(insert, kDetails, answer.details);
     bind_text_or_null(insert, kProbabilities, answer.probabilities);
+    bind_text_or_null(insert, kReasoning, answer.reasoning);
+    insert.bind(kReasoningTokens, answer.reasoning_tokens);
     if (const auto score = score_answer(answer.text, result.item->references)) {
       insert.bind(kCorrect, score->correct ? 1 : 0).bind(kScore, score->score);
     }

@@ -150,6 +150,14 @@ DROP VIEW history;
 DROP VIEW vectors;
 )sql";
 
+// What a model thought before its answer.
+constexpr const char* kReasoning = R"sql(
+ALTER TABLE results ADD COLUMN reasoning TEXT;
+ALTER TABLE results ADD COLUMN reasoning_tokens INTEGER;
+DROP VIEW answers;
+DROP VIEW history;
+)sql";
+
 std::string vectors() {
   return fmt::format(
       "CREATE VIEW vectors AS SELECT r.run_key AS run, j.name AS job, i.id AS id, i.images AS images, {} AS "
@@ -171,12 +179,13 @@ std::string views() {
 
 /// Step i brings a database from version i to i + 1. Steps that were released are never changed.
 /// The views are those of today from the first step on: what they name is there when the last one is done.
-std::array<std::string, 5> steps() {
-  return {kTables + views(), kSearch, kPhrases, kEmbeddings + views(), kLongPrompts + views() + vectors()};
+std::array<std::string, 6> steps() {
+  return {kTables + views(),   kSearch, kPhrases, kEmbeddings + views(), kLongPrompts + views() + vectors(),
+          kReasoning + views()};
 }
 
 /// The oldest version whose tables are read as they are.
-constexpr std::int64_t kReadableVersion = 4;
+constexpr std::int64_t kReadableVersion = 6;
 
 /// @throws DatabaseError unless the file is ours, or empty and may become ours.
 std::int64_t checked_version(Database& database) {
@@ -238,6 +247,8 @@ const std::vector<std::pair<std::string, std::string>>& view_columns() {
       {"probabilities", "r.probabilities"},
       {"prompt_tokens", "r.prompt_tokens"},
       {"answer_tokens", "r.answer_tokens"},
+      {"reasoning", "r.reasoning"},
+      {"reasoning_tokens", "r.reasoning_tokens"},
       {"error_stage", "r.error_stage"},
       {"error_code", "r.error_code"},
       {"error_message", "r.error_message"},

@@ -58,6 +58,8 @@ struct ItemResult {
     std::string details;                // JSON: token log-probabilities, probabilities of choices; or empty
     std::string probabilities = {};     // JSON object: label to probability, the likeliest first; or empty
     std::vector<float> embedding = {};  // of length 1; or empty
+    std::string reasoning = {};         // what the model thought before it
+    std::optional<int> reasoning_tokens = {};  // none: it did not think
   };
   struct Timings {  // milliseconds; absent when the item did not come so far
     std::optional<double> vision, text, queue, prefill, decode, total;

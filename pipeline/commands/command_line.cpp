@@ -48,6 +48,8 @@ int run_command_line(int argc, const char* const* argv) {
   add_ask_command(program, action);
   add_generate_command(program, action);
   add_chat_command(program, action);
+  add_render_command(program, action);
+  add_tokenize_command(program, action);
   add_doctor_command(program, action);
   try {
     try {

@@ -23,6 +23,8 @@ void add_report_command(CLI::App& program, Action& action);
 void add_merge_command(CLI::App& program, Action& action);
 void add_inspect_command(CLI::App& program, Action& action);
 void add_doctor_command(CLI::App& program, Action& action);
+void add_tokenize_command(CLI::App& program, Action& action);
+void add_render_command(CLI::App& program, Action& action);
 void add_quantize_command(CLI::App& program, Action& action);
 void add_ask_command(CLI::App& program, Action& action);
 void add_generate_command(CLI::App& program, Action& action);

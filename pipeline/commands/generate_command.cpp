@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 
 #include "engine/base/output/output_stream.h"
@@ -21,7 +23,8 @@ void add_generate_command(CLI::App& program, Action& action) {
       "put the text into the model's turn format");
   add_dialogue_options(*command, action, options, [options] {
     OutputStream out(Audience::programs);
-    ask(*options, out);
+    OutputStream notes(STDERR_FILENO, "standard error", Audience::people);
+    ask(*options, out, notes);
     out.finish();
     return ExitCode::ok;
   });

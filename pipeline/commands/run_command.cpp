@@ -4,6 +4,7 @@
 #include "pipeline/commands/options/engine_options.h"
 #include "pipeline/commands/options/generation_options.h"
 #include "pipeline/commands/options/image_options.h"
+#include "pipeline/commands/options/template_options.h"
 #include "pipeline/commands/options/values.h"
 #include "pipeline/run/run.h"
 
@@ -131,6 +132,8 @@ void add_run_command(CLI::App& program, Action& action) {
   add_precision_option(*command, run.precision);
   add_engine_options(*command, run.engine);
   add_image_options(*command, run.image_budget);
+  add_template_variables_option(*command, state->run.template_variables);
+  add_template_time_option(*command, state->run.template_time);
   add_generation_options(*command, generation);
   command->callback([state, quiet, &action] {
     RunOptions& run = state->run;

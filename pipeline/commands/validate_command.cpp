@@ -4,6 +4,7 @@
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/generation_options.h"
 #include "pipeline/commands/options/image_options.h"
+#include "pipeline/commands/options/template_options.h"
 #include "pipeline/inspect/validate.h"
 
 namespace mmbatch {
@@ -26,6 +27,8 @@ void add_validate_command(CLI::App& program, Action& action) {
                    "folder that file:// images of batch files must lie in")
       ->type_name("DIR");
   add_image_options(*command, options->image_budget);
+  add_template_variables_option(*command, options->template_variables);
+  add_template_time_option(*command, options->template_time);
   add_generation_options(*command, generation);
   command->callback([options, generation, &action] {
     options->generation = *generation;

@@ -2,8 +2,8 @@
 
 namespace mmbatch {
 
-void ask(const AskOptions& options, std::ostream& out) {
-  Dialogue(options).ask(options.prompt, out);
+void ask(const AskOptions& options, std::ostream& out, std::ostream& notes) {
+  Dialogue(options).ask(options.prompt, out, notes);
 }
 
 }  // namespace mmbatch

@@ -12,8 +12,9 @@ struct AskOptions : DialogueOptions {
   std::string prompt;
 };
 
-/// Answers it and writes the text to `out` as it comes; several answers are written one after the other.
+/// Answers it and writes the text to `out` as it comes, what the model thinks before it to `notes`; several
+/// answers are written one after the other.
 /// @throws FatalError, ItemError
-void ask(const AskOptions& options, std::ostream& out);
+void ask(const AskOptions& options, std::ostream& out, std::ostream& notes);
 
 }  // namespace mmbatch

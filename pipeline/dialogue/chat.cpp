@@ -22,8 +22,11 @@ std::string strip(const std::string& line) {
 }
 
 std::string report(const Completion& completion) {
-  return fmt::format("prompt tokens {}, of them reused {}; answer tokens {}\n", completion.prompt_tokens,
-                     completion.reused_tokens, completion.answers.front().tokens.size());
+  const Answer& answer = completion.answers.front();
+  const std::size_t thoughts = answer.thoughts.end - answer.thoughts.begin;
+  return fmt::format("prompt tokens {}, of them reused {}; answer tokens {}{}\n", completion.prompt_tokens,
+                     completion.reused_tokens, answer.tokens.size(),
+                     thoughts > 0 ? fmt::format(", reasoning tokens {}", thoughts) : "");
 }
 
 }  // namespace
@@ -50,7 +53,7 @@ ExitCode chat(const ChatOptions& options, std::istream& in, std::ostream& out, s
       notes << fmt::format("{} is not a command\n{}", line, kHelp) << std::flush;
     } else {
       try {
-        const Completion completion = dialogue.ask(line, out);
+        const Completion completion = dialogue.ask(line, out, notes);
         if (options.report == TurnReport::tokens) notes << report(completion) << std::flush;
       } catch (const ItemError& e) {
         code = ExitCode::items_failed;

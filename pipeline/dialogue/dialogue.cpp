@@ -10,9 +10,9 @@
 #include "engine/base/text/utf8.h"
 #include "jobs/media/media.h"
 #include "jobs/text/clock.h"
+#include "jobs/text/json_text.h"
 #include "pipeline/stages/decode.h"
 #include "pipeline/stages/store.h"
-#include "text/tokenizer/stream_decoder.h"
 #include "vision/image/image_decode.h"
 
 namespace mmbatch {
@@ -27,6 +27,8 @@ Manifest manifest_of(const DialogueOptions& options) {
   job.system = options.system;
   Manifest manifest;
   manifest.jobs.push_back(std::move(job));
+  manifest.command_line_variables = options.template_variables;
+  manifest.template_time = options.template_time;
   return manifest;
 }
 
@@ -87,7 +89,9 @@ Dialogue::Dialogue(const DialogueOptions& options)
     throw UsageError("--image: the model is text-only");
   }
   generation_ = generation_of(manifest_, item_, {model_->files().generation, options.generation});
-  encode_text_ = std::make_unique<const EncodeText>(model_->files(), manifest_, read_time(utc_now()).value());
+  if (item_.form == PromptForm::turns) reasoning_ = reasoning_of(manifest_.jobs.front(), model_->files());
+  encode_text_ = std::make_unique<const EncodeText>(
+      model_->files(), manifest_, manifest_.template_time.value_or(read_time(utc_now()).value()));
   arena_.run([&] { images_ = encode_images(*model_, item_, options.image_budget); });
   engine_ = std::make_unique<Engine>(model_->decoder(), vocabulary_of(*model_), options.engine);
 }
@@ -119,7 +123,7 @@ Dialogue::Next Dialogue::next(const Item& item) const {
   return next;
 }
 
-Completion Dialogue::ask(const std::string& question, std::ostream& out) {
+Completion Dialogue::ask(const std::string& question, std::ostream& out, std::ostream& notes) {
   Item item = item_;
   item.prompt = question;
   if (item.form == PromptForm::turns) {
@@ -131,30 +135,60 @@ Completion Dialogue::ask(const std::string& question, std::ostream& out) {
   arena_.run([&] {
     now = next(item);
     request = make_request(*model_, Prompting(model_->files()).compose(now.ids, images_), generation_);
+    add_reasoning(request, *model_, reasoning_);
   });
-  StreamDecoder stream(model_->files().tokenizer);
-  const bool streamed = streams(generation_);
-  if (streamed) {
-    request.on_token = [&](std::size_t, std::int32_t token) { out << stream.push(token) << std::flush; };
-  }
-  Completion completion = run(std::move(request));
-  if (streamed)
-    out << stream.finish() << std::endl;
-  else
-    write_answers(completion, out);
-  const Answer& answer = completion.answers.front();
+  Completion completion = answer(std::move(request), out, notes);
+  const Answer& first = completion.answers.front();
   history_ = std::move(now.ids);
-  history_.insert(history_.end(), answer.tokens.begin(), answer.tokens.end());
+  for (const auto* tokens : {&first.thoughts.tokens, &first.tokens})
+    history_.insert(history_.end(), tokens->begin(), tokens->end());
   text_ = std::move(now.text);
-  answer_ = answer_text(model_->tokenizer(), answer, generation_);
+  answer_ = answer_text(model_->tokenizer(), first, generation_);
+  if (item_.form == PromptForm::raw) return completion;
   item_.messages = std::move(item.messages);
-  if (item_.form == PromptForm::turns) item_.messages.push_back({.role = "assistant", .content = answer_});
+  item_.messages.push_back({.role = "assistant", .content = answer_});
+  if (const std::string thoughts = thoughts_of(first); !thoughts.empty())
+    item_.messages.back().other = fmt::format(R"({{"reasoning_content":{}}})", json_string(thoughts));
+  return completion;
+}
+
+/// The answer, written as it comes where that can be.
+Completion Dialogue::answer(Request request, std::ostream& out, std::ostream& notes) {
+  if (!request.choices.empty() && request.reasoning) {
+    Completion thinking = run(thinking_request(request));
+    arena_.run([&] { request = behind_thoughts(*model_, std::move(request), thinking); });
+    Completion completion = run(std::move(request));
+    count_thoughts(completion, thinking);
+    write_answers(completion, out, notes);
+    return completion;
+  }
+  if (!streams(generation_)) {
+    Completion completion = run(std::move(request));
+    write_answers(completion, out, notes);
+    return completion;
+  }
+  AnswerStream stream(model_->files().tokenizer, reasoning_, request.reasoning);
+  bool thinking = false;
+  const auto write = [&](const AnswerStream::Piece& piece) {
+    if (!piece.thoughts.empty()) {
+      notes << (thinking ? "" : "[thinking] ") << piece.thoughts << std::flush;
+      thinking = true;
+    }
+    if (piece.answer.empty()) return;
+    if (std::exchange(thinking, false)) notes << std::endl;
+    out << piece.answer << std::flush;
+  };
+  request.on_token = [&](std::size_t, std::int32_t token) { write(stream.push(token)); };
+  Completion completion = run(std::move(request));
+  write(stream.finish());
+  if (thinking) notes << std::endl;
+  out << std::endl;
   return completion;
 }
 
 Completion Dialogue::run(Request request) {
   Result<Completion> done;
-  request.on_done = [&](Result<Completion> completion) { done = std::move(completion); };
+  request.on_done = [&done](Result<Completion> completion) { done = std::move(completion); };
   engine_->submit(std::move(request));
   arena_.run([&] {
     while (engine_->step()) {
@@ -164,8 +198,17 @@ Completion Dialogue::run(Request request) {
   return std::move(done.value());
 }
 
-void Dialogue::write_answers(const Completion& completion, std::ostream& out) const {
+std::string Dialogue::thoughts_of(const Answer& answer) const {
+  if (reasoning_ == nullptr) return {};
+  const Thoughts& thoughts = answer.thoughts;
+  return reasoning_text(model_->tokenizer(), *reasoning_,
+                        std::span(thoughts.tokens).subspan(thoughts.begin, thoughts.end - thoughts.begin));
+}
+
+void Dialogue::write_answers(const Completion& completion, std::ostream& out, std::ostream& notes) const {
   for (const Answer& answer : completion.answers) {
+    if (const std::string thoughts = thoughts_of(answer); !thoughts.empty())
+      notes << "[thinking] " << thoughts << std::endl;
     out << answer_text(model_->tokenizer(), answer, generation_) << std::endl;
     if (!generation_.choices.empty()) break;
   }

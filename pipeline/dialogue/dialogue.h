@@ -15,6 +15,7 @@
 #include "jobs/item/item.h"
 #include "jobs/manifest/manifest.h"
 #include "pipeline/stages/encode_text.h"
+#include "pipeline/stages/reasoning.h"
 
 namespace mmbatch {
 
@@ -27,6 +28,8 @@ struct DialogueOptions {
   std::string turn_format;  // empty: the model's own
   std::string system;
   ImageBudget image_budget;
+  TemplateVariables template_variables;  // chat_template_kwargs
+  std::optional<std::tm> template_time;  // none: now
   GenerationOverrides generation;
   std::optional<Precision> precision;  // none: automatic_precision()
   EngineOptions engine;
@@ -43,9 +46,10 @@ class Dialogue {
   explicit Dialogue(const DialogueOptions& options);
 
   /// Asks the next question and writes the answer's text to `out` as it comes, with a newline at the end;
-  /// several answers are written one after the other, and the first is what the dialogue continues with.
+  /// several answers are written one after the other, and the first is what the dialogue continues with. What
+  /// the model thinks before it goes to `notes`.
   /// @throws ItemError; the dialogue then is as it was before the question
-  Completion ask(const std::string& question, std::ostream& out);
+  Completion ask(const std::string& question, std::ostream& out, std::ostream& notes);
   /// Forgets all questions and answers, but not the images.
   void reset();
 
@@ -57,7 +61,9 @@ class Dialogue {
   Next next(const Item& item) const;
   std::optional<std::string> behind_answer(const std::string& text) const;
   Completion run(Request request);
-  void write_answers(const Completion& completion, std::ostream& out) const;
+  Completion answer(Request request, std::ostream& out, std::ostream& notes);
+  void write_answers(const Completion& completion, std::ostream& out, std::ostream& notes) const;
+  std::string thoughts_of(const Answer& answer) const;
 
   Manifest manifest_;  // of one job, so that a question takes the same way as a million of them
   Item item_;          // the dialogue so far; before the first question its images alone
@@ -65,6 +71,7 @@ class Dialogue {
   std::shared_ptr<const Model> model_;
   GenerationConfig generation_;
   std::unique_ptr<const EncodeText> encode_text_;
+  std::shared_ptr<const ReasoningFormat> reasoning_;  // null: the model does not think
   std::vector<EncodedImage> images_;
   std::unique_ptr<Engine> engine_;
   // Up to the last answer's end: the prompt's text, the answer, and the ids of both, with one placeholder for

@@ -10,6 +10,7 @@
 #include "jobs/item/item.h"
 #include "jobs/item/settings.h"
 #include "jobs/media/deadline.h"
+#include "text/reasoning/reasoning_format.h"
 
 namespace mmbatch {
 
@@ -27,6 +28,8 @@ struct Ticket {
   std::shared_ptr<const ItemSettings> settings;  // null for an item that failed before they were known
   std::vector<std::string> image_sha256;         // hex, in the order of Item::images
   TruncatedImages truncated_images = TruncatedImages::fail;
+  std::shared_ptr<const ReasoningFormat>
+      reasoning;            // how thoughts are told from the answer; null: there are none
   std::string content_key;  // hex; empty for an item that failed before it was known
   Clock::time_point admitted;
   Deadline deadline;

@@ -14,6 +14,7 @@
 #include "jobs/media/media.h"
 #include "jobs/text/clock.h"
 #include "pipeline/graph/outcome.h"
+#include "pipeline/inspect/tokenizer_check.h"
 #include "pipeline/run/tasks.h"
 #include "pipeline/stages/embed_text.h"
 #include "pipeline/stages/encode_text.h"
@@ -38,8 +39,15 @@ std::optional<Failed> check_texts(const Item& item, TextForm form) {
   return {};
 }
 
-std::optional<Failed> check_item(const ReadItem& read, const SettingsOfJobs& merged, const ModelFiles* files,
-                                 const EncodeText* encode_text) {
+/// What items are held to beside their settings; null: nothing is known of it.
+struct Checks {
+  const ModelFiles* files = nullptr;
+  const EncodeText* encode_text = nullptr;
+  TokenizerCheck* tokenizers = nullptr;  // not null with encode_text
+};
+
+std::optional<Failed> check_item(const ReadItem& read, const SettingsOfJobs& merged, const Checks& checks) {
+  const auto& [files, encode_text, tokenizers] = checks;
   if (read.error) return Failed{Stage::read, *read.error};
   const Item& item = *read.item;
   const auto settings = guarded([&] { return merged.of(item); });
@@ -57,7 +65,11 @@ std::optional<Failed> check_item(const ReadItem& read, const SettingsOfJobs& mer
   const auto able = guarded([&] { return check_task(item, files->spec), true; });
   if (!able) return Failed{Stage::read, able.error()};
   if (encode_text == nullptr) return check_texts(item, files->spec.dual->text_form);
-  const auto ids = guarded([&] { return encode_text->ids(item); });
+  const auto ids = guarded([&] {
+    const RenderedPrompt prompt = encode_text->prompt(item);
+    tokenizers->compare(prompt, item.where);
+    return encode_text->ids(prompt, item);
+  });
   if (!ids) return Failed{Stage::encode_text, ids.error()};
   const ImageBudget& budget = settings.value()->image_budget;
   const auto sized = guarded([&] {
@@ -83,21 +95,30 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
   if (options.model) files = std::make_shared<const ModelFiles>(*options.model);
   for (const std::string& note : files ? files->unknown_keys : std::vector<std::string>())
     out << fmt::format("note: {}\n", note);
+  std::optional<TokenizerCheck> tokenizers;
+  if (files && !files->spec.dual) tokenizers.emplace(*files);
   std::size_t items = 0, bad = 0;
   for (const auto& file : options.manifests) {
-    const Manifest manifest =
-        read_manifest(file, {.media_root = options.media_root, .image_budget = options.image_budget});
+    const Manifest manifest = read_manifest(file, {.media_root = options.media_root,
+                                                   .image_budget = options.image_budget,
+                                                   .template_variables = options.template_variables,
+                                                   .template_time = options.template_time});
     const SettingsOfJobs settings(manifest, {files ? files->generation : GenerationOverrides{},
                                              options.generation, options.image_budget});
     for (std::size_t job = 0; job < manifest.jobs.size(); ++job) settings.of_job(job);
     if (files) check_tasks(manifest, *files);
+    for (const std::string& note : files ? idle_variables(manifest, *files) : std::vector<std::string>())
+      out << fmt::format("note: {}\n", note);
     const bool decoder = files && !files->spec.dual;
     const auto encode_text =
-        decoder ? std::make_unique<EncodeText>(*files, manifest, read_time(utc_now()).value()) : nullptr;
+        decoder ? std::make_unique<EncodeText>(*files, manifest,
+                                               manifest.template_time.value_or(read_time(utc_now()).value()))
+                : nullptr;
     const auto reader = open_items(manifest);
     while (const auto read = reader->next()) {
       ++items;
-      const auto failed = check_item(*read, settings, files.get(), encode_text.get());
+      const auto failed =
+          check_item(*read, settings, {files.get(), encode_text.get(), tokenizers ? &*tokenizers : nullptr});
       if (!failed) continue;
       ++bad;
       out << fmt::format("{}: job {}, item {}: {}/{}: {}\n", read->item->where,
@@ -105,6 +126,8 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
                          to_string(failed->error.code), failed->error.message);
     }
   }
+  if (const auto note = tokenizers ? tokenizers->note() : std::nullopt)
+    out << fmt::format("warning: {}\n", *note);
   out << fmt::format("{} items, {} of them would fail\n", items, bad);
   return bad > 0 ? ExitCode::items_failed : ExitCode::ok;
 }

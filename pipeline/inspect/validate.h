@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ctime>
 #include <filesystem>
 #include <iosfwd>
 #include <optional>
@@ -8,6 +9,7 @@
 #include "engine/base/error.h"
 #include "engine/base/generation_config.h"
 #include "engine/base/image_budget.h"
+#include "jobs/item/dialogue/template_variables.h"
 #include "pipeline/exit_code.h"
 
 namespace mmbatch {
@@ -18,6 +20,8 @@ struct ValidateOptions {
   std::filesystem::path media_root;
   ImageBudget image_budget;
   GenerationOverrides generation;
+  TemplateVariables template_variables;  // chat_template_kwargs, stronger than all others
+  std::optional<std::tm> template_time;  // instead of the manifests'
 };
 
 /// Writes a line for everything that a run would find wrong, without computing anything: settings, items,

@@ -83,10 +83,43 @@ RunSummary run_recorded(const RunContext& context, RunFiles& files) {
   }
 }
 
+/// A checkpoint whose own settings sample surprises who expects the same answer from the same question.
+void say_that_answers_are_sampled(const Manifest& manifest, const GenerationSurroundings& around) {
+  const auto samples = [](const GenerationOverrides& source) {
+    return std::any_of(source.begin(), source.end(), [](const auto& setting) {
+      return setting.first == "do_sample" && setting.second == GenerationValue(true);
+    });
+  };
+  if (!samples(around.checkpoint)) return;
+  for (const Job& job : manifest.jobs) {
+    if (!needs_decoder(job.task) || samples(manifest.generation) || samples(job.generation) ||
+        samples(around.command_line))
+      continue;
+    const GenerationConfig settings = generation_of(manifest, job, around);
+    if (!settings.do_sample) continue;
+    return say(fmt::format(
+        "answers are drawn at random, by each item's seed, as the model's generation_config.json asks for "
+        "(temperature {}, top_k {}, top_p {}); for the likeliest answers give do_sample: false in the "
+        "manifest's generation, or --do-sample false",
+        settings.temperature, settings.top_k, settings.top_p));
+  }
+}
+
+/// What chat templates are told that ask for the time.
+std::tm template_time(const Manifest& manifest, const ResultsStore& results) {
+  if (manifest.template_time) return *manifest.template_time;
+  return read_time(results.first_started()).value_or(std::tm{});
+}
+
 ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& options, LoadedModel& loaded,
                       Arena& arena) {
   const Manifest manifest =
-      read_manifest(file, {options.media_root, options.truncated_images, options.image_budget});
+      read_manifest(file, {.media_root = options.media_root,
+                           .truncated_images = options.truncated_images,
+                           .image_budget = options.image_budget,
+                           .template_variables = options.image_budget = options.image_budget,
+                           .template_variables,
+                           .template_time = options.template_time});
   const Places places = places_of(manifest, options);
   check_outputs(options, manifest, places.model, places.database);
   check_settings(manifest, {read_generation_config(FolderFiles(places.model)), options.generation});
@@ -95,6 +128,8 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
   if (options.progress != ProgressStyle::none) {
     warn_of_four_bits(model);
     say_how_parts_are_made(options.shard, manifest);
+    for (const std::string& note : idle_variables(manifest, model.files())) say(note);
+    say_that_answers_are_sampled(manifest, {model.files().generation, options.generation});
   }
 
   const ModelIdentity identity{.fingerprint = model.files().weights->fingerprint(options.fingerprint),
@@ -111,7 +146,7 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
                                      .results = *results,
                                      .timeline = timeline,
                                      .arena = arena,
-                                     .now = read_time(results->first_started()).value_or(std::tm{})},
+                                     .now = template_time(manifest, *results)},
                                     files);
   summary.load_seconds = loaded.seconds();
   results->finish_run(interrupted ? RunStatus::interrupted : RunStatus::finished, to_json(summary));

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <ctime>
 #include <filesystem>
 #include <optional>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "engine/base/generation_config.h"
 #include "engine/serve/engine.h"
 #include "engine/weights/fingerprint.h"
+#include "jobs/item/dialogue/template_variables.h"
 #include "jobs/listing/shard.h"
 #include "jobs/results/store.h"
 #include "pipeline/exit_code.h"
@@ -28,6 +30,8 @@ struct RunOptions {
   std::filesystem::path media_root;
   std::optional<TruncatedImages> truncated_images;  // instead of what the manifests say
   ImageBudget image_budget;                         // stronger than what manifests and items say
+  TemplateVariables template_variables;             // chat_template_kwargs, stronger than all others
+  std::optional<std::tm> template_time;             // instead of the manifests'
   GenerationOverrides generation;
   Shard shard;  // the part of the items that is run
   ResumePolicy resume = ResumePolicy::resume;

@@ -5,8 +5,10 @@
 
 #include "jobs/item/content_key.h"
 #include "jobs/text/clock.h"
+#include "jobs/text/json_text.h"
 #include "pipeline/run/tasks.h"
 #include "pipeline/stages/encode_text.h"
+#include "pipeline/stages/reasoning.h"
 #include "pipeline/watch/at_stage.h"
 
 namespace mmbatch {
@@ -24,6 +26,9 @@ Admit::Admit(const Model& model, const Manifest& manifest, AdmitOptions options,
   for (std::size_t job = 0; job < manifest.jobs.size(); ++job) {
     settings_.of_job(job);
     formats_.push_back(turn_format_of(manifest.jobs[job], manifest, model.files()));
+    reasoning_.push_back(needs_decoder(manifest.jobs[job].task)
+                             ? mmbatch::reasoning_of(manifest.jobs[job], model.files())
+                             : nullptr);
   }
 }
 
@@ -50,6 +55,7 @@ std::shared_ptr<Ticket> Admit::begin_ticket(const ReadItem& read) {
 
 std::optional<Admit::End> Admit::complete(Ticket& ticket) {
   ticket.settings = settings_.of(*ticket.item);
+  ticket.reasoning = reasoning_of(*ticket.item);
   ticket.truncated_images = manifest_.jobs[ticket.item->job].truncated_images;
   if (!able_.contains(ticket.item->task)) check_task(*ticket.item, model_.spec());
   for (const Item::Image& image : ticket.item->images) {
@@ -63,6 +69,12 @@ std::optional<Admit::End> Admit::complete(Ticket& ticket) {
   return {};
 }
 
+/// Raw prompts are no dialogues: their answers are taken as they come, unless their job names marks.
+std::shared_ptr<const ReasoningFormat> Admit::reasoning_of(const Item& item) const {
+  const bool named = manifest_.jobs[item.job].reasoning_marks.has_value();
+  return named || item.form == PromptForm::turns ? reasoning_[item.job] : nullptr;
+}
+
 std::string Admit::key_of(const Ticket& ticket) const {
   const Job& job = manifest_.jobs[ticket.item->job];
   ContentParts parts;
@@ -71,6 +83,13 @@ std::string Admit::key_of(const Ticket& ticket) const {
   const auto is_user = [](const Item::Message& message) { return message.role == "user"; };
   const auto questions = std::count_if(ticket.item->messages.begin(), ticket.item->messages.end(), is_user);
   parts.turn_format = format.key(static_cast<std::size_t>(questions));
+  if (ticket.item->form == PromptForm::turns) {
+    parts.template_variables = template_variables_of(manifest_, *ticket.item);
+    parts.tools = tools_of(manifest_, *ticket.item);
+    if (format.is_template()) parts.parts = ContentParts::Parts::one_by_one;
+  }
+  if (const auto& marks = job.reasoning_marks)
+    parts.reasoning_marks = marks->empty() ? "none" : json_array(*marks);
   if (format.reads_clock()) parts.now = time_text(options_.now);
   parts.system = job.system.value_or("");
   parts.image_sha256 = ticket.image_sha256;

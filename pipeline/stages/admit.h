@@ -50,6 +50,7 @@ class Admit {
   using End = decltype(Outcome::end);
   std::shared_ptr<Ticket> begin_ticket(const ReadItem& read);
   std::optional<End> complete(Ticket& ticket);
+  std::shared_ptr<const ReasoningFormat> reasoning_of(const Item& item) const;
   std::string key_of(const Ticket& ticket) const;
 
   const Model& model_;
@@ -57,7 +58,8 @@ class Admit {
   const AdmitOptions options_;
   const std::set<Task> able_;  // what the model can be asked
   const SettingsOfJobs settings_;
-  std::vector<TurnFormat> formats_;  // of each job
+  std::vector<TurnFormat> formats_;  // of each job, as the next
+  std::vector<std::shared_ptr<const ReasoningFormat>> reasoning_;
   const Access access_;
   std::atomic<std::uint64_t> next_number_{0};
 };

@@ -45,6 +45,55 @@ Request make_request(const Model& model, std::shared_ptr<const Prompt> prompt,
   return make_request(model, std::move(prompt), generation, std::move(choices));
 }
 
+void add_reasoning(Request& request, const Model& model,
+                   const std::shared_ptr<const ReasoningFormat>& format) {
+  if (format == nullptr) return;
+  const std::shared_ptr<const Tokenizer> tokenizer = model.files().tokenizer;
+  request.reasoning = make_tracker(*format, *tokenizer, request.prompt->ids, request.generation);
+  if (!request.text) return;
+  request.text = [tokenizer, format, tracker = request.reasoning] {
+    const auto stream = std::make_shared<AnswerStream>(tokenizer, format, tracker);
+    return [stream](std::int32_t token) { return stream->push(token).answer; };
+  };
+}
+
+Request thinking_request(const Request& request) {
+  Request thinking;
+  thinking.prompt = request.prompt;
+  thinking.generation = request.generation;
+  thinking.generation.choices.clear();
+  thinking.generation.stop_strings.clear();
+  thinking.constraint = make_one_token_constraint();
+  thinking.reasoning = request.reasoning;
+  thinking.on_token = request.on_token;
+  return thinking;
+}
+
+Request behind_thoughts(const Model& model, Request request, const Completion& thinking) {
+  const Answer& thought = thinking.answers.front();
+  std::vector<std::int32_t> added = thought.thoughts.tokens;
+  // Ended by max_new_tokens in the middle: the choices come behind the closing mark all the same.
+  if (thought.tokens.empty() && thought.finish_reason == FinishReason::length && !added.empty()) {
+    const auto& mark = request.reasoning->marks().written;
+    added.insert(added.end(), mark.begin(), mark.end());
+  }
+  auto prompt = std::make_shared<Prompt>(*request.prompt);
+  prompt->ids.insert(prompt->ids.end(), added.begin(), added.end());
+  request.choices = choice_ids(model, *prompt, request.generation.choices);
+  request.prompt = std::move(prompt);
+  request.reasoning = nullptr;
+  return request;
+}
+
+void count_thoughts(Completion& completion, const Completion& thinking) {
+  completion.prompt_tokens = thinking.prompt_tokens;
+  completion.reused_tokens = thinking.reused_tokens;
+  completion.answers.front().thoughts = thinking.answers.front().thoughts;
+  completion.times.queue_ms += thinking.times.queue_ms;
+  completion.times.prefill_ms += thinking.times.prefill_ms;
+  completion.times.decode_ms += thinking.times.decode_ms;
+}
+
 Decode::Decode(const Model& model, const EngineOptions& options, Arena& arena, Timeline& timeline)
     : model_(model),
       arena_(arena),
@@ -70,11 +119,35 @@ void Decode::operator()(const Fused& fused, Done<Outcome> done) {
   }
   auto request = guarded([&] { return request_of(fused, done); });
   if (!request) return done({fused.ticket, Failed{Stage::decode, request.error()}, fused.times});
+  if (request.value().reasoning && !request.value().choices.empty())
+    think_first(std::move(request.value()), deadline);
+  else
+    submit(std::move(request.value()), deadline);
+}
+
+void Decode::submit(Request request, const Deadline& deadline) {
   {
     const std::lock_guard lock(mutex_);
-    incoming_.push_back({std::move(request.value()), deadline});
+    incoming_.push_back({std::move(request), deadline});
   }
   changed_.notify_one();
+}
+
+/// Choices count for the answer: they are scored behind the thoughts.
+void Decode::think_first(Request request, const Deadline& deadline) {
+  Request thinking = thinking_request(request);
+  thinking.on_done = [this, request = std::move(request), deadline](Result<Completion> thought) {
+    if (!thought) return request.on_done(std::move(thought));
+    auto choosing = guarded([&] { return behind_thoughts(model_, request, thought.value()); });
+    if (!choosing) return request.on_done(choosing.error());
+    choosing.value().on_done = [done = request.on_done,
+                                thought = std::move(thought.value())](Result<Completion> chosen) {
+      if (chosen) count_thoughts(chosen.value(), thought);
+      done(std::move(chosen));
+    };
+    submit(std::move(choosing.value()), deadline);
+  };
+  submit(std::move(thinking), deadline);
 }
 
 Request Decode::request_of(const Fused& fused, Done<Outcome> done) {
@@ -82,6 +155,7 @@ Request Decode::request_of(const Fused& fused, Done<Outcome> done) {
   const bool chooses = !settings->generation.choices.empty();
   Request request = make_request(model_, fused.prompt, settings->generation,
                                  chooses ? choices_.of(*fused.prompt, settings) : ChoiceIds{});
+  add_reasoning(request, model_, fused.ticket->reasoning);
   request.on_done = [this, ticket = fused.ticket, times = fused.times,
                      done = std::move(done)](Result<Completion> completion) {
     if (!completion) {

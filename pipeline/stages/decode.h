@@ -12,6 +12,7 @@
 #include "fusion/model.h"
 #include "pipeline/graph/messages.h"
 #include "pipeline/stages/choice_tokens.h"
+#include "pipeline/stages/reasoning.h"
 #include "pipeline/watch/at_stage.h"
 
 namespace mmbatch {
@@ -25,6 +26,18 @@ Request make_request(const Model& model, std::shared_ptr<const Prompt> prompt,
 /// The same with the tokens of the choices at hand.
 Request make_request(const Model& model, std::shared_ptr<const Prompt> prompt,
                      const GenerationConfig& generation, ChoiceIds choices);
+
+/// Lets thoughts come before the answer: stop strings and constraints count for the answer alone.
+/// @param format null: the model has no thoughts
+void add_reasoning(Request& request, const Model& model,
+                   const std::shared_ptr<const ReasoningFormat>& format);
+/// What finds out the thoughts behind which a request's choices are to be scored.
+/// @param request with choices, after add_reasoning()  @return without on_done
+Request thinking_request(const Request& request);
+/// The request for the choices behind those thoughts.
+Request behind_thoughts(const Model& model, Request request, const Completion& thinking);
+/// Counts thoughts, which were part of the prompt of such a request, as what they are.
+void count_thoughts(Completion& completion, const Completion& thinking);
 
 /// The engine on a thread of its own: takes prompts from any thread, as many at a time as there are, and
 /// steps inside the arena while it has work. Items that are not done by their deadline fail. Thread-safe.
@@ -56,6 +69,8 @@ class Decode {
   void end_late_ones();
   void step(CallNumbers& numbers);
   Request request_of(const Fused& fused, Done<Outcome> done);
+  void submit(Request request, const Deadline& deadline);
+  void think_first(Request request, const Deadline& deadline);
 
   const Model& model_;
   Arena& arena_;

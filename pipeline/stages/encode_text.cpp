@@ -23,12 +23,24 @@ TurnFormat turn_format_of(const Job& job, const Manifest& manifest, const ModelF
                           fmt::format("job '{}'", job.name));
 }
 
-EncodeText::EncodeText(const ModelFiles& model, const Manifest& manifest, const std::tm& now)
-    : prompting_(model) {
+std::vector<std::string> idle_variables(const Manifest& manifest, const ModelFiles& files) {
+  std::vector<std::string> notes;
   for (const Job& job : manifest.jobs) {
-    jobs_.push_back({.format = turn_format_of(job, manifest, model),
-                     .system = job.system.value_or(""),
-                     .settings = {.now = now}});
+    if (!needs_decoder(job.task)) continue;
+    const TurnFormat format = turn_format_of(job, manifest, files);
+    for (const auto& [name, value] : merged(job.template_variables, manifest.command_line_variables)) {
+      if (format.reads(name) || !format.is_template()) continue;
+      notes.push_back(fmt::format("job '{}': chat_template_kwargs: the chat template does not read '{}'",
+                                  job.name, name));
+    }
+  }
+  return notes;
+}
+
+EncodeText::EncodeText(const ModelFiles& model, const Manifest& manifest, const std::tm& now)
+    : prompting_(model), manifest_(manifest), now_(now) {
+  for (const Job& job : manifest.jobs) {
+    jobs_.push_back({.format = turn_format_of(job, manifest, model), .system = job.system.value_or("")});
   }
 }
 
@@ -56,9 +68,13 @@ RenderedPrompt EncodeText::prompt(const Item& item) const {
   for (const Item::Message& message : item.messages) {
     messages.push_back({.role = find_role(message.role).value_or(Role::user),
                         .content = message.content,
-                        .images = message.images});
+                        .images = message.images,
+                        .parts = message.parts,
+                        .other = message.other});
   }
-  return prompting_.render(job.format, messages, job.settings);
+  return prompting_.render(
+      job.format, messages,
+      {.variables = template_variables_of(manifest_, item), .tools = tools_of(manifest_, item), .now = now_});
 }
 
 void EncodeText::operator()(Timeline& timeline, const TicketPtr& ticket,

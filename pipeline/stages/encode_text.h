@@ -16,10 +16,13 @@ namespace mmbatch {
 /// @throws UsageError when it names none, or depends on a template of the checkpoint that cannot be used
 TurnFormat turn_format_of(const Job& job, const Manifest& manifest, const ModelFiles& files);
 
+/// What is to be said of chat_template_kwargs that have no effect on a manifest's items.
+std::vector<std::string> idle_variables(const Manifest& manifest, const ModelFiles& files);
+
 /// Writes an item's question or dialogue as the model expects it and tokenizes it. Const and thread-safe.
 class EncodeText {
  public:
-  /// @param now what strftime_now of a template says
+  /// @param manifest must outlive it  @param now what strftime_now of a template says
   /// @throws UsageError for a job's turn format that is not one, or a template that cannot be used while the
   /// job depends on it.
   EncodeText(const ModelFiles& model, const Manifest& manifest, const std::tm& now);
@@ -38,10 +41,11 @@ class EncodeText {
   struct OfJob {
     TurnFormat format;
     std::string system;  // empty: none
-    TemplateSettings settings;
   };
 
   Prompting prompting_;
+  const Manifest& manifest_;
+  std::tm now_;
   std::vector<OfJob> jobs_;
 };
 

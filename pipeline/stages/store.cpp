@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 
+#include "engine/base/text/utf8.h"
 #include "jobs/text/json_text.h"
 #include "pipeline/watch/at_stage.h"
 
@@ -56,6 +57,13 @@ std::string joined(const std::vector<std::string>& parts) {
   return text + "]";
 }
 
+/// White space between thoughts and answer, in bytes.
+std::size_t dropped_spaces(const Tokenizer& tokenizer, const Answer& answer) {
+  if (answer.thoughts.tokens.empty()) return 0;
+  const std::string text = tokenizer.decode(answer.tokens);
+  return text.size() - strip_left(text).size();
+}
+
 /// Log-probabilities of an answer's tokens, with alternatives where they were asked for.
 std::string logprobs_json(const Tokenizer& tokenizer, const Answer& answer, std::size_t text_bytes) {
   std::vector<std::string> tokens, top;
@@ -91,14 +99,21 @@ std::string choices_json(const GenerationConfig& generation, const std::vector<A
 }
 
 ItemResult::Answer stored(const Tokenizer& tokenizer, const Answer& answer,
-                          const GenerationConfig& generation) {
+                          const GenerationConfig& generation, const ReasoningFormat* reasoning) {
   ItemResult::Answer row;
   row.text = answer_text(tokenizer, answer, generation);
+  if (reasoning != nullptr && !answer.thoughts.tokens.empty()) {
+    const Thoughts& thoughts = answer.thoughts;
+    row.reasoning =
+        reasoning_text(tokenizer, *reasoning,
+                       std::span(thoughts.tokens).subspan(thoughts.begin, thoughts.end - thoughts.begin));
+    row.reasoning_tokens = static_cast<int>(thoughts.end - thoughts.begin);
+  }
   row.finish_reason = to_string(answer.finish_reason);
   row.logprob = answer.logprob;
   row.answer_tokens = static_cast<int>(answer.tokens.size());
   if (generation.logprobs && !answer.logprobs.empty())
-    row.details = logprobs_json(tokenizer, answer, row.text.size());
+    row.details = logprobs_json(tokenizer, answer, row.text.size() + dropped_spaces(tokenizer, answer));
   return row;
 }
 
@@ -108,6 +123,7 @@ std::string answer_text(const Tokenizer& tokenizer, const Answer& answer,
                         const GenerationConfig& generation) {
   if (answer.finish_reason == FinishReason::choice) return generation.choices[answer.choice];
   std::string text = tokenizer.decode(answer.tokens);
+  text.erase(0, dropped_spaces(tokenizer, answer));
   std::size_t end = text.size();
   for (const std::string& stop : generation.stop_strings) end = std::min(end, text.find(stop));
   return text.substr(0, end);
@@ -200,8 +216,8 @@ void Store::add_completion(const Ticket& ticket, const Completion& completion, I
   const GenerationConfig& generation = ticket.settings->generation;
   const bool scored = !generation.choices.empty();
   for (const Answer& answer : completion.answers) {
-    result.answers.push_back(stored(model_.tokenizer(), answer, generation));
-    counters_.answer_tokens += answer.tokens.size();
+    result.answers.push_back(stored(model_.tokenizer(), answer, generation, ticket.reasoning.get()));
+    counters_.answer_tokens += answer.tokens.size() + answer.thoughts.tokens.size();
     if (scored) break;  // the likeliest choice is the answer
   }
   if (scored) result.answers.front().details = choices_json(generation, completion.answers);

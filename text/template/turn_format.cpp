@@ -40,6 +40,19 @@ void check_order(std::span<const Turn> turns) {
   }
 }
 
+/// Refuses what only chat templates have a place for.
+void check_bare(std::span<const Turn> turns, const RenderOptions& options) {
+  const char* extra = nullptr;
+  if (options.variables != "{}") extra = "chat_template_kwargs";
+  if (!options.tools.empty()) extra = "tools";
+  for (const Turn& turn : turns) {
+    if (turn.other.find("\"tool_calls\"") != std::string::npos) extra = "tool_calls";
+  }
+  if (extra == nullptr) return;
+  throw ItemError(ErrorCode::invalid_value,
+                  fmt::format("this turn format has no place for {}: only chat templates do", extra));
+}
+
 Json text_part(std::string_view text) {
   return {{"type", "text"}, {"text", replace_invalid_utf8(text)}};
 }
@@ -116,10 +129,10 @@ TurnFormat TurnFormat::from_pattern(std::string_view pattern) {
 
 TurnFormat TurnFormat::from_template(const CheckpointTemplate& chat, const CheckpointTemplate* tool_use) {
   TurnFormat format(Origin::chat_template, "chat_template", ChatTemplate(chat.source, chat.file));
-  format.reads_clock_ = chat.source.find("strftime_now") != std::string::npos;
+  format.source_ = chat.source;
   if (tool_use != nullptr) {
     format.tool_use_.emplace(tool_use->source, tool_use->file);
-    format.reads_clock_ |= tool_use->source.find("strftime_now") != std::string::npos;
+    format.source_ += "\n" + tool_use->source;
   }
   format.try_out();
   format.find_key();
@@ -171,7 +184,10 @@ void TurnFormat::find_key() {
 }
 
 std::string TurnFormat::render(std::span<const Turn> turns, const RenderOptions& options) const {
-  if (!is_template()) check_order(turns);
+  if (!is_template()) {
+    check_order(turns);
+    check_bare(turns, options);
+  }
   Json messages = Json::array();
   bool first_user = true;
   for (const Turn& turn : turns) {

@@ -86,7 +86,9 @@ class TurnFormat {
   /// The key of a template that is none of the checkpoint's, whose files the model's fingerprint covers.
   void set_key(const std::string& key) { question_key_ = dialogue_key_ = key; }
   /// Whether the template asks for the time.
-  bool reads_clock() const { return reads_clock_; }
+  bool reads_clock() const { return reads("strftime_now"); }
+  /// Whether a name stands in the template at all.
+  bool reads(std::string_view name) const { return source_.find(name) != std::string::npos; }
 
  private:
   enum class Origin { built_in, pattern, chat_template };
@@ -100,7 +102,7 @@ class TurnFormat {
   std::string question_key_, dialogue_key_;
   ChatTemplate chat_;
   std::optional<ChatTemplate> tool_use_;
-  bool reads_clock_ = false;
+  std::string source_;  // of a chat template
   // What the template takes as content.
   bool takes_text_ = true;
   bool takes_parts_ = true;

@@ -5,6 +5,7 @@
 #include "pipeline/commands/options/engine_options.h"
 #include "pipeline/commands/options/generation_options.h"
 #include "pipeline/commands/options/image_options.h"
+#include "pipeline/commands/options/template_options.h"
 
 namespace mmbatch {
 
@@ -14,7 +15,10 @@ void add_dialogue_options(CLI::App& command, Action& action, const std::shared_p
   command.add_option("-m,--model", options->model, "checkpoint folder")->required()->type_name("DIR");
   command.add_option("--system", options->system, "system text");
   command.add_option("--turn-format", options->turn_format,
-                     "name of a turn format, or a pattern with {question}");
+                     "name of a turn format or of a template of the model, a .jinja file, or a pattern with "
+                     "{question}");
+  add_template_variables_option(command, options->template_variables);
+  add_template_time_option(command, options->template_time);
   add_threads_option(command, options->threads);
   add_precision_option(command, options->precision);
   add_engine_options(command, options->engine);

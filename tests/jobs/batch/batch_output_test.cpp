@@ -82,6 +82,25 @@ TEST(BatchOutput, HasTheFormOfTheBatchInterface) {
   EXPECT_EQ(lines[2]["error"], json({{"code", "image_missing"}, {"message", "what went wrong"}}));
 }
 
+TEST(BatchOutput, HasThoughtsBesideTheAnswer) {
+  const TempFolder folder;
+  const auto store = ResultsStore::open_or_create(folder / "r.db");
+  const std::int64_t run = store->begin_run(make_run(), ResumePolicy::resume);
+  ItemResult thought = make_answer(make_item("a"), key_of(1), "blue");
+  thought.answers[0].reasoning = "it looks blue";
+  thought.answers[0].reasoning_tokens = 4;
+  store->put(thought);
+  store->finish_run(RunStatus::finished, "{}");
+  write_output(folder / "out.jsonl", folder / "r.db", run);
+  const json body = lines_of(folder / "out.jsonl").at(0)["response"]["body"];
+  EXPECT_EQ(body["choices"][0]["message"],
+            json({{"role", "assistant"}, {"content", "blue"}, {"reasoning_content", "it looks blue"}}));
+  EXPECT_EQ(body["usage"], json({{"prompt_tokens", 7},
+                                 {"completion_tokens", 6},
+                                 {"total_tokens", 13},
+                                 {"completion_tokens_details", {{"reasoning_tokens", 4}}}}));
+}
+
 TEST(BatchOutput, IsWhatAQueryGives) {
   const TempFolder folder;
   write_output(folder / "out.jsonl", folder / "r.db", store_three(folder / "r.db"));

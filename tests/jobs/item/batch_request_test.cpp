@@ -30,7 +30,7 @@ TEST(OpenAiBatch, IsAManifestByItself) {
                        R"(, "model": "m", "max_tokens": 5, "temperature": 0, "stop": "x", "n": 1)") +
           request("b", flat + R"(, "temperature": 0.5, "seed": 3)") + request("c", "\"max_tokens\": 3") +
           request("d", std::string(kHello) + R"(, "max_token": 3)") +
-          request("e", std::string(kHello) + R"(, "tools": [{"type": "function"}])") +
+          request("e", std::string(kHello) + R"(, "tool_choice": "required")") +
           request("f", std::string(kHello) + R"(, "temperature": -1)") + request("a", kHello));
   const Manifest manifest = read_manifest(file, {folder.path()});
   EXPECT_EQ(manifest.database, folder / "requests.db");
@@ -108,16 +108,29 @@ TEST(OpenAiBatch, MessagesMayHaveTheFormsOfItsClients) {
           message("e", R"({"role": "system", "content": "one"}, {"role": "developer", "content": "two"}, )" +
                            user) +
           message("f", R"({"role": "tool", "content": "x", "tool_call_id": "1"}, )" + user) +
-          message("g", R"({"role": "assistant", "content": null, "tool_calls": [{"id": "1"}]}, )" + user));
+          message(
+              "g",
+              R"({"role": "assistant", "content": null, "tool_calls": [{"function": {"name": "f", "arguments": "{\"x\": [1]}"}}]}, )" +
+                  user) +
+          message("h", R"({"role": "assistant", "content": "y", "reasoning": "because"}, )" + user) +
+          message("i", R"({"role": "function", "content": "x"}, )" + user) +
+          message("j", R"({"role": "user", "content": "x", "tool_calls": [{}]})"));
   const auto items = testing::read_all(read_manifest(file));
-  ASSERT_EQ(items.size(), 7u);
-  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(testing::fault(items[i]), "");
+  ASSERT_EQ(items.size(), 10u);
+  for (std::size_t i = 0; i < 8; ++i) EXPECT_EQ(testing::fault(items[i]), "");
   EXPECT_EQ(items[0].item->messages[0].role, "system");
   EXPECT_EQ(items[1].item->messages.size(), 1u);
   EXPECT_EQ(items[2].item->messages[0].content, "x");
   EXPECT_EQ(items[4].item->messages[0].content, "one\ntwo");
-  EXPECT_THAT(testing::fault(items[5]), HasSubstr("unsupported: "));
-  EXPECT_THAT(testing::fault(items[6]), HasSubstr("'tool_calls' in a message is not supported"));
+  EXPECT_EQ(items[3].item->messages[0].other, "");
+  EXPECT_EQ(items[5].item->messages[0].role, "tool");
+  EXPECT_EQ(items[5].item->messages[0].other, R"({"tool_call_id":"1"})");
+  // Arguments are an object, as templates read them.
+  EXPECT_EQ(items[6].item->messages[0].other,
+            R"({"tool_calls":[{"function":{"name":"f","arguments":{"x":[1]}}}]})");
+  EXPECT_EQ(items[7].item->messages[0].other, R"({"reasoning_content":"because"})");
+  EXPECT_THAT(testing::fault(items[8]), HasSubstr("unsupported: "));
+  EXPECT_THAT(testing::fault(items[9]), HasSubstr("role assistant only"));
 }
 
 TEST(OpenAiBatch, SettingsThatAskForNothingPass) {
@@ -142,17 +155,40 @@ TEST(OpenAiBatch, SettingsThatAskForNothingPass) {
   for (const char* body : nothing)
     EXPECT_THAT(faults_of(folder, request("a", std::string(kHello) + ", " + body)), ElementsAre("")) << body;
   const char* const something[] = {R"("response_format": {"type": "json_object"})",
-                                   R"("tools": [{}])",
-                                   R"("tool_choice": "required")",
-                                   R"("logit_bias": {"5": 1})",
-                                   R"("modalities": ["text", "audio"])",
-                                   R"("stream": true)",
-                                   R"("reasoning_effort": "low")"};
+                                   R"("tool_choice": "required")", R"("logit_bias": {"5": 1})",
+                                   R"("modalities": ["text", "audio"])", R"("stream": true)"};
   for (const char* body : something) {
     EXPECT_THAT(faults_of(folder, request("a", std::string(kHello) + ", " + body)),
                 ElementsAre(HasSubstr("unsupported: ")))
         << body;
   }
+}
+
+TEST(OpenAiBatch, WhatTheTemplateReads) {
+  TempFolder folder;
+  const auto file = folder.write(
+      "r.jsonl",
+      request(
+          "a",
+          std::string(kHello) +
+              R"(, "tools": [{"type": "function"}], "chat_template_kwargs": {"b": [1, "x"], "a": false})") +
+          request("b", std::string(kHello) +
+                           R"(, "tools": [{}], "tool_choice": "none", "reasoning_effort": "low")") +
+          request("c", std::string(kHello) + R"(, "chat_template_kwargs": {"messages": []})") +
+          request("d", std::string(kHello) + R"(, "tools": [3])"));
+  Manifest manifest = read_manifest(file);
+  const auto items = testing::read_all(manifest);
+  ASSERT_EQ(items.size(), 4u);
+  EXPECT_EQ(items[0].item->tools, R"([{"type":"function"}])");
+  EXPECT_EQ(template_variables_of(manifest, *items[0].item), R"({"a":false,"b":[1,"x"]})");
+  EXPECT_EQ(items[1].item->tools, "");
+  EXPECT_EQ(template_variables_of(manifest, *items[1].item), R"({"reasoning_effort":"low"})");
+  EXPECT_THAT(testing::fault(items[2]), HasSubstr("'messages' in 'chat_template_kwargs'"));
+  EXPECT_THAT(testing::fault(items[3]), HasSubstr("tool definitions"));
+  // The command line is stronger than an item, and an item than its job.
+  manifest.command_line_variables = {{"a", "true"}};
+  manifest.jobs[0].template_variables = {{"a", "1"}, {"c", "2"}};
+  EXPECT_EQ(template_variables_of(manifest, *items[0].item), R"({"a":true,"b":[1,"x"],"c":2})");
 }
 
 TEST(OpenAiBatch, MessagesNameTheKeysOfTheRequest) {

@@ -34,6 +34,15 @@ TEST(ContentKey, EveryPartCounts) {
   differs([](Item& i, ContentParts&) { i.messages = {{"user", "x", 1}}; });
   differs([](Item&, ContentParts& p) { p.turn_format = "t"; });
   differs([](Item&, ContentParts& p) { p.system = "t"; });
+  differs([](Item&, ContentParts& p) { p.now = "2026-01-31T00:00:00"; });
+  differs([](Item&, ContentParts& p) { p.template_variables = R"({"a":1})"; });
+  differs([](Item&, ContentParts& p) { p.tools = R"([{"a":1}])"; });
+  differs([](Item&, ContentParts& p) { p.reasoning_marks = "none"; });
+  differs([](Item& i, ContentParts&) { i.messages = {{"user", "x", 1, "", R"({"name":"n"})"}}; });
+  differs([](Item& i, ContentParts& p) {
+    i.messages = {{"user", "x", 1, R"([{"type":"text"}])"}};
+    p.parts = ContentParts::Parts::one_by_one;
+  });
   differs([](Item&, ContentParts& p) { p.image_sha256 = {"y", "x"}; });
   differs([](Item&, ContentParts& p) { p.image_sha256 = {"xy"}; });
   differs([](Item&, ContentParts& p) { p.truncated_images = TruncatedImages::accept; });
@@ -51,6 +60,16 @@ TEST(ContentKey, EveryPartCounts) {
   differs([&](Item& i, ContentParts&) { labelled(i, {{"ab"}, "{}"}); });
   differs([&](Item& i, ContentParts&) { labelled(i, {{"a", "b"}, "a {}"}); });
   differs([&](Item& i, ContentParts&) { i.task = Task::embed; });
+  // What is not there leaves keys as they were; parts count where the template takes them one by one.
+  {
+    ContentParts nothing = parts;
+    nothing.template_variables = "{}";
+    EXPECT_EQ(content_key(nothing), key);
+    Item message = item;
+    message.messages = {{"user", "x", 1, R"([{"type":"text"}])"}};
+    nothing.item = &message;
+    EXPECT_TRUE(keys.contains(content_key(nothing)));
+  }
   // What does not shape the answer does not count.
   {
     Item embedded = item;

@@ -376,6 +376,83 @@ jobs:
   EXPECT_THAT(testing::fault(items[5]), HasSubstr("one is allowed"));
 }
 
+TEST(Manifest, WhatChatTemplatesRead) {
+  TempFolder folder;
+  const auto read = [&](const std::string& top, const std::string& job, const std::string& items) {
+    return read_manifest(folder.write(
+        "m.yaml", top + "\njobs: [{task: generate, chat: true, " + job + "items: [" + items + "]}]"));
+  };
+  const Manifest manifest = read(
+      "chat_template_kwargs: {enable_thinking: true, depth: 2}\ntemplate_time: "
+      "2026-07-14T09:30:05\nreasoning_marks: none",
+      "chat_template_kwargs: {enable_thinking: false}, tools: [{name: f}], reasoning_marks: [<a>, <b>], ",
+      "{prompt: x, chat_template_kwargs: {depth: {x: 1}}}, {messages: [{role: developer, content: d}, {role: "
+      "user, content: "
+      "[{type: text, text: a}, {type: text, text: b}]}], tools: [{name: g}]}");
+  const auto items = testing::read_all(manifest);
+  ASSERT_EQ(testing::fault(items[0]), "");
+  ASSERT_EQ(testing::fault(items[1]), "");
+  EXPECT_EQ(template_variables_of(manifest, *items[0].item), R"({"depth":{"x":1},"enable_thinking":false})");
+  EXPECT_EQ(tools_of(manifest, *items[0].item), R"([{"name":"f"}])");
+  EXPECT_EQ(tools_of(manifest, *items[1].item), R"([{"name":"g"}])");
+  EXPECT_EQ(manifest.template_time->tm_hour, 9);
+  EXPECT_EQ(manifest.template_time->tm_wday, 2);
+  EXPECT_EQ(manifest.jobs[0].reasoning_marks->at(1), "<b>");
+  EXPECT_EQ(items[1].item->messages[0].role, "developer");
+  EXPECT_EQ(items[1].item->messages[1].content, "a\nb");
+  EXPECT_EQ(items[1].item->messages[1].parts, R"([{"type":"text","text":"a"},{"type":"text","text":"b"}])");
+  const auto error = [&](const std::string& top, const std::string& job) {
+    return testing::error_of<UsageError>([&] { read(top, job, "{prompt: x}"); });
+  };
+  EXPECT_THAT(error("template_time: tomorrow", ""), HasSubstr("2026-01-31T12:34:56"));
+  EXPECT_THAT(error("reasoning_marks: [a]", ""), HasSubstr("'reasoning_marks' must be"));
+  EXPECT_THAT(error("chat_template_kwargs: [a]", ""), HasSubstr("a map of names"));
+  EXPECT_THAT(error("chat_template_kwargs: {tools: []}", ""), HasSubstr("keys of items"));
+  EXPECT_THAT(error("", "tools: {a: b}, "), HasSubstr("'tools' must be"));
+}
+
+TEST(Manifest, ImagePartsNameAnImageOrTakeTheItemsNext) {
+  TempFolder folder;
+  const auto file = folder.write("m.yaml", R"(
+jobs:
+  - name: j
+    task: vqa
+    items:
+      - images: [a.png, b.png]
+        messages: [{role: user, content: [{type: text, text: x}, {type: image}]}, {role: assistant, content: y}, {role: user, content: [{type: image}, {type: text, text: z}]}]
+      - messages: [{role: user, content: [{type: image, path: c.png}, {type: text, text: x}]}]
+      - {image: a.png, messages: [{role: user, content: [{type: image}, {type: image}, {type: text, text: x}]}]}
+      - {image: a.png, messages: [{role: user, content: [{type: image, url: c.png}, {type: text, text: x}]}]}
+)");
+  const auto items = testing::read_all(read_manifest(file));
+  ASSERT_EQ(testing::fault(items[0]), "");
+  EXPECT_EQ(items[0].item->images.size(), 2u);
+  EXPECT_EQ(items[0].item->messages[0].images, 1u);
+  EXPECT_EQ(items[0].item->messages[0].parts, R"([{"type":"text","text":"x"},{"type":"image"}])");
+  EXPECT_EQ(items[0].item->messages[2].images, 1u);
+  EXPECT_EQ(items[0].item->messages[2].parts, "");
+  ASSERT_EQ(testing::fault(items[1]), "");
+  EXPECT_EQ(items[1].item->images.at(0).path, folder / "c.png");
+  EXPECT_THAT(testing::fault(items[2]), HasSubstr("2 image parts that name no image, for 1 images"));
+  EXPECT_THAT(testing::fault(items[3]), HasSubstr("both in and beside"));
+}
+
+// As published models have it in their generation_config.json.
+TEST(Manifest, ACheckpointThatSamplesGivesWayToChoicesAndBeams) {
+  TempFolder folder;
+  const auto file =
+      folder.write("m.yaml",
+                   "jobs: [{task: generate, items: [{prompt: x}, {prompt: y, generation: {num_beams: 2}}, "
+                   "{prompt: z, generation: {choices: [a, b]}}]}]");
+  const Manifest manifest = read_manifest(file);
+  const auto items = testing::read_all(manifest);
+  GenerationSurroundings around;
+  around.checkpoint = {{"do_sample", true}, {"temperature", 0.6}};
+  EXPECT_TRUE(generation_of(manifest, *items[0].item, around).do_sample);
+  EXPECT_FALSE(generation_of(manifest, *items[1].item, around).do_sample);
+  EXPECT_FALSE(generation_of(manifest, *items[2].item, around).do_sample);
+}
+
 TEST(Manifest, PrecedenceOfGenerationSettings) {
   TempFolder folder;
   const auto file = folder.write("m.yaml", R"(

@@ -42,14 +42,15 @@ TEST(Store, AnswersAreSeenAsDocumented) {
     store->put(make_failure(make_item("b"), key_of(2), "decode", ErrorCode::timeout));
     store->finish_run(RunStatus::finished, R"({"seconds": 1})");
   }
-  EXPECT_EQ(rows(file, "SELECT count(*) FROM pragma_table_info('answers')"), std::vector<std::string>{"28"});
+  EXPECT_EQ(rows(file, "SELECT count(*) FROM pragma_table_info('answers')"), std::vector<std::string>{"30"});
   std::string names;
   for (const auto& name : rows(file, "SELECT name FROM pragma_table_info('answers')")) names += name + ", ";
   EXPECT_EQ(
       names,
       "run, job, task, id, images, prompt, status, answer, sequence, finish_reason, references, correct, "
       "score, "
-      "logprob, probabilities, prompt_tokens, answer_tokens, error_stage, error_code, error_message, "
+      "logprob, probabilities, prompt_tokens, answer_tokens, reasoning, reasoning_tokens, error_stage, "
+      "error_code, error_message, "
       "vision_ms, text_ms, "
       "queue_ms, prefill_ms, decode_ms, total_ms, created, metadata, ");
   EXPECT_THAT(
@@ -328,6 +329,23 @@ TEST(Store, DigestsOfImagesAreKept) {
   store->flush();
   EXPECT_EQ(store->find_digest(other), "bb");
   EXPECT_EQ(store->find_digest(stamp), std::nullopt);
+}
+
+TEST(ResultsStore, ThoughtsStandBesideTheAnswerAndAreCopiedWithIt) {
+  TempFolder folder;
+  const auto file = folder / "r.db";
+  const auto store = ResultsStore::open_or_create(file);
+  store->begin_run(make_run(), ResumePolicy::resume);
+  ItemResult thought = make_answer(make_item("a"), key_of(1), "blue");
+  thought.answers[0].reasoning = "it looks blue";
+  thought.answers[0].reasoning_tokens = 4;
+  store->put(thought);
+  store->put(make_answer(make_item("b"), key_of(2), "red"));
+  store->flush();
+  EXPECT_NE(store->look_up(testing::share(make_item("c")), key_of(1), kImages), Known::no);
+  store->flush();
+  EXPECT_THAT(rows(file, "SELECT id, answer, reasoning, reasoning_tokens FROM answers ORDER BY id"),
+              ElementsAre("a|blue|it looks blue|4", "b|red||", "c|blue|it looks blue|4"));
 }
 
 TEST(Schema, AVersionOneFileIsBroughtUpToDate) {

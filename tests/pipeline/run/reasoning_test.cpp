@@ -1,0 +1,64 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/pipeline/program.h"
+
+namespace mmbatch {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+// The demo's model does not think. With words of its own as marks it does: it answers "yellow".
+constexpr const char* kMarks = "reasoning_marks: [\"▁yellow\", \"▁red\"]\n";
+
+std::vector<json> run(const Workplace& place, const std::string& top, const std::string& generation) {
+  const std::string manifest =
+      place.write("manifest.yaml",
+                  "model: " + Workplace::demo("model") + "\ndatabase: results.db\n" + top +
+                      "generation: {ignore_eos: true, " + generation +
+                      "}\njobs:\n  - {name: j, task: vqa, items: [{image: " + Workplace::images().front() +
+                      ", question: \"what color is the shape?\"}]}\n");
+  const ProgramEnd end = program("run -q --fresh " + manifest + " --output " + place.path("out.jsonl"));
+  EXPECT_EQ(end.code, 0) << end.text;
+  return rows(place.path("results.db"));
+}
+
+TEST(Reasoning, StandsBesideTheAnswerWithItsOwnCount) {
+  const Workplace place;
+  const auto plain = run(place, "", "max_new_tokens: 6").at(0);
+  EXPECT_EQ(plain["answer_tokens"], 6);
+  EXPECT_EQ(plain["reasoning_tokens"], nullptr);
+  // The mark, two thoughts, the closing mark that the program writes, two tokens of the answer.
+  const auto thought = run(place, kMarks, "max_new_tokens: 6, max_reasoning_tokens: 2, logprobs: true").at(0);
+  EXPECT_EQ(thought["reasoning_tokens"], 2);
+  EXPECT_EQ(thought["answer_tokens"], 2);
+  EXPECT_THAT(plain["answer"].get<std::string>(), HasSubstr(thought["reasoning"].get<std::string>()));
+  // Thoughts that are not ended leave no answer.
+  const auto endless = run(place, kMarks, "max_new_tokens: 6").at(0);
+  EXPECT_EQ(endless["reasoning_tokens"], 5);
+  EXPECT_EQ(endless["answer"], "");
+  EXPECT_EQ(endless["finish_reason"], "length");
+  // Words that stand in thoughts do not end the answer.
+  const std::string word = endless["reasoning"].get<std::string>().substr(0, 2);
+  const auto stopped = run(place, kMarks, "max_new_tokens: 6, stop_strings: [\"" + word + "\"]").at(0);
+  EXPECT_EQ(stopped["reasoning"], endless["reasoning"]);
+  EXPECT_EQ(stopped["finish_reason"], "length");
+}
+
+TEST(Reasoning, ChoicesAreScoredBehindTheThoughts) {
+  const Workplace place;
+  const auto plain = run(place, "", "choices: [yes, no]").at(0);
+  const auto thought = run(place, kMarks, "choices: [yes, no], max_reasoning_tokens: 3").at(0);
+  EXPECT_EQ(thought["finish_reason"], "choice");
+  EXPECT_EQ(thought["reasoning_tokens"], 3);
+  EXPECT_EQ(thought["prompt_tokens"], plain["prompt_tokens"]);
+  EXPECT_NE(thought["logprob"], plain["logprob"]);
+  // A model that does not begin with the mark is asked for its choice at once.
+  const auto other = run(place, "reasoning_marks: [\"▁blue\", \"▁red\"]\n", "choices: [yes, no]").at(0);
+  EXPECT_EQ(other["reasoning_tokens"], nullptr);
+  EXPECT_EQ(other["logprob"], plain["logprob"]);
+}
+
+}  // namespace
+}  // namespace mmbatch
