@@ -4,13 +4,19 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cassert>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
 #include <mutex>
+#include <string>
 
 #include "engine/base/error.h"
 #include "engine/base/mapped_file.h"
 #include "engine/base/threads.h"
 #include "engine/kernels/matmul_kernel.h"
+#include "engine/kernels/panel.h"
 
 namespace mmbatch {
 namespace {
@@ -41,6 +47,44 @@ void release(const MatrixPart& part) {
   const std::size_t last = (part.rows - 1) * part.row_step + (part.cols - 1) * part.column_step;
   const std::size_t bytes = element_bytes(part.tensor.dtype);
   release_mapped({part.tensor.data + part.first * bytes, (last + 1) * bytes});
+}
+
+/// Whether the scales of a stored tile are numbers that packing writes: finite, and of whole columns (int8)
+/// not negative. Of bfloat16 there are none.
+bool has_sound_scales(Precision precision, const std::byte* tile, std::size_t depth) {
+  constexpr std::size_t kStrips = Panel::kColumns / Panel::kStrip;
+  if (precision == Precision::int8 || precision == Precision::w8a16) {
+    const std::size_t values = depth * Panel::kStrip;
+    std::array<float, Panel::kStrip> scales;
+    for (std::size_t strip = 0; strip < kStrips; ++strip) {
+      std::memcpy(scales.data(), tile + strip * (values + sizeof scales) + values, sizeof scales);
+      const auto sound = [](float scale) { return std::isfinite(scale) && scale >= 0; };
+      if (!std::all_of(scales.begin(), scales.end(), sound)) return false;
+    }
+  } else if (precision == Precision::int4 || precision == Precision::w4a16) {
+    constexpr std::size_t kValues = 2 * Panel::kGroupValues;
+    const std::size_t pairs = depth / (2 * Panel::kGroup) * kStrips;
+    std::array<std::uint16_t, 2 * Panel::kStrip> scales;
+    for (std::size_t pair = 0; pair < pairs; ++pair) {
+      std::memcpy(scales.data(), tile + pair * Panel::kGroupPair + kValues, sizeof scales);
+      const auto sound = [](std::uint16_t scale) { return (scale & 0x7f80) != 0x7f80; };
+      if (!std::all_of(scales.begin(), scales.end(), sound)) return false;
+    }
+  }
+  return true;
+}
+
+void check_scales(const PackedTensor& tensor, const std::string& name) {
+  std::atomic<bool> sound = true;
+  const std::size_t depth = Panel::depth(tensor.in());
+  parallel_tiles(tensor.tiles(), [&](std::size_t tile) {
+    if (!has_sound_scales(tensor.precision(), tensor.tile(tile), depth)) sound = false;
+  });
+  if (sound) return;
+  throw ModelError(
+      fmt::format("tensor '{}' is stored packed with scales that are NaN, infinite or negative: the file is "
+                  "damaged. Copy it again, or pack the published checkpoint again with mmbatch quantize",
+                  name));
 }
 
 }  // namespace
@@ -80,6 +124,7 @@ std::shared_ptr<const PackedTensor> PackedTensor::pack(const MatrixPart& weight,
           tiles * packed->tile_bytes_, to_string(*stored.packed)));
     }
     packed->data_ = stored.data;
+    check_scales(*packed, stored.name);
     return packed;
   }
   packed->owned_ = Matrix<std::byte>(tiles, packed->tile_bytes_);

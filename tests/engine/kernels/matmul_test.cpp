@@ -218,6 +218,34 @@ TEST(Matmul, APackedTensorIsTakenAsItLies) {
   EXPECT_THROW(to_floats(stored), ModelError);
 }
 
+TEST(Matmul, StoredScalesThatNoPackingWritesAreRefused) {
+  constexpr std::size_t kIn = 70, kOut = 130;
+  const auto w = random_floats(kOut * kIn, 1);
+  for (const Precision precision : {Precision::int8, Precision::w8a16, Precision::int4, Precision::w4a16}) {
+    const auto packed = PackedTensor::pack(tensor_of(w, kOut), precision);
+    std::vector<std::byte> bytes(packed->bytes().begin(), packed->bytes().end());
+    TensorView stored = tensor_of(w, kOut);
+    stored.data = bytes.data();
+    stored.packed = precision;
+    stored.packed_bytes = bytes.size();
+    EXPECT_NO_THROW(PackedTensor::pack(stored, precision)) << to_string(precision);
+    // The last scale of the last tile: behind its strip's values, which are as deep as the inputs and
+    // padding.
+    const bool wide = precision == Precision::int8 || precision == Precision::w8a16;
+    std::byte* const last = bytes.data() + bytes.size() - (wide ? 4 : 2);
+    const std::uint32_t infinite = wide ? 0x7f800000u : 0x7f80u,
+                        no_number = infinite | 0x40u << (wide ? 16 : 0);
+    for (const std::uint32_t bits : {infinite, no_number}) {
+      std::memcpy(last, &bits, wide ? 4 : 2);
+      EXPECT_THROW(PackedTensor::pack(stored, precision), ModelError) << to_string(precision);
+    }
+    const float negative = -1;
+    std::memcpy(last, &negative, wide ? 4 : 2);
+    if (!wide) continue;
+    EXPECT_THROW(PackedTensor::pack(stored, precision), ModelError) << to_string(precision);
+  }
+}
+
 /// Which one serves is the machine's affair, and the shell's: OPENBLAS_CORETYPE may name kernels whose rows
 /// depend on each other. Some one does in every precision.
 TEST(Matmul, WhatServesKeepsRowsIndependent) {
