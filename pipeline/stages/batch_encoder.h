@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -134,12 +135,23 @@ class BatchEncoder {
       return options_.encode(inputs, scratch_);
     });
     encoded_ += batch.size();
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      if (features)
-        cache_.finish(batch[i].key, features.value()[i]);
-      else
-        cache_.finish(batch[i].key, features.error());
+    for (std::size_t i = 0; i < batch.size(); ++i)
+      cache_.finish(batch[i].key, features ? checked(features.value()[i]) : features.error());
+  }
+
+  /// Numbers that are not finite would show late or not at all: a softmax of the model may hide them.
+  Result<Features> checked(const Features& features) {
+    for (std::size_t row = 0; row < features->rows(); ++row) {
+      const float* const values = features->row(row);
+      const auto finite = [](float value) { return std::isfinite(value); };
+      if (std::all_of(values, values + features->cols(), finite)) continue;
+      timeline_.failed(options_.encoding);
+      return Error{
+          ErrorCode::internal,
+          "what the model computes of this input is not finite: its weights are damaged, or too large "
+          "for this precision"};
     }
+    return features;
   }
 
   const Options options_;

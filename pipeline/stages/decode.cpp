@@ -1,5 +1,7 @@
 #include "pipeline/stages/decode.h"
 
+#include <fmt/format.h>
+
 #include <memory>
 #include <utility>
 
@@ -17,6 +19,18 @@ Vocabulary vocabulary_of(const Model& model) {
 
 namespace {
 
+void check_stop_tokens(const Model& model, const GenerationConfig& generation) {
+  const auto tokens = static_cast<std::int32_t>(model.spec().decoder.vocab);
+  for (const std::int32_t id : generation.stop_token_ids) {
+    if (id < tokens) continue;
+    throw ItemError(
+        ErrorCode::invalid_value,
+        fmt::format("generation setting 'stop_token_ids' has {}, which the model cannot write: its "
+                    "tokens are 0 to {}",
+                    id, tokens - 1));
+  }
+}
+
 Error too_late(const Deadline& deadline) {
   return {ErrorCode::timeout, deadline.message()};
 }
@@ -25,6 +39,7 @@ Error too_late(const Deadline& deadline) {
 
 Request make_request(const Model& model, std::shared_ptr<const Prompt> prompt,
                      const GenerationConfig& generation, ChoiceIds choices) {
+  check_stop_tokens(model, generation);
   Request request;
   request.choices = std::move(choices);
   request.prompt = std::move(prompt);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/base/sha256.h"
+#include "fusion/family.h"
 #include "jobs/item/images/image_budget.h"
 #include "pipeline/stages/images/decode_memory.h"
 #include "vision/image/image_header.h"
@@ -68,7 +69,10 @@ std::vector<Features> encode_in_parts(const ImageStage& stage, std::span<const P
 EncodeImage::EncodeImage(const Model& model, const EncodeImageOptions& options, ImageFiles& files,
                          Timeline& timeline)
     : model_(model), limits_(options.image), files_(files), encoder_(encoder_options(options), timeline) {
-  if (model_.images() != nullptr) load_image_decoder();
+  if (model_.images() == nullptr) return;
+  load_image_decoder();
+  const Config config = read_image_processor(*model.files().weights);
+  pads_ = pads_to_square(config) && config.flag("do_pad", false);
 }
 
 BatchEncoder<EncodeImage::Prepared>::Options EncodeImage::encoder_options(
@@ -107,7 +111,7 @@ EncodeImage::Prepared EncodeImage::prepare(const Ticket& ticket, std::size_t ima
       files_.take(ticket.item->images[image], ticket.image_sha256[image], ticket.deadline);
   const auto encoded = std::as_bytes(std::span(file.bytes));
   const ImageHeader header = read_image_header(encoded);
-  const std::size_t memory = decode_memory(encoded, header);
+  const std::size_t memory = decode_memory(encoded, header) + (pads_ ? padding_memory(header) : 0);
   file.memory.grow(memory);
   ticket.deadline.check();
   Prepared prepared;

@@ -39,6 +39,7 @@ class EncodeImage {
 
   const Model& model_;
   const ImageLimits limits_;
+  bool pads_ = false;  // to squares
   ImageFiles& files_;
   BatchEncoder<Prepared> encoder_;
 };

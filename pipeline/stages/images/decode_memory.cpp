@@ -1,6 +1,9 @@
 #include "pipeline/stages/images/decode_memory.h"
 
+#include <algorithm>
 #include <cstdint>
+
+#include "vision/preprocess/preprocess.h"
 
 namespace mmbatch {
 namespace {
@@ -34,7 +37,7 @@ std::size_t bytes_beside(std::span<const std::byte> encoded, const ImageHeader& 
       // int16 coefficients of three components
       return header.width * header.height <= kLookedAtTwice || is_progressive(encoded) ? 6 : 0;
     case ImageFormat::png: {
-      // IHDR stands first: bit depth at 24, interlace method at 28.
+      // IHDR comes first: bit depth at 24, interlace method at 28.
       const bool wide = byte_at(encoded, 24) == 16, interlaced = byte_at(encoded, 28) != 0;
       return wide ? 8 : interlaced ? 4 : 0;
     }
@@ -57,6 +60,12 @@ std::size_t decode_memory(std::span<const std::byte> encoded, const ImageHeader&
   const std::size_t turned = header.orientation != 1 ? kRgb : 0;
   const auto pixels = static_cast<std::size_t>(header.width) * static_cast<std::size_t>(header.height);
   return pixels * (kRgb + turned + bytes_beside(encoded, header)) + encoded.size();
+}
+
+std::size_t padding_memory(const ImageHeader& header) {
+  const auto side = static_cast<std::size_t>(std::max(header.width, header.height));
+  if (header.width == header.height || side > Preprocessor::kMaxPaddedSide) return 0;
+  return 3 * side * side;
 }
 
 }  // namespace mmbatch

@@ -12,4 +12,7 @@ namespace mmbatch {
 /// upright. An upper bound where that depends on more than the header.
 std::size_t decode_memory(std::span<const std::byte> encoded, const ImageHeader& header);
 
+/// Bytes of the square that a picture is padded to, beside the picture; of one that is refused, none.
+std::size_t padding_memory(const ImageHeader& header);
+
 }  // namespace mmbatch

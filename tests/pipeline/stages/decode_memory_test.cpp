@@ -32,5 +32,18 @@ TEST(DecodeMemory, IsThePictureAndWhatTheFormatTakesBesideIt) {
   EXPECT_EQ(per_pixel("alpha.bmp"), 3u);
 }
 
+TEST(DecodeMemory, ASquareIsAsLargeAsTheLongerSideMakesIt) {
+  const auto padding = [](std::int64_t width, std::int64_t height) {
+    ImageHeader header;
+    header.width = width;
+    header.height = height;
+    return padding_memory(header);
+  };
+  EXPECT_EQ(padding(9000, 10), 3u * 9000 * 9000);
+  EXPECT_EQ(padding(10, 9000), 3u * 9000 * 9000);
+  EXPECT_EQ(padding(500, 500), 0u) << "nothing is padded";
+  EXPECT_EQ(padding(20'000, 10), 0u) << "it is refused";
+}
+
 }  // namespace
 }  // namespace mmbatch
