@@ -125,6 +125,13 @@ void size_up(const WeightSource& weights, const ModelSpec& spec, Inspection& fou
   }
   for (const std::string& name : kv_precision_names())
     found.cache_per_token.push_back({name, kv_bytes_per_token(spec.decoder, kv_precision_from(name))});
+  DecoderConfig unlimited = spec.decoder;
+  std::erase_if(unlimited.layers, [](const LayerConfig& layer) { return layer.attention.shape.window > 0; });
+  if (unlimited.layers.size() == spec.decoder.layers.size()) return;
+  for (const std::string& name : kv_precision_names()) {
+    found.cache_per_token_beyond_windows.push_back(
+        {name, kv_bytes_per_token(unlimited, kv_precision_from(name))});
+  }
 }
 
 void tell_image_costs(const ModelFiles& files, const std::vector<PictureSize>& pictures, Inspection& found) {

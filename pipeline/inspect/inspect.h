@@ -40,7 +40,10 @@ struct Inspection {
   std::string turn_format_note;         // not empty: jobs must name one
   std::vector<Memory> weights;          // packed, at each precision
   std::vector<Memory> cache_per_token;  // at each precision of the cache; empty without a decoder
-  std::size_t activation_bytes = 0;     // of a step of kActivationRows rows
+  /// Of the layers that see everything: what each token takes once it is outside the windows of the others.
+  /// Empty where no layer has a window.
+  std::vector<Memory> cache_per_token_beyond_windows;
+  std::size_t activation_bytes = 0;  // of a step of kActivationRows rows
   static constexpr std::size_t kActivationRows = 1024;
 
   /// What pictures of some sizes, in pixels, cost where not all cost the same.

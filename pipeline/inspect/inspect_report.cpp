@@ -225,6 +225,9 @@ std::string to_text(const Inspection& found) {
     lines.add("memory", "weights about " + memories_text(found.weights));
     if (!found.cache_per_token.empty())
       lines.add("", "cache per token: " + memories_text(found.cache_per_token));
+    if (!found.cache_per_token_beyond_windows.empty())
+      lines.add("",
+                "cache per token beyond the windows: " + memories_text(found.cache_per_token_beyond_windows));
     lines.add("", fmt::format("activations about {} for a step of {} tokens",
                               bytes_text(found.activation_bytes), Inspection::kActivationRows));
   }
@@ -261,6 +264,8 @@ std::string to_json(const Inspection& found) {
   json.add("turn_format", found.turn_format);
   json.member("weight_bytes", memories_json(found.weights));
   json.member("cache_bytes_per_token", memories_json(found.cache_per_token));
+  if (!found.cache_per_token_beyond_windows.empty())
+    json.member("cache_bytes_per_token_beyond_windows", memories_json(found.cache_per_token_beyond_windows));
   json.add("activation_bytes", found.activation_bytes);
   if (!found.image_costs.empty()) json.member("image_costs", costs_json(found.image_costs));
   return json.str();

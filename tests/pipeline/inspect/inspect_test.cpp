@@ -17,7 +17,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 std::string reference(const std::string& name) {
-  return std::string(MMBATCH_TEST_DATA) + "/reference/" + name + "/model";
+  return reference_folder(name) + "/model";
 }
 
 json inspected(const std::string& folder) {
@@ -68,7 +68,17 @@ TEST(Inspect, KnowsWidthsFilesAndMemory) {
   const ProgramEnd text = program("inspect " + reference("mistral-window"));
   EXPECT_EQ(text.code, 0);
   EXPECT_THAT(text.text, AllOf(HasSubstr("family        mistral\n"), HasSubstr("a window of 12 in"),
-                               HasSubstr("cache per token: f32")));
+                               HasSubstr("cache per token: f32"), HasSubstr("beyond the windows: f32 0 B")));
+}
+
+TEST(Inspect, LayersWithAWindowTakeNoMoreBeyondIt) {
+  EXPECT_FALSE(inspected(reference("llama")).contains("cache_bytes_per_token_beyond_windows"));
+  const json all = inspected(reference("mistral-window"));
+  EXPECT_EQ(all["cache_bytes_per_token_beyond_windows"]["f32"], 0) << "every layer has one";
+  const json some = inspected(reference("gemma2"));
+  const auto of_all_layers = some["cache_bytes_per_token"]["f32"].get<std::size_t>();
+  EXPECT_EQ(some["cache_bytes_per_token_beyond_windows"]["f32"].get<std::size_t>(), of_all_layers / 3)
+      << "one of three layers sees everything";
 }
 
 TEST(Inspect, ADualEncoderHasNoDecoder) {
