@@ -5,6 +5,7 @@
 #include "engine/base/output/output_stream.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/dialogue_options.h"
+#include "pipeline/commands/options/image_options.h"
 #include "pipeline/dialogue/ask.h"
 
 namespace mmbatch {
@@ -32,6 +33,9 @@ void add_ask_command(CLI::App& program, Action& action) {
   command->add_flag_callback(
       "--raw-prompt", [options] { options->form = PromptForm::raw; },
       "send the text as it stands, without the model's turn format");
+  add_truncated_images_option(
+      *command, options->truncated_images,
+      "images whose pixels are not all there: they are refused, or taken as far as they go");
   add_dialogue_options(*command, action, options, [options] {
     OutputStream out(Audience::programs);
     OutputStream notes(STDERR_FILENO, "standard error", Audience::people);

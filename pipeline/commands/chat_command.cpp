@@ -6,6 +6,7 @@
 #include "engine/base/output/output_stream.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/dialogue_options.h"
+#include "pipeline/commands/options/image_options.h"
 #include "pipeline/dialogue/chat.h"
 
 namespace mmbatch {
@@ -25,6 +26,9 @@ void add_chat_command(CLI::App& program, Action& action) {
   command->add_flag_callback(
       "--stats", [options] { options->report = TurnReport::tokens; },
       "write each turn's prompt tokens, and how many of them were reused, to stderr");
+  add_truncated_images_option(
+      *command, options->truncated_images,
+      "images whose pixels are not all there: they are refused, or taken as far as they go");
   add_dialogue_options(*command, action, options, [options] {
     options->listener = ::isatty(STDIN_FILENO) == 1 ? Listener::person : Listener::program;
     OutputStream out(Audience::programs);

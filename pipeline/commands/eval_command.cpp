@@ -25,6 +25,8 @@ struct EvalCommand {
 ExitCode EvalCommand::run() const {
   OutputStream out(form == ReportForm::json ? Audience::programs : Audience::people);
   if (!compare.empty()) {
+    if (!options.run.empty())
+      throw UsageError("--run: --compare names its runs itself: leave one of them out");
     const Comparison both = mmbatch::compare(database, compare[0], compare[1], options);
     out << (form == ReportForm::json ? to_json(both) + "\n" : to_text(both, limit));
     out.finish();
@@ -55,6 +57,7 @@ void add_eval_command(CLI::App& program, Action& action) {
   command
       ->add_option("--ignore", options.match.ignore,
                    "regular expression; what it matches is left out of exact match")
+      ->check(not_empty())
       ->take_all()
       ->type_name("REGEX");
   command
@@ -67,10 +70,12 @@ void add_eval_command(CLI::App& program, Action& action) {
       ->add_option(
           "--annotations", options.annotations,
           "VQAv2's annotations (JSON): references and types by question_id, instead of the stored ones")
+      ->check(not_empty())
       ->type_name("FILE");
   command
       ->add_option("--questions", options.questions,
                    "VQAv2's questions (JSON): finds annotations of items whose id is not a question_id")
+      ->check(not_empty())
       ->type_name("FILE");
   CLI::Option* compare =
       command

@@ -25,9 +25,8 @@ struct QuantizeCommand {
 
 void QuantizeCommand::check() const {
   if (options.out.empty() && !report) {
-    throw CLI::RequiredError(
-        "out: a folder to write, or --report to see what quantizing would do to the model,",
-        CLI::ExitCodes::RequiredError);
+    throw CLI::ValidationError(
+        "out", "is missing: name a folder to write, or give --report to see what quantizing would do");
   }
   if (items_given && !report && !smooth.manifest) {
     throw CLI::ValidationError("--items", "says how many items --report and --smooth take; give one of them");

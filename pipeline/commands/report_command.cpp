@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 
 #include "pipeline/commands/commands.h"
+#include "pipeline/commands/options/image_options.h"
 #include "pipeline/commands/options/selection_options.h"
 #include "pipeline/commands/options/values.h"
 #include "pipeline/look/report.h"
@@ -16,8 +17,9 @@ void add_report_command(CLI::App& program, Action& action) {
   CLI::App* command = program.add_subcommand("report", "one HTML page with plots and a table of the items");
   command->footer("Example:\n  mmbatch report results.db -o report.html");
   add_selection_options(*command, {state->database, state->report.run, state->report.job}, "a run's number");
-  command->add_option("-o,--output", state->file, "the page; an existing one is replaced")
+  command->add_option("-o,--output", state->file, "the page; an existing page is replaced")
       ->required()
+      ->check(not_empty())
       ->type_name("FILE");
   command->add_option("--max-items", state->report.max_items, "items in the table; the plots are about all")
       ->check(whole_number(0))
@@ -32,6 +34,9 @@ void add_report_command(CLI::App& program, Action& action) {
       ->add_flag_callback(
           "--no-thumbnails", [state] { state->report.max_thumbnails = 0; }, "names of images only")
       ->excludes(most);
+  add_truncated_images_option(
+      *command, state->report.truncated_images,
+      "pictures of images whose pixels are not all there: none, or as far as they go");
   command->callback([state, &action] {
     action = [state] {
       report(state->database, state->report, state->file);

@@ -55,15 +55,17 @@ void add_files(CLI::App& command, RunOptions& run) {
 
 void add_choice_of_items(CLI::App& command, RunCommand& state) {
   RunOptions& run = state.run;
-  command
-      .add_option("--shard", state.shard,
-                  "run only part I (from 0) of N parts of the items, into a database of its own")
-      ->type_name("I/N");
+  CLI::Option* shard =
+      command
+          .add_option("--shard", state.shard,
+                      "run only part I (from 0) of N parts of the items, into a database of its own")
+          ->type_name("I/N");
   add_choice(
       command,
       {"--shard-by",
        "all items of an image in one part, or parts of equal size; auto: by image where there are images"},
-      run.shard.by, {{"auto", Shard::By::automatic}, {"item", Shard::By::item}, {"image", Shard::By::image}});
+      run.shard.by, {{"auto", Shard::By::automatic}, {"item", Shard::By::item}, {"image", Shard::By::image}})
+      ->needs(shard);
   CLI::Option* retry = command.add_flag_callback(
       "--retry-failed", [&run] { run.resume = ResumePolicy::retry_failed; }, "compute failed items again");
   command
@@ -94,10 +96,9 @@ void add_flow(CLI::App& command, RunCommand& state) {
           ->check(whole_number(0, std::int64_t{1} << 30))
           ->type_name("MIB")
           ->capture_default_str();
-  add_choice(command,
-             {"--truncated-images",
-              "images whose pixels are not all there: they fail their items, or are taken as far as they go"},
-             run.truncated_images, {{"fail", TruncatedImages::fail}, {"accept", TruncatedImages::accept}});
+  add_truncated_images_option(
+      command, run.truncated_images,
+      "images whose pixels are not all there: they fail their items, or are taken as far as they go");
   command
       .add_flag_callback(
           "--no-image-cache", [&state] { state.image_cache_mib = 0; }, "do not keep image features after use")

@@ -54,6 +54,16 @@ std::string option_without_value(const CLI::App& command, const std::vector<std:
   return found;
 }
 
+/// An option that takes one value and was given several; empty: there is none.
+std::string option_given_twice(const CLI::App& command) {
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->get_items_expected_max() == 1 && option->count() > 1 && !option->get_lnames().empty())
+      return fmt::format("--{}: is given {} times; one value is allowed\n", option->get_lnames().front(),
+                         option->count());
+  }
+  return {};
+}
+
 /// A line for each word that nothing takes.
 std::string leftovers_text(const CLI::App& command, const std::vector<std::string>& leftovers) {
   std::vector<std::string> known;
@@ -90,7 +100,8 @@ std::string command_error_text(const CLI::App& command, const CLI::ParseError& e
     const std::string option = option_without_value(command, words);
     if (!option.empty()) return fmt::format("{} needs a value\n", option);
   }
-  return fmt::format("{}\n", error.what());
+  const std::string twice = option_given_twice(command);
+  return twice.empty() ? fmt::format("{}\n", error.what()) : twice;
 }
 
 }  // namespace

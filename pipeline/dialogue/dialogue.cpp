@@ -45,14 +45,18 @@ Item item_of(const DialogueOptions& options) {
   return item;
 }
 
-std::vector<EncodedImage> encode_images(const Model& model, const Item& item, const ImageBudget& budget) {
+std::vector<EncodedImage> encode_images(const Model& model, const Item& item,
+                                        const DialogueOptions& options) {
+  ImageLimits limits;
+  limits.truncated = options.truncated_images;
   std::vector<PixelValues> pixels;
   std::vector<std::uint64_t> keys;
   for (const Item::Image& image : item.images) {
     const std::vector<unsigned char> bytes = read_image(image);
     const std::string sha = sha256_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
     keys.push_back(std::stoull(sha.substr(0, 16), nullptr, 16));
-    pixels.push_back(model.files().images->prepare(decode_image(std::as_bytes(std::span(bytes))), budget));
+    pixels.push_back(model.files().images->prepare(decode_image(std::as_bytes(std::span(bytes)), limits),
+                                                   options.image_budget));
   }
   std::vector<const PixelValues*> all;
   for (const PixelValues& one : pixels) all.push_back(&one);
@@ -62,6 +66,21 @@ std::vector<EncodedImage> encode_images(const Model& model, const Item& item, co
   const ImageStage::Encoded features = model.images()->encode(all, scratch);
   for (std::size_t i = 0; i < all.size(); ++i) encoded.push_back({features.projected[i], keys[i]});
   return encoded;
+}
+
+/// Settings that a dialogue has no place for.
+void check_settings(const DialogueOptions& options) {
+  if (options.form == PromptForm::raw && (!options.system.empty() || !options.turn_format.empty())) {
+    throw UsageError(fmt::format("{} would be dropped: the text is sent as it is, without turns",
+                                 options.system.empty() ? "--turn-format" : "--system"));
+  }
+  GenerationConfig asked;
+  mmbatch::apply(asked, options.generation);
+  if (asked.logprobs || asked.top_logprobs > 0) {
+    throw UsageError(
+        "--logprobs, --top-logprobs: are kept in a database, which only `mmbatch run` writes: leave them "
+        "out");
+  }
 }
 
 /// Streaming shows certain text only; with stop strings, choices or several answers that is known at the end.
@@ -75,6 +94,7 @@ bool streams(const GenerationConfig& generation) {
 Dialogue::Dialogue(const DialogueOptions& options)
     : manifest_(manifest_of(options)), item_(item_of(options)), arena_(options.threads) {
   options.engine.validate();
+  check_settings(options);
   const auto files = std::make_shared<const ModelFiles>(options.model);
   if (files->spec.dual) {
     throw UsageError(
@@ -92,7 +112,7 @@ Dialogue::Dialogue(const DialogueOptions& options)
   if (item_.form == PromptForm::turns) reasoning_ = reasoning_of(manifest_.jobs.front(), model_->files());
   encode_text_ = std::make_unique<const EncodeText>(
       model_->files(), manifest_, manifest_.template_time.value_or(read_time(utc_now()).value()));
-  arena_.run([&] { images_ = encode_images(*model_, item_, options.image_budget); });
+  arena_.run([&] { images_ = encode_images(*model_, item_, options); });
   engine_ = std::make_unique<Engine>(model_->decoder(), vocabulary_of(*model_), options.engine);
 }
 

@@ -24,6 +24,7 @@ struct DialogueOptions {
   std::filesystem::path model;
   Task task = Task::vqa;
   std::vector<std::filesystem::path> images;
+  TruncatedImages truncated_images = TruncatedImages::fail;
   PromptForm form = PromptForm::turns;
   std::string turn_format;  // empty: the model's own
   std::string system;

@@ -1,19 +1,24 @@
 #include "pipeline/run/outputs.h"
 
+#include <algorithm>
+#include <vector>
+
+#include "jobs/output/file_identity.h"
 #include "jobs/output/file_roles.h"
 
 namespace mmbatch {
 
-void check_outputs(const RunOptions& options, const Manifest& manifest, const std::filesystem::path& model,
-                   const std::filesystem::path& database) {
+void check_outputs(const RunOptions& options, std::span<const PlannedRun> runs) {
   FileRoles files;
-  files.reads_folder("the model", model);
-  files.reads(manifest);
-  // Those of the same command that come later, too.
-  for (const auto& other : options.manifests) {
-    if (std::filesystem::absolute(other) != manifest.file) files.reads("the manifest", other);
+  std::vector<FileIdentity> databases;
+  for (const PlannedRun& run : runs) {
+    files.reads_folder("the model", run.model);
+    files.reads(run.manifest);
+    const auto identity = identity_of(run.database);
+    if (identity && std::find(databases.begin(), databases.end(), *identity) != databases.end()) continue;
+    if (identity) databases.push_back(*identity);
+    files.writes_database(run.database);
   }
-  files.writes_database(database);
   files.writes_locked("--output", options.output);
   files.writes("--summary-json", options.summary_json);
   files.writes("--metrics-file", options.metrics_file);

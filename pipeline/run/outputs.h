@@ -1,13 +1,21 @@
 #pragma once
 
+#include <span>
+
 #include "jobs/manifest/manifest.h"
 #include "pipeline/run/run.h"
 
 namespace mmbatch {
 
-/// @throws UsageError when the run would overwrite a file that it reads, or write one file twice; called
-/// before anything is opened for writing
-void check_outputs(const RunOptions& options, const Manifest& manifest, const std::filesystem::path& model,
-                 const std::filesystem::path& database);
+/// A manifest, and where its model and its results are.
+struct PlannedRun {
+  Manifest manifest;
+  std::filesystem::path model, database;
+};
+
+/// Looks at all manifests of a command together; several may write to one database. Called before anything is
+/// opened for writing.
+/// @throws UsageError when one would overwrite a file that any of them reads, or write one file twice
+void check_outputs(const RunOptions& options, std::span<const PlannedRun> runs);
 
 }  // namespace mmbatch

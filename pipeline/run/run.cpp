@@ -21,22 +21,33 @@
 namespace mmbatch {
 namespace {
 
-/// Where a manifest's model and results are.
-struct Places {
-  std::filesystem::path model, database;
-};
-
-Places places_of(const Manifest& manifest, const RunOptions& options) {
+PlannedRun plan(const std::filesystem::path& file, const RunOptions& options) {
+  Manifest manifest = read_manifest(file, {.media_root = options.media_root,
+                                           .truncated_images = options.truncated_images,
+                                           .image_budget = options.image_budget,
+                                           .template_variables = options.template_variables,
+                                           .template_time = options.template_time});
   const auto model = options.model ? options.model : manifest.model;
   auto database = options.database;
   if (!database && manifest.database) database = options.shard.named(*manifest.database);
-  const std::string file = manifest.file.string();
+  const std::string name = manifest.file.string();
   if (!model)
-    throw UsageError(fmt::format("{}: no model: give `model:` in the manifest, or --model DIR", file));
+    throw UsageError(fmt::format("{}: no model: give `model:` in the manifest, or --model DIR", name));
   if (!database)
     throw UsageError(
-        fmt::format("{}: no database: give `database:` in the manifest, or --database FILE", file));
-  return {*model, *database};
+        fmt::format("{}: no database: give `database:` in the manifest, or --database FILE", name));
+  return {std::move(manifest), *model, *database};
+}
+
+/// Before the first of several manifests is run, the later ones are looked at, too.
+void check_together(const RunOptions& options) {
+  if (options.manifests.size() == 1) return;
+  std::vector<PlannedRun> runs;
+  for (const auto& file : options.manifests) {
+    runs.push_back(plan(file, options));
+    for (Job& job : runs.back().manifest.jobs) job.source.in_manifest.reset();  // they may be many
+  }
+  check_outputs(options, runs);
 }
 
 /// Everything that can be wrong with the jobs themselves, before any weights are read.
@@ -113,18 +124,12 @@ std::tm template_time(const Manifest& manifest, const ResultsStore& results) {
 
 ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& options, LoadedModel& loaded,
                       Arena& arena) {
-  const Manifest manifest =
-      read_manifest(file, {.media_root = options.media_root,
-                           .truncated_images = options.truncated_images,
-                           .image_budget = options.image_budget,
-                           .template_variables = options.image_budget = options.image_budget,
-                           .template_variables,
-                           .template_time = options.template_time});
-  const Places places = places_of(manifest, options);
-  check_outputs(options, manifest, places.model, places.database);
-  check_settings(manifest, {read_generation_config(FolderFiles(places.model)), options.generation});
+  const PlannedRun planned = plan(file, options);
+  const Manifest& manifest = planned.manifest;
+  check_outputs(options, {&planned, 1});
+  check_settings(manifest, {read_generation_config(FolderFiles(planned.model)), options.generation});
   Timeline timeline(options.profile, options.on_stage);
-  const Model& model = loaded.in(places.model, manifest, options, arena);
+  const Model& model = loaded.in(planned.model, manifest, options, arena);
   if (options.progress != ProgressStyle::none) {
     warn_of_four_bits(model);
     say_how_parts_are_made(options.shard, manifest);
@@ -134,11 +139,11 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
 
   const ModelIdentity identity{.fingerprint = model.files().weights->fingerprint(options.fingerprint),
                                .precision = precision_text(model.precision(), options.engine.kv_precision)};
-  const auto results = ResultsStore::open_or_create(places.database, store_options(options, timeline));
+  const auto results = ResultsStore::open_or_create(planned.database, store_options(options, timeline));
   const std::int64_t run =
       results->begin_run(describe_run(manifest, options, model, identity.fingerprint, arena), options.resume);
   RunFiles files(options, timeline);
-  files.open_output(places.database, run);
+  files.open_output(planned.database, run);
   RunSummary summary = run_recorded({.manifest = manifest,
                                      .options = options,
                                      .model = model,
@@ -171,6 +176,7 @@ void check_files(const RunOptions& options) {
 ExitCode run_manifests(const RunOptions& options) {
   options.engine.validate();
   check_files(options);
+  check_together(options);
   handle_interrupts();
   Arena arena(options.threads);
   LoadedModel loaded;

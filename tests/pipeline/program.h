@@ -34,23 +34,39 @@ inline ProgramEnd program(const std::string& arguments) {
   return program_with("", arguments);
 }
 
-/// A way to the demo without spaces, for command lines, wherever the project lies.
+/// A way to a folder without spaces and letters that a shell or YAML takes for something else, wherever the
+/// project is.
+class PlainWay {
+ public:
+  explicit PlainWay(const std::string& folder) : path_(folder) {
+    const std::string plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+";
+    if (folder.find_first_not_of(plain) == std::string::npos) return;
+    link_folder_ = (std::filesystem::temp_directory_path() / "mmbatch-way-XXXXXX").string();
+    ::mkdtemp(link_folder_.data());
+    path_ = link_folder_ + "/way";
+    std::filesystem::create_directory_symlink(folder, path_);
+  }
+  ~PlainWay() {
+    if (!link_folder_.empty()) std::filesystem::remove_all(link_folder_);
+  }
+  PlainWay(const PlainWay&) = delete;
+  PlainWay& operator=(const PlainWay&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_, link_folder_;
+};
+
 inline const std::string& demo_folder() {
-  struct Link {
-    Link() {
-      if (std::string(MMBATCH_DEMO).find(' ') == std::string::npos) return;
-      std::string folder = (std::filesystem::temp_directory_path() / "mmbatch-demo-XXXXXX").string();
-      ::mkdtemp(folder.data());
-      path = folder + "/demo";
-      std::filesystem::create_directory_symlink(MMBATCH_DEMO, path);
-    }
-    ~Link() {
-      if (path != MMBATCH_DEMO) std::filesystem::remove_all(std::filesystem::path(path).parent_path());
-    }
-    std::string path = MMBATCH_DEMO;
-  };
-  static const Link link;
-  return link.path;
+  static const PlainWay way(MMBATCH_DEMO);
+  return way.path();
+}
+
+/// tests/data/reference/NAME.
+inline std::string reference_folder(const std::string& name) {
+  static const PlainWay way(MMBATCH_TEST_DATA);
+  return way.path() + "/reference/" + name;
 }
 
 /// A folder of a test's own that goes with it, with a few files of the demo at hand.

@@ -6,17 +6,23 @@
 #include "pipeline/commands/options/generation_options.h"
 #include "pipeline/commands/options/image_options.h"
 #include "pipeline/commands/options/template_options.h"
+#include "pipeline/commands/options/values.h"
 
 namespace mmbatch {
 
 void add_dialogue_options(CLI::App& command, Action& action, const std::shared_ptr<DialogueOptions>& options,
                           Action work) {
   const auto generation = std::make_shared<GenerationOverrides>();
-  command.add_option("-m,--model", options->model, "checkpoint folder")->required()->type_name("DIR");
-  command.add_option("--system", options->system, "system text");
-  command.add_option("--turn-format", options->turn_format,
-                     "name of a turn format or of a template of the model, a .jinja file, or a pattern with "
-                     "{question}");
+  command.add_option("-m,--model", options->model, "checkpoint folder")
+      ->required()
+      ->check(not_empty())
+      ->type_name("DIR");
+  command.add_option("--system", options->system, "system text")->check(not_empty());
+  command
+      .add_option("--turn-format", options->turn_format,
+                  "name of a turn format or of a template of the model, a .jinja file, or a pattern with "
+                  "{question}")
+      ->check(not_empty());
   add_template_variables_option(command, options->template_variables);
   add_template_time_option(command, options->template_time);
   add_threads_option(command, options->threads);

@@ -27,9 +27,10 @@ std::vector<std::pair<std::string, std::optional<Value>>> auto_or(const std::vec
 
 void add_engine_options(CLI::App& command, EngineOptions& options) {
   SchedulerOptions& scheduler = options.scheduler;
+  constexpr std::int64_t kMost = 1'000'000;  // beyond what any machine holds; products of two do not overflow
   const auto count = [&command](const char* name, std::size_t& target, const char* help, std::int64_t least) {
     command.add_option(name, target, help)
-        ->check(whole_number(least))
+        ->check(whole_number(least, kMost))
         ->type_name("N")
         ->capture_default_str()
         ->group(kGroup);

@@ -130,6 +130,43 @@ TEST_F(Outputs, NoOutputIsAnInputOrAnotherOutput) {
     expect_refused(shell("MMBATCH report " + at("r.db") + " -o " + at(name)), "--output");
 }
 
+TEST_F(Outputs, ManifestsOfOneCommandAreLookedAtTogether) {
+  place->write("first.yaml", "database: first.db\njobs: [{name: a, task: generate, items: [{prompt: x}]}]\n");
+  const std::string listing = place->write("later.jsonl", "{\"prompt\": \"x\"}\n");
+  place->write("later.yaml", "database: later.db\njobs: [{name: b, task: generate, items: later.jsonl}]\n");
+  const std::string both =
+      "MMBATCH run -q -m " + at("model") + " " + at("first.yaml") + " " + at("later.yaml") + " ";
+  const std::string before = content(listing);
+  const ProgramEnd end = shell(both + "--metrics-file " + at("later.jsonl"));
+  expect_refused(end, "--metrics-file");
+  EXPECT_THAT(end.text, HasSubstr("the listing"));
+  EXPECT_EQ(content(listing), before);
+  EXPECT_FALSE(fs::exists(place->path("first.db"))) << "nothing is run before all are looked at";
+  // What is wrong with the second is known before the first is run, too.
+  EXPECT_EQ(shell("MMBATCH run -q -m " + at("model") + " " + at("first.yaml") + " " + at("none.yaml")).code,
+            2);
+  EXPECT_FALSE(fs::exists(place->path("first.db")));
+  const ProgramEnd one = shell(both + "-d " + at("both.db"));
+  EXPECT_EQ(one.code, 0) << "one database may take the answers of several: " << one.text;
+}
+
+TEST_F(Outputs, AMergedDatabaseIsNoneOfTheFilesBesideAnother) {
+  for (const char* name : {"r.db-wal", "r.db-shm", "r.db-journal", "r.db.lock"}) {
+    expect_refused(shell("MMBATCH merge " + at(name) + " " + at("r.db")), "would overwrite");
+    EXPECT_FALSE(fs::exists(place->path(name))) << name;
+  }
+  EXPECT_EQ(shell("MMBATCH query " + at("r.db")).code, 0);
+}
+
+TEST_F(Outputs, AReportReplacesPagesOnly) {
+  const std::string before = content(place->path("i.jsonl"));
+  expect_refused(shell("MMBATCH report " + at("r.db") + " -o " + at("i.jsonl")), "not a page");
+  EXPECT_EQ(content(place->path("i.jsonl")), before);
+  place->write("empty.html", "");
+  for (const char* name : {"new.html", "new.html", "empty.html"})
+    EXPECT_EQ(shell("MMBATCH report " + at("r.db") + " -o " + at(name)).code, 0) << name;
+}
+
 TEST_F(Outputs, WhatCannotBeWrittenSaysWhy) {
   for (const char* option : {"--summary-json", "--metrics-file", "--profile", "--output"})
     expect_refused(run(option + std::string(" ") + at("none/file")), "No such file or directory");
@@ -192,6 +229,16 @@ TEST_F(Outputs, OptionsThatAreGivenAreNotTakenAsNotGiven) {
     EXPECT_EQ(shell(query + wrong).code, 2) << wrong;
   for (const char* wrong : {"--bootstrap -1", "--job pictures", "--limit 3", "--ignore '('"})
     EXPECT_EQ(shell("MMBATCH eval " + at("r.db") + " " + wrong).code, 2) << wrong;
+  const std::string eval = "MMBATCH eval " + at("r.db") + " ";
+  expect_refused(shell(eval + "--compare 1 99"), "--compare 99");
+  expect_refused(shell(eval + "--compare 1 1 --run 1"), "--run");
+  expect_refused(shell(eval + "--ignore '('"), "--ignore: '('");
+  expect_refused(shell(eval + "--ignore ''"), "--ignore");
+  expect_refused(shell("MMBATCH report " + at("r.db") + " -o ''"), "--output: must not be empty");
+  expect_refused(shell(query + "--limit 1 --limit 2"), "--limit: is given 2 times");
+  expect_refused(run("--shard-by image"), "--shard");
+  expect_refused(run("--media-root " + at("model")), "--media-root");
+  expect_refused(run("--block-tokens 99999999999999999"), "--block-tokens");
   for (const char* wrong :
        {"--item-timeout nan", "--item-timeout -1", "--kv-memory 0", "--summary-json ''", "--threads 0",
         "--temperature nan", "--top-p inf", "--image-cache -1", "--max-new-tokens 0"})
@@ -206,6 +253,46 @@ TEST_F(Outputs, AFifoIsNoDatabase) {
     EXPECT_EQ(end.code, 3) << command << end.text;
     EXPECT_THAT(end.text, HasSubstr("is a FIFO"));
   }
+}
+
+TEST_F(Outputs, SettingsThatADialogueWouldDropAreRefused) {
+  const std::string ask = "MMBATCH ask -m " + at("model") + " 'what?' ";
+  expect_refused(shell(ask + "--raw-prompt --system x"), "--system");
+  expect_refused(shell(ask + "--raw-prompt --turn-format line"), "--turn-format");
+  expect_refused(shell(ask + "--logprobs true"), "--logprobs");
+  expect_refused(shell("MMBATCH generate -m " + at("model") + " word --system x"), "--system");
+}
+
+TEST_F(Outputs, AStopTokenThatTheModelDoesNotHaveFailsTheItem) {
+  const ProgramEnd end = shell("MMBATCH ask -m " + at("model") + " 'what?' --stop-token-ids 999999999");
+  EXPECT_EQ(end.code, 1);
+  EXPECT_THAT(end.text, HasSubstr("stop_token_ids"));
+}
+
+TEST_F(Outputs, ImagesThatAreCutAreTakenWhereThatIsAskedFor) {
+  const std::string whole = content(place->path("p.png"));
+  place->write("cut.png", whole.substr(0, whole.size() * 2 / 3));
+  const std::string ask = "MMBATCH ask -m " + at("model") + " --image " + at("cut.png") + " 'what color?' ";
+  EXPECT_EQ(shell(ask).code, 1);
+  EXPECT_EQ(shell(ask + "--truncated-images fail").code, 1);
+  EXPECT_EQ(shell(ask + "--truncated-images accept").code, 0);
+  expect_refused(shell(ask + "--truncated-images perhaps"), "--truncated-images");
+  EXPECT_EQ(shell("echo 'what color?' | MMBATCH chat --truncated-images accept -m " + at("model") +
+                  " --image " + at("cut.png"))
+                .code,
+            0);
+  place->write("cut.yaml",
+               "jobs: [{name: j, task: vqa, items: [{image: cut.png, question: what color?}]}]\n");
+  ASSERT_EQ(shell("MMBATCH run -q --truncated-images accept -m " + at("model") + " -d " + at("cut.db") + " " +
+                  at("cut.yaml"))
+                .code,
+            0);
+  const auto page = [&](const std::string& more) {
+    EXPECT_EQ(shell("MMBATCH report " + at("cut.db") + " -o " + at("cut.html") + " " + more).code, 0);
+    return content(place->path("cut.html"));
+  };
+  EXPECT_THAT(page(""), Not(HasSubstr("/9j/"))) << "no JPEG in base64";
+  EXPECT_THAT(page("--truncated-images accept"), HasSubstr("/9j/"));
 }
 
 TEST_F(Outputs, TokensOfLogprobsPutTogetherAreTheAnswer) {

@@ -183,8 +183,8 @@ INSTANTIATE_TEST_SUITE_P(All, SmoothingRefused,
 TEST(SmoothingRefusals, ForModelsThatItCannotRunOrThatAreRoundedAlready) {
   const Workplace place;
   const std::string smooth = " --smooth " + Workplace::demo("manifest.yaml");
-  const ProgramEnd dual = program("quantize " + std::string(MMBATCH_TEST_DATA) + "/reference/siglip/model " +
-                                  place.path("out") + smooth);
+  const ProgramEnd dual =
+      program("quantize " + reference_folder("siglip") + "/model " + place.path("out") + smooth);
   EXPECT_EQ(dual.code, 2);
   EXPECT_THAT(dual.text, HasSubstr("only models with a decoder"));
   ASSERT_EQ(program("quantize " + Workplace::demo("model") + " " + place.path("packed")).code, 0);

@@ -16,7 +16,7 @@ namespace {
 using nlohmann::json;
 using ::testing::HasSubstr;
 
-const std::string kReference = std::string(MMBATCH_TEST_DATA) + "/reference/siglip";
+const std::string kReference = reference_folder("siglip");
 
 json expected() {
   std::ifstream file(kReference + "/expected.json");
