@@ -159,6 +159,35 @@ void set_truncate_prompt(GenerationConfig& config, const GenerationValue& value)
     refuse("truncate_prompt", "\"error\" or \"left\"");
 }
 
+/// One of the settings that shape an answer: it takes the place of the others.
+Field constraint(const std::string& name, std::string GenerationConfig::*member) {
+  constexpr std::size_t kMaxBytes = 1u << 20;
+  return field(name, member, [=](GenerationConfig& config, const GenerationValue& value) {
+    const auto* text = std::get_if<std::string>(&value);
+    if (text == nullptr || text->empty() || text->size() > kMaxBytes) refuse(name, "a text of at most 1 MiB");
+    config.response_format.clear();
+    config.regex.clear();
+    config.grammar.clear();
+    config.choices.clear();
+    if (*text != "text" || name != "response_format") config.*member = *text;
+  });
+}
+
+void set_choices(GenerationConfig& config, const GenerationValue& value) {
+  static const Field list = strings("choices", &GenerationConfig::choices);
+  list.set(config, value);
+  config.response_format.clear();
+  config.regex.clear();
+  config.grammar.clear();
+}
+
+void set_whitespace(GenerationConfig& config, const GenerationValue& value) {
+  const auto* text = std::get_if<std::string>(&value);
+  if (text == nullptr || (*text != "spaced" && *text != "compact" && *text != "flexible"))
+    refuse("whitespace", "\"spaced\", \"compact\" or \"flexible\"");
+  config.whitespace = *text;
+}
+
 const std::vector<Field>& fields() {
   using G = GenerationConfig;
   static const std::vector<Field> table = {
@@ -188,7 +217,11 @@ const std::vector<Field>& fields() {
       boolean("logprobs", &G::logprobs),
       integer("top_logprobs", &G::top_logprobs, 0, 100),
       field("truncate_prompt", &G::truncate_prompt, set_truncate_prompt),
-      strings("choices", &G::choices),
+      field("choices", &G::choices, set_choices),
+      constraint("response_format", &G::response_format),
+      constraint("regex", &G::regex),
+      constraint("grammar", &G::grammar),
+      field("whitespace", &G::whitespace, set_whitespace),
   };
   return table;
 }
@@ -263,6 +296,10 @@ void GenerationConfig::validate() const {
                   "{choices} are scored, not generated: they exclude {do_sample}, {num_beams}, "
                   "{num_return_sequences}");
   }
+  if (constrained() && !stop_strings.empty())
+    contradiction("stop_strings", "{stop_strings} would cut an answer whose form is given");
+  if (constrained() && ignore_eos)
+    contradiction("ignore_eos", "{ignore_eos} would lengthen an answer whose form is given");
   if (top_logprobs > 0 && !logprobs) contradiction("top_logprobs", "{top_logprobs} needs {logprobs}: true");
 }
 
@@ -311,6 +348,10 @@ std::string generation_help(std::string_view name) {
       {"top_logprobs", "keep so many likeliest alternatives too, 0 to 100 (0)"},
       {"truncate_prompt", "a prompt that is too long: error, or left to cut its beginning (error)"},
       {"choices", "an answer to choose from; may be given several times"},
+      {"response_format", "what answers are held to: json_object, or a file with a JSON Schema"},
+      {"regex", "regular expression that the whole answer matches"},
+      {"grammar", "what answers are held to: a file with a GBNF grammar"},
+      {"whitespace", "of JSON answers: spaced, compact or flexible (spaced)"},
   };
   const auto found = texts.find(name);
   return found == texts.end() ? "" : found->second;

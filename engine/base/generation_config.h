@@ -49,6 +49,16 @@ struct GenerationConfig {
   int top_logprobs = 0;     // … and of so many likeliest alternatives
   TruncatePrompt truncate_prompt = TruncatePrompt::error;
   std::vector<std::string> choices;  // the answer is the likeliest of these
+  // What the answer's text is held to, one of them at most; a stronger source's takes the place of a weaker
+  // one's.
+  std::string response_format;  // json_object, or a JSON Schema as JSON text
+  std::string regex;            // matches the whole answer
+  std::string grammar;          // GBNF, its rule `root`
+  // Of JSON: spaced, compact or flexible.
+  std::string whitespace = "spaced";
+
+  /// Whether the text is held to something while it is written.
+  bool constrained() const { return !response_format.empty() || !regex.empty() || !grammar.empty(); }
 
   /// @throws GenerationError when settings contradict each other. Single ranges are checked by set().
   void validate() const;

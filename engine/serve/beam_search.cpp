@@ -84,8 +84,13 @@ class BeamSearch : public Strategy {
       scores_.resize(logits.size());
       std::transform(logits.begin(), logits.end(), scores_.begin(), [&](float x) { return x - normaliser; });
       process_scores(config, vocabulary, {group.request.prompt->ids, sequence.answer.tokens}, scores_);
-      if (const auto& constraint = group.request.constraint)
+      const auto& constraint = group.request.constraint;
+      if (constraint && !constrain_scores(*constraint, sequence.constraint_state, scores_)) {
+        // Another setting forbids all that may come: the constraint wins.
+        std::transform(logits.begin(), logits.end(), scores_.begin(),
+                       [&](float x) { return x - normaliser; });
         constrain_scores(*constraint, sequence.constraint_state, scores_);
+      }
       for (std::size_t token = 0; token < scores_.size(); ++token) {
         if (scores_[token] == -std::numeric_limits<float>::infinity()) continue;
         steps.push_back({sequence.answer.logprob + scores_[token], beam, static_cast<std::int32_t>(token)});

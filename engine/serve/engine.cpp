@@ -326,7 +326,7 @@ void Engine::run(const StepPlan& plan) {
 void Engine::advance_groups() {
   const StrategyContext context{vocabulary_,
                                 [this](const Sequence& sequence) { return scheduler_.fork(sequence); },
-                                options_.lookup_tokens, &earlier_answers_};
+                                options_.lookup_tokens, options_.jump_forward, &earlier_answers_};
   for (const auto& group : scheduler_.running()) {
     const auto waits = [](const auto& sequence) { return sequence->waits(); };
     if (!std::all_of(group->sequences.begin(), group->sequences.end(), waits)) continue;

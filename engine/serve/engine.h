@@ -38,6 +38,9 @@ struct EngineOptions {
   /// Speculative decoding by prompt lookup: tokens to guess at most and to verify in one step; 0 = off. Never
   /// changes an answer. Off in models with recurrent layers, whose state cannot go back.
   std::size_t lookup_tokens = 0;
+  /// Tokens that are the only ones a request's constraint allows are computed in one step. Never changes an
+  /// answer.
+  bool jump_forward = true;
 
   /// @throws SettingError
   void validate() const;

@@ -47,8 +47,12 @@ class Sampling : public Strategy {
     const GenerationConfig& config = group.request.generation;
     scores_.assign(logits.begin(), logits.end());
     process_scores(config, vocabulary, {group.request.prompt->ids, sequence.answer.tokens}, scores_);
-    if (const auto& constraint = group.request.constraint)
+    const auto& constraint = group.request.constraint;
+    if (constraint && !constrain_scores(*constraint, sequence.constraint_state, scores_)) {
+      // Another setting forbids all that may come, such as no_repeat_ngram_size: the constraint wins.
+      scores_.assign(logits.begin(), logits.end());
       constrain_scores(*constraint, sequence.constraint_state, scores_);
+    }
     if (!config.do_sample) return argmax(scores_);
     return draw(config, scores_, uniform_draw(config.seed, sequence.index, sequence.answer.tokens.size()));
   }
@@ -59,7 +63,8 @@ class Sampling : public Strategy {
   void go_on(SequenceGroup& group, Sequence& sequence, const StrategyContext& context) {
     const std::vector<LogitRows> logits = std::exchange(sequence.logits, {});
     const std::vector<std::int32_t> draft = std::exchange(sequence.draft, {});
-    group.draft_tokens += draft.size();
+    const bool guessed = !std::exchange(sequence.draft_is_forced, false);
+    if (guessed) group.draft_tokens += draft.size();
     std::size_t accepted = 0;
     bool right = true;
     for (const LogitRows& rows : logits) {
@@ -71,12 +76,19 @@ class Sampling : public Strategy {
         right = right && !sequence.finished;
       }
     }
-    group.draft_tokens_accepted += accepted;
+    if (guessed) group.draft_tokens_accepted += accepted;
     if (sequence.finished) return;
     // Positions behind the first wrong guess are computed again.
     sequence.computed = std::min(sequence.computed, sequence.tokens() - 1);
+    const std::size_t room = group.max_tokens - sequence.tokens() - 1;
+    if (group.request.constraint && context.jump_forward) {
+      sequence.draft = group.request.constraint->forced(sequence.constraint_state);
+      if (sequence.draft.size() > room) sequence.draft.resize(room);
+      sequence.draft_is_forced = !sequence.draft.empty();
+      if (sequence.draft_is_forced) return;
+    }
     if (context.lookup_tokens == 0) return;
-    const std::size_t limit = std::min(context.lookup_tokens, group.max_tokens - sequence.tokens() - 1);
+    const std::size_t limit = std::min(context.lookup_tokens, room);
     sequence.draft =
         draft_by_lookup({group.request.prompt->ids, sequence.answer.tokens}, *context.earlier, limit);
     if (const auto& constraint = group.request.constraint)
@@ -113,6 +125,8 @@ class Sampling : public Strategy {
     if (group.request.on_token) group.request.on_token(sequence.index, token);
     if (ends_with_stop_string(group.request, sequence.index, token))
       finish(sequence, FinishReason::stop_string);
+    else if (group.request.constraint && group.request.constraint->complete(sequence.constraint_state))
+      finish(sequence, FinishReason::stop);
     else if (sequence.tokens() >= group.max_tokens)
       finish(sequence, FinishReason::length);
     return token;

@@ -57,6 +57,7 @@ struct Sequence {
 
   /// Guesses of the tokens that follow, computed along with the last one to be verified.
   std::vector<std::int32_t> draft;
+  bool draft_is_forced = false;  // by the constraint: they are no guesses
 
   /// Logits that its group has not used yet, in order of position.
   std::vector<LogitRows> logits;

@@ -26,6 +26,8 @@ struct StrategyContext {
   std::function<std::unique_ptr<Sequence>(const Sequence&)> fork;
   /// Tokens to guess at most and to verify in one step; 0 = none.
   std::size_t lookup_tokens = 0;
+  /// Whether tokens that a constraint forces are computed together.
+  bool jump_forward = true;
   const EarlierAnswers* earlier = nullptr;  // to look for guesses in; not null where lookup_tokens is not 0
 };
 

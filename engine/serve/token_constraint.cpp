@@ -1,5 +1,6 @@
 #include "engine/serve/token_constraint.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace mmbatch {
@@ -25,14 +26,22 @@ std::optional<TokenConstraint::State> ChoiceTrie::advance(State state, std::int3
   return next->second;
 }
 
-void constrain_scores(const TokenConstraint& constraint, TokenConstraint::State state,
+bool constrain_scores(const TokenConstraint& constraint, TokenConstraint::State state,
                       std::span<float> scores) {
-  if (constraint.is_free(state)) return;
+  if (constraint.is_free(state)) return true;
+  constexpr float kNever = -std::numeric_limits<float>::infinity();
   TokenMask mask(scores.size());
   constraint.allowed(state, mask);
-  for (std::size_t token = 0; token < scores.size(); ++token) {
-    if (!mask.has(token)) scores[token] = -std::numeric_limits<float>::infinity();
+  bool any = false;
+  const auto words = mask.words();
+  for (std::size_t w = 0; w < words.size(); ++w) {
+    const std::size_t begin = w * 64, end = std::min(begin + 64, scores.size());
+    for (std::size_t token = begin; token < end; ++token) {
+      if ((words[w] >> (token - begin) & 1) == 0) scores[token] = kNever;
+      any = any || scores[token] != kNever;
+    }
   }
+  return any;
 }
 
 void constrain_draft(const TokenConstraint& constraint, TokenConstraint::State state,

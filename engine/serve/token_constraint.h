@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -18,6 +19,11 @@ class TokenMask {
     const auto t = static_cast<std::size_t>(token);
     if (token >= 0 && t < vocab_) words_[t / 64] |= std::uint64_t{1} << t % 64;
   }
+  /// Adds the tokens of a bit set, 64 a word.
+  void add_words(std::span<const std::uint64_t> words) {
+    for (std::size_t i = 0; i < std::min(words.size(), words_.size()); ++i) words_[i] |= words[i];
+  }
+  std::span<const std::uint64_t> words() const { return words_; }
   bool has(std::size_t token) const { return (words_[token / 64] >> token % 64 & 1) != 0; }
 
  private:
@@ -39,6 +45,10 @@ class TokenConstraint {
   virtual void allowed(State state, TokenMask& mask) const = 0;
   /// The state behind a token; none when it may not come.
   virtual std::optional<State> advance(State state, std::int32_t token) const = 0;
+  /// Whether nothing may come but the end: the answer ends here, and no end token is computed.
+  virtual bool complete(State) const { return false; }
+  /// Tokens that are the only ones that may come, one after the other: they can be computed in one step.
+  virtual std::vector<std::int32_t> forced(State) const { return {}; }
 };
 
 /// Answers out of a list: a trie over their tokens, end token included. States are its nodes.
@@ -58,7 +68,8 @@ class ChoiceTrie : public TokenConstraint {
 };
 
 /// A token that the constraint does not allow becomes -infinity.
-void constrain_scores(const TokenConstraint& constraint, TokenConstraint::State state,
+/// @return whether any token is left
+bool constrain_scores(const TokenConstraint& constraint, TokenConstraint::State state,
                       std::span<float> scores);
 
 /// Cuts guesses behind the last one that the constraint allows.

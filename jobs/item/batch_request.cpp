@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "jobs/item/constraint/constraint_keys.h"
 #include "jobs/item/dialogue/message_reader.h"
 #include "jobs/item/item_builder.h"
 #include "jobs/text/json_text.h"
@@ -49,7 +50,9 @@ const std::vector<std::string> kBodyKeys = {"messages",
                                             "tool_choice",
                                             "parallel_tool_calls",
                                             "reasoning_effort",
-                                            "chat_template_kwargs"};
+                                            "chat_template_kwargs",
+                                            "response_format",
+                                            "structured_outputs"};
 /// Without effect on an answer that is computed here.
 const std::vector<std::string> kIgnored = {"user",
                                            "metadata",
@@ -60,7 +63,7 @@ const std::vector<std::string> kIgnored = {"user",
                                            "prompt_cache_retention"};
 /// Supported only as long as they ask for nothing.
 const std::vector<std::string> kUnsupported = {
-    "functions",  "function_call", "response_format",    "logit_bias",     "modalities", "audio",
+    "functions",  "function_call", "logit_bias",         "modalities",     "audio",
     "prediction", "stream",        "web_search_options", "stream_options", "verbosity"};
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
@@ -81,10 +84,6 @@ bool asks_for_nothing(const Node::Entry& entry) {
   if (key == "function_call") return is_text(value, "none") || is_text(value, "auto");
   if (key == "modalities")
     return value.kind == Node::Kind::list && value.list.size() == 1 && is_text(*value.list[0], "text");
-  if (key == "response_format") {
-    const Node::Entry* const type = value.get("type");
-    return type != nullptr && value.map.size() == 1 && is_text(*type->value, "text");
-  }
   return false;
 }
 
@@ -159,6 +158,14 @@ class RequestBuilder {
       item_.setting_names[setting.name] = setting.written;
       add(*entry, setting.name, setting_of(*entry));
     }
+    const Node::Entry* const format = body.get("response_format");
+    const Node::Entry* const structured = body.get("structured_outputs");
+    if (format != nullptr && structured != nullptr)
+      fail("both 'response_format' and 'structured_outputs' are given: one is allowed");
+    GenerationOverrides held;
+    if (format != nullptr) held = read_response_format(*format, std::nullopt);
+    if (structured != nullptr) held = read_structured_outputs(*structured);
+    item_.generation.insert(item_.generation.end(), held.begin(), held.end());
     item_.setting_names["do_sample"] = "a 'temperature' above 0";
     const Node::Entry* const entry = body.get("temperature");
     if (entry == nullptr) return;

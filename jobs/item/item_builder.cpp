@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "jobs/item/constraint/constraint_keys.h"
 #include "jobs/item/dialogue/message_reader.h"
 #include "jobs/item/image_path.h"
 #include "jobs/item/images/image_budget.h"
@@ -26,6 +27,8 @@ class ItemBuilder {
     if (const Node::Entry* entry = get("chat_template_kwargs"))
       item_.template_variables = read_template_variables(*entry);
     if (const Node::Entry* entry = get("tools")) item_.tools = read_tools(*entry);
+    const GenerationOverrides constraint = read_constraint(node_, std::nullopt);
+    item_.generation.insert(item_.generation.end(), constraint.begin(), constraint.end());
     read_references();
     if (const Node::Entry* entry = get("question_type")) item_.question_type = scalar(*entry, *entry->value);
     if (const Node::Entry* entry = get("answer_type")) item_.answer_type = scalar(*entry, *entry->value);
@@ -137,6 +140,9 @@ class ItemBuilder {
       foreign = {"question", "prompt", "messages", "generation", "chat_template_kwargs", "tools"};
     if (item_.task == Task::embed)
       foreign = {"messages", "labels", "template", "generation", "chat_template_kwargs", "tools"};
+    if (!needs_decoder(item_.task)) {
+      for (const std::string& key : constraint_keys()) foreign.push_back(key.c_str());
+    }
     for (const char* key : foreign) {
       if (const Node::Entry* entry = get(key))
         fail(*entry, fmt::format("key '{}' has no meaning in the task {}", key, to_string(item_.task)));
@@ -288,7 +294,12 @@ const std::vector<std::string>& item_keys() {
                                                 "image_tokens",
                                                 "min_pixels",
                                                 "max_pixels"};
-  return keys;
+  static const std::vector<std::string> all = [] {
+    std::vector<std::string> both = keys;
+    both.insert(both.end(), constraint_keys().begin(), constraint_keys().end());
+    return both;
+  }();
+  return all;
 }
 
 ItemSize::~ItemSize() {

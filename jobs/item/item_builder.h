@@ -21,7 +21,8 @@ constexpr std::size_t kMaxItemBytes = 32u << 20;  // of an item's texts: aliases
 ///                |  "labels"?: [scalar…], "template"?: text,
 ///                ("answer": scalar | "answers": [scalar | {"answer": scalar}…])?,
 ///                "question_type"?: text, "answer_type"?: text, "metadata"?: any, "generation"?: {name:
-///                value…}, "tools"?: [{…}…], "chat_template_kwargs"?: {name: any…} }
+///                value…}, "tools"?: [{…}…], "chat_template_kwargs"?: {name: any…}, what the answer is held
+///                to (constraint_keys.h) }
 ///
 /// A key with null is as if it were not there. Messages: message_reader.h.
 struct ItemContext {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "jobs/item/constraint/constraint_keys.h"
 #include "jobs/item/images/image_budget.h"
 #include "jobs/item/item_builder.h"
 #include "jobs/item/prompt_template.h"
@@ -31,7 +32,13 @@ const std::vector<std::string> kManifestKeys = {"model",
                                                 "image_tokens",
                                                 "min_pixels",
                                                 "max_pixels",
-                                                "jobs"};
+                                                "jobs",
+                                                "response_format",
+                                                "regex",
+                                                "grammar",
+                                                "choices",
+                                                "whitespace",
+                                                "on_length"};
 const std::vector<std::string> kJobKeys = {"name",
                                            "task",
                                            "prompt",
@@ -51,7 +58,13 @@ const std::vector<std::string> kJobKeys = {"name",
                                            "reasoning_marks",
                                            "image_tokens",
                                            "min_pixels",
-                                           "max_pixels"};
+                                           "max_pixels",
+                                           "response_format",
+                                           "regex",
+                                           "grammar",
+                                           "choices",
+                                           "whitespace",
+                                           "on_length"};
 
 bool is_null(const Node& node) {
   return node.kind == Node::Kind::null;
@@ -74,6 +87,7 @@ class ManifestReader {
       if (entry.key == "template_time") manifest_.template_time = time(entry);
     }
     image_budget_ = image_budget(root);
+    add_constraint(root, manifest_.generation);
     const Entry* jobs = root.find("jobs");
     if (jobs == nullptr) fail(root, "'jobs' is missing: a list of jobs, each with name, task and items");
     if (jobs->value->kind != Node::Kind::list || jobs->value->list.empty()) {
@@ -184,6 +198,16 @@ class ManifestReader {
     return *read;
   }
 
+  /// What answers are held to, on top of the settings.
+  void add_constraint(const Node& node, GenerationOverrides& settings) const {
+    try {
+      const GenerationOverrides held = read_constraint(node, folder_);
+      settings.insert(settings.end(), held.begin(), held.end());
+    } catch (const PlacedError& e) {
+      throw UsageError(fmt::format("{}: {}", said_at(e.place), e.what()));
+    }
+  }
+
   void read_job(const Node& node) {
     check_keys(node, kJobKeys, "a job");
     Job job;
@@ -200,6 +224,7 @@ class ManifestReader {
     }
     if (const Entry* entry = node.find("generation")) job.generation = generation(*entry);
     job.image_budget = merged(image_budget_, image_budget(node));
+    add_constraint(node, job.generation);
     job.truncated_images = truncated_images_;
     if (const Entry* entry = node.find("truncated_images")) job.truncated_images = truncated_images(*entry);
     const Entry* items = node.find("items");
@@ -245,6 +270,9 @@ class ManifestReader {
     if (!needs_decoder(job.task))
       foreign = {"question",   "chat",  "raw_prompt",           "turn_format",    "system",
                  "generation", "tools", "chat_template_kwargs", "reasoning_marks"};
+    if (!needs_decoder(job.task)) {
+      for (const std::string& key : constraint_keys()) foreign.push_back(key.c_str());
+    }
     if (job.task == Task::classify) foreign.push_back("prompt");
     if (job.task == Task::embed) foreign.insert(foreign.end(), {"labels", "template"});
     for (const char* key : foreign) {

@@ -10,6 +10,7 @@
 #include "engine/base/text/visible.h"
 #include "jobs/merge/row_copier.h"
 #include "jobs/output/file_roles.h"
+#include "jobs/results/columns/table_views.h"
 #include "jobs/results/database_error.h"
 #include "jobs/results/phrases.h"
 #include "jobs/results/run_lock.h"
@@ -163,13 +164,18 @@ class Merge {
   }
 
   void take_jobs() {
-    Statement rows = in_->prepare("SELECT key, name, task FROM jobs");
+    // A database of a version before has no schemas.
+    const bool schemas = in_->number("SELECT count(*) FROM sqlite_schema WHERE name = 'schemas'") > 0;
+    Statement rows = in_->prepare(
+        schemas
+            ? "SELECT j.key, j.name, j.task, s.text FROM jobs j LEFT JOIN schemas s ON s.key = j.schema_key"
+            : "SELECT key, name, task, NULL FROM jobs");
     Statement find = out_.prepare("SELECT key, task FROM jobs WHERE name = ?1");
-    RowCopier copier(out_, *in_, "jobs", {});
+    RowCopier copier(out_, *in_, "jobs", {"schema_key"});
     while (rows.step()) {
       find.bind(1, rows.text(1));
       if (!find.step()) {
-        jobs_[rows.integer(0)] = copier.copy(rows.integer(0), [](Statement&) {});
+        jobs_[rows.integer(0)] = copier.copy(rows.integer(0), [](Statement& insert) { insert.bind_null(1); });
       } else if (find.text(1) != rows.text(2)) {
         throw UsageError(
             fmt::format("{}: job '{}' is of task {}, but in {} of task {}: these results do not belong "
@@ -179,6 +185,7 @@ class Merge {
         jobs_[rows.integer(0)] = find.integer(0);
       }
       find.reset();
+      keep_job_schema(out_, jobs_[rows.integer(0)], std::string(rows.text(1)), std::string(rows.text(3)));
     }
   }
 

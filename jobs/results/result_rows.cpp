@@ -1,5 +1,6 @@
 #include "jobs/results/result_rows.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -152,7 +153,7 @@ std::vector<ResultRows::Older> ResultRows::older_items(const ItemIdentity& ident
 }
 
 bool ResultRows::is_written(std::int64_t run, std::int64_t item_key, const Failure& failure) {
-  find_error_.bind(1, item_key).bind(2, run).bind(3, failure.stage).bind(4, to_string(failure.code));
+  find_error_.bind(1, item_key).bind(2, run).bind(3, failure.stage).bind(4, failure.code_name());
   const bool found = find_error_.bind(5, failure.message).step();
   find_error_.reset();
   return found;
@@ -199,11 +200,20 @@ void ResultRows::bind_common(std::int64_t run, std::int64_t item, const ItemResu
 
 void ResultRows::insert_error(std::int64_t run, std::int64_t item, const ItemResult& result,
                               const std::string& created) {
-  bind_common(run, item, result, created);
-  insert_result_.bind(kStatus, "failed").bind(kErrorStage, result.failure->stage);
-  insert_result_.bind(kErrorCode, to_string(result.failure->code))
-      .bind(kErrorMessage, result.failure->message)
-      .run();
+  // Answers that were cut are kept beside their failure, each in its row.
+  for (std::size_t i = 0; i < std::max<std::size_t>(1, result.answers.size()); ++i) {
+    bind_common(run, item, result, created);
+    Statement& insert = insert_result_;
+    if (i < result.answers.size()) {
+      const ItemResult::Answer& answer = result.answers[i];
+      insert.bind(kSequence, static_cast<std::int64_t>(i)).bind(kAnswer, answer.text);
+      bind_text_or_null(insert, kFinishReason, answer.finish_reason);
+      insert.bind(kLogprob, answer.logprob).bind(kAnswerTokens, answer.answer_tokens);
+      insert.bind(kAnswerPhrase, phrases_.key_of(answer.text));
+    }
+    insert.bind(kStatus, "failed").bind(kErrorStage, result.failure->stage);
+    insert.bind(kErrorCode, result.failure->code_name()).bind(kErrorMessage, result.failure->message).run();
+  }
 }
 
 void ResultRows::insert_answers(std::int64_t run, std::int64_t item, const ItemResult& result,

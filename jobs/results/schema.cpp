@@ -158,6 +158,15 @@ DROP VIEW answers;
 DROP VIEW history;
 )sql";
 
+// What a job's answers are held to: its views are made of it (columns/table_views.h).
+constexpr const char* kSchemas = R"sql(
+CREATE TABLE schemas(
+  key INTEGER PRIMARY KEY,
+  sha256 TEXT NOT NULL UNIQUE,
+  text TEXT NOT NULL);               -- JSON Schema
+ALTER TABLE jobs ADD COLUMN schema_key INTEGER;  -- of schemas
+)sql";
+
 std::string vectors() {
   return fmt::format(
       "CREATE VIEW vectors AS SELECT r.run_key AS run, j.name AS job, i.id AS id, i.images AS images, {} AS "
@@ -179,9 +188,9 @@ std::string views() {
 
 /// Step i brings a database from version i to i + 1. Steps that were released are never changed.
 /// The views are those of today from the first step on: what they name is there when the last one is done.
-std::array<std::string, 6> steps() {
-  return {kTables + views(),   kSearch, kPhrases, kEmbeddings + views(), kLongPrompts + views() + vectors(),
-          kReasoning + views()};
+std::array<std::string, 7> steps() {
+  return {kTables + views(),    kSearch, kPhrases, kEmbeddings + views(), kLongPrompts + views() + vectors(),
+          kReasoning + views(), kSchemas};
 }
 
 /// The oldest version whose tables are read as they are.

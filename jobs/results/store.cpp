@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "engine/base/sha256.h"
+#include "jobs/results/columns/table_views.h"
 #include "jobs/results/database.h"
 #include "jobs/results/result_rows.h"
 #include "jobs/results/run_lock.h"
@@ -235,6 +236,9 @@ std::int64_t ResultsStore::begin_run(const RunInfo& info, ResumePolicy policy) {
     upsert.bind(1, job.name).bind(2, mmbatch::to_string(job.task)).step();
     s.jobs.push_back(upsert.integer(0));
     upsert.run();
+    const std::size_t place = s.jobs.size() - 1;
+    if (place < info.schemas.size())
+      keep_job_schema(*s.database, s.jobs.back(), job.name, info.schemas[place]);
     // Failures of reading are found again, or were repaired: no item would take the place of a repaired one.
     forget.bind(1, s.jobs.back()).run();
   }

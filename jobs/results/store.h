@@ -35,10 +35,11 @@ struct RunInfo {
   ModelInfo model;
   std::string settings =
       "{}";  // JSON: what of command line and manifest shapes answers; part of the identity
-  std::string environment = "{}";  // JSON: threads, memory, … ; no part of it
-  std::string version;             // of the program
-  std::string machine;             // host and processor
-  std::vector<Job> jobs;           // in the order of Item::job
+  std::string environment = "{}";    // JSON: threads, memory, … ; no part of it
+  std::string version;               // of the program
+  std::string machine;               // host and processor
+  std::vector<Job> jobs;             // in the order of Item::job
+  std::vector<std::string> schemas;  // JSON Schemas of their answers, or empty texts; may be shorter
 };
 
 /// Why an item has no answer: the columns `error_stage`, `error_code` and `error_message`.
@@ -46,6 +47,9 @@ struct Failure {
   std::string stage;
   ErrorCode code = ErrorCode::internal;
   std::string message;
+  bool answer_incomplete = false;  // its answer was cut, and is kept: then the code is `answer_incomplete`
+
+  std::string_view code_name() const { return answer_incomplete ? "answer_incomplete" : to_string(code); }
 };
 
 /// The outcome of one item: one answer a sequence, or a failure.
@@ -68,7 +72,7 @@ struct ItemResult {
   std::shared_ptr<const Item> item;
   std::string content_key;                // hex; empty when the item failed before it was known
   std::vector<std::string> image_sha256;  // as far as known
-  std::vector<Answer> answers;            // by sequence; at least one unless `failure`
+  std::vector<Answer> answers;            // by sequence; at least one unless `failure`, where they were cut
   std::optional<Failure> failure;
   std::optional<int> prompt_tokens;
   Timings ms;

@@ -6,6 +6,7 @@
 
 #include "engine/base/output/output_stream.h"
 #include "jobs/query/query.h"
+#include "jobs/query/table_query.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/selection_options.h"
 #include "pipeline/commands/options/values.h"
@@ -19,6 +20,7 @@ struct QueryCommand {
   QueryOptions options;
   std::optional<Summary> summary;  // none: answers
   std::string nearest;
+  std::string table;
 
   ExitCode run();
 };
@@ -42,7 +44,12 @@ ExitCode QueryCommand::run() {
   }
   const bool for_people = format == OutputFormat::table || format == OutputFormat::markdown;
   OutputStream out(for_people ? Audience::people : Audience::programs);
-  if (summary)
+  if (!table.empty()) {
+    if (summary || !nearest.empty() || !options.sql.empty() || !options.job.empty() || !options.run.empty() ||
+        !options.status.empty() || !options.finish_reason.empty() || !options.contains.empty())
+      throw UsageError("--table goes with --where, --columns, --sort, --limit and --format only");
+    query_table(database, table, options, out);
+  } else if (summary)
     summarize(database, *summary, options, out);
   else
     query(database, options, out);
@@ -78,6 +85,12 @@ void add_query_command(CLI::App& program, Action& action) {
   command->add_option("--where", options.where, "SQL condition over the view's columns")
       ->check(not_empty())
       ->type_name("SQL");
+  command
+      ->add_option(
+          "--table", state->table,
+          "the table that the answers of a job with a JSON Schema fill, or JOB.LIST for that of a list")
+      ->check(not_empty())
+      ->type_name("JOB");
   command->add_option("--columns", options.columns, "columns, separated by commas")
       ->delimiter(',')
       ->check(not_empty())

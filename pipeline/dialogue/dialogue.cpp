@@ -95,6 +95,7 @@ Dialogue::Dialogue(const DialogueOptions& options)
     : manifest_(manifest_of(options)), item_(item_of(options)), arena_(options.threads) {
   options.engine.validate();
   check_settings(options);
+  check_constraints(manifest_, options.generation);
   const auto files = std::make_shared<const ModelFiles>(options.model);
   if (files->spec.dual) {
     throw UsageError(
@@ -112,6 +113,7 @@ Dialogue::Dialogue(const DialogueOptions& options)
   if (item_.form == PromptForm::turns) reasoning_ = reasoning_of(manifest_.jobs.front(), model_->files());
   encode_text_ = std::make_unique<const EncodeText>(
       model_->files(), manifest_, manifest_.template_time.value_or(read_time(utc_now()).value()));
+  constraints_ = std::make_unique<Constraints>(model_->files().tokenizer);
   arena_.run([&] { images_ = encode_images(*model_, item_, options); });
   engine_ = std::make_unique<Engine>(model_->decoder(), vocabulary_of(*model_), options.engine);
 }
@@ -155,6 +157,7 @@ Completion Dialogue::ask(const std::string& question, std::ostream& out, std::os
   arena_.run([&] {
     now = next(item);
     request = make_request(*model_, Prompting(model_->files()).compose(now.ids, images_), generation_);
+    request.constraint = constraints_->of(generation_, model_->spec().eos);
     add_reasoning(request, *model_, reasoning_);
   });
   Completion completion = answer(std::move(request), out, notes);

@@ -14,6 +14,7 @@
 #include "fusion/model.h"
 #include "jobs/item/item.h"
 #include "jobs/manifest/manifest.h"
+#include "pipeline/constraint/constraints.h"
 #include "pipeline/stages/encode_text.h"
 #include "pipeline/stages/reasoning.h"
 
@@ -71,6 +72,7 @@ class Dialogue {
   Arena arena_;
   std::shared_ptr<const Model> model_;
   GenerationConfig generation_;
+  std::unique_ptr<Constraints> constraints_;
   std::unique_ptr<const EncodeText> encode_text_;
   std::shared_ptr<const ReasoningFormat> reasoning_;  // null: the model does not think
   std::vector<EncodedImage> images_;

@@ -13,6 +13,7 @@
 #include "jobs/manifest/manifest.h"
 #include "jobs/media/media.h"
 #include "jobs/text/clock.h"
+#include "pipeline/constraint/constraints.h"
 #include "pipeline/graph/outcome.h"
 #include "pipeline/inspect/tokenizer_check.h"
 #include "pipeline/run/tasks.h"
@@ -52,6 +53,8 @@ std::optional<Failed> check_item(const ReadItem& read, const SettingsOfJobs& mer
   const Item& item = *read.item;
   const auto settings = guarded([&] { return merged.of(item); });
   if (!settings) return Failed{Stage::read, settings.error()};
+  const auto held = guarded([&] { return check_own_constraint(item, settings.value()->generation), true; });
+  if (!held) return Failed{Stage::read, held.error()};
   std::vector<PictureSize> pictures;
   for (const Item::Image& image : item.images) {
     const auto header = guarded([&] {
@@ -106,6 +109,8 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
     const SettingsOfJobs settings(manifest, {files ? files->generation : GenerationOverrides{},
                                              options.generation, options.image_budget});
     for (std::size_t job = 0; job < manifest.jobs.size(); ++job) settings.of_job(job);
+    for (const std::string& warning : check_constraints(manifest, options.generation))
+      out << fmt::format("note: {}\n", warning);
     if (files) check_tasks(manifest, *files);
     for (const std::string& note : files ? idle_variables(manifest, *files) : std::vector<std::string>())
       out << fmt::format("note: {}\n", note);

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "engine/kernels/matmul.h"
+#include "jobs/item/settings.h"
 #include "jobs/text/json_text.h"
 #include "pipeline/commands/version.h"
 
@@ -43,6 +44,10 @@ RunInfo describe_run(const Manifest& manifest, const RunOptions& options, const 
   info.version = kVersion;
   info.machine = machine_name();
   info.jobs = manifest.jobs;
+  for (const Job& job : manifest.jobs) {
+    const std::string format = generation_of(manifest, job, {{}, options.generation}).response_format;
+    info.schemas.push_back(needs_decoder(job.task) && format != "json_object" ? format : "");
+  }
   return info;
 }
 

@@ -11,6 +11,7 @@
 #include "engine/base/threads.h"
 #include "jobs/manifest/manifest.h"
 #include "jobs/text/clock.h"
+#include "pipeline/constraint/constraints.h"
 #include "pipeline/run/describe.h"
 #include "pipeline/run/interrupt.h"
 #include "pipeline/run/loaded_model.h"
@@ -54,6 +55,7 @@ void check_together(const RunOptions& options) {
 void check_settings(const Manifest& manifest, const GenerationSurroundings& around) {
   const SettingsOfJobs settings(manifest, around);
   for (std::size_t job = 0; job < manifest.jobs.size(); ++job) settings.of_job(job);
+  for (const std::string& warning : check_constraints(manifest, around.command_line)) say(warning);
 }
 
 void warn_of_four_bits(const Model& model) {

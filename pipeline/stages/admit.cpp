@@ -6,6 +6,7 @@
 #include "jobs/item/content_key.h"
 #include "jobs/text/clock.h"
 #include "jobs/text/json_text.h"
+#include "pipeline/constraint/constraints.h"
 #include "pipeline/run/tasks.h"
 #include "pipeline/stages/encode_text.h"
 #include "pipeline/stages/reasoning.h"
@@ -56,6 +57,7 @@ std::shared_ptr<Ticket> Admit::begin_ticket(const ReadItem& read) {
 std::optional<Admit::End> Admit::complete(Ticket& ticket) {
   ticket.settings = settings_.of(*ticket.item);
   ticket.reasoning = reasoning_of(*ticket.item);
+  check_own_constraint(*ticket.item, ticket.settings->generation);
   ticket.truncated_images = manifest_.jobs[ticket.item->job].truncated_images;
   if (!able_.contains(ticket.item->task)) check_task(*ticket.item, model_.spec());
   for (const Item::Image& image : ticket.item->images) {

@@ -114,6 +114,7 @@ Decode::Decode(const Model& model, const EngineOptions& options, Arena& arena, T
       arena_(arena),
       timeline_(timeline),
       choices_(model),
+      constraints_(model.files().tokenizer),
       engine_(model.decoder(), vocabulary_of(model), options),
       thread_([this] { run(); }) {}
 
@@ -170,6 +171,7 @@ Request Decode::request_of(const Fused& fused, Done<Outcome> done) {
   const bool chooses = !settings->generation.choices.empty();
   Request request = make_request(model_, fused.prompt, settings->generation,
                                  chooses ? choices_.of(*fused.prompt, settings) : ChoiceIds{});
+  request.constraint = constraints_.of(settings->generation, model_.spec().eos);
   add_reasoning(request, model_, fused.ticket->reasoning);
   request.on_done = [this, ticket = fused.ticket, times = fused.times,
                      done = std::move(done)](Result<Completion> completion) {

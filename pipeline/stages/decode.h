@@ -10,6 +10,7 @@
 #include "engine/base/threads.h"
 #include "engine/serve/engine.h"
 #include "fusion/model.h"
+#include "pipeline/constraint/constraints.h"
 #include "pipeline/graph/messages.h"
 #include "pipeline/stages/choice_tokens.h"
 #include "pipeline/stages/reasoning.h"
@@ -76,6 +77,7 @@ class Decode {
   Arena& arena_;
   Timeline& timeline_;
   ChoiceTokens choices_;
+  Constraints constraints_;
   // Of the engine's thread:
   Engine engine_;
   std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;

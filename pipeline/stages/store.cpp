@@ -200,30 +200,45 @@ void Store::store(const Outcome& outcome, const Failed& failed) {
 void Store::store(const Outcome& outcome, const Answered& answered) {
   const Ticket& ticket = *outcome.ticket;
   ItemResult result = result_of(outcome);
+  std::optional<AnswerCheck::Fault> fault;
   if (const auto* completion = std::get_if<Completion>(answered.answer.get())) {
-    add_completion(ticket, *completion, result);
+    fault = add_completion(ticket, *completion, result);
   } else {
     const auto& matched = std::get<Matched>(*answered.answer);
     result.answers.push_back(matched.embedding ? embedded(*matched.embedding)
                                                : best_label(*ticket.item->labels, matched));
+  }
+  if (fault) {
+    timeline_.failed(Stage::decode);
+    result.failure = {.stage = std::string(error_stage(Stage::decode)),
+                      .code = ErrorCode::internal,
+                      .message = fault->message,
+                      .answer_incomplete = fault->kind == AnswerCheck::Fault::Kind::incomplete};
+    ++counters_.failed;
+    results_.put(result);
+    return;
   }
   results_.put(result);
   ++counters_.answered;
   counters_.item_us += static_cast<std::uint64_t>(*result.ms.total * 1000);
 }
 
-void Store::add_completion(const Ticket& ticket, const Completion& completion, ItemResult& result) {
+std::optional<AnswerCheck::Fault> Store::add_completion(const Ticket& ticket, const Completion& completion,
+                                                        ItemResult& result) {
   const GenerationConfig& generation = ticket.settings->generation;
+  std::optional<AnswerCheck::Fault> fault;
   const bool scored = !generation.choices.empty();
   for (const Answer& answer : completion.answers) {
     result.answers.push_back(stored(model_.tokenizer(), answer, generation, ticket.reasoning.get()));
     counters_.answer_tokens += answer.tokens.size() + answer.thoughts.tokens.size();
+    if (!fault) fault = check_.fault(generation, result.answers.back().text, answer.tokens.size());
     if (scored) break;  // the likeliest choice is the answer
   }
   if (scored) result.answers.front().details = choices_json(generation, completion.answers);
   result.prompt_tokens = static_cast<int>(completion.prompt_tokens);
   counters_.prompt_tokens += completion.prompt_tokens;
   counters_.prompt_tokens_reused += completion.reused_tokens;
+  return fault;
 }
 
 }  // namespace mmbatch

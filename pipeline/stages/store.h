@@ -2,6 +2,7 @@
 
 #include "fusion/model.h"
 #include "jobs/results/store.h"
+#include "pipeline/constraint/constraints.h"
 #include "pipeline/graph/messages.h"
 #include "pipeline/watch/counters.h"
 #include "pipeline/watch/timeline.h"
@@ -22,12 +23,15 @@ class Store {
   void store(const Outcome& outcome, const Answered& answered);
   void store(const Outcome& outcome, const KnownBefore& known);
   void store(const Outcome&, const Abandoned&) {}
-  void add_completion(const Ticket& ticket, const Completion& completion, ItemResult& result);
+  /// @return what is wrong with the answers, if anything
+  std::optional<AnswerCheck::Fault> add_completion(const Ticket& ticket, const Completion& completion,
+                                                   ItemResult& result);
 
   const Model& model_;
   ResultsStore& results_;
   Counters& counters_;
   Timeline& timeline_;
+  AnswerCheck check_;
 };
 
 /// The text of an answer: without special tokens, cut before the first stop string.

@@ -112,6 +112,20 @@ class ReasoningConstraint final : public TokenConstraint {
     return true;
   }
 
+  bool complete(State state) const override {
+    const Unpacked at = unpack(state);
+    return at.tracked.phase == Phase::answer && answer_ != nullptr && answer_->complete(at.answer);
+  }
+
+  std::vector<std::int32_t> forced(State state) const override {
+    const Unpacked at = unpack(state);
+    if (at.tracked.phase == Phase::answer)
+      return answer_ != nullptr ? answer_->forced(at.answer) : std::vector<std::int32_t>();
+    if (at.tracked.phase != Phase::written) return {};
+    const auto& written = tracker_->marks().written;
+    return {written.begin() + static_cast<std::ptrdiff_t>(at.tracked.progress), written.end()};
+  }
+
   void allowed(State state, TokenMask& mask) const override {
     const Unpacked at = unpack(state);
     if (const auto token = tracker_->forced(at.tracked)) return mask.add(*token);

@@ -66,6 +66,11 @@ void add_engine_options(CLI::App& command, EngineOptions& options) {
           "--no-prefix-sharing", [&scheduler] { scheduler.prefix_sharing = false; },
           "compute every prompt from its start")
       ->group(kGroup);
+  command
+      .add_flag_callback(
+          "--no-jump-forward", [&options] { options.jump_forward = false; },
+          "compute tokens that a response_format forces one by one")
+      ->group(kGroup);
 }
 
 std::string option_error_text(const SettingError& error) {

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <fstream>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,7 +17,23 @@ bool takes_list(const std::string& name) {
   return name == "stop_strings" || name == "choices" || name == "stop_token_ids";
 }
 bool takes_text(const std::string& name) {
-  return name == "stop_strings" || name == "choices" || name == "truncate_prompt";
+  return name == "stop_strings" || name == "choices" || name == "truncate_prompt" || name == "regex" ||
+         name == "whitespace";
+}
+/// Settings that are too long for a command line: it names a file.
+bool takes_file(const std::string& name) {
+  return name == "response_format" || name == "grammar";
+}
+
+std::string text_of_file(const std::string& file) {
+  constexpr std::size_t kMaxBytes = 1u << 20;
+  std::ifstream stream(file, std::ios::binary);
+  std::string text(kMaxBytes + 1, '\0');
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(stream.gcount()));
+  if (text.empty() || text.size() > kMaxBytes)
+    throw std::invalid_argument("a file that can be read, with at most 1 MiB, is expected");
+  return text;
 }
 
 template <class Number>
@@ -40,6 +57,7 @@ GenerationValue value_of(const std::string& name, const std::vector<std::string>
   }
   if (takes_list(name)) return texts;
   const std::string& text = texts.front();
+  if (takes_file(name)) return text == "json_object" || text == "text" ? text : text_of_file(text);
   if (takes_text(name)) return text;
   if (text == "true") return true;
   if (text == "false") return false;

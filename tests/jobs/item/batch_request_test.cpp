@@ -154,8 +154,7 @@ TEST(OpenAiBatch, SettingsThatAskForNothingPass) {
                                  R"("metadata": {"a": "b"})"};
   for (const char* body : nothing)
     EXPECT_THAT(faults_of(folder, request("a", std::string(kHello) + ", " + body)), ElementsAre("")) << body;
-  const char* const something[] = {R"("response_format": {"type": "json_object"})",
-                                   R"("tool_choice": "required")", R"("logit_bias": {"5": 1})",
+  const char* const something[] = {R"("tool_choice": "required")", R"("logit_bias": {"5": 1})",
                                    R"("modalities": ["text", "audio"])", R"("stream": true)"};
   for (const char* body : something) {
     EXPECT_THAT(faults_of(folder, request("a", std::string(kHello) + ", " + body)),
@@ -189,6 +188,34 @@ TEST(OpenAiBatch, WhatTheTemplateReads) {
   manifest.command_line_variables = {{"a", "true"}};
   manifest.jobs[0].template_variables = {{"a", "1"}, {"c", "2"}};
   EXPECT_EQ(template_variables_of(manifest, *items[0].item), R"({"a":true,"b":[1,"x"],"c":2})");
+}
+
+TEST(OpenAiBatch, AnswersAreHeldToAForm) {
+  TempFolder folder;
+  const auto settings = [&](const std::string& body) {
+    const Manifest manifest =
+        read_manifest(folder.write("r.jsonl", request("a", std::string(kHello) + ", " + body)));
+    const auto items = testing::read_all(manifest);
+    return items[0].error ? items[0].error->message : SettingsOfJobs(manifest, {}).of(*items[0].item)->json;
+  };
+  EXPECT_EQ(settings(R"("response_format": {"type": "json_object"})"),
+            R"({"response_format":"json_object"})");
+  EXPECT_EQ(
+      settings(R"("response_format": {"type": "json_schema", "json_schema": {"name": "n", "strict": true, )"
+               R"("schema": {"type": "object", "properties": {"b": {}, "a": {}}}}})"),
+      R"({"response_format":"{\"type\":\"object\",\"properties\":{\"b\":{},\"a\":{}}}"})");
+  EXPECT_EQ(settings(R"("structured_outputs": {"regex": "a+"})"), R"({"regex":"a+"})");
+  EXPECT_EQ(settings(R"("structured_outputs": {"choice": ["a", "b"]})"), R"({"choices":["a","b"]})");
+  EXPECT_THAT(settings(R"("structured_outputs": {"regex": "a", "grammar": "b"})"),
+              HasSubstr("both 'regex' and"));
+  EXPECT_THAT(settings(R"("structured_outputs": {"structural_tag": {}})"), HasSubstr("is not supported"));
+  EXPECT_THAT(settings(R"("response_format": {"type": "yaml"})"), HasSubstr("json_schema"));
+  EXPECT_THAT(settings(R"("response_format": {"type": "json_schema", "json_schema": {"name": "n"}})"),
+              HasSubstr("without its 'schema'"));
+  // No request names files of this machine.
+  EXPECT_THAT(
+      settings(R"("response_format": {"type": "json_schema", "json_schema": {"schema": "/etc/passwd"}})"),
+      HasSubstr("must be a JSON Schema"));
 }
 
 TEST(OpenAiBatch, MessagesNameTheKeysOfTheRequest) {

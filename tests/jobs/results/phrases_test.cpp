@@ -106,7 +106,9 @@ TEST(Phrases, ADatabaseOfTheVersionBeforeIsReadAsItIsAndResumed) {
     before.run(
         "UPDATE items SET prompt = (SELECT text FROM phrases WHERE key = prompt_phrase);"
         "DROP INDEX phrases_digest; DROP INDEX phrases_cut; ALTER TABLE phrases DROP COLUMN digest;"
-        "ALTER TABLE phrases DROP COLUMN indexed; PRAGMA user_version = 4; PRAGMA journal_mode = DELETE");
+        "ALTER TABLE phrases DROP COLUMN indexed; DROP TABLE schemas; ALTER TABLE jobs DROP COLUMN "
+        "schema_key;"
+        "PRAGMA user_version = 4; PRAGMA journal_mode = DELETE");
   }
   ::chmod(file.c_str(), 0444);
   EXPECT_EQ(found(file, "beginning"), "id\ni0\ni1\ni2\n");

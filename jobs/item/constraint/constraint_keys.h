@@ -1,0 +1,36 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/generation_config.h"
+#include "jobs/item/fields.h"
+
+namespace mmbatch {
+
+/// The keys by which a manifest, a job or an item says what answers are held to:
+///
+///   "response_format": { "type": "text" | "json_object" }
+///                    | { "type": "json_schema", "json_schema": { "name"?, "description"?, "strict"?,
+///                    "schema" } }
+///   "regex": text | "grammar": text | "choices": [text…]          one of the four at most
+///   "whitespace": "spaced" | "compact" | "flexible",  "on_length": "fail"
+const std::vector<std::string>& constraint_keys();
+
+/// These keys of a map, as settings.
+/// @param folder where a schema that is given as a file is looked for; none: it must be given in place
+/// @throws PlacedError
+GenerationOverrides read_constraint(const Node& owner, const std::optional<std::filesystem::path>& folder);
+
+/// What OpenAI calls response_format, and `text.format` of its responses, as settings.  @throws PlacedError
+GenerationOverrides read_response_format(const Node::Entry& entry,
+                                         const std::optional<std::filesystem::path>& folder);
+
+/// vLLM's structured_outputs of a request: { "json" | "regex" | "choice" | "grammar" | "json_object" }, one
+/// of them.
+/// @throws PlacedError, unsupported for whitespace_pattern and structural_tag
+GenerationOverrides read_structured_outputs(const Node::Entry& entry);
+
+}  // namespace mmbatch

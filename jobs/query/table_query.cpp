@@ -1,0 +1,69 @@
+#include "jobs/query/table_query.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "engine/base/error.h"
+#include "engine/base/generation_config.h"
+#include "jobs/query/row_writer.h"
+#include "jobs/results/columns/table_views.h"
+#include "jobs/results/schema.h"
+
+namespace mmbatch {
+namespace {
+
+constexpr const char* kPrefix = "table_";
+
+std::vector<std::string> columns_of(Database& database, const std::string& view) {
+  const Statement none = database.prepare(fmt::format("SELECT * FROM {} LIMIT 0", sql_name(view)));
+  std::vector<std::string> names;
+  for (int i = 0; i < none.columns(); ++i) names.push_back(none.column_name(i));
+  return names;
+}
+
+std::string column_of(const std::vector<std::string>& known, const std::string& name) {
+  if (std::find(known.begin(), known.end(), name) != known.end()) return sql_name(name);
+  const std::string nearest = nearest_name(name, known);
+  throw UsageError(fmt::format("unknown column '{}'{}; columns are {}", name,
+                               nearest.empty() ? "" : fmt::format(", did you mean '{}'?", nearest),
+                               fmt::join(known, ", ")));
+}
+
+}  // namespace
+
+std::uint64_t query_table(const std::filesystem::path& file, const std::string& table,
+                          const QueryOptions& options, std::ostream& out) {
+  if (options.style.format == OutputFormat::openai)
+    throw UsageError("--table has no --format openai: that is a batch file's");
+  const auto database = open_for_reading(file);
+  const std::string view = kPrefix + table;
+  std::vector<std::string> tables = table_views(*database);
+  if (std::find(tables.begin(), tables.end(), view) == tables.end()) {
+    for (std::string& name : tables) name.erase(0, std::string_view(kPrefix).size());
+    throw UsageError(fmt::format(
+        "--table '{}': {}", table,
+        tables.empty()
+            ? "no job of this database has answers with columns: they need a response_format with a "
+              "JSON Schema"
+            : fmt::format("there is none; tables are {}", fmt::join(tables, ", "))));
+  }
+  const std::vector<std::string> known = columns_of(*database, view);
+  std::string columns;
+  for (const std::string& name : options.columns)
+    columns += (columns.empty() ? "" : ", ") + column_of(known, name);
+  std::string sql = fmt::format("SELECT {} FROM {}", columns.empty() ? "*" : columns, sql_name(view));
+  // On a line of its own, so that a comment in it ends there.
+  if (!options.where.empty()) sql += fmt::format(" WHERE ({}\n)", options.where);
+  if (!options.sort.empty()) {
+    const bool descending = options.sort[0] == '-';
+    sql += fmt::format(" ORDER BY {}{}", column_of(known, options.sort.substr(descending ? 1 : 0)),
+                       descending ? " DESC" : "");
+  }
+  if (options.limit) sql += fmt::format(" LIMIT {}", *options.limit);
+  Statement rows = database->prepare_user_query(sql);
+  return write_rows(rows, options.style, out);
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,196 @@
+#include "pipeline/constraint/constraints.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "jobs/item/settings.h"
+#include "pipeline/constraint/grammar_constraint.h"
+#include "text/constraint/schema/document.h"
+#include "text/constraint/schema/validator.h"
+
+namespace mmbatch {
+namespace {
+
+/// Whether the automaton reads all of a text and may end there.
+bool is_whole(const std::shared_ptr<const Grammar>& grammar, const std::string& text) {
+  Machine machine(grammar);
+  Machine::State state = machine.start(), behind;
+  for (const char byte : text) {
+    machine.step(state, static_cast<std::uint8_t>(byte), behind);
+    if (behind.empty()) return false;
+    state.swap(behind);
+  }
+  return machine.may_end(state);
+}
+
+/// Looked at by other means than it was made: parsed, and compared with the schema keyword by keyword.
+bool is_valid(CompiledConstraints::Entry& entry, const std::string& text) {
+  using Kind = ConstraintSpec::Kind;
+  if (entry.spec.kind != Kind::json_schema && entry.spec.kind != Kind::json_object) return true;
+  try {
+    const JsonValue value = parse_json_value(text, {.max_bytes = 64u << 20, .max_depth = 200});
+    if (entry.spec.kind == Kind::json_object) return value.kind == JsonValue::Kind::object;
+    if (!entry.document) {
+      Work work;
+      entry.schema = std::make_shared<const JsonValue>(
+          parse_json_value(entry.spec.text, {.max_bytes = 1u << 20, .max_depth = 256}));
+      entry.document = std::make_shared<const SchemaDocument>(*entry.schema, work);
+    }
+    return SchemaValidator(*entry.document).valid(value, *entry.schema);
+  } catch (const ConstraintError&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+std::optional<ConstraintSpec> constraint_of(const GenerationConfig& generation) {
+  if (!generation.constrained()) return std::nullopt;
+  using Kind = ConstraintSpec::Kind;
+  ConstraintSpec spec;
+  if (!generation.response_format.empty()) {
+    const bool any = generation.response_format == "json_object";
+    spec.kind = any ? Kind::json_object : Kind::json_schema;
+    if (!any) spec.text = generation.response_format;
+  } else {
+    spec.kind = generation.regex.empty() ? Kind::grammar : Kind::regex;
+    spec.text = generation.regex.empty() ? generation.grammar : generation.regex;
+  }
+  spec.spacing = generation.whitespace == "compact"    ? JsonSpacing::compact
+                 : generation.whitespace == "flexible" ? JsonSpacing::flexible
+                                                       : JsonSpacing::spaced;
+  return spec;
+}
+
+std::shared_ptr<CompiledConstraints::Entry> CompiledConstraints::of(const ConstraintSpec& spec) {
+  const std::lock_guard lock(mutex_);
+  const auto known =
+      std::find_if(entries_.begin(), entries_.end(), [&](const auto& entry) { return entry->spec == spec; });
+  if (known != entries_.end()) return *known;
+  try {
+    entries_.push_front(std::make_shared<Entry>(Entry{spec, compile_constraint(spec)}));
+  } catch (const ConstraintError& e) {
+    throw ItemError(ErrorCode::invalid_value, e.what());
+  }
+  if (entries_.size() > kKept) entries_.pop_back();
+  return entries_.front();
+}
+
+std::shared_ptr<const TokenConstraint> Constraints::of(const GenerationConfig& generation,
+                                                       std::vector<std::int32_t> ends) {
+  const auto spec = constraint_of(generation);
+  if (!spec) return nullptr;
+  const auto entry = compiled_.of(*spec);
+  {
+    const std::lock_guard lock(mutex_);
+    if (!tokens_) tokens_ = std::make_shared<const TokenBytes>(tokenizer_);
+    if (!entry->masks) entry->masks = std::make_shared<TokenMasks>(entry->compiled.grammar, tokens_);
+  }
+  ends.insert(ends.end(), generation.stop_token_ids.begin(), generation.stop_token_ids.end());
+  return std::make_shared<const GrammarConstraint>(entry->masks, std::move(ends));
+}
+
+std::optional<AnswerCheck::Fault> AnswerCheck::fault(const GenerationConfig& generation,
+                                                     const std::string& text, std::size_t tokens) {
+  const auto spec = constraint_of(generation);
+  if (!spec) return std::nullopt;
+  const auto entry = compiled_.of(*spec);
+  if (!is_whole(entry->compiled.grammar, text)) {
+    const bool json =
+        spec->kind == ConstraintSpec::Kind::json_schema || spec->kind == ConstraintSpec::Kind::json_object;
+    return Fault{Fault::Kind::incomplete,
+                 fmt::format("stopped{} after {} tokens: a larger max_new_tokens lets it come to its end",
+                             json ? " at " + json_place(text) : "", tokens)};
+  }
+  if (is_valid(*entry, text)) return std::nullopt;
+  return Fault{Fault::Kind::misfit, "the answer does not fit its response_format, a fault of this program"};
+}
+
+std::vector<std::string> check_constraints(const Manifest& manifest,
+                                           const GenerationOverrides& command_line) {
+  std::vector<std::string> warnings;
+  std::string problems;
+  ConstraintSpec last;
+  for (const Job& job : manifest.jobs) {
+    const auto spec = constraint_of(generation_of(manifest, job, {{}, command_line}));
+    if (!spec || *spec == last) continue;
+    last = *spec;
+    try {
+      for (const std::string& warning : compile_constraint(*spec).warnings)
+        warnings.push_back(fmt::format("job '{}': response_format: {}", job.name, warning));
+    } catch (const ConstraintError& e) {
+      for (const ConstraintProblem& problem : e.problems()) {
+        const bool schema = spec->kind == ConstraintSpec::Kind::json_schema;
+        const std::string file = manifest.file.empty() ? "" : manifest.file.string() + ": ";
+        problems += fmt::format("{}{}job '{}': {}{}", problems.empty() ? "" : "\n", file, job.name,
+                                schema ? "response_format: " : "", problem.text());
+      }
+    }
+  }
+  if (!problems.empty()) throw UsageError(problems);
+  return warnings;
+}
+
+void check_own_constraint(const Item& item, const GenerationConfig& generation) {
+  const bool own = std::any_of(item.generation.begin(), item.generation.end(), [](const auto& setting) {
+    return setting.first == "response_format" || setting.first == "regex" || setting.first == "grammar" ||
+           setting.first == "whitespace";
+  });
+  const auto spec = own ? constraint_of(generation) : std::nullopt;
+  if (!spec) return;
+  try {
+    compile_constraint(*spec);
+  } catch (const ConstraintError& e) {
+    throw ItemError(ErrorCode::invalid_value, std::string("response_format: ") + e.what());
+  }
+}
+
+std::string json_place(std::string_view cut) {
+  struct Level {
+    bool list;
+    std::size_t item = 0;
+    std::string key = {};
+  };
+  std::vector<Level> path;
+  std::string text;  // of the last string
+  bool in_string = false, escaped = false;
+  for (const char c : cut) {
+    if (in_string) {
+      if (!escaped && c == '"') {
+        in_string = false;
+      } else {
+        escaped = !escaped && c == '\\';
+        text += c;
+      }
+      continue;
+    }
+    switch (c) {
+      case '"':
+        in_string = true;
+        text.clear();
+        break;
+      case '{':
+      case '[':
+        path.push_back({.list = c == '['});
+        break;
+      case '}':
+      case ']':
+        if (!path.empty()) path.pop_back();
+        break;
+      case ':':
+        if (!path.empty()) path.back().key = text;
+        break;
+      case ',':
+        if (!path.empty()) ++path.back().item;
+        break;
+      default:
+        break;
+    }
+  }
+  std::string out;
+  for (const Level& level : path) out += "/" + (level.list ? std::to_string(level.item) : level.key);
+  return out.empty() ? "/" : out;
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "engine/serve/token_constraint.h"
+#include "text/constraint/mask/token_masks.h"
+
+namespace mmbatch {
+
+/// One request's answers, held to a grammar. A state is a number of its own, by what the automaton can read
+/// there; used by the engine's thread alone.
+class GrammarConstraint : public TokenConstraint {
+ public:
+  /// @param masks shared by all requests with the same grammar.  @param ends tokens that end an answer
+  GrammarConstraint(std::shared_ptr<TokenMasks> masks, std::vector<std::int32_t> ends);
+
+  State start() const override { return 0; }
+  void allowed(State state, TokenMask& mask) const override;
+  std::optional<State> advance(State state, std::int32_t token) const override;
+  bool complete(State state) const override;
+  std::vector<std::int32_t> forced(State state) const override;
+
+ private:
+  struct Known {
+    Machine::State frames;
+    AnswerPlace place = AnswerPlace::behind;
+    std::shared_ptr<const NextTokens> next = {};  // once somebody asked
+  };
+
+  State number(Machine::State frames, AnswerPlace place) const;
+  const NextTokens& next(State state) const;
+
+  std::shared_ptr<TokenMasks> masks_;
+  std::vector<std::int32_t> ends_;
+  mutable Machine machine_;
+  mutable std::vector<Known> states_;
+  mutable std::map<std::pair<Machine::State, AnswerPlace>, State> numbers_;
+};
+
+}  // namespace mmbatch
