@@ -64,8 +64,14 @@ class AnswerCheck {
  public:
   /// What is wrong with an answer: cut before it was complete, or, which would be a fault of this program,
   /// not what it was held to.
+  struct Fault {
+    enum class Kind { incomplete, misfit };
+    Kind kind;
+    std::string message;
+  };
+
   /// @param tokens of the answer
-  std::optional<Error> fault(const GenerationConfig& generation, const std::string& text, std::size_t tokens);
+  std::optional<Fault> fault(const GenerationConfig& generation, const std::string& text, std::size_t tokens);
 
  private:
   CompiledConstraints compiled_;

@@ -60,7 +60,8 @@ DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
 }  // namespace
 
 TextFamily qwen2_vl_decoder() {
-  return {.parse = parse_text, .keys = {"use_sliding_window", "sliding_window", "max_window_layers"}};
+  return {.parse = parse_text,
+          .keys = {.honoured = {"use_sliding_window", "sliding_window", "max_window_layers"}}};
 }
 
 Family qwen2_vl_family() {

@@ -1,5 +1,6 @@
-// Qwen3-VL with experts (arXiv 2511.21631): as Qwen3-VL, with a mixture of experts in place of most feed-forward
-// layers of the decoder. What a token's experts say counts 1 together, whatever norm_topk_prob says.
+// Qwen3-VL with experts (arXiv 2511.21631): as Qwen3-VL, with a mixture of experts in place of most
+// feed-forward layers of the decoder. What a token's experts say counts 1 together, whatever norm_topk_prob
+// says.
 
 #include "fusion/families/experts.h"
 #include "fusion/families/multimodal/qwen_vl.h"
@@ -42,8 +43,9 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 TextFamily qwen3_vl_moe_decoder() {
   return {.parse = parse_text,
           .names = names,
-          .keys = {"num_experts", "num_local_experts", "num_experts_per_tok", "moe_intermediate_size",
-                   "norm_topk_prob", "decoder_sparse_step", "mlp_only_layers"}};
+          .keys = {.honoured = {"num_experts", "num_local_experts", "num_experts_per_tok",
+                                "moe_intermediate_size", "norm_topk_prob", "decoder_sparse_step",
+                                "mlp_only_layers"}}};
 }
 
 Family qwen3_vl_moe_family() {

@@ -72,10 +72,11 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }  // namespace
 
 TextFamily gpt_oss_decoder() {
-  return {.parse = parse_text,
-          .names = names,
-          .keys = {"num_local_experts", "num_experts", "num_experts_per_tok", "experts_per_token",
-                   "initial_context_length", "sliding_window", "swiglu_limit", "swiglu_alpha"}};
+  return {
+      .parse = parse_text,
+      .names = names,
+      .keys = {.honoured = {"num_local_experts", "num_experts", "num_experts_per_tok", "experts_per_token",
+                            "initial_context_length", "sliding_window", "swiglu_limit", "swiglu_alpha"}}};
 }
 
 Family gpt_oss_family() {

@@ -23,7 +23,7 @@ DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
 }  // namespace
 
 TextFamily ministral3_decoder() {
-  return {.parse = parse_text, .keys = {"sliding_window"}};
+  return {.parse = parse_text, .keys = {.honoured = {"sliding_window"}}};
 }
 
 }  // namespace mmbatch

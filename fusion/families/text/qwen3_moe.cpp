@@ -43,11 +43,12 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }  // namespace
 
 TextFamily qwen3_moe_decoder() {
-  return {.parse = parse_text,
-          .names = names,
-          .keys = {"num_experts", "num_local_experts", "num_experts_per_tok", "moe_intermediate_size",
-                   "norm_topk_prob", "decoder_sparse_step", "mlp_only_layers", "use_sliding_window",
-                   "sliding_window", "max_window_layers"}};
+  return {
+      .parse = parse_text,
+      .names = names,
+      .keys = {.honoured = {"num_experts", "num_local_experts", "num_experts_per_tok",
+                            "moe_intermediate_size", "norm_topk_prob", "decoder_sparse_step",
+                            "mlp_only_layers", "use_sliding_window", "sliding_window", "max_window_layers"}}};
 }
 
 Family qwen3_moe_family() {
