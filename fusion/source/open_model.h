@@ -1,9 +1,9 @@
 #pragma once
 
+#include <concepts>
 #include <filesystem>
 #include <memory>
-#include <string>
-#include <vector>
+#include <utility>
 
 #include "engine/weights/weight_source.h"
 
@@ -11,9 +11,12 @@ namespace mmbatch {
 
 /// What a model is opened from.
 struct ModelPlace {
-  ModelPlace(std::filesystem::path model_ = {},
-             std::filesystem::path projector_ = {})  // NOLINT: a path is a place
-      : model(std::move(model_)), projector(std::move(projector_)) {}
+  ModelPlace() = default;
+  /// Whatever is a path is a place.
+  template <class Path>
+  requires std::convertible_to<const Path&, std::filesystem::path> ModelPlace(
+      const Path& model_, std::filesystem::path projector_ = {})  // NOLINT(runtime/explicit)
+      : model(model_), projector(std::move(projector_)) {}
 
   /// A checkpoint folder; a GGUF file, the first of its shards; or a folder that holds one.
   std::filesystem::path model;

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <map>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,8 +26,6 @@ struct Architecture {
   std::string_view class_name;  // of config.json's "architectures"
   RotaryRows rows = RotaryRows::halves;
   float added_to_norms = 0.0f;  // what stored norm weights have more than Hugging Face's
-  /// Adds what is its own to a config that has the keys that all share; null: nothing.
-  void (*describe)(const Metadata& metadata, const Tensors& tensors, nlohmann::json& config) = nullptr;
   /// Parts of a layer whose names differ from all others': GGUF's and Hugging Face's.
   std::vector<std::pair<std::string_view, std::string_view>> names = {};
 };
@@ -36,9 +33,8 @@ struct Architecture {
 /// @throws ModelError that names the architecture and lists the supported ones
 const Architecture& find_architecture(const Metadata& metadata);
 
-/// config.json of a text model, by the file's keys.  @throws ModelError naming the key
-nlohmann::json describe_text(const Architecture& architecture, const Metadata& metadata,
-                             const Tensors& tensors);
+/// config.json of a text model, by the file's keys: JSON text.  @throws ModelError naming the key
+std::string describe_text(const Architecture& architecture, const Metadata& metadata, const Tensors& tensors);
 
 /// The tensors under the names, and in the order of rows, of Hugging Face's files.
 /// @throws ModelError for a tensor that has no place there
@@ -50,16 +46,5 @@ std::string own_key(const Metadata& metadata, const std::string& key);
 /// A number that must be there, also where it is given for each layer, and then the same for all.
 std::uint64_t uniform_size(const Metadata& metadata, const std::string& key);
 std::uint64_t uniform_size(const Metadata& metadata, const std::string& key, std::uint64_t otherwise);
-
-// What architectures have of their own; see Architecture::describe.
-void describe_gemma(const Metadata& metadata, const Tensors& tensors, nlohmann::json& config);
-void describe_gemma2(const Metadata& metadata, const Tensors& tensors, nlohmann::json& config);
-void describe_gemma3(const Metadata& metadata, const Tensors& tensors, nlohmann::json& config);
-void describe_qwen_moe(const Metadata& metadata, const Tensors& tensors, nlohmann::json& config);
-void describe_phi3(const Metadata& metadata, const Tensors& tensors, nlohmann::json& config);
-void describe_granite(const Metadata& metadata, const Tensors& tensors, nlohmann::json& config);
-void describe_smollm3(const Metadata& metadata, const Tensors& tensors, nlohmann::json& config);
-void describe_gpt_oss(const Metadata& metadata, const Tensors& tensors, nlohmann::json& config);
-void describe_mistral(const Metadata& metadata, const Tensors& tensors, nlohmann::json& config);
 
 }  // namespace mmbatch::gguf

@@ -61,15 +61,16 @@ GgufSource::GgufSource(const std::filesystem::path& model, const std::filesystem
     for (const auto& [name, type] : file.other_tensors()) add_other(name, type);
   }
   const gguf::VocabularyKeys keys(metadata);
-  json config = gguf::describe_text(architecture, metadata, stored), processor;
-  std::vector<TensorView> tensors = gguf::text_tensors(architecture, metadata, stored);
+  gguf::Multimodal all{.placeholder = gguf::placeholder_id(keys),
+                       .config = gguf::describe_text(architecture, metadata, stored),
+                       .tensors = gguf::text_tensors(architecture, metadata, stored)};
   if (projector_) {
-    gguf::add_projector(*projector_, {gguf::placeholder_id(keys), &config, &processor, &tensors});
-    small_["preprocessor_config.json"] = dump(processor);
+    gguf::add_projector(*projector_, all);
+    small_["preprocessor_config.json"] = all.processor;
     for (const auto& [name, type] : projector_->other_tensors()) add_other(name, type);
   }
-  for (const TensorView& tensor : tensors) add(tensor, model);
-  small_["config.json"] = dump(config);
+  for (const TensorView& tensor : all.tensors) add(tensor, model);
+  small_["config.json"] = all.config;
   small_["tokenizer_config.json"] = dump(describe_tokenizer(metadata, keys));
   const std::vector<std::int64_t> ends = gguf::end_tokens(metadata);
   if (!ends.empty()) small_["generation_config.json"] = dump({{"eos_token_id", ends}});

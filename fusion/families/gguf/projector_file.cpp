@@ -97,17 +97,17 @@ void add_tower(const GgufFile& file, const json& tower, const std::string& prefi
 }
 
 /// LLaVA 1.5: a tower of the CLIP kind whose last stored block is the feature layer, two linear layers.
-void add_llava(const GgufFile& file, const Multimodal& model) {
+void add_llava(const GgufFile& file, Multimodal& model) {
   const Metadata& metadata = file.metadata();
   json tower = describe_tower(metadata, "clip_vision_model");
   const std::string prefix = "vision_tower.vision_model.";
-  below("language_model.", *model.tensors);
-  add_tower(file, tower, prefix, *model.tensors, [&](const std::string& name, const TensorView& tensor) {
+  below("language_model.", model.tensors);
+  add_tower(file, tower, prefix, model.tensors, [&](const std::string& name, const TensorView& tensor) {
     const auto put = [&](const std::string& as) {
-      model.tensors->push_back(renamed(tensor, as, tensor.shape));
+      model.tensors.push_back(renamed(tensor, as, tensor.shape));
     };
     if (name == "v.class_embd") {
-      model.tensors->push_back(renamed(tensor, prefix + "embeddings.class_embedding", {tensor.elements()}));
+      model.tensors.push_back(renamed(tensor, prefix + "embeddings.class_embedding", {tensor.elements()}));
     } else if (name.rfind("v.patch_embd.", 0) == 0) {
       put(prefix + "embeddings.patch_embedding." + name.substr(13));
     } else if (name == "v.position_embd.weight") {
@@ -136,27 +136,29 @@ void add_llava(const GgufFile& file, const Multimodal& model) {
     metadata.fail("clip.vision.feature_layer", "several layers are not supported");
   if (!feature_layers.empty()) layers = feature_layers.front();
   const std::size_t side = tower["image_size"];
-  *model.processor = means_and_deviations(metadata);
-  model.processor->update({{"image_processor_type", "CLIPImageProcessor"},
-                           {"size", {{"shortest_edge", side}}},
-                           {"resample", 3},
-                           {"do_center_crop", true},
-                           {"crop_size", {{"height", side}, {"width", side}}}});
-  json text = std::move(*model.config);
-  *model.config = {{"architectures", {"LlavaForConditionalGeneration"}},
-                   {"model_type", "llava"},
-                   {"image_token_index", model.placeholder},
-                   {"projector_hidden_act", "gelu"},
-                   {"vision_feature_layer", layers},
-                   {"vision_feature_select_strategy", "default"},
-                   {"tie_word_embeddings", text["tie_word_embeddings"]},
-                   {"text_config", text},
-                   {"vision_config", tower}};
+  json processor = means_and_deviations(metadata);
+  processor.update({{"image_processor_type", "CLIPImageProcessor"},
+                    {"size", {{"shortest_edge", side}}},
+                    {"resample", 3},
+                    {"do_center_crop", true},
+                    {"crop_size", {{"height", side}, {"width", side}}}});
+  model.processor = processor.dump();
+  const json text = json::parse(model.config);
+  const json config = {{"architectures", {"LlavaForConditionalGeneration"}},
+                       {"model_type", "llava"},
+                       {"image_token_index", model.placeholder},
+                       {"projector_hidden_act", "gelu"},
+                       {"vision_feature_layer", layers},
+                       {"vision_feature_select_strategy", "default"},
+                       {"tie_word_embeddings", text["tie_word_embeddings"]},
+                       {"text_config", text},
+                       {"vision_config", tower}};
+  model.config = config.dump();
 }
 
 }  // namespace
 
-void add_projector(const GgufFile& projector, const Multimodal& model) {
+void add_projector(const GgufFile& projector, Multimodal& model) {
   const Metadata& metadata = projector.metadata();
   const std::string architecture = metadata.text("general.architecture", "");
   if (architecture != "clip")

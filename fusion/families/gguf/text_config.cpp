@@ -1,5 +1,8 @@
+// A config.json from the keys of a GGUF file: those that all architectures share, and each one's own.
+
 #include <fmt/format.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "fusion/families/gguf/architecture.h"
@@ -58,6 +61,119 @@ json rope_scaling(const Metadata& metadata, const Tensors& tensors, std::size_t 
   return scaling;
 }
 
+void describe_gemma(const Metadata&, const Tensors&, nlohmann::json& config) {
+  config["hidden_activation"] = "gelu_pytorch_tanh";
+  config.erase("hidden_act");
+}
+
+void describe_gemma2(const Metadata& metadata, const Tensors& tensors, nlohmann::json& config) {
+  describe_gemma(metadata, tensors, config);
+  config["attn_logit_softcapping"] = metadata.number(own_key(metadata, "attn_logit_softcapping"), 50.0);
+  config["final_logit_softcapping"] = metadata.number(own_key(metadata, "final_logit_softcapping"), 30.0);
+  config["sliding_window"] = uniform_size(metadata, "attention.sliding_window", 4096);
+  const std::size_t hidden = config["hidden_size"], heads = config["num_attention_heads"];
+  // The 27B model divides by another root than its heads are wide, which its file does not say.
+  const bool largest = config["num_hidden_layers"] == 46;
+  config["query_pre_attn_scalar"] = largest ? hidden / heads : config["head_dim"].get<std::size_t>();
+}
+
+void describe_gemma3(const Metadata& metadata, const Tensors& tensors, nlohmann::json& config) {
+  describe_gemma(metadata, tensors, config);
+  const std::size_t hidden = config["hidden_size"], heads = config["num_attention_heads"];
+  const std::size_t layers = config["num_hidden_layers"];
+  config["query_pre_attn_scalar"] = layers == 62 ? hidden / heads : config["head_dim"].get<std::size_t>();
+  config["sliding_window"] = uniform_size(metadata, "attention.sliding_window", 4096);
+  config["rope_local_base_freq"] = metadata.number(own_key(metadata, "rope.freq_base_swa"), 10000.0);
+  if (!metadata.has(own_key(metadata, "rope.freq_base"))) config["rope_theta"] = 1000000.0;
+  // A number, every how many layers one sees everything, or a list that says it of each.
+  const std::string key = own_key(metadata, "attention.sliding_window_pattern");
+  const std::vector<std::int64_t> pattern = metadata.integers(key);
+  if (pattern.size() > 1 && pattern.size() != layers)
+    metadata.fail(key, fmt::format("{} layers, of which there are {}", pattern.size(), layers));
+  const std::int64_t every = pattern.size() == 1 ? pattern[0] : 6;
+  if (every < 1) metadata.fail(key, "must be above 0");
+  auto types = nlohmann::json::array();
+  for (std::size_t i = 0; i < layers; ++i) {
+    const bool sliding =
+        pattern.size() > 1 ? pattern[i] != 0 : (static_cast<std::int64_t>(i) + 1) % every != 0;
+    types.push_back(sliding ? "sliding_attention" : "full_attention");
+  }
+  config["layer_types"] = types;
+  if (metadata.has(own_key(metadata, "final_logit_softcapping")))
+    config["final_logit_softcapping"] = metadata.number(own_key(metadata, "final_logit_softcapping"), 0.0);
+}
+
+void describe_qwen_moe(const Metadata& metadata, const Tensors& tensors, nlohmann::json& config) {
+  config["num_experts"] = uniform_size(metadata, "expert_count");
+  config["num_experts_per_tok"] = uniform_size(metadata, "expert_used_count");
+  const auto experts = tensors.find("blk.0.ffn_up_exps.weight");
+  const std::size_t width =
+      experts != tensors.end() && experts->second.shape.size() == 3 ? experts->second.shape[1] : 0;
+  config["moe_intermediate_size"] = uniform_size(metadata, "expert_feed_forward_length", width);
+  config["decoder_sparse_step"] = 1;
+  const bool third = config["model_type"] == "qwen3_moe";
+  config["norm_topk_prob"] = third;
+  if (!third) {
+    const auto shared = tensors.find("blk.0.ffn_up_shexp.weight");
+    config["shared_expert_intermediate_size"] = uniform_size(
+        metadata, "expert_shared_feed_forward_length", shared != tensors.end() ? shared->second.rows() : 0);
+  }
+}
+
+void describe_phi3(const Metadata& metadata, const Tensors&, nlohmann::json& config) {
+  const std::size_t window = uniform_size(metadata, "attention.sliding_window", 0);
+  config["sliding_window"] = window > 0 ? nlohmann::json(window) : nlohmann::json(nullptr);
+  const std::size_t head_dim = config["head_dim"],
+                    rotated = uniform_size(metadata, "rope.dimension_count", head_dim);
+  if (rotated != head_dim)
+    config["partial_rotary_factor"] = static_cast<double>(rotated) / static_cast<double>(head_dim);
+  config.erase("head_dim");
+}
+
+void describe_granite(const Metadata& metadata, const Tensors&, nlohmann::json& config) {
+  const auto number = [&](const char* key) { return metadata.number(own_key(metadata, key), 1.0); };
+  config["embedding_multiplier"] = number("embedding_scale");
+  config["residual_multiplier"] = number("residual_scale");
+  config["logits_scaling"] = number("logit_scale");
+  if (metadata.has(own_key(metadata, "attention.scale")))
+    config["attention_multiplier"] = number("attention.scale");
+}
+
+void describe_smollm3(const Metadata&, const Tensors&, nlohmann::json& config) {
+  // ggml knows no other interval than the published one.
+  config["no_rope_layer_interval"] = 4;
+}
+
+void describe_mistral(const Metadata& metadata, const Tensors&, nlohmann::json& config) {
+  const std::size_t window = uniform_size(metadata, "attention.sliding_window", 0);
+  config["sliding_window"] = window > 0 ? nlohmann::json(window) : nlohmann::json(nullptr);
+}
+
+void describe_gpt_oss(const Metadata& metadata, const Tensors& tensors, nlohmann::json& config) {
+  config["num_local_experts"] = uniform_size(metadata, "expert_count");
+  config["num_experts_per_tok"] = uniform_size(metadata, "expert_used_count");
+  const auto experts = tensors.find("blk.0.ffn_up_exps.weight");
+  if (experts != tensors.end() && experts->second.shape.size() == 3)
+    config["intermediate_size"] = experts->second.shape[1];
+  config["sliding_window"] = uniform_size(metadata, "attention.sliding_window", 128);
+  config["attention_bias"] = true;
+  // The model's range is not rounded, which the file cannot say.
+  if (config.contains("rope_scaling")) config["rope_scaling"]["truncate"] = false;
+}
+
+/// Adds what an architecture has of its own to the keys that all share.
+using Describe = void (*)(const Metadata& metadata, const Tensors& tensors, json& config);
+
+const std::map<std::string_view, Describe>& own_parts() {
+  static const std::map<std::string_view, Describe> table = {
+      {"mistral3", describe_mistral}, {"qwen2moe", describe_qwen_moe}, {"qwen3moe", describe_qwen_moe},
+      {"gemma", describe_gemma},      {"gemma2", describe_gemma2},     {"gemma3", describe_gemma3},
+      {"phi3", describe_phi3},        {"granite", describe_granite},   {"smollm3", describe_smollm3},
+      {"gpt-oss", describe_gpt_oss},
+  };
+  return table;
+}
+
 }  // namespace
 
 std::string own_key(const Metadata& metadata, const std::string& key) {
@@ -82,7 +198,8 @@ std::uint64_t uniform_size(const Metadata& metadata, const std::string& key) {
   return uniform_size(metadata, key, 0);
 }
 
-json describe_text(const Architecture& architecture, const Metadata& metadata, const Tensors& tensors) {
+std::string describe_text(const Architecture& architecture, const Metadata& metadata,
+                          const Tensors& tensors) {
   const std::uint64_t hidden = uniform_size(metadata, "embedding_length");
   const std::uint64_t heads = uniform_size(metadata, "attention.head_count");
   if (heads == 0) metadata.fail(own_key(metadata, "attention.head_count"), "must be above 0");
@@ -112,14 +229,14 @@ json describe_text(const Architecture& architecture, const Metadata& metadata, c
   const std::uint64_t rotated = uniform_size(metadata, "rope.dimension_count", head_dim);
   const json scaling = rope_scaling(metadata, tensors, rotated / 2, config);
   if (!scaling.is_null()) config["rope_scaling"] = scaling;
-  if (architecture.describe != nullptr) {
-    architecture.describe(metadata, tensors, config);
+  if (const auto own = own_parts().find(architecture.name); own != own_parts().end()) {
+    own->second(metadata, tensors, config);
   } else if (uniform_size(metadata, "expert_count", 0) > 0) {
     metadata.fail(own_key(metadata, "expert_count"), "experts are not supported in this architecture");
   } else if (rotated != head_dim) {
     config["partial_rotary_factor"] = static_cast<double>(rotated) / static_cast<double>(head_dim);
   }
-  return config;
+  return config.dump();
 }
 
 }  // namespace mmbatch::gguf

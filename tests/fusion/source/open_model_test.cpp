@@ -94,7 +94,8 @@ TEST(OpenModel, SaysWhatIsNotSupported) {
     return message_of<ModelError>([&] { open_model(folder.path() / "m.gguf"); });
   };
   EXPECT_THAT(error(tiny("mamba")), HasSubstr("architecture 'mamba' is not supported; supported are llama"));
-  EXPECT_THAT(error(GgufBytes().key("general.architecture", "clip")), HasSubstr("give it as --mmproj"));
+  EXPECT_THAT(error(GgufBytes().key("general.architecture", "clip")),
+              HasSubstr("the vision part of a model"));
   EXPECT_THAT(error(tiny("qwen2").tensor("blk.0.odd.weight", {4}, 0, floats(4, 0))),
               HasSubstr("tensor 'blk.0.odd.weight' has no place in architecture 'qwen2'"));
   EXPECT_THAT(error(tiny("llama").key("llama.expert_count", 8u)), HasSubstr("experts are not supported"));
