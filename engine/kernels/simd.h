@@ -94,6 +94,8 @@ struct SimdKernels {
   void (*add)(float* x, const float* y, std::size_t n);
   /// x = x + factor · y
   void (*add_scaled)(float* x, float factor, const float* y, std::size_t n);
+  /// x = x · sigmoid(gate)
+  void (*multiply_by_sigmoid)(float* x, const float* gate, std::size_t n);
   SoftmaxStats (*softmax_stats)(const float* x, std::size_t n);
   /// x = cap · tanh(x / cap)
   void (*softcap)(float* x, std::size_t n, float cap);

@@ -1,5 +1,6 @@
 #include "engine/nn/self_attention.h"
 
+#include <cstring>
 #include <vector>
 
 #include "engine/kernels/rows.h"
@@ -11,11 +12,11 @@ SelfAttention::SelfAttention(const Weights& weights, const SelfAttentionConfig& 
     : config_(config) {
   if (weights.precision != Precision::f32) config_.shape.arithmetic = AttentionArithmetic::bf16;
   if (!names.query_key_value.empty()) {
-    const std::size_t width = query_width() + 2 * key_width();
+    const std::size_t width = projected_width() + 2 * key_width();
     qkv_ = Linear(weights, {names.query_key_value, width, config.order}, config.hidden, config.bias);
     query_ = key_value_ = qkv_.part(0, 1);
   } else {
-    const StoredLinear parts[] = {{names.query, query_width(), config.order},
+    const StoredLinear parts[] = {{names.query, projected_width(), config.order},
                                   {names.key, key_width(), config.order},
                                   {names.value, key_width(), config.order}};
     qkv_ = Linear(weights, parts, config.hidden, config.bias);
@@ -57,6 +58,28 @@ void SelfAttention::scale_query(float* query, const AttentionInput& input, std::
   for (std::size_t i = 0; i < query_width(); ++i) query[i] *= scale;
 }
 
+MatrixView<float> SelfAttention::take_gates(std::size_t rows, Scratch& scratch) const {
+  if (config_.gate == OutputGate::none) return {};
+  return scratch.take(Scratch::widened, rows, query_width());
+}
+
+void SelfAttention::part_gates(float* queries, MatrixView<float> gates, std::size_t row) const {
+  if (gates.empty()) return;
+  const std::size_t head_dim = config_.shape.head_dim;
+  for (std::size_t h = 0; h < config_.shape.heads; ++h) {
+    const float* pair = queries + 2 * h * head_dim;
+    std::memcpy(gates.row(row) + h * head_dim, pair + head_dim, head_dim * sizeof(float));
+    std::memmove(queries + h * head_dim, pair, head_dim * sizeof(float));
+  }
+}
+
+void SelfAttention::multiply_by(MatrixView<float> gates, MatrixView<float> attended) const {
+  if (gates.empty()) return;
+  parallel_rows(attended.rows, [&](std::size_t r) {
+    simd().multiply_by_sigmoid(attended.row(r), gates.row(r), attended.cols);
+  });
+}
+
 void SelfAttention::store(const float* keys_values, const AttentionInput& input, std::size_t row) const {
   if (input.cache == nullptr) return;
   const LayerCache& cache = *input.cache;
@@ -86,14 +109,17 @@ void SelfAttention::attend_cached(MatrixView<const float> queries, MatrixView<fl
 void SelfAttention::forward(const LayerInput& x, MatrixView<float> y, const AttentionInput& input,
                             const Linear::Then& then, Scratch& scratch) const {
   const AttentionShape& shape = config_.shape;
-  const MatrixView<float> qkv = scratch.take(Scratch::qkv, y.rows, query_width() + 2 * key_width());
+  const std::size_t first_key = projected_width();
+  const MatrixView<float> qkv = scratch.take(Scratch::qkv, y.rows, first_key + 2 * key_width());
   const MatrixView<float> attended = scratch.take(Scratch::attended, y.rows, query_width());
+  const MatrixView<float> gates = take_gates(y.rows, scratch);
   qkv_.forward(x, qkv);
   parallel_rows(y.rows, [&](std::size_t r) {
+    part_gates(qkv.row(r), gates, r);
     prepare(query_norm_, qkv.row(r), shape.heads, input, r);
     scale_query(qkv.row(r), input, r);
-    prepare(key_norm_, qkv.row(r) + query_width(), shape.kv_heads, input, r);
-    store(qkv.row(r) + query_width(), input, r);
+    prepare(key_norm_, qkv.row(r) + first_key, shape.kv_heads, input, r);
+    store(qkv.row(r) + first_key, input, r);
   });
   const MatrixView<const float> queries = qkv.col_range(0, query_width());
   if (input.cache != nullptr) {
@@ -101,12 +127,13 @@ void SelfAttention::forward(const LayerInput& x, MatrixView<float> y, const Atte
   } else {
     std::vector<AttentionSpan> spans(input.spans.begin(), input.spans.end());
     for (AttentionSpan& span : spans) {
-      const float* keys = qkv.row(span.first_row) + query_width();
+      const float* keys = qkv.row(span.first_row) + first_key;
       span.rows = PagedRows::floats(keys, keys + key_width(), shape.head_dim, span.count, qkv.stride);
       span.head_stride = shape.head_dim * sizeof(float);
     }
     attention(this->shape(), queries, spans, attended, input.kernel);
   }
+  multiply_by(gates, attended);
   output_.forward(attended, y, then);
 }
 
@@ -124,13 +151,16 @@ void SelfAttention::attend_from(const LayerInput& x, MatrixView<float> y, const 
                                 const Linear::Then& then, Scratch& scratch) const {
   const MatrixView<float> made = scratch.take(Scratch::qkv, y.rows, query_.out());
   const MatrixView<float> attended = scratch.take(Scratch::attended, y.rows, query_width());
+  const MatrixView<float> gates = take_gates(y.rows, scratch);
   query_.forward(x, made);
   const MatrixView<float> queries = made.col_range(0, query_width());
   parallel_rows(y.rows, [&](std::size_t r) {
+    part_gates(queries.row(r), gates, r);
     prepare(query_norm_, queries.row(r), config_.shape.heads, input, input.query_rows[r]);
     scale_query(queries.row(r), input, input.query_rows[r]);
   });
   attend_cached(queries, attended, input);
+  multiply_by(gates, attended);
   output_.forward(attended, y, then);
 }
 

@@ -23,6 +23,12 @@ struct QueryKeyNorm {
   Span span = Span::head;
 };
 
+/// What an attention's result is multiplied by before the output projection.
+enum class OutputGate {
+  none,
+  sigmoid,  // of what the query projection has behind each head's query: rows of [query | gate] per head
+};
+
 struct SelfAttentionConfig {
   std::size_t hidden = 0;
   AttentionShape shape;
@@ -30,6 +36,7 @@ struct SelfAttentionConfig {
   Bias output_bias = Bias::absent;  // of the output projection
   WeightOrder order = WeightOrder::out_in;
   std::optional<QueryKeyNorm> query_key_norm;
+  OutputGate gate = OutputGate::none;
   std::optional<RopeConfig> rope;  // none: queries and keys know no positions
 };
 
@@ -92,6 +99,8 @@ class SelfAttention {
 
  private:
   std::size_t query_width() const { return config_.shape.heads * config_.shape.head_dim; }
+  /// Columns of the query projection.
+  std::size_t projected_width() const { return query_width() * (config_.gate == OutputGate::none ? 1 : 2); }
   std::size_t key_width() const { return config_.shape.kv_heads * config_.shape.head_dim; }
   /// What is done to queries or keys before they are used: norm and rotary embedding.
   /// @param heads [count, head_dim] of row `row` of the pass, in place
@@ -99,6 +108,11 @@ class SelfAttention {
                std::size_t row) const;
   /// Multiplies a row's query by what its position asks for.  @param query [heads · head_dim], in place
   void scale_query(float* query, const AttentionInput& input, std::size_t row) const;
+  /// Where gates are to be kept while queries attend: nothing without gates.
+  MatrixView<float> take_gates(std::size_t rows, Scratch& scratch) const;
+  /// Moves the queries of a projected row together, and the gates between them to their own row.
+  void part_gates(float* queries, MatrixView<float> gates, std::size_t row) const;
+  void multiply_by(MatrixView<float> gates, MatrixView<float> attended) const;
   /// @param keys_values [2 · kv_heads, head_dim] of row `row` of the pass
   void store(const float* keys_values, const AttentionInput& input, std::size_t row) const;
   /// The shape of attention, with the sinks.

@@ -164,6 +164,12 @@ void add_scaled(float* x, float factor, const float* y, std::size_t n) {
   });
 }
 
+void multiply_by_sigmoid(float* x, const float* gate, std::size_t n) {
+  for_each_vector(n, [&](std::size_t i, std::size_t lanes) {
+    store_at(x + i, load_at(x + i, lanes) * sigmoid(load_at(gate + i, lanes)), lanes);
+  });
+}
+
 SoftmaxStats softmax_stats(const float* x, std::size_t n) {
   const std::size_t whole = n - n % kLanes;
   Floats largest = splat(x[0]);

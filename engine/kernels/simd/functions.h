@@ -21,6 +21,7 @@ void activate_clamped(const ClampedGate& clamp, const float* gate, const float* 
 void rotate(float* x, const float* cosine, const float* sine, std::size_t half);
 void add(float* x, const float* y, std::size_t n);
 void add_scaled(float* x, float factor, const float* y, std::size_t n);
+void multiply_by_sigmoid(float* x, const float* gate, std::size_t n);
 SoftmaxStats softmax_stats(const float* x, std::size_t n);
 void softcap(float* x, std::size_t n, float cap);
 void bf16_panel(const PanelProduct& product);

@@ -20,6 +20,7 @@ const SimdKernels kTable = {
     rotate,
     add,
     add_scaled,
+    multiply_by_sigmoid,
     softmax_stats,
     softcap,
     bf16_panel,

@@ -1,0 +1,129 @@
+// Qwen 3.5: three of four layers mix tokens by the gated delta rule, whose state does not grow with the text;
+// the others attend, with a gate on what they read and a quarter of each head rotated. Images go through the
+// tower of Qwen3-VL, without DeepStack.
+
+#include <fmt/format.h>
+
+#include "fusion/families/multimodal/qwen_vl.h"
+
+namespace mmbatch {
+namespace {
+
+constexpr double kRotatedPart = 0.25;
+
+DecoderNames names(const std::string& prefix) {
+  DecoderNames names = llama_names(prefix);
+  const std::string mixer = prefix + "layers.{layer}.linear_attn.";
+  names.layers.recurrent = GatedDeltaNetNames{.qkv = mixer + "in_proj_qkv",
+                                              .gate = mixer + "in_proj_z",
+                                              .beta = mixer + "in_proj_b",
+                                              .alpha = mixer + "in_proj_a",
+                                              .convolution = mixer + "conv1d",
+                                              .norm = mixer + "norm",
+                                              .output = mixer + "out_proj",
+                                              .decay = mixer + "A_log",
+                                              .decay_bias = mixer + "dt_bias"};
+  return names;
+}
+
+std::size_t size(const Config& config, const char* key, std::int64_t otherwise) {
+  return static_cast<std::size_t>(config.integer(key, otherwise, {1, 1 << 20}));
+}
+
+GatedDeltaNetConfig delta_net(const Config& config, const DecoderConfig& decoder) {
+  GatedDeltaNetConfig net{.hidden = decoder.hidden,
+                          .key_heads = size(config, "linear_num_key_heads", 16),
+                          .value_heads = size(config, "linear_num_value_heads", 32),
+                          .key_dim = size(config, "linear_key_head_dim", 128),
+                          .value_dim = size(config, "linear_value_head_dim", 128),
+                          .taps = size(config, "linear_conv_kernel_dim", 4),
+                          .norm = decoder.norm};
+  net.norm.offset = 0.0f;
+  if (net.value_heads % net.key_heads != 0)
+    config.fail("linear_num_value_heads", fmt::format("{} is not a multiple of linear_num_key_heads, {}",
+                                                      net.value_heads, net.key_heads));
+  return net;
+}
+
+/// Which layers attend: by layer_types, else each so many.
+std::vector<bool> attending(const Config& config, std::size_t layers) {
+  std::vector<bool> attend(layers);
+  if (!config.has("layer_types")) {
+    const std::size_t interval = size(config, "full_attention_interval", 4);
+    for (std::size_t i = 0; i < layers; ++i) attend[i] = (i + 1) % interval == 0;
+    return attend;
+  }
+  const std::vector<std::string> types = config.texts("layer_types");
+  if (types.size() != layers)
+    config.fail("layer_types", fmt::format("names {} layers, there are {}", types.size(), layers));
+  for (std::size_t i = 0; i < layers; ++i) {
+    if (types[i] != "full_attention" && types[i] != "linear_attention")
+      config.fail("layer_types", fmt::format("'{}' is not supported; supported are full_attention and "
+                                             "linear_attention",
+                                             types[i].substr(0, 80)));
+    attend[i] = types[i] == "full_attention";
+  }
+  return attend;
+}
+
+DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
+  DecoderDefaults defaults;
+  defaults.vocab = 248320;
+  defaults.ffn = 12288;
+  defaults.heads = 16;
+  defaults.kv_heads = 4;
+  defaults.head_dim = 256;
+  defaults.max_positions = 32768;
+  defaults.rotated = RotatedPart::any;
+  defaults.rope_names = {{"mrope", "default"}};
+  defaults.rope_axes = RopeAxes{RopeSections::interleaved, {11, 11, 10}};
+  DecoderConfig decoder = parse_decoder(config, defaults);
+  decoder.norm.offset = 1.0f;
+  const std::vector<bool> attend = attending(config, decoder.layers.size());
+  const bool stated = config.has("partial_rotary_factor") ||
+                      config.object("rope_parameters").has("partial_rotary_factor") ||
+                      config.object("rope_scaling").has("partial_rotary_factor");
+  for (std::size_t i = 0; i < decoder.layers.size(); ++i) {
+    LayerConfig& layer = decoder.layers[i];
+    layer.norm.offset = 1.0f;
+    SelfAttentionConfig& attention = layer.attention;
+    if (attend[i]) {
+      attention.query_key_norm = {layer.norm, QueryKeyNorm::Span::head};
+      attention.gate = OutputGate::sigmoid;
+      if (!stated)
+        attention.rope->dims =
+            static_cast<std::size_t>(kRotatedPart * static_cast<double>(attention.shape.head_dim));
+    } else {
+      layer.recurrent = delta_net(config, decoder);
+      attention.rope.reset();
+    }
+  }
+  return decoder;
+}
+
+ModelSpec parse(const Config& config, const WeightSource& weights) {
+  ModelSpec spec = qwen_spec("qwen3_5", "qwen3_5_text", config, weights);
+  spec.vision = qwen3_vision(QwenConfigs(config).vision, weights, spec.decoder.hidden);
+  return spec;
+}
+
+}  // namespace
+
+TextFamily qwen3_5_decoder() {
+  return {
+      .parse = parse_text,
+      .names = names,
+      .keys = {.honoured = {"layer_types", "full_attention_interval", "linear_conv_kernel_dim",
+                            "linear_key_head_dim", "linear_value_head_dim", "linear_num_key_heads",
+                            "linear_num_value_heads", "partial_rotary_factor"},
+               .without_effect = {{"states are float32, gates are always there, and nothing is computed with "
+                                   "the layers that guess ahead",
+                                   {"attn_output_gate", "mamba_ssm_dtype", "mtp_num_hidden_layers",
+                                    "mtp_use_dedicated_embeddings", "mlp_only_layers"}}}}};
+}
+
+Family qwen3_5_family() {
+  return {"qwen3_5", {"Qwen3_5ForConditionalGeneration"}, {"qwen3_5"}, parse};
+}
+
+}  // namespace mmbatch
