@@ -159,7 +159,8 @@ Json sentencepiece_json(const VocabularyKeys& keys) {
   Json steps = Json::array();
   if (keys.add_space_prefix) steps.push_back({{"type", "Prepend"}, {"prepend", kSpace}});
   steps.push_back(replace(" ", kSpace));
-  const Json decoders = {replace(kSpace, " "), {{"type", "ByteFallback"}}, {{"type", "Fuse"}}};
+  const Json decoders = {
+      replace(kSpace, " "), {{"type", "ByteFallback"}, {"errors", "replace"}}, {{"type", "Fuse"}}};
   return {{"normalizer", {{"type", "Sequence"}, {"normalizers", steps}}},
           {"decoder", {{"type", "Sequence"}, {"decoders", decoders}}}};
 }

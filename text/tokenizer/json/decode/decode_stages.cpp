@@ -81,7 +81,9 @@ void ByteFallbackStage::put_token(std::string_view token) {
 
 void ByteFallbackStage::end_run() {
   if (run_.empty()) return;
-  if (is_utf8(run_)) {
+  if (invalid_ == Invalid::parts) {
+    next_->put(replace_invalid_utf8(run_), whole);
+  } else if (is_utf8(run_)) {
     next_->put(run_, whole);
   } else {
     for (std::size_t i = 0; i < run_.size(); ++i) next_->put(kReplacementCharacter, whole);

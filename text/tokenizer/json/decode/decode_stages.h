@@ -41,9 +41,13 @@ class ByteLevelStage : public WholeTokenStage {
   bool any_ = false;
 };
 
-/// Runs of <0x00> to <0xFF> become characters, or, where the run is not UTF-8, U+FFFD for each byte.
+/// Runs of <0x00> to <0xFF> become characters. Where a run is not UTF-8, U+FFFD stands for each of its bytes,
+/// as the `tokenizers` library has it, or for each maximal part that is not, as llama.cpp's texts are read.
 class ByteFallbackStage : public WholeTokenStage {
  public:
+  enum class Invalid { every_byte, parts };
+
+  explicit ByteFallbackStage(Invalid invalid) : invalid_(invalid) {}
   void finish() override;
 
  protected:
@@ -52,6 +56,7 @@ class ByteFallbackStage : public WholeTokenStage {
  private:
   void end_run();
 
+  Invalid invalid_;
   std::string run_;
 };
 

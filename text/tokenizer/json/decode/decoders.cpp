@@ -57,7 +57,10 @@ void Decoder::read(const Config& step, int depth) {
     makers_.push_back([] { return std::make_unique<ByteLevelStage>(); });
   } else if (type == "ByteFallback") {
     byte_fallback_ = true;
-    makers_.push_back([] { return std::make_unique<ByteFallbackStage>(); });
+    // The key is this project's own: it is written for vocabularies of GGUF files.
+    const auto invalid = step.text("errors", "") == "replace" ? ByteFallbackStage::Invalid::parts
+                                                              : ByteFallbackStage::Invalid::every_byte;
+    makers_.push_back([invalid] { return std::make_unique<ByteFallbackStage>(invalid); });
   } else if (type == "Fuse") {
     makers_.push_back([] { return std::make_unique<FuseStage>(); });
   } else if (type == "Strip") {
