@@ -191,7 +191,7 @@ KnownKeys outer_keys() {
 /// Whether a model_type's images keep their own size.
 bool takes_any_size(const std::string& type) {
   return type == "qwen2_vl" || type == "qwen2_5_vl" || type == "qwen3_vl" || type == "qwen3_5" ||
-         type == "qwen3_vl_moe";
+         type == "qwen3_5_moe" || type == "qwen3_vl_moe";
 }
 
 /// What one of two tables knows; the first decides where both do.

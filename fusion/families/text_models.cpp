@@ -24,6 +24,7 @@ const std::map<std::string, TextFamily>& text_families() {
       {"qwen2_5_vl_text", qwen2_vl_decoder()},
       {"qwen3_vl_text", qwen3_vl_decoder()},
       {"qwen3_5_text", qwen3_5_decoder()},
+      {"qwen3_5_moe_text", qwen3_5_moe_decoder()},
       {"qwen3_vl_moe_text", qwen3_vl_moe_decoder()},
       {"gemma3_text", gemma3_decoder()},
       {"gpt2", gpt2_decoder()},

@@ -11,21 +11,6 @@ namespace {
 
 constexpr double kRotatedPart = 0.25;
 
-DecoderNames names(const std::string& prefix) {
-  DecoderNames names = llama_names(prefix);
-  const std::string mixer = prefix + "layers.{layer}.linear_attn.";
-  names.layers.recurrent = GatedDeltaNetNames{.qkv = mixer + "in_proj_qkv",
-                                              .gate = mixer + "in_proj_z",
-                                              .beta = mixer + "in_proj_b",
-                                              .alpha = mixer + "in_proj_a",
-                                              .convolution = mixer + "conv1d",
-                                              .norm = mixer + "norm",
-                                              .output = mixer + "out_proj",
-                                              .decay = mixer + "A_log",
-                                              .decay_bias = mixer + "dt_bias"};
-  return names;
-}
-
 std::size_t size(const Config& config, const char* key, std::int64_t otherwise) {
   return static_cast<std::size_t>(config.integer(key, otherwise, {1, 1 << 20}));
 }
@@ -66,14 +51,24 @@ std::vector<bool> attending(const Config& config, std::size_t layers) {
   return attend;
 }
 
-DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
-  DecoderDefaults defaults;
-  defaults.vocab = 248320;
-  defaults.ffn = 12288;
-  defaults.heads = 16;
-  defaults.kv_heads = 4;
-  defaults.head_dim = 256;
-  defaults.max_positions = 32768;
+}  // namespace
+
+DecoderNames qwen3_5_names(const std::string& prefix) {
+  DecoderNames names = llama_names(prefix);
+  const std::string mixer = prefix + "layers.{layer}.linear_attn.";
+  names.layers.recurrent = GatedDeltaNetNames{.qkv = mixer + "in_proj_qkv",
+                                              .gate = mixer + "in_proj_z",
+                                              .beta = mixer + "in_proj_b",
+                                              .alpha = mixer + "in_proj_a",
+                                              .convolution = mixer + "conv1d",
+                                              .norm = mixer + "norm",
+                                              .output = mixer + "out_proj",
+                                              .decay = mixer + "A_log",
+                                              .decay_bias = mixer + "dt_bias"};
+  return names;
+}
+
+DecoderConfig qwen3_5_text(const Config& config, DecoderDefaults defaults) {
   defaults.rotated = RotatedPart::any;
   defaults.rope_names = {{"mrope", "default"}};
   defaults.rope_axes = RopeAxes{RopeSections::interleaved, {11, 11, 10}};
@@ -101,25 +96,44 @@ DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
   return decoder;
 }
 
-ModelSpec parse(const Config& config, const WeightSource& weights) {
-  ModelSpec spec = qwen_spec("qwen3_5", "qwen3_5_text", config, weights);
+ModelSpec qwen3_5_spec(const std::string& family, const std::string& text_type, const Config& config,
+                       const WeightSource& weights) {
+  ModelSpec spec = qwen_spec(family, text_type, config, weights);
   spec.vision = qwen3_vision(QwenConfigs(config).vision, weights, spec.decoder.hidden);
   return spec;
+}
+
+KnownKeys qwen3_5_keys() {
+  return {.honoured = {"layer_types", "full_attention_interval", "linear_conv_kernel_dim",
+                       "linear_key_head_dim", "linear_value_head_dim", "linear_num_key_heads",
+                       "linear_num_value_heads", "partial_rotary_factor"},
+          .without_effect = {{"states are float32, gates are always there, and nothing is computed with the "
+                              "layers that guess ahead",
+                              {"attn_output_gate", "mamba_ssm_dtype", "mtp_num_hidden_layers",
+                               "mtp_use_dedicated_embeddings", "mlp_only_layers"}}}};
+}
+
+namespace {
+
+DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
+  DecoderDefaults defaults;
+  defaults.vocab = 248320;
+  defaults.ffn = 12288;
+  defaults.heads = 16;
+  defaults.kv_heads = 4;
+  defaults.head_dim = 256;
+  defaults.max_positions = 32768;
+  return qwen3_5_text(config, defaults);
+}
+
+ModelSpec parse(const Config& config, const WeightSource& weights) {
+  return qwen3_5_spec("qwen3_5", "qwen3_5_text", config, weights);
 }
 
 }  // namespace
 
 TextFamily qwen3_5_decoder() {
-  return {
-      .parse = parse_text,
-      .names = names,
-      .keys = {.honoured = {"layer_types", "full_attention_interval", "linear_conv_kernel_dim",
-                            "linear_key_head_dim", "linear_value_head_dim", "linear_num_key_heads",
-                            "linear_num_value_heads", "partial_rotary_factor"},
-               .without_effect = {{"states are float32, gates are always there, and nothing is computed with "
-                                   "the layers that guess ahead",
-                                   {"attn_output_gate", "mamba_ssm_dtype", "mtp_num_hidden_layers",
-                                    "mtp_use_dedicated_embeddings", "mlp_only_layers"}}}}};
+  return {.parse = parse_text, .names = qwen3_5_names, .keys = qwen3_5_keys()};
 }
 
 Family qwen3_5_family() {

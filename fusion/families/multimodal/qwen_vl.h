@@ -65,6 +65,14 @@ ModelSpec qwen3_vl_spec(const std::string& family, const std::string& text_type,
 /// What all of those text models have in common.  @param defaults of the class, but for its axes
 DecoderConfig qwen3_vl_text(const Config& config, DecoderDefaults defaults);
 
+/// What the Qwen 3.5 models share: the text model, but for its class defaults; its tensors and keys; the
+/// whole.
+DecoderConfig qwen3_5_text(const Config& config, DecoderDefaults defaults);
+DecoderNames qwen3_5_names(const std::string& prefix);
+KnownKeys qwen3_5_keys();
+ModelSpec qwen3_5_spec(const std::string& family, const std::string& text_type, const Config& config,
+                       const WeightSource& weights);
+
 /// A size of a vision_config.
 std::size_t qwen_size(const Config& config, const std::string& key, std::int64_t otherwise);
 
