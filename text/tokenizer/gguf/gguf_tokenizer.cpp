@@ -114,7 +114,8 @@ Json post_processor(const VocabularyKeys& keys) {
 Json added_tokens(const VocabularyKeys& keys) {
   Json added = Json::array();
   for (std::size_t id = 0; id < keys.tokens.size(); ++id) {
-    const bool control = keys.types[id] == TokenType::control;
+    const bool control =
+        keys.types[id] == TokenType::control || keys.types[id] == TokenType::unknown;
     if ((!control && keys.types[id] != TokenType::user_defined) || keys.tokens[id].empty()) continue;
     added.push_back({{"id", id},
                      {"content", std::string(keys.tokens[id])},
