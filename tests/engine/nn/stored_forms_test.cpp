@@ -75,7 +75,7 @@ class StoredForms : public ::testing::Test {
     AttentionSpan span;
     span.count = kRows;
     Scratch scratch;
-    layer.forward(x.view(), {.spans = {&span, 1}, .places = {}, .query_rows = {}}, scratch);
+    layer.forward(x.view(), {.spans = {&span, 1}, .places = {}, .query_rows = {}, .recurrent = {}}, scratch);
     return x;
   }
 
