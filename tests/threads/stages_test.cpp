@@ -74,7 +74,8 @@ class Stages : public ::testing::Test {
                      .identity = identity,
                      .results = results,
                      .timeline = timeline,
-                     .arena = arena_});
+                     .arena = arena_,
+                     .now = {}});
     const Progress progress(stages.counters(), std::nullopt, ProgressStyle::none, [&] {
       results.flush_if_due();
       static_cast<void>(stages.summary());
