@@ -27,7 +27,7 @@ struct CommandLine {
 
 void list(std::ostream& out) {
   for (const Workload& workload : workloads())
-    out << fmt::format("{:<12}{}\n", workload.name, workload.measures);
+    out << fmt::format("{:<16}{}\n", workload.name, workload.measures);
   out << "\ncheckpoints for --model:\n";
   for (const ModelShape& shape : model_shapes())
     out << fmt::format("{:<16}{}\n", shape.name, shape.description);

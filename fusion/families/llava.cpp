@@ -60,10 +60,10 @@ VisionSpec parse_llava_vision(const Config& config, const WeightSource& weights,
                     {vision.encoder.layers, vision.encoder.run_layers});
   vision.pass_order = PassOrder::horizontal_first;
   vision.projector.in = vision.encoder.hidden();
+  // Read before the list: GCC 12 destroys parts of it twice when an initialiser in it throws.
+  const Activation activation = parse_activation(config, "projector_hidden_act", Activation::gelu);
   vision.projector.ops = {
-      LinearOp{.layer = {projector + "linear_1", text_hidden},
-               .bias = bias,
-               .activation = parse_activation(config, "projector_hidden_act", Activation::gelu)},
+      LinearOp{.layer = {projector + "linear_1", text_hidden}, .bias = bias, .activation = activation},
       LinearOp{.layer = {projector + "linear_2", text_hidden}, .bias = bias}};
   return vision;
 }

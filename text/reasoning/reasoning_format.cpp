@@ -37,7 +37,7 @@ std::optional<ReasoningFormat> find_channels(const Tokenizer& tokenizer) {
   format.open = {*channel};
   format.close = joined({{*channel}, tokenizer.encode_continuation("final"), {*message}});
   format.written = joined({{*end, *start}, tokenizer.encode_continuation("assistant"), format.close});
-  format.head_begin = {*channel, *start};
+  format.head_begin = {*channel, *start, *end};
   format.head_end = *message;
   return format;
 }

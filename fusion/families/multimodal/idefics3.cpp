@@ -45,12 +45,11 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
                     {vision.encoder.layers, vision.encoder.layers});
   vision.form = TilesAndWhole{parse_grid(read_image_processor(weights)), Resample::lanczos};
   const std::size_t factor = parse_shuffle_factor(config, "scale_factor", 2, vision.encoder.grid());
-  const std::string connector = "connector.modality_projection.proj";
+  const std::string name = "connector.modality_projection.proj";
+  const std::string connector = weights.prefix_of(name + ".weight", {"model.", ""}) + name;
   vision.projector.in = vision.encoder.hidden();
-  vision.projector.ops = {
-      PixelShuffleOp{.side = factor},
-      LinearOp{.layer = {weights.prefix_of(connector + ".weight", {"model.", ""}) + connector, text_hidden},
-               .bias = Bias::absent}};
+  vision.projector.ops = {PixelShuffleOp{.side = factor},
+                          LinearOp{.layer = {connector, text_hidden}, .bias = Bias::absent}};
   return vision;
 }
 

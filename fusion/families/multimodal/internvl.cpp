@@ -98,12 +98,13 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
   const std::string projector =
       weights.prefix_of("linear_1.weight", {"multi_modal_projector.", "model.multi_modal_projector."});
   vision.projector.in = vision.encoder.hidden();
-  vision.projector.ops = {
-      PixelShuffleOp{.side = shuffle_side(config, vision.encoder.grid())},
-      NormOp{.name = projector + "layer_norm", .norm = {NormKind::layer, 1e-5f, 0.0f}},
-      LinearOp{.layer = {projector + "linear_1", text_hidden},
-               .activation = parse_activation(config, "projector_hidden_act", Activation::gelu)},
-      LinearOp{.layer = {projector + "linear_2", text_hidden}}};
+  // Read before the list: GCC 12 destroys parts of it twice when an initialiser in it throws.
+  const std::size_t side = shuffle_side(config, vision.encoder.grid());
+  const Activation activation = parse_activation(config, "projector_hidden_act", Activation::gelu);
+  vision.projector.ops = {PixelShuffleOp{.side = side},
+                          NormOp{.name = projector + "layer_norm", .norm = {NormKind::layer, 1e-5f, 0.0f}},
+                          LinearOp{.layer = {projector + "linear_1", text_hidden}, .activation = activation},
+                          LinearOp{.layer = {projector + "linear_2", text_hidden}}};
   return vision;
 }
 

@@ -76,14 +76,14 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, const
       weights.prefix_of("linear_1.weight", {"multi_modal_projector.", "model.multi_modal_projector."});
   const Bias bias = config.flag("multimodal_projector_bias", false) ? Bias::present : Bias::absent;
   vision.projector.in = vision.encoder.hidden();
+  // Read before the list: GCC 12 destroys parts of it twice when an initialiser in it throws.
+  const Activation activation = parse_activation(config, "projector_hidden_act", Activation::gelu);
   vision.projector.ops = {
       NormOp{.name = projector + "norm", .norm = {NormKind::rms, text.norm.eps, 0.0f}},
       PixelShuffleOp{.side = static_cast<std::size_t>(merge), .order = ShuffleOrder::channels},
       LinearOp{.layer = {projector + "patch_merger.merging_layer", vision.encoder.hidden()},
                .bias = Bias::absent},
-      LinearOp{.layer = {projector + "linear_1", text.hidden},
-               .bias = bias,
-               .activation = parse_activation(config, "projector_hidden_act", Activation::gelu)},
+      LinearOp{.layer = {projector + "linear_1", text.hidden}, .bias = bias, .activation = activation},
       LinearOp{.layer = {projector + "linear_2", text.hidden}, .bias = bias}};
   return vision;
 }

@@ -108,6 +108,9 @@ TEST(Phrases, ADatabaseOfTheVersionBeforeIsReadAsItIsAndResumed) {
         "DROP INDEX phrases_digest; DROP INDEX phrases_cut; ALTER TABLE phrases DROP COLUMN digest;"
         "ALTER TABLE phrases DROP COLUMN indexed; DROP TABLE schemas; ALTER TABLE jobs DROP COLUMN "
         "schema_key;"
+        "DROP VIEW answers; DROP VIEW history; ALTER TABLE results DROP COLUMN reasoning;"
+        "ALTER TABLE results DROP COLUMN reasoning_tokens;"
+        "CREATE VIEW history AS SELECT 1; CREATE VIEW answers AS SELECT 1;"
         "PRAGMA user_version = 4; PRAGMA journal_mode = DELETE");
   }
   ::chmod(file.c_str(), 0444);

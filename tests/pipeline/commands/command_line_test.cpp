@@ -33,7 +33,7 @@ TEST(CommandLine, AWrongOptionSaysWhatWasMeant) {
   expect_error("run x.yaml --shard-by --fresh", 2, "--shard-by: '--fresh' is not one of auto, item, image");
   expect_error("run x.yaml --fresh --retry-failed", 2, "--retry-failed");
   expect_error("quantize m out --smooth-alpha 0.5", 2, "--smooth-alpha requires --smooth");
-  expect_error("quantize m", 2, "a folder to write, or --report");
+  expect_error("quantize m", 2, "name a folder to write, or give --report");
   expect_error("quantize m out --items 3", 2, "--items: says how many");
 }
 
@@ -49,7 +49,7 @@ TEST(CommandLine, AWrongValueSaysWhatIsAllowed) {
     expect_error("run x.yaml --kv-memory " + size, 2,
                  "'" + size + "' is not a size above 0; write it as 512M");
   expect_error("run x.yaml --kv-blocks 3 --kv-memory 2G", 2, "--kv-memory");
-  expect_error("run x.yaml --block-tokens 0", 2, "--block-tokens: '0' is not a whole number of at least 1");
+  expect_error("run x.yaml --block-tokens 0", 2, "--block-tokens: '0' is not a whole number from 1 to 1000000");
   expect_error("run x.yaml --threads 1025", 2, "--threads: '1025' is not a whole number from 1 to 1024");
   for (const std::string time : {"nan", "0", "-1", "inf", "1s"})
     expect_error("run x.yaml --item-timeout " + time, 2,

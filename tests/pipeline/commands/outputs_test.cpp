@@ -282,7 +282,7 @@ TEST_F(Outputs, ImagesThatAreCutAreTakenWhereThatIsAskedFor) {
                 .code,
             0);
   place->write("cut.yaml",
-               "jobs: [{name: j, task: vqa, items: [{image: cut.png, question: what color?}]}]\n");
+               "jobs: [{name: j, task: vqa, items: [{image: cut.png, question: 'what color?'}]}]\n");
   ASSERT_EQ(shell("MMBATCH run -q --truncated-images accept -m " + at("model") + " -d " + at("cut.db") + " " +
                   at("cut.yaml"))
                 .code,

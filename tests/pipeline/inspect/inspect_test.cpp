@@ -93,12 +93,12 @@ TEST(Inspect, ADualEncoderHasNoDecoder) {
 TEST(Inspect, SaysAllThatIsMissing) {
   const Workplace place;
   const std::string folder = copy_of(place, "llava-gqa");
-  edit(folder + "/config.json", [](json& c) { c["architectures"] = {"Qwen2VLForConditionalGeneration"}; });
+  edit(folder + "/config.json", [](json& c) { c["architectures"] = {"Florence2ForConditionalGeneration"}; });
   fs::remove(folder + "/tokenizer.model");
   std::ofstream(folder + "/tokenizer.json") << R"({"model": {"type": "Neural", "vocab": {}}})";
   const ProgramEnd outcome = program("inspect " + folder);
   EXPECT_EQ(outcome.code, 3);
-  EXPECT_THAT(outcome.text, AllOf(HasSubstr("architecture  Qwen2VLForConditionalGeneration"),
+  EXPECT_THAT(outcome.text, AllOf(HasSubstr("architecture  Florence2ForConditionalGeneration"),
                                   HasSubstr("parameters in f16"), HasSubstr("architecture not supported"),
                                   HasSubstr("a model 'Neural' is not supported")));
   const json found = inspected(folder);
