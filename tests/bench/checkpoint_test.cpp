@@ -17,19 +17,9 @@ using mmbatch::testing::message_of;
 using mmbatch::testing::read_file;
 using mmbatch::testing::TemporaryFolder;
 
-/// What a model answers to one question about a grey picture.
-std::vector<std::int32_t> answer_of(const Model& model) {
-  Image image(40, 30);
-  for (std::size_t i = 0; i < image.rgb.size(); ++i) image.rgb[i] = static_cast<std::uint8_t>(i * 7);
-  const PixelValues pixels = model.files().images->prepare(image);
-  Scratch scratch;
-  const PixelValues* const one[] = {&pixels};
-  const auto encoded = model.images()->encode(one, scratch);
-  for (std::size_t i = 0; i < encoded.features.rows() * encoded.features.cols(); ++i)
-    EXPECT_LT(std::abs(encoded.features.data()[i]), 100);
-
-  const Message question{Role::user, "What is in this picture?", 1};
-  const std::vector<EncodedImage> images{{encoded.projected[0], 1}};
+/// What a model answers to one question.
+std::vector<std::int32_t> answer_to(const Model& model, const Message& question,
+                                    const std::vector<EncodedImage>& images) {
   EngineOptions options;
   options.kv_blocks = 64;
   Engine engine(model.decoder(),
@@ -48,6 +38,21 @@ std::vector<std::int32_t> answer_of(const Model& model) {
   while (engine.step()) {
   }
   return tokens;
+}
+
+/// The same about a grey picture, where it sees pictures.
+std::vector<std::int32_t> answer_of(const Model& model) {
+  if (!model.spec().vision) return answer_to(model, {Role::user, "What is in this picture?", 0}, {});
+  Image image(40, 30);
+  for (std::size_t i = 0; i < image.rgb.size(); ++i) image.rgb[i] = static_cast<std::uint8_t>(i * 7);
+  const PixelValues pixels = model.files().images->prepare(image);
+  Scratch scratch;
+  const PixelValues* const one[] = {&pixels};
+  const auto encoded = model.images()->encode(one, scratch);
+  for (std::size_t i = 0; i < encoded.features.rows() * encoded.features.cols(); ++i)
+    EXPECT_LT(std::abs(encoded.features.data()[i]), 100);
+  const std::vector<EncodedImage> images{{encoded.projected[0], 1}};
+  return answer_to(model, {Role::user, "What is in this picture?", 1}, images);
 }
 
 class RandomCheckpoint : public ::testing::TestWithParam<const char*> {};

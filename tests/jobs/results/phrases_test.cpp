@@ -98,7 +98,7 @@ TEST(Phrases, MergeTakesLongPromptsAlong) {
   EXPECT_EQ(found(folder / "all.db", "needle at"), "id\ni0\ni1\ni2\n");
 }
 
-TEST(Phrases, ADatabaseOfTheVersionBeforeIsReadAsItIsAndResumed) {
+TEST(Phrases, ADatabaseOfAnEarlierVersionIsBroughtToTodaysAndResumed) {
   const TempFolder folder;
   const auto file = store_many(folder, 5);
   {
@@ -113,12 +113,9 @@ TEST(Phrases, ADatabaseOfTheVersionBeforeIsReadAsItIsAndResumed) {
         "CREATE VIEW history AS SELECT 1; CREATE VIEW answers AS SELECT 1;"
         "PRAGMA user_version = 4; PRAGMA journal_mode = DELETE");
   }
-  ::chmod(file.c_str(), 0444);
   EXPECT_EQ(found(file, "beginning"), "id\ni0\ni1\ni2\n");
   merge_databases(folder / "all.db", {file});
   EXPECT_EQ(found(folder / "all.db", "needle at"), "id\ni0\ni1\ni2\n");
-  EXPECT_THAT(rows(file, "PRAGMA user_version"), ElementsAre("4"));
-  ::chmod(file.c_str(), 0644);
   {
     const auto store = ResultsStore::open_or_create(file);
     store->begin_run(make_run(), ResumePolicy::resume);
