@@ -1,7 +1,6 @@
 #include "jobs/results/phrases.h"
 
 #include <gmock/gmock.h>
-#include <sys/stat.h>
 
 #include <sstream>
 
