@@ -8,6 +8,7 @@
 
 #include "engine/base/sha256.h"
 #include "engine/base/text/utf8.h"
+#include "jobs/results/schema.h"
 #include "jobs/text/json_text.h"
 
 namespace mmbatch {
@@ -118,11 +119,12 @@ std::string last_part(std::string_view path) {
 
 }  // namespace
 
-std::string BatchLines::columns() {
+std::string BatchLines::columns(const Database& database) {
   return "r.run_key, r.item_key, j.name, i.id, i.variant, r.content_key, r.sequence, r.status, r.answer, "
          "r.finish_reason, r.error_code, r.error_message, r.prompt_tokens, r.answer_tokens, r.created, "
-         "r.details, r.reasoning, r.reasoning_tokens, "
-         "m.folder, m.fingerprint";
+         "r.details, " +
+         result_column(database, "reasoning") + ", " + result_column(database, "reasoning_tokens") +
+         ", m.folder, m.fingerprint";
 }
 
 std::string BatchLines::tables() {

@@ -22,7 +22,7 @@ class BatchLines {
  public:
   /// What a statement must select from results r, items i, jobs j, runs u and models m, the rows of an item
   /// one after the other; further columns may follow.
-  static std::string columns();
+  static std::string columns(const Database& database);
   /// These tables, for a FROM.
   static std::string tables();
 

@@ -107,7 +107,7 @@ struct BatchOutput::Impl {
         *database,
         fmt::format("SELECT {}, r.key FROM {} WHERE r.run_key = ?1 AND r.current >= 0 AND r.key > ?2 "
                     "ORDER BY r.key",
-                    BatchLines::columns(), BatchLines::tables()));
+                    BatchLines::columns(*database), BatchLines::tables()));
     key_column = select->columns() - 1;
   }
 
@@ -124,7 +124,7 @@ struct BatchOutput::Impl {
     if (options.policy == ResumePolicy::fresh) return ids;
     Statement rows = database->prepare(
         fmt::format("SELECT {} FROM {} WHERE r.run_key = ?1 AND r.current >= 0 AND r.sequence = 0{}",
-                    BatchLines::columns(), BatchLines::tables(),
+                    BatchLines::columns(*database), BatchLines::tables(),
                     options.policy == ResumePolicy::retry_failed ? " AND r.status = 'answered'" : ""));
     rows.bind(1, options.run);
     while (rows.step()) ids.insert(batch_line_id(rows));
@@ -136,7 +136,7 @@ struct BatchOutput::Impl {
     IdSet ids;
     Statement rows =
         database->prepare(fmt::format("SELECT {} FROM {} WHERE r.status = 'answered' AND r.sequence = 0",
-                                      BatchLines::columns(), BatchLines::tables()));
+                                      BatchLines::columns(*database), BatchLines::tables()));
     while (rows.step()) ids.insert(batch_line_id(rows));
     return ids;
   }

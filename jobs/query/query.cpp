@@ -83,18 +83,18 @@ std::string outcome_condition(const QueryOptions& options, Sql& sql) {
 }
 
 /// All columns by their names, and what sorts them.
-std::string named_columns() {
+std::string named_columns(const Database& database) {
   std::string columns =
       "r.key AS result_key, r.item_key AS item_key, i.job_key AS job_key, i.position AS position";
-  for (const auto& [name, expression] : view_columns())
+  for (const auto& [name, expression] : view_columns(database))
     columns += fmt::format(", {} AS \"{}\"", expression, name);
   return columns;
 }
 
 /// What a user's condition may name.
-std::string columns_of_conditions(const QueryOptions& options) {
-  return fmt::format("(SELECT {}{} FROM {})", named_columns(), options.nearest ? ", 0.0 AS similarity" : "",
-                     view_tables());
+std::string columns_of_conditions(const Database& database, const QueryOptions& options) {
+  return fmt::format("(SELECT {}{} FROM {})", named_columns(database),
+                     options.nearest ? ", 0.0 AS similarity" : "", view_tables());
 }
 
 Picks picks_of(Database& database, const QueryOptions& options, const std::string& rows) {
@@ -110,8 +110,8 @@ Picks picks_of(Database& database, const QueryOptions& options, const std::strin
         !has_more_than_few(database, fmt::format("results r WHERE {} AND {}", rows, outcome), sql.values);
   }
   if (!picks.few && !options.where.empty()) {
-    picks.few = database.plans_search(
-        fmt::format("SELECT 1 FROM {} WHERE ({}\n)", columns_of_conditions(options), options.where));
+    picks.few = database.plans_search(fmt::format("SELECT 1 FROM {} WHERE ({}\n)",
+                                                  columns_of_conditions(database, options), options.where));
   }
   return picks;
 }
@@ -157,13 +157,15 @@ std::string where_of(const QueryOptions& options) {
 
 /// In the usual order. Where no filter picks few rows, items lead: their index has that order, so that
 /// nothing is sorted, and a limit ends the reading.
-std::string ordered_rows(const QueryOptions& options, const Sql& sql, const Picks& picks) {
+std::string ordered_rows(const Database& database, const QueryOptions& options, const Sql& sql,
+                         const Picks& picks) {
   const std::string tables = picks.few
                                  ? view_tables()
                                  : "items i INDEXED BY items_position CROSS JOIN jobs j ON j.key = i.job_key "
                                    "CROSS JOIN results r INDEXED BY results_item ON r.item_key = i.key";
   return fmt::format("(SELECT {} FROM {} WHERE {}){} ORDER BY job_key, position, run, sequence{}",
-                     named_columns(), tables, sql.all_conditions(), where_of(options), limit_of(options));
+                     named_columns(database), tables, sql.all_conditions(), where_of(options),
+                     limit_of(options));
 }
 
 /// Sorted by a column. The rows that the limit leaves are found first, from as few tables as will do; their
@@ -174,10 +176,10 @@ std::string sorted_rows(Database& database, const QueryOptions& options, const S
   check_column(column, "--sort");
   const std::string order = fmt::format("\"{}\"{}, item_key, sequence", column, descending ? " DESC" : "");
   if (!options.limit) {
-    return fmt::format("(SELECT {} FROM {} WHERE {}){} ORDER BY {}", named_columns(), view_tables(),
+    return fmt::format("(SELECT {} FROM {} WHERE {}){} ORDER BY {}", named_columns(database), view_tables(),
                        sql.all_conditions(), where_of(options), order);
   }
-  const auto& known = view_columns();
+  const auto known = view_columns(database);
   const auto found =
       std::find_if(known.begin(), known.end(), [&](const auto& entry) { return entry.first == column; });
   const auto needs = [&](const char* table) {
@@ -188,7 +190,7 @@ std::string sorted_rows(Database& database, const QueryOptions& options, const S
   std::string columns = "r.key AS result_key, r.item_key AS item_key, r.sequence AS sequence";
   if (needs("j.")) {
     tables = view_tables();
-    columns = named_columns();
+    columns = named_columns(database);
   } else {
     if (options.run.empty() && options.status.empty() && options.finish_reason.empty())
       tables += " NOT INDEXED";
@@ -205,13 +207,14 @@ std::string sorted_rows(Database& database, const QueryOptions& options, const S
   const std::string first =
       fmt::format("SELECT result_key FROM (SELECT {} FROM {} WHERE {}){} ORDER BY {}{}", columns, tables,
                   conditions, where_of(options), order, limit_of(options));
-  return fmt::format("(SELECT {} FROM {} WHERE r.key IN ({})) ORDER BY {}", named_columns(), view_tables(),
-                     first, order);
+  return fmt::format("(SELECT {} FROM {} WHERE r.key IN ({})) ORDER BY {}", named_columns(database),
+                     view_tables(), first, order);
 }
 
 /// Rows with an embedding of the same model, by their similarity. Embeddings are read in one pass; the other
 /// columns only of the rows that the limit leaves, unless the user's condition asks for them.
-std::string nearest_rows(const QueryOptions& options, const Sql& sql, const NearestTarget& target) {
+std::string nearest_rows(const Database& database, const QueryOptions& options, const Sql& sql,
+                         const NearestTarget& target) {
   const std::string similarity = fmt::format("cosine(e.vector, ?{}) AS similarity", sql.values.size() + 1);
   const std::string order = "similarity DESC, job_key, position, sequence";
   const std::string conditions = fmt::format(
@@ -221,7 +224,7 @@ std::string nearest_rows(const QueryOptions& options, const Sql& sql, const Near
       "embeddings e CROSS JOIN results r ON r.key = e.result_key CROSS JOIN items i ON i.key = r.item_key";
   if (!options.limit || !options.where.empty()) {
     return fmt::format("(SELECT {}, {} FROM {} JOIN jobs j ON j.key = i.job_key WHERE {}){} ORDER BY {}{}",
-                       named_columns(), similarity, tables, conditions, where_of(options), order,
+                       named_columns(database), similarity, tables, conditions, where_of(options), order,
                        limit_of(options));
   }
   const std::string first = fmt::format(
@@ -229,7 +232,7 @@ std::string nearest_rows(const QueryOptions& options, const Sql& sql, const Near
       "FROM {} WHERE {} ORDER BY {}{}",
       similarity, tables, conditions, order, limit_of(options));
   return fmt::format("(SELECT {}, similarity FROM ({}) CROSS JOIN {} WHERE r.key = nearest_key) ORDER BY {}",
-                     named_columns(), first, view_tables(), order);
+                     named_columns(database), first, view_tables(), order);
 }
 
 /// What is selected of the rows.
@@ -250,19 +253,20 @@ Statement select_rows(Database& database, const QueryOptions& options) {
   const std::string rows = run_filter(database, options.run);
   check_job(database, options.job);
   database.forbid_writing();
-  if (!options.where.empty()) check_condition(database, options.where, columns_of_conditions(options));
+  if (!options.where.empty())
+    check_condition(database, options.where, columns_of_conditions(database, options));
   const Picks picks = picks_of(database, options, rows);
   Sql sql;
   add_filters(options, rows, picks, sql);
-  const std::string found = options.nearest        ? nearest_rows(options, sql, *options.nearest)
-                            : options.sort.empty() ? ordered_rows(options, sql, picks)
+  const std::string found = options.nearest        ? nearest_rows(database, options, sql, *options.nearest)
+                            : options.sort.empty() ? ordered_rows(database, options, sql, picks)
                                                    : sorted_rows(database, options, sql);
   std::string select = fmt::format("SELECT {} FROM {}", columns, found);
   if (options.style.format == OutputFormat::openai) {
     select = fmt::format(
         "SELECT {} FROM {} WHERE r.key IN ({}) ORDER BY i.job_key, i.position, r.run_key, "
         "r.item_key, r.sequence",
-        BatchLines::columns(), BatchLines::tables(), select);
+        BatchLines::columns(database), BatchLines::tables(), select);
   }
   Statement statement = database.prepare_user_query(select);
   for (std::size_t i = 0; i < sql.values.size(); ++i) statement.bind(static_cast<int>(i) + 1, sql.values[i]);

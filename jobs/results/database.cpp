@@ -125,6 +125,11 @@ void Database::run(const std::string& sql) {
   if (code != SQLITE_OK) throw_database_error(handle_, code, file_);
 }
 
+bool Database::has_column(const char* table, const char* column) const {
+  return sqlite3_table_column_metadata(handle_, nullptr, table, column, nullptr, nullptr, nullptr, nullptr,
+                                       nullptr) == SQLITE_OK;
+}
+
 std::int64_t Database::number(std::string_view sql) {
   Statement statement(*this, sql);
   return statement.step() ? statement.integer(0) : 0;

@@ -39,6 +39,7 @@ class Database {
   void run(const std::string& sql);
   /// The first column of the first row of a query.
   std::int64_t number(std::string_view sql);
+  bool has_column(const char* table, const char* column) const;
   std::int64_t last_row() const;
   std::int64_t changed_rows() const;
   /// Refuses from now on every statement that is no plain reading of tables.

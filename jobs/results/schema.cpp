@@ -194,7 +194,7 @@ std::array<std::string, 7> steps() {
 }
 
 /// The oldest version whose tables are read as they are.
-constexpr std::int64_t kReadableVersion = 6;
+constexpr std::int64_t kReadableVersion = 4;
 
 /// @throws DatabaseError unless the file is ours, or empty and may become ours.
 std::int64_t checked_version(Database& database) {
@@ -270,6 +270,17 @@ const std::vector<std::pair<std::string, std::string>>& view_columns() {
       {"created", "r.created"},
       {"metadata", "i.metadata"},
   };
+  return columns;
+}
+
+std::string result_column(const Database& database, const char* name) {
+  return database.has_column("results", name) ? fmt::format("r.{}", name) : "NULL";
+}
+
+std::vector<std::pair<std::string, std::string>> view_columns(const Database& database) {
+  auto columns = view_columns();
+  for (auto& [name, expression] : columns)
+    if (expression == "r." + name) expression = result_column(database, name.c_str());
   return columns;
 }
 

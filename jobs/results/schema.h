@@ -39,6 +39,12 @@ std::unique_ptr<Database> open_for_reading(const std::filesystem::path& file);
 /// Columns of the views with the expressions that give them from results r, items i, jobs j.
 const std::vector<std::pair<std::string, std::string>>& view_columns();
 
+/// The same for a database that is read as it is: NULL stands for what its version of the tables lacks.
+std::vector<std::pair<std::string, std::string>> view_columns(const Database& database);
+
+/// A column of results r, or NULL where the database's version of the tables lacks it.
+std::string result_column(const Database& database, const char* name);
+
 /// The prompt of items i, wherever it stands.
 std::string prompt_sql();
 

@@ -1,6 +1,7 @@
 #include "jobs/results/phrases.h"
 
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include <sstream>
 
@@ -97,7 +98,7 @@ TEST(Phrases, MergeTakesLongPromptsAlong) {
   EXPECT_EQ(found(folder / "all.db", "needle at"), "id\ni0\ni1\ni2\n");
 }
 
-TEST(Phrases, ADatabaseOfAnEarlierVersionIsBroughtToTodaysAndResumed) {
+TEST(Phrases, ADatabaseOfAnEarlierVersionIsReadAsItIsAndResumed) {
   const TempFolder folder;
   const auto file = store_many(folder, 5);
   {
@@ -112,9 +113,20 @@ TEST(Phrases, ADatabaseOfAnEarlierVersionIsBroughtToTodaysAndResumed) {
         "CREATE VIEW history AS SELECT 1; CREATE VIEW answers AS SELECT 1;"
         "PRAGMA user_version = 4; PRAGMA journal_mode = DELETE");
   }
+  ::chmod(file.c_str(), 0444);
   EXPECT_EQ(found(file, "beginning"), "id\ni0\ni1\ni2\n");
+  EXPECT_EQ(found(file, "beginning", "reasoning"), "id\ni0\ni1\ni2\n");
+  QueryOptions lines;
+  lines.style.format = OutputFormat::openai;
+  lines.limit = 1;
+  std::ostringstream line;
+  query(file, lines, line);
+  EXPECT_THAT(line.str(), ::testing::HasSubstr(R"("content": "blue")"));
+  EXPECT_THAT(line.str(), ::testing::Not(::testing::HasSubstr("reasoning")));
   merge_databases(folder / "all.db", {file});
   EXPECT_EQ(found(folder / "all.db", "needle at"), "id\ni0\ni1\ni2\n");
+  EXPECT_THAT(rows(file, "PRAGMA user_version"), ElementsAre("4"));
+  ::chmod(file.c_str(), 0644);
   {
     const auto store = ResultsStore::open_or_create(file);
     store->begin_run(make_run(), ResumePolicy::resume);
