@@ -116,6 +116,21 @@ TextModel read_text_model(const std::string& type, const TextModelPlace& place);
 /// A text-only model: everything but its family's name and its ends of sequence is the decoder.
 ModelSpec read_text_only(const std::string& type, const Config& config, const WeightSource& weights);
 
+/// What config.json says nothing of, of a model that takes images and texts.
+struct ImageTextDefaults {
+  std::string family;
+  std::string text_type;  // where text_config has no model_type
+  std::int64_t image_token_id = 0;
+};
+
+/// A model of images and texts as far as text_config and the placeholder of images tell: the caller adds its
+/// vision, and what else is its own.
+/// @param prefixes what may stand before "embed_tokens.weight"  @throws ModelError
+ModelSpec read_image_text(const Config& config, const WeightSource& weights,
+                          const ImageTextDefaults& defaults,
+                          std::initializer_list<const char*> prefixes = {"language_model.model.",
+                                                                         "model.language_model."});
+
 /// The vision tower of a config that does not say which.
 struct TowerDefaults {
   std::string type = "clip_vision_model";
@@ -128,6 +143,12 @@ VisionConfig parse_vision_tower(const Config& vision_config, const TowerDefaults
 
 /// Vision tower and projector of the LLaVA kind: the output of one of the tower's layers, two linear layers.
 VisionSpec parse_llava_vision(const Config& config, const WeightSource& weights, std::size_t text_hidden);
+
+/// What stands before the names of a projector's tensors.  @param probe a tensor of it
+std::string projector_prefix(const WeightSource& weights, const std::string& probe);
+
+/// Holds the tower's num_hidden_layers to what is stored.  @throws ModelError that names both numbers
+void check_tower_layers(const Config& vision_config, const WeightSource& weights, const VisionSpec& vision);
 
 /// The id of the image placeholder.
 std::int32_t parse_image_token(const Config& config, std::int64_t otherwise, std::size_t vocab);

@@ -22,17 +22,8 @@ TowerDefaults tower_defaults(const Config& config) {
 }
 
 ModelSpec parse(const Config& config, const WeightSource& weights) {
-  const Config text_config = config.object("text_config");
-  TextModel text =
-      read_text_model(text_config.text("model_type", "llama"),
-                      {text_config, config, weights, {"language_model.model.", "model.language_model."}});
-  ModelSpec spec;
-  spec.family = "llava";
-  spec.decoder = std::move(text.decoder);
-  spec.decoder_names = std::move(text.names);
+  ModelSpec spec = read_image_text(config, weights, {"llava", "llama", 32000});
   spec.vision = parse_llava_vision(config, weights, spec.decoder.hidden);
-  spec.image_token_id = parse_image_token(config, 32000, spec.decoder.vocab);
-  spec.suppressed = {spec.image_token_id};
   spec.turn_format = "user_assistant";
   spec.eos = {2};
   return spec;
@@ -53,11 +44,9 @@ VisionSpec parse_llava_vision(const Config& config, const WeightSource& weights,
   const std::string probe = "vision_model.embeddings.position_embedding.weight";
   vision.prefix = weights.prefix_of(probe, {"vision_tower.", "model.vision_tower."}) + "vision_model.";
 
-  const std::string projector =
-      weights.prefix_of("linear_1.weight", {"multi_modal_projector.", "model.multi_modal_projector."});
+  const std::string projector = projector_prefix(weights, "linear_1.weight");
   const Bias bias = config.flag("multimodal_projector_bias", true) ? Bias::present : Bias::absent;
-  check_layer_count(config.object("vision_config"), weights, vision.encoder.layer_names.below(vision.prefix),
-                    {vision.encoder.layers, vision.encoder.run_layers});
+  check_tower_layers(config.object("vision_config"), weights, vision);
   vision.pass_order = PassOrder::horizontal_first;
   vision.projector.in = vision.encoder.hidden();
   // Read before the list: GCC 12 destroys parts of it twice when an initialiser in it throws.

@@ -13,14 +13,7 @@ std::vector<GridPinpoint> read_pinpoints(const Config& config) {
 }
 
 ModelSpec parse(const Config& config, const WeightSource& weights) {
-  const Config text_config = config.object("text_config");
-  const std::string type = text_config.text("model_type", "llama");
-  TextModel text = read_text_model(
-      type, {text_config, config, weights, {"language_model.model.", "model.language_model."}});
-  ModelSpec spec;
-  spec.family = "llava_next";
-  spec.decoder = std::move(text.decoder);
-  spec.decoder_names = std::move(text.names);
+  ModelSpec spec = read_image_text(config, weights, {"llava_next", "llama", 32000});
   spec.vision = parse_llava_vision(config, weights, spec.decoder.hidden);
   if (spec.vision->encoder.select == FeatureSelect::all && !spec.vision->encoder.class_token.empty()) {
     config.fail("vision_feature_select_strategy",
@@ -29,10 +22,9 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
   spec.vision->form = WholeAndTiles{read_pinpoints(config)};
   spec.vision->projector.ops.push_back(
       JoinTilesOp{.newline = weights.prefix_of("image_newline", {"", "model."}) + "image_newline"});
-  spec.image_token_id = parse_image_token(config, 32000, spec.decoder.vocab);
-  spec.suppressed = {spec.image_token_id};
   // The published ones were trained on their text model's own format.
-  spec.turn_format = type == "mistral" ? "inst" : "user_assistant_curious_human";
+  const bool is_mistral = config.object("text_config").text("model_type", "llama") == "mistral";
+  spec.turn_format = is_mistral ? "inst" : "user_assistant_curious_human";
   spec.eos = {2};
   return spec;
 }

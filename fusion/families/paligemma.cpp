@@ -33,10 +33,8 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
       parse_vision_tower(config.object("vision_config"), tower_defaults(config, weights, vision.prefix));
   vision.encoder.norm_after = "post_layernorm";
   vision.encoder.select = FeatureSelect::all;
-  const std::string projector =
-      weights.prefix_of("linear.weight", {"multi_modal_projector.", "model.multi_modal_projector."});
-  check_layer_count(config.object("vision_config"), weights, vision.encoder.layer_names.below(vision.prefix),
-                    {vision.encoder.layers, vision.encoder.run_layers});
+  const std::string projector = projector_prefix(weights, "linear.weight");
+  check_tower_layers(config.object("vision_config"), weights, vision);
   vision.pass_order = PassOrder::horizontal_first;
   vision.projector.in = vision.encoder.hidden();
   // The decoder multiplies every input row by sqrt(hidden); image rows are meant to stay as they are.

@@ -101,6 +101,20 @@ ModelSpec read_text_only(const std::string& type, const Config& config, const We
   return spec;
 }
 
+ModelSpec read_image_text(const Config& config, const WeightSource& weights,
+                          const ImageTextDefaults& defaults, std::initializer_list<const char*> prefixes) {
+  const Config text_config = config.object("text_config");
+  TextModel text = read_text_model(text_config.text("model_type", defaults.text_type),
+                                   {text_config, config, weights, prefixes});
+  ModelSpec spec;
+  spec.family = defaults.family;
+  spec.decoder = std::move(text.decoder);
+  spec.decoder_names = std::move(text.names);
+  spec.image_token_id = parse_image_token(config, defaults.image_token_id, spec.decoder.vocab);
+  spec.suppressed = {spec.image_token_id};
+  return spec;
+}
+
 std::int32_t parse_image_token(const Config& config, std::int64_t otherwise, std::size_t vocab) {
   const std::string key = config.first_of({"image_token_index", "image_token_id"});
   // A vocabulary without a placeholder gets one behind its end, which no embedding belongs to.

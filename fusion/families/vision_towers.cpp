@@ -37,4 +37,13 @@ VisionConfig parse_vision_tower(const Config& vision_config, const TowerDefaults
                                  type));
 }
 
+void check_tower_layers(const Config& vision_config, const WeightSource& weights, const VisionSpec& vision) {
+  check_layer_count(vision_config, weights, vision.encoder.layer_names.below(vision.prefix),
+                    {vision.encoder.layers, vision.encoder.run_layers});
+}
+
+std::string projector_prefix(const WeightSource& weights, const std::string& probe) {
+  return weights.prefix_of(probe, {"multi_modal_projector.", "model.multi_modal_projector."});
+}
+
 }  // namespace mmbatch

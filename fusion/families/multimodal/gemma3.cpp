@@ -35,11 +35,9 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
   vision.encoder = parse_vision_tower(vision_config, tower_defaults());
   vision.encoder.norm_after = "post_layernorm";
   vision.encoder.select = FeatureSelect::all;
-  check_layer_count(vision_config, weights, vision.encoder.layer_names.below(vision.prefix),
-                    {vision.encoder.layers, vision.encoder.run_layers});
+  check_tower_layers(vision_config, weights, vision);
   const std::string matrix = "mm_input_projection_weight";
-  const std::string projector =
-      weights.prefix_of(matrix, {"multi_modal_projector.", "model.multi_modal_projector."});
+  const std::string projector = projector_prefix(weights, matrix);
   const NormConfig norm{NormKind::rms, vision.encoder.layer.norm.eps, 1.0f};
   vision.projector.in = vision.encoder.hidden();
   // The decoder multiplies every input row by sqrt(hidden); image rows are meant to stay as they are.
@@ -51,21 +49,12 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
 }
 
 ModelSpec parse(const Config& config, const WeightSource& weights) {
-  const Config text_config = config.object("text_config");
-  TextModel text =
-      read_text_model(text_config.text("model_type", "gemma3_text"),
-                      {text_config, config, weights, {"language_model.model.", "model.language_model."}});
-  ModelSpec spec;
-  spec.family = "gemma3";
-  spec.decoder = std::move(text.decoder);
-  spec.decoder_names = std::move(text.names);
+  ModelSpec spec = read_image_text(config, weights, {"gemma3", "gemma3_text", 262144});
   spec.vision = parse_vision(config, weights, spec.decoder.hidden);
   spec.image_token = "<image_soft_token>";
-  spec.image_token_id = parse_image_token(config, 262144, spec.decoder.vocab);
   spec.place = {
       .written = "<start_of_image>", .before = "\n\n<start_of_image>", .after = "<end_of_image>\n\n"};
   spec.visibility = PromptVisibility::images;
-  spec.suppressed = {spec.image_token_id};
   spec.padding = PaddingToken::never_generated;
   spec.turn_format = "start_of_turn";
   spec.eos = {1, 106};

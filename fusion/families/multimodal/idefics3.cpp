@@ -41,8 +41,7 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
   vision.encoder.positions = BucketedPositions{};
   vision.encoder.norm_after = "post_layernorm";
   vision.encoder.select = FeatureSelect::all;
-  check_layer_count(vision_config, weights, vision.encoder.layer_names.below(vision.prefix),
-                    {vision.encoder.layers, vision.encoder.layers});
+  check_tower_layers(vision_config, weights, vision);
   vision.form = TilesAndWhole{parse_grid(read_image_processor(weights)), Resample::lanczos};
   const std::size_t factor = parse_shuffle_factor(config, "scale_factor", 2, vision.encoder.grid());
   const std::string name = "connector.modality_projection.proj";
@@ -54,22 +53,15 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
 }
 
 ModelSpec parse(const Config& config, const WeightSource& weights) {
-  const Config text_config = config.object("text_config");
-  TextModel text = read_text_model(text_config.text("model_type", "llama"),
-                                   {text_config, config, weights, {"model.text_model.", "text_model."}});
-  ModelSpec spec;
-  spec.family = "idefics3";
-  spec.decoder = std::move(text.decoder);
-  spec.decoder_names = std::move(text.names);
+  ModelSpec spec =
+      read_image_text(config, weights, {"idefics3", "llama", 128257}, {"model.text_model.", "text_model."});
   spec.vision = parse_vision(config, weights, spec.decoder.hidden);
-  spec.image_token_id = parse_image_token(config, 128257, spec.decoder.vocab);
   const std::string mark = "<fake_token_around_image>";
   spec.place.marks = TileMarks{.tile = mark + "<row_{row}_col_{column}>",
                                .after_row = "\n",
                                .whole = "\n" + mark + "<global-img>",
                                .whole_alone = mark + "<global-img>",
                                .end = mark};
-  spec.suppressed = {spec.image_token_id};
   spec.placeholders = {mark};
   spec.padding = PaddingToken::never_generated;
   spec.turn_format = "user_assistant";

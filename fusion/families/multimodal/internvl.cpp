@@ -92,11 +92,9 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
     config.fail("vision_feature_select_strategy",
                 "only default is supported: a class token has no place in a grid");
   }
-  check_layer_count(vision_config, weights, vision.encoder.layer_names.below(vision.prefix),
-                    {vision.encoder.layers, vision.encoder.run_layers});
+  check_tower_layers(vision_config, weights, vision);
   vision.form = TilesAndWhole{parse_grid(read_image_processor(weights), vision.encoder.image_size)};
-  const std::string projector =
-      weights.prefix_of("linear_1.weight", {"multi_modal_projector.", "model.multi_modal_projector."});
+  const std::string projector = projector_prefix(weights, "linear_1.weight");
   vision.projector.in = vision.encoder.hidden();
   // Read before the list: GCC 12 destroys parts of it twice when an initialiser in it throws.
   const std::size_t side = shuffle_side(config, vision.encoder.grid());
@@ -109,19 +107,10 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
 }
 
 ModelSpec parse(const Config& config, const WeightSource& weights) {
-  const Config text_config = config.object("text_config");
-  const std::string type = text_config.text("model_type", "qwen2");
-  TextModel text = read_text_model(
-      type, {text_config, config, weights, {"language_model.model.", "model.language_model."}});
-  ModelSpec spec;
-  spec.family = "internvl";
-  spec.decoder = std::move(text.decoder);
-  spec.decoder_names = std::move(text.names);
+  ModelSpec spec = read_image_text(config, weights, {"internvl", "qwen2", 151667});
   spec.vision = parse_vision(config, weights, spec.decoder.hidden);
   spec.image_token = "<IMG_CONTEXT>";
-  spec.image_token_id = parse_image_token(config, 151667, spec.decoder.vocab);
   spec.place = {.written = "", .before = "<img>", .after = "</img>"};
-  spec.suppressed = {spec.image_token_id};
   spec.placeholders = {"<img>", "</img>", "<video>"};
   spec.padding = PaddingToken::never_generated;
   spec.turn_format = "plain";

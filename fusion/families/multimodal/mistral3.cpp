@@ -64,16 +64,14 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, const
   vision.prefix = weights.prefix_of("patch_conv.weight", {"vision_tower.", "model.vision_tower."});
   vision.encoder = parse_tower(vision_config);
   vision.encoder.run_layers = layers_to_run(config, "vision_feature_layer", -1, vision.encoder.layers);
-  check_layer_count(vision_config, weights, vision.encoder.layer_names.below(vision.prefix),
-                    {vision.encoder.layers, vision.encoder.run_layers});
+  check_tower_layers(vision_config, weights, vision);
   const std::int64_t merge = config.integer("spatial_merge_size", 2, {1, 64});
   const Config processor = weights.json_file("processor_config.json");
   if (processor.integer("spatial_merge_size", merge) != merge)
     processor.fail("spatial_merge_size", "differs from that of config.json: only one of the two can hold");
   vision.form = OwnShapeWithin{
       {.patch_size = static_cast<int>(vision.encoder.patch_size), .merge = static_cast<int>(merge)}};
-  const std::string projector =
-      weights.prefix_of("linear_1.weight", {"multi_modal_projector.", "model.multi_modal_projector."});
+  const std::string projector = projector_prefix(weights, "linear_1.weight");
   const Bias bias = config.flag("multimodal_projector_bias", false) ? Bias::present : Bias::absent;
   vision.projector.in = vision.encoder.hidden();
   // Read before the list: GCC 12 destroys parts of it twice when an initialiser in it throws.
@@ -89,19 +87,10 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, const
 }
 
 ModelSpec parse(const Config& config, const WeightSource& weights) {
-  const Config text_config = config.object("text_config");
-  const std::string type = text_config.text("model_type", "mistral");
-  TextModel text = read_text_model(
-      type, {text_config, config, weights, {"language_model.model.", "model.language_model."}});
-  ModelSpec spec;
-  spec.family = "mistral3";
-  spec.decoder = std::move(text.decoder);
-  spec.decoder_names = std::move(text.names);
+  ModelSpec spec = read_image_text(config, weights, {"mistral3", "mistral", 10});
   spec.vision = parse_vision(config, weights, spec.decoder);
   spec.image_token = "[IMG]";
-  spec.image_token_id = parse_image_token(config, 10, spec.decoder.vocab);
   spec.place.marks = RowMarks{.after_row = "[IMG_BREAK]", .after_last = "[IMG_END]"};
-  spec.suppressed = {spec.image_token_id};
   spec.placeholders = {"[IMG_BREAK]", "[IMG_END]"};
   spec.padding = PaddingToken::never_generated;
   spec.turn_format = "inst";

@@ -39,12 +39,8 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
                                        .norm = NormKind::rms,
                                        .names = {"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}});
   vision.encoder.windows = parse_windows(config, vision.encoder);
-  check_layer_count(config, weights, vision.encoder.layer_names.below(vision.prefix),
-                    {vision.encoder.layers, vision.encoder.layers});
-  const std::string merger = vision.prefix + "merger.";
-  vision.projector = qwen_merger(vision.encoder, {merger + "ln_q", merger + "mlp.0", merger + "mlp.2"},
-                                 MergerNorm::before_merging, text_hidden);
-  vision.form = qwen_images(vision.encoder);
+  check_tower_layers(config, weights, vision);
+  add_qwen2_merger(vision, text_hidden);
   return vision;
 }
 

@@ -20,12 +20,8 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
                           .heads = qwen_size(config, "num_heads", 16),
                           .activation = parse_activation(config, "hidden_act", Activation::quick_gelu),
                           .names = {"", "mlp.fc1", "mlp.fc2"}});
-  check_layer_count(config, weights, vision.encoder.layer_names.below(vision.prefix),
-                    {vision.encoder.layers, vision.encoder.layers});
-  const std::string merger = vision.prefix + "merger.";
-  vision.projector = qwen_merger(vision.encoder, {merger + "ln_q", merger + "mlp.0", merger + "mlp.2"},
-                                 MergerNorm::before_merging, text_hidden);
-  vision.form = qwen_images(vision.encoder);
+  check_tower_layers(config, weights, vision);
+  add_qwen2_merger(vision, text_hidden);
   return vision;
 }
 

@@ -53,8 +53,7 @@ VisionSpec qwen3_vision(const Config& config, const WeightSource& weights, std::
                           .names = {"", "mlp.linear_fc1", "mlp.linear_fc2"}});
   vision.encoder.patch_bias = Bias::present;
   vision.encoder.positions = InterpolatedPositions{"pos_embed", table_side(config)};
-  check_layer_count(config, weights, vision.encoder.layer_names.below(vision.prefix),
-                    {vision.encoder.layers, vision.encoder.layers});
+  check_tower_layers(config, weights, vision);
   const std::string merger = vision.prefix + "merger.";
   vision.projector =
       qwen_merger(vision.encoder, {merger + "norm", merger + "linear_fc1", merger + "linear_fc2"},

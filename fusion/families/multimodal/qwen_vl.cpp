@@ -104,6 +104,13 @@ ProjectorConfig qwen_merger(const VisionConfig& tower, const MergerNames& names,
   return merger;
 }
 
+void add_qwen2_merger(VisionSpec& vision, std::size_t text_hidden) {
+  const std::string merger = vision.prefix + "merger.";
+  vision.projector = qwen_merger(vision.encoder, {merger + "ln_q", merger + "mlp.0", merger + "mlp.2"},
+                                 MergerNorm::before_merging, text_hidden);
+  vision.form = qwen_images(vision.encoder);
+}
+
 std::string qwen_tower_prefix(const WeightSource& weights) {
   return weights.prefix_of("patch_embed.proj.weight", {"visual.", "model.visual."});
 }

@@ -49,6 +49,9 @@ struct MergerNames {
 ProjectorConfig qwen_merger(const VisionConfig& tower, const MergerNames& names, MergerNorm norm,
                             std::size_t out);
 
+/// The merger of Qwen2-VL and Qwen2.5-VL, by its tensors' names there, and the form of their images.
+void add_qwen2_merger(VisionSpec& vision, std::size_t text_hidden);
+
 /// What stands before the tower's tensors.
 std::string qwen_tower_prefix(const WeightSource& weights);
 

@@ -8,6 +8,7 @@
 #include <random>
 #include <string>
 
+#include "tests/text/constraint/spec_of.h"
 #include "text/constraint/constraint.h"
 #include "text/constraint/grammar/machine.h"
 #include "text/constraint/schema/document.h"
@@ -16,29 +17,13 @@
 namespace mmbatch {
 namespace {
 
+using testing::spec_of;
 using Json = nlohmann::ordered_json;
 
 const Json& cases() {
   static const Json all =
       Json::parse(std::ifstream(std::string(MMBATCH_TEST_DATA) + "/structured/cases.json")).at("cases");
   return all;
-}
-
-ConstraintSpec spec_of(const Json& line) {
-  const auto kind = line.at("kind").get<std::string>();
-  const auto whitespace = line.value("whitespace", "spaced");
-  ConstraintSpec spec;
-  spec.spacing = whitespace == "compact"    ? JsonSpacing::compact
-                 : whitespace == "flexible" ? JsonSpacing::flexible
-                                            : JsonSpacing::spaced;
-  spec.kind = kind == "json_schema"   ? ConstraintSpec::Kind::json_schema
-              : kind == "json_object" ? ConstraintSpec::Kind::json_object
-              : kind == "regex"       ? ConstraintSpec::Kind::regex
-                                      : ConstraintSpec::Kind::choices;
-  if (kind == "json_schema") spec.text = line.at("schema").dump();
-  if (kind == "regex") spec.text = line.at("regex");
-  if (kind == "choices") spec.choices = line.at("choices").get<std::vector<std::string>>();
-  return spec;
 }
 
 struct Reading {

@@ -10,11 +10,13 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "tests/text/constraint/spec_of.h"
 #include "text/constraint/constraint.h"
 
 namespace mmbatch {
 namespace {
 
+using testing::spec_of;
 using Json = nlohmann::ordered_json;
 
 const std::filesystem::path kData = MMBATCH_TEST_DATA;
@@ -28,23 +30,6 @@ std::shared_ptr<const TokenBytes> tokens_of(const std::string& tokenizer) {
   auto& tokens = known[tokenizer];
   if (!tokens) tokens = std::make_shared<const TokenBytes>(load_tokenizer(kData / "tokenizers" / tokenizer));
   return tokens;
-}
-
-ConstraintSpec spec_of(const Json& line) {
-  const auto kind = line.at("kind").get<std::string>();
-  const auto whitespace = line.value("whitespace", "spaced");
-  ConstraintSpec spec;
-  spec.spacing = whitespace == "compact"    ? JsonSpacing::compact
-                 : whitespace == "flexible" ? JsonSpacing::flexible
-                                            : JsonSpacing::spaced;
-  spec.kind = kind == "json_schema"   ? ConstraintSpec::Kind::json_schema
-              : kind == "json_object" ? ConstraintSpec::Kind::json_object
-              : kind == "regex"       ? ConstraintSpec::Kind::regex
-                                      : ConstraintSpec::Kind::choices;
-  if (kind == "json_schema") spec.text = line.at("schema").dump();
-  if (kind == "regex") spec.text = line.at("regex");
-  if (kind == "choices") spec.choices = line.at("choices").get<std::vector<std::string>>();
-  return spec;
 }
 
 Machine::State state_behind(Machine& machine, std::string_view text) {

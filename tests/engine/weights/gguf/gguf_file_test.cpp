@@ -6,7 +6,6 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
-#include <sstream>
 
 #include "engine/base/error.h"
 #include "engine/base/sha256.h"
@@ -19,17 +18,11 @@ namespace {
 using testing::GgufBytes;
 using ::testing::HasSubstr;
 using testing::message_of;
+using testing::read_file;
 using testing::TemporaryFolder;
 using testing::write_file;
 
 const std::filesystem::path kTypes = std::filesystem::path(MMBATCH_TEST_DATA) / "reference/gguf-types";
-
-std::string read(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  std::ostringstream bytes;
-  bytes << stream.rdbuf();
-  return bytes.str();
-}
 
 std::string error_of(const std::string& bytes) {
   const TemporaryFolder folder;
@@ -46,7 +39,7 @@ std::string float_bytes(std::initializer_list<float> values) {
 /// The reference was made with gguf-py's own functions: all types, bit for bit.
 TEST(GgufFile, EveryTypeBecomesTheReferencesBits) {
   const GgufFile file(kTypes / "model.gguf");
-  const nlohmann::json expected = nlohmann::json::parse(read(kTypes / "tensors.json")).at("tensors");
+  const nlohmann::json expected = nlohmann::json::parse(read_file(kTypes / "tensors.json")).at("tensors");
   ASSERT_EQ(expected.size(), 26u);
   EXPECT_EQ(file.tensors().size(), expected.size());
   for (const nlohmann::json& one : expected) {
@@ -172,7 +165,7 @@ TEST(GgufFile, ShardsBelongTogether) {
 }
 
 TEST(GgufFile, DamagedFilesAreReadOrRefused) {
-  const std::string sound = read(kTypes / "model.gguf");
+  const std::string sound = read_file(kTypes / "model.gguf");
   const TemporaryFolder folder;
   std::mt19937 random(5);
   for (int i = 0; i < 2000; ++i) {

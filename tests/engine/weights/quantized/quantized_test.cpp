@@ -6,7 +6,6 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
-#include <sstream>
 
 #include "engine/base/error.h"
 #include "engine/base/sha256.h"
@@ -19,24 +18,18 @@ namespace {
 using nlohmann::json;
 using ::testing::HasSubstr;
 using testing::message_of;
+using testing::read_file;
 using testing::TemporaryFolder;
 using testing::write_file;
 
 const std::filesystem::path kFolders = std::filesystem::path(MMBATCH_TEST_DATA) / "quantized";
-
-std::string read(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  std::ostringstream bytes;
-  bytes << stream.rdbuf();
-  return bytes.str();
-}
 
 /// One weight of a folder of every method, cut out of files that the methods' own libraries wrote, and the
 /// SHA-256 of what it is in float32.
 class EveryMethod : public ::testing::TestWithParam<const char*> {
  protected:
   const std::filesystem::path folder_ = kFolders / GetParam();
-  const json expected_ = json::parse(read(folder_ / "expected.json"));
+  const json expected_ = json::parse(read_file(folder_ / "expected.json"));
   const std::string name_ = expected_.at("tensor").get<std::string>();
 };
 
@@ -71,7 +64,7 @@ TEST_P(EveryMethod, AnyRangeHasTheSameBits) {
 
 TEST_P(EveryMethod, DamagedFilesAreReadOrRefused) {
   const TemporaryFolder folder;
-  const std::string sound = read(folder_ / "model.safetensors");
+  const std::string sound = read_file(folder_ / "model.safetensors");
   std::filesystem::copy(folder_ / "config.json", folder.path() / "config.json");
   const std::size_t header =
       8 + static_cast<unsigned char>(sound[0]) + 256u * static_cast<unsigned char>(sound[1]);
@@ -112,7 +105,7 @@ INSTANTIATE_TEST_SUITE_P(Quantized, EveryMethod,
 template <class Change>
 std::string error_with(const std::string& method, Change&& change) {
   const TemporaryFolder folder;
-  json config = json::parse(read(kFolders / method / "config.json"));
+  json config = json::parse(read_file(kFolders / method / "config.json"));
   change(config["quantization_config"]);
   write_file(folder.path() / "config.json", config.dump());
   std::filesystem::copy(kFolders / method / "model.safetensors", folder.path() / "model.safetensors");

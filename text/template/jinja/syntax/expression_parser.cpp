@@ -62,26 +62,29 @@ ExpressionPtr ExpressionParser::conditional() {
   return first;
 }
 
-ExpressionPtr ExpressionParser::logical_or() {
-  ExpressionPtr left = logical_and();
-  while (tokens_.is_name("or")) {
-    auto made = make(Kind::logical_or, tokens_.next().at);
+ExpressionPtr ExpressionParser::from_left(Kind kind, std::initializer_list<const char*> operators,
+                                          ExpressionPtr (ExpressionParser::*operand)()) {
+  const auto follows = [&] {
+    return std::any_of(operators.begin(), operators.end(),
+                       [&](const char* one) { return tokens_.is_op(one) || tokens_.is_name(one); });
+  };
+  ExpressionPtr left = (this->*operand)();
+  while (follows()) {
+    const Token op = tokens_.next();
+    auto made = make(kind, op.at, op.text);
     adopt(*made, std::move(left));
-    adopt(*made, logical_and());
+    adopt(*made, (this->*operand)());
     left = std::move(made);
   }
   return left;
 }
 
+ExpressionPtr ExpressionParser::logical_or() {
+  return from_left(Kind::logical_or, {"or"}, &ExpressionParser::logical_and);
+}
+
 ExpressionPtr ExpressionParser::logical_and() {
-  ExpressionPtr left = logical_not();
-  while (tokens_.is_name("and")) {
-    auto made = make(Kind::logical_and, tokens_.next().at);
-    adopt(*made, std::move(left));
-    adopt(*made, logical_not());
-    left = std::move(made);
-  }
-  return left;
+  return from_left(Kind::logical_and, {"and"}, &ExpressionParser::logical_not);
 }
 
 ExpressionPtr ExpressionParser::logical_not() {
@@ -120,15 +123,7 @@ ExpressionPtr ExpressionParser::comparison() {
 }
 
 ExpressionPtr ExpressionParser::sum() {
-  ExpressionPtr left = concat();
-  while (tokens_.is_op("+") || tokens_.is_op("-")) {
-    const Token op = tokens_.next();
-    auto made = make(Kind::arithmetic, op.at, op.text);
-    adopt(*made, std::move(left));
-    adopt(*made, concat());
-    left = std::move(made);
-  }
-  return left;
+  return from_left(Kind::arithmetic, {"+", "-"}, &ExpressionParser::concat);
 }
 
 ExpressionPtr ExpressionParser::concat() {
@@ -142,42 +137,29 @@ ExpressionPtr ExpressionParser::concat() {
 }
 
 ExpressionPtr ExpressionParser::product() {
-  ExpressionPtr left = power();
-  while (tokens_.is_op("*") || tokens_.is_op("/") || tokens_.is_op("//") || tokens_.is_op("%")) {
-    const Token op = tokens_.next();
-    auto made = make(Kind::arithmetic, op.at, op.text);
-    adopt(*made, std::move(left));
-    adopt(*made, power());
-    left = std::move(made);
-  }
-  return left;
+  return from_left(Kind::arithmetic, {"*", "/", "//", "%"}, &ExpressionParser::power);
 }
 
 ExpressionPtr ExpressionParser::power() {
-  ExpressionPtr left = unary();
-  while (tokens_.is_op("**")) {
-    const Token op = tokens_.next();
-    auto made = make(Kind::arithmetic, op.at, op.text);
-    adopt(*made, std::move(left));
-    adopt(*made, unary());
-    left = std::move(made);
-  }
-  return left;
+  return from_left(Kind::arithmetic, {"**"}, &ExpressionParser::factor);
 }
 
-ExpressionPtr ExpressionParser::unary(bool with_filters) {
+ExpressionPtr ExpressionParser::factor() {
+  return postfix_filters(unary());
+}
+
+ExpressionPtr ExpressionParser::unary() {
   const DepthGuard guard(*this);
   ExpressionPtr made;
   if (tokens_.is_op("-") || tokens_.is_op("+")) {
     const Token op = tokens_.next();
     auto sign = make(op.text == "-" ? Kind::negative : Kind::positive, op.at);
-    adopt(*sign, unary(false));
+    adopt(*sign, unary());
     made = std::move(sign);
   } else {
     made = primary();
   }
-  made = postfix(std::move(made));
-  return with_filters ? postfix_filters(std::move(made)) : std::move(made);
+  return postfix(std::move(made));
 }
 
 ExpressionPtr ExpressionParser::primary() {

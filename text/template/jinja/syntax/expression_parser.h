@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
 #include <string_view>
 
 #include "text/template/jinja/syntax/token_stream.h"
@@ -43,6 +44,9 @@ class ExpressionParser {
   void adopt(Expression& parent, ExpressionPtr part);
   void adopt_arguments(Expression& parent, std::vector<Argument> arguments);
   ExpressionPtr conditional();
+  /// Operators that bind alike, and from the left.
+  ExpressionPtr from_left(Kind kind, std::initializer_list<const char*> operators,
+                          ExpressionPtr (ExpressionParser::*operand)());
   ExpressionPtr logical_or();
   ExpressionPtr logical_and();
   ExpressionPtr logical_not();
@@ -51,7 +55,8 @@ class ExpressionParser {
   ExpressionPtr concat();
   ExpressionPtr product();
   ExpressionPtr power();
-  ExpressionPtr unary(bool with_filters = true);
+  ExpressionPtr factor();
+  ExpressionPtr unary();
   ExpressionPtr primary();
   ExpressionPtr literal_name();
   ExpressionPtr number();
