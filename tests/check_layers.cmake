@@ -10,15 +10,16 @@ set(table
   "engine/base|engine/base|oneapi/tbb/.*,nlohmann/.*,openssl/.*,utf8proc\\.h"
   "engine/weights|engine/base,engine/weights|nlohmann/.*"
   "engine/kernels|engine/base,engine/weights,engine/kernels|dnnl.*,cblas\\.h,omp\\.h"
-  "engine/nn|engine/base,engine/weights,engine/kernels,engine/nn|"
-  "engine/decoder|engine/base,engine/weights,engine/kernels,engine/nn,engine/decoder|"
-  "engine/serve|engine/base,engine/weights,engine/kernels,engine/nn,engine/decoder,engine/serve|"
+  "engine/parallel|engine/base,engine/parallel|mpi\\.h"
+  "engine/nn|engine/base,engine/weights,engine/kernels,engine/parallel,engine/nn|"
+  "engine/decoder|engine/base,engine/weights,engine/kernels,engine/parallel,engine/nn,engine/decoder|"
+  "engine/serve|engine/base,engine/weights,engine/kernels,engine/parallel,engine/nn,engine/decoder,engine/serve|"
   "vision|engine/base,engine/weights,engine/kernels,engine/nn,vision|opencv2/.*,nlohmann/.*,png\\.h,jpeglib\\.h,jerror\\.h,tiffio\\.h,webp/.*,gif_lib\\.h,libheif/.*,jxl/.*,openjpeg\\.h,seccomp\\.h,zlib\\.h"
   "text|engine/base,engine/weights,engine/kernels,engine/nn,text|sentencepiece.*,nlohmann/.*,pcre2\\.h,unicode/.*"
-  "fusion|engine/base,engine/weights,engine/kernels,engine/nn,engine/decoder,vision,text,fusion|nlohmann/.*"
+  "fusion|engine/base,engine/weights,engine/kernels,engine/parallel,engine/nn,engine/decoder,vision,text,fusion|nlohmann/.*"
   "jobs|engine/base,jobs|yaml-cpp/.*,nlohmann/.*,sqlite3\\.h,pcre2\\.h,zlib\\.h,openssl/.*,utf8proc\\.h"
   "pipeline|engine/.*,vision,text,fusion,jobs,pipeline|oneapi/tbb/.*,CLI/.*")
-set(owned "oneapi/|nlohmann/|dnnl|cblas|omp\\.h|opencv2/|sentencepiece|yaml-cpp/|sqlite3|pcre2|zlib|openssl/|utf8proc|unicode/|CLI/|png\\.h|jpeglib\\.h|jerror\\.h|tiffio\\.h|webp/|gif_lib\\.h|libheif/|jxl/|openjpeg\\.h|seccomp\\.h")
+set(owned "mpi\\.h|oneapi/|nlohmann/|dnnl|cblas|omp\\.h|opencv2/|sentencepiece|yaml-cpp/|sqlite3|pcre2|zlib|openssl/|utf8proc|unicode/|CLI/|png\\.h|jpeglib\\.h|jerror\\.h|tiffio\\.h|webp/|gif_lib\\.h|libheif/|jxl/|openjpeg\\.h|seccomp\\.h")
 
 foreach(line ${table})
   string(REPLACE "|" ";" parts "${line}")
@@ -61,7 +62,7 @@ foreach(line ${table})
 endforeach()
 
 # The rooms of jobs stand in an order: each may include those before it, so that there are no circles.
-set(rooms text item media metrics listing manifest output results batch merge query eval report)
+set(rooms text item media metrics listing manifest output results pieces batch merge query eval report status)
 foreach(room ${rooms})
   list(APPEND before ${room})
   file(GLOB files ${ROOT}/jobs/${room}/*.h ${ROOT}/jobs/${room}/*.cpp)

@@ -43,6 +43,7 @@ int run_command_line(int argc, const char* const* argv) {
   add_eval_command(program, action);
   add_report_command(program, action);
   add_merge_command(program, action);
+  add_status_command(program, action);
   add_inspect_command(program, action);
   add_quantize_command(program, action);
   add_ask_command(program, action);

@@ -21,6 +21,7 @@ void add_query_command(CLI::App& program, Action& action);
 void add_eval_command(CLI::App& program, Action& action);
 void add_report_command(CLI::App& program, Action& action);
 void add_merge_command(CLI::App& program, Action& action);
+void add_status_command(CLI::App& program, Action& action);
 void add_inspect_command(CLI::App& program, Action& action);
 void add_doctor_command(CLI::App& program, Action& action);
 void add_tokenize_command(CLI::App& program, Action& action);

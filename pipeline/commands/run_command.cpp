@@ -17,6 +17,8 @@ struct RunCommand {
   std::string shard = "0/1";
   std::size_t image_cache_mib = 1024;
   double item_timeout = 0;  // seconds
+  double lease = 120;       // seconds
+  CLI::Option *shard_by = nullptr, *shard_given = nullptr;
 };
 
 void add_files(CLI::App& command, RunOptions& run) {
@@ -60,18 +62,43 @@ void add_choice_of_items(CLI::App& command, RunCommand& state) {
           .add_option("--shard", state.shard,
                       "run only part I (from 0) of N parts of the items, into a database of its own")
           ->type_name("I/N");
-  add_choice(
+  state.shard_given = shard;
+  state.shard_by = add_choice(
       command,
       {"--shard-by",
        "all items of an image in one part, or parts of equal size; auto: by image where there are images"},
-      run.shard.by, {{"auto", Shard::By::automatic}, {"item", Shard::By::item}, {"image", Shard::By::image}})
-      ->needs(shard);
+      run.shard.by, {{"auto", Shard::By::automatic}, {"item", Shard::By::item}, {"image", Shard::By::image}});
+  CLI::Option* from = command
+                          .add_option("--shards-from", run.pieces.folder,
+                                      "take pieces of the items from this folder, which workers share, until "
+                                      "none is left; made by the first")
+                          ->check(not_empty())
+                          ->excludes(shard)
+                          ->type_name("DIR");
+  command.add_option("--shards", run.pieces.pieces, "pieces to make where there are none yet (default: 128)")
+      ->check(whole_number(1, 1'000'000))
+      ->needs(from)
+      ->type_name("N");
+  command
+      .add_option("--worker", run.pieces.worker,
+                  "this worker's name, in its pieces and its database (default: host and process number)")
+      ->check(not_empty())
+      ->needs(from)
+      ->type_name("NAME");
+  command
+      .add_option("--lease", state.lease, "after so long without a sign of its worker, a piece is another's")
+      ->check(number(0.1, 1e6))
+      ->needs(from)
+      ->type_name("SECONDS")
+      ->capture_default_str();
   CLI::Option* retry = command.add_flag_callback(
       "--retry-failed", [&run] { run.resume = ResumePolicy::retry_failed; }, "compute failed items again");
+  retry->excludes(from);
   command
       .add_flag_callback(
           "--fresh", [&run] { run.resume = ResumePolicy::fresh; }, "compute everything again")
-      ->excludes(retry);
+      ->excludes(retry)
+      ->excludes(from);
   command.add_flag_callback(
       "--verify-model", [&run] { run.fingerprint = FingerprintScope::all_bytes; },
       "fingerprint all bytes of the weights, not samples");
@@ -145,6 +172,10 @@ void add_run_command(CLI::App& program, Action& action) {
     const Shard::By by = run.shard.by;
     run.shard = parse_shard(state->shard);
     run.shard.by = by;
+    run.pieces.by = by;
+    run.pieces.lease = std::chrono::milliseconds(static_cast<std::int64_t>(state->lease * 1000));
+    if (state->shard_by->count() > 0 && state->shard_given->count() == 0 && run.pieces.folder.empty())
+      throw UsageError("--shard-by: is about --shard and --shards-from, and would change nothing without one");
     action = [state] { return run_manifests(state->run); };
   });
 }

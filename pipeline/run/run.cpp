@@ -5,11 +5,14 @@
 #include <algorithm>
 #include <array>
 #include <exception>
+#include <memory>
 #include <utility>
 
 #include "engine/base/output/message.h"
+#include "engine/base/sha256.h"
 #include "engine/base/threads.h"
 #include "jobs/manifest/manifest.h"
+#include "jobs/pieces/piece_folder.h"
 #include "jobs/text/clock.h"
 #include "pipeline/constraint/constraints.h"
 #include "pipeline/run/describe.h"
@@ -22,6 +25,14 @@
 namespace mmbatch {
 namespace {
 
+/// The database of this run's part of the items.
+std::filesystem::path part_name(const std::filesystem::path& file, const RunOptions& options) {
+  if (options.pieces.folder.empty()) return options.shard.named(file);
+  std::filesystem::path name = file;
+  return name.replace_filename(
+      fmt::format("{}.{}{}", file.stem().string(), options.pieces.worker, file.extension().string()));
+}
+
 PlannedRun plan(const std::filesystem::path& file, const RunOptions& options) {
   Manifest manifest = read_manifest(file, {.media_root = options.media_root,
                                            .truncated_images = options.truncated_images,
@@ -30,7 +41,7 @@ PlannedRun plan(const std::filesystem::path& file, const RunOptions& options) {
                                            .template_time = options.template_time});
   const auto model = options.model ? options.model : manifest.model;
   auto database = options.database;
-  if (!database && manifest.database) database = options.shard.named(*manifest.database);
+  if (!database && manifest.database) database = part_name(*manifest.database, options);
   const std::string name = manifest.file.string();
   if (!model)
     throw UsageError(fmt::format("{}: no model: give `model:` in the manifest, or --model DIR", name));
@@ -124,6 +135,21 @@ std::tm template_time(const Manifest& manifest, const ResultsStore& results) {
   return read_time(results.first_started()).value_or(std::tm{});
 }
 
+/// The folder that this worker takes its pieces from; null: there is none.
+std::unique_ptr<PieceFolder> open_pieces(const Manifest& manifest, const RunInfo& info,
+                                         const RunOptions& options) {
+  const PieceOptions& pieces = options.pieces;
+  if (pieces.folder.empty()) return nullptr;
+  auto folder = std::make_unique<PieceFolder>(pieces.folder, pieces.worker, pieces.lease);
+  Sha256 work;
+  work.field(manifest.file.filename().string()).field(info.model.fingerprint).field(info.model.precision);
+  folder->lay_out({.pieces = pieces.pieces,
+                   .by = pieces.by,
+                   .items = count_items(manifest),
+                   .work = work.field(info.settings).hex()});
+  return folder;
+}
+
 ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& options, LoadedModel& loaded,
                       Arena& arena) {
   const PlannedRun planned = plan(file, options);
@@ -142,8 +168,9 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
   const ModelIdentity identity{.fingerprint = model.files().weights->fingerprint(options.fingerprint),
                                .precision = precision_text(model.precision(), options.engine.kv_precision)};
   const auto results = ResultsStore::open_or_create(planned.database, store_options(options, timeline));
-  const std::int64_t run =
-      results->begin_run(describe_run(manifest, options, model, identity.fingerprint, arena), options.resume);
+  const RunInfo info = describe_run(manifest, options, model, identity.fingerprint, arena);
+  const auto pieces = open_pieces(manifest, info, options);
+  const std::int64_t run = results->begin_run(info, options.resume);
   RunFiles files(options, timeline);
   files.open_output(planned.database, run);
   RunSummary summary = run_recorded({.manifest = manifest,
@@ -153,7 +180,8 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
                                      .results = *results,
                                      .timeline = timeline,
                                      .arena = arena,
-                                     .now = template_time(manifest, *results)},
+                                     .now = template_time(manifest, *results),
+                                     .pieces = pieces.get()},
                                     files);
   summary.load_seconds = loaded.seconds();
   results->finish_run(interrupted ? RunStatus::interrupted : RunStatus::finished, to_json(summary));
@@ -166,7 +194,8 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
 void check_files(const RunOptions& options) {
   for (const auto& [option, file] : {std::pair("--output", options.output),
                                      {"--profile", options.profile},
-                                     {"--summary-json", options.summary_json}}) {
+                                     {"--summary-json", options.summary_json},
+                                     {"--shards-from", options.pieces.folder}}) {
     if (file.empty() || options.manifests.size() == 1) continue;
     throw UsageError(
         fmt::format("{} takes what comes of one manifest: run the manifests one by one", option));
@@ -175,7 +204,9 @@ void check_files(const RunOptions& options) {
 
 }  // namespace
 
-ExitCode run_manifests(const RunOptions& options) {
+ExitCode run_manifests(const RunOptions& given) {
+  RunOptions options = given;
+  if (options.pieces.worker.empty()) options.pieces.worker = default_worker_name();
   options.engine.validate();
   check_files(options);
   check_together(options);

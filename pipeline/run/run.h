@@ -2,9 +2,11 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <ctime>
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "engine/base/error.h"
@@ -22,6 +24,15 @@
 
 namespace mmbatch {
 
+/// Pieces of the items that workers take from a folder that they share.
+struct PieceOptions {
+  std::filesystem::path folder;  // empty: all items are this run's
+  std::uint64_t pieces = 0;      // 0: as many as there are, or 128
+  Shard::By by = Shard::By::automatic;
+  std::string worker;  // empty: default_worker_name()
+  std::chrono::milliseconds lease{120'000};
+};
+
 /// What the command line says of a run; what it leaves open comes from the manifest.
 struct RunOptions {
   // What is run, and by which model.
@@ -33,7 +44,8 @@ struct RunOptions {
   TemplateVariables template_variables;             // chat_template_kwargs, stronger than all others
   std::optional<std::tm> template_time;             // instead of the manifests'
   GenerationOverrides generation;
-  Shard shard;  // the part of the items that is run
+  Shard shard;          // the part of the items that is run
+  PieceOptions pieces;  // or pieces of them
   ResumePolicy resume = ResumePolicy::resume;
   FingerprintScope fingerprint = FingerprintScope::samples;
   std::chrono::milliseconds item_timeout{0};  // from admission to answer; 0: none

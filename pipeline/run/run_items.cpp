@@ -22,10 +22,18 @@ std::size_t default_in_flight(const RunOptions& options, const Model& model) {
   return std::clamp<std::size_t>(affordable, std::min<std::size_t>(16, wanted), wanted);
 }
 
+/// Runs what there is; of pieces, until all are done, by whomever.
+void run_all(StageSet& stages, const RunContext& context, std::size_t in_flight) {
+  do {
+    context.arena.run([&] { context.options.run_stages(stages.flow(), in_flight, interrupted); });
+  } while (stages.pieces() != nullptr && stages.pieces()->wait() && !interrupted);
+}
+
 /// A failed flush fails all that is stored after it, and so ends the run elsewhere.
-void flush_if_due(ResultsStore& results) {
+void flush_if_due(ResultsStore& results, PieceReader* pieces) {
   try {
     results.flush_if_due();
+    if (pieces != nullptr) pieces->tend();
   } catch (const std::exception&) {
   }
 }
@@ -46,15 +54,15 @@ RunSummary run_items(const RunContext& context, RunFiles& files) {
   };
   std::optional<std::uint64_t> total;
   const bool shown = options.progress != ProgressStyle::none || !options.metrics_file.empty();
-  if (shown && options.shard.is_all()) total = count_items(context.manifest);
+  if (shown && options.shard.is_all() && context.pieces == nullptr) total = count_items(context.manifest);
   const std::size_t in_flight =
       options.in_flight > 0 ? options.in_flight : default_in_flight(options, context.model);
   {
     const Progress progress(stages.counters(), total, options.progress, [&] {
-      flush_if_due(context.results);
+      flush_if_due(context.results, stages.pieces());
       files.go_on(summarize, total);
     });
-    context.arena.run([&] { options.run_stages(stages.flow(), in_flight, interrupted); });
+    run_all(stages, context, in_flight);
   }
   context.results.flush();
   RunSummary summary = summarize();

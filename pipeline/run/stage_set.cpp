@@ -22,7 +22,7 @@ ImageFiles::Options image_options(const RunContext& context) {
 
 StageSet::StageSet(const RunContext& c)
     : timeline_(c.timeline),
-      reader_(only_shard(open_items(c.manifest), c.options.shard)),
+      reader_(open_reader(c)),
       files_(c.results, image_options(c)),
       admit_(c.model, c.manifest,
              {.command_line = c.options.generation,
@@ -42,6 +42,23 @@ StageSet::StageSet(const RunContext& c)
   decode_.emplace(c.model, c.options.engine, c.arena, c.timeline);
 }
 
+std::unique_ptr<ItemReader> StageSet::open_reader(const RunContext& context) {
+  if (context.pieces == nullptr) return only_shard(open_items(context.manifest), context.options.shard);
+  auto reader = std::make_unique<PieceReader>(context.manifest, *context.pieces,
+                                              [&results = context.results] { results.flush(); });
+  pieces_ = reader.get();
+  return reader;
+}
+
+void StageSet::store(const Outcome& outcome) {
+  const std::uint64_t failed = counters_.failed;
+  store_(outcome);
+  if (pieces_ == nullptr) return;
+  const auto* known = std::get_if<KnownBefore>(&outcome.end);
+  const bool fails = counters_.failed > failed || (known != nullptr && known->known == Known::failed);
+  pieces_->stored(*outcome.ticket->item, fails ? PieceReader::Ended::failed : PieceReader::Ended::answered);
+}
+
 FlowStages StageSet::flow() {
   FlowStages stages;
   stages.read = [this] {
@@ -53,7 +70,7 @@ FlowStages StageSet::flow() {
   if (embed_text_) stages.encode_text = std::ref(*embed_text_);
   stages.fuse = std::ref(fuse_);
   if (decode_) stages.decode = std::ref(*decode_);
-  stages.store = std::ref(store_);
+  stages.store = [this](const Outcome& outcome) { store(outcome); };
   return stages;
 }
 

@@ -8,6 +8,7 @@
 #include "fusion/model.h"
 #include "jobs/listing/item_reader.h"
 #include "jobs/manifest/manifest.h"
+#include "jobs/pieces/piece_reader.h"
 #include "pipeline/graph/flow_stages.h"
 #include "pipeline/run/run.h"
 #include "pipeline/stages/admit.h"
@@ -31,7 +32,8 @@ struct RunContext {
   ResultsStore& results;
   Timeline& timeline;
   Arena& arena;
-  std::tm now;  // for chat templates
+  std::tm now;                    // for chat templates
+  PieceFolder* pieces = nullptr;  // where items come from in pieces
 };
 
 /// The stages of one run over one manifest.
@@ -41,13 +43,19 @@ class StageSet {
 
   /// As the graph calls them; valid as long as this lives.
   FlowStages flow();
+  /// Null unless items come in pieces.
+  PieceReader* pieces() { return pieces_; }
   const Counters& counters() const { return counters_; }
   /// What they did so far, without the run's seconds, threads and cores.
   RunSummary summary() const;
 
  private:
+  std::unique_ptr<ItemReader> open_reader(const RunContext& context);
+  void store(const Outcome& outcome);
+
   Timeline& timeline_;
   Counters counters_;
+  PieceReader* pieces_ = nullptr;  // reader_, or null
   std::unique_ptr<ItemReader> reader_;
   ImageFiles files_;
   Admit admit_;
