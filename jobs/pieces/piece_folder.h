@@ -23,7 +23,7 @@ struct PiecePlan {
 struct PieceProgress {
   std::string worker;
   std::uint64_t items = 0;   // stored, failed ones included
-  std::uint64_t failed = 0;  // of them
+  std::uint64_t failed = 0;     // of them
   double items_per_second = 0;  // of the worker, in all its pieces, lately
 };
 
