@@ -98,7 +98,7 @@ enum class PromptVisibility {
 /// Whether the padding token may be generated where it is a piece of the vocabulary.
 enum class PaddingToken { may_be_a_word, never_generated };
 
-/// Where image features stand in a prompt.
+/// Where image features are placed in a prompt.
 enum class ImagePlacement {
   placeholders,  // in place of each placeholder token of the text
   before_text,   // before BOS and text; the text ends with a newline

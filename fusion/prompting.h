@@ -51,7 +51,7 @@ class Prompting {
   /// that has images before its text, there, unless the text says otherwise.
   /// @param images of the prompt  @throws ItemError prompt_too_long
   std::vector<std::int32_t> encode(const RenderedPrompt& prompt, std::size_t images) const;
-  /// Of a text that is no dialogue.
+  /// Of a text that is not a dialogue.
   std::vector<std::int32_t> encode(std::string_view text, std::size_t images) const {
     return encode(RenderedPrompt{std::string(text)}, images);
   }

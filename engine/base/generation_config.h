@@ -22,10 +22,10 @@ enum class EarlyStopping { no, yes, never };
 
 /// How an answer is generated. Names, meanings and defaults of Hugging Face's GenerationConfig.
 struct GenerationConfig {
-  int max_new_tokens = 128;                 // at most so many answer tokens
+  int max_new_tokens = 128;                 // the most answer tokens
   std::optional<int> max_length;            // prompt and answer together; the tighter of the two limits holds
   std::optional<int> max_reasoning_tokens;  // of them, thoughts before the answer; then these are ended
-  int min_new_tokens = 0;                   // no end of sequence before so many answer tokens
+  int min_new_tokens = 0;                   // no end of sequence before this many answer tokens
   int min_length = 0;                       // the same, counted with the prompt
   bool do_sample = false;                   // draw from the distribution instead of taking the likeliest
   double temperature = 1.0;                 // divides the logits when sampling, and then > 0
@@ -46,7 +46,7 @@ struct GenerationConfig {
   bool ignore_eos = false;  // go on to max_new_tokens
   std::uint64_t seed = 0;   // of the item's own random draws
   bool logprobs = false;    // keep the log-probability of each answer token (of raw logits)
-  int top_logprobs = 0;     // … and of so many likeliest alternatives
+  int top_logprobs = 0;     // … and of this many of the likeliest alternatives
   TruncatePrompt truncate_prompt = TruncatePrompt::error;
   std::vector<std::string> choices;  // the answer is the likeliest of these
   // What the answer's text is held to, one of them at most; a stronger source's takes the place of a weaker
@@ -64,7 +64,7 @@ struct GenerationConfig {
   void validate() const;
 };
 
-/// A setting as it stands in a manifest, a checkpoint or on the command line.
+/// A setting as it is written in a manifest, a checkpoint or on the command line.
 using GenerationValue = std::variant<bool, std::int64_t, double, std::string, std::vector<std::string>,
                                      std::vector<std::int64_t>>;
 

@@ -18,7 +18,7 @@ struct DecoderConfig {
   float logit_divisor = 1.0f;    // logits are divided by it, before the soft-cap
   float logit_softcap = 0.0f;    // 0 = none
   std::size_t max_positions = 2048;
-  /// Behind each of so many first layers a part of the image rows is added to them (DeepStack, arXiv
+  /// After each of this many first layers, a part of the image rows is added to them (DeepStack, arXiv
   /// 2406.04334): those rows are [hidden] and then [hidden] for each of these layers.
   std::size_t deepstack_layers = 0;
 

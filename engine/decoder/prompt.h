@@ -52,13 +52,13 @@ void check(const Prompt& prompt);
 /// they are a part of, which its key identifies: then prompts that begin alike may share it.
 bool has_shareable_prefixes(const Prompt& prompt);
 
-/// The row that stands in a token's place: a feature row, or null where the token's embedding is meant.
+/// The row that takes a token's place: a feature row, or null where the token's embedding is meant.
 const float* feature_row(const Prompt& prompt, std::size_t index);
 
 /// What rotary embeddings turn a token by, of the prompt or behind it.
 RopePosition rope_position(const Prompt& prompt, std::size_t index);
 
-/// What stands in each place, as numbers: equal prefixes of keys, equal prefixes of content and positions.
+/// What is in each place, as numbers: equal prefixes of keys, equal prefixes of content and positions.
 std::vector<std::uint64_t> content_keys(const Prompt& prompt);
 
 /// The last `keep` tokens of a prompt without features.

@@ -26,7 +26,7 @@ struct TokenLogprob {
 /// What a model wrote before its answer: its thoughts, and the marks around them.
 struct Thoughts {
   std::vector<std::int32_t> tokens;
-  std::size_t begin = 0, end = 0;  // those that are no marks
+  std::size_t begin = 0, end = 0;  // without the marks
 };
 
 class ReasoningTracker;

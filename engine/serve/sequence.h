@@ -57,7 +57,7 @@ struct Sequence {
 
   /// Guesses of the tokens that follow, computed along with the last one to be verified.
   std::vector<std::int32_t> draft;
-  bool draft_is_forced = false;  // by the constraint: they are no guesses
+  bool draft_is_forced = false;  // by the constraint: not guesses
 
   /// Logits that its group has not used yet, in order of position.
   std::vector<LogitRows> logits;
@@ -85,7 +85,7 @@ struct SequenceGroup {
   std::vector<std::uint64_t> keys;  // content of the prompt's positions
   std::vector<std::unique_ptr<Sequence>> sequences;
   std::unique_ptr<Strategy> strategy;
-  std::size_t max_tokens = 0;  // a sequence ends at so many positions
+  std::size_t max_tokens = 0;  // a sequence ends at this many positions
   std::size_t reused_tokens = 0;
   std::size_t draft_tokens = 0;           // guesses that were verified
   std::size_t draft_tokens_accepted = 0;  // of them, right

@@ -16,7 +16,7 @@ enum class FingerprintScope { samples, all_bytes };
 /// @throws ModelError when the folder or one of these files cannot be read.
 std::string folder_fingerprint(const std::filesystem::path& folder, FingerprintScope scope);
 
-/// A file of weights: its header, which is read whole, is so many bytes.
+/// A file of weights: its header, which is read whole, is this many bytes.
 struct FingerprintFile {
   std::filesystem::path path;
   std::uint64_t header_bytes = 0;

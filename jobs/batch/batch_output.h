@@ -9,9 +9,9 @@
 namespace mmbatch {
 
 /// Keeps a file of batch output lines (batch_lines.h) in step with a run: what the database holds is
-/// appended, so that a line is there only for what is stored. Opening it mends what a killed run left: a torn
-/// last line and lines of outcomes that are no longer the run's are dropped, missing ones are appended. The
-/// file is locked while it is open. Not thread-safe.
+/// appended, so that a line is there only for what is stored. Opening it repairs what a killed run left: a
+/// torn last line and lines of outcomes that are no longer the run's are dropped, missing ones are appended.
+/// The file is locked while it is open. Not thread-safe.
 class BatchOutput {
  public:
   struct Options {

@@ -11,7 +11,7 @@ namespace mmbatch {
 
 /// What all readers of nodes say in the same words, and where.
 
-/// A fault of an item, and where it stands in its file.
+/// A fault of an item, and where it is in its file.
 struct PlacedError : ItemError {
   PlacedError(ErrorCode code, Place place_, const std::string& message)
       : ItemError(code, message), place(place_) {}
@@ -20,7 +20,7 @@ struct PlacedError : ItemError {
 
 [[noreturn]] void ill_typed(const Node::Entry& entry, const char* expected);
 
-/// Refuses a key that stands twice, and one that is not known: the nearest is named.
+/// Refuses a key that is given twice, and one that is not known: the nearest is named.
 /// @param owner such as "an item"
 void check_keys(const Node& map, const std::vector<std::string>& known, const std::string& owner);
 void check_unique(const Node& map);

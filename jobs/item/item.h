@@ -26,7 +26,7 @@ std::optional<Task> find_task(std::string_view name);
 /// Whether the answer is written token by token.
 bool needs_decoder(Task task);
 
-/// Whether a prompt is put into the model's own turns, or sent as it stands.
+/// Whether a prompt is put into the model's own turns, or sent as it is.
 enum class PromptForm { turns, raw };
 
 /// One thing to be answered, as its manifest or listing file has it. A value; no file but the listing was
@@ -42,7 +42,7 @@ struct Item {
   struct Message {
     std::string role;        // user | assistant | system | developer | tool
     std::string content;     // text without image placeholders
-    std::size_t images = 0;  // so many of the item's images, in their order, stand before this text
+    std::size_t images = 0;  // this many of the item's images, in order, come before this text
     // JSON list of {type: text, text} and {type: image}, when they stand otherwise than images before one
     // text.
     std::string parts = {};

@@ -9,7 +9,7 @@ namespace mmbatch {
 /// What a classify item chooses from, and how each label reads as a text for the model.
 struct LabelSet {
   std::vector<std::string> labels;    // not empty; different from each other
-  std::string label_template = "{}";  // `{}` stands for the label
+  std::string label_template = "{}";  // `{}` is where the label goes
 
   /// The label in its template.
   std::string text_of(const std::string& label) const;

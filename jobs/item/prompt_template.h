@@ -5,15 +5,15 @@
 
 namespace mmbatch {
 
-/// A job's `prompt`: text in which {question}, or its synonym {prompt}, stands for the item's question. Other
-/// braces stand for themselves.
+/// A job's `prompt`: text in which {question}, or its synonym {prompt}, is replaced by the item's question.
+/// Other braces are left as they are.
 
 bool has_placeholder(std::string_view prompt_template);
 
 /// A word in braces that is nearly a placeholder, such as {quesion}; empty when there is none.
 std::string misspelt_placeholder(std::string_view prompt_template);
 
-/// Why the text would be too large; empty: it is not. A placeholder that stands often multiplies: this is
+/// Why the text would be too large; empty: it is not. A placeholder that occurs often multiplies: this is
 /// known before anything is filled in.
 std::string template_size_fault(std::string_view prompt_template, std::string_view question);
 

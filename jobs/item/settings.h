@@ -9,7 +9,7 @@
 
 namespace mmbatch {
 
-/// ItemSettings that stand outside the manifest, for the documented order of precedence.
+/// ItemSettings from outside the manifest, for the documented order of precedence.
 struct GenerationSurroundings {
   GenerationOverrides checkpoint;    // weaker than the manifest
   GenerationOverrides command_line;  // stronger than the item

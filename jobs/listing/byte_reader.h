@@ -32,7 +32,7 @@ class ByteReader {
     if (next_ == buffer_.size() && !refill()) return kEnd;
     return static_cast<unsigned char>(buffer_[next_]);
   }
-  /// Puts bytes that were read back before what is still to come; the first stands in that line.
+  /// Puts bytes that were read back before what is still to come; the first is in that line.
   void unread(std::string_view bytes, std::uint64_t line);
 
   enum class Line { read, too_long, end };

@@ -18,7 +18,7 @@ class ItemReader {
   virtual std::optional<ReadItem> next() = 0;
 };
 
-/// The items of one job. Memory does not grow with their number, but for 16 bytes an id.
+/// The items of one job. Memory does not grow with their number, but for 16 bytes per id.
 /// @throws UsageError when the listing file cannot be opened.
 std::unique_ptr<ItemReader> open_items(const Manifest& manifest, std::size_t job);
 

@@ -14,7 +14,7 @@ namespace mmbatch {
 
 constexpr std::size_t kMaxRecordBytes = 32u << 20;
 
-/// One item of a listing file, not yet looked into; or why there is none.
+/// One item of a listing file, not yet parsed; or why there is none.
 struct Record {
   struct Fault {
     ErrorCode code = ErrorCode::invalid_item;

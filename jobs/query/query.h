@@ -45,7 +45,7 @@ struct QueryOptions {
   std::optional<NearestTarget>
       nearest;      // only rows with embeddings, the most similar first, and `similarity`
   std::string sql;  // one SELECT; excludes all of the above; cosine(a, b) may be used
-  RowStyle style;   // openai: an item a line, in batch_lines.h's form; filters only
+  RowStyle style;   // openai: one item per line, in batch_lines.h's form; filters only
 };
 
 /// Columns of the view `answers` in their order.
@@ -57,8 +57,8 @@ std::uint64_t query(const std::filesystem::path& database, const QueryOptions& o
 
 enum class Summary { runs, jobs, failures };
 
-/// One line a run, a job of a run, or a kind of failure. Of the filters, runs take `run` and `limit`, jobs
-/// and failures `job` too.  @throws UsageError that names any other filter
+/// One line per run, per job of a run, or per kind of failure. Of the filters, runs take `run` and `limit`,
+/// jobs and failures `job` too.  @throws UsageError that names any other filter
 std::uint64_t summarize(const std::filesystem::path& database, Summary what, const QueryOptions& options,
                         std::ostream& out);
 

@@ -17,7 +17,7 @@ class RowWriter {
   virtual ~RowWriter() = default;
   /// The statement's current row.
   virtual void row(const Statement& row) = 0;
-  /// What stands behind the last row.
+  /// What follows the last row.
   virtual void end() = 0;
 };
 

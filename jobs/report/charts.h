@@ -10,7 +10,7 @@ namespace mmbatch {
 struct Bar {
   std::string label;
   double value = 0;
-  std::string text;  // written behind the bar
+  std::string text;  // written after the bar
 };
 /// Horizontal bars. @param full the value that fills the width; 0: the largest
 std::string bar_chart(const std::vector<Bar>& bars, double full);

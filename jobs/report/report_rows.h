@@ -27,7 +27,7 @@ std::vector<double> report_latencies(const ReportSource& source);
 std::vector<double> report_times(const ReportSource& source);
 /// The summaries (JSON) of the runs.
 std::vector<std::string> report_stats(const ReportSource& source);
-/// Manifest and model in a line.
+/// Manifest and model in one line.
 std::string report_subtitle(const ReportSource& source);
 /// stage, code, number, example, message; the most frequent first.
 std::vector<std::vector<std::string>> report_failures(const ReportSource& source);

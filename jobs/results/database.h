@@ -42,7 +42,7 @@ class Database {
   bool has_column(const char* table, const char* column) const;
   std::int64_t last_row() const;
   std::int64_t changed_rows() const;
-  /// Refuses from now on every statement that is no plain reading of tables.
+  /// Refuses from now on every statement that does more than read tables.
   void forbid_writing();
 
   const std::filesystem::path& file() const { return file_; }

@@ -19,7 +19,7 @@ class Phrases {
   static constexpr std::size_t kIndexedBytes = 65'536;  // of its beginning
 
   explicit Phrases(Database& database);
-  /// What stands in an item's row of its prompt: all of it, or, when it is long, nothing (prompt_sql()).
+  /// What an item's row holds of its prompt: all of it, or, when it is long, nothing (prompt_sql()).
   static std::string_view in_row(std::string_view text) {
     return text.size() >= kLongBytes ? std::string_view() : text;
   }

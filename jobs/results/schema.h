@@ -16,8 +16,8 @@ namespace mmbatch {
 ///   runs     what was run, when, with which model, settings, version, machine; stats (JSON)
 ///   jobs     name, task
 ///   items    one row for each content that an item of a job ever had: id, prompt, images and their SHA-256,
-///            references, metadata (JSON); a long prompt stands in phrases alone
-///   results  one row a sequence of an item in a run; `current` marks each item's latest outcome
+///            references, metadata (JSON); a long prompt is in phrases alone
+///   results  one row per sequence of an item in a run; `current` marks each item's latest outcome
 ///   answers  view of the current results with all that belongs to them;  history: the same for all results
 ///   phrases  each distinct prompt or answer;  texts: full-text index (trigrams) of them by phrases.key
 ///   image_digests   SHA-256 of image files by path, size and times
@@ -28,7 +28,7 @@ constexpr std::int64_t kApplicationId = 0x6d6d4254;
 /// The version that this program writes; a file of an older one is brought to it when it is opened.
 int schema_version();
 
-/// Makes the tables in an empty file, or brings an older version up to date, in one transaction a step.
+/// Makes the tables in an empty file, or brings an older version up to date, in one transaction per step.
 /// @throws DatabaseError when the file belongs to something else or to a newer program.
 void create_or_migrate(Database& database);
 
@@ -45,7 +45,7 @@ std::vector<std::pair<std::string, std::string>> view_columns(const Database& da
 /// A column of results r, or NULL where the database's version of the tables lacks it.
 std::string result_column(const Database& database, const char* name);
 
-/// The prompt of items i, wherever it stands.
+/// The prompt of items i, wherever it is stored.
 std::string prompt_sql();
 
 /// The tables that the views join, for a FROM clause.

@@ -29,7 +29,7 @@ struct ModelInfo {
   std::string details = "{}";  // JSON: sizes, memory
 };
 
-/// What a run is. The same manifest, model, precision and settings again are the same run, which goes on.
+/// What a run is. The same manifest, model, precision and settings again are the same run, which continues.
 struct RunInfo {
   std::string manifest;  // absolute path
   ModelInfo model;
@@ -52,7 +52,7 @@ struct Failure {
   std::string_view code_name() const { return answer_incomplete ? "answer_incomplete" : to_string(code); }
 };
 
-/// The outcome of one item: one answer a sequence, or a failure.
+/// The outcome of one item: one answer per sequence, or a failure.
 struct ItemResult {
   struct Answer {
     std::string text;
@@ -89,7 +89,7 @@ enum class Known {
 /// a connection of their own, while put() appends to the open transaction.
 ///
 /// What is seen in the view `answers` is each item (by job name and item id) once: its latest outcome. A run
-/// that is started again with the same manifest, model, precision and settings goes on under its number;
+/// that is started again with the same manifest, model, precision and settings continues under its number;
 /// items that are done stay as they are. An item whose content was answered before, in any run, by any item,
 /// is not computed again: its answers are copied. An item that changed, another model or setting, and
 /// `fresh`, make new rows; the former answers stay in the view `history`. A failed row is replaced by the
@@ -97,13 +97,13 @@ enum class Known {
 class ResultsStore : public DigestCache {
  public:
   struct Options {
-    std::size_t batch_items = 32768;             // commit after so many
+    std::size_t batch_items = 32768;             // commit after this many
     std::chrono::milliseconds batch_time{1000};  // or so long after the first of them: what kill -9 can cost
     /// Called after every commit with the number of outcomes in it and when it began. May be empty.
     std::function<void(std::size_t items, std::chrono::steady_clock::time_point begin)> on_commit = {};
   };
 
-  /// @throws DatabaseError when the file is no results database, is of a newer version, damaged, not
+  /// @throws DatabaseError when the file is not a results database, is of a newer version, damaged, not
   /// writable, or held by another process (the message names it).
   static std::unique_ptr<ResultsStore> open_or_create(const std::filesystem::path& file,
                                                       const Options& options);
@@ -112,7 +112,7 @@ class ResultsStore : public DigestCache {
   }
   ~ResultsStore() override;  // flushes; a failure to do so is logged
 
-  /// Starts or goes on with a run and returns its number. One run at a time.
+  /// Starts or continues a run and returns its number. One run at a time.
   std::int64_t begin_run(const RunInfo& info, ResumePolicy policy);
   /// When the database's first run began, as utc_now() writes it: what chat templates that ask for the time
   /// are told, so that a run that goes on makes the prompts that it made before. After begin_run().
@@ -127,7 +127,7 @@ class ResultsStore : public DigestCache {
   void flush_if_due();
   /// Commits: what was put is on the disk.
   void flush();
-  /// @param stats JSON: counts, seconds, tokens a second, time by stage.
+  /// @param stats JSON: counts, seconds, tokens per second, time by stage.
   void finish_run(RunStatus status, const std::string& stats);
 
   std::optional<std::string> find_digest(const FileStamp& stamp) override;

@@ -18,7 +18,7 @@ struct ParsedJson {
   std::optional<Fault> fault;
 };
 
-/// Parses JSON in one pass: syntax, UTF-8, nesting (at most kMaxJsonDepth), and that no key stands twice in
+/// Parses JSON in one pass: syntax, UTF-8, nesting (at most kMaxJsonDepth), and that no key is given twice in
 /// an object. Maps, lists and keys know their places.
 /// @param begin where the text begins in its file
 ParsedJson parse_json(std::string_view text, Place begin = {1, 1});

@@ -9,15 +9,15 @@
 
 namespace mmbatch {
 
-/// Where something stands in a file, from 1; 0: not known.
+/// Where something is in a file, from 1; 0: not known.
 struct Place {
   std::uint64_t line = 0;
   std::uint64_t column = 0;  // in bytes
 };
 
 /// A value of a manifest or a listing, in whatever format it was written: every parser makes these, and
-/// whatever reads them knows no format. Scalars keep their spelling, so that `3.10` is no other text than
-/// what was written. A value may have several owners (aliases of YAML).
+/// whatever reads them does not know the format. Scalars keep their spelling, so that `3.10` is not another
+/// text than what was written. A value may have several owners (aliases of YAML).
 struct Node {
   enum class Kind { null, boolean, number, text, list, map };
   struct Entry {
@@ -32,7 +32,7 @@ struct Node {
   std::size_t height = 1;  // levels below and with this one, through aliases too
   std::vector<std::shared_ptr<const Node>> list;
   std::vector<Entry> map;
-  std::size_t repeated = kNone;  // the first entry of a map whose key stands before it, too
+  std::size_t repeated = kNone;  // the first entry of a map whose key an earlier entry has
 
   static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
@@ -40,7 +40,7 @@ struct Node {
   bool is_true() const { return kind == Kind::boolean && !text.empty() && (text[0] | 0x20) == 't'; }
   /// The entry of a map with that key, or null.
   const Entry* find(std::string_view key) const;
-  /// The same, or null where the value is null: a key with null is as if it were not there.
+  /// The same, or null where the value is null: a key with null is as if it were absent.
   const Entry* get(std::string_view key) const;
 };
 using NodePointer = std::shared_ptr<const Node>;

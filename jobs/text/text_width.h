@@ -14,7 +14,7 @@ std::size_t display_width(std::string_view text);
 /// The text without ASCII white space at both ends.
 std::string_view stripped(std::string_view text);
 
-/// The text, or of one that is longer than so many bytes its beginning and an ellipsis: for messages.
+/// The text, or, of one longer than this many bytes, its beginning and an ellipsis: for messages.
 std::string shortened(std::string_view text, std::size_t max_bytes);
 
 }  // namespace mmbatch

@@ -71,7 +71,7 @@ std::optional<Admit::End> Admit::complete(Ticket& ticket) {
   return {};
 }
 
-/// Raw prompts are no dialogues: their answers are taken as they come, unless their job names marks.
+/// Raw prompts are not dialogues: their answers are taken as they come, unless their job names marks.
 std::shared_ptr<const ReasoningFormat> Admit::reasoning_of(const Item& item) const {
   const bool named = manifest_.jobs[item.job].reasoning_marks.has_value();
   return named || item.form == PromptForm::turns ? reasoning_[item.job] : nullptr;

@@ -53,7 +53,7 @@ class TextEncoder {
   /// @param prefix of the tensor names, such as "text_model."  @throws ModelError
   TextEncoder(const Weights& weights, TextEncoderConfig config, const std::string& prefix);
 
-  /// @param texts ids, config().positions of them each, or at most so many where padding is not seen
+  /// @param texts ids, config().positions of them each, or at most that many where padding is not attended to
   /// @return [texts, width]; a text's row does not depend on the other texts
   /// @throws ItemError invalid_value for an id outside the vocabulary, or a text without the token that
   /// becomes its embedding

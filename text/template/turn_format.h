@@ -22,7 +22,7 @@ std::optional<Role> find_role(std::string_view name);
 struct Turn {
   Role role = Role::user;
   std::string content;
-  std::size_t images = 0;  // so many of the prompt's images stand before the text
+  std::size_t images = 0;  // this many of the prompt's images come before the text
   std::string parts = {};  // JSON list of {type: text, text} and {type: image}, where images and text stand
                            // otherwise; `content` then is its text alone
   std::string other = {};  // JSON object of further keys, such as tool_calls and reasoning_content
@@ -87,7 +87,7 @@ class TurnFormat {
   void set_key(const std::string& key) { question_key_ = dialogue_key_ = key; }
   /// Whether the template asks for the time.
   bool reads_clock() const { return reads("strftime_now"); }
-  /// Whether a name stands in the template at all.
+  /// Whether the template uses a name at all.
   bool reads(std::string_view name) const { return source_.find(name) != std::string::npos; }
 
  private:

@@ -65,7 +65,7 @@ class Tokenizer {
   virtual bool is_special(std::int32_t id) const = 0;
   /// Whether the model's own vocabulary has the id, and not the list of added tokens alone.
   virtual bool in_vocabulary(std::int32_t id) const = 0;
-  /// What the token adds to a text when it stands inside of it: bytes that need not be whole characters.
+  /// What the token adds inside a text: bytes, which need not be whole characters.
   /// Nothing for special tokens, for added ones that are more than white space, and for those without text.
   virtual std::optional<std::string> bytes_inside_text(std::int32_t id) const = 0;
   /// One more than the highest id of pieces and added tokens; a checkpoint's embedding may have more rows.

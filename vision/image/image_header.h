@@ -29,8 +29,8 @@ struct ImageHeader {
 /// Reads format, size and orientation from the bytes themselves (no file name takes part) without decoding.
 /// Of several frames or pages it is the first one's, or the canvas's. Safe for any input; takes time linear
 /// in its size.
-/// @throws ItemError image_unreadable when it is no image or its header is damaged, unsupported for a format
-/// or variety that is not read.
+/// @throws ItemError image_unreadable when it is not an image or its header is damaged, unsupported for a
+/// format or variety that is not read.
 ImageHeader read_image_header(std::span<const std::byte> encoded);
 
 /// Walks the container to its end, since some decoders fill what is missing with grey and say nothing.

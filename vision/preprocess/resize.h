@@ -10,7 +10,7 @@ namespace mmbatch {
 /// Filters, with the numbers by which preprocessor_config.json knows them (Pillow's Image.Resampling).
 enum class Resample { nearest = 0, lanczos = 1, bilinear = 2, bicubic = 3, box = 4, hamming = 5 };
 
-/// The filter of a number, none when there is no such.
+/// The filter of a number; none when there is no such filter.
 std::optional<Resample> resample_from(std::int64_t code);
 
 /// Which of a resize's two passes comes first. Both round to 8 bits, so that the order shows in single

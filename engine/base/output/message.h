@@ -4,7 +4,7 @@
 
 namespace mmbatch {
 
-/// Writes a message and a newline to stderr. What stands in it may come from items, files, models and
+/// Writes a message and a newline to stderr. Its content may come from items, files, models and
 /// databases: it is shown as visible() shows it.
 void say(std::string_view message);
 

@@ -11,8 +11,8 @@ namespace mmbatch {
 
 /// A file that is written beside its place and takes it at once, when it is whole: nobody sees half of it,
 /// and what was there stays as it was until then. The name meanwhile is one that nothing has; the file of
-/// that name goes when this object goes. What is no regular file, such as /dev/stdout or a pipe, is written
-/// as it stands. Not thread-safe.
+/// that name goes when this object goes. What is not a regular file, such as /dev/stdout or a pipe, is
+/// written as it stands. Not thread-safe.
 class OutputFile {
  public:
   /// @param option that named the file, for messages: "--summary-json"

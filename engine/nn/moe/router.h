@@ -27,7 +27,7 @@ struct RouterConfig {
   RouterSum sum = RouterSum::as_it_is;
   Bias bias = Bias::absent;
   float scale = 1.0f;  // of the weights, behind everything else
-  /// Experts are in so many groups of neighbours, of which the `top_groups` with the largest sums of their
+  /// The number of groups of neighbouring experts, of which the `top_groups` with the largest sums of their
   /// two best scores are looked at (arXiv 2412.19437).
   std::size_t groups = 1;
   std::size_t top_groups = 1;

@@ -29,7 +29,7 @@ struct SchemaTable {
 /// The columns that answers to a JSON Schema have: one for each scalar property, nested ones too; lists
 /// become tables of their own. What may be an object or something else, and what contains itself, is a column
 /// of JSON text. At most kMaxSchemaColumns; the rest stays in the answer.
-/// @param schema JSON text; one that is no schema gives no columns
+/// @param schema JSON text; one that is not a schema gives no columns
 inline constexpr std::size_t kMaxSchemaColumns = 1000;
 SchemaTable columns_of_schema(std::string_view schema);
 

@@ -47,7 +47,7 @@ class StringRule {
   const Dfa& value() const { return *value_; }
   std::uint32_t min() const { return min_; }
   std::uint32_t max() const { return max_; }
-  /// Characters that may still come at most; kNoLimit where there is no limit.
+  /// The most characters that may still come; kNoLimit where there is no limit.
   std::uint32_t left(const StringPlace& place) const {
     return max_ == kNoLimit ? kNoLimit : max_ - place.characters;
   }

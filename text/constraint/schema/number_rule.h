@@ -12,7 +12,7 @@ struct NumberRule {
   bool whole = false;  // integer: digits only
   std::optional<Decimal> minimum, maximum;
   bool above_minimum = false, below_maximum = false;  // exclusive
-  std::optional<int> decimals;  // at most so many behind the point (multipleOf 0.1, 0.01, …; 1 on a number)
+  std::optional<int> decimals;  // the most digits after the point (multipleOf 0.1, 0.01, …; 1 on a number)
   int multiple_of = 1;          // of an integer
 
   bool bounded() const { return minimum || maximum || decimals || multiple_of != 1; }

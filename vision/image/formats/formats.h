@@ -6,7 +6,7 @@
 
 namespace mmbatch::image_formats {
 
-// The functions of one format stand in the file of its name, behind read_image_header(),
+// The functions of a format are in the file of its name, behind read_image_header(),
 // check_image_complete() and check_image_work(). All throw ItemError as those do.
 
 ImageHeader read_png(const ImageBytes& bytes);       // PNG 1.2, ISO/IEC 15948

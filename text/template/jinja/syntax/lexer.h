@@ -9,7 +9,7 @@
 
 namespace mmbatch::jinja {
 
-/// Where something stands in a template: both from 1, columns in bytes.
+/// Where something is in a template: both from 1, columns in bytes.
 struct Position {
   std::size_t line = 1, column = 1;
 };
