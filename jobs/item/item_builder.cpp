@@ -234,9 +234,9 @@ class ItemBuilder {
       if (get(other))
         fail(messages, fmt::format("both '{}' and 'messages' are given: one is allowed", other));
     }
-    // Of `generate` raw prompts are the rule, and `messages` go beside them.
-    const bool is_raw = item_.task == Task::vqa && job_.form == PromptForm::raw;
-    const char* const dropped = is_raw ? "raw_prompt" : job_.prompt_template.empty() ? nullptr : "prompt";
+    const char* const dropped = job_.raw_prompt                ? "raw_prompt"
+                                : job_.prompt_template.empty() ? nullptr
+                                                               : "prompt";
     if (dropped != nullptr) {
       fail(messages,
            fmt::format("the job's '{}' would be dropped: 'messages' are turns of their own", dropped),

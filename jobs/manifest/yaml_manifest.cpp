@@ -342,6 +342,7 @@ class ManifestReader {
     }
     const bool turns = !is_raw && (is_chat || job.task == Task::vqa);
     job.form = turns ? PromptForm::turns : PromptForm::raw;
+    job.raw_prompt = is_raw;
   }
 
   /// items: {questions: FILE, annotations: FILE, images: "val2014/COCO_val2014_{image_id:012}.jpg"}

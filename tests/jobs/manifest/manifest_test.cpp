@@ -298,8 +298,10 @@ jobs:
   - {name: c, task: generate, system: s, items: [{prompt: x}, {messages: [{role: user, content: x}]}]}
   - {name: d, task: generate, turn_format: line, items: [{prompt: x}]}
   - {name: e, task: generate, chat: true, system: s, turn_format: line, items: [{prompt: x}]}
+  - {name: f, task: generate, raw_prompt: true, items: [{prompt: x}, {messages: [{role: user, content: x}]}]}
 )")));
-  const std::vector<std::string> dropped = {"'prompt'", "'raw_prompt'", "'system'", "", "'turn_format'", ""};
+  const std::vector<std::string> dropped = {"'prompt'", "'raw_prompt'", "'system'", "", "'turn_format'", "",
+                                            "",         "'raw_prompt'"};
   ASSERT_EQ(items.size(), dropped.size());
   for (std::size_t i = 0; i < items.size(); ++i) {
     const std::string fault = testing::fault(items[i]);
