@@ -110,6 +110,11 @@ Json post_processor(const VocabularyKeys& keys) {
   return {{"type", "TemplateProcessing"}, {"single", single}, {"pair", single}, {"special_tokens", specials}};
 }
 
+/// Marks of gpt-oss's messages: control tokens, which llama.cpp shows all the same.
+bool is_shown(std::string_view token) {
+  return token == "<|start|>" || token == "<|message|>" || token == "<|channel|>" || token == "<|constrain|>";
+}
+
 /// Control and user-defined tokens are found in the text before everything else.
 Json added_tokens(const VocabularyKeys& keys) {
   Json added = Json::array();
@@ -119,7 +124,7 @@ Json added_tokens(const VocabularyKeys& keys) {
     if ((!control && keys.types[id] != TokenType::user_defined) || keys.tokens[id].empty()) continue;
     added.push_back({{"id", id},
                      {"content", std::string(keys.tokens[id])},
-                     {"special", control},
+                     {"special", control && !is_shown(keys.tokens[id])},
                      {"normalized", false},
                      {"single_word", false},
                      {"lstrip", false},
