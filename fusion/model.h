@@ -30,6 +30,7 @@ struct ModelFiles {
   explicit ModelFiles(const ModelPlace& place);
 
   std::filesystem::path folder;
+  ModelParts parts;
   std::shared_ptr<const WeightSource> weights;
   ModelSpec spec;
   std::optional<ImagePreparation> images;  // none: text only
@@ -49,9 +50,14 @@ struct ModelFiles {
 TurnFormat find_turn_format(const ModelFiles& files, const std::string& name,
                             const std::filesystem::path& folder, const std::string& owner);
 
+struct PrecisionChoice {
+  Precision precision;
+  std::string why;  // for people
+};
 /// What a model is computed in when nobody says: as a packed folder is stored; else bfloat16 where the
 /// processor multiplies it at twice the speed of float32 or more, else float32.
-Precision automatic_precision(const ModelFiles& files);
+PrecisionChoice choose_precision(const ModelFiles& files);
+inline Precision automatic_precision(const ModelFiles& files) { return choose_precision(files).precision; }
 
 class Model {
  public:

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "engine/base/error.h"
+#include "engine/weights/gguf/gguf_file.h"
 
 namespace mmbatch {
 
@@ -17,6 +18,16 @@ Config CheckpointFiles::json_file(const std::string& name) const {
   Config config = Config::parse(*text, source_of(name));
   if (!config.is_object()) throw ModelError(source_of(name) + ": expected a JSON object");
   return config;
+}
+
+FolderFiles::FolderFiles(fs::path folder) : CheckpointFiles(std::move(folder)) {
+  std::error_code failed;
+  if (fs::is_regular_file(path() / kVocabularyFile, failed))
+    vocabulary_ = std::make_shared<const GgufFile>(path() / kVocabularyFile);
+}
+
+const gguf::Metadata* FolderFiles::gguf() const {
+  return vocabulary_ ? &vocabulary_->metadata() : nullptr;
 }
 
 bool FolderFiles::has_file(const std::string& name) const {

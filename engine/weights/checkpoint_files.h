@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 
 namespace mmbatch {
 
+class GgufFile;
 namespace gguf {
 class Metadata;
 }
@@ -34,9 +36,11 @@ class CheckpointFiles {
   /// A JSON object; an empty one when the file is missing.  @throws ModelError when it is broken
   virtual Config json_file(const std::string& name) const;
 
-  /// Where the model is a GGUF file, its keys: its vocabulary is in them and in no small file. Null for
-  /// folders.
+  /// Where the model is a GGUF file, or was one before it was packed, its keys: its vocabulary is in them and in no
+  /// small file. Null for other folders.
   virtual const gguf::Metadata* gguf() const { return nullptr; }
+  /// Where the model is a GGUF file: the bytes of a tokenizer.gguf that goes with its small files; else empty.
+  virtual std::string vocabulary_file() const { return {}; }
 
   /// What errors call a file.
   std::string source_of(const std::string& name) const { return (path_ / name).string(); }
@@ -55,11 +59,19 @@ class CheckpointFiles {
 /// The small files of a folder, whether it holds weights or not.
 class FolderFiles final : public CheckpointFiles {
  public:
-  explicit FolderFiles(std::filesystem::path folder) : CheckpointFiles(std::move(folder)) {}
+  /// The keys of a GGUF model that was packed: a GGUF file without tensors.
+  static constexpr const char* kVocabularyFile = "tokenizer.gguf";
+
+  /// @throws ModelError for a broken tokenizer.gguf
+  explicit FolderFiles(std::filesystem::path folder);
 
   bool has_file(const std::string& name) const override;
   std::optional<std::string> read_file(const std::string& name, std::size_t max_bytes) const override;
   std::vector<std::string> list_files(const std::string& folder) const override;
+  const gguf::Metadata* gguf() const override;
+
+ private:
+  std::shared_ptr<const GgufFile> vocabulary_;  // null: there is none
 };
 
 }  // namespace mmbatch

@@ -64,6 +64,33 @@ class Transposed final : public DerivedForm {
   }
 };
 
+class Alternating final : public StoredForm {
+ public:
+  Alternating(std::vector<TensorView> parts, std::size_t piece)
+      : parts_(std::move(parts)), piece_(piece), name_(stored_type(parts_.front())) {}
+
+  std::string_view name() const override { return name_; }
+  std::size_t bytes() const override {
+    std::size_t bytes = 0;
+    for (const TensorView& part : parts_) bytes += part.bytes();
+    return bytes;
+  }
+  void read(std::size_t begin, std::size_t count, float* out) const override {
+    for (const std::size_t end = begin + count; begin < end;) {
+      const std::size_t piece = begin / piece_, within = begin % piece_;
+      const std::size_t length = std::min(piece_ - within, end - begin);
+      copy_as_float(parts_[piece % parts_.size()], piece / parts_.size() * piece_ + within, length, out);
+      begin += length;
+      out += length;
+    }
+  }
+
+ private:
+  std::vector<TensorView> parts_;
+  std::size_t piece_;
+  std::string name_;
+};
+
 TensorView view_of(const std::string& name, std::vector<std::size_t> shape,
                    std::shared_ptr<const StoredForm> form) {
   TensorView view{name, DType::f32, std::move(shape)};
@@ -91,6 +118,13 @@ TensorView reordered_rows(const TensorView& tensor, const std::string& name,
 
 TensorView plus(const TensorView& tensor, const std::string& name, float added) {
   return view_of(name, tensor.shape, std::make_shared<Plus>(tensor, added));
+}
+
+TensorView alternating(std::vector<TensorView> parts, std::size_t piece, NameAndShape as) {
+  assert(!parts.empty() && piece > 0 && parts.front().elements() % piece == 0);
+  assert(std::all_of(parts.begin(), parts.end(),
+                     [&](const TensorView& part) { return part.elements() == parts.front().elements(); }));
+  return view_of(as.name, std::move(as.shape), std::make_shared<Alternating>(std::move(parts), piece));
 }
 
 TensorView transposed(const TensorView& tensor, const std::string& name) {

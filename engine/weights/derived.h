@@ -20,6 +20,14 @@ TensorView reordered_rows(const TensorView& tensor, const std::string& name,
 /// Every element plus a number, rounded once.
 TensorView plus(const TensorView& tensor, const std::string& name, float added);
 
+struct NameAndShape {
+  std::string name;
+  std::vector<std::size_t> shape;
+};
+/// Pieces of so many elements of each of several tensors of one size, in turn: of weights that are stored in parts.
+/// A piece as long as a part puts one part behind the other.
+TensorView alternating(std::vector<TensorView> parts, std::size_t piece, NameAndShape as);
+
 /// Row i of the result is column i of a matrix.
 TensorView transposed(const TensorView& tensor, const std::string& name);
 

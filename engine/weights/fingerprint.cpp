@@ -66,7 +66,7 @@ bool shapes_answers(const std::filesystem::path& file) {
   const std::string extension = file.extension().string();
   if (name.empty() || name[0] == '.') return false;
   return is_weights(file) || extension == ".json" || extension == ".model" || extension == ".jinja" ||
-         name == "merges.txt" || name == "vocab.txt";
+         name == "merges.txt" || name == "vocab.txt" || name == "tokenizer.gguf";
 }
 
 std::vector<std::filesystem::path> files_of(const std::filesystem::path& folder) {

@@ -23,6 +23,7 @@ class FolderSource : public WeightSource {
   std::vector<std::string> list_files(const std::string& folder) const override {
     return small_.list_files(folder);
   }
+  const gguf::Metadata* gguf() const override { return small_.gguf(); }
   std::string fingerprint(FingerprintScope scope) const override;
   std::vector<WeightFile> files() const override;
 

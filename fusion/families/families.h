@@ -16,6 +16,7 @@ Family llava_family();
 Family llava_next_family();
 Family paligemma_family();
 Family llama_family();
+Family ministral3_family();
 Family mistral_family();
 Family gemma_family();
 Family gemma2_family();

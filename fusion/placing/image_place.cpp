@@ -65,6 +65,8 @@ std::string write_image_places(const ImagePlace& place, const std::string& image
   const std::string& written = place.written.empty() ? image_token : place.written;
   if (written.empty() || (place.before.empty() && place.after.empty() && written == image_token))
     return std::string(text);
+  // Whoever writes image tokens writes what goes around them too.
+  if (written != image_token && text.find(image_token) != std::string_view::npos) return std::string(text);
   return replace_all(text, written, place.before + image_token + place.after);
 }
 

@@ -7,6 +7,7 @@
 #include "engine/base/error.h"
 #include "engine/weights/gguf/gguf_file.h"
 #include "fusion/families/gguf/gguf_source.h"
+#include "fusion/source/lora/adapted_source.h"
 #include "fusion/source/model_names.h"
 
 namespace mmbatch {
@@ -51,13 +52,30 @@ fs::path model_of(const fs::path& folder) {
   return files.empty() ? fs::path() : files.front();
 }
 
-/// The only mmproj file beside a model; empty where there is none, or more than one.
+constexpr const char* kNone = "none";
+
+/// The only mmproj file beside a model; empty where there is none.
+/// @throws ModelError for several
 fs::path projector_beside(const fs::path& model) {
   std::vector<fs::path> files = gguf_files(model.parent_path().empty() ? "." : model.parent_path());
   std::erase_if(files, [&](const fs::path& file) {
     return !is_projector_name(file) || file.filename() == model.filename();
   });
-  return files.size() == 1 ? files.front() : fs::path();
+  if (files.size() > 1) {
+    throw ModelError(fmt::format("{}: several mmproj files are beside it: {}; give one with --mmproj, or --mmproj none "
+                                 "for text alone",
+                                 model.string(), listed(files)));
+  }
+  return files.empty() ? fs::path() : files.front();
+}
+
+fs::path projector_of(const fs::path& model, const fs::path& wanted) {
+  if (wanted == kNone) return {};
+  if (wanted.empty()) return projector_beside(model);
+  std::error_code failed;
+  if (!fs::is_regular_file(wanted, failed))
+    throw ModelError(fmt::format("{}: an mmproj file, which is not there", wanted.string()));
+  return wanted;
 }
 
 bool is_checkpoint(const fs::path& folder) {
@@ -66,27 +84,31 @@ bool is_checkpoint(const fs::path& folder) {
          fs::exists(folder / "model.safetensors.index.json", failed);
 }
 
-}  // namespace
-
-std::shared_ptr<const WeightSource> open_model(const ModelPlace& place) {
+std::shared_ptr<const WeightSource> open_unadapted(const fs::path& place, const fs::path& projector) {
   std::error_code failed;
-  if (!fs::exists(place.model, failed)) {
-    if (const auto named = find_by_name(place.model))
-      return open_model({named->model, place.projector.empty() ? named->projector : place.projector});
+  if (!fs::exists(place, failed)) {
+    if (const auto named = find_by_name(place))
+      return open_unadapted(named->model, projector.empty() ? named->parts.projector : projector);
   }
-  fs::path model = place.model;
+  fs::path model = place;
   if (fs::is_directory(model, failed) && !is_checkpoint(model)) {
     if (const fs::path found = model_of(model); !found.empty()) model = found;
   }
   const bool named_so = model.extension() == ".gguf";
-  if (!fs::is_regular_file(model, failed) || (!named_so && !GgufFile::is_gguf(model))) {
-    if (!place.projector.empty())
-      throw ModelError(fmt::format("{}: an mmproj file goes with a GGUF model only, and {} is none",
-                                   place.projector.string(), place.model.string()));
-    return open_weights(model);
-  }
-  const fs::path projector = place.projector.empty() ? projector_beside(model) : place.projector;
-  return std::make_shared<const GgufSource>(model, projector);
+  if (fs::is_regular_file(model, failed) && (named_so || GgufFile::is_gguf(model)))
+    return std::make_shared<const GgufSource>(model, projector_of(model, projector));
+  if (!projector.empty() && projector != kNone)
+    throw ModelError(fmt::format("{}: an mmproj file goes with a GGUF model only, and {} is not one",
+                                 projector.string(), place.string()));
+  return open_weights(model);
+}
+
+}  // namespace
+
+std::shared_ptr<const WeightSource> open_model(const ModelPlace& place) {
+  auto model = open_unadapted(place.model, place.parts.projector);
+  if (place.parts.adapters.empty()) return model;
+  return std::make_shared<const AdaptedSource>(std::move(model), place.parts.adapters);
 }
 
 }  // namespace mmbatch

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/model_place.h"
 #include "engine/base/generation_config.h"
 #include "engine/base/image_budget.h"
 #include "engine/base/truncated_images.h"
@@ -52,6 +53,7 @@ struct Job {
 struct Manifest {
   std::filesystem::path file;
   std::optional<std::filesystem::path> model;
+  ModelParts parts;                               // of this model
   std::optional<std::filesystem::path> database;  // of a batch file: its name with `.db`
   GenerationOverrides generation;
   TemplateVariables command_line_variables;  // stronger than those of jobs and items

@@ -11,6 +11,7 @@
 #include "jobs/listing/records.h"
 #include "jobs/listing/vqa_files.h"
 #include "jobs/manifest/listing_kind.h"
+#include "jobs/manifest/model_parts.h"
 #include "jobs/manifest/yaml_tree.h"
 #include "jobs/text/clock.h"
 #include "jobs/text/text_width.h"
@@ -23,6 +24,8 @@ constexpr std::size_t kMaxInlineBytes = 512u << 20;  // of the texts of inline i
 using Entry = Node::Entry;
 
 const std::vector<std::string> kManifestKeys = {"model",
+                                                "mmproj",
+                                                "lora",
                                                 "database",
                                                 "generation",
                                                 "truncated_images",
@@ -86,6 +89,7 @@ class ManifestReader {
       if (entry.key == "reasoning_marks") reasoning_marks_ = reasoning_marks(entry);
       if (entry.key == "template_time") manifest_.template_time = time(entry);
     }
+    manifest_.parts = model_parts(root);
     image_budget_ = image_budget(root);
     add_constraint(root, manifest_.generation);
     const Entry* jobs = root.find("jobs");
@@ -162,6 +166,10 @@ class ManifestReader {
     } catch (const PlacedError& e) {
       throw UsageError(fmt::format("{}: {}", said_at(e.place), e.what()));
     }
+  }
+
+  ModelParts model_parts(const Node& root) const {
+    return placed([&] { return read_model_parts(root, folder_); });
   }
 
   ImageBudget image_budget(const Node& node) const {

@@ -6,6 +6,7 @@
 
 #include "engine/base/output/output_stream.h"
 #include "pipeline/commands/commands.h"
+#include "pipeline/commands/options/model_options.h"
 #include "pipeline/inspect/inspect.h"
 
 namespace mmbatch {
@@ -41,7 +42,7 @@ std::vector<PictureSize> sizes_of(const std::vector<std::string>& texts) {
 
 void add_inspect_command(CLI::App& program, Action& action) {
   struct State {
-    std::filesystem::path folder;
+    ModelPlace model;
     bool json = false;
     std::vector<std::string> sizes;
   };
@@ -51,7 +52,10 @@ void add_inspect_command(CLI::App& program, Action& action) {
   command->footer(
       "Example:\n  mmbatch inspect demo/model\n\n"
       "Exit codes: 0 it can be run, 3 it cannot; the output says why and what to do");
-  command->add_option("model", state->folder, "checkpoint folder")->required()->type_name("DIR");
+  command->add_option("model", state->model.model, "checkpoint folder, GGUF file, or name")
+      ->required()
+      ->type_name("DIR");
+  add_model_parts(*command, state->model.parts);
   command->add_flag("--json", state->json, "one JSON object");
   command
       ->add_option("--image-size", state->sizes,
@@ -61,7 +65,7 @@ void add_inspect_command(CLI::App& program, Action& action) {
   command->callback([state, &action] {
     action = [state] {
       const Inspection found =
-          state->sizes.empty() ? inspect(state->folder) : inspect(state->folder, sizes_of(state->sizes));
+          state->sizes.empty() ? inspect(state->model) : inspect(state->model, sizes_of(state->sizes));
       OutputStream out(state->json ? Audience::programs : Audience::people);
       out << (state->json ? to_json(found) + "\n" : to_text(found));
       out.finish();

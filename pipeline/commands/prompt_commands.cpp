@@ -6,6 +6,7 @@
 
 #include "engine/base/output/output_stream.h"
 #include "pipeline/commands/commands.h"
+#include "pipeline/commands/options/model_options.h"
 #include "pipeline/commands/options/template_options.h"
 #include "pipeline/inspect/prompt_view.h"
 
@@ -13,7 +14,7 @@ namespace mmbatch {
 namespace {
 
 void add_options(CLI::App& command, PromptViewOptions& options) {
-  command.add_option("-m,--model", options.model, "checkpoint folder")->required()->type_name("DIR");
+  add_model_option(command, options.model)->required();
   command.add_option("text", options.text, "a text; - reads it from standard input");
   command
       .add_option("--messages", options.messages,

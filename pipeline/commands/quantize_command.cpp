@@ -4,6 +4,7 @@
 #include "engine/base/output/output_stream.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/engine_options.h"
+#include "pipeline/commands/options/model_options.h"
 #include "pipeline/commands/options/values.h"
 #include "pipeline/quality/calibrate.h"
 #include "pipeline/quality/quality.h"
@@ -66,7 +67,10 @@ void add_quantize_command(CLI::App& program, Action& action) {
       "Examples:\n  mmbatch quantize demo/model demo-int8 --weights int8\n"
       "  mmbatch quantize demo/model demo-smooth --weights int8 --smooth demo/manifest.yaml\n"
       "  mmbatch quantize demo/model --weights int8 --report --manifest demo/manifest.yaml");
-  command->add_option("model", state->options.model, "checkpoint folder")->required()->type_name("DIR");
+  command->add_option("model", state->options.model.model, "checkpoint folder, GGUF file, or name")
+      ->required()
+      ->type_name("DIR");
+  add_model_parts(*command, state->options.model.parts);
   command->add_option("out", state->options.out, "folder to write, new or empty")->type_name("DIR");
   std::vector<std::pair<std::string, Precision>> precisions;
   for (const std::string& name : precision_names()) precisions.emplace_back(name, precision_from(name));

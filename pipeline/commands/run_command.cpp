@@ -4,6 +4,7 @@
 #include "pipeline/commands/options/engine_options.h"
 #include "pipeline/commands/options/generation_options.h"
 #include "pipeline/commands/options/image_options.h"
+#include "pipeline/commands/options/model_options.h"
 #include "pipeline/commands/options/template_options.h"
 #include "pipeline/commands/options/values.h"
 #include "pipeline/run/run.h"
@@ -26,9 +27,10 @@ void add_files(CLI::App& command, RunOptions& run) {
       ->required()
       ->check(not_empty())
       ->type_name("FILE");
-  command.add_option("-m,--model", run.model, "checkpoint folder, instead of the manifest's")
+  command.add_option("-m,--model", run.model, "checkpoint folder, GGUF file, or name, instead of the manifest's")
       ->check(not_empty())
       ->type_name("DIR");
+  add_model_parts(command, run.parts);
   command.add_option("-d,--database", run.database, "results database, instead of the manifest's")
       ->check(not_empty())
       ->type_name("FILE");

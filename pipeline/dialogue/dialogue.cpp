@@ -101,7 +101,7 @@ Dialogue::Dialogue(const DialogueOptions& options)
     throw UsageError(
         fmt::format("{}: {} is a dual encoder, which compares images and texts and writes "
                     "nothing; it serves `mmbatch run` with the tasks classify and embed",
-                    options.model.string(), files->spec.family));
+                    options.model.model.string(), files->spec.family));
   }
   arena_.run([&] {
     model_ = std::make_shared<const Model>(files, options.precision.value_or(automatic_precision(*files)));

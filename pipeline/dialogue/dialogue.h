@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/model_place.h"
 #include "engine/base/generation_config.h"
 #include "engine/base/threads.h"
 #include "engine/serve/engine.h"
@@ -22,7 +23,7 @@ namespace mmbatch {
 
 /// A model, images, and how to talk about them: without a manifest or a database.
 struct DialogueOptions {
-  std::filesystem::path model;
+  ModelPlace model;
   Task task = Task::vqa;
   std::vector<std::filesystem::path> images;
   TruncatedImages truncated_images = TruncatedImages::fail;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "engine/base/error.h"
@@ -33,6 +34,11 @@ constexpr const char* kSmallFiles[] = {"config.json",
                                        "tokenizer.json",
                                        "model.safetensors.index.json"};
 
+/// Of one part of a tensor that many share, such as an expert's, its share.
+std::size_t bytes_of(const TensorView& tensor) {
+  return tensor.bytes();
+}
+
 void list_files(const WeightSource& weights, Inspection& found) {
   for (const char* name : kSmallFiles) {
     std::error_code failed;
@@ -43,13 +49,22 @@ void list_files(const WeightSource& weights, Inspection& found) {
   for (const WeightFile& file : weights.files()) found.files.push_back({file.name, file.bytes, file.tensors});
   found.smoothed = weights.smoothed();
   for (const auto& [name, type] : weights.other_tensors()) dtypes.insert(type);
+  std::map<std::string, Inspection::Share> shares;
   for (const auto& [name, tensor] : weights.tensors()) {
     found.parameters += tensor.elements();
-    found.stored_bytes += tensor.bytes();
-    dtypes.insert(tensor.packed ? fmt::format("{} (packed)", to_string(*tensor.packed))
-                                : stored_type(tensor));
+    const std::string type = tensor.packed ? fmt::format("{} (packed)", to_string(*tensor.packed))
+                                           : stored_type(tensor);
+    dtypes.insert(type);
+    Inspection::Share& share = shares[type];
+    share.type = type;
+    share.parameters += tensor.elements();
+    share.bytes += bytes_of(tensor);
+    found.stored_bytes += bytes_of(tensor);
   }
   found.dtypes.assign(dtypes.begin(), dtypes.end());
+  for (auto& [type, share] : shares) found.shares.push_back(std::move(share));
+  std::stable_sort(found.shares.begin(), found.shares.end(),
+                   [](const auto& a, const auto& b) { return a.parameters > b.parameters; });
 }
 
 bool contains(const std::string& text, const char* part) {
@@ -155,10 +170,10 @@ std::vector<PictureSize> common_picture_sizes() {
   return {{640, 480}, {1024, 1024}, {1920, 1080}, {4032, 3024}};
 }
 
-Inspection inspect(const fs::path& folder, const std::vector<PictureSize>& pictures) {
+Inspection inspect(const ModelPlace& place, const std::vector<PictureSize>& pictures) {
   Inspection found;
-  found.folder = folder.string();
-  const auto opened = open_model(folder);
+  found.folder = place.model.string();
+  const auto opened = open_model(place);
   const WeightSource& weights = *opened;
   list_files(weights, found);
   const auto attempt = [&](const auto& work) {
@@ -180,10 +195,12 @@ Inspection inspect(const fs::path& folder, const std::vector<PictureSize>& pictu
   if (found.spec && found.spec->vision) attempt([&] { ImagePreparation(weights, *found.spec->vision); });
   // What the parts say together.
   attempt([&] {
-    const ModelFiles files(folder);
+    const ModelFiles files(place);
     found.spec = files.spec;
     found.notes = files.unknown_keys;
     tell_image_costs(files, pictures, found);
+    const PrecisionChoice choice = choose_precision(files);
+    found.computed_in = fmt::format("{}: {}", to_string(choice.precision), choice.why);
     if (files.spec.dual) return;
     found.turn_format = files.turn_format.name();
     found.turn_format_note = files.turn_format_warning;

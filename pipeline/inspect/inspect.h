@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/model_place.h"
 #include "fusion/model_spec.h"
 #include "fusion/prompting.h"
 #include "jobs/item/item.h"
@@ -30,6 +31,12 @@ struct Inspection {
   std::vector<std::string> notes;    // keys of its files that are not known
   std::vector<File> files;           // those that are read
   std::vector<std::string> dtypes;   // as the weights are stored
+  /// What is stored as one type.
+  struct Share {
+    std::string type;
+    std::size_t parameters = 0, bytes = 0;
+  };
+  std::vector<Share> shares;         // the largest first
   std::string smoothed;              // how a packed folder was smoothed; empty: it was not
   std::size_t parameters = 0, stored_bytes = 0;
 
@@ -38,6 +45,7 @@ struct Inspection {
   std::size_t tokenizer_tokens = 0;
   std::string turn_format;              // empty: a dual encoder has none
   std::string turn_format_note;         // not empty: jobs must name one
+  std::string computed_in;              // what --precision auto means here, and why
   std::vector<Memory> weights;          // packed, at each precision
   std::vector<Memory> cache_per_token;  // at each precision of the cache; empty without a decoder
   /// Of the layers that see everything: what each token takes once it is outside the windows of the others.
@@ -59,7 +67,7 @@ struct Inspection {
 std::vector<PictureSize> common_picture_sizes();
 
 /// @throws ModelError when the folder holds no checkpoint at all
-Inspection inspect(const std::filesystem::path& folder,
+Inspection inspect(const ModelPlace& place,
                    const std::vector<PictureSize>& pictures = common_picture_sizes());
 
 /// Lines for people, or one JSON object.

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "jobs/text/json_text.h"
 #include "pipeline/inspect/inspect.h"
 #include "pipeline/watch/progress.h"
@@ -98,6 +100,33 @@ class JsonObject {
  private:
   std::string text_;
 };
+
+/// The types of weights: how much of them is of each, and what a weight takes on average.
+std::string types_text(const Inspection& found) {
+  std::string text;
+  if (found.shares.size() < 2) {
+    for (const std::string& type : found.dtypes) text += (text.empty() ? "" : ", ") + type;
+    return text;
+  }
+  const auto all = static_cast<double>(std::max<std::size_t>(found.parameters, 1));
+  for (const Inspection::Share& share : found.shares) {
+    text += fmt::format("{}{} {:.3g} %", text.empty() ? "" : ", ", share.type,
+                        100.0 * static_cast<double>(share.parameters) / all);
+  }
+  return text + fmt::format(", {:.3g} bits per weight", 8.0 * static_cast<double>(found.stored_bytes) / all);
+}
+
+std::string shares_json(const Inspection& found) {
+  std::string text;
+  for (const Inspection::Share& share : found.shares) {
+    JsonObject one;
+    one.add("type", share.type);
+    one.add("parameters", share.parameters);
+    one.add("bytes", share.bytes);
+    text += (text.empty() ? "" : ", ") + one.str();
+  }
+  return "[" + text + "]";
+}
 
 std::string costs_text(const std::vector<Inspection::ImageCost>& costs) {
   std::string text;
@@ -198,11 +227,11 @@ std::string to_text(const Inspection& found) {
   } else {
     lines.add("architecture", found.architecture.empty() ? "not named" : found.architecture);
   }
-  std::string types;
-  for (const std::string& type : found.dtypes) types += (types.empty() ? "" : ", ") + type;
+  std::string types = types_text(found);
   if (!found.smoothed.empty()) types += fmt::format(", smoothed ({})", found.smoothed);
   lines.add("weights", fmt::format("{} parameters in {}, {} stored", found.parameters, types,
                                    bytes_text(found.stored_bytes)));
+  if (!found.computed_in.empty()) lines.add("computed in", found.computed_in);
   const char* name = "files";
   for (const auto& file : found.files) {
     const std::string tensors = file.tensors > 0 ? fmt::format(", {} tensors", file.tensors) : "";
@@ -249,6 +278,8 @@ std::string to_json(const Inspection& found) {
   json.member("tasks", json_array(tasks));
   json.add("parameters", found.parameters);
   json.member("dtypes", json_array(found.dtypes));
+  json.member("types", shares_json(found));
+  if (!found.computed_in.empty()) json.add("computed_in", found.computed_in);
   if (!found.smoothed.empty()) json.add("smoothed", found.smoothed);
   json.add("stored_bytes", found.stored_bytes);
   std::string files;

@@ -227,9 +227,9 @@ void write(const Shown& shown, const Tokenizer& tokenizer, const PromptViewOptio
 ExitCode show_prompt(const PromptViewOptions& options, std::ostream& out, std::ostream& notes) {
   const bool bare = options.text && options.form == PromptForm::raw && options.images.empty();
   std::error_code failed;
-  if (bare && fs::is_directory(options.model, failed)) {
+  if (bare && fs::is_directory(options.model.model, failed)) {
     // A folder without weights has a tokenizer, too.
-    const auto tokenizer = load_tokenizer(options.model);
+    const auto tokenizer = load_tokenizer(options.model.model);
     Shown shown{.text = *options.text, .ids = tokenizer->encode(*options.text)};
     shown.tokens = shown.ids.size();
     write(shown, *tokenizer, options, out, notes);
@@ -237,7 +237,7 @@ ExitCode show_prompt(const PromptViewOptions& options, std::ostream& out, std::o
   }
   const ModelFiles files(options.model);
   if (files.spec.dual)
-    throw UsageError(options.model.string() +
+    throw UsageError(options.model.model.string() +
                      ": a dual encoder takes no prompts: `mmbatch tokenize` takes a text");
   write(shown(files, options), *files.tokenizer, options, out, notes);
   return ExitCode::ok;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/model_place.h"
 #include "jobs/item/dialogue/template_variables.h"
 #include "jobs/item/item.h"
 #include "pipeline/exit_code.h"
@@ -15,7 +16,7 @@ namespace mmbatch {
 
 /// A prompt, and what is shown of it: what does the model see, in how many tokens?
 struct PromptViewOptions {
-  std::filesystem::path model;
+  ModelPlace model;
 
   // One of these.
   std::optional<std::string> text;

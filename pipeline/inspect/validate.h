@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/base/model_place.h"
 #include "engine/base/error.h"
 #include "engine/base/generation_config.h"
 #include "engine/base/image_budget.h"
@@ -16,7 +17,7 @@ namespace mmbatch {
 
 struct ValidateOptions {
   std::vector<std::filesystem::path> manifests;
-  std::optional<std::filesystem::path> model;  // count prompt tokens against its limits too
+  std::optional<ModelPlace> model;  // count prompt tokens against its limits too
   std::filesystem::path media_root;
   ImageBudget image_budget;
   GenerationOverrides generation;

@@ -26,10 +26,10 @@ Smoothing calibrate(const CalibrationOptions& options) {
   const auto files = std::make_shared<const ModelFiles>(options.model);
   if (files->weights->packed()) {
     throw UsageError(fmt::format("{}: is packed already, in {}; take the published checkpoint",
-                                 options.model.string(), to_string(*files->weights->packed())));
+                                 options.model.model.string(), to_string(*files->weights->packed())));
   }
   if (files->spec.dual)
-    throw UsageError(fmt::format("{}: only models with a decoder can be smoothed", options.model.string()));
+    throw UsageError(fmt::format("{}: only models with a decoder can be smoothed", options.model.model.string()));
   const std::vector<QualityItem> items = quality_items(options, *files);
   Arena arena(options.threads);
   Calibration calibration;

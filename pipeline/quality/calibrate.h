@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "engine/base/model_place.h"
 #include "engine/nn/smoothing.h"
 #include "engine/weights/precision.h"
 #include "pipeline/quality/quality_items.h"
@@ -9,7 +10,7 @@
 namespace mmbatch {
 
 struct CalibrationOptions : PromptSource {
-  std::filesystem::path model;
+  ModelPlace model;
   float alpha = 0.5f;  // 0 … 1: how much of the difficulty of rounding goes from activations to weights
   int threads = 0;     // 0: one per core
 

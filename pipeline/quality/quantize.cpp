@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <deque>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <ostream>
@@ -38,6 +39,25 @@ void copy_small_files(const fs::path& from, const fs::path& to) {
       throw OutputError(fmt::format("{}: cannot be copied to {}: {}", entry.path().string(), to.string(),
                                     failed.message()));
   }
+}
+
+void write_small_file(const fs::path& file, const std::string& bytes) {
+  std::ofstream stream(file, std::ios::binary);
+  stream.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  stream.close();
+  if (!stream) throw OutputError(fmt::format("{}: cannot be written", file.string()));
+}
+
+/// What makes a whole model of the packed weights. A GGUF file has no small files: those that stand for them, and
+/// its keys, are written.
+void bring_small_files(const CheckpointFiles& files, const fs::path& to) {
+  const std::string vocabulary = files.vocabulary_file();
+  if (vocabulary.empty()) return copy_small_files(files.path(), to);
+  constexpr std::size_t kMaxBytes = 64u << 20;
+  for (const std::string& name : files.list_files("")) {
+    if (const auto bytes = files.read_file(name, kMaxBytes)) write_small_file(to / name, *bytes);
+  }
+  write_small_file(to / FolderFiles::kVocabularyFile, vocabulary);
 }
 
 std::string safetensors_dtype(DType type) {
@@ -113,17 +133,11 @@ void check_target(const fs::path& out) {
 void quantize(const QuantizeOptions& options, std::ostream& out) {
   if (options.weights == Precision::f32)
     throw UsageError(
-        "--weights f32: a published checkpoint is that already; allowed are bf16, int8, w8a16, int4, w4a16");
+        "--weights f32: a checkpoint is that already once it is loaded; allowed are bf16, int8, w8a16, int4, w4a16");
   const auto files = std::make_shared<const ModelFiles>(options.model);
   if (files->weights->packed()) {
     throw UsageError(fmt::format("{}: is packed already, in {}; take the published checkpoint",
-                                 options.model.string(), to_string(*files->weights->packed())));
-  }
-  if (files->weights->gguf() != nullptr) {
-    throw UsageError(
-        fmt::format("{}: a GGUF file cannot be packed yet, for its tokenizer has no files to copy; "
-                    "it runs as it is",
-                    options.model.string()));
+                                 options.model.model.string(), to_string(*files->weights->packed())));
   }
   check_target(options.out);
   NewFolder folder(options.out);
@@ -144,7 +158,7 @@ void quantize(const QuantizeOptions& options, std::ostream& out) {
   if (options.smoothing != nullptr) metadata["mmbatch.smoothed"] = options.smoothing->made_by;
   Arena arena(options.threads);
   arena.run([&] { Model(files, options.weights, std::move(hooks)); });
-  copy_small_files(options.model, options.out);
+  bring_small_files(*files->weights, options.out);
   std::deque<std::vector<float>> floats;
   const std::vector<StoredTensor> tensors =
       tensors_to_store(*files->weights, packed, divided, options.smoothing, floats);

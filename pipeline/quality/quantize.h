@@ -3,13 +3,14 @@
 #include <filesystem>
 #include <iosfwd>
 
+#include "engine/base/model_place.h"
 #include "engine/nn/smoothing.h"
 #include "engine/weights/precision.h"
 
 namespace mmbatch {
 
 struct QuantizeOptions {
-  std::filesystem::path model;
+  ModelPlace model;
   std::filesystem::path out;  // a folder that does not exist yet, or is empty
   Precision weights = Precision::int8;
   const Smoothing* smoothing = nullptr;  // null: the checkpoint as it is

@@ -26,6 +26,19 @@ std::string settings_json(const Manifest& manifest, const GenerationOverrides& c
   return fmt::format(R"({{"generation":{}}})", to_json(settings));
 }
 
+/// {"bytes": …}, and what was put to the model, where something was.
+std::string details_json(const Model& model) {
+  const ModelParts& parts = model.files().parts;
+  std::string details = fmt::format(R"("bytes":{})", model.bytes());
+  if (!parts.projector.empty()) details += fmt::format(R"(,"mmproj":{})", json_string(parts.projector.string()));
+  std::string adapters;
+  for (const AdapterPlace& adapter : parts.adapters)
+    adapters += fmt::format(R"({}{{"folder":{},"scale":{}}})", adapters.empty() ? "" : ",",
+                            json_string(std::filesystem::absolute(adapter.folder).string()), adapter.scale);
+  if (!adapters.empty()) details += fmt::format(R"(,"lora":[{}])", adapters);
+  return "{" + details + "}";
+}
+
 }  // namespace
 
 RunInfo describe_run(const Manifest& manifest, const RunOptions& options, const Model& model,
@@ -36,7 +49,7 @@ RunInfo describe_run(const Manifest& manifest, const RunOptions& options, const 
                 .fingerprint = fingerprint,
                 .family = model.spec().family,
                 .precision = precision_text(model.precision(), options.engine.kv_precision),
-                .details = fmt::format(R"({{"bytes":{}}})", model.bytes())};
+                .details = details_json(model)};
   info.settings = settings_json(manifest, options.generation);
   info.environment =
       fmt::format(R"({{"threads":{},"matmul":{},"simd":{}}})", arena.threads(),

@@ -8,15 +8,15 @@
 
 namespace mmbatch {
 
-const Model& LoadedModel::in(const std::filesystem::path& folder, const Manifest& manifest,
+const Model& LoadedModel::in(const ModelPlace& place, const Manifest& manifest,
                              const RunOptions& options, Arena& arena) {
-  if (model_ && folder_ == folder) {
+  if (model_ && place_ == place) {
     check_tasks(manifest, model_->files());
     return *model_;
   }
   const auto begin = Clock::now();
   model_.reset();
-  const auto files = std::make_shared<const ModelFiles>(folder);
+  const auto files = std::make_shared<const ModelFiles>(place);
   check_tasks(manifest, *files);
   const Precision precision = options.precision.value_or(automatic_precision(*files));
   try {
@@ -25,9 +25,9 @@ const Model& LoadedModel::in(const std::filesystem::path& folder, const Manifest
     throw ModelError(
         fmt::format("{}: out of memory while the weights are loaded as {}; fewer bytes are "
                     "needed with --precision int8 or w4a16",
-                    folder.string(), to_string(precision)));
+                    place.model.string(), to_string(precision)));
   }
-  folder_ = folder;
+  place_ = place;
   seconds_ = milliseconds_since(begin) / 1000;
   return *model_;
 }

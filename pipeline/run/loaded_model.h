@@ -13,16 +13,16 @@ namespace mmbatch {
 /// The model of a run, kept from manifest to manifest.
 class LoadedModel {
  public:
-  /// The model in `folder`, loaded unless it is there already.
+  /// The model at a place, loaded unless it is there already.
   /// @throws FatalError: a job that it cannot do, or what is wrong with the checkpoint
-  const Model& in(const std::filesystem::path& folder, const Manifest& manifest, const RunOptions& options,
+  const Model& in(const ModelPlace& place, const Manifest& manifest, const RunOptions& options,
                   Arena& arena);
   /// What loading took.
   double seconds() const { return seconds_; }
 
  private:
   std::shared_ptr<const Model> model_;
-  std::filesystem::path folder_;
+  ModelPlace place_;
   double seconds_ = 0;
 };
 

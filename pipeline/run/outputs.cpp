@@ -12,7 +12,8 @@ void check_outputs(const RunOptions& options, std::span<const PlannedRun> runs) 
   FileRoles files;
   std::vector<FileIdentity> databases;
   for (const PlannedRun& run : runs) {
-    files.reads_folder("the model", run.model);
+    files.reads_folder("the model", run.model.model);
+    for (const AdapterPlace& adapter : run.model.parts.adapters) files.reads_folder("--lora", adapter.folder);
     files.reads(run.manifest);
     const auto identity = identity_of(run.database);
     if (identity && std::find(databases.begin(), databases.end(), *identity) != databases.end()) continue;

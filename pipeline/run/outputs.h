@@ -10,7 +10,8 @@ namespace mmbatch {
 /// A manifest, and where its model and its results are.
 struct PlannedRun {
   Manifest manifest;
-  std::filesystem::path model, database;
+  ModelPlace model;
+  std::filesystem::path database;
 };
 
 /// Looks at all manifests of a command together; several may write to one database. Called before anything is

@@ -48,7 +48,13 @@ PlannedRun plan(const std::filesystem::path& file, const RunOptions& options) {
   if (!database)
     throw UsageError(
         fmt::format("{}: no database: give `database:` in the manifest, or --database FILE", name));
-  return {std::move(manifest), *model, *database};
+  // What a manifest puts to its model does not go with another one.
+  ModelParts parts = options.model ? ModelParts() : manifest.parts;
+  if (!options.parts.projector.empty()) parts.projector = options.parts.projector;
+  if (!options.parts.adapters.empty()) parts.adapters = options.parts.adapters;
+  if (options.model && manifest.parts != ModelParts())
+    say(fmt::format("{}: its mmproj and lora are of its own model; they do not count with --model", name));
+  return {std::move(manifest), {*model, std::move(parts)}, *database};
 }
 
 /// Before the first of several manifests is run, the later ones are looked at, too.
@@ -155,7 +161,7 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
   const PlannedRun planned = plan(file, options);
   const Manifest& manifest = planned.manifest;
   check_outputs(options, {&planned, 1});
-  check_settings(manifest, {read_generation_config(FolderFiles(planned.model)), options.generation});
+  check_settings(manifest, {read_generation_config(FolderFiles(planned.model.model)), options.generation});
   Timeline timeline(options.profile, options.on_stage);
   const Model& model = loaded.in(planned.model, manifest, options, arena);
   if (options.progress != ProgressStyle::none) {

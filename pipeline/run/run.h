@@ -38,6 +38,7 @@ struct RunOptions {
   // What is run, and by which model.
   std::vector<std::filesystem::path> manifests;
   std::optional<std::filesystem::path> model;
+  ModelParts parts;  // of either model; with `model`, those of the manifests do not count
   std::filesystem::path media_root;
   std::optional<TruncatedImages> truncated_images;  // instead of what the manifests say
   ImageBudget image_budget;                         // stronger than what manifests and items say

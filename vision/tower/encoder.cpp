@@ -35,12 +35,11 @@ PackedMatrix load_patch_kernel(const Weights& weights, const std::string& name, 
     kernel.shape = flat;
     return PackedMatrix({edge.pack(kernel)});
   }
-  TensorView kernel = weights.tensor(name, {hidden, kChannels, frames, side, side});
+  const TensorView kernel = weights.tensor(name, {hidden, kChannels, frames, side, side});
   const std::vector<float> sums = sum_over_frames(kernel, frames, side * side);
-  kernel.shape = flat;
-  kernel.dtype = DType::f32;
-  kernel.data = std::as_bytes(std::span(sums)).data();
-  return PackedMatrix({edge.pack(kernel)});
+  TensorView whole{name, DType::f32, flat};
+  whole.data = std::as_bytes(std::span(sums)).data();
+  return PackedMatrix({edge.pack(whole)});
 }
 
 EncoderStackConfig stack_of(const VisionConfig& config, const std::string& prefix) {

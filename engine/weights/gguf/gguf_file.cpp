@@ -69,6 +69,7 @@ GgufFile::GgufFile(const std::filesystem::path& path) : file_(path) {
     throw ModelError(fmt::format("{}: {} tensors announced, at most {} are possible", path.string(), tensors,
                                  kMaxTensors));
   metadata_ = gguf::Metadata(cursor, keys);
+  keys_end_ = cursor.position();
   std::vector<Extent> extents;
   for (std::uint64_t i = 0; i < tensors; ++i) extents.push_back(read_tensor(cursor));
   header_bytes_ = cursor.position();
@@ -79,6 +80,14 @@ GgufFile::GgufFile(const std::filesystem::path& path) : file_(path) {
                                  path.string(), extent.name, extent.offset, alignment));
   }
   place_tensors(std::move(extents), (cursor.position() + alignment - 1) / alignment * alignment);
+}
+
+std::string GgufFile::keys_alone() const {
+  const auto* bytes = reinterpret_cast<const char*>(file_.bytes().data());
+  std::string out(bytes, keys_end_);
+  // Behind magic and version is the number of tensors.
+  std::fill_n(out.begin() + 8, sizeof(std::uint64_t), '\0');
+  return out;
 }
 
 GgufFile::Extent GgufFile::read_tensor(ByteCursor& cursor) {

@@ -40,6 +40,8 @@ class GgufFile {
   std::size_t bytes() const { return file_.bytes().size(); }
   /// Bytes before the tensors' data.
   std::size_t header_bytes() const { return header_bytes_; }
+  /// The bytes of a file that has the same keys, and no tensors.
+  std::string keys_alone() const;
 
  private:
   struct Extent;
@@ -47,7 +49,7 @@ class GgufFile {
   void place_tensors(std::vector<Extent> extents, std::size_t data_begin);
 
   MappedFile file_;
-  std::size_t header_bytes_ = 0;
+  std::size_t header_bytes_ = 0, keys_end_ = 0;
   gguf::Metadata metadata_;
   std::map<std::string, TensorView> tensors_;
   std::map<std::string, std::string> others_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -40,6 +41,10 @@ std::string describe_text(const Architecture& architecture, const Metadata& meta
 /// @throws ModelError for a tensor that has no place there
 std::vector<TensorView> text_tensors(const Architecture& architecture, const Metadata& metadata,
                                      const Tensors& tensors);
+
+/// For each row of a weight in halves, where it is in the one that is stored in pairs.
+/// @throws ModelError where rows are not heads of an even width
+std::vector<std::uint32_t> rows_in_halves(const TensorView& tensor, std::size_t heads);
 
 /// "llama.block_count" for "block_count".
 std::string own_key(const Metadata& metadata, const std::string& key);

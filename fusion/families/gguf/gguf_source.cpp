@@ -6,7 +6,7 @@
 
 #include "engine/base/error.h"
 #include "fusion/families/gguf/architecture.h"
-#include "fusion/families/gguf/projector_file.h"
+#include "fusion/families/gguf/projectors/projector_file.h"
 #include "text/tokenizer/gguf/vocabulary_keys.h"
 
 namespace mmbatch {
@@ -19,7 +19,8 @@ std::string dump(const json& value) {
   return value.dump(1, ' ', false, json::error_handler_t::replace);
 }
 
-json describe_tokenizer(const gguf::Metadata& metadata, const gguf::VocabularyKeys& keys) {
+json describe_tokenizer(const gguf::Metadata& metadata, const gguf::VocabularyKeys& keys,
+                        const std::string& image_token) {
   json config = json::object();
   const auto name = [&](const char* role, std::optional<std::size_t> id) {
     if (id) config[role] = std::string(keys.tokens[*id]);
@@ -28,6 +29,7 @@ json describe_tokenizer(const gguf::Metadata& metadata, const gguf::VocabularyKe
   name("eos_token", keys.eos);
   name("unk_token", keys.unk);
   name("pad_token", keys.pad);
+  if (!image_token.empty()) config["image_token"] = image_token;
   config["add_bos_token"] = keys.add_bos;
   config["add_eos_token"] = keys.add_eos;
   const std::string key = "tokenizer.chat_template";
@@ -61,7 +63,8 @@ GgufSource::GgufSource(const std::filesystem::path& model, const std::filesystem
     for (const auto& [name, type] : file.other_tensors()) add_other(name, type);
   }
   const gguf::VocabularyKeys keys(metadata);
-  gguf::Multimodal all{.placeholder = gguf::placeholder_id(keys),
+  gguf::Multimodal all{.text = metadata,
+                       .vocabulary = keys,
                        .config = gguf::describe_text(architecture, metadata, stored),
                        .tensors = gguf::text_tensors(architecture, metadata, stored)};
   if (projector_) {
@@ -71,7 +74,7 @@ GgufSource::GgufSource(const std::filesystem::path& model, const std::filesystem
   }
   for (const TensorView& tensor : all.tensors) add(tensor, model);
   small_["config.json"] = all.config;
-  small_["tokenizer_config.json"] = dump(describe_tokenizer(metadata, keys));
+  small_["tokenizer_config.json"] = dump(describe_tokenizer(metadata, keys, all.image_token));
   const std::vector<std::int64_t> ends = gguf::end_tokens(metadata);
   if (!ends.empty()) small_["generation_config.json"] = dump({{"eos_token_id", ends}});
 }
@@ -82,6 +85,13 @@ std::optional<std::string> GgufSource::read_file(const std::string& name, std::s
   if (found->second.size() > max_bytes)
     throw ModelError(fmt::format("{}: larger than {} MiB", source_of(name), max_bytes >> 20));
   return found->second;
+}
+
+std::vector<std::string> GgufSource::list_files(const std::string& folder) const {
+  std::vector<std::string> names;
+  if (!folder.empty()) return names;
+  for (const auto& [name, content] : small_) names.push_back(name);
+  return names;
 }
 
 Config GgufSource::read_config() const {

@@ -20,7 +20,9 @@ class GgufSource final : public WeightSource {
 
   bool has_file(const std::string& name) const override { return small_.count(name) > 0; }
   std::optional<std::string> read_file(const std::string& name, std::size_t max_bytes) const override;
-  std::vector<std::string> list_files(const std::string&) const override { return {}; }
+  /// At the top, what a folder of the same model would have.
+  std::vector<std::string> list_files(const std::string& folder) const override;
+  std::string vocabulary_file() const override { return files_.front().keys_alone(); }
   const gguf::Metadata* gguf() const override { return &files_.front().metadata(); }
   std::string fingerprint(FingerprintScope scope) const override;
   std::vector<WeightFile> files() const override;

@@ -147,6 +147,15 @@ void describe_smollm3(const Metadata&, const Tensors&, nlohmann::json& config) {
 void describe_mistral(const Metadata& metadata, const Tensors&, nlohmann::json& config) {
   const std::size_t window = uniform_size(metadata, "attention.sliding_window", 0);
   config["sliding_window"] = window > 0 ? nlohmann::json(window) : nlohmann::json(nullptr);
+  const std::string growth = own_key(metadata, "attention.temperature_scale");
+  if (!metadata.has(growth) || !config.contains("rope_scaling")) return;
+  // Ministral 3, whose queries grow with their position.
+  config["model_type"] = "ministral3";
+  config["architectures"] = {"Ministral3ForCausalLM"};
+  json& rope = config["rope_scaling"];
+  rope["llama_4_scaling_beta"] = metadata.number(growth, 0.0);
+  rope["mscale"] = rope["mscale_all_dim"] =
+      metadata.number(own_key(metadata, "rope.scaling.yarn_log_multiplier"), 1.0);
 }
 
 void describe_gpt_oss(const Metadata& metadata, const Tensors& tensors, nlohmann::json& config) {
@@ -166,7 +175,7 @@ using Describe = void (*)(const Metadata& metadata, const Tensors& tensors, json
 
 const std::map<std::string_view, Describe>& own_parts() {
   static const std::map<std::string_view, Describe> table = {
-      {"mistral3", describe_mistral}, {"qwen2moe", describe_qwen_moe}, {"qwen3moe", describe_qwen_moe},
+      {"mistral3", describe_mistral}, {"qwen2moe", describe_qwen_moe}, {"qwen3moe", describe_qwen_moe}, {"qwen3vlmoe", describe_qwen_moe},
       {"gemma", describe_gemma},      {"gemma2", describe_gemma2},     {"gemma3", describe_gemma3},
       {"phi3", describe_phi3},        {"granite", describe_granite},   {"smollm3", describe_smollm3},
       {"gpt-oss", describe_gpt_oss},

@@ -108,23 +108,8 @@ class TensorNames {
     const bool norm = part.size() > 5 && part.compare(part.size() - 5, 5, "_norm") == 0;
     if (norm && architecture_.added_to_norms != 0) return plus(tensor, name, -architecture_.added_to_norms);
     if (architecture_.rows == RotaryRows::pairs && (part == "attn_q" || part == "attn_k"))
-      return reordered_rows(tensor, name, halves(tensor, part == "attn_q" ? heads_ : kv_heads_));
+      return reordered_rows(tensor, name, rows_in_halves(tensor, part == "attn_q" ? heads_ : kv_heads_));
     return renamed(tensor, name, tensor.shape);
-  }
-
-  /// Where each row of a weight in halves is in the one in pairs.
-  std::vector<std::uint32_t> halves(const TensorView& tensor, std::uint64_t heads) const {
-    const std::size_t rows = tensor.rows(), width = heads > 0 ? rows / heads : 0;
-    if (width == 0 || width * heads != rows || width % 2 != 0 || rows > UINT32_MAX) {
-      throw ModelError(fmt::format("{}: tensor '{}': {} rows are not {} heads of an even width",
-                                   metadata_.source(), tensor.name, rows, heads));
-    }
-    std::vector<std::uint32_t> row_of(rows);
-    for (std::size_t row = 0; row < rows; ++row) {
-      const std::size_t in_head = row % width, half = in_head / (width / 2);
-      row_of[row] = static_cast<std::uint32_t>(row - in_head + 2 * (in_head % (width / 2)) + half);
-    }
-    return row_of;
   }
 
   /// ffn_up_exps [experts, out, in]: one weight for each expert.
@@ -150,6 +135,20 @@ class TensorNames {
 };
 
 }  // namespace
+
+std::vector<std::uint32_t> rows_in_halves(const TensorView& tensor, std::size_t heads) {
+  const std::size_t rows = tensor.rows(), width = heads > 0 ? rows / heads : 0;
+  if (width == 0 || width * heads != rows || width % 2 != 0 || rows > UINT32_MAX) {
+    throw ModelError(
+        fmt::format("tensor '{}': {} rows are not {} heads of an even width", tensor.name, rows, heads));
+  }
+  std::vector<std::uint32_t> row_of(rows);
+  for (std::size_t row = 0; row < rows; ++row) {
+    const std::size_t in_head = row % width, half = in_head / (width / 2);
+    row_of[row] = static_cast<std::uint32_t>(row - in_head + 2 * (in_head % (width / 2)) + half);
+  }
+  return row_of;
+}
 
 std::vector<TensorView> text_tensors(const Architecture& architecture, const Metadata& metadata,
                                      const Tensors& tensors) {

@@ -20,10 +20,20 @@ DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
   return decoder;
 }
 
+ModelSpec parse(const Config& config, const WeightSource& weights) {
+  ModelSpec spec = read_text_only("ministral3", config, weights);
+  spec.eos = {2};
+  return spec;
+}
+
 }  // namespace
 
 TextFamily ministral3_decoder() {
   return {.parse = parse_text, .keys = {.honoured = {"sliding_window"}}};
+}
+
+Family ministral3_family() {
+  return {"ministral3", {"Ministral3ForCausalLM"}, {"ministral3"}, parse};
 }
 
 }  // namespace mmbatch

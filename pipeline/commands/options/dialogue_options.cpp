@@ -5,6 +5,7 @@
 #include "pipeline/commands/options/engine_options.h"
 #include "pipeline/commands/options/generation_options.h"
 #include "pipeline/commands/options/image_options.h"
+#include "pipeline/commands/options/model_options.h"
 #include "pipeline/commands/options/template_options.h"
 #include "pipeline/commands/options/values.h"
 
@@ -13,10 +14,7 @@ namespace mmbatch {
 void add_dialogue_options(CLI::App& command, Action& action, const std::shared_ptr<DialogueOptions>& options,
                           Action work) {
   const auto generation = std::make_shared<GenerationOverrides>();
-  command.add_option("-m,--model", options->model, "checkpoint folder")
-      ->required()
-      ->check(not_empty())
-      ->type_name("DIR");
+  add_model_option(command, options->model)->required();
   command.add_option("--system", options->system, "system text")->check(not_empty());
   command
       .add_option("--turn-format", options->turn_format,

@@ -122,7 +122,7 @@ TEST(ModelNames, AreFoundWhereOtherProgramsKeepThem) {
   const auto found = find_by_name("jobs/ollama:qwen:3b");
   ASSERT_TRUE(found);
   EXPECT_EQ(found->model, home.path() / "store/blobs" / ("sha256-" + a));
-  EXPECT_EQ(found->projector, home.path() / "store/blobs" / ("sha256-" + b));
+  EXPECT_EQ(found->parts.projector, home.path() / "store/blobs" / ("sha256-" + b));
   EXPECT_EQ(find_by_name("hf:Owner/Name")->model,
             home.path() / "hf/hub/models--Owner--Name/snapshots/123abc");
   EXPECT_EQ(find_by_name("hf:Owner/Name@123abc")->model,

@@ -110,6 +110,11 @@ Json post_processor(const VocabularyKeys& keys) {
   return {{"type", "TemplateProcessing"}, {"single", single}, {"pair", single}, {"special_tokens", specials}};
 }
 
+/// Marks of gpt-oss's messages: control tokens, which llama.cpp shows all the same.
+bool is_shown(std::string_view token) {
+  return token == "<|start|>" || token == "<|message|>" || token == "<|channel|>" || token == "<|constrain|>";
+}
+
 /// Control and user-defined tokens are found in the text before everything else.
 Json added_tokens(const VocabularyKeys& keys) {
   Json added = Json::array();
@@ -119,7 +124,7 @@ Json added_tokens(const VocabularyKeys& keys) {
     if ((!control && keys.types[id] != TokenType::user_defined) || keys.tokens[id].empty()) continue;
     added.push_back({{"id", id},
                      {"content", std::string(keys.tokens[id])},
-                     {"special", control},
+                     {"special", control && !is_shown(keys.tokens[id])},
                      {"normalized", false},
                      {"single_word", false},
                      {"lstrip", false},
@@ -128,11 +133,14 @@ Json added_tokens(const VocabularyKeys& keys) {
   return added;
 }
 
-void add_placeholder(const VocabularyKeys& keys, Json& added) {
-  const auto known = std::find(keys.tokens.begin(), keys.tokens.end(), gguf::kImagePlaceholder);
-  if (known != keys.tokens.end()) return;
-  added.push_back({{"id", keys.tokens.size()},
-                   {"content", gguf::kImagePlaceholder},
+/// What stands for an image in a text is found there, whatever type it has; a vocabulary that lacks it gets one
+/// behind its end.
+void add_image_token(const VocabularyKeys& keys, const std::string& token, Json& added) {
+  const bool there = std::any_of(added.begin(), added.end(),
+                                 [&](const Json& one) { return one["content"].get<std::string>() == token; });
+  if (token.empty() || there) return;
+  added.push_back({{"id", gguf::token_id(keys, token)},
+                   {"content", token},
                    {"special", true},
                    {"normalized", false},
                    {"single_word", false},
@@ -185,13 +193,12 @@ std::string dump(const Json& json) {
 std::shared_ptr<const Tokenizer> load_gguf_tokenizer(const CheckpointFiles& files) {
   const Metadata& metadata = *files.gguf();
   const VocabularyKeys keys(metadata);
-  // A vocabulary that was made for texts gets a placeholder behind its end.
-  const bool sees = files.has_file("preprocessor_config.json");
+  const std::string image_token = files.json_file("tokenizer_config.json").text("image_token", "");
   const std::string source = metadata.source();
   if (keys.kind == "llama") {
     Json json = sentencepiece_json(keys);
     json["added_tokens"] = added_tokens(keys);
-    if (sees) add_placeholder(keys, json["added_tokens"]);
+    add_image_token(keys, image_token, json["added_tokens"]);
     json["post_processor"] = post_processor(keys);
     return std::make_shared<const JsonTokenizer>(model_by_scores(metadata, keys), dump(json), source,
                                                  roles(keys));
@@ -207,7 +214,7 @@ std::shared_ptr<const Tokenizer> load_gguf_tokenizer(const CheckpointFiles& file
   }
   Json json = byte_level_json(*pre);
   json["added_tokens"] = added_tokens(keys);
-  if (sees) add_placeholder(keys, json["added_tokens"]);
+  add_image_token(keys, image_token, json["added_tokens"]);
   json["post_processor"] = post_processor(keys);
   json["model"] = model_by_merges(metadata, keys, *pre);
   return std::make_shared<const JsonTokenizer>(dump(json), source, roles(keys));

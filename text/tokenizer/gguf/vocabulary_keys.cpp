@@ -66,8 +66,8 @@ VocabularyKeys::VocabularyKeys(const Metadata& metadata)
   add_space_prefix = metadata.flag(kPrefix + "add_space_prefix", true);
 }
 
-std::size_t placeholder_id(const VocabularyKeys& keys) {
-  const auto found = std::find(keys.tokens.begin(), keys.tokens.end(), kImagePlaceholder);
+std::size_t token_id(const VocabularyKeys& keys, std::string_view token) {
+  const auto found = std::find(keys.tokens.begin(), keys.tokens.end(), token);
   return static_cast<std::size_t>(found - keys.tokens.begin());
 }
 

@@ -25,11 +25,8 @@ struct VocabularyKeys {
   bool add_bos = false, add_eos = false, add_space_prefix = true;
 };
 
-/// What stands for an image in a text; where a vocabulary lacks it, its id is the one behind the last
-/// token's.
-inline constexpr std::string_view kImagePlaceholder = "<image>";
-/// @return an id up to tokens.size()
-std::size_t placeholder_id(const VocabularyKeys& keys);
+/// The id of a token; where a vocabulary lacks it, the one behind the last token's, up to tokens.size().
+std::size_t token_id(const VocabularyKeys& keys, std::string_view token);
 
 /// Ids that end a text: those that the keys name, and those whose token says so by its name.
 std::vector<std::int64_t> end_tokens(const Metadata& metadata);

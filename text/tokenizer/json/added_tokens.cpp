@@ -64,6 +64,13 @@ void AddedTokens::add(JsonAddedToken token, const Vocabulary& vocabulary) {
   ids_.push_back(id);
 }
 
+void AddedTokens::mark(const std::string& content) {
+  const auto known = by_content_.find(content);
+  if (known == by_content_.end()) return;
+  tokens_[known->second].special = true;
+  special_[content] = true;
+}
+
 void AddedTokens::build(const std::function<std::string(const std::string&)>& normalize) {
   texts_.resize(tokens_.size());
   std::vector<ByteTrie::Entry> entries[2];

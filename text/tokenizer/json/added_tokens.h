@@ -41,6 +41,10 @@ class AddedTokens {
 
   /// A token whose content is there already takes its place; one that is the same changes nothing.
   void add(JsonAddedToken token, const Vocabulary& vocabulary);
+  /// That a token which is there is special, whatever it was added as.
+  void mark(const std::string& content);
+  /// That a token is not special, until it is added as one again.
+  void unmark(const std::string& content) { special_.erase(content); }
   /// To be called once after the last add().
   /// @param normalize what the tokenizer's normalizer makes of a text.
   void build(const std::function<std::string(const std::string&)>& normalize);

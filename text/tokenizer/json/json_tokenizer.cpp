@@ -12,6 +12,7 @@ namespace mmbatch {
 namespace {
 
 constexpr std::size_t kMaxNormalizedBytes = 64u << 20;
+constexpr const char* kComposing = R"({"normalizer": {"type": "NFC"}})";
 constexpr const char* kPrefixAtBeginning =
     R"({"pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false}})";
 
@@ -83,7 +84,8 @@ void JsonTokenizer::read(std::string_view json, const std::string& source, const
   const Config config = Config::parse(sections.empty() ? "{}" : sections + "}", source);
   const bool replaced = special.prefix_at_beginning_only && prefixes_every_stretch(config);
   const Config prefix = replaced ? Config::parse(kPrefixAtBeginning, source) : config;
-  normalizers_ = read_normalizers(prefix);
+  const bool composed = special.composes && !prefix.has("normalizer");
+  normalizers_ = read_normalizers(composed ? Config::parse(kComposing, source) : prefix);
   pre_tokenizers_ = read_pre_tokenizers(prefix);
   post_processor_ = PostProcessor(config);
   decoder_ = std::make_unique<const Decoder>(config, special.word_end);
@@ -97,7 +99,13 @@ void JsonTokenizer::read(std::string_view json, const std::string& source, const
 
 void JsonTokenizer::add_tokens(const SpecialTokenFiles& special) {
   const Vocabulary& vocabulary = model_->vocabulary();
-  for (const JsonAddedToken& token : special.decoder) added_.add(token, vocabulary);
+  for (const JsonAddedToken& token : special.decoder) {
+    if (special.decoder_decides) added_.unmark(token.content);
+    added_.add(token, vocabulary);
+  }
+  for (const JsonAddedToken& token : special.named) {
+    if (special.decoder_decides) added_.mark(token.content);
+  }
   for (const JsonAddedToken& token : special.named) {
     if (!added_.find(token.content)) added_.add(token, vocabulary);
   }

@@ -28,6 +28,11 @@ struct SpecialTokenFiles {
   /// What marks the end of a word in a decoded text, where Python's class makes spaces of it whatever the
   /// decoder of tokenizer.json is; empty: nothing.
   std::string word_end;
+  /// Python's class composes texts (NFC) whatever tokenizer.json says.
+  bool composes = false;
+  /// Python's class takes no added tokens from tokenizer.json where `decoder` is given: one that is not special
+  /// there is not special.
+  bool decoder_decides = false;
 };
 
 /// Reads tokenizer_config.json, special_tokens_map.json and added_tokens.json, where they are there.

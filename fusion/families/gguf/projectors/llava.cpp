@@ -1,0 +1,76 @@
+// "mlp", LLaVA 1.5: a tower of the CLIP kind whose last stored block is the feature layer, two linear layers.
+
+#include <nlohmann/json.hpp>
+
+#include "engine/weights/derived.h"
+#include "fusion/families/gguf/projectors/projector_kinds.h"
+
+namespace mmbatch::gguf {
+namespace {
+
+using nlohmann::json;
+
+const std::string kTower = "vision_tower.vision_model.";
+
+std::vector<RenamedTensor> names(const TowerFile& file) {
+  std::vector<RenamedTensor> names = clip_tower_names(kTower);
+  // Files that were converted later count as Hugging Face's do.
+  names.emplace_back(file.has("mm.0.weight") ? "mm.0" : "mm.1", "multi_modal_projector.linear_1");
+  names.emplace_back("mm.2", "multi_modal_projector.linear_2");
+  return names;
+}
+
+/// The layer whose output counts: the last stored one, unless the file names another.
+std::int64_t feature_layer(const Metadata& metadata, std::size_t stored) {
+  const std::string key = "clip.vision.feature_layer";
+  const std::vector<std::int64_t> layers = metadata.integers(key);
+  if (layers.size() > 1) metadata.fail(key, "several layers are not supported");
+  return layers.empty() ? static_cast<std::int64_t>(stored) : layers.front();
+}
+
+}  // namespace
+
+void add_llava(TowerFile& file, Multimodal& model) {
+  const Metadata& metadata = file.metadata();
+  if (!metadata.integers("clip.vision.image_grid_pinpoints").empty()) {
+    metadata.fail("clip.vision.image_grid_pinpoints",
+                  "a LLaVA-NeXT file, which cuts pictures into tiles, is not supported as GGUF; take the "
+                  "safetensors of the published checkpoint");
+  }
+  const TowerSizes sizes = file.sizes();
+  put_below("language_model.", model.tensors);
+  const TensorView cls = file.take("v.class_embd");
+  model.tensors.push_back(renamed(cls, kTower + "embeddings.class_embedding", {cls.elements()}));
+  file.drop("model.image_newline");  // of LLaVA-NeXT
+  file.rename(names(file), model.tensors);
+  model.image_token = "<image>";
+  const std::size_t side = sizes.image_size;
+  model.processor = image_processor(file, json({{"image_processor_type", "CLIPImageProcessor"},
+                                                {"size", {{"shortest_edge", side}}},
+                                                {"resample", 3},
+                                                {"do_center_crop", true},
+                                                {"crop_size", {{"height", side}, {"width", side}}}})
+                                              .dump());
+  const std::string activation = sizes.activation.empty() ? "quick_gelu"
+                                 : sizes.activation == "gelu" ? "gelu_pytorch_tanh"
+                                                              : sizes.activation;
+  const json config = {
+      {"architectures", {"LlavaForConditionalGeneration"}},
+      {"model_type", "llava"},
+      {"projector_hidden_act", "gelu"},
+      {"vision_feature_layer", feature_layer(metadata, sizes.layers)},
+      {"vision_feature_select_strategy", "default"},
+      {"vision_config",
+       {{"model_type", "clip_vision_model"},
+        {"hidden_size", sizes.hidden},
+        {"intermediate_size", sizes.ffn},
+        {"num_hidden_layers", sizes.layers},
+        {"num_attention_heads", sizes.heads},
+        {"image_size", side},
+        {"patch_size", sizes.patch_size},
+        {"layer_norm_eps", metadata.number("clip.vision.attention.layer_norm_epsilon", 1e-5)},
+        {"hidden_act", activation}}}};
+  model.config = whole_config(model, config.dump());
+}
+
+}  // namespace mmbatch::gguf

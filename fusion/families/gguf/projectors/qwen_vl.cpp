@@ -1,0 +1,223 @@
+// "qwen2vl_merger", "qwen2.5vl_merger", "qwen3vl_merger": towers of the Qwen VL families, whose patches are
+// stored in two halves, one for each of two frames.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "engine/weights/derived.h"
+#include "fusion/families/gguf/architecture.h"
+#include "fusion/families/gguf/projectors/projector_kinds.h"
+
+namespace mmbatch::gguf {
+namespace {
+
+using nlohmann::json;
+
+const std::string kTower = "visual.", kBlock = kTower + "blocks.{}.";
+
+std::vector<RenamedTensor> tower_names() {
+  return {{"v.patch_embd", kTower + "patch_embed.proj"}, {"v.blk.{}.attn_qkv", kBlock + "attn.qkv"},
+          {"v.blk.{}.attn_out", kBlock + "attn.proj"},   {"v.blk.{}.ln1", kBlock + "norm1"},
+          {"v.blk.{}.ln2", kBlock + "norm2"},            {"mm.0", kTower + "merger.mlp.0"},
+          {"mm.2", kTower + "merger.mlp.2"},             {"v.post_ln", kTower + "merger.ln_q"}};
+}
+
+void append(std::vector<RenamedTensor>& names, std::vector<RenamedTensor> more) {
+  names.insert(names.end(), more.begin(), more.end());
+}
+
+/// [out, 3, side, side] of each frame become [out, 3, frames, side, side].
+void put_patches(TowerFile& file, Multimodal& model) {
+  const TensorView first = file.take("v.patch_embd.weight"), second = file.take("v.patch_embd.weight.1");
+  if (first.shape.size() != 4 || first.shape != second.shape) {
+    file.fail(second.name, fmt::format("its shape {} and that of '{}', {}, are not two equal convolutions",
+                                       shape_text(second.shape), first.name, shape_text(first.shape)));
+  }
+  const std::vector<std::size_t>& shape = first.shape;
+  model.tensors.push_back(alternating({first, second}, shape[2] * shape[3],
+                                      {.name = kTower + "patch_embed.proj.weight",
+                                       .shape = {shape[0], shape[1], 2, shape[2], shape[3]}}));
+}
+
+/// Query, key and value weights, which some files store apart, become one.
+void put_attention(TowerFile& file, Multimodal& model) {
+  for (const std::string& name : file.names_below("v.blk.")) {
+    const std::string part = ".attn_q.";
+    const std::size_t at = name.find(part);
+    if (at == std::string::npos) continue;
+    const std::string block = name.substr(0, at), ending = name.substr(at + part.size());
+    std::vector<TensorView> parts;
+    for (const char* one : {".attn_q.", ".attn_k.", ".attn_v."}) parts.push_back(file.take(block + one + ending));
+    std::vector<std::size_t> shape = parts[0].shape;
+    for (const TensorView& one : parts) {
+      if (one.shape != shape || shape.empty())
+        file.fail(one.name, fmt::format("its shape {} differs from that of '{}', {}", shape_text(one.shape), name,
+                                        shape_text(shape)));
+    }
+    shape[0] *= parts.size();
+    model.tensors.push_back(alternating(parts, parts[0].elements(),
+                                        {.name = fmt::format("{}blocks.{}.attn.qkv.{}", kTower,
+                                                             block.substr(std::string("v.blk.").size()), ending),
+                                         .shape = shape}));
+  }
+}
+
+/// The text model's part of config.json, with positions of three axes.
+void describe_text_part(Multimodal& model, const std::string& type, const std::vector<int>& otherwise) {
+  json text = json::parse(model.config);
+  text["model_type"] = type;
+  const std::string key = own_key(model.text, "rope.dimension_sections");
+  std::vector<std::int64_t> sections = model.text.integers(key);
+  if (sections.empty()) sections.assign(otherwise.begin(), otherwise.end());
+  if (sections.size() == 4 && sections.back() == 0) sections.pop_back();
+  if (sections.size() != 3)
+    model.text.fail(key, fmt::format("{} sections, expected those of time, rows and columns", sections.size()));
+  if (text.contains("rope_scaling"))
+    model.text.fail(own_key(model.text, "rope.scaling.type"), "is not supported with positions of three axes");
+  text["rope_scaling"] = {{"rope_type", "default"}, {"mrope_section", sections}};
+  if (otherwise == std::vector<int>{24, 20, 20}) text["rope_scaling"]["mrope_interleaved"] = true;
+  model.config = text.dump();
+}
+
+json tower_config(const TowerFile& file, const TowerSizes& sizes) {
+  return {{"depth", sizes.layers},
+          {"num_heads", sizes.heads},
+          {"in_channels", 3},
+          {"patch_size", sizes.patch_size},
+          {"temporal_patch_size", 2},
+          {"spatial_merge_size", file.size("spatial_merge_size", 2)}};
+}
+
+/// Pixels as the published processors bound them, where the file does not say.
+std::string processor(const TowerFile& file, const json& vision) {
+  const std::size_t merge = vision["spatial_merge_size"];
+  const std::size_t block = vision["patch_size"].get<std::size_t>() * merge;
+  return image_processor(
+      file, json({{"image_processor_type", "Qwen2VLImageProcessor"},
+                  {"min_pixels", file.size("image_min_pixels", 4 * block * block)},
+                  {"max_pixels", file.size("image_max_pixels", 16384 * block * block)},
+                  {"patch_size", vision["patch_size"]},
+                  {"temporal_patch_size", 2},
+                  {"merge_size", merge},
+                  {"resample", 3}})
+                .dump());
+}
+
+struct Described {
+  const char* model_type;
+  const char* class_name;
+  json vision;
+};
+
+void finish(const TowerFile& file, Multimodal& model, Described described) {
+  model.image_token = "<|image_pad|>";
+  described.vision["model_type"] = described.model_type;
+  model.processor = processor(file, described.vision);
+  const json config = {{"architectures", {described.class_name}},
+                       {"model_type", described.model_type},
+                       {"vision_config", described.vision}};
+  model.config = whole_config(model, config.dump());
+}
+
+std::size_t text_width(const Multimodal& model) {
+  return uniform_size(model.text, "embedding_length");
+}
+
+/// The layers that DeepStack taps: those that have a merger of their own.
+std::vector<std::size_t> deepstack_layers(const TowerFile& file) {
+  const std::string prefix = "v.deepstack.", ending = ".norm.weight";
+  std::vector<std::size_t> layers;
+  for (const std::string& name : file.names_below(prefix)) {
+    if (!name.ends_with(ending)) continue;
+    const char *begin = name.data() + prefix.size(), *end = name.data() + name.size() - ending.size();
+    std::size_t layer = 0;
+    const auto read = std::from_chars(begin, end, layer);
+    if (read.ec != std::errc() || read.ptr != end) file.fail(name, "names no layer");
+    layers.push_back(layer);
+  }
+  std::sort(layers.begin(), layers.end());
+  return layers;
+}
+
+}  // namespace
+
+void add_qwen2_vl(TowerFile& file, Multimodal& model) {
+  const TowerSizes sizes = file.sizes();
+  json vision = tower_config(file, sizes);
+  vision["embed_dim"] = sizes.hidden;
+  vision["hidden_size"] = text_width(model);
+  // A ratio that gives the width again, rounded down.
+  vision["mlp_ratio"] = (static_cast<double>(sizes.ffn) + 0.5) / static_cast<double>(sizes.hidden);
+  vision["hidden_act"] = sizes.activation.empty() ? "quick_gelu" : sizes.activation;
+  put_patches(file, model);
+  put_attention(file, model);
+  std::vector<RenamedTensor> names = tower_names();
+  append(names, {{"v.blk.{}.ffn_up", kBlock + "mlp.fc1"}, {"v.blk.{}.ffn_down", kBlock + "mlp.fc2"}});
+  file.rename(names, model.tensors);
+  describe_text_part(model, "qwen2_vl_text", {16, 24, 24});
+  finish(file, model, {"qwen2_vl", "Qwen2VLForConditionalGeneration", vision});
+}
+
+void add_qwen2_5_vl(TowerFile& file, Multimodal& model) {
+  const TowerSizes sizes = file.sizes();
+  json vision = tower_config(file, sizes);
+  vision["hidden_size"] = sizes.hidden;
+  vision["intermediate_size"] = sizes.ffn;
+  vision["out_hidden_size"] = text_width(model);
+  vision["hidden_act"] = sizes.activation.empty() ? "silu" : sizes.activation;
+  vision["window_size"] = file.size("window_size", 112);
+  // Every n-th layer sees the whole image; 0: all of them.
+  const std::size_t every = file.size("n_wa_pattern");
+  auto whole = json::array();
+  for (std::size_t layer = 0; layer < sizes.layers; ++layer) {
+    if (every == 0 || (layer + 1) % every == 0) whole.push_back(layer);
+  }
+  vision["fullatt_block_indexes"] = whole;
+  put_patches(file, model);
+  put_attention(file, model);
+  std::vector<RenamedTensor> names = tower_names();
+  append(names, {{"v.blk.{}.ffn_gate", kBlock + "mlp.gate_proj"},
+                 {"v.blk.{}.ffn_up", kBlock + "mlp.up_proj"},
+                 {"v.blk.{}.ffn_down", kBlock + "mlp.down_proj"}});
+  file.rename(names, model.tensors);
+  describe_text_part(model, "qwen2_5_vl_text", {16, 24, 24});
+  finish(file, model, {"qwen2_5_vl", "Qwen2_5_VLForConditionalGeneration", vision});
+}
+
+void add_qwen3_vl(TowerFile& file, Multimodal& model) {
+  const TowerSizes sizes = file.sizes();
+  json vision = tower_config(file, sizes);
+  vision["hidden_size"] = sizes.hidden;
+  vision["intermediate_size"] = sizes.ffn;
+  vision["out_hidden_size"] = text_width(model);
+  vision["hidden_act"] = "gelu_pytorch_tanh";
+  vision["num_position_embeddings"] = file.tensor("v.position_embd.weight").rows();
+  const std::vector<std::size_t> layers = deepstack_layers(file);
+  vision["deepstack_visual_indexes"] = layers;
+  put_patches(file, model);
+  put_attention(file, model);
+  std::vector<RenamedTensor> names = {{"v.position_embd", kTower + "pos_embed"},
+                                      {"mm.0", kTower + "merger.linear_fc1"},
+                                      {"mm.2", kTower + "merger.linear_fc2"},
+                                      {"v.post_ln", kTower + "merger.norm"},
+                                      {"v.blk.{}.ffn_up", kBlock + "mlp.linear_fc1"},
+                                      {"v.blk.{}.ffn_down", kBlock + "mlp.linear_fc2"}};
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const std::string from = fmt::format("v.deepstack.{}.", layers[i]);
+    const std::string to = fmt::format("{}deepstack_merger_list.{}.", kTower, i);
+    append(names, {{from + "norm", to + "norm"}, {from + "fc1", to + "linear_fc1"}, {from + "fc2", to + "linear_fc2"}});
+  }
+  append(names, tower_names());
+  file.rename(names, model.tensors);
+  const bool experts = model.text.text("general.architecture", "") == "qwen3vlmoe";
+  describe_text_part(model, experts ? "qwen3_vl_moe_text" : "qwen3_vl_text", {24, 20, 20});
+  put_below("model.language_model.", model.tensors, "model.");
+  finish(file, model,
+         experts ? Described{"qwen3_vl_moe", "Qwen3VLMoeForConditionalGeneration", vision}
+                 : Described{"qwen3_vl", "Qwen3VLForConditionalGeneration", vision});
+}
+
+}  // namespace mmbatch::gguf

@@ -1,0 +1,77 @@
+// GGUF models and vision parts whose bytes were changed: a message, or a model; never anything else.
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <random>
+
+#include "engine/base/error.h"
+#include "fusion/model.h"
+#include "tests/engine/temporary_folder.h"
+
+namespace mmbatch {
+namespace {
+
+using testing::read_file;
+using testing::TemporaryFolder;
+using testing::write_file;
+
+const std::filesystem::path kReference = std::filesystem::path(MMBATCH_TEST_DATA) / "reference";
+
+/// More by hand: MMBATCH_MUTANTS=20000
+std::size_t mutants() {
+  const char* set = std::getenv("MMBATCH_MUTANTS");
+  return set != nullptr ? std::strtoul(set, nullptr, 10) : 60;
+}
+
+/// Small changes where the file says what is in it, seldom in what is in it.
+std::string changed(std::string bytes, std::mt19937& random) {
+  const std::size_t header = std::min<std::size_t>(bytes.size(), 20000);
+  for (std::size_t edits = 1 + random() % 3; edits > 0; --edits) {
+    const std::size_t at = random() % (random() % 8 == 0 ? bytes.size() : header);
+    switch (random() % 5) {
+      case 0: bytes[at] = static_cast<char>(random()); break;
+      case 1: bytes[at] = static_cast<char>(bytes[at] ^ (1 << random() % 8)); break;
+      case 2: bytes[at] = static_cast<char>(bytes[at] + (random() % 2 == 0 ? 1 : -1)); break;
+      case 3: bytes[at] = random() % 2 == 0 ? '\0' : '\xff'; break;
+      default: if (random() % 20 == 0) bytes.resize(at + 1);
+    }
+    if (bytes.empty()) break;
+  }
+  return bytes;
+}
+
+TEST(HostileGguf, ChangedModelsLoadOrAreRefused) {
+  struct Pair {
+    std::string model, projector;
+  };
+  std::vector<Pair> sound;
+  for (const char* name : {"gguf-llava15", "gguf-llama-q4_0", "gguf-llama3-fallback"}) {
+    const std::filesystem::path folder = kReference / name, projector = folder / "mmproj.gguf";
+    sound.push_back({read_file(folder / "model.gguf"),
+                     std::filesystem::exists(projector) ? read_file(projector) : std::string()});
+  }
+  std::mt19937 random(5);
+  const TemporaryFolder folder;
+  std::size_t loaded = 0, refused = 0;
+  for (std::size_t i = 0; i < mutants(); ++i) {
+    Pair pair = sound[i % sound.size()];
+    std::string& part = !pair.projector.empty() && random() % 2 == 0 ? pair.projector : pair.model;
+    part = changed(part, random);
+    write_file(folder.path() / "model.gguf", pair.model);
+    std::filesystem::remove(folder.path() / "mmproj.gguf");
+    if (!pair.projector.empty()) write_file(folder.path() / "mmproj.gguf", pair.projector);
+    try {
+      Model::load(folder.path() / "model.gguf");
+      ++loaded;
+    } catch (const ModelError& e) {
+      EXPECT_STRNE(e.what(), "");
+      ++refused;
+    }
+  }
+  EXPECT_GT(loaded, 0u);
+  EXPECT_GT(refused, 0u);
+}
+
+}  // namespace
+}  // namespace mmbatch

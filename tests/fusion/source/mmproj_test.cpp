@@ -1,0 +1,268 @@
+// Vision parts in mmproj files: the towers and projectors of the reference folders, written as llama.cpp's converter
+// writes them, are those folders' tensors again.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <regex>
+
+#include "engine/base/error.h"
+#include "fusion/family.h"
+#include "fusion/source/open_model.h"
+#include "tests/engine/gguf_bytes.h"
+#include "tests/engine/stored_tensors.h"
+
+namespace mmbatch {
+namespace {
+
+using ::testing::AllOf;
+using testing::GgufBytes;
+using ::testing::HasSubstr;
+using testing::message_of;
+using testing::TemporaryFolder;
+using testing::write_file;
+
+const std::filesystem::path kReference = std::filesystem::path(MMBATCH_TEST_DATA) / "reference";
+
+std::string bytes_of(const std::vector<float>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
+}
+
+void put(GgufBytes& file, const std::string& name, const std::vector<std::size_t>& shape,
+         const std::vector<float>& values) {
+  file.tensor(name, {shape.rbegin(), shape.rend()}, 0, bytes_of(values));
+}
+
+/// From Hugging Face's names to GGUF's.
+using Names = std::vector<std::pair<std::string, std::string>>;
+
+/// Names of a tower of the CLIP kind below a prefix.
+Names clip_names(const std::string& prefix) {
+  const std::string layer = prefix + R"(encoder\.layers\.(\d+)\.)";
+  return {{prefix + R"(embeddings\.patch_embedding\.(.*))", "v.patch_embd.$1"},
+          {prefix + R"(embeddings\.position_embedding\.(.*))", "v.position_embd.$1"},
+          {prefix + R"(post_layernorm\.(.*))", "v.post_ln.$1"},
+          {layer + R"(self_attn\.([qkv])_proj\.(.*))", "v.blk.$1.attn_$2.$3"},
+          {layer + R"(self_attn\.out_proj\.(.*))", "v.blk.$1.attn_out.$2"},
+          {layer + R"(layer_norm([12])\.(.*))", "v.blk.$1.ln$2.$3"},
+          {layer + R"(mlp\.fc1\.(.*))", "v.blk.$1.ffn_up.$2"},
+          {layer + R"(mlp\.fc2\.(.*))", "v.blk.$1.ffn_down.$2"}};
+}
+
+struct Kind {
+  std::string folder, text, name;
+  Names names;
+  std::function<void(GgufBytes& file, const Config& config)> keys;
+};
+
+std::string found_name(const Names& names, const std::string& name) {
+  for (const auto& [expression, form] : names) {
+    std::smatch match;
+    if (std::regex_match(name, match, std::regex(expression))) return match.format(form);
+  }
+  return {};
+}
+
+std::vector<float> in_pairs(const std::vector<float>& values, std::size_t rows, std::size_t heads) {
+  const std::size_t cols = values.size() / rows, width = rows / heads;
+  std::vector<float> out(values.size());
+  for (std::size_t row = 0; row < rows; ++row) {
+    const std::size_t in_head = row % width, to = row - in_head + 2 * (in_head % (width / 2)) + in_head / (width / 2);
+    std::copy_n(values.begin() + static_cast<std::ptrdiff_t>(row * cols), cols,
+                out.begin() + static_cast<std::ptrdiff_t>(to * cols));
+  }
+  return out;
+}
+
+/// What the converter changes besides names. @return true: the tensor was written
+bool put_changed(const Kind& kind, const std::string& name, const TensorView& tensor, GgufBytes& file) {
+  const std::vector<float> values = to_floats(tensor);
+  const std::vector<std::size_t>& shape = tensor.shape;
+  if (name == "v.patch_embd.weight" && shape.size() == 5) {
+    const std::size_t plane = shape[3] * shape[4];
+    for (std::size_t frame = 0; frame < 2; ++frame) {
+      std::vector<float> one;
+      for (std::size_t at = frame * plane; at < values.size(); at += 2 * plane)
+        one.insert(one.end(), values.begin() + static_cast<std::ptrdiff_t>(at),
+                   values.begin() + static_cast<std::ptrdiff_t>(at + plane));
+      put(file, frame == 0 ? name : name + ".1", {shape[0], shape[1], shape[3], shape[4]}, one);
+    }
+    return true;
+  }
+  const std::size_t qkv = name.find("attn_qkv.");
+  if (qkv != std::string::npos && kind.name != "qwen3vl_merger") {
+    std::vector<std::size_t> third = shape;
+    third[0] /= 3;
+    const auto size = static_cast<std::ptrdiff_t>(values.size() / 3);
+    for (std::ptrdiff_t i = 0; i < 3; ++i) {
+      std::string own = name;
+      own.replace(qkv, 9, std::string("attn_") + "qkv"[i] + ".");
+      put(file, own, third, {values.begin() + i * size, values.begin() + (i + 1) * size});
+    }
+    return true;
+  }
+  if (kind.name == "pixtral" && (name.find("attn_q.") != std::string::npos || name.find("attn_k.") != std::string::npos)) {
+    put(file, name, shape, in_pairs(values, shape[0], 3));
+    return true;
+  }
+  if (name == "mm.soft_emb_norm.weight") {
+    std::vector<float> more = values;
+    for (float& value : more) value += 1;
+    put(file, name, shape, more);
+    return true;
+  }
+  return false;
+}
+
+/// The keys of a text model; nobody reads its tensors here.
+GgufBytes text_file(const std::string& architecture, std::size_t width) {
+  GgufBytes file;
+  const auto key = [&](const std::string& name) { return architecture + "." + name; };
+  file.key("general.architecture", architecture).key(key("block_count"), 1u);
+  file.key(key("embedding_length"), static_cast<std::uint32_t>(width)).key(key("attention.head_count"), 1u);
+  file.key(key("feed_forward_length"), 2u).key(key("context_length"), 64u);
+  file.key(key("expert_count"), 0u).key(key("expert_used_count"), 0u);
+  file.key("tokenizer.ggml.model", "gpt2").texts("tokenizer.ggml.tokens", {"a", "<end>"});
+  file.texts("tokenizer.ggml.merges", {}).key("tokenizer.ggml.eos_token_id", 1u);
+  return file;
+}
+
+void vision_keys(GgufBytes& file, const Config& vision, const std::vector<const char*>& names) {
+  const char* keys[] = {"embedding_length", "feed_forward_length", "block_count", "attention.head_count",
+                        "image_size", "patch_size"};
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::vector<std::int64_t> values = vision.integers(names[i]);
+    file.key(std::string("clip.vision.") + keys[i],
+             static_cast<std::uint32_t>(values.empty() ? 560 : values.front()));
+  }
+  file.floats("clip.vision.image_mean", {0.5f, 0.5f, 0.5f}).floats("clip.vision.image_std", {0.5f, 0.5f, 0.5f});
+}
+
+const std::vector<const char*> kUsual = {"hidden_size",         "intermediate_size", "num_hidden_layers",
+                                         "num_attention_heads", "image_size",        "patch_size"};
+
+std::vector<Kind> kinds() {
+  const auto usual = [](GgufBytes& file, const Config& config) {
+    vision_keys(file, config.object("vision_config"), kUsual);
+  };
+  Names gemma3 = clip_names(R"(vision_tower\.vision_model\.)");
+  gemma3.emplace_back(R"(multi_modal_projector\.mm_input_projection_weight)", "mm.input_projection.weight");
+  gemma3.emplace_back(R"(multi_modal_projector\.mm_soft_emb_norm\.weight)", "mm.soft_emb_norm.weight");
+  Names idefics3 = clip_names(R"(model\.vision_model\.)");
+  idefics3.emplace_back(R"(model\.connector\.modality_projection\.proj\.weight)", "mm.model.fc.weight");
+  const std::string intern = R"(vision_tower\.encoder\.layer\.(\d+)\.)";
+  const Names internvl = {{R"(vision_tower\.embeddings\.cls_token)", "v.class_embd"},
+                          {R"(vision_tower\.embeddings\.position_embeddings)", "v.position_embd.weight"},
+                          {R"(vision_tower\.embeddings\.patch_embeddings\.projection\.(.*))", "v.patch_embd.$1"},
+                          {intern + R"(attention\.([qkv])_proj\.(.*))", "v.blk.$1.attn_$2.$3"},
+                          {intern + R"(attention\.projection_layer\.(.*))", "v.blk.$1.attn_out.$2"},
+                          {intern + R"(layernorm_before\.(.*))", "v.blk.$1.ln1.$2"},
+                          {intern + R"(layernorm_after\.(.*))", "v.blk.$1.ln2.$2"},
+                          {intern + "lambda_([12])", "v.blk.$1.ls$2.weight"},
+                          {intern + R"(mlp\.fc1\.(.*))", "v.blk.$1.ffn_up.$2"},
+                          {intern + R"(mlp\.fc2\.(.*))", "v.blk.$1.ffn_down.$2"},
+                          {R"(multi_modal_projector\.layer_norm\.(.*))", "mm.model.mlp.0.$1"},
+                          {R"(multi_modal_projector\.linear_1\.(.*))", "mm.model.mlp.1.$1"},
+                          {R"(multi_modal_projector\.linear_2\.(.*))", "mm.model.mlp.3.$1"}};
+  const std::string mistral = R"(vision_tower\.transformer\.layers\.(\d+)\.)";
+  const Names pixtral = {{R"(vision_tower\.patch_conv\.(.*))", "v.patch_embd.$1"},
+                         {R"(vision_tower\.ln_pre\.(.*))", "v.pre_ln.$1"},
+                         {mistral + R"(attention\.([qkv])_proj\.(.*))", "v.blk.$1.attn_$2.$3"},
+                         {mistral + R"(attention\.o_proj\.(.*))", "v.blk.$1.attn_out.$2"},
+                         {mistral + R"(attention_norm\.(.*))", "v.blk.$1.ln1.$2"},
+                         {mistral + R"(ffn_norm\.(.*))", "v.blk.$1.ln2.$2"},
+                         {mistral + R"(feed_forward\.(gate|up|down)_proj\.(.*))", "v.blk.$1.ffn_$2.$3"},
+                         {R"(multi_modal_projector\.norm\.(.*))", "mm.input_norm.$1"},
+                         {R"(multi_modal_projector\.patch_merger\.merging_layer\.(.*))", "mm.patch_merger.$1"},
+                         {R"(multi_modal_projector\.linear_([12])\.(.*))", "mm.$1.$2"}};
+  const std::string block = R"(visual\.blocks\.(\d+)\.)";
+  const Names qwen = {{R"(visual\.patch_embed\.proj\.(.*))", "v.patch_embd.$1"},
+                      {R"(visual\.pos_embed\.(.*))", "v.position_embd.$1"},
+                      {block + R"(attn\.qkv\.(.*))", "v.blk.$1.attn_qkv.$2"},
+                      {block + R"(attn\.proj\.(.*))", "v.blk.$1.attn_out.$2"},
+                      {block + R"(norm([12])\.(.*))", "v.blk.$1.ln$2.$3"},
+                      {block + R"(mlp\.linear_fc1\.(.*))", "v.blk.$1.ffn_up.$2"},
+                      {block + R"(mlp\.linear_fc2\.(.*))", "v.blk.$1.ffn_down.$2"},
+                      {block + R"(mlp\.(gate|up|down)_proj\.(.*))", "v.blk.$1.ffn_$2.$3"},
+                      {R"(visual\.merger\.(?:ln_q|norm)\.(.*))", "v.post_ln.$1"},
+                      {R"(visual\.merger\.mlp\.([02])\.(.*))", "mm.$1.$2"},
+                      {R"(visual\.merger\.linear_fc1\.(.*))", "mm.0.$1"},
+                      {R"(visual\.merger\.linear_fc2\.(.*))", "mm.2.$1"},
+                      {R"(visual\.deepstack_merger_list\.0\.norm\.(.*))", "v.deepstack.0.norm.$1"},
+                      {R"(visual\.deepstack_merger_list\.0\.linear_fc([12])\.(.*))", "v.deepstack.0.fc$1.$2"},
+                      {R"(visual\.deepstack_merger_list\.1\.norm\.(.*))", "v.deepstack.2.norm.$1"},
+                      {R"(visual\.deepstack_merger_list\.1\.linear_fc([12])\.(.*))", "v.deepstack.2.fc$1.$2"}};
+  const auto qwen_keys = [](GgufBytes& file, const Config& config) {
+    vision_keys(file, config.object("vision_config"),
+                {"hidden_size", "intermediate_size", "depth", "num_heads", "image_size", "patch_size"});
+    file.key("clip.vision.n_wa_pattern", 2u);
+  };
+  return {{"gemma3", "gemma3", "gemma3", gemma3, usual},
+          {"smolvlm", "llama", "idefics3", idefics3, usual},
+          {"internvl", "qwen2", "internvl", internvl, usual},
+          {"mistral3", "llama", "pixtral", pixtral, usual},
+          {"qwen2-5-vl", "qwen2vl", "qwen2.5vl_merger", qwen, qwen_keys},
+          {"qwen3-vl", "qwen3vl", "qwen3vl_merger", qwen, qwen_keys}};
+}
+
+class Mmproj : public ::testing::TestWithParam<Kind> {};
+
+TEST_P(Mmproj, HasTheFoldersTensors) {
+  const Kind& kind = GetParam();
+  const auto folder = open_model(kReference / kind.folder / "model");
+  const Config& config = folder->config();
+  GgufBytes file;
+  file.key("general.architecture", "clip").key("clip.projector_type", kind.name);
+  kind.keys(file, config);
+  std::vector<std::string> vision;
+  for (const auto& [stored, tensor] : folder->tensors()) {
+    const std::string name = found_name(kind.names, stored);
+    if (name.empty()) continue;
+    vision.push_back(stored);
+    if (!put_changed(kind, name, tensor, file)) put(file, name, tensor.shape, to_floats(tensor));
+  }
+  ASSERT_GT(vision.size(), 20u);
+  const Config text = config.has("text_config") ? config.object("text_config") : config;
+  const TemporaryFolder made;
+  write_file(made.path() / "model.gguf",
+             text_file(kind.text, static_cast<std::size_t>(text.integer("hidden_size", 0))).bytes());
+  write_file(made.path() / "mmproj-model.gguf", file.bytes());
+  const auto model = open_model(made.path() / "model.gguf");  // the file is found beside it
+  for (const std::string& name : vision) {
+    ASSERT_TRUE(model->has(name)) << name;
+    const TensorView tensor = model->tensor(name, folder->tensor(name).shape);
+    const std::vector<float> wanted = to_floats(folder->tensor(name)), found = to_floats(tensor);
+    for (std::size_t i = 0; i < wanted.size(); ++i) ASSERT_NEAR(found[i], wanted[i], 1e-6f) << name << ' ' << i;
+  }
+  EXPECT_EQ(find_family(model->config()).name, find_family(config).name);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, Mmproj, ::testing::ValuesIn(kinds()), [](const auto& info) {
+  return std::regex_replace(info.param.folder, std::regex("[^a-z0-9]"), "_");
+});
+
+TEST(MmprojChoice, OneFileIsFoundSeveralAreNot) {
+  const TemporaryFolder folder;
+  write_file(folder.path() / "model.gguf", text_file("qwen2", 4).bytes());
+  const auto error = [&](ModelParts parts) {
+    return message_of<ModelError>([&] { open_model(ModelPlace(folder.path() / "model.gguf", std::move(parts))); });
+  };
+  EXPECT_EQ(error({}), "");
+  const std::string clip = GgufBytes().key("general.architecture", "clip").key("clip.projector_type", "gemma3").bytes();
+  write_file(folder.path() / "mmproj-a.gguf", clip);
+  EXPECT_THAT(error({}), AllOf(HasSubstr("mmproj-a.gguf"), HasSubstr("goes with text models of architecture gemma3"),
+                               HasSubstr("'qwen2'"), HasSubstr("--mmproj none")));
+  EXPECT_EQ(error({.projector = "none", .adapters = {}}), "");
+  write_file(folder.path() / "mmproj-b.gguf", clip);
+  EXPECT_THAT(error({}), AllOf(HasSubstr("several mmproj files"), HasSubstr("mmproj-a.gguf, mmproj-b.gguf"),
+                               HasSubstr("--mmproj")));
+  EXPECT_THAT(error({.projector = folder.path() / "c.gguf", .adapters = {}}), HasSubstr("which is not there"));
+  const std::string other = GgufBytes().key("general.architecture", "clip").key("clip.projector_type", "ldp").bytes();
+  write_file(folder.path() / "c.gguf", other);
+  EXPECT_THAT(error({.projector = folder.path() / "c.gguf", .adapters = {}}),
+              AllOf(HasSubstr("'ldp' is not supported"), HasSubstr("qwen3vl_merger")));
+}
+
+}  // namespace
+}  // namespace mmbatch
