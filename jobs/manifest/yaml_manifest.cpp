@@ -8,6 +8,7 @@
 #include "jobs/item/images/image_budget.h"
 #include "jobs/item/item_builder.h"
 #include "jobs/item/prompt_template.h"
+#include "jobs/listing/archive/samples.h"
 #include "jobs/listing/records.h"
 #include "jobs/listing/vqa_files.h"
 #include "jobs/manifest/listing_kind.h"
@@ -64,7 +65,14 @@ const std::vector<std::string> kJobKeys = {"name",
                                            "grammar",
                                            "choices",
                                            "whitespace",
-                                           "on_length"};
+                                           "on_length",
+                                           "pages",
+                                           "pages_as",
+                                           "dpi",
+                                           "page_pixels",
+                                           "frames",
+                                           "fps",
+                                           "times"};
 
 bool is_null(const Node& node) {
   return node.kind == Node::Kind::null;
@@ -225,6 +233,7 @@ class ManifestReader {
     if (const Entry* entry = node.find("generation")) job.generation = generation(*entry);
     job.image_budget = merged(image_budget_, image_budget(node));
     add_constraint(node, job.generation);
+    job.documents = placed([&] { return read_document_settings(node); });
     job.truncated_images = truncated_images_;
     if (const Entry* entry = node.find("truncated_images")) job.truncated_images = truncated_images(*entry);
     const Entry* items = node.find("items");
@@ -391,12 +400,11 @@ class ManifestReader {
     if (job.source.kind == ItemSource::Kind::json) open_json(source);
     if (job.source.kind == ItemSource::Kind::csv) open_csv(source);
     if (job.source.kind == ItemSource::Kind::tsv) open_csv(source, '\t');
+    if (job.source.kind == ItemSource::Kind::archive) open_samples(source, Question::of_item);
     if (job.source.kind != ItemSource::Kind::glob) return;
     open_glob(source.string(), job.image_root.empty() ? folder_ : job.image_root);
     if (!needs_decoder(job.task)) return;
-    const bool asks =
-        !job.question.empty() || (!job.prompt_template.empty() && !has_placeholder(job.prompt_template));
-    if (!asks) throw UsageError("a pattern of image files needs the job's 'question'");
+    if (!asks(job)) throw UsageError("a pattern of image files needs the job's 'question'");
   }
 
   void read_inline(const Node& list) {
