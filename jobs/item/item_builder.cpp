@@ -85,12 +85,25 @@ class ItemBuilder {
 
   void read_references() {
     exclude("answer", "answers");
-    if (const Node::Entry* entry = get("answer")) item_.references = {scalar(*entry, *entry->value)};
+    if (const Node::Entry* entry = get("answer")) item_.references = {reference(*entry, *entry->value)};
     const Node::Entry* const list = get("answers");
     if (list == nullptr) return;
     for (const NodePointer& element : list_of(*list, "a list of texts")) {
       const Node::Entry* const annotated = element->find("answer");  // as VQAv2 lists them
-      item_.references.push_back(scalar(*list, annotated == nullptr ? *element : *annotated->value));
+      item_.references.push_back(reference(*list, annotated == nullptr ? *element : *annotated->value));
+    }
+  }
+
+  /// A text, or an object whose fields an answer's are compared with.
+  std::string reference(const Node::Entry& entry, const Node& value) {
+    if (value.kind != Node::Kind::map || value.map.empty()) return scalar(entry, value);
+    check_nested(value);
+    try {
+      std::string json = to_json(value, JsonForm::written, kMaxItemBytes);
+      size_.add(json.size());
+      return json;
+    } catch (const std::length_error& e) {
+      fail(entry, fmt::format("'{}': {}", entry.key, e.what()));
     }
   }
 

@@ -3,6 +3,7 @@
 #include <ctime>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -47,6 +48,8 @@ struct Job {
   std::shared_ptr<const LabelSet> labels;  // classify: of items without labels; null when all bring their own
   std::string label_template = "{}";       // classify: of items without a template
   GenerationOverrides generation;
+  std::map<std::string, std::string>
+      fields;  // how fields are compared, by path (metrics/fields/field_rules.h)
   ItemSource source;
 };
 

@@ -173,6 +173,7 @@ ALTER TABLE items ADD COLUMN request TEXT;       -- JSON: how a batch line wants
 ALTER TABLE items ADD COLUMN document TEXT;      -- as written, of items that show pages of a file
 ALTER TABLE items ADD COLUMN page INTEGER;
 ALTER TABLE items ADD COLUMN frame_times TEXT;   -- JSON list of seconds
+ALTER TABLE jobs ADD COLUMN fields TEXT;         -- JSON: how fields are compared with those of references
 ALTER TABLE results ADD COLUMN closed INTEGER;   -- 1: closed in the shortest way, as the tokens were ending
 DROP VIEW answers;
 DROP VIEW history;

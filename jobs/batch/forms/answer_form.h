@@ -23,11 +23,11 @@ struct AnswerHead {
 /// One sequence of an item.
 struct AnswerRow {
   std::int64_t sequence = 0;
-  std::string_view answer;
-  std::string_view finish_reason;
-  std::string_view details;    // JSON, as the database has it
-  std::string_view reasoning;  // empty: none
-  std::string_view vector;     // the bytes of an embedding; empty: none
+  std::string_view answer = {};
+  std::string_view finish_reason = {};
+  std::string_view details = {};    // JSON, as the database has it
+  std::string_view reasoning = {};  // empty: none
+  std::string_view vector = {};     // the bytes of an embedding; empty: none
   long long answer_tokens = 0;
   long long reasoning_tokens = 0;
   bool thinks = false;  // thoughts were counted

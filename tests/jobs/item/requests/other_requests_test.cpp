@@ -19,6 +19,13 @@ std::vector<ReadItem> read(const TempFolder& folder, const std::string& lines) {
   return testing::read_all(read_manifest(folder.write("r.jsonl", lines), {folder.path()}));
 }
 
+/// The settings of an item of a manifest that says nothing.
+GenerationConfig settings_of(const Item& item) {
+  Manifest manifest;
+  manifest.jobs.emplace_back();
+  return generation_of(manifest, item, {});
+}
+
 TEST(Responses, AreDialogues) {
   const TempFolder folder;
   const auto response = [](const char* id, const std::string& body) {
@@ -49,8 +56,7 @@ TEST(Responses, AreDialogues) {
   EXPECT_EQ(a.messages[0].content, "be brief");
   EXPECT_EQ(a.messages[1].content, "hello");
   EXPECT_EQ(a.request, R"({"url":"/v1/responses"})");
-  const Manifest none{.jobs = {Job{}}};
-  EXPECT_EQ(generation_of(none, a, {}).max_new_tokens, 5);
+  EXPECT_EQ(settings_of(a).max_new_tokens, 5);
   EXPECT_EQ(items[1].item->task, Task::vqa);
   EXPECT_EQ(items[1].item->images.at(0).path, folder / "a.png");
   const Item& c = *items[2].item;
@@ -61,7 +67,7 @@ TEST(Responses, AreDialogues) {
   EXPECT_EQ(c.messages[2].content, "sun");
   EXPECT_THAT(c.tools, HasSubstr(R"("function":{"name":"f")"));
   EXPECT_EQ(c.template_variables.at("reasoning_effort"), "\"low\"");
-  EXPECT_THAT(generation_of(none, *items[3].item, {}).response_format, HasSubstr("properties"));
+  EXPECT_THAT(settings_of(*items[3].item).response_format, HasSubstr("properties"));
 }
 
 TEST(Responses, RefuseByNameWhatTheyCannotDo) {
@@ -96,7 +102,7 @@ TEST(Completions, AreRawPrompts) {
   EXPECT_EQ(items[0].item->form, PromptForm::raw);
   EXPECT_EQ(items[0].item->task, Task::generate);
   EXPECT_EQ(items[0].item->prompt, "Once");
-  const GenerationConfig config = generation_of(Manifest{.jobs = {Job{}}}, *items[0].item, {});
+  const GenerationConfig config = settings_of(*items[0].item);
   EXPECT_EQ(config.max_new_tokens, 7);
   EXPECT_TRUE(config.logprobs);
   EXPECT_EQ(config.top_logprobs, 2);

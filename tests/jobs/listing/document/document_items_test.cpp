@@ -22,7 +22,9 @@ std::vector<ReadItem> read(const TempFolder& folder, const std::string& item, co
     if (image.written == "none.pdf") throw ItemError(ErrorCode::image_missing, "no such file");
     return {3, 10};
   };
-  return testing::read_all(read_manifest(file, {.count_parts = count}));
+  ManifestOptions options;
+  options.count_parts = count;
+  return testing::read_all(read_manifest(file, options));
 }
 
 std::vector<std::string> ids(const std::vector<ReadItem>& items) {
