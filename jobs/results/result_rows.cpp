@@ -54,7 +54,8 @@ enum ResultColumn {
   kProbabilities,
   kReasoning,
   kReasoningTokens,
-  kResultColumns = kReasoningTokens,
+  kClosed,
+  kResultColumns = kClosed,
 };
 
 }  // namespace
@@ -69,6 +70,7 @@ std::string item_digest(const Item& item, const std::vector<std::string>& image_
       .field(item.question_type)
       .field(item.answer_type)
       .field(item.metadata_digest.empty() ? item.metadata : item.metadata_digest);
+  if (!item.request.empty()) hash.field("request").field(item.request);  // digests of before have none
   return hash.digest().substr(0, 16);
 }
 
@@ -98,8 +100,9 @@ ResultRows::ResultRows(Database& database)
       find_items_(database, "SELECT key, digest FROM items WHERE job_key = ?1 AND id = ?2 AND variant = ?3"),
       insert_item_(database,
                    "INSERT INTO items(job_key, id, variant, position, task, prompt, images, image_sha256, "
-                   "\"references\", question_type, answer_type, metadata, digest, prompt_phrase) "
-                   "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"),
+                   "\"references\", question_type, answer_type, metadata, digest, prompt_phrase, request, document, "
+                   "page, frame_times) "
+                   "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"),
       find_error_(database,
                   "SELECT 1 FROM results INDEXED BY results_item WHERE item_key = ?1 AND run_key = ?2 AND "
                   "current = 1 AND status = 'failed' "
@@ -117,9 +120,9 @@ ResultRows::ResultRows(Database& database)
           "INSERT INTO results(run_key, item_key, sequence, current, status, answer, finish_reason, correct, "
           "score, logprob, prompt_tokens, answer_tokens, error_stage, error_code, error_message, vision_ms, "
           "text_ms, queue_ms, prefill_ms, decode_ms, total_ms, created, details, content_key, "
-          "answer_phrase, probabilities, reasoning, reasoning_tokens) "
+          "answer_phrase, probabilities, reasoning, reasoning_tokens, closed) "
           "VALUES(?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, "
-          "?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)"),
+          "?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28)"),
       insert_embedding_(database, "INSERT INTO embeddings(result_key, width, vector) VALUES(?1, ?2, ?3)") {}
 
 void ResultRows::write(std::int64_t run, std::int64_t job_key, const ItemResult& result,
@@ -180,7 +183,13 @@ std::int64_t ResultRows::insert_item(const ItemIdentity& identity, const ItemRes
   bind_text_or_null(insert, 10, item.question_type);
   bind_text_or_null(insert, 11, item.answer_type);
   bind_text_or_null(insert, 12, item.metadata);
-  insert.bind_blob(13, digest).bind(14, phrases_.key_of(item.prompt)).run();
+  insert.bind_blob(13, digest).bind(14, phrases_.key_of(item.prompt));
+  bind_text_or_null(insert, 15, item.request);
+  bind_text_or_null(insert, 16, item.document);
+  insert.bind_null(17);
+  if (item.page > 0) insert.bind(17, std::int64_t{item.page});
+  bind_text_or_null(insert, 18, item.frame_times);
+  insert.run();
   return database_.last_row();
 }
 
@@ -230,6 +239,7 @@ void ResultRows::insert_answers(std::int64_t run, std::int64_t item, const ItemR
     bind_text_or_null(insert, kProbabilities, answer.probabilities);
     bind_text_or_null(insert, kReasoning, answer.reasoning);
     insert.bind(kReasoningTokens, answer.reasoning_tokens);
+    if (answer.closed) insert.bind(kClosed, 1);
     if (const auto score = score_answer(answer.text, result.item->references)) {
       insert.bind(kCorrect, score->correct ? 1 : 0).bind(kScore, score->score);
     }
