@@ -236,7 +236,7 @@ TurnFormat find_turn_format(const ModelFiles& files, const std::string& name,
 
 Precision automatic_precision(const ModelFiles& files) {
   if (files.weights->packed()) return *files.weights->packed();
-  return std::string_view(simd().name) == "avx512_bf16" ? Precision::bf16 : Precision::f32;
+  return simd().bf16_bytes == 2 ? Precision::bf16 : Precision::f32;
 }
 
 Model::Model(std::shared_ptr<const ModelFiles> files, Precision precision, WeightHooks hooks)
