@@ -241,7 +241,7 @@ TurnFormat find_turn_format(const ModelFiles& files, const std::string& name,
 
 PrecisionChoice choose_precision(const ModelFiles& files) {
   if (files.weights->packed()) return {*files.weights->packed(), "as the weights are packed"};
-  const bool fast = std::string_view(simd().name) == "avx512_bf16";
+  const bool fast = simd().bf16_bytes == 2;
   std::string why = fast ? "this processor multiplies it at twice the speed of float32"
                          : "this processor has no faster product that is as exact";
   const auto& tensors = files.weights->tensors();

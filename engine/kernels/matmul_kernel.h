@@ -43,11 +43,12 @@ inline std::size_t float_row_bytes(std::size_t in) {
   return in * sizeof(float);
 }
 
-/// oneDNN's packed float32 products, where it has its `brg` kernels.
+/// oneDNN's packed float32 products, where it has its `brg` kernels, which are AVX-512's.
 extern const MatmulKernel kOneDnnMatmul;
 /// OpenBLAS in float32, always called with the same number of rows.
 extern const MatmulKernel kOpenBlasMatmul;
 /// Own kernels over panels, see panel.h.
+extern const MatmulKernel kF32Matmul;
 extern const MatmulKernel kBf16Matmul;
 extern const MatmulKernel kInt8Matmul;
 extern const MatmulKernel kW8a16Matmul;

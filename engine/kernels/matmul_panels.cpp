@@ -51,6 +51,9 @@ int quantized(float x, float inverse, int low, int high) {
   return std::isnan(scaled) ? 0 : static_cast<int>(std::nearbyint(std::clamp<float>(scaled, low, high)));
 }
 
+std::size_t f32_bytes(std::size_t in, std::size_t) {
+  return Panel::depth(in) * kColumns * sizeof(float);
+}
 std::size_t bf16_bytes(std::size_t in, std::size_t) {
   return Panel::depth(in) * kColumns * 2;
 }
@@ -61,16 +64,30 @@ std::size_t int4_bytes(std::size_t in, std::size_t) {
   return Panel::depth(in) / (2 * Panel::kGroup) * Panel::kGroupPair * (kColumns / kStrip);
 }
 
+std::size_t f32_row_bytes(std::size_t in) {
+  return Panel::row_bytes(Panel::depth(in) * sizeof(float));
+}
 std::size_t bf16_row_bytes(std::size_t in) {
-  return Panel::row_bytes(Panel::depth(in) * 2);
+  return Panel::row_bytes(Panel::depth(in) * simd().bf16_bytes);
 }
 std::size_t int8_row_bytes(std::size_t in) {
-  return QuantizedRow::bytes(Panel::depth(in));
+  return QuantizedRow::bytes(Panel::depth(in) * simd().int8_bytes);
+}
+std::size_t int4_row_bytes(std::size_t in) {
+  return QuantizedRow::bytes_with_offsets(Panel::depth(in));
 }
 
 /// Where a word is, counted in bytes from the start of its strip: words of four bytes in steps of kStrip.
 std::size_t word(std::size_t step, std::size_t column) {
   return (step * kStrip + column % kStrip) * 4;
+}
+
+void pack_f32(const float* weights, std::size_t in, std::size_t columns, std::byte* packed) {
+  std::memset(packed, 0, f32_bytes(in, columns));
+  for (std::size_t c = 0; c < columns; ++c) {
+    std::byte* strip = packed + c / kStrip * Panel::depth(in) * kStrip * sizeof(float);
+    for (std::size_t k = 0; k < in; ++k) std::memcpy(strip + word(k, c), weights + c * in + k, sizeof(float));
+  }
 }
 
 void pack_bf16(const float* weights, std::size_t in, std::size_t columns, std::byte* packed) {
@@ -191,6 +208,9 @@ void pack_w4a16(const float* weights, std::size_t in, std::size_t columns, std::
   pack_nibbles(weights, in, columns, kPairs, packed);
 }
 
+void prepare_f32(const float* x, std::size_t in, std::byte* row) {
+  simd().to_f32(x, in, Panel::depth(in), row);
+}
 void prepare_bf16(const float* x, std::size_t in, std::byte* row) {
   simd().to_bf16(x, in, Panel::depth(in), row);
 }
@@ -208,6 +228,10 @@ void multiply(const MatmulKernel::Tile& tile) {
 
 }  // namespace
 
+const MatmulKernel kF32Matmul = {
+    "f32",         Precision::f32, always,
+    kColumns,      f32_bytes,      pack_f32,
+    f32_row_bytes, prepare_f32,    multiply<&SimdKernels::f32_panel, f32_row_bytes>};
 const MatmulKernel kBf16Matmul = {
     "bf16",         Precision::bf16, always,
     kColumns,       bf16_bytes,      pack_bf16,
@@ -223,7 +247,7 @@ const MatmulKernel kW8a16Matmul = {
 const MatmulKernel kInt4Matmul = {
     "int4",         Precision::int4, always,
     kColumns,       int4_bytes,      pack_int4,
-    int8_row_bytes, prepare_int4,    multiply<&SimdKernels::int4_panel, int8_row_bytes>};
+    int4_row_bytes, prepare_int4,    multiply<&SimdKernels::int4_panel, int4_row_bytes>};
 const MatmulKernel kW4a16Matmul = {
     "w4a16",        Precision::w4a16, always,
     kColumns,       int4_bytes,       pack_w4a16,

@@ -22,8 +22,8 @@ namespace mmbatch {
 namespace {
 
 /// For each precision the first that is usable serves.
-const MatmulKernel* const kTable[] = {&kOneDnnMatmul, &kOpenBlasMatmul, &kBf16Matmul, &kInt8Matmul,
-                                      &kW8a16Matmul,  &kInt4Matmul,     &kW4a16Matmul};
+const MatmulKernel* const kTable[] = {&kOneDnnMatmul, &kF32Matmul,   &kOpenBlasMatmul, &kBf16Matmul,
+                                      &kInt8Matmul,   &kW8a16Matmul, &kInt4Matmul,     &kW4a16Matmul};
 
 const MatmulKernel& find_kernel(Precision precision) {
   for (const MatmulKernel* kernel : kTable) {

@@ -10,17 +10,17 @@ namespace mmbatch {
 /// other: kStrip columns, one vector of sums, so that whoever multiplies reads memory from front to back,
 /// each line once for all rows. What is in a strip, for the depth in steps from the front:
 ///
+///   f32      [depth][kStrip] float
 ///   bf16     [depth / 2][kStrip][2] bfloat16
 ///   int8     [depth / 4][kStrip][4] uint8 (weight + 128), then scales float[kStrip]
 ///   w8a16    [depth / 2][kStrip][2] int8, then scales float[kStrip]
-///   int4     pairs of groups of kGroup inputs: [2][kGroup / 8][kStrip] words of eight half bytes, weight +
-///   8,
+///   int4     pairs of groups of kGroup inputs: [2][kGroup / 8][kStrip] words of eight half bytes, weight + 8,
 ///            then scales bfloat16[2][kStrip]. Inputs 0…3 of eight are in the low halves of a word's bytes,
 ///            4…7 in the high ones
 ///   w4a16    the same, but 0, 2, 4, 6 in the lower two bytes and 1, 3, 5, 7 in the upper ones
 ///
 /// Every output element is one chain of sums in the order of the depth, whatever the number of rows. Packed
-/// files hold panels: kPackedLayout in engine/base/safetensors.h changes with them.
+/// files hold panels: kPackedLayout in engine/weights/safetensors.h changes with them.
 struct Panel {
   static constexpr std::size_t kColumns = 64;
   static constexpr std::size_t kStrip = 16;
@@ -37,21 +37,23 @@ struct Panel {
   static constexpr std::size_t row_bytes(std::size_t used) { return ((used + 63) / 64 | 1) * 64; }
 };
 
-/// A row of activations quantized for int8 and int4: this header, then int8[depth], then, for int4, what the
-/// 8 that is added to each weight adds to the sum of each group, taken with a minus: int32[depth / kGroup].
+/// A row of activations quantized for int8 and int4: this header, then its values: for int4 int8[depth], for
+/// int8 the same or int16[depth], see SimdKernels::int8_bytes. Behind them, for int4, what the 8 that is added
+/// to each weight adds to the sum of each group, taken with a minus: int32[depth / kGroup].
 struct QuantizedRow {
   static constexpr std::size_t kHeaderBytes = 64;
   float scale;
   std::int32_t sum;
 
-  static constexpr std::size_t bytes(std::size_t depth) {
-    return Panel::row_bytes(kHeaderBytes + depth + depth / Panel::kGroup * sizeof(std::int32_t));
+  static constexpr std::size_t bytes(std::size_t values) { return Panel::row_bytes(kHeaderBytes + values); }
+  static constexpr std::size_t bytes_with_offsets(std::size_t depth) {
+    return bytes(depth + depth / Panel::kGroup * sizeof(std::int32_t));
   }
 };
 
 /// Rows times one panel.
 struct PanelProduct {
-  const std::byte* x;     // rows in the format's form
+  const std::byte* x;     // rows in the format's and the level's form
   std::size_t row_bytes;  // from one row to the next
   std::size_t rows;
   std::size_t depth;

@@ -1,59 +1,88 @@
 #include "engine/kernels/simd.h"
 
+#include <cpuid.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 #include "engine/base/error.h"
 
 namespace mmbatch {
 
-// One table for each instruction set: simd/table.cpp, compiled with that set's flags.
+// One table for each level: simd/table.cpp, compiled with that level's flags.
 namespace isa_portable {
+extern const SimdKernels kTable;
+}
+namespace isa_sse4_2 {
 extern const SimdKernels kTable;
 }
 namespace isa_avx2 {
 extern const SimdKernels kTable;
 }
+namespace isa_avx_vnni {
+extern const SimdKernels kTable;
+}
 namespace isa_avx512 {
 extern const SimdKernels kTable;
 }
-namespace isa_avx512_bf16 {
+namespace isa_avx512_vnni {
+extern const SimdKernels kTable;
+}
+namespace isa_avx512_vnni_bf16 {
 extern const SimdKernels kTable;
 }
 
 namespace {
 
-bool runs_here(std::string_view name) {
-  if (name == "avx512_bf16") {
-    return runs_here("avx512") && __builtin_cpu_supports("avx512vnni") &&
-           __builtin_cpu_supports("avx512bf16");
-  }
-  if (name == "avx512") {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512cd");
-  }
-  if (name == "avx2") return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  return name == "portable";
+/// AVX-VNNI, the 256-bit instructions of processors without AVX-512, which not every compiler can ask for.
+bool has_avx_vnni() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> 4 & 1) != 0;
+}
+
+bool has_sse4_2() {
+  return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("ssse3") &&
+         __builtin_cpu_supports("popcnt");
+}
+bool has_avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+}
+bool has_avx512() {
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512cd");
+}
+bool has_avx512_vnni() {
+  return has_avx512() && __builtin_cpu_supports("avx512vnni");
 }
 
 const SimdKernels& choose() {
-  const SimdKernels* const tables[] = {&isa_avx512_bf16::kTable, &isa_avx512::kTable, &isa_avx2::kTable,
-                                       &isa_portable::kTable};
-  const char* wanted = std::getenv("MMBATCH_ISA");
-  for (const SimdKernels* table : tables) {
-    const bool asked = wanted == nullptr || *wanted == '\0' || std::string_view(wanted) == table->name;
-    if (asked && runs_here(table->name)) return *table;
+  const char* variable = std::getenv("MMBATCH_ISA");
+  const std::string_view wanted = variable == nullptr ? "" : variable;
+  std::vector<std::string> here;
+  for (const SimdLevel& level : simd_levels()) {
+    if (!level.runs_here) continue;
+    if (wanted.empty() || wanted == level.kernels->name) return *level.kernels;
+    here.push_back(level.kernels->name);
   }
-  throw UsageError(
-      fmt::format("MMBATCH_ISA={} is not available on this machine; allowed are avx512_bf16, avx512, "
-                  "avx2 and portable, as far as the processor has them",
-                  wanted));
+  throw UsageError(fmt::format("MMBATCH_ISA={} is not available on this machine; allowed here are {}", wanted,
+                               fmt::join(here, ", ")));
 }
 
 }  // namespace
+
+std::vector<SimdLevel> simd_levels() {
+  return {{&isa_avx512_vnni_bf16::kTable, has_avx512_vnni() && __builtin_cpu_supports("avx512bf16")},
+          {&isa_avx512_vnni::kTable, has_avx512_vnni()},
+          {&isa_avx512::kTable, has_avx512()},
+          {&isa_avx_vnni::kTable, has_avx2() && has_avx_vnni()},
+          {&isa_avx2::kTable, has_avx2()},
+          {&isa_sse4_2::kTable, has_sse4_2()},
+          {&isa_portable::kTable, true}};
+}
 
 const SimdKernels& simd() {
   static const SimdKernels& chosen = choose();

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "engine/kernels/attention_rows.h"
 #include "engine/kernels/panel.h"
@@ -69,7 +70,11 @@ struct SoftmaxStats {
 /// The inner loops that are compiled once for each instruction set. Every function handles whole rows and its
 /// result depends on that row alone.
 struct SimdKernels {
-  const char* name;
+  const char* name;  // of the level, see simd_levels()
+  /// Bytes of an activation as prepared for int8 weights, int8 or int16, and for those that are multiplied as
+  /// bfloat16, bfloat16 or float: some levels multiply only the wider ones.
+  std::size_t int8_bytes;
+  std::size_t bf16_bytes;
   /// Floats of scratch that attention() needs.
   std::size_t (*attention_scratch)(std::size_t head_dim);
   void (*attention_f32)(const AttentionUnit& unit, float* scratch);
@@ -101,12 +106,15 @@ struct SimdKernels {
   void (*softcap)(float* x, std::size_t n, float cap);
 
   /// Products with a panel of weights, one for each format.
+  void (*f32_panel)(const PanelProduct& product);
   void (*bf16_panel)(const PanelProduct& product);
   void (*int8_panel)(const PanelProduct& product);
   void (*w8a16_panel)(const PanelProduct& product);
   void (*int4_panel)(const PanelProduct& product);
   void (*w4a16_panel)(const PanelProduct& product);
-  /// A row of n floats as bfloat16[depth], rounded to nearest even, zeros behind.
+  /// A row of n floats, zeros behind.
+  void (*to_f32)(const float* x, std::size_t n, std::size_t depth, std::byte* row);
+  /// A row of n floats rounded to bfloat16, to nearest even, zeros behind.
   void (*to_bf16)(const float* x, std::size_t n, std::size_t depth, std::byte* row);
   /// A row of n floats as a QuantizedRow: scale = largest magnitude / 127, rounded to nearest even.
   void (*quantize)(const float* x, std::size_t n, std::size_t depth, std::byte* row);
@@ -120,9 +128,18 @@ struct SimdKernels {
   void (*causal_convolution)(const CausalConvolution& convolution);
 };
 
-/// The kernels for this machine: the widest instruction set it has, or the one that the environment variable
-/// MMBATCH_ISA names (avx512_bf16, avx512, avx2, portable).  @throws UsageError when that one is unknown or
-/// missing here.
+/// One of the instruction sets that kernels are compiled for.
+struct SimdLevel {
+  const SimdKernels* kernels;
+  bool runs_here;
+};
+
+/// All of them, the widest first: avx512-vnni-bf16, avx512-vnni, avx512, avx-vnni, avx2, sse4.2, portable (any
+/// x86-64). In int8 and int4 all of them compute the same integers.
+std::vector<SimdLevel> simd_levels();
+
+/// The kernels for this machine: the first level that runs here, or the one that the environment variable
+/// MMBATCH_ISA names.  @throws UsageError when that one is unknown or missing here.
 const SimdKernels& simd();
 
 }  // namespace mmbatch

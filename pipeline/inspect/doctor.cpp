@@ -61,6 +61,8 @@ Diagnosis diagnose() {
   found.compiler = kCompiler;
   found.machine = this_machine();
   found.instruction_set = simd().name;
+  for (const SimdLevel& level : simd_levels())
+    (level.runs_here ? found.levels_here : found.levels_missing).emplace_back(level.kernels->name);
   for (const std::string& name : precision_names())
     found.products.emplace_back(name, kernel_of(precision_from(name)));
   found.openblas_core = math.openblas_core;
@@ -85,12 +87,12 @@ std::vector<std::string> problems(const Diagnosis& found) {
   if (!found.forced_instruction_set.empty()) {
     say(fmt::format("MMBATCH_ISA={} chooses the kernels; unset it to use the fastest ones of this machine",
                     found.forced_instruction_set));
-  } else if (found.instruction_set == "portable") {
+  } else if (found.instruction_set == "portable" || found.instruction_set == "sse4.2") {
     say("the processor has no AVX2: everything runs, but several times slower than on machines of the last "
         "ten years");
-  } else if (found.instruction_set != "avx512_bf16") {
-    say("the processor has no AVX-512 with BF16 and VNNI: precisions below f32 save memory, but hardly any "
-        "time");
+  } else if (found.instruction_set != "avx512-vnni-bf16") {
+    say("the processor does not multiply bfloat16: --precision bf16, w8a16 and w4a16 save memory, and time "
+        "where memory is the limit, but compute as fast as f32; int8 and int4 are faster");
   }
   if (!found.forced_openblas_core.empty()) {
     say(fmt::format(
@@ -121,6 +123,9 @@ std::string to_text(const Diagnosis& found) {
   if (machine.memory_limit)
     text += fmt::format("container   {} at most\n", bytes_text(*machine.memory_limit));
   text += fmt::format("kernels     {}\n", found.instruction_set);
+  text += fmt::format("  here      {}\n", fmt::join(found.levels_here, ", "));
+  if (!found.levels_missing.empty())
+    text += fmt::format("  missing   {}\n", fmt::join(found.levels_missing, ", "));
   for (const auto& [precision, kernel] : found.products)
     text += fmt::format("  {:<9} {}\n", precision, kernel.empty() ? "none serves" : kernel);
   text +=

@@ -12,7 +12,8 @@ namespace mmbatch {
 struct Diagnosis {
   std::string compiler;
   Machine machine;
-  std::string instruction_set;                                // of the inner loops
+  std::string instruction_set;                                // level of the inner loops
+  std::vector<std::string> levels_here, levels_missing;       // the widest first
   std::vector<std::pair<std::string, std::string>> products;  // precision, kernel; empty name: none serves
   std::string openblas_core;
   std::vector<std::string> libraries;  // name and version

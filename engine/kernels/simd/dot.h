@@ -2,7 +2,7 @@
 
 // Products of narrow numbers, sixteen 32-bit lanes at a time: bfloat16 pairs and bytes by four.
 
-#if defined(__AVX2__)
+#if defined(__SSE4_1__)
 #include <immintrin.h>
 #endif
 
@@ -17,6 +17,23 @@ constexpr std::size_t kDotStrips = 2, kDotRowsOfStrips = 12;  // where there are
 #else
 constexpr std::size_t kDotRows = 4;
 constexpr std::size_t kDotStrips = 1, kDotRowsOfStrips = kDotRows;
+#endif
+
+/// Whether rows that are quantized for int8 weights hold int16: without an instruction that adds four products
+/// of bytes, the bytes of both sides are widened.
+#if defined(__SSE4_1__) && !defined(__AVX512VNNI__) && !defined(__AVXVNNI__)
+#define MMBATCH_WIDENED_BYTES
+constexpr std::size_t kInt8Bytes = 2;
+#else
+constexpr std::size_t kInt8Bytes = 1;
+#endif
+
+/// Bytes of an activation for bfloat16 weights: where nothing multiplies bfloat16, rows hold floats that were
+/// rounded to it.
+#if defined(__AVX512BF16__)
+constexpr std::size_t kBf16Bytes = 2;
+#else
+constexpr std::size_t kBf16Bytes = 4;
 #endif
 
 MMBATCH_INLINE Ints load_ints(const void* p) {
@@ -68,6 +85,21 @@ MMBATCH_INLINE Ints dot4(Ints sum, Ints w, Ints x) {
 #endif
 }
 
+/// Numbers of half and a quarter of the bits, as many as lanes.
+typedef std::int16_t Shorts __attribute__((vector_size(32)));
+typedef std::uint16_t Halves __attribute__((vector_size(32)));
+typedef std::int8_t Bytes __attribute__((vector_size(16)));
+
+/// The low halves of sixteen integers.
+MMBATCH_INLINE void store_halves(std::byte* p, Ints v) {
+#if defined(__AVX512F__)
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16((__m512i)v));
+#else
+  const Shorts narrow = __builtin_convertvector(v, Shorts);
+  __builtin_memcpy(p, &narrow, sizeof(narrow));
+#endif
+}
+
 /// Sixteen floats as bfloat16, rounded to nearest even, in the lower halves.
 MMBATCH_INLINE Ints round_to_bf16(Floats v) {
 #if defined(__AVX512BF16__)
@@ -84,13 +116,8 @@ MMBATCH_INLINE void store_bf16(std::byte* p, Floats v) {
 #if defined(__AVX512BF16__)
   const __m256bh narrow = _mm512_cvtneps_pbh((__m512)v);
   __builtin_memcpy(p, &narrow, sizeof(narrow));
-#elif defined(__AVX512F__)
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16((__m512i)round_to_bf16(v)));
 #else
-  const Ints rounded = round_to_bf16(v);
-  std::uint16_t narrow[kLanes];
-  for (std::size_t i = 0; i < kLanes; ++i) narrow[i] = static_cast<std::uint16_t>(rounded[i]);
-  __builtin_memcpy(p, narrow, sizeof(narrow));
+  store_halves(p, round_to_bf16(v));
 #endif
 }
 
@@ -111,11 +138,9 @@ MMBATCH_INLINE Ints load_halves(const std::byte* p) {
 #if defined(__AVX512F__)
   return (Ints)_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 #else
-  std::uint16_t narrow[kLanes];
-  __builtin_memcpy(narrow, p, sizeof(narrow));
-  Ints bits;
-  for (std::size_t i = 0; i < kLanes; ++i) bits[i] = narrow[i];
-  return bits;
+  Halves narrow;
+  __builtin_memcpy(&narrow, p, sizeof(narrow));
+  return __builtin_convertvector(narrow, Ints);
 #endif
 }
 
@@ -130,11 +155,9 @@ MMBATCH_INLINE Floats load_int8(const std::byte* p) {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return (Floats)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
 #else
-  std::int8_t bytes[kLanes];
-  __builtin_memcpy(bytes, p, sizeof(bytes));
-  Floats v;
-  for (std::size_t i = 0; i < kLanes; ++i) v[i] = bytes[i];
-  return v;
+  Bytes bytes;
+  __builtin_memcpy(&bytes, p, sizeof(bytes));
+  return __builtin_convertvector(__builtin_convertvector(bytes, Ints), Floats);
 #endif
 }
 
@@ -143,9 +166,8 @@ MMBATCH_INLINE void store_int8(std::byte* p, Ints v) {
 #if defined(__AVX512F__)
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8((__m512i)v));
 #else
-  std::int8_t bytes[kLanes];
-  for (std::size_t i = 0; i < kLanes; ++i) bytes[i] = static_cast<std::int8_t>(v[i]);
-  __builtin_memcpy(p, bytes, sizeof(bytes));
+  const Bytes bytes = __builtin_convertvector(v, Bytes);
+  __builtin_memcpy(p, &bytes, sizeof(bytes));
 #endif
 }
 

@@ -1,9 +1,11 @@
-// bfloat16 weights times bfloat16 activations, and int8 weights, which bfloat16 holds exactly.
+// bfloat16 weights times bfloat16 activations, and int8 weights, which bfloat16 holds exactly; float32.
 
+#include "engine/kernels/simd/blocks/float_block.h"
 #include "engine/kernels/simd/functions.h"
 #include "engine/kernels/simd/strip.h"
 
 namespace mmbatch::MMBATCH_ISA {
+#if defined(__AVX512BF16__)
 namespace {
 
 /// Pairs of int8, widened on the way.
@@ -15,14 +17,27 @@ struct PairsOfInt8 : PairsOfBf16 {
 };
 
 }  // namespace
+#endif
+
+void f32_panel(const PanelProduct& p) {
+  take_float_panel(p);
+}
 
 void bf16_panel(const PanelProduct& p) {
+#if defined(__AVX512BF16__)
   take_panel<PairsOfBf16>(p, p.x, p.depth / 2, p.depth * Panel::kStrip * 2);
+#else
+  take_expanded_panel<Bf16AsFloats>(p);
+#endif
 }
 
 void w8a16_panel(const PanelProduct& p) {
   const std::size_t values = p.depth * Panel::kStrip, strip_bytes = values + Panel::kStrip * sizeof(float);
+#if defined(__AVX512BF16__)
   take_panel<PairsOfInt8>(p, p.x, p.depth / 2, strip_bytes);
+#else
+  take_expanded_panel<BytesAsFloats>(p);
+#endif
   const StripScales scales(p.panel + values, strip_bytes);
   float* y = p.y;
   for (std::size_t r = 0; r < p.rows; ++r) {
@@ -31,13 +46,24 @@ void w8a16_panel(const PanelProduct& p) {
 }
 
 void to_bf16(const float* x, std::size_t n, std::size_t depth, std::byte* row) {
+  const auto put = [row](std::size_t i, Floats v) {
+    if constexpr (kBf16Bytes == 2)
+      store_bf16(row + 2 * i, v);
+    else
+      store_ints(row + 4 * i, round_to_bf16(v) << 16);
+  };
   std::size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) store_bf16(row + 2 * i, load(x + i));
+  for (; i + kLanes <= n; i += kLanes) put(i, load(x + i));
   if (i < n) {
-    store_bf16(row + 2 * i, load_some(x + i, n - i));
+    put(i, load_some(x + i, n - i));
     i += kLanes;
   }
-  for (; i < depth; i += kLanes) store_bf16(row + 2 * i, Floats{});
+  for (; i < depth; i += kLanes) put(i, Floats{});
+}
+
+void to_f32(const float* x, std::size_t n, std::size_t depth, std::byte* row) {
+  __builtin_memcpy(row, x, n * sizeof(float));
+  __builtin_memset(row + n * sizeof(float), 0, (depth - n) * sizeof(float));
 }
 
 }  // namespace mmbatch::MMBATCH_ISA

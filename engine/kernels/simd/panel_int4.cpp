@@ -1,11 +1,13 @@
 // int4 weights in groups, times int8 activations, and times bfloat16 activations.
 
+#include "engine/kernels/simd/blocks/float_block.h"
+#include "engine/kernels/simd/blocks/int4_block.h"
 #include "engine/kernels/simd/functions.h"
-#include "engine/kernels/simd/strip.h"
 
 namespace mmbatch::MMBATCH_ISA {
 namespace {
 
+#if !defined(MMBATCH_INT4_BLOCKS)
 constexpr std::size_t kEights = Panel::kGroup / 8;
 /// Rows at a time: each has a sum of its group, and one of all groups so far.
 constexpr std::size_t kRows = kDotRows * 3 / 4, kRowsOfStrips = kRows / kDotStrips;
@@ -53,20 +55,15 @@ struct Int4Group {
   }
 };
 
+#if defined(__AVX512BF16__)
 /// Pairs of nibbles as pairs of bfloat16, 8 taken off: the lowest four bits of each half of a lane.
 MMBATCH_INLINE Ints nibble_pairs(Ints halves) {
-#if defined(__AVX512BW__)
   // The instruction looks at five bits: both halves of the table are the same.
   alignas(64) static const std::uint16_t table[32] = {
       0xc100, 0xc0e0, 0xc0c0, 0xc0a0, 0xc080, 0xc040, 0xc000, 0xbf80, 0x0000, 0x3f80, 0x4000,
       0x4040, 0x4080, 0x40a0, 0x40c0, 0x40e0, 0xc100, 0xc0e0, 0xc0c0, 0xc0a0, 0xc080, 0xc040,
       0xc000, 0xbf80, 0x0000, 0x3f80, 0x4000, 0x4040, 0x4080, 0x40a0, 0x40c0, 0x40e0};  // -8 … 7
   return (Ints)_mm512_permutexvar_epi16((__m512i)halves, _mm512_load_si512(table));
-#else
-  const Ints low = (Ints) __builtin_convertvector((halves & 15) - 8, Floats);
-  const Ints high = (Ints) __builtin_convertvector(((halves >> 16) & 15) - 8, Floats);
-  return ((low >> 16) & 0xffff) | (high & -65536);
-#endif
 }
 
 /// The same from activations in bfloat16.
@@ -98,6 +95,7 @@ struct W4a16Group {
     }
   }
 };
+#endif
 
 /// y[R rows] = x · V strips.
 template <template <std::size_t, std::size_t> class Group, std::size_t V>
@@ -153,11 +151,16 @@ void take_groups(const PanelProduct& p, const std::byte* x) {
   else
     take_groups<Group, kDotStrips, kRowsOfStrips>(p, x);
 }
+#endif
 
 }  // namespace
 
 void int4_panel(const PanelProduct& p) {
+#if defined(MMBATCH_INT4_BLOCKS)
+  take_int4_panel(p);
+#else
   take_groups<Int4Group>(p, p.x + QuantizedRow::kHeaderBytes);
+#endif
   for (std::size_t r = 0; r < p.rows; ++r) {
     QuantizedRow row;
     __builtin_memcpy(&row, p.x + r * p.row_bytes, sizeof(row));
@@ -167,7 +170,11 @@ void int4_panel(const PanelProduct& p) {
 }
 
 void w4a16_panel(const PanelProduct& p) {
+#if defined(__AVX512BF16__)
   take_groups<W4a16Group>(p, p.x);
+#else
+  take_expanded_panel<HalfBytesAsFloats>(p);
+#endif
 }
 
 }  // namespace mmbatch::MMBATCH_ISA

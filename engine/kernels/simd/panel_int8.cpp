@@ -1,7 +1,7 @@
 // int8 weights times int8 activations. Sums are integers, so exact in any order.
 
+#include "engine/kernels/simd/blocks/int8_block.h"
 #include "engine/kernels/simd/functions.h"
-#include "engine/kernels/simd/strip.h"
 
 namespace mmbatch::MMBATCH_ISA {
 namespace {
@@ -20,7 +20,14 @@ struct FoursOfBytes {
 
 void int8_panel(const PanelProduct& p) {
   const std::size_t values = p.depth * Panel::kStrip, strip_bytes = values + Panel::kStrip * sizeof(float);
-  take_panel<FoursOfBytes>(p, p.x + QuantizedRow::kHeaderBytes, p.depth / 4, strip_bytes);
+  const std::byte* x = p.x + QuantizedRow::kHeaderBytes;
+#if defined(MMBATCH_WIDENED_BYTES)
+  take_int8_panel<WidenedBytes>(p, x, strip_bytes);
+#elif defined(__AVXVNNI__)
+  take_int8_panel<BytesByFour>(p, x, strip_bytes);
+#else
+  take_panel<FoursOfBytes>(p, x, p.depth / 4, strip_bytes);
+#endif
   const StripScales scales(p.panel + values, strip_bytes);
   for (std::size_t r = 0; r < p.rows; ++r) {
     QuantizedRow row;

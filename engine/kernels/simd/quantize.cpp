@@ -15,9 +15,18 @@ MMBATCH_INLINE Floats load_at(const float* x, std::size_t i, std::size_t n) {
   return i < n ? load_some(x + i, n - i) : Floats{};
 }
 
-/// Adding 1.5 · 2²³ rounds to the nearest even integer and leaves it in the low bits.
-MMBATCH_INLINE Ints round_to_ints(Floats x) {
-  return (Ints)(x + splat(12582912.0f)) - 0x4b400000;
+/// x · factor, of magnitude up to 127, rounded once, to the nearest even integer: adding 1.5 · 2²³ does this
+/// and leaves it in the low bits, where the product is joined with the sum. Where there is no such instruction,
+/// doubles hold the product exactly.
+MMBATCH_INLINE Ints rounded_product(Floats x, float factor) {
+#if defined(__FMA__)
+  return (Ints)(x * factor + splat(12582912.0f)) - 0x4b400000;
+#else
+  typedef double Doubles __attribute__((vector_size(2 * sizeof(Floats))));
+  typedef std::int64_t Longs __attribute__((vector_size(2 * sizeof(Floats))));
+  const Doubles product = __builtin_convertvector(x, Doubles) * static_cast<double>(factor);
+  return __builtin_convertvector((Longs)(product + 6755399441055744.0), Ints);  // 1.5 · 2⁵²
+#endif
 }
 
 MMBATCH_INLINE std::int32_t sum_lanes(Ints v) {
@@ -50,9 +59,13 @@ Scaled scale_of(const float* x, std::size_t n) {
   return {largest / 127.0f, largest > kTiny ? 127.0f / largest : 0.0f, n};
 }
 
+MMBATCH_INLINE Ints quantized(const float* x, std::size_t i, const Scaled& scaled) {
+  return rounded_product(load_at(x, i, scaled.count), scaled.inverse);
+}
+
 /// Stores sixteen numbers from x[i] on at `to`, and returns them.
 MMBATCH_INLINE Ints put(const float* x, std::size_t i, const Scaled& scaled, std::byte* to) {
-  const Ints whole = round_to_ints(load_at(x, i, scaled.count) * scaled.inverse);
+  const Ints whole = quantized(x, i, scaled);
   store_int8(to, whole);
   return whole;
 }
@@ -62,8 +75,15 @@ MMBATCH_INLINE Ints put(const float* x, std::size_t i, const Scaled& scaled, std
 void quantize(const float* x, std::size_t n, std::size_t depth, std::byte* row) {
   const Scaled scaled = scale_of(x, n);
   Ints total{};
-  for (std::size_t i = 0; i < depth; i += kLanes)
-    total = total + put(x, i, scaled, row + QuantizedRow::kHeaderBytes + i);
+  std::byte* to = row + QuantizedRow::kHeaderBytes;
+  for (std::size_t i = 0; i < depth; i += kLanes, to += kInt8Bytes * kLanes) {
+    const Ints whole = quantized(x, i, scaled);
+    if constexpr (kInt8Bytes == 2)
+      store_halves(to, whole);
+    else
+      store_int8(to, whole);
+    total = total + whole;
+  }
   const QuantizedRow header{scaled.scale, sum_lanes(total)};
   __builtin_memcpy(row, &header, sizeof(header));
 }

@@ -3,6 +3,7 @@
 // The loop that all formats of panels share: groups of rows pass over a strip of columns, and memory is asked
 // for what comes behind it meanwhile.
 
+#include "engine/kernels/panel.h"
 #include "engine/kernels/simd/dot.h"
 
 namespace mmbatch::MMBATCH_ISA {
@@ -78,9 +79,13 @@ class RowWords {
     }
     return words;
   }
-  /// The four bytes `offset` bytes behind row r's place, in every lane.
+  /// `offset` bytes behind row r's place.
+  __attribute__((always_inline)) const std::byte* at(std::size_t r, std::size_t offset) const {
+    return at_[r / 4] + r % 4 * stride_ + offset;
+  }
+  /// The four bytes there, in every lane.
   __attribute__((always_inline)) Ints splat(std::size_t r, std::size_t offset) const {
-    return splat_ints(at_[r / 4] + r % 4 * stride_ + offset);
+    return splat_ints(at(r, offset));
   }
   __attribute__((always_inline)) void move(std::size_t bytes) {
     for (std::size_t i = 0; i < kPointers; ++i) at_[i] += bytes;

@@ -1,13 +1,13 @@
+#include "engine/kernels/simd/dot.h"
 #include "engine/kernels/simd/functions.h"
-
-#define MMBATCH_TEXT_OF(name) #name
-#define MMBATCH_TEXT(name) MMBATCH_TEXT_OF(name)
 
 namespace mmbatch::MMBATCH_ISA {
 
 extern const SimdKernels kTable;
 const SimdKernels kTable = {
-    MMBATCH_TEXT(MMBATCH_ISA) + sizeof("isa_") - 1,
+    MMBATCH_LEVEL,
+    kInt8Bytes,
+    kBf16Bytes,
     attention_scratch,
     attention_f32,
     attention_bf16,
@@ -23,11 +23,13 @@ const SimdKernels kTable = {
     multiply_by_sigmoid,
     softmax_stats,
     softcap,
+    f32_panel,
     bf16_panel,
     int8_panel,
     w8a16_panel,
     int4_panel,
     w4a16_panel,
+    to_f32,
     to_bf16,
     quantize,
     quantize_groups,

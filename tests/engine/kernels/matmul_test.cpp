@@ -250,7 +250,7 @@ TEST(Matmul, StoredScalesThatNoPackingWritesAreRefused) {
 /// depend on each other. Some one does in every precision.
 TEST(Matmul, WhatServesKeepsRowsIndependent) {
   bool is_known = false;
-  for (const MatmulKernel* kernel : {&kOneDnnMatmul, &kOpenBlasMatmul}) {
+  for (const MatmulKernel* kernel : {&kOneDnnMatmul, &kF32Matmul, &kOpenBlasMatmul}) {
     if (matmul_kernel_name(Precision::f32) != kernel->name) continue;
     is_known = true;
     EXPECT_TRUE(kernel->usable());

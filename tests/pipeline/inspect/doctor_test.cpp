@@ -8,6 +8,7 @@
 namespace mmbatch {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -20,7 +21,9 @@ Diagnosis healthy() {
                    .memory = std::size_t{16} << 30,
                    .memory_available = std::size_t{8} << 30,
                    .memory_limit = {}};
-  found.instruction_set = "avx512_bf16";
+  found.instruction_set = "avx512-vnni-bf16";
+  found.levels_here = {"avx512-vnni-bf16", "avx2", "portable"};
+  found.levels_missing = {"avx-vnni"};
   found.products = {{"f32", "onednn"}, {"int8", "int8_panel"}};
   found.openblas_core = "SkylakeX";
   return found;
@@ -30,12 +33,14 @@ TEST(Doctor, FindsNothingWrongWithAGoodMachine) {
   EXPECT_THAT(problems(healthy()), IsEmpty());
   EXPECT_TRUE(healthy().usable());
   EXPECT_THAT(to_text(healthy()), HasSubstr("problems    none"));
+  EXPECT_THAT(to_text(healthy()), HasSubstr("here      avx512-vnni-bf16, avx2, portable\n"));
+  EXPECT_THAT(to_text(healthy()), HasSubstr("missing   avx-vnni\n"));
 }
 
 TEST(Doctor, SaysWhatSlowsARunDown) {
   Diagnosis old = healthy();
   old.instruction_set = "avx2";
-  EXPECT_THAT(problems(old), ElementsAre(HasSubstr("no AVX-512 with BF16")));
+  EXPECT_THAT(problems(old), ElementsAre(HasSubstr("does not multiply bfloat16")));
   old.instruction_set = "portable";
   EXPECT_THAT(problems(old), ElementsAre(HasSubstr("no AVX2")));
 
@@ -79,7 +84,7 @@ TEST(Doctor, DescribesThisMachine) {
 TEST(Doctor, NamesAnInstructionSetThatIsNotThere) {
   const ProgramEnd outcome = program_with("MMBATCH_ISA=avx1024", "doctor");
   EXPECT_EQ(outcome.code, 2);
-  EXPECT_THAT(outcome.text, HasSubstr("MMBATCH_ISA=avx1024"));
+  EXPECT_THAT(outcome.text, AllOf(HasSubstr("MMBATCH_ISA=avx1024"), HasSubstr("sse4.2, portable")));
 }
 
 }  // namespace

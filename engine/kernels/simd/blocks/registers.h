@@ -1,0 +1,132 @@
+#pragma once
+
+// One register of the instruction set, for loops that have to stay within its sixteen (AVX-512: 32) registers:
+// of Floats and Ints, which are several of them without AVX-512, the compiler keeps some in memory.
+
+#include "engine/kernels/simd/dot.h"
+
+namespace mmbatch::MMBATCH_ISA {
+
+#if defined(__AVX512F__)
+constexpr std::size_t kRegisterBytes = 64, kRegisters = 32;
+#elif defined(__AVX2__)
+constexpr std::size_t kRegisterBytes = 32, kRegisters = 16;
+#else
+constexpr std::size_t kRegisterBytes = 16, kRegisters = 16;
+#endif
+constexpr std::size_t kRegisterLanes = kRegisterBytes / 4;
+typedef float FloatRegister __attribute__((vector_size(kRegisterBytes)));
+typedef std::int32_t IntRegister __attribute__((vector_size(kRegisterBytes)));
+
+template <class Register>
+MMBATCH_INLINE Register load_register(const void* p) {
+  Register v;
+  __builtin_memcpy(&v, p, sizeof(v));
+  return v;
+}
+template <class Register>
+MMBATCH_INLINE void store_register(void* p, Register v) {
+  __builtin_memcpy(p, &v, sizeof(v));
+}
+/// The float at p in every lane.
+MMBATCH_INLINE FloatRegister splat_register(const void* p) {
+  float x;
+  __builtin_memcpy(&x, p, sizeof(x));
+  return x - FloatRegister{};
+}
+/// The four bytes at p in every lane.
+MMBATCH_INLINE IntRegister splat_four_bytes(const void* p) {
+  std::int32_t x;
+  __builtin_memcpy(&x, p, sizeof(x));
+  return x - IntRegister{};
+}
+
+MMBATCH_INLINE FloatRegister to_floats(IntRegister v) {
+  return __builtin_convertvector(v, FloatRegister);
+}
+
+/// a[0] + a[1], a[2] + a[3], …, b[0] + b[1], …
+MMBATCH_INLINE IntRegister sums_of_neighbours(IntRegister a, IntRegister b) {
+  IntRegister even, odd;
+#ifdef __clang__  // which has shuffles by constants alone; it builds the fuzz targets
+  for (std::size_t i = 0; i < kRegisterLanes; ++i) {
+    const IntRegister& from = i < kRegisterLanes / 2 ? a : b;
+    even[i] = from[2 * i % kRegisterLanes];
+    odd[i] = from[2 * i % kRegisterLanes + 1];
+  }
+  return even + odd;
+#else
+  for (int i = 0; i < static_cast<int>(kRegisterLanes); ++i) even[i] = 2 * i;
+  odd = even + 1;
+  return __builtin_shuffle(a, b, even) + __builtin_shuffle(a, b, odd);
+#endif
+}
+
+/// Calls body.operator()<i>() for i from 0 to N - 1. Loops would be unrolled too late: until then, arrays with
+/// variable indices have addresses, and what has an address goes to memory.
+template <std::size_t N, class Body>
+MMBATCH_INLINE void unrolled(const Body& body) {
+  if constexpr (N > 0) {
+    unrolled<N - 1>(body);
+    body.template operator()<N - 1>();
+  }
+}
+#define MMBATCH_UNROLLED(N, i) unrolled<N>([&]<std::size_t i>() __attribute__((always_inline))
+
+/// v in a register, now: the compiler must not put off sums, whose terms would take registers meanwhile.
+template <class Register>
+MMBATCH_INLINE Register kept(Register v) {
+#if defined(__AVX512F__)
+  asm("" : "+v"(v));
+#elif defined(__x86_64__)
+  asm("" : "+x"(v));
+#endif
+  return v;
+}
+
+/// As many bfloat16 as lanes, as floats.
+MMBATCH_INLINE FloatRegister load_bf16_register(const std::byte* p) {
+#if defined(__AVX512F__)
+  return (FloatRegister)_mm512_slli_epi32(
+      _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16);
+#elif defined(__AVX2__)
+  return (FloatRegister)_mm256_slli_epi32(
+      _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), 16);
+#elif defined(__SSE4_1__)
+  return (FloatRegister)_mm_slli_epi32(
+      _mm_cvtepu16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))), 16);
+#else
+  std::uint16_t narrow[kRegisterLanes];
+  __builtin_memcpy(narrow, p, sizeof(narrow));
+  IntRegister bits;
+  for (std::size_t i = 0; i < kRegisterLanes; ++i) bits[i] = narrow[i];
+  return (FloatRegister)(bits << 16);
+#endif
+}
+
+/// As many pairs of bytes as lanes, in the lower halves, with their sign.
+MMBATCH_INLINE IntRegister load_byte_pairs(const std::byte* p) {
+#if defined(__AVX512F__)
+  return (IntRegister)_mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+#elif defined(__AVX2__)
+  return (IntRegister)_mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+#elif defined(__SSE4_1__)
+  return (IntRegister)_mm_cvtepi16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+#else
+  std::int16_t pairs[kRegisterLanes];
+  __builtin_memcpy(pairs, p, sizeof(pairs));
+  IntRegister v;
+  for (std::size_t i = 0; i < kRegisterLanes; ++i) v[i] = pairs[i];
+  return v;
+#endif
+}
+
+/// The largest power of two of registers of columns, at most `most`, whose sums for R rows fit, beside them
+/// the weights of all or the activations of all rows, one of the other, and a product.
+constexpr std::size_t registers_of_columns(std::size_t R, std::size_t most) {
+  std::size_t C = most;
+  while (C > 1 && R * C + (R < C ? R : C) + 2 > kRegisters) C /= 2;
+  return C;
+}
+
+}  // namespace mmbatch::MMBATCH_ISA

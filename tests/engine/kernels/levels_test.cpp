@@ -1,0 +1,184 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "engine/kernels/matmul_kernel.h"
+#include "engine/kernels/panel.h"
+#include "engine/kernels/simd.h"
+
+namespace mmbatch {
+namespace {
+
+using testing::ElementsAre;
+
+constexpr std::size_t kColumns = Panel::kColumns, kMostRows = 29;
+
+/// Inputs and weights of one panel; `in` leaves a part of the last step empty.
+struct Case {
+  std::size_t in;
+  std::vector<float> weights, x;
+};
+
+/// Values at both ends of the range, of one sign, next to each other: what saturates would show.
+Case extremes(std::size_t in) {
+  Case made{in, std::vector<float>(kColumns * in), std::vector<float>(kMostRows * in)};
+  for (std::size_t i = 0; i < made.weights.size(); ++i) made.weights[i] = i / in % 2 == 0 ? 1.0f : -1.0f;
+  for (std::size_t i = 0; i < made.x.size(); ++i) made.x[i] = i / in % 3 == 0 ? -1.0f : 1.0f;
+  return made;
+}
+
+Case random_case(std::size_t in) {
+  std::mt19937 random(static_cast<unsigned>(in));
+  std::normal_distribution<float> normal;
+  Case made{in, std::vector<float>(kColumns * in), std::vector<float>(kMostRows * in)};
+  for (float& value : made.weights) value = normal(random);
+  for (float& value : made.x) value = normal(random);
+  return made;
+}
+
+std::vector<Case> cases() {
+  return {extremes(64), extremes(2100), random_case(53), random_case(300), random_case(1100),
+          random_case(2112)};
+}
+
+/// A format's functions at one level.
+struct Format {
+  const MatmulKernel* kernel;
+  void (*SimdKernels::*prepare)(const float*, std::size_t, std::size_t, std::byte*);
+  void (*SimdKernels::*product)(const PanelProduct&);
+  bool whole;  // its products are those of integers
+};
+
+const Format kFormats[] = {
+    {&kF32Matmul, &SimdKernels::to_f32, &SimdKernels::f32_panel, false},
+    {&kBf16Matmul, &SimdKernels::to_bf16, &SimdKernels::bf16_panel, false},
+    {&kInt8Matmul, &SimdKernels::quantize, &SimdKernels::int8_panel, true},
+    {&kW8a16Matmul, &SimdKernels::to_bf16, &SimdKernels::w8a16_panel, false},
+    {&kInt4Matmul, &SimdKernels::quantize_groups, &SimdKernels::int4_panel, true},
+    {&kW4a16Matmul, &SimdKernels::to_bf16, &SimdKernels::w4a16_panel, false},
+};
+
+/// Rows of a case prepared at a level, at the distance that is enough for every one.
+class Rows {
+ public:
+  Rows(const SimdKernels& level, const Format& format, const Case& one)
+      : level_(level),
+        format_(format),
+        depth_(Panel::depth(one.in)),
+        row_bytes_(QuantizedRow::bytes(depth_ * sizeof(float))),
+        rows_(kMostRows, row_bytes_),
+        packed_(1, format.kernel->packed_bytes(one.in, kColumns)) {
+    format.kernel->pack(one.weights.data(), one.in, kColumns, packed_.data());
+    for (std::size_t r = 0; r < kMostRows; ++r)
+      (level.*format.prepare)(&one.x[r * one.in], one.in, depth_, rows_.row(r));
+  }
+
+  std::vector<float> product(std::size_t first, std::size_t count) const {
+    Matrix<float> y(count, kColumns);
+    (level_.*format_.product)({rows_.row(first), row_bytes_, count, depth_, packed_.data(), y.data()});
+    return {y.data(), y.data() + count * kColumns};
+  }
+  const std::byte* row(std::size_t r) const { return rows_.row(r); }
+
+ private:
+  const SimdKernels& level_;
+  const Format& format_;
+  std::size_t depth_;
+  std::size_t row_bytes_;
+  Matrix<std::byte> rows_, packed_;
+};
+
+/// Every level that this machine has; the last one is what the others are held against.
+class Levels : public testing::TestWithParam<std::size_t> {
+ protected:
+  void SetUp() override {
+    if (!simd_levels()[GetParam()].runs_here) GTEST_SKIP() << "this processor has no " << level().name;
+  }
+  const SimdKernels& level() const { return *simd_levels()[GetParam()].kernels; }
+  const SimdKernels& portable() const { return *simd_levels().back().kernels; }
+};
+
+TEST_P(Levels, RowsAreQuantizedToTheSameIntegers) {
+  for (const Case& one : cases()) {
+    const Rows mine(level(), kFormats[2], one), other(portable(), kFormats[2], one);
+    for (std::size_t r = 0; r < kMostRows; ++r) {
+      QuantizedRow a, b;
+      std::memcpy(&a, mine.row(r), sizeof(a));
+      std::memcpy(&b, other.row(r), sizeof(b));
+      EXPECT_EQ(a.scale, b.scale);
+      EXPECT_EQ(a.sum, b.sum);
+      for (std::size_t i = 0; i < Panel::depth(one.in); ++i) {
+        const auto value = [i](const SimdKernels& of, const std::byte* row) {
+          std::int16_t wide = 0;
+          if (of.int8_bytes == 1) return static_cast<int>(static_cast<std::int8_t>(row[i]));
+          std::memcpy(&wide, row + 2 * i, sizeof(wide));
+          return static_cast<int>(wide);
+        };
+        ASSERT_EQ(value(level(), mine.row(r) + QuantizedRow::kHeaderBytes),
+                  value(portable(), other.row(r) + QuantizedRow::kHeaderBytes))
+            << one.in << " row " << r << " value " << i;
+      }
+    }
+  }
+}
+
+TEST_P(Levels, ProductsAgreeWithThePortableOnes) {
+  for (const Format& format : kFormats) {
+    for (const Case& one : cases()) {
+      const std::vector<float> mine = Rows(level(), format, one).product(0, kMostRows);
+      const std::vector<float> other = Rows(portable(), format, one).product(0, kMostRows);
+      if (format.whole) {
+        EXPECT_EQ(mine, other) << format.kernel->name << " " << one.in;
+        continue;
+      }
+      for (std::size_t r = 0; r < kMostRows; ++r) {
+        for (std::size_t c = 0; c < kColumns; ++c) {
+          double magnitude = 0;
+          for (std::size_t i = 0; i < one.in; ++i)
+            magnitude += std::abs(one.x[r * one.in + i] * one.weights[c * one.in + i]);
+          ASSERT_NEAR(mine[r * kColumns + c], other[r * kColumns + c], 2e-6 * magnitude)
+              << format.kernel->name << " " << one.in << " row " << r << " column " << c;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(Levels, ARowHasTheSameBitsInEveryCompany) {
+  for (const Format& format : kFormats) {
+    for (const Case& one : cases()) {
+      const Rows rows(level(), format, one);
+      const std::vector<float> whole = rows.product(0, kMostRows);
+      for (const std::size_t first : {0u, 1u, 5u}) {
+        for (std::size_t count = 1; first + count <= kMostRows; ++count) {
+          const std::vector<float> part = rows.product(first, count);
+          ASSERT_EQ(std::memcmp(part.data(), &whole[first * kColumns], part.size() * sizeof(float)), 0)
+              << format.kernel->name << " " << one.in << ", " << count << " rows from " << first;
+        }
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Levels, testing::Range<std::size_t>(0, simd_levels().size()),
+                         [](const auto& info) {
+                           std::string name = simd_levels()[info.param].kernels->name;
+                           for (char& c : name) c = c == '-' || c == '.' ? '_' : c;
+                           return name;
+                         });
+
+TEST(LevelNames, GoFromTheWidestDown) {
+  std::vector<std::string> names;
+  for (const SimdLevel& level : simd_levels()) names.push_back(level.kernels->name);
+  EXPECT_THAT(names, ElementsAre("avx512-vnni-bf16", "avx512-vnni", "avx512", "avx-vnni", "avx2", "sse4.2",
+                                 "portable"));
+  EXPECT_TRUE(simd_levels().back().runs_here);
+}
+
+}  // namespace
+}  // namespace mmbatch
