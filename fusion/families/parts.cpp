@@ -182,10 +182,15 @@ void set_windows(DecoderConfig& decoder, const Config& config, std::size_t windo
 
 namespace {
 
-/// A tensor that every layer has.
+/// A tensor that nearly every layer has: those that read another layer's keys and values have the norm only.
 std::string probe_of(const LayerNames& names) {
   const SelfAttentionNames& attention = names.attention;
   return (attention.query_key_value.empty() ? attention.value : attention.query_key_value) + ".weight";
+}
+
+bool is_stored(const WeightSource& weights, const LayerNames& names) {
+  return weights.has(probe_of(names)) ||
+         (!names.before_attention.empty() && weights.has(names.before_attention + ".weight"));
 }
 
 }  // namespace
@@ -194,7 +199,7 @@ void check_layer_count(const Config& config, const WeightSource& weights, const 
                        LayerCount count) {
   const auto probe = [&](std::size_t layer) { return probe_of(names.of(layer)); };
   std::size_t stored = 0;
-  while (stored <= count.layers && weights.has(probe(stored))) ++stored;
+  while (stored <= count.layers && is_stored(weights, names.of(stored))) ++stored;
   if (stored > count.layers) {
     config.fail("num_hidden_layers",
                 fmt::format("{} layers, but more are stored: tensor '{}' would not be used", count.layers,

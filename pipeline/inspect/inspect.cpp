@@ -102,7 +102,9 @@ std::size_t activation_bytes(const LayerConfig& layer, std::size_t rows) {
   std::size_t wide = 3 * layer.feed_forward.ffn;
   if (layer.experts) {  // rows of each of a token's experts
     const MixtureOfExpertsConfig& experts = *layer.experts;
-    wide = experts.router.top_k * (3 * experts.experts.ffn + 2 * layer.attention.hidden);
+    const std::size_t of_experts = experts.router.top_k * (3 * experts.experts.ffn + 2 * layer.attention.hidden);
+    const bool beside = layer.experts_place == ExpertsPlace::beside;
+    wide = beside ? wide + of_experts + 2 * layer.attention.hidden : of_experts;
     if (experts.shared) wide += 3 * experts.shared->ffn;
   }
   const std::size_t per_row = 3 * layer.attention.hidden + qkv + shape.heads * shape.head_dim + wide;
