@@ -46,8 +46,8 @@ Config read_image_processor(const WeightSource& weights) {
 
 namespace {
 
-using AnyPreprocessor = std::variant<Preprocessor, Tiler, GridTiler, BlockPreprocessor, EdgePreprocessor,
-                                     SoftTokenPreprocessor>;
+using AnyPreprocessor =
+    std::variant<Preprocessor, Tiler, GridTiler, BlockPreprocessor, EdgePreprocessor, SoftTokenPreprocessor>;
 
 AnyPreprocessor preprocessor_for(const Config& config, const VisionSpec& spec) {
   if (const auto* own = std::get_if<OwnShape>(&spec.form)) return BlockPreprocessor(config, own->blocks);

@@ -50,8 +50,7 @@ struct SoftTokens {
   SoftTokenGeometry geometry;
 };
 
-using ImageForm =
-    std::variant<OneSize, WholeAndTiles, TilesAndWhole, OwnShape, OwnShapeWithin, SoftTokens>;
+using ImageForm = std::variant<OneSize, WholeAndTiles, TilesAndWhole, OwnShape, OwnShapeWithin, SoftTokens>;
 
 /// What one of the tower's layers adds to the decoder (DeepStack, arXiv 2406.04334): its output, projected.
 struct DeepStackTap {

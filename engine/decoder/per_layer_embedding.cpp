@@ -26,8 +26,7 @@ void PerLayerEmbedding::forward(const StepBatch& batch, MatrixView<const float> 
     copy_as_float(table_, static_cast<std::size_t>(id) * out.cols, out.cols, own.data());
     float* row = out.row(r);
     for (std::size_t i = 0; i < out.cols; ++i) row[i] *= projection_scale_;
-    for (std::size_t first = 0; first < out.cols; first += config_.width)
-      norm_.row(row + first, row + first);
+    for (std::size_t first = 0; first < out.cols; first += config_.width) norm_.row(row + first, row + first);
     for (std::size_t i = 0; i < out.cols; ++i) row[i] = (row[i] + own[i] * root) * half;
   });
 }

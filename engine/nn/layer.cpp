@@ -141,8 +141,8 @@ void Layer::show_norms(const Weights& weights, const LayerConfig& config, const 
                                                                attention.value, attention.query_key_value}));
   watch(before_feed_forward_, names.before_feed_forward,
         instead ? MixtureOfExperts::readers(weights, *config.experts, names.experts)
-                       : readers_of(config.feed_forward.order,
-                                    {gated ? feed_forward.gate : "", feed_forward.up, feed_forward.gate_up}));
+                : readers_of(config.feed_forward.order,
+                             {gated ? feed_forward.gate : "", feed_forward.up, feed_forward.gate_up}));
 }
 
 LayerInput Layer::input_of(MatrixView<const float> x, const Norm& before) const {

@@ -41,7 +41,7 @@ struct LayerNames {
   RecurrentNames recurrent = {};
   FeedForwardNames feed_forward;
   std::string before_attention, after_attention, before_feed_forward, after_feed_forward;
-  MixtureOfExpertsNames experts = {};     // of layers that have them
+  MixtureOfExpertsNames experts = {};      // of layers that have them
   ExpertsBesideNames experts_beside = {};  // of layers that have them beside the feed-forward
   PerLayerInputNames per_layer_input = {};
   /// Whole names of factors, [hidden], of what each half makes, channel by channel (layer scale, arXiv

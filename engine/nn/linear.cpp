@@ -57,8 +57,8 @@ Linear::Linear(const Weights& weights, std::span<const StoredLinear> parts, std:
   for (const StoredLinear& part : parts) {
     packed.push_back(weights.pack(weights.matrix(part.weight(), {part.out, in}, part.order)));
     if (part.bounds == Bounds::stored) {
-      bounded_.push_back({part.out, read_range(weights, part.name + ".input"),
-                          read_range(weights, part.name + ".output")});
+      bounded_.push_back(
+          {part.out, read_range(weights, part.name + ".input"), read_range(weights, part.name + ".output")});
     }
     if (bias == Bias::absent) continue;
     const std::vector<float> values = to_floats(weights.tensor(part.name + ".bias", {part.out}));

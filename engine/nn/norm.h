@@ -20,7 +20,7 @@ enum class NormWeight { stored, none };
 struct NormConfig {
   NormKind kind = NormKind::rms;
   float eps = 1e-6f;
-  float offset = 0.0f;  // rms: added to the weight (1 where x̂·(1 + w) is meant)
+  float offset = 0.0f;                     // rms: added to the weight (1 where x̂·(1 + w) is meant)
   NormWeight weight = NormWeight::stored;  // none: of rms alone
 };
 

@@ -218,8 +218,7 @@ RopeConfig parse_rope(const Config& config, const RopeDefaults& defaults) {
   if (rope.scaling == RopeScaling::dynamic_ntk &&
       scaling.integer(kOriginal, positions, kPositions) != positions)
     scaling.fail(kOriginal, "other than max_position_embeddings is not supported in type 'dynamic'");
-  const bool has_original = rope.scaling != RopeScaling::linear &&
-                            rope.scaling != RopeScaling::dynamic_ntk &&
+  const bool has_original = rope.scaling != RopeScaling::linear && rope.scaling != RopeScaling::dynamic_ntk &&
                             rope.scaling != RopeScaling::proportional;
   if (has_original) {
     const Config& holder = config.has(kOriginal) ? config : scaling;

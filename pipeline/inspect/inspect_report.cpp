@@ -102,8 +102,9 @@ void add_vision(const VisionSpec& spec, Lines& lines) {
   const auto* soft = std::get_if<SoftTokens>(&spec.form);
   const std::string images =
       soft != nullptr
-          ? fmt::format("images of any size in patches of {0}, one token for {1} x {1}, budgets of {2} tokens",
-                        soft->geometry.patch_size, soft->geometry.pool, soft_token_budgets_text())
+          ? fmt::format(
+                "images of any size in patches of {0}, one token for {1} x {1}, budgets of {2} tokens",
+                soft->geometry.patch_size, soft->geometry.pool, soft_token_budgets_text())
       : std::holds_alternative<OwnShape>(spec.form)
           ? fmt::format("images of any size in patches of {0}, one token for {1} x {1}", vision.patch_size,
                         vision.order.merge)

@@ -15,9 +15,9 @@ ExpertsBeside::ExpertsBeside(const Weights& weights, const Config& config, const
       before_experts_(weights, names.norms.before_experts, config.dense.hidden, config.norm),
       after_experts_(weights, names.norms.after_experts, config.dense.hidden, config.norm) {
   if (weights.hooks.calibration == nullptr) return;
-  before_experts_.show_to(weights.hooks.calibration->add(
-      names.norms.before_experts, config.norm,
-      MixtureOfExperts::readers(weights, config.experts, names.experts)));
+  before_experts_.show_to(
+      weights.hooks.calibration->add(names.norms.before_experts, config.norm,
+                                     MixtureOfExperts::readers(weights, config.experts, names.experts)));
 }
 
 void ExpertsBeside::forward(const LayerInput& x, MatrixView<float> y, const Linear::Then& then,

@@ -1,6 +1,6 @@
-// Gemma 4 with images: a vision transformer built as the text model is, with positions of two axes, whose rows
-// are averaged over squares of neighbours until they fill a budget; or, in the unified models, no tower at
-// all: large patches, two norms, one matrix. What the models hear and watch is not taken.
+// Gemma 4 with images: a vision transformer built as the text model is, with positions of two axes, whose
+// rows are averaged over squares of neighbours until they fill a budget; or, in the unified models, no tower
+// at all: large patches, two norms, one matrix. What the models hear and watch is not taken.
 
 #include <cmath>
 
@@ -29,7 +29,8 @@ float norm_eps(const Config& config) {
 }
 
 /// How the rows of an image become rows of the decoder's width.
-void add_projection(const WeightSource& weights, float eps, std::size_t text_hidden, ProjectorConfig& config) {
+void add_projection(const WeightSource& weights, float eps, std::size_t text_hidden,
+                    ProjectorConfig& config) {
   const std::string matrix = "embedding_projection";
   const std::string prefix = weights.prefix_of(
       matrix + ".weight",
@@ -114,12 +115,11 @@ VisionSpec parse_tower(const Config& config, const WeightSource& weights, std::s
                                       .layout = FactoredPositions::Layout::axis_first};
   tower.rope = tower_rope(config);
   tower.select = FeatureSelect::all;
-  vision.prefix = weights.prefix_of(tower.patch_embedding + ".weight", {"model.vision_tower.", "vision_tower."});
-  check_layer_count(config, weights, tower.layer_names.below(vision.prefix),
-                    {tower.layers, tower.run_layers});
+  vision.prefix =
+      weights.prefix_of(tower.patch_embedding + ".weight", {"model.vision_tower.", "vision_tower."});
+  check_tower_layers(config, weights, vision);
   vision.projector.in = tower.hidden();
-  vision.projector.ops = {AveragePoolOp{pool},
-                          ScaleOp{std::sqrt(static_cast<float>(tower.hidden()))}};
+  vision.projector.ops = {AveragePoolOp{pool}, ScaleOp{std::sqrt(static_cast<float>(tower.hidden()))}};
   if (config.flag("standardize", false))
     vision.projector.ops.emplace_back(StandardizeOp{vision.prefix + "std_bias", vision.prefix + "std_scale"});
   add_projection(weights, norm_eps(config), text_hidden, vision.projector);
@@ -158,18 +158,13 @@ VisionSpec parse_embedder(const Config& config, const WeightSource& weights, std
   return vision;
 }
 
-using ParseVision = VisionSpec (*)(const Config& config, const WeightSource& weights, std::size_t text_hidden);
+using ParseVision = VisionSpec (*)(const Config& config, const WeightSource& weights,
+                                   std::size_t text_hidden);
 
 ModelSpec parse_with(const std::string& family, ParseVision parse_vision, const Config& config,
                      const WeightSource& weights) {
-  const Config text_config = config.object("text_config");
-  TextModel text =
-      read_text_model(text_config.text("model_type", family + "_text"),
-                      {text_config, config, weights, {"model.language_model.", "language_model.model."}});
-  ModelSpec spec;
-  spec.family = family;
-  spec.decoder = std::move(text.decoder);
-  spec.decoder_names = std::move(text.names);
+  ModelSpec spec = read_image_text(config, weights, {family, family + "_text", 258880},
+                                   {"model.language_model.", "language_model.model."});
   spec.eos = {1, 106};
   spec.turn_format = "plain";
   spec.rowless_tokens = {"<|video|>"};
@@ -178,8 +173,6 @@ ModelSpec parse_with(const std::string& family, ParseVision parse_vision, const 
   if (!config.has("vision_config")) return spec;
   spec.vision = parse_vision(config.object("vision_config"), weights, spec.decoder.hidden);
   spec.image_token = "<|image|>";
-  spec.image_token_id = parse_image_token(config, 258880, spec.decoder.vocab);
-  spec.suppressed = {spec.image_token_id};
   spec.place = {.before = "<|image>", .after = "<image|>"};
   spec.visibility = PromptVisibility::images;
   for (const LayerConfig& layer : spec.decoder.layers) {

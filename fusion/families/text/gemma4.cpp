@@ -1,7 +1,8 @@
 // Gemma 4: the text models. As Gemma 3, but that norms multiply by their weights as they are, values are
-// normalised too and scores are not scaled; layers that see everything have wider heads, of which a quarter of
-// the pairs turn, and may take their keys as values. Small models have embeddings for each layer, and their
-// last layers read the keys and values of earlier ones; a large one has experts beside each feed-forward.
+// normalised too and scores are not scaled; layers that see everything have wider heads, of which a quarter
+// of the pairs turn, and may take their keys as values. Small models have embeddings for each layer, and
+// their last layers read the keys and values of earlier ones; a large one has experts beside each
+// feed-forward.
 
 #include <cmath>
 
@@ -107,12 +108,12 @@ void share_keys(const Config& config, DecoderConfig& decoder) {
            (decoder.layers[source - 1].attention.shape.window > 0) != (layer.attention.shape.window > 0))
       --source;
     if (source == 0)
-      config.fail(key, fmt::format("layer {} has no layer of its kind before the last {} to read from", i,
-                                   shared));
+      config.fail(
+          key, fmt::format("layer {} has no layer of its kind before the last {} to read from", i, shared));
     const AttentionShape& read = decoder.layers[source - 1].attention.shape;
     if (read.head_dim != layer.attention.shape.head_dim || read.kv_heads != layer.attention.shape.kv_heads)
-      config.fail(key, fmt::format("layer {} has other heads than layer {}, whose keys it reads", i,
-                                   source - 1));
+      config.fail(key,
+                  fmt::format("layer {} has other heads than layer {}, whose keys it reads", i, source - 1));
     layer.attention.keys_of = source - 1;
     if (wide) layer.feed_forward.ffn *= 2;
   }
@@ -151,12 +152,12 @@ void add_per_layer_embeddings(const Config& config, const ClassDefaults& default
   if (vocab < decoder.vocab)
     config.fail(vocab_key, fmt::format("{} is below vocab_size, {}: tokens would have no embedding", vocab,
                                        decoder.vocab));
-  decoder.per_layer = PerLayerEmbeddingConfig{
-      .width = static_cast<std::size_t>(width),
-      .vocab = vocab,
-      .image_id = static_cast<std::int32_t>(
-          config.integer("pad_token_id", 0, {0, static_cast<std::int64_t>(vocab) - 1})),
-      .norm = decoder.norm};
+  decoder.per_layer =
+      PerLayerEmbeddingConfig{.width = static_cast<std::size_t>(width),
+                              .vocab = vocab,
+                              .image_id = static_cast<std::int32_t>(config.integer(
+                                  "pad_token_id", 0, {0, static_cast<std::int64_t>(vocab) - 1})),
+                              .norm = decoder.norm};
   for (LayerConfig& layer : decoder.layers) {
     layer.per_layer_input = PerLayerInputConfig{.hidden = decoder.hidden,
                                                 .width = decoder.per_layer->width,

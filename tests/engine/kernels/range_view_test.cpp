@@ -1,5 +1,5 @@
-// What a position sees of the bidirectional range that it lies in, by each of the rules: every key has a value
-// of its own, all scores are the same, and so a result tells which keys were seen.
+// What a position sees of the bidirectional range that it lies in, by each of the rules: every key has a
+// value of its own, all scores are the same, and so a result tells which keys were seen.
 
 #include <gtest/gtest.h>
 

@@ -55,12 +55,14 @@ TEST(BoundedLinear, EachFusedLayerKeepsToItsOwn) {
     Matrix<float> y(kRows, 2 * kOut);
     linear.forward(x.view(), y.view());
     for (std::size_t part = 0; part < 2; ++part) {
-      const std::vector<float> w = to_floats(source.tensor(part == 0 ? "a.linear.weight" : "b.linear.weight"));
+      const std::vector<float> w =
+          to_floats(source.tensor(part == 0 ? "a.linear.weight" : "b.linear.weight"));
       for (std::size_t r = 0; r < kRows; ++r) {
         for (std::size_t o = 0; o < kOut; ++o) {
           double sum = 0;
           for (std::size_t i = 0; i < kIn; ++i)
-            sum += std::clamp(x.row(r)[i], -0.5f, part == 0 ? first : second) * static_cast<double>(w[o * kIn + i]);
+            sum += std::clamp(x.row(r)[i], -0.5f, part == 0 ? first : second) *
+                   static_cast<double>(w[o * kIn + i]);
           ASSERT_NEAR(y.row(r)[part * kOut + o], std::min(sum, 0.6), 1e-5) << r << " " << o;
         }
       }

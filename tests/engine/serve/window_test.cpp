@@ -136,8 +136,8 @@ INSTANTIATE_TEST_SUITE_P(Windows, RollingCaches,
                          ::testing::Values(std::vector<std::size_t>{kWindow, 5},
                                            std::vector<std::size_t>{kWindow, 0}));
 
-// An image's rows that see all of it, whatever the window: a question that takes over computed blocks up to the
-// middle of the image looks back to its beginning, which the window has long passed.
+// An image's rows that see all of it, whatever the window: a question that takes over computed blocks up to
+// the middle of the image looks back to its beginning, which the window has long passed.
 TEST(RollingCache, AQuestionThatBeginsInTheMiddleOfAnImageSeesAllOfIt) {
   const auto decoder = tiny_decoder([](DecoderConfig& config) {
     testing::set_windows(config, {4, 0});

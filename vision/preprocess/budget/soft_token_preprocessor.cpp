@@ -22,10 +22,10 @@ void check_same(const Config& config, const std::string& key, int model, std::in
 PixelScaling scaling_of(const Config& config) {
   if (config.has("do_normalize")) return PixelScaling(config);
   const std::string rescales = config.flag("do_rescale", true) ? "true" : "false";
-  return PixelScaling(Config::parse(
-      fmt::format(R"({{"do_normalize": false, "do_rescale": {}, "rescale_factor": {}}})", rescales,
-                  config.number("rescale_factor", 1.0 / 255.0)),
-      config.source()));
+  return PixelScaling(
+      Config::parse(fmt::format(R"({{"do_normalize": false, "do_rescale": {}, "rescale_factor": {}}})",
+                                rescales, config.number("rescale_factor", 1.0 / 255.0)),
+                    config.source()));
 }
 
 }  // namespace

@@ -25,21 +25,30 @@ TEST(SoftTokenPreprocessor, SizesAreThoseOfTransformers) {
     int width, height, budget, patch, pool, new_width, new_height;
   };
   // What get_aspect_ratio_preserving_size() of transformers 5.23 returns.
-  for (const Sized& s : {Sized{640, 480, 280, 16, 3, 912, 672},   {1920, 1080, 280, 16, 3, 1056, 576},
-                         {4000, 3000, 1120, 16, 3, 1824, 1344},   {100, 100, 70, 16, 3, 384, 384},
-                         {1, 1, 280, 16, 3, 768, 768},            {33, 64, 140, 16, 3, 384, 768},
-                         {1000, 10, 70, 16, 3, 3360, 48},         {10, 1000, 280, 16, 3, 48, 8016},
-                         {7000, 3, 280, 16, 3, 13440, 48},        {3, 7000, 1120, 16, 3, 48, 53760},
-                         {200, 3, 70, 3, 3, 612, 9},              {500, 400, 70, 4, 2, 72, 56},
-                         {336, 336, 560, 14, 1, 322, 322},        {768, 1024, 280, 16, 3, 672, 912}}) {
-    const auto grid = preprocessor("", {.patch_size = s.patch, .pool = s.pool}).grid(s.width, s.height, s.budget);
+  for (const Sized& s : {Sized{640, 480, 280, 16, 3, 912, 672},
+                         {1920, 1080, 280, 16, 3, 1056, 576},
+                         {4000, 3000, 1120, 16, 3, 1824, 1344},
+                         {100, 100, 70, 16, 3, 384, 384},
+                         {1, 1, 280, 16, 3, 768, 768},
+                         {33, 64, 140, 16, 3, 384, 768},
+                         {1000, 10, 70, 16, 3, 3360, 48},
+                         {10, 1000, 280, 16, 3, 48, 8016},
+                         {7000, 3, 280, 16, 3, 13440, 48},
+                         {3, 7000, 1120, 16, 3, 48, 53760},
+                         {200, 3, 70, 3, 3, 612, 9},
+                         {500, 400, 70, 4, 2, 72, 56},
+                         {336, 336, 560, 14, 1, 322, 322},
+                         {768, 1024, 280, 16, 3, 672, 912}}) {
+    const auto grid =
+        preprocessor("", {.patch_size = s.patch, .pool = s.pool}).grid(s.width, s.height, s.budget);
     EXPECT_EQ(static_cast<int>(grid.columns) * s.patch, s.new_width) << s.width << " x " << s.height;
     EXPECT_EQ(static_cast<int>(grid.rows) * s.patch, s.new_height) << s.width << " x " << s.height;
   }
 }
 
 TEST(SoftTokenPreprocessor, PatchesLiePixelByPixel) {
-  // 140 x 70 pixels are as large as the budget of 70 allows where a row is 7 · 7 · 2 of them: nothing is resized.
+  // 140 x 70 pixels are as large as the budget of 70 allows where a row is 7 · 7 · 2 of them: nothing is
+  // resized.
   Image image(70, 140);
   for (std::size_t i = 0; i < image.rgb.size(); ++i) image.rgb[i] = static_cast<std::uint8_t>(i * 7 % 251);
   for (const auto unit : {SoftTokenGeometry::Unit::patch, SoftTokenGeometry::Unit::row}) {
