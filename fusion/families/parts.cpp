@@ -188,9 +188,12 @@ std::string probe_of(const LayerNames& names) {
   return (attention.query_key_value.empty() ? attention.value : attention.query_key_value) + ".weight";
 }
 
-bool is_stored(const WeightSource& weights, const LayerNames& names) {
-  return weights.has(probe_of(names)) ||
-         (!names.before_attention.empty() && weights.has(names.before_attention + ".weight"));
+/// The one of the two that is stored; empty: neither.
+std::string stored_probe(const WeightSource& weights, const LayerNames& names) {
+  for (const std::string& name : {probe_of(names), names.before_attention + ".weight"}) {
+    if (weights.has(name)) return name;
+  }
+  return "";
 }
 
 }  // namespace
@@ -199,11 +202,11 @@ void check_layer_count(const Config& config, const WeightSource& weights, const 
                        LayerCount count) {
   const auto probe = [&](std::size_t layer) { return probe_of(names.of(layer)); };
   std::size_t stored = 0;
-  while (stored <= count.layers && is_stored(weights, names.of(stored))) ++stored;
+  while (stored <= count.layers && !stored_probe(weights, names.of(stored)).empty()) ++stored;
   if (stored > count.layers) {
     config.fail("num_hidden_layers",
                 fmt::format("{} layers, but more are stored: tensor '{}' would not be used", count.layers,
-                            probe(count.layers)));
+                            stored_probe(weights, names.of(count.layers))));
   }
   if (stored == 0 || stored >= count.needed) return;  // without any, loading says what is missing
   config.fail("num_hidden_layers", fmt::format("{} layers, of which {} are stored: tensor '{}' is missing",

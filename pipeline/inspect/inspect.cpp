@@ -129,6 +129,10 @@ void size_up(const WeightSource& weights, const ModelSpec& spec, Inspection& fou
     found.activation_bytes =
         std::max(found.activation_bytes, activation_bytes(layer, Inspection::kActivationRows));
   }
+  if (const auto& per_layer = spec.decoder.per_layer) {
+    found.activation_bytes +=
+        Inspection::kActivationRows * spec.decoder.layers.size() * per_layer->width * sizeof(float);
+  }
   for (const std::string& name : kv_precision_names())
     found.cache_per_token.push_back({name, kv_bytes_per_token(spec.decoder, kv_precision_from(name))});
   DecoderConfig unlimited = spec.decoder;
