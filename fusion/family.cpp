@@ -19,7 +19,8 @@ std::span<const Family> families() {
       qwen3_vl_family(),  qwen3_vl_moe_family(), qwen3_5_family(),   qwen3_5_moe_family(),
       gemma3_family(),    internvl_family(),     mistral3_family(),  gemma3_text_family(),
       smollm3_family(),   phi3_family(),         granite_family(),   olmo2_family(),
-      gpt2_family(),
+      gpt2_family(),      lfm2_family(),         lfm2_vl_family(),   glm_ocr_family(),
+      paddleocr_vl_family(),
   };
   return table;
 }

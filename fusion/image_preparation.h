@@ -9,6 +9,7 @@
 #include "vision/image/image.h"
 #include "vision/preprocess/budget/block_preprocessor.h"
 #include "vision/preprocess/budget/edge_preprocessor.h"
+#include "vision/preprocess/budget/split_preprocessor.h"
 #include "vision/preprocess/grid/grid_tiler.h"
 #include "vision/preprocess/patches.h"
 #include "vision/preprocess/preprocess.h"
@@ -53,10 +54,9 @@ class ImagePreparation {
   void check(const ImageBudget& budget) const;
 
  private:
-  PixelBudget pixels(const BlockPreprocessor& blocks, const ImageBudget& budget) const;
 
   VisionSpec spec_;
-  std::variant<Preprocessor, Tiler, GridTiler, BlockPreprocessor, EdgePreprocessor>
+  std::variant<Preprocessor, Tiler, GridTiler, BlockPreprocessor, EdgePreprocessor, SplitPreprocessor>
       preprocessor_;  // by spec_.form
 };
 

@@ -14,6 +14,7 @@
 #include "text/encoder/text_encoder.h"
 #include "vision/preprocess/budget/block_preprocessor.h"
 #include "vision/preprocess/budget/edge_preprocessor.h"
+#include "vision/preprocess/budget/split_preprocessor.h"
 #include "vision/preprocess/grid/grid_rule.h"
 #include "vision/preprocess/tiles.h"
 #include "vision/tower/encoder.h"
@@ -44,7 +45,14 @@ struct OwnShapeWithin {
   EdgeGeometry patches;
 };
 
-using ImageForm = std::variant<OneSize, WholeAndTiles, TilesAndWhole, OwnShape, OwnShapeWithin>;
+/// Small pictures keep their own shape within a budget of pixels; large ones are cut into a grid of tiles,
+/// and the whole follows in its own shape.
+struct OwnShapeOrTiles {
+  SplitGeometry patches;
+};
+
+using ImageForm =
+    std::variant<OneSize, WholeAndTiles, TilesAndWhole, OwnShape, OwnShapeWithin, OwnShapeOrTiles>;
 
 /// What one of the tower's layers adds to the decoder (DeepStack, arXiv 2406.04334): its output, projected.
 struct DeepStackTap {

@@ -49,7 +49,11 @@ void SelfAttention::prepare(const Norm& norm, float* heads, std::size_t count, c
   if (input.rope == nullptr) return;
   const float *cosine = input.rope->cosine.row(row), *sine = input.rope->sine.row(row);
   const std::size_t half = input.rope->cosine.cols();
-  for (std::size_t h = 0; h < count; ++h) simd().rotate(heads + h * head_dim, cosine, sine, half);
+  const bool neighbours = config_.rope && config_.rope->pairs == RopePairs::neighbours;
+  for (std::size_t h = 0; h < count; ++h) {
+    if (neighbours) part_neighbours(heads + h * head_dim, 2 * half);
+    simd().rotate(heads + h * head_dim, cosine, sine, half);
+  }
 }
 
 void SelfAttention::scale_query(float* query, const AttentionInput& input, std::size_t row) const {

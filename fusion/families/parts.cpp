@@ -184,6 +184,7 @@ namespace {
 
 /// A tensor that every layer has.
 std::string probe_of(const LayerNames& names) {
+  if (!std::holds_alternative<std::monostate>(names.recurrent)) return names.before_attention + ".weight";
   const SelfAttentionNames& attention = names.attention;
   return (attention.query_key_value.empty() ? attention.value : attention.query_key_value) + ".weight";
 }

@@ -17,6 +17,10 @@ namespace mmbatch {
 /// Which of the encoder's outputs are taken as features: all positions, or all but the class token.
 enum class FeatureSelect { all, patches };
 
+/// How the kernel over a patch is stored: [hidden, 3, patch, patch], perhaps with an axis of frames, or pixel
+/// by pixel, [hidden, patch · patch · 3], with the channels of a pixel side by side.
+enum class PatchKernel { by_channel, by_pixel };
+
 /// A vision transformer (arXiv 2010.11929) as data. A family's file fills it from config.json.
 struct VisionConfig {
   std::size_t image_size = 336;  // pixels, square; of no meaning where images keep their own shape
@@ -27,6 +31,7 @@ struct VisionConfig {
   LayerConfig layer;
   LayerNames layer_names;                                      // pattern, below the encoder's prefix
   std::string patch_embedding = "embeddings.patch_embedding";  // tensor name, without ".weight"
+  PatchKernel patch_kernel = PatchKernel::by_channel;
   Bias patch_bias = Bias::absent;
   PositionEmbedding positions = FixedPositions{};
   PatchOrder order;

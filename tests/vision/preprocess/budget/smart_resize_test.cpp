@@ -57,16 +57,16 @@ TEST(SmartResize, IsThatOfTransformers) {
                          {2523, 2426, 28, 1, 1003520, 1008, 980},
                          {1910, 1455, 14, 1, 100352, 350, 266}};
   for (const Sized& one : cases) {
-    const ResizedSize size = smart_resize(one.width, one.height, one.unit, {one.least, one.most});
+    const ResizedSize size = smart_resize(one.width, one.height, {.unit = one.unit}, {one.least, one.most});
     EXPECT_EQ(std::tuple(size.width, size.height), std::tuple(one.new_width, one.new_height))
         << one.width << " x " << one.height << ", unit " << one.unit;
   }
 }
 
 TEST(SmartResize, RefusesExtremeShapes) {
-  EXPECT_NO_THROW(smart_resize(200, 1, 28, {}));
-  EXPECT_THROW(smart_resize(201, 1, 28, {}), ItemError);
-  EXPECT_THROW(smart_resize(2, 402, 28, {}), ItemError);
+  EXPECT_NO_THROW(smart_resize(200, 1, {.unit = 28}, {}));
+  EXPECT_THROW(smart_resize(201, 1, {.unit = 28}, {}), ItemError);
+  EXPECT_THROW(smart_resize(2, 402, {.unit = 28}, {}), ItemError);
 }
 
 }  // namespace
