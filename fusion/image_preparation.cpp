@@ -214,10 +214,7 @@ std::size_t ImagePreparation::most_tokens() const {
     const std::int64_t token = std::int64_t{geometry.unit()} * geometry.unit() * geometry.counted_frames;
     return static_cast<std::size_t>(std::max<std::int64_t>(1, blocks->budget().most / token));
   }
-  if (const auto* split = std::get_if<SplitPreprocessor>(&preprocessor_)) {
-    const std::int64_t pixels = split->budget().whole.most + split->budget().most_tiles * split->tile_pixels();
-    return static_cast<std::size_t>(pixels / (split->geometry().unit() * split->geometry().unit()));
-  }
+  if (const auto* split = std::get_if<SplitPreprocessor>(&preprocessor_)) return split->most_rows();
   if (const auto* edge = std::get_if<EdgePreprocessor>(&preprocessor_))
     return projected(spec_.projector, {.rows = edge->most().count(), .grid = edge->most()}).rows;
   if (const auto* tiled = std::get_if<TilesAndWhole>(&spec_.form)) {

@@ -86,8 +86,7 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
   VisionSpec vision;
   vision.prefix = qwen_tower_prefix(weights);
   vision.encoder = parse_tower(config);
-  check_layer_count(config, weights, vision.encoder.layer_names.below(vision.prefix),
-                    {vision.encoder.layers, vision.encoder.layers});
+  check_tower_layers(config, weights, vision);
   vision.projector = merger_of(vision.encoder, vision.prefix, text_hidden);
   OwnShape images = qwen_images(vision.encoder);
   images.blocks.short_sides = ShortSides::enlarged;

@@ -42,8 +42,7 @@ VisionConfig parse_tower(const Config& config) {
 
 ProjectorConfig parse_projector(const Config& config, const WeightSource& weights, const VisionConfig& tower,
                                 std::size_t text_hidden) {
-  const std::string name =
-      weights.prefix_of("linear_1.weight", {"model.multi_modal_projector.", "multi_modal_projector."});
+  const std::string name = projector_prefix(weights, "linear_1.weight");
   const auto hidden = static_cast<std::size_t>(config.integer("projector_hidden_size", 2560, {1, 1 << 20}));
   const Bias bias = config.flag("projector_bias", true) ? Bias::present : Bias::absent;
   // Read before the list: GCC 12 destroys parts of it twice when an initialiser in it throws.
@@ -69,8 +68,7 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
   vision.encoder = parse_tower(vision_config);
   if (layers_to_run(config, "vision_feature_layer", -1, vision.encoder.layers) != vision.encoder.layers)
     config.fail("vision_feature_layer", "only -1, the last layer, is supported");
-  check_layer_count(vision_config, weights, vision.encoder.layer_names.below(vision.prefix),
-                    {vision.encoder.layers, vision.encoder.layers});
+  check_tower_layers(vision_config, weights, vision);
   vision.projector = parse_projector(config, weights, vision.encoder, text_hidden);
   vision.form =
       OwnShapeOrTiles{{.patch_size = static_cast<int>(vision.encoder.patch_size),
@@ -90,18 +88,10 @@ ImagePlace parse_place(const Config& processor) {
 }
 
 ModelSpec parse(const Config& config, const WeightSource& weights) {
-  const Config text_config = config.object("text_config");
-  TextModel text = read_text_model(text_config.text("model_type", "lfm2"),
-                                   {text_config, config, weights,
-                                    {"model.language_model.", "language_model.model.", "language_model."}});
-  ModelSpec spec;
-  spec.family = "lfm2_vl";
-  spec.decoder = std::move(text.decoder);
-  spec.decoder_names = std::move(text.names);
+  ModelSpec spec = read_image_text(config, weights, {"lfm2_vl", "lfm2", 396},
+                                   {"model.language_model.", "language_model.model.", "language_model."});
   spec.vision = parse_vision(config, weights, spec.decoder.hidden);
-  spec.image_token_id = parse_image_token(config, 396, spec.decoder.vocab);
   spec.place = parse_place(weights.json_file("processor_config.json"));
-  spec.suppressed = {spec.image_token_id};
   spec.padding = PaddingToken::never_generated;
   spec.placeholders = {"<|image_start|>", "<|image_end|>"};
   spec.turn_format = "plain";

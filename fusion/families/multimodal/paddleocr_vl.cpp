@@ -61,8 +61,7 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
   vision.prefix = weights.prefix_of("embeddings.patch_embedding.weight",
                                     {"visual.vision_model.", "model.visual.vision_model."});
   vision.encoder = parse_tower(vision_config);
-  check_layer_count(vision_config, weights, vision.encoder.layer_names.below(vision.prefix),
-                    {vision.encoder.layers, vision.encoder.layers});
+  check_tower_layers(vision_config, weights, vision);
   const std::int64_t merge = vision_config.integer("spatial_merge_size", 2, {1, 16});
   vision.form = OwnShape{{.patch_size = static_cast<int>(vision.encoder.patch_size),
                           .merge = static_cast<int>(merge),

@@ -10,8 +10,6 @@
 namespace mmbatch {
 namespace {
 
-constexpr double kMostAspect = 200.0;
-
 struct Sides {
   double width, height;
 };

@@ -6,6 +6,9 @@
 
 namespace mmbatch {
 
+/// How many times as long as the other a side may be.
+constexpr double kMostAspect = 200.0;
+
 /// How many pixels a picture may have once it is resized.
 struct PixelBudget {
   std::int64_t least = 56 * 56;

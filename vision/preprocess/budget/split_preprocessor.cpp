@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "vision/preprocess/budget/block_preprocessor.h"
 #include "vision/preprocess/grid/aspect_grids.h"
@@ -58,6 +59,14 @@ void SplitPreprocessor::read_tiles(const Config& config) {
 PatchGrid SplitPreprocessor::grid_of(const ResizedSize& size) const {
   const std::int64_t side = geometry_.patch_size;
   return {static_cast<std::size_t>(size.height / side), static_cast<std::size_t>(size.width / side)};
+}
+
+std::size_t SplitPreprocessor::most_rows() const {
+  // The longest picture, one unit wide, keeps to the budget only where that is large enough.
+  const double unit = geometry_.unit(), pixels = static_cast<double>(budget_.whole.most);
+  const double whole = std::max(pixels / (unit * unit), std::sqrt(pixels * kMostAspect) / unit);
+  const std::int64_t tiles = budget_.most_tiles * tile_pixels() / (geometry_.unit() * geometry_.unit());
+  return static_cast<std::size_t>(std::ceil(whole)) + static_cast<std::size_t>(tiles);
 }
 
 bool SplitPreprocessor::is_large(int width, int height) const {

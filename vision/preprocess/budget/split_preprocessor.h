@@ -48,6 +48,8 @@ class SplitPreprocessor {
   const SplitBudget& budget() const { return budget_; }
   /// Pixels of a tile.
   std::int64_t tile_pixels() const { return std::int64_t{tile_} * tile_; }
+  /// Rows of features that any picture becomes at most.
+  std::size_t most_rows() const;
   PatchGrid tile_grid() const { return grid_of({tile_, tile_}); }
   PatchGrid grid_of(const ResizedSize& size) const;
 
