@@ -46,8 +46,8 @@ Config read_image_processor(const WeightSource& weights) {
 
 namespace {
 
-using AnyPreprocessor =
-    std::variant<Preprocessor, Tiler, GridTiler, BlockPreprocessor, EdgePreprocessor, SoftTokenPreprocessor>;
+using AnyPreprocessor = std::variant<Preprocessor, Tiler, GridTiler, BlockPreprocessor, EdgePreprocessor,
+                                     SoftTokenPreprocessor, SplitPreprocessor>;
 
 AnyPreprocessor preprocessor_for(const Config& config, const VisionSpec& spec) {
   if (const auto* own = std::get_if<OwnShape>(&spec.form)) return BlockPreprocessor(config, own->blocks);
@@ -55,6 +55,8 @@ AnyPreprocessor preprocessor_for(const Config& config, const VisionSpec& spec) {
     return EdgePreprocessor(config, own->patches);
   if (const auto* soft = std::get_if<SoftTokens>(&spec.form))
     return SoftTokenPreprocessor(config, soft->geometry);
+  if (const auto* own = std::get_if<OwnShapeOrTiles>(&spec.form))
+    return SplitPreprocessor(config, own->patches);
   if (const auto* tiled = std::get_if<TilesAndWhole>(&spec.form)) {
     check_size(config, tile_size(tiled->rule), spec.encoder.image_size);
     return GridTiler(config, tiled->rule, tiled->resample);
@@ -70,6 +72,75 @@ AnyPreprocessor preprocessor_for(const Config& config, const VisionSpec& spec) {
   check_size(config, preprocessor.output_width(), spec.encoder.image_size);
   check_size(config, preprocessor.output_height(), spec.encoder.image_size);
   return preprocessor;
+}
+
+/// Pixels of an image as they count against a budget.
+struct PixelCount {
+  std::int64_t token = 1;   // of an image for one token
+  std::int64_t frames = 1;  // times that they count
+};
+
+/// What an item or a job asks for, within what is possible.
+/// @param file what the checkpoint's file says, for what it does not ask for
+PixelBudget asked_budget(const PixelBudget& file, const PixelCount& count, const ImageBudget& budget) {
+  PixelBudget pixels = file;
+  const std::int64_t largest = BlockPreprocessor::kMostPixels;
+  const auto set = [&](std::int64_t& value, std::optional<std::int64_t> in_pixels,
+                       std::optional<std::int64_t> in_tokens) {
+    if (in_pixels) value = std::min(*in_pixels, largest + 1) * count.frames;
+    if (in_tokens) value = std::min(*in_tokens, largest + 1) * count.token * count.frames;
+  };
+  set(pixels.least, budget.min_pixels, budget.min_tokens);
+  set(pixels.most, budget.max_pixels, budget.max_tokens);
+  // Who sets one end only moves the other out of the way.
+  if (pixels.least > pixels.most && !budget.min_pixels && !budget.min_tokens) pixels.least = pixels.most;
+  if (pixels.least > pixels.most && !budget.max_pixels && !budget.max_tokens) pixels.most = pixels.least;
+  if (pixels.least >= 1 && pixels.most >= count.token * count.frames &&
+      pixels.most <= largest * count.frames && pixels.least <= pixels.most)
+    return pixels;
+  throw ItemError(
+      ErrorCode::invalid_value,
+      fmt::format("an image of at least {} and at most {} pixels is not possible; this model takes from {} "
+                  "pixels, which are one token, to {}, and the least may not be above the most",
+                  pixels.least / count.frames, pixels.most / count.frames, count.token, largest));
+}
+
+PixelBudget budget_of(const BlockPreprocessor& blocks, const ImageBudget& budget) {
+  const BlockGeometry& geometry = blocks.geometry();
+  return asked_budget(blocks.budget(),
+                      {std::int64_t{geometry.unit()} * geometry.unit(), geometry.counted_frames}, budget);
+}
+
+/// Where a largest number is asked for, tiles and whole together keep to it.
+SplitBudget budget_of(const SplitPreprocessor& split, const ImageBudget& budget) {
+  SplitBudget out = split.budget();
+  if (budget.empty()) return out;
+  const std::int64_t unit = split.geometry().unit();
+  const PixelBudget asked = asked_budget(out.whole, {.token = unit * unit}, budget);
+  out.whole.least = asked.least;
+  if (!budget.max_pixels && !budget.max_tokens) {
+    out.whole.most = asked.most;
+    return out;
+  }
+  out.whole.most = std::max(std::min(out.whole.most, asked.most), asked.least);
+  if (out.most_tiles > 0) {
+    const std::int64_t left = (asked.most - out.whole.most) / split.tile_pixels();
+    out.most_tiles = static_cast<int>(std::min<std::int64_t>(out.most_tiles, left));
+  }
+  return out;
+}
+
+/// How the patches of a picture lie.  @param map its width and height
+FeatureMap split_layout(const SplitPreprocessor& split, FeatureMap map, const SplitBudget& budget) {
+  const SplitPlan plan = split.plan(map.width, map.height, budget);
+  map.tiles = plan.grid;
+  map.grid = split.grid_of(plan.whole);
+  map.rows = plan.grid.has_whole() ? map.grid.count() : 0;
+  if (plan.grid.rows == 0) return map;
+  if (plan.grid.has_whole()) map.whole = map.grid;
+  map.grid = split.tile_grid();
+  map.rows += static_cast<std::size_t>(plan.grid.rows * plan.grid.columns) * map.grid.count();
+  return map;
 }
 
 }  // namespace
@@ -89,13 +160,19 @@ PixelValues ImagePreparation::prepare(const Image& image, const ImageBudget& bud
     values.grid = tiled.grid;
     for (const Matrix<float>& tile : tiled.tiles) add(tile);
   };
+  const auto add_split = [&](const SplitPreprocessor& split, const SplitPlan& plan) {
+    values.grid = plan.grid;
+    values.tiles = split.apply(image, plan);
+  };
   check(budget);
   if (const auto* blocks = std::get_if<BlockPreprocessor>(&preprocessor_))
-    values.tiles.push_back(blocks->apply(image, pixels(*blocks, budget)));
+    values.tiles.push_back(blocks->apply(image, budget_of(*blocks, budget)));
   else if (const auto* edge = std::get_if<EdgePreprocessor>(&preprocessor_))
     values.tiles.push_back(edge->apply(image));
   else if (const auto* soft = std::get_if<SoftTokenPreprocessor>(&preprocessor_))
     values.tiles.push_back(soft->apply(image, rows(*soft, budget)));
+  else if (const auto* split = std::get_if<SplitPreprocessor>(&preprocessor_))
+    add_split(*split, split->plan(image.width, image.height, budget_of(*split, budget)));
   else if (const auto* grids = std::get_if<GridTiler>(&preprocessor_))
     add_tiles(grids->apply(image));
   else if (const auto* tiler = std::get_if<Tiler>(&preprocessor_))
@@ -108,7 +185,11 @@ PixelValues ImagePreparation::prepare(const Image& image, const ImageBudget& bud
 void ImagePreparation::check(const ImageBudget& budget) const {
   if (budget.empty()) return;
   if (const auto* blocks = std::get_if<BlockPreprocessor>(&preprocessor_)) {
-    pixels(*blocks, budget);
+    budget_of(*blocks, budget);
+    return;
+  }
+  if (const auto* split = std::get_if<SplitPreprocessor>(&preprocessor_)) {
+    budget_of(*split, budget);
     return;
   }
   if (const auto* soft = std::get_if<SoftTokenPreprocessor>(&preprocessor_)) {
@@ -118,29 +199,6 @@ void ImagePreparation::check(const ImageBudget& budget) const {
   throw ItemError(ErrorCode::invalid_value,
                   "a budget of image tokens or pixels is set, but this model brings every image to a size of "
                   "its own; leave image_tokens, min_pixels and max_pixels out");
-}
-
-PixelBudget ImagePreparation::pixels(const BlockPreprocessor& blocks, const ImageBudget& budget) const {
-  const std::int64_t unit = blocks.geometry().unit(), token = unit * unit;
-  PixelBudget pixels = blocks.budget();
-  const auto set = [&](std::int64_t& value, std::optional<std::int64_t> in_pixels,
-                       std::optional<std::int64_t> in_tokens) {
-    if (in_pixels) value = *in_pixels;
-    if (in_tokens) value = *in_tokens > BlockPreprocessor::kMostPixels ? INT64_MAX : *in_tokens * token;
-  };
-  set(pixels.least, budget.min_pixels, budget.min_tokens);
-  set(pixels.most, budget.max_pixels, budget.max_tokens);
-  // Who sets one end only moves the other out of the way.
-  if (pixels.least > pixels.most && !budget.min_pixels && !budget.min_tokens) pixels.least = pixels.most;
-  if (pixels.least > pixels.most && !budget.max_pixels && !budget.max_tokens) pixels.most = pixels.least;
-  if (pixels.least >= 1 && pixels.most >= token && pixels.most <= BlockPreprocessor::kMostPixels &&
-      pixels.least <= pixels.most)
-    return pixels;
-  throw ItemError(
-      ErrorCode::invalid_value,
-      fmt::format("an image of at least {} and at most {} pixels is not possible; this model takes from {} "
-                  "pixels, which are one token, to {}, and the least may not be above the most",
-                  pixels.least, pixels.most, token, BlockPreprocessor::kMostPixels));
 }
 
 std::int64_t ImagePreparation::rows(const SoftTokenPreprocessor& soft, const ImageBudget& budget) const {
@@ -167,19 +225,23 @@ FeatureMap ImagePreparation::layout(int width, int height, const ImageBudget& bu
   if (const auto* tiler = std::get_if<GridTiler>(&preprocessor_)) map.tiles = tiler->grid(width, height);
   if (const auto* tiler = std::get_if<Tiler>(&preprocessor_)) map.tiles = tiler->grid(width, height);
   if (const auto* blocks = std::get_if<BlockPreprocessor>(&preprocessor_))
-    map.grid = blocks->grid(width, height, pixels(*blocks, budget));
+    map.grid = blocks->grid(width, height, budget_of(*blocks, budget));
   if (const auto* edge = std::get_if<EdgePreprocessor>(&preprocessor_)) map.grid = edge->grid(width, height);
   if (const auto* soft = std::get_if<SoftTokenPreprocessor>(&preprocessor_))
     map.grid = soft->grid(width, height, rows(*soft, budget));
+  if (const auto* split = std::get_if<SplitPreprocessor>(&preprocessor_))
+    return projected(spec_.projector, split_layout(*split, map, budget_of(*split, budget)));
   map.rows = static_cast<std::size_t>(map.tiles.tiles()) * tower.feature_rows(map.grid);
   return projected(spec_.projector, map);
 }
 
 std::size_t ImagePreparation::most_tokens() const {
   if (const auto* blocks = std::get_if<BlockPreprocessor>(&preprocessor_)) {
-    const std::int64_t unit = blocks->geometry().unit();
-    return static_cast<std::size_t>(std::max<std::int64_t>(1, blocks->budget().most / (unit * unit)));
+    const BlockGeometry& geometry = blocks->geometry();
+    const std::int64_t token = std::int64_t{geometry.unit()} * geometry.unit() * geometry.counted_frames;
+    return static_cast<std::size_t>(std::max<std::int64_t>(1, blocks->budget().most / token));
   }
+  if (const auto* split = std::get_if<SplitPreprocessor>(&preprocessor_)) return split->most_rows();
   if (const auto* edge = std::get_if<EdgePreprocessor>(&preprocessor_))
     return projected(spec_.projector, {.rows = edge->most().count(), .grid = edge->most()}).rows;
   if (const auto* soft = std::get_if<SoftTokenPreprocessor>(&preprocessor_))

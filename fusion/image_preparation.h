@@ -10,6 +10,7 @@
 #include "vision/preprocess/budget/block_preprocessor.h"
 #include "vision/preprocess/budget/edge_preprocessor.h"
 #include "vision/preprocess/budget/soft_token_preprocessor.h"
+#include "vision/preprocess/budget/split_preprocessor.h"
 #include "vision/preprocess/grid/grid_tiler.h"
 #include "vision/preprocess/patches.h"
 #include "vision/preprocess/preprocess.h"
@@ -54,12 +55,12 @@ class ImagePreparation {
   void check(const ImageBudget& budget) const;
 
  private:
-  PixelBudget pixels(const BlockPreprocessor& blocks, const ImageBudget& budget) const;
   /// Rows that an image may become.
   std::int64_t rows(const SoftTokenPreprocessor& soft, const ImageBudget& budget) const;
 
   VisionSpec spec_;
-  std::variant<Preprocessor, Tiler, GridTiler, BlockPreprocessor, EdgePreprocessor, SoftTokenPreprocessor>
+  std::variant<Preprocessor, Tiler, GridTiler, BlockPreprocessor, EdgePreprocessor, SoftTokenPreprocessor,
+               SplitPreprocessor>
       preprocessor_;  // by spec_.form
 };
 

@@ -52,6 +52,7 @@ ImageStage::Encoded ImageStage::encode(std::span<const PixelValues* const> image
       tiles.push_back(&tile);
       map.rows += config().feature_rows(tile.grid);
     }
+    if (!(image->tiles.back().grid == map.grid)) map.whole = image->tiles.back().grid;
     maps.push_back(map);
   }
   VisionEncoder::Encoded tower = tower_.encode(tiles, scratch);

@@ -15,6 +15,7 @@
 #include "vision/preprocess/budget/block_preprocessor.h"
 #include "vision/preprocess/budget/edge_preprocessor.h"
 #include "vision/preprocess/budget/soft_token_preprocessor.h"
+#include "vision/preprocess/budget/split_preprocessor.h"
 #include "vision/preprocess/grid/grid_rule.h"
 #include "vision/preprocess/tiles.h"
 #include "vision/tower/encoder.h"
@@ -50,7 +51,14 @@ struct SoftTokens {
   SoftTokenGeometry geometry;
 };
 
-using ImageForm = std::variant<OneSize, WholeAndTiles, TilesAndWhole, OwnShape, OwnShapeWithin, SoftTokens>;
+/// Small pictures keep their own shape within a budget of pixels; large ones are cut into a grid of tiles,
+/// and the whole follows in its own shape.
+struct OwnShapeOrTiles {
+  SplitGeometry patches;
+};
+
+using ImageForm = std::variant<OneSize, WholeAndTiles, TilesAndWhole, OwnShape, OwnShapeWithin, SoftTokens,
+                               OwnShapeOrTiles>;
 
 /// What one of the tower's layers adds to the decoder (DeepStack, arXiv 2406.04334): its output, projected.
 struct DeepStackTap {

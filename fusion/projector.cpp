@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/kernels/rows.h"
+#include "engine/kernels/simd.h"
 #include "fusion/ops/tile_joining.h"
 #include "fusion/similarity.h"
 
@@ -13,6 +15,7 @@ FeatureMap map_after(const ProjectorOp& op, const FeatureMap& map) {
   if (std::holds_alternative<JoinTilesOp>(op)) return {.rows = joined_rows(map)};
   if (std::holds_alternative<PoolOp>(op) || std::holds_alternative<FirstRowOp>(op)) return {.rows = 1};
   if (const auto* merge = std::get_if<MergeOp>(&op)) return map_of_squares(map, merge->side);
+  if (const auto* blocks = std::get_if<BlockConvolutionOp>(&op)) return map_of_squares(map, blocks->side);
   if (const auto* pool = std::get_if<AveragePoolOp>(&op)) return map_of_squares(map, pool->side);
   if (const auto* shuffle = std::get_if<PixelShuffleOp>(&op)) return map_of_squares(map, shuffle->side);
   return map;
@@ -22,6 +25,7 @@ FeatureMap map_after(const ProjectorOp& op, const FeatureMap& map) {
 std::size_t width_after(const ProjectorOp& op, std::size_t width) {
   if (const auto* linear = std::get_if<LinearOp>(&op)) return linear->layer.out;
   if (const auto* times = std::get_if<TimesOp>(&op)) return times->out;
+  if (const auto* blocks = std::get_if<BlockConvolutionOp>(&op)) return blocks->out;
   if (const auto* shuffle = std::get_if<PixelShuffleOp>(&op)) return width * shuffle->side * shuffle->side;
   if (const auto* merge = std::get_if<MergeOp>(&op)) return width * merge->side * merge->side;
   return width;
@@ -41,6 +45,35 @@ Linear load_transposed(const Weights& weights, const TimesOp& op, std::size_t in
   stored.shape = {op.out, in};
   stored.data = reinterpret_cast<const std::byte*>(turned.data());
   return Linear(PackedMatrix({weights.pack(stored)}));
+}
+
+/// The kernel of a convolution over blocks as a product over their rows side by side: [out, side² · in].
+Linear load_convolution(const Weights& weights, const BlockConvolutionOp& op, std::size_t in) {
+  const std::string name = op.name + ".weight";
+  const std::size_t places = op.side * op.side;
+  std::vector<float> bias = to_floats(weights.tensor(op.name + ".bias", {op.out}));
+  if (weights.source.tensor(name).packed)
+    return Linear(PackedMatrix({weights.pack(weights.tensor(name, {op.out, places * in}))}), std::move(bias));
+  TensorView kernel = weights.tensor(name, {op.out, in, op.side, op.side});
+  const std::vector<float> stored = to_floats(kernel);
+  std::vector<float> values(stored.size());
+  for (std::size_t i = 0; i < stored.size(); ++i) {
+    const std::size_t row = i / (in * places), channel = i / places % in, place = i % places;
+    values[(row * places + place) * in + channel] = stored[i];
+  }
+  kernel.dtype = DType::f32;
+  kernel.shape = {op.out, places * in};
+  kernel.data = std::as_bytes(std::span(values)).data();
+  return Linear(PackedMatrix({weights.pack(kernel)}), std::move(bias));
+}
+
+/// Rows that lie block by block, those of each block side by side.
+Matrix<float> merged(MatrixView<const float> rows, std::size_t side) {
+  const std::size_t in_block = side * side;
+  Matrix<float> out(rows.rows / in_block, rows.cols * in_block);
+  for (std::size_t r = 0; r < out.rows() * in_block; ++r)
+    std::memcpy(out.data() + r * rows.cols, rows.row(r), rows.cols * sizeof(float));
+  return out;
 }
 
 std::vector<std::size_t> row_counts(std::span<const FeatureMap> images) {
@@ -86,7 +119,12 @@ struct Projector::Load {
   Step operator()(const FirstRowOp& op) const { return op; }
   Step operator()(const UnitLengthOp& op) const { return op; }
   Step operator()(const NormOp& op) const { return Norm(weights, op.name, width, op.norm); }
+  Step operator()(const ActivationOp& op) const { return op; }
+  Step operator()(const FeedForwardOp& op) const { return FeedForward(weights, op.config, op.names); }
   Step operator()(const MergeOp& op) const { return op; }
+  Step operator()(const BlockConvolutionOp& op) const {
+    return BlockConvolution{op.side, load_convolution(weights, op, width)};
+  }
   Step operator()(const AveragePoolOp& op) const { return op; }
   Step operator()(const PixelShuffleOp& op) const { return op; }
   Step operator()(const StandardizeOp& op) const {
@@ -149,11 +187,24 @@ struct Projector::Run {
     }
     return out;
   }
-  Matrix<float> operator()(const MergeOp& step) const {
-    const std::size_t in_block = step.side * step.side;
-    Matrix<float> out(rows.rows / in_block, rows.cols * in_block);
-    for (std::size_t r = 0; r < out.rows() * in_block; ++r)
-      std::memcpy(out.data() + r * rows.cols, rows.row(r), rows.cols * sizeof(float));
+  Matrix<float> operator()(const ActivationOp& step) const {
+    Matrix<float> out(rows.rows, rows.cols);
+    const std::vector<float> ones(rows.cols, 1.0f);
+    parallel_rows(rows.rows, [&](std::size_t r) {
+      simd().activate_gated(step.activation, rows.row(r), ones.data(), rows.cols, out.row(r));
+    });
+    return out;
+  }
+  Matrix<float> operator()(const FeedForward& step) const {
+    Matrix<float> out(rows.rows, rows.cols);
+    step.forward({rows}, out.view(), {}, scratch);
+    return out;
+  }
+  Matrix<float> operator()(const MergeOp& step) const { return merged(rows, step.side); }
+  Matrix<float> operator()(const BlockConvolution& step) const {
+    const Matrix<float> blocks = merged(rows, step.side);
+    Matrix<float> out(blocks.rows(), step.layer.out());
+    step.layer.forward(blocks.view(), out.view());
     return out;
   }
   Matrix<float> operator()(const AveragePoolOp& step) const {
@@ -195,6 +246,8 @@ std::size_t Projector::bytes() const {
   for (const Step& step : steps_) {
     if (const auto* linear = std::get_if<LoadedLinear>(&step)) total += linear->layer.bytes();
     if (const auto* pooling = std::get_if<AttentionPooling>(&step)) total += pooling->bytes();
+    if (const auto* layer = std::get_if<FeedForward>(&step)) total += layer->bytes();
+    if (const auto* blocks = std::get_if<BlockConvolution>(&step)) total += blocks->layer.bytes();
   }
   return total;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/nn/encoder/attention_pooling.h"
+#include "engine/nn/feed_forward.h"
 #include "engine/nn/linear.h"
 #include "engine/nn/scratch.h"
 #include "fusion/ops/grid_ops.h"
@@ -62,9 +63,27 @@ struct StandardizeOp {
   std::string bias, scale;  // whole names, [width]
 };
 
+/// Every number through an activation.
+struct ActivationOp {
+  Activation activation = Activation::gelu;
+};
+
+/// Every row through a feed-forward layer.
+struct FeedForwardOp {
+  FeedForwardNames names;
+  FeedForwardConfig config;
+};
+
 /// Rows that lie block by block, side · side of them each, become one row a block, as wide as all of it.
 struct MergeOp {
   std::size_t side = 2;
+};
+
+/// The same blocks become one row each by a convolution, whose kernel is stored [out, in, side, side].
+struct BlockConvolutionOp {
+  std::string name;  // without ".weight"
+  std::size_t side = 2;
+  std::size_t out = 0;
 };
 
 /// side · side neighbours become their mean.
@@ -79,7 +98,8 @@ struct PixelShuffleOp {
 };
 
 using ProjectorOp = std::variant<LinearOp, TimesOp, ScaleOp, JoinTilesOp, PoolOp, FirstRowOp, UnitLengthOp,
-                                 NormOp, MergeOp, AveragePoolOp, PixelShuffleOp, StandardizeOp>;
+                                 NormOp, ActivationOp, FeedForwardOp, MergeOp, BlockConvolutionOp,
+                                 AveragePoolOp, PixelShuffleOp, StandardizeOp>;
 
 /// How a vision tower's features become rows of the decoder's width: operations in their order.
 struct ProjectorConfig {
@@ -118,8 +138,13 @@ class Projector {
   struct Standardize {
     std::vector<float> bias, scale;  // [width]
   };
+  struct BlockConvolution {
+    std::size_t side;
+    Linear layer;  // over the rows of a block side by side
+  };
   using Step = std::variant<LoadedLinear, ScaleOp, Newline, AttentionPooling, FirstRowOp, UnitLengthOp, Norm,
-                            MergeOp, AveragePoolOp, PixelShuffleOp, Standardize>;
+                            ActivationOp, FeedForward, MergeOp, BlockConvolution, AveragePoolOp,
+                            PixelShuffleOp, Standardize>;
   struct Load;
   struct Run;
 

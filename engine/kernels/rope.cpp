@@ -1,6 +1,8 @@
 #include "engine/kernels/rope.h"
 
 #include <algorithm>
+#include <array>
+#include <cassert>
 #include <cmath>
 
 #include "engine/base/threads.h"
@@ -103,6 +105,17 @@ RopeAngles rope_angles(std::span<const float> frequencies, std::span<const RopeP
     }
   });
   return angles;
+}
+
+void part_neighbours(float* head, std::size_t dims) {
+  constexpr std::size_t kMost = 512;
+  assert(dims <= kMost);
+  std::array<float, kMost / 2> second;
+  for (std::size_t i = 0; i < dims / 2; ++i) {
+    second[i] = head[2 * i + 1];
+    head[i] = head[2 * i];
+  }
+  std::copy_n(second.begin(), dims / 2, head + dims / 2);
 }
 
 std::vector<float> query_scales(const RopeConfig& config, std::span<const RopePosition> positions) {

@@ -49,8 +49,14 @@ struct RopeAxes {
   std::size_t RopePosition::*axis(std::size_t frequency) const;
 };
 
-/// Rotary position embedding (arXiv 2104.09864) over pairs (i, i + dims / 2) of a head's first dimensions;
-/// the others stay as they are.
+/// Which of a head's first dimensions are turned together.
+enum class RopePairs {
+  halves,      // i and i + dims / 2
+  neighbours,  // 2 · i and 2 · i + 1
+};
+
+/// Rotary position embedding (arXiv 2104.09864) over pairs of a head's first dimensions; the others stay as
+/// they are.
 struct RopeConfig {
   double theta = 10000.0;
   std::size_t dims = 0;  // that are rotated, even; 0: all of a head
@@ -70,6 +76,7 @@ struct RopeConfig {
   /// Queries are multiplied by 1 + beta · ln(1 + floor(position / original_positions)), so that attention
   /// does not flatten over long contexts (arXiv 2501.19399); 0: they are not.
   double query_scale_beta = 0.0;
+  RopePairs pairs = RopePairs::halves;
   bool operator==(const RopeConfig&) const = default;
 
   /// Whether a sequence's frequencies depend on its length.
@@ -96,6 +103,11 @@ struct RopeAngles {
 /// @param config whose magnitude cosines and sines are multiplied by, and whose axes say what goes with what
 RopeAngles rope_angles(std::span<const float> frequencies, std::span<const RopePosition> positions,
                        const RopeConfig& config = {});
+
+/// Brings neighbours half of `dims` apart, as halves: queries and keys that are both brought into this order
+/// have the same products as before.
+/// @param head [dims], in place; at most 512 dimensions
+void part_neighbours(float* head, std::size_t dims);
 
 /// What queries are multiplied by at these positions, by query_scale_beta.
 std::vector<float> query_scales(const RopeConfig& config, std::span<const RopePosition> positions);

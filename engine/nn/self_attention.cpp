@@ -75,7 +75,9 @@ void SelfAttention::prepare(const Norm& norm, float* heads, std::size_t count, c
   if (input.rope == nullptr) return;
   const float *cosine = input.rope->cosine.row(row), *sine = input.rope->sine.row(row);
   const std::size_t parts = input.rope->parts, half = input.rope->cosine.cols() / parts;
+  const bool neighbours = config_.rope && config_.rope->pairs == RopePairs::neighbours;
   for (std::size_t h = 0; h < count; ++h) {
+    if (neighbours) part_neighbours(heads + h * head_dim, 2 * parts * half);
     for (std::size_t p = 0; p < parts; ++p)
       simd().rotate(heads + h * head_dim + 2 * p * half, cosine + p * half, sine + p * half, half);
   }

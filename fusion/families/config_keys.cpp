@@ -141,11 +141,16 @@ KnownKeys encoder_keys(const std::string& type) {
                                                  "output_proj_dims", "pooling_kernel_size", "rms_norm_eps"});
     known.without_effect.push_back({"rows are counted by the image processor", {"num_soft_tokens"}});
   }
+  if (type == "siglip2_vision_model") known.honoured.push_back("num_patches");
+  if (type == "paddleocr_vl_vision") {
+    known.honoured.insert(known.honoured.end(), {"spatial_merge_size", "rope_parameters"});
+    known.without_effect.push_back({"of videos", {"temporal_patch_size", "tokens_per_second"}});
+  }
   return known;
 }
 
 /// Towers that take images of any size.
-KnownKeys block_tower_keys() {
+KnownKeys block_tower_keys(const std::string& outer) {
   KnownKeys known = {.honoured = {"model_type",
                                   "architectures",
                                   "depth",
@@ -171,10 +176,15 @@ KnownKeys block_tower_keys() {
   known.without_effect.push_back({"the side of a patch is patch_size", {"spatial_patch_size"}});
   known.without_effect.push_back({"of videos", {"tokens_per_second"}});
   known.without_effect.push_back({"nobody uses them", {"tie_word_embeddings", "pad_token_id"}});
+  if (outer == "glm_ocr") {
+    known.honoured.insert(known.honoured.end(), {"attention_bias", "rms_norm_eps"});
+    known.without_effect.push_back({"images are of any size", {"image_size"}});
+    known.without_effect.push_back({"training only", {"hidden_dropout_prob"}});
+  }
   return known;
 }
 
-KnownKeys outer_keys() {
+KnownKeys outer_keys(const std::string& type) {
   KnownKeys known = {.honoured = {"model_type",           "architectures",
                                   "text_config",          "vision_config",
                                   "image_token_index",    "image_token_id",
@@ -200,17 +210,26 @@ KnownKeys outer_keys() {
   known.without_effect.push_back({"another name of pad_token_id", {"_pad_token_id"}});
   known.without_effect.push_back(
       {"tokens that the chat template writes",
-       {"video_token_id", "vision_start_token_id", "vision_end_token_id", "vision_token_id"}});
+       {"video_token_id", "vision_start_token_id", "vision_end_token_id", "vision_token_id",
+        "image_start_token_id", "image_end_token_id", "video_start_token_id", "video_end_token_id"}});
   known.without_effect.push_back({"tokens that the tokenizer names",
                                   {"boi_token_index", "eoi_token_index", "boi_token_id", "eoi_token_id"}});
   known.only_at.push_back({"use_image_newline_parameter", {"true"}});
+  if (type != "lfm2_vl" && type != "lfm2-vl") return known;
+  known.honoured.insert(known.honoured.end(), {"downsample_factor", "projector_hidden_size", "projector_bias",
+                                               "projector_use_layernorm", "tie_embedding"});
+  known.without_effect.push_back(
+      {"pictures are resized and cut as the image processor's file says",
+       {"do_image_splitting", "encoder_patch_size", "max_image_tokens", "min_image_tokens", "max_num_patches",
+        "max_pixels_tolerance", "max_tiles", "min_tiles", "tile_size", "use_thumbnail"}});
+  known.without_effect.push_back({"as processor_config.json says", {"use_image_special_tokens"}});
   return known;
 }
 
 /// Whether a model_type's images keep their own size.
 bool takes_any_size(const std::string& type) {
   return type == "qwen2_vl" || type == "qwen2_5_vl" || type == "qwen3_vl" || type == "qwen3_5" ||
-         type == "qwen3_5_moe" || type == "qwen3_vl_moe";
+         type == "qwen3_5_moe" || type == "qwen3_vl_moe" || type == "glm_ocr" || type == "paddleocr_vl";
 }
 
 /// What one of two tables knows; the first decides where both do.
@@ -229,7 +248,8 @@ KnownKeys both(KnownKeys first, const KnownKeys& second) {
 std::string default_text_type(const std::string& outer) {
   static const std::map<std::string, std::string> types = {
       {"paligemma", "gemma"},  {"gemma3", "gemma3_text"}, {"internvl", "qwen2"},
-      {"mistral3", "mistral"}, {"gemma4", "gemma4_text"}, {"gemma4_unified", "gemma4_unified_text"}};
+      {"mistral3", "mistral"}, {"gemma4", "gemma4_text"}, {"gemma4_unified", "gemma4_unified_text"},
+      {"lfm2_vl", "lfm2"},     {"lfm2-vl", "lfm2"}};
   const auto found = types.find(outer);
   return found != types.end() ? found->second : "llama";
 }
@@ -238,6 +258,7 @@ std::string default_text_type(const std::string& outer) {
 std::string default_tower_type(const std::string& outer) {
   if (outer == "internvl") return "internvl_vision";
   if (outer == "gemma4" || outer == "gemma4_unified") return outer + "_vision";
+  if (outer == "lfm2_vl" || outer == "lfm2-vl") return "siglip2_vision_model";
   return outer == "mistral3" ? "pixtral" : "";
 }
 
@@ -254,7 +275,7 @@ std::vector<std::string> check_config_keys(const Config& config) {
     return check_keys(config, text_keys(config.text("model_type", "")));
   const std::string outer = config.text("model_type", "");
   const bool any_size = takes_any_size(outer);
-  KnownKeys outer_known = outer_keys();
+  KnownKeys outer_known = outer_keys(outer);
   // Published files have the text model's keys beside vision_config, some re-saved ones in text_config too.
   if (any_size) outer_known = both(std::move(outer_known), text_keys(outer + "_text"));
   std::vector<std::string> messages = check_keys(config, outer_known);
@@ -263,8 +284,9 @@ std::vector<std::string> check_config_keys(const Config& config) {
   };
   const Config text = config.object("text_config");
   if (any_size) {
-    if (config.has("text_config")) add(text, both(text_keys(outer + "_text"), outer_keys()));
-    add(config.object("vision_config"), block_tower_keys());
+    if (config.has("text_config")) add(text, both(text_keys(outer + "_text"), outer_keys(outer)));
+    add(config.object("vision_config"),
+        outer == "paddleocr_vl" ? encoder_keys("paddleocr_vl_vision") : block_tower_keys(outer));
     return messages;
   }
   const std::string type = text.text("model_type", default_text_type(outer));

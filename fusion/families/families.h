@@ -45,6 +45,10 @@ Family phi3_family();
 Family granite_family();
 Family olmo2_family();
 Family gpt2_family();
+Family lfm2_family();
+Family lfm2_vl_family();
+Family glm_ocr_family();
+Family paddleocr_vl_family();
 
 /// A decoder's tensors in a checkpoint: they tell class defaults of different years apart.
 struct StoredDecoder {
@@ -55,8 +59,9 @@ struct StoredDecoder {
   bool fits(const DecoderConfig& config) const;
 };
 
-/// Whether a config that says nothing means a head of its own, or the embedding.
-enum class DefaultHead { stored, embedding };
+/// Whether a config that says nothing means a head of its own, or the embedding, or the latter only where no
+/// head is stored.
+enum class DefaultHead { stored, embedding, if_stored };
 
 /// The decoder of a text family: what its config means, and where its tensors are.
 struct TextFamily {
@@ -66,6 +71,8 @@ struct TextFamily {
   KnownKeys keys = {};  // of its config, beside those that all text models have
   /// What must be there to tell which prefix the tensors have.
   const char* probe = "embed_tokens.weight";
+  /// The key for how many layers are stored behind the model's own that guess tokens ahead; null: none.
+  const char* guessing_layers = nullptr;
 };
 
 // One function for each text family, in its file; the table is in text_models.cpp.
@@ -91,6 +98,9 @@ TextFamily phi3_decoder();
 TextFamily granite_decoder();
 TextFamily olmo2_decoder();
 TextFamily gpt2_decoder();
+TextFamily lfm2_decoder();
+TextFamily glm_ocr_decoder();
+TextFamily paddleocr_vl_decoder();
 /// The tensors of Gemma 2 and 3, whose layers have norms before and after each half.
 DecoderNames gemma2_names(const std::string& prefix);
 

@@ -184,6 +184,7 @@ namespace {
 
 /// A tensor that nearly every layer has: those that read another layer's keys and values have the norm only.
 std::string probe_of(const LayerNames& names) {
+  if (!std::holds_alternative<std::monostate>(names.recurrent)) return names.before_attention + ".weight";
   const SelfAttentionNames& attention = names.attention;
   return (attention.query_key_value.empty() ? attention.value : attention.query_key_value) + ".weight";
 }

@@ -30,6 +30,9 @@ const std::map<std::string, TextFamily>& text_families() {
       {"gemma4_text", gemma4_decoder()},
       {"gemma4_unified_text", gemma4_unified_decoder()},
       {"gpt2", gpt2_decoder()},
+      {"lfm2", lfm2_decoder()},
+      {"glm_ocr_text", glm_ocr_decoder()},
+      {"paddleocr_vl_text", paddleocr_vl_decoder()},
       {"granite", granite_decoder()},
       {"olmo2", olmo2_decoder()},
       {"phi3", phi3_decoder()},
@@ -48,13 +51,14 @@ const TextFamily& find_text_family(const std::string& type, const Config& text_c
 
 /// The stored head; empty where the embedding is the head.
 std::string find_head(const TextModelPlace& place, DefaultHead otherwise) {
-  if (place.text.flag("tie_word_embeddings", otherwise == DefaultHead::embedding)) return {};
+  const std::string key = place.text.first_of({"tie_word_embeddings", "tie_embedding"});
+  if (key.empty() ? otherwise == DefaultHead::embedding : place.text.flag(key, false)) return {};
   // "language_model.model." has its head at "language_model.lm_head", newer writers at "lm_head".
   const std::string inner = "language_model.lm_head";
   for (const std::string& head : {inner, "model." + inner, std::string("lm_head")}) {
     if (place.weights.has(head + ".weight")) return head;
   }
-  if (!place.outer.flag("tie_word_embeddings", false)) {
+  if (!place.outer.flag("tie_word_embeddings", key.empty() && otherwise == DefaultHead::if_stored)) {
     place.weights.tensor("lm_head.weight");  // says what is missing
   }
   return {};
@@ -88,7 +92,11 @@ TextModel read_text_model(const std::string& type, const TextModelPlace& place) 
   const std::string prefix = place.weights.prefix_of(family.probe, place.prefixes);
   DecoderNames names = family.names(prefix);
   DecoderConfig decoder = family.parse(place.text, {place.weights, names});
-  check_layer_count(place.text, place.weights, names.layers, {decoder.layers.size(), decoder.layers.size()});
+  std::size_t guessing = 0;
+  if (family.guessing_layers != nullptr)
+    guessing = static_cast<std::size_t>(place.text.integer(family.guessing_layers, 0, {0, 64}));
+  check_layer_count(place.text, place.weights, names.layers,
+                    {decoder.layers.size() + guessing, decoder.layers.size()});
   names.head = find_head(place, family.head);
   return {std::move(decoder), std::move(names)};
 }

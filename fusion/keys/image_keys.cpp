@@ -26,9 +26,18 @@ const KnownKeys& image_processor_keys() {
                    "min_pixels",
                    "max_pixels",
                    "merge_size",
-                   "temporal_patch_size",
                    "max_soft_tokens",
-                   "pooling_kernel_size"},
+                   "pooling_kernel_size",
+                   "downsample_factor",
+                   "encoder_patch_size",
+                   "min_image_tokens",
+                   "max_image_tokens",
+                   "max_pixels_tolerance",
+                   "min_tiles",
+                   "max_tiles",
+                   "tile_size",
+                   "use_thumbnail",
+                   "temporal_patch_size"},
       .without_effect =
           {{"pictures are RGB before they come here", {"do_convert_rgb"}},
            {"who wrote the file, and for whom",
@@ -36,7 +45,7 @@ const KnownKeys& image_processor_keys() {
              "_valid_processor_keys", "_processor_class", "image_processor_class", "tokenizer_class"}},
            {"how transformers computes, not what",
             {"device", "disable_grouping", "return_tensors", "data_format", "input_data_format", "backend",
-             "num_channels"}},
+             "num_channels", "return_row_col_info", "max_num_patches"}},
            {"rows of an image are counted from config.json", {"image_seq_length", "patch_size"}},
            {"other kinds of input", {"video_sampling"}},
            {"whether it tiles is what the processor's class says", {"crop_to_patches"}},
@@ -61,7 +70,7 @@ const KnownKeys& image_processor_keys() {
 
 const KnownKeys& processor_keys() {
   static const KnownKeys known = {
-      .honoured = {"image_processor"},
+      .honoured = {"image_processor", "use_image_special_tokens"},
       .without_effect = {{"who wrote the file, and for whom",
                           {"processor_class", "auto_map", "transformers_version"}},
                          {"rows and placeholders of an image are counted from config.json",

@@ -10,18 +10,29 @@ namespace mmbatch {
 namespace {
 
 /// The squares of all grids of an image, one after another.
-struct Squares {
-  const FeatureMap& map;
-  std::size_t side;
+class Squares {
+ public:
+  Squares(const FeatureMap& map, std::size_t side)
+      : map_(map), side_(side), in_tiles_((map.rows - map.whole.count()) / (side * side)) {
+    assert((map.rows - map.whole.count()) % map.grid.count() == 0);
+  }
 
   /// The row of the neighbour (y, x) of a square.
   std::size_t row(std::size_t square, std::size_t y, std::size_t x) const {
-    const PatchGrid& grid = map.grid;
-    const std::size_t across = grid.columns / side, of_a_grid = grid.rows / side * across;
-    const std::size_t in_grid = square % of_a_grid;
-    return square / of_a_grid * grid.count() + (in_grid / across * side + y) * grid.columns +
-           in_grid % across * side + x;
+    const bool of_whole = square >= in_tiles_;
+    const PatchGrid& grid = of_whole ? map_.whole : map_.grid;
+    const std::size_t first = of_whole ? map_.rows - grid.count() : 0;
+    const std::size_t number = of_whole ? square - in_tiles_ : square;
+    const std::size_t across = grid.columns / side_, of_a_grid = grid.rows / side_ * across;
+    const std::size_t in_grid = number % of_a_grid;
+    return first + number / of_a_grid * grid.count() + (in_grid / across * side_ + y) * grid.columns +
+           in_grid % across * side_ + x;
   }
+
+ private:
+  const FeatureMap& map_;
+  std::size_t side_;
+  std::size_t in_tiles_;  // squares of grids like map.grid; those of map.whole follow
 };
 
 }  // namespace
@@ -29,13 +40,13 @@ struct Squares {
 FeatureMap map_of_squares(FeatureMap map, std::size_t side) {
   map.rows /= side * side;
   map.grid = {map.grid.rows / side, map.grid.columns / side};
+  map.whole = {map.whole.rows / side, map.whole.columns / side};
   return map;
 }
 
 void average_pool(MatrixView<const float> rows, const FeatureMap& map, std::size_t side,
                   MatrixView<float> out) {
-  assert(map.rows % map.grid.count() == 0);
-  const Squares squares{map, side};
+  const Squares squares(map, side);
   const float count = static_cast<float>(side * side);
   parallel_rows(out.rows, [&](std::size_t r) {
     float* to = out.row(r);
@@ -50,8 +61,7 @@ void average_pool(MatrixView<const float> rows, const FeatureMap& map, std::size
 
 void pixel_shuffle(MatrixView<const float> rows, const FeatureMap& map, std::size_t side, ShuffleOrder order,
                    MatrixView<float> out) {
-  assert(map.rows % map.grid.count() == 0);
-  const Squares squares{map, side};
+  const Squares squares(map, side);
   const std::size_t width = rows.cols, places = side * side;
   parallel_rows(out.rows, [&](std::size_t r) {
     float* to = out.row(r);

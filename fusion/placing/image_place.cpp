@@ -38,22 +38,24 @@ struct Writer {
     const std::size_t of_a_tile = map.grid.count();
     Ids ids;
     std::string before;
-    const auto add_tile = [&] {
+    const auto add_tile = [&](std::size_t rows) {
       add(ids_of(before), ids);
-      add_rows(of_a_tile, ids);
+      add_rows(rows, ids);
       before.clear();
     };
     for (int row = 1; row <= map.tiles.rows; ++row) {
       for (int column = 1; column <= map.tiles.columns; ++column) {
         before += replace_all(replace_all(marks.tile, "{row}", std::to_string(row)), "{column}",
                               std::to_string(column));
-        add_tile();
+        add_tile(of_a_tile);
       }
       before += marks.after_row;
     }
-    before += map.tiles.rows > 0 ? marks.whole : marks.whole_alone;
-    add_tile();
-    add(ids_of(marks.end), ids);
+    if (map.tiles.has_whole()) {
+      before += map.tiles.rows > 0 ? marks.whole : marks.whole_alone;
+      add_tile(map.whole_grid().count());
+    }
+    add(ids_of(before + marks.end), ids);
     return ids;
   }
 };

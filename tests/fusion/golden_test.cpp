@@ -51,26 +51,24 @@ TEST_P(GoldenTest, AgreesWithTransformers) {
   EXPECT_GE(report.checks(), GetParam().checks);
 }
 
-INSTANTIATE_TEST_SUITE_P(Folders, GoldenTest,
-                         ::testing::Values(Golden{"llava-gqa", "llava"}, Golden{"llava-mqa-full", "llava"},
-                                           Golden{"llava-next", "llava_next"},
-                                           Golden{"paligemma", "paligemma"}, Golden{"llama", "llama"},
-                                           Golden{"llama-scaled-rope", "llama"},
-                                           Golden{"mistral-window", "mistral"}, Golden{"gemma", "gemma"},
-                                           Golden{"gemma2", "gemma2"}, Golden{"qwen2", "qwen2"},
-                                           Golden{"qwen3-moe", "qwen3_moe"}, Golden{"qwen3", "qwen3"},
-                                           Golden{"qwen3-vl", "qwen3_vl"}, Golden{"qwen2-5-vl", "qwen2_5_vl"},
-                                           Golden{"siglip", "siglip", 30}, Golden{"smolvlm", "idefics3"},
-                                           Golden{"internvl", "internvl"}, Golden{"mistral3", "mistral3"},
-                                           Golden{"gemma3", "gemma3"}, Golden{"qwen3-5", "qwen3_5"},
-                                           Golden{"clip", "clip", 40}, Golden{"smollm3", "smollm3"},
-                                           Golden{"phi3", "phi3"}, Golden{"granite", "granite"},
-                                           Golden{"olmo2", "olmo2"}, Golden{"gpt2", "gpt2"}),
-                         [](const auto& info) {
-                           std::string name = info.param.folder;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Folders, GoldenTest,
+    ::testing::Values(
+        Golden{"llava-gqa", "llava"}, Golden{"llava-mqa-full", "llava"}, Golden{"llava-next", "llava_next"},
+        Golden{"paligemma", "paligemma"}, Golden{"llama", "llama"}, Golden{"llama-scaled-rope", "llama"},
+        Golden{"mistral-window", "mistral"}, Golden{"gemma", "gemma"}, Golden{"gemma2", "gemma2"},
+        Golden{"qwen2", "qwen2"}, Golden{"qwen3-moe", "qwen3_moe"}, Golden{"qwen3", "qwen3"},
+        Golden{"qwen3-vl", "qwen3_vl"}, Golden{"qwen2-5-vl", "qwen2_5_vl"}, Golden{"siglip", "siglip", 30},
+        Golden{"smolvlm", "idefics3"}, Golden{"internvl", "internvl"}, Golden{"mistral3", "mistral3"},
+        Golden{"gemma3", "gemma3"}, Golden{"qwen3-5", "qwen3_5"}, Golden{"lfm2-vl", "lfm2_vl"},
+        Golden{"glm-ocr", "glm_ocr"}, Golden{"paddleocr-vl", "paddleocr_vl"}, Golden{"clip", "clip", 40},
+        Golden{"smollm3", "smollm3"}, Golden{"phi3", "phi3"}, Golden{"granite", "granite"},
+        Golden{"olmo2", "olmo2"}, Golden{"gpt2", "gpt2"}),
+    [](const auto& info) {
+      std::string name = info.param.folder;
+      std::replace(name.begin(), name.end(), '-', '_');
+      return name;
+    });
 
 /// A tensor's name as writers since 2025 have it.
 std::string new_name(const std::string& name) {

@@ -24,13 +24,18 @@ std::vector<GridPinpoint> read_grid_pinpoints(const Config& config, const std::s
 /// Tiles that a picture may become at most.
 constexpr std::size_t kMaxTiles = 257;
 
-/// How a picture is cut: rows · columns tiles, row by row, and beside them, before the first or behind the
-/// last, the whole picture squashed to one tile.
-struct TileGrid {
-  int rows = 0;
-  int columns = 0;
+/// Whether a picture that is cut into tiles is seen as a whole too.
+enum class WholePicture { beside_tiles, left_out };
 
-  int tiles() const { return 1 + rows * columns; }
+/// How a picture is cut: rows · columns tiles, row by row, and beside them, before the first or behind the
+/// last, the whole picture.
+struct TileGrid {
+  int rows = 0;  // 0: it is not cut
+  int columns = 0;
+  WholePicture whole = WholePicture::beside_tiles;
+
+  bool has_whole() const { return rows == 0 || whole == WholePicture::beside_tiles; }
+  int tiles() const { return rows * columns + (has_whole() ? 1 : 0); }
 };
 
 struct TiledImage {

@@ -24,6 +24,17 @@ std::vector<float> sum_over_frames(const TensorView& kernel, std::size_t frames,
   return sums;
 }
 
+/// A kernel [hidden, pixels · 3] as one [hidden, 3 · pixels].
+std::vector<float> by_channel(const TensorView& kernel, std::size_t pixels) {
+  const std::vector<float> stored = to_floats(kernel);
+  std::vector<float> sorted(stored.size());
+  for (std::size_t i = 0; i < stored.size(); ++i) {
+    const std::size_t hidden = i / (pixels * kChannels), pixel = i / kChannels % pixels;
+    sorted[(hidden * kChannels + i % kChannels) * pixels + pixel] = stored[i];
+  }
+  return sorted;
+}
+
 /// The patch convolution as one product: its kernel [hidden, 3, patch, patch] read as [hidden, 3 · patch²].
 PackedMatrix load_patch_kernel(const Weights& weights, const std::string& name, const VisionConfig& config) {
   const std::size_t side = config.patch_size, hidden = config.hidden(), frames = config.frames;
@@ -31,16 +42,23 @@ PackedMatrix load_patch_kernel(const Weights& weights, const std::string& name, 
   const Weights edge = weights.in(edge_precision(weights.precision));
   if (config.patch_kernel == PatchKernel::pixels || weights.source.tensor(name).packed)
     return PackedMatrix({edge.pack(weights.tensor(name, flat))});
-  if (frames == 0) {
-    TensorView kernel = weights.tensor(name, {hidden, kChannels, side, side});
-    kernel.shape = flat;
-    return PackedMatrix({edge.pack(kernel)});
+  TensorView kernel;
+  std::vector<float> values;  // where they are not as they are stored
+  if (config.patch_kernel == PatchKernel::by_pixel) {
+    kernel = weights.tensor(name, flat);
+    values = by_channel(kernel, side * side);
+  } else if (frames == 0) {
+    kernel = weights.tensor(name, {hidden, kChannels, side, side});
+  } else {
+    kernel = weights.tensor(name, {hidden, kChannels, frames, side, side});
+    values = sum_over_frames(kernel, frames, side * side);
   }
-  const TensorView kernel = weights.tensor(name, {hidden, kChannels, frames, side, side});
-  const std::vector<float> sums = sum_over_frames(kernel, frames, side * side);
-  TensorView whole{name, DType::f32, flat};
-  whole.data = std::as_bytes(std::span(sums)).data();
-  return PackedMatrix({edge.pack(whole)});
+  kernel.shape = flat;
+  if (!values.empty()) {
+    kernel.dtype = DType::f32;
+    kernel.data = std::as_bytes(std::span(values)).data();
+  }
+  return PackedMatrix({edge.pack(kernel)});
 }
 
 EncoderStackConfig stack_of(const VisionConfig& config, const std::string& prefix) {

@@ -19,8 +19,9 @@ enum class FeatureSelect { all, patches };
 
 /// How the kernel that makes rows of patches is stored.
 enum class PatchKernel {
-  convolution,  // [hidden, 3, patch, patch], as patches are: by channel
-  pixels,       // [hidden, 3 · patch²], pixel by pixel with its channels, and patches are cut so too
+  by_channel,  // [hidden, 3, patch, patch], perhaps with an axis of frames
+  by_pixel,    // [hidden, patch · patch · 3], the channels of a pixel side by side; reordered when loaded
+  pixels,      // the same, where patches are cut pixel by pixel, too
 };
 
 /// What a tower does to the values of its patches before anything else.
@@ -39,8 +40,8 @@ struct VisionConfig {
   LayerConfig layer;
   LayerNames layer_names;                                      // pattern, below the encoder's prefix
   std::string patch_embedding = "embeddings.patch_embedding";  // tensor name, without ".weight"
+  PatchKernel patch_kernel = PatchKernel::by_channel;
   Bias patch_bias = Bias::absent;
-  PatchKernel patch_kernel = PatchKernel::convolution;
   PatchValues patch_values = PatchValues::as_they_are;
   std::string norm_of_values = {};   // name of a norm of a patch's values; empty: none
   std::string norm_of_patches = {};  // name of a norm of patches before they get positions; empty: none

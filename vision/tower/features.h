@@ -17,8 +17,12 @@ struct FeatureMap {
   std::size_t rows = 0;  // of all tiles
   PatchGrid grid = {};   // of the image, or of each tile; rows that lie in no grid may come before it
   TileGrid tiles = {};   // 0 x 0: the image is not in tiles
+  PatchGrid whole = {};  // of the whole picture behind its tiles; 0 x 0: as that of a tile
   int width = 0;         // of the picture, in pixels
   int height = 0;
+
+  /// Of the image where it is not in tiles, else of the whole behind them.
+  PatchGrid whole_grid() const { return whole.count() > 0 ? whole : grid; }
 };
 
 /// Rows of one image, [map.rows, width], and how they lie in it.

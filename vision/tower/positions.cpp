@@ -38,20 +38,6 @@ std::vector<std::size_t> stored_shape(const PositionEmbedding& positions, const 
   return {factored->side, 2, hidden};
 }
 
-/// The two nearest of `side` positions that lie evenly over `count` patches, and how far it is from the
-/// first.
-struct Between {
-  std::size_t first, second;
-  float share;  // of the second
-};
-
-Between between(std::size_t index, std::size_t count, std::size_t side) {
-  const double steps = static_cast<double>(std::max<std::size_t>(count - 1, 1));
-  const double at = static_cast<double>(index) * static_cast<double>(side - 1) / steps;
-  const auto first = std::min(static_cast<std::size_t>(at), side - 1);
-  return {first, std::min(first + 1, side - 1), static_cast<float>(at - static_cast<double>(first))};
-}
-
 /// Border `index` between the buckets of a side, as torch.arange() computes it: in vectors of eight, two at a
 /// time, each from its first element on, and the rest one by one.
 float bucket_border(std::size_t index, std::size_t borders, double step) {
@@ -107,17 +93,20 @@ void PositionTable::add_to_patches(std::span<const float> bias) {
     table_[at] += bias[at % shape_.hidden];
 }
 
-void PositionTable::add_interpolated(float* row, PatchPlace place, const PatchGrid& grid) const {
+void PositionTable::add_interpolated(float* row, const PositionTaps& down, const PositionTaps& across) const {
   const std::size_t side = std::get<InterpolatedPositions>(positions_).side, hidden = shape_.hidden;
-  const Between down = between(place.row, grid.rows, side),
-                across = between(place.column, grid.columns, side);
-  const auto at = [&](std::size_t y, std::size_t x) { return &table_[(y * side + x) * hidden]; };
-  const float *a = at(down.first, across.first), *b = at(down.first, across.second);
-  const float *c = at(down.second, across.first), *d = at(down.second, across.second);
-  const float weight_a = (1 - down.share) * (1 - across.share), weight_b = (1 - down.share) * across.share;
-  const float weight_c = down.share * (1 - across.share), weight_d = down.share * across.share;
-  for (std::size_t i = 0; i < hidden; ++i)
-    row[i] += weight_a * a[i] + weight_b * b[i] + weight_c * c[i] + weight_d * d[i];
+  const std::size_t columns = across.weights.size(), taps = down.weights.size() * columns;
+  std::vector<const float*> from(taps);
+  std::vector<float> weight(taps);
+  for (std::size_t i = 0; i < taps; ++i) {
+    from[i] = &table_[((down.first + i / columns) * side + across.first + i % columns) * hidden];
+    weight[i] = down.weights[i / columns] * across.weights[i % columns];
+  }
+  for (std::size_t c = 0; c < hidden; ++c) {
+    float sum = weight[0] * from[0][c];
+    for (std::size_t i = 1; i < taps; ++i) sum += weight[i] * from[i][c];
+    row[c] += sum;
+  }
 }
 
 void PositionTable::add_factored(MatrixView<float> patches, const PatchGrid& grid, PatchOrder order) const {
@@ -141,9 +130,12 @@ void PositionTable::add_factored(MatrixView<float> patches, const PatchGrid& gri
 }
 
 void PositionTable::add_to(MatrixView<float> x, const PatchGrid& grid, PatchOrder order) const {
-  if (std::holds_alternative<InterpolatedPositions>(positions_)) {
+  if (const auto* table = std::get_if<InterpolatedPositions>(&positions_)) {
+    const std::vector<PositionTaps> down = position_taps(table->sampling, grid.rows, table->side);
+    const std::vector<PositionTaps> across = position_taps(table->sampling, grid.columns, table->side);
     return parallel_rows(grid.count(), [&](std::size_t p) {
-      add_interpolated(x.row(shape_.class_rows + p), patch_place(p, grid, order), grid);
+      const PatchPlace place = patch_place(p, grid, order);
+      add_interpolated(x.row(shape_.class_rows + p), down[place.row], across[place.column]);
     });
   }
   if (std::holds_alternative<FactoredPositions>(positions_))

@@ -9,6 +9,7 @@
 #include "engine/kernels/rope.h"
 #include "engine/nn/weights.h"
 #include "vision/preprocess/patches.h"
+#include "vision/tower/position_sampling.h"
 
 namespace mmbatch {
 
@@ -18,11 +19,12 @@ struct FixedPositions {
   std::string table = "embeddings.position_embedding";  // tensor, without ".weight", if it has that
 };
 
-/// A square table of side · side learned vectors that is laid over the whole of every image, corner on
-/// corner; a patch gets what lies between the nearest four (bilinear).
+/// A square table of side · side learned vectors that is laid over the whole of every image; a patch gets
+/// what lies between the nearest ones.
 struct InterpolatedPositions {
   std::string table;
   std::size_t side = 0;
+  PositionSampling sampling = PositionSampling::corners;
 };
 
 /// As FixedPositions without a class token, where a patch's row and column are found by comparing its share
@@ -88,7 +90,8 @@ class PositionTable {
  private:
   /// Brings the rows of a bucketed table into the order of the patches.
   void sort_buckets();
-  void add_interpolated(float* row, PatchPlace place, const PatchGrid& grid) const;
+  /// @param down @param across where the rows and columns of the table count for the patch
+  void add_interpolated(float* row, const PositionTaps& down, const PositionTaps& across) const;
   void add_factored(MatrixView<float> patches, const PatchGrid& grid, PatchOrder order) const;
 
   PositionEmbedding positions_ = NoPositions{};

@@ -13,6 +13,7 @@ namespace mmbatch {
 struct ShortConvolutionConfig {
   std::size_t hidden = 0;
   std::size_t taps = 3;
+  Bias bias = Bias::absent;  // of both projections and of the convolution
 };
 
 /// Names of the stored parts, without ".weight".
@@ -37,6 +38,7 @@ class ShortConvolution {
   ShortConvolutionConfig config_;
   Linear input_, output_;
   TimeConvolution convolution_;
+  std::vector<float> convolution_bias_;  // [hidden], or empty
 };
 
 }  // namespace mmbatch

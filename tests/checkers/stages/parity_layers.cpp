@@ -25,6 +25,7 @@ void check_layers(const Subject& subject, const ReferenceCase& reference_case, c
   if (!prompt.positions.empty())
     check_tensor(subject, name + ".positions", positions_of(prompt).view(), kExact, report);
   const bool any = subject.reference.tensor(name + ".embeds") != nullptr ||
+                   subject.reference.tensor(name + ".layer0") != nullptr ||
                    subject.reference.tensor(name + ".layers_last") != nullptr;
   if (!any) return;
 

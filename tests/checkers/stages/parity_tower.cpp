@@ -17,14 +17,21 @@ std::vector<const Patches*> tiles_of(std::span<const PixelValues* const> images)
   return tiles;
 }
 
-/// Patches as references hold them: each channel as often as a patch has frames.
-Matrix<float> with_frames(const Patches& patches, std::size_t frames) {
+/// Patches as references hold them: each channel as often as a patch has frames, or pixel by pixel.
+Matrix<float> as_given(const Patches& patches, const VisionConfig& config) {
   constexpr std::size_t kChannels = 3;
-  const std::size_t plane = patches.values.cols() / kChannels;
+  const std::size_t plane = patches.values.cols() / kChannels,
+                    frames = std::max<std::size_t>(config.frames, 1);
   Matrix<float> out(patches.values.rows(), patches.values.cols() * frames);
   for (std::size_t p = 0; p < out.rows(); ++p) {
+    const float* from = patches.values.row(p);
+    if (config.patch_kernel == PatchKernel::by_pixel) {
+      for (std::size_t i = 0; i < out.cols(); ++i)
+        out.row(p)[i] = from[i % kChannels * plane + i / kChannels];
+      continue;
+    }
     for (std::size_t i = 0; i < kChannels * frames; ++i)
-      std::copy_n(patches.values.row(p) + i / frames * plane, plane, out.row(p) + i * plane);
+      std::copy_n(from + i / frames * plane, plane, out.row(p) + i * plane);
   }
   return out;
 }
@@ -76,27 +83,42 @@ Matrix<float> as_stored(const VisionConfig& config, std::span<const PixelValues*
   return out;
 }
 
+bool holds_patches(const Subject& subject, const std::string& name, const VisionConfig& config) {
+  const TensorView* tensor = subject.reference.tensor(name);
+  if (tensor == nullptr) return false;
+  const std::vector<std::size_t>& shape = tensor->shape;
+  return shape.size() == 2 || (shape.size() == 4 && shape[2] == config.patch_size && shape[3] == shape[2]);
+}
+
 void check_tower(const Subject& subject, const ReferenceCase& reference_case,
                  std::span<const PixelValues* const> images, Report& report) {
   const VisionConfig& config = subject.model.images()->config();
-  if (config.patch_kernel == PatchKernel::pixels && images.size() == 1)
-    return check_pixel_tower(subject, reference_case.name, images, report);
-  if (config.frames == 0) return;
+  if (config.patch_kernel == PatchKernel::pixels) {
+    if (images.size() == 1) check_pixel_tower(subject, reference_case.name, images, report);
+    return;
+  }
+  if (config.class_rows() > 0) return;
   std::vector<Matrix<float>> patches;
   std::vector<MatrixView<const float>> parts;
-  for (const Patches* tile : tiles_of(images)) patches.push_back(with_frames(*tile, config.frames));
+  for (const Patches* tile : tiles_of(images)) patches.push_back(as_given(*tile, config));
   for (const Matrix<float>& one : patches) parts.push_back(one.view());
   const std::string& name = reference_case.name;
-  check_tensor(subject, name + ".patches", stacked(parts).view(), kPixelTolerance, report);
+  const Matrix<float> all = stacked(parts);
+  check_tensor(subject, name + ".patches", all.view(), kPixelTolerance, report);
+  if (holds_patches(subject, name + ".pixel_values", config))
+    check_tensor(subject, name + ".pixel_values", all.view(), kPixelTolerance, report);
   if (images.size() != 1) return;
 
   Scratch scratch;
   scratch.on_input = [&](Scratch::Before place, MatrixView<const float> rows) {
     const bool bare = place == Scratch::Before::positions;
     check_tensor(subject, name + (bare ? ".patch_embed" : ".vision_block0_in"), rows, 0, report);
+    if (!bare) check_tensor(subject, name + ".vision_embeddings", rows, 0, report);
   };
   scratch.on_layer = [&](std::size_t layer, MatrixView<const float> rows) {
-    if (layer == 0) check_tensor(subject, name + ".vision_block0", rows, 0, report);
+    if (layer > 0) return;
+    check_tensor(subject, name + ".vision_block0", rows, 0, report);
+    check_tensor(subject, name + ".vision_layer0", rows, 0, report);
   };
   subject.model.images()->encode(images, scratch);
 }

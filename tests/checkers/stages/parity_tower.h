@@ -6,8 +6,12 @@
 
 namespace mmbatch::parity {
 
-/// Compares what a tower of images of any size is given, and what it makes on its way: patches, patch_embed,
-/// vision_block0_in, vision_block0; of a tower whose patches lie pixel by pixel patch_projected,
+/// Whether a tensor of pixel values holds patches one by one, and not pictures.
+bool holds_patches(const Subject& subject, const std::string& name, const VisionConfig& config);
+
+/// Compares what a tower without a class token is given, and what it makes on its way: patches (or
+/// pixel_values, where those are patches), patch_embed, vision_block0_in (or vision_embeddings) and
+/// vision_block0 (or vision_layer0); of a tower whose patches lie pixel by pixel patch_projected,
 /// vision_embeddings, vision_layer0, vision_last_layer. Nothing where the reference has none of them.
 void check_tower(const Subject& subject, const ReferenceCase& reference_case,
                  std::span<const PixelValues* const> images, Report& report);

@@ -86,11 +86,13 @@ TEST_P(AnySize, BudgetsAreKept) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Folders, AnySize, ::testing::Values("qwen3-vl", "qwen2-5-vl"), [](const auto& info) {
-  std::string name = info.param;
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Folders, AnySize,
+                         ::testing::Values("qwen3-vl", "qwen2-5-vl", "glm-ocr", "paddleocr-vl"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 TEST(ImageBudget, IsRefusedWhereImagesAreOfOneSize) {
   const ModelFiles files(testing::kReference / "llava-gqa" / "model");

@@ -36,5 +36,32 @@ TEST(Positions, BucketsAreThoseOfTransformers) {
   EXPECT_EQ(position_bucket(24, 29), 23u);
 }
 
+/// What torch's interpolate() makes of the numbers 1, 2, 4, 8, 16, without align_corners.
+TEST(Positions, SamplingIsThatOfTorch) {
+  const std::vector<float> stored = {1, 2, 4, 8, 16};
+  const auto sampled = [&](PositionSampling sampling, std::size_t count) {
+    std::vector<float> out;
+    for (const PositionTaps& taps : position_taps(sampling, count, stored.size())) {
+      float sum = 0;
+      for (std::size_t i = 0; i < taps.weights.size(); ++i) sum += taps.weights[i] * stored[taps.first + i];
+      out.push_back(sum);
+    }
+    return out;
+  };
+  const auto expect = [&](PositionSampling sampling, const std::vector<float>& expected) {
+    const std::vector<float> found = sampled(sampling, expected.size());
+    for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(found[i], expected[i], 1e-5f) << i;
+  };
+  expect(PositionSampling::smoothed, {2.409091f, 9.363636f});
+  expect(PositionSampling::smoothed, {1.428571f, 4.444445f, 12.571427f});
+  expect(PositionSampling::smoothed, {1, 1.4375f, 2.125f, 3.375f, 5.25f, 7.75f, 12.5f, 16});
+  expect(PositionSampling::smoothed, {1, 2, 4, 8, 16});
+  expect(PositionSampling::centres, {1.75f, 10});
+  expect(PositionSampling::centres, {1.333333f, 4, 13.333332f});
+  expect(PositionSampling::centres, {1, 1.4375f, 2.125f, 3.375f, 5.25f, 7.75f, 12.5f, 16});
+  expect(PositionSampling::corners, {1, 16});
+  expect(PositionSampling::corners, {1});
+}
+
 }  // namespace
 }  // namespace mmbatch

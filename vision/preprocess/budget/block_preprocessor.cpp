@@ -23,7 +23,7 @@ BlockPreprocessor::BlockPreprocessor(const Config& config, const BlockGeometry& 
     : geometry_(tower), scaling_(config) {
   check_same(config, "patch_size", tower.patch_size, 14);
   check_same(config, "merge_size", tower.merge, 2);
-  check_same(config, "temporal_patch_size", tower.frames, 2);
+  check_same(config, "temporal_patch_size", tower.frames, tower.frames_unless_said);
   if (!config.flag("do_resize", true))
     config.fail("do_resize", "false is not supported: pictures must be whole blocks of patches");
   resample_ = resample_from(config.integer("resample", 3, {0, 5})).value_or(Resample::bicubic);
@@ -35,10 +35,10 @@ void BlockPreprocessor::read_budget(const Config& config) {
   const Config::Range range{1, kMostPixels};
   const auto read = [&](const char* own, const char* of_size, std::int64_t otherwise) {
     if (config.has(own)) return config.integer(own, otherwise, range);
-    return size.integer(of_size, otherwise, range);
+    return size.integer(size.has(of_size) ? of_size : own, otherwise, range);
   };
-  budget_.least = read("min_pixels", "shortest_edge", PixelBudget{}.least);
-  budget_.most = read("max_pixels", "longest_edge", PixelBudget{}.most);
+  budget_.least = read("min_pixels", "shortest_edge", geometry_.budget.least);
+  budget_.most = read("max_pixels", "longest_edge", geometry_.budget.most);
   if (budget_.least > budget_.most) {
     config.fail(
         config.has("min_pixels") ? "min_pixels" : "size",
@@ -47,17 +47,17 @@ void BlockPreprocessor::read_budget(const Config& config) {
 }
 
 PatchGrid BlockPreprocessor::grid(int width, int height, const PixelBudget& budget) const {
-  const ResizedSize size = smart_resize(width, height, geometry_.unit(), budget);
+  const ResizedSize size = smart_resize(width, height, geometry_.rule(), budget);
   const std::int64_t side = geometry_.patch_size;
   return {static_cast<std::size_t>(size.height / side), static_cast<std::size_t>(size.width / side)};
 }
 
 Patches BlockPreprocessor::apply(const Image& image, const PixelBudget& budget) const {
-  const ResizedSize size = smart_resize(image.width, image.height, geometry_.unit(), budget);
+  const ResizedSize size = smart_resize(image.width, image.height, geometry_.rule(), budget);
   const Matrix<float> pixels = scaling_.apply(resize(image, size, {resample_, PassOrder::by_size}));
-  return cut_into_blocks(pixels.view(), static_cast<std::size_t>(size.width),
-                         static_cast<std::size_t>(geometry_.patch_size),
-                         static_cast<std::size_t>(geometry_.merge));
+  return cut_into_blocks(
+      pixels.view(), static_cast<std::size_t>(size.width), static_cast<std::size_t>(geometry_.patch_size),
+      static_cast<std::size_t>(geometry_.rows == PatchRows::by_block ? geometry_.merge : 1));
 }
 
 Patches cut_into_blocks(MatrixView<const float> pixels, std::size_t width, std::size_t side,

@@ -7,14 +7,26 @@
 
 namespace mmbatch {
 
+/// In which order a tower gets the patches of a picture.
+enum class PatchRows {
+  by_block,  // block by block, row by row of them and in each
+  by_row,    // row by row of the picture
+};
+
 /// How a tower takes pictures of any size: in patches, and these in square blocks of merge · merge, each of
 /// which becomes one row in the end.
 struct BlockGeometry {
   int patch_size = 14;
   int merge = 2;
-  int frames = 2;  // that a patch spans; a picture is as many equal frames
+  int frames = 2;              // that a patch spans; a picture is as many equal frames
+  int frames_unless_said = 2;  // by a file without temporal_patch_size
+  PatchRows rows = PatchRows::by_block;
+  ShortSides short_sides = ShortSides::rounded;
+  int counted_frames = 1;   // so many times a picture's pixels count against the budget
+  PixelBudget budget = {};  // where the file does not say
 
   int unit() const { return patch_size * merge; }
+  ResizeRule rule() const { return {unit(), counted_frames, short_sides}; }
   bool operator==(const BlockGeometry&) const = default;
 };
 
@@ -23,17 +35,18 @@ struct BlockGeometry {
 class BlockPreprocessor {
  public:
   /// From a preprocessor_config.json: min_pixels and max_pixels, else size ({"shortest_edge",
-  /// "longest_edge"}, which count pixels); resample (bicubic); patch_size (14), merge_size (2) and
-  /// temporal_patch_size (2), which must be those of the tower; and the keys of PixelScaling.
+  /// "longest_edge"} or {"min_pixels", "max_pixels"}, which count pixels); resample (bicubic); patch_size
+  /// (14), merge_size (2) and temporal_patch_size (2), which must be those of the tower; and the keys of
+  /// PixelScaling.
   /// @throws ModelError that names file and key
   BlockPreprocessor(const Config& config, const BlockGeometry& tower);
 
-  /// What the checkpoint's file allows.
+  /// What the checkpoint's file allows; a picture's pixels count geometry().counted_frames times.
   const PixelBudget& budget() const { return budget_; }
   const BlockGeometry& geometry() const { return geometry_; }
   /// Rows and columns of patches of a picture of this size.  @throws ItemError as smart_resize()
   PatchGrid grid(int width, int height, const PixelBudget& budget) const;
-  /// @return patches in the order of blocks: row and column of the block, then those in it
+  /// @return patches in the order of geometry().rows
   /// @throws ItemError as smart_resize()
   Patches apply(const Image& image, const PixelBudget& budget) const;
 

@@ -1,8 +1,8 @@
 #include "vision/preprocess/grid/grid_rule.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstdlib>
+
+#include "vision/preprocess/grid/aspect_grids.h"
 
 namespace mmbatch {
 namespace {
@@ -60,23 +60,9 @@ ResizedSize to_whole_tiles(const ResizedSize& picture, std::int64_t tile) {
 struct Planner {
   ResizedSize picture;
 
-  /// get_optimal_tiled_canvas(): of equally near grids the larger one, where the picture's area would fill
-  /// half of it.
+  /// get_optimal_tiled_canvas()
   GridPlan operator()(const NearestAspectGrid& rule) const {
-    const double aspect = aspect_of(picture);
-    const double area = static_cast<double>(picture.width) * static_cast<double>(picture.height);
-    const double tile_area = static_cast<double>(rule.tile) * rule.tile;
-    double least = INFINITY;
-    TileGrid best{1, 1};
-    for (int tiles = rule.least; tiles <= rule.most; ++tiles) {
-      for (int columns = 1; columns <= tiles; ++columns) {
-        if (tiles % columns != 0) continue;
-        const TileGrid grid{tiles / columns, columns};
-        const double difference = std::abs(aspect - static_cast<double>(grid.columns) / grid.rows);
-        if (difference < least || (difference == least && area > 0.5 * tile_area * tiles)) best = grid;
-        least = std::min(least, difference);
-      }
-    }
+    const TileGrid best = nearest_aspect(picture, rule.tile, grids_by_columns(rule.least, rule.most));
     GridPlan plan;
     plan.sizes = {{std::int64_t{rule.tile} * best.columns, std::int64_t{rule.tile} * best.rows}};
     if (best.rows * best.columns > 1) plan.grid = best;

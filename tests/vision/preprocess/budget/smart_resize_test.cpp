@@ -57,16 +57,55 @@ TEST(SmartResize, IsThatOfTransformers) {
                          {2523, 2426, 28, 1, 1003520, 1008, 980},
                          {1910, 1455, 14, 1, 100352, 350, 266}};
   for (const Sized& one : cases) {
-    const ResizedSize size = smart_resize(one.width, one.height, one.unit, {one.least, one.most});
+    const ResizedSize size = smart_resize(one.width, one.height, {.unit = one.unit}, {one.least, one.most});
     EXPECT_EQ(std::tuple(size.width, size.height), std::tuple(one.new_width, one.new_height))
         << one.width << " x " << one.height << ", unit " << one.unit;
   }
 }
 
+TEST(SmartResize, ShortSidesAreWhatEachFamilyMakesOfThem) {
+  const auto expect = [](const ResizeRule& rule, std::initializer_list<Sized> cases) {
+    for (const Sized& one : cases) {
+      const ResizedSize size = smart_resize(one.width, one.height, rule, {one.least, one.most});
+      EXPECT_EQ(std::tuple(size.width, size.height), std::tuple(one.new_width, one.new_height))
+          << one.width << " x " << one.height;
+    }
+  };
+  // What the three functions of that name in transformers 5.23 return.
+  expect({.unit = 28, .frames = 2, .short_sides = ShortSides::enlarged},
+         {{1, 1, 28, 12544, 11760000, 84, 84},
+          {27, 40, 28, 40000, 50000, 140, 196},
+          {5, 600, 28, 40000, 50000, 28, 1708},
+          {56, 9, 28, 40000, 50000, 364, 84},
+          {9, 136, 28, 12544, 11760000, 28, 420},
+          {296, 57, 28, 12544, 11760000, 308, 56},
+          {807, 1570, 28, 40000, 50000, 112, 196},
+          {189, 20, 28, 6272, 14112, 252, 28},
+          {2899, 1385, 28, 1000, 200001, 448, 196}});
+  expect({.unit = 28, .short_sides = ShortSides::enlarged_nearest},
+         {{1, 1, 28, 147456, 2359296, 392, 392},
+          {27, 40, 28, 40000, 50000, 168, 252},
+          {5, 600, 28, 147456, 2359296, 56, 4228},
+          {600, 5, 28, 1000, 100001, 3360, 28},
+          {1896, 443, 28, 3136, 9408, 196, 28},
+          {854, 1396, 28, 147456, 2359296, 840, 1400},
+          {67, 20, 28, 1000, 100001, 84, 28},
+          {96, 47, 28, 1000, 100001, 84, 56},
+          {61, 39, 28, 40000, 50000, 252, 168}});
+  expect({.unit = 16, .short_sides = ShortSides::one_unit}, {{1, 1, 16, 16384, 65536, 128, 128},
+                                                             {7, 40, 16, 1024, 4096, 16, 80},
+                                                             {92, 30, 16, 1024, 4096, 96, 32},
+                                                             {2000, 2822, 16, 16384, 65536, 208, 304},
+                                                             {213, 53, 16, 1024, 4096, 128, 16},
+                                                             {1387, 738, 16, 256, 2304, 64, 32},
+                                                             {2060, 1480, 16, 256, 2304, 48, 32},
+                                                             {206, 36, 16, 256, 2304, 112, 16}});
+}
+
 TEST(SmartResize, RefusesExtremeShapes) {
-  EXPECT_NO_THROW(smart_resize(200, 1, 28, {}));
-  EXPECT_THROW(smart_resize(201, 1, 28, {}), ItemError);
-  EXPECT_THROW(smart_resize(2, 402, 28, {}), ItemError);
+  EXPECT_NO_THROW(smart_resize(200, 1, {.unit = 28}, {}));
+  EXPECT_THROW(smart_resize(201, 1, {.unit = 28}, {}), ItemError);
+  EXPECT_THROW(smart_resize(2, 402, {.unit = 28}, {}), ItemError);
 }
 
 }  // namespace
