@@ -162,6 +162,7 @@ class ItemBuilder {
       }
       item_.document_settings.reset();
     }
+    if (item_.shows != Item::Shows::image) item_.document = item_.images.front().written;
     if (item_.shows != Item::Shows::image && !needs_decoder(item_.task) &&
         (item_.shows == Item::Shows::video || item_.document_settings->pages_as == PagesAs::images))
       fail(fmt::format("the task {} takes one image: show pages with 'pages_as: items'",

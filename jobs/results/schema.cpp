@@ -167,14 +167,13 @@ CREATE TABLE schemas(
 ALTER TABLE jobs ADD COLUMN schema_key INTEGER;  -- of schemas
 )sql";
 
-// Where an item comes from and how it wants to be answered; whether its answer was closed for want of tokens.
+// Where an item comes from and how it wants to be answered.
 constexpr const char* kSources = R"sql(
 ALTER TABLE items ADD COLUMN request TEXT;       -- JSON: how a batch line wants to be answered
 ALTER TABLE items ADD COLUMN document TEXT;      -- as written, of items that show pages of a file
 ALTER TABLE items ADD COLUMN page INTEGER;
 ALTER TABLE items ADD COLUMN frame_times TEXT;   -- JSON list of seconds
 ALTER TABLE jobs ADD COLUMN fields TEXT;         -- JSON: how fields are compared with those of references
-ALTER TABLE results ADD COLUMN closed INTEGER;   -- 1: closed in the shortest way, as the tokens were ending
 DROP VIEW answers;
 DROP VIEW history;
 )sql";
@@ -267,7 +266,6 @@ const std::vector<std::pair<std::string, std::string>>& view_columns() {
       {"answer", "r.answer"},
       {"sequence", "r.sequence"},
       {"finish_reason", "r.finish_reason"},
-      {"closed", "r.closed"},
       {"references", "i.\"references\""},
       {"correct", "r.correct"},
       {"score", "r.score"},

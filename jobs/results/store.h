@@ -64,7 +64,6 @@ struct ItemResult {
     std::vector<float> embedding = {};  // of length 1; or empty
     std::string reasoning = {};         // what the model thought before it
     std::optional<int> reasoning_tokens = {};  // none: it did not think
-    bool closed = false;                       // its last tokens are the shortest way to an end that fits
   };
   struct Timings {  // milliseconds; absent when the item did not come so far
     std::optional<double> vision, text, queue, prefill, decode, total;

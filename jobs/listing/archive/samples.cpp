@@ -233,10 +233,18 @@ class SampleReader : public RecordReader {
       metadata.map.push_back({"json", {}, parsed.node});
       return;
     }
-    const std::vector<std::string>& known = item_keys();
+    const bool has_images = !sample_.images.empty();
+    const bool shows =
+        has_images
+            ? sample_.images.size() == 1 && shown_by(sample_.images.front().written) != Item::Shows::image
+            : parsed.node->get("document") != nullptr || parsed.node->get("video") != nullptr;
+    const auto in = [](const std::vector<std::string>& names, const std::string& name) {
+      return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    const std::vector<std::string> of_files = {"image", "images", "document", "video"};
     for (const Node::Entry& entry : parsed.node->map) {
-      const bool shown = !sample_.images.empty() && (entry.key == "image" || entry.key == "images");
-      const bool is_key = !shown && std::find(known.begin(), known.end(), entry.key) != known.end();
+      const bool foreign = in(of_files, entry.key) ? has_images : in(document_keys(), entry.key) && !shows;
+      const bool is_key = !foreign && in(item_keys(), entry.key);
       if (is_key && entry.key == "metadata" && entry.value->kind == Node::Kind::map)
         metadata.map.insert(metadata.map.end(), entry.value->map.begin(), entry.value->map.end());
       else

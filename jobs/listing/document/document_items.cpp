@@ -151,7 +151,6 @@ class DocumentItems : public ItemReader {
 
   std::shared_ptr<Item> shown_item() const {
     auto item = std::make_shared<Item>(*whole_.item);
-    item->document = file().written;
     item->shows = Item::Shows::image;
     item->document_settings.reset();
     return item;

@@ -40,16 +40,25 @@ const Json& member(const Json& object, const std::string& key) {
   return found == object.end() ? null_json() : *found;
 }
 
+/// A place in answers and schemas.
+struct Spot {
+  std::string path;
+  int level = 0;
+
+  Spot below(const std::string& key) const { return {path.empty() ? key : path + "." + key, level + 1}; }
+  Spot element() const { return {path, level + 1}; }
+};
+
 class Scorer {
  public:
   Scorer(const FieldRules& rules, FieldScores& scores) : rules_(rules), scores_(scores) {}
 
-  bool compare(const std::string& path, const Json& answer, const Json& reference, int level) {
-    const FieldRule rule = rule_of(path);
+  bool compare(const Spot& spot, const Json& answer, const Json& reference) {
+    const FieldRule rule = rule_of(spot.path);
     if (rule.match == FieldRule::Match::ignore) return true;
-    if (reference.is_object() && level < kMostLevels) return objects(path, answer, reference, level);
-    if (reference.is_array() && level < kMostLevels) return lists(path, answer, reference, rule, level);
-    return scalars(scores_[path], value_of(answer), value_of(reference), rule);
+    if (reference.is_object() && spot.level < kMostLevels) return objects(spot, answer, reference);
+    if (reference.is_array() && spot.level < kMostLevels) return lists(spot, answer, reference, rule);
+    return scalars(scores_[spot.path], value_of(answer), value_of(reference), rule);
   }
 
  private:
@@ -75,23 +84,20 @@ class Scorer {
     return false;
   }
 
-  bool objects(const std::string& path, const Json& answer, const Json& reference, int level) {
+  bool objects(const Spot& spot, const Json& answer, const Json& reference) {
     bool right = true;
-    for (const auto& [key, value] : reference.items()) {
-      const std::string below = path.empty() ? key : path + "." + key;
-      right = compare(below, member(answer, key), value, level + 1) && right;
-    }
+    for (const auto& [key, value] : reference.items())
+      right = compare(spot.below(key), member(answer, key), value) && right;
     return right;
   }
 
-  bool lists(const std::string& path, const Json& answer, const Json& reference, const FieldRule& rule,
-             int level) {
+  bool lists(const Spot& spot, const Json& answer, const Json& reference, const FieldRule& rule) {
     const Json& given = answer.is_array() ? answer : empty_;
     const auto is_object = [](const Json& one) { return one.is_object(); };
     const bool of_objects = std::any_of(reference.begin(), reference.end(), is_object) ||
                             (reference.empty() && std::any_of(given.begin(), given.end(), is_object));
-    if (!of_objects) return sets(scores_[path], given, reference, rule);
-    return aligned(path, given, reference, rule, level);
+    if (!of_objects) return sets(scores_[spot.path], given, reference, rule);
+    return aligned(spot, given, reference, rule);
   }
 
   /// Texts and numbers.
@@ -127,8 +133,8 @@ class Scorer {
   }
 
   /// Objects: which of the answer's meets each of the reference's; -1 for none.
-  std::vector<int> partners(const std::string& path, const Json& answer, const Json& reference,
-                            const FieldRule& rule, int level) const {
+  std::vector<int> partners(const Spot& spot, const Json& answer, const Json& reference,
+                            const FieldRule& rule) const {
     std::vector<int> partner(reference.size(), -1);
     const bool by_order =
         rule.align == FieldRule::Align::order ||
@@ -140,7 +146,7 @@ class Scorer {
     }
     if (rule.align == FieldRule::Align::key) {
       std::vector<bool> taken(answer.size());
-      const FieldRule of_key = rule_of(path + "." + rule.key);
+      const FieldRule of_key = rule_of(spot.below(rule.key).path);
       for (std::size_t i = 0; i < reference.size(); ++i) {
         const FieldValue wanted = value_of(member(reference[i], rule.key));
         for (std::size_t k = 0; k < answer.size() && partner[i] < 0; ++k) {
@@ -156,25 +162,23 @@ class Scorer {
     for (std::size_t i = 0; i < reference.size(); ++i) {
       for (std::size_t k = 0; k < answer.size(); ++k) {
         FieldScores trial;
-        Scorer(rules_, trial).compare(path, answer[k], reference[i], level + 1);
+        Scorer(rules_, trial).compare(spot.element(), answer[k], reference[i]);
         for (const auto& [name, score] : trial) gains[i][k] += static_cast<double>(score.hits);
       }
     }
     return best_assignment(gains);
   }
 
-  bool aligned(const std::string& path, const Json& answer, const Json& reference, const FieldRule& rule,
-               int level) {
-    const std::vector<int> partner = partners(path, answer, reference, rule, level);
+  bool aligned(const Spot& spot, const Json& answer, const Json& reference, const FieldRule& rule) {
+    const std::vector<int> partner = partners(spot, answer, reference, rule);
     std::set<int> met;
     bool right = true;
     Json keys = Json::object();  // of any element of the reference
     for (std::size_t i = 0; i < reference.size(); ++i) {
       const bool has = partner[i] >= 0;
       if (has) met.insert(partner[i]);
-      right = compare(path, has ? answer[static_cast<std::size_t>(partner[i])] : null_json(), reference[i],
-                      level + 1) &&
-              has && right;
+      const Json& given = has ? answer[static_cast<std::size_t>(partner[i])] : null_json();
+      right = compare(spot.element(), given, reference[i]) && has && right;
       if (reference[i].is_object()) keys.update(reference[i]);
     }
     for (std::size_t k = 0; k < answer.size(); ++k) {
@@ -185,7 +189,7 @@ class Scorer {
       const Json& fields = keys.empty() ? answer[k] : keys;
       if (!fields.is_object()) continue;
       for (const auto& [key, value] : fields.items()) nothing[key] = nullptr;
-      compare(path, answer[k], nothing, level + 1);
+      compare(spot.element(), answer[k], nothing);
     }
     return right;
   }
@@ -196,13 +200,13 @@ class Scorer {
 };
 
 /// What a property's schema says of its values, below the path.
-void add_rules(const Json& root, const Json& schema, const std::string& path, int level, FieldRules& rules) {
-  if (level > 16 || !schema.is_object()) return;
+void add_rules(const Json& root, const Json& schema, const Spot& spot, FieldRules& rules) {
+  if (spot.level > 16 || !schema.is_object()) return;
   if (schema.contains("$ref") && schema["$ref"].is_string()) {
     const std::string pointer = schema["$ref"];
     if (pointer.rfind("#/", 0) != 0) return;
     try {
-      add_rules(root, root.at(Json::json_pointer(pointer.substr(1))), path, level + 1, rules);
+      add_rules(root, root.at(Json::json_pointer(pointer.substr(1))), spot.element(), rules);
     } catch (const Json::exception&) {
     }
     return;
@@ -210,15 +214,15 @@ void add_rules(const Json& root, const Json& schema, const std::string& path, in
   const bool exact = schema.contains("enum") || schema.contains("const") ||
                      (schema.contains("format") && schema["format"] == "date") ||
                      schema.value("type", Json()) == "integer";
-  if (exact && !path.empty()) rules[path].match = FieldRule::Match::exact;
+  if (exact && !spot.path.empty()) rules[spot.path].match = FieldRule::Match::exact;
   for (const char* some : {"anyOf", "oneOf", "allOf"}) {
     if (!schema.contains(some) || !schema[some].is_array()) continue;
-    for (const Json& one : schema[some]) add_rules(root, one, path, level + 1, rules);
+    for (const Json& one : schema[some]) add_rules(root, one, spot.element(), rules);
   }
-  if (schema.contains("items")) add_rules(root, schema["items"], path, level + 1, rules);
+  if (schema.contains("items")) add_rules(root, schema["items"], spot.element(), rules);
   if (!schema.contains("properties") || !schema["properties"].is_object()) return;
   for (const auto& [key, value] : schema["properties"].items())
-    add_rules(root, value, path.empty() ? key : path + "." + key, level + 1, rules);
+    add_rules(root, value, spot.below(key), rules);
 }
 
 }  // namespace
@@ -245,14 +249,14 @@ std::optional<bool> score_fields(std::optional<std::string_view> answer, std::st
   if (!wanted.is_object()) return std::nullopt;
   Json given;
   if (answer) given = Json::parse(answer->begin(), answer->end(), nullptr, false);
-  const bool right = Scorer(rules, scores).compare("", given, wanted, 0);
+  const bool right = Scorer(rules, scores).compare({}, given, wanted);
   return right && given.is_object();
 }
 
 FieldRules rules_of_schema(std::string_view schema) {
   FieldRules rules;
   const Json root = Json::parse(schema.begin(), schema.end(), nullptr, false);
-  if (root.is_object()) add_rules(root, root, "", 0, rules);
+  if (root.is_object()) add_rules(root, root, {}, rules);
   return rules;
 }
 

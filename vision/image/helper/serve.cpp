@@ -79,12 +79,6 @@ class Mapping {
   void* data_;
 };
 
-void read_part(Kind kind, const DocumentRequest& request, DocumentFacts& facts, Image& image,
-               CodecResult& result) {
-  ReadDocument* const read = kind == Kind::documents ? document_codec() : video_codec();
-  (*read)(request, facts, image, result);
-}
-
 Reply answer(Kind kind, const Request& request, const Files& files) {
   using Outcome = CodecResult::Outcome;
   const Mapping encoded(files.encoded, request.size, PROT_READ);
@@ -98,10 +92,10 @@ Reply answer(Kind kind, const Request& request, const Files& files) {
                               static_cast<TruncatedImages>(request.truncated),
                               request.part,
                               static_cast<std::int64_t>(request.capacity / 3)};
-    if (kind == Kind::images)
-      (*helper_image_codec())(wanted, image, result);
-    else
-      read_part(kind, {static_cast<DocumentRequest::Wanted>(request.wanted), wanted}, facts, image, result);
+    const DocumentRequest asked{static_cast<DocumentRequest::Wanted>(request.wanted), wanted};
+    if (kind == Kind::images) (*helper_image_codec())(wanted, image, result);
+    if (kind == Kind::documents) (*document_codec())(asked, facts, image, result);
+    if (kind == Kind::videos) (*video_codec())(asked, facts, image, result);
   }
   if (result.outcome == Outcome::decoded && image.rgb.size() > request.capacity) {
     result = {Outcome::damaged, "it holds more pixels than its header says"};

@@ -81,7 +81,7 @@ class Player {
       throw Damage("a frame does not fit its canvas");
     const ColorMapObject* const map = frame.ColorMap != nullptr ? frame.ColorMap : gif_->SColorMap;
     if (map == nullptr) throw Unsupported("a frame without a palette");
-    if (is_first_) fill(0, 0, shown_.width, shown_.height, map, control.TransparentColor);
+    if (is_first_) fill(map, control.TransparentColor);
     if (control.DisposalMode == DISPOSE_PREVIOUS) before_ = shown_.rgb;
     draw_rows(frame, map, control.TransparentColor);
     is_first_ = false;
@@ -100,14 +100,11 @@ class Player {
  private:
   static const GifColorType& color(const ColorMapObject* map, int index) { return map->Colors[index]; }
 
-  void fill(int left, int top, int width, int height, const ColorMapObject* map, int transparent) {
+  void fill(const ColorMapObject* map, int transparent) {
     const GifColorType& ground =
         color(map, transparent >= 0 && transparent < map->ColorCount ? transparent : 0);
     ground_[0] = ground.Red, ground_[1] = ground.Green, ground_[2] = ground.Blue;
-    for (int y = top; y < top + height; ++y) {
-      std::uint8_t* to = shown_.row(y) + 3 * static_cast<std::ptrdiff_t>(left);
-      for (int x = 0; x < width; ++x, to += 3) std::memcpy(to, ground_, 3);
-    }
+    for (std::size_t i = 0; i < shown_.rgb.size(); i += 3) std::memcpy(&shown_.rgb[i], ground_, 3);
   }
 
   void draw_rows(const GifImageDesc& frame, const ColorMapObject* map, int transparent) {

@@ -106,8 +106,8 @@ class Video {
     const std::int64_t start = stream().start_time == AV_NOPTS_VALUE ? 0 : stream().start_time;
     const auto wanted =
         start + static_cast<std::int64_t>(std::floor(seconds / av_q2d(stream().time_base) + 1e-6));
-    if (seconds > 0 && av_seek_frame(format_.get(), number_, wanted, AVSEEK_FLAG_BACKWARD) < 0)
-      throw Damage("it cannot be read from the middle");
+    // Where it cannot be entered in the middle, it is read from its beginning.
+    if (seconds > 0) av_seek_frame(format_.get(), number_, wanted, AVSEEK_FLAG_BACKWARD);
     const Owned<AVPacket> packet(made(av_packet_alloc()));
     Owned<AVFrame> frame(made(av_frame_alloc())), shown(made(av_frame_alloc()));
     bool any = false, ended = false;
