@@ -2,6 +2,6 @@
 #include "vision/image/helper/image_helper.h"
 
 int main(int argc, char** argv) {
-  if (argc == 2 && argv[1] == mmbatch::kImageHelperArgument) return mmbatch::serve_as_image_helper();
+  if (const auto kind = mmbatch::helper_asked_for(argc, argv)) return mmbatch::serve_as_helper(*kind);
   return mmbatch::run_command_line(argc, argv);
 }

@@ -14,12 +14,12 @@ set(table
   "engine/nn|engine/base,engine/weights,engine/kernels,engine/parallel,engine/nn|"
   "engine/decoder|engine/base,engine/weights,engine/kernels,engine/parallel,engine/nn,engine/decoder|"
   "engine/serve|engine/base,engine/weights,engine/kernels,engine/parallel,engine/nn,engine/decoder,engine/serve|"
-  "vision|engine/base,engine/weights,engine/kernels,engine/nn,vision|opencv2/.*,nlohmann/.*,png\\.h,jpeglib\\.h,jerror\\.h,tiffio\\.h,webp/.*,gif_lib\\.h,libheif/.*,jxl/.*,openjpeg\\.h,seccomp\\.h,zlib\\.h"
+  "vision|engine/base,engine/weights,engine/kernels,engine/nn,vision|opencv2/.*,nlohmann/.*,png\\.h,jpeglib\\.h,jerror\\.h,tiffio\\.h,webp/.*,gif_lib\\.h,libheif/.*,jxl/.*,openjpeg\\.h,seccomp\\.h,zlib\\.h,poppler-.*,libav.*,libswscale/.*"
   "text|engine/base,engine/weights,engine/kernels,engine/nn,text|sentencepiece.*,nlohmann/.*,pcre2\\.h,unicode/.*"
   "fusion|engine/base,engine/weights,engine/kernels,engine/parallel,engine/nn,engine/decoder,vision,text,fusion|nlohmann/.*"
-  "jobs|engine/base,jobs|yaml-cpp/.*,nlohmann/.*,sqlite3\\.h,pcre2\\.h,zlib\\.h,openssl/.*,utf8proc\\.h"
+  "jobs|engine/base,jobs|yaml-cpp/.*,nlohmann/.*,sqlite3\\.h,pcre2\\.h,zlib\\.h,openssl/.*,utf8proc\\.h,archive\\.h,archive_entry\\.h"
   "pipeline|engine/.*,vision,text,fusion,jobs,pipeline|oneapi/tbb/.*,CLI/.*")
-set(owned "mpi\\.h|oneapi/|nlohmann/|dnnl|cblas|omp\\.h|opencv2/|sentencepiece|yaml-cpp/|sqlite3|pcre2|zlib|openssl/|utf8proc|unicode/|CLI/|png\\.h|jpeglib\\.h|jerror\\.h|tiffio\\.h|webp/|gif_lib\\.h|libheif/|jxl/|openjpeg\\.h|seccomp\\.h")
+set(owned "mpi\\.h|oneapi/|nlohmann/|dnnl|cblas|omp\\.h|opencv2/|sentencepiece|yaml-cpp/|sqlite3|pcre2|zlib|openssl/|utf8proc|unicode/|CLI/|png\\.h|jpeglib\\.h|jerror\\.h|tiffio\\.h|webp/|gif_lib\\.h|libheif/|jxl/|openjpeg\\.h|seccomp\\.h|archive|poppler-|libav|libswscale")
 
 foreach(line ${table})
   string(REPLACE "|" ";" parts "${line}")

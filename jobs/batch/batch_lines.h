@@ -1,9 +1,11 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "jobs/batch/forms/answer_form.h"
 #include "jobs/results/database.h"
 
 namespace mmbatch {
@@ -11,7 +13,7 @@ namespace mmbatch {
 /// Lines of the OpenAI batch output form (platform.openai.com/docs/guides/batch), one per item:
 ///
 ///   { "id": "batch_req_…", "custom_id": item id, "response": { "status_code": 200, "request_id": "req_…",
-///     "body": chat.completion }, "error": null }          an answered item; several sequences are choices
+///     "body": {…} }, "error": null }                      an answered item, in its request's form (forms/)
 ///   { "id": …, "custom_id": …, "response": null, "error": { "code": error_code, "message": … } }   a failed
 ///   one
 ///
@@ -32,12 +34,10 @@ class BatchLines {
   std::optional<std::string> end();
 
  private:
-  std::string head_;     // what the line says before its choices
-  std::string choices_;  // empty: a failed item, or none
-  std::string tail_;
+  std::string head_;                  // what the line says before its body
+  std::string tail_;                  // of a failed item
+  std::unique_ptr<AnswerForm> form_;  // of an answered one
   std::int64_t item_ = 0, run_ = 0;
-  long long prompt_tokens_ = 0, completion_tokens_ = 0, reasoning_tokens_ = 0;
-  bool thinks_ = false;
 };
 
 /// The id of the outcome in the statement's row.

@@ -14,16 +14,16 @@
 namespace mmbatch {
 namespace {
 
-struct Side {
-  std::filesystem::path database;
-  EvalOptions options;
-};
-
 bool is_number(const std::string& text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
 }
 
-Side side_of(const std::filesystem::path& database, const std::string& written, EvalOptions options) {
+using Key = std::pair<std::string, std::string>;  // job, id
+
+}  // namespace
+
+ComparedSide compared_side(const std::filesystem::path& database, const std::string& written,
+                           EvalOptions options) {
   options.run_option = "--compare";
   if (is_number(written) || written == "latest") {
     options.run = written;
@@ -35,9 +35,9 @@ Side side_of(const std::filesystem::path& database, const std::string& written, 
   return {with_run ? written.substr(0, colon) : written, options};
 }
 
-using Key = std::pair<std::string, std::string>;  // job, id
+namespace {
 
-std::map<Key, ScoredItem> items_of(const Side& side) {
+std::map<Key, ScoredItem> items_of(const ComparedSide& side) {
   std::map<Key, ScoredItem> items;
   for_each_scored(side.database, side.options, [&](const ScoredItem& item) {
     items.emplace(Key{item.job, item.id}, item);
@@ -94,8 +94,8 @@ Comparison compare(const std::filesystem::path& database, const std::string& fir
   Comparison c;
   c.first = first;
   c.second = second;
-  const auto before = items_of(side_of(database, first, options));
-  const auto after = items_of(side_of(database, second, options));
+  const auto before = items_of(compared_side(database, first, options));
+  const auto after = items_of(compared_side(database, second, options));
   for (const auto& [key, one] : before) {
     const auto found = after.find(key);
     if (found == after.end()) {

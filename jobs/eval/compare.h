@@ -36,6 +36,14 @@ struct Comparison {
 Comparison compare(const std::filesystem::path& database, const std::string& first, const std::string& second,
                    const EvalOptions& options);
 
+/// What one side of a comparison names.
+struct ComparedSide {
+  std::filesystem::path database;
+  EvalOptions options;
+};
+ComparedSide compared_side(const std::filesystem::path& database, const std::string& written,
+                           EvalOptions options);
+
 /// Two-sided exact binomial test of `a` against `b` at one half.
 double mcnemar_p_value(std::uint64_t a, std::uint64_t b);
 

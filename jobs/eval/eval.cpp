@@ -116,7 +116,7 @@ void for_each_scored(const std::filesystem::path& file, const EvalOptions& optio
   const auto database = open_for_reading(file);
   std::string sql = fmt::format(
       "SELECT j.name, i.id, i.question_type, i.answer_type, i.\"references\", r.status, r.answer, i.images, "
-      "{} FROM {} WHERE {} AND r.sequence = 0",
+      "{}, i.metadata FROM {} WHERE {} AND r.sequence = 0",
       prompt_sql(), view_tables(), run_filter(*database, options.run, options.run_option));
   check_job(*database, options.job);
   if (!options.job.empty()) sql += " AND j.name = ?1";
@@ -127,8 +127,13 @@ void for_each_scored(const std::filesystem::path& file, const EvalOptions& optio
     return std::string(rows.text(column));
   };
   while (rows.step()) {
-    ScoredItem item{std::string(rows.text(0)), std::string(rows.text(1)), {}, {},
-                    optional_text(2),          optional_text(3)};
+    ScoredItem item{.job = std::string(rows.text(0)),
+                    .id = std::string(rows.text(1)),
+                    .answer = {},
+                    .references = {},
+                    .question_type = optional_text(2),
+                    .answer_type = optional_text(3),
+                    .metadata = std::string(rows.text(9))};
     if (rows.text(5) == "answered") item.answer = std::string(rows.text(6));
     if (annotations) {
       const std::vector<std::string> images = parse_json_array(rows.text(7));

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -21,7 +22,8 @@ struct EvalOptions {
   /// database.
   std::filesystem::path annotations;
   std::filesystem::path questions;
-  int bootstrap_samples = 1000;  // for the confidence interval; 0: none
+  std::map<std::string, std::string> fields;  // how fields are compared, by path (fields/field_eval.h)
+  int bootstrap_samples = 1000;               // for the confidence interval; 0: none
 };
 
 /// Rates from 0 to 1 over the answered items that carry reference answers; of several sequences the first
@@ -51,6 +53,7 @@ struct ScoredItem {
   std::optional<std::string> answer;  // none: it failed
   std::vector<std::string> references;
   std::optional<std::string> question_type, answer_type;
+  std::string metadata;  // JSON, or empty
 };
 
 /// Calls `take` for the first sequence of each item.  @throws DatabaseError, UsageError.

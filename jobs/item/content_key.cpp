@@ -32,6 +32,9 @@ std::string content_key(const ContentParts& parts) {
   if (decoded && !parts.now.empty()) hash.field("now").field(parts.now);
   hash.field(std::uint64_t{parts.image_sha256.size()});
   for (const std::string& image : parts.image_sha256) hash.field(image);
+  for (const Item::Image& image : item.images) {
+    if (!image.part.empty()) hash.field("part").field(key_text(image.part));
+  }
   // Not by default: keys of before have no such part.
   if (!parts.image_sha256.empty() && parts.truncated_images == TruncatedImages::accept) {
     hash.field("truncated_images accept");

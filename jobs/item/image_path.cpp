@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <climits>
 
+#include "engine/base/text/lower_case.h"
 #include "jobs/text/text_width.h"
 
 namespace mmbatch {
@@ -99,6 +100,15 @@ Item::Image resolve_image(std::string_view written, const ImageFolders& folders)
   image.root = folders.root;
   image.path = (image.root.empty() ? folders.listing : image.root) / path;
   return image;
+}
+
+Item::Shows shown_by(std::string_view name) {
+  const std::string ending = to_lower(name.substr(std::min(name.rfind('.'), name.size())));
+  if (ending == ".pdf") return Item::Shows::pages;
+  for (const std::string_view video : {".mp4", ".m4v", ".mkv", ".webm", ".avi", ".mov", ".mpg", ".mpeg"}) {
+    if (ending == video) return Item::Shows::video;
+  }
+  return Item::Shows::image;
 }
 
 }  // namespace mmbatch

@@ -18,4 +18,7 @@ struct ImageFolders {
 /// @throws ItemError invalid_value, unsupported (http)
 Item::Image resolve_image(std::string_view written, const ImageFolders& folders);
 
+/// What a file shows by the ending of its name: the pages of a PDF, moments of a video, else a picture.
+Item::Shows shown_by(std::string_view name);
+
 }  // namespace mmbatch

@@ -12,7 +12,9 @@
 #include "engine/base/error.h"
 #include "engine/base/generation_config.h"
 #include "engine/base/image_budget.h"
+#include "engine/base/image_part.h"
 #include "jobs/item/dialogue/template_variables.h"
+#include "jobs/item/document/document.h"
 #include "jobs/item/labels.h"
 
 namespace mmbatch {
@@ -32,12 +34,14 @@ enum class PromptForm { turns, raw };
 /// One thing to be answered, as its manifest or listing file has it. A value; no file but the listing was
 /// touched.
 struct Item {
-  /// A file, or the bytes of a `data:` URI; read by media.h.
+  /// A file, the bytes of a `data:` URI, or a member of an archive; read by media.h.
   struct Image {
     std::string written;         // as in the listing; a data: URI is shortened for people
     std::filesystem::path path;  // resolved against image_root or the listing's folder; empty for a data: URI
     std::filesystem::path root;  // what the path must not leave; empty: paths are free
     std::string data;            // base64 text of a data: URI
+    std::shared_ptr<const std::string> bytes = {};  // of an archive's member, which were read with the item
+    ImagePart part = {};                            // which picture of a file with several
   };
   struct Message {
     std::string role;        // user | assistant | system | developer | tool
@@ -48,6 +52,10 @@ struct Item {
     std::string parts = {};
     std::string other = {};  // JSON object of further keys: tool_calls, tool_call_id, name, reasoning_content
   };
+
+  /// What the first image is: a picture, or a file of which parts are shown, in whose place items with parts
+  /// of it come (listing/document/document_items.h).
+  enum class Shows { image, pages, video };
 
   std::size_t job = 0;         // index into Manifest::jobs
   std::uint64_t position = 0;  // 1 for the job's first
@@ -71,8 +79,15 @@ struct Item {
   GenerationOverrides generation;        // the item's own, names and ranges checked
   TemplateVariables template_variables;  // the item's own
   std::string tools;                     // JSON list of tool definitions; empty: those of the job
-  SettingNames setting_names;            // what its listing calls settings, where it has other names
-  std::string where;                     // "file:line" or "file:line:column", for messages
+  std::string request;                   // JSON of what a batch line asks of the form of its answer; empty:
+                                         // nothing but a chat completion's
+  Shows shows = Shows::image;
+  std::shared_ptr<const DocumentSettings> document_settings;  // not null unless it shows an image
+  std::string document;        // as written, of an item that shows pages or moments of a file
+  std::uint32_t page = 0;      // of the document, where the item shows one alone; from 1
+  std::string frame_times;     // JSON list of the seconds that the item's images show of a video
+  SettingNames setting_names;  // what its listing calls settings, where it has other names
+  std::string where;           // "file:line" or "file:line:column", for messages
 };
 
 /// What a reader gives: an item, or one that failed in being read, with id and position as far as they are

@@ -7,6 +7,7 @@
 
 #include "jobs/item/constraint/constraint_keys.h"
 #include "jobs/item/dialogue/message_reader.h"
+#include "jobs/item/document/document.h"
 #include "jobs/item/image_path.h"
 #include "jobs/item/images/image_budget.h"
 #include "jobs/item/prompt_template.h"
@@ -84,12 +85,25 @@ class ItemBuilder {
 
   void read_references() {
     exclude("answer", "answers");
-    if (const Node::Entry* entry = get("answer")) item_.references = {scalar(*entry, *entry->value)};
+    if (const Node::Entry* entry = get("answer")) item_.references = {reference(*entry, *entry->value)};
     const Node::Entry* const list = get("answers");
     if (list == nullptr) return;
     for (const NodePointer& element : list_of(*list, "a list of texts")) {
       const Node::Entry* const annotated = element->find("answer");  // as VQAv2 lists them
-      item_.references.push_back(scalar(*list, annotated == nullptr ? *element : *annotated->value));
+      item_.references.push_back(reference(*list, annotated == nullptr ? *element : *annotated->value));
+    }
+  }
+
+  /// A text, or an object whose fields an answer's are compared with.
+  std::string reference(const Node::Entry& entry, const Node& value) {
+    if (value.kind != Node::Kind::map || value.map.empty()) return scalar(entry, value);
+    check_nested(value);
+    try {
+      std::string json = to_json(value, JsonForm::written, kMaxItemBytes);
+      size_.add(json.size());
+      return json;
+    } catch (const std::length_error& e) {
+      fail(entry, fmt::format("'{}': {}", entry.key, e.what()));
     }
   }
 
@@ -125,8 +139,40 @@ class ItemBuilder {
 
   ImageFolders folders() const { return {context_.folder, job_.image_root}; }
 
+  /// A file of several pictures is the item's one image until its parts are known.
+  void read_document() {
+    item_.document_settings =
+        std::make_shared<const DocumentSettings>(merged(job_.documents, read_document_settings(node_)));
+    for (const char* key : {"document", "video"}) {
+      const Node::Entry* const entry = get(key);
+      if (entry == nullptr) continue;
+      for (const char* other : {"image", "images", "document"}) {
+        if (std::string_view(other) != key) exclude(other, key);
+      }
+      if (!context_.images.empty())
+        fail(*entry, fmt::format("'{}' is given beside the archive's own images", key));
+      add_image(*entry, *entry->value);
+      item_.shows = std::string_view(key) == "video" ? Item::Shows::video : Item::Shows::pages;
+    }
+    if (context_.images.size() == 1) item_.shows = shown_by(context_.images.front().written);
+    if (item_.shows == Item::Shows::image) {
+      for (const std::string& key : document_keys()) {
+        if (const Node::Entry* entry = get(key.c_str()))
+          fail(*entry, fmt::format("key '{}' has no meaning without a 'document' or 'video'", key));
+      }
+      item_.document_settings.reset();
+    }
+    if (item_.shows != Item::Shows::image) item_.document = item_.images.front().written;
+    if (item_.shows != Item::Shows::image && !needs_decoder(item_.task) &&
+        (item_.shows == Item::Shows::video || item_.document_settings->pages_as == PagesAs::images))
+      fail(fmt::format("the task {} takes one image: show pages with 'pages_as: items'",
+                       to_string(item_.task)));
+  }
+
   void read_images() {
     exclude("image", "images");
+    item_.images = context_.images;
+    read_document();
     if (const Node::Entry* entry = get("image")) add_image(*entry, *entry->value);
     const Node::Entry* const list = get("images");
     if (list == nullptr) return;
@@ -293,10 +339,13 @@ const std::vector<std::string>& item_keys() {
                                                 "chat_template_kwargs",
                                                 "image_tokens",
                                                 "min_pixels",
-                                                "max_pixels"};
+                                                "max_pixels",
+                                                "document",
+                                                "video"};
   static const std::vector<std::string> all = [] {
     std::vector<std::string> both = keys;
     both.insert(both.end(), constraint_keys().begin(), constraint_keys().end());
+    both.insert(both.end(), document_keys().begin(), document_keys().end());
     return both;
   }();
   return all;

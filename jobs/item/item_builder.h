@@ -33,6 +33,7 @@ struct ItemContext {
   std::uint64_t position = 0;
   std::string default_id;
   Place place;                         // of the item
+  std::vector<Item::Image> images;     // that came with it, from an archive
   std::size_t* total_bytes = nullptr;  // gets the bytes of the item's texts; may be null
 
   /// "file:line:column" as far as known; without a line, the item's id.
@@ -46,11 +47,10 @@ ReadItem build_item(const Node& node, const ItemContext& context);
 
 /// The same from a request of an OpenAI batch file (platform.openai.com/docs/guides/batch):
 ///
-///   { "custom_id": text, "method": "POST", "url": "/v1/chat/completions", "body": { "messages": […],
-///   settings… } }
+///   { "custom_id": text, "method": "POST", "url": URL, "body": { … } }
 ///
-/// An absent temperature means the model's default, 0 greedy, above 0 sampling without top_k. With images it
-/// is an item of the task vqa, else of generate.
+/// to /v1/chat/completions, /v1/responses, /v1/completions or /v1/embeddings (requests/request_body.h). With
+/// images it is an item of the task vqa, else of generate; of embeddings, of embed.
 ReadItem build_request(const Node& node, const ItemContext& context);
 
 /// Whether the keys of a value are those of a request, which no item has.

@@ -2,6 +2,8 @@
 
 #include <ctime>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +13,7 @@
 #include "engine/base/image_budget.h"
 #include "engine/base/truncated_images.h"
 #include "jobs/item/dialogue/template_variables.h"
+#include "jobs/item/document/document.h"
 #include "jobs/item/item.h"
 #include "jobs/item/labels.h"
 
@@ -18,9 +21,9 @@ namespace mmbatch {
 
 /// Where the items of a job come from.
 struct ItemSource {
-  enum class Kind { in_manifest, jsonl, json, csv, tsv, glob, vqa, batch };
+  enum class Kind { in_manifest, jsonl, json, csv, tsv, glob, vqa, batch, archive };
   Kind kind = Kind::in_manifest;
-  std::filesystem::path path;         // listing file, or the pattern of a glob; absolute
+  std::filesystem::path path;         // listing file, or the pattern of a glob or of archives; absolute
   std::filesystem::path annotations;  // of vqa (vqa_files.h), whose `path` are the questions; may be empty
   std::string image_pattern;          // of vqa
   std::shared_ptr<const std::vector<ReadItem>> in_manifest;  // inline items, already read
@@ -33,8 +36,9 @@ struct Job {
   std::string question;         // for items that have none of their own, such as those of a glob
   std::filesystem::path image_root;
   TruncatedImages truncated_images = TruncatedImages::fail;
-  ImageBudget image_budget;  // the manifest's, where the job has none of its own
-  std::string turn_format;   // empty: the model's own
+  DocumentSettings documents;  // of items that say nothing else
+  ImageBudget image_budget;    // the manifest's, where the job has none of its own
+  std::string turn_format;     // empty: the model's own
   std::optional<std::string> system;
   TemplateVariables template_variables;                     // the manifest's and the job's
   std::optional<std::vector<std::string>> reasoning_marks;  // opening and closing; empty: answers have no
@@ -44,8 +48,21 @@ struct Job {
   std::shared_ptr<const LabelSet> labels;  // classify: of items without labels; null when all bring their own
   std::string label_template = "{}";       // classify: of items without a template
   GenerationOverrides generation;
+  std::map<std::string, std::string>
+      fields;  // how fields are compared, by path (metrics/fields/field_rules.h)
   ItemSource source;
 };
+
+/// Whether its items get their question from the job itself.
+bool asks(const Job& job);
+
+/// How much a file of several pictures holds.
+struct FileParts {
+  std::uint32_t pages = 1;
+  double seconds = 0;  // of a video
+};
+/// Opens such a file.  @throws ItemError
+using PartsCounter = std::function<FileParts(const Item::Image& file, Item::Shows shows)>;
 
 /// A manifest, or an OpenAI batch file, which is a manifest of one job. Paths are absolute.
 struct Manifest {
@@ -55,6 +72,7 @@ struct Manifest {
   GenerationOverrides generation;
   TemplateVariables command_line_variables;  // stronger than those of jobs and items
   std::optional<std::tm> template_time;  // what templates are told that ask for the time; none: by the run
+  PartsCounter count_parts;              // may be empty
   std::vector<Job> jobs;
 };
 

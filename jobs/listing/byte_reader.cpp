@@ -22,9 +22,11 @@ constexpr std::size_t kBufferBytes = 256u << 10;
       fmt::format("{}: not a regular file{}", file.string(), S_ISDIR(status.st_mode) ? " but a folder" : ""));
 }
 
-/// A file descriptor of a regular file. It is looked at first: opening a device may do something, such as
-/// rewind a tape. O_NONBLOCK, or a fifo that takes its place would wait for its writer.
-int open_regular(const std::filesystem::path& file) {
+}  // namespace
+
+/// It is looked at first: opening a device may do something, such as rewind a tape. O_NONBLOCK, or a fifo
+/// that takes its place would wait for its writer.
+int open_regular_file(const std::filesystem::path& file) {
   struct stat status {};
   if (::stat(file.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) refuse(file, status);
   const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -41,15 +43,13 @@ int open_regular(const std::filesystem::path& file) {
   return fd;
 }
 
-}  // namespace
-
 struct ByteReader::Stream {
   explicit Stream(int descriptor) : source(descriptor) {}
   GzipSource source;
 };
 
 ByteReader::ByteReader(const std::filesystem::path& file)
-    : stream_(std::make_unique<Stream>(open_regular(file))) {
+    : stream_(std::make_unique<Stream>(open_regular_file(file))) {
   if (refill() && buffer_.compare(0, 3, "\xEF\xBB\xBF") == 0) next_ = 3;
   if (buffer_.find('\n') == std::string::npos && buffer_.find('\r') != std::string::npos) line_end_ = '\r';
 }

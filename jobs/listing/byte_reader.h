@@ -10,6 +10,11 @@
 
 namespace mmbatch {
 
+/// A file descriptor of a regular file, to be read.
+/// @throws UsageError when the file is missing, is not a regular file or not readable. Never blocks on a
+/// fifo.
+int open_regular_file(const std::filesystem::path& file);
+
 /// The bytes of a listing file in their order, plain or gzip-compressed (told by content), behind a byte
 /// order mark. Not thread-safe.
 class ByteReader {

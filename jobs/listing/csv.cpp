@@ -6,6 +6,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/text/utf8.h"
+#include "jobs/item/document/document.h"
 #include "jobs/item/item_builder.h"
 #include "jobs/listing/byte_reader.h"
 #include "jobs/listing/records.h"
@@ -106,15 +107,23 @@ class CsvReader : public RecordReader {
       if (!seen.insert(name).second) fail(fmt::format("column '{}' is given twice", shortened(name, 80)));
       columns_.push_back(std::move(name));
     }
-    if (std::none_of(columns_.begin(), columns_.end(), is_key)) {
+    const auto has = [&](const char* name) { return seen.count(name) > 0; };
+    shows_documents_ = (has("document") || has("video")) && !has("image") && !has("images");
+    if (std::none_of(columns_.begin(), columns_.end(),
+                     [&](const std::string& name) { return is_key(name); })) {
       fail(fmt::format(
           "no column of the header line is a key of items; these are {}{}", fmt::join(item_keys(), ", "),
           columns_.size() == 1 ? "; columns are separated by commas, in a .tsv file by tabs" : ""));
     }
   }
 
-  static bool is_key(const std::string& name) {
-    return std::find(item_keys().begin(), item_keys().end(), name) != item_keys().end();
+  /// `document`, `video` and what belongs to them are other people's columns where there is an image.
+  bool is_key(const std::string& name) const {
+    const auto in = [&](const std::vector<std::string>& names) {
+      return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    const bool of_documents = name == "document" || name == "video" || in(document_keys());
+    return of_documents ? shows_documents_ : in(item_keys());
   }
 
   [[noreturn]] void fail(ErrorCode code, const std::string& problem) const {
@@ -284,6 +293,7 @@ class CsvReader : public RecordReader {
   std::string raw_;  // of the record that is being read
   std::uint64_t begin_line_ = 1;
   bool spaced_ = false;  // the header has spaces after its separators
+  bool shows_documents_ = false;
   std::size_t reread_ = 0;
   bool reported_ = false;
 };

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include "jobs/item/item_builder.h"
+#include "jobs/listing/archive/samples.h"
+#include "jobs/listing/document/document_items.h"
 #include "jobs/listing/id_set.h"
 #include "jobs/listing/records.h"
 #include "jobs/listing/vqa_files.h"
@@ -24,9 +26,12 @@ std::unique_ptr<RecordReader> open_records(const Job& job, const std::filesystem
     case ItemSource::Kind::tsv:
       return open_csv(name, '\t');
     case ItemSource::Kind::glob:
-      return open_glob(name, job.image_root.empty() ? manifest_folder : job.image_root);
+      return open_glob(name, job.image_root.empty() ? manifest_folder : job.image_root,
+                       job.documents.pages ? GlobOf::documents : GlobOf::names);
     case ItemSource::Kind::vqa:
       return open_vqa({job.source.path, job.source.annotations, job.source.image_pattern});
+    case ItemSource::Kind::archive:
+      return open_samples(job.source.path, asks(job) ? Question::of_job : Question::of_item);
     case ItemSource::Kind::in_manifest:
       break;
   }
@@ -69,6 +74,7 @@ class ListingReader : public ItemReader {
       return failed_item(context_, PlacedError(record_.fault->code, {}, record_.fault->problem));
     try {
       const NodePointer node = records_->node();
+      context_.images = records_->images();
       const bool request = job_.source.kind == ItemSource::Kind::batch ||
                            (job_.source.kind == ItemSource::Kind::jsonl && is_request(*node));
       return request ? build_request(*node, context_) : build_item(*node, context_);
@@ -155,7 +161,7 @@ std::unique_ptr<ItemReader> open_items(const Manifest& manifest, std::size_t job
     reader = std::make_unique<InlineReader>(source.in_manifest);
   else
     reader = std::make_unique<ListingReader>(manifest, job);
-  return std::make_unique<UniqueIds>(std::move(reader));
+  return std::make_unique<UniqueIds>(show_documents(std::move(reader), manifest.count_parts));
 }
 
 std::unique_ptr<ItemReader> open_items(const Manifest& manifest) {

@@ -6,8 +6,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/base/error.h"
+#include "jobs/item/item.h"
 #include "jobs/text/node.h"
 
 namespace mmbatch {
@@ -33,6 +35,8 @@ class RecordReader {
   virtual bool next(Record& record) = 0;
   /// Parses the record that next() went to, which has no fault. Once for each record.  @throws PlacedError
   virtual NodePointer node() = 0;
+  /// The images that came with that record, such as those of an archive.
+  virtual std::vector<Item::Image> images() { return {}; }
 };
 
 /// One JSON object on each line; blank lines are skipped. Also OpenAI batch files.
@@ -44,6 +48,10 @@ std::unique_ptr<RecordReader> open_json_member(const std::filesystem::path& file
 /// RFC 4180 with a header line, fields separated by commas or tabs.
 std::unique_ptr<RecordReader> open_csv(const std::filesystem::path& file, char separator = ',');
 /// Files that match a pattern of glob(7), below `folder` unless absolute, in the order of their names' bytes.
-std::unique_ptr<RecordReader> open_glob(const std::string& pattern, const std::filesystem::path& folder);
+/// In a pattern with `**`, which stands for any number of folders, folder by folder (walk/folder_walk.h).
+/// @param of whether each file is a document, or what its name says: a PDF, a video, or an image
+enum class GlobOf { names, documents };
+std::unique_ptr<RecordReader> open_glob(const std::string& pattern, const std::filesystem::path& folder,
+                                        GlobOf of = GlobOf::names);
 
 }  // namespace mmbatch

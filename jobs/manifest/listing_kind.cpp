@@ -5,6 +5,7 @@
 #include <set>
 
 #include "engine/base/text/lower_case.h"
+#include "jobs/listing/archive/samples.h"
 
 namespace mmbatch {
 namespace {
@@ -20,22 +21,24 @@ bool has_wildcard(const std::string& text) {
 /// What people keep data in, and what no picture is in.
 bool is_data(const std::string& extension) {
   static const std::set<std::string> known = {
-      ".jsonl",   ".ndjson", ".json",     ".csv",  ".tsv", ".txt",       ".parquet", ".pq",   ".arrow",
-      ".feather", ".orc",    ".avro",     ".xlsx", ".xls", ".ods",       ".xml",     ".yaml", ".yml",
-      ".toml",    ".pkl",    ".pickle",   ".npy",  ".npz", ".h5",        ".hdf5",    ".lmdb", ".mdb",
-      ".db",      ".sqlite", ".sqlite3",  ".tar",  ".tgz", ".zip",       ".7z",      ".rar",  ".md",
-      ".html",    ".htm",    ".tfrecord", ".tab",  ".dat", ".jsonlines", ".json5",   ".pb",   ".safetensors",
-      ".py",      ".mp4",    ".mkv",      ".avi",  ".mov", ".webm"};
+      ".jsonl", ".ndjson",      ".json", ".csv",      ".tsv",    ".txt",     ".parquet",   ".pq",
+      ".arrow", ".feather",     ".orc",  ".avro",     ".xlsx",   ".xls",     ".ods",       ".xml",
+      ".yaml",  ".yml",         ".toml", ".pkl",      ".pickle", ".npy",     ".npz",       ".h5",
+      ".hdf5",  ".lmdb",        ".mdb",  ".db",       ".sqlite", ".sqlite3", ".7z",        ".rar",
+      ".md",    ".html",        ".htm",  ".tfrecord", ".tab",    ".dat",     ".jsonlines", ".json5",
+      ".pb",    ".safetensors", ".py",   ".mp4",      ".mkv",    ".avi",     ".mov",       ".webm"};
   return known.count(extension) > 0;
 }
 
 constexpr const char* kAllowed =
-    "a list, a .jsonl, .json, .csv or .tsv file (or .gz of it), or a pattern of image files such as "
-    "images/*.png";
+    "a list, a .jsonl, .json, .csv or .tsv file (or .gz of it), a .tar or .zip archive, or a pattern of "
+    "image "
+    "files such as images/*.png or scans/**/*.jpg";
 
 }  // namespace
 
 std::optional<ItemSource::Kind> listing_kind(const std::filesystem::path& file) {
+  if (is_archive_name(file)) return ItemSource::Kind::archive;
   if (has_wildcard(file.filename().string())) return std::nullopt;
   std::string extension = extension_of(file);
   if (extension == ".gz") extension = extension_of(file.stem());

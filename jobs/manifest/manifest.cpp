@@ -59,7 +59,7 @@ Manifest read_as_written(const std::filesystem::path& file, const ManifestOption
                     absolute.string()));
   }
   if (kind == ItemSource::Kind::jsonl) return batch_manifest(absolute, options);
-  if (kind == ItemSource::Kind::csv || kind == ItemSource::Kind::tsv) {
+  if (kind == ItemSource::Kind::csv || kind == ItemSource::Kind::tsv || kind == ItemSource::Kind::archive) {
     throw UsageError(fmt::format("{}: a listing says nothing of its job: name it as 'items' of a manifest",
                                  absolute.string()));
   }
@@ -74,6 +74,7 @@ Manifest read_manifest(const std::filesystem::path& file, const ManifestOptions&
     for (Job& job : manifest.jobs) job.truncated_images = *options.truncated_images;
   }
   for (Job& job : manifest.jobs) job.image_budget = merged(job.image_budget, options.image_budget);
+  manifest.count_parts = options.count_parts;
   manifest.command_line_variables = options.template_variables;
   if (options.template_time) manifest.template_time = options.template_time;
   return manifest;

@@ -15,6 +15,7 @@ struct ManifestOptions {
   ImageBudget image_budget = {};                         // likewise
   TemplateVariables template_variables = {};             // stronger than those of manifest, jobs and items
   std::optional<std::tm> template_time = {};             // stronger than the manifest's
+  PartsCounter count_parts = {};  // for documents and videos whose parts are not all named
 };
 
 /// Reads and checks a manifest, or an OpenAI batch file (.jsonl, .ndjson, or .gz of it), which is a manifest

@@ -8,10 +8,12 @@
 #include "jobs/item/images/image_budget.h"
 #include "jobs/item/item_builder.h"
 #include "jobs/item/prompt_template.h"
+#include "jobs/listing/archive/samples.h"
 #include "jobs/listing/records.h"
 #include "jobs/listing/vqa_files.h"
 #include "jobs/manifest/listing_kind.h"
 #include "jobs/manifest/yaml_tree.h"
+#include "jobs/metrics/fields/field_rules.h"
 #include "jobs/text/clock.h"
 #include "jobs/text/text_width.h"
 
@@ -64,7 +66,15 @@ const std::vector<std::string> kJobKeys = {"name",
                                            "grammar",
                                            "choices",
                                            "whitespace",
-                                           "on_length"};
+                                           "on_length",
+                                           "pages",
+                                           "pages_as",
+                                           "dpi",
+                                           "page_pixels",
+                                           "frames",
+                                           "fps",
+                                           "times",
+                                           "fields"};
 
 bool is_null(const Node& node) {
   return node.kind == Node::Kind::null;
@@ -192,6 +202,19 @@ class ManifestReader {
     return {value.list[0]->text, value.list[1]->text};
   }
 
+  std::map<std::string, std::string> fields(const Entry& entry) const {
+    std::map<std::string, std::string> rules;
+    if (entry.value->kind != Node::Kind::map)
+      fail(entry, "'fields' must be a map of fields and how they are compared, such as {total: number:0.01}");
+    check_unique(*entry.value);
+    for (const Entry& rule : entry.value->map) {
+      if (!rule.value->is_scalar()) fail(rule, fmt::format("'fields': {} must be a text", rule.key));
+      parse_field_rule(rule.value->text, fmt::format("{}: 'fields': {}", said_at(rule.place), rule.key));
+      rules[rule.key] = rule.value->text;
+    }
+    return rules;
+  }
+
   std::tm time(const Entry& entry) const {
     const auto read = entry.value->is_scalar() ? read_time(entry.value->text) : std::nullopt;
     if (!read) fail(entry, "'template_time' must be a date, or a date and a time: 2026-01-31T12:34:56");
@@ -225,6 +248,8 @@ class ManifestReader {
     if (const Entry* entry = node.find("generation")) job.generation = generation(*entry);
     job.image_budget = merged(image_budget_, image_budget(node));
     add_constraint(node, job.generation);
+    if (const Entry* entry = node.find("fields")) job.fields = fields(*entry);
+    job.documents = placed([&] { return read_document_settings(node); });
     job.truncated_images = truncated_images_;
     if (const Entry* entry = node.find("truncated_images")) job.truncated_images = truncated_images(*entry);
     const Entry* items = node.find("items");
@@ -391,12 +416,11 @@ class ManifestReader {
     if (job.source.kind == ItemSource::Kind::json) open_json(source);
     if (job.source.kind == ItemSource::Kind::csv) open_csv(source);
     if (job.source.kind == ItemSource::Kind::tsv) open_csv(source, '\t');
+    if (job.source.kind == ItemSource::Kind::archive) open_samples(source, Question::of_item);
     if (job.source.kind != ItemSource::Kind::glob) return;
     open_glob(source.string(), job.image_root.empty() ? folder_ : job.image_root);
     if (!needs_decoder(job.task)) return;
-    const bool asks =
-        !job.question.empty() || (!job.prompt_template.empty() && !has_placeholder(job.prompt_template));
-    if (!asks) throw UsageError("a pattern of image files needs the job's 'question'");
+    if (!asks(job)) throw UsageError("a pattern of image files needs the job's 'question'");
   }
 
   void read_inline(const Node& list) {

@@ -192,6 +192,12 @@ std::vector<unsigned char> read_data(const Item::Image& image, const MediaLimits
   return std::move(*bytes);
 }
 
+/// The bytes of an archive's member, which came with its item.
+std::vector<unsigned char> copy_bytes(const Item::Image& image, const MediaLimits& limits) {
+  if (limits.before_reading) limits.before_reading(image.bytes->size());
+  return {image.bytes->begin(), image.bytes->end()};
+}
+
 std::string digest_of(const std::vector<unsigned char>& bytes) {
   return Sha256().update(bytes.data(), bytes.size()).hex();
 }
@@ -199,6 +205,7 @@ std::string digest_of(const std::vector<unsigned char>& bytes) {
 }  // namespace
 
 std::vector<unsigned char> read_image(const Item::Image& image, const MediaLimits& limits) {
+  if (image.bytes) return copy_bytes(image, limits);
   if (!image.data.empty()) return read_data(image, limits);
   return retried([&] { return read_all(open_image(image, limits), image, limits); });
 }
@@ -226,8 +233,8 @@ ImageDigest digest_file(const Item::Image& image, DigestCache* cache, const Medi
 }  // namespace
 
 ImageDigest digest_image(const Item::Image& image, DigestCache* cache, const MediaLimits& limits) {
-  if (image.data.empty()) return retried([&] { return digest_file(image, cache, limits); });
-  std::vector<unsigned char> bytes = read_data(image, limits);
+  if (image.data.empty() && !image.bytes) return retried([&] { return digest_file(image, cache, limits); });
+  std::vector<unsigned char> bytes = image.bytes ? copy_bytes(image, limits) : read_data(image, limits);
   std::string digest = digest_of(bytes);
   return {std::move(digest), std::move(bytes)};
 }

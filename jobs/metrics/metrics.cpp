@@ -6,6 +6,7 @@
 #include "engine/base/text/edit_distance.h"
 #include "engine/base/text/lower_case.h"
 #include "engine/base/text/utf8.h"
+#include "jobs/metrics/fields/field_scores.h"
 #include "jobs/metrics/whole_number.h"
 #include "jobs/text/pattern.h"
 #include "jobs/text/text_width.h"
@@ -26,6 +27,13 @@ double similarity(const std::vector<char32_t>& a, const std::vector<char32_t>& b
   if (2 * least >= longer) return 0.0;
   const double normalized = static_cast<double>(edit_distance(a, b)) / static_cast<double>(longer);
   return normalized < 0.5 ? 1.0 - normalized : 0.0;
+}
+
+/// Of references that are JSON objects: all of their fields are right.
+bool same_object(std::string_view answer, std::string_view reference) {
+  if (stripped(answer).substr(0, 1) != "{" || stripped(reference).substr(0, 1) != "{") return false;
+  FieldScores scores;
+  return score_fields(answer, reference, {}, scores).value_or(false);
 }
 
 }  // namespace
@@ -54,7 +62,8 @@ Matcher::Matcher(const MatchOptions& options) : impl_(std::make_shared<Impl>(Imp
 bool Matcher::operator()(std::string_view answer, const std::vector<std::string>& references) const {
   const std::string own = impl_->compared(answer);
   return std::any_of(references.begin(), references.end(), [&](const std::string& reference) {
-    return impl_->compared(reference) == own || same_whole_number(reference, answer);
+    return impl_->compared(reference) == own || same_whole_number(reference, answer) ||
+           same_object(answer, reference);
   });
 }
 

@@ -16,7 +16,8 @@ struct MatchOptions {
   std::vector<std::string> ignore;  // regular expressions (pattern.h) whose matches are dropped
 };
 
-/// Whether an answer equals one of the references, or writes the same whole number (whole_number.h).
+/// Whether an answer equals one of the references, writes the same whole number (whole_number.h), or is an
+/// object whose fields are those of a reference that is one (fields/field_scores.h).
 /// Thread-safe.
 class Matcher {
  public:

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "engine/base/error.h"
+#include "jobs/listing/archive/samples.h"
 #include "jobs/output/file_identity.h"
 
 namespace mmbatch {
@@ -69,6 +70,10 @@ void FileRoles::reads(const Manifest& manifest) {
   reads("the manifest", manifest.file);
   for (const Job& job : manifest.jobs) {
     if (job.source.kind == ItemSource::Kind::glob) continue;
+    if (job.source.kind == ItemSource::Kind::archive) {
+      for (const fs::path& archive : archives_of(job.source.path)) reads("the listing", archive);
+      continue;
+    }
     reads("the listing", job.source.path);
     reads("the listing", job.source.annotations);
   }

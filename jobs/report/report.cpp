@@ -9,8 +9,10 @@
 #include "engine/base/error.h"
 #include "engine/base/sha256.h"
 #include "jobs/eval/eval.h"
+#include "jobs/eval/fields/field_eval.h"
 #include "jobs/query/run_filter.h"
 #include "jobs/report/charts.h"
+#include "jobs/report/fields.h"
 #include "jobs/report/html.h"
 #include "jobs/report/report_assets.h"
 #include "jobs/report/report_rows.h"
@@ -130,6 +132,27 @@ std::string plain_table(const std::vector<std::string>& heads,
   return out + "</tbody></table></div>";
 }
 
+/// What answers to JSON Schemas hold, and how right their fields are.
+std::string field_panels(const ReportSource& source, const std::vector<FieldsOfJob>& scores) {
+  std::string out;
+  for (const ReportTable& table : report_tables(source)) {
+    out += panel("Fields of " + table.job,
+                 plain_table({"field", "answers with it", "without", "values"}, table.fields), "wide");
+  }
+  for (const FieldsOfJob& job : scores) {
+    std::vector<std::vector<std::string>> lines;
+    for (const auto& [name, s] : job.fields) {
+      lines.push_back({name, fmt::format("{}", s.compared), fmt::format("{}", s.right),
+                       fmt::format("{}", s.missing), fmt::format("{}", s.invented),
+                       fmt::format("{:.4f}", s.f1())});
+    }
+    out += panel(fmt::format("Accuracy by field of {}: {} of {} items wholly right, F1 {:.4f}", job.job,
+                             job.right, job.items, job.all.f1()),
+                 plain_table({"field", "compared", "right", "missing", "invented", "F1"}, lines), "wide");
+  }
+  return out;
+}
+
 std::string cards(const ReportTotals& totals, const EvalReport& eval, const std::vector<double>& latencies) {
   std::string out = card(fmt::format("{}", totals.items), "items");
   out += card(fmt::format("{}", totals.answered), "answered");
@@ -192,7 +215,7 @@ void write_report(const std::filesystem::path& file, const ReportOptions& option
                      html_text(report_subtitle(source)));
   out << cards(totals, eval, latencies) << "<div class=\"plots\">\n"
       << accuracy_panels(eval) << latency_panel(latencies) << rate_panel(report_times(source))
-      << stages_panel(report_stats(source));
+      << stages_panel(report_stats(source)) << field_panels(source, evaluate_fields(file, eval_options));
   const auto failures = report_failures(source);
   if (!failures.empty())
     out << panel("Failures", plain_table({"stage", "code", "items", "example", "message"}, failures), "wide");

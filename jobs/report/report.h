@@ -7,12 +7,18 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/image_part.h"
 #include "engine/base/truncated_images.h"
 
 namespace mmbatch {
 
-/// JPEG bytes of small pictures of image files, in their order; empty for one that cannot be shown.
-using Thumbnails = std::function<std::vector<std::string>(const std::vector<std::filesystem::path>&)>;
+/// A picture of an item: a file, or a part of one.
+struct PictureFile {
+  std::filesystem::path file;
+  ImagePart part = {};
+};
+/// JPEG bytes of small pictures, in their order; empty for one that cannot be shown.
+using Thumbnails = std::function<std::vector<std::string>(const std::vector<PictureFile>&)>;
 
 struct ReportOptions {
   std::string run;  // as in QueryOptions, but not "all"

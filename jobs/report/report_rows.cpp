@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <ctime>
 #include <optional>
 #include <unordered_map>
@@ -48,14 +49,18 @@ class Pictures {
   explicit Pictures(std::size_t most) : most_(most) {}
 
   /// Indices of an item's pictures.
-  std::string indices(const std::vector<std::string>& sha256) {
+  /// @param written their names, which say what they show of a document; empty for pictures of whole files
+  std::string indices(const std::vector<std::string>& sha256, const std::vector<std::string>& written) {
     std::string out = "[";
-    for (const std::string& digest : sha256) {
-      auto found = index_.find(digest);
+    for (std::size_t i = 0; i < sha256.size(); ++i) {
+      const ImagePart part = i < written.size() ? part_of(written[i]) : ImagePart{};
+      const std::string key = sha256[i] + key_text(part);
+      auto found = index_.find(key);
       if (found == index_.end()) {
         if (index_.size() >= most_) continue;
-        found = index_.emplace(digest, index_.size()).first;
-        files_.emplace_back();
+        found = index_.emplace(key, index_.size()).first;
+        files_.push_back({"", part});
+        by_digest_[sha256[i]].push_back(found->second);
       }
       out += fmt::format("{}{}", out.size() > 1 ? "," : "", found->second);
     }
@@ -65,16 +70,33 @@ class Pictures {
   void find_files(Database& database) {
     Statement rows = database.prepare("SELECT sha256, path FROM image_digests");
     while (rows.step()) {
-      const auto found = index_.find(std::string(rows.text(0)));
-      if (found != index_.end()) files_[found->second] = std::string(rows.text(1));
+      const auto found = by_digest_.find(std::string(rows.text(0)));
+      if (found == by_digest_.end()) continue;
+      for (const std::size_t index : found->second) files_[index].file = std::string(rows.text(1));
     }
   }
-  const std::vector<std::filesystem::path>& files() const { return files_; }
+  const std::vector<PictureFile>& files() const { return files_; }
 
  private:
+  /// "scan.pdf#page=2", "clip.mp4#t=1.5"
+  static ImagePart part_of(const std::string& written) {
+    constexpr int kDpi = 72;
+    constexpr std::int64_t kPixels = 500'000;
+    const std::size_t mark = written.rfind('#');
+    if (mark == std::string::npos) return {};
+    const std::string name = written.substr(mark);
+    if (name.rfind("#page=", 0) == 0)
+      return {.page = static_cast<std::uint32_t>(std::strtoul(name.c_str() + 6, nullptr, 10)),
+              .dpi = kDpi,
+              .pixels = kPixels};
+    if (name.rfind("#t=", 0) == 0) return {.seconds = std::strtod(name.c_str() + 3, nullptr)};
+    return {};
+  }
+
   std::size_t most_;
   std::unordered_map<std::string, std::size_t> index_;
-  std::vector<std::filesystem::path> files_;
+  std::unordered_map<std::string, std::vector<std::size_t>> by_digest_;
+  std::vector<PictureFile> files_;
 };
 
 std::string joined(const std::vector<std::string>& parts) {
@@ -152,10 +174,11 @@ ReportRows report_rows(const ReportSource& source, const ReportOptions& options)
   std::string sql = fmt::format(
       "SELECT i.key, r.run_key, i.id, j.name, {}, r.answer, i.\"references\", r.correct, r.total_ms, "
       "r.error_stage, "
-      "r.error_code, r.error_message, i.image_sha256, i.images FROM items i INDEXED BY items_position CROSS "
+      "r.error_code, r.error_message, i.image_sha256, i.images, {} FROM items i INDEXED BY items_position "
+      "CROSS "
       "JOIN jobs j "
       "ON j.key = i.job_key CROSS JOIN results r INDEXED BY results_item ON r.item_key = i.key WHERE {}",
-      prompt_sql(), source.filter);
+      prompt_sql(), item_column(source.database, "document"), source.filter);
   if (!source.job.empty()) sql += " AND i.job_key = (SELECT key FROM jobs WHERE name = ?1)";
   Statement row = source.database.prepare(sql + " ORDER BY i.job_key, i.position, r.run_key, r.sequence");
   if (!source.job.empty()) row.bind(1, source.job);
@@ -187,10 +210,13 @@ ReportRows report_rows(const ReportSource& source, const ReportOptions& options)
       error = fmt::format("{}/{}: {}", row.text(9), row.text(10), row.text(11));
     line_begin = fmt::format("[{},{},{},", json_string(row.text(2)), json_string(row.text(3)),
                              json_string(row.text(4)));
-    line_end = fmt::format(",{},{},{},{},{},{}]", json_string(joined(parse_json_array(row.text(6)))),
-                           number_or_null(row, 7), number_or_null(row, 8), json_string(error),
-                           pictures.indices(parse_json_array(row.text(12))),
-                           json_string(joined(parse_json_array(row.text(13)))));
+    const std::vector<std::string> images = parse_json_array(row.text(13));
+    const bool shows_parts = row.type(14) != Statement::Type::null;
+    line_end = fmt::format(
+        ",{},{},{},{},{},{}]", json_string(joined(parse_json_array(row.text(6)))), number_or_null(row, 7),
+        number_or_null(row, 8), json_string(error),
+        pictures.indices(parse_json_array(row.text(12)), shows_parts ? images : std::vector<std::string>()),
+        json_string(joined(images)));
   }
   finish();
   rows.items = lines.size();

@@ -69,6 +69,7 @@ std::string item_digest(const Item& item, const std::vector<std::string>& image_
       .field(item.question_type)
       .field(item.answer_type)
       .field(item.metadata_digest.empty() ? item.metadata : item.metadata_digest);
+  if (!item.request.empty()) hash.field("request").field(item.request);  // digests of before have none
   return hash.digest().substr(0, 16);
 }
 
@@ -98,8 +99,9 @@ ResultRows::ResultRows(Database& database)
       find_items_(database, "SELECT key, digest FROM items WHERE job_key = ?1 AND id = ?2 AND variant = ?3"),
       insert_item_(database,
                    "INSERT INTO items(job_key, id, variant, position, task, prompt, images, image_sha256, "
-                   "\"references\", question_type, answer_type, metadata, digest, prompt_phrase) "
-                   "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"),
+                   "\"references\", question_type, answer_type, metadata, digest, prompt_phrase, request, document, "
+                   "page, frame_times) "
+                   "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"),
       find_error_(database,
                   "SELECT 1 FROM results INDEXED BY results_item WHERE item_key = ?1 AND run_key = ?2 AND "
                   "current = 1 AND status = 'failed' "
@@ -180,7 +182,13 @@ std::int64_t ResultRows::insert_item(const ItemIdentity& identity, const ItemRes
   bind_text_or_null(insert, 10, item.question_type);
   bind_text_or_null(insert, 11, item.answer_type);
   bind_text_or_null(insert, 12, item.metadata);
-  insert.bind_blob(13, digest).bind(14, phrases_.key_of(item.prompt)).run();
+  insert.bind_blob(13, digest).bind(14, phrases_.key_of(item.prompt));
+  bind_text_or_null(insert, 15, item.request);
+  bind_text_or_null(insert, 16, item.document);
+  insert.bind_null(17);
+  if (item.page > 0) insert.bind(17, std::int64_t{item.page});
+  bind_text_or_null(insert, 18, item.frame_times);
+  insert.run();
   return database_.last_row();
 }
 

@@ -167,6 +167,17 @@ CREATE TABLE schemas(
 ALTER TABLE jobs ADD COLUMN schema_key INTEGER;  -- of schemas
 )sql";
 
+// Where an item comes from and how it wants to be answered.
+constexpr const char* kSources = R"sql(
+ALTER TABLE items ADD COLUMN request TEXT;       -- JSON: how a batch line wants to be answered
+ALTER TABLE items ADD COLUMN document TEXT;      -- as written, of items that show pages of a file
+ALTER TABLE items ADD COLUMN page INTEGER;
+ALTER TABLE items ADD COLUMN frame_times TEXT;   -- JSON list of seconds
+ALTER TABLE jobs ADD COLUMN fields TEXT;         -- JSON: how fields are compared with those of references
+DROP VIEW answers;
+DROP VIEW history;
+)sql";
+
 std::string vectors() {
   return fmt::format(
       "CREATE VIEW vectors AS SELECT r.run_key AS run, j.name AS job, i.id AS id, i.images AS images, {} AS "
@@ -188,9 +199,15 @@ std::string views() {
 
 /// Step i brings a database from version i to i + 1. Steps that were released are never changed.
 /// The views are those of today from the first step on: what they name is there when the last one is done.
-std::array<std::string, 7> steps() {
-  return {kTables + views(),    kSearch, kPhrases, kEmbeddings + views(), kLongPrompts + views() + vectors(),
-          kReasoning + views(), kSchemas};
+std::array<std::string, 8> steps() {
+  return {kTables + views(),
+          kSearch,
+          kPhrases,
+          kEmbeddings + views(),
+          kLongPrompts + views() + vectors(),
+          kReasoning + views(),
+          kSchemas,
+          kSources + views()};
 }
 
 /// The oldest version whose tables are read as they are.
@@ -269,6 +286,9 @@ const std::vector<std::pair<std::string, std::string>>& view_columns() {
       {"total_ms", "r.total_ms"},
       {"created", "r.created"},
       {"metadata", "i.metadata"},
+      {"document", "i.document"},
+      {"page", "i.page"},
+      {"frame_times", "i.frame_times"},
   };
   return columns;
 }
@@ -277,10 +297,16 @@ std::string result_column(const Database& database, const char* name) {
   return database.has_column("results", name) ? fmt::format("r.{}", name) : "NULL";
 }
 
+std::string item_column(const Database& database, const char* name) {
+  return database.has_column("items", name) ? fmt::format("i.{}", name) : "NULL";
+}
+
 std::vector<std::pair<std::string, std::string>> view_columns(const Database& database) {
   auto columns = view_columns();
-  for (auto& [name, expression] : columns)
+  for (auto& [name, expression] : columns) {
     if (expression == "r." + name) expression = result_column(database, name.c_str());
+    if (expression == "i." + name) expression = item_column(database, name.c_str());
+  }
   return columns;
 }
 

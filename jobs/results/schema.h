@@ -44,6 +44,8 @@ std::vector<std::pair<std::string, std::string>> view_columns(const Database& da
 
 /// A column of results r, or NULL where the database's version of the tables lacks it.
 std::string result_column(const Database& database, const char* name);
+/// The same of items i.
+std::string item_column(const Database& database, const char* name);
 
 /// The prompt of items i, wherever it stands.
 std::string prompt_sql();

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "engine/base/sha256.h"
+#include "jobs/metrics/fields/field_rules.h"
 #include "jobs/results/columns/table_views.h"
 #include "jobs/results/database.h"
 #include "jobs/results/result_rows.h"
@@ -232,6 +233,7 @@ std::int64_t ResultsStore::begin_run(const RunInfo& info, ResumePolicy policy) {
   Statement forget = s.database->prepare(
       "UPDATE results SET current = 0 WHERE current = 1 AND status = 'failed' AND error_stage = 'read' "
       "AND item_key IN (SELECT key FROM items WHERE job_key = ?1)");
+  Statement say_fields = s.database->prepare("UPDATE jobs SET fields = ?1 WHERE key = ?2");
   for (const Job& job : info.jobs) {
     upsert.bind(1, job.name).bind(2, mmbatch::to_string(job.task)).step();
     s.jobs.push_back(upsert.integer(0));
@@ -241,6 +243,7 @@ std::int64_t ResultsStore::begin_run(const RunInfo& info, ResumePolicy policy) {
       keep_job_schema(*s.database, s.jobs.back(), job.name, info.schemas[place]);
     // Failures of reading are found again, or were repaired: no item would take the place of a repaired one.
     forget.bind(1, s.jobs.back()).run();
+    if (!job.fields.empty()) say_fields.bind(1, field_rules_json(job.fields)).bind(2, s.jobs.back()).run();
   }
   transaction.commit();
   return s.run;

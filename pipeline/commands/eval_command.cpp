@@ -1,8 +1,11 @@
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 
 #include "engine/base/output/output_stream.h"
 #include "jobs/eval/compare.h"
 #include "jobs/eval/eval.h"
+#include "jobs/eval/fields/field_eval.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/selection_options.h"
 #include "pipeline/commands/options/values.h"
@@ -18,15 +21,47 @@ struct EvalCommand {
   ReportForm form = ReportForm::text;
   std::vector<std::string> compare;
   std::size_t limit = 20;
+  enum class Fields { none, shown };
+  Fields fields = Fields::none;
+  std::vector<std::string> rules;  // PATH=RULE
 
-  ExitCode run() const;
+  ExitCode run_by_field();
+  ExitCode run();
 };
 
-ExitCode EvalCommand::run() const {
+/// The fields of answers that are objects.
+ExitCode EvalCommand::run_by_field() {
+  for (const std::string& written : rules) {
+    const std::size_t equals = written.find('=');
+    if (equals == std::string::npos || equals == 0)
+      throw UsageError(fmt::format(
+          "--field '{}': must be a field and how it is compared, such as total=number:0.01", written));
+    options.fields[written.substr(0, equals)] = written.substr(equals + 1);
+    parse_field_rule(written.substr(equals + 1), "--field " + written.substr(0, equals));
+  }
+  OutputStream out(form == ReportForm::json ? Audience::programs : Audience::people);
+  if (compare.empty()) {
+    const std::vector<FieldsOfJob> jobs = evaluate_fields(database, options);
+    out << (form == ReportForm::json ? to_json(jobs) + "\n" : to_text(jobs));
+  } else {
+    const auto fields_of = [&](const std::string& written) {
+      const ComparedSide side = compared_side(database, written, options);
+      return evaluate_fields(side.database, side.options);
+    };
+    const auto first = fields_of(compare[0]), second = fields_of(compare[1]);
+    out << (form == ReportForm::json ? compared_json(first, second) + "\n" : compared_text(first, second));
+  }
+  out.finish();
+  return ExitCode::ok;
+}
+
+ExitCode EvalCommand::run() {
+  if (!compare.empty() && !options.run.empty())
+    throw UsageError("--run: --compare names its runs itself: leave one of them out");
+  if (fields == Fields::shown) return run_by_field();
+  if (!rules.empty()) throw UsageError("--field: says how --by-field compares: give that too");
   OutputStream out(form == ReportForm::json ? Audience::programs : Audience::people);
   if (!compare.empty()) {
-    if (!options.run.empty())
-      throw UsageError("--run: --compare names its runs itself: leave one of them out");
     const Comparison both = mmbatch::compare(database, compare[0], compare[1], options);
     out << (form == ReportForm::json ? to_json(both) + "\n" : to_text(both, limit));
     out.finish();
@@ -48,6 +83,7 @@ void add_eval_command(CLI::App& program, Action& action) {
   command->footer(
       "Examples:\n  mmbatch eval results.db --job shapes --ignore-case\n"
       "  mmbatch eval results.db --annotations v2_mscoco_val2014_annotations.json\n"
+      "  mmbatch eval results.db --by-field --field total=number:0.01\n"
       "  mmbatch eval results.db --compare 1 2\n"
       "  mmbatch eval results.db --compare old.db:3 latest");
   add_selection_options(*command, {state->database, options.run, options.job}, "a run's number");
@@ -77,6 +113,17 @@ void add_eval_command(CLI::App& program, Action& action) {
                    "VQAv2's questions (JSON): finds annotations of items whose id is not a question_id")
       ->check(not_empty())
       ->type_name("FILE");
+  command->add_flag_callback(
+      "--by-field", [state] { state->fields = EvalCommand::Fields::shown; },
+      "of answers that are objects: a table of their fields");
+  command
+      ->add_option(
+          "--field", state->rules,
+          "how --by-field compares a field: exact, text, number, number:0.01, number:1%, date, anls, "
+          "ignore; a list: set, order, key:NAME")
+      ->check(not_empty())
+      ->take_all()
+      ->type_name("PATH=RULE");
   CLI::Option* compare =
       command
           ->add_option(

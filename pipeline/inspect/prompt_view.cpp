@@ -15,8 +15,9 @@
 #include "jobs/text/clock.h"
 #include "jobs/text/json_node.h"
 #include "jobs/text/json_text.h"
+#include "pipeline/documents/parts_counter.h"
 #include "pipeline/stages/encode_text.h"
-#include "vision/image/image_header.h"
+#include "vision/document/document.h"
 
 namespace mmbatch {
 namespace {
@@ -139,7 +140,8 @@ Subject of_messages(const PromptViewOptions& options) {
 }
 
 Subject of_manifest(const PromptViewOptions& options) {
-  Subject subject{.manifest = read_manifest(options.manifest, {.media_root = options.media_root}),
+  Subject subject{.manifest = read_manifest(
+                      options.manifest, {.media_root = options.media_root, .count_parts = parts_counter()}),
                   .item = {}};
   const auto reader = open_items(subject.manifest);
   while (const auto read = reader->next()) {
@@ -179,7 +181,7 @@ Shown shown(const ModelFiles& files, const PromptViewOptions& options) {
   std::vector<PictureSize> pictures;
   for (const Item::Image& image : item.images) {
     const std::vector<unsigned char> bytes = read_image(image);
-    const ImageHeader header = read_image_header(std::as_bytes(std::span(bytes)));
+    const ImageHeader header = read_part_header(std::as_bytes(std::span(bytes)), image.part);
     const PictureSize size{static_cast<int>(header.width), static_cast<int>(header.height)};
     pictures.push_back(header.orientation >= 5 ? PictureSize{size.height, size.width} : size);
   }

@@ -14,11 +14,13 @@
 #include "jobs/media/media.h"
 #include "jobs/text/clock.h"
 #include "pipeline/constraint/constraints.h"
+#include "pipeline/documents/parts_counter.h"
 #include "pipeline/graph/outcome.h"
 #include "pipeline/inspect/tokenizer_check.h"
 #include "pipeline/run/tasks.h"
 #include "pipeline/stages/embed_text.h"
 #include "pipeline/stages/encode_text.h"
+#include "vision/document/document.h"
 #include "vision/image/image_header.h"
 
 namespace mmbatch {
@@ -59,7 +61,7 @@ std::optional<Failed> check_item(const ReadItem& read, const SettingsOfJobs& mer
   for (const Item::Image& image : item.images) {
     const auto header = guarded([&] {
       const std::vector<unsigned char> bytes = read_image(image);
-      return read_image_header(std::as_bytes(std::span(bytes)));
+      return read_part_header(std::as_bytes(std::span(bytes)), image.part);
     });
     if (!header) return Failed{Stage::preprocess, header.error()};
     pictures.push_back(size_of(header.value()));
@@ -105,7 +107,8 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
     const Manifest manifest = read_manifest(file, {.media_root = options.media_root,
                                                    .image_budget = options.image_budget,
                                                    .template_variables = options.template_variables,
-                                                   .template_time = options.template_time});
+                                                   .template_time = options.template_time,
+                                                   .count_parts = parts_counter()});
     const SettingsOfJobs settings(manifest, {files ? files->generation : GenerationOverrides{},
                                              options.generation, options.image_budget});
     for (std::size_t job = 0; job < manifest.jobs.size(); ++job) settings.of_job(job);

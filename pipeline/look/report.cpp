@@ -12,6 +12,7 @@
 #include "engine/base/threads.h"
 #include "jobs/media/media.h"
 #include "jobs/output/file_roles.h"
+#include "vision/document/document.h"
 #include "vision/image/image_decode.h"
 #include "vision/image/thumbnail.h"
 
@@ -20,20 +21,21 @@ namespace {
 
 constexpr int kSide = 192;  // twice what is shown, for screens of high density
 
-std::string thumbnail_of(const std::filesystem::path& file, const ImageLimits& limits) {
-  if (file.empty()) return {};
+std::string thumbnail_of(const PictureFile& picture, const ImageLimits& limits) {
+  if (picture.file.empty()) return {};
   try {
     Item::Image image;
-    image.path = file;
+    image.path = picture.file;
     const std::vector<unsigned char> bytes = read_image(image);
-    return thumbnail(decode_image(std::as_bytes(std::span(bytes)), limits), kSide);
+    const auto encoded = std::as_bytes(std::span(bytes));
+    const ImageHeader header = read_part_header(encoded, picture.part, limits);
+    return thumbnail(decode_part(encoded, picture.part, header, limits), kSide);
   } catch (const ItemError&) {
     return {};  // moved or changed since: the row is shown without it
   }
 }
 
-std::vector<std::string> thumbnails_of(const std::vector<std::filesystem::path>& files,
-                                       const ImageLimits& limits) {
+std::vector<std::string> thumbnails_of(const std::vector<PictureFile>& files, const ImageLimits& limits) {
   std::vector<std::string> pictures(files.size());
   if (files.empty()) return pictures;
   load_image_decoder();

@@ -9,7 +9,9 @@
 #include "jobs/manifest/manifest.h"
 #include "jobs/media/media.h"
 #include "jobs/text/clock.h"
+#include "pipeline/documents/parts_counter.h"
 #include "pipeline/stages/encode_text.h"
+#include "vision/document/document.h"
 #include "vision/image/image_decode.h"
 
 namespace mmbatch {
@@ -18,8 +20,8 @@ namespace {
 constexpr std::size_t kMaxNewTokens = 16;
 
 std::vector<QualityItem> from_manifest(const PromptSource& source, const ModelFiles& files) {
-  const auto manifest =
-      std::make_shared<const Manifest>(read_manifest(*source.manifest, {source.media_root}));
+  const auto manifest = std::make_shared<const Manifest>(
+      read_manifest(*source.manifest, {.media_root = source.media_root, .count_parts = parts_counter()}));
   const EncodeText encode_text(files, *manifest, read_time(utc_now()).value());
   const auto reader = open_items(*manifest);
   std::vector<QualityItem> items;
@@ -36,7 +38,8 @@ std::vector<QualityItem> from_manifest(const PromptSource& source, const ModelFi
         std::vector<Image> decoded;
         for (const Item::Image& image : images) {
           const std::vector<unsigned char> bytes = read_image(image, {});
-          decoded.push_back(decode_image(std::as_bytes(std::span(bytes))));
+          const auto encoded = std::as_bytes(std::span(bytes));
+          decoded.push_back(decode_part(encoded, image.part, read_part_header(encoded, image.part)));
         }
         return decoded;
       };

@@ -15,6 +15,7 @@
 #include "jobs/pieces/piece_folder.h"
 #include "jobs/text/clock.h"
 #include "pipeline/constraint/constraints.h"
+#include "pipeline/documents/parts_counter.h"
 #include "pipeline/run/describe.h"
 #include "pipeline/run/interrupt.h"
 #include "pipeline/run/loaded_model.h"
@@ -38,7 +39,8 @@ PlannedRun plan(const std::filesystem::path& file, const RunOptions& options) {
                                            .truncated_images = options.truncated_images,
                                            .image_budget = options.image_budget,
                                            .template_variables = options.template_variables,
-                                           .template_time = options.template_time});
+                                           .template_time = options.template_time,
+                                           .count_parts = parts_counter()});
   const auto model = options.model ? options.model : manifest.model;
   auto database = options.database;
   if (!database && manifest.database) database = part_name(*manifest.database, options);

@@ -33,7 +33,8 @@ std::vector<Task> tasks_of(const ModelSpec& spec) {
 
 void check_tasks(const Manifest& manifest, const ModelFiles& files) {
   for (const Job& job : manifest.jobs) {
-    std::string why = refusal(job.task, files.spec);
+    // Lines of a batch file have their tasks from their URLs and images: each is judged alone.
+    std::string why = job.source.kind == ItemSource::Kind::batch ? "" : refusal(job.task, files.spec);
     if (why.empty() && files.images) {
       const auto possible = guarded([&] { return files.images->check(job.image_budget), true; });
       if (!possible) why = possible.error().message;

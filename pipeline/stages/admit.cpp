@@ -27,7 +27,7 @@ Admit::Admit(const Model& model, const Manifest& manifest, AdmitOptions options,
   for (std::size_t job = 0; job < manifest.jobs.size(); ++job) {
     settings_.of_job(job);
     formats_.push_back(turn_format_of(manifest.jobs[job], manifest, model.files()));
-    reasoning_.push_back(needs_decoder(manifest.jobs[job].task)
+    reasoning_.push_back(needs_decoder(manifest.jobs[job].task) && model.decoder() != nullptr
                              ? mmbatch::reasoning_of(manifest.jobs[job], model.files())
                              : nullptr);
   }

@@ -9,6 +9,7 @@
 #include "fusion/family.h"
 #include "jobs/item/images/image_budget.h"
 #include "pipeline/stages/images/decode_memory.h"
+#include "vision/document/document.h"
 #include "vision/image/image_header.h"
 
 namespace mmbatch {
@@ -19,16 +20,18 @@ std::uint64_t short_key(const std::string& sha256) {
   return std::stoull(sha256.substr(0, 16), nullptr, 16);
 }
 
-/// What is decoded in two ways, or resized to two sizes, is two images.
+/// What is decoded in two ways, or resized to two sizes, is two images; so are two pages.
 std::string cache_key(const Ticket& ticket, std::size_t image) {
   const char* way = ticket.truncated_images == TruncatedImages::accept ? " as far as it goes" : "";
   const ImageBudget& budget = ticket.settings->image_budget;
-  return ticket.image_sha256[image] + way + (budget.empty() ? "" : " " + key_text(budget));
+  return ticket.image_sha256[image] + way + (budget.empty() ? "" : " " + key_text(budget)) +
+         key_text(ticket.item->images[image].part);
 }
 
 /// What tells the rows of a ticket's image apart in the cache of prefixes.
 std::uint64_t prefix_key(const Ticket& ticket, std::size_t image) {
-  if (ticket.settings->image_budget.empty()) return short_key(ticket.image_sha256[image]);
+  if (ticket.settings->image_budget.empty() && ticket.item->images[image].part.empty())
+    return short_key(ticket.image_sha256[image]);
   return short_key(sha256_hex(cache_key(ticket, image)));
 }
 
@@ -56,8 +59,7 @@ std::vector<Features> encode_in_parts(const ImageStage& stage, std::span<const P
       patches += patches_of(*images[end]);
       if (end > begin && patches > kMostPatches) break;
     }
-    const std::vector<Features> part =
-        stage.encode(images.subspan(begin, end - begin), scratch).projected;
+    const std::vector<Features> part = stage.encode(images.subspan(begin, end - begin), scratch).projected;
     all.insert(all.end(), part.begin(), part.end());
     begin = end;
   }
@@ -110,15 +112,16 @@ EncodeImage::Prepared EncodeImage::prepare(const Ticket& ticket, std::size_t ima
   ImageFiles::Bytes file =
       files_.take(ticket.item->images[image], ticket.image_sha256[image], ticket.deadline);
   const auto encoded = std::as_bytes(std::span(file.bytes));
-  const ImageHeader header = read_image_header(encoded);
+  ImageLimits limits = limits_;
+  limits.truncated = ticket.truncated_images;
+  const ImagePart& part = ticket.item->images[image].part;
+  const ImageHeader header = read_part_header(encoded, part, limits);
   const std::size_t memory = decode_memory(encoded, header) + (pads_ ? padding_memory(header) : 0);
   file.memory.grow(memory);
   ticket.deadline.check();
   Prepared prepared;
   try {
-    ImageLimits limits = limits_;
-    limits.truncated = ticket.truncated_images;
-    const Image decoded = decode_image(encoded, limits);
+    const Image decoded = decode_part(encoded, part, header, limits);
     ticket.deadline.check();
     prepared.pixels = model_.files().images->prepare(decoded, ticket.settings->image_budget);
   } catch (const std::bad_alloc&) {

@@ -76,12 +76,14 @@ Progress::~Progress() {
 std::string Progress::line(double seconds) const {
   const std::uint64_t done = counters_.done, computed = counters_.answered + counters_.failed;
   const double rate = seconds > 0 ? static_cast<double>(computed) / seconds : 0;
-  std::string text = total_ ? fmt::format("{}/{} items", done, *total_) : fmt::format("{} items", done);
+  // Documents are counted as one item each until their pages are: then there are more than were counted.
+  const bool counted = total_ && done <= *total_;
+  std::string text = counted ? fmt::format("{}/{} items", done, *total_) : fmt::format("{} items", done);
   if (counters_.resumed > 0) text += fmt::format(", {} answered before", counters_.resumed);
   if (counters_.failed > 0) text += fmt::format(", {} failed", counters_.failed);
   text += fmt::format(" · {:.1f} items/s · {:.0f} tokens/s", rate,
                       seconds > 0 ? static_cast<double>(counters_.answer_tokens) / seconds : 0);
-  if (total_ && rate > 0 && done < *total_) {
+  if (counted && rate > 0 && done < *total_) {
     text += fmt::format(" · {} left", duration_text(static_cast<double>(*total_ - done) / rate));
   }
   return text + " · " + bytes_text(resident_bytes());

@@ -48,6 +48,18 @@ DecodePixels* helper_image_codec() {
   return decode;
 }
 
+ReadDocument* document_codec() {
+  static auto* const read =
+      reinterpret_cast<ReadDocument*>(load("libmmbatch_document_codec.so", kReadDocumentSymbol));
+  return read;
+}
+
+ReadDocument* video_codec() {
+  static auto* const read =
+      reinterpret_cast<ReadDocument*>(load("libmmbatch_video_codec.so", kReadDocumentSymbol));
+  return read;
+}
+
 EncodeJpeg* thumbnail_codec() {
   static auto* const encode =
       reinterpret_cast<EncodeJpeg*>(load("libmmbatch_thumbnail_codec.so", kEncodeJpegSymbol));

@@ -12,6 +12,9 @@ namespace mmbatch {
 DecodePixels* image_codec();
 /// Of the other formats: for helper processes only.
 DecodePixels* helper_image_codec();
+/// Of documents and of videos: for helper processes only.
+ReadDocument* document_codec();
+ReadDocument* video_codec();
 EncodeJpeg* thumbnail_codec();
 
 }  // namespace mmbatch

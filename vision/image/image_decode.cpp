@@ -10,9 +10,8 @@
 #include "vision/image/helper/image_helper.h"
 
 namespace mmbatch {
-namespace {
 
-void check_limits(const ImageHeader& header, const ImageLimits& limits) {
+void check_image_limits(const ImageHeader& header, const ImageLimits& limits) {
   const auto refuse = [&](std::string_view allowed) {
     throw ItemError(ErrorCode::image_too_large,
                     fmt::format("the {} image has {} x {} pixels; {}", to_string(header.format), header.width,
@@ -25,6 +24,8 @@ void check_limits(const ImageHeader& header, const ImageLimits& limits) {
     refuse(fmt::format("at most {} in all are allowed", limits.max_pixels));
   }
 }
+
+namespace {
 
 /// The pixels as stored.
 Image decode_here(std::span<const std::byte> encoded, const ImageHeader& header, TruncatedImages truncated) {
@@ -46,7 +47,7 @@ Image decode_image(std::span<const std::byte> encoded, const ImageLimits& limits
                                                             encoded.size(), limits.max_bytes));
   }
   const ImageHeader header = read_image_header(encoded);
-  check_limits(header, limits);
+  check_image_limits(header, limits);
   check_image_work(encoded, header);
   if (limits.truncated == TruncatedImages::fail) check_image_complete(encoded, header);
   if (needs_helper(header.format)) return decode_in_helper(encoded, header, limits);

@@ -35,6 +35,9 @@ struct ImageLimits {
 /// image_unreadable for damaged or truncated files; ModelError as load_image_decoder().
 Image decode_image(std::span<const std::byte> encoded, const ImageLimits& limits = {});
 
+/// @throws ItemError image_too_large for a picture beyond `limits`
+void check_image_limits(const ImageHeader& header, const ImageLimits& limits);
+
 /// Loads the decoding library, which otherwise the first decode_image() does, so that a faulty installation
 /// shows before any work is done.  @throws ModelError
 void load_image_decoder();

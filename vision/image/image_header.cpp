@@ -24,7 +24,6 @@ struct Signature {
 /// Formats that people do have as pictures and that are refused by their name.
 constexpr Signature kRefused[] = {
     {0, "8BPS", "Photoshop"},
-    {0, "%PDF", "PDF"},
     {0, "\x76\x2F\x31\x01", "OpenEXR"},
     {0, {"II\x2B\0", 4}, "BigTIFF"},
     {0, {"MM\0\x2B", 4}, "BigTIFF"},
@@ -58,8 +57,9 @@ std::optional<ImageFormat> format_of_brands(const ImageBytes& bytes) {
     is_heif = is_heif || bytes.matches(at, "mif1") || bytes.matches(at, "msf1");
   }
   if (is_heif) return ImageFormat::heic;
-  throw ItemError(ErrorCode::unsupported,
-                  fmt::format("this is a video or another file of tracks; {}", kAllowed));
+  throw ItemError(
+      ErrorCode::unsupported,
+      fmt::format("this is a video or another file of tracks, whose frames 'video' shows; {}", kAllowed));
 }
 
 /// Text, whatever declarations and comments come before the drawing.
@@ -76,6 +76,9 @@ bool is_svg(const ImageBytes& bytes) {
 }
 
 void refuse_by_name(const ImageBytes& bytes) {
+  if (bytes.matches(0, "%PDF"))
+    throw ItemError(ErrorCode::unsupported,
+                    "PDF files are documents, whose pages 'document' shows, not images");
   if (is_svg(bytes)) {
     throw ItemError(
         ErrorCode::unsupported,
@@ -136,6 +139,10 @@ std::string_view to_string(ImageFormat format) {
       return "JPEG XL";
     case ImageFormat::jpeg2000:
       return "JPEG 2000";
+    case ImageFormat::pdf:
+      return "PDF";
+    case ImageFormat::video:
+      return "video";
   }
   return "";
 }
@@ -186,6 +193,9 @@ ImageHeader read_image_header(std::span<const std::byte> encoded) {
     case ImageFormat::jpeg2000:
       header = image_formats::read_jpeg2000(bytes);
       break;
+    case ImageFormat::pdf:
+    case ImageFormat::video:
+      bytes.unsupported("a file of several pictures");
   }
   if (header.width < 1 || header.height < 1) {
     bytes.damaged(fmt::format("its size is {} x {}", header.width, header.height));

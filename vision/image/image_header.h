@@ -9,8 +9,9 @@
 
 namespace mmbatch {
 
-/// The formats that are read; any other is refused by name.
-enum class ImageFormat { png, jpeg, webp, bmp, tiff, gif, heic, avif, jxl, jpeg2000 };
+/// The formats that are read; any other is refused by name. The last two are no images, but hold some
+/// (document/document.h).
+enum class ImageFormat { png, jpeg, webp, bmp, tiff, gif, heic, avif, jxl, jpeg2000, pdf, video };
 
 std::string_view to_string(ImageFormat format);
 

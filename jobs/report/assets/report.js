@@ -10,6 +10,38 @@ const body = element('rows'), count = element('count'), where = element('where')
 const texts = rows.map((row) => [row[ID], row[QUESTION], row[ANSWER], row[REFERENCES], row[ERROR], row[IMAGES]].join('\n').toLowerCase());
 let shown = [], page = 0, sortBy = -1, direction = 1;
 
+// Answers that are objects have their fields as columns beside the picture, where all that is shown has them.
+const MOST_FIELDS = 40;
+const fields = rows.map((row) => {
+  if (!row[ANSWER].startsWith('{')) return null;
+  try {
+    return JSON.parse(row[ANSWER]);
+  } catch {
+    return null;
+  }
+});
+const fieldText = (value) => value === null || value === undefined ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value);
+const fieldHead = document.querySelector('thead tr');
+let fieldNames = [];
+
+function chooseFields() {
+  const names = new Set();
+  let all = shown.length > 0;
+  for (const i of shown) {
+    if (fields[i]) Object.keys(fields[i]).forEach((name) => names.size < MOST_FIELDS && names.add(name));
+    else if (!rows[i][ERROR]) all = false;
+  }
+  fieldNames = all ? [...names] : [];
+  for (const old of fieldHead.querySelectorAll('th.field')) old.remove();
+  const before = fieldHead.children[1];
+  for (const name of fieldNames) {
+    const heading = document.createElement('th');
+    heading.className = 'field';
+    heading.textContent = name;
+    fieldHead.insertBefore(heading, before);
+  }
+}
+
 for (const name of [...new Set(rows.map((row) => row[JOB]))]) {
   const option = document.createElement('option');
   option.textContent = name;
@@ -41,6 +73,7 @@ function choose() {
     if ((job.value === '' || row[JOB] === job.value) && keep(row) && texts[i].includes(words)) shown.push(i);
   });
   if (sortBy >= 0) shown.sort(compare);
+  chooseFields();
   page = 0;
   draw();
 }
@@ -72,6 +105,7 @@ function draw() {
       pictures.textContent = row[IMAGES];
       pictures.classList.add('faint');
     }
+    for (const name of fieldNames) cell(line, fields[i] ? fieldText(fields[i][name]) : '');
     cell(line, row[ID]);
     cell(line, row[JOB]);
     cell(line, row[QUESTION]);
@@ -104,9 +138,10 @@ function csvCell(value) {
 }
 
 function download() {
-  const head = ['id', 'job', 'question', 'answer', 'references', 'correct', 'ms', 'error', 'images'];
+  const head = ['id', 'job', 'question', 'answer', 'references', 'correct', 'ms', 'error', 'images', ...fieldNames];
   const columns = [ID, JOB, QUESTION, ANSWER, REFERENCES, CORRECT, MS, ERROR, IMAGES];
-  const lines = [head, ...shown.map((i) => columns.map((column) => rows[i][column]))];
+  const ofFields = (i) => fieldNames.map((name) => fields[i] ? fieldText(fields[i][name]) : '');
+  const lines = [head, ...shown.map((i) => [...columns.map((column) => rows[i][column]), ...ofFields(i)])];
   const text = lines.map((line) => line.map(csvCell).join(',') + '\r\n').join('');
   const link = document.createElement('a');
   link.href = URL.createObjectURL(new Blob(['\ufeff' + text], { type: 'text/csv' }));

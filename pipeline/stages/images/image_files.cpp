@@ -26,7 +26,9 @@ MediaLimits ImageFiles::limits(const Deadline& deadline, MemoryBudget::Lease& me
 }
 
 std::mutex& ImageFiles::reader_of(const Item::Image& image) {
-  const std::string& name = image.data.empty() ? image.path.native() : image.data;
+  const std::string& name = image.bytes          ? image.written
+                            : image.data.empty() ? image.path.native()
+                                                 : image.data;
   return readers_[std::hash<std::string>()(name) % readers_.size()];
 }
 

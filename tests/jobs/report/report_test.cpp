@@ -92,8 +92,8 @@ TEST_F(Report, ShowsTextAndRunsNothingButItsOwnScript) {
 TEST_F(Report, HasARowAnItemInTheirOrder) {
   ReportOptions options;
   std::vector<std::filesystem::path> asked;
-  options.thumbnails = [&](const std::vector<std::filesystem::path>& files) {
-    asked = files;
+  options.thumbnails = [&](const std::vector<PictureFile>& files) {
+    for (const PictureFile& one : files) asked.push_back(one.file);
     return std::vector<std::string>(files.size(), "jpeg\xff");
   };
   const std::string html = page(options);

@@ -109,7 +109,9 @@ TEST(Phrases, ADatabaseOfAnEarlierVersionIsReadAsItIsAndResumed) {
         "ALTER TABLE phrases DROP COLUMN indexed; DROP TABLE schemas; ALTER TABLE jobs DROP COLUMN "
         "schema_key;"
         "DROP VIEW answers; DROP VIEW history; ALTER TABLE results DROP COLUMN reasoning;"
-        "ALTER TABLE results DROP COLUMN reasoning_tokens;"
+        "ALTER TABLE results DROP COLUMN reasoning_tokens; ALTER TABLE items DROP COLUMN request;"
+        "ALTER TABLE items DROP COLUMN document; ALTER TABLE items DROP COLUMN page;"
+        "ALTER TABLE items DROP COLUMN frame_times; ALTER TABLE jobs DROP COLUMN fields;"
         "CREATE VIEW history AS SELECT 1; CREATE VIEW answers AS SELECT 1;"
         "PRAGMA user_version = 4; PRAGMA journal_mode = DELETE");
   }

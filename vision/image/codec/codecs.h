@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <stdexcept>
 #include <string>
 
@@ -32,7 +33,7 @@ void decode_jpeg2000(const CodecRequest& request, Image& image);
 
 using Decoder = void(const CodecRequest& request, Image& image);
 /// `decoder` without exceptions.
-CodecResult guarded(Decoder* decoder, const CodecRequest& request, Image& image);
+CodecResult guarded(const std::function<Decoder>& decoder, const CodecRequest& request, Image& image);
 
 /// From `count` pixels of CMYK to RGB as Pillow converts: every ink takes its share of what black leaves.
 void cmyk_to_rgb(const unsigned char* cmyk, std::size_t count, unsigned char* rgb);

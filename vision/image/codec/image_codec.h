@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 
+#include "engine/base/image_part.h"
 #include "vision/image/image.h"
 #include "vision/image/image_header.h"
 
@@ -18,6 +19,8 @@ struct CodecRequest {
   std::span<const std::byte> encoded;
   ImageFormat format = ImageFormat::png;
   TruncatedImages truncated = TruncatedImages::fail;
+  ImagePart part = {};          // of TIFF, GIF and WebP files: a page of theirs, which sets the image's size
+  std::int64_t max_pixels = 0;  // … up to so many
 };
 
 struct CodecResult {
@@ -34,7 +37,26 @@ struct CodecResult {
 /// @param image PNG, JPEG, WebP and TIFF: has the size that the file's header says, and gets the pixels as
 /// stored; the file is damaged if it holds another size. Other formats: gets size and pixels, upright.
 using DecodePixels = void(const CodecRequest& request, Image& image, CodecResult& result);
-inline constexpr const char* kDecodePixelsSymbol = "mmbatch_decode_pixels_2";
+inline constexpr const char* kDecodePixelsSymbol = "mmbatch_decode_pixels_3";
+
+/// What is asked of a file that holds several pictures, and what is found.
+struct DocumentRequest {
+  enum class Wanted { count, size, pixels };
+  Wanted wanted = Wanted::count;
+  CodecRequest file;
+};
+struct DocumentFacts {
+  std::uint32_t pages = 0;  // of a document, or frames of an animation
+  double seconds = 0;       // of a video
+  int width = 0;            // of the part that was asked for
+  int height = 0;
+};
+
+/// Counts a document's pages, measures one, or draws it upright. Stands in `libmmbatch_document_codec.so`
+/// (PDF, TIFF, GIF, WebP) and `libmmbatch_video_codec.so`, which only helper processes load. Throws nothing.
+using ReadDocument = void(const DocumentRequest& request, DocumentFacts& facts, Image& image,
+                          CodecResult& result);
+inline constexpr const char* kReadDocumentSymbol = "mmbatch_read_document_1";
 
 /// Encodes an image as JPEG into `bytes`; left empty when that fails. Throws nothing. Thread-safe. Stands in
 /// `libmmbatch_thumbnail_codec.so`, which only the report loads.

@@ -1,6 +1,6 @@
 #include "vision/image/codec/codecs.h"
 
-extern "C" __attribute__((visibility("default"))) void mmbatch_decode_pixels_2(
+extern "C" __attribute__((visibility("default"))) void mmbatch_decode_pixels_3(
     const mmbatch::CodecRequest& request, mmbatch::Image& image, mmbatch::CodecResult& result) {
   using namespace mmbatch;
   const auto decoder = [&]() -> codec::Decoder* {
@@ -21,4 +21,4 @@ extern "C" __attribute__((visibility("default"))) void mmbatch_decode_pixels_2(
                               : codec::guarded(decoder, request, image);
 }
 
-static_assert(std::is_same_v<decltype(mmbatch_decode_pixels_2), mmbatch::DecodePixels>);
+static_assert(std::is_same_v<decltype(mmbatch_decode_pixels_3), mmbatch::DecodePixels>);

@@ -5,7 +5,7 @@
 
 namespace mmbatch::codec {
 
-CodecResult guarded(Decoder* decoder, const CodecRequest& request, Image& image) {
+CodecResult guarded(const std::function<Decoder>& decoder, const CodecRequest& request, Image& image) {
   using Outcome = CodecResult::Outcome;
   const auto said = [](Outcome outcome, std::string problem) {
     for (char& c : problem) {

@@ -1,4 +1,4 @@
-// libtiff, its first page. What it says while pixels are decoded, warnings included, means that some are
+// libtiff. What it says while pixels are decoded, warnings included, means that some are
 // lost.
 
 #include <tiffio.h>
@@ -13,6 +13,7 @@
 
 #include "vision/image/codec/codecs.h"
 #include "vision/image/codec/deflate.h"
+#include "vision/image/codec/tiff_file.h"
 
 namespace mmbatch::codec {
 namespace {
@@ -20,13 +21,7 @@ namespace {
 constexpr tmsize_t kMaxAllocation = tmsize_t{1} << 30;
 constexpr std::size_t kWholeStrip = std::size_t{64} << 20;  // larger strips are decoded row by row
 
-/// A file in memory, and what the library said of it.
-struct Source {
-  std::span<const std::byte> bytes;
-  toff_t at = 0;
-  bool complained = false;
-  std::string problem;  // the first message
-};
+using Source = TiffSource;
 
 Source& source_of(thandle_t handle) {
   return *static_cast<Source*>(handle);
@@ -73,19 +68,24 @@ int on_message(TIFF*, void* user, const char*, const char* format, std::va_list 
   return 1;  // nothing is printed
 }
 
-using Tiff = std::unique_ptr<TIFF, decltype(&TIFFClose)>;
+}  // namespace
 
-Tiff open_tiff(Source& source) {
+void TiffCloser::operator()(tiff* file) const {
+  TIFFClose(file);
+}
+
+Tiff open_tiff(TiffSource& source) {
   const std::unique_ptr<TIFFOpenOptions, decltype(&TIFFOpenOptionsFree)> options(TIFFOpenOptionsAlloc(),
                                                                                  TIFFOpenOptionsFree);
   if (!options) throw std::bad_alloc();
   TIFFOpenOptionsSetMaxSingleMemAlloc(options.get(), kMaxAllocation);
   TIFFOpenOptionsSetErrorHandlerExtR(options.get(), on_message, &source);
   TIFFOpenOptionsSetWarningHandlerExtR(options.get(), on_message, &source);
-  return {TIFFClientOpenExt("image", "r", &source, read_bytes, write_bytes, seek, close_file, size_of,
-                            map_file, unmap_file, options.get()),
-          TIFFClose};
+  return Tiff(TIFFClientOpenExt("image", "r", &source, read_bytes, write_bytes, seek, close_file, size_of,
+                                map_file, unmap_file, options.get()));
 }
+
+namespace {
 
 struct Layout {
   int width = 0;
@@ -340,19 +340,23 @@ void decode_by_library(TIFF* tiff, const Layout& layout, TruncatedImages truncat
 }  // namespace
 
 void decode_tiff(const CodecRequest& request, Image& image) {
-  Source source{request.encoded, 0, false, ""};
+  Source source{request.encoded};
   const Tiff tiff = open_tiff(source);
   if (!tiff) throw Damage(source.problem.empty() ? "no directory" : source.problem);
-  const Layout layout = layout_of(tiff.get());
+  decode_directory(tiff.get(), source, request.truncated, image);
+}
+
+void decode_directory(TIFF* tiff, TiffSource& source, TruncatedImages truncated, Image& image) {
+  const Layout layout = layout_of(tiff);
   if (layout.width != image.width || layout.height != image.height) {
     throw Damage("its header is read in two ways");
   }
   source.complained = false;  // of tags that nobody needs
   source.problem.clear();
   if (layout.photometric > PHOTOMETRIC_SEPARATED) {
-    return decode_by_library(tiff.get(), layout, request.truncated, source, image);
+    return decode_by_library(tiff, layout, truncated, source, image);
   }
-  Chunks chunks(tiff.get(), layout, request.truncated, source);
+  Chunks chunks(tiff, layout, truncated, source);
   if (!layout.planar) {
     return chunks.each([&](int, int x, int y, const unsigned char* samples, std::size_t count) {
       to_rgb(samples, count, layout, image.row(y) + 3 * static_cast<std::size_t>(x));

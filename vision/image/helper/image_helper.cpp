@@ -33,6 +33,7 @@ constexpr const char* kProgramVariable = "MMBATCH_IMAGE_HELPER";
 /// Helper processes that wait for an image.
 class Pool {
  public:
+  explicit Pool(Kind kind) : kind_(kind) {}
   ~Pool() { leave_to_parent(); }
 
   std::unique_ptr<Process> take() {
@@ -47,7 +48,7 @@ class Pool {
     }
     return fresh();
   }
-  std::unique_ptr<Process> fresh() const { return std::make_unique<Process>(image_helper_program()); }
+  std::unique_ptr<Process> fresh() const { return std::make_unique<Process>(image_helper_program(), kind_); }
 
   void give_back(std::unique_ptr<Process> process) {
     const std::lock_guard lock(mutex_);
@@ -63,6 +64,7 @@ class Pool {
     owner_ = ::getpid();
   }
 
+  const Kind kind_;
   std::mutex mutex_;
   pid_t owner_ = ::getpid();
   std::vector<std::unique_ptr<Process>> idle_;
@@ -123,12 +125,13 @@ std::uint64_t memory_for(std::span<const std::byte> encoded, std::uint64_t pixel
   return (std::uint64_t{512} << 20) + 2 * encoded.size() + 56 * pixels;
 }
 
-Image take_image(const Reply& reply, const ImageHeader& header, const ImageBytes& bytes,
-                 const SharedMemory& memory) {
-  using Outcome = CodecResult::Outcome;
-  if (reply.outcome == static_cast<std::int32_t>(Outcome::unsupported))
-    bytes.unsupported(printable(reply.problem));
-  if (reply.outcome != static_cast<std::int32_t>(Outcome::decoded)) bytes.damaged(printable(reply.problem));
+Pool& pool_of(Kind kind) {
+  static Pool images(Kind::images), documents(Kind::documents), videos(Kind::videos);
+  return kind == Kind::images ? images : kind == Kind::documents ? documents : videos;
+}
+
+Image take_image(HelperAnswer answer, const ImageHeader& header, const ImageBytes& bytes) {
+  const Reply& reply = answer.reply;
   const bool turned = header.orientation >= 5;
   const std::int64_t width = turned ? header.height : header.width,
                      height = turned ? header.width : header.height;
@@ -141,8 +144,10 @@ Image take_image(const Reply& reply, const ImageHeader& header, const ImageBytes
     bytes.damaged(fmt::format("its header says {} x {} pixels, it holds {} x {}", width, height, reply.width,
                               reply.height));
   }
-  Image image(reply.width, reply.height);
-  memory.copy_to(image.rgb);
+  Image image;
+  image.width = reply.width;
+  image.height = reply.height;
+  image.rgb = std::move(answer.rgb);
   return image;
 }
 
@@ -170,21 +175,39 @@ std::filesystem::path image_helper_program() {
                   places, kProgramVariable));
 }
 
-Image decode_in_helper(std::span<const std::byte> encoded, const ImageHeader& header,
-                       const ImageLimits& limits) {
-  static Pool pool;
-  const ImageBytes bytes(encoded, to_string(header.format));
-  const auto pixels = static_cast<std::uint64_t>(header.width * header.height);
-  SharedMemory input(encoded.size()), output(3 * pixels);
-  input.fill(encoded);
-  const Process::Task task{.request = {.format = static_cast<std::int32_t>(header.format),
-                                       .truncated = static_cast<std::int32_t>(limits.truncated),
-                                       .size = encoded.size(),
-                                       .capacity = 3 * pixels},
-                           .encoded = input.file(),
-                           .pixels = output.file(),
-                           .memory = memory_for(encoded, pixels),
-                           .time = limits.helper_time};
+std::string_view helper_argument(Kind kind) {
+  switch (kind) {
+    case Kind::images:
+      return "--serve-as-image-helper";
+    case Kind::documents:
+      return "--serve-as-document-helper";
+    case Kind::videos:
+      return "--serve-as-video-helper";
+  }
+  return "";
+}
+
+std::optional<Kind> helper_asked_for(int argc, const char* const* argv) {
+  for (const Kind kind : {Kind::images, Kind::documents, Kind::videos}) {
+    if (argc == 2 && argv[1] == helper_argument(kind)) return kind;
+  }
+  return std::nullopt;
+}
+
+HelperAnswer call_helper(const HelperCall& call) {
+  const auto format = static_cast<ImageFormat>(call.request.format);
+  const ImageBytes bytes(call.encoded, to_string(format));
+  const std::uint64_t capacity = std::max<std::uint64_t>(1, call.capacity);
+  SharedMemory input(call.encoded.size()), output(capacity);
+  input.fill(call.encoded);
+  Process::Task task{.request = call.request,
+                     .encoded = input.file(),
+                     .pixels = output.file(),
+                     .memory = call.memory,
+                     .time = call.time};
+  task.request.size = call.encoded.size();
+  task.request.capacity = capacity;
+  Pool& pool = pool_of(call.kind);
   auto process = pool.take();
   const bool used = process->used();
   auto reply = process->exchange(task);
@@ -195,7 +218,33 @@ Image decode_in_helper(std::span<const std::byte> encoded, const ImageHeader& he
   }
   if (const auto* ended = std::get_if<std::string>(&reply)) bytes.damaged(*ended);
   pool.give_back(std::move(process));
-  return take_image(std::get<Reply>(reply), header, bytes, output);
+  HelperAnswer answer{std::get<Reply>(reply), {}};
+  using Outcome = CodecResult::Outcome;
+  if (answer.reply.outcome == static_cast<std::int32_t>(Outcome::unsupported))
+    bytes.unsupported(printable(answer.reply.problem));
+  if (answer.reply.outcome != static_cast<std::int32_t>(Outcome::decoded))
+    bytes.damaged(printable(answer.reply.problem));
+  if (call.capacity == 0) return answer;
+  const std::int64_t width = answer.reply.width, height = answer.reply.height;
+  if (width < 1 || height < 1 ||
+      static_cast<std::uint64_t>(width) * static_cast<std::uint64_t>(height) > capacity / 3)
+    bytes.damaged("it holds more pixels than its header says");
+  answer.rgb.resize(static_cast<std::size_t>(width * height * 3));
+  output.copy_to(answer.rgb);
+  return answer;
+}
+
+Image decode_in_helper(std::span<const std::byte> encoded, const ImageHeader& header,
+                       const ImageLimits& limits) {
+  const auto pixels = static_cast<std::uint64_t>(header.width * header.height);
+  HelperAnswer answer = call_helper({.kind = Kind::images,
+                                     .request = {.format = static_cast<std::int32_t>(header.format),
+                                                 .truncated = static_cast<std::int32_t>(limits.truncated)},
+                                     .encoded = encoded,
+                                     .capacity = 3 * pixels,
+                                     .memory = memory_for(encoded, pixels),
+                                     .time = limits.helper_time});
+  return take_image(std::move(answer), header, ImageBytes(encoded, to_string(header.format)));
 }
 
 }  // namespace mmbatch

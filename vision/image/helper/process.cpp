@@ -44,7 +44,7 @@ std::vector<std::string> environment() {
   return all;
 }
 
-pid_t spawn(const std::filesystem::path& program, int socket) {
+pid_t spawn(const std::filesystem::path& program, Kind kind, int socket) {
   posix_spawn_file_actions_t files;
   posix_spawnattr_t attributes;
   posix_spawn_file_actions_init(&files);
@@ -66,7 +66,7 @@ pid_t spawn(const std::filesystem::path& program, int socket) {
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setflags(&attributes,
                            POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  std::string name = "mmbatch", argument(kImageHelperArgument);
+  std::string name = "mmbatch", argument(helper_argument(kind));
   char* const arguments[] = {name.data(), argument.data(), nullptr};
   std::vector<std::string> texts = environment();
   std::vector<char*> variables;
@@ -100,14 +100,14 @@ void lower(pid_t pid, __rlimit_resource resource, std::uint64_t value) {
 
 }  // namespace
 
-Process::Process(const std::filesystem::path& program) {
+Process::Process(const std::filesystem::path& program, Kind kind) {
   int sockets[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0)
     refuse(program, std::strerror(errno));
   socket_ = Descriptor(sockets[0]);
   {
     const Descriptor other(sockets[1]);  // closed here, so that the helper's end is seen
-    pid_ = spawn(program, other.get());
+    pid_ = spawn(program, kind, other.get());
   }
   Hello hello;
   if (!receive(&hello, sizeof(hello), kStartTime)) {

@@ -17,7 +17,7 @@ namespace mmbatch::helper {
 class Process {
  public:
   /// @throws ItemError unsupported when it cannot be started
-  explicit Process(const std::filesystem::path& program);
+  explicit Process(const std::filesystem::path& program, Kind kind = Kind::images);
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;

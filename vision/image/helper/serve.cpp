@@ -9,7 +9,9 @@
 #include <cstring>
 #include <exception>
 #include <fstream>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "vision/image/codec_library.h"
 #include "vision/image/helper/confinement.h"
@@ -77,23 +79,34 @@ class Mapping {
   void* data_;
 };
 
-Reply answer(const Request& request, const Files& files) {
+Reply answer(Kind kind, const Request& request, const Files& files) {
   using Outcome = CodecResult::Outcome;
   const Mapping encoded(files.encoded, request.size, PROT_READ);
   const Mapping pixels(files.pixels, request.capacity, PROT_READ | PROT_WRITE);
   Image image;
+  DocumentFacts facts;
   CodecResult result{Outcome::damaged, "there is not enough memory to decode it"};
   if (encoded.data() != nullptr && pixels.data() != nullptr) {
     const CodecRequest wanted{{encoded.data(), request.size},
                               static_cast<ImageFormat>(request.format),
-                              static_cast<TruncatedImages>(request.truncated)};
-    (*helper_image_codec())(wanted, image, result);
+                              static_cast<TruncatedImages>(request.truncated),
+                              request.part,
+                              static_cast<std::int64_t>(request.capacity / 3)};
+    const DocumentRequest asked{static_cast<DocumentRequest::Wanted>(request.wanted), wanted};
+    if (kind == Kind::images) (*helper_image_codec())(wanted, image, result);
+    if (kind == Kind::documents) (*document_codec())(asked, facts, image, result);
+    if (kind == Kind::videos) (*video_codec())(asked, facts, image, result);
   }
   if (result.outcome == Outcome::decoded && image.rgb.size() > request.capacity) {
     result = {Outcome::damaged, "it holds more pixels than its header says"};
   }
   if (result.outcome == Outcome::decoded) std::memcpy(pixels.data(), image.rgb.data(), image.rgb.size());
-  Reply reply{static_cast<std::int32_t>(result.outcome), image.width, image.height, ""};
+  const bool drawn = image.width > 0;
+  Reply reply{.outcome = static_cast<std::int32_t>(result.outcome),
+              .width = drawn ? image.width : facts.width,
+              .height = drawn ? image.height : facts.height,
+              .pages = facts.pages,
+              .seconds = facts.seconds};
   copy_text(result.problem, reply.problem);
   return reply;
 }
@@ -104,16 +117,41 @@ std::uint64_t address_space() {
   return pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
+/// Loads the libraries, and whatever of their data is needed once.
+void load_codec(Kind kind) {
+  if (kind == Kind::images) helper_image_codec();
+  if (kind == Kind::videos) video_codec();
+  if (kind != Kind::documents) return;
+  // The first page that is drawn reads the list of fonts, for which there is no right later.
+  constexpr std::string_view kText =
+      "%PDF-1.1\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj "
+      "3 0 "
+      "obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 72 72]/Contents 4 0 R/Resources<</Font<</F 5 0 "
+      "R>>>>>>endobj 4 0 "
+      "obj<</Length 27>>stream\nBT /F 9 Tf 9 9 Td(a)Tj ET  \nendstream endobj 5 0 "
+      "obj<</Type/Font/Subtype/Type1"
+      "/BaseFont/Helvetica>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n";
+  DocumentFacts facts;
+  Image image;
+  CodecResult result;
+  const CodecRequest file{.encoded = std::as_bytes(std::span(kText)),
+                          .format = ImageFormat::pdf,
+                          .truncated = TruncatedImages::accept,
+                          .part = {.page = 1, .dpi = 72, .pixels = 10'000},
+                          .max_pixels = 10'000};
+  (*document_codec())({DocumentRequest::Wanted::pixels, file}, facts, image, result);
+}
+
 }  // namespace
 
-int serve_as_image_helper() {
+int serve_as_helper(Kind kind) {
   const rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);  // a crash is expected, and what it leaves is hostile
   Hello hello;
   try {
-    helper_image_codec();
+    load_codec(kind);
     hello.address_space = address_space();
-    copy_text(confine(), hello.problem);
+    copy_text(confine(kind), hello.problem);
   } catch (const std::exception& e) {
     copy_text(e.what(), hello.problem);
   }
@@ -121,7 +159,7 @@ int serve_as_image_helper() {
   Request request;
   Files files;
   while (receive(request, files)) {
-    if (!send_message(answer(request, files))) break;
+    if (!send_message(answer(kind, request, files))) break;
   }
   ::_exit(0);  // no destructor of a library that a hostile image may have damaged
 }

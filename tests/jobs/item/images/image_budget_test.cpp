@@ -16,7 +16,7 @@ TEST(ImageBudget, StrongerSourcesReplaceOneEndEach) {
   EXPECT_EQ(merged(weaker, {}), weaker);
   EXPECT_EQ(merged(weaker, {.max_tokens = 5}), (ImageBudget{.max_tokens = 5, .min_pixels = 100}));
   EXPECT_EQ(merged({.min_tokens = 3}, weaker), weaker);
-  EXPECT_EQ(key_text({}), "");
+  EXPECT_EQ(key_text(ImageBudget{}), "");
   EXPECT_EQ(key_text({.max_tokens = 5, .min_pixels = 100}), "max_tokens=5 min_pixels=100");
 }
 

@@ -1,0 +1,183 @@
+#include "jobs/eval/fields/field_eval.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "engine/base/text/visible.h"
+#include "jobs/results/columns/schema_columns.h"
+#include "jobs/results/schema.h"
+#include "jobs/text/json_text.h"
+
+namespace mmbatch {
+namespace {
+
+struct Rules {
+  FieldRules rules;
+  std::vector<std::string> properties;  // of the schema
+};
+
+std::map<std::string, Rules> rules_of_jobs(const std::filesystem::path& file, const EvalOptions& options) {
+  const auto database = open_for_reading(file);
+  const bool has_schemas = database->has_column("jobs", "schema_key");
+  const bool has_fields = database->has_column("jobs", "fields");
+  Statement rows = database->prepare(
+      fmt::format("SELECT name, {}, {} FROM jobs",
+                  has_schemas ? "(SELECT text FROM schemas WHERE schemas.key = schema_key)" : "NULL",
+                  has_fields ? "fields" : "NULL"));
+  std::map<std::string, Rules> out;
+  while (rows.step()) {
+    Rules& job = out[std::string(rows.text(0))];
+    job.rules = rules_of_schema(rows.text(1));
+    for (const auto& [path, rule] : field_rules_of(rows.text(2))) job.rules[path] = rule;
+    for (const auto& [path, rule] : options.fields)
+      job.rules[path] = parse_field_rule(rule, "--field " + path);
+    const auto schema = nlohmann::json::parse(rows.text(1), nullptr, false);
+    if (!schema.is_object() || !schema.contains("properties") || !schema["properties"].is_object()) continue;
+    for (const auto& [name, value] : schema["properties"].items()) job.properties.push_back(name);
+  }
+  return out;
+}
+
+/// Of an item whose references are columns of its listing.
+std::string reference_in(const std::string& metadata, const std::vector<std::string>& properties) {
+  const auto values = nlohmann::json::parse(metadata, nullptr, false);
+  if (!values.is_object()) return {};
+  auto reference = nlohmann::json::object();
+  for (const std::string& name : properties) {
+    const auto found = values.find(name);
+    if (found == values.end()) continue;
+    const bool is_empty = found->is_string() && found->get_ref<const std::string&>().empty();
+    reference[name] = is_empty ? nlohmann::json() : *found;
+  }
+  return reference.empty() ? "" : reference.dump();
+}
+
+struct Line {
+  std::string name;
+  FieldScore score;
+};
+
+double share(std::uint64_t part, std::uint64_t whole) {
+  return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+std::string score_json(const FieldScore& s) {
+  return fmt::format("{{\"compared\": {}, \"right\": {}, \"missing\": {}, \"invented\": {}, \"f1\": {}}}",
+                     s.compared, s.right, s.missing, s.invented, s.f1());
+}
+
+const FieldsOfJob* find(const std::vector<FieldsOfJob>& jobs, const std::string& name) {
+  const auto found = std::find_if(jobs.begin(), jobs.end(), [&](const auto& one) { return one.job == name; });
+  return found == jobs.end() ? nullptr : &*found;
+}
+
+/// A job's fields with their scores on both sides, first and last the job as a whole.
+struct Pair {
+  std::string job, field;
+  double first = 0, second = 0;
+};
+std::vector<Pair> pairs(const std::vector<FieldsOfJob>& first, const std::vector<FieldsOfJob>& second) {
+  std::vector<Pair> out;
+  for (const FieldsOfJob& one : first) {
+    const FieldsOfJob* const two = find(second, one.job);
+    if (two == nullptr) continue;
+    out.push_back({one.job, "", one.all.f1(), two->all.f1()});
+    for (const auto& [field, score] : one.fields) {
+      const auto found = two->fields.find(field);
+      if (found != two->fields.end()) out.push_back({one.job, field, score.f1(), found->second.f1()});
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<FieldsOfJob> evaluate_fields(const std::filesystem::path& file, const EvalOptions& options) {
+  const std::map<std::string, Rules> rules = rules_of_jobs(file, options);
+  std::map<std::string, FieldsOfJob> jobs;
+  for_each_scored(file, options, [&](const ScoredItem& item) {
+    const auto found = rules.find(item.job);
+    if (found == rules.end()) return;
+    std::string reference;
+    for (const std::string& one : item.references) {
+      if (is_json_object(one)) reference = one;
+    }
+    if (item.references.empty()) reference = reference_in(item.metadata, found->second.properties);
+    if (reference.empty()) return;
+    FieldsOfJob& job = jobs[item.job];
+    job.job = item.job;
+    ++job.items;
+    job.failed += item.answer ? 0 : 1;
+    const auto answer = item.answer ? std::optional<std::string_view>(*item.answer) : std::nullopt;
+    job.right += score_fields(answer, reference, found->second.rules, job.fields).value_or(false) ? 1 : 0;
+  });
+  std::vector<FieldsOfJob> out;
+  for (auto& [name, job] : jobs) {
+    for (const auto& [field, score] : job.fields) job.all += score;
+    out.push_back(std::move(job));
+  }
+  return out;
+}
+
+std::string to_json(const std::vector<FieldsOfJob>& jobs) {
+  std::string out;
+  for (const FieldsOfJob& job : jobs) {
+    std::string fields;
+    for (const auto& [name, score] : job.fields)
+      fields += fmt::format("{}{}: {}", fields.empty() ? "" : ", ", json_string(name), score_json(score));
+    out += fmt::format(
+        "{}{}: {{\"items\": {}, \"failed\": {}, \"right\": {}, \"share_right\": {}, \"f1\": {}, \"fields\": "
+        "{{{}}}}}",
+        out.empty() ? "" : ", ", json_string(job.job), job.items, job.failed, job.right,
+        share(job.right, job.items), job.all.f1(), fields);
+  }
+  return "{" + out + "}";
+}
+
+std::string to_text(const std::vector<FieldsOfJob>& jobs) {
+  if (jobs.empty()) return "no item has a reference that is an object, field by field\n";
+  std::string out;
+  for (const FieldsOfJob& job : jobs) {
+    out += fmt::format(
+        "{}job {}: {} items, {} of them wholly right ({:.1f} %), {} failed; F1 of all fields {:.4f}\n",
+        out.empty() ? "" : "\n", visible_line(job.job), job.items, job.right,
+        100 * share(job.right, job.items), job.failed, job.all.f1());
+    out += fmt::format("  {:<28}{:>10}{:>8}{:>9}{:>10}{:>9}\n", "field", "compared", "right", "missing",
+                       "invented", "F1");
+    for (const auto& [name, s] : job.fields) {
+      out += fmt::format("  {:<28}{:>10}{:>8}{:>9}{:>10}{:>9.4f}\n", visible_line(name), s.compared, s.right,
+                         s.missing, s.invented, s.f1());
+    }
+  }
+  return out;
+}
+
+std::string compared_json(const std::vector<FieldsOfJob>& first, const std::vector<FieldsOfJob>& second) {
+  std::string out;
+  for (const Pair& pair : pairs(first, second)) {
+    out += fmt::format(
+        "{}{{\"job\": {}, \"field\": {}, \"first_f1\": {}, \"second_f1\": {}, \"difference\": {}}}",
+        out.empty() ? "" : ", ", json_string(pair.job), pair.field.empty() ? "null" : json_string(pair.field),
+        pair.first, pair.second, pair.second - pair.first);
+  }
+  return "[" + out + "]";
+}
+
+std::string compared_text(const std::vector<FieldsOfJob>& first, const std::vector<FieldsOfJob>& second) {
+  std::string out;
+  for (const Pair& pair : pairs(first, second)) {
+    const std::string name = pair.field.empty() ? "job " + pair.job : "  " + pair.field;
+    if (pair.field.empty())
+      out += fmt::format("{}{:<30}{:>10}{:>10}{:>10}\n", out.empty() ? "\n" : "", visible_line(name), "F1",
+                         "F1", "");
+    out +=
+        fmt::format("{:<30}{:>10.4f}{:>10.4f}{:>+10.4f}\n", pair.field.empty() ? "  all" : visible_line(name),
+                    pair.first, pair.second, pair.second - pair.first);
+  }
+  return out.empty() ? "\nno job has references that are objects on both sides\n" : out;
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,112 @@
+#include "jobs/listing/archive/samples.h"
+
+#include <gmock/gmock.h>
+
+#include "jobs/media/media.h"
+#include "tests/jobs/helpers.h"
+#include "tests/jobs/listing/archive/archives.h"
+
+namespace mmbatch {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::fault;
+using ::testing::HasSubstr;
+using testing::Members;
+using testing::TempFolder;
+
+const Members kTwo = {{"data/0001.json", R"({"question": "what?", "answer": "red", "width": 5})"},
+                      {"data/0001.png", "PNG1"},
+                      {"data/0002.seg.jpg", "JPG2"},
+                      {"data/0002.jpg", "JPG3"},
+                      {"data/0002.txt", " which one? \n"},
+                      {"data/0002.cls", "blue\n"}};
+
+std::vector<ReadItem> read(const TempFolder& folder, const std::string& items, const std::string& more = "") {
+  const auto file =
+      folder.write("manifest.yaml", "jobs: [{name: j, task: vqa, items: '" + items + "'" + more + "}]");
+  return testing::read_all(read_manifest(file));
+}
+
+void expect_two(const std::vector<ReadItem>& items, const std::string& archive) {
+  ASSERT_EQ(items.size(), 2u);
+  for (const ReadItem& item : items) EXPECT_EQ(fault(item), "");
+  const Item& one = *items[0].item;
+  EXPECT_EQ(one.id, "data/0001");
+  EXPECT_EQ(one.prompt, "what?");
+  EXPECT_THAT(one.references, ElementsAre("red"));
+  EXPECT_EQ(one.metadata, R"({"width":5})");
+  ASSERT_EQ(one.images.size(), 1u);
+  EXPECT_EQ(one.images[0].written, archive + "/data/0001.png");
+  EXPECT_EQ(digest_image(one.images[0], nullptr).sha256,
+            "b8fc6f9ab4621d16761cbc0335bbd804b0ebcc3d1d2aa8c757687501adc51aaa");
+  EXPECT_EQ(read_image(one.images[0]), (std::vector<unsigned char>{'P', 'N', 'G', '1'}));
+  const Item& two = *items[1].item;
+  EXPECT_EQ(two.prompt, "which one?");
+  EXPECT_THAT(two.references, ElementsAre("blue"));
+  EXPECT_EQ(two.images.size(), 2u);
+}
+
+TEST(Samples, AreReadFromTarAndZip) {
+  const TempFolder folder;
+  folder.write("a.tar", testing::tar_of(kTwo));
+  expect_two(read(folder, "a.tar"), "a.tar");
+  folder.write("a.zip", testing::zip_of(kTwo));
+  expect_two(read(folder, "a.zip"), "a.zip");
+}
+
+TEST(Samples, ATextIsMetadataWhereTheJobAsks) {
+  const TempFolder folder;
+  folder.write("a.tar", testing::tar_of({{"x.png", "P"}, {"x.txt", "a caption"}}));
+  const auto items = read(folder, "a.tar", ", question: 'what is it?'");
+  ASSERT_EQ(items.size(), 1u);
+  EXPECT_EQ(items[0].item->prompt, "what is it?");
+  EXPECT_EQ(items[0].item->metadata, R"({"txt":"a caption"})");
+}
+
+TEST(Samples, OfSeveralArchivesComeInTheirOrder) {
+  const TempFolder folder;
+  folder.write("s-1.tar", testing::tar_of({{"b.png", "P"}, {"c.png", "P"}}));
+  folder.write("s-0.tar", testing::tar_of({{"a.png", "P"}}));
+  const Manifest manifest =
+      read_manifest(folder.write("m.yaml", "jobs: [{name: j, task: vqa, question: q, items: 's-*.tar'}]"));
+  EXPECT_EQ(count_items(manifest), 3u);
+  std::vector<std::string> ids;
+  for (const ReadItem& item : testing::read_all(manifest)) ids.push_back(item.item->id);
+  EXPECT_THAT(ids, ElementsAre("a", "b", "c"));
+}
+
+TEST(Samples, HostileMembersCostTheirItemAlone) {
+  const TempFolder folder;
+  const std::string large((33u << 20), 'x');
+  std::string tar = testing::tar_member("../../etc/passwd.png", "P", 1) +
+                    testing::tar_member("/abs.png", "P", 1) + testing::tar_member("link.png", "", 0, '2') +
+                    testing::tar_member("large.png", large, large.size()) +
+                    testing::tar_member("bad.json", "{\"question\": ", 13) +
+                    testing::tar_member("good.png", "P", 1) + testing::tar_member("torn.png", "P", 5000);
+  folder.write("a.tar", tar);
+  const auto items = read(folder, "a.tar", ", question: q");
+  std::vector<std::string> faults;
+  for (const ReadItem& item : items) faults.push_back(fault(item));
+  ASSERT_EQ(faults.size(), 6u);
+  EXPECT_THAT(faults[0], HasSubstr("path_refused: "));
+  EXPECT_THAT(faults[1], HasSubstr("leads out of the archive"));
+  EXPECT_THAT(faults[2], HasSubstr("image_too_large"));
+  EXPECT_THAT(faults[3], HasSubstr("bad.json:1:"));
+  EXPECT_EQ(faults[4], "");
+  EXPECT_THAT(faults[5], HasSubstr("damaged in the archive"));
+}
+
+TEST(Samples, ArchivesThatAreNoneEndTheRun) {
+  const TempFolder folder;
+  folder.write("a.tar", "this is a text, and not an archive of any kind");
+  const auto items = read(folder, "a.tar", ", question: q");
+  ASSERT_EQ(items.size(), 1u);
+  EXPECT_THAT(fault(items[0]), HasSubstr("cannot be read to its end"));
+  EXPECT_THAT(testing::error_of<UsageError>([&] { read(folder, "none-*.tar"); }),
+              HasSubstr("no archive matches"));
+  EXPECT_THAT(testing::error_of<UsageError>([&] { read(folder, "none.zip"); }), HasSubstr("no such file"));
+}
+
+}  // namespace
+}  // namespace mmbatch
