@@ -21,7 +21,7 @@ trap 'rm -rf "$scratch"' EXIT
 mkdir "$scratch/build" "$scratch/tests"
 # The page's commands may write beside what they read: they get a copy of the demo, without databases of earlier runs.
 mkdir "$scratch/demo"
-cp -r "$root"/demo/{model,images,manifest.yaml,table.yaml,run.sh,setup.sh,packages.txt} "$scratch/demo/"
+cp -r "$root"/demo/{model,images,manifest.yaml,table.yaml,receipts,receipts.yaml,run.sh,setup.sh,packages.txt} "$scratch/demo/"
 ln -s "$root/tests/data" "$scratch/tests/data"
 ln -s "$root/tests/run.sh" "$scratch/tests/run.sh"
 ln -s "$root/docs" "$scratch/docs"
