@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "engine/base/error.h"
-#include "engine/kernels/simd.h"
 #include "fusion/family.h"
 #include "fusion/keys/known_keys.h"
 
@@ -232,11 +231,6 @@ TurnFormat find_turn_format(const ModelFiles& files, const std::string& name,
   }
   throw UsageError(fmt::format("{}: turn_format '{}' is not known; allowed: {}", owner, name,
                                known_formats(files.templates)));
-}
-
-Precision automatic_precision(const ModelFiles& files) {
-  if (files.weights->packed()) return *files.weights->packed();
-  return simd().bf16_bytes == 2 ? Precision::bf16 : Precision::f32;
 }
 
 Model::Model(std::shared_ptr<const ModelFiles> files, Precision precision, WeightHooks hooks)

@@ -49,10 +49,6 @@ struct ModelFiles {
 TurnFormat find_turn_format(const ModelFiles& files, const std::string& name,
                             const std::filesystem::path& folder, const std::string& owner);
 
-/// What a model is computed in when nobody says: as a packed folder is stored; else bfloat16 where the
-/// processor multiplies it at twice the speed of float32 or more, else float32.
-Precision automatic_precision(const ModelFiles& files);
-
 class Model {
  public:
   /// Packs the weights for this machine, or takes them as a packed folder holds them.
