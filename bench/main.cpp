@@ -6,6 +6,7 @@
 
 #include "bench/checkpoint/writer.h"
 #include "bench/compare.h"
+#include "bench/levels.h"
 #include "bench/report.h"
 #include "bench/workload.h"
 #include "engine/base/error.h"
@@ -18,7 +19,7 @@ using namespace mmbatch::bench;
 
 struct CommandLine {
   std::vector<std::string> workloads;
-  std::string precision = "f32", kv_precision = "auto";
+  std::string precision = "f32", kv_precision = "auto", isa;
   std::filesystem::path json, write_checkpoint;
   std::vector<std::filesystem::path> compare;
   bool quick = false, list = false;
@@ -44,6 +45,21 @@ void write_file(const std::filesystem::path& file, const std::string& text) {
   std::ofstream out(file);
   out << text << "\n";
   if (!out.flush()) throw UsageError(fmt::format("--json: {} cannot be written", file.string()));
+}
+
+/// Every level in turn, each in a process of its own: with the arguments but --isa.
+void run_all_levels(const CommandLine& line, int argc, char** argv) {
+  if (line.workloads.empty()) throw UsageError("no workload given; --list shows them all");
+  if (!line.json.empty()) throw UsageError("--json holds one level: not together with --isa all");
+  std::vector<std::string> arguments;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument == "--isa")
+      ++i;
+    else if (!argument.starts_with("--isa="))
+      arguments.push_back(argument);
+  }
+  run_levels(arguments, line.options.scratch, std::cout);
 }
 
 void run_workloads(const CommandLine& line) {
@@ -73,6 +89,7 @@ int run(int argc, char** argv) {
       "Examples:\n"
       "  mmbatch_bench gemm decode --precision int8 --json new.json\n"
       "  mmbatch_bench decode --model llava-7b --precision int4\n"
+      "  mmbatch_bench gemm prefill decode --precision int8 --isa all\n"
       "  mmbatch_bench --compare old.json new.json\n"
       "  mmbatch_bench --write-checkpoint DIR --model llava-1b");
   program.add_option("workload", line.workloads, "what to measure; --list shows the names");
@@ -80,6 +97,9 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   program.add_option("--kv-precision", line.kv_precision, "number format of cached keys and values")
       ->capture_default_str();
+  program.add_option("--isa", line.isa,
+                     "the level of instructions that kernels run at, as MMBATCH_ISA names it, or all: one after "
+                     "the other");
   program.add_option("--json", line.json, "write ceilings and results to this file");
   program.add_option("--repeat", line.options.repeat, "samples per case")->check(CLI::Range(1, 1000));
   program.add_option("-j,--threads", line.options.threads, "threads (default: one per core)")
@@ -102,12 +122,15 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return program.exit(e) == 0 ? 0 : static_cast<int>(ExitCode::usage);
   }
+  if (!line.isa.empty() && line.isa != "all") use_level(line.isa);
   if (line.list)
     list(std::cout);
   else if (!line.compare.empty())
     compare(line.compare[0], line.compare[1], std::cout);
   else if (!line.write_checkpoint.empty())
     write_random_checkpoint(line);
+  else if (line.isa == "all")
+    run_all_levels(line, argc, argv);
   else
     run_workloads(line);
   return 0;

@@ -9,6 +9,7 @@
 
 #include "bench/text_table.h"
 #include "engine/base/error.h"
+#include "engine/kernels/simd.h"
 
 namespace mmbatch::bench {
 namespace {
@@ -24,7 +25,8 @@ Json to_json(const Ceilings& ceilings) {
           {"read_gb_per_second", ceilings.read_bytes / 1e9},
           {"f32_gflop_per_second", ceilings.f32 / 1e9},
           {"bf16_gflop_per_second", or_null(ceilings.bf16, 1e9)},
-          {"int8_gop_per_second", or_null(ceilings.int8, 1e9)}};
+          {"int8_gop_per_second", or_null(ceilings.int8, 1e9)},
+          {"int4_gop_per_second", or_null(ceilings.int4, 1e9)}};
 }
 
 Json to_json(const Row& row) {
@@ -86,7 +88,7 @@ std::vector<Row> rows_of(const std::vector<CaseResult>& results, const Ceilings&
 std::string to_json(const Ceilings& ceilings, const std::vector<Row>& rows) {
   Json results = Json::array();
   for (const Row& row : rows) results.push_back(to_json(row));
-  return Json{{"ceilings", to_json(ceilings)}, {"results", results}}.dump(1);
+  return Json{{"isa", simd().name}, {"ceilings", to_json(ceilings)}, {"results", results}}.dump(1);
 }
 
 std::vector<Row> read_rows(const std::filesystem::path& file) {
@@ -108,9 +110,10 @@ void print_table(const Ceilings& ceilings, const std::vector<Row>& rows, std::os
     return value ? number_text(*value / 1e9) : std::string("none");
   };
   out << fmt::format(
-      "ceilings with {} threads: read {} GB/s, f32 {} GFLOP/s, bf16 {} GFLOP/s, int8 {} GOP/s\n\n",
-      ceilings.threads, number_text(ceilings.read_bytes / 1e9), peak_text(ceilings.f32),
-      peak_text(ceilings.bf16), peak_text(ceilings.int8));
+      "ceilings of {} with {} threads: read {} GB/s, f32 {} GFLOP/s, bf16 {} GFLOP/s, int8 {} GOP/s, "
+      "int4 {} GOP/s\n\n",
+      simd().name, ceilings.threads, number_text(ceilings.read_bytes / 1e9), peak_text(ceilings.f32),
+      peak_text(ceilings.bf16), peak_text(ceilings.int8), peak_text(ceilings.int4));
   TextTable table(
       {"workload", "case", "precision", ">median", ">min", ">max", ">value", "unit", ">ceiling", ">share"});
   for (const Row& row : rows) {

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "engine/base/error.h"
-#include "engine/kernels/simd.h"
 #include "fusion/family.h"
 #include "fusion/keys/known_keys.h"
 #include "fusion/source/lora/adapter.h"
@@ -238,17 +237,6 @@ TurnFormat find_turn_format(const ModelFiles& files, const std::string& name,
   }
   throw UsageError(fmt::format("{}: turn_format '{}' is not known; allowed: {}", owner, name,
                                known_formats(files.templates)));
-}
-
-PrecisionChoice choose_precision(const ModelFiles& files) {
-  if (files.weights->packed()) return {*files.weights->packed(), "as the weights are packed"};
-  const bool fast = simd().bf16_bytes == 2;
-  std::string why = fast ? "this processor multiplies it at twice the speed of float32"
-                         : "this processor has no faster product that is as exact";
-  const auto& tensors = files.weights->tensors();
-  if (std::any_of(tensors.begin(), tensors.end(), [](const auto& one) { return one.second.form != nullptr; }))
-    why += "; stored blocks become such numbers when they are loaded, --precision int8, w8a16 or w4a16 takes less";
-  return {fast ? Precision::bf16 : Precision::f32, why};
 }
 
 Model::Model(std::shared_ptr<const ModelFiles> files, Precision precision, WeightHooks hooks)

@@ -50,15 +50,6 @@ struct ModelFiles {
 TurnFormat find_turn_format(const ModelFiles& files, const std::string& name,
                             const std::filesystem::path& folder, const std::string& owner);
 
-struct PrecisionChoice {
-  Precision precision;
-  std::string why;  // for people
-};
-/// What a model is computed in when nobody says: as a packed folder is stored; else bfloat16 where the
-/// processor multiplies it at twice the speed of float32 or more, else float32.
-PrecisionChoice choose_precision(const ModelFiles& files);
-inline Precision automatic_precision(const ModelFiles& files) { return choose_precision(files).precision; }
-
 class Model {
  public:
   /// Packs the weights for this machine, or takes them as a packed folder holds them.

@@ -120,6 +120,7 @@ void Ceilings::raise_to(const Ceilings& other) {
   f32 = std::max(f32, other.f32);
   bf16 = std::max(bf16, other.bf16);  // an absent one is the smallest
   int8 = std::max(int8, other.int8);
+  int4 = std::max(int4, other.int4);
 }
 
 Ceilings measure_ceilings(const ReadMeter& meter, double seconds) {
@@ -130,6 +131,7 @@ Ceilings measure_ceilings(const ReadMeter& meter, double seconds) {
   ceilings.f32 = *operations_a_second(f32_peak_kernel(), threads, seconds);
   ceilings.bf16 = operations_a_second(bf16_peak_kernel(), threads, seconds);
   ceilings.int8 = operations_a_second(int8_peak_kernel(), threads, seconds);
+  ceilings.int4 = operations_a_second(int4_peak_kernel(), threads, seconds);
   return ceilings;
 }
 
@@ -143,8 +145,9 @@ double peak(const Ceilings& ceilings, Precision precision) {
     case Precision::w4a16:
       return bf16;
     case Precision::int8:
-    case Precision::int4:
       return ceilings.int8.value_or(bf16);
+    case Precision::int4:
+      return ceilings.int4.value_or(bf16);
   }
   return ceilings.f32;
 }

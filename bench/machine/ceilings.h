@@ -8,13 +8,14 @@
 
 namespace mmbatch::bench {
 
-/// What this machine can do at best with this many threads: measured, not looked up.
+/// What this machine can do at best with this many threads and the instructions of the level that kernels run
+/// at: measured, not looked up.
 struct Ceilings {
   int threads = 0;
   double read_bytes = 0;       // per second, from memory
   double f32 = 0;              // operations per second; a multiplication and an addition are two
   std::optional<double> bf16;  // absent: the machine has no such instructions
-  std::optional<double> int8;
+  std::optional<double> int8, int4;
 
   /// The better of two measurements: what disturbs a ceiling only ever lowers it.
   void raise_to(const Ceilings& other);

@@ -2,6 +2,8 @@
 
 #include <immintrin.h>
 
+#include "engine/kernels/simd.h"
+
 // Chains of sums, enough of them to hide the latency of two units, few enough for 16 registers.
 
 namespace mmbatch::bench {
@@ -9,17 +11,27 @@ namespace {
 
 constexpr std::size_t kChains = 12;
 
+/// What the level that kernels run at may use: MMBATCH_ISA lowers the ceiling too.
+bool level_has(std::string_view part) {
+  return std::string_view(simd().name).find(part) != std::string_view::npos;
+}
 bool has_avx512() {
-  return __builtin_cpu_supports("avx512f");
+  return level_has("avx512");
 }
 bool has_avx2() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  return level_has("avx");
 }
 bool has_bf16() {
-  return has_avx512() && __builtin_cpu_supports("avx512bf16");
+  return level_has("bf16");
 }
-bool has_vnni() {
-  return has_avx512() && __builtin_cpu_supports("avx512vnni");
+bool has_avx512_vnni() {
+  return level_has("avx512-vnni");
+}
+bool has_avx_vnni() {
+  return level_has("avx-vnni");
+}
+bool has_sse() {
+  return level_has("sse4.2");
 }
 bool always() {
   return true;
@@ -96,6 +108,87 @@ __attribute__((target("avx512f,avx512vnni"))) void int8_avx512(std::size_t round
   *sink = static_cast<float>(_mm512_reduce_add_epi32(sums[0]));
 }
 
+/// The same value, of which the compiler does not know it: products of it are not computed once for all.
+#define MMBATCH_OPAQUE(value) asm("" : "+x"(value))
+
+__attribute__((target("avxvnni"))) void int8_avx_vnni(std::size_t rounds, float* sink) {
+  const __m256i left = _mm256_set1_epi8(static_cast<char>(*sink)), right = _mm256_set1_epi8(3);
+  __m256i sums[kChains];
+#pragma GCC unroll 32
+  for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm256_set1_epi32(static_cast<int>(i));
+  for (std::size_t r = 0; r < rounds; ++r) {
+#pragma GCC unroll 32
+    for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm256_dpbusd_avx_epi32(sums[i], left, right);
+  }
+#pragma GCC unroll 32
+  for (std::size_t i = 1; i < kChains; ++i) sums[0] = _mm256_add_epi32(sums[0], sums[i]);
+  *sink = static_cast<float>(_mm256_extract_epi32(sums[0], 0));
+}
+
+// Without an instruction that adds four products: a product and a sum of each.
+
+/// Products of sixteen bits, as of int8 weights; `bytes`: of half bytes and bytes, which sixteen bits hold.
+enum class Factors { shorts, bytes };
+
+template <Factors factors>
+__attribute__((target("avx2"))) void whole_avx2(std::size_t rounds, float* sink) {
+  const __m256i right = _mm256_set1_epi8(3);
+  __m256i left = _mm256_set1_epi8(static_cast<char>(*sink)), sums[kChains];
+#pragma GCC unroll 32
+  for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm256_set1_epi32(static_cast<int>(i));
+  for (std::size_t r = 0; r < rounds; ++r) {
+#pragma GCC unroll 32
+    for (std::size_t i = 0; i < kChains; ++i) {
+      MMBATCH_OPAQUE(left);
+      sums[i] = factors == Factors::shorts
+                    ? _mm256_add_epi32(sums[i], _mm256_madd_epi16(left, right))
+                    : _mm256_add_epi16(sums[i], _mm256_maddubs_epi16(left, right));
+    }
+  }
+#pragma GCC unroll 32
+  for (std::size_t i = 1; i < kChains; ++i) sums[0] = _mm256_add_epi32(sums[0], sums[i]);
+  *sink = static_cast<float>(_mm256_extract_epi32(sums[0], 0));
+}
+
+template <Factors factors>
+__attribute__((target("avx512f,avx512bw"))) void whole_avx512(std::size_t rounds, float* sink) {
+  const __m512i right = _mm512_set1_epi8(3);
+  __m512i left = _mm512_set1_epi8(static_cast<char>(*sink)), sums[kChains];
+#pragma GCC unroll 32
+  for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm512_set1_epi32(static_cast<int>(i));
+  for (std::size_t r = 0; r < rounds; ++r) {
+#pragma GCC unroll 32
+    for (std::size_t i = 0; i < kChains; ++i) {
+      asm("" : "+v"(left));
+      sums[i] = factors == Factors::shorts
+                    ? _mm512_add_epi32(sums[i], _mm512_madd_epi16(left, right))
+                    : _mm512_add_epi16(sums[i], _mm512_maddubs_epi16(left, right));
+    }
+  }
+#pragma GCC unroll 32
+  for (std::size_t i = 1; i < kChains; ++i) sums[0] = _mm512_add_epi32(sums[0], sums[i]);
+  *sink = static_cast<float>(_mm512_reduce_add_epi32(sums[0]));
+}
+
+template <Factors factors>
+__attribute__((target("sse4.2"))) void whole_sse(std::size_t rounds, float* sink) {
+  const __m128i right = _mm_set1_epi8(3);
+  __m128i left = _mm_set1_epi8(static_cast<char>(*sink)), sums[kChains];
+#pragma GCC unroll 32
+  for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm_set1_epi32(static_cast<int>(i));
+  for (std::size_t r = 0; r < rounds; ++r) {
+#pragma GCC unroll 32
+    for (std::size_t i = 0; i < kChains; ++i) {
+      MMBATCH_OPAQUE(left);
+      sums[i] = factors == Factors::shorts ? _mm_add_epi32(sums[i], _mm_madd_epi16(left, right))
+                                           : _mm_add_epi16(sums[i], _mm_maddubs_epi16(left, right));
+    }
+  }
+#pragma GCC unroll 32
+  for (std::size_t i = 1; i < kChains; ++i) sums[0] = _mm_add_epi32(sums[0], sums[i]);
+  *sink = static_cast<float>(_mm_cvtsi128_si32(sums[0]));
+}
+
 constexpr std::size_t kLine = 64;
 constexpr std::size_t kLines = 4;  // at a time
 
@@ -149,7 +242,22 @@ const PeakKernel* bf16_peak_kernel() {
 }
 
 const PeakKernel* int8_peak_kernel() {
-  static const PeakKernel kernels[] = {{"avx512_vnni", has_vnni, kChains * 128.0, int8_avx512}};
+  static const PeakKernel kernels[] = {
+      {"avx512_vnni", has_avx512_vnni, kChains * 128.0, int8_avx512},
+      {"avx512", has_avx512, kChains * 64.0, whole_avx512<Factors::shorts>},
+      {"avx_vnni", has_avx_vnni, kChains * 64.0, int8_avx_vnni},
+      {"avx2", has_avx2, kChains * 32.0, whole_avx2<Factors::shorts>},
+      {"sse", has_sse, kChains * 16.0, whole_sse<Factors::shorts>}};
+  return first_that_runs(kernels);
+}
+
+const PeakKernel* int4_peak_kernel() {
+  static const PeakKernel kernels[] = {
+      {"avx512_vnni", has_avx512_vnni, kChains * 128.0, int8_avx512},
+      {"avx512", has_avx512, kChains * 128.0, whole_avx512<Factors::bytes>},
+      {"avx_vnni", has_avx_vnni, kChains * 64.0, int8_avx_vnni},
+      {"avx2", has_avx2, kChains * 64.0, whole_avx2<Factors::bytes>},
+      {"sse", has_sse, kChains * 32.0, whole_sse<Factors::bytes>}};
   return first_that_runs(kernels);
 }
 

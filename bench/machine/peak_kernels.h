@@ -15,10 +15,12 @@ struct PeakKernel {
   void (*run)(std::size_t rounds, float* sink);
 };
 
-/// The fastest of this machine; null when it has no such instructions.
+/// The fastest of the level that kernels run at; null when it has no such instructions.
 const PeakKernel* f32_peak_kernel();
 const PeakKernel* bf16_peak_kernel();
 const PeakKernel* int8_peak_kernel();
+/// Half bytes times bytes: sums of some of their products fit into sixteen bits.
+const PeakKernel* int4_peak_kernel();
 
 /// Prefetching runs this many bytes ahead.
 constexpr std::size_t kReadAhead = 8192;

@@ -104,7 +104,7 @@ Dialogue::Dialogue(const DialogueOptions& options)
                     options.model.model.string(), files->spec.family));
   }
   arena_.run([&] {
-    model_ = std::make_shared<const Model>(files, options.precision.value_or(automatic_precision(*files)));
+    model_ = std::make_shared<const Model>(files, choose_precision(*files->weights, options.precision).precision);
   });
   if (!item_.images.empty() && model_->images() == nullptr) {
     throw UsageError("--image: the model is text-only");

@@ -11,6 +11,7 @@
 #include "engine/base/model_place.h"
 #include "engine/base/generation_config.h"
 #include "engine/base/threads.h"
+#include "engine/kernels/product/precision_choice.h"
 #include "engine/serve/engine.h"
 #include "fusion/model.h"
 #include "jobs/item/item.h"
@@ -34,7 +35,7 @@ struct DialogueOptions {
   TemplateVariables template_variables;  // chat_template_kwargs
   std::optional<std::tm> template_time;  // none: now
   GenerationOverrides generation;
-  std::optional<Precision> precision;  // none: automatic_precision()
+  PrecisionWish precision = Automatic::floats;
   EngineOptions engine;
   int threads = 0;  // 0: one per core
 };

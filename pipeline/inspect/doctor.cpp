@@ -10,6 +10,7 @@
 #include "engine/base/error.h"
 #include "engine/kernels/libraries.h"
 #include "engine/kernels/matmul.h"
+#include "engine/kernels/product/precision_choice.h"
 #include "engine/kernels/simd.h"
 #include "jobs/results/database.h"
 #include "pipeline/commands/version.h"
@@ -65,6 +66,8 @@ Diagnosis diagnose() {
     (level.runs_here ? found.levels_here : found.levels_missing).emplace_back(level.kernels->name);
   for (const std::string& name : precision_names())
     found.products.emplace_back(name, kernel_of(precision_from(name)));
+  const PrecisionChoice automatic = choose_precision(Automatic::floats);
+  found.automatic_precision = fmt::format("{}: {}", to_string(automatic.precision), automatic.reason);
   found.openblas_core = math.openblas_core;
   found.libraries = {math.onednn, math.openblas, fmt::format("oneTBB {}", TBB_runtime_version()),
                      fmt::format("SQLite {}", sqlite_version()), MMBATCH_BUILT_WITH};
@@ -128,6 +131,7 @@ std::string to_text(const Diagnosis& found) {
     text += fmt::format("  missing   {}\n", fmt::join(found.levels_missing, ", "));
   for (const auto& [precision, kernel] : found.products)
     text += fmt::format("  {:<9} {}\n", precision, kernel.empty() ? "none serves" : kernel);
+  text += fmt::format("  auto      {}\n", found.automatic_precision);
   text +=
       fmt::format("images      {}\n", found.image_problem.empty() ? "can be decoded" : "cannot be decoded");
   text += fmt::format("libraries   {}\n", fmt::join(found.libraries, ", "));

@@ -8,6 +8,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/result.h"
+#include "engine/kernels/product/precision_choice.h"
 #include "engine/weights/precision.h"
 #include "fusion/family.h"
 #include "fusion/model.h"
@@ -52,8 +53,8 @@ void list_files(const WeightSource& weights, Inspection& found) {
   std::map<std::string, Inspection::Share> shares;
   for (const auto& [name, tensor] : weights.tensors()) {
     found.parameters += tensor.elements();
-    const std::string type = tensor.packed ? fmt::format("{} (packed)", to_string(*tensor.packed))
-                                           : stored_type(tensor);
+    const std::string type =
+        tensor.packed ? fmt::format("{} (packed)", to_string(*tensor.packed)) : stored_type(tensor);
     dtypes.insert(type);
     Inspection::Share& share = shares[type];
     share.type = type;
@@ -209,8 +210,13 @@ Inspection inspect(const ModelPlace& place, const std::vector<PictureSize>& pict
     found.spec = files.spec;
     found.notes = files.unknown_keys;
     tell_image_costs(files, pictures, found);
-    const PrecisionChoice choice = choose_precision(files);
-    found.computed_in = fmt::format("{}: {}", to_string(choice.precision), choice.why);
+    const PrecisionChoice choice = choose_precision(*files.weights, Automatic::floats);
+    found.computed_in = fmt::format("{}: {}", to_string(choice.precision), choice.reason);
+    const auto& tensors = files.weights->tensors();
+    if (std::any_of(tensors.begin(), tensors.end(), [](const auto& one) { return one.second.form; }))
+      found.computed_in +=
+          "; stored blocks become such numbers when they are loaded, --precision int8, w8a16 or w4a16 takes "
+          "less";
     if (files.spec.dual) return;
     found.turn_format = files.turn_format.name();
     found.turn_format_note = files.turn_format_warning;

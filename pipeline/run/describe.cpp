@@ -51,9 +51,11 @@ RunInfo describe_run(const Manifest& manifest, const RunOptions& options, const 
                 .precision = precision_text(model.precision(), options.engine.kv_precision),
                 .details = details_json(model)};
   info.settings = settings_json(manifest, options.generation);
-  info.environment =
-      fmt::format(R"({{"threads":{},"matmul":{},"simd":{}}})", arena.threads(),
-                  json_string(matmul_kernel_name(model.precision())), json_string(simd().name));
+  const std::string reason = choose_precision(*model.files().weights, options.precision).reason;
+  info.environment = fmt::format(
+      R"({{"threads":{},"matmul":{},"simd":{}{}}})", arena.threads(),
+      json_string(matmul_kernel_name(model.precision())), json_string(simd().name),
+      reason.empty() ? "" : fmt::format(R"(,"precision_chosen":{})", json_string(reason)));
   info.version = kVersion;
   info.machine = machine_name();
   info.jobs = manifest.jobs;

@@ -18,7 +18,8 @@ const Model& LoadedModel::in(const ModelPlace& place, const Manifest& manifest,
   model_.reset();
   const auto files = std::make_shared<const ModelFiles>(place);
   check_tasks(manifest, *files);
-  const Precision precision = options.precision.value_or(automatic_precision(*files));
+  choice_ = choose_precision(*files->weights, options.precision);
+  const Precision precision = choice_.precision;
   try {
     arena.run([&] { model_ = std::make_shared<const Model>(files, precision); });
   } catch (const std::bad_alloc&) {

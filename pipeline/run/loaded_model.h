@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 
 #include "engine/base/threads.h"
 #include "fusion/model.h"
@@ -19,11 +20,14 @@ class LoadedModel {
                   Arena& arena);
   /// What loading took.
   double seconds() const { return seconds_; }
+  /// Why its precision is what it is; empty: it was named.
+  const std::string& precision_reason() const { return choice_.reason; }
 
  private:
   std::shared_ptr<const Model> model_;
   ModelPlace place_;
   double seconds_ = 0;
+  PrecisionChoice choice_;
 };
 
 }  // namespace mmbatch

@@ -11,6 +11,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/generation_config.h"
+#include "engine/kernels/product/precision_choice.h"
 #include "engine/serve/engine.h"
 #include "engine/weights/fingerprint.h"
 #include "jobs/item/dialogue/template_variables.h"
@@ -60,7 +61,7 @@ struct RunOptions {
   ProgressStyle progress = ProgressStyle::automatic;
 
   // How it is computed; nothing here changes an answer but the precision.
-  std::optional<Precision> precision;  // none: automatic_precision()
+  PrecisionWish precision = Automatic::floats;
   EngineOptions engine;
   EncodeImageOptions images;
   std::size_t image_memory = 0;  // bytes of images in flight; 0: 512 MiB, or 64 MiB per thread

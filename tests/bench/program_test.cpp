@@ -47,6 +47,21 @@ std::string result_file(const TemporaryFolder& place, const std::string& name, d
   return file.string();
 }
 
+TEST(Bench, MeasuresEveryLevelBesideTheOthers) {
+  const TemporaryFolder place;
+  const std::string scratch = " --scratch " + place.path().string();
+  const Outcome outcome = bench("gemm --quick --precision int8 --isa all" + scratch);
+  EXPECT_EQ(outcome.code, 0) << outcome.text;
+  EXPECT_TRUE(contains(outcome.text, "ceilings of portable")) << outcome.text;
+  EXPECT_TRUE(contains(outcome.text, "1.00×")) << outcome.text;
+  const Outcome one = bench("gemm --quick --isa portable" + scratch);
+  EXPECT_EQ(one.code, 0) << one.text;
+  EXPECT_TRUE(contains(one.text, "ceilings of portable")) << one.text;
+  const Outcome unknown = bench("gemm --quick --isa avx1024");
+  EXPECT_EQ(unknown.code, 2) << unknown.text;
+  EXPECT_TRUE(contains(unknown.text, "avx1024")) << unknown.text;
+}
+
 TEST(Bench, QuickRunsOfEveryWorkloadWriteTheDocumentedJson) {
   const TemporaryFolder place;
   const Outcome listed = bench("--list");

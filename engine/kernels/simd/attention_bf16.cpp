@@ -1,6 +1,7 @@
 #include "engine/kernels/simd/attention_tiles.h"
 
 namespace mmbatch::MMBATCH_ISA {
+#if defined(__AVX512BF16__)
 namespace {
 
 /// 2^x to 3e-6 for x ≤ 0, 0 below -127: the weights are rounded to eight bits.
@@ -208,6 +209,12 @@ struct BFloat16 {
 void attention_bf16(const AttentionUnit& unit, float* scratch) {
   attend<BFloat16>(unit, scratch);
 }
+#else
+/// Without instructions for bfloat16, keys and values are expanded to floats.
+void attention_bf16(const AttentionUnit& unit, float* scratch) {
+  attention_f32(unit, scratch);
+}
+#endif
 
 void store_cached(KvPrecision format, const float* x, std::size_t n, std::byte* row) {
   if (format == KvPrecision::f32) {

@@ -92,8 +92,14 @@ MMBATCH_INLINE void transpose16(Floats (&r)[kLanes], float* out) {
 #pragma GCC unroll 16
   for (std::size_t i = 0; i < kLanes; ++i) store(out + i * kLanes, r[i]);
 #else
-  for (std::size_t i = 0; i < kLanes; ++i) {
-    for (std::size_t j = 0; j < kLanes; ++j) out[i * kLanes + j] = reinterpret_cast<const float*>(&r[j])[i];
+  const float* from = reinterpret_cast<const float*>(r);
+  for (std::size_t i = 0; i < kLanes; i += 4) {
+    for (std::size_t j = 0; j < kLanes; j += 4) {
+      __m128 part[4];
+      for (std::size_t k = 0; k < 4; ++k) part[k] = _mm_loadu_ps(from + (j + k) * kLanes + i);
+      _MM_TRANSPOSE4_PS(part[0], part[1], part[2], part[3]);
+      for (std::size_t k = 0; k < 4; ++k) _mm_storeu_ps(out + (i + k) * kLanes + j, part[k]);
+    }
   }
 #endif
 }

@@ -54,7 +54,7 @@ __attribute__((noinline)) void adjust(const Arithmetic& arithmetic, std::size_t 
     if (arithmetic.tile.scaled) v = v * load(arithmetic.tile.key_scales + k);
     if (unit.softcap > 0.0f) v = tanh(v / unit.softcap) * (unit.softcap * Arithmetic::kScoreUnit);
     const Ints at = lane + static_cast<std::int32_t>(k);
-    store(scores + k, ((at >= low) & (at < high)) ? v : splat(-__builtin_inff()));
+    store(scores + k, chosen((at >= low) & (at < high), v, splat(-__builtin_inff())));
   }
 }
 
@@ -63,7 +63,10 @@ MMBATCH_INLINE bool exceeds(Floats v, float bound) {
 #if defined(__AVX512F__)
   return _mm512_cmp_ps_mask((__m512)v, (__m512)splat(bound), _CMP_GT_OQ) != 0;
 #else
-  return max_lane(v) > bound;
+  const Ints above = v > splat(bound);
+  __m128 part[4];
+  __builtin_memcpy(part, &above, sizeof(part));
+  return _mm_movemask_ps(_mm_or_ps(_mm_or_ps(part[0], part[1]), _mm_or_ps(part[2], part[3]))) != 0;
 #endif
 }
 

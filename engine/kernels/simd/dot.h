@@ -2,9 +2,7 @@
 
 // Products of narrow numbers, sixteen 32-bit lanes at a time: bfloat16 pairs and bytes by four.
 
-#if defined(__SSE4_1__)
 #include <immintrin.h>
-#endif
 
 #include "engine/kernels/simd/vec.h"
 
@@ -59,26 +57,17 @@ MMBATCH_INLINE Floats high_half(Ints pairs) {
   return (Floats)(pairs & -65536);
 }
 
+#if defined(__AVX512BF16__)
 /// sum + w[0] · x[0] + w[1] · x[1] over pairs of bfloat16.
 MMBATCH_INLINE Floats dot2(Floats sum, Ints w, Ints x) {
-#if defined(__AVX512BF16__)
   return (Floats)_mm512_dpbf16_ps((__m512)sum, (__m512bh)w, (__m512bh)x);
-#else
-  sum = sum + low_half(w) * low_half(x);
-  return sum + high_half(w) * high_half(x);
-#endif
 }
+#endif
 
 /// sum + Σ w[i] · x[i] over four bytes, w unsigned and x signed; exact.
 MMBATCH_INLINE Ints dot4(Ints sum, Ints w, Ints x) {
 #if defined(__AVX512VNNI__)
   return (Ints)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)w, (__m512i)x);
-#elif defined(__AVX512BW__)
-  const __m512i low = _mm512_set1_epi16(0xff);
-  const __m512i even = _mm512_madd_epi16(_mm512_and_si512((__m512i)w, low),
-                                         _mm512_srai_epi16(_mm512_slli_epi16((__m512i)x, 8), 8));
-  const __m512i odd = _mm512_madd_epi16(_mm512_srli_epi16((__m512i)w, 8), _mm512_srai_epi16((__m512i)x, 8));
-  return sum + (Ints)even + (Ints)odd;
 #else
   for (int i = 0; i < 4; ++i) sum = sum + ((w >> (8 * i)) & 255) * ((x << (24 - 8 * i)) >> 24);
   return sum;
@@ -107,7 +96,7 @@ MMBATCH_INLINE Ints round_to_bf16(Floats v) {
 #else
   const Words bits = (Words)v;
   const Ints rounded = (Ints)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-  return v == v ? rounded : Ints{} + 0x7fc0;  // a NaN's bits may round to those of zero
+  return (Ints)chosen(v == v, (Floats)rounded, (Floats)(Ints{} + 0x7fc0));  // a NaN's bits may round to those of zero
 #endif
 }
 
@@ -121,17 +110,12 @@ MMBATCH_INLINE void store_bf16(std::byte* p, Floats v) {
 #endif
 }
 
+#if defined(__AVX512BF16__)
 /// Thirty-two floats in a row as sixteen pairs of bfloat16.
 MMBATCH_INLINE Ints bf16_pairs(Floats first, Floats second) {
-#if defined(__AVX512BF16__)
   return (Ints)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
-#else
-  alignas(64) std::byte halves[4 * kLanes];
-  store_bf16(halves, first);
-  store_bf16(halves + 2 * kLanes, second);
-  return load_ints(halves);
-#endif
 }
+#endif
 
 /// Sixteen bfloat16 in the lower halves.
 MMBATCH_INLINE Ints load_halves(const std::byte* p) {

@@ -8,6 +8,16 @@ namespace mmbatch::MMBATCH_ISA {
 #if defined(__AVX512BF16__)
 namespace {
 
+/// Pairs of bfloat16.
+struct PairsOfBf16 {
+  using Sums = Floats;
+  static constexpr std::size_t kBytes = 64;
+  MMBATCH_INLINE Floats load(const float* y) { return mmbatch::MMBATCH_ISA::load(y); }
+  MMBATCH_INLINE void store(float* y, Floats sums) { mmbatch::MMBATCH_ISA::store(y, sums); }
+  MMBATCH_INLINE Ints weights(const std::byte* block) { return load_ints(block); }
+  MMBATCH_INLINE Floats add(Floats sums, Ints weights, Ints x) { return dot2(sums, weights, x); }
+};
+
 /// Pairs of int8, widened on the way.
 struct PairsOfInt8 : PairsOfBf16 {
   static constexpr std::size_t kBytes = 32;

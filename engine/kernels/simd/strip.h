@@ -195,14 +195,4 @@ struct StripScales {
   }
 };
 
-/// Pairs of bfloat16.
-struct PairsOfBf16 {
-  using Sums = Floats;
-  static constexpr std::size_t kBytes = 64;
-  MMBATCH_INLINE Floats load(const float* y) { return mmbatch::MMBATCH_ISA::load(y); }
-  MMBATCH_INLINE void store(float* y, Floats sums) { mmbatch::MMBATCH_ISA::store(y, sums); }
-  MMBATCH_INLINE Ints weights(const std::byte* block) { return load_ints(block); }
-  MMBATCH_INLINE Floats add(Floats sums, Ints weights, Ints x) { return dot2(sums, weights, x); }
-};
-
 }  // namespace mmbatch::MMBATCH_ISA

@@ -44,11 +44,20 @@ MMBATCH_INLINE void store_some(float* p, Floats v, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) p[i] = padded[i];
 }
 
+/// a where all bits of a lane of `mask` are set, b where none is.
+MMBATCH_INLINE Floats chosen(Ints mask, Floats a, Floats b) {
+#if defined(__AVX512F__)
+  return mask ? a : b;
+#else  // of which GCC makes a branch for each lane where the vectors are several registers
+  return (Floats)(((Ints)a & mask) | ((Ints)b & ~mask));
+#endif
+}
+
 MMBATCH_INLINE Floats max(Floats a, Floats b) {
-  return a > b ? a : b;
+  return chosen(a > b, a, b);
 }
 MMBATCH_INLINE Floats min(Floats a, Floats b) {
-  return a < b ? a : b;
+  return chosen(a < b, a, b);
 }
 
 /// Lane i gets lane from[i] of a and b, one after the other.
@@ -63,6 +72,7 @@ MMBATCH_INLINE Floats shuffled(Floats a, Floats b, Ints from) {
 #endif
 }
 
+#if defined(__AVX512F__)
 /// Lane i gets lane i + width; what comes from beyond the end is not looked at.
 template <int width>
 MMBATCH_INLINE Floats shifted(Floats v) {
@@ -84,6 +94,23 @@ MMBATCH_INLINE float max_lane(Floats v) {
   v = max(v, shifted<2>(v));
   return max(v, shifted<1>(v))[0];
 }
+#else
+typedef float Quarter __attribute__((vector_size(16)));
+
+MMBATCH_INLINE float sum(Floats v) {
+  Quarter part[4];
+  __builtin_memcpy(part, &v, sizeof(v));
+  const Quarter lanes = (part[0] + part[2]) + (part[1] + part[3]);
+  return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
+}
+MMBATCH_INLINE float max_lane(Floats v) {
+  const auto larger = [](auto a, auto b) { return a > b ? a : b; };
+  Quarter part[4];
+  __builtin_memcpy(part, &v, sizeof(v));
+  const Quarter lanes = larger(larger(part[0], part[2]), larger(part[1], part[3]));
+  return larger(larger(lanes[0], lanes[2]), larger(lanes[1], lanes[3]));
+}
+#endif
 
 constexpr float kExpLow = -87.33654f;  // e^x below it is taken as 0
 
@@ -118,14 +145,14 @@ MMBATCH_INLINE Floats exp(Floats x) {
   const Ints half = whole >> 1;
   const Ints first = (half + 127) << 23;
   const Ints second = (whole - half + 127) << 23;
-  return x < splat(kExpLow) ? Floats{} : parts.fraction * (Floats)first * (Floats)second;
+  return chosen(x < splat(kExpLow), Floats{}, parts.fraction * (Floats)first * (Floats)second);
 }
 
 /// exp() for x ≤ 0, as softmax needs it: less work, for n ≥ -126 is simply added to the exponent.
 MMBATCH_INLINE Floats exp_of_negative(Floats x) {
   const ExpParts parts = exp_parts(max(x, splat(kExpLow)));
   const Floats scaled = (Floats)((Words)parts.fraction + ((Words)parts.shifted << 23));
-  return x < splat(kExpLow) ? Floats{} : scaled;
+  return chosen(x < splat(kExpLow), Floats{}, scaled);
 }
 
 MMBATCH_INLINE Floats tanh(Floats x) {
@@ -138,13 +165,13 @@ MMBATCH_INLINE Floats tanh(Floats x) {
   series = series * square + 2.0f / 15.0f;
   series = series * square - 1.0f / 3.0f;
   series = series * square * bounded + bounded;
-  return square < splat(0.04f) ? series : by_exp;
+  return chosen(square < splat(0.04f), series, by_exp);
 }
 
 /// Error function: series below 0.5, else the approximation 7.1.26 of Abramowitz and Stegun's handbook
 /// (absolute error below 1.5e-7).
 MMBATCH_INLINE Floats erf(Floats x) {
-  const Floats positive = x < Floats{} ? -x : x;
+  const Floats positive = chosen(x < Floats{}, -x, x);
   const Floats t = 1.0f / (positive * 0.3275911f + 1.0f);
   Floats p = splat(1.061405429f);
   p = p * t - 1.453152027f;
@@ -159,8 +186,8 @@ MMBATCH_INLINE Floats erf(Floats x) {
   series = series * square + 1.0f / 10.0f;
   series = series * square - 1.0f / 3.0f;
   series = (series * square + 1.0f) * x * 1.1283791671f;
-  const Floats signed_far = x < Floats{} ? -far : far;
-  return positive < splat(0.5f) ? series : signed_far;
+  const Floats signed_far = chosen(x < Floats{}, -far, far);
+  return chosen(positive < splat(0.5f), series, signed_far);
 }
 
 }  // namespace mmbatch::MMBATCH_ISA

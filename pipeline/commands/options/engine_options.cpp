@@ -87,9 +87,12 @@ std::string option_error_text(const SettingError& error) {
   return option == options.end() ? error.what() : fmt::format("{}: {}", option->second, error.problem());
 }
 
-void add_precision_option(CLI::App& command, std::optional<Precision>& precision) {
-  add_choice(command, {"--precision", "what products are computed in"}, precision,
-             auto_or<Precision>(precision_names(), precision_from))
+void add_precision_option(CLI::App& command, PrecisionWish& precision) {
+  std::vector<std::pair<std::string, PrecisionWish>> choices = {{"auto", Automatic::floats},
+                                                                {"auto-int8", Automatic::int8_too}};
+  for (const std::string& name : precision_names()) choices.emplace_back(name, precision_from(name));
+  add_choice(command, {"--precision", "what products are computed in; auto: bf16 where it is much faster than f32"},
+             precision, choices)
       ->group(kGroup);
 }
 
