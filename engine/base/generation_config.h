@@ -49,6 +49,8 @@ struct GenerationConfig {
   int top_logprobs = 0;     // … and of so many likeliest alternatives
   TruncatePrompt truncate_prompt = TruncatePrompt::error;
   std::vector<std::string> choices;  // the answer is the likeliest of these
+  std::optional<int> forced_bos_token_id;  // the first answer token
+  std::optional<int> forced_eos_token_id;  // the last one, where the answer is cut for its length
   // What the answer's text is held to, one of them at most; a stronger source's takes the place of a weaker
   // one's.
   std::string response_format;  // json_object, or a JSON Schema as JSON text

@@ -151,6 +151,18 @@ void process_scores(const GenerationConfig& config, const Vocabulary& vocabulary
   }
   for (const std::int32_t token : vocabulary.suppressed) scores[static_cast<std::size_t>(token)] = kNever;
   for (std::size_t token = vocabulary.limit; token < scores.size(); ++token) scores[token] = kNever;
+  if (const auto forced = forced_token(config, history)) {
+    std::fill(scores.begin(), scores.end(), kNever);
+    scores[static_cast<std::size_t>(*forced)] = 0.0f;
+  }
+}
+
+std::optional<std::int32_t> forced_token(const GenerationConfig& config, const History& history) {
+  // At the last place the end counts, as in transformers, which forces it after the beginning.
+  if (config.forced_eos_token_id && history.answer.size() + 1 == history.most_answer_tokens)
+    return *config.forced_eos_token_id;
+  if (config.forced_bos_token_id && history.answer.empty()) return *config.forced_bos_token_id;
+  return {};
 }
 
 std::int32_t argmax(std::span<const float> scores) {

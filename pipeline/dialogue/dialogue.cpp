@@ -156,7 +156,7 @@ Completion Dialogue::ask(const std::string& question, std::ostream& out, std::os
   Request request;
   arena_.run([&] {
     now = next(item);
-    request = make_request(*model_, Prompting(model_->files()).compose(now.ids, images_), generation_);
+    request = make_request(*model_, model_->compose(now.ids, images_), generation_);
     request.constraint = constraints_->of(generation_, model_->spec().eos);
     add_reasoning(request, *model_, reasoning_);
   });
