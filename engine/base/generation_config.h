@@ -37,6 +37,12 @@ struct GenerationConfig {
   double presence_penalty = 0.0;    // [-2, 2], subtracted once from the logit of an answer's token
   double frequency_penalty = 0.0;   // [-2, 2], subtracted for every occurrence in the answer
   int no_repeat_ngram_size = 0;     // no n-gram of this size twice; 0 = off
+  int no_repeat_ngram_window = 0;   // … that begins among so many last tokens; 0 = all
+  std::vector<std::int32_t> no_repeat_ngram_whitelist;  // tokens that may complete one all the same
+  /// The answer ends before a token that completes an n-gram of this size which began among the last
+  /// repetition_window answer tokens; 0 = off.
+  int repetition_ngram_size = 0;
+  int repetition_window = 90;
   int num_beams = 1;                // > 1: beam search
   double length_penalty = 1.0;      // beam score = sum of log-probabilities / length ^ length_penalty
   EarlyStopping early_stopping = EarlyStopping::no;

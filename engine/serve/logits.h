@@ -25,6 +25,10 @@ struct History {
 /// True when a setting changes scores beyond the vocabulary's mask.
 bool changes_scores(const GenerationConfig& config);
 
+/// Whether a token completes an n-gram that is in the last tokens of an answer already, as
+/// repetition_ngram_size and repetition_window say.
+bool repeats(const GenerationConfig& config, std::span<const std::int32_t> answer, std::int32_t token);
+
 /// The only token that may come next by forced_bos_token_id or forced_eos_token_id, if there is one.
 std::optional<std::int32_t> forced_token(const GenerationConfig& config, const History& history);
 

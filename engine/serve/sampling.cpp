@@ -113,6 +113,10 @@ class Sampling : public Strategy {
       }
       sequence.constraint_state = *next;
     }
+    if (repeats(config, sequence.answer.tokens, token)) {
+      finish(sequence, FinishReason::repetition);
+      return token;
+    }
     const float logprob = logits[static_cast<std::size_t>(token)] - log_normaliser(logits);
     Answer& answer = sequence.answer;
     answer.logprob += logprob;
@@ -173,6 +177,8 @@ std::string_view to_string(FinishReason reason) {
       return "stop_string";
     case FinishReason::choice:
       return "choice";
+    case FinishReason::repetition:
+      return "repetition";
   }
   return "unknown";
 }

@@ -81,8 +81,7 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, const
                                            "images of another width",
                                            vision.encoder.hidden(), text.hidden()));
   }
-  check_layer_count(config, weights, vision.encoder.layer_names.below(vision.prefix),
-                    {vision.encoder.layers, vision.encoder.layers});
+  check_tower_layers(config, weights, vision);
   vision.projector.in = vision.encoder.hidden();
   vision.projector.ops = {image_keys(text, layer_names("text_encoder."))};
   return vision;

@@ -102,8 +102,7 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
   const auto width = static_cast<std::size_t>(config.integer("projection_dim", 1024, {1, 1 << 20}));
   if (width != text_hidden)
     config.fail("projection_dim", fmt::format("{} is not text_config.d_model, {}", width, text_hidden));
-  const std::string projector = weights.prefix_of("image_projection.weight",
-                                                  {"model.multi_modal_projector.", "multi_modal_projector."});
+  const std::string projector = projector_prefix(weights, "image_projection.weight");
   const std::string positions = projector + "image_position_embed.";
   vision.projector.in = vision.encoder.hidden();
   vision.projector.ops = {
