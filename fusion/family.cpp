@@ -21,7 +21,7 @@ std::span<const Family> families() {
       smollm3_family(),      phi3_family(),         granite_family(),   olmo2_family(),
       gpt2_family(),         ministral3_family(),   gemma4_family(),    gemma4_unified_family(),
       gemma4_text_family(),  lfm2_family(),         lfm2_vl_family(),   glm_ocr_family(),
-      paddleocr_vl_family(),
+      paddleocr_vl_family(), blip_family(),         florence2_family(),
   };
   return table;
 }

@@ -21,14 +21,16 @@ struct Work {
 
 /// The keys that a position sees.
 PositionRange visible(const AttentionShape& shape, const AttentionSpan& span, std::size_t position) {
+  if (span.keys) return *span.keys;
   const auto range = std::find_if(span.bidirectional.begin(), span.bidirectional.end(),
                                   [&](const PositionRange& r) { return position < r.end; });
   const bool inside =
       shape.ranges != RangeView::ignored && range != span.bidirectional.end() && position >= range->begin;
   const std::size_t end = inside ? range->end : position + 1;
   const bool cut = shape.window > 0 && position + 1 > shape.window;
-  const std::size_t begin = cut ? position + 1 - shape.window : 0;
-  if (inside && shape.ranges == RangeView::whole) return {std::min(begin, range->begin), end};
+  const std::size_t begin = std::max(cut ? position + 1 - shape.window : 0, span.first_key);
+  if (inside && shape.ranges == RangeView::whole)
+    return {std::max(std::min(begin, range->begin), span.first_key), end};
   return {begin, end};
 }
 

@@ -50,8 +50,6 @@ const KnownKeys& generation_keys() {
                   {"sequence_bias", {"{}", "[]"}},
                   {"suppress_tokens", {"[]"}},
                   {"begin_suppress_tokens", {"[]"}},
-                  {"forced_bos_token_id", {}},
-                  {"forced_eos_token_id", {}},
                   {"forced_decoder_ids", {"[]"}},
                   {"exponential_decay_length_penalty", {}},
                   {"epsilon_cutoff", {"0.0"}},

@@ -16,7 +16,12 @@ const std::vector<RequestSetting> kSettings = {{"max_tokens", "max_new_tokens"},
                                                {"logprobs", "logprobs"},
                                                {"top_logprobs", "top_logprobs"},
                                                {"presence_penalty", "presence_penalty"},
-                                               {"frequency_penalty", "frequency_penalty"}};
+                                               {"frequency_penalty", "frequency_penalty"},
+                                               {"no_repeat_ngram_size", "no_repeat_ngram_size"},
+                                               {"no_repeat_ngram_window", "no_repeat_ngram_window"},
+                                               {"no_repeat_ngram_whitelist", "no_repeat_ngram_whitelist"},
+                                               {"repetition_ngram_size", "repetition_ngram_size"},
+                                               {"repetition_window", "repetition_window"}};
 
 const BodyKeys kKeys = {
     .known = {"messages",
@@ -32,6 +37,11 @@ const BodyKeys kKeys = {
               "top_logprobs",
               "presence_penalty",
               "frequency_penalty",
+              "no_repeat_ngram_size",
+              "no_repeat_ngram_window",
+              "no_repeat_ngram_whitelist",
+              "repetition_ngram_size",
+              "repetition_window",
               "max_reasoning_tokens",
               "tools",
               "tool_choice",
