@@ -25,7 +25,7 @@ CacheLayout::CacheLayout(const DecoderConfig& config, std::size_t block_tokens_,
   std::vector<std::size_t> full, windowed;
   std::size_t longest = 0;
   for (std::size_t layer = 0; layer < config.layers.size(); ++layer) {
-    if (config.layers[layer].recurrent) continue;
+    if (config.layers[layer].recurrent || !config.layers[layer].attention.has_keys()) continue;
     const std::size_t window = config.layers[layer].attention.shape.window;
     const bool bounded = window > 0 && window < config.max_positions;
     (bounded ? windowed : full).push_back(layer);
@@ -66,7 +66,7 @@ std::size_t group_blocks(std::size_t positions, std::size_t window, std::size_t 
 }
 
 std::size_t layer_kv_bytes(const LayerConfig& layer, KvPrecision format) {
-  if (layer.recurrent) return 0;
+  if (layer.recurrent || !layer.attention.has_keys()) return 0;
   const AttentionShape& shape = layer.attention.shape;
   return 2 * shape.kv_heads * kv_row_bytes(format, shape.head_dim);
 }

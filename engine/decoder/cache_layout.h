@@ -37,7 +37,8 @@ struct CacheLayout {
 std::size_t group_blocks(std::size_t positions, std::size_t window, std::size_t step_rows,
                          std::size_t block_tokens);
 
-/// Bytes of keys and values of one layer and position; a recurrent layer keeps none.
+/// Bytes of keys and values of one layer and position; a recurrent layer keeps none, nor does one that reads
+/// another's.
 std::size_t layer_kv_bytes(const LayerConfig& layer, KvPrecision format);
 
 /// Bytes that one more position takes in all layers, as long as no window has passed it.

@@ -76,6 +76,15 @@ std::vector<std::size_t> logit_rows(const StepBatch& batch) {
   return rows;
 }
 
+/// The last layer that needs all rows: those behind it keep no keys and values of their own.
+std::size_t last_layer_with_keys(const DecoderConfig& config) {
+  std::size_t last = config.layers.size() - 1;
+  while (last > config.deepstack_layers && !config.layers[last].recurrent &&
+         !config.layers[last].attention.has_keys())
+    --last;
+  return last;
+}
+
 void gather(MatrixView<const float> x, std::span<const std::size_t> rows, MatrixView<float> out) {
   for (std::size_t i = 0; i < rows.size(); ++i)
     std::memcpy(out.row(i), x.row(rows[i]), x.cols * sizeof(float));
@@ -87,9 +96,11 @@ Decoder::Decoder(const Weights& weights, DecoderConfig config, const DecoderName
     : precision_(weights.precision),
       config_(std::move(config)),
       embedding_(weights.table(names.embedding + ".weight", {config_.vocab, config_.hidden})),
+      last_keys_(last_layer_with_keys(config_)),
       norm_(weights, names.norm, config_.hidden, config_.norm) {
   if (!names.positions.empty())
     positions_ = weights.table(names.positions + ".weight", {config_.max_positions, config_.hidden});
+  if (config_.per_layer) per_layer_.emplace(weights, config_, names.per_layer);
   layers_.reserve(config_.layers.size());
   for (std::size_t i = 0; i < config_.layers.size(); ++i) {
     layers_.emplace_back(weights, config_.layers[i], names.layers.of(i));
@@ -117,7 +128,7 @@ std::optional<std::size_t> Decoder::rope_of(const SelfAttentionConfig& attention
 }
 
 std::size_t Decoder::bytes() const {
-  std::size_t total = embedding_.bytes() + head_.bytes();
+  std::size_t total = embedding_.bytes() + head_.bytes() + (per_layer_ ? per_layer_->bytes() : 0);
   for (const Layer& layer : layers_) total += layer.bytes();
   return total;
 }
@@ -172,10 +183,19 @@ Matrix<float> Decoder::forward(const StepBatch& batch, KvPool& pool, Scratch& sc
   const MatrixView<float> x = scratch.take(Scratch::stream, batch.rows(), config_.hidden);
   embed(batch, x);
   if (scratch.on_input) scratch.on_input(Scratch::Before::layers, x);
+  MatrixView<float> per_layer, per_layer_kept;
+  if (per_layer_) {
+    per_layer = scratch.take(Scratch::per_layer, batch.rows(), per_layer_->width());
+    per_layer_->forward(batch, x, per_layer);
+  }
   const std::vector<std::size_t> wanted = logit_rows(batch);
   const bool some = wanted.size() < batch.rows();
   const bool shown = norm_.shown();  // calibration looks at all rows
   const MatrixView<float> kept = some ? scratch.take(Scratch::kept, wanted.size(), config_.hidden) : x;
+  if (per_layer_ && some && !shown) {
+    per_layer_kept = scratch.take(Scratch::per_layer_kept, wanted.size(), per_layer.cols);
+    gather(per_layer, wanted, per_layer_kept);
+  }
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     std::vector<RecurrentSpan> recurrent;
     LayerCache cache;
@@ -189,10 +209,11 @@ Matrix<float> Decoder::forward(const StepBatch& batch, KvPool& pool, Scratch& sc
                          .cache = &cache,
                          .places = group.places,
                          .query_rows = {},
+                         .per_layer = {},
                          .recurrent = recurrent,
                          .kernel = kernel};
-    const bool last = i + 1 == layers_.size();
-    if (!last || !some || shown) {
+    if (i < last_keys_ || !some || shown) {
+      if (per_layer_) input.per_layer = per_layer_->of_layer(per_layer, i);
       layers_[i].forward(x, input, scratch);
       if (scratch.on_layer) scratch.on_layer(i, x);
       add_deepstack(batch, i, x);
@@ -200,7 +221,8 @@ Matrix<float> Decoder::forward(const StepBatch& batch, KvPool& pool, Scratch& sc
     }
     input.spans = group.last_spans;
     input.query_rows = wanted;
-    gather(x, wanted, kept);
+    if (per_layer_) input.per_layer = per_layer_->of_layer(per_layer_kept, i);
+    if (i == last_keys_) gather(x, wanted, kept);
     layers_[i].forward_last(x, kept, input, scratch);
   }
   if (some && shown) gather(x, wanted, kept);

@@ -6,6 +6,7 @@
 
 #include "engine/decoder/decoder_config.h"
 #include "engine/decoder/kv_pool.h"
+#include "engine/decoder/per_layer_embedding.h"
 #include "engine/decoder/step_batch.h"
 #include "engine/nn/weights.h"
 
@@ -48,7 +49,9 @@ class Decoder {
   DecoderConfig config_;
   TensorView embedding_;                 // [vocab, hidden], mapped
   std::optional<TensorView> positions_;  // [max_positions, hidden], mapped: learned positions
+  std::optional<PerLayerEmbedding> per_layer_;
   std::vector<Layer> layers_;
+  std::size_t last_keys_ = 0;  // behind this layer only those rows are computed that give logits
   std::vector<Rope> ropes_;
   std::vector<std::optional<std::size_t>> layer_ropes_;  // none: the layer knows no positions
   Norm norm_;

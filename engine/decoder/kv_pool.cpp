@@ -17,6 +17,9 @@ KvPool::KvPool(const DecoderConfig& config, std::size_t blocks, std::size_t bloc
       places_[layers[slot]] = {g, slot, shape.kv_heads, shape.head_dim};
     }
   }
+  for (std::size_t layer = 0; layer < config.layers.size(); ++layer) {
+    if (const auto& other = config.layers[layer].attention.keys_of) places_[layer] = places_[*other];
+  }
   for (const std::size_t stride : layout_.slot_strides)
     slots_.push_back({Matrix<std::byte>(blocks, stride), Matrix<std::byte>(blocks, stride)});
 }

@@ -23,10 +23,13 @@ struct Work {
 PositionRange visible(const AttentionShape& shape, const AttentionSpan& span, std::size_t position) {
   const auto range = std::find_if(span.bidirectional.begin(), span.bidirectional.end(),
                                   [&](const PositionRange& r) { return position < r.end; });
-  const bool inside = range != span.bidirectional.end() && position >= range->begin;
+  const bool inside =
+      shape.ranges != RangeView::ignored && range != span.bidirectional.end() && position >= range->begin;
   const std::size_t end = inside ? range->end : position + 1;
   const bool cut = shape.window > 0 && position + 1 > shape.window;
-  return {cut ? position + 1 - shape.window : 0, end};
+  const std::size_t begin = cut ? position + 1 - shape.window : 0;
+  if (inside && shape.ranges == RangeView::whole) return {std::min(begin, range->begin), end};
+  return {begin, end};
 }
 
 PagedRows rows_of(const Work& work) {

@@ -12,6 +12,13 @@ namespace mmbatch {
 /// What the products of an attention layer are computed in; sums and softmax are float32.
 enum class AttentionArithmetic { f32, bf16 };
 
+/// What a layer's positions see of the bidirectional range that they lie in.
+enum class RangeView {
+  in_window,  // all behind them, and of what is before them as much as their window reaches
+  whole,      // all of it, and besides what their window reaches
+  ignored,    // as if there were no ranges: what is before them
+};
+
 /// What all sequences of one attention layer have in common.
 struct AttentionShape {
   std::size_t heads = 0;
@@ -20,6 +27,7 @@ struct AttentionShape {
   float scale = 1.0f;        // of the scores, usually head_dim^-½
   float softcap = 0.0f;      // 0 = none
   std::size_t window = 0;    // position p sees p - window + 1 … p; 0 = all before it
+  RangeView ranges = RangeView::in_window;
   AttentionArithmetic arithmetic = AttentionArithmetic::f32;
   /// Attention sinks (arXiv 2309.17453), learned: [heads], a logit of each head that takes its share of the
   /// softmax and has no value; neither scaled nor capped. Empty: none.
@@ -34,8 +42,9 @@ struct PositionRange {
 };
 
 /// Consecutive queries of one sequence. Position p sees positions up to p and, if it lies in one of the
-/// ranges, those up to the range's end: no range is a causal mask, one over all tokens a full one, one over
-/// the prompt a prefix-LM, one per image a decoder whose image tokens see each other.
+/// ranges, those up to the range's end, unless the layer's RangeView says otherwise: no range is a causal
+/// mask, one over all tokens a full one, one over the prompt a prefix-LM, one per image a decoder whose image
+/// tokens see each other.
 struct AttentionSpan {
   PagedRows rows;               // keys and values of kv head 0
   std::size_t head_stride = 0;  // bytes from one kv head to the next

@@ -65,6 +65,8 @@ std::vector<float> rope_frequencies(const RopeConfig& config, std::size_t head_d
     double frequency = std::pow(theta, -2.0 * static_cast<double>(i) / dim);
     if (config.scaling == RopeScaling::linear) frequency /= config.factor;
     if (config.scaling == RopeScaling::llama3) frequency = llama3_frequency(config, frequency);
+    if (config.scaling == RopeScaling::proportional)
+      frequency = i < config.turning_pairs ? frequency / config.factor : 0.0;
     if (config.scaling == RopeScaling::yarn) frequency *= 1 - ramp.at(i) + ramp.at(i) / config.factor;
     if (config.scaling == RopeScaling::longrope)
       frequency /= (longer ? config.long_factors : config.short_factors)[i];

@@ -17,8 +17,9 @@ enum class RopeScaling {
   linear,
   dynamic_ntk,
   llama3,
-  yarn,      // arXiv 2309.00071
-  longrope,  // arXiv 2402.13753: other factors for sequences longer than trained on
+  yarn,          // arXiv 2309.00071
+  longrope,      // arXiv 2402.13753: other factors for sequences longer than trained on
+  proportional,  // the first pairs of a head turn by the frequencies that they have in the whole of it
 };
 
 /// Where a token stands: in time, and in an image in a row and a column. In text all three are the same.
@@ -54,7 +55,8 @@ struct RopeConfig {
   double theta = 10000.0;
   std::size_t dims = 0;  // that are rotated, even; 0: all of a head
   RopeScaling scaling = RopeScaling::none;
-  double factor = 1.0;                    // linear, dynamic_ntk, llama3, yarn
+  double factor = 1.0;                    // linear, dynamic_ntk, llama3, yarn, proportional
+  std::size_t turning_pairs = 0;          // proportional: so many of a head's; the others stay as they are
   double low_freq_factor = 1.0;           // llama3
   double high_freq_factor = 4.0;          // llama3
   std::size_t original_positions = 8192;  // dynamic_ntk, llama3, yarn, longrope
@@ -86,6 +88,9 @@ struct RopeAngles {
   Matrix<float> cosine;                 // [rows, dims / 2]
   Matrix<float> sine;                   // [rows, dims / 2]
   std::vector<float> query_scale = {};  // [rows], what queries are multiplied by; empty: 1
+  /// A head is in so many parts of the same size, each of which is rotated by itself, in pairs of its own
+  /// halves, by its share of the columns.
+  std::size_t parts = 1;
 };
 
 /// @param config whose magnitude cosines and sines are multiplied by, and whose axes say what goes with what

@@ -14,11 +14,12 @@ FeedForward::FeedForward(const Weights& weights, const FeedForwardConfig& config
   if (stored_as_one_) {
     in.push_back({names.gate_up, 2 * config.ffn, config.order});
   } else {
-    if (config.kind == FeedForwardKind::gated) in.push_back({names.gate, config.ffn, config.order});
-    in.push_back({names.up, config.ffn, config.order});
+    if (config.kind == FeedForwardKind::gated)
+      in.push_back({names.gate, config.ffn, config.order, config.bounds});
+    in.push_back({names.up, config.ffn, config.order, config.bounds});
   }
   in_ = Linear(weights, in, config.hidden, config.bias);
-  down_ = Linear(weights, {names.down, config.hidden, config.order}, config.ffn, config.bias);
+  down_ = Linear(weights, {names.down, config.hidden, config.order, config.bounds}, config.ffn, config.bias);
 }
 
 void FeedForward::forward(const LayerInput& x, MatrixView<float> y, const Linear::Then& then,

@@ -17,6 +17,7 @@ struct FeedForwardConfig {
   Activation activation = Activation::silu;
   Bias bias = Bias::absent;
   WeightOrder order = WeightOrder::out_in;
+  Bounds bounds = Bounds::absent;  // of gated layers
 };
 
 /// Names of the stored parts, without ".weight"; `gate` is not used by the plain kind.

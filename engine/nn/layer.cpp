@@ -49,12 +49,22 @@ LayerNames changed(const LayerNames& names, const Change& change) {
           .before_feed_forward = change(names.before_feed_forward),
           .after_feed_forward = change(names.after_feed_forward),
           .experts = names.experts.changed(change),
+          .experts_beside = {change(names.experts_beside.after_dense),
+                             change(names.experts_beside.before_experts),
+                             change(names.experts_beside.after_experts)},
+          .per_layer_input = {change(names.per_layer_input.gate), change(names.per_layer_input.projection),
+                              change(names.per_layer_input.norm)},
           .attention_scale = change(names.attention_scale),
-          .feed_forward_scale = change(names.feed_forward_scale)};
+          .feed_forward_scale = change(names.feed_forward_scale),
+          .output_scale = change(names.output_scale)};
 }
 
-std::variant<FeedForward, MixtureOfExperts> feed_forward_of(const Weights& weights, const LayerConfig& config,
-                                                            const LayerNames& names) {
+std::variant<FeedForward, MixtureOfExperts, ExpertsBeside> feed_forward_of(const Weights& weights,
+                                                                           const LayerConfig& config,
+                                                                           const LayerNames& names) {
+  if (config.experts && config.experts_place == ExpertsPlace::beside)
+    return ExpertsBeside(weights, {config.feed_forward, *config.experts, config.norm},
+                         {names.feed_forward, names.experts, names.experts_beside});
   if (config.experts) return MixtureOfExperts(weights, *config.experts, names.experts);
   return FeedForward(weights, config.feed_forward, names.feed_forward);
 }
@@ -92,6 +102,10 @@ Layer::Layer(const Weights& weights, const LayerConfig& config, const LayerNames
   }
   after_attention_ = after_half(weights, config, names.after_attention, names.attention_scale);
   after_feed_forward_ = after_half(weights, config, names.after_feed_forward, names.feed_forward_scale);
+  if (config.per_layer_input)
+    per_layer_input_.emplace(weights, *config.per_layer_input, names.per_layer_input);
+  if (!names.output_scale.empty())
+    output_scale_ = to_floats(weights.parameter(names.output_scale, {1})).front();
 }
 
 Layer::AfterHalf Layer::after_half(const Weights& weights, const LayerConfig& config, const std::string& norm,
@@ -116,16 +130,19 @@ void Layer::show_norms(const Weights& weights, const LayerConfig& config, const 
     return readers;
   };
   const bool gated = config.feed_forward.kind == FeedForwardKind::gated;
-  const auto& attention = names.attention;
+  const bool instead = config.experts && config.experts_place == ExpertsPlace::instead;
+  const SelfAttentionNames attention = names.attention.stored(config.attention);
   const auto& feed_forward = names.feed_forward;
+  // What lies within bounds cannot be divided by factors.
+  if (config.attention.bounds == Bounds::stored || config.feed_forward.bounds == Bounds::stored) return;
   watch(before_attention_, names.before_attention,
         config.recurrent ? readers_of(WeightOrder::out_in, readers_of_norm(names.recurrent))
                          : readers_of(config.attention.order, {attention.query, attention.key,
                                                                attention.value, attention.query_key_value}));
   watch(before_feed_forward_, names.before_feed_forward,
-        config.experts ? MixtureOfExperts::readers(weights, *config.experts, names.experts)
-                       : readers_of(config.feed_forward.order,
-                                    {gated ? feed_forward.gate : "", feed_forward.up, feed_forward.gate_up}));
+        instead ? MixtureOfExperts::readers(weights, *config.experts, names.experts)
+                : readers_of(config.feed_forward.order,
+                             {gated ? feed_forward.gate : "", feed_forward.up, feed_forward.gate_up}));
 }
 
 LayerInput Layer::input_of(MatrixView<const float> x, const Norm& before) const {
@@ -157,7 +174,7 @@ void Layer::forward(MatrixView<float> x, const AttentionInput& input, Scratch& s
     else
       attention_.forward(read, y, input, then, scratch);
   });
-  feed_forward(x, scratch);
+  feed_forward(x, input.per_layer, scratch);
 }
 
 void Layer::forward_last(MatrixView<const float> x, MatrixView<float> kept, const AttentionInput& input,
@@ -168,7 +185,7 @@ void Layer::forward_last(MatrixView<const float> x, MatrixView<float> kept, cons
   add(kept, after_attention_, scratch, [&](MatrixView<float> y, const Linear::Then& then) {
     attention_.attend_from(input_of(kept, before_attention_), y, input, then, scratch);
   });
-  feed_forward(kept, scratch);
+  feed_forward(kept, input.per_layer, scratch);
 }
 
 /// A state needs all rows; of what they become, some are added.
@@ -186,18 +203,24 @@ void Layer::recurrent_last(MatrixView<const float> x, MatrixView<float> kept, co
         std::copy_n(row, y.cols, y.row(r));
     });
   });
-  feed_forward(kept, scratch);
+  feed_forward(kept, input.per_layer, scratch);
 }
 
-void Layer::feed_forward(MatrixView<float> x, Scratch& scratch) const {
+void Layer::feed_forward(MatrixView<float> x, MatrixView<const float> per_layer, Scratch& scratch) const {
   add(x, after_feed_forward_, scratch, [&](MatrixView<float> y, const Linear::Then& then) {
     const LayerInput input = input_of(x, before_feed_forward_);
     std::visit([&](const auto& part) { part.forward(input, y, then, scratch); }, feed_forward_);
+  });
+  if (per_layer_input_) per_layer_input_->forward(per_layer, x, scratch);
+  if (output_scale_ == 1.0f) return;
+  parallel_rows(x.rows, [&](std::size_t r) {
+    for (std::size_t i = 0; i < x.cols; ++i) x.row(r)[i] *= output_scale_;
   });
 }
 
 std::size_t Layer::bytes() const {
   return attention_.bytes() + (recurrent_ ? recurrent_->bytes() : 0) +
+         (per_layer_input_ ? per_layer_input_->bytes() : 0) +
          std::visit([](const auto& part) { return part.bytes(); }, feed_forward_);
 }
 

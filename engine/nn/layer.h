@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "engine/nn/feed_forward.h"
+#include "engine/nn/moe/experts_beside.h"
 #include "engine/nn/moe/mixture_of_experts.h"
 #include "engine/nn/norm.h"
+#include "engine/nn/per_layer/per_layer_input.h"
 #include "engine/nn/recurrent/recurrent_mixer.h"
 #include "engine/nn/self_attention.h"
 
@@ -16,15 +18,20 @@ namespace mmbatch {
 /// Norms before each half of a layer, before and after it, or after it, before it is added.
 enum class NormPlacement { before, before_and_after, after };
 
+/// Where a layer's experts are: in place of its feed-forward, or beside it.
+enum class ExpertsPlace { instead, beside };
+
 /// One layer of a transformer as data. Layers of one model need not be alike.
 struct LayerConfig {
   SelfAttentionConfig attention;
   std::optional<RecurrentConfig> recurrent;  // mixes the tokens instead of attention, of which hidden counts
   FeedForwardConfig feed_forward;
-  std::optional<MixtureOfExpertsConfig> experts = {};  // in place of feed_forward
+  std::optional<MixtureOfExpertsConfig> experts = {};
+  ExpertsPlace experts_place = ExpertsPlace::instead;
   NormConfig norm;
   NormPlacement placement = NormPlacement::before;
   float residual_scale = 1.0f;  // what each half makes is multiplied by it before it is added
+  std::optional<PerLayerInputConfig> per_layer_input = {};  // behind both halves
 };
 
 /// Names of a layer's stored parts, without ".weight"; of norms those that its placement has. In a pattern,
@@ -34,10 +41,13 @@ struct LayerNames {
   RecurrentNames recurrent = {};
   FeedForwardNames feed_forward;
   std::string before_attention, after_attention, before_feed_forward, after_feed_forward;
-  MixtureOfExpertsNames experts = {};  // of layers that have them in place of feed_forward
+  MixtureOfExpertsNames experts = {};      // of layers that have them
+  ExpertsBesideNames experts_beside = {};  // of layers that have them beside the feed-forward
+  PerLayerInputNames per_layer_input = {};
   /// Whole names of factors, [hidden], of what each half makes, channel by channel (layer scale, arXiv
   /// 2103.17239); empty: none.
   std::string attention_scale = {}, feed_forward_scale = {};
+  std::string output_scale = {};  // whole name of a number, [1], that the layer's result is multiplied by
 
   /// The names of one layer by this pattern.
   LayerNames of(std::size_t layer) const;
@@ -63,7 +73,9 @@ class Layer {
  private:
   /// Tells the calibration which linear layers read which norm, and lets it see what the norms make.
   void show_norms(const Weights& weights, const LayerConfig& config, const LayerNames& names);
-  void feed_forward(MatrixView<float> x, Scratch& scratch) const;
+  /// The second half, and what is behind it.
+  /// @param per_layer [rows, width], the rows' embeddings for this layer, where there are such
+  void feed_forward(MatrixView<float> x, MatrixView<const float> per_layer, Scratch& scratch) const;
   void recurrent_last(MatrixView<const float> x, MatrixView<float> kept, const AttentionInput& input,
                       Scratch& scratch) const;
   /// What a half reads: rows, and the norm before it.
@@ -86,7 +98,9 @@ class Layer {
   AfterHalf after_attention_, after_feed_forward_;
   SelfAttention attention_;
   std::optional<RecurrentMixer> recurrent_;  // instead of it
-  std::variant<FeedForward, MixtureOfExperts> feed_forward_;
+  std::variant<FeedForward, MixtureOfExperts, ExpertsBeside> feed_forward_;
+  std::optional<PerLayerInput> per_layer_input_;
+  float output_scale_ = 1.0f;
 };
 
 }  // namespace mmbatch

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -14,12 +16,30 @@ namespace mmbatch {
 /// Whether a layer's tensors include a bias.
 enum class Bias { absent, present };
 
+/// Whether a layer keeps what it reads and what it makes within bounds.
+enum class Bounds {
+  absent,
+  stored,  // as numbers: `name`.input_min, .input_max, .output_min and .output_max
+};
+
 /// A stored layer: `name`.weight [out, in], or [in, out] where its order says so, and, if present,
-/// `name`.bias [out].
+/// `name`.bias [out]. With bounds `name`.linear.weight stands for the former.
 struct StoredLinear {
   std::string name;
   std::size_t out = 0;
   WeightOrder order = WeightOrder::out_in;
+  Bounds bounds = Bounds::absent;
+
+  std::string weight() const { return name + (bounds == Bounds::absent ? ".weight" : ".linear.weight"); }
+};
+
+/// The least and the most that numbers may be.
+struct ValueRange {
+  float least = -std::numeric_limits<float>::infinity();
+  float most = std::numeric_limits<float>::infinity();
+  bool operator==(const ValueRange&) const = default;
+
+  float clamp(float x) const { return std::min(std::max(x, least), most); }
 };
 
 /// What a layer reads: rows [rows, in], normalised on their way if there is a norm.
@@ -62,10 +82,18 @@ class Linear {
   std::size_t bytes() const { return bias_.size() * sizeof(float) + weight_.bytes(); }
 
  private:
+  /// A fused layer that keeps its numbers within bounds.
+  struct Bounded {
+    std::size_t out;
+    ValueRange input, output;
+  };
   const float* bias() const { return bias_.empty() ? nullptr : bias_.data(); }
+  /// y = what the layers make, within their bounds.
+  void forward_bounded(const LayerInput& input, MatrixView<float> y) const;
 
   PackedMatrix weight_;
-  std::vector<float> bias_;  // of all parts
+  std::vector<float> bias_;       // of all parts
+  std::vector<Bounded> bounded_;  // of all parts; empty: nothing is bounded
 };
 
 }  // namespace mmbatch

@@ -7,7 +7,12 @@
 namespace mmbatch {
 
 Norm::Norm(const Weights& weights, const std::string& name, std::size_t hidden, const NormConfig& config)
-    : config_(config), weight_(to_floats(weights.tensor(name + ".weight", {hidden}))) {
+    : config_(config) {
+  if (config.weight == NormWeight::none) {
+    weight_.assign(hidden, 1.0f - config.offset);
+    return;
+  }
+  weight_ = to_floats(weights.tensor(name + ".weight", {hidden}));
   if (config.kind == NormKind::layer) bias_ = to_floats(weights.tensor(name + ".bias", {hidden}));
 }
 

@@ -11,7 +11,23 @@ namespace mmbatch {
 /// Activations of the layers of one forward pass, kept from pass to pass. Used by one thread at a time.
 class Scratch {
  public:
-  enum Slot { stream, stream_copy, kept, qkv, attended, widened, projected, normed, answers, shared, slots };
+  enum Slot {
+    stream,
+    stream_copy,
+    kept,
+    qkv,
+    attended,
+    widened,
+    projected,
+    normed,
+    answers,
+    shared,
+    dense,
+    experts,
+    per_layer,
+    per_layer_kept,
+    slots
+  };
 
   /// The slot's memory as [rows, cols], not initialised; what it held before is gone.
   MatrixView<float> take(Slot slot, std::size_t rows, std::size_t cols) {

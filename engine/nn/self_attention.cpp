@@ -7,29 +7,55 @@
 
 namespace mmbatch {
 
+SelfAttentionNames SelfAttentionNames::stored(const SelfAttentionConfig& config) const {
+  SelfAttentionNames names = *this;
+  if (!config.has_keys()) names.key = names.key_norm = names.query_key_value = {};
+  if (!config.has_keys() || config.values == ValueSource::keys) names.value = {};
+  return names;
+}
+
 SelfAttention::SelfAttention(const Weights& weights, const SelfAttentionConfig& config,
-                             const SelfAttentionNames& names)
+                             const SelfAttentionNames& pattern)
     : config_(config) {
+  const SelfAttentionNames names = pattern.stored(config);
   if (weights.precision != Precision::f32) config_.shape.arithmetic = AttentionArithmetic::bf16;
   if (!names.query_key_value.empty()) {
     const std::size_t width = projected_width() + 2 * key_width();
     qkv_ = Linear(weights, {names.query_key_value, width, config.order}, config.hidden, config.bias);
     query_ = key_value_ = qkv_.part(0, 1);
   } else {
-    const StoredLinear parts[] = {{names.query, projected_width(), config.order},
-                                  {names.key, key_width(), config.order},
-                                  {names.value, key_width(), config.order}};
+    std::vector<StoredLinear> parts = {{names.query, projected_width(), config.order, config.bounds}};
+    for (const std::string& name : {names.key, names.value}) {
+      if (!name.empty()) parts.push_back({name, key_width(), config.order, config.bounds});
+    }
     qkv_ = Linear(weights, parts, config.hidden, config.bias);
     query_ = qkv_.part(0, 1);
-    key_value_ = qkv_.part(1, 2);
+    if (parts.size() > 1) key_value_ = qkv_.part(1, parts.size() - 1);
   }
-  output_ = Linear(weights, {names.output, config.hidden, config.order}, query_width(), config.output_bias);
+  output_ = Linear(weights, {names.output, config.hidden, config.order, config.bounds}, query_width(),
+                   config.output_bias);
+  if (config.value_norm) value_norm_ = Norm(weights, "", config.shape.head_dim, *config.value_norm);
   if (!names.sinks.empty()) sinks_ = to_floats(weights.tensor(names.sinks, {config.shape.heads}));
   if (!config.query_key_norm) return;
   const bool per_head = config.query_key_norm->span == QueryKeyNorm::Span::head;
   const auto width = [&](std::size_t all) { return per_head ? config.shape.head_dim : all; };
   query_norm_ = Norm(weights, names.query_norm, width(query_width()), config.query_key_norm->norm);
-  key_norm_ = Norm(weights, names.key_norm, width(key_width()), config.query_key_norm->norm);
+  if (config.has_keys())
+    key_norm_ = Norm(weights, names.key_norm, width(key_width()), config.query_key_norm->norm);
+}
+
+std::size_t SelfAttention::stored_key_width() const {
+  if (!config_.has_keys()) return 0;
+  return (config_.values == ValueSource::keys ? 1 : 2) * key_width();
+}
+
+void SelfAttention::make_values(float* keys_values) const {
+  float* values = keys_values + key_width();
+  if (config_.values == ValueSource::keys) std::memcpy(values, keys_values, key_width() * sizeof(float));
+  if (!config_.value_norm) return;
+  const std::size_t head_dim = config_.shape.head_dim;
+  for (std::size_t h = 0; h < config_.shape.kv_heads; ++h)
+    value_norm_.row(values + h * head_dim, values + h * head_dim);
 }
 
 AttentionShape SelfAttention::shape() const {
@@ -48,8 +74,11 @@ void SelfAttention::prepare(const Norm& norm, float* heads, std::size_t count, c
   }
   if (input.rope == nullptr) return;
   const float *cosine = input.rope->cosine.row(row), *sine = input.rope->sine.row(row);
-  const std::size_t half = input.rope->cosine.cols();
-  for (std::size_t h = 0; h < count; ++h) simd().rotate(heads + h * head_dim, cosine, sine, half);
+  const std::size_t parts = input.rope->parts, half = input.rope->cosine.cols() / parts;
+  for (std::size_t h = 0; h < count; ++h) {
+    for (std::size_t p = 0; p < parts; ++p)
+      simd().rotate(heads + h * head_dim + 2 * p * half, cosine + p * half, sine + p * half, half);
+  }
 }
 
 void SelfAttention::scale_query(float* query, const AttentionInput& input, std::size_t row) const {
@@ -110,14 +139,17 @@ void SelfAttention::forward(const LayerInput& x, MatrixView<float> y, const Atte
                             const Linear::Then& then, Scratch& scratch) const {
   const AttentionShape& shape = config_.shape;
   const std::size_t first_key = projected_width();
-  const MatrixView<float> qkv = scratch.take(Scratch::qkv, y.rows, first_key + 2 * key_width());
+  const std::size_t keys_values = config_.has_keys() ? 2 * key_width() : 0;
+  const MatrixView<float> qkv = scratch.take(Scratch::qkv, y.rows, first_key + keys_values);
   const MatrixView<float> attended = scratch.take(Scratch::attended, y.rows, query_width());
   const MatrixView<float> gates = take_gates(y.rows, scratch);
-  qkv_.forward(x, qkv);
+  qkv_.forward(x, qkv.col_range(0, first_key + stored_key_width()));
   parallel_rows(y.rows, [&](std::size_t r) {
     part_gates(qkv.row(r), gates, r);
     prepare(query_norm_, qkv.row(r), shape.heads, input, r);
     scale_query(qkv.row(r), input, r);
+    if (!config_.has_keys()) return;
+    make_values(qkv.row(r) + first_key);
     prepare(key_norm_, qkv.row(r) + first_key, shape.kv_heads, input, r);
     store(qkv.row(r) + first_key, input, r);
   });
@@ -138,10 +170,13 @@ void SelfAttention::forward(const LayerInput& x, MatrixView<float> y, const Atte
 }
 
 void SelfAttention::store_keys(const LayerInput& x, const AttentionInput& input, Scratch& scratch) const {
-  const MatrixView<float> made = scratch.take(Scratch::qkv, x.x.rows, key_value_.out());
-  key_value_.forward(x, made);
+  if (!config_.has_keys()) return;
+  const std::size_t copied = 2 * key_width() - stored_key_width();
+  const MatrixView<float> made = scratch.take(Scratch::qkv, x.x.rows, key_value_.out() + copied);
+  key_value_.forward(x, made.col_range(0, key_value_.out()));
   const MatrixView<float> keys_values = made.col_range(made.cols - 2 * key_width(), 2 * key_width());
   parallel_rows(keys_values.rows, [&](std::size_t r) {
+    make_values(keys_values.row(r));
     prepare(key_norm_, keys_values.row(r), config_.shape.kv_heads, input, r);
     store(keys_values.row(r), input, r);
   });

@@ -29,24 +29,40 @@ enum class OutputGate {
   sigmoid,  // of what the query projection has behind each head's query: rows of [query | gate] per head
 };
 
+/// Where values come from.
+enum class ValueSource {
+  projection,  // of their own
+  keys,        // the key projection's, before keys are normalised and rotated
+};
+
 struct SelfAttentionConfig {
   std::size_t hidden = 0;
   AttentionShape shape;
   Bias bias = Bias::absent;         // of the query, key and value projections
   Bias output_bias = Bias::absent;  // of the output projection
+  Bounds bounds = Bounds::absent;   // of all projections
   WeightOrder order = WeightOrder::out_in;
   std::optional<QueryKeyNorm> query_key_norm;
   OutputGate gate = OutputGate::none;
   std::optional<RopeConfig> rope;  // none: queries and keys know no positions
+  ValueSource values = ValueSource::projection;
+  std::optional<NormConfig> value_norm = {};  // of each head's values; an RMSNorm without a weight
+  /// The earlier layer whose keys and values are read in place of own ones (arXiv 2405.12981); none: own.
+  std::optional<std::size_t> keys_of = {};
+
+  bool has_keys() const { return !keys_of; }
 };
 
-/// Names of the stored parts, without ".weight"; norms and sinks only where there are such.
-/// `sinks` is a full name.
+/// Names of the stored parts, without ".weight"; norms and sinks only where there are such, keys and values
+/// only where the layer has its own. `sinks` is a full name.
 struct SelfAttentionNames {
   std::string query, key, value, output;
   std::string query_key_value = {};  // instead of the three where they are stored as one
   std::string query_norm = {}, key_norm = {};
   std::string sinks = {};  // [heads]
+
+  /// Those that are there by a layer's config.
+  SelfAttentionNames stored(const SelfAttentionConfig& config) const;
 };
 
 /// Where one layer's keys and values are kept between steps; strides in bytes.
@@ -74,6 +90,9 @@ struct AttentionInput {
   std::span<const CachePlace> places;  // with a cache: each row's
   /// Rows that queries are wanted of, where not of all; `spans` are theirs then.
   std::span<const std::size_t> query_rows;
+  /// The embeddings that rows have for this layer alone, [rows, width], of the rows that queries are wanted
+  /// of; empty: there are none.
+  MatrixView<const float> per_layer;
   /// A recurrent layer reads these instead of all the rest.
   std::span<const RecurrentSpan> recurrent;
   AttentionKernel kernel = AttentionKernel::flash;
@@ -113,6 +132,11 @@ class SelfAttention {
   /// Moves the queries of a projected row together, and the gates between them to their own row.
   void part_gates(float* queries, MatrixView<float> gates, std::size_t row) const;
   void multiply_by(MatrixView<float> gates, MatrixView<float> attended) const;
+  /// Columns of the key and value projections.
+  std::size_t stored_key_width() const;
+  /// Makes a row's values of its keys where they have no projection, and normalises them.
+  /// @param keys_values [2 · kv_heads, head_dim], the keys as they were projected
+  void make_values(float* keys_values) const;
   /// @param keys_values [2 · kv_heads, head_dim] of row `row` of the pass
   void store(const float* keys_values, const AttentionInput& input, std::size_t row) const;
   /// The shape of attention, with the sinks.
@@ -125,6 +149,7 @@ class SelfAttention {
   Linear query_, key_value_;  // parts of it; where it is stored as one, all of it
   Linear output_;
   Norm query_norm_, key_norm_;  // with query_key_norm
+  Norm value_norm_;             // with value_norm
   std::vector<float> sinks_;    // [heads], or empty
 };
 

@@ -38,10 +38,14 @@ std::size_t Scheduler::blocks_for(std::size_t positions) const {
   return (positions + options_.block_tokens - 1) / options_.block_tokens;
 }
 
-/// The first block that a sequence still looks back to from its next position on.
-std::size_t Scheduler::first_live_block(std::size_t window, std::size_t computed) const {
+/// The first block that a sequence still looks back to from its next position on. In a bidirectional range,
+/// which it only comes to stand in by taking over computed blocks, it may look back to the range's beginning.
+std::size_t Scheduler::first_live_block(std::size_t window, std::size_t computed,
+                                        const Prompt& prompt) const {
   if (window == 0 || computed + 1 <= window) return 0;
-  return (computed + 1 - window) / options_.block_tokens;
+  const PositionRange* range = split_range(prompt, computed);
+  const std::size_t first = computed + 1 - window;
+  return (range != nullptr ? std::min(first, range->begin) : first) / options_.block_tokens;
 }
 
 /// Rows of one sequence in one step, at most.
@@ -61,9 +65,10 @@ std::size_t Scheduler::sequence_blocks(const SequenceGroup& group, std::size_t p
 }
 
 void Scheduler::free_passed(Sequence& sequence) const {
+  const Prompt& prompt = *sequence.group->request.prompt;
   for (std::size_t g = 0; g < windows_.size(); ++g) {
     BlockTable& table = sequence.tables[g];
-    const std::size_t end = std::min(first_live_block(windows_[g], sequence.computed), table.size());
+    const std::size_t end = std::min(first_live_block(windows_[g], sequence.computed, prompt), table.size());
     // Those before were freed before: from the last one on, backwards.
     for (std::size_t b = end; b > 0 && table.numbers[b - 1] >= 0; --b) table.set(b - 1, BlockHandle());
   }
@@ -115,9 +120,10 @@ std::size_t Scheduler::reusable_blocks(const Sequence& sequence,
     wanted.group = group;
     return allocator_.publication_of(wanted) != 0;
   };
+  const Prompt& prompt = *sequence.group->request.prompt;
   std::size_t count = parents.size() - 1;
   for (std::size_t g = 1; g < windows_.size();) {
-    const std::size_t begin = first_live_block(windows_[g], count * options_.block_tokens);
+    const std::size_t begin = first_live_block(windows_[g], count * options_.block_tokens, prompt);
     std::size_t b = count;
     while (b > begin && known(g, b - 1)) --b;
     if (b == begin) {
@@ -150,9 +156,10 @@ void Scheduler::reuse_prefix(Sequence& sequence) {
     parents.resize(count);
     count = reusable_blocks(sequence, parents);
   }
+  const Prompt& prompt = *group.request.prompt;
   for (std::size_t b = 0; b < count; ++b) sequence.tables[0].add(std::move(first_group[b]));
   for (std::size_t g = 1; g < windows_.size(); ++g) {
-    const std::size_t begin = first_live_block(windows_[g], count * options_.block_tokens);
+    const std::size_t begin = first_live_block(windows_[g], count * options_.block_tokens, prompt);
     for (std::size_t b = 0; b < count; ++b) {
       BlockContent wanted = content(sequence, b, parents[b]);
       wanted.group = g;
@@ -338,7 +345,7 @@ void Scheduler::adopt_prompt(Sequence& sequence, const Sequence& other) {
   const std::size_t prompt = sequence.group->prompt_tokens();
   sequence.drop_cache();
   for (std::size_t g = 0; g < windows_.size(); ++g) {
-    const std::size_t begin = first_live_block(windows_[g], prompt);
+    const std::size_t begin = first_live_block(windows_[g], prompt, *sequence.group->request.prompt);
     for (std::size_t b = 0; b < blocks_for(prompt); ++b) {
       const BlockHandle& block = other.tables[g].blocks[b];
       sequence.tables[g].add(b < begin ? BlockHandle() : allocator_.share(block));

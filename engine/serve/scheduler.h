@@ -114,7 +114,7 @@ class Scheduler {
   void preempt(SequenceGroup& group, StepPlan& plan);
   std::size_t blocks_for(std::size_t positions) const;
   std::size_t sequence_blocks(const SequenceGroup& group, std::size_t positions) const;
-  std::size_t first_live_block(std::size_t window, std::size_t computed) const;
+  std::size_t first_live_block(std::size_t window, std::size_t computed, const Prompt& prompt) const;
   std::size_t step_rows(const SequenceGroup& group) const;
   void free_passed(Sequence& sequence) const;
   std::size_t next_count(const Sequence& sequence, const StepPlan& plan) const;

@@ -33,6 +33,7 @@ RopeAngles rows_of(const RopeAngles& all, std::size_t first, std::size_t count) 
   const std::size_t bytes = count * all.cosine.cols() * sizeof(float);
   std::memcpy(part.cosine.data(), all.cosine.row(first), bytes);
   std::memcpy(part.sine.data(), all.sine.row(first), bytes);
+  part.parts = all.parts;
   return part;
 }
 

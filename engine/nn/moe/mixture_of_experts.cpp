@@ -73,7 +73,7 @@ void MixtureOfExperts::forward(const LayerInput& input, MatrixView<float> y, con
     x = normed;
   }
   std::vector<ChosenExpert> chosen;
-  router_.route(x, chosen);
+  router_.route(config_.router.norm ? input.x : x, chosen);
   const std::size_t top_k = config_.router.top_k;
   const Dispatch to = dispatch(chosen, top_k, experts_.size());
   std::vector<RowGroup> gate_up, down;
@@ -123,7 +123,8 @@ std::size_t MixtureOfExperts::bytes() const {
 NormReaders MixtureOfExperts::readers(const Weights& weights, const MixtureOfExpertsConfig& config,
                                       const MixtureOfExpertsNames& names) {
   NormReaders readers;
-  readers.plain.push_back(weights.source.tensor(names.router.projection + ".weight"));
+  if (!config.router.norm)
+    readers.plain.push_back(weights.source.tensor(names.router.projection + ".weight"));
   for (ExpertParts& parts : expert_parts(weights, config.experts, names.experts)) {
     readers.packed.push_back(std::move(parts.gate));
     readers.packed.push_back(std::move(parts.up));

@@ -36,7 +36,8 @@ struct MixtureOfExpertsNames {
   template <class Change>
   MixtureOfExpertsNames changed(const Change& change) const {
     const auto name = [&](const std::string& n) { return n.empty() ? n : change(n); };
-    return {.router = {name(router.projection), name(router.correction), name(router.per_expert_scale)},
+    return {.router = {name(router.projection), name(router.correction), name(router.per_expert_scale),
+                       name(router.norm_scale)},
             .experts = {name(experts.gate), name(experts.up), name(experts.down), name(experts.all_gate_up),
                         name(experts.all_down), name(experts.all_gate_up_bias), name(experts.all_down_bias)},
             .shared = {name(shared.gate), name(shared.up), name(shared.down)},

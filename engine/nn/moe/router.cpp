@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <utility>
 
 #include "engine/kernels/rows.h"
 
@@ -70,6 +71,12 @@ Router::Router(const Weights& weights, const RouterConfig& config, const RouterN
     : config_(config), projection_(projection_of(weights, config, names)) {
   assert(config.top_k > 0 && config.experts % config.groups == 0 && config.top_groups <= config.groups &&
          config.top_k <= config.experts / config.groups * config.top_groups);
+  if (config.norm) {
+    std::vector<float> weight = to_floats(weights.tensor(names.norm_scale, {config.hidden}));
+    const float root = 1.0f / std::sqrt(static_cast<float>(config.hidden));
+    for (float& w : weight) w *= root;
+    norm_ = Norm(std::move(weight), *config.norm);
+  }
   if (!names.correction.empty()) correction_ = to_floats(weights.tensor(names.correction, {config.experts}));
   if (!names.per_expert_scale.empty())
     per_expert_scale_ = to_floats(weights.tensor(names.per_expert_scale, {config.experts}));
@@ -106,7 +113,7 @@ void Router::choose(float* logits, ChosenExpert* chosen) const {
 void Router::route(MatrixView<const float> x, std::vector<ChosenExpert>& chosen) const {
   chosen.resize(x.rows * config_.top_k);
   Matrix<float> logits(x.rows, config_.experts);
-  projection_.forward(x, logits.view());
+  projection_.forward(LayerInput{x, config_.norm ? &norm_ : nullptr}, logits.view());
   parallel_rows(x.rows, [&](std::size_t r) { choose(logits.row(r), &chosen[r * config_.top_k]); });
 }
 

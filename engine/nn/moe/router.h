@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,8 @@ struct RouterConfig {
   RouterSum sum = RouterSum::as_it_is;
   Bias bias = Bias::absent;
   float scale = 1.0f;  // of the weights, behind everything else
+  /// It reads the layer's stream through an RMSNorm of its own, not what the experts read.
+  std::optional<NormConfig> norm = {};
   /// Experts are in so many groups of neighbours, of which the `top_groups` with the largest sums of their
   /// two best scores are looked at (arXiv 2412.19437).
   std::size_t groups = 1;
@@ -38,6 +41,7 @@ struct RouterNames {
   std::string projection;        // its .weight [experts, hidden] and, with a bias, its .bias [experts]
   std::string correction;        // [experts], added to the scores that experts are chosen by
   std::string per_expert_scale;  // [experts], which an expert's weight is multiplied with
+  std::string norm_scale = {};   // [hidden], of its norm, whose weight is this times hidden^-½
 };
 
 /// An expert that a token goes to, and what its answer counts.
@@ -55,7 +59,7 @@ class Router {
   Router(const Weights& weights, const RouterConfig& config, const RouterNames& names);
 
   /// The experts of each row, top_k a row, by their numbers.
-  /// @param x [rows, hidden]   @param chosen [rows · top_k]
+  /// @param x [rows, hidden], with a norm of its own not normalised   @param chosen [rows · top_k]
   void route(MatrixView<const float> x, std::vector<ChosenExpert>& chosen) const;
   std::size_t bytes() const { return projection_.bytes(); }
 
@@ -65,6 +69,7 @@ class Router {
 
   RouterConfig config_;
   Linear projection_;
+  Norm norm_;  // with config_.norm
   std::vector<float> correction_;
   std::vector<float> per_expert_scale_;
 };

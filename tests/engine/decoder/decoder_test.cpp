@@ -129,6 +129,40 @@ const Variant kVariants[] = {
        c.embedding_scale = 2;
      },
      {}},
+    {"whole_ranges",
+     [](DecoderConfig& c) {
+       testing::set_windows(c, {0, 4});
+       c.layers[1].attention.shape.ranges = RangeView::whole;
+     },
+     {{3, 15}}},
+    {"ignored_ranges",
+     [](DecoderConfig& c) {
+       testing::set_windows(c, {0, 7});
+       c.layers[0].attention.shape.ranges = RangeView::ignored;
+     },
+     {{3, 15}}},
+    {"shared_keys",
+     [](DecoderConfig& c) {
+       c.layers.resize(4, c.layers.front());
+       testing::set_windows(c, {7, 0, 7, 0});
+       c.layers[2].attention.keys_of = 0;
+       c.layers[3].attention.keys_of = 1;
+     },
+     {}},
+    {"keys_as_values",
+     [](DecoderConfig& c) {
+       for (LayerConfig& layer : c.layers) {
+         layer.attention.values = ValueSource::keys;
+         layer.attention.value_norm = NormConfig{.weight = NormWeight::none};
+       }
+     },
+     {}},
+    {"proportional_rope",
+     [](DecoderConfig& c) {
+       for (LayerConfig& layer : c.layers)
+         layer.attention.rope = RopeConfig{.scaling = RopeScaling::proportional, .turning_pairs = 2};
+     },
+     {}},
     {"norms_after",
      [](DecoderConfig& c) {
        for (LayerConfig& layer : c.layers) layer.placement = NormPlacement::before_and_after;

@@ -102,8 +102,14 @@ Matrix<float> random_queries(std::size_t rows, std::size_t cols) {
 }
 
 AttentionShape shape_of(const Case& c, AttentionArithmetic arithmetic) {
-  return {c.heads,   c.kv_heads, c.head_dim, 1 / std::sqrt(static_cast<float>(c.head_dim)),
-          c.softcap, c.window,   arithmetic, c.sinks};
+  return {.heads = c.heads,
+          .kv_heads = c.kv_heads,
+          .head_dim = c.head_dim,
+          .scale = 1 / std::sqrt(static_cast<float>(c.head_dim)),
+          .softcap = c.softcap,
+          .window = c.window,
+          .arithmetic = arithmetic,
+          .sinks = c.sinks};
 }
 
 /// What is computed in, and what keys and values are cached in.

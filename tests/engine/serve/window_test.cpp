@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "tests/engine/serve/engine_harness.h"
 
 namespace mmbatch {
@@ -133,6 +135,42 @@ TEST_P(RollingCaches, ManyRequestsWithBeamsAndSamplesShareThem) {
 INSTANTIATE_TEST_SUITE_P(Windows, RollingCaches,
                          ::testing::Values(std::vector<std::size_t>{kWindow, 5},
                                            std::vector<std::size_t>{kWindow, 0}));
+
+// An image's rows that see all of it, whatever the window: a question that takes over computed blocks up to
+// the middle of the image looks back to its beginning, which the window has long passed.
+TEST(RollingCache, AQuestionThatBeginsInTheMiddleOfAnImageSeesAllOfIt) {
+  const auto decoder = tiny_decoder([](DecoderConfig& config) {
+    testing::set_windows(config, {4, 0});
+    for (LayerConfig& layer : config.layers) layer.attention.shape.ranges = RangeView::whole;
+  });
+  Matrix<float> rows(26, 24);
+  for (std::size_t i = 0; i < 26 * 24; ++i) rows.data()[i] = std::sin(static_cast<float>(i * i % 97));
+  const auto image = std::make_shared<const Matrix<float>>(std::move(rows));
+  GenerationConfig generation;
+  generation.max_new_tokens = 12;
+  generation.ignore_eos = true;
+  generation.logprobs = true;
+  const auto request = [&](std::int32_t last) {
+    auto prompt = std::make_shared<Prompt>(*testing::prompt_of(long_prompt(40)));
+    prompt->ids.back() = last;
+    prompt->features = {{.begin = 5, .rows = image, .key = 77}};
+    prompt->bidirectional = {{5, 31}};
+    Request made;
+    made.prompt = prompt;
+    made.generation = generation;
+    return made;
+  };
+  for (const std::size_t block_tokens : {1u, 4u, 16u}) {
+    Harness sharing(decoder, cache_of(400, block_tokens));
+    EngineOptions alone = cache_of(400, block_tokens);
+    alone.scheduler.prefix_sharing = false;
+    ASSERT_TRUE(sharing.answer(request(11)));
+    const auto found = sharing.answer(request(12));
+    ASSERT_TRUE(found);
+    EXPECT_GT(found.value().reused_tokens, 0u);
+    expect_same(found.value(), Harness(decoder, alone).answer(request(12)).value());
+  }
+}
 
 }  // namespace
 }  // namespace mmbatch
