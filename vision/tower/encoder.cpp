@@ -29,7 +29,8 @@ PackedMatrix load_patch_kernel(const Weights& weights, const std::string& name, 
   const std::size_t side = config.patch_size, hidden = config.hidden(), frames = config.frames;
   const std::vector<std::size_t> flat = {hidden, kChannels * side * side};
   const Weights edge = weights.in(edge_precision(weights.precision));
-  if (weights.source.tensor(name).packed) return PackedMatrix({edge.pack(weights.tensor(name, flat))});
+  if (config.patch_kernel == PatchKernel::pixels || weights.source.tensor(name).packed)
+    return PackedMatrix({edge.pack(weights.tensor(name, flat))});
   if (frames == 0) {
     TensorView kernel = weights.tensor(name, {hidden, kChannels, side, side});
     kernel.shape = flat;
@@ -93,6 +94,11 @@ VisionEncoder::VisionEncoder(const Weights& weights, VisionConfig config, const 
   patch_embedding_ = Linear(load_patch_kernel(weights, prefix + config_.patch_embedding + ".weight", config_),
                             std::move(bias));
   const NormConfig& norm = config_.layer.norm;
+  const std::size_t values = kChannels * config_.patch_size * config_.patch_size;
+  if (!config_.norm_of_values.empty())
+    norm_of_values_ = Norm(weights, prefix + config_.norm_of_values, values, norm);
+  if (!config_.norm_of_patches.empty())
+    norm_of_patches_ = Norm(weights, prefix + config_.norm_of_patches, hidden, norm);
   if (!config_.norm_before.empty()) norm_before_ = Norm(weights, prefix + config_.norm_before, hidden, norm);
   if (!config_.norm_after.empty()) norm_after_ = Norm(weights, prefix + config_.norm_after, hidden, norm);
 }
@@ -106,7 +112,16 @@ void VisionEncoder::embed(const Patches& image, MatrixView<float> x, const Scrat
   const std::size_t first = config_.class_rows();
   if (first == 1) std::copy(class_embedding_.begin(), class_embedding_.end(), x.row(0));
   const MatrixView<float> patches = x.row_range(first, image.grid.count());
-  patch_embedding_.forward(image.values.view(), patches);
+  LayerInput values{image.values.view(), config_.norm_of_values.empty() ? nullptr : &norm_of_values_};
+  Matrix<float> centred;
+  if (config_.patch_values == PatchValues::centred) {
+    centred = Matrix<float>(values.x.rows, values.x.cols);
+    std::transform(image.values.data(), image.values.data() + centred.rows() * centred.cols(), centred.data(),
+                   [](float x) { return 2 * (x - 0.5f); });
+    values.x = centred.view();
+  }
+  patch_embedding_.forward(values, patches);
+  if (!config_.norm_of_patches.empty()) norm_of_patches_.forward(patches, patches);
   if (scratch.on_input) scratch.on_input(Scratch::Before::positions, patches);
   positions_.add_to(x, image.grid, config_.order);
 }
@@ -153,6 +168,7 @@ void VisionEncoder::run_in_windows(const WindowOrder& order, const Rows& rows, S
   RopeAngles rope;
   if (rows.rope != nullptr)
     rope = {gathered(rows.rope->cosine.view(), order.rows), gathered(rows.rope->sine.view(), order.rows)};
+  if (rows.rope != nullptr) rope.parts = rows.rope->parts;
   run_blocks({.x = x.view(),
               .sequences = rows.sequences,
               .rope = rows.rope != nullptr ? &rope : nullptr,

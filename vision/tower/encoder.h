@@ -17,6 +17,18 @@ namespace mmbatch {
 /// Which of the encoder's outputs are taken as features: all positions, or all but the class token.
 enum class FeatureSelect { all, patches };
 
+/// How the kernel that makes rows of patches is stored.
+enum class PatchKernel {
+  convolution,  // [hidden, 3, patch, patch], as patches are: by channel
+  pixels,       // [hidden, 3 · patch²], pixel by pixel with its channels, and patches are cut so too
+};
+
+/// What a tower does to the values of its patches before anything else.
+enum class PatchValues {
+  as_they_are,
+  centred,  // 2 · (x - ½)
+};
+
 /// A vision transformer (arXiv 2010.11929) as data. A family's file fills it from config.json.
 struct VisionConfig {
   std::size_t image_size = 336;  // pixels, square; of no meaning where images keep their own shape
@@ -28,6 +40,10 @@ struct VisionConfig {
   LayerNames layer_names;                                      // pattern, below the encoder's prefix
   std::string patch_embedding = "embeddings.patch_embedding";  // tensor name, without ".weight"
   Bias patch_bias = Bias::absent;
+  PatchKernel patch_kernel = PatchKernel::convolution;
+  PatchValues patch_values = PatchValues::as_they_are;
+  std::string norm_of_values = {};   // name of a norm of a patch's values; empty: none
+  std::string norm_of_patches = {};  // name of a norm of patches before they get positions; empty: none
   PositionEmbedding positions = FixedPositions{};
   PatchOrder order;
   std::optional<GridRope> rope;            // turns queries and keys by row and column
@@ -89,6 +105,7 @@ class VisionEncoder {
   Linear patch_embedding_;              // [hidden, 3 · patch²]
   std::vector<float> class_embedding_;  // [hidden]
   PositionTable positions_;
+  Norm norm_of_values_, norm_of_patches_;
   Norm norm_before_, norm_after_;
   EncoderStack blocks_;
 };

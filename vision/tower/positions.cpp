@@ -24,7 +24,18 @@ TableShape table_of(const PositionEmbedding& positions, const PositionTable::Sha
     return {bucketed->table, shape.grid.count()};
   if (const auto* square = std::get_if<InterpolatedPositions>(&positions))
     return {square->table, square->side * square->side};
+  if (const auto* factored = std::get_if<FactoredPositions>(&positions))
+    return {factored->table, 2 * factored->side};
   return {};
+}
+
+/// The shape that the table is stored in.
+std::vector<std::size_t> stored_shape(const PositionEmbedding& positions, const TableShape& table,
+                                      std::size_t hidden) {
+  const auto* factored = std::get_if<FactoredPositions>(&positions);
+  if (factored == nullptr) return {table.rows, hidden};
+  if (factored->layout == FactoredPositions::Layout::axis_first) return {2, factored->side, hidden};
+  return {factored->side, 2, hidden};
 }
 
 /// The two nearest of `side` positions that lie evenly over `count` patches, and how far it is from the
@@ -74,7 +85,7 @@ PositionTable::PositionTable(const Weights& weights, const PositionEmbedding& po
   if (table.rows == 0) return;
   const std::string bare = shape_.prefix + table.name;
   const std::string name = weights.has(bare) ? bare : bare + ".weight";
-  table_ = to_floats(weights.parameter(name, {table.rows, shape_.hidden}));
+  table_ = to_floats(weights.parameter(name, stored_shape(positions_, table, shape_.hidden)));
   if (std::holds_alternative<BucketedPositions>(positions_)) sort_buckets();
 }
 
@@ -109,12 +120,34 @@ void PositionTable::add_interpolated(float* row, PatchPlace place, const PatchGr
     row[i] += weight_a * a[i] + weight_b * b[i] + weight_c * c[i] + weight_d * d[i];
 }
 
+void PositionTable::add_factored(MatrixView<float> patches, const PatchGrid& grid, PatchOrder order) const {
+  const auto& factored = std::get<FactoredPositions>(positions_);
+  if (grid.rows > factored.side || grid.columns > factored.side) {
+    throw ItemError(
+        ErrorCode::invalid_value,
+        fmt::format("an image of {} x {} patches; this model has position embeddings for {} of them in a row "
+                    "or column",
+                    grid.columns, grid.rows, factored.side));
+  }
+  const bool axis_first = factored.layout == FactoredPositions::Layout::axis_first;
+  const auto at = [&](std::size_t axis, std::size_t place) {
+    return &table_[(axis_first ? axis * factored.side + place : 2 * place + axis) * shape_.hidden];
+  };
+  parallel_rows(grid.count(), [&](std::size_t p) {
+    const PatchPlace place = patch_place(p, grid, order);
+    const float *across = at(0, place.column), *down = at(1, place.row);
+    for (std::size_t i = 0; i < shape_.hidden; ++i) patches.row(p)[i] += across[i] + down[i];
+  });
+}
+
 void PositionTable::add_to(MatrixView<float> x, const PatchGrid& grid, PatchOrder order) const {
   if (std::holds_alternative<InterpolatedPositions>(positions_)) {
     return parallel_rows(grid.count(), [&](std::size_t p) {
       add_interpolated(x.row(shape_.class_rows + p), patch_place(p, grid, order), grid);
     });
   }
+  if (std::holds_alternative<FactoredPositions>(positions_))
+    return add_factored(x.row_range(shape_.class_rows, grid.count()), grid, order);
   if (!fixed()) return;
   if (!(grid == shape_.grid)) {
     throw ItemError(
@@ -128,7 +161,7 @@ void PositionTable::add_to(MatrixView<float> x, const PatchGrid& grid, PatchOrde
 RopeAngles grid_rope_angles(const GridRope& rope, std::size_t head_dim,
                             std::span<const Patches* const> images, PatchOrder order) {
   const std::size_t quarter = head_dim / 4;
-  std::vector<float> frequencies(2 * quarter);  // of rows, then of columns
+  std::vector<float> frequencies(2 * quarter);  // of one half, then of the other
   for (std::size_t i = 0; i < 2 * quarter; ++i) {
     const bool halfway = i >= quarter && rope.columns == GridRope::Columns::between_rows;
     const double place = static_cast<double>(i % quarter) + (halfway ? 0.5 : 0.0);
@@ -138,12 +171,14 @@ RopeAngles grid_rope_angles(const GridRope& rope, std::size_t head_dim,
   std::size_t rows = 0, first = 0;
   for (const Patches* image : images) rows += image->grid.count();
   RopeAngles angles{Matrix<float>(rows, 2 * quarter), Matrix<float>(rows, 2 * quarter)};
+  angles.parts = rope.parts;
   for (const Patches* image : images) {
     parallel_rows(image->grid.count(), [&](std::size_t p) {
       const PatchPlace place = patch_place(p, image->grid, order);
       float *cosine = angles.cosine.row(first + p), *sine = angles.sine.row(first + p);
       for (std::size_t i = 0; i < 2 * quarter; ++i) {
-        const std::size_t position = i < quarter ? place.row : place.column;
+        const bool by_row = (i < quarter) == (rope.first == GridRope::First::rows);
+        const std::size_t position = by_row ? place.row : place.column;
         const float angle = static_cast<float>(position) * frequencies[i];
         cosine[i] = std::cos(angle);
         sine[i] = std::sin(angle);

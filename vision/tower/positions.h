@@ -34,10 +34,19 @@ struct BucketedPositions {
 /// The bucket of patch `index` of `count` along a side.
 std::size_t position_bucket(std::size_t index, std::size_t count);
 
+/// A learned vector for each column and one for each row, up to `side` of them; a patch gets the sum of both.
+struct FactoredPositions {
+  enum class Layout { axis_first, place_first };  // [2, side, hidden] or [side, 2, hidden], columns first
+  std::string table;                              // tensor, whole name
+  std::size_t side = 0;
+  Layout layout = Layout::axis_first;
+};
+
 /// Patches know where they are by rotation alone.
 struct NoPositions {};
 
-using PositionEmbedding = std::variant<FixedPositions, BucketedPositions, InterpolatedPositions, NoPositions>;
+using PositionEmbedding =
+    std::variant<FixedPositions, BucketedPositions, InterpolatedPositions, FactoredPositions, NoPositions>;
 
 /// The order in which the patches of an image lie one after another: in square blocks of merge · merge of
 /// them, row by row of blocks and in each row by row. merge is 1 where they lie row by row.
@@ -80,18 +89,24 @@ class PositionTable {
   /// Brings the rows of a bucketed table into the order of the patches.
   void sort_buckets();
   void add_interpolated(float* row, PatchPlace place, const PatchGrid& grid) const;
+  void add_factored(MatrixView<float> patches, const PatchGrid& grid, PatchOrder order) const;
 
   PositionEmbedding positions_ = NoPositions{};
   Shape shape_;
   std::vector<float> table_;  // [rows, hidden]
 };
 
-/// Turns the first half of the pairs of a head by the row of its patch, the other half by the column.
+/// Turns one half of the pairs of a head by the row of its patch, the other half by the column.
 struct GridRope {
   /// The frequencies of columns: those of rows, or those that lie halfway between them.
   enum class Columns { as_rows, between_rows };
   double theta = 10000.0;
   Columns columns = Columns::as_rows;
+  /// What the first half turns by.
+  enum class First { rows, columns };
+  First first = First::rows;
+  /// 1: pairs are (i, i + dims / 2), of the whole head; 2: each half of a head is rotated by itself.
+  std::size_t parts = 1;
 };
 
 /// Cosines and sines of the patches of several images, one image after another.
