@@ -46,12 +46,15 @@ Config read_image_processor(const WeightSource& weights) {
 
 namespace {
 
-using AnyPreprocessor = std::variant<Preprocessor, Tiler, GridTiler, BlockPreprocessor, EdgePreprocessor>;
+using AnyPreprocessor =
+    std::variant<Preprocessor, Tiler, GridTiler, BlockPreprocessor, EdgePreprocessor, SoftTokenPreprocessor>;
 
 AnyPreprocessor preprocessor_for(const Config& config, const VisionSpec& spec) {
   if (const auto* own = std::get_if<OwnShape>(&spec.form)) return BlockPreprocessor(config, own->blocks);
   if (const auto* own = std::get_if<OwnShapeWithin>(&spec.form))
     return EdgePreprocessor(config, own->patches);
+  if (const auto* soft = std::get_if<SoftTokens>(&spec.form))
+    return SoftTokenPreprocessor(config, soft->geometry);
   if (const auto* tiled = std::get_if<TilesAndWhole>(&spec.form)) {
     check_size(config, tile_size(tiled->rule), spec.encoder.image_size);
     return GridTiler(config, tiled->rule, tiled->resample);
@@ -91,6 +94,8 @@ PixelValues ImagePreparation::prepare(const Image& image, const ImageBudget& bud
     values.tiles.push_back(blocks->apply(image, pixels(*blocks, budget)));
   else if (const auto* edge = std::get_if<EdgePreprocessor>(&preprocessor_))
     values.tiles.push_back(edge->apply(image));
+  else if (const auto* soft = std::get_if<SoftTokenPreprocessor>(&preprocessor_))
+    values.tiles.push_back(soft->apply(image, rows(*soft, budget)));
   else if (const auto* grids = std::get_if<GridTiler>(&preprocessor_))
     add_tiles(grids->apply(image));
   else if (const auto* tiler = std::get_if<Tiler>(&preprocessor_))
@@ -104,6 +109,10 @@ void ImagePreparation::check(const ImageBudget& budget) const {
   if (budget.empty()) return;
   if (const auto* blocks = std::get_if<BlockPreprocessor>(&preprocessor_)) {
     pixels(*blocks, budget);
+    return;
+  }
+  if (const auto* soft = std::get_if<SoftTokenPreprocessor>(&preprocessor_)) {
+    rows(*soft, budget);
     return;
   }
   throw ItemError(ErrorCode::invalid_value,
@@ -134,6 +143,23 @@ PixelBudget ImagePreparation::pixels(const BlockPreprocessor& blocks, const Imag
                   pixels.least, pixels.most, token, BlockPreprocessor::kMostPixels));
 }
 
+std::int64_t ImagePreparation::rows(const SoftTokenPreprocessor& soft, const ImageBudget& budget) const {
+  const auto& allowed = SoftTokenPreprocessor::kBudgets;
+  const auto fail = [](const std::string& what) {
+    throw ItemError(ErrorCode::invalid_value,
+                    fmt::format("{}; this model fills a budget of {} tokens with every image: set "
+                                "image_tokens: {{max: …}} to one of them, and leave image_tokens.min, "
+                                "min_pixels and max_pixels out",
+                                what, soft_token_budgets_text()));
+  };
+  if (budget.min_tokens) fail(fmt::format("an image of at least {} tokens is asked for", *budget.min_tokens));
+  if (budget.min_pixels || budget.max_pixels) fail("a budget of pixels is set");
+  const std::int64_t most = budget.max_tokens.value_or(soft.budget());
+  if (std::find(allowed.begin(), allowed.end(), most) == allowed.end())
+    fail(fmt::format("an image of at most {} tokens is asked for", most));
+  return most;
+}
+
 FeatureMap ImagePreparation::layout(int width, int height, const ImageBudget& budget) const {
   check(budget);
   const VisionConfig& tower = spec_.encoder;
@@ -143,6 +169,8 @@ FeatureMap ImagePreparation::layout(int width, int height, const ImageBudget& bu
   if (const auto* blocks = std::get_if<BlockPreprocessor>(&preprocessor_))
     map.grid = blocks->grid(width, height, pixels(*blocks, budget));
   if (const auto* edge = std::get_if<EdgePreprocessor>(&preprocessor_)) map.grid = edge->grid(width, height);
+  if (const auto* soft = std::get_if<SoftTokenPreprocessor>(&preprocessor_))
+    map.grid = soft->grid(width, height, rows(*soft, budget));
   map.rows = static_cast<std::size_t>(map.tiles.tiles()) * tower.feature_rows(map.grid);
   return projected(spec_.projector, map);
 }
@@ -154,6 +182,8 @@ std::size_t ImagePreparation::most_tokens() const {
   }
   if (const auto* edge = std::get_if<EdgePreprocessor>(&preprocessor_))
     return projected(spec_.projector, {.rows = edge->most().count(), .grid = edge->most()}).rows;
+  if (const auto* soft = std::get_if<SoftTokenPreprocessor>(&preprocessor_))
+    return static_cast<std::size_t>(soft->budget());
   if (const auto* tiled = std::get_if<TilesAndWhole>(&spec_.form)) {
     const std::size_t rows = most_tiles(tiled->rule) * spec_.encoder.feature_tokens();
     return projected(spec_.projector, {.rows = rows, .grid = spec_.encoder.grid()}).rows;

@@ -9,6 +9,7 @@
 #include "vision/image/image.h"
 #include "vision/preprocess/budget/block_preprocessor.h"
 #include "vision/preprocess/budget/edge_preprocessor.h"
+#include "vision/preprocess/budget/soft_token_preprocessor.h"
 #include "vision/preprocess/grid/grid_tiler.h"
 #include "vision/preprocess/patches.h"
 #include "vision/preprocess/preprocess.h"
@@ -54,9 +55,11 @@ class ImagePreparation {
 
  private:
   PixelBudget pixels(const BlockPreprocessor& blocks, const ImageBudget& budget) const;
+  /// Rows that an image may become.
+  std::int64_t rows(const SoftTokenPreprocessor& soft, const ImageBudget& budget) const;
 
   VisionSpec spec_;
-  std::variant<Preprocessor, Tiler, GridTiler, BlockPreprocessor, EdgePreprocessor>
+  std::variant<Preprocessor, Tiler, GridTiler, BlockPreprocessor, EdgePreprocessor, SoftTokenPreprocessor>
       preprocessor_;  // by spec_.form
 };
 

@@ -94,6 +94,7 @@ void fill_special_tokens(ModelSpec& spec, const Config& config, const Config& ge
       append_unique(spec.suppressed, id);
   };
   for (const std::string& piece : spec.placeholders) suppress(tokenizer.token_id(piece));
+  for (const UnsupportedInput& input : spec.unsupported) suppress(tokenizer.token_id(input.token));
   if (spec.padding == PaddingToken::never_generated) suppress(tokenizer.pad());
 }
 

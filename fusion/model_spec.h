@@ -14,6 +14,7 @@
 #include "text/encoder/text_encoder.h"
 #include "vision/preprocess/budget/block_preprocessor.h"
 #include "vision/preprocess/budget/edge_preprocessor.h"
+#include "vision/preprocess/budget/soft_token_preprocessor.h"
 #include "vision/preprocess/grid/grid_rule.h"
 #include "vision/preprocess/tiles.h"
 #include "vision/tower/encoder.h"
@@ -44,7 +45,12 @@ struct OwnShapeWithin {
   EdgeGeometry patches;
 };
 
-using ImageForm = std::variant<OneSize, WholeAndTiles, TilesAndWhole, OwnShape, OwnShapeWithin>;
+/// Every image keeps its own shape and fills a budget of rows, which is one of a few.
+struct SoftTokens {
+  SoftTokenGeometry geometry;
+};
+
+using ImageForm = std::variant<OneSize, WholeAndTiles, TilesAndWhole, OwnShape, OwnShapeWithin, SoftTokens>;
 
 /// What one of the tower's layers adds to the decoder (DeepStack, arXiv 2406.04334): its output, projected.
 struct DeepStackTap {
@@ -110,6 +116,12 @@ enum class PromptPositions {
   image_grids,  // image rows by time, row and column
 };
 
+/// A token that stands for something which the model could take and this program does not.
+struct UnsupportedInput {
+  std::string token;
+  std::string what;  // "audio"
+};
+
 /// Everything that loading and running a checkpoint needs to know, as data. A family's file makes it from
 /// config.json; nothing outside that file asks for the family's name.
 struct ModelSpec {
@@ -130,6 +142,8 @@ struct ModelSpec {
   std::vector<std::string> rowless_tokens;
   /// Other tokens that stand for images or mark them: never generated either. Unknown ones are ignored.
   std::vector<std::string> placeholders;
+  /// Prompts with one of these are refused; they are never generated either. Unknown ones are ignored.
+  std::vector<UnsupportedInput> unsupported;
   PaddingToken padding = PaddingToken::may_be_a_word;
   std::vector<std::int32_t> eos;
   std::string turn_format;  // name of the built-in one that is used when the checkpoint brings no template

@@ -89,6 +89,10 @@ struct Projector::Load {
   Step operator()(const MergeOp& op) const { return op; }
   Step operator()(const AveragePoolOp& op) const { return op; }
   Step operator()(const PixelShuffleOp& op) const { return op; }
+  Step operator()(const StandardizeOp& op) const {
+    return Standardize{to_floats(weights.tensor(op.bias, {width})),
+                       to_floats(weights.tensor(op.scale, {width}))};
+  }
 };
 
 /// Does an operation on the rows of several images, one after another.
@@ -135,6 +139,14 @@ struct Projector::Run {
   Matrix<float> operator()(const Norm& step) const {
     Matrix<float> out(rows.rows, rows.cols);
     step.forward(rows, out.view());
+    return out;
+  }
+  Matrix<float> operator()(const Standardize& step) const {
+    Matrix<float> out(rows.rows, rows.cols);
+    for (std::size_t r = 0; r < rows.rows; ++r) {
+      for (std::size_t c = 0; c < rows.cols; ++c)
+        out.row(r)[c] = (rows.row(r)[c] - step.bias[c]) * step.scale[c];
+    }
     return out;
   }
   Matrix<float> operator()(const MergeOp& step) const {

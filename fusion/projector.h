@@ -53,8 +53,13 @@ struct UnitLengthOp {};
 
 /// Every row normalised.
 struct NormOp {
-  std::string name;  // without ".weight"
+  std::string name;  // without ".weight"; of no meaning where the norm has none
   NormConfig norm;
+};
+
+/// (x - bias) · scale, channel by channel.
+struct StandardizeOp {
+  std::string bias, scale;  // whole names, [width]
 };
 
 /// Rows that lie block by block, side · side of them each, become one row a block, as wide as all of it.
@@ -74,7 +79,7 @@ struct PixelShuffleOp {
 };
 
 using ProjectorOp = std::variant<LinearOp, TimesOp, ScaleOp, JoinTilesOp, PoolOp, FirstRowOp, UnitLengthOp,
-                                 NormOp, MergeOp, AveragePoolOp, PixelShuffleOp>;
+                                 NormOp, MergeOp, AveragePoolOp, PixelShuffleOp, StandardizeOp>;
 
 /// How a vision tower's features become rows of the decoder's width: operations in their order.
 struct ProjectorConfig {
@@ -110,8 +115,11 @@ class Projector {
   struct Newline {
     std::vector<float> row;  // [width]
   };
+  struct Standardize {
+    std::vector<float> bias, scale;  // [width]
+  };
   using Step = std::variant<LoadedLinear, ScaleOp, Newline, AttentionPooling, FirstRowOp, UnitLengthOp, Norm,
-                            MergeOp, AveragePoolOp, PixelShuffleOp>;
+                            MergeOp, AveragePoolOp, PixelShuffleOp, Standardize>;
   struct Load;
   struct Run;
 

@@ -1,7 +1,10 @@
 #include "fusion/prompting.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "engine/base/error.h"
 #include "engine/base/text/utf8.h"
 
 namespace mmbatch {
@@ -31,6 +34,13 @@ RenderedPrompt Prompting::render(const TurnFormat& format, std::span<const Messa
 std::vector<std::int32_t> Prompting::encode(const RenderedPrompt& prompt, std::size_t images) const {
   const Tokenizer& tokenizer = *model_.tokenizer;
   const ModelSpec& spec = model_.spec;
+  for (const UnsupportedInput& input : spec.unsupported) {
+    if (prompt.text.find(input.token) == std::string::npos) continue;
+    throw ItemError(ErrorCode::invalid_value,
+                    fmt::format("the prompt has '{}', which stands for {}; this program gives the model text "
+                                "and images only",
+                                input.token, input.what));
+  }
   if (spec.placement == ImagePlacement::placeholders)
     return tokenizer.encode(
         images > 0 ? write_image_places(spec.place, spec.image_token, prompt.text) : prompt.text,

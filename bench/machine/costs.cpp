@@ -33,7 +33,8 @@ LayerWeights layer_weights(const LayerConfig& config, double rows) {
   const double experts = real(mixture.experts.experts), chosen = real(mixture.router.top_k);
   const double expert = 3 * hidden * real(mixture.experts.ffn);
   const double met = experts * (1 - std::pow(1 - chosen / experts, rows));
-  const double common = attention + experts * hidden + (mixture.shared ? feed_forward(*mixture.shared) : 0);
+  double common = attention + experts * hidden + (mixture.shared ? feed_forward(*mixture.shared) : 0);
+  if (config.experts_place == ExpertsPlace::beside) common += feed_forward(config.feed_forward);
   return {common + chosen * expert, common + met * expert};
 }
 

@@ -127,6 +127,20 @@ KnownKeys encoder_keys(const std::string& type) {
   }
   if (type == "pixtral")
     known.honoured.insert(known.honoured.end(), {"head_dim", "rope_theta", "rope_parameters"});
+  if (type == "gemma4_vision") {
+    known.honoured.insert(
+        known.honoured.end(),
+        {"num_key_value_heads", "head_dim", "hidden_activation", "rms_norm_eps", "rope_parameters",
+         "pooling_kernel_size", "position_embedding_size", "use_clipped_linears", "standardize"});
+    known.without_effect.push_back({"this tower's layers have no biases, and heads of one width",
+                                    {"attention_bias", "global_head_dim"}});
+    known.without_effect.push_back({"rows are counted by the image processor", {"default_output_length"}});
+  }
+  if (type == "gemma4_unified_vision") {
+    known.honoured.insert(known.honoured.end(), {"mm_embed_dim", "mm_posemb_size", "model_patch_size",
+                                                 "output_proj_dims", "pooling_kernel_size", "rms_norm_eps"});
+    known.without_effect.push_back({"rows are counted by the image processor", {"num_soft_tokens"}});
+  }
   return known;
 }
 
@@ -178,6 +192,11 @@ KnownKeys outer_keys() {
   known.without_effect.push_back(
       {"rows of an image are counted from vision_config", {"image_seq_length", "num_image_tokens"}});
   known.without_effect.push_back({"widths are those of text_config", {"hidden_size", "projection_dim"}});
+  known.without_effect.push_back(
+      {"of audio, which these models are not given here",
+       {"audio_config", "audio_token_id", "boa_token_id", "eoa_token_id", "eoa_token_index"}});
+  known.without_effect.push_back(
+      {"rows of an image are counted by the image processor", {"vision_soft_tokens_per_image"}});
   known.without_effect.push_back({"another name of pad_token_id", {"_pad_token_id"}});
   known.without_effect.push_back(
       {"tokens that the chat template writes",
@@ -209,7 +228,8 @@ KnownKeys both(KnownKeys first, const KnownKeys& second) {
 /// What a text_config is of that does not say so.
 std::string default_text_type(const std::string& outer) {
   static const std::map<std::string, std::string> types = {
-      {"paligemma", "gemma"}, {"gemma3", "gemma3_text"}, {"internvl", "qwen2"}, {"mistral3", "mistral"}};
+      {"paligemma", "gemma"},  {"gemma3", "gemma3_text"}, {"internvl", "qwen2"},
+      {"mistral3", "mistral"}, {"gemma4", "gemma4_text"}, {"gemma4_unified", "gemma4_unified_text"}};
   const auto found = types.find(outer);
   return found != types.end() ? found->second : "llama";
 }
@@ -217,6 +237,7 @@ std::string default_text_type(const std::string& outer) {
 /// And a vision_config.
 std::string default_tower_type(const std::string& outer) {
   if (outer == "internvl") return "internvl_vision";
+  if (outer == "gemma4" || outer == "gemma4_unified") return outer + "_vision";
   return outer == "mistral3" ? "pixtral" : "";
 }
 

@@ -15,8 +15,8 @@ MixtureOfExpertsConfig parse_experts(const Config& config, const LayerConfig& la
   const std::string local = "num_local_experts";
   if (config.has(local) && config.integer(local, experts, kExperts) != experts)
     config.fail(local, fmt::format("differs from num_experts {}: only one of the two can hold", experts));
-  const bool other = !config.has("num_experts_per_tok") && config.has("experts_per_token");
-  const std::string chosen = other ? "experts_per_token" : "num_experts_per_tok";
+  const bool other = !config.has(defaults.top_k_key) && config.has("experts_per_token");
+  const std::string chosen = other ? "experts_per_token" : defaults.top_k_key;
   const std::int64_t top_k = config.integer(chosen, defaults.top_k, kExperts);
   if (top_k > experts) config.fail(chosen, fmt::format("{}, but there are only {} experts", top_k, experts));
 

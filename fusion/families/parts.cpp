@@ -182,10 +182,18 @@ void set_windows(DecoderConfig& decoder, const Config& config, std::size_t windo
 
 namespace {
 
-/// A tensor that every layer has.
+/// A tensor that nearly every layer has: those that read another layer's keys and values have the norm only.
 std::string probe_of(const LayerNames& names) {
   const SelfAttentionNames& attention = names.attention;
   return (attention.query_key_value.empty() ? attention.value : attention.query_key_value) + ".weight";
+}
+
+/// The one of the two that is stored; empty: neither.
+std::string stored_probe(const WeightSource& weights, const LayerNames& names) {
+  for (const std::string& name : {probe_of(names), names.before_attention + ".weight"}) {
+    if (weights.has(name)) return name;
+  }
+  return "";
 }
 
 }  // namespace
@@ -194,11 +202,11 @@ void check_layer_count(const Config& config, const WeightSource& weights, const 
                        LayerCount count) {
   const auto probe = [&](std::size_t layer) { return probe_of(names.of(layer)); };
   std::size_t stored = 0;
-  while (stored <= count.layers && weights.has(probe(stored))) ++stored;
+  while (stored <= count.layers && !stored_probe(weights, names.of(stored)).empty()) ++stored;
   if (stored > count.layers) {
     config.fail("num_hidden_layers",
                 fmt::format("{} layers, but more are stored: tensor '{}' would not be used", count.layers,
-                            probe(count.layers)));
+                            stored_probe(weights, names.of(count.layers))));
   }
   if (stored == 0 || stored >= count.needed) return;  // without any, loading says what is missing
   config.fail("num_hidden_layers", fmt::format("{} layers, of which {} are stored: tensor '{}' is missing",

@@ -38,6 +38,7 @@ const std::map<std::string, Kind>& kinds() {
          "llama_4_scaling_beta"}}},
       {"longrope",
        {RopeScaling::longrope, {"short_factor", "long_factor"}, {kOriginal, "factor", "attention_factor"}}},
+      {"proportional", {RopeScaling::proportional, {}, {"factor"}}},
   };
   return table;
 }
@@ -105,6 +106,13 @@ std::size_t rotated_dims(const Config& config, const Config& scaling, const Rope
                             defaults.head_dim));
   }
   return static_cast<std::size_t>(dims);
+}
+
+/// Of a head's pairs, those that turn where the part of them does not change their frequencies.
+std::size_t turning_pairs(const Config& scaling, std::size_t head_dim) {
+  const double part = scaling.number("partial_rotary_factor", 1.0);
+  if (!(part >= 0 && part <= 1)) scaling.fail("partial_rotary_factor", "expected a number from 0 to 1");
+  return static_cast<std::size_t>(std::floor(part * static_cast<double>(head_dim) / 2));
 }
 
 double factor_of(const Config& scaling, double otherwise) {
@@ -184,8 +192,11 @@ RopeConfig parse_rope(const Config& config, const RopeDefaults& defaults) {
   RopeConfig rope;
   rope.theta = scaling.number("rope_theta", config.number("rope_theta", defaults.theta));
   if (rope.theta <= 1) (scaling.has("rope_theta") ? scaling : config).fail("rope_theta", "must be above 1");
-  rope.dims = rotated_dims(config, scaling, defaults);
   const std::string name = kind_of(config, scaling, defaults);
+  if (name == "proportional")
+    rope.turning_pairs = turning_pairs(scaling, defaults.head_dim);
+  else
+    rope.dims = rotated_dims(config, scaling, defaults);
   const auto found = kinds().find(name);
   if (found == kinds().end()) {
     scaling.fail("rope_type", fmt::format("'{}' is not supported; supported are {}", name.substr(0, 80),
@@ -207,7 +218,9 @@ RopeConfig parse_rope(const Config& config, const RopeDefaults& defaults) {
   if (rope.scaling == RopeScaling::dynamic_ntk &&
       scaling.integer(kOriginal, positions, kPositions) != positions)
     scaling.fail(kOriginal, "other than max_position_embeddings is not supported in type 'dynamic'");
-  if (rope.scaling != RopeScaling::linear && rope.scaling != RopeScaling::dynamic_ntk) {
+  const bool has_original = rope.scaling != RopeScaling::linear && rope.scaling != RopeScaling::dynamic_ntk &&
+                            rope.scaling != RopeScaling::proportional;
+  if (has_original) {
     const Config& holder = config.has(kOriginal) ? config : scaling;
     const std::int64_t otherwise = defaults.original_positions > 0 ? defaults.original_positions : positions;
     rope.original_positions =

@@ -27,6 +27,8 @@ const std::map<std::string, TextFamily>& text_families() {
       {"qwen3_5_moe_text", qwen3_5_moe_decoder()},
       {"qwen3_vl_moe_text", qwen3_vl_moe_decoder()},
       {"gemma3_text", gemma3_decoder()},
+      {"gemma4_text", gemma4_decoder()},
+      {"gemma4_unified_text", gemma4_unified_decoder()},
       {"gpt2", gpt2_decoder()},
       {"granite", granite_decoder()},
       {"olmo2", olmo2_decoder()},

@@ -26,7 +26,9 @@ const KnownKeys& image_processor_keys() {
                    "min_pixels",
                    "max_pixels",
                    "merge_size",
-                   "temporal_patch_size"},
+                   "temporal_patch_size",
+                   "max_soft_tokens",
+                   "pooling_kernel_size"},
       .without_effect =
           {{"pictures are RGB before they come here", {"do_convert_rgb"}},
            {"who wrote the file, and for whom",
@@ -66,7 +68,9 @@ const KnownKeys& processor_keys() {
                           {"patch_size", "image_token", "image_token_id", "image_seq_length", "image_seq_len",
                            "image_break_token", "image_end_token", "spatial_merge_size",
                            "vision_feature_select_strategy", "num_additional_image_tokens"}},
-                         {"other kinds of input", {"video_processor", "video_token", "feature_extractor"}}},
+                         {"other kinds of input",
+                          {"video_processor", "video_token", "feature_extractor", "audio_seq_length",
+                           "audio_ms_per_token"}}},
       .only_at = {}};
   return known;
 }

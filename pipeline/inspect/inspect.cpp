@@ -59,15 +59,18 @@ bool contains(const std::string& text, const char* part) {
 /// Bytes of a tensor once it is loaded: tables are read where they lie, what multiplies is packed, the rest
 /// is float32. A packed folder's are mapped as they are.
 double loaded_bytes(const std::string& name, const TensorView& tensor, Precision precision) {
+  if (contains(name, "audio_tower") || contains(name, "embed_audio")) return 0;  // never read
   if (tensor.packed) return static_cast<double>(tensor.packed_bytes);
   const auto elements = static_cast<double>(tensor.elements());
   if (contains(name, "embed_tokens") || contains(name, "token_embedding")) {
     return static_cast<double>(tensor.bytes());
   }
-  if (tensor.shape.size() < 2 || contains(name, "position_embedding")) return elements * sizeof(float);
+  if (tensor.shape.size() < 2 || contains(name, "position_embedding") || contains(name, "pos_embedding"))
+    return elements * sizeof(float);
   if (contains(name, "lm_head")) return elements * bytes_per_weight(head_precision(precision));
-  const bool edge =
-      contains(name, "patch_embed") || contains(name, "multi_modal_projector") || contains(name, "merger");
+  const bool edge = contains(name, "patch_embed") || contains(name, "multi_modal_projector") ||
+                    contains(name, "merger") || contains(name, "embedding_projection") ||
+                    contains(name, "patch_dense") || contains(name, "per_layer_model_projection");
   return elements * bytes_per_weight(edge ? edge_precision(precision) : precision);
 }
 
@@ -102,7 +105,10 @@ std::size_t activation_bytes(const LayerConfig& layer, std::size_t rows) {
   std::size_t wide = 3 * layer.feed_forward.ffn;
   if (layer.experts) {  // rows of each of a token's experts
     const MixtureOfExpertsConfig& experts = *layer.experts;
-    wide = experts.router.top_k * (3 * experts.experts.ffn + 2 * layer.attention.hidden);
+    const std::size_t of_experts =
+        experts.router.top_k * (3 * experts.experts.ffn + 2 * layer.attention.hidden);
+    const bool beside = layer.experts_place == ExpertsPlace::beside;
+    wide = beside ? wide + of_experts + 2 * layer.attention.hidden : of_experts;
     if (experts.shared) wide += 3 * experts.shared->ffn;
   }
   const std::size_t per_row = 3 * layer.attention.hidden + qkv + shape.heads * shape.head_dim + wide;
@@ -122,6 +128,10 @@ void size_up(const WeightSource& weights, const ModelSpec& spec, Inspection& fou
   for (const LayerConfig& layer : spec.decoder.layers) {
     found.activation_bytes =
         std::max(found.activation_bytes, activation_bytes(layer, Inspection::kActivationRows));
+  }
+  if (const auto& per_layer = spec.decoder.per_layer) {
+    found.activation_bytes +=
+        Inspection::kActivationRows * spec.decoder.layers.size() * per_layer->width * sizeof(float);
   }
   for (const std::string& name : kv_precision_names())
     found.cache_per_token.push_back({name, kv_bytes_per_token(spec.decoder, kv_precision_from(name))});

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "jobs/text/json_text.h"
 #include "pipeline/inspect/inspect.h"
 #include "pipeline/watch/progress.h"
@@ -13,12 +15,34 @@ struct Lines {
   void add(const char* name, const std::string& value) { text += fmt::format("{:<14}{}\n", name, value); }
 };
 
+/// Whether images have no size, and no number of tokens, that is the same for all.
+bool keeps_sizes(const VisionSpec& vision) {
+  return std::holds_alternative<OwnShape>(vision.form) || std::holds_alternative<SoftTokens>(vision.form);
+}
+
 std::string heads_text(const AttentionShape& shape) {
   const char* kind = shape.kv_heads == shape.heads ? "multi-head"
                      : shape.kv_heads == 1         ? "multi-query"
                                                    : "grouped-query";
   return fmt::format("{} heads of {}, {} for keys and values ({})", shape.heads, shape.head_dim,
                      shape.kv_heads, kind);
+}
+
+/// Layers whose keys and values are another's.
+std::string shared_text(const DecoderConfig& decoder) {
+  std::size_t shared = 0;
+  for (const LayerConfig& layer : decoder.layers) shared += layer.attention.has_keys() ? 0 : 1;
+  return shared == 0 ? "" : fmt::format(", keys and values of earlier layers in {}", shared);
+}
+
+/// The heads of layers, where they are not alike.
+std::vector<std::string> heads_texts(const DecoderConfig& decoder) {
+  std::vector<std::string> texts;
+  for (const LayerConfig& layer : decoder.layers) {
+    const std::string text = heads_text(layer.attention.shape);
+    if (std::find(texts.begin(), texts.end(), text) == texts.end()) texts.push_back(text);
+  }
+  return texts;
 }
 
 std::string window_text(const DecoderConfig& decoder) {
@@ -58,8 +82,10 @@ void add_decoder(const DecoderConfig& decoder, Lines& lines) {
   lines.add("decoder",
             fmt::format("{} layers, hidden {}, feed-forward {}, vocabulary {}, {} positions{}",
                         decoder.layers.size(), decoder.hidden, decoder.layers.front().feed_forward.ffn,
-                        decoder.vocab, decoder.max_positions, window_text(decoder)));
-  lines.add("", heads_text(decoder.layers.front().attention.shape));
+                        decoder.vocab, decoder.max_positions, window_text(decoder) + shared_text(decoder)));
+  for (const std::string& heads : heads_texts(decoder)) lines.add("", heads);
+  if (decoder.per_layer)
+    lines.add("", fmt::format("embeddings of {} for each token and layer", decoder.per_layer->width));
   if (const std::string experts = experts_text(decoder); !experts.empty()) lines.add("", experts);
 }
 
@@ -73,13 +99,20 @@ void add_text_encoder(const TextEncoderConfig& text, Lines& lines) {
 
 void add_vision(const VisionSpec& spec, Lines& lines) {
   const VisionConfig& vision = spec.encoder;
+  const auto* soft = std::get_if<SoftTokens>(&spec.form);
   const std::string images =
-      std::holds_alternative<OwnShape>(spec.form)
+      soft != nullptr
+          ? fmt::format(
+                "images of any size in patches of {0}, one token for {1} x {1}, budgets of {2} tokens",
+                soft->geometry.patch_size, soft->geometry.pool, soft_token_budgets_text())
+      : std::holds_alternative<OwnShape>(spec.form)
           ? fmt::format("images of any size in patches of {0}, one token for {1} x {1}", vision.patch_size,
                         vision.order.merge)
           : fmt::format("images of {} pixels in patches of {}, {} {} per image{}", vision.image_size,
                         vision.patch_size, spec.tile_tokens(), spec.pools() ? "embedding" : "tokens",
                         std::holds_alternative<OneSize>(spec.form) ? "" : " or tile");
+  if (vision.layers == 0)
+    return lines.add("vision", fmt::format("no layers, hidden {}, {}", vision.hidden(), images));
   lines.add("vision", fmt::format("{} of {} layers, hidden {}, {}", vision.run_layers, vision.layers,
                                   vision.hidden(), images));
   lines.add("", heads_text(vision.layer.attention.shape));
@@ -182,7 +215,7 @@ void add_spec(const ModelSpec& spec, JsonObject& json) {
   if (!spec.vision) return;
   const VisionConfig& vision = spec.vision->encoder;
   json.member("vision", layers_json(vision.layer, vision.layers));
-  const bool any_size = std::holds_alternative<OwnShape>(spec.vision->form);
+  const bool any_size = keeps_sizes(*spec.vision);
   if (!any_size) json.add("image_size", vision.image_size);
   json.add("patch_size", vision.patch_size);
   if (!any_size) json.add("image_tokens", spec.vision->tile_tokens());

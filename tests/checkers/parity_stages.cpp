@@ -116,13 +116,19 @@ std::vector<EncodedImage> check_images(const Subject& subject, const ReferenceCa
     }
   }
   check_tower(subject, reference_case, pointers, report);
-  check_tensor(subject, reference_case.name + ".pixel_values", stacked_pixels(tiles).view(), kPixelTolerance,
-               report);
+  const bool by_pixel = stage->config().patch_kernel == PatchKernel::pixels;
+  for (const Patches* tile : tiles) parts.push_back(tile->values.view());
+  const Matrix<float> values = by_pixel ? stacked(parts) : stacked_pixels(tiles);
+  check_tensor(subject, reference_case.name + ".pixel_values", values.view(), kPixelTolerance, report);
 
   Scratch scratch;
   const ImageStage::Encoded encoded = stage->encode(pointers, scratch);
-  check_features(subject, reference_case.name + ".vision_features",
-                 as_stored(stage->config(), pointers, encoded.features.view()).view(), tile_rows, report);
+  if (by_pixel)
+    check_tensor(subject, reference_case.name + ".vision_features",
+                 pooled(subject, pointers, encoded.features.view()).view(), 0, report);
+  else
+    check_features(subject, reference_case.name + ".vision_features",
+                   as_stored(stage->config(), pointers, encoded.features.view()).view(), tile_rows, report);
   std::vector<EncodedImage> images;
   parts.clear();
   for (std::size_t i = 0; i < pixels.size(); ++i) {
@@ -141,10 +147,8 @@ std::vector<EncodedImage> check_images(const Subject& subject, const ReferenceCa
   for (auto& part : parts) part = part.col_range(0, width);
   // What transformers calls projected is not scaled yet.
   Matrix<float> projected = stacked(parts);
-  float scale = 1;
-  for (const ProjectorOp& op : subject.model.spec().vision->projector.ops) {
-    if (const auto* scaling = std::get_if<ScaleOp>(&op)) scale *= scaling->factor;
-  }
+  const auto* scaling = std::get_if<ScaleOp>(&subject.model.spec().vision->projector.ops.back());
+  const float scale = scaling != nullptr ? scaling->factor : 1;
   for (std::size_t i = 0; i < projected.rows() * projected.cols(); ++i) projected.data()[i] /= scale;
   check_tensor(subject, reference_case.name + ".projected", projected.view(), 0, report);
   return images;

@@ -29,7 +29,40 @@ Matrix<float> with_frames(const Patches& patches, std::size_t frames) {
   return out;
 }
 
+/// The stages of a tower whose references have other names, because its patches lie pixel by pixel.
+void check_pixel_tower(const Subject& subject, const std::string& name,
+                       std::span<const PixelValues* const> images, Report& report) {
+  Scratch scratch;
+  scratch.on_input = [&](Scratch::Before place, MatrixView<const float> rows) {
+    const bool bare = place == Scratch::Before::positions;
+    check_tensor(subject, name + (bare ? ".patch_projected" : ".vision_embeddings"), rows, 0, report);
+  };
+  const std::size_t last = subject.model.images()->config().run_layers - 1;
+  scratch.on_layer = [&](std::size_t layer, MatrixView<const float> rows) {
+    if (layer == 0) check_tensor(subject, name + ".vision_layer0", rows, 0, report);
+    if (layer == last) check_tensor(subject, name + ".vision_last_layer", rows, 0, report);
+  };
+  subject.model.images()->encode(images, scratch);
+}
+
 }  // namespace
+
+Matrix<float> pooled(const Subject& subject, std::span<const PixelValues* const> images,
+                     MatrixView<const float> features) {
+  const ProjectorConfig& whole = subject.model.spec().vision->projector;
+  ProjectorConfig config{.in = whole.in, .ops = {}};
+  const auto is_norm = [](const ProjectorOp& op) { return std::holds_alternative<NormOp>(op); };
+  config.ops.assign(whole.ops.begin(), std::find_if(whole.ops.begin(), whole.ops.end(), is_norm));
+  std::vector<FeatureMap> maps;
+  for (const Patches* tile : tiles_of(images))
+    maps.push_back({.rows = tile->grid.count(), .grid = tile->grid});
+  Scratch scratch;
+  const Projector projector(Weights(*subject.model.files().weights), config);
+  std::vector<MatrixView<const float>> parts;
+  const std::vector<Features> made = projector.forward(features, maps, scratch);
+  for (const Features& one : made) parts.push_back(one->view());
+  return stacked(parts);
+}
 
 Matrix<float> as_stored(const VisionConfig& config, std::span<const PixelValues* const> images,
                         MatrixView<const float> features) {
@@ -46,6 +79,8 @@ Matrix<float> as_stored(const VisionConfig& config, std::span<const PixelValues*
 void check_tower(const Subject& subject, const ReferenceCase& reference_case,
                  std::span<const PixelValues* const> images, Report& report) {
   const VisionConfig& config = subject.model.images()->config();
+  if (config.patch_kernel == PatchKernel::pixels && images.size() == 1)
+    return check_pixel_tower(subject, reference_case.name, images, report);
   if (config.frames == 0) return;
   std::vector<Matrix<float>> patches;
   std::vector<MatrixView<const float>> parts;
