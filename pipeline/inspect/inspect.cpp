@@ -70,7 +70,7 @@ double loaded_bytes(const std::string& name, const TensorView& tensor, Precision
   if (contains(name, "lm_head")) return elements * bytes_per_weight(head_precision(precision));
   const bool edge = contains(name, "patch_embed") || contains(name, "multi_modal_projector") ||
                     contains(name, "merger") || contains(name, "embedding_projection") ||
-                    contains(name, "patch_dense") || contains(name, "per_layer_model_projection");
+                    contains(name, "patch_dense") || contains(name, "per_layer_");
   return elements * bytes_per_weight(edge ? edge_precision(precision) : precision);
 }
 

@@ -10,8 +10,11 @@ namespace mmbatch {
 PerLayerInput::PerLayerInput(const Weights& weights, const PerLayerInputConfig& config,
                              const PerLayerInputNames& names)
     : activation_(config.activation),
-      gate_(weights, {names.gate, config.width}, config.hidden, Bias::absent),
-      projection_(weights, {names.projection, config.hidden}, config.width, Bias::absent),
+      // Little work, and it reads the stream as it is, with whatever stands out in it.
+      gate_(weights.in(edge_precision(weights.precision)), {names.gate, config.width}, config.hidden,
+            Bias::absent),
+      projection_(weights.in(edge_precision(weights.precision)), {names.projection, config.hidden},
+                  config.width, Bias::absent),
       norm_(weights, names.norm, config.hidden, config.norm) {}
 
 void PerLayerInput::forward(MatrixView<const float> embedding, MatrixView<float> x, Scratch& scratch) const {
