@@ -33,6 +33,7 @@ constexpr const char* kSmallFiles[] = {"config.json",
                                        "chat_template.jinja",
                                        "processor_config.json",
                                        "tokenizer.json",
+                                       "tokenizer.gguf",
                                        "model.safetensors.index.json"};
 
 /// Of one part of a tensor that many share, such as an expert's, its share.

@@ -4,12 +4,14 @@
 
 #include <cmath>
 
+#include "engine/base/error.h"
 #include "fusion/keys/known_keys.h"
 
 namespace mmbatch {
 namespace {
 
 constexpr std::int64_t kMaxRank = 1 << 16;
+constexpr std::size_t kMaxPatterns = 4096;
 
 const KnownKeys& lora_keys() {
   static const KnownKeys known = {
@@ -84,7 +86,8 @@ std::vector<LoraConfig::Pattern> LoraConfig::read_patterns(const Config& file, c
     if (!std::isfinite(number) || (rank && !(number >= 1 && number <= kMaxRank)))
       all.fail(pattern, fmt::format("{} is out of range", number));
     // As peft: what a module's name ends with.
-    patterns.push_back({Regex("^(?:.*\\.)?(?:" + pattern + ")$", all.where(pattern)), number});
+    patterns.push_back({Regex("^(?:.*\\.)?(?:" + pattern + ")$", all.where(pattern)), number, all.where(pattern)});
+    if (patterns.size() > kMaxPatterns) file.fail(key, fmt::format("more than {} patterns", kMaxPatterns));
   }
   return patterns;
 }
@@ -92,7 +95,11 @@ std::vector<LoraConfig::Pattern> LoraConfig::read_patterns(const Config& file, c
 double LoraConfig::find(const std::vector<Pattern>& patterns, const std::string& module, double otherwise) {
   for (const Pattern& pattern : patterns) {
     std::vector<Span> matches;
-    pattern.expression.find_all(module, matches);
+    try {
+      pattern.expression.find_all(module, matches);
+    } catch (const ItemError& e) {
+      throw ModelError(fmt::format("{}: {}", pattern.where, e.what()));
+    }
     if (!matches.empty()) return pattern.value;
   }
   return otherwise;

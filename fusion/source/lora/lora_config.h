@@ -29,6 +29,7 @@ class LoraConfig {
   struct Pattern {
     Regex expression;
     double value;
+    std::string where;  // what errors name
   };
   static std::vector<Pattern> read_patterns(const Config& file, const std::string& key);
   static double find(const std::vector<Pattern>& patterns, const std::string& module, double otherwise);

@@ -16,7 +16,8 @@ namespace {
 
 using nlohmann::json;
 
-const std::string kTower = "visual.", kBlock = kTower + "blocks.{}.";
+const std::string kTower = "visual.", kBlock = kTower + "blocks.{}.", kBlocks = "v.blk.";
+constexpr std::size_t kMaxDeepstackLayers = 64;
 
 std::vector<RenamedTensor> tower_names() {
   return {{"v.patch_embd", kTower + "patch_embed.proj"}, {"v.blk.{}.attn_qkv", kBlock + "attn.qkv"},
@@ -44,10 +45,10 @@ void put_patches(TowerFile& file, Multimodal& model) {
 
 /// Query, key and value weights, which some files store apart, become one.
 void put_attention(TowerFile& file, Multimodal& model) {
-  for (const std::string& name : file.names_below("v.blk.")) {
+  for (const std::string& name : file.names_below(kBlocks)) {
     const std::string part = ".attn_q.";
     const std::size_t at = name.find(part);
-    if (at == std::string::npos) continue;
+    if (at == std::string::npos || at <= kBlocks.size()) continue;
     const std::string block = name.substr(0, at), ending = name.substr(at + part.size());
     std::vector<TensorView> parts;
     for (const char* one : {".attn_q.", ".attn_k.", ".attn_v."}) parts.push_back(file.take(block + one + ending));
@@ -60,7 +61,7 @@ void put_attention(TowerFile& file, Multimodal& model) {
     shape[0] *= parts.size();
     model.tensors.push_back(alternating(parts, parts[0].elements(),
                                         {.name = fmt::format("{}blocks.{}.attn.qkv.{}", kTower,
-                                                             block.substr(std::string("v.blk.").size()), ending),
+                                                             block.substr(kBlocks.size()), ending),
                                          .shape = shape}));
   }
 }
@@ -137,6 +138,7 @@ std::vector<std::size_t> deepstack_layers(const TowerFile& file) {
     const auto read = std::from_chars(begin, end, layer);
     if (read.ec != std::errc() || read.ptr != end) file.fail(name, "names no layer");
     layers.push_back(layer);
+    if (layers.size() > kMaxDeepstackLayers) file.fail(name, fmt::format("more than {} layers of DeepStack", kMaxDeepstackLayers));
   }
   std::sort(layers.begin(), layers.end());
   return layers;
