@@ -240,6 +240,7 @@ void read_text(const RequestBody& request) {
   const Node::Entry* const structured = request.body.get("structured_outputs");
   if (structured != nullptr) held = read_structured_outputs(*structured);
   if (const Node::Entry* text = request.body.get("text")) {
+    if (text->value->kind != Node::Kind::map) ill_typed(*text, "an object {format}");
     check_keys(*text->value, {"format", "verbosity"}, "'text'");
     const Node::Entry* const verbosity = text->value->get("verbosity");
     if (verbosity != nullptr && !is_text(*verbosity->value, "medium"))
@@ -257,6 +258,7 @@ void read_template_inputs(const RequestBody& request) {
   if (const Node::Entry* entry = request.body.get("chat_template_kwargs"))
     item.template_variables = read_template_variables(*entry);
   if (const Node::Entry* reasoning = request.body.get("reasoning")) {
+    if (reasoning->value->kind != Node::Kind::map) ill_typed(*reasoning, "an object {effort}");
     check_keys(*reasoning->value, {"effort", "summary", "generate_summary"}, "'reasoning'");
     if (const Node::Entry* effort = reasoning->value->get("effort"))
       item.template_variables["reasoning_effort"] = json_string(text_of(*effort, *effort->value));

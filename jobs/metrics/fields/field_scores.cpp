@@ -51,7 +51,10 @@ struct Spot {
 
 class Scorer {
  public:
-  Scorer(const FieldRules& rules, FieldScores& scores) : rules_(rules), scores_(scores) {}
+  /// Of an item that failed there is no answer, which is not the same as null.
+  enum class Answer { given, none };
+  Scorer(const FieldRules& rules, FieldScores& scores, Answer answer = Answer::given)
+      : rules_(rules), scores_(scores), answer_(answer) {}
 
   bool compare(const Spot& spot, const Json& answer, const Json& reference) {
     const FieldRule rule = rule_of(spot.path);
@@ -67,9 +70,14 @@ class Scorer {
     return found == rules_.end() ? FieldRule{} : found->second;
   }
 
-  static bool scalars(FieldScore& score, const FieldValue& answer, const FieldValue& reference,
-                      const FieldRule& rule) {
+  bool scalars(FieldScore& score, const FieldValue& answer, const FieldValue& reference,
+               const FieldRule& rule) const {
     ++score.compared;
+    if (answer_ == Answer::none) {
+      ++score.misses;
+      score.missing += reference.is_null() ? 0 : 1;
+      return false;
+    }
     const bool both = !answer.is_null() && !reference.is_null();
     const bool right = both ? same_value(answer, reference, rule) : answer.is_null() && reference.is_null();
     if (right) {
@@ -101,7 +109,7 @@ class Scorer {
   }
 
   /// Texts and numbers.
-  static bool sets(FieldScore& score, const Json& answer, const Json& reference, const FieldRule& rule) {
+  bool sets(FieldScore& score, const Json& answer, const Json& reference, const FieldRule& rule) const {
     std::vector<FieldValue> left;
     for (const Json& one : answer) left.push_back(value_of(one));
     std::uint64_t hits = 0;
@@ -122,7 +130,7 @@ class Scorer {
       left.erase(found);
     }
     ++score.compared;
-    const bool right = hits == given && hits == reference.size();
+    const bool right = hits == given && hits == reference.size() && answer_ == Answer::given;
     score.right += right ? 1 : 0;
     score.missing += given == 0 && !reference.empty() ? 1 : 0;
     score.invented += given > 0 && reference.empty() ? 1 : 0;
@@ -196,6 +204,7 @@ class Scorer {
 
   const FieldRules& rules_;
   FieldScores& scores_;
+  const Answer answer_;
   const Json empty_ = Json::array();
 };
 
@@ -249,7 +258,8 @@ std::optional<bool> score_fields(std::optional<std::string_view> answer, std::st
   if (!wanted.is_object()) return std::nullopt;
   Json given;
   if (answer) given = Json::parse(answer->begin(), answer->end(), nullptr, false);
-  const bool right = Scorer(rules, scores).compare({}, given, wanted);
+  const auto is_there = answer ? Scorer::Answer::given : Scorer::Answer::none;
+  const bool right = Scorer(rules, scores, is_there).compare({}, given, wanted);
   return right && given.is_object();
 }
 

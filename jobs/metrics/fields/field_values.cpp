@@ -87,6 +87,7 @@ std::optional<double> number_in(std::string_view text) {
   std::string digits;
   std::size_t after_comma = 0, commas = 0;
   bool has_point = false, grouped = true;
+  char before = ' ';
   for (const char c : stripped(text)) {
     if (is_digit(c)) {
       digits += c;
@@ -101,9 +102,10 @@ std::optional<double> number_in(std::string_view text) {
       after_comma = 0;
     } else if (c == '-' && digits.empty()) {
       digits += c;
-    } else if (is_digit(digits.empty() ? 'x' : digits.back()) && (c == 'e' || c == 'E')) {
+    } else if (is_digit(before) && (c == 'e' || c == 'E')) {
       return std::nullopt;
     }
+    before = c;
   }
   if (commas > 0 && (!grouped || (!has_point && after_comma != 3))) return std::nullopt;
   char* end = nullptr;

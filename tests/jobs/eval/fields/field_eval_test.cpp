@@ -54,7 +54,7 @@ TEST(FieldEval, CountsByField) {
   EXPECT_EQ(total.right, 2u);
   EXPECT_EQ(total.missing, 1u);
   const FieldScore& paid = jobs[0].fields.at("paid");
-  EXPECT_EQ(paid.right, 3u);
+  EXPECT_EQ(paid.right, 2u);  // null is not right where there is no answer
   EXPECT_EQ(paid.invented, 1u);
   EXPECT_THAT(to_text(jobs), HasSubstr("job shapes: 4 items, 1 of them wholly right (25.0 %), 1 failed"));
   EXPECT_EQ(nlohmann::json::parse(to_json(jobs))["shapes"]["fields"]["total"]["right"], 2);

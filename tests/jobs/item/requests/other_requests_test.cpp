@@ -81,7 +81,8 @@ TEST(Responses, RefuseByNameWhatTheyCannotDo) {
   EXPECT_THAT(fault(R"("input": [{"type": "item_reference", "id": "1"}])"), HasSubstr("'item_reference'"));
   EXPECT_THAT(fault(R"("input": [{"role": "user", "content": [{"type": "input_file", "file_id": "1"}]}])"),
               HasSubstr("not 'input_file'"));
-  EXPECT_THAT(fault(R"("input": "x", "max_tokens": 3)"), HasSubstr("did you mean"));
+  EXPECT_THAT(fault(R"("input": "x", "max_tokens": 3)"), HasSubstr("unknown key 'max_tokens' in the body"));
+  EXPECT_THAT(fault(R"("input": "x", "text": "json")"), HasSubstr("'text' must be an object"));
   EXPECT_THAT(fault(R"("input": "x", "truncation": "auto")"), HasSubstr("'truncation'"));
   EXPECT_THAT(fault(R"("instructions": "x")"), HasSubstr("no 'input'"));
   EXPECT_THAT(fault(R"("input": [])"), HasSubstr("a list of {role, content}"));

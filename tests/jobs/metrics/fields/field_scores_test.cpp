@@ -35,7 +35,7 @@ TEST(Fields, ScalarsByTheirTypes) {
   EXPECT_FALSE(right(R"({"a": 2.02})", R"({"a": 2})", R"({"a": "number:0.01"})"));
   EXPECT_TRUE(right(R"({"a": 101})", R"({"a": 100})", R"({"a": "number:1%"})"));
   EXPECT_TRUE(right(R"({"a": "1,234.50 €"})", R"({"a": 1234.5})", R"({"a": "number"})"));
-  EXPECT_TRUE(right(R"({"a": 12.5})", R"({"a": "12.50"})"));  // a column of a listing
+  EXPECT_TRUE(right(R"({"a": 12.5})", R"({"a": "12.50 EUR"})"));  // a column of a listing
   EXPECT_TRUE(right(R"({"a": true})", R"({"a": true})"));
   EXPECT_FALSE(right(R"({"a": true})", R"({"a": false})"));
   EXPECT_TRUE(right(R"({"a": "x"})", R"({"a": "y"})", R"({"a": "ignore"})"));
@@ -51,9 +51,10 @@ TEST(Fields, NullAndWhatIsMissing) {
   EXPECT_EQ(scores.at("e").right, 1u);
   EXPECT_EQ(scores.count("d"), 0u);  // nobody knows
   FieldScores failed;
-  EXPECT_EQ(score_fields(std::nullopt, R"({"a": 1, "l": [1, 2]})", {}, failed), false);
+  EXPECT_EQ(score_fields(std::nullopt, R"({"a": 1, "l": [1, 2], "n": null})", {}, failed), false);
   EXPECT_EQ(failed.at("a").missing, 1u);
   EXPECT_EQ(failed.at("l").misses, 2u);
+  EXPECT_EQ(failed.at("n").right, 0u);
 }
 
 TEST(Fields, Dates) {

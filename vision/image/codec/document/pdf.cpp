@@ -51,13 +51,14 @@ Size size_of(const poppler::page& page, const ImagePart& part) {
   const double width = std::abs(turned ? box.height() : box.width());
   const double height = std::abs(turned ? box.width() : box.height());
   if (!(width > 0 && height > 0 && width < 1e6 && height < 1e6)) throw Damage("a page without a size");
+  constexpr double kRounding = 1e-6;  // 72 · 4/9 is 32
   Size size;
   size.scale = part.dpi / 72.0;
   const double pixels = width * height * size.scale * size.scale;
   if (pixels > static_cast<double>(part.pixels))
     size.scale *= std::sqrt(static_cast<double>(part.pixels) / pixels);
-  size.width = std::max<std::int64_t>(1, std::llround(std::floor(width * size.scale)));
-  size.height = std::max<std::int64_t>(1, std::llround(std::floor(height * size.scale)));
+  size.width = std::max<std::int64_t>(1, std::llround(std::floor(width * size.scale + kRounding)));
+  size.height = std::max<std::int64_t>(1, std::llround(std::floor(height * size.scale + kRounding)));
   return size;
 }
 
