@@ -3,7 +3,7 @@
 #include <variant>
 #include <vector>
 
-#include "engine/base/image_budget.h"
+#include "engine/base/image/image_budget.h"
 #include "engine/weights/weight_source.h"
 #include "fusion/model_spec.h"
 #include "vision/image/image.h"

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "engine/base/error.h"
-#include "engine/decoder/encoded_rows.h"
+#include "engine/decoder/cross/encoded_rows.h"
 #include "engine/kernels/rows.h"
 #include "engine/kernels/simd.h"
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/base/truncated_images.h"
+#include "engine/base/image/truncated_images.h"
 #include "jobs/item/item.h"
 
 namespace mmbatch {

@@ -11,8 +11,8 @@
 
 #include "engine/base/error.h"
 #include "engine/base/generation_config.h"
-#include "engine/base/image_budget.h"
-#include "engine/base/image_part.h"
+#include "engine/base/image/image_budget.h"
+#include "engine/base/image/image_part.h"
 #include "jobs/item/dialogue/template_variables.h"
 #include "jobs/item/document/document.h"
 #include "jobs/item/labels.h"

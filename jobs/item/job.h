@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "engine/base/model_place.h"
 #include "engine/base/generation_config.h"
-#include "engine/base/image_budget.h"
-#include "engine/base/truncated_images.h"
+#include "engine/base/image/image_budget.h"
+#include "engine/base/image/truncated_images.h"
+#include "engine/base/model_place.h"
 #include "jobs/item/dialogue/template_variables.h"
 #include "jobs/item/document/document.h"
 #include "jobs/item/item.h"

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "engine/base/truncated_images.h"
+#include "engine/base/image/truncated_images.h"
 #include "jobs/item/job.h"
 #include "jobs/item/settings.h"
 

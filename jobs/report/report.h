@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/base/image_part.h"
-#include "engine/base/truncated_images.h"
+#include "engine/base/image/image_part.h"
+#include "engine/base/image/truncated_images.h"
 
 namespace mmbatch {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/base/truncated_images.h"
+#include "engine/base/image/truncated_images.h"
 #include "jobs/item/item.h"
 #include "jobs/item/settings.h"
 #include "jobs/media/deadline.h"

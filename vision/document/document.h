@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <span>
 
-#include "engine/base/image_part.h"
+#include "engine/base/image/image_part.h"
 #include "vision/image/image.h"
 #include "vision/image/image_decode.h"
 #include "vision/image/image_header.h"

@@ -5,7 +5,7 @@
 #include <span>
 #include <string_view>
 
-#include "engine/base/truncated_images.h"
+#include "engine/base/image/truncated_images.h"
 
 namespace mmbatch {
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/base/image_budget.h"
+#include "engine/base/image/image_budget.h"
 #include "jobs/text/node.h"
 
 namespace mmbatch {

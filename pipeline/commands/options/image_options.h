@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "engine/base/image_budget.h"
-#include "engine/base/truncated_images.h"
+#include "engine/base/image/image_budget.h"
+#include "engine/base/image/truncated_images.h"
 #include "pipeline/commands/options/values.h"
 
 namespace mmbatch {

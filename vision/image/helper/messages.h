@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "engine/base/image_part.h"
+#include "engine/base/image/image_part.h"
 
 namespace mmbatch::helper {
 

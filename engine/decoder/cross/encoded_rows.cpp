@@ -1,4 +1,4 @@
-#include "engine/decoder/encoded_rows.h"
+#include "engine/decoder/cross/encoded_rows.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "engine/base/image_part.h"
+#include "engine/base/image/image_part.h"
 
 #include <fmt/format.h>
 
