@@ -20,7 +20,7 @@ std::span<const Family> families() {
       gemma3_family(),    internvl_family(),     mistral3_family(),  gemma3_text_family(),
       smollm3_family(),   phi3_family(),         granite_family(),   olmo2_family(),
       gpt2_family(),      lfm2_family(),         lfm2_vl_family(),   glm_ocr_family(),
-      paddleocr_vl_family(),
+      paddleocr_vl_family(), deepseek_ocr2_family(),
   };
   return table;
 }

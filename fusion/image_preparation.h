@@ -11,6 +11,7 @@
 #include "vision/preprocess/budget/edge_preprocessor.h"
 #include "vision/preprocess/budget/split_preprocessor.h"
 #include "vision/preprocess/grid/grid_tiler.h"
+#include "vision/preprocess/grid/padded_tiler.h"
 #include "vision/preprocess/patches.h"
 #include "vision/preprocess/preprocess.h"
 
@@ -56,7 +57,8 @@ class ImagePreparation {
  private:
 
   VisionSpec spec_;
-  std::variant<Preprocessor, Tiler, GridTiler, BlockPreprocessor, EdgePreprocessor, SplitPreprocessor>
+  std::variant<Preprocessor, Tiler, GridTiler, BlockPreprocessor, EdgePreprocessor, SplitPreprocessor,
+               PaddedTiler>
       preprocessor_;  // by spec_.form
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -29,6 +30,7 @@ class ImageStage {
 
  private:
   VisionEncoder tower_;
+  std::optional<Projector> neck_;
   Projector projector_;
   std::vector<Projector> deepstack_;  // of each of the tower's taps
 };

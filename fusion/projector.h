@@ -11,7 +11,9 @@
 #include "engine/nn/feed_forward.h"
 #include "engine/nn/linear.h"
 #include "engine/nn/scratch.h"
+#include "fusion/ops/grid_convolution.h"
 #include "fusion/ops/grid_ops.h"
+#include "fusion/ops/query_encoder.h"
 #include "vision/tower/features.h"
 
 namespace mmbatch {
@@ -81,6 +83,11 @@ struct BlockConvolutionOp {
   std::size_t out = 0;
 };
 
+/// A learned row behind all rows of an image.
+struct AppendRowOp {
+  std::string tensor;  // [width]
+};
+
 /// side · side neighbours become their mean.
 struct AveragePoolOp {
   std::size_t side = 1;
@@ -94,7 +101,8 @@ struct PixelShuffleOp {
 
 using ProjectorOp = std::variant<LinearOp, TimesOp, ScaleOp, JoinTilesOp, PoolOp, FirstRowOp, UnitLengthOp,
                                  NormOp, ActivationOp, FeedForwardOp, MergeOp, BlockConvolutionOp,
-                                 AveragePoolOp, PixelShuffleOp>;
+                                 GridConvolutionOp, QueryEncoderOp, AppendRowOp, AveragePoolOp,
+                                 PixelShuffleOp>;
 
 /// How a vision tower's features become rows of the decoder's width: operations in their order.
 struct ProjectorConfig {
@@ -130,13 +138,16 @@ class Projector {
   struct Newline {
     std::vector<float> row;  // [width]
   };
+  struct AppendedRow {
+    std::vector<float> row;  // [width]
+  };
   struct BlockConvolution {
     std::size_t side;
     Linear layer;  // over the rows of a block side by side
   };
   using Step = std::variant<LoadedLinear, ScaleOp, Newline, AttentionPooling, FirstRowOp, UnitLengthOp, Norm,
-                            ActivationOp, FeedForward, MergeOp, BlockConvolution, AveragePoolOp,
-                            PixelShuffleOp>;
+                            ActivationOp, FeedForward, MergeOp, BlockConvolution, GridConvolution,
+                            QueryEncoder, AppendedRow, AveragePoolOp, PixelShuffleOp>;
   struct Load;
   struct Run;
 

@@ -10,6 +10,7 @@
 #include "engine/nn/encoder/encoder_stack.h"
 #include "vision/preprocess/patches.h"
 #include "vision/tower/positions.h"
+#include "vision/tower/relative/grid_blocks.h"
 #include "vision/tower/windows.h"
 
 namespace mmbatch {
@@ -37,6 +38,7 @@ struct VisionConfig {
   PatchOrder order;
   std::optional<GridRope> rope;            // turns queries and keys by row and column
   std::optional<WindowAttention> windows;  // most layers see windows of the image only
+  std::optional<RelativeBlocks> relative;  // layers whose attention knows how far apart patches lie
   std::string class_token;                 // tensor name, empty: no class token
   std::string norm_before;                 // name of the norm before the blocks, empty: none
   std::string norm_after;                  // name of the norm after the blocks, empty: none
@@ -96,6 +98,7 @@ class VisionEncoder {
   PositionTable positions_;
   Norm norm_before_, norm_after_;
   EncoderStack blocks_;
+  GridBlocks grid_blocks_;  // instead of them
 };
 
 }  // namespace mmbatch
