@@ -45,7 +45,7 @@ Matrix<float> through_neck(const Projector& neck, MatrixView<const float> rows, 
 ImageStage::ImageStage(const Weights& weights, const VisionSpec& spec)
     : tower_(weights, with_taps(spec), spec.prefix),
       projector_(weights.in(edge_precision(weights.precision)), spec.projector) {
-  if (!spec.neck.ops.empty()) neck_.emplace(weights.in(edge_precision(weights.precision)), spec.neck);
+  if (!spec.neck.ops.empty()) neck_.emplace(weights, spec.neck);
   for (const DeepStackTap& tap : spec.deepstack)
     deepstack_.emplace_back(weights.in(edge_precision(weights.precision)), tap.projector);
 }
