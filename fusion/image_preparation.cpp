@@ -47,7 +47,7 @@ Config read_image_processor(const WeightSource& weights) {
 namespace {
 
 using AnyPreprocessor = std::variant<Preprocessor, Tiler, GridTiler, BlockPreprocessor, EdgePreprocessor,
-                                     SoftTokenPreprocessor, SplitPreprocessor>;
+                                     SoftTokenPreprocessor, SplitPreprocessor, PaddedTiler>;
 
 AnyPreprocessor preprocessor_for(const Config& config, const VisionSpec& spec) {
   if (const auto* own = std::get_if<OwnShape>(&spec.form)) return BlockPreprocessor(config, own->blocks);
@@ -57,6 +57,8 @@ AnyPreprocessor preprocessor_for(const Config& config, const VisionSpec& spec) {
     return SoftTokenPreprocessor(config, soft->geometry);
   if (const auto* own = std::get_if<OwnShapeOrTiles>(&spec.form))
     return SplitPreprocessor(config, own->patches);
+  if (std::holds_alternative<TilesAndPaddedWhole>(spec.form))
+    return PaddedTiler(config, spec.encoder.patch_size);
   if (const auto* tiled = std::get_if<TilesAndWhole>(&spec.form)) {
     check_size(config, tile_size(tiled->rule), spec.encoder.image_size);
     return GridTiler(config, tiled->rule, tiled->resample);
@@ -130,6 +132,21 @@ SplitBudget budget_of(const SplitPreprocessor& split, const ImageBudget& budget)
   return out;
 }
 
+/// How the patches of so many tiles and of the whole lie.
+FeatureMap padded_rows(const PaddedTiler& tiler, FeatureMap map, int tiles) {
+  map.grid = tiler.patches_of(tiles > 0 ? tiler.tile_size() : tiler.whole_size());
+  map.whole = tiles > 0 ? tiler.patches_of(tiler.whole_size()) : PatchGrid{};
+  map.rows = tiles > 0 ? static_cast<std::size_t>(tiles) * map.grid.count() + map.whole.count()
+                       : map.grid.count();
+  return map;
+}
+
+/// How the patches of a picture lie.  @param map its width and height
+FeatureMap padded_layout(const PaddedTiler& tiler, FeatureMap map) {
+  map.tiles = tiler.grid(map.width, map.height);
+  return padded_rows(tiler, map, map.tiles.rows * map.tiles.columns);
+}
+
 /// How the patches of a picture lie.  @param map its width and height
 FeatureMap split_layout(const SplitPreprocessor& split, FeatureMap map, const SplitBudget& budget) {
   const SplitPlan plan = split.plan(map.width, map.height, budget);
@@ -164,6 +181,10 @@ PixelValues ImagePreparation::prepare(const Image& image, const ImageBudget& bud
     values.grid = plan.grid;
     values.tiles = split.apply(image, plan);
   };
+  const auto add_padded = [&](const PaddedTiler& tiler) {
+    values.grid = tiler.grid(image.width, image.height);
+    values.tiles = tiler.apply(image);
+  };
   check(budget);
   if (const auto* blocks = std::get_if<BlockPreprocessor>(&preprocessor_))
     values.tiles.push_back(blocks->apply(image, budget_of(*blocks, budget)));
@@ -173,6 +194,8 @@ PixelValues ImagePreparation::prepare(const Image& image, const ImageBudget& bud
     values.tiles.push_back(soft->apply(image, rows(*soft, budget)));
   else if (const auto* split = std::get_if<SplitPreprocessor>(&preprocessor_))
     add_split(*split, split->plan(image.width, image.height, budget_of(*split, budget)));
+  else if (const auto* padded = std::get_if<PaddedTiler>(&preprocessor_))
+    add_padded(*padded);
   else if (const auto* grids = std::get_if<GridTiler>(&preprocessor_))
     add_tiles(grids->apply(image));
   else if (const auto* tiler = std::get_if<Tiler>(&preprocessor_))
@@ -231,6 +254,8 @@ FeatureMap ImagePreparation::layout(int width, int height, const ImageBudget& bu
     map.grid = soft->grid(width, height, rows(*soft, budget));
   if (const auto* split = std::get_if<SplitPreprocessor>(&preprocessor_))
     return projected(spec_.projector, split_layout(*split, map, budget_of(*split, budget)));
+  if (const auto* padded = std::get_if<PaddedTiler>(&preprocessor_))
+    return projected(spec_.projector, projected(spec_.neck, padded_layout(*padded, map)));
   map.rows = static_cast<std::size_t>(map.tiles.tiles()) * tower.feature_rows(map.grid);
   return projected(spec_.projector, map);
 }
@@ -242,6 +267,10 @@ std::size_t ImagePreparation::most_tokens() const {
     return static_cast<std::size_t>(std::max<std::int64_t>(1, blocks->budget().most / token));
   }
   if (const auto* split = std::get_if<SplitPreprocessor>(&preprocessor_)) return split->most_rows();
+  if (const auto* padded = std::get_if<PaddedTiler>(&preprocessor_)) {
+    const FeatureMap map = padded_rows(*padded, {}, padded->most_tiles());
+    return projected(spec_.projector, projected(spec_.neck, map)).rows;
+  }
   if (const auto* edge = std::get_if<EdgePreprocessor>(&preprocessor_))
     return projected(spec_.projector, {.rows = edge->most().count(), .grid = edge->most()}).rows;
   if (const auto* soft = std::get_if<SoftTokenPreprocessor>(&preprocessor_))

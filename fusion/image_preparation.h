@@ -12,6 +12,7 @@
 #include "vision/preprocess/budget/soft_token_preprocessor.h"
 #include "vision/preprocess/budget/split_preprocessor.h"
 #include "vision/preprocess/grid/grid_tiler.h"
+#include "vision/preprocess/grid/padded_tiler.h"
 #include "vision/preprocess/patches.h"
 #include "vision/preprocess/preprocess.h"
 
@@ -60,7 +61,7 @@ class ImagePreparation {
 
   VisionSpec spec_;
   std::variant<Preprocessor, Tiler, GridTiler, BlockPreprocessor, EdgePreprocessor, SoftTokenPreprocessor,
-               SplitPreprocessor>
+               SplitPreprocessor, PaddedTiler>
       preprocessor_;  // by spec_.form
 };
 

@@ -30,18 +30,34 @@ std::variant<VisionEncoder, StagedTower> load_tower(const Weights& weights, cons
   return VisionEncoder(weights, with_taps(spec), spec.prefix);
 }
 
+/// @param maps of the images' rows, before and after
+Matrix<float> through_neck(const Projector& neck, MatrixView<const float> rows, std::vector<FeatureMap>& maps,
+                           Scratch& scratch) {
+  const std::vector<Features> made = neck.forward(rows, maps, scratch);
+  std::size_t all = 0, next = 0;
+  for (const Features& one : made) all += one->rows();
+  Matrix<float> out(all, made.front()->cols());
+  for (std::size_t i = 0; i < made.size(); ++i) {
+    std::memcpy(out.row(next), made[i]->data(), made[i]->bytes());
+    next += made[i]->rows();
+    maps[i] = made[i]->map;
+  }
+  return out;
+}
+
 }  // namespace
 
 ImageStage::ImageStage(const Weights& weights, const VisionSpec& spec)
     : tower_(load_tower(weights, spec)),
       projector_(weights.in(edge_precision(weights.precision)), spec.projector) {
+  if (!spec.neck.ops.empty()) neck_.emplace(weights, spec.neck);
   for (const DeepStackTap& tap : spec.deepstack)
     deepstack_.emplace_back(weights.in(edge_precision(weights.precision)), tap.projector);
 }
 
 std::size_t ImageStage::bytes() const {
-  std::size_t total =
-      std::visit([](const auto& tower) { return tower.bytes(); }, tower_) + projector_.bytes();
+  std::size_t total = std::visit([](const auto& tower) { return tower.bytes(); }, tower_) + projector_.bytes() +
+                      (neck_ ? neck_->bytes() : 0);
   for (const Projector& projector : deepstack_) total += projector.bytes();
   return total;
 }
@@ -63,6 +79,7 @@ ImageStage::Encoded ImageStage::encode(std::span<const PixelValues* const> image
   }
   VisionEncoder::Encoded tower =
       std::visit([&](const auto& one) { return one.encode(tiles, scratch); }, tower_);
+  if (neck_) tower.features = through_neck(*neck_, tower.features.view(), maps, scratch);
   Encoded encoded;
   encoded.projected = projector_.forward(tower.features.view(), maps, scratch);
   std::vector<std::vector<Features>> added(images.size());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <span>
 #include <variant>
 #include <vector>
@@ -33,6 +34,7 @@ class ImageStage {
 
  private:
   std::variant<VisionEncoder, StagedTower> tower_;
+  std::optional<Projector> neck_;
   Projector projector_;
   std::vector<Projector> deepstack_;  // of each of the tower's taps
 };

@@ -60,8 +60,12 @@ struct OwnShapeOrTiles {
   SplitGeometry patches;
 };
 
+/// Large pictures are cut into tiles, and every picture is seen as a whole, padded to a square of another
+/// size.
+struct TilesAndPaddedWhole {};
+
 using ImageForm = std::variant<OneSize, WholeAndTiles, TilesAndWhole, OwnShape, OwnShapeWithin, SoftTokens,
-                               OwnShapeOrTiles>;
+                               OwnShapeOrTiles, TilesAndPaddedWhole>;
 
 /// What one of the tower's layers adds to the decoder (DeepStack, arXiv 2406.04334): its output, projected.
 struct DeepStackTap {
@@ -73,6 +77,7 @@ struct DeepStackTap {
 struct VisionSpec {
   VisionConfig encoder;
   std::string prefix;  // of the encoder's tensors
+  ProjectorConfig neck = {};  // what is done to the tower's rows before they are features; nothing: in is 0
   ProjectorConfig projector;
   std::vector<DeepStackTap> deepstack;  // added behind the decoder's first layers, one after another
   ImageForm form = OneSize{};

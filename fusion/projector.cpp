@@ -11,10 +11,15 @@
 namespace mmbatch {
 namespace {
 
-FeatureMap map_after(const ProjectorOp& op, const FeatureMap& map) {
+FeatureMap map_after(const ProjectorOp& op, FeatureMap map) {
   if (std::holds_alternative<JoinTilesOp>(op)) return {.rows = joined_rows(map)};
   if (std::holds_alternative<PoolOp>(op) || std::holds_alternative<FirstRowOp>(op)) return {.rows = 1};
   if (const auto* merge = std::get_if<MergeOp>(&op)) return map_of_squares(map, merge->side);
+  if (const auto* grids = std::get_if<GridConvolutionOp>(&op)) return GridConvolution::map_after(*grids, map);
+  if (std::holds_alternative<AppendRowOp>(op)) {
+    ++map.rows;
+    return map;
+  }
   if (const auto* blocks = std::get_if<BlockConvolutionOp>(&op)) return map_of_squares(map, blocks->side);
   if (const auto* pool = std::get_if<AveragePoolOp>(&op)) return map_of_squares(map, pool->side);
   if (const auto* shuffle = std::get_if<PixelShuffleOp>(&op)) return map_of_squares(map, shuffle->side);
@@ -36,6 +41,7 @@ std::size_t width_after(const ProjectorOp& op, std::size_t width) {
   }
   if (const auto* times = std::get_if<TimesOp>(&op)) return times->out;
   if (const auto* blocks = std::get_if<BlockConvolutionOp>(&op)) return blocks->out;
+  if (const auto* grids = std::get_if<GridConvolutionOp>(&op)) return grids->out;
   if (const auto* shuffle = std::get_if<PixelShuffleOp>(&op)) return width * shuffle->side * shuffle->side;
   if (const auto* merge = std::get_if<MergeOp>(&op)) return width * merge->side * merge->side;
   return width;
@@ -138,6 +144,11 @@ struct Projector::Load {
   Step operator()(const BlockConvolutionOp& op) const {
     return BlockConvolution{op.side, load_convolution(weights, op, width)};
   }
+  Step operator()(const GridConvolutionOp& op) const { return GridConvolution(weights, op, width); }
+  Step operator()(const QueryEncoderOp& op) const { return QueryEncoder(weights, op); }
+  Step operator()(const AppendRowOp& op) const {
+    return AppendedRow{to_floats(weights.tensor(op.tensor, {width}))};
+  }
   Step operator()(const AveragePoolOp& op) const { return op; }
   Step operator()(const PixelShuffleOp& op) const { return op; }
   Step operator()(const StandardizeOp& op) const {
@@ -225,6 +236,32 @@ struct Projector::Run {
     step.layer.forward(blocks.view(), out.view());
     return out;
   }
+  Matrix<float> operator()(const GridConvolution& step) const {
+    std::size_t all = 0, first = 0, next = 0;
+    for (const FeatureMap& map : images) all += GridConvolution::map_after(step.op(), map).rows;
+    Matrix<float> out(all, step.op().out);
+    for (const FeatureMap& map : images) {
+      const std::size_t count = GridConvolution::map_after(step.op(), map).rows;
+      step.forward(rows.row_range(first, map.rows), map, out.view().row_range(next, count));
+      first += map.rows;
+      next += count;
+    }
+    return out;
+  }
+  Matrix<float> operator()(const QueryEncoder& step) const {
+    return step.forward(rows, rows_of_grids(images), scratch);
+  }
+  Matrix<float> operator()(const AppendedRow& step) const {
+    Matrix<float> out(rows.rows + images.size(), rows.cols);
+    std::size_t first = 0, next = 0;
+    for (const FeatureMap& map : images) {
+      std::memcpy(out.row(next), rows.row(first), map.rows * rows.cols * sizeof(float));
+      first += map.rows;
+      next += map.rows;
+      std::memcpy(out.row(next++), step.row.data(), rows.cols * sizeof(float));
+    }
+    return out;
+  }
   Matrix<float> operator()(const AveragePoolOp& step) const {
     return by_squares(step.side, rows.cols, [&](auto image, const FeatureMap& map, auto out) {
       average_pool(image, map, step.side, out);
@@ -286,6 +323,8 @@ std::size_t Projector::bytes() const {
     if (const auto* pooling = std::get_if<AttentionPooling>(&step)) total += pooling->bytes();
     if (const auto* layer = std::get_if<FeedForward>(&step)) total += layer->bytes();
     if (const auto* blocks = std::get_if<BlockConvolution>(&step)) total += blocks->layer.bytes();
+    if (const auto* grids = std::get_if<GridConvolution>(&step)) total += grids->bytes();
+    if (const auto* encoder = std::get_if<QueryEncoder>(&step)) total += encoder->bytes();
   }
   return total;
 }

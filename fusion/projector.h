@@ -11,8 +11,10 @@
 #include "engine/nn/feed_forward.h"
 #include "engine/nn/linear.h"
 #include "engine/nn/scratch.h"
+#include "fusion/ops/grid_convolution.h"
 #include "fusion/ops/grid_ops.h"
 #include "fusion/ops/grid_positions.h"
+#include "fusion/ops/query_encoder.h"
 #include "vision/tower/features.h"
 
 namespace mmbatch {
@@ -93,6 +95,11 @@ struct BlockConvolutionOp {
   std::size_t out = 0;
 };
 
+/// A learned row behind all rows of an image.
+struct AppendRowOp {
+  std::string tensor;  // [width]
+};
+
 /// side · side neighbours become their mean.
 struct AveragePoolOp {
   std::size_t side = 1;
@@ -117,7 +124,7 @@ struct MeanFirstOp {};
 
 using ProjectorOp =
     std::variant<LinearOp, JoinedLinearOp, TimesOp, ScaleOp, JoinTilesOp, PoolOp, FirstRowOp, UnitLengthOp,
-                 NormOp, ActivationOp, FeedForwardOp, MergeOp, BlockConvolutionOp, AveragePoolOp,
+                 NormOp, ActivationOp, FeedForwardOp, MergeOp, BlockConvolutionOp, GridConvolutionOp, QueryEncoderOp, AppendRowOp, AveragePoolOp,
                  PixelShuffleOp, StandardizeOp, GridPositionsOp, MeanFirstOp>;
 
 /// How a vision tower's features become rows of the decoder's width: operations in their order.
@@ -157,12 +164,15 @@ class Projector {
   struct Standardize {
     std::vector<float> bias, scale;  // [width]
   };
+  struct AppendedRow {
+    std::vector<float> row;  // [width]
+  };
   struct BlockConvolution {
     std::size_t side;
     Linear layer;  // over the rows of a block side by side
   };
   using Step = std::variant<LoadedLinear, ScaleOp, Newline, AttentionPooling, FirstRowOp, UnitLengthOp, Norm,
-                            ActivationOp, FeedForward, MergeOp, BlockConvolution, AveragePoolOp,
+                            ActivationOp, FeedForward, MergeOp, BlockConvolution, GridConvolution, QueryEncoder, AppendedRow, AveragePoolOp,
                             PixelShuffleOp, Standardize, GridPositions, MeanFirstOp>;
   struct Load;
   struct Run;

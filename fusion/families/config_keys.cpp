@@ -203,6 +203,16 @@ KnownKeys block_tower_keys(const std::string& outer) {
   return known;
 }
 
+/// Towers whose attention knows how far apart patches lie.
+KnownKeys relative_tower_keys() {
+  KnownKeys known = encoder_keys("");
+  known.honoured.insert(known.honoured.end(),
+                        {"output_channels", "downsample_channels", "qkv_bias", "mlp_ratio", "mlp_dim",
+                         "window_size", "global_attn_indexes", "use_abs_pos", "use_rel_pos"});
+  known.without_effect.push_back({"of transformers' own classes", {"scale"}});
+  return known;
+}
+
 KnownKeys outer_keys(const std::string& type) {
   KnownKeys known = {.honoured = {"model_type",           "architectures",
                                   "text_config",          "vision_config",
@@ -304,6 +314,14 @@ std::vector<std::string> check_config_keys(const Config& config) {
     if (config.has("text_config")) add(text, both(text_keys(outer + "_text"), outer_keys(outer)));
     add(config.object("vision_config"),
         outer == "paddleocr_vl" ? encoder_keys("paddleocr_vl_vision") : block_tower_keys(outer));
+    return messages;
+  }
+  const Config vision = config.object("vision_config");
+  if (vision.has("sam_config") || vision.has("encoder_config")) {
+    add(vision, both(KnownKeys{.honoured = {"sam_config", "encoder_config", "model_type"}}, encoder_keys("")));
+    add(vision.object("sam_config"), relative_tower_keys());
+    add(vision.object("encoder_config"), text_keys("qwen2"));
+    if (config.has("text_config")) add(text, text_keys(text.text("model_type", outer + "_text")));
     return messages;
   }
   const std::string type = text.text("model_type", default_text_type(outer));

@@ -15,9 +15,10 @@ struct ExpertDefaults {
   std::int64_t ffn = 768;  // of each
   std::string ffn_key = "moe_intermediate_size";
   std::string top_k_key = "num_experts_per_tok";
+  std::string experts_key = "num_experts";
 };
 
-/// Reads what layers with experts share: how many there are ("num_experts", or "num_local_experts" as
+/// Reads what layers with experts share: how many there are (by its key, or "num_local_experts" as
 /// transformers 5 writes it), to how many a token goes (by its key, or "experts_per_token"), how wide they
 /// are; the activation is that of the layer's feed-forward. How tokens are routed is the family's
 /// to add.

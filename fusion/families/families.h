@@ -51,6 +51,7 @@ Family glm_ocr_family();
 Family paddleocr_vl_family();
 Family blip_family();
 Family florence2_family();
+Family deepseek_ocr2_family();
 
 /// A decoder's tensors in a checkpoint: they tell class defaults of different years apart.
 struct StoredDecoder {
@@ -103,6 +104,7 @@ TextFamily gpt2_decoder();
 TextFamily lfm2_decoder();
 TextFamily glm_ocr_decoder();
 TextFamily paddleocr_vl_decoder();
+TextFamily deepseek_ocr2_decoder();
 /// The tensors of Gemma 2 and 3, whose layers have norms before and after each half.
 DecoderNames gemma2_names(const std::string& prefix);
 

@@ -33,6 +33,7 @@ const std::map<std::string, TextFamily>& text_families() {
       {"lfm2", lfm2_decoder()},
       {"glm_ocr_text", glm_ocr_decoder()},
       {"paddleocr_vl_text", paddleocr_vl_decoder()},
+      {"deepseek_ocr2_text", deepseek_ocr2_decoder()},
       {"granite", granite_decoder()},
       {"olmo2", olmo2_decoder()},
       {"phi3", phi3_decoder()},

@@ -125,6 +125,13 @@ std::vector<EncodedImage> check_images(const Subject& subject, const ReferenceCa
     check_tensor(subject, pixel_values, values.view(), kPixelTolerance, report);
   }
 
+  std::vector<const Patches*> local;  // tiles without the whole pictures behind them
+  for (const PixelValues& image : pixels) {
+    for (std::size_t i = 0; i + 1 < image.tiles.size(); ++i) local.push_back(&image.tiles[i]);
+  }
+  check_tensor(subject, reference_case.name + ".pixel_values_local", stacked_pixels(local).view(),
+               kPixelTolerance, report);
+
   Scratch scratch;
   const ImageStage::Encoded encoded = stage->encode(pointers, scratch);
   if (by_pixel)
@@ -154,7 +161,12 @@ std::vector<EncodedImage> check_images(const Subject& subject, const ReferenceCa
   const auto* scaling = std::get_if<ScaleOp>(&subject.model.spec().vision->projector.ops.back());
   const float scale = scaling != nullptr ? scaling->factor : 1;
   for (std::size_t i = 0; i < projected.rows() * projected.cols(); ++i) projected.data()[i] /= scale;
-  check_tensor(subject, reference_case.name + ".projected", projected.view(), 0, report);
+  check_tensor(subject, reference_case.name + ".image_features", projected.view(), 0, report);
+  // Nor does it have the row behind each image.
+  std::size_t rows = projected.rows();
+  for (const ProjectorOp& op : subject.model.spec().vision->projector.ops)
+    rows -= std::holds_alternative<AppendRowOp>(op) && images.size() == 1 ? 1 : 0;
+  check_tensor(subject, reference_case.name + ".projected", projected.view().row_range(0, rows), 0, report);
   return images;
 }
 

@@ -63,7 +63,7 @@ PackedMatrix load_patch_kernel(const Weights& weights, const std::string& name, 
 
 EncoderStackConfig stack_of(const VisionConfig& config, const std::string& prefix) {
   EncoderStackConfig stack{.layer = config.layer,
-                           .layers = config.run_layers,
+                           .layers = config.relative ? 0 : config.run_layers,
                            .names = config.layer_names.below(prefix),
                            .windowed = {},
                            .attends = EncoderAttention::all};
@@ -95,6 +95,9 @@ void scatter(MatrixView<const float> from, std::span<const std::size_t> order, M
 VisionEncoder::VisionEncoder(const Weights& weights, VisionConfig config, const std::string& prefix)
     : config_(std::move(config)), blocks_(weights, stack_of(config_, prefix)) {
   const std::size_t hidden = config_.hidden();
+  if (config_.relative)
+    grid_blocks_ = GridBlocks(weights, {config_.run_layers, config_.layer, config_.layer_names.below(prefix)},
+                              *config_.relative, prefix);
   if (!config_.class_token.empty())
     class_embedding_ = to_floats(weights.parameter(prefix + config_.class_token, {hidden}));
   positions_ = PositionTable(
@@ -121,7 +124,7 @@ VisionEncoder::VisionEncoder(const Weights& weights, VisionConfig config, const 
 }
 
 std::size_t VisionEncoder::bytes() const {
-  return patch_embedding_.bytes() + positions_.bytes() + blocks_.bytes();
+  return patch_embedding_.bytes() + positions_.bytes() + blocks_.bytes() + grid_blocks_.bytes();
 }
 
 /// @param x [class_rows + patches, hidden]
@@ -161,7 +164,10 @@ VisionEncoder::Encoded VisionEncoder::encode(std::span<const Patches* const> ima
   if (config_.rope)
     rope = grid_rope_angles(*config_.rope, config_.layer.attention.shape.head_dim, images, config_.order);
   const Rows given{.x = x, .sequences = rows, .rope = config_.rope ? &rope : nullptr, .taps = encoded.taps};
-  if (config_.windows)
+  if (config_.relative)
+    for (std::size_t i = 0, first = 0; i < images.size(); first += rows[i++])
+      grid_blocks_.forward(x.row_range(first, rows[i]), images[i]->grid, scratch);
+  else if (config_.windows)
     run_in_windows(window_order(*config_.windows, images, config_.order), given, scratch);
   else
     run_blocks(given, {}, scratch);

@@ -11,6 +11,7 @@
 #include "vision/preprocess/patches.h"
 #include "vision/tower/positions.h"
 #include "vision/tower/staged/staged_config.h"
+#include "vision/tower/relative/grid_blocks.h"
 #include "vision/tower/windows.h"
 
 namespace mmbatch {
@@ -51,6 +52,7 @@ struct VisionConfig {
   PatchOrder order;
   std::optional<GridRope> rope;            // turns queries and keys by row and column
   std::optional<WindowAttention> windows;  // most layers see windows of the image only
+  std::optional<RelativeBlocks> relative;  // layers whose attention knows how far apart patches lie
   std::string class_token;                 // tensor name, empty: no class token
   std::string norm_before;                 // name of the norm before the blocks, empty: none
   std::string norm_after;                  // name of the norm after the blocks, empty: none
@@ -118,6 +120,7 @@ class VisionEncoder {
   Norm norm_of_values_, norm_of_patches_;
   Norm norm_before_, norm_after_;
   EncoderStack blocks_;
+  GridBlocks grid_blocks_;  // instead of them
 };
 
 }  // namespace mmbatch

@@ -71,7 +71,13 @@ PositionTable::PositionTable(const Weights& weights, const PositionEmbedding& po
   if (table.rows == 0) return;
   const std::string bare = shape_.prefix + table.name;
   const std::string name = weights.has(bare) ? bare : bare + ".weight";
-  table_ = to_floats(weights.parameter(name, stored_shape(positions_, table, shape_.hidden)));
+  const std::vector<std::size_t>& stored = weights.source.tensor(name).shape;
+  // Some writers keep the table as a grid: [1, side, side, hidden].
+  const auto* square = std::get_if<InterpolatedPositions>(&positions_);
+  if (square != nullptr && stored.size() > 3)
+    table_ = to_floats(weights.parameter(name, {square->side, square->side, shape_.hidden}));
+  else
+    table_ = to_floats(weights.parameter(name, stored_shape(positions_, table, shape_.hidden)));
   if (std::holds_alternative<BucketedPositions>(positions_)) sort_buckets();
 }
 

@@ -8,7 +8,7 @@ namespace mmbatch {
 /// Whole sequences, and the windows in them, that go through all layers before the next ones do.
 struct EncoderStack::Part {
   std::size_t first = 0, count = 0;  // rows
-  std::span<const std::size_t> sequences, windows;
+  std::span<const std::size_t> sequences, windows, prefixes;
   std::span<const CrossRows> cross;
 };
 
@@ -19,12 +19,14 @@ struct Spans {
   std::vector<PositionRange> all;
   std::vector<AttentionSpan> spans;
 
-  Spans(std::span<const std::size_t> rows, EncoderAttention attends) : spans(rows.size()) {
-    for (const std::size_t count : rows) all.push_back({0, count});
+  /// @param ranges rows of each run that see each other
+  Spans(std::span<const std::size_t> rows, EncoderAttention attends, std::span<const std::size_t> ranges)
+      : spans(rows.size()) {
+    for (const std::size_t count : ranges) all.push_back({0, count});
     for (std::size_t i = 0, first = 0; i < spans.size(); first += rows[i++]) {
       spans[i].first_row = first;
       spans[i].count = rows[i];
-      if (attends == EncoderAttention::all) spans[i].bidirectional = {&all[i], 1};
+      if (attends != EncoderAttention::causal) spans[i].bidirectional = {&all[i], 1};
     }
   }
 };
@@ -63,12 +65,13 @@ void EncoderStack::forward(MatrixView<float> x, const EncoderInput& input, Scrat
   const auto run = [&](std::size_t end) {
     part.sequences = sequences.subspan(begin, end - begin);
     if (cross_) part.cross = input.cross.subspan(begin, end - begin);
+    if (attends_ == EncoderAttention::prefix) part.prefixes = input.prefixes.subspan(begin, end - begin);
     const std::size_t first_window = window;
     for (std::size_t rows = 0; window < input.windows.size() && rows < part.count; ++window)
       rows += input.windows[window];
     part.windows = input.windows.subspan(first_window, window - first_window);
     forward_part(x.row_range(part.first, part.count), part, input, scratch);
-    part = {.first = part.first + part.count, .count = 0, .sequences = {}, .windows = {}, .cross = {}};
+    part = {.first = part.first + part.count, .count = 0, .sequences = {}, .windows = {}, .prefixes = {}, .cross = {}};
     begin = end;
   };
   for (std::size_t i = 0; i < sequences.size(); ++i) {
@@ -80,7 +83,9 @@ void EncoderStack::forward(MatrixView<float> x, const EncoderInput& input, Scrat
 
 void EncoderStack::forward_part(MatrixView<float> x, const Part& part, const EncoderInput& input,
                                 Scratch& scratch) const {
-  const Spans sequences(part.sequences, attends_), windows(part.windows, attends_);
+  const bool prefix = attends_ == EncoderAttention::prefix;
+  const Spans sequences(part.sequences, attends_, prefix ? part.prefixes : part.sequences);
+  const Spans windows(part.windows, attends_, part.windows);
   RopeAngles rope;
   if (input.rope != nullptr) rope = rows_of(*input.rope, part.first, part.count);
   AttentionInput attention;

@@ -13,6 +13,7 @@ namespace mmbatch {
 enum class EncoderAttention {
   all,
   causal,  // those before it
+  prefix,  // those before it; the first ones, whose number the input says, see each other
 };
 
 /// The layers of an encoder as data: all alike, but that some may see a part of their sequence only.
@@ -39,6 +40,7 @@ struct CrossRows {
 struct EncoderInput {
   std::span<const std::size_t> sequences;     // rows of each: they see each other
   std::span<const std::size_t> windows = {};  // rows of each, one after another; each lies in one sequence
+  std::span<const std::size_t> prefixes = {};  // EncoderAttention::prefix: how many rows of each see each other
   const RopeAngles* rope = nullptr;           // of all rows; null: queries and keys are not rotated
   std::span<const LayerTap> taps = {};
   std::span<const CrossRows> cross = {};  // of each sequence, where the layers have cross-attention

@@ -39,9 +39,12 @@ TEST(SplitPictures, TokensAreCountedFromTheSizeAlone) {
       EXPECT_EQ(map.rows, encoded->rows()) << width << " x " << height;
       EXPECT_EQ(map.whole_grid(), encoded->map.whole_grid());
       // A side of one row of features cannot become shorter.
-      if (budget.max_tokens && width < 10 * height && height < 10 * width)
+      if (budget.max_tokens && width < 10 * height && height < 10 * width) {
         EXPECT_LE(map.rows, static_cast<std::size_t>(*budget.max_tokens));
-      if (budget.empty()) EXPECT_LE(map.rows, files->images->most_tokens());
+      }
+      if (budget.empty()) {
+        EXPECT_LE(map.rows, files->images->most_tokens());
+      }
     }
   }
   EXPECT_EQ(files->images->layout(500, 400).tiles.tiles(), 5);
