@@ -10,8 +10,10 @@ namespace mmbatch {
 namespace {
 
 FeatureMap map_after(const ProjectorOp& op, const FeatureMap& map) {
-  if (std::holds_alternative<JoinTilesOp>(op)) return {.rows = joined_rows(map)};
-  if (std::holds_alternative<PoolOp>(op) || std::holds_alternative<FirstRowOp>(op)) return {.rows = 1};
+  if (std::holds_alternative<JoinTilesOp>(op))
+    return {.rows = joined_rows(map), .width = map.width, .height = map.height};
+  if (std::holds_alternative<PoolOp>(op) || std::holds_alternative<FirstRowOp>(op))
+    return {.rows = 1, .width = map.width, .height = map.height};
   if (const auto* merge = std::get_if<MergeOp>(&op)) return map_of_squares(map, merge->side);
   if (const auto* pool = std::get_if<AveragePoolOp>(&op)) return map_of_squares(map, pool->side);
   if (const auto* shuffle = std::get_if<PixelShuffleOp>(&op)) return map_of_squares(map, shuffle->side);

@@ -232,7 +232,7 @@ DecoderNames decoder_names(const Text& text, const WeightSource& weights) {
 /// What the model was trained on (section 3 of the paper, and the published processor).
 std::vector<TaskPrompt> tasks() {
   return {{"<OCR>", "What is the text in the image?"},
-          {"<OCR_WITH_REGION>", "What is the text in the image, with regions?"},
+          {"<OCR_WITH_REGION>", "What is the text in the image, with regions?", ManyNumbers::corners},
           {"<CAPTION>", "What does the image describe?"},
           {"<DETAILED_CAPTION>", "Describe in detail what is shown in the image."},
           {"<MORE_DETAILED_CAPTION>", "Describe with a paragraph what is shown in the image."},
@@ -240,8 +240,9 @@ std::vector<TaskPrompt> tasks() {
           {"<DENSE_REGION_CAPTION>", "Locate the objects in the image, with their descriptions."},
           {"<REGION_PROPOSAL>", "Locate the region proposals in the image."},
           {"<CAPTION_TO_PHRASE_GROUNDING>", "Locate the phrases in the caption: {input}"},
-          {"<REFERRING_EXPRESSION_SEGMENTATION>", "Locate {input} in the image with mask"},
-          {"<REGION_TO_SEGMENTATION>", "What is the polygon mask of region {input}"},
+          {"<REFERRING_EXPRESSION_SEGMENTATION>", "Locate {input} in the image with mask",
+           ManyNumbers::corners},
+          {"<REGION_TO_SEGMENTATION>", "What is the polygon mask of region {input}", ManyNumbers::corners},
           {"<OPEN_VOCABULARY_DETECTION>", "Locate {input} in the image."},
           {"<REGION_TO_CATEGORY>", "What is the region {input}?"},
           {"<REGION_TO_DESCRIPTION>", "What does the region {input} describe?"},
@@ -267,6 +268,7 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
   spec.suppressed = {spec.image_token_id};
   spec.padding = PaddingToken::never_generated;
   spec.tasks = tasks();
+  spec.regions = RegionFormat::location_tokens_of_1000;
   spec.turn_format = "plain";
   spec.eos = {2};
   return spec;
