@@ -272,8 +272,8 @@ std::size_t Model::writable_rows() const {
 }
 
 std::size_t Model::bytes() const {
-  return (decoder_ ? decoder_->bytes() : 0) + (encoder_ ? encoder_->bytes() : 0) + (texts_ ? texts_->bytes() : 0) +
-         (images_ ? images_->bytes() : 0);
+  return (decoder_ ? decoder_->bytes() : 0) + (encoder_ ? encoder_->bytes() : 0) +
+         (texts_ ? texts_->bytes() : 0) + (images_ ? images_->bytes() : 0);
 }
 
 }  // namespace mmbatch

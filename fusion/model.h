@@ -60,8 +60,7 @@ class Model {
   /// @throws ModelError
   explicit Model(std::shared_ptr<const ModelFiles> files, Precision precision = Precision::f32,
                  WeightHooks hooks = {});
-  static std::shared_ptr<const Model> load(const ModelPlace& folder,
-                                           Precision precision = Precision::f32) {
+  static std::shared_ptr<const Model> load(const ModelPlace& folder, Precision precision = Precision::f32) {
     return std::make_shared<const Model>(std::make_shared<const ModelFiles>(folder), precision);
   }
 

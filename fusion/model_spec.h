@@ -129,8 +129,8 @@ struct ModelSpec {
   DecoderConfig decoder;  // nothing in a dual encoder
   DecoderNames decoder_names;
   std::optional<PromptEncoderConfig> encoder;  // before the decoder, which attends to what it makes
-  std::optional<VisionSpec> vision;     // absent: text only
-  std::optional<DualEncoderSpec> dual;  // instead of a decoder
+  std::optional<VisionSpec> vision;            // absent: text only
+  std::optional<DualEncoderSpec> dual;         // instead of a decoder
 
   std::string image_token = "<image>";
   std::int32_t image_token_id = -1;  // -1: none; behind the vocabulary: of the tokenizer alone
@@ -147,7 +147,7 @@ struct ModelSpec {
   TokenlessRows tokenless = TokenlessRows::never_generated;
   std::vector<std::int32_t> eos;
   EndsOfSequence ends = EndsOfSequence::of_files;
-  std::vector<TaskPrompt> tasks;  // words that stand for requests
+  std::vector<TaskPrompt> tasks;              // words that stand for requests
   RegionFormat regions = RegionFormat::none;  // how answers say where something is
   std::string turn_format;  // name of the built-in one that is used when the checkpoint brings no template
   std::string notes;        // what a person should know

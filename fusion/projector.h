@@ -91,8 +91,9 @@ struct GridPositionsOp {
 /// The mean of an image's rows goes before them.
 struct MeanFirstOp {};
 
-using ProjectorOp = std::variant<LinearOp, JoinedLinearOp, TimesOp, ScaleOp, JoinTilesOp, PoolOp, FirstRowOp, UnitLengthOp,
-                                 NormOp, MergeOp, AveragePoolOp, PixelShuffleOp, GridPositionsOp, MeanFirstOp>;
+using ProjectorOp =
+    std::variant<LinearOp, JoinedLinearOp, TimesOp, ScaleOp, JoinTilesOp, PoolOp, FirstRowOp, UnitLengthOp,
+                 NormOp, MergeOp, AveragePoolOp, PixelShuffleOp, GridPositionsOp, MeanFirstOp>;
 
 /// How a vision tower's features become rows of the decoder's width: operations in their order.
 struct ProjectorConfig {

@@ -56,7 +56,9 @@ std::vector<std::int32_t> Prompting::encode(const RenderedPrompt& prompt, std::s
 std::vector<std::int32_t> Prompting::encode_behind_images(const std::string& text, std::size_t images) const {
   const Tokenizer& tokenizer = *model_.tokenizer;
   std::vector<std::int32_t> ids(images, model_.spec.image_token_id);
-  const auto add = [&](std::span<const std::int32_t> more) { ids.insert(ids.end(), more.begin(), more.end()); };
+  const auto add = [&](std::span<const std::int32_t> more) {
+    ids.insert(ids.end(), more.begin(), more.end());
+  };
   if (const auto bos = tokenizer.bos()) ids.push_back(*bos);
   add(tokenizer.encode(write_out_task(model_.spec.tasks, text), SpecialTokens::without));
   if (const auto eos = tokenizer.eos()) ids.push_back(*eos);

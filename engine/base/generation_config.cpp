@@ -311,18 +311,19 @@ void GenerationConfig::validate() const {
                   "{num_return_sequences}");
   }
   if (no_repeat_ngram_size == 0 && (no_repeat_ngram_window > 0 || !no_repeat_ngram_whitelist.empty())) {
-    const char* name =
-        no_repeat_ngram_window > 0 ? "no_repeat_ngram_window" : "no_repeat_ngram_whitelist";
-    contradiction(name, "{no_repeat_ngram_window} and {no_repeat_ngram_whitelist} need {no_repeat_ngram_size}");
+    const char* name = no_repeat_ngram_window > 0 ? "no_repeat_ngram_window" : "no_repeat_ngram_whitelist";
+    contradiction(name,
+                  "{no_repeat_ngram_window} and {no_repeat_ngram_whitelist} need {no_repeat_ngram_size}");
   }
   if (repetition_ngram_size > 0 && repetition_window < repetition_ngram_size) {
     contradiction("repetition_window",
                   "{repetition_window} must be at least {repetition_ngram_size}: nothing in it could repeat");
   }
   if (repetition_ngram_size > 0 && (num_beams > 1 || !choices.empty())) {
-    contradiction("repetition_ngram_size",
-                  "{repetition_ngram_size} ends answers that are written token by token: it excludes {num_beams} "
-                  "and {choices}");
+    contradiction(
+        "repetition_ngram_size",
+        "{repetition_ngram_size} ends answers that are written token by token: it excludes {num_beams} "
+        "and {choices}");
   }
   if (repetition_ngram_size > 0 && constrained())
     contradiction("repetition_ngram_size", "{repetition_ngram_size} would cut an answer whose form is given");

@@ -43,8 +43,8 @@ struct GenerationConfig {
   /// repetition_window answer tokens; 0 = off.
   int repetition_ngram_size = 0;
   int repetition_window = 90;
-  int num_beams = 1;                // > 1: beam search
-  double length_penalty = 1.0;      // beam score = sum of log-probabilities / length ^ length_penalty
+  int num_beams = 1;            // > 1: beam search
+  double length_penalty = 1.0;  // beam score = sum of log-probabilities / length ^ length_penalty
   EarlyStopping early_stopping = EarlyStopping::no;
   int num_return_sequences = 1;  // answers an item
   std::vector<std::string> stop_strings;
@@ -54,7 +54,7 @@ struct GenerationConfig {
   bool logprobs = false;    // keep the log-probability of each answer token (of raw logits)
   int top_logprobs = 0;     // … and of so many likeliest alternatives
   TruncatePrompt truncate_prompt = TruncatePrompt::error;
-  std::vector<std::string> choices;  // the answer is the likeliest of these
+  std::vector<std::string> choices;        // the answer is the likeliest of these
   std::optional<int> forced_bos_token_id;  // the first answer token
   std::optional<int> forced_eos_token_id;  // the last one, where the answer is cut for its length
   // What the answer's text is held to, one of them at most; a stronger source's takes the place of a weaker

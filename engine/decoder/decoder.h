@@ -51,7 +51,7 @@ class Decoder {
 
   Precision precision_;
   DecoderConfig config_;
-  TensorView embedding_;                 // [vocab, hidden], mapped
+  TensorView embedding_;  // [vocab, hidden], mapped
   /// [position_offset + max_positions, hidden], mapped: learned positions
   std::optional<TensorView> positions_;
   Norm embedding_norm_;

@@ -4,8 +4,7 @@
 
 namespace mmbatch {
 
-std::optional<Error> length_fault(const PromptLength& prompt, TruncatePrompt truncate,
-                                  std::size_t longest) {
+std::optional<Error> length_fault(const PromptLength& prompt, TruncatePrompt truncate, std::size_t longest) {
   const bool wants_cut = truncate == TruncatePrompt::left;
   if (prompt.tokens <= longest || (wants_cut && prompt.images == 0)) return {};
   return Error{ErrorCode::prompt_too_long,

@@ -22,8 +22,8 @@ bool better(const Step& a, const Step& b) {
 }
 
 /// Beam search as transformers 5 defines it: of the 2·B best continuations those that end become finished
-/// answers if they are among the B best, the others fill the next B beams. What a running beam can still become
-/// is judged by the best of these.
+/// answers if they are among the B best, the others fill the next B beams. What a running beam can still
+/// become is judged by the best of these.
 class BeamSearch : public Strategy {
  public:
   explicit BeamSearch(const GenerationConfig& config)
@@ -89,7 +89,8 @@ class BeamSearch : public Strategy {
                             group.most_answer_tokens()};
       process_scores(config, vocabulary, history, scores_);
       const auto& constraint = group.request.constraint;
-      if (constraint && !forced_token(config, history) && !constrain_scores(*constraint, sequence.constraint_state, scores_)) {
+      if (constraint && !forced_token(config, history) &&
+          !constrain_scores(*constraint, sequence.constraint_state, scores_)) {
         // Another setting forbids all that may come: the constraint wins.
         std::transform(logits.begin(), logits.end(), scores_.begin(),
                        [&](float x) { return x - normaliser; });

@@ -126,14 +126,15 @@ ItemError too_long(const std::string& message) {
 /// @throws ItemError invalid_value for image rows that this decoder cannot take
 void check_feature_width(const Prompt& prompt, const DecoderConfig& config) {
   if ((prompt.encoded > 0) != (config.encoded_width > 0))
-    throw ItemError(ErrorCode::invalid_value, config.encoded_width > 0
-                                                  ? "a prompt without an encoder's rows, which this decoder reads"
-                                                  : "a prompt with an encoder's rows; this decoder reads none");
+    throw ItemError(ErrorCode::invalid_value,
+                    config.encoded_width > 0 ? "a prompt without an encoder's rows, which this decoder reads"
+                                             : "a prompt with an encoder's rows; this decoder reads none");
   for (const FeatureSpan& span : prompt.features) {
     const std::size_t width = span.begin < prompt.encoded ? config.encoded_width : config.feature_width();
     if (span.rows->cols() == width) continue;
-    throw ItemError(ErrorCode::invalid_value, fmt::format("feature rows of {} numbers; this decoder takes rows of {}",
-                                                          span.rows->cols(), width));
+    throw ItemError(
+        ErrorCode::invalid_value,
+        fmt::format("feature rows of {} numbers; this decoder takes rows of {}", span.rows->cols(), width));
   }
 }
 

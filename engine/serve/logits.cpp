@@ -52,7 +52,8 @@ void forbid_ngrams(const GenerationConfig& config, const History& history, std::
   const auto& whitelist = config.no_repeat_ngram_whitelist;
   each_completion(static_cast<std::size_t>(config.no_repeat_ngram_size),
                   static_cast<std::size_t>(config.no_repeat_ngram_window), history, [&](std::int32_t next) {
-                    const bool allowed = std::find(whitelist.begin(), whitelist.end(), next) != whitelist.end();
+                    const bool allowed =
+                        std::find(whitelist.begin(), whitelist.end(), next) != whitelist.end();
                     if (next != Prompt::kNoToken && !allowed) scores[static_cast<std::size_t>(next)] = kNever;
                   });
 }

@@ -53,7 +53,8 @@ class Sampling : public Strategy {
     const History history = history_of(group, sequence);
     process_scores(config, vocabulary, history, scores_);
     const auto& constraint = group.request.constraint;
-    if (constraint && !forced_token(config, history) && !constrain_scores(*constraint, sequence.constraint_state, scores_)) {
+    if (constraint && !forced_token(config, history) &&
+        !constrain_scores(*constraint, sequence.constraint_state, scores_)) {
       // Another setting forbids all that may come, such as no_repeat_ngram_size: the constraint wins.
       scores_.assign(logits.begin(), logits.end());
       constrain_scores(*constraint, sequence.constraint_state, scores_);

@@ -60,9 +60,9 @@ std::shared_ptr<const Prompt> PromptEncoder::encode(const Prompt& question,
                                                     Scratch& scratch) const {
   const std::size_t tokens = question.tokens();
   if (tokens > config_.positions) {
-    throw ItemError(ErrorCode::prompt_too_long,
-                    fmt::format("the prompt has {} tokens, the model takes at most {}", tokens,
-                                config_.positions));
+    throw ItemError(
+        ErrorCode::prompt_too_long,
+        fmt::format("the prompt has {} tokens, the model takes at most {}", tokens, config_.positions));
   }
   auto rows = std::make_shared<Matrix<float>>(tokens, config_.hidden());
   embed(question, rows->view());

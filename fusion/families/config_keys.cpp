@@ -223,7 +223,7 @@ bool takes_any_size(const std::string& type) {
 /// What a text_config is of that does not say so.
 std::string default_text_type(const std::string& outer) {
   static const std::map<std::string, std::string> types = {
-      {"paligemma", "gemma"},   {"gemma3", "gemma3_text"},   {"internvl", "qwen2"},
+      {"paligemma", "gemma"},  {"gemma3", "gemma3_text"},   {"internvl", "qwen2"},
       {"mistral3", "mistral"}, {"blip", "blip_text_model"}, {"florence2", "bart"}};
   const auto found = types.find(outer);
   return found != types.end() ? found->second : "llama";

@@ -24,19 +24,20 @@ KnownKeys bert_keys() {
 
 /// Of BART's.
 KnownKeys bart_keys() {
-  return {.honoured = {"d_model", "encoder_layers", "encoder_ffn_dim", "encoder_attention_heads",
-                       "decoder_layers", "decoder_ffn_dim", "decoder_attention_heads", "activation_function",
-                       "scale_embedding", "decoder_start_token_id"},
-          .without_effect = {{"training only",
-                              {"activation_dropout", "encoder_layerdrop", "decoder_layerdrop", "init_std",
-                               "gradient_checkpointing"}},
-                             {"generation settings are those of generation_config.json",
-                              {"forced_bos_token_id", "forced_eos_token_id"}},
-                             {"encoder_layers and decoder_layers are what counts", {"num_hidden_layers"}},
-                             {"it is one here", {"is_encoder_decoder", "is_decoder", "add_cross_attention"}},
-                             {"the published files say so, and mean nothing by it",
-                              {"add_bias_logits", "add_final_layer_norm", "classif_dropout", "normalize_before",
-                               "normalize_embedding", "static_position_embeddings", "vision_config"}}}};
+  return {
+      .honoured = {"d_model", "encoder_layers", "encoder_ffn_dim", "encoder_attention_heads",
+                   "decoder_layers", "decoder_ffn_dim", "decoder_attention_heads", "activation_function",
+                   "scale_embedding", "decoder_start_token_id"},
+      .without_effect = {{"training only",
+                          {"activation_dropout", "encoder_layerdrop", "decoder_layerdrop", "init_std",
+                           "gradient_checkpointing"}},
+                         {"generation settings are those of generation_config.json",
+                          {"forced_bos_token_id", "forced_eos_token_id"}},
+                         {"encoder_layers and decoder_layers are what counts", {"num_hidden_layers"}},
+                         {"it is one here", {"is_encoder_decoder", "is_decoder", "add_cross_attention"}},
+                         {"the published files say so, and mean nothing by it",
+                          {"add_bias_logits", "add_final_layer_norm", "classif_dropout", "normalize_before",
+                           "normalize_embedding", "static_position_embeddings", "vision_config"}}}};
 }
 
 /// Of a tower whose stages begin with a convolution each.

@@ -152,7 +152,8 @@ std::string projector_prefix(const WeightSource& weights, const std::string& pro
 /// Holds the tower's num_hidden_layers to what is stored.  @throws ModelError that names both numbers
 void check_tower_layers(const Config& vision_config, const WeightSource& weights, const VisionSpec& vision);
 
-/// Keys of a part of an encoder-decoder, by its model_type, beside those that others have too; null: it is none.
+/// Keys of a part of an encoder-decoder, by its model_type, beside those that others have too; null: it is
+/// none.
 const KnownKeys* encoder_decoder_keys(const std::string& type);
 
 /// The id of the image placeholder.

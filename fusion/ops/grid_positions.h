@@ -13,7 +13,8 @@ class GridPositions {
   /// @param columns [side, width - width / 2]   @param rows [side, width / 2]
   GridPositions(std::vector<float> columns, std::vector<float> rows, std::size_t width);
 
-  /// out = x + positions.  @param x [map.rows, width], row by row of map.grid, which has at most `side` of them
+  /// out = x + positions.  @param x [map.rows, width], row by row of map.grid, which has at most `side` of
+  /// them
   void add(MatrixView<const float> x, const FeatureMap& map, MatrixView<float> out) const;
 
  private:

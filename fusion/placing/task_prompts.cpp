@@ -25,9 +25,10 @@ std::string write_out_task(std::span<const TaskPrompt> tasks, std::string text) 
     if (one.sentence.find(kInput) != std::string::npos)
       return replace_all(one.sentence, kInput, stripped(replace_all(text, one.task, "")));
     if (text != one.task) {
-      throw ItemError(ErrorCode::invalid_value,
-                      fmt::format("the task {} takes no text beside it; leave out '{}'", one.task,
-                                  replace_invalid_utf8(stripped(replace_all(text, one.task, "")).substr(0, 80))));
+      throw ItemError(
+          ErrorCode::invalid_value,
+          fmt::format("the task {} takes no text beside it; leave out '{}'", one.task,
+                      replace_invalid_utf8(stripped(replace_all(text, one.task, "")).substr(0, 80))));
     }
     return one.sentence;
   }

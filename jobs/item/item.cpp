@@ -5,7 +5,8 @@
 namespace mmbatch {
 
 const std::vector<std::string>& task_names() {
-  static const std::vector<std::string> names = {"vqa", "generate", "classify", "embed", "detect"};  // as in Task
+  static const std::vector<std::string> names = {"vqa", "generate", "classify", "embed",
+                                                 "detect"};  // as in Task
   return names;
 }
 

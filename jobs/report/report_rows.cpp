@@ -151,8 +151,8 @@ std::vector<std::vector<std::string>> report_runs(const ReportSource& source) {
 
 namespace {
 
-/// What the page draws of a region: [kind, label, [x, y, …]], in shares of the picture's sides; empty for what is
-/// none.
+/// What the page draws of a region: [kind, label, [x, y, …]], in shares of the picture's sides; empty for
+/// what is none.
 std::string region_of(const nlohmann::json& region) {
   try {
     const double width = region.at("width").get<double>(), height = region.at("height").get<double>();
@@ -187,12 +187,12 @@ std::string regions_of(std::string_view stored) {
 
 }  // namespace
 
-
 ReportRows report_rows(const ReportSource& source, const ReportOptions& options) {
   std::string sql = fmt::format(
       "SELECT i.key, r.run_key, i.id, j.name, {}, r.answer, i.\"references\", r.correct, r.total_ms, "
       "r.error_stage, "
-      "r.error_code, r.error_message, i.image_sha256, i.images, {} FROM items i INDEXED BY items_position CROSS "
+      "r.error_code, r.error_message, i.image_sha256, i.images, {} FROM items i INDEXED BY items_position "
+      "CROSS "
       "JOIN jobs j "
       "ON j.key = i.job_key CROSS JOIN results r INDEXED BY results_item ON r.item_key = i.key WHERE {}",
       prompt_sql(), result_column(source.database, "regions"), source.filter);

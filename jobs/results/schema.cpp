@@ -203,7 +203,7 @@ std::string views() {
 /// Step i brings a database from version i to i + 1. Steps that were released are never changed.
 /// The views are those of today from the first step on: what they name is there when the last one is done.
 std::array<std::string, 8> steps() {
-  return {kTables + views(),    kSearch, kPhrases, kEmbeddings + views(), kLongPrompts + views() + vectors(),
+  return {kTables + views(),    kSearch,  kPhrases, kEmbeddings + views(), kLongPrompts + views() + vectors(),
           kReasoning + views(), kSchemas, kRegions};
 }
 

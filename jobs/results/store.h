@@ -56,7 +56,8 @@ struct Failure {
 struct ItemResult {
   struct Answer {
     std::string text;
-    std::string finish_reason;      // stop | length | stop_string | choice | repetition; empty when nothing was written
+    std::string
+        finish_reason;  // stop | length | stop_string | choice | repetition; empty when nothing was written
     std::optional<double> logprob;  // sum over the answer's tokens
     int answer_tokens = 0;
     std::string details;                // JSON: token log-probabilities, probabilities of choices; or empty

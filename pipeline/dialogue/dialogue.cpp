@@ -147,10 +147,11 @@ Dialogue::Next Dialogue::next(const Item& item) const {
 
 Completion Dialogue::ask(const std::string& question, std::ostream& out, std::ostream& notes) {
   if (model_->encoder() != nullptr && !history_.empty()) {
-    throw ItemError(ErrorCode::unsupported,
-                    fmt::format("{} reads one question with its image and remembers no other; /reset before the "
-                                "next one, or ask with `mmbatch ask`",
-                                model_->spec().family));
+    throw ItemError(
+        ErrorCode::unsupported,
+        fmt::format("{} reads one question with its image and remembers no other; /reset before the "
+                    "next one, or ask with `mmbatch ask`",
+                    model_->spec().family));
   }
   Item item = item_;
   item.prompt = question;

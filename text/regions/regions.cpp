@@ -101,7 +101,8 @@ void add_object(const Json& object, Regions& regions) {
   for (const char* key : {"bbox_2d", "bbox", "box", "point_2d", "point", "points", "polygon"}) {
     const auto found = object.find(key);
     if (found == object.end() || !found->is_array()) continue;
-    const bool several = !found->empty() && found->front().is_array() && numbers_of(found->front()).size() > 2;
+    const bool several =
+        !found->empty() && found->front().is_array() && numbers_of(found->front()).size() > 2;
     if (!several) {
       regions.add_numbers(label_of(object), numbers_of(*found));
       continue;
@@ -230,8 +231,8 @@ std::string without_marks(std::string_view text) {
   return stripped(out);
 }
 
-/// label<loc_x1><loc_y1><loc_x2><loc_y2>: numbers in a row are boxes of the label before them, or, where marks
-/// of polygons or `many` say so, corners. A number means the middle of its part of a side.
+/// label<loc_x1><loc_y1><loc_x2><loc_y2>: numbers in a row are boxes of the label before them, or, where
+/// marks of polygons or `many` say so, corners. A number means the middle of its part of a side.
 void find_locations(std::string_view answer, ManyNumbers many, Regions& regions) {
   Reader reader(answer);
   std::size_t label_begin = 0;
@@ -271,7 +272,8 @@ void find_locations_first(std::string_view answer, Regions& regions) {
       continue;
     }
     const std::size_t label_begin = reader.at();
-    const std::size_t end = std::min({answer.find(';', label_begin), answer.find("<loc", label_begin), answer.size()});
+    const std::size_t end =
+        std::min({answer.find(';', label_begin), answer.find("<loc", label_begin), answer.size()});
     const std::string label = without_marks(answer.substr(label_begin, end - label_begin));
     for (std::size_t i = 0; i + 4 <= numbers.size(); i += 4)
       regions.add(RegionKind::box, label, {{numbers[i + 1], numbers[i]}, {numbers[i + 3], numbers[i + 2]}});
@@ -295,7 +297,8 @@ std::string_view to_string(RegionKind kind) {
 
 std::vector<Region> find_regions(RegionFormat format, std::string_view answer, const PictureFrame& picture,
                                  ManyNumbers many) {
-  if (picture.width <= 0 || picture.height <= 0 || picture.seen_width <= 0 || picture.seen_height <= 0) return {};
+  if (picture.width <= 0 || picture.height <= 0 || picture.seen_width <= 0 || picture.seen_height <= 0)
+    return {};
   const double parts = format == RegionFormat::location_tokens_of_1024 ? 1024 : 1000;
   const bool seen = format == RegionFormat::json_of_seen_pixels;
   Regions regions(picture, seen ? picture.seen_width : parts, seen ? picture.seen_height : parts);
@@ -332,9 +335,8 @@ std::string regions_json(const std::vector<Region>& regions, const PictureFrame&
       high = {std::max(high.x, point.x), std::max(high.y, point.y)};
     }
     const auto rounded = [](double x) { return std::round(x * 100) / 100; };
-    Json one = {{"kind", to_string(region.kind)}, {"label", region.label},
-                {"x1", rounded(low.x)},           {"y1", rounded(low.y)},
-                {"x2", rounded(high.x)},          {"y2", rounded(high.y)},
+    Json one = {{"kind", to_string(region.kind)}, {"label", region.label},   {"x1", rounded(low.x)},
+                {"y1", rounded(low.y)},           {"x2", rounded(high.x)},   {"y2", rounded(high.y)},
                 {"width", picture.width},         {"height", picture.height}};
     if (region.kind == RegionKind::polygon) {
       for (const Region::Point& point : region.points)

@@ -10,12 +10,13 @@ namespace mmbatch {
 /// How a model writes boxes and points into its answers.
 enum class RegionFormat {
   none,
-  json_of_seen_pixels,       // [{"bbox_2d": [x1, y1, x2, y2], "label": …}], in pixels of the picture as it was resized
-  json_of_thousandths,       // the same in thousandths of a side
-  pairs_of_thousandths,      // label(x1,y1),(x2,y2)
-  marked_thousandths,        // [x1, y1, x2, y2] between marks, or JSON there
-  location_tokens_of_1000,   // label<loc_x1><loc_y1><loc_x2><loc_y2>…
-  location_tokens_of_1024,   // <locYYYY><locXXXX><locYYYY><locXXXX> label ; …
+  json_of_seen_pixels,   // [{"bbox_2d": [x1, y1, x2, y2], "label": …}], in pixels of the picture as it was
+                         // resized
+  json_of_thousandths,   // the same in thousandths of a side
+  pairs_of_thousandths,  // label(x1,y1),(x2,y2)
+  marked_thousandths,    // [x1, y1, x2, y2] between marks, or JSON there
+  location_tokens_of_1000,  // label<loc_x1><loc_y1><loc_x2><loc_y2>…
+  location_tokens_of_1024,  // <locYYYY><locXXXX><locYYYY><locXXXX> label ; …
 };
 
 enum class RegionKind { box, point, polygon };
@@ -41,13 +42,13 @@ struct PictureFrame {
 enum class ManyNumbers { boxes, corners };
 
 inline constexpr std::size_t kMostRegions = 10000;
-/// The regions of an answer, in its order; what is not written as the model writes them is passed over. At most
-/// kMostRegions.
+/// The regions of an answer, in its order; what is not written as the model writes them is passed over. At
+/// most kMostRegions.
 std::vector<Region> find_regions(RegionFormat format, std::string_view answer, const PictureFrame& picture,
                                  ManyNumbers many = ManyNumbers::boxes);
 
-/// As JSON: [{"kind", "label", "x1", "y1", "x2", "y2", "points": [[x, y], …] of polygons, "width", "height"}, …],
-/// where x1 … y2 are what lies around the region, and width and height are the picture's; empty for none.
+/// As JSON: [{"kind", "label", "x1", "y1", "x2", "y2", "points": [[x, y], …] of polygons, "width", "height"},
+/// …], where x1 … y2 are what lies around the region, and width and height are the picture's; empty for none.
 std::string regions_json(const std::vector<Region>& regions, const PictureFrame& picture);
 
 }  // namespace mmbatch

@@ -36,7 +36,8 @@ Matrix<float> ChannelAttention::shares(MatrixView<const float> qkv) const {
     const std::size_t group = i / tiles, first = i % tiles * kTile;
     for (std::size_t r = first; r < std::min(places, first + kTile); ++r) {
       const float *query = qkv.row(r) + group * width, *key = query + config_.hidden;
-      for (std::size_t c = 0; c < width; ++c) simd().add_scaled(parts.row(i) + c * width, query[c], key, width);
+      for (std::size_t c = 0; c < width; ++c)
+        simd().add_scaled(parts.row(i) + c * width, query[c], key, width);
     }
   });
   auto scores = Matrix<float>::zeros(groups, width * width);
@@ -48,7 +49,8 @@ Matrix<float> ChannelAttention::shares(MatrixView<const float> qkv) const {
       simd().add(sums, parts.row(group * tiles + tile), width * width);
     for (std::size_t c = 0; c < width; ++c) softmax(sums + c * width, width, scale);
     for (std::size_t c = 0; c < width; ++c) {
-      for (std::size_t from = 0; from < width; ++from) turned.row(group)[from * width + c] = sums[c * width + from];
+      for (std::size_t from = 0; from < width; ++from)
+        turned.row(group)[from * width + c] = sums[c * width + from];
     }
   });
   return turned;

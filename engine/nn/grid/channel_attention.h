@@ -12,8 +12,8 @@ struct ChannelAttentionConfig {
   Bias bias = Bias::present;  // of the query, key and value projections
 };
 
-/// Attention between channels instead of places (arXiv 2204.03645): within a group each channel's query, which
-/// is as long as there are places, meets every channel's key; scores are divided by √places.
+/// Attention between channels instead of places (arXiv 2204.03645): within a group each channel's query,
+/// which is as long as there are places, meets every channel's key; scores are divided by √places.
 class ChannelAttention {
  public:
   ChannelAttention() = default;

@@ -53,7 +53,8 @@ void Convolution::gather(MatrixView<const float> x, const GridSize& input, std::
   for (std::size_t dy = 0; dy < config_.kernel; ++dy) {
     for (std::size_t dx = 0; dx < config_.kernel; ++dx, out += in) {
       const std::size_t y = top + dy, xx = left + dx;  // counted from the padding
-      const bool inside = y >= padding && y < input.rows + padding && xx >= padding && xx < input.columns + padding;
+      const bool inside =
+          y >= padding && y < input.rows + padding && xx >= padding && xx < input.columns + padding;
       if (inside)
         std::memcpy(out, x.row((y - padding) * input.columns + xx - padding), in * sizeof(float));
       else

@@ -77,9 +77,10 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, const
   vision.prefix = "vision_model.";
   vision.encoder = parse_tower(config);
   if (vision.encoder.hidden() != text.hidden()) {
-    config.fail("hidden_size", fmt::format("{} is not text_config.hidden_size, {}: questions cannot attend to "
-                                           "images of another width",
-                                           vision.encoder.hidden(), text.hidden()));
+    config.fail("hidden_size",
+                fmt::format("{} is not text_config.hidden_size, {}: questions cannot attend to "
+                            "images of another width",
+                            vision.encoder.hidden(), text.hidden()));
   }
   check_tower_layers(config, weights, vision);
   vision.projector.in = vision.encoder.hidden();
@@ -133,8 +134,7 @@ DecoderNames decoder_names(const WeightSource& weights) {
 
 std::int32_t parse_token(const Config& config, const std::string& key, std::int64_t otherwise,
                          std::size_t vocab) {
-  return static_cast<std::int32_t>(
-      config.integer(key, otherwise, {0, static_cast<std::int64_t>(vocab) - 1}));
+  return static_cast<std::int32_t>(config.integer(key, otherwise, {0, static_cast<std::int64_t>(vocab) - 1}));
 }
 
 ModelSpec parse(const Config& config, const WeightSource& weights) {

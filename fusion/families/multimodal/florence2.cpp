@@ -41,8 +41,8 @@ StagedTowerConfig parse_stages(const Config& config) {
   const auto prenorms = norms_first(config);
   for (const auto* list : {&depths, &heads, &groups, &kernels, &strides, &paddings, &prenorms}) {
     if (list->size() == widths.size() && !widths.empty()) continue;
-    config.fail("embed_dim", fmt::format("{} stages; another list of vision_config has {}", widths.size(),
-                                         list->size()));
+    config.fail("embed_dim",
+                fmt::format("{} stages; another list of vision_config has {}", widths.size(), list->size()));
   }
   if (config.integer("in_channels", 3) != 3) config.fail("in_channels", "only 3 is supported");
   const double ratio = config.number("mlp_ratio", 4.0);
@@ -55,7 +55,8 @@ StagedTowerConfig parse_stages(const Config& config) {
   for (std::size_t i = 0; i < widths.size(); ++i) {
     const auto width = static_cast<std::size_t>(widths[i]);
     if (widths[i] % heads[i] != 0 || widths[i] / heads[i] > 512)
-      config.fail("num_heads", fmt::format("{} heads of a width of {} are not supported", heads[i], widths[i]));
+      config.fail("num_heads",
+                  fmt::format("{} heads of a width of {} are not supported", heads[i], widths[i]));
     if (widths[i] % groups[i] != 0)
       config.fail("num_groups", fmt::format("{} does not divide a width of {}", groups[i], widths[i]));
     StageConfig stage;
@@ -97,8 +98,8 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
   const auto side = static_cast<std::size_t>(config.integer("max_position_embeddings", 50, {1, 4096}));
   const PatchGrid grid = vision.encoder.grid();
   if (grid.rows == 0 || grid.rows > side)
-    config.fail("max_position_embeddings",
-                fmt::format("{} rows; images of {} pixels become {}", side, vision.encoder.image_size, grid.rows));
+    config.fail("max_position_embeddings", fmt::format("{} rows; images of {} pixels become {}", side,
+                                                       vision.encoder.image_size, grid.rows));
   const auto width = static_cast<std::size_t>(config.integer("projection_dim", 1024, {1, 1 << 20}));
   if (width != text_hidden)
     config.fail("projection_dim", fmt::format("{} is not text_config.d_model, {}", width, text_hidden));
@@ -173,8 +174,8 @@ Text parse_text(const Config& config, const WeightSource& weights) {
   text.positions = static_cast<std::size_t>(config.integer("max_position_embeddings", 1024, {2, 1 << 24}));
   const bool scaled = config.flag("scale_embedding", false);
   text.embedding_scale = scaled ? std::sqrt(static_cast<float>(text.hidden)) : 1.0f;
-  text.prefix = weights.prefix_of("encoder.layernorm_embedding.weight",
-                                  {"model.language_model.", "language_model."});
+  text.prefix =
+      weights.prefix_of("encoder.layernorm_embedding.weight", {"model.language_model.", "language_model."});
   // One table for both stacks; some writers keep it under the name of one of them.
   for (const char* name : {"shared", "encoder.embed_tokens", "decoder.embed_tokens"}) {
     text.embedding = text.prefix + name;
@@ -231,22 +232,22 @@ DecoderNames decoder_names(const Text& text, const WeightSource& weights) {
 
 /// What the model was trained on (section 3 of the paper, and the published processor).
 std::vector<TaskPrompt> tasks() {
-  return {{"<OCR>", "What is the text in the image?"},
-          {"<OCR_WITH_REGION>", "What is the text in the image, with regions?", ManyNumbers::corners},
-          {"<CAPTION>", "What does the image describe?"},
-          {"<DETAILED_CAPTION>", "Describe in detail what is shown in the image."},
-          {"<MORE_DETAILED_CAPTION>", "Describe with a paragraph what is shown in the image."},
-          {"<OD>", "Locate the objects with category name in the image."},
-          {"<DENSE_REGION_CAPTION>", "Locate the objects in the image, with their descriptions."},
-          {"<REGION_PROPOSAL>", "Locate the region proposals in the image."},
-          {"<CAPTION_TO_PHRASE_GROUNDING>", "Locate the phrases in the caption: {input}"},
-          {"<REFERRING_EXPRESSION_SEGMENTATION>", "Locate {input} in the image with mask",
-           ManyNumbers::corners},
-          {"<REGION_TO_SEGMENTATION>", "What is the polygon mask of region {input}", ManyNumbers::corners},
-          {"<OPEN_VOCABULARY_DETECTION>", "Locate {input} in the image."},
-          {"<REGION_TO_CATEGORY>", "What is the region {input}?"},
-          {"<REGION_TO_DESCRIPTION>", "What does the region {input} describe?"},
-          {"<REGION_TO_OCR>", "What text is in the region {input}?"}};
+  return {
+      {"<OCR>", "What is the text in the image?"},
+      {"<OCR_WITH_REGION>", "What is the text in the image, with regions?", ManyNumbers::corners},
+      {"<CAPTION>", "What does the image describe?"},
+      {"<DETAILED_CAPTION>", "Describe in detail what is shown in the image."},
+      {"<MORE_DETAILED_CAPTION>", "Describe with a paragraph what is shown in the image."},
+      {"<OD>", "Locate the objects with category name in the image."},
+      {"<DENSE_REGION_CAPTION>", "Locate the objects in the image, with their descriptions."},
+      {"<REGION_PROPOSAL>", "Locate the region proposals in the image."},
+      {"<CAPTION_TO_PHRASE_GROUNDING>", "Locate the phrases in the caption: {input}"},
+      {"<REFERRING_EXPRESSION_SEGMENTATION>", "Locate {input} in the image with mask", ManyNumbers::corners},
+      {"<REGION_TO_SEGMENTATION>", "What is the polygon mask of region {input}", ManyNumbers::corners},
+      {"<OPEN_VOCABULARY_DETECTION>", "Locate {input} in the image."},
+      {"<REGION_TO_CATEGORY>", "What is the region {input}?"},
+      {"<REGION_TO_DESCRIPTION>", "What does the region {input} describe?"},
+      {"<REGION_TO_OCR>", "What text is in the region {input}?"}};
 }
 
 ModelSpec parse(const Config& config, const WeightSource& weights) {

@@ -46,10 +46,12 @@ TEST(Regions, WhatIsWholeOfACutListIsRead) {
 }
 
 TEST(Regions, LocationTokensBehindLabels) {
-  EXPECT_EQ(found(RegionFormat::location_tokens_of_1000,
-                  "car<loc_0><loc_0><loc_499><loc_999><loc_500><loc_0><loc_999><loc_499>wheel<loc_10><loc_20><loc_30>"
-                  "<loc_40>"),
-            (Found{"box car 0.1 0.1 99.9 100.0", "box car 100.1 0.1 199.9 50.0", "box wheel 2.1 2.1 6.1 4.1"}));
+  EXPECT_EQ(
+      found(
+          RegionFormat::location_tokens_of_1000,
+          "car<loc_0><loc_0><loc_499><loc_999><loc_500><loc_0><loc_999><loc_499>wheel<loc_10><loc_20><loc_30>"
+          "<loc_40>"),
+      (Found{"box car 0.1 0.1 99.9 100.0", "box car 100.1 0.1 199.9 50.0", "box wheel 2.1 2.1 6.1 4.1"}));
   EXPECT_EQ(found(RegionFormat::location_tokens_of_1000,
                   "EXIT<loc_0><loc_0><loc_100><loc_0><loc_100><loc_50><loc_0><loc_50>", ManyNumbers::corners),
             (Found{"polygon EXIT 0.1 0.1 20.1 0.1 20.1 5.1 0.1 5.1"}));
@@ -72,9 +74,10 @@ TEST(Regions, PairsAndMarks) {
 
 TEST(Regions, AsJsonWithTheirPicture) {
   EXPECT_EQ(regions_json({}, kPicture), "");
-  EXPECT_EQ(regions_json({{RegionKind::polygon, "a", {{3, 4}, {1, 9}, {5, 6}}}}, kPicture),
-            R"([{"height":100,"kind":"polygon","label":"a","points":[[3.0,4.0],[1.0,9.0],[5.0,6.0]],"width":200,)"
-            R"("x1":1.0,"x2":5.0,"y1":4.0,"y2":9.0}])");
+  EXPECT_EQ(
+      regions_json({{RegionKind::polygon, "a", {{3, 4}, {1, 9}, {5, 6}}}}, kPicture),
+      R"([{"height":100,"kind":"polygon","label":"a","points":[[3.0,4.0],[1.0,9.0],[5.0,6.0]],"width":200,)"
+      R"("x1":1.0,"x2":5.0,"y1":4.0,"y2":9.0}])");
 }
 
 }  // namespace

@@ -70,8 +70,7 @@ StagedTower::Block StagedTower::load_channel_block(const Weights& weights, const
   Block block;
   load_shared(weights, stage, prefix, block);
   block.attention = ChannelAttention(
-      weights,
-      {.hidden = stage.convolution.out, .groups = stage.groups, .bias = config_.staged->qkv_bias},
+      weights, {.hidden = stage.convolution.out, .groups = stage.groups, .bias = config_.staged->qkv_bias},
       prefix + "channel_attn.");
   return block;
 }
@@ -102,7 +101,8 @@ std::size_t StagedTower::bytes() const {
   for (const Stage& stage : stages_) {
     total += stage.convolution.bytes();
     for (const Block& block : stage.blocks) {
-      total += block.before_attention.bytes() + block.before_feed_forward.bytes() + block.feed_forward.bytes() +
+      total += block.before_attention.bytes() + block.before_feed_forward.bytes() +
+               block.feed_forward.bytes() +
                std::visit([](const auto& attention) { return attention.bytes(); }, block.attention);
     }
   }
@@ -131,7 +131,8 @@ void StagedTower::attend_in_windows(const SelfAttention& attention, MatrixView<c
   AttentionInput input;
   input.spans = spans;
   attention.forward({windows.view()}, windows.view(), input, {}, scratch);
-  parallel_rows(x.rows, [&](std::size_t p) { simd().add(x.row(p), windows.row(place_in_windows(p)), x.cols); });
+  parallel_rows(x.rows,
+                [&](std::size_t p) { simd().add(x.row(p), windows.row(place_in_windows(p)), x.cols); });
 }
 
 void StagedTower::run(const Block& block, Matrix<float>& x, const GridSize& size, Scratch& scratch) const {
