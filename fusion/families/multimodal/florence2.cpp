@@ -84,7 +84,12 @@ VisionConfig parse_tower(const Config& config, const WeightSource& weights) {
   if (preprocessor.output_width() != preprocessor.output_height())
     config.fail("model_type", "images that are not square are not supported");
   tower.image_size = tower.patch_size = static_cast<std::size_t>(preprocessor.output_width());
-  tower.layer.attention.hidden = tower.staged->stages.back().convolution.out;
+  const StageConfig& last = tower.staged->stages.back();
+  SelfAttentionConfig& attention = tower.layer.attention;
+  attention.hidden = last.convolution.out;
+  attention.shape.heads = attention.shape.kv_heads = last.heads;
+  attention.shape.head_dim = attention.hidden / last.heads;
+  tower.layer.feed_forward.ffn = last.ffn;
   for (const StageConfig& stage : tower.staged->stages) tower.layers += 2 * stage.depth;
   tower.run_layers = tower.layers;
   tower.select = FeatureSelect::all;
