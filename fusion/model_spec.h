@@ -15,6 +15,7 @@
 #include "fusion/projector.h"
 #include "fusion/similarity.h"
 #include "text/encoder/text_encoder.h"
+#include "text/regions/regions.h"
 #include "vision/preprocess/budget/block_preprocessor.h"
 #include "vision/preprocess/budget/edge_preprocessor.h"
 #include "vision/preprocess/budget/soft_token_preprocessor.h"
@@ -173,7 +174,8 @@ struct ModelSpec {
   TokenlessRows tokenless = TokenlessRows::never_generated;
   std::vector<std::int32_t> eos;
   EndsOfSequence ends = EndsOfSequence::of_files;
-  std::vector<TaskPrompt> tasks;  // words that stand for requests
+  std::vector<TaskPrompt> tasks;              // words that stand for requests
+  RegionFormat regions = RegionFormat::none;  // how answers say where something is
   std::string turn_format;  // name of the built-in one that is used when the checkpoint brings no template
   std::string notes;        // what a person should know
 

@@ -12,8 +12,10 @@ namespace mmbatch {
 namespace {
 
 FeatureMap map_after(const ProjectorOp& op, FeatureMap map) {
-  if (std::holds_alternative<JoinTilesOp>(op)) return {.rows = joined_rows(map)};
-  if (std::holds_alternative<PoolOp>(op) || std::holds_alternative<FirstRowOp>(op)) return {.rows = 1};
+  if (std::holds_alternative<JoinTilesOp>(op))
+    return {.rows = joined_rows(map), .width = map.width, .height = map.height};
+  if (std::holds_alternative<PoolOp>(op) || std::holds_alternative<FirstRowOp>(op))
+    return {.rows = 1, .width = map.width, .height = map.height};
   if (const auto* merge = std::get_if<MergeOp>(&op)) return map_of_squares(map, merge->side);
   if (const auto* grids = std::get_if<GridConvolutionOp>(&op)) return GridConvolution::map_after(*grids, map);
   if (std::holds_alternative<AppendRowOp>(op)) {

@@ -122,10 +122,10 @@ struct GridPositionsOp {
 /// The mean of an image's rows goes before them.
 struct MeanFirstOp {};
 
-using ProjectorOp =
-    std::variant<LinearOp, JoinedLinearOp, TimesOp, ScaleOp, JoinTilesOp, PoolOp, FirstRowOp, UnitLengthOp,
-                 NormOp, ActivationOp, FeedForwardOp, MergeOp, BlockConvolutionOp, GridConvolutionOp, QueryEncoderOp, AppendRowOp, AveragePoolOp,
-                 PixelShuffleOp, StandardizeOp, GridPositionsOp, MeanFirstOp>;
+using ProjectorOp = std::variant<LinearOp, JoinedLinearOp, TimesOp, ScaleOp, JoinTilesOp, PoolOp, FirstRowOp,
+                                 UnitLengthOp, NormOp, ActivationOp, FeedForwardOp, MergeOp,
+                                 BlockConvolutionOp, GridConvolutionOp, QueryEncoderOp, AppendRowOp,
+                                 AveragePoolOp, PixelShuffleOp, StandardizeOp, GridPositionsOp, MeanFirstOp>;
 
 /// How a vision tower's features become rows of the decoder's width: operations in their order.
 struct ProjectorConfig {
@@ -171,9 +171,10 @@ class Projector {
     std::size_t side;
     Linear layer;  // over the rows of a block side by side
   };
-  using Step = std::variant<LoadedLinear, ScaleOp, Newline, AttentionPooling, FirstRowOp, UnitLengthOp, Norm,
-                            ActivationOp, FeedForward, MergeOp, BlockConvolution, GridConvolution, QueryEncoder, AppendedRow, AveragePoolOp,
-                            PixelShuffleOp, Standardize, GridPositions, MeanFirstOp>;
+  using Step =
+      std::variant<LoadedLinear, ScaleOp, Newline, AttentionPooling, FirstRowOp, UnitLengthOp, Norm,
+                   ActivationOp, FeedForward, MergeOp, BlockConvolution, GridConvolution, QueryEncoder,
+                   AppendedRow, AveragePoolOp, PixelShuffleOp, Standardize, GridPositions, MeanFirstOp>;
   struct Load;
   struct Run;
 

@@ -68,13 +68,13 @@ struct DecoderConfig {
 
 /// Where a decoder's tensors lie in the checkpoint, without ".weight".
 struct DecoderNames {
-  std::string embedding;       // "model.embed_tokens"
-  LayerNames layers;           // the pattern of all layers: "model.layers.{layer}.self_attn.q_proj", …
-  std::string norm;            // "model.norm"; empty: none
-  std::string head;            // "lm_head"; empty: the embedding is the head
-  std::string positions = {};  // learned positions, which are added to the embeddings; empty: none
+  std::string embedding;            // "model.embed_tokens"
+  LayerNames layers;                // the pattern of all layers: "model.layers.{layer}.self_attn.q_proj", …
+  std::string norm;                 // "model.norm"; empty: none
+  std::string head;                 // "lm_head"; empty: the embedding is the head
+  std::string positions = {};       // learned positions, which are added to the embeddings; empty: none
+  std::string embedding_norm = {};  // with DecoderConfig::embedding_norm
   PerLayerEmbeddingNames per_layer = {};
-  std::string embedding_norm = {};                            // with DecoderConfig::embedding_norm
   std::string head_transform = {}, head_transform_norm = {};  // with head_transform
   std::string head_bias = {};                                 // a whole name, [vocab]; empty: none
 };

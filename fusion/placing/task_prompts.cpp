@@ -35,4 +35,10 @@ std::string write_out_task(std::span<const TaskPrompt> tasks, std::string text) 
   return text;
 }
 
+ManyNumbers many_numbers(std::span<const TaskPrompt> tasks, const std::string& text) {
+  for (const TaskPrompt& one : tasks)
+    if (text.find(one.task) != std::string::npos) return one.many;
+  return ManyNumbers::boxes;
+}
+
 }  // namespace mmbatch

@@ -65,6 +65,7 @@ struct ItemResult {
     std::vector<float> embedding = {};  // of length 1; or empty
     std::string reasoning = {};         // what the model thought before it
     std::optional<int> reasoning_tokens = {};  // none: it did not think
+    std::string regions = {};                  // JSON list: where something is in the picture; or empty
   };
   struct Timings {  // milliseconds; absent when the item did not come so far
     std::optional<double> vision, text, queue, prefill, decode, total;

@@ -79,7 +79,9 @@ double loaded_bytes(const std::string& name, const TensorView& tensor, Precision
   if (contains(name, "audio_tower") || contains(name, "embed_audio")) return 0;  // never read
   if (tensor.packed) return static_cast<double>(tensor.packed_bytes);
   const auto elements = static_cast<double>(tensor.elements());
-  if (contains(name, "embed_tokens") || contains(name, "token_embedding")) {
+  if (contains(name, "embed_tokens") || contains(name, "token_embedding") ||
+      contains(name, "word_embeddings") || contains(name, "model.shared.") ||
+      contains(name, "embed_positions")) {
     return static_cast<double>(tensor.bytes());
   }
   if (tensor.shape.size() < 2 || contains(name, "position_embedding") || contains(name, "pos_embedding"))

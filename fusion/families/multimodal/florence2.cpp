@@ -84,7 +84,12 @@ VisionConfig parse_tower(const Config& config, const WeightSource& weights) {
   if (preprocessor.output_width() != preprocessor.output_height())
     config.fail("model_type", "images that are not square are not supported");
   tower.image_size = tower.patch_size = static_cast<std::size_t>(preprocessor.output_width());
-  tower.layer.attention.hidden = tower.staged->stages.back().convolution.out;
+  const StageConfig& last = tower.staged->stages.back();
+  SelfAttentionConfig& attention = tower.layer.attention;
+  attention.hidden = last.convolution.out;
+  attention.shape.heads = attention.shape.kv_heads = last.heads;
+  attention.shape.head_dim = attention.hidden / last.heads;
+  tower.layer.feed_forward.ffn = last.ffn;
   for (const StageConfig& stage : tower.staged->stages) tower.layers += 2 * stage.depth;
   tower.run_layers = tower.layers;
   tower.select = FeatureSelect::all;
@@ -232,21 +237,22 @@ DecoderNames decoder_names(const Text& text, const WeightSource& weights) {
 
 /// What the model was trained on (section 3 of the paper, and the published processor).
 std::vector<TaskPrompt> tasks() {
-  return {{"<OCR>", "What is the text in the image?"},
-          {"<OCR_WITH_REGION>", "What is the text in the image, with regions?"},
-          {"<CAPTION>", "What does the image describe?"},
-          {"<DETAILED_CAPTION>", "Describe in detail what is shown in the image."},
-          {"<MORE_DETAILED_CAPTION>", "Describe with a paragraph what is shown in the image."},
-          {"<OD>", "Locate the objects with category name in the image."},
-          {"<DENSE_REGION_CAPTION>", "Locate the objects in the image, with their descriptions."},
-          {"<REGION_PROPOSAL>", "Locate the region proposals in the image."},
-          {"<CAPTION_TO_PHRASE_GROUNDING>", "Locate the phrases in the caption: {input}"},
-          {"<REFERRING_EXPRESSION_SEGMENTATION>", "Locate {input} in the image with mask"},
-          {"<REGION_TO_SEGMENTATION>", "What is the polygon mask of region {input}"},
-          {"<OPEN_VOCABULARY_DETECTION>", "Locate {input} in the image."},
-          {"<REGION_TO_CATEGORY>", "What is the region {input}?"},
-          {"<REGION_TO_DESCRIPTION>", "What does the region {input} describe?"},
-          {"<REGION_TO_OCR>", "What text is in the region {input}?"}};
+  return {
+      {"<OCR>", "What is the text in the image?"},
+      {"<OCR_WITH_REGION>", "What is the text in the image, with regions?", ManyNumbers::corners},
+      {"<CAPTION>", "What does the image describe?"},
+      {"<DETAILED_CAPTION>", "Describe in detail what is shown in the image."},
+      {"<MORE_DETAILED_CAPTION>", "Describe with a paragraph what is shown in the image."},
+      {"<OD>", "Locate the objects with category name in the image."},
+      {"<DENSE_REGION_CAPTION>", "Locate the objects in the image, with their descriptions."},
+      {"<REGION_PROPOSAL>", "Locate the region proposals in the image."},
+      {"<CAPTION_TO_PHRASE_GROUNDING>", "Locate the phrases in the caption: {input}"},
+      {"<REFERRING_EXPRESSION_SEGMENTATION>", "Locate {input} in the image with mask", ManyNumbers::corners},
+      {"<REGION_TO_SEGMENTATION>", "What is the polygon mask of region {input}", ManyNumbers::corners},
+      {"<OPEN_VOCABULARY_DETECTION>", "Locate {input} in the image."},
+      {"<REGION_TO_CATEGORY>", "What is the region {input}?"},
+      {"<REGION_TO_DESCRIPTION>", "What does the region {input} describe?"},
+      {"<REGION_TO_OCR>", "What text is in the region {input}?"}};
 }
 
 ModelSpec parse(const Config& config, const WeightSource& weights) {
@@ -268,6 +274,7 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
   spec.suppressed = {spec.image_token_id};
   spec.padding = PaddingToken::never_generated;
   spec.tasks = tasks();
+  spec.regions = RegionFormat::location_tokens_of_1000;
   spec.turn_format = "plain";
   spec.eos = {2};
   return spec;

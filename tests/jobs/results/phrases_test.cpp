@@ -112,6 +112,7 @@ TEST(Phrases, ADatabaseOfAnEarlierVersionIsReadAsItIsAndResumed) {
         "ALTER TABLE results DROP COLUMN reasoning_tokens; ALTER TABLE items DROP COLUMN request;"
         "ALTER TABLE items DROP COLUMN document; ALTER TABLE items DROP COLUMN page;"
         "ALTER TABLE items DROP COLUMN frame_times; ALTER TABLE jobs DROP COLUMN fields;"
+        "DROP VIEW regions; ALTER TABLE results DROP COLUMN regions;"
         "CREATE VIEW history AS SELECT 1; CREATE VIEW answers AS SELECT 1;"
         "PRAGMA user_version = 4; PRAGMA journal_mode = DELETE");
   }
