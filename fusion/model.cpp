@@ -245,7 +245,11 @@ PrecisionChoice choose_precision(const ModelFiles& files) {
   std::string why = fast ? "this processor multiplies it at twice the speed of float32"
                          : "this processor has no faster product that is as exact";
   const auto& tensors = files.weights->tensors();
-  if (std::any_of(tensors.begin(), tensors.end(), [](const auto& one) { return one.second.form != nullptr; }))
+  const auto in_blocks = [](const auto& one) {
+    const std::string type = stored_type(one.second);
+    return one.second.form != nullptr && type != "f32" && type != "f16" && type != "bf16";
+  };
+  if (std::any_of(tensors.begin(), tensors.end(), in_blocks))
     why += "; stored blocks become such numbers when they are loaded, --precision int8, w8a16 or w4a16 takes less";
   return {fast ? Precision::bf16 : Precision::f32, why};
 }

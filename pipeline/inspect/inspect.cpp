@@ -35,11 +35,6 @@ constexpr const char* kSmallFiles[] = {"config.json",
                                        "tokenizer.gguf",
                                        "model.safetensors.index.json"};
 
-/// Of one part of a tensor that many share, such as an expert's, its share.
-std::size_t bytes_of(const TensorView& tensor) {
-  return tensor.bytes();
-}
-
 void list_files(const WeightSource& weights, Inspection& found) {
   for (const char* name : kSmallFiles) {
     std::error_code failed;
@@ -51,6 +46,7 @@ void list_files(const WeightSource& weights, Inspection& found) {
   found.smoothed = weights.smoothed();
   for (const auto& [name, type] : weights.other_tensors()) dtypes.insert(type);
   std::map<std::string, Inspection::Share> shares;
+  std::set<const StoredForm*> counted;  // of experts that are stored in one, all have the same
   for (const auto& [name, tensor] : weights.tensors()) {
     found.parameters += tensor.elements();
     const std::string type = tensor.packed ? fmt::format("{} (packed)", to_string(*tensor.packed))
@@ -59,8 +55,9 @@ void list_files(const WeightSource& weights, Inspection& found) {
     Inspection::Share& share = shares[type];
     share.type = type;
     share.parameters += tensor.elements();
-    share.bytes += bytes_of(tensor);
-    found.stored_bytes += bytes_of(tensor);
+    const bool again = tensor.form != nullptr && !counted.insert(tensor.form.get()).second;
+    share.bytes += again ? 0 : tensor.bytes();
+    found.stored_bytes += again ? 0 : tensor.bytes();
   }
   found.dtypes.assign(dtypes.begin(), dtypes.end());
   for (auto& [type, share] : shares) found.shares.push_back(std::move(share));
