@@ -36,11 +36,6 @@ constexpr const char* kSmallFiles[] = {"config.json",
                                        "tokenizer.gguf",
                                        "model.safetensors.index.json"};
 
-/// Of one part of a tensor that many share, such as an expert's, its share.
-std::size_t bytes_of(const TensorView& tensor) {
-  return tensor.bytes();
-}
-
 void list_files(const WeightSource& weights, Inspection& found) {
   for (const char* name : kSmallFiles) {
     std::error_code failed;
@@ -52,6 +47,7 @@ void list_files(const WeightSource& weights, Inspection& found) {
   found.smoothed = weights.smoothed();
   for (const auto& [name, type] : weights.other_tensors()) dtypes.insert(type);
   std::map<std::string, Inspection::Share> shares;
+  std::set<const StoredForm*> counted;  // of experts that are stored in one, all have the same
   for (const auto& [name, tensor] : weights.tensors()) {
     found.parameters += tensor.elements();
     const std::string type =
@@ -60,8 +56,9 @@ void list_files(const WeightSource& weights, Inspection& found) {
     Inspection::Share& share = shares[type];
     share.type = type;
     share.parameters += tensor.elements();
-    share.bytes += bytes_of(tensor);
-    found.stored_bytes += bytes_of(tensor);
+    const bool again = tensor.form != nullptr && !counted.insert(tensor.form.get()).second;
+    share.bytes += again ? 0 : tensor.bytes();
+    found.stored_bytes += again ? 0 : tensor.bytes();
   }
   found.dtypes.assign(dtypes.begin(), dtypes.end());
   for (auto& [type, share] : shares) found.shares.push_back(std::move(share));
@@ -216,7 +213,11 @@ Inspection inspect(const ModelPlace& place, const std::vector<PictureSize>& pict
     const PrecisionChoice choice = choose_precision(*files.weights, Automatic::floats);
     found.computed_in = fmt::format("{}: {}", to_string(choice.precision), choice.reason);
     const auto& tensors = files.weights->tensors();
-    if (std::any_of(tensors.begin(), tensors.end(), [](const auto& one) { return one.second.form; }))
+    const auto in_blocks = [](const auto& one) {
+      const std::string type = stored_type(one.second);
+      return one.second.form != nullptr && type != "f32" && type != "f16" && type != "bf16";
+    };
+    if (std::any_of(tensors.begin(), tensors.end(), in_blocks))
       found.computed_in +=
           "; stored blocks become such numbers when they are loaded, --precision int8, w8a16 or w4a16 takes "
           "less";

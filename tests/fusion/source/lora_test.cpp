@@ -117,6 +117,24 @@ struct WrittenAdapter {
   }
 };
 
+TEST(LoraArithmetic, TablesAndWholeTensors) {
+  WrittenAdapter adapter;
+  std::vector<float> a(480), b(64), head(480 * 64, 0.5f);
+  for (std::size_t i = 0; i < a.size(); ++i) a[i] = static_cast<float>(i % 7) - 3;
+  for (std::size_t i = 0; i < b.size(); ++i) b[i] = static_cast<float>(i % 5) / 4;
+  const std::string table = "base_model.model.model.embed_tokens";
+  adapter.file.add(table + ".lora_embedding_A", {1, 480}, a);
+  adapter.file.add(table + ".lora_embedding_B", {64, 1}, b);
+  adapter.file.add("base_model.model.lm_head.weight", {480, 64}, head);
+  EXPECT_EQ(adapter.error(), "");
+  const auto model = open_model(with_adapters({{adapter.folder.path()}})), base = open_model(kModel);
+  EXPECT_EQ(to_floats(model->tensor("lm_head.weight")), head);
+  const std::vector<float> found = to_floats(model->tensor("model.embed_tokens.weight")),
+                           was = to_floats(base->tensor("model.embed_tokens.weight"));
+  for (std::size_t i = 0; i < found.size(); ++i)
+    ASSERT_NEAR(found[i], was[i] + 2 * a[i / 64] * b[i % 64], 1e-5f) << i;
+}
+
 TEST(LoraErrors, NameWhatDoesNotFit) {
   {
     WrittenAdapter adapter;
