@@ -48,6 +48,7 @@ struct ArchiveFile::State {
   int fd;
   archive* reader;
   std::int64_t packed_size = 0;
+  bool ended = false;
 };
 
 ArchiveFile::ArchiveFile(const std::filesystem::path& file)
@@ -77,10 +78,11 @@ bool ArchiveFile::is_bomb() {
 }
 
 bool ArchiveFile::next(Member& member) {
-  if (!fault_.empty()) return false;
+  if (!fault_.empty() || state_->ended) return false;
   archive_entry* entry = nullptr;
   const int outcome = archive_read_next_header(state_->reader, &entry);
-  if (outcome == ARCHIVE_EOF) return false;
+  state_->ended = outcome == ARCHIVE_EOF;
+  if (state_->ended) return false;
   if (outcome == ARCHIVE_FATAL || outcome == ARCHIVE_RETRY || entry == nullptr) {
     fault_ = fmt::format("the archive cannot be read to its end: {}", state_->said("it is damaged"));
     return false;

@@ -49,6 +49,17 @@ class DocumentItems : public ItemReader {
       : items_(std::move(items)), count_(std::move(count)) {}
 
   std::optional<ReadItem> next() override {
+    std::optional<ReadItem> read = next_shown();
+    if (!read || read->item->position == ++position_) return read;
+    // Pages are items of their own, with places of their own among the others.
+    auto item = std::make_shared<Item>(*read->item);
+    item->position = position_;
+    read->item = std::move(item);
+    return read;
+  }
+
+ private:
+  std::optional<ReadItem> next_shown() {
     for (;;) {
       if (pages_) {
         if (const auto page = pages_->next()) return page_item(*page);
@@ -67,7 +78,6 @@ class DocumentItems : public ItemReader {
     }
   }
 
- private:
   const DocumentSettings& settings() const { return *whole_.item->document_settings; }
   const Item::Image& file() const { return whole_.item->images.front(); }
 
@@ -187,6 +197,7 @@ class DocumentItems : public ItemReader {
   ReadItem whole_;              // the item whose document is shown
   std::optional<Pages> pages_;  // that are still to come
   std::string times_;           // of the frames, as JSON
+  std::uint64_t position_ = 0;  // of the last item
 };
 
 }  // namespace

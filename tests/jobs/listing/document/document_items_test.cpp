@@ -40,6 +40,7 @@ TEST(DocumentItems, OneForEachPage) {
   const Item& second = *items[1].item;
   EXPECT_EQ(second.document, "x.pdf");
   EXPECT_EQ(second.page, 2u);
+  EXPECT_EQ(second.position, 2u);
   ASSERT_EQ(second.images.size(), 1u);
   EXPECT_EQ(second.images[0].written, "x.pdf#page=2");
   EXPECT_EQ(second.images[0].part, (ImagePart{.page = 2, .dpi = 144, .pixels = 4'000'000}));
