@@ -71,12 +71,29 @@ void add_text_encoder(const TextEncoderConfig& text, Lines& lines) {
   lines.add("", heads_text(text.layer.attention.shape));
 }
 
+/// Whether what an image becomes depends on its size, so that one number says nothing.
+bool depends_on_size(const ImageForm& form) {
+  return std::holds_alternative<OwnShape>(form) || std::holds_alternative<OwnShapeOrTiles>(form) ||
+         std::holds_alternative<TilesAndPaddedWhole>(form);
+}
+
+/// How images of such a model come to its tower.
+std::string form_text(const VisionSpec& spec) {
+  const auto any_size = [&](int merge) {
+    return fmt::format("images of any size in patches of {0}, one token for {1} x {1}",
+                       spec.encoder.patch_size, merge);
+  };
+  if (const auto* own = std::get_if<OwnShape>(&spec.form)) return any_size(own->blocks.merge);
+  if (const auto* own = std::get_if<OwnShapeOrTiles>(&spec.form))
+    return any_size(own->patches.merge) + ", large ones in tiles too";
+  return fmt::format("images as a whole, large ones in tiles too, in patches of {}", spec.encoder.patch_size);
+}
+
 void add_vision(const VisionSpec& spec, Lines& lines) {
   const VisionConfig& vision = spec.encoder;
   const std::string images =
-      std::holds_alternative<OwnShape>(spec.form)
-          ? fmt::format("images of any size in patches of {0}, one token for {1} x {1}", vision.patch_size,
-                        vision.order.merge)
+      depends_on_size(spec.form)
+          ? form_text(spec)
           : fmt::format("images of {} pixels in patches of {}, {} {} per image{}", vision.image_size,
                         vision.patch_size, spec.tile_tokens(), spec.pools() ? "embedding" : "tokens",
                         std::holds_alternative<OneSize>(spec.form) ? "" : " or tile");
@@ -182,7 +199,7 @@ void add_spec(const ModelSpec& spec, JsonObject& json) {
   if (!spec.vision) return;
   const VisionConfig& vision = spec.vision->encoder;
   json.member("vision", layers_json(vision.layer, vision.layers));
-  const bool any_size = std::holds_alternative<OwnShape>(spec.vision->form);
+  const bool any_size = depends_on_size(spec.vision->form);
   if (!any_size) json.add("image_size", vision.image_size);
   json.add("patch_size", vision.patch_size);
   if (!any_size) json.add("image_tokens", spec.vision->tile_tokens());
