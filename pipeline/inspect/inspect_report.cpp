@@ -17,7 +17,9 @@ struct Lines {
 
 /// Whether images have no size, and no number of tokens, that is the same for all.
 bool keeps_sizes(const VisionSpec& vision) {
-  return std::holds_alternative<OwnShape>(vision.form) || std::holds_alternative<SoftTokens>(vision.form);
+  return std::holds_alternative<OwnShape>(vision.form) || std::holds_alternative<SoftTokens>(vision.form) ||
+         std::holds_alternative<OwnShapeOrTiles>(vision.form) ||
+         std::holds_alternative<TilesAndPaddedWhole>(vision.form);
 }
 
 std::string heads_text(const AttentionShape& shape) {
@@ -105,19 +107,27 @@ void add_encoder(const PromptEncoderConfig& encoder, Lines& lines) {
   lines.add("", heads_text(layer.attention.shape));
 }
 
+/// How images of such a model come to its tower.
+std::string form_text(const VisionSpec& spec) {
+  const auto any_size = [&](int merge) {
+    return fmt::format("images of any size in patches of {0}, one token for {1} x {1}",
+                       spec.encoder.patch_size, merge);
+  };
+  if (const auto* own = std::get_if<OwnShape>(&spec.form)) return any_size(own->blocks.merge);
+  if (const auto* own = std::get_if<OwnShapeOrTiles>(&spec.form))
+    return any_size(own->patches.merge) + ", large ones in tiles too";
+  if (const auto* soft = std::get_if<SoftTokens>(&spec.form))
+    return fmt::format("{}, budgets of {} tokens", any_size(soft->geometry.pool), soft_token_budgets_text());
+  return fmt::format("images as a whole, large ones in tiles too, in patches of {}", spec.encoder.patch_size);
+}
+
 void add_vision(const VisionSpec& spec, Lines& lines) {
   const VisionConfig& vision = spec.encoder;
-  const auto* soft = std::get_if<SoftTokens>(&spec.form);
   const std::string images =
       vision.staged ? fmt::format("images of {} pixels in {} stages, {} tokens per image", vision.image_size,
                                   vision.staged->stages.size(), spec.tile_tokens())
-      : soft != nullptr
-          ? fmt::format(
-                "images of any size in patches of {0}, one token for {1} x {1}, budgets of {2} tokens",
-                soft->geometry.patch_size, soft->geometry.pool, soft_token_budgets_text())
-      : std::holds_alternative<OwnShape>(spec.form)
-          ? fmt::format("images of any size in patches of {0}, one token for {1} x {1}", vision.patch_size,
-                        vision.order.merge)
+      : keeps_sizes(spec)
+          ? form_text(spec)
           : fmt::format("images of {} pixels in patches of {}, {} {} per image{}", vision.image_size,
                         vision.patch_size, spec.tile_tokens(), spec.pools() ? "embedding" : "tokens",
                         std::holds_alternative<OneSize>(spec.form) ? "" : " or tile");

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "fusion/families/experts.h"
@@ -112,7 +113,8 @@ RelativeBlocks sam_blocks(const Config& sam, const VisionConfig& tower) {
   blocks.side = tower.grid().rows;
   blocks.rows = "blocks.{layer}.attn.rel_pos_h";
   blocks.columns = "blocks.{layer}.attn.rel_pos_w";
-  const std::size_t longest = std::max(blocks.window, blocks.side);
+  // The grids that queries are there for have up to 64 patches a side.
+  const std::size_t longest = std::max<std::size_t>({blocks.window, blocks.side, 64});
   if (RelativeAttention::widened(tower.layer.attention.shape.head_dim, {longest, longest}) > 512)
     sam.fail("image_size", "a head and both sides of its grid of patches may be 512 together at most");
   return blocks;
