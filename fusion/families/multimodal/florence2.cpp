@@ -190,7 +190,7 @@ Text parse_text(const Config& config, const WeightSource& weights) {
   return text;
 }
 
-PromptEncoderConfig parse_encoder(const Config& config, const Text& text) {
+PromptEncoderConfig parse_encoder(const Config& config, const WeightSource& weights, const Text& text) {
   const Stack stack = parse_stack(config, "encoder", text.hidden);
   PromptEncoderConfig encoder;
   encoder.vocab = text.vocab;
@@ -205,7 +205,10 @@ PromptEncoderConfig parse_encoder(const Config& config, const Text& text) {
   encoder.position_table = text.prefix + "encoder.embed_positions";
   encoder.norm_name = text.prefix + "encoder.layernorm_embedding";
   const Config::Range tokens{0, static_cast<std::int64_t>(text.vocab) - 1};
-  encoder.decoder_start = static_cast<std::int32_t>(config.integer("decoder_start_token_id", 2, tokens));
+  const Config generation = weights.json_file("generation_config.json");
+  const char* const start = "decoder_start_token_id";
+  const Config& says = generation.has(start) ? generation : config;  // as in transformers
+  encoder.decoder_start = static_cast<std::int32_t>(says.integer(start, 2, tokens));
   return encoder;
 }
 
@@ -262,7 +265,7 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
   const Text text = parse_text(text_config, weights);
   ModelSpec spec;
   spec.family = "florence2";
-  spec.encoder = parse_encoder(text_config, text);
+  spec.encoder = parse_encoder(text_config, weights, text);
   spec.decoder = parse_decoder(text_config, text);
   spec.decoder_names = decoder_names(text, weights);
   const std::size_t encoder_layers = spec.encoder->stack.layers, decoder_layers = spec.decoder.layers.size();
@@ -273,6 +276,7 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
   spec.placement = ImagePlacement::before_whole_text;
   spec.suppressed = {spec.image_token_id};
   spec.padding = PaddingToken::never_generated;
+  spec.tokenless = TokenlessRows::may_come;
   spec.tasks = tasks();
   spec.regions = RegionFormat::location_tokens_of_1000;
   spec.turn_format = "plain";
