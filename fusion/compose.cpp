@@ -35,6 +35,11 @@ void add_image(const EncodedImage& image, const ImageIds& ids, std::int32_t imag
 
 void check_placeholders(const ModelSpec& spec, std::span<const std::int32_t> text_ids, std::size_t images) {
   if (text_ids.empty()) throw ItemError(ErrorCode::prompt_empty, "the prompt has no text");
+  if (spec.needs_one_image() && images != 1) {
+    throw ItemError(ErrorCode::invalid_value,
+                    fmt::format("this model takes one image with each text; there are {}", images));
+  }
+  if (spec.placement == ImagePlacement::beside_text) return;
   const auto found =
       static_cast<std::size_t>(std::count(text_ids.begin(), text_ids.end(), spec.image_token_id));
   const std::size_t placeholders = spec.image_token_id < 0 ? 0 : found;
@@ -49,7 +54,7 @@ std::shared_ptr<const Prompt> compose(const ModelSpec& spec, std::span<const std
                                       std::span<const ImageIds> tokens) {
   check_placeholders(spec, text_ids, images.size());
   auto prompt = std::make_shared<Prompt>();
-  std::size_t next = 0;
+  std::size_t next = spec.placement == ImagePlacement::beside_text ? images.size() : 0;
   for (const std::int32_t id : text_ids) {
     if (next == images.size() || id != spec.image_token_id) {
       prompt->ids.push_back(id);

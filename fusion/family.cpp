@@ -19,7 +19,7 @@ std::span<const Family> families() {
       qwen3_vl_family(),  qwen3_vl_moe_family(), qwen3_5_family(),   qwen3_5_moe_family(),
       gemma3_family(),    internvl_family(),     mistral3_family(),  gemma3_text_family(),
       smollm3_family(),   phi3_family(),         granite_family(),   olmo2_family(),
-      gpt2_family(),
+      gpt2_family(),      blip_family(),         florence2_family(),
   };
   return table;
 }

@@ -25,17 +25,23 @@ Features side_by_side(const Features& first, std::span<const Features> others) {
   return rows;
 }
 
+std::variant<VisionEncoder, StagedTower> load_tower(const Weights& weights, const VisionSpec& spec) {
+  if (spec.encoder.staged) return StagedTower(weights, spec.encoder, spec.prefix);
+  return VisionEncoder(weights, with_taps(spec), spec.prefix);
+}
+
 }  // namespace
 
 ImageStage::ImageStage(const Weights& weights, const VisionSpec& spec)
-    : tower_(weights, with_taps(spec), spec.prefix),
+    : tower_(load_tower(weights, spec)),
       projector_(weights.in(edge_precision(weights.precision)), spec.projector) {
   for (const DeepStackTap& tap : spec.deepstack)
     deepstack_.emplace_back(weights.in(edge_precision(weights.precision)), tap.projector);
 }
 
 std::size_t ImageStage::bytes() const {
-  std::size_t total = tower_.bytes() + projector_.bytes();
+  std::size_t total =
+      std::visit([](const auto& tower) { return tower.bytes(); }, tower_) + projector_.bytes();
   for (const Projector& projector : deepstack_) total += projector.bytes();
   return total;
 }
@@ -44,7 +50,7 @@ ImageStage::Encoded ImageStage::encode(std::span<const PixelValues* const> image
   std::vector<const Patches*> tiles;
   std::vector<FeatureMap> maps;
   for (const PixelValues* image : images) {
-    FeatureMap map{.grid = image->tiles.front().grid,
+    FeatureMap map{.grid = config().feature_grid(image->tiles.front().grid),
                    .tiles = image->grid,
                    .width = image->width,
                    .height = image->height};
@@ -54,7 +60,8 @@ ImageStage::Encoded ImageStage::encode(std::span<const PixelValues* const> image
     }
     maps.push_back(map);
   }
-  VisionEncoder::Encoded tower = tower_.encode(tiles, scratch);
+  VisionEncoder::Encoded tower =
+      std::visit([&](const auto& one) { return one.encode(tiles, scratch); }, tower_);
   Encoded encoded;
   encoded.projected = projector_.forward(tower.features.view(), maps, scratch);
   std::vector<std::vector<Features>> added(images.size());

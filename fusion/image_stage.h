@@ -1,10 +1,12 @@
 #pragma once
 
 #include <span>
+#include <variant>
 #include <vector>
 
 #include "fusion/image_preparation.h"
 #include "fusion/projector.h"
+#include "vision/tower/staged/staged_tower.h"
 
 namespace mmbatch {
 
@@ -25,10 +27,12 @@ class ImageStage {
   Encoded encode(std::span<const PixelValues* const> images, Scratch& scratch) const;
 
   std::size_t bytes() const;
-  const VisionConfig& config() const { return tower_.config(); }
+  const VisionConfig& config() const {
+    return std::visit([](const auto& tower) -> const VisionConfig& { return tower.config(); }, tower_);
+  }
 
  private:
-  VisionEncoder tower_;
+  std::variant<VisionEncoder, StagedTower> tower_;
   Projector projector_;
   std::vector<Projector> deepstack_;  // of each of the tower's taps
 };

@@ -8,6 +8,7 @@
 #include "engine/kernels/simd.h"
 #include "fusion/family.h"
 #include "fusion/keys/known_keys.h"
+#include "fusion/prompting.h"
 
 namespace mmbatch {
 namespace {
@@ -73,7 +74,7 @@ void fill_special_tokens(ModelSpec& spec, const Config& config, const Config& ge
     }
   }
   if (eos.empty()) append_unique(eos, tokenizer.eos());
-  if (!eos.empty()) spec.eos = eos;
+  if (!eos.empty() && spec.ends == EndsOfSequence::of_files) spec.eos = eos;
   // As in transformers, a text model may write its padding token: it is one like any other.
   if (!spec.vision) return;
   for (const Config& source : {generation, config}) {
@@ -253,12 +254,26 @@ Model::Model(std::shared_ptr<const ModelFiles> files, Precision precision, Weigh
     similarity_.emplace(weights, dual->similarity);
     return;
   }
+  if (spec().encoder) encoder_.emplace(weights, *spec().encoder);
   decoder_ = std::make_shared<const Decoder>(weights, spec().decoder, spec().decoder_names);
 }
 
+std::shared_ptr<const Prompt> Model::compose(std::span<const std::int32_t> ids,
+                                             std::span<const EncodedImage> images) const {
+  std::shared_ptr<const Prompt> prompt = Prompting(*files_).compose(ids, images);
+  if (!encoder_) return prompt;
+  Scratch scratch;
+  return encoder_->encode(*prompt, images, scratch);
+}
+
+std::size_t Model::writable_rows() const {
+  if (spec().tokenless == TokenlessRows::may_come) return spec().vocab();
+  return static_cast<std::size_t>(tokenizer().vocab_size());
+}
+
 std::size_t Model::bytes() const {
-  return (decoder_ ? decoder_->bytes() : 0) + (texts_ ? texts_->bytes() : 0) +
-         (images_ ? images_->bytes() : 0);
+  return (decoder_ ? decoder_->bytes() : 0) + (encoder_ ? encoder_->bytes() : 0) +
+         (texts_ ? texts_->bytes() : 0) + (images_ ? images_->bytes() : 0);
 }
 
 }  // namespace mmbatch

@@ -10,6 +10,7 @@
 #include "engine/base/generation_config.h"
 #include "engine/decoder/decoder.h"
 #include "fusion/compose.h"
+#include "fusion/encoder/prompt_encoder.h"
 #include "fusion/image_stage.h"
 #include "fusion/similarity.h"
 #include "fusion/source/open_model.h"
@@ -59,8 +60,7 @@ class Model {
   /// @throws ModelError
   explicit Model(std::shared_ptr<const ModelFiles> files, Precision precision = Precision::f32,
                  WeightHooks hooks = {});
-  static std::shared_ptr<const Model> load(const ModelPlace& folder,
-                                           Precision precision = Precision::f32) {
+  static std::shared_ptr<const Model> load(const ModelPlace& folder, Precision precision = Precision::f32) {
     return std::make_shared<const Model>(std::make_shared<const ModelFiles>(folder), precision);
   }
 
@@ -75,12 +75,21 @@ class Model {
   /// Null for a model with a decoder, as is similarity().
   const TextStage* texts() const { return texts_ ? &*texts_ : nullptr; }
   const Similarity* similarity() const { return similarity_ ? &*similarity_ : nullptr; }
+  /// Null but for a model whose decoder attends to what an encoder makes of a prompt.
+  const PromptEncoder* encoder() const { return encoder_ ? &*encoder_ : nullptr; }
+  /// What the engine gets for text and images: each placeholder becomes the tokens of its image, and an
+  /// encoder reads them, if there is one.  @throws ItemError
+  std::shared_ptr<const Prompt> compose(std::span<const std::int32_t> ids,
+                                        std::span<const EncodedImage> images) const;
+  /// Rows of the vocabulary from this one on are never generated.
+  std::size_t writable_rows() const;
   std::size_t bytes() const;
 
  private:
   std::shared_ptr<const ModelFiles> files_;
   Precision precision_;
   std::optional<ImageStage> images_;
+  std::optional<PromptEncoder> encoder_;
   std::shared_ptr<const Decoder> decoder_;
   std::optional<TextStage> texts_;
   std::optional<Similarity> similarity_;

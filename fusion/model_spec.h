@@ -8,10 +8,14 @@
 #include <vector>
 
 #include "engine/decoder/decoder_config.h"
+#include "engine/decoder/prompt_length.h"
+#include "fusion/encoder/prompt_encoder_config.h"
 #include "fusion/placing/image_place.h"
+#include "fusion/placing/task_prompts.h"
 #include "fusion/projector.h"
 #include "fusion/similarity.h"
 #include "text/encoder/text_encoder.h"
+#include "text/regions/regions.h"
 #include "vision/preprocess/budget/block_preprocessor.h"
 #include "vision/preprocess/budget/edge_preprocessor.h"
 #include "vision/preprocess/grid/grid_rule.h"
@@ -98,10 +102,18 @@ enum class PromptVisibility {
 /// Whether the padding token may be generated where it is a piece of the vocabulary.
 enum class PaddingToken { may_be_a_word, never_generated };
 
+/// Whether rows of the vocabulary that no token of the tokenizer has may be generated.
+enum class TokenlessRows { never_generated, may_come };
+
+/// Whose ends of sequence count.
+enum class EndsOfSequence { of_files, of_family };
+
 /// Where image features stand in a prompt.
 enum class ImagePlacement {
-  placeholders,  // in place of each placeholder token of the text
-  before_text,   // before BOS and text; the text ends with a newline
+  placeholders,       // in place of each placeholder token of the text
+  before_text,        // before BOS and text; the text ends with a newline
+  before_whole_text,  // before BOS, text and EOS: one image
+  beside_text,        // nowhere: an encoder's layers attend to it, which is one image
 };
 
 /// What rotary embeddings turn the tokens of a prompt by.
@@ -116,8 +128,9 @@ struct ModelSpec {
   std::string family;
   DecoderConfig decoder;  // nothing in a dual encoder
   DecoderNames decoder_names;
-  std::optional<VisionSpec> vision;     // absent: text only
-  std::optional<DualEncoderSpec> dual;  // instead of a decoder
+  std::optional<PromptEncoderConfig> encoder;  // before the decoder, which attends to what it makes
+  std::optional<VisionSpec> vision;            // absent: text only
+  std::optional<DualEncoderSpec> dual;         // instead of a decoder
 
   std::string image_token = "<image>";
   std::int32_t image_token_id = -1;  // -1: none; behind the vocabulary: of the tokenizer alone
@@ -131,7 +144,11 @@ struct ModelSpec {
   /// Other tokens that stand for images or mark them: never generated either. Unknown ones are ignored.
   std::vector<std::string> placeholders;
   PaddingToken padding = PaddingToken::may_be_a_word;
+  TokenlessRows tokenless = TokenlessRows::never_generated;
   std::vector<std::int32_t> eos;
+  EndsOfSequence ends = EndsOfSequence::of_files;
+  std::vector<TaskPrompt> tasks;              // words that stand for requests
+  RegionFormat regions = RegionFormat::none;  // how answers say where something is
   std::string turn_format;  // name of the built-in one that is used when the checkpoint brings no template
   std::string notes;        // what a person should know
 
@@ -140,7 +157,18 @@ struct ModelSpec {
   /// Rows of the embedding table of tokens.
   std::size_t vocab() const { return dual ? dual->text.vocab : decoder.vocab; }
   /// Width of an image's rows.
-  std::size_t width() const { return dual ? dual->text.width : decoder.feature_width(); }
+  std::size_t width() const {
+    if (encoder) return vision->projector.out();
+    return dual ? dual->text.width : decoder.feature_width();
+  }
+  /// Tokens of a prompt at most.
+  std::size_t longest_prompt() const {
+    return encoder ? encoder->positions : mmbatch::longest_prompt(decoder.max_positions);
+  }
+  /// Prompts have one image each, no more and no less.
+  bool needs_one_image() const {
+    return placement == ImagePlacement::before_whole_text || placement == ImagePlacement::beside_text;
+  }
 };
 
 }  // namespace mmbatch

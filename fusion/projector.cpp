@@ -10,17 +10,29 @@ namespace mmbatch {
 namespace {
 
 FeatureMap map_after(const ProjectorOp& op, const FeatureMap& map) {
-  if (std::holds_alternative<JoinTilesOp>(op)) return {.rows = joined_rows(map)};
-  if (std::holds_alternative<PoolOp>(op) || std::holds_alternative<FirstRowOp>(op)) return {.rows = 1};
+  if (std::holds_alternative<JoinTilesOp>(op))
+    return {.rows = joined_rows(map), .width = map.width, .height = map.height};
+  if (std::holds_alternative<PoolOp>(op) || std::holds_alternative<FirstRowOp>(op))
+    return {.rows = 1, .width = map.width, .height = map.height};
   if (const auto* merge = std::get_if<MergeOp>(&op)) return map_of_squares(map, merge->side);
   if (const auto* pool = std::get_if<AveragePoolOp>(&op)) return map_of_squares(map, pool->side);
   if (const auto* shuffle = std::get_if<PixelShuffleOp>(&op)) return map_of_squares(map, shuffle->side);
+  if (std::holds_alternative<MeanFirstOp>(op)) {
+    FeatureMap longer = map;
+    ++longer.rows;
+    return longer;
+  }
   return map;
 }
 
 /// The width of rows behind an operation.
 std::size_t width_after(const ProjectorOp& op, std::size_t width) {
   if (const auto* linear = std::get_if<LinearOp>(&op)) return linear->layer.out;
+  if (const auto* joined = std::get_if<JoinedLinearOp>(&op)) {
+    std::size_t all = 0;
+    for (const StoredLinear& layer : joined->layers) all += layer.out;
+    return all;
+  }
   if (const auto* times = std::get_if<TimesOp>(&op)) return times->out;
   if (const auto* shuffle = std::get_if<PixelShuffleOp>(&op)) return width * shuffle->side * shuffle->side;
   if (const auto* merge = std::get_if<MergeOp>(&op)) return width * merge->side * merge->side;
@@ -77,6 +89,9 @@ struct Projector::Load {
   Step operator()(const LinearOp& op) const {
     return LoadedLinear{Linear(weights, op.layer, width, op.bias), op.activation};
   }
+  Step operator()(const JoinedLinearOp& op) const {
+    return LoadedLinear{Linear(weights, op.layers, width, op.bias), {}};
+  }
   Step operator()(const TimesOp& op) const { return LoadedLinear{load_transposed(weights, op, width), {}}; }
   Step operator()(const ScaleOp& op) const { return op; }
   Step operator()(const JoinTilesOp& op) const {
@@ -89,6 +104,11 @@ struct Projector::Load {
   Step operator()(const MergeOp& op) const { return op; }
   Step operator()(const AveragePoolOp& op) const { return op; }
   Step operator()(const PixelShuffleOp& op) const { return op; }
+  Step operator()(const GridPositionsOp& op) const {
+    return GridPositions(to_floats(weights.tensor(op.columns, {op.side, width - width / 2})),
+                         to_floats(weights.tensor(op.rows, {op.side, width / 2})), width);
+  }
+  Step operator()(const MeanFirstOp& op) const { return op; }
 };
 
 /// Does an operation on the rows of several images, one after another.
@@ -154,6 +174,26 @@ struct Projector::Run {
     return by_squares(step.side, width, [&](auto image, const FeatureMap& map, auto out) {
       pixel_shuffle(image, map, step.side, step.order, out);
     });
+  }
+
+  Matrix<float> operator()(const GridPositions& step) const {
+    Matrix<float> out(rows.rows, rows.cols);
+    std::size_t first = 0;
+    for (const FeatureMap& map : images) {
+      step.add(rows.row_range(first, map.rows), map, out.view().row_range(first, map.rows));
+      first += map.rows;
+    }
+    return out;
+  }
+  Matrix<float> operator()(const MeanFirstOp&) const {
+    Matrix<float> out(rows.rows + images.size(), rows.cols);
+    std::size_t first = 0, next = 0;
+    for (const FeatureMap& map : images) {
+      put_mean_first(rows.row_range(first, map.rows), out.view().row_range(next, map.rows + 1));
+      first += map.rows;
+      next += map.rows + 1;
+    }
+    return out;
   }
 
   /// Does something with the squares of neighbours of each image.

@@ -11,6 +11,7 @@
 #include "engine/nn/linear.h"
 #include "engine/nn/scratch.h"
 #include "fusion/ops/grid_ops.h"
+#include "fusion/ops/grid_positions.h"
 #include "vision/tower/features.h"
 
 namespace mmbatch {
@@ -20,6 +21,12 @@ struct LinearOp {
   StoredLinear layer;
   Bias bias = Bias::present;
   std::optional<Activation> activation = {};
+};
+
+/// Several layers that read the same rows; what they make, side by side.
+struct JoinedLinearOp {
+  std::vector<StoredLinear> layers;
+  Bias bias = Bias::present;
 };
 
 /// y = x · W, on every row, where W is stored as it stands here: [in, out].
@@ -73,8 +80,20 @@ struct PixelShuffleOp {
   ShuffleOrder order = ShuffleOrder::places;
 };
 
-using ProjectorOp = std::variant<LinearOp, TimesOp, ScaleOp, JoinTilesOp, PoolOp, FirstRowOp, UnitLengthOp,
-                                 NormOp, MergeOp, AveragePoolOp, PixelShuffleOp>;
+/// Learned vectors are added to the rows of a grid: the first part of each to the left part of a row, by its
+/// column, the second to the right part, by its row; and to all of them what a film's first picture gets of
+/// sines and cosines: 0, 1, 0, 1, ….
+struct GridPositionsOp {
+  std::string columns, rows;  // tensors, [side, width - width / 2] and [side, width / 2]
+  std::size_t side = 0;       // of a grid at most
+};
+
+/// The mean of an image's rows goes before them.
+struct MeanFirstOp {};
+
+using ProjectorOp =
+    std::variant<LinearOp, JoinedLinearOp, TimesOp, ScaleOp, JoinTilesOp, PoolOp, FirstRowOp, UnitLengthOp,
+                 NormOp, MergeOp, AveragePoolOp, PixelShuffleOp, GridPositionsOp, MeanFirstOp>;
 
 /// How a vision tower's features become rows of the decoder's width: operations in their order.
 struct ProjectorConfig {
@@ -111,7 +130,7 @@ class Projector {
     std::vector<float> row;  // [width]
   };
   using Step = std::variant<LoadedLinear, ScaleOp, Newline, AttentionPooling, FirstRowOp, UnitLengthOp, Norm,
-                            MergeOp, AveragePoolOp, PixelShuffleOp>;
+                            MergeOp, AveragePoolOp, PixelShuffleOp, GridPositions, MeanFirstOp>;
   struct Load;
   struct Run;
 

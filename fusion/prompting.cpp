@@ -31,6 +31,8 @@ RenderedPrompt Prompting::render(const TurnFormat& format, std::span<const Messa
 std::vector<std::int32_t> Prompting::encode(const RenderedPrompt& prompt, std::size_t images) const {
   const Tokenizer& tokenizer = *model_.tokenizer;
   const ModelSpec& spec = model_.spec;
+  if (spec.placement == ImagePlacement::beside_text) return tokenizer.encode(prompt.text, prompt.special);
+  if (spec.placement == ImagePlacement::before_whole_text) return encode_behind_images(prompt.text, images);
   if (spec.placement == ImagePlacement::placeholders)
     return tokenizer.encode(
         images > 0 ? write_image_places(spec.place, spec.image_token, prompt.text) : prompt.text,
@@ -51,6 +53,18 @@ std::vector<std::int32_t> Prompting::encode(const RenderedPrompt& prompt, std::s
   return ids;
 }
 
+std::vector<std::int32_t> Prompting::encode_behind_images(const std::string& text, std::size_t images) const {
+  const Tokenizer& tokenizer = *model_.tokenizer;
+  std::vector<std::int32_t> ids(images, model_.spec.image_token_id);
+  const auto add = [&](std::span<const std::int32_t> more) {
+    ids.insert(ids.end(), more.begin(), more.end());
+  };
+  if (const auto bos = tokenizer.bos()) ids.push_back(*bos);
+  add(tokenizer.encode(write_out_task(model_.spec.tasks, text), SpecialTokens::without));
+  if (const auto eos = tokenizer.eos()) ids.push_back(*eos);
+  return ids;
+}
+
 std::vector<std::int32_t> Prompting::encode_following(std::string_view text) const {
   return model_.tokenizer->encode_continuation(text);
 }
@@ -58,6 +72,7 @@ std::vector<std::int32_t> Prompting::encode_following(std::string_view text) con
 std::size_t Prompting::tokens(std::span<const std::int32_t> ids, std::span<const PictureSize> pictures,
                               const ImageBudget& budget) const {
   check_placeholders(model_.spec, ids, pictures.size());
+  if (model_.spec.placement == ImagePlacement::beside_text) return ids.size();
   std::size_t count = ids.size() - pictures.size();
   for (const PictureSize& picture : pictures)
     count += image_ids(model_.images->layout(picture.width, picture.height, budget)).size();

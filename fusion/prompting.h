@@ -69,6 +69,8 @@ class Prompting {
                                            std::span<const EncodedImage> images) const;
 
  private:
+  /// Images, BOS, the text with its task written out, EOS.
+  std::vector<std::int32_t> encode_behind_images(const std::string& text, std::size_t images) const;
   /// The tokens of an image whose rows lie so.
   ImageIds image_ids(const FeatureMap& map) const;
 

@@ -133,7 +133,7 @@ void set_early_stopping(GenerationConfig& config, const GenerationValue& value) 
     refuse("early_stopping", "true, false or \"never\"");
 }
 
-void set_stop_token_ids(GenerationConfig& config, const GenerationValue& value) {
+std::vector<std::int32_t> read_token_ids(std::string_view name, const GenerationValue& value) {
   std::vector<std::int64_t> ids;
   if (const auto* one = std::get_if<std::int64_t>(&value))
     ids = {*one};
@@ -141,12 +141,20 @@ void set_stop_token_ids(GenerationConfig& config, const GenerationValue& value) 
     ids = *many;
   else if (const auto* none = std::get_if<std::vector<std::string>>(&value);
            none == nullptr || !none->empty())
-    refuse("stop_token_ids", "a list of token ids");
-  config.stop_token_ids.clear();
+    refuse(name, "a list of token ids");
+  std::vector<std::int32_t> read;
   for (const std::int64_t id : ids) {
-    if (id < 0 || id > INT_MAX) refuse("stop_token_ids", "a list of token ids from 0");
-    config.stop_token_ids.push_back(static_cast<std::int32_t>(id));
+    if (id < 0 || id > INT_MAX) refuse(name, "a list of token ids from 0");
+    read.push_back(static_cast<std::int32_t>(id));
   }
+  return read;
+}
+
+/// A list of token ids, or one.
+Field token_ids(const std::string& name, std::vector<std::int32_t> GenerationConfig::*member) {
+  return field(name, member, [=](GenerationConfig& config, const GenerationValue& value) {
+    config.*member = read_token_ids(name, value);
+  });
 }
 
 void set_truncate_prompt(GenerationConfig& config, const GenerationValue& value) {
@@ -206,17 +214,23 @@ const std::vector<Field>& fields() {
       real("presence_penalty", &G::presence_penalty, {-2, 2, false}),
       real("frequency_penalty", &G::frequency_penalty, {-2, 2, false}),
       integer("no_repeat_ngram_size", &G::no_repeat_ngram_size, 0),
+      integer("no_repeat_ngram_window", &G::no_repeat_ngram_window, 0),
+      token_ids("no_repeat_ngram_whitelist", &G::no_repeat_ngram_whitelist),
+      integer("repetition_ngram_size", &G::repetition_ngram_size, 0),
+      integer("repetition_window", &G::repetition_window, 1),
       integer("num_beams", &G::num_beams, 1, 1024),
       real("length_penalty", &G::length_penalty, {-1e9, 1e9, false}),
       field("early_stopping", &G::early_stopping, set_early_stopping),
       integer("num_return_sequences", &G::num_return_sequences, 1, 1024),
       strings("stop_strings", &G::stop_strings),
-      field("stop_token_ids", &G::stop_token_ids, set_stop_token_ids),
+      token_ids("stop_token_ids", &G::stop_token_ids),
       boolean("ignore_eos", &G::ignore_eos),
       integer("seed", &G::seed, 0, INT64_MAX),
       boolean("logprobs", &G::logprobs),
       integer("top_logprobs", &G::top_logprobs, 0, 100),
       field("truncate_prompt", &G::truncate_prompt, set_truncate_prompt),
+      integer("forced_bos_token_id", &G::forced_bos_token_id, 0),
+      integer("forced_eos_token_id", &G::forced_eos_token_id, 0),
       field("choices", &G::choices, set_choices),
       constraint("response_format", &G::response_format),
       constraint("regex", &G::regex),
@@ -296,6 +310,23 @@ void GenerationConfig::validate() const {
                   "{choices} are scored, not generated: they exclude {do_sample}, {num_beams}, "
                   "{num_return_sequences}");
   }
+  if (no_repeat_ngram_size == 0 && (no_repeat_ngram_window > 0 || !no_repeat_ngram_whitelist.empty())) {
+    const char* name = no_repeat_ngram_window > 0 ? "no_repeat_ngram_window" : "no_repeat_ngram_whitelist";
+    contradiction(name,
+                  "{no_repeat_ngram_window} and {no_repeat_ngram_whitelist} need {no_repeat_ngram_size}");
+  }
+  if (repetition_ngram_size > 0 && repetition_window < repetition_ngram_size) {
+    contradiction("repetition_window",
+                  "{repetition_window} must be at least {repetition_ngram_size}: nothing in it could repeat");
+  }
+  if (repetition_ngram_size > 0 && (num_beams > 1 || !choices.empty())) {
+    contradiction(
+        "repetition_ngram_size",
+        "{repetition_ngram_size} ends answers that are written token by token: it excludes {num_beams} "
+        "and {choices}");
+  }
+  if (repetition_ngram_size > 0 && constrained())
+    contradiction("repetition_ngram_size", "{repetition_ngram_size} would cut an answer whose form is given");
   if (constrained() && !stop_strings.empty())
     contradiction("stop_strings", "{stop_strings} would cut an answer whose form is given");
   if (constrained() && ignore_eos)
@@ -336,6 +367,10 @@ std::string generation_help(std::string_view name) {
       {"presence_penalty", "-2 to 2: subtracted from tokens that the answer has (0)"},
       {"frequency_penalty", "-2 to 2: subtracted for every time the answer has the token (0)"},
       {"no_repeat_ngram_size", "no n-gram of this size twice, 0 for off (0)"},
+      {"no_repeat_ngram_window", "n-grams that begin among so many last tokens only, 0 for all (0)"},
+      {"no_repeat_ngram_whitelist", "token that may repeat an n-gram; may be given several times"},
+      {"repetition_ngram_size", "an answer that repeats an n-gram of this size ends, 0 for off (0)"},
+      {"repetition_window", "n-grams that begin among so many last tokens count as repeated (90)"},
       {"num_beams", "beams of beam search, 1 for none (1)"},
       {"length_penalty", "exponent of the length in a beam's score (1)"},
       {"early_stopping", "when beam search ends: true, false or never (false)"},
@@ -347,6 +382,8 @@ std::string generation_help(std::string_view name) {
       {"logprobs", "true: keep each answer token's log-probability (false)"},
       {"top_logprobs", "keep so many likeliest alternatives too, 0 to 100 (0)"},
       {"truncate_prompt", "a prompt that is too long: error, or left to cut its beginning (error)"},
+      {"forced_bos_token_id", "the token that every answer begins with"},
+      {"forced_eos_token_id", "the token that ends an answer that is cut for its length"},
       {"choices", "an answer to choose from; may be given several times"},
       {"response_format", "what answers are held to: json_object, or a file with a JSON Schema"},
       {"regex", "regular expression that the whole answer matches"},

@@ -37,8 +37,14 @@ struct GenerationConfig {
   double presence_penalty = 0.0;    // [-2, 2], subtracted once from the logit of an answer's token
   double frequency_penalty = 0.0;   // [-2, 2], subtracted for every occurrence in the answer
   int no_repeat_ngram_size = 0;     // no n-gram of this size twice; 0 = off
-  int num_beams = 1;                // > 1: beam search
-  double length_penalty = 1.0;      // beam score = sum of log-probabilities / length ^ length_penalty
+  int no_repeat_ngram_window = 0;   // … that begins among so many last tokens; 0 = all
+  std::vector<std::int32_t> no_repeat_ngram_whitelist;  // tokens that may complete one all the same
+  /// The answer ends before a token that completes an n-gram of this size which began among the last
+  /// repetition_window answer tokens; 0 = off.
+  int repetition_ngram_size = 0;
+  int repetition_window = 90;
+  int num_beams = 1;            // > 1: beam search
+  double length_penalty = 1.0;  // beam score = sum of log-probabilities / length ^ length_penalty
   EarlyStopping early_stopping = EarlyStopping::no;
   int num_return_sequences = 1;  // answers an item
   std::vector<std::string> stop_strings;
@@ -48,7 +54,9 @@ struct GenerationConfig {
   bool logprobs = false;    // keep the log-probability of each answer token (of raw logits)
   int top_logprobs = 0;     // … and of so many likeliest alternatives
   TruncatePrompt truncate_prompt = TruncatePrompt::error;
-  std::vector<std::string> choices;  // the answer is the likeliest of these
+  std::vector<std::string> choices;        // the answer is the likeliest of these
+  std::optional<int> forced_bos_token_id;  // the first answer token
+  std::optional<int> forced_eos_token_id;  // the last one, where the answer is cut for its length
   // What the answer's text is held to, one of them at most; a stronger source's takes the place of a weaker
   // one's.
   std::string response_format;  // json_object, or a JSON Schema as JSON text

@@ -4,29 +4,25 @@
 #include <cassert>
 #include <cstring>
 
+#include "engine/base/error.h"
+#include "engine/decoder/encoded_rows.h"
 #include "engine/kernels/rows.h"
 #include "engine/kernels/simd.h"
-#include "engine/nn/calibration.h"
 
 namespace mmbatch {
 namespace {
 
-/// The embedding as the head: in a packed folder, which keeps the embedding for looking rows up, packed
-/// beside it.
-TensorView tied_head(const Weights& weights, const DecoderNames& names, TensorView embedding) {
-  const std::string beside = names.embedding + ".head.weight";
-  if (weights.has(beside)) return weights.tensor(beside, embedding.shape);
-  embedding.name = beside;
-  return embedding;
-}
-
 /// What the attention of one cache group's layers is given: its block tables, and each row's place in them.
 struct GroupInput {
   std::vector<AttentionSpan> spans, last_spans;  // of all rows, and of those that give logits
+  std::vector<AttentionSpan> cross, last_cross;  // the same, for cross-attention
   std::vector<CachePlace> places;
 };
 
-GroupInput group_input(const StepBatch& batch, const KvPool& pool, std::size_t group) {
+/// Whether a decoder's layers attend to an encoder's rows.
+enum class CrossAttends { no, yes };
+
+GroupInput group_input(const StepBatch& batch, const KvPool& pool, std::size_t group, CrossAttends cross) {
   GroupInput input;
   const std::size_t block_tokens = pool.block_tokens();
   std::size_t logit_row = 0;
@@ -39,6 +35,7 @@ GroupInput group_input(const StepBatch& batch, const KvPool& pool, std::size_t g
     span.count = sequence.count;
     span.first_position = sequence.first_index;
     span.bidirectional = std::span(batch.bidirectional).subspan(sequence.first_range, sequence.ranges);
+    span.first_key = sequence.encoded;
     input.spans.push_back(span);
     if (sequence.logit_rows > 0) {
       span.first_row = logit_row;
@@ -50,6 +47,13 @@ GroupInput group_input(const StepBatch& batch, const KvPool& pool, std::size_t g
     for (std::size_t i = sequence.first_index; i < sequence.first_index + sequence.count; ++i)
       input.places.push_back({table[i / block_tokens], i % block_tokens});
   }
+  if (cross == CrossAttends::no) return input;
+  const auto for_cross = [&](std::vector<AttentionSpan> rows) {
+    for (AttentionSpan& span : rows) span.keys = PositionRange{0, span.first_key};
+    return rows;
+  };
+  input.cross = for_cross(input.spans);
+  input.last_cross = for_cross(input.last_spans);
   return input;
 }
 
@@ -87,21 +91,18 @@ Decoder::Decoder(const Weights& weights, DecoderConfig config, const DecoderName
     : precision_(weights.precision),
       config_(std::move(config)),
       embedding_(weights.table(names.embedding + ".weight", {config_.vocab, config_.hidden})),
-      norm_(weights, names.norm, config_.hidden, config_.norm) {
-  if (!names.positions.empty())
-    positions_ = weights.table(names.positions + ".weight", {config_.max_positions, config_.hidden});
+      head_(weights, config_, names, embedding_) {
+  if (!names.positions.empty()) {
+    positions_ = weights.table(names.positions + ".weight",
+                               {config_.max_positions + config_.position_offset, config_.hidden});
+  }
+  if (config_.embedding_norm)
+    embedding_norm_ = Norm(weights, names.embedding_norm, config_.hidden, *config_.embedding_norm);
   layers_.reserve(config_.layers.size());
   for (std::size_t i = 0; i < config_.layers.size(); ++i) {
     layers_.emplace_back(weights, config_.layers[i], names.layers.of(i));
     layer_ropes_.push_back(rope_of(config_.layers[i].attention));
   }
-  const Weights head = weights.in(head_precision(weights.precision));
-  const TensorView head_weight =
-      names.head.empty() ? tied_head(weights, names, embedding_)
-                         : weights.tensor(names.head + ".weight", {config_.vocab, config_.hidden});
-  head_ = Linear(PackedMatrix({head.pack(head_weight)}));
-  if (weights.hooks.calibration == nullptr) return;
-  norm_.show_to(weights.hooks.calibration->add(names.norm, config_.norm, {{head_weight}}));
 }
 
 std::optional<std::size_t> Decoder::rope_of(const SelfAttentionConfig& attention) {
@@ -132,10 +133,13 @@ void Decoder::embed(const StepBatch& batch, MatrixView<float> x) const {
     if (config_.embedding_scale != 1.0f) {
       for (std::size_t i = 0; i < config_.hidden; ++i) row[i] *= config_.embedding_scale;
     }
-    if (!positions_) return;
-    std::vector<float> learned(config_.hidden);
-    copy_as_float(*positions_, batch.positions[r].time * config_.hidden, config_.hidden, learned.data());
-    simd().add(row, learned.data(), config_.hidden);
+    if (positions_) {
+      std::vector<float> learned(config_.hidden);
+      const std::size_t place = batch.positions[r].time + config_.position_offset;
+      copy_as_float(*positions_, place * config_.hidden, config_.hidden, learned.data());
+      simd().add(row, learned.data(), config_.hidden);
+    }
+    if (config_.embedding_norm) embedding_norm_.row(row, row);
   });
 }
 
@@ -164,8 +168,28 @@ RopeAngles Decoder::angles(const Rope& rope, const StepBatch& batch) const {
 
 Matrix<float> Decoder::forward(const StepBatch& batch, KvPool& pool, Scratch& scratch,
                                AttentionKernel kernel) const {
+  if (config_.encoded_width == 0) return forward(batch, nullptr, pool, scratch, kernel);
+  StepBatch own;
+  const EncodedRows encoded = take_encoded_rows(batch, pool, own);
+  return forward(own, &encoded, pool, scratch, kernel);
+}
+
+/// The keys and values of an encoder's rows in all layers.
+void Decoder::store(const EncodedRows& encoded, KvPool& pool, Scratch& scratch) const {
+  const MatrixView<float> rows = scratch.take(Scratch::stream, encoded.rows.size(), config_.encoded_width);
+  for (std::size_t r = 0; r < rows.rows; ++r)
+    std::memcpy(rows.row(r), encoded.rows[r], rows.cols * sizeof(float));
+  for (std::size_t i = 0; i < layers_.size(); ++i)
+    layers_[i].store_encoded(rows, pool.layer(i), encoded.places[pool.group_of(i)], scratch);
+}
+
+Matrix<float> Decoder::forward(const StepBatch& batch, const EncodedRows* encoded, KvPool& pool,
+                               Scratch& scratch, AttentionKernel kernel) const {
+  if (encoded != nullptr) store(*encoded, pool, scratch);
+  if (batch.rows() == 0) return Matrix<float>(0, config_.vocab);
+  const CrossAttends cross = encoded != nullptr ? CrossAttends::yes : CrossAttends::no;
   std::vector<GroupInput> groups;
-  for (std::size_t g = 0; g < pool.groups(); ++g) groups.push_back(group_input(batch, pool, g));
+  for (std::size_t g = 0; g < pool.groups(); ++g) groups.push_back(group_input(batch, pool, g, cross));
   std::vector<RopeAngles> ropes;
   for (const Rope& rope : ropes_) ropes.push_back(angles(rope, batch));
 
@@ -174,7 +198,7 @@ Matrix<float> Decoder::forward(const StepBatch& batch, KvPool& pool, Scratch& sc
   if (scratch.on_input) scratch.on_input(Scratch::Before::layers, x);
   const std::vector<std::size_t> wanted = logit_rows(batch);
   const bool some = wanted.size() < batch.rows();
-  const bool shown = norm_.shown();  // calibration looks at all rows
+  const bool shown = head_.norm_is_shown();  // calibration looks at all rows
   const MatrixView<float> kept = some ? scratch.take(Scratch::kept, wanted.size(), config_.hidden) : x;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     std::vector<RecurrentSpan> recurrent;
@@ -190,6 +214,7 @@ Matrix<float> Decoder::forward(const StepBatch& batch, KvPool& pool, Scratch& sc
                          .places = group.places,
                          .query_rows = {},
                          .recurrent = recurrent,
+                         .cross = group.cross,
                          .kernel = kernel};
     const bool last = i + 1 == layers_.size();
     if (!last || !some || shown) {
@@ -199,29 +224,13 @@ Matrix<float> Decoder::forward(const StepBatch& batch, KvPool& pool, Scratch& sc
       continue;
     }
     input.spans = group.last_spans;
+    input.cross = group.last_cross;
     input.query_rows = wanted;
     gather(x, wanted, kept);
     layers_[i].forward_last(x, kept, input, scratch);
   }
   if (some && shown) gather(x, wanted, kept);
-  return logits(kept);
-}
-
-Matrix<float> Decoder::logits(MatrixView<float> x) const {
-  norm_.forward(x, x);
-  Matrix<float> logits(x.rows, config_.vocab);
-  head_.forward(x, logits.view());
-  if (config_.logit_divisor != 1.0f) {
-    parallel_rows(logits.rows(), [&](std::size_t r) {
-      for (std::size_t i = 0; i < config_.vocab; ++i) logits.row(r)[i] /= config_.logit_divisor;
-    });
-  }
-  if (config_.logit_softcap > 0) {
-    parallel_rows(logits.rows(), [&](std::size_t r) {
-      simd().softcap(logits.row(r), config_.vocab, config_.logit_softcap);
-    });
-  }
-  return logits;
+  return head_.logits(kept);
 }
 
 }  // namespace mmbatch

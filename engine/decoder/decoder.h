@@ -6,12 +6,15 @@
 
 #include "engine/decoder/decoder_config.h"
 #include "engine/decoder/kv_pool.h"
+#include "engine/decoder/output_head.h"
 #include "engine/decoder/step_batch.h"
 #include "engine/nn/weights.h"
 
 namespace mmbatch {
 
-/// A decoder-only transformer with its weights. Const and shared after loading; the caller owns cache and
+struct EncodedRows;
+
+/// A decoder with its weights. Const and shared after loading; the caller owns cache and
 /// scratch.
 class Decoder {
  public:
@@ -35,24 +38,27 @@ class Decoder {
     std::vector<float> frequencies;
   };
 
+  /// @param encoded rows of an encoder beside the batch's; null: the decoder has none
+  Matrix<float> forward(const StepBatch& batch, const EncodedRows* encoded, KvPool& pool, Scratch& scratch,
+                        AttentionKernel kernel) const;
+  void store(const EncodedRows& encoded, KvPool& pool, Scratch& scratch) const;
   void embed(const StepBatch& batch, MatrixView<float> x) const;
   /// Adds to the rows of images what DeepStack has for them behind a layer.
   void add_deepstack(const StepBatch& batch, std::size_t layer, MatrixView<float> x) const;
   RopeAngles angles(const Rope& rope, const StepBatch& batch) const;
   /// Which of ropes_ a layer's is, which is added where it is the first.
   std::optional<std::size_t> rope_of(const SelfAttentionConfig& attention);
-  /// Final norm and head.  @param x [rows, hidden], used up   @return [rows, vocab]
-  Matrix<float> logits(MatrixView<float> x) const;
 
   Precision precision_;
   DecoderConfig config_;
-  TensorView embedding_;                 // [vocab, hidden], mapped
-  std::optional<TensorView> positions_;  // [max_positions, hidden], mapped: learned positions
+  TensorView embedding_;  // [vocab, hidden], mapped
+  /// [position_offset + max_positions, hidden], mapped: learned positions
+  std::optional<TensorView> positions_;
+  Norm embedding_norm_;
   std::vector<Layer> layers_;
   std::vector<Rope> ropes_;
   std::vector<std::optional<std::size_t>> layer_ropes_;  // none: the layer knows no positions
-  Norm norm_;
-  Linear head_;
+  OutputHead head_;
 };
 
 }  // namespace mmbatch

@@ -36,6 +36,10 @@ void check(const Prompt& prompt) {
                        span.tokens(), span.begin, tokens));
     end = span.begin + span.tokens();
   }
+  const FeatureSpan* first = prompt.features.empty() ? nullptr : &prompt.features.front();
+  if (prompt.encoded > 0 && (first == nullptr || first->begin != 0 || first->tokens() != prompt.encoded ||
+                             prompt.encoded >= tokens))
+    fail(fmt::format("{} positions of an encoder's rows in a prompt of {} tokens", prompt.encoded, tokens));
   end = 0;
   for (const PositionRange& range : prompt.bidirectional) {
     if (range.begin < end || range.end <= range.begin || range.end > tokens)
@@ -64,7 +68,7 @@ const float* feature_row(const Prompt& prompt, std::size_t index) {
 }
 
 RopePosition rope_position(const Prompt& prompt, std::size_t index) {
-  if (prompt.positions.empty()) return index;
+  if (prompt.positions.empty()) return index < prompt.encoded ? index : index - prompt.encoded;
   if (index < prompt.tokens()) return prompt.positions[index];
   return prompt.next_position + (index - prompt.tokens());
 }

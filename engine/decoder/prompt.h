@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "engine/base/matrix.h"
@@ -40,7 +41,12 @@ struct Prompt {
   /// Tokens that see each other, by index: ascending, not overlapping. Otherwise a token sees those before
   /// it.
   std::vector<PositionRange> bidirectional;
+  /// So many first positions are rows that an encoder made, all of them feature rows: cross-attention reads
+  /// them, and nothing else. The decoder's own tokens, and their positions, begin behind them.
+  std::size_t encoded = 0;
 
+  /// What the decoder has read itself.
+  std::span<const std::int32_t> decoder_ids() const { return std::span(ids).subspan(encoded); }
   std::size_t tokens() const { return ids.size(); }
 };
 

@@ -4,9 +4,7 @@
 
 namespace mmbatch {
 
-std::optional<Error> length_fault(const PromptLength& prompt, TruncatePrompt truncate,
-                                  std::size_t max_positions) {
-  const std::size_t longest = longest_prompt(max_positions);
+std::optional<Error> length_fault(const PromptLength& prompt, TruncatePrompt truncate, std::size_t longest) {
   const bool wants_cut = truncate == TruncatePrompt::left;
   if (prompt.tokens <= longest || (wants_cut && prompt.images == 0)) return {};
   return Error{ErrorCode::prompt_too_long,

@@ -20,7 +20,6 @@ constexpr std::size_t longest_prompt(std::size_t max_positions) {
 }
 
 /// Why a prompt is too long; none: it is not, or truncate_prompt lets it be cut.
-std::optional<Error> length_fault(const PromptLength& prompt, TruncatePrompt truncate,
-                                  std::size_t max_positions);
+std::optional<Error> length_fault(const PromptLength& prompt, TruncatePrompt truncate, std::size_t longest);
 
 }  // namespace mmbatch

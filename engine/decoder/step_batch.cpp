@@ -15,6 +15,7 @@ void StepBatch::add(const StepPart& part) {
                        .table_blocks = 0,
                        .first_range = bidirectional.size(),
                        .ranges = prompt.bidirectional.size(),
+                       .encoded = prompt.encoded,
                        .prompt_tokens = prompt.tokens(),
                        .state_before = part.state_before,
                        .state_after = part.state_after});

@@ -20,6 +20,7 @@ struct StepSequence {
   std::size_t table_blocks = 0;  // of each of them
   std::size_t first_range = 0;   // of what is bidirectional in it, in StepBatch::bidirectional
   std::size_t ranges = 0;
+  std::size_t encoded = 0;         // so many first positions are an encoder's rows
   std::size_t prompt_tokens = 0;   // recurrent layers compute what follows token by token
   std::int32_t state_before = -1;  // slot of the recurrent layers' state; -1: the sequence begins
   std::int32_t state_after = -1;   // where it goes; may be the same

@@ -21,12 +21,13 @@ struct Work {
 
 /// The keys that a position sees.
 PositionRange visible(const AttentionShape& shape, const AttentionSpan& span, std::size_t position) {
+  if (span.keys) return *span.keys;
   const auto range = std::find_if(span.bidirectional.begin(), span.bidirectional.end(),
                                   [&](const PositionRange& r) { return position < r.end; });
   const bool inside = range != span.bidirectional.end() && position >= range->begin;
   const std::size_t end = inside ? range->end : position + 1;
   const bool cut = shape.window > 0 && position + 1 > shape.window;
-  return {cut ? position + 1 - shape.window : 0, end};
+  return {std::max(cut ? position + 1 - shape.window : 0, span.first_key), end};
 }
 
 PagedRows rows_of(const Work& work) {

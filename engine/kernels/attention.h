@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -35,7 +36,8 @@ struct PositionRange {
 
 /// Consecutive queries of one sequence. Position p sees positions up to p and, if it lies in one of the
 /// ranges, those up to the range's end: no range is a causal mask, one over all tokens a full one, one over
-/// the prompt a prefix-LM, one per image a decoder whose image tokens see each other.
+/// the prompt a prefix-LM, one per image a decoder whose image tokens see each other. In cross-attention all
+/// of them see the same keys.
 struct AttentionSpan {
   PagedRows rows;               // keys and values of kv head 0
   std::size_t head_stride = 0;  // bytes from one kv head to the next
@@ -43,6 +45,8 @@ struct AttentionSpan {
   std::size_t count = 0;
   std::size_t first_position = 0;
   std::span<const PositionRange> bidirectional;  // ascending, not overlapping
+  std::size_t first_key = 0;                     // what comes before it, no position sees
+  std::optional<PositionRange> keys = {};        // all positions see these, and nothing else
 };
 
 /// `flash` is the tiled kernel; `naive` makes all scores first and exists to be compared with.

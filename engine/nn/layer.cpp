@@ -50,7 +50,15 @@ LayerNames changed(const LayerNames& names, const Change& change) {
           .after_feed_forward = change(names.after_feed_forward),
           .experts = names.experts.changed(change),
           .attention_scale = change(names.attention_scale),
-          .feed_forward_scale = change(names.feed_forward_scale)};
+          .feed_forward_scale = change(names.feed_forward_scale),
+          .cross_attention = {change(names.cross_attention.query), change(names.cross_attention.key),
+                              change(names.cross_attention.value), change(names.cross_attention.output)},
+          .before_cross_attention = change(names.before_cross_attention),
+          .after_cross_attention = change(names.after_cross_attention)};
+}
+
+bool has_norm_before(NormPlacement placement) {
+  return placement == NormPlacement::before || placement == NormPlacement::before_and_after;
 }
 
 std::variant<FeedForward, MixtureOfExperts> feed_forward_of(const Weights& weights, const LayerConfig& config,
@@ -85,13 +93,20 @@ Layer::Layer(const Weights& weights, const LayerConfig& config, const LayerNames
   const auto norm = [&](const std::string& name) {
     return Norm(weights, name, config.attention.hidden, config.norm);
   };
-  if (placement_ != NormPlacement::after) {
+  if (has_norm_before(placement_)) {
     before_attention_ = norm(names.before_attention);
     before_feed_forward_ = norm(names.before_feed_forward);
     if (weights.hooks.calibration != nullptr) show_norms(weights, config, names);
   }
   after_attention_ = after_half(weights, config, names.after_attention, names.attention_scale);
   after_feed_forward_ = after_half(weights, config, names.after_feed_forward, names.feed_forward_scale);
+  if (!config.cross_attention) return;
+  Cross& cross = cross_.emplace();
+  cross.attention = CrossAttention(weights, *config.cross_attention, names.cross_attention);
+  if (!names.cross_attention.key.empty())
+    cross.keys = CrossKeys(weights, *config.cross_attention, {&names.cross_attention, 1});
+  if (has_norm_before(placement_)) cross.before = norm(names.before_cross_attention);
+  cross.after = after_half(weights, config, names.after_cross_attention, {});
 }
 
 Layer::AfterHalf Layer::after_half(const Weights& weights, const LayerConfig& config, const std::string& norm,
@@ -129,13 +144,17 @@ void Layer::show_norms(const Weights& weights, const LayerConfig& config, const 
 }
 
 LayerInput Layer::input_of(MatrixView<const float> x, const Norm& before) const {
-  return {x, placement_ == NormPlacement::after ? nullptr : &before};
+  return {x, has_norm_before(placement_) ? &before : nullptr};
 }
 
 template <class Half>
 void Layer::add(MatrixView<float> x, const AfterHalf& after, Scratch& scratch, const Half& half) const {
   if (placement_ == NormPlacement::before && residual_scale_ == 1.0f && after.scale.empty())
     return half(x, kAdd);
+  if (placement_ == NormPlacement::of_sum) {
+    half(x, kAdd);
+    return after.norm.forward(x, x);
+  }
   const MatrixView<float> made = scratch.take(Scratch::projected, x.rows, x.cols);
   half(made, Linear::Then{});
   parallel_rows(x.rows, [&](std::size_t r) {
@@ -157,7 +176,22 @@ void Layer::forward(MatrixView<float> x, const AttentionInput& input, Scratch& s
     else
       attention_.forward(read, y, input, then, scratch);
   });
+  if (scratch.on_part) scratch.on_part(Scratch::Part::attention, x);
+  cross_attend(x, input, scratch);
   feed_forward(x, scratch);
+}
+
+void Layer::cross_attend(MatrixView<float> x, const AttentionInput& input, Scratch& scratch) const {
+  if (!cross_) return;
+  add(x, cross_->after, scratch, [&](MatrixView<float> y, const Linear::Then& then) {
+    cross_->attention.forward(input_of(x, cross_->before), y, input, then, scratch);
+  });
+  if (scratch.on_part) scratch.on_part(Scratch::Part::cross_attention, x);
+}
+
+void Layer::store_encoded(MatrixView<const float> encoded, const LayerCache& cache,
+                          std::span<const CachePlace> places, Scratch& scratch) const {
+  if (cross_ && encoded.rows > 0) cross_->attention.store(cross_->keys, encoded, cache, places, scratch);
 }
 
 void Layer::forward_last(MatrixView<const float> x, MatrixView<float> kept, const AttentionInput& input,
@@ -168,6 +202,7 @@ void Layer::forward_last(MatrixView<const float> x, MatrixView<float> kept, cons
   add(kept, after_attention_, scratch, [&](MatrixView<float> y, const Linear::Then& then) {
     attention_.attend_from(input_of(kept, before_attention_), y, input, then, scratch);
   });
+  cross_attend(kept, input, scratch);
   feed_forward(kept, scratch);
 }
 
@@ -198,6 +233,7 @@ void Layer::feed_forward(MatrixView<float> x, Scratch& scratch) const {
 
 std::size_t Layer::bytes() const {
   return attention_.bytes() + (recurrent_ ? recurrent_->bytes() : 0) +
+         (cross_ ? cross_->attention.bytes() + cross_->keys.bytes() : 0) +
          std::visit([](const auto& part) { return part.bytes(); }, feed_forward_);
 }
 

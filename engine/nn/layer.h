@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "engine/nn/cross_attention.h"
 #include "engine/nn/feed_forward.h"
 #include "engine/nn/moe/mixture_of_experts.h"
 #include "engine/nn/norm.h"
@@ -13,8 +14,9 @@
 
 namespace mmbatch {
 
-/// Norms before each half of a layer, before and after it, or after it, before it is added.
-enum class NormPlacement { before, before_and_after, after };
+/// Norms before each half of a layer, before and after it, after it, before it is added, or of the sum (as in
+/// arXiv 1706.03762).
+enum class NormPlacement { before, before_and_after, after, of_sum };
 
 /// One layer of a transformer as data. Layers of one model need not be alike.
 struct LayerConfig {
@@ -25,6 +27,7 @@ struct LayerConfig {
   NormConfig norm;
   NormPlacement placement = NormPlacement::before;
   float residual_scale = 1.0f;  // what each half makes is multiplied by it before it is added
+  std::optional<CrossAttentionConfig> cross_attention = {};  // between the two halves
 };
 
 /// Names of a layer's stored parts, without ".weight"; of norms those that its placement has. In a pattern,
@@ -38,6 +41,8 @@ struct LayerNames {
   /// Whole names of factors, [hidden], of what each half makes, channel by channel (layer scale, arXiv
   /// 2103.17239); empty: none.
   std::string attention_scale = {}, feed_forward_scale = {};
+  CrossAttentionNames cross_attention = {};  // of layers that have it, and its norms
+  std::string before_cross_attention = {}, after_cross_attention = {};
 
   /// The names of one layer by this pattern.
   LayerNames of(std::size_t layer) const;
@@ -45,8 +50,8 @@ struct LayerNames {
   LayerNames below(const std::string& prefix) const;
 };
 
-/// x = x + attention(norm(x)); x = x + feed_forward(norm(x)), or with norms elsewhere. The layer of the
-/// vision encoder, the text encoder and the decoder alike.
+/// x = x + attention(norm(x)); x = x + feed_forward(norm(x)), or with norms elsewhere, and cross-attention
+/// between the two. The layer of the vision encoder, the text encoder and the decoder alike.
 class Layer {
  public:
   Layer(const Weights& weights, const LayerConfig& config, const LayerNames& names);
@@ -58,11 +63,16 @@ class Layer {
   /// @param x [rows, hidden]   @param kept [input.query_rows, hidden]: those rows of x, in place
   void forward_last(MatrixView<const float> x, MatrixView<float> kept, const AttentionInput& input,
                     Scratch& scratch) const;
+  /// Cross-attention's keys and values of rows that an encoder made go to the cache.
+  /// @param encoded [places, width of the encoder's rows]
+  void store_encoded(MatrixView<const float> encoded, const LayerCache& cache,
+                     std::span<const CachePlace> places, Scratch& scratch) const;
   std::size_t bytes() const;
 
  private:
   /// Tells the calibration which linear layers read which norm, and lets it see what the norms make.
   void show_norms(const Weights& weights, const LayerConfig& config, const LayerNames& names);
+  void cross_attend(MatrixView<float> x, const AttentionInput& input, Scratch& scratch) const;
   void feed_forward(MatrixView<float> x, Scratch& scratch) const;
   void recurrent_last(MatrixView<const float> x, MatrixView<float> kept, const AttentionInput& input,
                       Scratch& scratch) const;
@@ -86,6 +96,13 @@ class Layer {
   AfterHalf after_attention_, after_feed_forward_;
   SelfAttention attention_;
   std::optional<RecurrentMixer> recurrent_;  // instead of it
+  struct Cross {
+    CrossAttention attention;
+    CrossKeys keys;  // nothing where whoever has the encoded rows makes them for all layers
+    Norm before;
+    AfterHalf after;
+  };
+  std::optional<Cross> cross_;
   std::variant<FeedForward, MixtureOfExperts> feed_forward_;
 };
 

@@ -27,6 +27,11 @@ class Scratch {
   /// Called with what comes to those places, in the same way.
   std::function<void(Before place, MatrixView<const float> rows)> on_input;
 
+  /// Places inside a layer, behind the sum.
+  enum class Part { attention, cross_attention };
+  /// Called with what comes out there, in the same way.
+  std::function<void(Part part, MatrixView<const float> rows)> on_part;
+
   std::size_t bytes() const {
     std::size_t total = 0;
     for (const Matrix<float>& memory : memory_) total += memory.bytes();

@@ -32,6 +32,25 @@ SelfAttention::SelfAttention(const Weights& weights, const SelfAttentionConfig& 
   key_norm_ = Norm(weights, names.key_norm, width(key_width()), config.query_key_norm->norm);
 }
 
+void LayerCache::store(const float* keys_values, std::size_t kv_heads, std::size_t head_dim,
+                       CachePlace place) const {
+  const std::size_t in_block = static_cast<std::size_t>(place.block) * block_stride;
+  for (std::size_t h = 0; h < kv_heads; ++h) {
+    const std::size_t to = in_block + h * head_stride;
+    const float* key = keys_values + h * head_dim;
+    layout.store(RowKind::key, key, keys + to, place.token);
+    layout.store(RowKind::value, key + kv_heads * head_dim, values + to, place.token);
+  }
+}
+
+void LayerCache::fill(AttentionSpan& span) const {
+  span.rows.keys = keys;
+  span.rows.values = values;
+  span.rows.block_stride = block_stride;
+  span.rows.layout = layout;
+  span.head_stride = head_stride;
+}
+
 AttentionShape SelfAttention::shape() const {
   AttentionShape shape = config_.shape;
   shape.sinks = sinks_;
@@ -82,27 +101,13 @@ void SelfAttention::multiply_by(MatrixView<float> gates, MatrixView<float> atten
 
 void SelfAttention::store(const float* keys_values, const AttentionInput& input, std::size_t row) const {
   if (input.cache == nullptr) return;
-  const LayerCache& cache = *input.cache;
-  const CachePlace place = input.places[row];
-  const std::size_t block = static_cast<std::size_t>(place.block) * cache.block_stride;
-  for (std::size_t h = 0; h < config_.shape.kv_heads; ++h) {
-    const std::size_t to = block + h * cache.head_stride;
-    const float* key = keys_values + h * config_.shape.head_dim;
-    cache.layout.store(RowKind::key, key, cache.keys + to, place.token);
-    cache.layout.store(RowKind::value, key + key_width(), cache.values + to, place.token);
-  }
+  input.cache->store(keys_values, config_.shape.kv_heads, config_.shape.head_dim, input.places[row]);
 }
 
 void SelfAttention::attend_cached(MatrixView<const float> queries, MatrixView<float> attended,
                                   const AttentionInput& input) const {
   std::vector<AttentionSpan> spans(input.spans.begin(), input.spans.end());
-  for (AttentionSpan& span : spans) {
-    span.rows.keys = input.cache->keys;
-    span.rows.values = input.cache->values;
-    span.rows.block_stride = input.cache->block_stride;
-    span.rows.layout = input.cache->layout;
-    span.head_stride = input.cache->head_stride;
-  }
+  for (AttentionSpan& span : spans) input.cache->fill(span);
   attention(shape(), queries, spans, attended, input.kernel);
 }
 

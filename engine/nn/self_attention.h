@@ -49,6 +49,12 @@ struct SelfAttentionNames {
   std::string sinks = {};  // [heads]
 };
 
+/// Where a token's keys and values go: into which block, and which of its tokens it is.
+struct CachePlace {
+  std::int32_t block = 0;
+  std::size_t token = 0;
+};
+
 /// Where one layer's keys and values are kept between steps; strides in bytes.
 struct LayerCache {
   std::byte* keys = nullptr;
@@ -56,12 +62,11 @@ struct LayerCache {
   std::size_t head_stride = 0;   // from one kv head to the next
   std::size_t block_stride = 0;  // from one block to the next
   RowLayout layout;
-};
 
-/// Where a token's keys and values go: into which block, and which of its tokens it is.
-struct CachePlace {
-  std::int32_t block = 0;
-  std::size_t token = 0;
+  /// @param keys_values [2 · kv_heads, head_dim]: the keys of all heads, then their values
+  void store(const float* keys_values, std::size_t kv_heads, std::size_t head_dim, CachePlace place) const;
+  /// Lets a span, which has its blocks, read this cache.
+  void fill(AttentionSpan& span) const;
 };
 
 /// The rows of one pass: which sequences they belong to and where their keys and values go.
@@ -75,7 +80,10 @@ struct AttentionInput {
   /// Rows that queries are wanted of, where not of all; `spans` are theirs then.
   std::span<const std::size_t> query_rows;
   /// A recurrent layer reads these instead of all the rest.
-  std::span<const RecurrentSpan> recurrent;
+  std::span<const RecurrentSpan> recurrent = {};
+  /// Of a layer with cross-attention: the same rows as in `spans`, and what they attend to. With a cache, it
+  /// lies there as the rows' own keys and values do.
+  std::span<const AttentionSpan> cross = {};
   AttentionKernel kernel = AttentionKernel::flash;
 };
 

@@ -21,8 +21,9 @@ bool better(const Step& a, const Step& b) {
   return a.beam != b.beam ? a.beam < b.beam : a.token < b.token;
 }
 
-/// Beam search as transformers' BeamSearchScorer defines it: of the 2·B best continuations those that end
-/// become finished answers if they are among the B best, the others fill the next B beams.
+/// Beam search as transformers 5 defines it: of the 2·B best continuations those that end become finished
+/// answers if they are among the B best, the others fill the next B beams. What a running beam can still
+/// become is judged by the best of these.
 class BeamSearch : public Strategy {
  public:
   explicit BeamSearch(const GenerationConfig& config)
@@ -41,11 +42,12 @@ class BeamSearch : public Strategy {
         next.push_back(step);
       } else if (rank < beams_) {
         Answer answer = group.sequences[step.beam]->answer;
-        answer.finish_reason = FinishReason::stop;
+        const bool cut = group.request.generation.forced_eos_token_id && length == group.most_answer_tokens();
+        answer.finish_reason = cut ? FinishReason::length : FinishReason::stop;
         add_finished(group.request.generation, std::move(answer), step.sum, length);
       }
     }
-    const double best_sum = steps.empty() ? -std::numeric_limits<double>::infinity() : steps.front().sum;
+    const double best_sum = next.empty() ? -std::numeric_limits<double>::infinity() : next.front().sum;
     const bool done = is_done(group, best_sum, length);
     const bool full = length + group.prompt_tokens() >= group.max_tokens;
     if (!done && !next.empty()) go_on(group, context, next);
@@ -83,9 +85,12 @@ class BeamSearch : public Strategy {
       const float normaliser = log_normaliser(logits);
       scores_.resize(logits.size());
       std::transform(logits.begin(), logits.end(), scores_.begin(), [&](float x) { return x - normaliser; });
-      process_scores(config, vocabulary, {group.request.prompt->ids, sequence.answer.tokens}, scores_);
+      const History history{group.request.prompt->decoder_ids(), sequence.answer.tokens,
+                            group.most_answer_tokens()};
+      process_scores(config, vocabulary, history, scores_);
       const auto& constraint = group.request.constraint;
-      if (constraint && !constrain_scores(*constraint, sequence.constraint_state, scores_)) {
+      if (constraint && !forced_token(config, history) &&
+          !constrain_scores(*constraint, sequence.constraint_state, scores_)) {
         // Another setting forbids all that may come: the constraint wins.
         std::transform(logits.begin(), logits.end(), scores_.begin(),
                        [&](float x) { return x - normaliser; });
@@ -111,7 +116,9 @@ class BeamSearch : public Strategy {
     for (const Step& step : next) {
       beams.push_back(context.fork(*group.sequences[step.beam]));
       beams.back()->answer.tokens.push_back(step.token);
-      if (const auto& constraint = group.request.constraint)
+      const bool first_is_forced =
+          group.request.generation.forced_bos_token_id && beams.back()->answer.tokens.size() == 1;
+      if (const auto& constraint = group.request.constraint; constraint && !first_is_forced)
         beams.back()->constraint_state = *constraint->advance(beams.back()->constraint_state, step.token);
       beams.back()->answer.logprob = step.sum;
       beams.back()->index = beams.size() - 1;

@@ -125,11 +125,16 @@ ItemError too_long(const std::string& message) {
 
 /// @throws ItemError invalid_value for image rows that this decoder cannot take
 void check_feature_width(const Prompt& prompt, const DecoderConfig& config) {
-  for (const FeatureSpan& span : prompt.features) {
-    if (span.rows->cols() == config.feature_width()) continue;
+  if ((prompt.encoded > 0) != (config.encoded_width > 0))
     throw ItemError(ErrorCode::invalid_value,
-                    fmt::format("feature rows of {} numbers; this decoder takes rows of {}",
-                                span.rows->cols(), config.feature_width()));
+                    config.encoded_width > 0 ? "a prompt without an encoder's rows, which this decoder reads"
+                                             : "a prompt with an encoder's rows; this decoder reads none");
+  for (const FeatureSpan& span : prompt.features) {
+    const std::size_t width = span.begin < prompt.encoded ? config.encoded_width : config.feature_width();
+    if (span.rows->cols() == width) continue;
+    throw ItemError(
+        ErrorCode::invalid_value,
+        fmt::format("feature rows of {} numbers; this decoder takes rows of {}", span.rows->cols(), width));
   }
 }
 
@@ -185,9 +190,15 @@ Result<std::unique_ptr<SequenceGroup>> Engine::prepare(Request request) const {
                       fmt::format("token {} is outside the vocabulary of {}", id, config.vocab));
     }
     const GenerationConfig& generation = request.generation;
-    const std::size_t prompt = request.prompt->tokens();
+    for (const auto& id : {generation.forced_bos_token_id, generation.forced_eos_token_id}) {
+      if (id && static_cast<std::size_t>(*id) >= config.vocab) {
+        throw ItemError(ErrorCode::invalid_value,
+                        fmt::format("forced token {} is outside the vocabulary of {}", *id, config.vocab));
+      }
+    }
+    const std::size_t prompt = request.prompt->decoder_ids().size();
     if (const auto fault = length_fault({prompt, request.prompt->features.size()}, generation.truncate_prompt,
-                                        config.max_positions)) {
+                                        longest_prompt(config.max_positions))) {
       throw ItemError(fault->code, fault->message);
     }
     if (prompt > longest_prompt(config.max_positions))
@@ -196,9 +207,12 @@ Result<std::unique_ptr<SequenceGroup>> Engine::prepare(Request request) const {
     auto group = std::make_unique<SequenceGroup>();
     std::size_t new_tokens = static_cast<std::size_t>(generation.max_new_tokens);
     for (const auto& choice : request.choices) new_tokens = std::max<std::size_t>(new_tokens, choice.size());
-    group->max_tokens = std::min(request.prompt->tokens() + new_tokens, config.max_positions);
+    // What an encoder read does not count among the decoder's positions.
+    const std::size_t encoded = request.prompt->encoded;
+    group->max_tokens = std::min(request.prompt->tokens() + new_tokens, encoded + config.max_positions);
     if (generation.max_length) {
-      group->max_tokens = std::min(group->max_tokens, static_cast<std::size_t>(*generation.max_length));
+      group->max_tokens =
+          std::min(group->max_tokens, encoded + static_cast<std::size_t>(*generation.max_length));
     }
     if (group->max_tokens <= request.prompt->tokens()) {
       throw too_long(fmt::format("the prompt has {} tokens, which leaves none of max_length {}", prompt,

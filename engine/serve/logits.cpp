@@ -34,16 +34,28 @@ void penalise_presence(const GenerationConfig& config, const History& history, s
   }
 }
 
-/// Forbids every token that would complete an n-gram that is there already.
-void forbid_ngrams(std::size_t n, const History& history, std::span<float> scores) {
+/// Calls `found` with every token that would complete an n-gram which is there already.
+/// @param window the n-gram begins among so many last tokens; 0: anywhere
+template <class Found>
+void each_completion(std::size_t n, std::size_t window, const History& history, const Found& found) {
   if (history.size() + 1 < n) return;
   const std::size_t last = history.size() - (n - 1);
-  for (std::size_t i = 0; i + n <= history.size(); ++i) {
+  const std::size_t first = window > 0 && history.size() > window ? history.size() - window : 0;
+  for (std::size_t i = first; i + n <= history.size(); ++i) {
     bool same = true;
     for (std::size_t k = 0; k + 1 < n && same; ++k) same = history[i + k] == history[last + k];
-    const std::int32_t next = history[i + n - 1];
-    if (same && next != Prompt::kNoToken) scores[static_cast<std::size_t>(next)] = kNever;
+    if (same) found(history[i + n - 1]);
   }
+}
+
+void forbid_ngrams(const GenerationConfig& config, const History& history, std::span<float> scores) {
+  const auto& whitelist = config.no_repeat_ngram_whitelist;
+  each_completion(static_cast<std::size_t>(config.no_repeat_ngram_size),
+                  static_cast<std::size_t>(config.no_repeat_ngram_window), history, [&](std::int32_t next) {
+                    const bool allowed =
+                        std::find(whitelist.begin(), whitelist.end(), next) != whitelist.end();
+                    if (next != Prompt::kNoToken && !allowed) scores[static_cast<std::size_t>(next)] = kNever;
+                  });
 }
 
 struct Candidate {
@@ -142,7 +154,7 @@ void process_scores(const GenerationConfig& config, const Vocabulary& vocabulary
   if (config.presence_penalty != 0 || config.frequency_penalty != 0)
     penalise_presence(config, history, scores);
   if (config.no_repeat_ngram_size > 0) {
-    forbid_ngrams(static_cast<std::size_t>(config.no_repeat_ngram_size), history, scores);
+    forbid_ngrams(config, history, scores);
   }
   const bool too_short = history.answer.size() < static_cast<std::size_t>(config.min_new_tokens) ||
                          history.size() < static_cast<std::size_t>(config.min_length);
@@ -151,6 +163,27 @@ void process_scores(const GenerationConfig& config, const Vocabulary& vocabulary
   }
   for (const std::int32_t token : vocabulary.suppressed) scores[static_cast<std::size_t>(token)] = kNever;
   for (std::size_t token = vocabulary.limit; token < scores.size(); ++token) scores[token] = kNever;
+  if (const auto forced = forced_token(config, history)) {
+    std::fill(scores.begin(), scores.end(), kNever);
+    scores[static_cast<std::size_t>(*forced)] = 0.0f;
+  }
+}
+
+bool repeats(const GenerationConfig& config, std::span<const std::int32_t> answer, std::int32_t token) {
+  if (config.repetition_ngram_size == 0) return false;
+  bool found = false;
+  each_completion(static_cast<std::size_t>(config.repetition_ngram_size),
+                  static_cast<std::size_t>(config.repetition_window), {{}, answer},
+                  [&](std::int32_t next) { found = found || next == token; });
+  return found;
+}
+
+std::optional<std::int32_t> forced_token(const GenerationConfig& config, const History& history) {
+  // At the last place the end counts, as in transformers, which forces it after the beginning.
+  if (config.forced_eos_token_id && history.answer.size() + 1 == history.most_answer_tokens)
+    return *config.forced_eos_token_id;
+  if (config.forced_bos_token_id && history.answer.empty()) return *config.forced_bos_token_id;
+  return {};
 }
 
 std::int32_t argmax(std::span<const float> scores) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -14,6 +15,7 @@ namespace mmbatch {
 struct History {
   std::span<const std::int32_t> prompt;
   std::span<const std::int32_t> answer;
+  std::size_t most_answer_tokens = SIZE_MAX;  // at which the answer ends
   std::size_t size() const { return prompt.size() + answer.size(); }
   std::int32_t operator[](std::size_t i) const {
     return i < prompt.size() ? prompt[i] : answer[i - prompt.size()];
@@ -23,9 +25,16 @@ struct History {
 /// True when a setting changes scores beyond the vocabulary's mask.
 bool changes_scores(const GenerationConfig& config);
 
+/// Whether a token completes an n-gram that is in the last tokens of an answer already, as
+/// repetition_ngram_size and repetition_window say.
+bool repeats(const GenerationConfig& config, std::span<const std::int32_t> answer, std::int32_t token);
+
+/// The only token that may come next by forced_bos_token_id or forced_eos_token_id, if there is one.
+std::optional<std::int32_t> forced_token(const GenerationConfig& config, const History& history);
+
 /// Applies the settings to scores (logits, or log-probabilities with beams) in transformers' order:
-/// repetition, presence and frequency penalty, n-grams, minimum length, then the mask of tokens that are
-/// never generated. A token that may not come becomes -infinity.
+/// repetition, presence and frequency penalty, n-grams, minimum length, the mask of tokens that are never
+/// generated, then forced tokens, whose score is 0. A token that may not come becomes -infinity.
 void process_scores(const GenerationConfig& config, const Vocabulary& vocabulary, const History& history,
                     std::span<float> scores);
 

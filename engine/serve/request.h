@@ -14,7 +14,7 @@
 
 namespace mmbatch {
 
-enum class FinishReason { stop, length, stop_string, choice };
+enum class FinishReason { stop, length, stop_string, choice, repetition };
 std::string_view to_string(FinishReason reason);
 
 /// A token and its log-probability, from raw logits.

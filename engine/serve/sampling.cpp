@@ -42,13 +42,19 @@ class Sampling : public Strategy {
   }
 
  private:
+  static History history_of(const SequenceGroup& group, const Sequence& sequence) {
+    return {group.request.prompt->decoder_ids(), sequence.answer.tokens, group.most_answer_tokens()};
+  }
+
   std::int32_t choose(const SequenceGroup& group, const Sequence& sequence, const Vocabulary& vocabulary,
                       std::span<const float> logits) {
     const GenerationConfig& config = group.request.generation;
     scores_.assign(logits.begin(), logits.end());
-    process_scores(config, vocabulary, {group.request.prompt->ids, sequence.answer.tokens}, scores_);
+    const History history = history_of(group, sequence);
+    process_scores(config, vocabulary, history, scores_);
     const auto& constraint = group.request.constraint;
-    if (constraint && !constrain_scores(*constraint, sequence.constraint_state, scores_)) {
+    if (constraint && !forced_token(config, history) &&
+        !constrain_scores(*constraint, sequence.constraint_state, scores_)) {
       // Another setting forbids all that may come, such as no_repeat_ngram_size: the constraint wins.
       scores_.assign(logits.begin(), logits.end());
       constrain_scores(*constraint, sequence.constraint_state, scores_);
@@ -89,8 +95,7 @@ class Sampling : public Strategy {
     }
     if (context.lookup_tokens == 0) return;
     const std::size_t limit = std::min(context.lookup_tokens, room);
-    sequence.draft =
-        draft_by_lookup({group.request.prompt->ids, sequence.answer.tokens}, *context.earlier, limit);
+    sequence.draft = draft_by_lookup(history_of(group, sequence), *context.earlier, limit);
     if (const auto& constraint = group.request.constraint)
       constrain_draft(*constraint, sequence.constraint_state, sequence.draft);
   }
@@ -100,13 +105,18 @@ class Sampling : public Strategy {
                       std::span<const float> logits) {
     const GenerationConfig& config = group.request.generation;
     const std::int32_t token = choose(group, sequence, vocabulary, logits);
-    if (group.request.constraint) {
+    const bool forced = forced_token(config, history_of(group, sequence)).has_value();
+    if (group.request.constraint && !forced) {
       const auto next = group.request.constraint->advance(sequence.constraint_state, token);
       if (!next || scores_[static_cast<std::size_t>(token)] == -std::numeric_limits<float>::infinity()) {
         finish(sequence, FinishReason::stop);  // nothing may follow
         return token;
       }
       sequence.constraint_state = *next;
+    }
+    if (repeats(config, sequence.answer.tokens, token)) {
+      finish(sequence, FinishReason::repetition);
+      return token;
     }
     const float logprob = logits[static_cast<std::size_t>(token)] - log_normaliser(logits);
     Answer& answer = sequence.answer;
@@ -118,7 +128,7 @@ class Sampling : public Strategy {
     }
     const bool stop_token = contains(config.stop_token_ids, token);
     if (stop_token || (!config.ignore_eos && contains(vocabulary.eos, token))) {
-      finish(sequence, FinishReason::stop);
+      finish(sequence, forced ? FinishReason::length : FinishReason::stop);
       return token;
     }
     answer.tokens.push_back(token);
@@ -168,6 +178,8 @@ std::string_view to_string(FinishReason reason) {
       return "stop_string";
     case FinishReason::choice:
       return "choice";
+    case FinishReason::repetition:
+      return "repetition";
   }
   return "unknown";
 }

@@ -96,6 +96,7 @@ struct SequenceGroup {
   Clock::time_point submitted, first_step, first_token;
 
   std::size_t prompt_tokens() const { return request.prompt->tokens(); }
+  std::size_t most_answer_tokens() const { return max_tokens - prompt_tokens(); }
   bool shares_prefixes() const { return has_shareable_prefixes(*request.prompt); }
 };
 

@@ -54,6 +54,23 @@ std::vector<KnownKeys::OnlyAt> common_only() {
           {"exponential_decay_length_penalty", {}}};
 }
 
+/// What one of two tables knows; the first decides where both do.
+KnownKeys both(KnownKeys first, const KnownKeys& second) {
+  const auto add = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+  add(first.honoured, second.honoured);
+  add(first.without_effect, second.without_effect);
+  add(first.only_at, second.only_at);
+  const auto known = [&](std::string_view key) {
+    const auto has = [&](const std::vector<std::string_view>& keys) {
+      return std::find(keys.begin(), keys.end(), key) != keys.end();
+    };
+    return has(first.honoured) || std::any_of(first.without_effect.begin(), first.without_effect.end(),
+                                              [&](const WithoutEffect& reason) { return has(reason.keys); });
+  };
+  std::erase_if(first.only_at, [&](const KnownKeys::OnlyAt& only) { return known(only.key); });
+  return first;
+}
+
 KnownKeys text_keys(const std::string& type) {
   KnownKeys known = {.honoured = {"model_type",
                                   "architectures",
@@ -89,6 +106,7 @@ KnownKeys text_keys(const std::string& type) {
   known.only_at.push_back({"use_bidirectional_attention", {"false"}});
   known.only_at.push_back({"use_sliding_window", {"false"}});
   known.only_at.push_back({"rope_interleaved", {"false"}});
+  if (const KnownKeys* own = encoder_decoder_keys(type)) return both(*own, known);
   const TextFamily* family = text_family(type);
   if (family == nullptr) return known;
   const KnownKeys& own = family->keys;
@@ -125,6 +143,7 @@ KnownKeys encoder_keys(const std::string& type) {
     known.only_at.push_back({"use_absolute_position_embeddings", {"true"}});
     known.only_at.push_back({"use_mask_token", {"false"}});
   }
+  if (const KnownKeys* own = encoder_decoder_keys(type)) return both(*own, known);
   if (type == "pixtral")
     known.honoured.insert(known.honoured.end(), {"head_dim", "rope_theta", "rope_parameters"});
   return known;
@@ -188,28 +207,24 @@ KnownKeys outer_keys() {
   return known;
 }
 
+/// Of an encoder-decoder's whole file.
+KnownKeys encoder_decoder_outer_keys() {
+  return {.honoured = {"is_encoder_decoder"},
+          .without_effect = {{"of heads for other tasks", {"image_text_hidden_size", "label_smoothing"}},
+                             {"tokens are those of text_config", {"bos_token_id", "eos_token_id"}}}};
+}
+
 /// Whether a model_type's images keep their own size.
 bool takes_any_size(const std::string& type) {
   return type == "qwen2_vl" || type == "qwen2_5_vl" || type == "qwen3_vl" || type == "qwen3_5" ||
          type == "qwen3_5_moe" || type == "qwen3_vl_moe";
 }
 
-/// What one of two tables knows; the first decides where both do.
-KnownKeys both(KnownKeys first, const KnownKeys& second) {
-  const auto add = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
-  add(first.honoured, second.honoured);
-  add(first.without_effect, second.without_effect);
-  add(first.only_at, second.only_at);
-  std::erase_if(first.only_at, [&](const KnownKeys::OnlyAt& only) {
-    return std::find(first.honoured.begin(), first.honoured.end(), only.key) != first.honoured.end();
-  });
-  return first;
-}
-
 /// What a text_config is of that does not say so.
 std::string default_text_type(const std::string& outer) {
   static const std::map<std::string, std::string> types = {
-      {"paligemma", "gemma"}, {"gemma3", "gemma3_text"}, {"internvl", "qwen2"}, {"mistral3", "mistral"}};
+      {"paligemma", "gemma"},  {"gemma3", "gemma3_text"},   {"internvl", "qwen2"},
+      {"mistral3", "mistral"}, {"blip", "blip_text_model"}, {"florence2", "bart"}};
   const auto found = types.find(outer);
   return found != types.end() ? found->second : "llama";
 }
@@ -217,6 +232,7 @@ std::string default_text_type(const std::string& outer) {
 /// And a vision_config.
 std::string default_tower_type(const std::string& outer) {
   if (outer == "internvl") return "internvl_vision";
+  if (outer == "florence2") return "florence_vision";
   return outer == "mistral3" ? "pixtral" : "";
 }
 
@@ -236,6 +252,7 @@ std::vector<std::string> check_config_keys(const Config& config) {
   KnownKeys outer_known = outer_keys();
   // Published files have the text model's keys beside vision_config, some re-saved ones in text_config too.
   if (any_size) outer_known = both(std::move(outer_known), text_keys(outer + "_text"));
+  if (outer == "blip" || outer == "florence2") outer_known = both(encoder_decoder_outer_keys(), outer_known);
   std::vector<std::string> messages = check_keys(config, outer_known);
   const auto add = [&](const Config& part, const KnownKeys& known) {
     for (std::string& message : check_keys(part, known)) messages.push_back(std::move(message));

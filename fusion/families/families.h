@@ -41,6 +41,8 @@ Family phi3_family();
 Family granite_family();
 Family olmo2_family();
 Family gpt2_family();
+Family blip_family();
+Family florence2_family();
 
 /// A decoder's tensors in a checkpoint: they tell class defaults of different years apart.
 struct StoredDecoder {
@@ -149,6 +151,10 @@ std::string projector_prefix(const WeightSource& weights, const std::string& pro
 
 /// Holds the tower's num_hidden_layers to what is stored.  @throws ModelError that names both numbers
 void check_tower_layers(const Config& vision_config, const WeightSource& weights, const VisionSpec& vision);
+
+/// Keys of a part of an encoder-decoder, by its model_type, beside those that others have too; null: it is
+/// none.
+const KnownKeys* encoder_decoder_keys(const std::string& type);
 
 /// The id of the image placeholder.
 std::int32_t parse_image_token(const Config& config, std::int64_t otherwise, std::size_t vocab);

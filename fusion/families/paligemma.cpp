@@ -66,6 +66,7 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
   spec.placement = ImagePlacement::before_text;
   spec.visibility = PromptVisibility::prompt;
   spec.suppressed = {spec.image_token_id};
+  spec.regions = RegionFormat::location_tokens_of_1024;
   spec.turn_format = "line";
   spec.eos = {1};
   return spec;

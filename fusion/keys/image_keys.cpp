@@ -66,6 +66,7 @@ const KnownKeys& processor_keys() {
                           {"patch_size", "image_token", "image_token_id", "image_seq_length", "image_seq_len",
                            "image_break_token", "image_end_token", "spatial_merge_size",
                            "vision_feature_select_strategy", "num_additional_image_tokens"}},
+                         {"regions are read as `regions` says", {"post_processor_config"}},
                          {"other kinds of input", {"video_processor", "video_token", "feature_extractor"}}},
       .only_at = {}};
   return known;

@@ -47,12 +47,17 @@ LayeredSettings::LayeredSettings(const GenerationOverrides& checkpoint) {
   mmbatch::apply(config_, checkpoint);
   checkpoint_length_ = config_.max_length.has_value();
   checkpoint_samples_ = config_.do_sample;
+  checkpoint_beams_ = config_.num_beams > 1;
 }
 
 void LayeredSettings::add(const GenerationOverrides& stronger) {
   mmbatch::apply(config_, stronger);
   if (sets(stronger, "do_sample")) checkpoint_samples_ = false;
   if (checkpoint_samples_ && (!config_.choices.empty() || config_.num_beams > 1)) config_.do_sample = false;
+  if (sets(stronger, "num_beams")) checkpoint_beams_ = false;
+  const bool excludes_beams = !config_.choices.empty() || config_.repetition_ngram_size > 0 ||
+                              (config_.do_sample && !checkpoint_samples_);
+  if (checkpoint_beams_ && excludes_beams) config_.num_beams = 1;
   const bool own = sets(stronger, "max_length");
   if (checkpoint_length_ && !own && sets(stronger, "max_new_tokens")) config_.max_length.reset();
   checkpoint_length_ = checkpoint_length_ && !own && config_.max_length.has_value();

@@ -18,7 +18,8 @@ struct GenerationSurroundings {
 
 /// Settings merged from the weakest source to the strongest, the checkpoint's being the weakest. As in
 /// transformers, max_new_tokens of any stronger source takes precedence over max_length of the checkpoint. A
-/// checkpoint's do_sample gives way to a stronger source's choices and num_beams, which exclude it.
+/// checkpoint's do_sample gives way to a stronger source's choices and num_beams, which exclude it, and its
+/// num_beams to choices, do_sample and repetition_ngram_size.
 class LayeredSettings {
  public:
   explicit LayeredSettings(const GenerationOverrides& checkpoint);
@@ -30,6 +31,7 @@ class LayeredSettings {
   GenerationConfig config_;
   bool checkpoint_length_ = false;   // max_length is the checkpoint's
   bool checkpoint_samples_ = false;  // do_sample is
+  bool checkpoint_beams_ = false;    // num_beams is
 };
 
 /// The settings of an item, and their text in its content key.

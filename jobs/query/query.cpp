@@ -248,7 +248,8 @@ std::string selected_columns(const QueryOptions& options) {
 
 Statement select_rows(Database& database, const QueryOptions& options) {
   check_value("--status", options.status, {"answered", "failed"});
-  check_value("--finish-reason", options.finish_reason, {"stop", "length", "stop_string", "choice"});
+  check_value("--finish-reason", options.finish_reason,
+              {"stop", "length", "stop_string", "choice", "repetition"});
   const std::string columns = selected_columns(options);
   const std::string rows = run_filter(database, options.run);
   check_job(database, options.job);

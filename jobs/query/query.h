@@ -36,7 +36,7 @@ struct QueryOptions {
   std::string run;  // a number; "all"; empty: the view `answers`, each item's latest outcome
   std::string job;
   std::string status;         // answered | failed
-  std::string finish_reason;  // stop | length | stop_string | choice
+  std::string finish_reason;  // stop | length | stop_string | choice | repetition
   std::string contains;       // text in prompt or answer, in any language; upper and lower case are the same
   std::string where;          // SQL expression over the view's columns
   std::vector<std::string> columns;  // empty: all, or for table and markdown the most telling

@@ -79,8 +79,8 @@ void add_query_command(CLI::App& program, Action& action) {
     command->add_option(name, target, help)->check(one_of(std::move(names)))->type_name("NAME");
   };
   one_of_names("--status", options.status, "answered or failed", {"answered", "failed"});
-  one_of_names("--finish-reason", options.finish_reason, "stop, length, stop_string or choice",
-               {"stop", "length", "stop_string", "choice"});
+  one_of_names("--finish-reason", options.finish_reason, "stop, length, stop_string, choice or repetition",
+               {"stop", "length", "stop_string", "choice", "repetition"});
   command->add_option("--contains", options.contains, "text in prompt or answer")->check(not_empty());
   command->add_option("--where", options.where, "SQL condition over the view's columns")
       ->check(not_empty())

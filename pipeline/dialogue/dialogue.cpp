@@ -146,6 +146,13 @@ Dialogue::Next Dialogue::next(const Item& item) const {
 }
 
 Completion Dialogue::ask(const std::string& question, std::ostream& out, std::ostream& notes) {
+  if (model_->encoder() != nullptr && !history_.empty()) {
+    throw ItemError(
+        ErrorCode::unsupported,
+        fmt::format("{} reads one question with its image and remembers no other; /reset before the "
+                    "next one, or ask with `mmbatch ask`",
+                    model_->spec().family));
+  }
   Item item = item_;
   item.prompt = question;
   if (item.form == PromptForm::turns) {
@@ -156,7 +163,7 @@ Completion Dialogue::ask(const std::string& question, std::ostream& out, std::os
   Request request;
   arena_.run([&] {
     now = next(item);
-    request = make_request(*model_, Prompting(model_->files()).compose(now.ids, images_), generation_);
+    request = make_request(*model_, model_->compose(now.ids, images_), generation_);
     request.constraint = constraints_->of(generation_, model_->spec().eos);
     add_reasoning(request, *model_, reasoning_);
   });

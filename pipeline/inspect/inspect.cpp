@@ -61,7 +61,9 @@ bool contains(const std::string& text, const char* part) {
 double loaded_bytes(const std::string& name, const TensorView& tensor, Precision precision) {
   if (tensor.packed) return static_cast<double>(tensor.packed_bytes);
   const auto elements = static_cast<double>(tensor.elements());
-  if (contains(name, "embed_tokens") || contains(name, "token_embedding")) {
+  if (contains(name, "embed_tokens") || contains(name, "token_embedding") ||
+      contains(name, "word_embeddings") || contains(name, "model.shared.") ||
+      contains(name, "embed_positions")) {
     return static_cast<double>(tensor.bytes());
   }
   if (tensor.shape.size() < 2 || contains(name, "position_embedding")) return elements * sizeof(float);

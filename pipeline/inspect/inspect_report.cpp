@@ -71,10 +71,20 @@ void add_text_encoder(const TextEncoderConfig& text, Lines& lines) {
   lines.add("", heads_text(text.layer.attention.shape));
 }
 
+void add_encoder(const PromptEncoderConfig& encoder, Lines& lines) {
+  const LayerConfig& layer = encoder.stack.layer;
+  lines.add("encoder", fmt::format("{} layers, hidden {}, feed-forward {}, vocabulary {}, {} positions",
+                                   encoder.stack.layers, encoder.hidden(), layer.feed_forward.ffn,
+                                   encoder.vocab, encoder.positions));
+  lines.add("", heads_text(layer.attention.shape));
+}
+
 void add_vision(const VisionSpec& spec, Lines& lines) {
   const VisionConfig& vision = spec.encoder;
   const std::string images =
-      std::holds_alternative<OwnShape>(spec.form)
+      vision.staged ? fmt::format("images of {} pixels in {} stages, {} tokens per image", vision.image_size,
+                                  vision.staged->stages.size(), spec.tile_tokens())
+      : std::holds_alternative<OwnShape>(spec.form)
           ? fmt::format("images of any size in patches of {0}, one token for {1} x {1}", vision.patch_size,
                         vision.order.merge)
           : fmt::format("images of {} pixels in patches of {}, {} {} per image{}", vision.image_size,
@@ -178,13 +188,15 @@ void add_spec(const ModelSpec& spec, JsonObject& json) {
     json.member("decoder", layers_json(spec.decoder.layers.front(), spec.decoder.layers.size()));
     add_experts(spec.decoder, json);
     json.add("max_positions", spec.decoder.max_positions);
+    if (spec.encoder)
+      json.member("encoder", layers_json(spec.encoder->stack.layer, spec.encoder->stack.layers));
   }
   if (!spec.vision) return;
   const VisionConfig& vision = spec.vision->encoder;
   json.member("vision", layers_json(vision.layer, vision.layers));
   const bool any_size = std::holds_alternative<OwnShape>(spec.vision->form);
   if (!any_size) json.add("image_size", vision.image_size);
-  json.add("patch_size", vision.patch_size);
+  if (!vision.staged) json.add("patch_size", vision.patch_size);
   if (!any_size) json.add("image_tokens", spec.vision->tile_tokens());
 }
 
@@ -214,6 +226,7 @@ std::string to_text(const Inspection& found) {
       add_text_encoder(found.spec->dual->text, lines);
     else
       add_decoder(found.spec->decoder, lines);
+    if (found.spec->encoder) add_encoder(*found.spec->encoder, lines);
     if (found.spec->vision) add_vision(*found.spec->vision, lines);
     if (!found.image_costs.empty()) lines.add("images", costs_text(found.image_costs));
   }

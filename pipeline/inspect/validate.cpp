@@ -86,7 +86,7 @@ std::optional<Failed> check_item(const ReadItem& read, const SettingsOfJobs& mer
   if (!tokens) return Failed{Stage::fuse, tokens.error()};
   const auto too_long =
       length_fault({tokens.value(), pictures.size()}, settings.value()->generation.truncate_prompt,
-                   files->spec.decoder.max_positions);
+                   files->spec.longest_prompt());
   if (too_long) return Failed{Stage::decode, *too_long};
   return {};
 }

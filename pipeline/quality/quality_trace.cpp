@@ -129,7 +129,7 @@ std::vector<QualityTrace> trace_items(const Model& model, std::optional<KvPrecis
       images[k].key = i * 1000 + k + 1;
       traces[i].image_features.push_back(images[k].features);
     }
-    prompts.push_back(Prompting(model.files()).compose(items[i].ids, images));
+    prompts.push_back(model.compose(items[i].ids, images));
   }
   answer(model, kv_precision, items, prompts, traces);
 

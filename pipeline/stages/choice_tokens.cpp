@@ -15,11 +15,11 @@ std::string separator(const Tokenizer& tokenizer, const Prompt& prompt) {
   return end.empty() || end.back() == ' ' || end.back() == '\n' ? "" : " ";
 }
 
-ChoiceIds tokenized(const Model& model, const std::string& separator,
-                    const std::vector<std::string>& choices) {
+ChoiceIds tokenized(const Model& model, const std::string& separator, const GenerationConfig& generation) {
   ChoiceIds ids;
-  for (const std::string& choice : choices) {
+  for (const std::string& choice : generation.choices) {
     std::vector<std::int32_t> tokens = model.tokenizer().encode_continuation(separator + choice);
+    if (generation.forced_bos_token_id) tokens.insert(tokens.begin(), *generation.forced_bos_token_id);
     if (!model.spec().eos.empty()) tokens.push_back(model.spec().eos.front());
     ids.push_back(std::move(tokens));
   }
@@ -28,19 +28,18 @@ ChoiceIds tokenized(const Model& model, const std::string& separator,
 
 }  // namespace
 
-ChoiceIds choice_ids(const Model& model, const Prompt& prompt, const std::vector<std::string>& choices) {
-  if (choices.empty()) return {};
-  return tokenized(model, separator(model.tokenizer(), prompt), choices);
+ChoiceIds choice_ids(const Model& model, const Prompt& prompt, const GenerationConfig& generation) {
+  if (generation.choices.empty()) return {};
+  return tokenized(model, separator(model.tokenizer(), prompt), generation);
 }
 
 ChoiceIds ChoiceTokens::of(const Prompt& prompt, const std::shared_ptr<const ItemSettings>& settings) {
-  const std::vector<std::string>& choices = settings->generation.choices;
   std::string between = separator(model_.tokenizer(), prompt);
   const std::lock_guard lock(mutex_);
   for (const Entry& entry : latest_) {
     if (entry.settings == settings && entry.separator == between) return entry.ids;
   }
-  ChoiceIds ids = tokenized(model_, between, choices);
+  ChoiceIds ids = tokenized(model_, between, settings->generation);
   latest_.push_front({settings, std::move(between), ids});
   if (latest_.size() > kMostEntries) latest_.pop_back();
   return ids;

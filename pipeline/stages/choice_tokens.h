@@ -14,7 +14,7 @@ namespace mmbatch {
 
 /// The tokens of choices, each as an answer that goes on from the prompt, with the end token.
 using ChoiceIds = std::vector<std::vector<std::int32_t>>;
-ChoiceIds choice_ids(const Model& model, const Prompt& prompt, const std::vector<std::string>& choices);
+ChoiceIds choice_ids(const Model& model, const Prompt& prompt, const GenerationConfig& generation);
 
 /// The same for items of a run: choices that a job's items share are tokenized once. Thread-safe.
 class ChoiceTokens {

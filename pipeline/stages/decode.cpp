@@ -11,7 +11,7 @@ namespace mmbatch {
 
 Vocabulary vocabulary_of(const Model& model) {
   Vocabulary vocabulary;
-  vocabulary.limit = static_cast<std::size_t>(model.tokenizer().vocab_size());
+  vocabulary.limit = model.writable_rows();
   vocabulary.suppressed = model.spec().suppressed;
   vocabulary.eos = model.spec().eos;
   return vocabulary;
@@ -56,7 +56,7 @@ Request make_request(const Model& model, std::shared_ptr<const Prompt> prompt,
 
 Request make_request(const Model& model, std::shared_ptr<const Prompt> prompt,
                      const GenerationConfig& generation) {
-  ChoiceIds choices = choice_ids(model, *prompt, generation.choices);
+  ChoiceIds choices = choice_ids(model, *prompt, generation);
   return make_request(model, std::move(prompt), generation, std::move(choices));
 }
 
@@ -94,7 +94,7 @@ Request behind_thoughts(const Model& model, Request request, const Completion& t
   }
   auto prompt = std::make_shared<Prompt>(*request.prompt);
   prompt->ids.insert(prompt->ids.end(), added.begin(), added.end());
-  request.choices = choice_ids(model, *prompt, request.generation.choices);
+  request.choices = choice_ids(model, *prompt, request.generation);
   request.prompt = std::move(prompt);
   request.reasoning = nullptr;
   return request;

@@ -48,7 +48,7 @@ std::variant<Fused, Outcome> Fuse::operator()(const ImagesEncoded& images, const
 Fuse::Prompted Fuse::fuse(const Ticket& ticket, const Images& images, const EncodedText& text) const {
   ticket.deadline.check();
   if (model_.similarity() != nullptr) return match(*ticket.item, images, text);
-  return Prompting(model_.files()).compose(text.ids, images);
+  return model_.compose(text.ids, images);
 }
 
 Matched Fuse::match(const Item& item, const Images& images, const EncodedText& text) const {

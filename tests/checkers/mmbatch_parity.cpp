@@ -74,7 +74,8 @@ int check(const Arguments& arguments) {
   // A folder of Hugging Face's files, or GGUF files beside the expected numbers.
   const std::filesystem::path place = std::filesystem::exists(folder / "model") ? folder / "model" : folder;
   const auto model = Model::load(place, precision_from(arguments.precision));
-  const parity::Reference reference(folder, model->spec().eos, model->spec().image_token);
+  const parity::Reference reference(folder, model->spec().eos, model->spec().image_token,
+                                    model->files().generation);
   const parity::Subject subject{*model, reference, arguments.generation.engine.attention};
   parity::Report report;
   parity::check_tokenizer(subject, report);

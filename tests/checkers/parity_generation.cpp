@@ -22,8 +22,7 @@ struct Job {
 };
 
 Vocabulary vocabulary_of(const Model& model) {
-  return {static_cast<std::size_t>(model.tokenizer().vocab_size()), model.spec().suppressed,
-          model.spec().eos};
+  return {model.writable_rows(), model.spec().suppressed, model.spec().eos};
 }
 
 /// The prompt that transformers' beams start from; null where it is the case's own.
@@ -32,7 +31,7 @@ std::shared_ptr<const Prompt> prompt_of_first_beam(const Model& model, const Pre
   if (prepared.images.size() < 2 || beams < 2) return nullptr;
   std::vector<EncodedImage> images;
   for (std::size_t i = 0; i < prepared.images.size(); ++i) images.push_back(prepared.images[i / beams]);
-  return compose(model.spec(), prepared.text_ids, images);
+  return model.compose(prepared.text_ids, images);
 }
 
 class Comparison {
@@ -58,6 +57,8 @@ class Comparison {
   /// The answer as transformers returns it. Which end of sequence it was, the engine does not say.
   std::vector<std::int32_t> with_end(const Answer& answer) const {
     std::vector<std::int32_t> tokens = answer.tokens;
+    if (answer.finish_reason == FinishReason::length && expected_.settings.forced_eos_token_id)
+      tokens.push_back(*expected_.settings.forced_eos_token_id);
     if (answer.finish_reason != FinishReason::stop) return tokens;
     const std::vector<std::int32_t>& eos = subject_.model.spec().eos;
     for (const ExpectedSequence& sequence : expected_.sequences) {
@@ -79,6 +80,10 @@ class Comparison {
                          [this](std::span<const std::int32_t> tokens) { return score_of(tokens); });
   }
 
+  History history(std::span<const std::int32_t> answer) const {
+    return {job_.prompt->decoder_ids(), answer, static_cast<std::size_t>(expected_.settings.max_new_tokens)};
+  }
+
   /// The score of a whole beam, computed in one piece.
   double score_of(std::span<const std::int32_t> tokens) const {
     if (tokens.empty()) return NAN;
@@ -87,6 +92,7 @@ class Comparison {
     double sum = 0.0;
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       const std::span<const float> row(logits.row(i), logits.cols());
+      if (forced_token(expected_.settings, history(tokens.first(i)))) continue;  // certain
       if (tokens[i] < 0 || static_cast<std::size_t>(tokens[i]) >= row.size()) return NAN;
       sum += row[static_cast<std::size_t>(tokens[i])] - log_normaliser(row);
     }
@@ -120,6 +126,7 @@ class Comparison {
   /// Whether the sequences may part at `position`: by the stored margins up to it, or where there are none,
   /// by this model's own scores of the two tokens.
   bool is_tie(const std::vector<std::int32_t>& found, std::size_t position) const {
+    if (expected_.settings.num_beams > 1) return false;
     if (!expected_.margins.empty()) {
       const std::size_t end = std::min(position + 1, expected_.margins.size());
       return std::any_of(expected_.margins.begin(),
@@ -132,7 +139,7 @@ class Comparison {
     const std::span common(expected.data(), position);
     Matrix<float> logits = compute_logits(subject_, prompt, common, 1);
     const std::span scores(logits.row(0), logits.cols());
-    process_scores(expected_.settings, vocabulary_of(subject_.model), {prompt.ids, common}, scores);
+    process_scores(expected_.settings, vocabulary_of(subject_.model), history(common), scores);
     const auto outside = [&](std::int32_t id) {
       return id < 0 || static_cast<std::size_t>(id) >= scores.size();
     };

@@ -112,7 +112,29 @@ Message read_message(const Json& json) {
   return message;
 }
 
-ReferenceCase read_case(const Json& json, std::string name, const EndOfSequence& end, Limit& limit) {
+/// Settings that all of a folder's generations have in common.
+struct FolderSettings {
+  GenerationConfig published;
+  std::optional<int> forced_bos, forced_eos;
+
+  FolderSettings(const Json& json, const GenerationOverrides& overrides) {
+    apply(published, overrides);
+    const Json generation = json.value("generation", Json::object());
+    const auto token = [&](const char* key) {
+      const Json id = generation.value(key, Json());
+      return id.is_number_integer() ? std::optional<int>(id.get<int>()) : std::nullopt;
+    };
+    forced_bos = token("forced_bos_token_id");
+    forced_eos = token("forced_eos_token_id");
+  }
+  void force(GenerationConfig& settings) const {
+    settings.forced_bos_token_id = forced_bos;
+    settings.forced_eos_token_id = forced_eos;
+  }
+};
+
+ReferenceCase read_case(const Json& json, std::string name, const EndOfSequence& end,
+                        const FolderSettings& of_folder, Limit& limit) {
   ReferenceCase out;
   out.name = std::move(name);
   if (json.contains("probabilities")) {
@@ -127,6 +149,9 @@ ReferenceCase read_case(const Json& json, std::string name, const EndOfSequence&
   if (json.contains("image")) out.images.push_back(json.at("image").get<std::string>());
   if (json.contains("images")) out.images = json.at("images").get<std::vector<std::string>>();
   if (json.contains("input_ids")) out.input_ids = json.at("input_ids").get<Ids>();
+  for (const char* key : {"decoder_input_ids", "decoder_prefix"}) {
+    if (json.contains(key)) out.decoder_ids = json.at(key).get<Ids>();
+  }
   if (json.contains("greedy_text")) out.greedy_text = json.at("greedy_text").get<std::string>();
   const auto add = [&](ExpectedSequence sequence) {
     const std::size_t length = sequence.tokens.size();
@@ -136,11 +161,16 @@ ReferenceCase read_case(const Json& json, std::string name, const EndOfSequence&
   };
   for (const auto& [key, value] : json.items()) {
     if (const auto settings = single_settings(key)) {
-      out.generations.push_back({key, *settings, {}, {}, {}});
+      out.generations.push_back({key, *settings, {}, true, {}, {}});
+      of_folder.force(out.generations.back().settings);
       add({value.get<Ids>(), 0.0});
     } else if (const auto with_beams = beam_settings(key)) {
-      out.generations.push_back({key, *with_beams, {}, {}, {}});
+      out.generations.push_back({key, *with_beams, {}, true, {}, {}});
+      of_folder.force(out.generations.back().settings);
       for (const Json& beam : value) add({beam.at("tokens").get<Ids>(), beam.at("score").get<double>()});
+    } else if (key == "published_defaults") {
+      out.generations.push_back({key, of_folder.published, {}, false, {}, {}});
+      add({value.get<Ids>(), 0.0});
     } else {
       continue;
     }
@@ -167,15 +197,17 @@ void set_limits(std::vector<ReferenceCase>& cases, const std::vector<Limit>& lim
 
 }  // namespace
 
-Reference::Reference(const std::filesystem::path& folder_, const Ids& eos, const std::string& image_token)
+Reference::Reference(const std::filesystem::path& folder_, const Ids& eos, const std::string& image_token,
+                     const GenerationOverrides& published)
     : folder(folder_), tensors(folder / "expected.safetensors") {
   const std::filesystem::path file = folder / "expected.json";
   const Json json = read_json(file);
   const EndOfSequence end{eos};
+  const FolderSettings of_folder(json, published);
   std::vector<Limit> limits;
   const auto add = [&](const Json& entry, std::string name) {
     limits.emplace_back();
-    cases.push_back(read_case(entry, std::move(name), end, limits.back()));
+    cases.push_back(read_case(entry, std::move(name), end, of_folder, limits.back()));
   };
   try {
     for (const auto& [list, prefix] : {std::pair{"cases", "case"}, std::pair{"text_cases", "text_case"}}) {

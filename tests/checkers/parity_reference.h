@@ -24,10 +24,11 @@ struct ExpectedGeneration {
   std::string key;
   GenerationConfig settings;
   std::vector<ExpectedSequence> sequences;  // one, or all beams, the best first
+  bool has_scores = true;                   // else beams are compared by their tokens alone
   std::vector<double> logprobs;             // "greedy" only, where there: one per token
   std::vector<double> margins;              // between the two best logits
 
-  bool beams() const { return settings.num_beams > 1; }
+  bool beams() const { return settings.num_beams > 1 && has_scores; }
 };
 
 /// One prompt and all that is known of it.
@@ -38,6 +39,7 @@ struct ReferenceCase {
   std::vector<Message> messages;  // what the prompt was made of, where it is a dialogue
   std::string template_kwargs = "{}";
   std::optional<std::vector<std::int32_t>> input_ids;
+  std::vector<std::int32_t> decoder_ids;  // that the logits of an encoder-decoder are behind
   std::optional<std::string> greedy_text;
   std::vector<ExpectedGeneration> generations;
   std::vector<double> probabilities;  // of the labels, where the model is a dual encoder
@@ -62,8 +64,9 @@ struct Reference {
   /// @param eos ends of sequence: what follows one is padding
   /// @throws std::exception that names file and key
   /// @param image_token takes the place of the folder's own "marker", where it has one
+  /// @param published settings of the model's generation_config.json, for "published_defaults"
   Reference(const std::filesystem::path& folder, const std::vector<std::int32_t>& eos,
-            const std::string& image_token = {});
+            const std::string& image_token = {}, const GenerationOverrides& published = {});
 
   const TensorView* tensor(const std::string& name) const;
 

@@ -15,6 +15,7 @@
 #include "fusion/prompting.h"
 #include "tests/checkers/parity_compare.h"
 #include "tests/checkers/parity_ragged.h"
+#include "tests/checkers/stages/parity_encoder.h"
 #include "tests/checkers/stages/parity_layers.h"
 #include "tests/checkers/stages/parity_tower.h"
 #include "vision/image/image_decode.h"
@@ -177,10 +178,12 @@ std::optional<PreparedCase> check_prompt(const Subject& subject, const Reference
                                          Report& report) {
   PreparedCase prepared;
   prepared.reference = &reference_case;
+  std::shared_ptr<const Prompt> question;  // what an encoder reads, or the prompt itself
   try {
     prepared.images = check_images(subject, reference_case, report);
     prepared.text_ids = encode_text(subject.model.files(), reference_case, report);
-    prepared.prompt = Prompting(subject.model.files()).compose(prepared.text_ids, prepared.images);
+    question = Prompting(subject.model.files()).compose(prepared.text_ids, prepared.images);
+    prepared.prompt = subject.model.compose(prepared.text_ids, prepared.images);
   } catch (const ItemError& e) {
     report.failure("prompt", reference_case.name, e.what());
     return {};
@@ -188,8 +191,12 @@ std::optional<PreparedCase> check_prompt(const Subject& subject, const Reference
   const Prompt& prompt = *prepared.prompt;
   if (reference_case.input_ids) {
     const auto& expected = *reference_case.input_ids;
-    report.tokens("input_ids", reference_case.name, differing(prompt.ids, expected),
-                  difference_text(prompt.ids, expected, first_difference(prompt.ids, expected)));
+    report.tokens("input_ids", reference_case.name, differing(question->ids, expected),
+                  difference_text(question->ids, expected, first_difference(question->ids, expected)));
+  }
+  if (subject.model.encoder() != nullptr) {
+    check_encoder(subject, prepared, *question, report);
+    return prepared;
   }
   check_layers(subject, reference_case, prompt, report);
   check_logits(subject, reference_case, prompt, report);

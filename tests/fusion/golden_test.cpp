@@ -23,7 +23,7 @@ struct Golden {
 parity::Report compare(const std::filesystem::path& folder, const std::filesystem::path& model_folder,
                        const std::function<void(parity::Reference&)>& change = {}) {
   const auto model = Model::load(model_folder);
-  parity::Reference reference(folder, model->spec().eos);
+  parity::Reference reference(folder, model->spec().eos, {}, model->files().generation);
   if (change) change(reference);
   const parity::Subject subject{*model, reference, AttentionKernel::flash};
   parity::Report report;

@@ -10,6 +10,7 @@
 #include "engine/nn/encoder/encoder_stack.h"
 #include "vision/preprocess/patches.h"
 #include "vision/tower/positions.h"
+#include "vision/tower/staged/staged_config.h"
 #include "vision/tower/windows.h"
 
 namespace mmbatch {
@@ -17,7 +18,8 @@ namespace mmbatch {
 /// Which of the encoder's outputs are taken as features: all positions, or all but the class token.
 enum class FeatureSelect { all, patches };
 
-/// A vision transformer (arXiv 2010.11929) as data. A family's file fills it from config.json.
+/// A vision transformer (arXiv 2010.11929), or a tower in stages, as data. A family's file fills it from
+/// config.json.
 struct VisionConfig {
   std::size_t image_size = 336;  // pixels, square; of no meaning where images keep their own shape
   std::size_t patch_size = 14;
@@ -37,14 +39,21 @@ struct VisionConfig {
   std::string norm_after;                  // name of the norm after the blocks, empty: none
   FeatureSelect select = FeatureSelect::patches;
   std::vector<std::size_t> taps;  // layers whose output is wanted beside the features
+  /// Instead of patches and layers: the pixels of image_size, as one patch, go through stages, of which
+  /// hidden() is the last one's width.
+  std::optional<StagedTowerConfig> staged = {};
 
   std::size_t hidden() const { return layer.attention.hidden; }
   std::size_t class_rows() const { return class_token.empty() ? 0 : 1; }
   /// The patches of an image of image_size, which is what FixedPositions are stored for.
-  PatchGrid grid() const { return {image_size / patch_size, image_size / patch_size}; }
+  PatchGrid grid() const {
+    return staged ? staged->grid(image_size) : PatchGrid{image_size / patch_size, image_size / patch_size};
+  }
+  /// How the features of an image of these patches lie.
+  PatchGrid feature_grid(const PatchGrid& patches) const { return staged ? grid() : patches; }
   /// Feature rows of an image of these patches.
   std::size_t feature_rows(const PatchGrid& patches) const {
-    return patches.count() + (select == FeatureSelect::all ? class_rows() : 0);
+    return feature_grid(patches).count() + (select == FeatureSelect::all ? class_rows() : 0);
   }
   /// … and of one of image_size.
   std::size_t feature_tokens() const { return feature_rows(grid()); }

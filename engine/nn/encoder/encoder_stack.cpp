@@ -9,6 +9,7 @@ namespace mmbatch {
 struct EncoderStack::Part {
   std::size_t first = 0, count = 0;  // rows
   std::span<const std::size_t> sequences, windows;
+  std::span<const CrossRows> cross;
 };
 
 namespace {
@@ -43,7 +44,7 @@ void copy_rows(MatrixView<const float> from, MatrixView<float> to) {
 }  // namespace
 
 EncoderStack::EncoderStack(const Weights& weights, const EncoderStackConfig& config)
-    : attends_(config.attends) {
+    : cross_(config.layer.cross_attention), attends_(config.attends) {
   layers_.reserve(config.layers);
   for (std::size_t i = 0; i < config.layers; ++i) {
     layers_.emplace_back(weights, config.layer, config.names.of(i));
@@ -60,12 +61,13 @@ void EncoderStack::forward(MatrixView<float> x, const EncoderInput& input, Scrat
   Part part;
   const auto run = [&](std::size_t end) {
     part.sequences = sequences.subspan(begin, end - begin);
+    if (cross_) part.cross = input.cross.subspan(begin, end - begin);
     const std::size_t first_window = window;
     for (std::size_t rows = 0; window < input.windows.size() && rows < part.count; ++window)
       rows += input.windows[window];
     part.windows = input.windows.subspan(first_window, window - first_window);
     forward_part(x.row_range(part.first, part.count), part, input, scratch);
-    part = {.first = part.first + part.count, .count = 0, .sequences = {}, .windows = {}};
+    part = {.first = part.first + part.count, .count = 0, .sequences = {}, .windows = {}, .cross = {}};
     begin = end;
   };
   for (std::size_t i = 0; i < sequences.size(); ++i) {
@@ -84,12 +86,31 @@ void EncoderStack::forward_part(MatrixView<float> x, const Part& part, const Enc
   attention.rope = input.rope != nullptr ? &rope : nullptr;
   for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
     attention.spans = windowed_[layer] ? windows.spans : sequences.spans;
+    const auto cross = cross_spans(sequences.spans, part.cross, layer);
+    attention.cross = cross;
     layers_[layer].forward(x, attention, scratch);
     for (const LayerTap& tap : input.taps) {
       if (tap.layer == layer) copy_rows(x, tap.rows.row_range(part.first, part.count));
     }
     if (scratch.on_layer) scratch.on_layer(layer, x);
   }
+}
+
+std::vector<AttentionSpan> EncoderStack::cross_spans(std::span<const AttentionSpan> rows,
+                                                     std::span<const CrossRows> cross,
+                                                     std::size_t layer) const {
+  if (!cross_) return {};
+  const AttentionShape& shape = cross_->shape;
+  const std::size_t width = shape.kv_heads * shape.head_dim;
+  std::vector<AttentionSpan> spans(rows.begin(), rows.end());
+  for (std::size_t i = 0; i < spans.size(); ++i) {
+    const MatrixView<const float>& seen = cross[i].rows;
+    const float* keys = seen.row(0) + 2 * layer * width;
+    spans[i].rows = PagedRows::floats(keys, keys + width, shape.head_dim, seen.rows, seen.stride);
+    spans[i].head_stride = shape.head_dim * sizeof(float);
+    spans[i].keys = PositionRange{0, seen.rows};
+  }
+  return spans;
 }
 
 std::size_t EncoderStack::bytes() const {

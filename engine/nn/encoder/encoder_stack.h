@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,12 +30,18 @@ struct LayerTap {
   MatrixView<float> rows;  // [all rows, hidden]
 };
 
+/// Keys and values that the rows of one sequence attend to in cross-attention, as CrossKeys makes them.
+struct CrossRows {
+  MatrixView<const float> rows;  // [rows, keys and values of all layers of the stack, one after another]
+};
+
 /// The rows of one pass.
 struct EncoderInput {
   std::span<const std::size_t> sequences;     // rows of each: they see each other
   std::span<const std::size_t> windows = {};  // rows of each, one after another; each lies in one sequence
   const RopeAngles* rope = nullptr;           // of all rows; null: queries and keys are not rotated
   std::span<const LayerTap> taps = {};
+  std::span<const CrossRows> cross = {};  // of each sequence, where the layers have cross-attention
 };
 
 /// The layers of an encoder, without a cache: all rows of a sequence see each other, or all of a window.
@@ -51,7 +58,12 @@ class EncoderStack {
   struct Part;
   void forward_part(MatrixView<float> x, const Part& part, const EncoderInput& input, Scratch& scratch) const;
 
+  /// What the rows of some sequences attend to in a layer's cross-attention.
+  std::vector<AttentionSpan> cross_spans(std::span<const AttentionSpan> rows,
+                                         std::span<const CrossRows> cross, std::size_t layer) const;
+
   std::vector<Layer> layers_;
+  std::optional<CrossAttentionConfig> cross_;
   std::vector<bool> windowed_;  // of each layer
   EncoderAttention attends_;
 };

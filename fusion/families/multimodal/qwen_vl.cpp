@@ -131,6 +131,7 @@ ModelSpec qwen_spec(const std::string& family, const std::string& text_type, con
   spec.suppressed = {spec.image_token_id};
   spec.positions = PromptPositions::image_grids;
   spec.eos = {151645};
+  spec.regions = RegionFormat::json_of_thousandths;  // since Qwen3-VL
   spec.turn_format = "plain";
   return spec;
 }

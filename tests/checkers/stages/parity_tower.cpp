@@ -29,10 +29,51 @@ Matrix<float> with_frames(const Patches& patches, std::size_t frames) {
   return out;
 }
 
+/// Rows of places become planes of channels, as references of convolutions hold them.
+Matrix<float> planes_of(MatrixView<const float> rows) {
+  Matrix<float> planes(rows.cols, rows.rows);
+  for (std::size_t r = 0; r < rows.rows; ++r) {
+    for (std::size_t c = 0; c < rows.cols; ++c) planes.row(c)[r] = rows.row(r)[c];
+  }
+  return planes;
+}
+
+/// The first stage of a tower in stages: its convolution, and its first two blocks.
+void check_stages_of_tower(const Subject& subject, const std::string& name,
+                           std::span<const PixelValues* const> images, Report& report) {
+  Scratch scratch;
+  scratch.on_input = [&](Scratch::Before, MatrixView<const float> rows) {
+    check_tensor(subject, name + ".stage0", planes_of(rows).view(), 0, report);
+  };
+  scratch.on_layer = [&](std::size_t block, MatrixView<const float> rows) {
+    if (block > 1) return;
+    const std::string stage = block == 0 ? ".spatial_block0" : ".channel_block0";
+    check_tensor(subject, name + stage, planes_of(rows).view(), 0, report);
+  };
+  subject.model.images()->encode(images, scratch);
+}
+
+/// Stages of towers whose images are of one size.
+void check_layers_of_tower(const Subject& subject, const ReferenceCase& reference_case,
+                           std::span<const PixelValues* const> images, Report& report) {
+  const std::string& name = reference_case.name;
+  if (subject.model.images()->config().staged) return check_stages_of_tower(subject, name, images, report);
+  if (images.size() != 1 || subject.reference.tensor(name + ".vision_layer0") == nullptr) return;
+  Scratch scratch;
+  scratch.on_input = [&](Scratch::Before place, MatrixView<const float> rows) {
+    if (place == Scratch::Before::layers) check_tensor(subject, name + ".vision_embeddings", rows, 0, report);
+  };
+  scratch.on_layer = [&](std::size_t layer, MatrixView<const float> rows) {
+    if (layer == 0) check_tensor(subject, name + ".vision_layer0", rows, 0, report);
+  };
+  subject.model.images()->encode(images, scratch);
+}
+
 }  // namespace
 
 Matrix<float> as_stored(const VisionConfig& config, std::span<const PixelValues* const> images,
                         MatrixView<const float> features) {
+  if (config.staged) return planes_of(features);
   Matrix<float> out(features.rows, features.cols);
   std::vector<std::size_t> rows;
   if (config.windows) rows = window_order(*config.windows, tiles_of(images), config.order).rows;
@@ -46,7 +87,7 @@ Matrix<float> as_stored(const VisionConfig& config, std::span<const PixelValues*
 void check_tower(const Subject& subject, const ReferenceCase& reference_case,
                  std::span<const PixelValues* const> images, Report& report) {
   const VisionConfig& config = subject.model.images()->config();
-  if (config.frames == 0) return;
+  if (config.frames == 0) return check_layers_of_tower(subject, reference_case, images, report);
   std::vector<Matrix<float>> patches;
   std::vector<MatrixView<const float>> parts;
   for (const Patches* tile : tiles_of(images)) patches.push_back(with_frames(*tile, config.frames));

@@ -52,7 +52,6 @@ std::vector<Hypothesis> plain_beam_search(const Decoder& decoder, const Vocabula
       }
     }
     std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.sum > b.sum; });
-    const double best = all.front().sum;
     running.clear();
     for (std::size_t rank = 0; rank < all.size() && running.size() < beams; ++rank) {
       const bool ends = std::count(vocabulary.eos.begin(), vocabulary.eos.end(), all[rank].tokens.back()) > 0;
@@ -62,6 +61,7 @@ std::vector<Hypothesis> plain_beam_search(const Decoder& decoder, const Vocabula
         keep(all[rank]);
     }
     if (finished.size() < beams) continue;
+    const double best = running.empty() ? -std::numeric_limits<double>::infinity() : running.front().sum;
     const bool certain = config.early_stopping == EarlyStopping::never && config.length_penalty > 0;
     if (config.early_stopping == EarlyStopping::yes ||
         finished.back().score >= score(best, certain ? limit : length)) {

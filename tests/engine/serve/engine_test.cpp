@@ -105,6 +105,21 @@ TEST_F(EngineTest, PenaltiesAndMinimumLengthsHold) {
   EXPECT_EQ(answer(config_).answers[0].tokens.size(), 25u);
 }
 
+TEST_F(EngineTest, AnswersThatRepeatThemselvesEndBeforeTheRepeatedToken) {
+  config_.max_new_tokens = 80;
+  config_.ignore_eos = true;
+  const Ids whole = answer(config_).answers[0].tokens;
+  config_.repetition_ngram_size = 2;
+  const Answer cut = answer(config_).answers[0];
+  ASSERT_LT(cut.tokens.size(), whole.size());
+  EXPECT_EQ(cut.finish_reason, FinishReason::repetition);
+  EXPECT_TRUE(std::equal(cut.tokens.begin(), cut.tokens.end(), whole.begin()));
+  EXPECT_TRUE(repeats(config_, cut.tokens, whole[cut.tokens.size()]));
+  EngineOptions guessing = small_cache();
+  guessing.lookup_tokens = 4;
+  EXPECT_EQ(Harness(decoder_, guessing).answer(kPrompt, config_).answers[0].tokens, cut.tokens);
+}
+
 TEST_F(EngineTest, EndsOfSequenceEndAndAreNotPartOfTheAnswer) {
   config_.max_new_tokens = 30;
   config_.ignore_eos = true;

@@ -231,6 +231,55 @@ TEST(Scores, PenaltiesAgreeWithAPlainImplementation) {
   }
 }
 
+TEST(Scores, NgramsMayRepeatOutsideTheWindowAndWhereTheWhitelistSaysSo) {
+  const std::vector<std::int32_t> answer = {7, 8, 1, 2, 3, 4, 7};
+  const auto banned = [&](int window, std::vector<std::int32_t> whitelist) {
+    GenerationConfig config;
+    config.no_repeat_ngram_size = 2;
+    config.no_repeat_ngram_window = window;
+    config.no_repeat_ngram_whitelist = std::move(whitelist);
+    std::vector<float> scores(10, 1.0f);
+    process_scores(config, {10, {}, {}}, {{}, answer}, scores);
+    return std::isinf(scores[8]);
+  };
+  EXPECT_TRUE(banned(0, {}));
+  EXPECT_TRUE(banned(7, {}));
+  EXPECT_FALSE(banned(6, {}));  // "7 8" begins before it
+  EXPECT_FALSE(banned(0, {8}));
+}
+
+TEST(Scores, RepetitionIsFoundWithinItsWindow) {
+  GenerationConfig config;
+  const std::vector<std::int32_t> answer = {1, 2, 3, 9, 1, 2};
+  EXPECT_FALSE(repeats(config, answer, 3));
+  config.repetition_ngram_size = 3;
+  EXPECT_TRUE(repeats(config, answer, 3));
+  EXPECT_FALSE(repeats(config, answer, 4));
+  config.repetition_window = 6;
+  EXPECT_TRUE(repeats(config, answer, 3));
+  config.repetition_window = 5;
+  EXPECT_FALSE(repeats(config, answer, 3));
+  config.repetition_ngram_size = 7;
+  EXPECT_FALSE(repeats(config, answer, 3));
+}
+
+TEST(Scores, ForcedTokensAreTheFirstAndTheLast) {
+  GenerationConfig config;
+  config.forced_bos_token_id = 4;
+  config.forced_eos_token_id = 5;
+  const auto left = [&](std::vector<std::int32_t> answer) {
+    std::vector<float> scores(10, 1.0f);
+    process_scores(config, {10, {4}, {5}}, {{}, answer, 3}, scores);
+    return std::count_if(scores.begin(), scores.end(), [](float x) { return !std::isinf(x); });
+  };
+  EXPECT_EQ(left({}), 1);
+  EXPECT_EQ(forced_token(config, {{}, {}, 3}), 4);
+  EXPECT_EQ(left({4}), 9);  // all but the suppressed one
+  const std::vector<std::int32_t> two = {4, 1};
+  EXPECT_EQ(forced_token(config, {{}, two, 3}), 5);
+  EXPECT_EQ(left(two), 1);
+}
+
 TEST(Scores, ThePenaltyNextToZeroLeavesNumbers) {
   std::vector<float> scores = {0, 2, -2, 1};
   GenerationConfig config;
