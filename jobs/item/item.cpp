@@ -5,7 +5,8 @@
 namespace mmbatch {
 
 const std::vector<std::string>& task_names() {
-  static const std::vector<std::string> names = {"vqa", "generate", "classify", "embed"};  // as in Task
+  static const std::vector<std::string> names = {"vqa", "generate", "classify", "embed",
+                                                 "detect"};  // as in Task
   return names;
 }
 
@@ -21,7 +22,11 @@ std::optional<Task> find_task(std::string_view name) {
 }
 
 bool needs_decoder(Task task) {
-  return task == Task::vqa || task == Task::generate;
+  return asks_about_images(task) || task == Task::generate;
+}
+
+bool asks_about_images(Task task) {
+  return task == Task::vqa || task == Task::detect;
 }
 
 }  // namespace mmbatch

@@ -19,10 +19,13 @@ namespace mmbatch {
 
 /// What a job asks of the model: an answer about images, a text, the best of some labels for an image, or an
 /// image or text as an embedding. The first two need a model with a decoder, the others a dual encoder.
-enum class Task { vqa, generate, classify, embed };
+enum class Task { vqa, generate, classify, embed, detect };
 std::string_view to_string(Task task);
 const std::vector<std::string>& task_names();
 std::optional<Task> find_task(std::string_view name);
+/// Whether an item has images and a question, put into the model's own turns: vqa, and detect, whose answers
+/// are read for regions too.
+bool asks_about_images(Task task);
 /// Whether the answer is written token by token.
 bool needs_decoder(Task task);
 

@@ -211,7 +211,7 @@ class ItemBuilder {
     if (entry != nullptr && stripped(question).empty())
       fail(*entry, fmt::format("'{}' is empty", entry->key), ErrorCode::prompt_empty);
     if (stripped(question).empty() && takes_question) {
-      fail(item_.task == Task::vqa ? "the item has no 'question'" : "the item has no 'prompt'",
+      fail(asks_about_images(item_.task) ? "the item has no 'question'" : "the item has no 'prompt'",
            ErrorCode::prompt_empty);
     }
     if (entry != nullptr && !takes_question) {
@@ -235,7 +235,7 @@ class ItemBuilder {
         fail(messages, fmt::format("both '{}' and 'messages' are given: one is allowed", other));
     }
     // Of `generate` raw prompts are the rule, and `messages` go beside them.
-    const bool is_raw = item_.task == Task::vqa && job_.form == PromptForm::raw;
+    const bool is_raw = asks_about_images(item_.task) && job_.form == PromptForm::raw;
     const char* const dropped = is_raw ? "raw_prompt" : job_.prompt_template.empty() ? nullptr : "prompt";
     if (dropped != nullptr) {
       fail(messages,
@@ -246,8 +246,9 @@ class ItemBuilder {
   }
 
   void check_images() const {
-    const std::size_t most = needs_decoder(item_.task) ? SIZE_MAX : 1;
-    if (item_.images.size() > most || (item_.task == Task::classify && item_.images.empty())) {
+    const std::size_t most = needs_decoder(item_.task) && item_.task != Task::detect ? SIZE_MAX : 1;
+    const bool needs_one = item_.task == Task::classify || item_.task == Task::detect;
+    if (item_.images.size() > most || (needs_one && item_.images.empty())) {
       fail(fmt::format("the item has {} images, the task {} takes one", item_.images.size(),
                        to_string(item_.task)));
     }

@@ -340,7 +340,7 @@ class ManifestReader {
       if (dropped != nullptr)
         fail(*dropped, fmt::format("'{}' would be dropped: 'raw_prompt' sends the text as it is", key));
     }
-    const bool turns = !is_raw && (is_chat || job.task == Task::vqa);
+    const bool turns = !is_raw && (is_chat || asks_about_images(job.task));
     job.form = turns ? PromptForm::turns : PromptForm::raw;
   }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <ctime>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <unordered_map>
 
@@ -148,14 +149,53 @@ std::vector<std::vector<std::string>> report_runs(const ReportSource& source) {
   return table_of(rows);
 }
 
+namespace {
+
+/// What the page draws of a region: [kind, label, [x, y, …]], in shares of the picture's sides; empty for
+/// what is none.
+std::string region_of(const nlohmann::json& region) {
+  try {
+    const double width = region.at("width").get<double>(), height = region.at("height").get<double>();
+    if (!(width > 0) || !(height > 0)) return {};
+    std::string points;
+    const auto add = [&](double x, double y) {
+      points += fmt::format("{}{:.4f},{:.4f}", points.empty() ? "" : ",", x / width, y / height);
+    };
+    if (region.contains("points")) {
+      for (const auto& point : region.at("points")) add(point.at(0).get<double>(), point.at(1).get<double>());
+    } else {
+      add(region.at("x1").get<double>(), region.at("y1").get<double>());
+      add(region.at("x2").get<double>(), region.at("y2").get<double>());
+    }
+    return fmt::format("[{},{},[{}]]", json_string(region.at("kind").get<std::string>()),
+                       json_string(region.at("label").get<std::string>()), points);
+  } catch (const nlohmann::json::exception&) {
+    return {};  // somebody else wrote it
+  }
+}
+
+std::string regions_of(std::string_view stored) {
+  std::vector<std::string> drawn;
+  const auto regions =
+      nlohmann::json::parse(stored.empty() ? "[]" : stored, nullptr, /*allow_exceptions=*/false);
+  if (!regions.is_array()) return "[]";
+  for (const auto& region : regions) {
+    if (std::string one = region_of(region); !one.empty()) drawn.push_back(std::move(one));
+  }
+  return fmt::format("[{}]", fmt::join(drawn, ","));
+}
+
+}  // namespace
+
 ReportRows report_rows(const ReportSource& source, const ReportOptions& options) {
   std::string sql = fmt::format(
       "SELECT i.key, r.run_key, i.id, j.name, {}, r.answer, i.\"references\", r.correct, r.total_ms, "
       "r.error_stage, "
-      "r.error_code, r.error_message, i.image_sha256, i.images FROM items i INDEXED BY items_position CROSS "
+      "r.error_code, r.error_message, i.image_sha256, i.images, {} FROM items i INDEXED BY items_position "
+      "CROSS "
       "JOIN jobs j "
       "ON j.key = i.job_key CROSS JOIN results r INDEXED BY results_item ON r.item_key = i.key WHERE {}",
-      prompt_sql(), source.filter);
+      prompt_sql(), result_column(source.database, "regions"), source.filter);
   if (!source.job.empty()) sql += " AND i.job_key = (SELECT key FROM jobs WHERE name = ?1)";
   Statement row = source.database.prepare(sql + " ORDER BY i.job_key, i.position, r.run_key, r.sequence");
   if (!source.job.empty()) row.bind(1, source.job);
@@ -187,10 +227,10 @@ ReportRows report_rows(const ReportSource& source, const ReportOptions& options)
       error = fmt::format("{}/{}: {}", row.text(9), row.text(10), row.text(11));
     line_begin = fmt::format("[{},{},{},", json_string(row.text(2)), json_string(row.text(3)),
                              json_string(row.text(4)));
-    line_end = fmt::format(",{},{},{},{},{},{}]", json_string(joined(parse_json_array(row.text(6)))),
+    line_end = fmt::format(",{},{},{},{},{},{},{}]", json_string(joined(parse_json_array(row.text(6)))),
                            number_or_null(row, 7), number_or_null(row, 8), json_string(error),
                            pictures.indices(parse_json_array(row.text(12))),
-                           json_string(joined(parse_json_array(row.text(13)))));
+                           json_string(joined(parse_json_array(row.text(13)))), regions_of(row.text(14)));
   }
   finish();
   rows.items = lines.size();

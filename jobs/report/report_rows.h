@@ -38,7 +38,7 @@ std::vector<std::vector<std::string>> report_runs(const ReportSource& source);
 struct ReportRows {
   std::uint64_t items = 0;
   /// [[id, job, question, answer, references, 1 | 0 | null, ms | null, error, [index of thumbnail…],
-  /// images]…]
+  /// images, [[kind, label, [x, y, …]]…]]…], where x and y are shares of the picture's sides
   std::string json;
   std::string thumbnails_json;  // [base64…]
 };

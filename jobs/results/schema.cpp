@@ -167,6 +167,20 @@ CREATE TABLE schemas(
 ALTER TABLE jobs ADD COLUMN schema_key INTEGER;  -- of schemas
 )sql";
 
+// Where something is in a picture, as JSON, and as rows: in pixels of the picture.
+constexpr const char* kRegions = R"sql(
+ALTER TABLE results ADD COLUMN regions TEXT;  -- JSON list
+CREATE VIEW regions AS
+  SELECT r.run_key AS run, j.name AS job, i.id AS item, json_extract(i.images, '$[0]') AS image,
+         r.sequence AS sequence, e.key AS number, json_extract(e.value, '$.label') AS label,
+         json_extract(e.value, '$.kind') AS kind, json_extract(e.value, '$.x1') AS x1,
+         json_extract(e.value, '$.y1') AS y1, json_extract(e.value, '$.x2') AS x2,
+         json_extract(e.value, '$.y2') AS y2, json_extract(e.value, '$.points') AS points,
+         json_extract(e.value, '$.width') AS width, json_extract(e.value, '$.height') AS height
+  FROM results r JOIN items i ON i.key = r.item_key JOIN jobs j ON j.key = i.job_key, json_each(r.regions) e
+  WHERE r.current = 1 AND r.regions IS NOT NULL;
+)sql";
+
 std::string vectors() {
   return fmt::format(
       "CREATE VIEW vectors AS SELECT r.run_key AS run, j.name AS job, i.id AS id, i.images AS images, {} AS "
@@ -188,9 +202,9 @@ std::string views() {
 
 /// Step i brings a database from version i to i + 1. Steps that were released are never changed.
 /// The views are those of today from the first step on: what they name is there when the last one is done.
-std::array<std::string, 7> steps() {
-  return {kTables + views(),    kSearch, kPhrases, kEmbeddings + views(), kLongPrompts + views() + vectors(),
-          kReasoning + views(), kSchemas};
+std::array<std::string, 8> steps() {
+  return {kTables + views(),    kSearch,  kPhrases, kEmbeddings + views(), kLongPrompts + views() + vectors(),
+          kReasoning + views(), kSchemas, kRegions};
 }
 
 /// The oldest version whose tables are read as they are.

@@ -56,7 +56,8 @@ struct Failure {
 struct ItemResult {
   struct Answer {
     std::string text;
-    std::string finish_reason;      // stop | length | stop_string | choice; empty when nothing was written
+    std::string
+        finish_reason;  // stop | length | stop_string | choice | repetition; empty when nothing was written
     std::optional<double> logprob;  // sum over the answer's tokens
     int answer_tokens = 0;
     std::string details;                // JSON: token log-probabilities, probabilities of choices; or empty
@@ -64,6 +65,7 @@ struct ItemResult {
     std::vector<float> embedding = {};  // of length 1; or empty
     std::string reasoning = {};         // what the model thought before it
     std::optional<int> reasoning_tokens = {};  // none: it did not think
+    std::string regions = {};                  // JSON list: where something is in the picture; or empty
   };
   struct Timings {  // milliseconds; absent when the item did not come so far
     std::optional<double> vision, text, queue, prefill, decode, total;

@@ -48,6 +48,7 @@ struct Fused {
   TicketPtr ticket;
   std::shared_ptr<const Prompt> prompt;
   ItemResult::Timings times = {};
+  PictureFrame picture = {};  // of an item with one image
 };
 
 /// Whom a stage that answers later calls, exactly once and from any thread.

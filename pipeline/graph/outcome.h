@@ -11,6 +11,7 @@
 #include "jobs/results/store.h"
 #include "pipeline/graph/stage.h"
 #include "pipeline/graph/ticket.h"
+#include "text/regions/regions.h"
 #include "vision/tower/feature_cache.h"
 
 namespace mmbatch {
@@ -37,6 +38,7 @@ struct KnownBefore {
 
 struct Answered {
   std::shared_ptr<const std::variant<Completion, Matched>> answer;  // never null
+  PictureFrame picture = {};                                        // of a decoder's item with one image
 };
 
 template <class T>

@@ -27,8 +27,11 @@ std::string refusal(Task task, const ModelSpec& spec) {
 
 std::vector<Task> tasks_of(const ModelSpec& spec) {
   if (spec.dual) return {Task::classify, Task::embed};
-  if (spec.vision) return {Task::vqa, Task::generate};
-  return {Task::generate};
+  std::vector<Task> tasks;
+  if (spec.vision) tasks.push_back(Task::vqa);
+  if (!spec.needs_one_image()) tasks.push_back(Task::generate);
+  if (spec.vision && spec.regions != RegionFormat::none) tasks.push_back(Task::detect);
+  return tasks;
 }
 
 void check_tasks(const Manifest& manifest, const ModelFiles& files) {

@@ -173,7 +173,7 @@ Request Decode::request_of(const Fused& fused, Done<Outcome> done) {
                                  chooses ? choices_.of(*fused.prompt, settings) : ChoiceIds{});
   request.constraint = constraints_.of(settings->generation, model_.spec().eos);
   add_reasoning(request, model_, fused.ticket->reasoning);
-  request.on_done = [this, ticket = fused.ticket, times = fused.times,
+  request.on_done = [this, ticket = fused.ticket, times = fused.times, picture = fused.picture,
                      done = std::move(done)](Result<Completion> completion) {
     if (!completion) {
       timeline_.failed(Stage::decode);
@@ -183,7 +183,9 @@ Request Decode::request_of(const Fused& fused, Done<Outcome> done) {
     all.queue = completion.value().times.queue_ms;
     all.prefill = completion.value().times.prefill_ms;
     all.decode = completion.value().times.decode_ms;
-    done({ticket, answered(std::move(completion.value())), all});
+    Answered answer = answered(std::move(completion.value()));
+    answer.picture = picture;
+    done({ticket, std::move(answer), all});
   };
   return request;
 }

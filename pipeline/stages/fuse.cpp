@@ -41,8 +41,21 @@ std::variant<Fused, Outcome> Fuse::operator()(const ImagesEncoded& images, const
   });
   if (!made) return Outcome{ticket, Failed{Stage::fuse, made.error()}, times};
   if (auto* prompt = std::get_if<std::shared_ptr<const Prompt>>(&made.value()))
-    return Fused{ticket, std::move(*prompt), times};
+    return Fused{ticket, std::move(*prompt), times, frame_of(value_of<Images>(images.value))};
   return Outcome{ticket, answered(std::get<Matched>(std::move(made.value()))), times};
+}
+
+PictureFrame Fuse::frame_of(const Images& images) const {
+  if (images.size() != 1) return {};
+  const FeatureMap& map = images.front().features->map;
+  PictureFrame frame{map.width, map.height, map.width, map.height};
+  const auto& vision = model_.spec().vision;
+  if (const auto* own = vision ? std::get_if<OwnShape>(&vision->form) : nullptr) {
+    const auto unit = static_cast<int>(own->blocks.unit());
+    frame.seen_width = static_cast<int>(map.grid.columns) * unit;
+    frame.seen_height = static_cast<int>(map.grid.rows) * unit;
+  }
+  return frame;
 }
 
 Fuse::Prompted Fuse::fuse(const Ticket& ticket, const Images& images, const EncodedText& text) const {

@@ -16,6 +16,8 @@ class Fuse {
   std::variant<Fused, Outcome> operator()(const ImagesEncoded& images, const TextEncoded& text) const;
 
  private:
+  /// The picture of an item that has one.
+  PictureFrame frame_of(const Images& images) const;
   using Prompted = std::variant<std::shared_ptr<const Prompt>, Matched>;
   Prompted fuse(const Ticket& ticket, const Images& images, const EncodedText& text) const;
   Matched match(const Item& item, const Images& images, const EncodedText& text) const;

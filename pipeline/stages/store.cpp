@@ -203,6 +203,7 @@ void Store::store(const Outcome& outcome, const Answered& answered) {
   std::optional<AnswerCheck::Fault> fault;
   if (const auto* completion = std::get_if<Completion>(answered.answer.get())) {
     fault = add_completion(ticket, *completion, result);
+    if (ticket.item->task == Task::detect) add_regions(answered.picture, result);
   } else {
     const auto& matched = std::get<Matched>(*answered.answer);
     result.answers.push_back(matched.embedding ? embedded(*matched.embedding)
@@ -221,6 +222,13 @@ void Store::store(const Outcome& outcome, const Answered& answered) {
   results_.put(result);
   ++counters_.answered;
   counters_.item_us += static_cast<std::uint64_t>(*result.ms.total * 1000);
+}
+
+void Store::add_regions(const PictureFrame& picture, ItemResult& result) const {
+  const ModelSpec& spec = model_.spec();
+  const ManyNumbers many = many_numbers(spec.tasks, result.item->prompt);
+  for (ItemResult::Answer& answer : result.answers)
+    answer.regions = regions_json(find_regions(spec.regions, answer.text, picture, many), picture);
 }
 
 std::optional<AnswerCheck::Fault> Store::add_completion(const Ticket& ticket, const Completion& completion,

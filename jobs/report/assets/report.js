@@ -2,7 +2,7 @@
 const read = (id) => JSON.parse(document.getElementById(id).textContent);
 const rows = read('data');
 const thumbnails = read('thumbnails');
-const ID = 0, JOB = 1, QUESTION = 2, ANSWER = 3, REFERENCES = 4, CORRECT = 5, MS = 6, ERROR = 7, PICTURES = 8, IMAGES = 9;
+const ID = 0, JOB = 1, QUESTION = 2, ANSWER = 3, REFERENCES = 4, CORRECT = 5, MS = 6, ERROR = 7, PICTURES = 8, IMAGES = 9, REGIONS = 10;
 const PAGE = 100;
 const element = (id) => document.getElementById(id);
 const search = element('search'), job = element('job'), outcome = element('outcome');
@@ -53,6 +53,34 @@ function cell(line, text, style) {
   return made;
 }
 
+// Boxes, points and polygons over a thumbnail; labels show when the mouse is over them.
+function withRegions(image, regions) {
+  const names = 'http://www.w3.org/2000/svg';
+  const frame = document.createElement('span');
+  frame.className = 'regions';
+  const drawing = document.createElementNS(names, 'svg');
+  drawing.setAttribute('viewBox', '0 0 1 1');
+  drawing.setAttribute('preserveAspectRatio', 'none');
+  for (const [kind, label, at] of regions) {
+    const corners = kind === 'box' ? [at[0], at[1], at[2], at[1], at[2], at[3], at[0], at[3]] : at;
+    const shape = document.createElementNS(names, kind === 'point' ? 'ellipse' : 'polygon');
+    if (kind === 'point') {
+      shape.setAttribute('cx', at[0]);
+      shape.setAttribute('cy', at[1]);
+      shape.setAttribute('rx', 0.03);
+      shape.setAttribute('ry', 0.03);
+    } else {
+      shape.setAttribute('points', corners.join(' '));
+    }
+    const title = document.createElementNS(names, 'title');
+    title.textContent = label;
+    shape.append(title);
+    drawing.append(shape);
+  }
+  frame.append(image, drawing);
+  return frame;
+}
+
 function draw() {
   const begin = page * PAGE, end = Math.min(begin + PAGE, shown.length);
   const lines = document.createDocumentFragment();
@@ -66,7 +94,7 @@ function draw() {
       image.src = 'data:image/jpeg;base64,' + thumbnails[picture];
       image.alt = row[IMAGES];
       image.title = row[IMAGES];
-      pictures.append(image);
+      pictures.append(row[REGIONS].length > 0 ? withRegions(image, row[REGIONS]) : image);
     }
     if (available.length === 0) {
       pictures.textContent = row[IMAGES];

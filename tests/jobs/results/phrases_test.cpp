@@ -110,6 +110,7 @@ TEST(Phrases, ADatabaseOfAnEarlierVersionIsReadAsItIsAndResumed) {
         "schema_key;"
         "DROP VIEW answers; DROP VIEW history; ALTER TABLE results DROP COLUMN reasoning;"
         "ALTER TABLE results DROP COLUMN reasoning_tokens;"
+        "DROP VIEW regions; ALTER TABLE results DROP COLUMN regions;"
         "CREATE VIEW history AS SELECT 1; CREATE VIEW answers AS SELECT 1;"
         "PRAGMA user_version = 4; PRAGMA journal_mode = DELETE");
   }

@@ -348,6 +348,26 @@ TEST(ResultsStore, ThoughtsStandBesideTheAnswerAndAreCopiedWithIt) {
               ElementsAre("a|blue|it looks blue|4", "b|red||", "c|blue|it looks blue|4"));
 }
 
+TEST(ResultsStore, RegionsAreRowsAndAreCopiedWithTheirAnswer) {
+  TempFolder folder;
+  const auto file = folder / "r.db";
+  const auto store = ResultsStore::open_or_create(file);
+  store->begin_run(make_run(), ResumePolicy::resume);
+  ItemResult found = make_answer(make_item("a"), key_of(1), "two");
+  found.answers[0].regions =
+      R"([{"kind":"box","label":"cat","x1":1.5,"y1":2,"x2":3,"y2":4,"width":8,"height":9},)"
+      R"({"kind":"polygon","label":"dog","x1":1,"y1":1,"x2":2,"y2":2,"points":[[1,1],[2,1],[2,2]],"width":8,"height":9}])";
+  store->put(found);
+  store->put(make_answer(make_item("b"), key_of(2), "none"));
+  store->flush();
+  EXPECT_NE(store->look_up(testing::share(make_item("c")), key_of(1), kImages), Known::no);
+  store->flush();
+  EXPECT_THAT(
+      rows(file, "SELECT item, number, label, kind, x1, y2, points FROM regions ORDER BY item, number"),
+      ElementsAre("a|0|cat|box|1.5|4|", "a|1|dog|polygon|1|2|[[1,1],[2,1],[2,2]]", "c|0|cat|box|1.5|4|",
+                  "c|1|dog|polygon|1|2|[[1,1],[2,1],[2,2]]"));
+}
+
 TEST(Schema, AVersionOneFileIsBroughtUpToDate) {
   TempFolder folder;
   const auto file = folder / "old.db";
