@@ -9,6 +9,7 @@
 namespace mmbatch::MMBATCH_ISA {
 
 static_assert(Panel::kStrip == kLanes);
+constexpr std::size_t kStrips = Panel::kColumns / Panel::kStrip;
 
 /// Weights that groups of rows pass over one after the other: more would not stay in the second-level cache.
 constexpr std::size_t kBlockBytes = 128 * 1024;
@@ -166,10 +167,57 @@ MMBATCH_INLINE void take_strips(const PanelProduct& p, const std::byte* x, std::
   }
 }
 
+/// Few rows are as fast as memory where a step waits for no sum of the step before: with the sums of all strips
+/// at once, of which each has a stream of memory of its own.
+template <class Words>
+struct FewRowsBlock {
+  static constexpr std::size_t kRows = kDotRows / 4;
+  static constexpr std::size_t kAhead = 2048;  // bytes
+  static constexpr std::size_t kTurn = 4;      // steps
+
+  const PanelProduct& p;
+  const std::byte* x;
+  std::size_t steps;
+  std::size_t strip_bytes;
+
+  template <std::size_t R>
+  __attribute__((noinline)) void run(std::size_t first, Fetch) const {
+    typename Words::Sums sums[R][kStrips] = {};
+    auto rows = RowWords<R>::of(x + first * p.row_bytes, p.row_bytes);
+    const std::byte* w = p.panel;
+    const std::size_t turns = steps / kTurn, stride = strip_bytes;
+    for (std::size_t turn = 0; turn < turns; ++turn) {
+#pragma GCC unroll 4
+      for (std::size_t i = 0; i < kTurn; ++i) {
+        Ints weights[kStrips];
+        for (std::size_t s = 0; s < kStrips; ++s) {
+          const std::byte* at = w + s * stride + i * Words::kBytes;
+          if (i * Words::kBytes % 64 == 0) __builtin_prefetch(at + kAhead, 0, 3);
+          weights[s] = Words::weights(at);
+        }
+        for (std::size_t r = 0; r < R; ++r) {
+          const Ints word = rows.splat(r, 4 * i);
+          for (std::size_t s = 0; s < kStrips; ++s) sums[r][s] = Words::add(sums[r][s], weights[s], word);
+        }
+      }
+      w += kTurn * Words::kBytes;
+      rows.move(kTurn * 4);
+    }
+    for (std::size_t r = 0; r < R; ++r) {
+      for (std::size_t s = 0; s < kStrips; ++s)
+        Words::store(p.y + (first + r) * Panel::kColumns + s * Panel::kStrip, sums[r][s]);
+    }
+  }
+};
+
 /// A panel's products: as many rows as one strip can take at a time meet each line once; more, in groups, are
 /// bound by computing, which two strips at a time do with fewer loads.
 template <class Words>
 void take_panel(const PanelProduct& p, const std::byte* x, std::size_t steps, std::size_t strip_bytes) {
+  if (p.rows <= FewRowsBlock<Words>::kRows) {
+    const FewRowsBlock<Words> work{p, x, steps, strip_bytes};
+    return for_row_groups<FewRowsBlock<Words>::kRows>(p.rows, p.panel, p.panel, 0, 1, work);
+  }
   const std::byte* strip = p.panel;
   for (std::size_t column = 0; column < Panel::kColumns;) {
     const bool one = kDotStrips == 1 || p.rows <= kDotRows;
@@ -182,8 +230,6 @@ void take_panel(const PanelProduct& p, const std::byte* x, std::size_t steps, st
     strip += taken * strip_bytes;
   }
 }
-
-constexpr std::size_t kStrips = Panel::kColumns / Panel::kStrip;
 
 /// The scales of a panel's columns.
 struct StripScales {
