@@ -39,7 +39,8 @@ void write_new(const fs::path& file, const std::string& text) {
   std::ofstream stream(file, std::ios::binary);
   stream << text;
   stream.close();
-  if (!stream) throw fs::filesystem_error("cannot be written", file, std::make_error_code(std::errc::io_error));
+  if (!stream)
+    throw fs::filesystem_error("cannot be written", file, std::make_error_code(std::errc::io_error));
 }
 
 }  // namespace
@@ -96,23 +97,22 @@ void make_piece_folder(const fs::path& folder, const std::string& worker, const 
   try {
     fs::remove_all(part);
     for (const char* name : {"todo", "taken", "done", "workers"}) fs::create_directories(part / name);
-    for (std::uint64_t piece = 0; piece < plan.pieces; ++piece) write_new(part / "todo" / piece_name(piece), "");
-    const nlohmann::json text = {{"pieces", plan.pieces},
-                                 {"by", name_of(plan.by)},
-                                 {"items", plan.items},
-                                 {"work", plan.work}};
+    for (std::uint64_t piece = 0; piece < plan.pieces; ++piece)
+      write_new(part / "todo" / piece_name(piece), "");
+    const nlohmann::json text = {
+        {"pieces", plan.pieces}, {"by", name_of(plan.by)}, {"items", plan.items}, {"work", plan.work}};
     write_new(part / kPlan, text.dump() + "\n");
     if (::rename(part.c_str(), place.c_str()) == 0) return;
     const int reason = errno;
     fs::remove_all(part);
     if (is_piece_folder(place)) return;  // another worker was quicker
     const bool taken = reason == EEXIST || reason == ENOTEMPTY || reason == ENOTDIR;
-    throw UsageError(fmt::format("--shards-from {}: {}", folder.string(),
-                                 taken ? "something else is there: name a folder that is new or empty"
-                                       : std::strerror(reason)));
+    throw UsageError(fmt::format(
+        "--shards-from {}: {}", folder.string(),
+        taken ? "something else is there: name a folder that is new or empty" : std::strerror(reason)));
   } catch (const fs::filesystem_error& e) {
-    throw UsageError(fmt::format("--shards-from {}: the folder cannot be made: {}", folder.string(),
-                                 e.code().message()));
+    throw UsageError(
+        fmt::format("--shards-from {}: the folder cannot be made: {}", folder.string(), e.code().message()));
   }
 }
 

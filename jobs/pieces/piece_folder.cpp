@@ -45,9 +45,9 @@ void check_worker_name(const std::string& name) {
     return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
   };
   if (!name.empty() && name.size() <= kLongest && std::all_of(name.begin(), name.end(), allowed)) return;
-  throw UsageError(fmt::format(
-      "--worker '{}': a name is 1 to {} letters, digits, '.', '-' and '_', such as host7 or 12", name,
-      kLongest));
+  throw UsageError(
+      fmt::format("--worker '{}': a name is 1 to {} letters, digits, '.', '-' and '_', such as host7 or 12",
+                  name, kLongest));
 }
 
 }  // namespace
@@ -66,10 +66,11 @@ void PieceFolder::lay_out(const PiecePlan& plan) {
   }
   plan_ = read_plan(folder_);
   if (plan_.work != plan.work) {
-    throw UsageError(fmt::format(
-        "--shards-from {}: its pieces are of another manifest, or were begun with another model, precision or "
-        "settings: take the same ones, or another folder",
-        folder_.string()));
+    throw UsageError(
+        fmt::format("--shards-from {}: its pieces are of another manifest, or were begun with another model, "
+                    "precision or "
+                    "settings: take the same ones, or another folder",
+                    folder_.string()));
   }
   if (plan_.items != plan.items) {
     throw UsageError(fmt::format(

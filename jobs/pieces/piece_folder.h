@@ -22,17 +22,17 @@ struct PiecePlan {
 /// What a worker has done of a piece.
 struct PieceProgress {
   std::string worker;
-  std::uint64_t items = 0;   // stored, failed ones included
+  std::uint64_t items = 0;      // stored, failed ones included
   std::uint64_t failed = 0;     // of them
   double items_per_second = 0;  // of the worker, in all its pieces, lately
 };
 
 /// A folder that workers on many machines share, and take pieces of a list from. A piece is an empty file
-/// whose folder says how far it is: `todo/000012`, `taken/000012.WORKER`, `done/000012`; renaming it, which is
-/// atomic on every file system that machines share, is taking it. A taken piece whose file was not touched for
-/// the time of the lease may be taken by another. Times are those that the file system gives, of this folder's
-/// files alone: no machine's clock plays a part. What a worker stored of a piece that it lost is as good as
-/// the other's: answers are the same, and merging takes one of them. Not thread-safe.
+/// whose folder says how far it is: `todo/000012`, `taken/000012.WORKER`, `done/000012`; renaming it, which
+/// is atomic on every file system that machines share, is taking it. A taken piece whose file was not touched
+/// for the time of the lease may be taken by another. Times are those that the file system gives, of this
+/// folder's files alone: no machine's clock plays a part. What a worker stored of a piece that it lost is as
+/// good as the other's: answers are the same, and merging takes one of them. Not thread-safe.
 class PieceFolder {
  public:
   /// @param worker letters, digits, '.', '-' and '_'; no other worker of this folder has the name
@@ -82,7 +82,7 @@ struct PieceState {
   enum class Kind { todo, taken, done };
   std::uint64_t piece = 0;
   Kind kind = Kind::todo;
-  PieceProgress progress;      // taken and done ones, as far as it was written
+  PieceProgress progress;     // taken and done ones, as far as it was written
   double seconds_silent = 0;  // taken: since it was touched, by this machine's clock
 };
 

@@ -36,8 +36,7 @@ bool PieceReader::open_next() {
   if (!current_) return false;
   held_[*current_] = {};
   const PiecePlan& plan = folder_.plan();
-  items_ =
-      only_shard(open_items(manifest_), Shard{.index = *current_, .count = plan.pieces, .by = plan.by});
+  items_ = only_shard(open_items(manifest_), Shard{.index = *current_, .count = plan.pieces, .by = plan.by});
   return true;
 }
 
@@ -91,7 +90,8 @@ void PieceReader::tend() {
   const std::lock_guard lock(mutex_);
   const auto now = Clock::now();
   const std::chrono::duration<double> counting = now - counted_;
-  if (counting >= kRateTime || rate_ == 0) rate_ = static_cast<double>(stored_) / std::max(1e-3, counting.count());
+  if (counting >= kRateTime || rate_ == 0)
+    rate_ = static_cast<double>(stored_) / std::max(1e-3, counting.count());
   if (counting >= kRateTime) {
     counted_ = now;
     stored_ = 0;

@@ -15,8 +15,8 @@
 namespace mmbatch {
 
 /// The items of the pieces that this worker takes, one piece after the other. A piece is done when all its
-/// items are stored, and what was stored is on the disk. At most two pieces are held, one that is read and one
-/// whose last items are computed. Items are read, said to be stored, and tended by a thread each.
+/// items are stored, and what was stored is on the disk. At most two pieces are held, one that is read and
+/// one whose last items are computed. Items are read, said to be stored, and tended by a thread each.
 class PieceReader : public ItemReader {
  public:
   /// @param flush puts what was stored on the disk

@@ -29,7 +29,8 @@ std::string lock_text(const fs::path& database) {
   return text;
 }
 
-/// Whether the process that a lock names is there still. Of other machines it cannot be known: their lock counts.
+/// Whether the process that a lock names is there still. Of other machines it cannot be known: their lock
+/// counts.
 bool may_be_alive(const std::string& holder) {
   char host[256] = "";
   ::gethostname(host, sizeof host - 1);
@@ -92,7 +93,8 @@ DatabaseStatus read_database_status(const fs::path& file) {
   DatabaseStatus status;
   status.part.name = file.string();
   Statement run = database->prepare(
-      "SELECT key, status, manifest FROM runs ORDER BY status = 'running' DESC, coalesce(ended, started) DESC, "
+      "SELECT key, status, manifest FROM runs ORDER BY status = 'running' DESC, coalesce(ended, started) "
+      "DESC, "
       "key DESC LIMIT 1");
   if (!run.step()) return status;
   const std::int64_t key = run.integer(0);

@@ -40,8 +40,8 @@ std::vector<fs::path> databases_in(const fs::path& folder, StatusReport& report)
       parts.push_back(file);
   }
   if (parts.empty()) {
-    throw UsageError(fmt::format("{}: holds no databases (*.db), and no pieces of --shards-from",
-                                 folder.string()));
+    throw UsageError(
+        fmt::format("{}: holds no databases (*.db), and no pieces of --shards-from", folder.string()));
   }
   return parts;
 }
@@ -122,12 +122,14 @@ std::string time_text(double seconds) {
 }  // namespace
 
 bool StatusReport::is_running() const {
-  return std::any_of(parts.begin(), parts.end(), [](const PartStatus& p) { return p.state == State::running; });
+  return std::any_of(parts.begin(), parts.end(),
+                     [](const PartStatus& p) { return p.state == State::running; });
 }
 
 bool StatusReport::is_well() const {
   return failed == 0 && std::all_of(parts.begin(), parts.end(), [](const PartStatus& part) {
-           return part.state == State::waiting || part.state == State::running || part.state == State::finished;
+           return part.state == State::waiting || part.state == State::running ||
+                  part.state == State::finished;
          });
 }
 
@@ -190,7 +192,9 @@ std::string to_text(const StatusReport& report) {
 }
 
 std::string to_json(const StatusReport& report) {
-  const auto or_null = [](const auto& value) { return value ? fmt::format("{}", *value) : std::string("null"); };
+  const auto or_null = [](const auto& value) {
+    return value ? fmt::format("{}", *value) : std::string("null");
+  };
   std::string parts, notes;
   for (const PartStatus& part : report.parts) {
     parts += fmt::format(

@@ -11,7 +11,7 @@ namespace mmbatch {
 /// One part of the work: a database, or a worker that takes pieces.
 struct PartStatus {
   enum class State {
-    waiting,      // has not begun
+    waiting,  // has not begun
     running,
     finished,
     interrupted,  // by Ctrl-C or SIGTERM
@@ -20,7 +20,7 @@ struct PartStatus {
   };
   std::string name;
   State state = State::waiting;
-  std::string holder;  // the process that runs it, where it is known
+  std::string holder;                  // the process that runs it, where it is known
   std::uint64_t done = 0, failed = 0;  // items; failed ones are done, too
   double items_per_second = 0;         // lately; 0 unless it is running
 };

@@ -60,13 +60,13 @@ void add_status_command(CLI::App& program, Action& action) {
       "Exit codes: 0 nothing failed so far, 1 items failed or a part ended before its work, 2 usage, 3 a "
       "database cannot be read");
   command
-      ->add_option("parts", state->parts,
-                   "databases, folders of databases, or the folder of --shards-from; while they are written, too")
+      ->add_option(
+          "parts", state->parts,
+          "databases, folders of databases, or the folder of --shards-from; while they are written, too")
       ->required()
       ->check(not_empty())
       ->type_name("DIR|DB");
-  command
-      ->add_option("--items", state->items, "items of the whole list, where it cannot be read here")
+  command->add_option("--items", state->items, "items of the whole list, where it cannot be read here")
       ->check(whole_number(1))
       ->type_name("N");
   command->add_flag_callback(

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The array job of docs/cluster.md on a Slurm of two nodes, both on this machine: one part is queued again while it is
-# at work, and the parts, merged, are what one run without Slurm gives.
+# at work, a job that waits for the array merges the parts, and they are what one run without Slurm gives.
 #   tests/slurm/two_nodes.sh build/mmbatch        needs Debian's slurm-wlm and munge
 # Everything it starts, and every file, is its own: keys, sockets, ports, logs.
 set -euo pipefail
@@ -118,16 +118,18 @@ cd "$work/run"
 job=$(sbatch --parsable array.sh)
 number() { "$program" query "$1" --format csv --sql "$2" 2>/dev/null | tail -n 1; }
 is_at_work() { [ "$(number results.0-of-2.db 'SELECT count(*) FROM results')" -ge 100 ]; }
+merging=$(sbatch --parsable --dependency="afterany:$job" --output="$work/merge.out" \
+  --wrap "'$program' merge results.db results.*-of-2.db")
 until_true 120 "part 0 at work" is_at_work
 stored=$(number results.0-of-2.db 'SELECT count(*) FROM results')
 scontrol requeue "${job}_0"
 echo "slurm: part 0 queued again with $stored answers stored"
 nothing_is_queued() { [ -z "$(squeue --noheader)" ]; }
-until_true 600 "the end of both parts" nothing_is_queued
+until_true 600 "the end of both parts, and of merging" nothing_is_queued
 
 [ "$(number results.0-of-2.db 'SELECT max(resumed) FROM runs')" -ge 1 ] || fail "part 0 was not resumed"
 [ "$(number results.0-of-2.db 'SELECT max(status) FROM runs')" = finished ] || fail "part 0 did not finish"
-"$program" merge results.db results.0-of-2.db results.1-of-2.db
+grep -q '^2 databases: .* 0 conflicts' "$work/merge.out" || fail "job $merging did not merge the parts"
 "$program" run manifest.yaml --database "$work/alone/results.db" --quiet
 answers() { "$program" query "$1" --format jsonl --columns id,status,answer; }
 [ "$(answers results.db | wc -l)" = "$items" ] || fail "not every item is in the merged database"
@@ -135,4 +137,4 @@ cmp <(answers results.db | sort) <(answers "$work/alone/results.db" | sort) || f
 twice=$("$program" query results.db --format csv --sql \
   "SELECT count(*) FROM (SELECT 1 FROM items GROUP BY id HAVING count(*) > 1)" | tail -n 1)
 [ "$twice" = 0 ] || fail "$twice items are there twice"
-echo "slurm: $items items in two parts, one of them queued again at $stored: as one run gives them"
+echo "slurm: $items items in two parts, one of them queued again at $stored, merged by a job: as one run gives them"

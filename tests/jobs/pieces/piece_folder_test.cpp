@@ -136,7 +136,8 @@ Manifest list_of(const TempFolder& folder, int items) {
   std::string lines;
   for (int i = 0; i < items; ++i) lines += R"({"prompt": "question )" + std::to_string(i) + "\"}\n";
   folder.write("items.jsonl", lines);
-  return read_manifest(folder.write("manifest.yaml", "jobs: [{name: j, task: generate, items: items.jsonl}]"));
+  return read_manifest(
+      folder.write("manifest.yaml", "jobs: [{name: j, task: generate, items: items.jsonl}]"));
 }
 
 TEST(PieceReader, GivesEveryItemOnceAndEndsPiecesWhenTheirItemsAreStored) {

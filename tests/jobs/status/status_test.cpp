@@ -15,7 +15,9 @@ using ::testing::HasSubstr;
 
 std::filesystem::path manifest_of(const TempFolder& folder, int items) {
   std::string lines;
-  for (int i = 0; i < items; ++i) lines += R"({"prompt": "question"})" "\n";
+  for (int i = 0; i < items; ++i)
+    lines += R"({"prompt": "question"})"
+             "\n";
   folder.write("items.jsonl", lines);
   return folder.write("manifest.yaml", "jobs: [{name: shapes, task: generate, items: items.jsonl}]");
 }
