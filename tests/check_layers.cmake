@@ -47,8 +47,9 @@ foreach(line ${table})
         endif()
       endif()
     endforeach()
-    # GGUF names its ways to cut texts into pieces by the models that had them first.
-    if(name STREQUAL "text/tokenizer/gguf/pre_tokenizers.cpp")
+    # GGUF names its ways to cut texts into pieces, and Python its tokenizer classes, by the models that had them first.
+    if(name STREQUAL "text/tokenizer/gguf/pre_tokenizers.cpp" OR
+       name STREQUAL "text/tokenizer/json/tokenizer_classes.cpp")
       continue()
     endif()
     if(NOT layer STREQUAL "fusion" OR NOT name MATCHES "^fusion/(families/|family\\.cpp)")

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <string_view>
 
 namespace mmbatch {
 namespace {
@@ -12,32 +11,6 @@ namespace {
 constexpr const char* kRoles[] = {"bos_token", "eos_token", "unk_token", "sep_token",
                                   "pad_token", "cls_token", "mask_token"};
 constexpr std::size_t kMaxTokens = 1 << 17;
-
-/// Classes of transformers 5 that build a tokenizer of their own, and take vocabulary, merges and post-processor
-/// only from tokenizer.json; "Fast" may stand behind them.
-constexpr std::string_view kBuildingClasses[] = {"Qwen2Tokenizer", "Qwen3_5Tokenizer", "LlamaTokenizer",
-                                                 "GemmaTokenizer", "GPT2Tokenizer",    "CLIPTokenizer"};
-/// Kinds of model whose published files name a wrong class, which is known to transformers: it takes their
-/// tokenizer.json as it is.
-constexpr std::string_view kWronglyNamed[] = {"llava",  "llava_next", "phi3",        "paddleocr_vl",
-                                              "qwen2",  "qwen3_5",    "qwen3_5_moe", "siglip2",
-                                              "smolvlm"};
-
-template <std::size_t Size>
-bool is_one_of(const std::string_view (&names)[Size], std::string_view name) {
-  return std::find(std::begin(names), std::end(names), name) != std::end(names);
-}
-
-/// What the class that tokenizer_config.json names does differently from tokenizer.json.
-void read_class(const Config& config, const CheckpointFiles& checkpoint, SpecialTokenFiles& files) {
-  std::string name = config.text("tokenizer_class", "");
-  if (name.ends_with("Fast")) name.resize(name.size() - 4);
-  if (name == "CLIPTokenizer") files.word_end = "</w>";
-  if (!is_one_of(kBuildingClasses, name)) return;
-  if (is_one_of(kWronglyNamed, checkpoint.json_file("config.json").text("model_type", ""))) return;
-  files.composes = name.starts_with("Qwen");
-  files.decoder_decides = true;
-}
 
 /// A token given as its content alone, or as an object with flags.
 JsonAddedToken read_named(const Config& holder, const Config& value, const std::string& key) {
@@ -125,7 +98,7 @@ SpecialTokenFiles read_special_tokens(const CheckpointFiles& checkpoint) {
   SpecialTokenFiles files;
   const Config config = checkpoint.json_file("tokenizer_config.json");
   files.prefix_at_beginning_only = !config.flag("legacy", true) && config.flag("add_prefix_space", false);
-  read_class(config, checkpoint, files);
+  files.rules = rules_of_class(config, checkpoint.json_file("config.json"));
   if (config.has("added_tokens_decoder")) {
     read_decoder(config, files);
     read_roles(config, files);
