@@ -250,7 +250,9 @@ PrecisionChoice choose_precision(const ModelFiles& files) {
     return one.second.form != nullptr && type != "f32" && type != "f16" && type != "bf16";
   };
   if (std::any_of(tensors.begin(), tensors.end(), in_blocks))
-    why += "; stored blocks become such numbers when they are loaded, --precision int8, w8a16 or w4a16 takes less";
+    why +=
+        "; stored blocks become such numbers when they are loaded, --precision int8, w8a16 or w4a16 takes "
+        "less";
   return {fast ? Precision::bf16 : Precision::f32, why};
 }
 

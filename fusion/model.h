@@ -57,7 +57,9 @@ struct PrecisionChoice {
 /// What a model is computed in when nobody says: as a packed folder is stored; else bfloat16 where the
 /// processor multiplies it at twice the speed of float32 or more, else float32.
 PrecisionChoice choose_precision(const ModelFiles& files);
-inline Precision automatic_precision(const ModelFiles& files) { return choose_precision(files).precision; }
+inline Precision automatic_precision(const ModelFiles& files) {
+  return choose_precision(files).precision;
+}
 
 class Model {
  public:
@@ -65,8 +67,7 @@ class Model {
   /// @throws ModelError
   explicit Model(std::shared_ptr<const ModelFiles> files, Precision precision = Precision::f32,
                  WeightHooks hooks = {});
-  static std::shared_ptr<const Model> load(const ModelPlace& folder,
-                                           Precision precision = Precision::f32) {
+  static std::shared_ptr<const Model> load(const ModelPlace& folder, Precision precision = Precision::f32) {
     return std::make_shared<const Model>(std::make_shared<const ModelFiles>(folder), precision);
   }
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/base/model_place.h"
 #include "engine/base/generation_config.h"
 #include "engine/base/image_budget.h"
+#include "engine/base/model_place.h"
 #include "engine/base/truncated_images.h"
 #include "jobs/item/dialogue/template_variables.h"
 #include "jobs/item/item.h"

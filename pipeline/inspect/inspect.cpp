@@ -20,20 +20,11 @@ namespace {
 namespace fs = std::filesystem;
 
 // What is read besides the weights, where it is there.
-constexpr const char* kSmallFiles[] = {"config.json",
-                                       "generation_config.json",
-                                       "preprocessor_config.json",
-                                       "tokenizer.model",
-                                       "spiece.model",
-                                       "tokenizer_config.json",
-                                       "special_tokens_map.json",
-                                       "added_tokens.json",
-                                       "chat_template.json",
-                                       "chat_template.jinja",
-                                       "processor_config.json",
-                                       "tokenizer.json",
-                                       "tokenizer.gguf",
-                                       "model.safetensors.index.json"};
+constexpr const char* kSmallFiles[] = {
+    "config.json",        "generation_config.json",      "preprocessor_config.json", "tokenizer.model",
+    "spiece.model",       "tokenizer_config.json",       "special_tokens_map.json",  "added_tokens.json",
+    "chat_template.json", "chat_template.jinja",         "processor_config.json",    "tokenizer.json",
+    "tokenizer.gguf",     "model.safetensors.index.json"};
 
 void list_files(const WeightSource& weights, Inspection& found) {
   for (const char* name : kSmallFiles) {
@@ -49,8 +40,8 @@ void list_files(const WeightSource& weights, Inspection& found) {
   std::set<const StoredForm*> counted;  // of experts that are stored in one, all have the same
   for (const auto& [name, tensor] : weights.tensors()) {
     found.parameters += tensor.elements();
-    const std::string type = tensor.packed ? fmt::format("{} (packed)", to_string(*tensor.packed))
-                                           : stored_type(tensor);
+    const std::string type =
+        tensor.packed ? fmt::format("{} (packed)", to_string(*tensor.packed)) : stored_type(tensor);
     dtypes.insert(type);
     Inspection::Share& share = shares[type];
     share.type = type;

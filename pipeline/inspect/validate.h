@@ -6,10 +6,10 @@
 #include <optional>
 #include <vector>
 
-#include "engine/base/model_place.h"
 #include "engine/base/error.h"
 #include "engine/base/generation_config.h"
 #include "engine/base/image_budget.h"
+#include "engine/base/model_place.h"
 #include "jobs/item/dialogue/template_variables.h"
 #include "pipeline/exit_code.h"
 

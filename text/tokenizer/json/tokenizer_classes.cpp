@@ -10,16 +10,15 @@
 namespace mmbatch {
 namespace {
 
-/// Classes of transformers 5 that build a tokenizer of their own, and take vocabulary, merges and post-processor
-/// only from tokenizer.json; "Fast" may stand behind them.
+/// Classes of transformers 5 that build a tokenizer of their own, and take vocabulary, merges and
+/// post-processor only from tokenizer.json; "Fast" may stand behind them.
 constexpr std::string_view kBuildingClasses[] = {"Qwen2Tokenizer", "Qwen3_5Tokenizer", "LlamaTokenizer",
                                                  "GemmaTokenizer", "GPT2Tokenizer",    "CLIPTokenizer"};
 constexpr std::string_view kComposingClasses[] = {"Qwen2Tokenizer", "Qwen3_5Tokenizer"};
-/// Values of model_type whose published files name a wrong class, which is known to transformers: it takes their
-/// tokenizer.json as it is.
-constexpr std::string_view kWronglyNamed[] = {"llava",  "llava_next", "phi3",        "paddleocr_vl",
-                                              "qwen2",  "qwen3_5",    "qwen3_5_moe", "siglip2",
-                                              "smolvlm"};
+/// Values of model_type whose published files name a wrong class, which is known to transformers: it takes
+/// their tokenizer.json as it is.
+constexpr std::string_view kWronglyNamed[] = {"llava",   "llava_next",  "phi3",    "paddleocr_vl", "qwen2",
+                                              "qwen3_5", "qwen3_5_moe", "siglip2", "smolvlm"};
 
 template <std::size_t Size>
 bool is_one_of(const std::string_view (&names)[Size], std::string_view name) {
