@@ -49,7 +49,7 @@ foreach(line ${table})
     endforeach()
     # GGUF names its ways to cut texts into pieces by the models that had them first; transformers names classes of
     # tokenizers so.
-    if(name MATCHES "^text/tokenizer/(gguf/pre_tokenizers|json/python_class)\\.cpp$")
+    if(name MATCHES "^text/tokenizer/(gguf/pre_tokenizers|json/tokenizer_classes)\\.cpp$")
       continue()
     endif()
     if(NOT layer STREQUAL "fusion" OR NOT name MATCHES "^fusion/(families/|family\\.cpp)")

@@ -36,10 +36,11 @@ class CheckpointFiles {
   /// A JSON object; an empty one when the file is missing.  @throws ModelError when it is broken
   virtual Config json_file(const std::string& name) const;
 
-  /// Where the model is a GGUF file, or was one before it was packed, its keys: its vocabulary is in them and in no
-  /// small file. Null for other folders.
+  /// Where the model is a GGUF file, or was one before it was packed, its keys: its vocabulary is in them and
+  /// in no small file. Null for other folders.
   virtual const gguf::Metadata* gguf() const { return nullptr; }
-  /// Where the model is a GGUF file: the bytes of a tokenizer.gguf that goes with its small files; else empty.
+  /// Where the model is a GGUF file: the bytes of a tokenizer.gguf that goes with its small files; else
+  /// empty.
   virtual std::string vocabulary_file() const { return {}; }
 
   /// What errors call a file.

@@ -24,8 +24,8 @@ struct NameAndShape {
   std::string name;
   std::vector<std::size_t> shape;
 };
-/// Pieces of so many elements of each of several tensors of one size, in turn: of weights that are stored in parts.
-/// A piece as long as a part puts one part behind the other.
+/// Pieces of so many elements of each of several tensors of one size, in turn: of weights that are stored in
+/// parts. A piece as long as a part puts one part behind the other.
 TensorView alternating(std::vector<TensorView> parts, std::size_t piece, NameAndShape as);
 
 /// Row i of the result is column i of a matrix.

@@ -78,7 +78,9 @@ ModelPlace find_in_ollama(const std::string& name, const fs::path& model) {
       place.model = blob_of(store, layer);
     if (type == "application/vnd.ollama.image.projector") place.parts.projector = blob_of(store, layer);
     if (type == "application/vnd.ollama.image.adapter")
-      throw ModelError(fmt::format("{}: has an adapter in GGUF, which is not supported; give one in peft's files with --lora", manifest.string()));
+      throw ModelError(fmt::format(
+          "{}: has an adapter in GGUF, which is not supported; give one in peft's files with --lora",
+          manifest.string()));
   }
   if (place.model.empty())
     throw ModelError(fmt::format("{}: names no layer with a model", manifest.string()));

@@ -62,9 +62,10 @@ fs::path projector_beside(const fs::path& model) {
     return !is_projector_name(file) || file.filename() == model.filename();
   });
   if (files.size() > 1) {
-    throw ModelError(fmt::format("{}: several mmproj files are beside it: {}; give one with --mmproj, or --mmproj none "
-                                 "for text alone",
-                                 model.string(), listed(files)));
+    throw ModelError(
+        fmt::format("{}: several mmproj files are beside it: {}; give one with --mmproj, or --mmproj none "
+                    "for text alone",
+                    model.string(), listed(files)));
   }
   return files.empty() ? fs::path() : files.front();
 }

@@ -43,7 +43,8 @@ AdapterPlace adapter_of(const Node& node, const fs::path& folder) {
   if (path == nullptr) fail(node.place, "'path' of an adapter is missing");
   AdapterPlace adapter{below(folder, path_text(*path->value, "path"))};
   if (scale == nullptr) return adapter;
-  const auto number = scale->value->kind == Node::Kind::number ? read_scale(scale->value->text) : std::nullopt;
+  const auto number =
+      scale->value->kind == Node::Kind::number ? read_scale(scale->value->text) : std::nullopt;
   if (!number) fail(scale->place, "'scale' must be a number");
   adapter.scale = *number;
   return adapter;

@@ -27,7 +27,8 @@ void add_files(CLI::App& command, RunOptions& run) {
       ->required()
       ->check(not_empty())
       ->type_name("FILE");
-  command.add_option("-m,--model", run.model, "checkpoint folder, GGUF file, or name, instead of the manifest's")
+  command
+      .add_option("-m,--model", run.model, "checkpoint folder, GGUF file, or name, instead of the manifest's")
       ->check(not_empty())
       ->type_name("DIR");
   add_model_parts(command, run.parts);
@@ -177,7 +178,8 @@ void add_run_command(CLI::App& program, Action& action) {
     run.pieces.by = by;
     run.pieces.lease = std::chrono::milliseconds(static_cast<std::int64_t>(state->lease * 1000));
     if (state->shard_by->count() > 0 && state->shard_given->count() == 0 && run.pieces.folder.empty())
-      throw UsageError("--shard-by: is about --shard and --shards-from, and would change nothing without one");
+      throw UsageError(
+          "--shard-by: is about --shard and --shards-from, and would change nothing without one");
     action = [state] { return run_manifests(state->run); };
   });
 }

@@ -20,11 +20,12 @@ void add_validate_command(CLI::App& program, Action& action) {
       "Example:\n  mmbatch validate demo/manifest.yaml --model demo/model\n\n"
       "Exit codes: 0 nothing is wrong, 1 some items would fail, 2 usage or manifest, 3 model");
   command->add_option("manifest", options->manifests, "manifest files")->required()->type_name("FILE");
-  CLI::Option* model = command
-                           ->add_option("-m,--model", place->model,
-                                        "checkpoint folder, GGUF file, or name: prompt lengths are checked against "
-                                        "its limits")
-                           ->type_name("DIR");
+  CLI::Option* model =
+      command
+          ->add_option("-m,--model", place->model,
+                       "checkpoint folder, GGUF file, or name: prompt lengths are checked against "
+                       "its limits")
+          ->type_name("DIR");
   add_model_parts(*command, place->parts);
   command
       ->add_option("--media-root", options->media_root,

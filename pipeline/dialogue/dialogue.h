@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/base/model_place.h"
 #include "engine/base/generation_config.h"
+#include "engine/base/model_place.h"
 #include "engine/base/threads.h"
 #include "engine/kernels/product/precision_choice.h"
 #include "engine/serve/engine.h"

@@ -21,20 +21,11 @@ namespace {
 namespace fs = std::filesystem;
 
 // What is read besides the weights, where it is there.
-constexpr const char* kSmallFiles[] = {"config.json",
-                                       "generation_config.json",
-                                       "preprocessor_config.json",
-                                       "tokenizer.model",
-                                       "spiece.model",
-                                       "tokenizer_config.json",
-                                       "special_tokens_map.json",
-                                       "added_tokens.json",
-                                       "chat_template.json",
-                                       "chat_template.jinja",
-                                       "processor_config.json",
-                                       "tokenizer.json",
-                                       "tokenizer.gguf",
-                                       "model.safetensors.index.json"};
+constexpr const char* kSmallFiles[] = {
+    "config.json",        "generation_config.json",      "preprocessor_config.json", "tokenizer.model",
+    "spiece.model",       "tokenizer_config.json",       "special_tokens_map.json",  "added_tokens.json",
+    "chat_template.json", "chat_template.jinja",         "processor_config.json",    "tokenizer.json",
+    "tokenizer.gguf",     "model.safetensors.index.json"};
 
 void list_files(const WeightSource& weights, Inspection& found) {
   for (const char* name : kSmallFiles) {

@@ -36,8 +36,8 @@ struct Inspection {
     std::string type;
     std::size_t parameters = 0, bytes = 0;
   };
-  std::vector<Share> shares;         // the largest first
-  std::string smoothed;              // how a packed folder was smoothed; empty: it was not
+  std::vector<Share> shares;  // the largest first
+  std::string smoothed;       // how a packed folder was smoothed; empty: it was not
   std::size_t parameters = 0, stored_bytes = 0;
 
   std::optional<ModelSpec> spec;  // absent: see `missing`

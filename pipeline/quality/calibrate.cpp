@@ -29,7 +29,8 @@ Smoothing calibrate(const CalibrationOptions& options) {
                                  options.model.model.string(), to_string(*files->weights->packed())));
   }
   if (files->spec.dual)
-    throw UsageError(fmt::format("{}: only models with a decoder can be smoothed", options.model.model.string()));
+    throw UsageError(
+        fmt::format("{}: only models with a decoder can be smoothed", options.model.model.string()));
   const std::vector<QualityItem> items = quality_items(options, *files);
   Arena arena(options.threads);
   Calibration calibration;

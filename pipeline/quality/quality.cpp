@@ -145,7 +145,8 @@ QualityReport measure_quality(const QualityOptions& options) {
   Arena arena(options.threads);
   const auto files = std::make_shared<const ModelFiles>(options.model);
   if (files->spec.dual)
-    throw UsageError(fmt::format("{}: only models with a decoder can be compared", options.model.model.string()));
+    throw UsageError(
+        fmt::format("{}: only models with a decoder can be compared", options.model.model.string()));
   const std::vector<QualityItem> items = quality_items(options, *files);
   TraceLimits limits;
   const std::size_t logit_row = files->spec.decoder.vocab * sizeof(float) * items.size();

@@ -48,8 +48,8 @@ void write_small_file(const fs::path& file, const std::string& bytes) {
   if (!stream) throw OutputError(fmt::format("{}: cannot be written", file.string()));
 }
 
-/// What makes a whole model of the packed weights. A GGUF file has no small files: those that stand for them, and
-/// its keys, are written.
+/// What makes a whole model of the packed weights. A GGUF file has no small files: those that stand for them,
+/// and its keys, are written.
 void bring_small_files(const CheckpointFiles& files, const fs::path& to) {
   const std::string vocabulary = files.vocabulary_file();
   if (vocabulary.empty()) return copy_small_files(files.path(), to);
@@ -133,7 +133,8 @@ void check_target(const fs::path& out) {
 void quantize(const QuantizeOptions& options, std::ostream& out) {
   if (options.weights == Precision::f32)
     throw UsageError(
-        "--weights f32: a checkpoint is that already once it is loaded; allowed are bf16, int8, w8a16, int4, w4a16");
+        "--weights f32: a checkpoint is that already once it is loaded; allowed are bf16, int8, w8a16, int4, "
+        "w4a16");
   const auto files = std::make_shared<const ModelFiles>(options.model);
   if (files->weights->packed()) {
     throw UsageError(fmt::format("{}: is packed already, in {}; take the published checkpoint",

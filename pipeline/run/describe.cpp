@@ -30,7 +30,8 @@ std::string settings_json(const Manifest& manifest, const GenerationOverrides& c
 std::string details_json(const Model& model) {
   const ModelParts& parts = model.files().parts;
   std::string details = fmt::format(R"("bytes":{})", model.bytes());
-  if (!parts.projector.empty()) details += fmt::format(R"(,"mmproj":{})", json_string(parts.projector.string()));
+  if (!parts.projector.empty())
+    details += fmt::format(R"(,"mmproj":{})", json_string(parts.projector.string()));
   std::string adapters;
   for (const AdapterPlace& adapter : parts.adapters)
     adapters += fmt::format(R"({}{{"folder":{},"scale":{}}})", adapters.empty() ? "" : ",",

@@ -8,8 +8,8 @@
 
 namespace mmbatch {
 
-const Model& LoadedModel::in(const ModelPlace& place, const Manifest& manifest,
-                             const RunOptions& options, Arena& arena) {
+const Model& LoadedModel::in(const ModelPlace& place, const Manifest& manifest, const RunOptions& options,
+                             Arena& arena) {
   if (model_ && place_ == place) {
     check_tasks(manifest, model_->files());
     return *model_;

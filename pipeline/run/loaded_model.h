@@ -16,8 +16,7 @@ class LoadedModel {
  public:
   /// The model at a place, loaded unless it is there already.
   /// @throws FatalError: a job that it cannot do, or what is wrong with the checkpoint
-  const Model& in(const ModelPlace& place, const Manifest& manifest, const RunOptions& options,
-                  Arena& arena);
+  const Model& in(const ModelPlace& place, const Manifest& manifest, const RunOptions& options, Arena& arena);
   /// What loading took.
   double seconds() const { return seconds_; }
   /// Why its precision is what it is; empty: it was named.

@@ -13,8 +13,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::uint8_t* begin = std::min(end + 1, data + size);
   const mmbatch::fuzz::MemoryFile memory(begin, static_cast<std::size_t>(data + size - begin));
   try {
-    const auto config = mmbatch::Config::parse({reinterpret_cast<const char*>(data), static_cast<std::size_t>(end - data)},
-                                               "adapter_config.json");
+    const auto config = mmbatch::Config::parse(
+        {reinterpret_cast<const char*>(data), static_cast<std::size_t>(end - data)}, "adapter_config.json");
     const mmbatch::SafetensorsFile file(memory.path());
     mmbatch::TensorMap tensors = model->tensors();
     mmbatch::add_adapter(config, file, 1.0, tensors);

@@ -12,8 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::uint8_t* begin = std::min(end + 1, data + size);
   const mmbatch::fuzz::MemoryFile memory(begin, static_cast<std::size_t>(data + size - begin));
   try {
-    const auto config = mmbatch::Config::parse({reinterpret_cast<const char*>(data), static_cast<std::size_t>(end - data)},
-                                               "config.json");
+    const auto config = mmbatch::Config::parse(
+        {reinterpret_cast<const char*>(data), static_cast<std::size_t>(end - data)}, "config.json");
     mmbatch::check_quantization_method(config);
     const mmbatch::SafetensorsFile file(memory.path());
     mmbatch::quantized::StoredParts parts;

@@ -175,10 +175,10 @@ using Describe = void (*)(const Metadata& metadata, const Tensors& tensors, json
 
 const std::map<std::string_view, Describe>& own_parts() {
   static const std::map<std::string_view, Describe> table = {
-      {"mistral3", describe_mistral}, {"qwen2moe", describe_qwen_moe}, {"qwen3moe", describe_qwen_moe}, {"qwen3vlmoe", describe_qwen_moe},
-      {"gemma", describe_gemma},      {"gemma2", describe_gemma2},     {"gemma3", describe_gemma3},
-      {"phi3", describe_phi3},        {"granite", describe_granite},   {"smollm3", describe_smollm3},
-      {"gpt-oss", describe_gpt_oss},
+      {"mistral3", describe_mistral},    {"qwen2moe", describe_qwen_moe}, {"qwen3moe", describe_qwen_moe},
+      {"qwen3vlmoe", describe_qwen_moe}, {"gemma", describe_gemma},       {"gemma2", describe_gemma2},
+      {"gemma3", describe_gemma3},       {"phi3", describe_phi3},         {"granite", describe_granite},
+      {"smollm3", describe_smollm3},     {"gpt-oss", describe_gpt_oss},
   };
   return table;
 }

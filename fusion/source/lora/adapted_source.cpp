@@ -8,12 +8,14 @@
 
 namespace mmbatch {
 
-AdaptedSource::AdaptedSource(std::shared_ptr<const WeightSource> model, const std::vector<AdapterPlace>& adapters)
+AdaptedSource::AdaptedSource(std::shared_ptr<const WeightSource> model,
+                             const std::vector<AdapterPlace>& adapters)
     : WeightSource(model->path()), model_(std::move(model)), adapters_(adapters), files_(model_->files()) {
   if (model_->packed()) {
-    throw ModelError(fmt::format("{}: its weights are packed in {}, to which no adapter can be added; give the "
-                                 "published checkpoint, or quantize it with the adapter (mmbatch quantize --lora)",
-                                 path().string(), to_string(*model_->packed())));
+    throw ModelError(
+        fmt::format("{}: its weights are packed in {}, to which no adapter can be added; give the "
+                    "published checkpoint, or quantize it with the adapter (mmbatch quantize --lora)",
+                    path().string(), to_string(*model_->packed())));
   }
   TensorMap tensors = model_->tensors();
   for (const AdapterPlace& adapter : adapters_) files_.push_back(add_adapter(adapter, tensors));

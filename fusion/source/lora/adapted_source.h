@@ -8,8 +8,8 @@
 
 namespace mmbatch {
 
-/// A model with LoRA adapters in peft's files: adapter_config.json and adapter_model.safetensors. What they add is
-/// added when weights are read, so that layers are packed as those of a model that was merged.
+/// A model with LoRA adapters in peft's files: adapter_config.json and adapter_model.safetensors. What they
+/// add is added when weights are read, so that layers are packed as those of a model that was merged.
 class AdaptedSource final : public WeightSource {
  public:
   /// @throws ModelError naming an adapter's target that the model does not have

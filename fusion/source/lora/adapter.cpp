@@ -95,8 +95,9 @@ class Adapter {
   void replace(const std::string& name, const std::string& stored, const TensorView& tensor) {
     TensorView& old = find(name, stored);
     if (old.shape != tensor.shape) {
-      fail(name, fmt::format("has shape {}, the model's own has {}; a vocabulary that was extended is not supported",
-                             shape_text(tensor.shape), shape_text(old.shape)));
+      fail(name, fmt::format(
+                     "has shape {}, the model's own has {}; a vocabulary that was extended is not supported",
+                     shape_text(tensor.shape), shape_text(old.shape)));
     }
     const std::string own = old.name;
     old = tensor;
@@ -121,7 +122,8 @@ class Adapter {
     }
     change.scale = static_cast<float>(static_cast<double>(config_.scale(module)) * scale_);
     if (target.magnitude != nullptr) {
-      if (!config_.has_magnitudes()) fail(name, "has lora_magnitude_vector, but the config does not say use_dora");
+      if (!config_.has_magnitudes())
+        fail(name, "has lora_magnitude_vector, but the config does not say use_dora");
       if (target.table) fail(name, "DoRA of an embedding is not supported");
       if (target.magnitude->elements() != rows) check_shape(*target.magnitude, {rows, 1});
       change.magnitude = to_floats(*target.magnitude);
@@ -131,7 +133,8 @@ class Adapter {
     weight = adapted(weight, std::move(change));
   }
 
-  static std::vector<float> turned_round(const std::vector<float>& matrix, std::size_t rows, std::size_t cols) {
+  static std::vector<float> turned_round(const std::vector<float>& matrix, std::size_t rows,
+                                         std::size_t cols) {
     std::vector<float> out(matrix.size());
     for (std::size_t r = 0; r < rows; ++r) {
       for (std::size_t c = 0; c < cols; ++c) out[c * rows + r] = matrix[r * cols + c];
@@ -167,7 +170,8 @@ class Adapter {
 /// Says what was given in place of an adapter.
 void check_folder(const fs::path& folder) {
   std::error_code failed;
-  constexpr const char* kWanted = "an adapter is a folder with adapter_config.json and adapter_model.safetensors";
+  constexpr const char* kWanted =
+      "an adapter is a folder with adapter_config.json and adapter_model.safetensors";
   if (!fs::is_directory(folder, failed))
     throw ModelError(fmt::format("{}: {}; {}", folder.string(),
                                  fs::exists(folder, failed) ? "is a file" : "no such folder", kWanted));
@@ -175,9 +179,10 @@ void check_folder(const fs::path& folder) {
     if (fs::exists(folder / name, failed)) continue;
     const bool pickle = fs::exists(folder / "adapter_model.bin", failed);
     throw ModelError(fmt::format("{}: {} is not there; {}{}", folder.string(), name, kWanted,
-                                 pickle ? ". Save the adapter again with safe_serialization=True, in place of "
-                                          "adapter_model.bin"
-                                        : ""));
+                                 pickle
+                                     ? ". Save the adapter again with safe_serialization=True, in place of "
+                                       "adapter_model.bin"
+                                     : ""));
   }
 }
 

@@ -17,16 +17,15 @@ const KnownKeys& lora_keys() {
   static const KnownKeys known = {
       .honoured = {"peft_type", "r", "lora_alpha", "rank_pattern", "alpha_pattern", "use_rslora", "use_dora",
                    "fan_in_fan_out", "init_lora_weights"},
-      .without_effect =
-          {{"the tensors that are there say what is adapted",
-            {"target_modules", "exclude_modules", "layers_to_transform", "layers_pattern", "modules_to_save",
-             "bias", "ensure_weight_tying"}},
-           {"training only",
-            {"lora_dropout", "inference_mode", "runtime_config", "loftq_config", "eva_config", "corda_config",
-             "lora_ga_config", "arrow_config", "ephemeral_gpu_offload"}},
-           {"who wrote the file, and for what",
-            {"auto_mapping", "base_model_name_or_path", "revision", "task_type", "peft_version",
-             "megatron_config", "megatron_core", "qalora_group_size"}}},
+      .without_effect = {{"the tensors that are there say what is adapted",
+                          {"target_modules", "exclude_modules", "layers_to_transform", "layers_pattern",
+                           "modules_to_save", "bias", "ensure_weight_tying"}},
+                         {"training only",
+                          {"lora_dropout", "inference_mode", "runtime_config", "loftq_config", "eva_config",
+                           "corda_config", "lora_ga_config", "arrow_config", "ephemeral_gpu_offload"}},
+                         {"who wrote the file, and for what",
+                          {"auto_mapping", "base_model_name_or_path", "revision", "task_type", "peft_version",
+                           "megatron_config", "megatron_core", "qalora_group_size"}}},
       .only_at = {{"layer_replication", {"[]"}},
                   {"target_parameters", {"[]"}},
                   {"trainable_token_indices", {"[]", "{}"}},
@@ -48,21 +47,22 @@ void check_initialisation(const Config& file) {
   // These take the part that is trained out of the model's own weights, which then are others.
   for (const char* changing : {"pissa", "olora", "corda", "loftq", "lora_ga"}) {
     if (name.starts_with(changing)) {
-      file.fail("init_lora_weights",
-                fmt::format("'{}' changes the model's weights too, which this file does not have; convert the "
-                            "adapter to plain LoRA when it is saved (path_initial_model_for_weight_conversion "
-                            "of peft)",
-                            name.substr(0, 80)));
+      file.fail(
+          "init_lora_weights",
+          fmt::format("'{}' changes the model's weights too, which this file does not have; convert the "
+                      "adapter to plain LoRA when it is saved (path_initial_model_for_weight_conversion "
+                      "of peft)",
+                      name.substr(0, 80)));
     }
   }
 }
 
 }  // namespace
 
-LoraConfig::LoraConfig(const Config& file)
-    : unknown_(check_keys(file, lora_keys())) {
+LoraConfig::LoraConfig(const Config& file) : unknown_(check_keys(file, lora_keys())) {
   const std::string type = file.text("peft_type", "LORA");
-  if (type != "LORA") file.fail("peft_type", fmt::format("'{}' is not supported; supported is LORA", type.substr(0, 80)));
+  if (type != "LORA")
+    file.fail("peft_type", fmt::format("'{}' is not supported; supported is LORA", type.substr(0, 80)));
   if (!file.has("r")) file.fail("r", "missing");
   rank_ = static_cast<double>(file.integer("r", 8, {1, kMaxRank}));
   alpha_ = file.number("lora_alpha", 8.0);
@@ -86,7 +86,8 @@ std::vector<LoraConfig::Pattern> LoraConfig::read_patterns(const Config& file, c
     if (!std::isfinite(number) || (rank && !(number >= 1 && number <= kMaxRank)))
       all.fail(pattern, fmt::format("{} is out of range", number));
     // As peft: what a module's name ends with.
-    patterns.push_back({Regex("^(?:.*\\.)?(?:" + pattern + ")$", all.where(pattern)), number, all.where(pattern)});
+    patterns.push_back(
+        {Regex("^(?:.*\\.)?(?:" + pattern + ")$", all.where(pattern)), number, all.where(pattern)});
     if (patterns.size() > kMaxPatterns) file.fail(key, fmt::format("more than {} patterns", kMaxPatterns));
   }
   return patterns;

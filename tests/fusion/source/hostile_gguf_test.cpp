@@ -30,11 +30,20 @@ std::string changed(std::string bytes, std::mt19937& random) {
   for (std::size_t edits = 1 + random() % 3; edits > 0; --edits) {
     const std::size_t at = random() % (random() % 8 == 0 ? bytes.size() : header);
     switch (random() % 5) {
-      case 0: bytes[at] = static_cast<char>(random()); break;
-      case 1: bytes[at] = static_cast<char>(bytes[at] ^ (1 << random() % 8)); break;
-      case 2: bytes[at] = static_cast<char>(bytes[at] + (random() % 2 == 0 ? 1 : -1)); break;
-      case 3: bytes[at] = random() % 2 == 0 ? '\0' : '\xff'; break;
-      default: if (random() % 20 == 0) bytes.resize(at + 1);
+      case 0:
+        bytes[at] = static_cast<char>(random());
+        break;
+      case 1:
+        bytes[at] = static_cast<char>(bytes[at] ^ (1 << random() % 8));
+        break;
+      case 2:
+        bytes[at] = static_cast<char>(bytes[at] + (random() % 2 == 0 ? 1 : -1));
+        break;
+      case 3:
+        bytes[at] = random() % 2 == 0 ? '\0' : '\xff';
+        break;
+      default:
+        if (random() % 20 == 0) bytes.resize(at + 1);
     }
     if (bytes.empty()) break;
   }

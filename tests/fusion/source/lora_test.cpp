@@ -10,8 +10,8 @@
 
 #include "engine/base/error.h"
 #include "fusion/model.h"
-#include "tests/engine/tiny_decoder.h"
 #include "tests/engine/stored_tensors.h"
+#include "tests/engine/tiny_decoder.h"
 
 namespace mmbatch {
 namespace {
@@ -62,7 +62,8 @@ const std::string kWeight = "model.layers.0.self_attn.q_proj.weight";
 TEST(LoraArithmetic, AdaptersAreAddedOneAfterAnother) {
   const auto base = open_model(kModel);
   const auto once = open_model(with_adapters({{kData / "lora" / "plain", 0.5}}));
-  const auto twice = open_model(with_adapters({{kData / "lora" / "plain", 0.5}, {kData / "lora" / "plain", 1.5}}));
+  const auto twice =
+      open_model(with_adapters({{kData / "lora" / "plain", 0.5}, {kData / "lora" / "plain", 1.5}}));
   const std::vector<float> w = to_floats(base->tensor(kWeight)), w1 = to_floats(once->tensor(kWeight)),
                            w2 = to_floats(twice->tensor(kWeight));
   float largest = 0;
@@ -139,7 +140,8 @@ TEST(LoraErrors, NameWhatDoesNotFit) {
   {
     WrittenAdapter adapter;
     adapter.add("model.layers.9.self_attn.q_proj", 64, 64);
-    EXPECT_THAT(adapter.error(), AllOf(HasSubstr("model.layers.9.self_attn.q_proj"), HasSubstr("another model")));
+    EXPECT_THAT(adapter.error(),
+                AllOf(HasSubstr("model.layers.9.self_attn.q_proj"), HasSubstr("another model")));
   }
   {
     WrittenAdapter adapter;
@@ -173,7 +175,9 @@ TEST(LoraErrors, NameWhatDoesNotFit) {
 
 TEST(LoraErrors, SayWhatAnAdapterIs) {
   const TemporaryFolder folder;
-  const auto error = [&] { return message_of<ModelError>([&] { open_model(with_adapters({{folder.path()}})); }); };
+  const auto error = [&] {
+    return message_of<ModelError>([&] { open_model(with_adapters({{folder.path()}})); });
+  };
   EXPECT_THAT(error(), HasSubstr("an adapter is a folder with adapter_config.json"));
   write_file(folder.path() / "adapter_config.json", R"({"r": 1})");
   write_file(folder.path() / "adapter_model.bin", "x");

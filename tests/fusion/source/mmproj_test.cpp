@@ -1,5 +1,5 @@
-// Vision parts in mmproj files: the towers and projectors of the reference folders, written as llama.cpp's converter
-// writes them, are those folders' tensors again.
+// Vision parts in mmproj files: the towers and projectors of the reference folders, written as llama.cpp's
+// converter writes them, are those folders' tensors again.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -68,7 +68,8 @@ std::vector<float> in_pairs(const std::vector<float>& values, std::size_t rows, 
   const std::size_t cols = values.size() / rows, width = rows / heads;
   std::vector<float> out(values.size());
   for (std::size_t row = 0; row < rows; ++row) {
-    const std::size_t in_head = row % width, to = row - in_head + 2 * (in_head % (width / 2)) + in_head / (width / 2);
+    const std::size_t in_head = row % width,
+                      to = row - in_head + 2 * (in_head % (width / 2)) + in_head / (width / 2);
     std::copy_n(values.begin() + static_cast<std::ptrdiff_t>(row * cols), cols,
                 out.begin() + static_cast<std::ptrdiff_t>(to * cols));
   }
@@ -102,7 +103,8 @@ bool put_changed(const Kind& kind, const std::string& name, const TensorView& te
     }
     return true;
   }
-  if (kind.name == "pixtral" && (name.find("attn_q.") != std::string::npos || name.find("attn_k.") != std::string::npos)) {
+  if (kind.name == "pixtral" &&
+      (name.find("attn_q.") != std::string::npos || name.find("attn_k.") != std::string::npos)) {
     put(file, name, shape, in_pairs(values, shape[0], 3));
     return true;
   }
@@ -129,14 +131,15 @@ GgufBytes text_file(const std::string& architecture, std::size_t width) {
 }
 
 void vision_keys(GgufBytes& file, const Config& vision, const std::vector<const char*>& names) {
-  const char* keys[] = {"embedding_length", "feed_forward_length", "block_count", "attention.head_count",
-                        "image_size", "patch_size"};
+  const char* keys[] = {"embedding_length",     "feed_forward_length", "block_count",
+                        "attention.head_count", "image_size",          "patch_size"};
   for (std::size_t i = 0; i < names.size(); ++i) {
     const std::vector<std::int64_t> values = vision.integers(names[i]);
     file.key(std::string("clip.vision.") + keys[i],
              static_cast<std::uint32_t>(values.empty() ? 560 : values.front()));
   }
-  file.floats("clip.vision.image_mean", {0.5f, 0.5f, 0.5f}).floats("clip.vision.image_std", {0.5f, 0.5f, 0.5f});
+  file.floats("clip.vision.image_mean", {0.5f, 0.5f, 0.5f})
+      .floats("clip.vision.image_std", {0.5f, 0.5f, 0.5f});
 }
 
 const std::vector<const char*> kUsual = {"hidden_size",         "intermediate_size", "num_hidden_layers",
@@ -152,47 +155,50 @@ std::vector<Kind> kinds() {
   Names idefics3 = clip_names(R"(model\.vision_model\.)");
   idefics3.emplace_back(R"(model\.connector\.modality_projection\.proj\.weight)", "mm.model.fc.weight");
   const std::string intern = R"(vision_tower\.encoder\.layer\.(\d+)\.)";
-  const Names internvl = {{R"(vision_tower\.embeddings\.cls_token)", "v.class_embd"},
-                          {R"(vision_tower\.embeddings\.position_embeddings)", "v.position_embd.weight"},
-                          {R"(vision_tower\.embeddings\.patch_embeddings\.projection\.(.*))", "v.patch_embd.$1"},
-                          {intern + R"(attention\.([qkv])_proj\.(.*))", "v.blk.$1.attn_$2.$3"},
-                          {intern + R"(attention\.projection_layer\.(.*))", "v.blk.$1.attn_out.$2"},
-                          {intern + R"(layernorm_before\.(.*))", "v.blk.$1.ln1.$2"},
-                          {intern + R"(layernorm_after\.(.*))", "v.blk.$1.ln2.$2"},
-                          {intern + "lambda_([12])", "v.blk.$1.ls$2.weight"},
-                          {intern + R"(mlp\.fc1\.(.*))", "v.blk.$1.ffn_up.$2"},
-                          {intern + R"(mlp\.fc2\.(.*))", "v.blk.$1.ffn_down.$2"},
-                          {R"(multi_modal_projector\.layer_norm\.(.*))", "mm.model.mlp.0.$1"},
-                          {R"(multi_modal_projector\.linear_1\.(.*))", "mm.model.mlp.1.$1"},
-                          {R"(multi_modal_projector\.linear_2\.(.*))", "mm.model.mlp.3.$1"}};
+  const Names internvl = {
+      {R"(vision_tower\.embeddings\.cls_token)", "v.class_embd"},
+      {R"(vision_tower\.embeddings\.position_embeddings)", "v.position_embd.weight"},
+      {R"(vision_tower\.embeddings\.patch_embeddings\.projection\.(.*))", "v.patch_embd.$1"},
+      {intern + R"(attention\.([qkv])_proj\.(.*))", "v.blk.$1.attn_$2.$3"},
+      {intern + R"(attention\.projection_layer\.(.*))", "v.blk.$1.attn_out.$2"},
+      {intern + R"(layernorm_before\.(.*))", "v.blk.$1.ln1.$2"},
+      {intern + R"(layernorm_after\.(.*))", "v.blk.$1.ln2.$2"},
+      {intern + "lambda_([12])", "v.blk.$1.ls$2.weight"},
+      {intern + R"(mlp\.fc1\.(.*))", "v.blk.$1.ffn_up.$2"},
+      {intern + R"(mlp\.fc2\.(.*))", "v.blk.$1.ffn_down.$2"},
+      {R"(multi_modal_projector\.layer_norm\.(.*))", "mm.model.mlp.0.$1"},
+      {R"(multi_modal_projector\.linear_1\.(.*))", "mm.model.mlp.1.$1"},
+      {R"(multi_modal_projector\.linear_2\.(.*))", "mm.model.mlp.3.$1"}};
   const std::string mistral = R"(vision_tower\.transformer\.layers\.(\d+)\.)";
-  const Names pixtral = {{R"(vision_tower\.patch_conv\.(.*))", "v.patch_embd.$1"},
-                         {R"(vision_tower\.ln_pre\.(.*))", "v.pre_ln.$1"},
-                         {mistral + R"(attention\.([qkv])_proj\.(.*))", "v.blk.$1.attn_$2.$3"},
-                         {mistral + R"(attention\.o_proj\.(.*))", "v.blk.$1.attn_out.$2"},
-                         {mistral + R"(attention_norm\.(.*))", "v.blk.$1.ln1.$2"},
-                         {mistral + R"(ffn_norm\.(.*))", "v.blk.$1.ln2.$2"},
-                         {mistral + R"(feed_forward\.(gate|up|down)_proj\.(.*))", "v.blk.$1.ffn_$2.$3"},
-                         {R"(multi_modal_projector\.norm\.(.*))", "mm.input_norm.$1"},
-                         {R"(multi_modal_projector\.patch_merger\.merging_layer\.(.*))", "mm.patch_merger.$1"},
-                         {R"(multi_modal_projector\.linear_([12])\.(.*))", "mm.$1.$2"}};
+  const Names pixtral = {
+      {R"(vision_tower\.patch_conv\.(.*))", "v.patch_embd.$1"},
+      {R"(vision_tower\.ln_pre\.(.*))", "v.pre_ln.$1"},
+      {mistral + R"(attention\.([qkv])_proj\.(.*))", "v.blk.$1.attn_$2.$3"},
+      {mistral + R"(attention\.o_proj\.(.*))", "v.blk.$1.attn_out.$2"},
+      {mistral + R"(attention_norm\.(.*))", "v.blk.$1.ln1.$2"},
+      {mistral + R"(ffn_norm\.(.*))", "v.blk.$1.ln2.$2"},
+      {mistral + R"(feed_forward\.(gate|up|down)_proj\.(.*))", "v.blk.$1.ffn_$2.$3"},
+      {R"(multi_modal_projector\.norm\.(.*))", "mm.input_norm.$1"},
+      {R"(multi_modal_projector\.patch_merger\.merging_layer\.(.*))", "mm.patch_merger.$1"},
+      {R"(multi_modal_projector\.linear_([12])\.(.*))", "mm.$1.$2"}};
   const std::string block = R"(visual\.blocks\.(\d+)\.)";
-  const Names qwen = {{R"(visual\.patch_embed\.proj\.(.*))", "v.patch_embd.$1"},
-                      {R"(visual\.pos_embed\.(.*))", "v.position_embd.$1"},
-                      {block + R"(attn\.qkv\.(.*))", "v.blk.$1.attn_qkv.$2"},
-                      {block + R"(attn\.proj\.(.*))", "v.blk.$1.attn_out.$2"},
-                      {block + R"(norm([12])\.(.*))", "v.blk.$1.ln$2.$3"},
-                      {block + R"(mlp\.linear_fc1\.(.*))", "v.blk.$1.ffn_up.$2"},
-                      {block + R"(mlp\.linear_fc2\.(.*))", "v.blk.$1.ffn_down.$2"},
-                      {block + R"(mlp\.(gate|up|down)_proj\.(.*))", "v.blk.$1.ffn_$2.$3"},
-                      {R"(visual\.merger\.(?:ln_q|norm)\.(.*))", "v.post_ln.$1"},
-                      {R"(visual\.merger\.mlp\.([02])\.(.*))", "mm.$1.$2"},
-                      {R"(visual\.merger\.linear_fc1\.(.*))", "mm.0.$1"},
-                      {R"(visual\.merger\.linear_fc2\.(.*))", "mm.2.$1"},
-                      {R"(visual\.deepstack_merger_list\.0\.norm\.(.*))", "v.deepstack.0.norm.$1"},
-                      {R"(visual\.deepstack_merger_list\.0\.linear_fc([12])\.(.*))", "v.deepstack.0.fc$1.$2"},
-                      {R"(visual\.deepstack_merger_list\.1\.norm\.(.*))", "v.deepstack.2.norm.$1"},
-                      {R"(visual\.deepstack_merger_list\.1\.linear_fc([12])\.(.*))", "v.deepstack.2.fc$1.$2"}};
+  const Names qwen = {
+      {R"(visual\.patch_embed\.proj\.(.*))", "v.patch_embd.$1"},
+      {R"(visual\.pos_embed\.(.*))", "v.position_embd.$1"},
+      {block + R"(attn\.qkv\.(.*))", "v.blk.$1.attn_qkv.$2"},
+      {block + R"(attn\.proj\.(.*))", "v.blk.$1.attn_out.$2"},
+      {block + R"(norm([12])\.(.*))", "v.blk.$1.ln$2.$3"},
+      {block + R"(mlp\.linear_fc1\.(.*))", "v.blk.$1.ffn_up.$2"},
+      {block + R"(mlp\.linear_fc2\.(.*))", "v.blk.$1.ffn_down.$2"},
+      {block + R"(mlp\.(gate|up|down)_proj\.(.*))", "v.blk.$1.ffn_$2.$3"},
+      {R"(visual\.merger\.(?:ln_q|norm)\.(.*))", "v.post_ln.$1"},
+      {R"(visual\.merger\.mlp\.([02])\.(.*))", "mm.$1.$2"},
+      {R"(visual\.merger\.linear_fc1\.(.*))", "mm.0.$1"},
+      {R"(visual\.merger\.linear_fc2\.(.*))", "mm.2.$1"},
+      {R"(visual\.deepstack_merger_list\.0\.norm\.(.*))", "v.deepstack.0.norm.$1"},
+      {R"(visual\.deepstack_merger_list\.0\.linear_fc([12])\.(.*))", "v.deepstack.0.fc$1.$2"},
+      {R"(visual\.deepstack_merger_list\.1\.norm\.(.*))", "v.deepstack.2.norm.$1"},
+      {R"(visual\.deepstack_merger_list\.1\.linear_fc([12])\.(.*))", "v.deepstack.2.fc$1.$2"}};
   const auto qwen_keys = [](GgufBytes& file, const Config& config) {
     vision_keys(file, config.object("vision_config"),
                 {"hidden_size", "intermediate_size", "depth", "num_heads", "image_size", "patch_size"});
@@ -233,7 +239,8 @@ TEST_P(Mmproj, HasTheFoldersTensors) {
     ASSERT_TRUE(model->has(name)) << name;
     const TensorView tensor = model->tensor(name, folder->tensor(name).shape);
     const std::vector<float> wanted = to_floats(folder->tensor(name)), found = to_floats(tensor);
-    for (std::size_t i = 0; i < wanted.size(); ++i) ASSERT_NEAR(found[i], wanted[i], 1e-6f) << name << ' ' << i;
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+      ASSERT_NEAR(found[i], wanted[i], 1e-6f) << name << ' ' << i;
   }
   EXPECT_EQ(find_family(model->config()).name, find_family(config).name);
 }
@@ -246,19 +253,24 @@ TEST(MmprojChoice, OneFileIsFoundSeveralAreNot) {
   const TemporaryFolder folder;
   write_file(folder.path() / "model.gguf", text_file("qwen2", 4).bytes());
   const auto error = [&](ModelParts parts) {
-    return message_of<ModelError>([&] { open_model(ModelPlace(folder.path() / "model.gguf", std::move(parts))); });
+    return message_of<ModelError>(
+        [&] { open_model(ModelPlace(folder.path() / "model.gguf", std::move(parts))); });
   };
   EXPECT_EQ(error({}), "");
-  const std::string clip = GgufBytes().key("general.architecture", "clip").key("clip.projector_type", "gemma3").bytes();
+  const std::string clip =
+      GgufBytes().key("general.architecture", "clip").key("clip.projector_type", "gemma3").bytes();
   write_file(folder.path() / "mmproj-a.gguf", clip);
-  EXPECT_THAT(error({}), AllOf(HasSubstr("mmproj-a.gguf"), HasSubstr("goes with text models of architecture gemma3"),
-                               HasSubstr("'qwen2'"), HasSubstr("--mmproj none")));
+  EXPECT_THAT(error({}),
+              AllOf(HasSubstr("mmproj-a.gguf"), HasSubstr("goes with text models of architecture gemma3"),
+                    HasSubstr("'qwen2'"), HasSubstr("--mmproj none")));
   EXPECT_EQ(error({.projector = "none", .adapters = {}}), "");
   write_file(folder.path() / "mmproj-b.gguf", clip);
   EXPECT_THAT(error({}), AllOf(HasSubstr("several mmproj files"), HasSubstr("mmproj-a.gguf, mmproj-b.gguf"),
                                HasSubstr("--mmproj")));
-  EXPECT_THAT(error({.projector = folder.path() / "c.gguf", .adapters = {}}), HasSubstr("which is not there"));
-  const std::string other = GgufBytes().key("general.architecture", "clip").key("clip.projector_type", "ldp").bytes();
+  EXPECT_THAT(error({.projector = folder.path() / "c.gguf", .adapters = {}}),
+              HasSubstr("which is not there"));
+  const std::string other =
+      GgufBytes().key("general.architecture", "clip").key("clip.projector_type", "ldp").bytes();
   write_file(folder.path() / "c.gguf", other);
   EXPECT_THAT(error({.projector = folder.path() / "c.gguf", .adapters = {}}),
               AllOf(HasSubstr("'ldp' is not supported"), HasSubstr("qwen3vl_merger")));

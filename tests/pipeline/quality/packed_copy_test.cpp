@@ -26,11 +26,12 @@ struct Origin {
 };
 
 std::vector<Origin> origins() {
-  return {{"gguf", kReference / "gguf-llama-q4_0" / "model.gguf"},
-          {"gguf_bpe", kReference / "gguf-llama3-fallback" / "model.gguf"},
-          {"gguf_with_mmproj", kReference / "gguf-llava15" / "model.gguf"},
-          {"awq", kReference / "quantized-awq" / "model"},
-          {"lora", {kReference / "llama" / "model", {.projector = {}, .adapters = {{kData / "lora" / "dora"}}}}}};
+  return {
+      {"gguf", kReference / "gguf-llama-q4_0" / "model.gguf"},
+      {"gguf_bpe", kReference / "gguf-llama3-fallback" / "model.gguf"},
+      {"gguf_with_mmproj", kReference / "gguf-llava15" / "model.gguf"},
+      {"awq", kReference / "quantized-awq" / "model"},
+      {"lora", {kReference / "llama" / "model", {.projector = {}, .adapters = {{kData / "lora" / "dora"}}}}}};
 }
 
 class PackedCopy : public ::testing::TestWithParam<Origin> {};
@@ -44,7 +45,8 @@ TEST_P(PackedCopy, IsAWholeModel) {
   std::ostringstream out;
   quantize(options, out);
   EXPECT_THAT(out.str(), HasSubstr("packed in int8"));
-  const auto origin = Model::load(GetParam().place, Precision::int8), copy = Model::load(options.out, Precision::int8);
+  const auto origin = Model::load(GetParam().place, Precision::int8),
+             copy = Model::load(options.out, Precision::int8);
   EXPECT_EQ(copy->files().weights->packed(), Precision::int8);
   EXPECT_EQ(copy->spec().family, origin->spec().family);
   EXPECT_EQ(copy->spec().eos, origin->spec().eos);
@@ -76,7 +78,8 @@ TEST(PackedCopies, TakeNoAdapter) {
   std::ostringstream out;
   quantize(options, out);
   EXPECT_THAT(testing::message_of<ModelError>([&] {
-                Model::load({options.out, {.projector = {}, .adapters = {{kData / "lora" / "plain"}}}}, Precision::int8);
+                Model::load({options.out, {.projector = {}, .adapters = {{kData / "lora" / "plain"}}}},
+                            Precision::int8);
               }),
               HasSubstr("to which no adapter can be added"));
 }

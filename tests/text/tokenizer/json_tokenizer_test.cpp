@@ -209,7 +209,8 @@ TEST(JsonTokenizer, TakesTheFlagsOfTheOtherFiles) {
             (std::vector<std::int32_t>{*tokenizer->token_id("a"), *tokenizer->token_id("<|im_start|>")}));
 }
 
-/// transformers' Qwen2Tokenizer builds a tokenizer of its own: NFC, and the flags of tokenizer_config.json only.
+/// transformers' Qwen2Tokenizer builds a tokenizer of its own: NFC, and the flags of tokenizer_config.json
+/// only.
 TEST(JsonTokenizer, DoesWhatTheNamedClassDoesDifferently) {
   const TemporaryFolder folder;
   write_file(folder.path() / "tokenizer.json",
@@ -218,10 +219,11 @@ TEST(JsonTokenizer, DoesWhatTheNamedClassDoesDifferently) {
                        {"id": 4, "content": "<end>", "special": true, "normalized": false}]})");
   const auto load = [&](const std::string& class_name, const std::string& model_type) {
     write_file(folder.path() / "config.json", R"({"model_type": ")" + model_type + "\"}");
-    write_file(folder.path() / "tokenizer_config.json",
-               R"({"eos_token": "<end>", "added_tokens_decoder": {"3": {"content": "<think>", "special": false},
+    write_file(
+        folder.path() / "tokenizer_config.json",
+        R"({"eos_token": "<end>", "added_tokens_decoder": {"3": {"content": "<think>", "special": false},
         "4": {"content": "<end>", "special": false}}, "tokenizer_class": ")" +
-                   class_name + "\"}");
+            class_name + "\"}");
     return load_tokenizer(folder.path());
   };
   const std::string apart = "e\u0301";
@@ -231,7 +233,8 @@ TEST(JsonTokenizer, DoesWhatTheNamedClassDoesDifferently) {
     EXPECT_FALSE(tokenizer->is_special(3)) << name;
     EXPECT_TRUE(tokenizer->is_special(4)) << name;  // it has a role
   }
-  for (const auto& [name, type] : {std::pair{"PreTrainedTokenizerFast", "qwen3"}, {"Qwen2Tokenizer", "qwen2"}}) {
+  for (const auto& [name, type] :
+       {std::pair{"PreTrainedTokenizerFast", "qwen3"}, {"Qwen2Tokenizer", "qwen2"}}) {
     const auto tokenizer = load(name, type);
     EXPECT_EQ(tokenizer->encode(apart, SpecialTokens::without), (std::vector<std::int32_t>{0, 1})) << name;
     EXPECT_TRUE(tokenizer->is_special(3)) << name;

@@ -119,8 +119,7 @@ bool is_shown(std::string_view token) {
 Json added_tokens(const VocabularyKeys& keys) {
   Json added = Json::array();
   for (std::size_t id = 0; id < keys.tokens.size(); ++id) {
-    const bool control =
-        keys.types[id] == TokenType::control || keys.types[id] == TokenType::unknown;
+    const bool control = keys.types[id] == TokenType::control || keys.types[id] == TokenType::unknown;
     if ((!control && keys.types[id] != TokenType::user_defined) || keys.tokens[id].empty()) continue;
     added.push_back({{"id", id},
                      {"content", std::string(keys.tokens[id])},
@@ -133,8 +132,8 @@ Json added_tokens(const VocabularyKeys& keys) {
   return added;
 }
 
-/// What stands for an image in a text is found there, whatever type it has; a vocabulary that lacks it gets one
-/// behind its end.
+/// What stands for an image in a text is found there, whatever type it has; a vocabulary that lacks it gets
+/// one behind its end.
 void add_image_token(const VocabularyKeys& keys, const std::string& token, Json& added) {
   const bool there = std::any_of(added.begin(), added.end(),
                                  [&](const Json& one) { return one["content"].get<std::string>() == token; });

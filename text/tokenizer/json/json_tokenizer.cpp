@@ -84,11 +84,11 @@ void JsonTokenizer::read(std::string_view json, const std::string& source, const
   const Config config = Config::parse(sections.empty() ? "{}" : sections + "}", source);
   const bool replaced = special.prefix_at_beginning_only && prefixes_every_stretch(config);
   const Config prefix = replaced ? Config::parse(kPrefixAtBeginning, source) : config;
-  const bool composed = special.composes && !prefix.has("normalizer");
+  const bool composed = special.rules.composes && !prefix.has("normalizer");
   normalizers_ = read_normalizers(composed ? Config::parse(kComposing, source) : prefix);
   pre_tokenizers_ = read_pre_tokenizers(prefix);
   post_processor_ = PostProcessor(config);
-  decoder_ = std::make_unique<const Decoder>(config, special.word_end);
+  decoder_ = std::make_unique<const Decoder>(config, special.rules.word_end);
   if (!config.has("added_tokens")) return;
   const std::vector<Config> tokens = config.list("added_tokens");
   if (tokens.size() > AddedTokens::kMaxTokens) {
@@ -100,11 +100,11 @@ void JsonTokenizer::read(std::string_view json, const std::string& source, const
 void JsonTokenizer::add_tokens(const SpecialTokenFiles& special) {
   const Vocabulary& vocabulary = model_->vocabulary();
   for (const JsonAddedToken& token : special.decoder) {
-    if (special.decoder_decides) added_.unmark(token.content);
+    if (special.rules.decoder_decides) added_.unmark(token.content);
     added_.add(token, vocabulary);
   }
   for (const JsonAddedToken& token : special.named) {
-    if (special.decoder_decides) added_.mark(token.content);
+    if (special.rules.decoder_decides) added_.mark(token.content);
   }
   for (const JsonAddedToken& token : special.named) {
     if (!added_.find(token.content)) added_.add(token, vocabulary);

@@ -4,9 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <string_view>
-
-#include "text/tokenizer/json/python_class.h"
 
 namespace mmbatch {
 namespace {
@@ -101,7 +98,7 @@ SpecialTokenFiles read_special_tokens(const CheckpointFiles& checkpoint) {
   SpecialTokenFiles files;
   const Config config = checkpoint.json_file("tokenizer_config.json");
   files.prefix_at_beginning_only = !config.flag("legacy", true) && config.flag("add_prefix_space", false);
-  read_python_class(config, checkpoint, files);
+  files.rules = rules_of_class(config, checkpoint.json_file("config.json"));
   if (config.has("added_tokens_decoder")) {
     read_decoder(config, files);
     read_roles(config, files);

@@ -8,6 +8,7 @@
 #include "engine/base/config.h"
 #include "engine/weights/checkpoint_files.h"
 #include "text/tokenizer/json/added_tokens.h"
+#include "text/tokenizer/json/tokenizer_classes.h"
 
 namespace mmbatch {
 
@@ -25,14 +26,7 @@ struct SpecialTokenFiles {
   /// the space that tokenizer.json would put before every stretch between added tokens. Python's classes
   /// rebuild it then.
   bool prefix_at_beginning_only = false;
-  /// What marks the end of a word in a decoded text, where Python's class makes spaces of it whatever the
-  /// decoder of tokenizer.json is; empty: nothing.
-  std::string word_end;
-  /// Python's class composes texts (NFC) whatever tokenizer.json says.
-  bool composes = false;
-  /// Python's class takes no added tokens from tokenizer.json where `decoder` is given: one that is not special
-  /// there is not special.
-  bool decoder_decides = false;
+  TokenizerClassRules rules;
 };
 
 /// Reads tokenizer_config.json, special_tokens_map.json and added_tokens.json, where they are there.

@@ -1,4 +1,5 @@
-// "gemma3": SigLIP, its features averaged over squares, a norm whose weights are stored with 1 added, one matrix.
+// "gemma3": SigLIP, its features averaged over squares, a norm whose weights are stored with 1 added, one
+// matrix.
 
 #include <nlohmann/json.hpp>
 

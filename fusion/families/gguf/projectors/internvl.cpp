@@ -1,5 +1,5 @@
-// "internvl", InternVL 3 and 3.5: a tower with layer scale on tiles and on the whole, pixel shuffle, a norm and
-// two linear layers.
+// "internvl", InternVL 3 and 3.5: a tower with layer scale on tiles and on the whole, pixel shuffle, a norm
+// and two linear layers.
 
 #include <nlohmann/json.hpp>
 

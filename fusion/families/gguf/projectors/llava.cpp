@@ -51,7 +51,7 @@ void add_llava(TowerFile& file, Multimodal& model) {
                                                 {"do_center_crop", true},
                                                 {"crop_size", {{"height", side}, {"width", side}}}})
                                               .dump());
-  const std::string activation = sizes.activation.empty() ? "quick_gelu"
+  const std::string activation = sizes.activation.empty()     ? "quick_gelu"
                                  : sizes.activation == "gelu" ? "gelu_pytorch_tanh"
                                                               : sizes.activation;
   const json config = {

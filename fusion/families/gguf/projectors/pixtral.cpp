@@ -1,5 +1,5 @@
-// "pixtral", Mistral Small 3.1 and later: a tower with rotary positions, squares of patches merged, two linear
-// layers.
+// "pixtral", Mistral Small 3.1 and later: a tower with rotary positions, squares of patches merged, two
+// linear layers.
 
 #include <nlohmann/json.hpp>
 
@@ -47,8 +47,9 @@ void put_rotated(std::size_t heads, std::vector<TensorView>& tensors) {
 void add_pixtral(TowerFile& file, Multimodal& model) {
   const TowerSizes sizes = file.sizes();
   if (!file.has("mm.patch_merger.weight")) {
-    file.fail("mm.patch_merger.weight",
-              "is missing: Pixtral without merging of patches is not supported, only Mistral Small 3.1 and later");
+    file.fail(
+        "mm.patch_merger.weight",
+        "is missing: Pixtral without merging of patches is not supported, only Mistral Small 3.1 and later");
   }
   put_below("language_model.", model.tensors);
   file.drop("v.token_embd.img_break");  // a row of the text model's table, which is there

@@ -49,7 +49,8 @@ const ProjectorKind& find_kind(const Metadata& metadata) {
     if (kind.name == name) return kind;
     names.push_back(kind.name);
   }
-  metadata.fail(key, fmt::format("'{}' is not supported; supported are {}", name.substr(0, 80), listed(names)));
+  metadata.fail(key,
+                fmt::format("'{}' is not supported; supported are {}", name.substr(0, 80), listed(names)));
 }
 
 }  // namespace
@@ -59,10 +60,11 @@ void add_projector(const GgufFile& projector, Multimodal& model) {
   const ProjectorKind& kind = find_kind(metadata);
   const std::string text = model.text.text("general.architecture", "");
   if (std::find(kind.text_models.begin(), kind.text_models.end(), text) == kind.text_models.end()) {
-    throw ModelError(fmt::format(
-        "{}: an mmproj file of kind {} goes with text models of architecture {}; {} is '{}'. Give the one that "
-        "belongs to it with --mmproj, or --mmproj none for text alone",
-        metadata.source(), kind.name, listed(kind.text_models), model.text.source(), text));
+    throw ModelError(
+        fmt::format("{}: an mmproj file of kind {} goes with text models of architecture {}; {} is '{}'. "
+                    "Give the one that "
+                    "belongs to it with --mmproj, or --mmproj none for text alone",
+                    metadata.source(), kind.name, listed(kind.text_models), model.text.source(), text));
   }
   TowerFile file(projector, std::string(kind.name));
   kind.add(file, model);

@@ -16,7 +16,8 @@ struct ProjectorKind {
   void (*add)(TowerFile& file, Multimodal& model);
 };
 
-// One function for each, in a file of its own. They take text tensors and config as those of a text-only model.
+// One function for each, in a file of its own. They take text tensors and config as those of a text-only
+// model.
 void add_llava(TowerFile& file, Multimodal& model);
 void add_gemma3(TowerFile& file, Multimodal& model);
 void add_qwen2_vl(TowerFile& file, Multimodal& model);

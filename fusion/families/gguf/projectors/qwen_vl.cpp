@@ -20,10 +20,14 @@ const std::string kTower = "visual.", kBlock = kTower + "blocks.{}.", kBlocks = 
 constexpr std::size_t kMaxDeepstackLayers = 64;
 
 std::vector<RenamedTensor> tower_names() {
-  return {{"v.patch_embd", kTower + "patch_embed.proj"}, {"v.blk.{}.attn_qkv", kBlock + "attn.qkv"},
-          {"v.blk.{}.attn_out", kBlock + "attn.proj"},   {"v.blk.{}.ln1", kBlock + "norm1"},
-          {"v.blk.{}.ln2", kBlock + "norm2"},            {"mm.0", kTower + "merger.mlp.0"},
-          {"mm.2", kTower + "merger.mlp.2"},             {"v.post_ln", kTower + "merger.ln_q"}};
+  return {{"v.patch_embd", kTower + "patch_embed.proj"},
+          {"v.blk.{}.attn_qkv", kBlock + "attn.qkv"},
+          {"v.blk.{}.attn_out", kBlock + "attn.proj"},
+          {"v.blk.{}.ln1", kBlock + "norm1"},
+          {"v.blk.{}.ln2", kBlock + "norm2"},
+          {"mm.0", kTower + "merger.mlp.0"},
+          {"mm.2", kTower + "merger.mlp.2"},
+          {"v.post_ln", kTower + "merger.ln_q"}};
 }
 
 void append(std::vector<RenamedTensor>& names, std::vector<RenamedTensor> more) {
@@ -38,9 +42,9 @@ void put_patches(TowerFile& file, Multimodal& model) {
                                        shape_text(second.shape), first.name, shape_text(first.shape)));
   }
   const std::vector<std::size_t>& shape = first.shape;
-  model.tensors.push_back(alternating({first, second}, shape[2] * shape[3],
-                                      {.name = kTower + "patch_embed.proj.weight",
-                                       .shape = {shape[0], shape[1], 2, shape[2], shape[3]}}));
+  model.tensors.push_back(alternating(
+      {first, second}, shape[2] * shape[3],
+      {.name = kTower + "patch_embed.proj.weight", .shape = {shape[0], shape[1], 2, shape[2], shape[3]}}));
 }
 
 /// Query, key and value weights, which some files store apart, become one.
@@ -51,18 +55,19 @@ void put_attention(TowerFile& file, Multimodal& model) {
     if (at == std::string::npos || at <= kBlocks.size()) continue;
     const std::string block = name.substr(0, at), ending = name.substr(at + part.size());
     std::vector<TensorView> parts;
-    for (const char* one : {".attn_q.", ".attn_k.", ".attn_v."}) parts.push_back(file.take(block + one + ending));
+    for (const char* one : {".attn_q.", ".attn_k.", ".attn_v."})
+      parts.push_back(file.take(block + one + ending));
     std::vector<std::size_t> shape = parts[0].shape;
     for (const TensorView& one : parts) {
       if (one.shape != shape || shape.empty())
-        file.fail(one.name, fmt::format("its shape {} differs from that of '{}', {}", shape_text(one.shape), name,
-                                        shape_text(shape)));
+        file.fail(one.name, fmt::format("its shape {} differs from that of '{}', {}", shape_text(one.shape),
+                                        name, shape_text(shape)));
     }
     shape[0] *= parts.size();
-    model.tensors.push_back(alternating(parts, parts[0].elements(),
-                                        {.name = fmt::format("{}blocks.{}.attn.qkv.{}", kTower,
-                                                             block.substr(kBlocks.size()), ending),
-                                         .shape = shape}));
+    model.tensors.push_back(alternating(
+        parts, parts[0].elements(),
+        {.name = fmt::format("{}blocks.{}.attn.qkv.{}", kTower, block.substr(kBlocks.size()), ending),
+         .shape = shape}));
   }
 }
 
@@ -75,36 +80,34 @@ void describe_text_part(Multimodal& model, const std::string& type, const std::v
   if (sections.empty()) sections.assign(otherwise.begin(), otherwise.end());
   if (sections.size() == 4 && sections.back() == 0) sections.pop_back();
   if (sections.size() != 3)
-    model.text.fail(key, fmt::format("{} sections, expected those of time, rows and columns", sections.size()));
+    model.text.fail(key,
+                    fmt::format("{} sections, expected those of time, rows and columns", sections.size()));
   if (text.contains("rope_scaling"))
-    model.text.fail(own_key(model.text, "rope.scaling.type"), "is not supported with positions of three axes");
+    model.text.fail(own_key(model.text, "rope.scaling.type"),
+                    "is not supported with positions of three axes");
   text["rope_scaling"] = {{"rope_type", "default"}, {"mrope_section", sections}};
   if (otherwise == std::vector<int>{24, 20, 20}) text["rope_scaling"]["mrope_interleaved"] = true;
   model.config = text.dump();
 }
 
 json tower_config(const TowerFile& file, const TowerSizes& sizes) {
-  return {{"depth", sizes.layers},
-          {"num_heads", sizes.heads},
-          {"in_channels", 3},
-          {"patch_size", sizes.patch_size},
-          {"temporal_patch_size", 2},
-          {"spatial_merge_size", file.size("spatial_merge_size", 2)}};
+  return {{"depth", sizes.layers},    {"num_heads", sizes.heads},
+          {"in_channels", 3},         {"patch_size", sizes.patch_size},
+          {"temporal_patch_size", 2}, {"spatial_merge_size", file.size("spatial_merge_size", 2)}};
 }
 
 /// Pixels as the published processors bound them, where the file does not say.
 std::string processor(const TowerFile& file, const json& vision) {
   const std::size_t merge = vision["spatial_merge_size"];
   const std::size_t block = vision["patch_size"].get<std::size_t>() * merge;
-  return image_processor(
-      file, json({{"image_processor_type", "Qwen2VLImageProcessor"},
-                  {"min_pixels", file.size("image_min_pixels", 4 * block * block)},
-                  {"max_pixels", file.size("image_max_pixels", 16384 * block * block)},
-                  {"patch_size", vision["patch_size"]},
-                  {"temporal_patch_size", 2},
-                  {"merge_size", merge},
-                  {"resample", 3}})
-                .dump());
+  return image_processor(file, json({{"image_processor_type", "Qwen2VLImageProcessor"},
+                                     {"min_pixels", file.size("image_min_pixels", 4 * block * block)},
+                                     {"max_pixels", file.size("image_max_pixels", 16384 * block * block)},
+                                     {"patch_size", vision["patch_size"]},
+                                     {"temporal_patch_size", 2},
+                                     {"merge_size", merge},
+                                     {"resample", 3}})
+                                   .dump());
 }
 
 struct Described {
@@ -138,7 +141,8 @@ std::vector<std::size_t> deepstack_layers(const TowerFile& file) {
     const auto read = std::from_chars(begin, end, layer);
     if (read.ec != std::errc() || read.ptr != end) file.fail(name, "names no layer");
     layers.push_back(layer);
-    if (layers.size() > kMaxDeepstackLayers) file.fail(name, fmt::format("more than {} layers of DeepStack", kMaxDeepstackLayers));
+    if (layers.size() > kMaxDeepstackLayers)
+      file.fail(name, fmt::format("more than {} layers of DeepStack", kMaxDeepstackLayers));
   }
   std::sort(layers.begin(), layers.end());
   return layers;
@@ -201,16 +205,16 @@ void add_qwen3_vl(TowerFile& file, Multimodal& model) {
   vision["deepstack_visual_indexes"] = layers;
   put_patches(file, model);
   put_attention(file, model);
-  std::vector<RenamedTensor> names = {{"v.position_embd", kTower + "pos_embed"},
-                                      {"mm.0", kTower + "merger.linear_fc1"},
-                                      {"mm.2", kTower + "merger.linear_fc2"},
-                                      {"v.post_ln", kTower + "merger.norm"},
-                                      {"v.blk.{}.ffn_up", kBlock + "mlp.linear_fc1"},
-                                      {"v.blk.{}.ffn_down", kBlock + "mlp.linear_fc2"}};
+  std::vector<RenamedTensor> names = {
+      {"v.position_embd", kTower + "pos_embed"},      {"mm.0", kTower + "merger.linear_fc1"},
+      {"mm.2", kTower + "merger.linear_fc2"},         {"v.post_ln", kTower + "merger.norm"},
+      {"v.blk.{}.ffn_up", kBlock + "mlp.linear_fc1"}, {"v.blk.{}.ffn_down", kBlock + "mlp.linear_fc2"}};
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const std::string from = fmt::format("v.deepstack.{}.", layers[i]);
     const std::string to = fmt::format("{}deepstack_merger_list.{}.", kTower, i);
-    append(names, {{from + "norm", to + "norm"}, {from + "fc1", to + "linear_fc1"}, {from + "fc2", to + "linear_fc2"}});
+    append(
+        names,
+        {{from + "norm", to + "norm"}, {from + "fc1", to + "linear_fc1"}, {from + "fc2", to + "linear_fc2"}});
   }
   append(names, tower_names());
   file.rename(names, model.tensors);

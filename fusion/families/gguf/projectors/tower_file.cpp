@@ -103,7 +103,8 @@ TowerSizes TowerFile::sizes() const {
     if (number == 0) metadata().fail(std::string("clip.vision.") + key, "must be above 0");
   }
   if (sizes.layers > kMaxLayers)
-    metadata().fail("clip.vision.block_count", fmt::format("{} blocks, at most {} are possible", sizes.layers, kMaxLayers));
+    metadata().fail("clip.vision.block_count",
+                    fmt::format("{} blocks, at most {} are possible", sizes.layers, kMaxLayers));
   sizes.norm_eps = metadata().number("clip.vision.attention.layer_norm_epsilon", 1e-6);
   if (metadata().flag("clip.use_gelu", false)) sizes.activation = "gelu";
   if (metadata().flag("clip.use_silu", false)) sizes.activation = "silu";

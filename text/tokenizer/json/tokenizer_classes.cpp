@@ -1,8 +1,10 @@
-#include "text/tokenizer/json/python_class.h"
+// Classes of tokenizers, by the names that published files have for them. A class says nothing of a model's
+// family: published models of many families name the same ones.
+
+#include "text/tokenizer/json/tokenizer_classes.h"
 
 #include <algorithm>
 #include <iterator>
-#include <string>
 #include <string_view>
 
 namespace mmbatch {
@@ -12,8 +14,9 @@ namespace {
 /// post-processor only from tokenizer.json; "Fast" may stand behind them.
 constexpr std::string_view kBuildingClasses[] = {"Qwen2Tokenizer", "Qwen3_5Tokenizer", "LlamaTokenizer",
                                                  "GemmaTokenizer", "GPT2Tokenizer",    "CLIPTokenizer"};
-/// Kinds of model whose published files name a wrong class, which is known to transformers: it takes their
-/// tokenizer.json as it is.
+constexpr std::string_view kComposingClasses[] = {"Qwen2Tokenizer", "Qwen3_5Tokenizer"};
+/// Values of model_type whose published files name a wrong class, which is known to transformers: it takes
+/// their tokenizer.json as it is.
 constexpr std::string_view kWronglyNamed[] = {"llava",   "llava_next",  "phi3",    "paddleocr_vl", "qwen2",
                                               "qwen3_5", "qwen3_5_moe", "siglip2", "smolvlm"};
 
@@ -24,14 +27,16 @@ bool is_one_of(const std::string_view (&names)[Size], std::string_view name) {
 
 }  // namespace
 
-void read_python_class(const Config& config, const CheckpointFiles& checkpoint, SpecialTokenFiles& files) {
-  std::string name = config.text("tokenizer_class", "");
+TokenizerClassRules rules_of_class(const Config& tokenizer, const Config& model) {
+  TokenizerClassRules rules;
+  std::string name = tokenizer.text("tokenizer_class", "");
   if (name.ends_with("Fast")) name.resize(name.size() - 4);
-  if (name == "CLIPTokenizer") files.word_end = "</w>";
-  if (!is_one_of(kBuildingClasses, name)) return;
-  if (is_one_of(kWronglyNamed, checkpoint.json_file("config.json").text("model_type", ""))) return;
-  files.composes = name.starts_with("Qwen");
-  files.decoder_decides = true;
+  if (name == "CLIPTokenizer") rules.word_end = "</w>";
+  if (!is_one_of(kBuildingClasses, name) || is_one_of(kWronglyNamed, model.text("model_type", "")))
+    return rules;
+  rules.composes = is_one_of(kComposingClasses, name);
+  rules.decoder_decides = true;
+  return rules;
 }
 
 }  // namespace mmbatch
