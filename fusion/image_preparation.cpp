@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "engine/base/error.h"
 #include "fusion/family.h"
@@ -136,8 +137,8 @@ SplitBudget budget_of(const SplitPreprocessor& split, const ImageBudget& budget)
 FeatureMap padded_rows(const PaddedTiler& tiler, FeatureMap map, int tiles) {
   map.grid = tiler.patches_of(tiles > 0 ? tiler.tile_size() : tiler.whole_size());
   map.whole = tiles > 0 ? tiler.patches_of(tiler.whole_size()) : PatchGrid{};
-  map.rows = tiles > 0 ? static_cast<std::size_t>(tiles) * map.grid.count() + map.whole.count()
-                       : map.grid.count();
+  map.rows =
+      tiles > 0 ? static_cast<std::size_t>(tiles) * map.grid.count() + map.whole.count() : map.grid.count();
   return map;
 }
 
@@ -264,7 +265,9 @@ std::size_t ImagePreparation::most_tokens() const {
   if (const auto* blocks = std::get_if<BlockPreprocessor>(&preprocessor_)) {
     const BlockGeometry& geometry = blocks->geometry();
     const std::int64_t token = std::int64_t{geometry.unit()} * geometry.unit() * geometry.counted_frames;
-    return static_cast<std::size_t>(std::max<std::int64_t>(1, blocks->budget().most / token));
+    const auto most = static_cast<double>(blocks->budget().most / token);
+    // A picture one block high keeps that height where the budget would have less of it.
+    return static_cast<std::size_t>(std::max({1.0, most, std::sqrt(kMostAspect * most)}));
   }
   if (const auto* split = std::get_if<SplitPreprocessor>(&preprocessor_)) return split->most_rows();
   if (const auto* padded = std::get_if<PaddedTiler>(&preprocessor_)) {

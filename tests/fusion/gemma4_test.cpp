@@ -43,7 +43,7 @@ TEST(Gemma4, ConfigsThatDoNotFitAreNamed) {
   EXPECT_THAT(complaint("/text_config/rope_parameters/full_attention/partial_rotary_factor", 1.5),
               HasSubstr("partial_rotary_factor"));
   EXPECT_THAT(complaint("/text_config/rope_parameters/full_attention/rope_type", "axial"),
-              HasSubstr("proportional"));
+              HasSubstr("full_attention"));
   EXPECT_THAT(complaint("/vision_config/rope_parameters/rope_type", "linear"), HasSubstr("rope_type"));
   EXPECT_THAT(complaint("/vision_config/head_dim", 6), HasSubstr("head_dim"));
   EXPECT_THAT(complaint("/vision_config/num_hidden_layers", 1), HasSubstr("would not be used"));

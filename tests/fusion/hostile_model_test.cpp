@@ -109,7 +109,7 @@ TEST(HostileConfig, UnknownActivationsAndRopeTypesListTheKnown) {
               AllOf(HasSubstr("'hidden_act'"), HasSubstr("gelu_pytorch_tanh")));
   EXPECT_THAT(with("llama", "/rope_scaling", Json{{"rope_type", "spiral"}, {"factor", 2}}),
               AllOf(HasSubstr("'rope_scaling.rope_type'"),
-                    HasSubstr("default, dynamic, linear, llama3, longrope, yarn")));
+                    HasSubstr("default, dynamic, linear, llama3, longrope, proportional, yarn")));
   EXPECT_THAT(with("llama", "/rope_scaling", Json{{"type", "linear"}, {"factor", 0.5}}),
               HasSubstr("at least 1"));
   EXPECT_THAT(

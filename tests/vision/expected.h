@@ -49,6 +49,7 @@ class ExpectedTensors {
     data_ = sizeof(length) + length;
   }
 
+  bool has(const std::string& name) const { return header_.contains(name); }
   std::vector<std::size_t> shape(const std::string& name) const {
     return header_.at(name).at("shape").get<std::vector<std::size_t>>();
   }

@@ -76,15 +76,16 @@ std::size_t end_of_json(std::string_view text, std::size_t begin) {
   return std::string_view::npos;
 }
 
-/// A list of numbers, or of lists of two of them.
+/// A list of numbers, or of lists of them; nothing where there is anything else in it.
 std::vector<double> numbers_of(const Json& list) {
   std::vector<double> numbers;
   if (!list.is_array()) return numbers;
   for (const Json& one : list) {
-    if (one.is_number()) numbers.push_back(one.get<double>());
-    if (!one.is_array()) continue;
-    for (const Json& inner : one)
-      if (inner.is_number()) numbers.push_back(inner.get<double>());
+    const Json& inner = one.is_array() ? one : Json::array({one});
+    for (const Json& number : inner) {
+      if (!number.is_number()) return {};
+      numbers.push_back(number.get<double>());
+    }
   }
   return numbers;
 }

@@ -86,9 +86,16 @@ function cell(line, text, style) {
   return made;
 }
 
+// The namespace of drawings, as the browser itself says it.
+function svgNames() {
+  const holder = document.createElement('template');
+  holder.innerHTML = '<svg></svg>';
+  return holder.content.firstChild.namespaceURI;
+}
+
 // Boxes, points and polygons over a thumbnail; labels show when the mouse is over them.
 function withRegions(image, regions) {
-  const names = 'http://www.w3.org/2000/svg';
+  const names = svgNames();
   const frame = document.createElement('span');
   frame.className = 'regions';
   const drawing = document.createElementNS(names, 'svg');

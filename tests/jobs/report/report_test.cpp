@@ -108,7 +108,8 @@ TEST_F(Report, HasARowAnItemInTheirOrder) {
                                   0,
                                   "",
                                   {0},
-                                  "a.png"}));
+                                  "a.png",
+                                  json::array()}));
   EXPECT_EQ(rows[1][5], 0);
   EXPECT_EQ(rows[30][7], std::string("image/image_missing: ") + kHostile);
   EXPECT_EQ(rows[30][6], nullptr);

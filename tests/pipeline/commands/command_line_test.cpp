@@ -41,15 +41,17 @@ TEST(CommandLine, AWrongValueSaysWhatIsAllowed) {
   expect_error("run x.yaml --temperature=-1", 2,
                "--temperature: '-1': generation setting 'temperature' must be");
   expect_error("run x.yaml --stop-token-ids x", 2, "--stop-token-ids: 'x': not a token id");
-  expect_error("run x.yaml --precision int9", 2,
-               "--precision: 'int9' is not one of auto, f32, bf16, int8, w8a16, int4, w4a16; did you mean");
+  expect_error(
+      "run x.yaml --precision int9", 2,
+      "--precision: 'int9' is not one of auto, auto-int8, f32, bf16, int8, w8a16, int4, w4a16; did you mean");
   expect_error("run x.yaml --kv-precision f16", 2,
                "--kv-precision: 'f16' is not one of auto, f32, bf16, int8");
   for (const std::string size : {"much", "0", "-1", "1e30", "nan", "5X"})
     expect_error("run x.yaml --kv-memory " + size, 2,
                  "'" + size + "' is not a size above 0; write it as 512M");
   expect_error("run x.yaml --kv-blocks 3 --kv-memory 2G", 2, "--kv-memory");
-  expect_error("run x.yaml --block-tokens 0", 2, "--block-tokens: '0' is not a whole number from 1 to 1000000");
+  expect_error("run x.yaml --block-tokens 0", 2,
+               "--block-tokens: '0' is not a whole number from 1 to 1000000");
   expect_error("run x.yaml --threads 1025", 2, "--threads: '1025' is not a whole number from 1 to 1024");
   for (const std::string time : {"nan", "0", "-1", "inf", "1s"})
     expect_error("run x.yaml --item-timeout " + time, 2,

@@ -93,14 +93,14 @@ TEST(Inspect, ADualEncoderHasNoDecoder) {
 TEST(Inspect, SaysAllThatIsMissing) {
   const Workplace place;
   const std::string folder = copy_of(place, "llava-gqa");
-  edit(folder + "/config.json", [](json& c) { c["architectures"] = {"Florence2ForConditionalGeneration"}; });
+  edit(folder + "/config.json", [](json& c) { c["architectures"] = {"MllamaForConditionalGeneration"}; });
   fs::remove(folder + "/tokenizer.model");
   std::ofstream(folder + "/tokenizer.json") << R"({"model": {"type": "Neural", "vocab": {}}})";
   const ProgramEnd outcome = program("inspect " + folder);
   EXPECT_EQ(outcome.code, 3);
-  EXPECT_THAT(outcome.text, AllOf(HasSubstr("architecture  Florence2ForConditionalGeneration"),
-                                  HasSubstr("parameters in f16"), HasSubstr("architecture not supported"),
-                                  HasSubstr("a model 'Neural' is not supported")));
+  EXPECT_THAT(outcome.text,
+              AllOf(HasSubstr("architecture  MllamaForConditionalGeneration"), HasSubstr("parameters in f16"),
+                    HasSubstr("architecture not supported"), HasSubstr("a model 'Neural' is not supported")));
   const json found = inspected(folder);
   EXPECT_EQ(found["supported"], false);
   EXPECT_EQ(found["unsupported"].size(), 2u);

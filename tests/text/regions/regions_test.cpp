@@ -51,7 +51,7 @@ TEST(Regions, LocationTokensBehindLabels) {
           RegionFormat::location_tokens_of_1000,
           "car<loc_0><loc_0><loc_499><loc_999><loc_500><loc_0><loc_999><loc_499>wheel<loc_10><loc_20><loc_30>"
           "<loc_40>"),
-      (Found{"box car 0.1 0.1 99.9 100.0", "box car 100.1 0.1 199.9 50.0", "box wheel 2.1 2.1 6.1 4.1"}));
+      (Found{"box car 0.1 0.1 99.9 100.0", "box car 100.1 0.1 199.9 50.0", "box wheel 2.1 2.1 6.1 4.0"}));
   EXPECT_EQ(found(RegionFormat::location_tokens_of_1000,
                   "EXIT<loc_0><loc_0><loc_100><loc_0><loc_100><loc_50><loc_0><loc_50>", ManyNumbers::corners),
             (Found{"polygon EXIT 0.1 0.1 20.1 0.1 20.1 5.1 0.1 5.1"}));

@@ -47,6 +47,10 @@ TEST_P(Reference, PixelValuesAreHuggingFaces) {
   ASSERT_FALSE(cases.empty());
   for (std::size_t i = 0; i < cases.size(); ++i) {
     const std::string name = "case" + std::to_string(i) + ".pixel_values";
+    if (!expected.has(name)) {
+      ASSERT_GE(i, 2u);
+      break;
+    }
     const Image image = read_image(folder / "images" / cases[i].at("image").get<std::string>());
     const Matrix<float> found = preprocessor.pixel_values(image);
     const std::vector<float> values = expected.values(name);

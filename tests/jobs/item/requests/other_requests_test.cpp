@@ -93,12 +93,13 @@ TEST(Responses, RefuseByNameWhatTheyCannotDo) {
 
 TEST(Completions, AreRawPrompts) {
   const TempFolder folder;
-  const auto items = read(
-      folder, line("a", "/v1/completions", R"("prompt": "Once", "max_tokens": 7, "logprobs": 2, "n": 2)") +
-                  line("b", "/v1/completions", R"("prompt": ["Once"], "suffix": null, "echo": false)") +
-                  line("c", "/v1/completions", R"("prompt": ["a", "b"])") +
-                  line("d", "/v1/completions", R"("prompt": "a", "echo": true)") +
-                  line("e", "/v1/completions", R"("prompt": "")"));
+  const auto items =
+      read(folder, line("a", "/v1/completions",
+                        R"("prompt": "Once", "max_tokens": 7, "logprobs": 2, "n": 2, "temperature": 0.5)") +
+                       line("b", "/v1/completions", R"("prompt": ["Once"], "suffix": null, "echo": false)") +
+                       line("c", "/v1/completions", R"("prompt": ["a", "b"])") +
+                       line("d", "/v1/completions", R"("prompt": "a", "echo": true)") +
+                       line("e", "/v1/completions", R"("prompt": "")"));
   EXPECT_EQ(testing::fault(items[0]), "");
   EXPECT_EQ(items[0].item->form, PromptForm::raw);
   EXPECT_EQ(items[0].item->task, Task::generate);
