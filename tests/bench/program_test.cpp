@@ -76,7 +76,8 @@ TEST(Bench, QuickRunsOfEveryWorkloadWriteTheDocumentedJson) {
   ASSERT_EQ(outcome.code, 0) << outcome.text;
 
   const Json json = Json::parse(read_file(file));
-  ASSERT_EQ(json.size(), 2u);
+  ASSERT_EQ(json.size(), 3u);
+  EXPECT_FALSE(json.at("isa").get<std::string>().empty());
   const Json& ceilings = json.at("ceilings");
   EXPECT_GT(ceilings.at("read_gb_per_second").get<double>(), 0);
   EXPECT_GT(ceilings.at("f32_gflop_per_second").get<double>(), 0);

@@ -60,7 +60,7 @@ check_options() {
   [ "${BASH_REMATCH[2]}" != mmbatch_bench ] || program=build/bench/mmbatch_bench
   known=$($program --help)
   for option in $(grep -oP '(^|\s)\K--[a-z][a-z-]+' <<< "${command#*"${BASH_REMATCH[2]}"}"); do
-    grep -q -- "$option\b" <<< "$known" || fail "$program has no option $option"
+    grep -qP -- "$option(?![a-z-])" <<< "$known" || fail "$program has no option $option"
   done
 }
 

@@ -18,7 +18,10 @@ AdaptedSource::AdaptedSource(std::shared_ptr<const WeightSource> model,
                     path().string(), to_string(*model_->packed())));
   }
   TensorMap tensors = model_->tensors();
-  for (const AdapterPlace& adapter : adapters_) files_.push_back(add_adapter(adapter, tensors));
+  for (const AdapterPlace& adapter : adapters_) {
+    const SafetensorsFile& file = *adapter_files_.emplace_back(add_adapter(adapter, tensors));
+    files_.push_back({file.path().filename().string(), file.bytes(), file.tensors().size()});
+  }
   for (const auto& [name, tensor] : tensors) add(tensor, path());
   for (const auto& [name, type] : model_->other_tensors()) add_other(name, type);
 }

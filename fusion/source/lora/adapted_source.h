@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/base/model_place.h"
+#include "engine/weights/safetensors.h"
 #include "engine/weights/weight_source.h"
 
 namespace mmbatch {
@@ -34,6 +35,7 @@ class AdaptedSource final : public WeightSource {
  private:
   std::shared_ptr<const WeightSource> model_;
   std::vector<AdapterPlace> adapters_;
+  std::vector<std::unique_ptr<const SafetensorsFile>> adapter_files_;  // mapped: tensors point into them
   std::vector<WeightFile> files_;
 };
 

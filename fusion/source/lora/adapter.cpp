@@ -196,11 +196,11 @@ void add_adapter(const Config& config, const SafetensorsFile& file, double scale
   Adapter(config, file, scale, tensors).add();
 }
 
-WeightFile add_adapter(const AdapterPlace& place, TensorMap& tensors) {
+std::unique_ptr<const SafetensorsFile> add_adapter(const AdapterPlace& place, TensorMap& tensors) {
   check_folder(place.folder);
-  const SafetensorsFile file(place.folder / kWeightsFile);
-  add_adapter(Config::read(place.folder / kConfigFile), file, place.scale, tensors);
-  return {file.path().filename().string(), file.bytes(), file.tensors().size()};
+  auto file = std::make_unique<const SafetensorsFile>(place.folder / kWeightsFile);
+  add_adapter(Config::read(place.folder / kConfigFile), *file, place.scale, tensors);
+  return file;
 }
 
 }  // namespace mmbatch

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -16,9 +17,9 @@ namespace mmbatch {
 using TensorMap = std::map<std::string, TensorView>;
 
 /// Puts what an adapter adds, or replaces, to a model's tensors.
-/// @return the adapter's file
+/// @return the adapter's file, which tensors that it replaces point into
 /// @throws ModelError for a folder that is not an adapter, and for a target that the model does not have
-WeightFile add_adapter(const AdapterPlace& adapter, TensorMap& tensors);
+std::unique_ptr<const SafetensorsFile> add_adapter(const AdapterPlace& adapter, TensorMap& tensors);
 
 /// The same of files that were read already.  @param scale how much of it
 void add_adapter(const Config& config, const SafetensorsFile& file, double scale, TensorMap& tensors);
