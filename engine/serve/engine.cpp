@@ -1,13 +1,13 @@
 #include "engine/serve/engine.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
 #include <new>
 #include <utility>
 
+#include "engine/base/memory_limits.h"
 #include "engine/decoder/prompt_length.h"
 #include "engine/serve/reasoning/reasoning.h"
 
@@ -22,10 +22,6 @@ double milliseconds(Clock::time_point from, Clock::time_point to) {
 
 KvPrecision kv_precision(const Decoder& decoder, const EngineOptions& options) {
   return options.kv_precision.value_or(automatic_kv_precision(decoder.precision()));
-}
-
-std::size_t memory_of(int pages) {
-  return static_cast<std::size_t>(::sysconf(pages)) * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
 
 std::string gigabytes(std::size_t bytes) {
@@ -47,10 +43,9 @@ KvPool make_pool(const Decoder& decoder, const EngineOptions& options) {
   const KvPrecision format = kv_precision(decoder, options);
   const std::size_t per_block =
       std::max<std::size_t>(1, CacheLayout(decoder.config(), block_tokens, format).block_bytes());
-  const std::size_t machine = memory_of(_SC_PHYS_PAGES);
-  const std::size_t chosen = options.kv_bytes > 0
-                                 ? options.kv_bytes
-                                 : std::min(memory_of(_SC_AVPHYS_PAGES) / 4, std::size_t{8} << 30);
+  const std::size_t machine = machine_memory();
+  const std::size_t chosen =
+      options.kv_bytes > 0 ? options.kv_bytes : std::min(memory_to_plan_with() / 4, std::size_t{8} << 30);
   const std::size_t slots = state_slots(decoder.config(), options.scheduler.max_sequences, chosen);
   const std::size_t states = slots * state_bytes(decoder.config());
   const std::size_t blocks =
@@ -71,9 +66,9 @@ KvPool make_pool(const Decoder& decoder, const EngineOptions& options) {
     return KvPool(decoder.config(), blocks, block_tokens, format, slots);
   } catch (const std::bad_alloc&) {
     throw SettingError(field, fmt::format("there is no room for a cache of {}; the memory of this machine is "
-                                          "{}, of which {} are free",
+                                          "{}, of which this process may take {}",
                                           gigabytes(blocks * per_block), gigabytes(machine),
-                                          gigabytes(memory_of(_SC_AVPHYS_PAGES))));
+                                          gigabytes(memory_to_plan_with())));
   }
 }
 

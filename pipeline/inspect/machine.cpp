@@ -5,6 +5,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "engine/base/memory_limits.h"
+
 namespace mmbatch {
 namespace {
 
@@ -34,29 +36,14 @@ std::size_t meminfo(const std::string& name) {
   return 0;
 }
 
-/// The first number of a file of the control group; none where the file is missing or says "max".
-std::optional<double> control_group(const char* file) {
-  std::ifstream in(file);
-  double number = 0;
-  if (in >> number && number > 0) return number;
-  return {};
-}
-
 std::optional<double> cpu_limit() {
   std::ifstream second("/sys/fs/cgroup/cpu.max");  // version 2: "quota period"
   double quota = 0, period = 0;
   if (second >> quota >> period && period > 0) return quota / period;
-  const auto time = control_group("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-  const auto of = control_group("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+  const auto time = control_group_number("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
+  const auto of = control_group_number("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
   if (time && of) return *time / *of;
   return {};
-}
-
-std::optional<std::size_t> memory_limit(std::size_t memory) {
-  auto limit = control_group("/sys/fs/cgroup/memory.max");
-  if (!limit) limit = control_group("/sys/fs/cgroup/memory/memory.limit_in_bytes");
-  if (!limit || *limit >= static_cast<double>(memory)) return {};  // version 1 says a huge number for none
-  return static_cast<std::size_t>(*limit);
 }
 
 }  // namespace
@@ -68,7 +55,7 @@ Machine this_machine() {
           .cpu_limit = cpu_limit(),
           .memory = memory,
           .memory_available = meminfo("MemAvailable"),
-          .memory_limit = memory_limit(memory)};
+          .memory_limit = control_group_memory(memory)};
 }
 
 }  // namespace mmbatch

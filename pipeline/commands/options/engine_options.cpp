@@ -38,8 +38,8 @@ void add_engine_options(CLI::App& command, EngineOptions& options) {
   CLI::Option* memory =
       command
           .add_option("--kv-memory", options.kv_bytes,
-                      "memory of the key-value cache, such as 2G (default: a quarter of the free memory, at "
-                      "most 8G)")
+                      "memory of the key-value cache, such as 2G (default: a quarter of the memory that this "
+                      "process may take, at most 8G)")
           ->transform(byte_size())
           ->type_name("SIZE")
           ->group(kGroup);
