@@ -96,9 +96,9 @@ void make_piece_folder(const fs::path& folder, const std::string& worker, const 
   const fs::path part = place.string() + "." + worker + ".part";
   try {
     fs::remove_all(part);
-    for (const char* name : {"todo", "taken", "done", "workers"}) fs::create_directories(part / name);
+    for (const char* name : {"waiting", "taken", "done", "workers"}) fs::create_directories(part / name);
     for (std::uint64_t piece = 0; piece < plan.pieces; ++piece)
-      write_new(part / "todo" / piece_name(piece), "");
+      write_new(part / "waiting" / piece_name(piece), "");
     const nlohmann::json text = {
         {"pieces", plan.pieces}, {"by", name_of(plan.by)}, {"items", plan.items}, {"work", plan.work}};
     write_new(part / kPlan, text.dump() + "\n");

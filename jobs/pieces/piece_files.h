@@ -16,7 +16,7 @@ namespace mmbatch {
 std::string piece_name(std::uint64_t piece);
 const char* name_of(Shard::By by);
 
-/// A file of one of the folders todo, taken and done.
+/// A file of one of the folders waiting, taken and done.
 struct PieceFile {
   std::uint64_t piece = 0;
   std::string worker;  // in taken

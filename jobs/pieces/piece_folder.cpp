@@ -104,7 +104,7 @@ std::int64_t PieceFolder::now() const {
 }
 
 bool PieceFolder::take_new(std::uint64_t piece) {
-  const fs::path file = folder_ / "todo" / piece_name(piece);
+  const fs::path file = folder_ / "waiting" / piece_name(piece);
   return touch(file) && moved(file, taken(piece));  // its lease begins before it is taken
 }
 
@@ -119,13 +119,13 @@ std::optional<std::uint64_t> PieceFolder::take() {
     left_behind_.pop_back();
     if (touch(taken(piece))) return piece;
   }
-  std::vector<PieceFile> todo = list_pieces(folder_ / "todo");
-  if (!todo.empty()) {
+  std::vector<PieceFile> waiting = list_pieces(folder_ / "waiting");
+  if (!waiting.empty()) {
     // Workers begin at different places, so that they do not all run after the same file.
-    const auto first = static_cast<std::ptrdiff_t>(std::hash<std::string>{}(worker_) % todo.size());
-    std::rotate(todo.begin(), todo.begin() + first, todo.end());
+    const auto first = static_cast<std::ptrdiff_t>(std::hash<std::string>{}(worker_) % waiting.size());
+    std::rotate(waiting.begin(), waiting.begin() + first, waiting.end());
   }
-  for (const PieceFile& file : todo)
+  for (const PieceFile& file : waiting)
     if (take_new(file.piece)) return file.piece;
   const std::vector<PieceFile> others = list_pieces(folder_ / "taken");
   if (others.empty()) return {};
@@ -152,7 +152,7 @@ bool PieceFolder::finish(std::uint64_t piece, const PieceProgress& progress) {
 }
 
 void PieceFolder::give_back(std::uint64_t piece) {
-  moved(taken(piece), folder_ / "todo" / piece_name(piece));
+  moved(taken(piece), folder_ / "waiting" / piece_name(piece));
 }
 
 bool PieceFolder::all_done() const {

@@ -28,7 +28,7 @@ struct PieceProgress {
 };
 
 /// A folder that workers on many machines share, and take pieces of a list from. A piece is an empty file
-/// whose folder says how far it is: `todo/000012`, `taken/000012.WORKER`, `done/000012`; renaming it, which
+/// whose folder says how far it is: `waiting/000012`, `taken/000012.WORKER`, `done/000012`; renaming it, which
 /// is atomic on every file system that machines share, is taking it. A taken piece whose file was not touched
 /// for the time of the lease may be taken by another. Times are those that the file system gives, of this
 /// folder's files alone: no machine's clock plays a part. What a worker stored of a piece that it lost is as
@@ -79,9 +79,9 @@ bool is_piece_folder(const std::filesystem::path& folder);
 
 /// One piece as others see it.
 struct PieceState {
-  enum class Kind { todo, taken, done };
+  enum class Kind { waiting, taken, done };
   std::uint64_t piece = 0;
-  Kind kind = Kind::todo;
+  Kind kind = Kind::waiting;
   PieceProgress progress;     // taken and done ones, as far as it was written
   double seconds_silent = 0;  // taken: since it was touched, by this machine's clock
 };

@@ -28,7 +28,7 @@ constexpr std::int64_t kApplicationId = 0x6d6d4254;
 /// The version that this program writes; a file of an older one is brought to it when it is opened.
 int schema_version();
 
-/// Makes the tables in an empty file, or brings an older version up to date, in one transaction per step.
+/// Makes the tables in an empty file, or brings an older version up to date, in one transaction.
 /// @throws DatabaseError when the file belongs to something else or to a newer program.
 void create_or_migrate(Database& database);
 

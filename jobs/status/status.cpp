@@ -52,7 +52,7 @@ void add_pieces(const fs::path& folder, StatusReport& report) {
   std::map<std::string, PartStatus> workers;
   std::uint64_t taken = 0, done = 0;
   for (const PieceState& piece : read_pieces(folder, plan)) {
-    if (piece.kind == PieceState::Kind::todo) continue;
+    if (piece.kind == PieceState::Kind::waiting) continue;
     PartStatus& worker = workers[piece.progress.worker];
     worker.name = piece.progress.worker;
     worker.done += piece.progress.items;

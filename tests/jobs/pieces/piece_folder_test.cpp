@@ -103,7 +103,7 @@ TEST(PieceFolder, WhatIsGivenBackIsTakenByTheNext) {
   const auto piece = first.take();
   EXPECT_EQ(count(folder, PieceState::Kind::taken), 1u);
   first.give_back(*piece);
-  EXPECT_EQ(count(folder, PieceState::Kind::todo), 1u);
+  EXPECT_EQ(count(folder, PieceState::Kind::waiting), 1u);
   EXPECT_EQ(next.take(), piece);
 }
 
@@ -174,7 +174,7 @@ TEST(PieceReader, GivesBackWhatIsNotDone) {
     ASSERT_TRUE(reader.next());
     EXPECT_EQ(count(folder, PieceState::Kind::taken), 1u);
   }
-  EXPECT_EQ(count(folder, PieceState::Kind::todo), 2u);
+  EXPECT_EQ(count(folder, PieceState::Kind::waiting), 2u);
 }
 
 TEST(PieceReader, StopsGivingItemsOfAPieceThatItLost) {

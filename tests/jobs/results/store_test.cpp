@@ -8,6 +8,7 @@
 #include "jobs/results/database.h"
 #include "tests/jobs/helpers.h"
 
+#include "jobs/results/database_error.h"
 #include "jobs/results/result_rows.h"
 #include "jobs/results/schema.h"
 
@@ -387,6 +388,21 @@ TEST(Schema, AVersionOneFileIsBroughtUpToDate) {
   EXPECT_THAT(rows(file, "SELECT id, probabilities FROM history ORDER BY id"), ElementsAre("a|", "new|"));
   EXPECT_THAT(rows(file, "SELECT count(*) FROM vectors"), ElementsAre("0"));
   EXPECT_THAT(rows(file, "SELECT count(*) FROM texts WHERE texts MATCH '\"colo\"'"), ElementsAre("2"));
+}
+
+TEST(Schema, AFileIsBroughtUpToDateAsAWholeOrNotAtAll) {
+  TempFolder folder;
+  const auto file = folder / "old.db";
+  {
+    Database database(file, Database::Mode::create);
+    database.run(testing::read_text(std::filesystem::path(MMBATCH_TEST_DATA) / "jobs" / "version1.sql"));
+    database.run("CREATE TABLE schemas(in_the_way)");  // of a step in the middle
+    EXPECT_THROW(create_or_migrate(database), DatabaseError);
+  }
+  EXPECT_THAT(rows(file, "PRAGMA user_version"), ElementsAre("1"));
+  EXPECT_THAT(rows(file, "SELECT count(*) FROM sqlite_schema WHERE name IN ('phrases', 'embeddings')"),
+              ElementsAre("0"));
+  EXPECT_THAT(rows(file, "SELECT id, answer FROM answers"), ElementsAre("a|blue"));
 }
 
 }  // namespace
