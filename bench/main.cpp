@@ -97,9 +97,10 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   program.add_option("--kv-precision", line.kv_precision, "number format of cached keys and values")
       ->capture_default_str();
-  program.add_option("--isa", line.isa,
-                     "the level of instructions that kernels run at, as MMBATCH_ISA names it, or all: one after "
-                     "the other");
+  program.add_option(
+      "--isa", line.isa,
+      "the level of instructions that kernels run at, as MMBATCH_ISA names it, or all: one after "
+      "the other");
   program.add_option("--json", line.json, "write ceilings and results to this file");
   program.add_option("--repeat", line.options.repeat, "samples per case")->check(CLI::Range(1, 1000));
   program.add_option("-j,--threads", line.options.threads, "threads (default: one per core)")

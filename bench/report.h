@@ -21,8 +21,9 @@ struct Row {
 
 std::vector<Row> rows_of(const std::vector<CaseResult>& results, const Ceilings& ceilings);
 
-/// {"isa": the level of the kernels, "ceilings": {…}, "results": [{workload, case, precision, median_seconds, min_seconds, max_seconds, value,
-/// unit, ceiling, share}]}; what the machine lacks, and what nothing binds, is null.
+/// {"isa": the level of the kernels, "ceilings": {…}, "results": [{workload, case, precision, median_seconds,
+/// min_seconds, max_seconds, value, unit, ceiling, share}]}; what the machine lacks, and what nothing binds,
+/// is null.
 std::string to_json(const Ceilings& ceilings, const std::vector<Row>& rows);
 /// Reads the rows that to_json() wrote.  @throws UsageError that names file and key
 std::vector<Row> read_rows(const std::filesystem::path& file);

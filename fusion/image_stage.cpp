@@ -56,8 +56,8 @@ ImageStage::ImageStage(const Weights& weights, const VisionSpec& spec)
 }
 
 std::size_t ImageStage::bytes() const {
-  std::size_t total = std::visit([](const auto& tower) { return tower.bytes(); }, tower_) + projector_.bytes() +
-                      (neck_ ? neck_->bytes() : 0);
+  std::size_t total = std::visit([](const auto& tower) { return tower.bytes(); }, tower_) +
+                      projector_.bytes() + (neck_ ? neck_->bytes() : 0);
   for (const Projector& projector : deepstack_) total += projector.bytes();
   return total;
 }

@@ -77,7 +77,7 @@ struct DeepStackTap {
 /// Vision tower, projector and how images are brought to them.
 struct VisionSpec {
   VisionConfig encoder;
-  std::string prefix;  // of the encoder's tensors
+  std::string prefix;         // of the encoder's tensors
   ProjectorConfig neck = {};  // what is done to the tower's rows before they are features; nothing: in is 0
   ProjectorConfig projector;
   std::vector<DeepStackTap> deepstack;  // added behind the decoder's first layers, one after another

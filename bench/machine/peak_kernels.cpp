@@ -140,9 +140,8 @@ __attribute__((target("avx2"))) void whole_avx2(std::size_t rounds, float* sink)
 #pragma GCC unroll 32
     for (std::size_t i = 0; i < kChains; ++i) {
       MMBATCH_OPAQUE(left);
-      sums[i] = factors == Factors::shorts
-                    ? _mm256_add_epi32(sums[i], _mm256_madd_epi16(left, right))
-                    : _mm256_add_epi16(sums[i], _mm256_maddubs_epi16(left, right));
+      sums[i] = factors == Factors::shorts ? _mm256_add_epi32(sums[i], _mm256_madd_epi16(left, right))
+                                           : _mm256_add_epi16(sums[i], _mm256_maddubs_epi16(left, right));
     }
   }
 #pragma GCC unroll 32
@@ -160,9 +159,8 @@ __attribute__((target("avx512f,avx512bw"))) void whole_avx512(std::size_t rounds
 #pragma GCC unroll 32
     for (std::size_t i = 0; i < kChains; ++i) {
       asm("" : "+v"(left));
-      sums[i] = factors == Factors::shorts
-                    ? _mm512_add_epi32(sums[i], _mm512_madd_epi16(left, right))
-                    : _mm512_add_epi16(sums[i], _mm512_maddubs_epi16(left, right));
+      sums[i] = factors == Factors::shorts ? _mm512_add_epi32(sums[i], _mm512_madd_epi16(left, right))
+                                           : _mm512_add_epi16(sums[i], _mm512_maddubs_epi16(left, right));
     }
   }
 #pragma GCC unroll 32
@@ -242,22 +240,20 @@ const PeakKernel* bf16_peak_kernel() {
 }
 
 const PeakKernel* int8_peak_kernel() {
-  static const PeakKernel kernels[] = {
-      {"avx512_vnni", has_avx512_vnni, kChains * 128.0, int8_avx512},
-      {"avx512", has_avx512, kChains * 64.0, whole_avx512<Factors::shorts>},
-      {"avx_vnni", has_avx_vnni, kChains * 64.0, int8_avx_vnni},
-      {"avx2", has_avx2, kChains * 32.0, whole_avx2<Factors::shorts>},
-      {"sse", has_sse, kChains * 16.0, whole_sse<Factors::shorts>}};
+  static const PeakKernel kernels[] = {{"avx512_vnni", has_avx512_vnni, kChains * 128.0, int8_avx512},
+                                       {"avx512", has_avx512, kChains * 64.0, whole_avx512<Factors::shorts>},
+                                       {"avx_vnni", has_avx_vnni, kChains * 64.0, int8_avx_vnni},
+                                       {"avx2", has_avx2, kChains * 32.0, whole_avx2<Factors::shorts>},
+                                       {"sse", has_sse, kChains * 16.0, whole_sse<Factors::shorts>}};
   return first_that_runs(kernels);
 }
 
 const PeakKernel* int4_peak_kernel() {
-  static const PeakKernel kernels[] = {
-      {"avx512_vnni", has_avx512_vnni, kChains * 128.0, int8_avx512},
-      {"avx512", has_avx512, kChains * 128.0, whole_avx512<Factors::bytes>},
-      {"avx_vnni", has_avx_vnni, kChains * 64.0, int8_avx_vnni},
-      {"avx2", has_avx2, kChains * 64.0, whole_avx2<Factors::bytes>},
-      {"sse", has_sse, kChains * 32.0, whole_sse<Factors::bytes>}};
+  static const PeakKernel kernels[] = {{"avx512_vnni", has_avx512_vnni, kChains * 128.0, int8_avx512},
+                                       {"avx512", has_avx512, kChains * 128.0, whole_avx512<Factors::bytes>},
+                                       {"avx_vnni", has_avx_vnni, kChains * 64.0, int8_avx_vnni},
+                                       {"avx2", has_avx2, kChains * 64.0, whole_avx2<Factors::bytes>},
+                                       {"sse", has_sse, kChains * 32.0, whole_sse<Factors::bytes>}};
   return first_that_runs(kernels);
 }
 

@@ -45,8 +45,8 @@ std::size_t machine_memory() {
 
 std::size_t memory_to_plan_with() {
   const std::size_t free = pages(_SC_AVPHYS_PAGES);
-  return std::min({free, control_group_memory(machine_memory()).value_or(free),
-                   address_space_left().value_or(free)});
+  return std::min(
+      {free, control_group_memory(machine_memory()).value_or(free), address_space_left().value_or(free)});
 }
 
 }  // namespace mmbatch

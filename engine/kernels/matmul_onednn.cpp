@@ -77,7 +77,8 @@ Runner& runner() {
 }
 
 bool usable() {
-  // oneDNN looks at the processor and not at MMBATCH_ISA: a level without AVX-512 is to be without it here too.
+  // oneDNN looks at the processor and not at MMBATCH_ISA: a level without AVX-512 is to be without it here
+  // too.
   if (!std::string_view(simd().name).starts_with("avx512")) return false;
   const memory::desc any({64, 64}, kFloat, memory::format_tag::any);
   const dnnl::matmul::primitive_desc tried(dnnl::matmul::desc(plain(64, 64), any, plain(64, 64)), cpu());

@@ -14,7 +14,8 @@ namespace mmbatch {
 ///   bf16     [depth / 2][kStrip][2] bfloat16
 ///   int8     [depth / 4][kStrip][4] uint8 (weight + 128), then scales float[kStrip]
 ///   w8a16    [depth / 2][kStrip][2] int8, then scales float[kStrip]
-///   int4     pairs of groups of kGroup inputs: [2][kGroup / 8][kStrip] words of eight half bytes, weight + 8,
+///   int4     pairs of groups of kGroup inputs: [2][kGroup / 8][kStrip] words of eight half bytes, weight +
+///   8,
 ///            then scales bfloat16[2][kStrip]. Inputs 0…3 of eight are in the low halves of a word's bytes,
 ///            4…7 in the high ones
 ///   w4a16    the same, but 0, 2, 4, 6 in the lower two bytes and 1, 3, 5, 7 in the upper ones
@@ -38,8 +39,8 @@ struct Panel {
 };
 
 /// A row of activations quantized for int8 and int4: this header, then its values: for int4 int8[depth], for
-/// int8 the same or int16[depth], see SimdKernels::int8_bytes. Behind them, for int4, what the 8 that is added
-/// to each weight adds to the sum of each group, taken with a minus: int32[depth / kGroup].
+/// int8 the same or int16[depth], see SimdKernels::int8_bytes. Behind them, for int4, what the 8 that is
+/// added to each weight adds to the sum of each group, taken with a minus: int32[depth / kGroup].
 struct QuantizedRow {
   static constexpr std::size_t kHeaderBytes = 64;
   float scale;

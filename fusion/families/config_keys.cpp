@@ -318,7 +318,8 @@ std::vector<std::string> check_config_keys(const Config& config) {
   }
   const Config vision = config.object("vision_config");
   if (vision.has("sam_config") || vision.has("encoder_config")) {
-    add(vision, both(KnownKeys{.honoured = {"sam_config", "encoder_config", "model_type"}}, encoder_keys("")));
+    add(vision,
+        both(KnownKeys{.honoured = {"sam_config", "encoder_config", "model_type"}}, encoder_keys("")));
     add(vision.object("sam_config"), relative_tower_keys());
     add(vision.object("encoder_config"), text_keys("qwen2"));
     if (config.has("text_config")) add(text, text_keys(text.text("model_type", outer + "_text")));

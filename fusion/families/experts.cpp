@@ -9,7 +9,8 @@ namespace mmbatch {
 MixtureOfExpertsConfig parse_experts(const Config& config, const LayerConfig& layer,
                                      const ExpertDefaults& defaults) {
   constexpr Config::Range kSizes{1, 1 << 20}, kExperts{1, 1 << 16};
-  const std::string found = config.first_of({defaults.experts_key.c_str(), "num_experts", "num_local_experts"});
+  const std::string found =
+      config.first_of({defaults.experts_key.c_str(), "num_experts", "num_local_experts"});
   const std::string key = found.empty() ? defaults.experts_key : found;
   const std::int64_t experts = config.integer(key, defaults.experts, kExperts);
   const std::string local = "num_local_experts";

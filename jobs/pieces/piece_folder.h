@@ -28,11 +28,11 @@ struct PieceProgress {
 };
 
 /// A folder that workers on many machines share, and take pieces of a list from. A piece is an empty file
-/// whose folder says how far it is: `waiting/000012`, `taken/000012.WORKER`, `done/000012`; renaming it, which
-/// is atomic on every file system that machines share, is taking it. A taken piece whose file was not touched
-/// for the time of the lease may be taken by another. Times are those that the file system gives, of this
-/// folder's files alone: no machine's clock plays a part. What a worker stored of a piece that it lost is as
-/// good as the other's: answers are the same, and merging takes one of them. Not thread-safe.
+/// whose folder says how far it is: `waiting/000012`, `taken/000012.WORKER`, `done/000012`; renaming it,
+/// which is atomic on every file system that machines share, is taking it. A taken piece whose file was not
+/// touched for the time of the lease may be taken by another. Times are those that the file system gives, of
+/// this folder's files alone: no machine's clock plays a part. What a worker stored of a piece that it lost
+/// is as good as the other's: answers are the same, and merging takes one of them. Not thread-safe.
 class PieceFolder {
  public:
   /// @param worker letters, digits, '.', '-' and '_'; no other worker of this folder has the name

@@ -98,11 +98,12 @@ ResultRows::ResultRows(Database& database)
     : database_(database),
       phrases_(database),
       find_items_(database, "SELECT key, digest FROM items WHERE job_key = ?1 AND id = ?2 AND variant = ?3"),
-      insert_item_(database,
-                   "INSERT INTO items(job_key, id, variant, position, task, prompt, images, image_sha256, "
-                   "\"references\", question_type, answer_type, metadata, digest, prompt_phrase, request, document, "
-                   "page, frame_times) "
-                   "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"),
+      insert_item_(
+          database,
+          "INSERT INTO items(job_key, id, variant, position, task, prompt, images, image_sha256, "
+          "\"references\", question_type, answer_type, metadata, digest, prompt_phrase, request, document, "
+          "page, frame_times) "
+          "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"),
       find_error_(database,
                   "SELECT 1 FROM results INDEXED BY results_item WHERE item_key = ?1 AND run_key = ?2 AND "
                   "current = 1 AND status = 'failed' "

@@ -340,14 +340,15 @@ int schema_version() {
 
 void create_or_migrate(Database& database) {
   if (checked_version(database) == schema_version()) return;
-  // All at once: the views name what the last step adds, and a kill between two steps would leave them broken.
+  // All at once: the views name what the last step adds, and a kill between two steps would leave them
+  // broken.
   Transaction transaction(database);
   const auto all = steps();
   // Another process may have been quicker.
   for (std::int64_t version = checked_version(database); version < schema_version(); ++version)
     database.run(all.at(static_cast<std::size_t>(version)));
-  database.run(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplicationId,
-                           schema_version()));
+  database.run(
+      fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplicationId, schema_version()));
   transaction.commit();
 }
 

@@ -15,7 +15,7 @@ struct Diagnosis {
   std::string instruction_set;                                // level of the inner loops
   std::vector<std::string> levels_here, levels_missing;       // the widest first
   std::vector<std::pair<std::string, std::string>> products;  // precision, kernel; empty name: none serves
-  std::string automatic_precision;  // and why
+  std::string automatic_precision;                            // and why
   std::string openblas_core;
   std::vector<std::string> libraries;  // name and version
   std::string image_problem;           // why images cannot be decoded; empty: they can

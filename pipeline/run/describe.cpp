@@ -53,10 +53,10 @@ RunInfo describe_run(const Manifest& manifest, const RunOptions& options, const 
                 .details = details_json(model)};
   info.settings = settings_json(manifest, options.generation);
   const std::string reason = choose_precision(*model.files().weights, options.precision).reason;
-  info.environment = fmt::format(
-      R"({{"threads":{},"matmul":{},"simd":{}{}}})", arena.threads(),
-      json_string(matmul_kernel_name(model.precision())), json_string(simd().name),
-      reason.empty() ? "" : fmt::format(R"(,"precision_chosen":{})", json_string(reason)));
+  info.environment =
+      fmt::format(R"({{"threads":{},"matmul":{},"simd":{}{}}})", arena.threads(),
+                  json_string(matmul_kernel_name(model.precision())), json_string(simd().name),
+                  reason.empty() ? "" : fmt::format(R"(,"precision_chosen":{})", json_string(reason)));
   info.version = kVersion;
   info.machine = machine_name();
   info.jobs = manifest.jobs;

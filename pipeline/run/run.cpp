@@ -169,7 +169,8 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
   if (options.progress != ProgressStyle::none) {
     warn_of_four_bits(model);
     if (options.precision == PrecisionWish(Automatic::int8_too))
-      say(fmt::format("--precision auto-int8: {}; {}", to_string(model.precision()), loaded.precision_reason()));
+      say(fmt::format("--precision auto-int8: {}; {}", to_string(model.precision()),
+                      loaded.precision_reason()));
     say_how_parts_are_made(options.shard, manifest);
     for (const std::string& note : idle_variables(manifest, model.files())) say(note);
     say_that_answers_are_sampled(manifest, {model.files().generation, options.generation});

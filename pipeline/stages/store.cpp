@@ -27,8 +27,8 @@ std::string token_json(std::string_view text, std::int32_t token, double logprob
 }
 
 /// What each token adds to the text; put together, and cut where the answer ends, they are the answer. A
-/// character of several tokens counts for the last of them; what is not text, such as the end of the sequence,
-/// is empty.
+/// character of several tokens counts for the last of them; what is not text, such as the end of the
+/// sequence, is empty.
 std::vector<std::string> token_texts(const Tokenizer& tokenizer, std::span<const std::int32_t> tokens,
                                      std::size_t bytes) {
   std::vector<std::string> texts(tokens.size());

@@ -10,8 +10,8 @@
 #include "engine/nn/encoder/encoder_stack.h"
 #include "vision/preprocess/patches.h"
 #include "vision/tower/positions.h"
-#include "vision/tower/staged/staged_config.h"
 #include "vision/tower/relative/grid_blocks.h"
+#include "vision/tower/staged/staged_config.h"
 #include "vision/tower/windows.h"
 
 namespace mmbatch {

@@ -61,8 +61,9 @@ std::vector<PositionTaps> position_taps(PositionSampling sampling, std::size_t c
     else if (sampling == PositionSampling::centres)
       taps.push_back(between(std::max((index + 0.5) * stored / patches - 0.5, 0.0), side));
     else
-      taps.push_back(covered(i, stored / patches, side,
-                             sampling == PositionSampling::cubic ? Filter{keys, 2.0} : Filter{triangle, 1.0}));
+      taps.push_back(
+          covered(i, stored / patches, side,
+                  sampling == PositionSampling::cubic ? Filter{keys, 2.0} : Filter{triangle, 1.0}));
   }
   return taps;
 }

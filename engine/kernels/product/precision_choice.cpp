@@ -20,11 +20,9 @@ class TriedProduct {
     Matrix<float> weights(kColumns, kIn), x(kRows, kIn);
     for (std::size_t i = 0; i < kColumns * kIn; ++i) weights.data()[i] = std::sin(static_cast<float>(i));
     for (std::size_t i = 0; i < kRows * kIn; ++i) x.data()[i] = std::cos(static_cast<float>(i));
-    packed_ = PackedTensor::pack(TensorView{"tried",
-                                            DType::f32,
-                                            {kColumns, kIn},
-                                            reinterpret_cast<const std::byte*>(weights.data())},
-                                 precision);
+    packed_ = PackedTensor::pack(
+        TensorView{"tried", DType::f32, {kColumns, kIn}, reinterpret_cast<const std::byte*>(weights.data())},
+        precision);
     const MatmulKernel& kernel = packed_->kernel();
     const PreparedRows prepared = prepare_rows(kernel, {x.view()});
     x_ = Matrix<std::byte>(kRows, prepared.row_bytes);
@@ -74,8 +72,9 @@ PrecisionChoice choose(std::span<const ProductTime> times) {
   std::string reason;
   for (const ProductTime& tried : times.subspan(1)) {
     const double ratio = taken.seconds / tried.seconds;
-    reason += fmt::format("{}products in {} are {:.1f} times as fast here as in {}", reason.empty() ? "" : "; ",
-                          to_string(tried.precision), ratio, to_string(taken.precision));
+    reason +=
+        fmt::format("{}products in {} are {:.1f} times as fast here as in {}", reason.empty() ? "" : "; ",
+                    to_string(tried.precision), ratio, to_string(taken.precision));
     if (ratio >= kWorthwhile)
       taken = tried;
     else
@@ -86,8 +85,7 @@ PrecisionChoice choose(std::span<const ProductTime> times) {
 
 PrecisionChoice choose_precision(Automatic automatic) {
   if (automatic == Automatic::floats) {
-    static const PrecisionChoice floats =
-        choose(times_of(std::vector{Precision::f32, Precision::bf16}));
+    static const PrecisionChoice floats = choose(times_of(std::vector{Precision::f32, Precision::bf16}));
     return floats;
   }
   static const PrecisionChoice all =

@@ -30,7 +30,8 @@ struct ProductTime {
 /// that noise does not decide, and a machine chooses the same one every time.
 constexpr double kWorthwhile = 1.25;
 
-/// The first of `times`, or the last behind it that is kWorthwhile times as fast as what was chosen before it.
+/// The first of `times`, or the last behind it that is kWorthwhile times as fast as what was chosen before
+/// it.
 PrecisionChoice choose(std::span<const ProductTime> times);
 
 /// The one that is named; else what packed weights are stored in; else what choose() takes of products of

@@ -17,8 +17,8 @@ constexpr std::size_t kDotRows = 4;
 constexpr std::size_t kDotStrips = 1, kDotRowsOfStrips = kDotRows;
 #endif
 
-/// Whether rows that are quantized for int8 weights hold int16: without an instruction that adds four products
-/// of bytes, the bytes of both sides are widened.
+/// Whether rows that are quantized for int8 weights hold int16: without an instruction that adds four
+/// products of bytes, the bytes of both sides are widened.
 #if defined(__SSE4_1__) && !defined(__AVX512VNNI__) && !defined(__AVXVNNI__)
 #define MMBATCH_WIDENED_BYTES
 constexpr std::size_t kInt8Bytes = 2;
@@ -96,7 +96,8 @@ MMBATCH_INLINE Ints round_to_bf16(Floats v) {
 #else
   const Words bits = (Words)v;
   const Ints rounded = (Ints)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-  return (Ints)chosen(v == v, (Floats)rounded, (Floats)(Ints{} + 0x7fc0));  // a NaN's bits may round to those of zero
+  return (Ints)chosen(v == v, (Floats)rounded,
+                      (Floats)(Ints{} + 0x7fc0));  // a NaN's bits may round to those of zero
 #endif
 }
 

@@ -16,8 +16,8 @@ MMBATCH_INLINE Floats load_at(const float* x, std::size_t i, std::size_t n) {
 }
 
 /// x · factor, of magnitude up to 127, rounded once, to the nearest even integer: adding 1.5 · 2²³ does this
-/// and leaves it in the low bits, where the product is joined with the sum. Where there is no such instruction,
-/// doubles hold the product exactly.
+/// and leaves it in the low bits, where the product is joined with the sum. Where there is no such
+/// instruction, doubles hold the product exactly.
 MMBATCH_INLINE Ints rounded_product(Floats x, float factor) {
 #if defined(__FMA__)
   return (Ints)(x * factor + splat(12582912.0f)) - 0x4b400000;

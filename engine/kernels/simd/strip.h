@@ -167,8 +167,8 @@ MMBATCH_INLINE void take_strips(const PanelProduct& p, const std::byte* x, std::
   }
 }
 
-/// Few rows are as fast as memory where a step waits for no sum of the step before: with the sums of all strips
-/// at once, of which each has a stream of memory of its own.
+/// Few rows are as fast as memory where a step waits for no sum of the step before: with the sums of all
+/// strips at once, of which each has a stream of memory of its own.
 template <class Words>
 struct FewRowsBlock {
   static constexpr std::size_t kRows = kDotRows / 4;

@@ -71,7 +71,12 @@ void EncoderStack::forward(MatrixView<float> x, const EncoderInput& input, Scrat
       rows += input.windows[window];
     part.windows = input.windows.subspan(first_window, window - first_window);
     forward_part(x.row_range(part.first, part.count), part, input, scratch);
-    part = {.first = part.first + part.count, .count = 0, .sequences = {}, .windows = {}, .prefixes = {}, .cross = {}};
+    part = {.first = part.first + part.count,
+            .count = 0,
+            .sequences = {},
+            .windows = {},
+            .prefixes = {},
+            .cross = {}};
     begin = end;
   };
   for (std::size_t i = 0; i < sequences.size(); ++i) {

@@ -40,8 +40,9 @@ struct CrossRows {
 struct EncoderInput {
   std::span<const std::size_t> sequences;     // rows of each: they see each other
   std::span<const std::size_t> windows = {};  // rows of each, one after another; each lies in one sequence
-  std::span<const std::size_t> prefixes = {};  // EncoderAttention::prefix: how many rows of each see each other
-  const RopeAngles* rope = nullptr;           // of all rows; null: queries and keys are not rotated
+  std::span<const std::size_t> prefixes =
+      {};                            // EncoderAttention::prefix: how many rows of each see each other
+  const RopeAngles* rope = nullptr;  // of all rows; null: queries and keys are not rotated
   std::span<const LayerTap> taps = {};
   std::span<const CrossRows> cross = {};  // of each sequence, where the layers have cross-attention
 };

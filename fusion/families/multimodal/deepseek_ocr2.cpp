@@ -37,14 +37,15 @@ std::vector<bool> sparse_layers(const Config& config, std::size_t layers) {
 }
 
 MixtureOfExpertsConfig parse_mixture(const Config& config, const LayerConfig& layer) {
-  MixtureOfExpertsConfig mixture =
-      parse_experts(config, layer, {.experts = 64, .top_k = 6, .ffn = 1407, .experts_key = "n_routed_experts"});
+  MixtureOfExpertsConfig mixture = parse_experts(
+      config, layer, {.experts = 64, .top_k = 6, .ffn = 1407, .experts_key = "n_routed_experts"});
   mixture.router.scale = static_cast<float>(config.number("routed_scaling_factor", 1.0));
   mixture.shared = layer.feed_forward;
   mixture.shared->ffn = mixture.experts.ffn * size(config, "n_shared_experts", 2);
   const std::string method = config.text("topk_method", "greedy");
   if (method != "greedy" && method != "group_limited_greedy")
-    config.fail("topk_method", fmt::format("'{}' is not supported; supported is greedy", method.substr(0, 80)));
+    config.fail("topk_method",
+                fmt::format("'{}' is not supported; supported is greedy", method.substr(0, 80)));
   if (method == "group_limited_greedy" && config.integer("n_group", 1) != 1)
     config.fail("topk_method", "group_limited_greedy is supported with one group only");
   return mixture;
@@ -84,7 +85,8 @@ LayerConfig sam_layer(const Config& sam) {
   AttentionShape& shape = attention.shape;
   shape.heads = shape.kv_heads = size(sam, "num_attention_heads", 12);
   if (attention.hidden % shape.heads != 0)
-    sam.fail("num_attention_heads", fmt::format("{} does not divide hidden_size {}", shape.heads, attention.hidden));
+    sam.fail("num_attention_heads",
+             fmt::format("{} does not divide hidden_size {}", shape.heads, attention.hidden));
   shape.head_dim = attention.hidden / shape.heads;
   shape.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
   const double ratio = sam.number("mlp_ratio", 4.0);
@@ -241,12 +243,12 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }  // namespace
 
 TextFamily deepseek_ocr2_decoder() {
-  return {.parse = parse_text,
-          .names = tensor_names,
-          .keys = {.honoured = {"mlp_layer_types", "n_routed_experts", "n_shared_experts",
-                                "num_experts_per_tok", "moe_intermediate_size", "routed_scaling_factor",
-                                "topk_method", "n_group"},
-                   .without_effect = {{"of experts in groups, which greedy choice has not", {"topk_group"}}}}};
+  return {
+      .parse = parse_text,
+      .names = tensor_names,
+      .keys = {.honoured = {"mlp_layer_types", "n_routed_experts", "n_shared_experts", "num_experts_per_tok",
+                            "moe_intermediate_size", "routed_scaling_factor", "topk_method", "n_group"},
+               .without_effect = {{"of experts in groups, which greedy choice has not", {"topk_group"}}}}};
 }
 
 Family deepseek_ocr2_family() {

@@ -53,19 +53,19 @@ class SampleReader : public RecordReader {
   SampleReader(const std::filesystem::path& pattern, Question question)
       : files_(archives_of(pattern)), question_(question) {
     if (files_.empty()) throw UsageError(fmt::format("{}: no archive matches", pattern.string()));
-    open();
+    if (files_.size() == 1) open();  // who names one archive is told at once
   }
 
   bool next(Record& record) override {
     sample_ = {};
     record = Record{};
-    while (file_) {
+    for (; number_ < files_.size(); ++number_, file_.reset()) {
+      if (!file_ && !try_open(record)) {
+        ++number_;
+        return true;
+      }
       if (collect()) return finish(record);
       if (report(record)) return true;
-      ++number_;
-      file_.reset();
-      if (number_ < files_.size()) reopen(record);
-      if (record.fault) return true;
     }
     return false;
   }
@@ -110,15 +110,14 @@ class SampleReader : public RecordReader {
   }
 
   /// One of several archives that cannot be opened is a failed row.
-  void reopen(Record& record) {
+  bool try_open(Record& record) {
     try {
       open();
+      return true;
     } catch (const UsageError& e) {
       record.default_id = replace_invalid_utf8(files_[number_].filename().string());
       record.fault = Record::Fault{ErrorCode::invalid_item, e.what()};
-      file_.reset();
-      ++number_;
-      if (number_ < files_.size()) file_.emplace(files_[number_]);
+      return false;
     }
   }
 

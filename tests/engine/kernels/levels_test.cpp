@@ -42,8 +42,8 @@ Case random_case(std::size_t in) {
 }
 
 std::vector<Case> cases() {
-  return {extremes(64), extremes(2100), random_case(53), random_case(300), random_case(1100),
-          random_case(2112)};
+  return {extremes(64),     extremes(2100),    random_case(53),
+          random_case(300), random_case(1100), random_case(2112)};
 }
 
 /// A format's functions at one level.
@@ -124,7 +124,8 @@ TEST_P(Levels, RowsAreQuantizedToTheSameIntegers) {
       std::memcpy(&b, other.row(r), sizeof(b));
       EXPECT_EQ(a.scale, b.scale);
       EXPECT_EQ(a.sum, b.sum);
-      EXPECT_EQ(values(level(), mine.row(r), one), values(portable(), other.row(r), one)) << one.in << " row " << r;
+      EXPECT_EQ(values(level(), mine.row(r), one), values(portable(), other.row(r), one))
+          << one.in << " row " << r;
     }
   }
 }

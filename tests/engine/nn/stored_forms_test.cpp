@@ -75,7 +75,10 @@ class StoredForms : public ::testing::Test {
     AttentionSpan span;
     span.count = kRows;
     Scratch scratch;
-    layer.forward(x.view(), {.spans = {&span, 1}, .places = {}, .query_rows = {}, .per_layer = {}, .recurrent = {}, .cross = {}}, scratch);
+    layer.forward(
+        x.view(),
+        {.spans = {&span, 1}, .places = {}, .query_rows = {}, .per_layer = {}, .recurrent = {}, .cross = {}},
+        scratch);
     return x;
   }
 

@@ -19,7 +19,14 @@ class Unsupported : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// One decoder per format, each in the file of its name. All throw Damage, Unsupported or std::bad_alloc.
+/// A sound file has no such page.
+class Absent : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// One decoder per format, each in the file of its name. All throw Damage, Unsupported, Absent or
+// std::bad_alloc.
 
 void decode_png(const CodecRequest& request, Image& image);
 void decode_jpeg(const CodecRequest& request, Image& image);

@@ -26,8 +26,9 @@ struct CodecRequest {
 struct CodecResult {
   enum class Outcome {
     decoded,
-    damaged,     // pixels are missing or wrong
-    unsupported  // a sound file of a variety that is not read
+    damaged,      // pixels are missing or wrong
+    unsupported,  // a sound file of a variety that is not read
+    absent        // a sound file without the page or moment that is asked for
   };
   Outcome outcome = Outcome::damaged;
   std::string problem;  // unless decoded: in the library's words; never empty

@@ -19,6 +19,8 @@ CodecResult guarded(const std::function<Decoder>& decoder, const CodecRequest& r
     return {Outcome::decoded, ""};
   } catch (const Unsupported& e) {
     return said(Outcome::unsupported, e.what());
+  } catch (const Absent& e) {
+    return said(Outcome::absent, e.what());
   } catch (const std::bad_alloc&) {
     return said(Outcome::damaged, "there is not enough memory to decode it");
   } catch (const std::exception& e) {

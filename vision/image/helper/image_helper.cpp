@@ -222,6 +222,8 @@ HelperAnswer call_helper(const HelperCall& call) {
   using Outcome = CodecResult::Outcome;
   if (answer.reply.outcome == static_cast<std::int32_t>(Outcome::unsupported))
     bytes.unsupported(printable(answer.reply.problem));
+  if (answer.reply.outcome == static_cast<std::int32_t>(Outcome::absent))
+    throw ItemError(ErrorCode::image_unreadable, printable(answer.reply.problem));
   if (answer.reply.outcome != static_cast<std::int32_t>(Outcome::decoded))
     bytes.damaged(printable(answer.reply.problem));
   if (call.capacity == 0) return answer;

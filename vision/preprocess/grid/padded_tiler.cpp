@@ -88,8 +88,8 @@ std::vector<Patches> PaddedTiler::apply(const Image& image) const {
   };
   const TileGrid tiles = grid(image.width, image.height);
   if (tiles.rows > 0) {
-    const Image tiled = resize(
-        image, {std::int64_t{tile_} * tiles.columns, std::int64_t{tile_} * tiles.rows}, resample_);
+    const Image tiled =
+        resize(image, {std::int64_t{tile_} * tiles.columns, std::int64_t{tile_} * tiles.rows}, resample_);
     for (int row = 0; row < tiles.rows; ++row) {
       for (int column = 0; column < tiles.columns; ++column)
         add(cut_tile(tiled, column * tile_, row * tile_, tile_));

@@ -36,8 +36,8 @@ GridBlocks::GridBlocks(const Weights& weights, const Layers& layers, const Relat
   const std::size_t hidden = layers.layer.attention.hidden;
   for (std::size_t i = 0; i < layers.count; ++i) {
     const LayerNames names = layers.names.of(i);
-    const bool whole = std::find(blocks.whole_layers.begin(), blocks.whole_layers.end(), i) !=
-                       blocks.whole_layers.end();
+    const bool whole =
+        std::find(blocks.whole_layers.begin(), blocks.whole_layers.end(), i) != blocks.whole_layers.end();
     const RelativeTables tables{numbered(prefix + blocks.rows, i), numbered(prefix + blocks.columns, i),
                                 2 * (whole ? blocks.side : blocks.window) - 1};
     blocks_.push_back({Norm(weights, names.before_attention, hidden, layers.layer.norm),
@@ -53,8 +53,8 @@ void GridBlocks::attend(const Block& block, MatrixView<float> x, const PatchGrid
   const std::vector<std::size_t> places =
       block.whole ? std::vector<std::size_t>() : places_in_windows(grid, window_);
   const auto place = [&](std::size_t r) { return block.whole ? r : places[r]; };
-  const std::size_t windows = ((grid.rows + part.rows - 1) / part.rows) *
-                              ((grid.columns + part.columns - 1) / part.columns);
+  const std::size_t windows =
+      ((grid.rows + part.rows - 1) / part.rows) * ((grid.columns + part.columns - 1) / part.columns);
   auto rows = Matrix<float>::zeros(windows * part.count(), x.cols);
   parallel_rows(x.rows, [&](std::size_t r) { block.before_attention.row(x.row(r), rows.row(place(r))); });
   Matrix<float> made(rows.rows(), x.cols);

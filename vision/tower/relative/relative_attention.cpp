@@ -81,7 +81,8 @@ void RelativeAttention::forward(MatrixView<const float> x, const PatchGrid& grid
     AttentionSpan& span = spans[i];
     span.first_row = i * grid.count();
     span.count = grid.count();
-    span.rows = PagedRows::floats(keys.row(span.first_row), values.row(span.first_row), wide, span.count, all);
+    span.rows =
+        PagedRows::floats(keys.row(span.first_row), values.row(span.first_row), wide, span.count, all);
     span.head_stride = wide * sizeof(float);
     span.bidirectional = {&whole, 1};
   }

@@ -36,7 +36,9 @@ struct FloatSums {
   }
   __attribute__((always_inline)) void store(float* y) const {
     MMBATCH_UNROLLED(R, r) {
-      MMBATCH_UNROLLED(C, c) { store_register(y + r * Panel::kColumns + c * kRegisterLanes, of[r][c]); });
+      MMBATCH_UNROLLED(C, c) {
+        store_register(y + r * Panel::kColumns + c * kRegisterLanes, of[r][c]);
+      });
     });
   }
 };
@@ -90,17 +92,25 @@ struct FloatBlock {
         };
         if constexpr (R < C) {
           FloatRegister row[R];
-          MMBATCH_UNROLLED(R, r) { row[r] = splat_register(rows.at(r, 4 * i)); });
+          MMBATCH_UNROLLED(R, r) {
+            row[r] = splat_register(rows.at(r, 4 * i));
+          });
           MMBATCH_UNROLLED(C, c) {
             const FloatRegister weights = weights_of.template operator()<c>();
-            MMBATCH_UNROLLED(R, r) { sums.of[r][c] = kept(sums.of[r][c] + weights * row[r]); });
+            MMBATCH_UNROLLED(R, r) {
+              sums.of[r][c] = kept(sums.of[r][c] + weights * row[r]);
+            });
           });
         } else {
           FloatRegister weights[C];
-          MMBATCH_UNROLLED(C, c) { weights[c] = weights_of.template operator()<c>(); });
+          MMBATCH_UNROLLED(C, c) {
+            weights[c] = weights_of.template operator()<c>();
+          });
           MMBATCH_UNROLLED(R, r) {
             const FloatRegister row = splat_register(rows.at(r, 4 * i));
-            MMBATCH_UNROLLED(C, c) { sums.of[r][c] = kept(sums.of[r][c] + weights[c] * row); });
+            MMBATCH_UNROLLED(C, c) {
+              sums.of[r][c] = kept(sums.of[r][c] + weights[c] * row);
+            });
           });
         }
       });

@@ -1,8 +1,8 @@
 #pragma once
 
 // Weights of the narrow formats as floats, a register of a strip's columns at a time. A format takes kStep
-// inputs, kStepBytes of a strip, together: load(part, step, c) has those of the strip's c-th register in a part
-// of kPart inputs, and weight<i>() is the i-th of them.
+// inputs, kStepBytes of a strip, together: load(part, step, c) has those of the strip's c-th register in a
+// part of kPart inputs, and weight<i>() is the i-th of them.
 
 #include "engine/kernels/simd/blocks/registers.h"
 #include "engine/kernels/simd/strip.h"

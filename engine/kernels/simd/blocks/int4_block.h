@@ -1,7 +1,7 @@
 #pragma once
 
-// int4 products without AVX-512 VNNI. A half byte plus 8 is at most 15: as many products of it with an int8 as
-// a group gives each sixteen bits, 2 · 8 of at most 15 · 127, add up in them.
+// int4 products without AVX-512 VNNI. A half byte plus 8 is at most 15: as many products of it with an int8
+// as a group gives each sixteen bits, 2 · 8 of at most 15 · 127, add up in them.
 
 #include "engine/kernels/simd/blocks/registers.h"
 #include "engine/kernels/simd/strip.h"
@@ -17,7 +17,9 @@ struct HalfBytes {
   MMBATCH_INLINE IntRegister sums(IntRegister s, IntRegister w, IntRegister x) {
     return (IntRegister)_mm256_dpbusd_avx_epi32((__m256i)s, (__m256i)w, (__m256i)x);
   }
-  MMBATCH_INLINE IntRegister whole(IntRegister s) { return s; }
+  MMBATCH_INLINE IntRegister whole(IntRegister s) {
+    return s;
+  }
 #elif defined(__AVX512BW__)
   MMBATCH_INLINE IntRegister sums(IntRegister s, IntRegister w, IntRegister x) {
     return (IntRegister)_mm512_add_epi16((__m512i)s, _mm512_maddubs_epi16((__m512i)w, (__m512i)x));
@@ -98,9 +100,13 @@ struct Int4Block {
           });
           MMBATCH_UNROLLED(R, r) {
             const IntRegister front = splat_four_bytes(x.at(r, 8 * i));
-            MMBATCH_UNROLLED(C, c) { part[r][c] = kept(HalfBytes::sums(part[r][c], low[c], front)); });
+            MMBATCH_UNROLLED(C, c) {
+              part[r][c] = kept(HalfBytes::sums(part[r][c], low[c], front));
+            });
             const IntRegister back = splat_four_bytes(x.at(r, 8 * i + 4));
-            MMBATCH_UNROLLED(C, c) { part[r][c] = kept(HalfBytes::sums(part[r][c], high[c], back)); });
+            MMBATCH_UNROLLED(C, c) {
+              part[r][c] = kept(HalfBytes::sums(part[r][c], high[c], back));
+            });
           });
         });
         FloatRegister scales[C];
@@ -142,8 +148,8 @@ MMBATCH_INLINE void take_int4_panel(const PanelProduct& p) {
     for (std::size_t first = 0; first < pairs; first += Int4Block::kPairs) {
       const std::size_t count = Int4Block::kPairs < pairs - first ? Int4Block::kPairs : pairs - first;
       const std::byte* block = strip + first * Panel::kGroupPair;
-      const Int4Block work{p, first, count, block, first == 0 ? Begin::zero : Begin::stored,
-                           p.y + s * Panel::kStrip};
+      const Int4Block work{
+          p, first, count, block, first == 0 ? Begin::zero : Begin::stored, p.y + s * Panel::kStrip};
       const std::size_t bytes = count * Panel::kGroupPair;
       for_row_groups<Int4Block::kRows>(p.rows, block, block + bytes, bytes, count, work);
     }

@@ -84,8 +84,8 @@ struct BytesByFour {
 /// one in the first-level cache.
 template <class Bytes>
 struct Int8Block {
-  static constexpr std::size_t kTurn = 4;                              // steps
-  static constexpr std::size_t kSteps = 256;                           // at most, 16 KiB of weights
+  static constexpr std::size_t kTurn = 4;     // steps
+  static constexpr std::size_t kSteps = 256;  // at most, 16 KiB of weights
   static constexpr std::size_t kStripRegisters = Panel::kStrip / Bytes::kColumns;
   static constexpr std::size_t kRows = kRegisters == 32 ? 12 : 6;
 
@@ -117,17 +117,25 @@ struct Int8Block {
         const std::byte* step = w + i * Panel::kStrip * 4;
         if constexpr (R < C) {
           IntRegister row[R];
-          MMBATCH_UNROLLED(R, r) { row[r] = Bytes::splat(rows.at(r, i * Bytes::kXBytes)); });
+          MMBATCH_UNROLLED(R, r) {
+            row[r] = Bytes::splat(rows.at(r, i * Bytes::kXBytes));
+          });
           MMBATCH_UNROLLED(C, c) {
             const IntRegister weights = Bytes::weights(step + c * Bytes::kWeightBytes);
-            MMBATCH_UNROLLED(R, r) { sums[r][c] = kept(Bytes::add(sums[r][c], weights, row[r])); });
+            MMBATCH_UNROLLED(R, r) {
+              sums[r][c] = kept(Bytes::add(sums[r][c], weights, row[r]));
+            });
           });
         } else {
           IntRegister weights[C];
-          MMBATCH_UNROLLED(C, c) { weights[c] = Bytes::weights(step + c * Bytes::kWeightBytes); });
+          MMBATCH_UNROLLED(C, c) {
+            weights[c] = Bytes::weights(step + c * Bytes::kWeightBytes);
+          });
           MMBATCH_UNROLLED(R, r) {
             const IntRegister row = Bytes::splat(rows.at(r, i * Bytes::kXBytes));
-            MMBATCH_UNROLLED(C, c) { sums[r][c] = kept(Bytes::add(sums[r][c], weights[c], row)); });
+            MMBATCH_UNROLLED(C, c) {
+              sums[r][c] = kept(Bytes::add(sums[r][c], weights[c], row));
+            });
           });
         }
       });
@@ -135,7 +143,9 @@ struct Int8Block {
       rows.move(kTurn * Bytes::kXBytes);
     }
     float* to = y + first * Panel::kColumns + column * Bytes::kColumns;
-    MMBATCH_UNROLLED(R, r) { Bytes::template put<C>(sums[r], begin, to + r * Panel::kColumns); });
+    MMBATCH_UNROLLED(R, r) {
+      Bytes::template put<C>(sums[r], begin, to + r * Panel::kColumns);
+    });
   }
 };
 
@@ -150,12 +160,9 @@ void take_int8_panel(const PanelProduct& p, const std::byte* x, std::size_t stri
       const std::size_t count = Block::kSteps < steps - first ? Block::kSteps : steps - first;
       const std::size_t bytes = count * Panel::kStrip * 4;
       const std::byte* block = strip + first * Panel::kStrip * 4;
-      const Block work{x + first * Bytes::kXBytes,
-                       p.row_bytes,
-                       block,
-                       count,
-                       first == 0 ? Begin::zero : Begin::stored,
-                       p.y + s * Panel::kStrip};
+      const Block work{
+          x + first * Bytes::kXBytes, p.row_bytes, block, count, first == 0 ? Begin::zero : Begin::stored,
+          p.y + s * Panel::kStrip};
       const std::byte* behind = first + count < steps ? block + bytes : strip + strip_bytes;
       for_row_groups<Block::kRows>(p.rows, block, behind, bytes, count / Block::kTurn, work);
     }

@@ -1,7 +1,8 @@
 #pragma once
 
-// One register of the instruction set, for loops that have to stay within its sixteen (AVX-512: 32) registers:
-// of Floats and Ints, which are several of them without AVX-512, the compiler keeps some in memory.
+// One register of the instruction set, for loops that have to stay within its sixteen (AVX-512: 32)
+// registers: of Floats and Ints, which are several of them without AVX-512, the compiler keeps some in
+// memory.
 
 #include "engine/kernels/simd/dot.h"
 
@@ -62,8 +63,8 @@ MMBATCH_INLINE IntRegister sums_of_neighbours(IntRegister a, IntRegister b) {
 #endif
 }
 
-/// Calls body.operator()<i>() for i from 0 to N - 1. Loops would be unrolled too late: until then, arrays with
-/// variable indices have addresses, and what has an address goes to memory.
+/// Calls body.operator()<i>() for i from 0 to N - 1. Loops would be unrolled too late: until then, arrays
+/// with variable indices have addresses, and what has an address goes to memory.
 template <std::size_t N, class Body>
 MMBATCH_INLINE void unrolled(const Body& body) {
   if constexpr (N > 0) {

@@ -108,5 +108,17 @@ TEST(Samples, ArchivesThatAreNoneEndTheRun) {
   EXPECT_THAT(testing::error_of<UsageError>([&] { read(folder, "none.zip"); }), HasSubstr("no such file"));
 }
 
+TEST(Samples, OfSeveralArchivesThoseThatAreNoneAreFailedRows) {
+  const TempFolder folder;
+  for (const char* name : {"a.tar", "b.tar", "d.tar"})
+    folder.write(name, "this is a text, and not an archive");
+  folder.write("c.tar", testing::tar_of(kTwo));
+  const auto items = read(folder, "*.tar", ", question: q");
+  ASSERT_EQ(items.size(), 5u);
+  for (const std::size_t failed : {0, 1, 4})
+    EXPECT_THAT(fault(items[failed]), HasSubstr("not an archive that is read")) << failed;
+  for (const std::size_t read : {2, 3}) EXPECT_EQ(fault(items[read]), "");
+}
+
 }  // namespace
 }  // namespace mmbatch

@@ -6,7 +6,7 @@ namespace mmbatch::codec {
 
 void check_page(std::uint32_t page, std::uint32_t pages, const char* what) {
   if (page >= 1 && page <= pages) return;
-  throw Damage("there is no " + std::string(what) + " " + std::to_string(page) + ": it has " +
+  throw Absent("there is no " + std::string(what) + " " + std::to_string(page) + ": it has " +
                std::to_string(pages));
 }
 

@@ -135,6 +135,8 @@ class Video {
         throw Damage("a picture is damaged");
     }
     if (!any) throw Damage("it has no picture at that time");
+    const bool patched = shown->decode_error_flags != 0 || (shown->flags & AV_FRAME_FLAG_CORRUPT) != 0;
+    if (patched && file.truncated == TruncatedImages::fail) throw Damage("parts of the picture are missing");
     return rgb(*shown, file);
   }
 
