@@ -167,6 +167,10 @@ VisionSpec parse_llava_vision(const Config& config, const WeightSource& weights,
 /// What stands before the names of a projector's tensors.  @param probe a tensor of it
 std::string projector_prefix(const WeightSource& weights, const std::string& probe);
 
+/// A tower's rotary embedding of rows and columns, by its "rope_parameters".
+/// @param theta where they have none  @throws ModelError for another rope_type than axial
+GridRope parse_grid_rope(const Config& vision_config, double theta = 10000.0);
+
 /// Holds the tower's num_hidden_layers to what is stored.  @throws ModelError that names both numbers
 void check_tower_layers(const Config& vision_config, const WeightSource& weights, const VisionSpec& vision);
 

@@ -42,6 +42,16 @@ void check_tower_layers(const Config& vision_config, const WeightSource& weights
                     {vision.encoder.layers, vision.encoder.run_layers});
 }
 
+GridRope parse_grid_rope(const Config& vision_config, double theta) {
+  const Config rope = vision_config.object("rope_parameters");
+  const GridRope read{rope.number("rope_theta", theta)};
+  if (!(read.theta > 0)) rope.fail("rope_theta", "must be above 0");
+  const std::string type = rope.text("rope_type", "axial");
+  if (type != "axial" && type != "default")
+    rope.fail("rope_type", "only axial and default, which mean the same, are supported in this vision tower");
+  return read;
+}
+
 std::string projector_prefix(const WeightSource& weights, const std::string& probe) {
   return weights.prefix_of(probe, {"multi_modal_projector.", "model.multi_modal_projector."});
 }

@@ -88,13 +88,10 @@ LayerNames tower_names(const LayerConfig& layer) {
 }
 
 GridRope tower_rope(const Config& config) {
-  const Config rope = config.object("rope_parameters");
-  const std::string type = rope.text("rope_type", "axial");
-  if (type != "default" && type != "axial")
-    rope.fail("rope_type", "only default and axial, which mean the same, are supported in this vision tower");
-  const double theta = rope.number("rope_theta", 100.0);
-  if (!(theta > 0)) rope.fail("rope_theta", "must be above 0");
-  return {.theta = theta, .first = GridRope::First::columns, .parts = 2};
+  GridRope rope = parse_grid_rope(config, 100.0);
+  rope.first = GridRope::First::columns;
+  rope.parts = 2;
+  return rope;
 }
 
 VisionSpec parse_tower(const Config& config, const WeightSource& weights, std::size_t text_hidden) {

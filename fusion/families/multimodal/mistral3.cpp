@@ -43,13 +43,8 @@ VisionConfig parse_tower(const Config& config) {
       static_cast<std::int64_t>(shape.head_dim))
     config.fail("head_dim", "other than hidden_size / num_attention_heads is not supported");
   if (shape.head_dim % 4 != 0) config.fail("num_attention_heads", "heads must be a multiple of 4 wide");
-  const Config rope = config.object("rope_parameters");
-  const double theta = rope.number("rope_theta", config.number("rope_theta", 10000.0));
-  if (!(theta > 0)) config.fail("rope_theta", "must be above 0");
-  const std::string type = rope.text("rope_type", "default");
-  if (type != "default" && type != "axial")
-    rope.fail("rope_type", "only default and axial, which mean the same, are supported in this vision tower");
-  tower.rope = GridRope{.theta = theta, .columns = GridRope::Columns::between_rows};
+  tower.rope = parse_grid_rope(config, config.number("rope_theta", 10000.0));
+  tower.rope->columns = GridRope::Columns::between_rows;
   tower.positions = NoPositions{};
   tower.layer_names = layer_names();
   tower.patch_embedding = "patch_conv";

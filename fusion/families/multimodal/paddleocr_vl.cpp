@@ -44,12 +44,7 @@ VisionConfig parse_tower(const Config& config) {
   tower.patch_bias = Bias::present;
   tower.positions =
       InterpolatedPositions{"embeddings.position_embedding", tower.grid().rows, PositionSampling::centres};
-  const Config rope = config.object("rope_parameters");
-  tower.rope = GridRope{rope.number("rope_theta", 10000.0)};
-  if (!(tower.rope->theta > 0)) rope.fail("rope_theta", "must be above 0");
-  const std::string type = rope.text("rope_type", "axial");
-  if (type != "axial" && type != "default")
-    rope.fail("rope_type", "only axial and default, which mean the same, are supported in this vision tower");
+  tower.rope = parse_grid_rope(config);
   tower.norm_after = "post_layernorm";
   tower.select = FeatureSelect::all;
   return tower;

@@ -76,12 +76,7 @@ VisionConfig qwen_tower(const Config& vision, const QwenTowerSizes& sizes) {
   tower.layer_names = tower_names(sizes.names);
   tower.patch_embedding = "patch_embed.proj";
   tower.positions = NoPositions{};
-  const Config rope = vision.object("rope_parameters");
-  tower.rope = GridRope{rope.number("rope_theta", 10000.0)};
-  if (tower.rope->theta <= 0) rope.fail("rope_theta", "must be above 0");
-  const std::string type = rope.text("rope_type", "axial");
-  if (type != "axial" && type != "default")
-    rope.fail("rope_type", fmt::format("'{}' is not supported in a vision tower", type.substr(0, 80)));
+  tower.rope = parse_grid_rope(vision);
   return tower;
 }
 
