@@ -2,6 +2,8 @@
 
 #include <numeric>
 
+#include "bench/checkpoint/rounded_source.h"
+
 namespace mmbatch::bench {
 namespace {
 
@@ -15,7 +17,10 @@ DecoderSteps::DecoderSteps(Session& session, const std::string& checkpoint, std:
     : files_(session.checkpoint(checkpoint)) {
   session.say("packing weights");
   session.arena().run([&] {
-    decoder_ = std::make_unique<const Decoder>(Weights(*files_.weights, session.options().precision),
+    std::shared_ptr<const WeightSource> weights = files_.weights;
+    if (session.options().precision == Precision::stored)
+      weights = std::make_shared<const RoundedSource>(weights, find_stored_mix(session.options().stored_as));
+    decoder_ = std::make_unique<const Decoder>(Weights(*weights, session.options().precision),
                                                files_.spec.decoder, files_.spec.decoder_names);
   });
   const std::size_t groups = CacheLayout(config(), kBlockTokens, session.kv_precision()).groups.size();

@@ -36,6 +36,30 @@ class Reordered final : public DerivedForm {
     }
   }
 
+  /// Whole groups of a row move together.
+  const Grouping* grouping() const override {
+    const Grouping* grouping = tensor_.form ? tensor_.form->grouping() : nullptr;
+    if (grouping == nullptr || tensor_.cols() % grouping->span() != 0 ||
+        tensor_.first % grouping->span() != 0)
+      return nullptr;
+    return grouping;
+  }
+
+  void read_groups(std::size_t begin, std::size_t count, const GroupedValues& out) const override {
+    const std::size_t cols = tensor_.cols();
+    for (std::size_t done = 0; done < count;) {
+      const std::size_t column = (begin + done) % cols, part = std::min(cols - column, count - done);
+      const std::size_t from = tensor_.first + row_of_[(begin + done) / cols] * cols + column;
+      tensor_.form->read_groups(from, part, out.behind(*tensor_.form->grouping(), done));
+      done += part;
+    }
+  }
+
+  void release(std::size_t begin, std::size_t count) const override {
+    if (tensor_.form && begin == 0 && count == row_of_.size() * tensor_.cols())
+      tensor_.form->release(tensor_.first, tensor_.elements());
+  }
+
  private:
   std::vector<std::uint32_t> row_of_;
 };
