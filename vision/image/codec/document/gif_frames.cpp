@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "vision/image/codec/document/documents.h"
-#include "vision/image/codec/gif_file.h"
+#include "vision/image/codec/more/gif_file.h"
 
 namespace mmbatch::codec {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "vision/image/codec/codecs.h"
-#include "vision/image/codec/gif_file.h"
+#include "vision/image/codec/more/gif_file.h"
 #include "vision/image/palette_use.h"
 
 namespace mmbatch::codec {

@@ -1,6 +1,6 @@
 // giflib on bytes in memory: what reading the first frame and reading all of them share.
 
-#include "vision/image/codec/gif_file.h"
+#include "vision/image/codec/more/gif_file.h"
 
 #include <gif_lib.h>
 
