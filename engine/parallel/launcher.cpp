@@ -24,35 +24,41 @@ int started() {
   return std::getenv("PMIX_RANK") != nullptr && tasks != nullptr ? std::atoi(tasks) : 1;
 }
 
+/// @throws UsageError
+std::shared_ptr<Communicator> open_module(const std::filesystem::path& file, int processes) {
+  const auto problem = [&](const std::string& what) {
+    return UsageError(
+        fmt::format("{} processes of mmbatch were started together (mpirun, srun --mpi), but {}; for parts "
+                    "of a list that "
+                    "are run by themselves see --shard and --shards-from",
+                    processes, what));
+  };
+  if (file.empty())
+    throw problem("this mmbatch was built without MPI: install Debian's libopenmpi-dev, and build it again");
+  void* const module = ::dlopen(file.c_str(), RTLD_NOW | RTLD_GLOBAL);  // MPI opens modules of its own
+  auto* const make = module != nullptr
+                         ? reinterpret_cast<MakeCommunicator*>(::dlsym(module, kMakeCommunicatorSymbol))
+                         : nullptr;
+  if (make == nullptr) throw problem(fmt::format("MPI cannot be loaded: {}", ::dlerror()));
+  std::shared_ptr<Communicator> made(make());
+  if (made->size() == static_cast<std::size_t>(processes)) return made;
+  throw problem("their launcher is not that of the MPI that mmbatch was built with, OpenMPI");
+}
+
 }  // namespace
 
-std::shared_ptr<Communicator> started_together() {
+std::filesystem::path mpi_module() {
   namespace fs = std::filesystem;
+  std::error_code failed;
+  const fs::path folder = fs::read_symlink("/proc/self/exe", failed).parent_path();
+  for (const fs::path& place : {folder, folder.parent_path(), folder.parent_path() / "lib" / "mmbatch"})
+    if (fs::exists(place / kModule, failed)) return place / kModule;
+  return {};
+}
+
+std::shared_ptr<Communicator> started_together() {
   const int processes = started();
-  if (processes <= 1) return no_others();
-  const fs::path folder = fs::read_symlink("/proc/self/exe").parent_path();
-  std::string problem =
-      "this mmbatch was built without MPI: install Debian's libopenmpi-dev, and build it again";
-  for (const fs::path& place : {folder, folder.parent_path(), folder.parent_path() / "lib" / "mmbatch"}) {
-    const fs::path file = place / kModule;
-    std::error_code failed;
-    if (!fs::exists(file, failed)) continue;
-    void* const module = ::dlopen(file.c_str(), RTLD_NOW | RTLD_GLOBAL);  // MPI opens modules of its own
-    auto* const make = module != nullptr
-                           ? reinterpret_cast<MakeCommunicator*>(::dlsym(module, kMakeCommunicatorSymbol))
-                           : nullptr;
-    if (make != nullptr) {
-      const std::shared_ptr<Communicator> made(make());
-      if (made->size() == static_cast<std::size_t>(processes)) return made;
-      problem = "their launcher is not that of the MPI that mmbatch was built with, OpenMPI";
-      break;
-    }
-    problem = fmt::format("MPI cannot be loaded: {}", ::dlerror());
-  }
-  throw UsageError(fmt::format(
-      "{} processes of mmbatch were started together (mpirun, srun --mpi), but {}; for parts of a list that "
-      "are run by themselves see --shard and --shards-from",
-      processes, problem));
+  return processes > 1 ? open_module(mpi_module(), processes) : no_others();
 }
 
 }  // namespace mmbatch
