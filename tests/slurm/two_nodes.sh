@@ -107,7 +107,7 @@ done > "$work/run/items.jsonl"
 cat > "$work/run/manifest.yaml" <<MANIFEST
 model: $demo/model
 database: results.db
-generation: {max_new_tokens: 8, ignore_eos: true}   # long enough to be interrupted
+generation: {max_new_tokens: 16, ignore_eos: true}   # long enough to be interrupted
 jobs:
   - {name: shapes, task: vqa, items: items.jsonl}
 MANIFEST
