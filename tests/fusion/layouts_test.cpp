@@ -59,6 +59,12 @@ TEST(Layouts, TowersWithoutVisionModelInTheirNames) {
   }
 }
 
+TEST(Layouts, Gemma3WithImagesDoesNotCapItsLogits) {
+  const ModelFolder folder("gemma3");
+  folder.edit_config([](Json& config) { config["text_config"]["final_logit_softcapping"] = 5.0; });
+  EXPECT_EQ(ModelFiles(folder.path()).spec.decoder.logit_softcap, 0.0f);
+}
+
 /// Mistral 3's folder as LLaVA with Pixtral's tower, whose patches are not merged.
 struct PixtralFolder : ModelFolder {
   PixtralFolder();
