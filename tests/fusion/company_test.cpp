@@ -1,7 +1,7 @@
-// What a model with images computes has the same bits in every company, and at any chunking, in the precisions that
-// people run: images encoded alone or together; prompts computed whole and alone, in chunks among others, from
-// blocks that others have computed, and again after a preemption. MMBATCH_COMPANY=FOLDER takes the reference
-// folders of that folder instead.
+// What a model with images computes has the same bits in every company, and at any chunking, in the
+// precisions that people run: images encoded alone or together; prompts computed whole and alone, in chunks
+// among others, from blocks that others have computed, and again after a preemption. MMBATCH_COMPANY=FOLDER
+// takes the reference folders of that folder instead.
 
 #include <gtest/gtest.h>
 
@@ -28,7 +28,8 @@ struct Answers {
   std::size_t preemptions = 0;
 };
 
-Answers answer(const Model& model, const Prompts& prompts, const EngineOptions& options, std::size_t at_a_time) {
+Answers answer(const Model& model, const Prompts& prompts, const EngineOptions& options,
+               std::size_t at_a_time) {
   Answers answers{.of = std::vector<std::optional<Answer>>(prompts.size())};
   Engine engine(model.decoder(),
                 {static_cast<std::size_t>(model.tokenizer().vocab_size()), model.spec().suppressed, {}},
@@ -62,9 +63,8 @@ void expect_same(const Answers& found, const Answers& expected, const std::strin
 
 /// The smallest cache, tried in steps, that has room for each of the prompts.
 EngineOptions crowded(const Model& model, const Prompts& prompts, EngineOptions options) {
-  const auto longest = std::max_element(prompts.begin(), prompts.end(), [](const auto& a, const auto& b) {
-    return a->tokens() < b->tokens();
-  });
+  const auto longest = std::max_element(
+      prompts.begin(), prompts.end(), [](const auto& a, const auto& b) { return a->tokens() < b->tokens(); });
   for (options.kv_blocks = (*longest)->tokens() / options.scheduler.block_tokens;;
        options.kv_blocks += options.kv_blocks / 4 + 1) {
     if (answer(model, {*longest}, options, 1).of.front()) return options;
@@ -73,13 +73,13 @@ EngineOptions crowded(const Model& model, const Prompts& prompts, EngineOptions 
 
 /// The prompts of a reference folder's cases.
 Prompts prompts_of(const Model& model, const std::filesystem::path& folder) {
-  const parity::Reference reference(folder, model.spec().eos,
-                                    model.spec().image_token);
+  const parity::Reference reference(folder, model.spec().eos, model.spec().image_token);
   const parity::Subject subject{model, reference, AttentionKernel::flash};
   parity::Report ignored;  // these precisions are not float32's
   Prompts prompts;
   for (const parity::ReferenceCase& one : reference.cases) {
-    if (const auto prepared = parity::check_prompt(subject, one, ignored)) prompts.push_back(prepared->prompt);
+    if (const auto prepared = parity::check_prompt(subject, one, ignored))
+      prompts.push_back(prepared->prompt);
   }
   return prompts;
 }
@@ -101,7 +101,8 @@ TEST_P(EveryCompany, HasTheSameBits) {
     Prompts twice = prompts;
     twice.insert(twice.end(), prompts.begin(), prompts.end());
     for (const std::size_t block_tokens : {4u, 16u}) {
-      const std::string where = std::string(to_string(precision)) + ", blocks of " + std::to_string(block_tokens);
+      const std::string where =
+          std::string(to_string(precision)) + ", blocks of " + std::to_string(block_tokens);
       EngineOptions together;
       together.kv_blocks = 32000 / block_tokens;
       together.scheduler.block_tokens = block_tokens;
@@ -149,16 +150,17 @@ std::vector<std::filesystem::path> folders() {
     std::sort(all.begin(), all.end());
     return all;
   }
-  for (const char* name :
-       {"llava-next", "paligemma", "gemma3", "gemma4", "smolvlm", "internvl", "mistral3", "qwen2-5-vl", "qwen3-vl",
-        "qwen3-5", "glm-ocr", "lfm2-vl", "paddleocr-vl", "deepseek-ocr2", "blip-vqa", "florence2"})
+  for (const char* name : {"llava-next", "paligemma", "gemma3", "gemma4", "smolvlm", "internvl", "mistral3",
+                           "qwen2-5-vl", "qwen3-vl", "qwen3-5", "glm-ocr", "lfm2-vl", "paddleocr-vl",
+                           "deepseek-ocr2", "blip-vqa", "florence2"})
     all.push_back(testing::kReference / name);
   return all;
 }
 
 INSTANTIATE_TEST_SUITE_P(Folders, EveryCompany, ::testing::ValuesIn(folders()), [](const auto& info) {
   std::string name = info.param.filename().string();
-  std::replace_if(name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
+  std::replace_if(
+      name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
   return name;
 });
 

@@ -1,4 +1,5 @@
-// Layouts that no reference folder has: tensors under the names of transformers 5.23's own models, Pixtral 12B.
+// Layouts that no reference folder has: tensors under the names of transformers 5.23's own models, Pixtral
+// 12B.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -50,7 +51,8 @@ TEST(Layouts, TowersWithoutVisionModelInTheirNames) {
         folder.edit_tensors(entry.path().filename().string(), without_vision_model);
     }
     if (std::filesystem::exists(folder.path() / "model.safetensors.index.json")) {
-      folder.edit("model.safetensors.index.json", [](Json& index) { without_vision_model(index["weight_map"]); });
+      folder.edit("model.safetensors.index.json",
+                  [](Json& index) { without_vision_model(index["weight_map"]); });
     }
     const Features found = rows_of(folder.path(), picture());
     const Features expected = rows_of(testing::kReference / name / "model", picture());
