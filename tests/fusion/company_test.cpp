@@ -93,6 +93,7 @@ class EveryCompany : public ::testing::TestWithParam<std::filesystem::path> {};
 
 TEST_P(EveryCompany, HasTheSameBits) {
   const auto files = std::make_shared<const ModelFiles>(GetParam() / "model");
+  if (files->spec.dual) GTEST_SKIP() << "a model that writes nothing";
   std::size_t preemptions = 0;
   for (const Precision precision : kPrecisions) {
     const Model model(files, precision);
@@ -156,7 +157,7 @@ std::vector<std::filesystem::path> folders() {
   std::vector<std::filesystem::path> all;
   if (const char* others = std::getenv("MMBATCH_COMPANY")) {
     for (const auto& entry : std::filesystem::directory_iterator(others)) {
-      if (std::filesystem::exists(entry.path() / "expected.safetensors")) all.push_back(entry.path());
+      if (std::filesystem::exists(entry.path() / "model" / "config.json")) all.push_back(entry.path());
     }
     std::sort(all.begin(), all.end());
     return all;
