@@ -229,8 +229,8 @@ KnownKeys outer_keys(const std::string& type) {
                                   "spatial_merge_size"},
                      .without_effect = common(),
                      .only_at = common_only()};
-  known.without_effect.push_back(
-      {"rows of an image are counted from vision_config", {"image_seq_length", "image_seq_len", "num_image_tokens"}});
+  known.without_effect.push_back({"rows of an image are counted from vision_config",
+                                  {"image_seq_length", "image_seq_len", "num_image_tokens"}});
   known.without_effect.push_back({"widths are those of text_config", {"hidden_size", "projection_dim"}});
   known.without_effect.push_back(
       {"of audio, which these models are not given here",

@@ -167,8 +167,8 @@ VisionSpec parse_llava_vision(const Config& config, const WeightSource& weights,
 /// What stands before the names of a projector's tensors.  @param probe a tensor of it
 std::string projector_prefix(const WeightSource& weights, const std::string& probe);
 
-/// What stands before the tensors of a CLIP or SigLIP tower inside a larger model: transformers up to 5.22 and
-/// published files have "vision_model." in it, 5.23 leaves it out of models that it made itself.
+/// What stands before the tensors of a CLIP or SigLIP tower inside a larger model: transformers up to 5.22
+/// and published files have "vision_model." in it, 5.23 leaves it out of models that it made itself.
 std::string clip_tower_prefix(const WeightSource& weights);
 
 /// Pixtral's tower, its prefix, and which of its layers is read, by vision_config and vision_feature_layer.

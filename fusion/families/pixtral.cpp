@@ -1,5 +1,5 @@
-// The vision tower of Pixtral (arXiv 2410.07073): rotary positions, pictures in their own shape, whose rows each
-// end with a mark. Pixtral 12B is LLaVA with this tower; Mistral Small 3.1 merges its patches.
+// The vision tower of Pixtral (arXiv 2410.07073): rotary positions, pictures in their own shape, whose rows
+// each end with a mark. Pixtral 12B is LLaVA with this tower; Mistral Small 3.1 merges its patches.
 
 #include "fusion/families/families.h"
 

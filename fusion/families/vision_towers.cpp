@@ -54,8 +54,8 @@ GridRope parse_grid_rope(const Config& vision_config, double theta) {
 
 std::string clip_tower_prefix(const WeightSource& weights) {
   return weights.prefix_of("embeddings.position_embedding.weight",
-                           {"vision_tower.vision_model.", "model.vision_tower.vision_model.",
-                            "vision_tower.", "model.vision_tower."});
+                           {"vision_tower.vision_model.", "model.vision_tower.vision_model.", "vision_tower.",
+                            "model.vision_tower."});
 }
 
 std::string projector_prefix(const WeightSource& weights, const std::string& probe) {

@@ -1,7 +1,7 @@
-// What a model with images computes has the same bits in every company, and at any chunking, in the precisions that
-// people run: images encoded alone or together; prompts computed whole and alone, in chunks among others, from
-// blocks that others have computed, and again after a preemption. MMBATCH_COMPANY=FOLDER takes the reference
-// folders of that folder instead.
+// What a model with images computes has the same bits in every company, and at any chunking, in the
+// precisions that people run: images encoded alone or together; prompts computed whole and alone, in chunks
+// among others, from blocks that others have computed, and again after a preemption. MMBATCH_COMPANY=FOLDER
+// takes the reference folders of that folder instead (so DeepSeek-OCR 2's, which takes half a minute).
 
 #include <gtest/gtest.h>
 
@@ -28,7 +28,8 @@ struct Answers {
   std::size_t preemptions = 0;
 };
 
-Answers answer(const Model& model, const Prompts& prompts, const EngineOptions& options, std::size_t at_a_time) {
+Answers answer(const Model& model, const Prompts& prompts, const EngineOptions& options,
+               std::size_t at_a_time) {
   Answers answers{.of = std::vector<std::optional<Answer>>(prompts.size())};
   Engine engine(model.decoder(),
                 {static_cast<std::size_t>(model.tokenizer().vocab_size()), model.spec().suppressed, {}},
@@ -62,24 +63,28 @@ void expect_same(const Answers& found, const Answers& expected, const std::strin
 
 /// The smallest cache, tried in steps, that has room for each of the prompts.
 EngineOptions crowded(const Model& model, const Prompts& prompts, EngineOptions options) {
-  const auto longest = std::max_element(prompts.begin(), prompts.end(), [](const auto& a, const auto& b) {
-    return a->tokens() < b->tokens();
-  });
+  const auto longest = std::max_element(
+      prompts.begin(), prompts.end(), [](const auto& a, const auto& b) { return a->tokens() < b->tokens(); });
   for (options.kv_blocks = (*longest)->tokens() / options.scheduler.block_tokens;;
        options.kv_blocks += options.kv_blocks / 4 + 1) {
     if (answer(model, {*longest}, options, 1).of.front()) return options;
   }
 }
 
+bool has_recurrent_layers(const DecoderConfig& decoder) {
+  return std::any_of(decoder.layers.begin(), decoder.layers.end(),
+                     [](const LayerConfig& layer) { return layer.recurrent.has_value(); });
+}
+
 /// The prompts of a reference folder's cases.
 Prompts prompts_of(const Model& model, const std::filesystem::path& folder) {
-  const parity::Reference reference(folder, model.spec().eos,
-                                    model.spec().image_token);
+  const parity::Reference reference(folder, model.spec().eos, model.spec().image_token);
   const parity::Subject subject{model, reference, AttentionKernel::flash};
   parity::Report ignored;  // these precisions are not float32's
   Prompts prompts;
   for (const parity::ReferenceCase& one : reference.cases) {
-    if (const auto prepared = parity::check_prompt(subject, one, ignored)) prompts.push_back(prepared->prompt);
+    if (const auto prepared = parity::check_prompt(subject, one, ignored))
+      prompts.push_back(prepared->prompt);
   }
   return prompts;
 }
@@ -88,6 +93,7 @@ class EveryCompany : public ::testing::TestWithParam<std::filesystem::path> {};
 
 TEST_P(EveryCompany, HasTheSameBits) {
   const auto files = std::make_shared<const ModelFiles>(GetParam() / "model");
+  if (files->spec.dual) GTEST_SKIP() << "a model that writes nothing";
   std::size_t preemptions = 0;
   for (const Precision precision : kPrecisions) {
     const Model model(files, precision);
@@ -101,18 +107,25 @@ TEST_P(EveryCompany, HasTheSameBits) {
     Prompts twice = prompts;
     twice.insert(twice.end(), prompts.begin(), prompts.end());
     for (const std::size_t block_tokens : {4u, 16u}) {
-      const std::string where = std::string(to_string(precision)) + ", blocks of " + std::to_string(block_tokens);
+      const std::string where =
+          std::string(to_string(precision)) + ", blocks of " + std::to_string(block_tokens);
       EngineOptions together;
       together.kv_blocks = 32000 / block_tokens;
       together.scheduler.block_tokens = block_tokens;
       together.scheduler.prefill_chunk = block_tokens + 1;
       expect_same(answer(model, twice, together, prompts.size()), expected, where);
-      const Answers resumed = answer(model, twice, crowded(model, prompts, together), twice.size());
-      expect_same(resumed, expected, where + ", a small cache");
-      preemptions += resumed.preemptions;
+      const EngineOptions smallest = crowded(model, prompts, together);
+      for (const std::size_t halves : {2u, 3u}) {
+        EngineOptions small = smallest;
+        small.kv_blocks = small.kv_blocks * halves / 2;
+        const Answers resumed = answer(model, twice, small, twice.size());
+        expect_same(resumed, expected, where + ", a small cache");
+        preemptions += resumed.preemptions;
+      }
     }
   }
-  EXPECT_GT(preemptions, 0u);
+  // Recurrent layers' states are few, so that sequences wait for one instead of for blocks.
+  EXPECT_TRUE(preemptions > 0 || has_recurrent_layers(files->spec.decoder));
 }
 
 TEST_P(EveryCompany, ImagesHaveTheSameRows) {
@@ -144,21 +157,22 @@ std::vector<std::filesystem::path> folders() {
   std::vector<std::filesystem::path> all;
   if (const char* others = std::getenv("MMBATCH_COMPANY")) {
     for (const auto& entry : std::filesystem::directory_iterator(others)) {
-      if (std::filesystem::exists(entry.path() / "expected.safetensors")) all.push_back(entry.path());
+      if (std::filesystem::exists(entry.path() / "model" / "config.json")) all.push_back(entry.path());
     }
     std::sort(all.begin(), all.end());
     return all;
   }
-  for (const char* name :
-       {"llava-next", "paligemma", "gemma3", "gemma4", "smolvlm", "internvl", "mistral3", "qwen2-5-vl", "qwen3-vl",
-        "qwen3-5", "glm-ocr", "lfm2-vl", "paddleocr-vl", "deepseek-ocr2", "blip-vqa", "florence2"})
+  for (const char* name : {"llava-next", "paligemma", "gemma3", "gemma4", "smolvlm", "internvl", "mistral3",
+                           "qwen2-5-vl", "qwen3-vl", "qwen3-5", "glm-ocr", "lfm2-vl", "paddleocr-vl",
+                           "deepseek-ocr2", "blip-vqa", "florence2"})
     all.push_back(testing::kReference / name);
   return all;
 }
 
 INSTANTIATE_TEST_SUITE_P(Folders, EveryCompany, ::testing::ValuesIn(folders()), [](const auto& info) {
   std::string name = info.param.filename().string();
-  std::replace_if(name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
+  std::replace_if(
+      name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
   return name;
 });
 

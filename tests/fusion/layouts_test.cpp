@@ -1,4 +1,5 @@
-// Layouts that no reference folder has: tensors under the names of transformers 5.23's own models, Pixtral 12B.
+// Layouts that no reference folder has: tensors under the names of transformers 5.23's own models, Pixtral
+// 12B.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -50,13 +51,20 @@ TEST(Layouts, TowersWithoutVisionModelInTheirNames) {
         folder.edit_tensors(entry.path().filename().string(), without_vision_model);
     }
     if (std::filesystem::exists(folder.path() / "model.safetensors.index.json")) {
-      folder.edit("model.safetensors.index.json", [](Json& index) { without_vision_model(index["weight_map"]); });
+      folder.edit("model.safetensors.index.json",
+                  [](Json& index) { without_vision_model(index["weight_map"]); });
     }
     const Features found = rows_of(folder.path(), picture());
     const Features expected = rows_of(testing::kReference / name / "model", picture());
     ASSERT_EQ(found->rows(), expected->rows()) << name;
     EXPECT_EQ(std::memcmp(found->data(), expected->data(), found->bytes()), 0) << name;
   }
+}
+
+TEST(Layouts, Gemma3WithImagesDoesNotCapItsLogits) {
+  const ModelFolder folder("gemma3");
+  folder.edit_config([](Json& config) { config["text_config"]["final_logit_softcapping"] = 5.0; });
+  EXPECT_EQ(ModelFiles(folder.path()).spec.decoder.logit_softcap, 0.0f);
 }
 
 /// Mistral 3's folder as LLaVA with Pixtral's tower, whose patches are not merged.

@@ -49,6 +49,7 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
 
 ModelSpec parse(const Config& config, const WeightSource& weights) {
   ModelSpec spec = read_image_text(config, weights, {"gemma3", "gemma3_text", 262144});
+  spec.decoder.logit_softcap = 0.0f;  // transformers applies it to the text-only model alone
   spec.vision = parse_vision(config, weights, spec.decoder.hidden);
   spec.image_token = "<image_soft_token>";
   spec.place = {
