@@ -369,6 +369,25 @@ TEST(ResultsStore, RegionsAreRowsAndAreCopiedWithTheirAnswer) {
                   "c|1|dog|polygon|1|2|[[1,1],[2,1],[2,2]]"));
 }
 
+TEST(ResultsStore, WhetherAnAnswerWasClosedIsStoredAndCopied) {
+  TempFolder folder;
+  const auto file = folder / "r.db";
+  const auto store = ResultsStore::open_or_create(file);
+  store->begin_run(make_run(), ResumePolicy::resume);
+  ItemResult closed = make_answer(make_item("a"), key_of(1), "{}");
+  closed.answers[0].closed = true;
+  store->put(closed);
+  ItemResult whole = make_answer(make_item("b"), key_of(2), "[]");
+  whole.answers[0].closed = false;
+  store->put(whole);
+  store->put(make_answer(make_item("c"), key_of(3), "free"));
+  store->flush();
+  EXPECT_NE(store->look_up(testing::share(make_item("d")), key_of(1), kImages), Known::no);
+  store->flush();
+  EXPECT_THAT(rows(file, "SELECT id, answer, closed FROM answers ORDER BY id"),
+              ElementsAre("a|{}|1", "b|[]|0", "c|free|", "d|{}|1"));
+}
+
 TEST(Schema, AVersionOneFileIsBroughtUpToDate) {
   TempFolder folder;
   const auto file = folder / "old.db";
