@@ -119,6 +119,7 @@ std::string why_not_sliced(const LayerConfig& layer, std::size_t slices) {
   if (layer.recurrent) return "recurrent layers cannot be divided between processes yet";
   if (layer.experts) return "mixtures of experts cannot be divided between processes yet";
   if (layer.cross_attention) return "cross-attention cannot be divided between processes yet";
+  if (layer.per_layer_input) return "embeddings for each layer cannot be divided between processes yet";
   if (layer.attention.bounds != Bounds::absent || layer.feed_forward.bounds != Bounds::absent)
     return "layers that keep their numbers within stored bounds cannot be divided between processes yet";
   if (norm && norm->span == QueryKeyNorm::Span::all_heads)

@@ -63,6 +63,13 @@ const Variant kVariants[] = {
        }
        c.logit_divisor = 3;
      }},
+    {"keys_of_another_layer_and_values_of_keys",
+     [](DecoderConfig& c) {
+       divisible(c);
+       c.layers[0].attention.values = ValueSource::keys;
+       c.layers[0].attention.value_norm = c.norm;
+       c.layers[1].attention.keys_of = 0;
+     }},
 };
 
 std::vector<std::int32_t> ids(std::size_t count) {
@@ -139,6 +146,15 @@ TEST(SlicedLayers, SayWhyTheyCannotBe) {
   layer = config.layers[0];
   layer.experts.emplace();
   EXPECT_NE(why_not_sliced(layer, 2).find("mixtures of experts"), std::string::npos);
+  layer = config.layers[0];
+  layer.cross_attention.emplace();
+  EXPECT_NE(why_not_sliced(layer, 2).find("cross-attention"), std::string::npos);
+  layer = config.layers[0];
+  layer.per_layer_input.emplace();
+  EXPECT_NE(why_not_sliced(layer, 2).find("embeddings for each layer"), std::string::npos);
+  layer = config.layers[0];
+  layer.feed_forward.bounds = Bounds::stored;
+  EXPECT_NE(why_not_sliced(layer, 2).find("stored bounds"), std::string::npos);
   layer = config.layers[0];
   testing::make_recurrent(layer, testing::tiny_convolution());
   EXPECT_NE(why_not_sliced(layer, 2).find("recurrent layers"), std::string::npos);
