@@ -38,6 +38,7 @@ command -v mpirun > /dev/null || { echo "mpi: mpirun is not installed"; exit 77;
 # More processes than cores, in a container, as root: nothing that a cluster would need.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_btl_vader_single_copy_mechanism=none \
   OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_plm_rsh_agent=false
+mpirun --oversubscribe -n 2 true 2> probe.log || { echo "mpi: mpirun cannot start processes here"; cat probe.log; exit 77; }
 processes() { # N ARGUMENT...
   local count=$1
   shift
