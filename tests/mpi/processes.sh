@@ -6,7 +6,7 @@ set -euo pipefail
 program=$(realpath "${1:?usage: $0 build/mmbatch demo tests/data/reference}")
 demo=$(realpath "$2") references=$(realpath "$3")
 work=$(mktemp -d "${TMPDIR:-/tmp}/mmbatch-mpi.XXXXXX")
-items=${MMBATCH_MPI_ITEMS:-400}
+items=${MMBATCH_MPI_ITEMS:-4000}
 launcher=''
 
 finish() {

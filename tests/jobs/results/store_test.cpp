@@ -43,14 +43,14 @@ TEST(Store, AnswersAreSeenAsDocumented) {
     store->put(make_failure(make_item("b"), key_of(2), "decode", ErrorCode::timeout));
     store->finish_run(RunStatus::finished, R"({"seconds": 1})");
   }
-  EXPECT_EQ(rows(file, "SELECT count(*) FROM pragma_table_info('answers')"), std::vector<std::string>{"33"});
+  EXPECT_EQ(rows(file, "SELECT count(*) FROM pragma_table_info('answers')"), std::vector<std::string>{"34"});
   std::string names;
   for (const auto& name : rows(file, "SELECT name FROM pragma_table_info('answers')")) names += name + ", ";
   EXPECT_EQ(
       names,
       "run, job, task, id, images, prompt, status, answer, sequence, finish_reason, references, correct, "
       "score, "
-      "logprob, probabilities, prompt_tokens, answer_tokens, reasoning, reasoning_tokens, error_stage, "
+      "logprob, probabilities, prompt_tokens, answer_tokens, closed, reasoning, reasoning_tokens, error_stage, "
       "error_code, error_message, "
       "vision_ms, text_ms, "
       "queue_ms, prefill_ms, decode_ms, total_ms, created, metadata, document, page, frame_times, ");

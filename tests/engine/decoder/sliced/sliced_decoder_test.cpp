@@ -67,7 +67,7 @@ const Variant kVariants[] = {
      [](DecoderConfig& c) {
        divisible(c);
        c.layers[0].attention.values = ValueSource::keys;
-       c.layers[0].attention.value_norm = c.norm;
+       c.layers[0].attention.value_norm = {.kind = NormKind::rms, .weight = NormWeight::none};
        c.layers[1].attention.keys_of = 0;
      }},
 };
