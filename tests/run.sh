@@ -26,7 +26,7 @@ ctest --test-dir build --output-on-failure -j "$(nproc)"
 step "300 kills"
 MMBATCH_KILLS=300 build/tests/test_pipeline --gtest_filter='Kill.*'
 
-step "an array job on a Slurm of two nodes, and its merging"
+step "an array job, its merging, and a model on two nodes of a Slurm"
 tests/slurm/two_nodes.sh build/mmbatch
 
 step "10,000 damaged pictures of every format"

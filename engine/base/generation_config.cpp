@@ -196,6 +196,12 @@ void set_whitespace(GenerationConfig& config, const GenerationValue& value) {
   config.whitespace = *text;
 }
 
+void set_on_length(GenerationConfig& config, const GenerationValue& value) {
+  const auto* text = std::get_if<std::string>(&value);
+  if (text == nullptr || (*text != "fail" && *text != "close")) refuse("on_length", "\"fail\" or \"close\"");
+  config.on_length = *text;
+}
+
 const std::vector<Field>& fields() {
   using G = GenerationConfig;
   static const std::vector<Field> table = {
@@ -236,6 +242,7 @@ const std::vector<Field>& fields() {
       constraint("regex", &G::regex),
       constraint("grammar", &G::grammar),
       field("whitespace", &G::whitespace, set_whitespace),
+      field("on_length", &G::on_length, set_on_length),
   };
   return table;
 }
@@ -389,6 +396,7 @@ std::string generation_help(std::string_view name) {
       {"regex", "regular expression that the whole answer matches"},
       {"grammar", "what answers are held to: a file with a GBNF grammar"},
       {"whitespace", "of JSON answers: spaced, compact or flexible (spaced)"},
+      {"on_length", "an answer to a schema that reaches max_new_tokens: fail, or close it before (fail)"},
   };
   const auto found = texts.find(name);
   return found == texts.end() ? "" : found->second;

@@ -64,6 +64,9 @@ struct GenerationConfig {
   std::string grammar;          // GBNF, its rule `root`
   // Of JSON: spaced, compact or flexible.
   std::string whitespace = "spaced";
+  /// What becomes of an answer under a constraint at max_new_tokens: it fails its item, or is brought to its
+  /// shortest end before.
+  std::string on_length = "fail";
 
   /// Whether the text is held to something while it is written.
   bool constrained() const { return !response_format.empty() || !regex.empty() || !grammar.empty(); }

@@ -14,6 +14,7 @@ struct Step {
   double sum;
   std::size_t beam;
   std::int32_t token;
+  bool closed = false;  // other tokens were refused to leave room for the end
 };
 
 bool better(const Step& a, const Step& b) {
@@ -43,7 +44,8 @@ class BeamSearch : public Strategy {
       } else if (rank < beams_) {
         Answer answer = group.sequences[step.beam]->answer;
         const bool cut = group.request.generation.forced_eos_token_id && length == group.most_answer_tokens();
-        answer.finish_reason = cut ? FinishReason::length : FinishReason::stop;
+        const bool closed = answer.closed || step.closed;
+        answer.finish_reason = cut || closed ? FinishReason::length : FinishReason::stop;
         add_finished(group.request.generation, std::move(answer), step.sum, length);
       }
     }
@@ -83,22 +85,30 @@ class BeamSearch : public Strategy {
       const LogitRows& rows = sequence.logits.back();
       const std::span<const float> logits(rows.logits->row(rows.first + rows.count - 1), rows.logits->cols());
       const float normaliser = log_normaliser(logits);
-      scores_.resize(logits.size());
-      std::transform(logits.begin(), logits.end(), scores_.begin(), [&](float x) { return x - normaliser; });
       const History history{group.request.prompt->decoder_ids(), sequence.answer.tokens,
                             group.most_answer_tokens()};
-      process_scores(config, vocabulary, history, scores_);
       const auto& constraint = group.request.constraint;
-      if (constraint && !forced_token(config, history) &&
-          !constrain_scores(*constraint, sequence.constraint_state, scores_)) {
+      const auto constrain = [&](auto&& keep_allowed) {
+        process_scores(config, vocabulary, history, scores_);
+        if (keep_allowed()) return;
         // Another setting forbids all that may come: the constraint wins.
-        std::transform(logits.begin(), logits.end(), scores_.begin(),
-                       [&](float x) { return x - normaliser; });
-        constrain_scores(*constraint, sequence.constraint_state, scores_);
+        take_logits(logits, normaliser);
+        keep_allowed();
+      };
+      const TokenConstraint::State state = sequence.constraint_state;
+      const bool free = constraint == nullptr || forced_token(config, history).has_value();
+      take_logits(logits, normaliser);
+      constrain([&] { return free || constrain_scores(*constraint, state, scores_); });
+      const std::size_t left = group.max_tokens - sequence.tokens();
+      const bool closed = !free && constraint->keeps_room() && one_takes_the_room(*constraint, state, left, keep);
+      if (closed) {
+        take_logits(logits, normaliser);
+        constrain([&] { return constrain_scores_within(*constraint, state, left, scores_); });
       }
       for (std::size_t token = 0; token < scores_.size(); ++token) {
         if (scores_[token] == -std::numeric_limits<float>::infinity()) continue;
-        steps.push_back({sequence.answer.logprob + scores_[token], beam, static_cast<std::int32_t>(token)});
+        steps.push_back(
+            {sequence.answer.logprob + scores_[token], beam, static_cast<std::int32_t>(token), closed});
       }
       if (steps.size() > keep) {
         std::nth_element(steps.begin(), steps.begin() + static_cast<std::ptrdiff_t>(keep), steps.end(),
@@ -110,12 +120,39 @@ class BeamSearch : public Strategy {
     return steps;
   }
 
+  void take_logits(std::span<const float> logits, float normaliser) {
+    scores_.resize(logits.size());
+    std::transform(logits.begin(), logits.end(), scores_.begin(), [&](float x) { return x - normaliser; });
+  }
+
+  /// Whether one of the likeliest tokens leaves no room for the answer's end.
+  bool one_takes_the_room(const TokenConstraint& constraint, TokenConstraint::State state, std::size_t left,
+                          std::size_t likeliest) const {
+    std::vector<std::int32_t> tokens;
+    for (std::size_t token = 0; token < scores_.size(); ++token) {
+      if (scores_[token] != -std::numeric_limits<float>::infinity())
+        tokens.push_back(static_cast<std::int32_t>(token));
+    }
+    const auto score = [&](std::int32_t token) { return scores_[static_cast<std::size_t>(token)]; };
+    if (tokens.size() > likeliest) {
+      std::nth_element(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(likeliest), tokens.end(),
+                       [&](std::int32_t a, std::int32_t b) {
+                         return score(a) != score(b) ? score(a) > score(b) : a < b;
+                       });
+      tokens.resize(likeliest);
+    }
+    return std::any_of(tokens.begin(), tokens.end(), [&](std::int32_t token) {
+      return takes_the_room(constraint, state, left, token);
+    });
+  }
+
   /// The chosen continuations become the beams: each takes over its parent or forks it.
   static void go_on(SequenceGroup& group, const StrategyContext& context, const std::vector<Step>& next) {
     std::vector<std::unique_ptr<Sequence>> beams;
     for (const Step& step : next) {
       beams.push_back(context.fork(*group.sequences[step.beam]));
       beams.back()->answer.tokens.push_back(step.token);
+      beams.back()->answer.closed = beams.back()->answer.closed || step.closed;
       const bool first_is_forced =
           group.request.generation.forced_bos_token_id && beams.back()->answer.tokens.size() == 1;
       if (const auto& constraint = group.request.constraint; constraint && !first_is_forced)

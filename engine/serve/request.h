@@ -37,6 +37,7 @@ struct Answer {
   std::vector<float> logprobs;                 // one per token, and one for the end token if there was one
   std::vector<std::vector<TokenLogprob>> top;  // the likeliest at each place, if asked for
   FinishReason finish_reason = FinishReason::length;
+  bool closed = false;     // tokens were refused so that it comes to its end before its limit
   Thoughts thoughts;       // before `tokens`, which have their own log-probabilities only
   double logprob = 0.0;    // sum over all tokens, thoughts and the end token included
   double score = 0.0;      // beams: logprob / length ^ length_penalty; choices: probability

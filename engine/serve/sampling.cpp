@@ -46,18 +46,34 @@ class Sampling : public Strategy {
     return {group.request.prompt->decoder_ids(), sequence.answer.tokens, group.most_answer_tokens()};
   }
 
-  std::int32_t choose(const SequenceGroup& group, const Sequence& sequence, const Vocabulary& vocabulary,
+  std::int32_t choose(const SequenceGroup& group, Sequence& sequence, const Vocabulary& vocabulary,
                       std::span<const float> logits) {
     const GenerationConfig& config = group.request.generation;
+    const auto* const constraint = group.request.constraint.get();
+    const bool forced = forced_token(config, history_of(group, sequence)).has_value();
+    const TokenConstraint::State state = sequence.constraint_state;
+    const std::int32_t token = choose_among(group, sequence, vocabulary, logits, [&] {
+      return constraint == nullptr || forced || constrain_scores(*constraint, state, scores_);
+    });
+    const std::size_t left = group.max_tokens - sequence.tokens();
+    if (constraint == nullptr || forced || !takes_the_room(*constraint, state, left, token)) return token;
+    sequence.answer.closed = true;
+    return choose_among(group, sequence, vocabulary, logits,
+                        [&] { return constrain_scores_within(*constraint, state, left, scores_); });
+  }
+
+  /// @param constrain takes tokens out of scores_; false when it leaves none
+  template <class Constrain>
+  std::int32_t choose_among(const SequenceGroup& group, const Sequence& sequence,
+                            const Vocabulary& vocabulary, std::span<const float> logits,
+                            Constrain&& constrain) {
+    const GenerationConfig& config = group.request.generation;
     scores_.assign(logits.begin(), logits.end());
-    const History history = history_of(group, sequence);
-    process_scores(config, vocabulary, history, scores_);
-    const auto& constraint = group.request.constraint;
-    if (constraint && !forced_token(config, history) &&
-        !constrain_scores(*constraint, sequence.constraint_state, scores_)) {
+    process_scores(config, vocabulary, history_of(group, sequence), scores_);
+    if (!constrain()) {
       // Another setting forbids all that may come, such as no_repeat_ngram_size: the constraint wins.
       scores_.assign(logits.begin(), logits.end());
-      constrain_scores(*constraint, sequence.constraint_state, scores_);
+      constrain();
     }
     if (!config.do_sample) return argmax(scores_);
     return draw(config, scores_, uniform_draw(config.seed, sequence.index, sequence.answer.tokens.size()));
@@ -151,7 +167,9 @@ class Sampling : public Strategy {
   }
 
   static void finish(Sequence& sequence, FinishReason reason) {
-    sequence.answer.finish_reason = reason;
+    // An answer that was brought to its end by force was cut.
+    const bool cut = reason == FinishReason::stop && sequence.answer.closed;
+    sequence.answer.finish_reason = cut ? FinishReason::length : reason;
     sequence.finished = true;
   }
 

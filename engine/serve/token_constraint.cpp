@@ -26,12 +26,10 @@ std::optional<TokenConstraint::State> ChoiceTrie::advance(State state, std::int3
   return next->second;
 }
 
-bool constrain_scores(const TokenConstraint& constraint, TokenConstraint::State state,
-                      std::span<float> scores) {
-  if (constraint.is_free(state)) return true;
+namespace {
+
+bool keep_masked(const TokenMask& mask, std::span<float> scores) {
   constexpr float kNever = -std::numeric_limits<float>::infinity();
-  TokenMask mask(scores.size());
-  constraint.allowed(state, mask);
   bool any = false;
   const auto words = mask.words();
   for (std::size_t w = 0; w < words.size(); ++w) {
@@ -42,6 +40,30 @@ bool constrain_scores(const TokenConstraint& constraint, TokenConstraint::State 
     }
   }
   return any;
+}
+
+}  // namespace
+
+bool constrain_scores(const TokenConstraint& constraint, TokenConstraint::State state,
+                      std::span<float> scores) {
+  if (constraint.is_free(state)) return true;
+  TokenMask mask(scores.size());
+  constraint.allowed(state, mask);
+  return keep_masked(mask, scores);
+}
+
+bool constrain_scores_within(const TokenConstraint& constraint, TokenConstraint::State state,
+                             std::size_t left, std::span<float> scores) {
+  TokenMask mask(scores.size());
+  constraint.allowed_within(state, left, mask);
+  return keep_masked(mask, scores);
+}
+
+bool takes_the_room(const TokenConstraint& constraint, TokenConstraint::State state, std::size_t left,
+                    std::int32_t token) {
+  if (!constraint.keeps_room()) return false;
+  const auto next = constraint.advance(state, token);
+  return next && left > 0 && !constraint.has_room(*next, left - 1) && constraint.has_room(state, left);
 }
 
 void constrain_draft(const TokenConstraint& constraint, TokenConstraint::State state,

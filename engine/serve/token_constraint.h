@@ -49,6 +49,13 @@ class TokenConstraint {
   virtual bool complete(State) const { return false; }
   /// Tokens that are the only ones that may come, one after the other: they can be computed in one step.
   virtual std::vector<std::int32_t> forced(State) const { return {}; }
+  /// Whether tokens are kept back so that every answer comes to its end; the two below are asked only then.
+  virtual bool keeps_room() const { return false; }
+  /// Whether an answer can come to its end within so many tokens, its end token left out.
+  virtual bool has_room(State, std::size_t) const { return true; }
+  /// Adds those of the tokens that may come next behind which there is still room, with `left` tokens to come,
+  /// that one included. Asked only where there is room before.
+  virtual void allowed_within(State state, std::size_t, TokenMask& mask) const { allowed(state, mask); }
 };
 
 /// Answers out of a list: a trie over their tokens, end token included. States are its nodes.
@@ -71,6 +78,12 @@ class ChoiceTrie : public TokenConstraint {
 /// @return whether any token is left
 bool constrain_scores(const TokenConstraint& constraint, TokenConstraint::State state,
                       std::span<float> scores);
+/// As above, for tokens that leave no room for the answer's end.
+bool constrain_scores_within(const TokenConstraint& constraint, TokenConstraint::State state,
+                             std::size_t left, std::span<float> scores);
+/// Whether an answer that had room to come to its end has none left behind a token.
+bool takes_the_room(const TokenConstraint& constraint, TokenConstraint::State state, std::size_t left,
+                    std::int32_t token);
 
 /// Cuts guesses behind the last one that the constraint allows.
 void constrain_draft(const TokenConstraint& constraint, TokenConstraint::State state,

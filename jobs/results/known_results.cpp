@@ -26,7 +26,7 @@ KnownResults::KnownResults(Database& database)
           database,
           "SELECT answer, finish_reason, logprob, answer_tokens, details, prompt_tokens, vision_ms, text_ms, "
           "queue_ms, prefill_ms, decode_ms, total_ms, created, probabilities, vector, reasoning, "
-          "reasoning_tokens, regions FROM results "
+          "reasoning_tokens, regions, closed FROM results "
           "LEFT JOIN embeddings ON result_key = key WHERE item_key = ?1 AND run_key = ?2 AND content_key = "
           "?3 ORDER BY sequence") {}
 
@@ -66,6 +66,7 @@ std::optional<ItemResult> KnownResults::find_answers(const std::string& content_
     if (rows_.type(16) != Statement::Type::null)
       answer.reasoning_tokens = static_cast<int>(rows_.integer(16));
     answer.regions = rows_.text(17);
+    if (rows_.type(18) != Statement::Type::null) answer.closed = rows_.integer(18) != 0;
     result.answers.push_back(std::move(answer));
     if (rows_.type(5) != Statement::Type::null) result.prompt_tokens = static_cast<int>(rows_.integer(5));
     result.ms = {optional_real(rows_, 6), optional_real(rows_, 7),  optional_real(rows_, 8),

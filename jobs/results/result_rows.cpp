@@ -55,7 +55,8 @@ enum ResultColumn {
   kReasoning,
   kReasoningTokens,
   kRegions,
-  kResultColumns = kRegions,
+  kClosed,
+  kResultColumns = kClosed,
 };
 
 }  // namespace
@@ -121,9 +122,9 @@ ResultRows::ResultRows(Database& database)
           "INSERT INTO results(run_key, item_key, sequence, current, status, answer, finish_reason, correct, "
           "score, logprob, prompt_tokens, answer_tokens, error_stage, error_code, error_message, vision_ms, "
           "text_ms, queue_ms, prefill_ms, decode_ms, total_ms, created, details, content_key, "
-          "answer_phrase, probabilities, reasoning, reasoning_tokens, regions) "
+          "answer_phrase, probabilities, reasoning, reasoning_tokens, regions, closed) "
           "VALUES(?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, "
-          "?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28)"),
+          "?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29)"),
       insert_embedding_(database, "INSERT INTO embeddings(result_key, width, vector) VALUES(?1, ?2, ?3)") {}
 
 void ResultRows::write(std::int64_t run, std::int64_t job_key, const ItemResult& result,
@@ -241,6 +242,7 @@ void ResultRows::insert_answers(std::int64_t run, std::int64_t item, const ItemR
     bind_text_or_null(insert, kReasoning, answer.reasoning);
     insert.bind(kReasoningTokens, answer.reasoning_tokens);
     bind_text_or_null(insert, kRegions, answer.regions);
+    if (answer.closed) insert.bind(kClosed, std::int64_t{*answer.closed});
     if (const auto score = score_answer(answer.text, result.item->references)) {
       insert.bind(kCorrect, score->correct ? 1 : 0).bind(kScore, score->score);
     }

@@ -192,6 +192,13 @@ CREATE VIEW regions AS
   WHERE r.current = 1 AND r.regions IS NOT NULL;
 )sql";
 
+// Whether an answer was brought to its end by force, before max_new_tokens cut it.
+constexpr const char* kClosed = R"sql(
+ALTER TABLE results ADD COLUMN closed INTEGER;  -- 1 or 0; NULL where answers are not closed
+DROP VIEW answers;
+DROP VIEW history;
+)sql";
+
 std::string vectors() {
   return fmt::format(
       "CREATE VIEW vectors AS SELECT r.run_key AS run, j.name AS job, i.id AS id, i.images AS images, {} AS "
@@ -213,7 +220,7 @@ std::string views() {
 
 /// Step i brings a database from version i to i + 1. Steps that were released are never changed.
 /// The views are those of today from the first step on: what they name is there when the last one is done.
-std::array<std::string, 9> steps() {
+std::array<std::string, 10> steps() {
   return {kTables + views(),
           kSearch,
           kPhrases,
@@ -222,7 +229,8 @@ std::array<std::string, 9> steps() {
           kReasoning + views(),
           kSchemas,
           kSources + views(),
-          kRegions};
+          kRegions,
+          kClosed + views()};
 }
 
 /// The oldest version whose tables are read as they are.
@@ -288,6 +296,7 @@ const std::vector<std::pair<std::string, std::string>>& view_columns() {
       {"probabilities", "r.probabilities"},
       {"prompt_tokens", "r.prompt_tokens"},
       {"answer_tokens", "r.answer_tokens"},
+      {"closed", "r.closed"},
       {"reasoning", "r.reasoning"},
       {"reasoning_tokens", "r.reasoning_tokens"},
       {"error_stage", "r.error_stage"},

@@ -66,6 +66,7 @@ struct ItemResult {
     std::string reasoning = {};         // what the model thought before it
     std::optional<int> reasoning_tokens = {};  // none: it did not think
     std::string regions = {};                  // JSON list: where something is in the picture; or empty
+    std::optional<bool> closed = {};  // brought to its end before max_new_tokens; none: not asked for
   };
   struct Timings {  // milliseconds; absent when the item did not come so far
     std::optional<double> vision, text, queue, prefill, decode, total;

@@ -43,7 +43,22 @@ bool is_valid(CompiledConstraints::Entry& entry, const std::string& text) {
   }
 }
 
+/// Whether an answer that is closed in time has room for anything at all.
+void check_shortest(std::size_t tokens, const GenerationConfig& generation) {
+  if (tokens == Closings::kNever) {
+    throw ItemError(ErrorCode::invalid_value,
+                    "on_length: close: the shortest answer is too long to be found: take on_length: fail");
+  }
+  if (std::cmp_greater(tokens, generation.max_new_tokens))
+    throw ItemError(ErrorCode::invalid_value, too_short_for(tokens, generation));
+}
+
 }  // namespace
+
+std::string too_short_for(std::size_t tokens, const GenerationConfig& generation) {
+  return fmt::format("the shortest answer that fits has {} tokens, and max_new_tokens is {}", tokens,
+                     generation.max_new_tokens);
+}
 
 std::optional<ConstraintSpec> constraint_of(const GenerationConfig& generation) {
   if (!generation.constrained()) return std::nullopt;
@@ -82,13 +97,18 @@ std::shared_ptr<const TokenConstraint> Constraints::of(const GenerationConfig& g
   const auto spec = constraint_of(generation);
   if (!spec) return nullptr;
   const auto entry = compiled_.of(*spec);
+  const bool closes = generation.on_length == "close";
   {
     const std::lock_guard lock(mutex_);
     if (!tokens_) tokens_ = std::make_shared<const TokenBytes>(tokenizer_);
     if (!entry->masks) entry->masks = std::make_shared<TokenMasks>(entry->compiled.grammar, tokens_);
+    if (closes && !entry->least) entry->least = std::make_shared<const LeastBytes>(entry->compiled.grammar);
   }
   ends.insert(ends.end(), generation.stop_token_ids.begin(), generation.stop_token_ids.end());
-  return std::make_shared<const GrammarConstraint>(entry->masks, std::move(ends));
+  auto constraint = std::make_shared<const GrammarConstraint>(entry->masks, std::move(ends),
+                                                              closes ? entry->least : nullptr);
+  if (closes) check_shortest(constraint->shortest(), generation);
+  return constraint;
 }
 
 std::optional<AnswerCheck::Fault> AnswerCheck::fault(const GenerationConfig& generation,

@@ -11,6 +11,7 @@
 #include "engine/base/generation_config.h"
 #include "engine/serve/token_constraint.h"
 #include "jobs/item/job.h"
+#include "text/constraint/closing/least_bytes.h"
 #include "text/constraint/constraint.h"
 #include "text/constraint/mask/token_masks.h"
 #include "text/constraint/schema/document.h"
@@ -20,13 +21,18 @@ namespace mmbatch {
 /// What settings hold an answer's text to, or nothing.
 std::optional<ConstraintSpec> constraint_of(const GenerationConfig& generation);
 
+/// That max_new_tokens leaves no room for the shortest answer, which has so many tokens.
+std::string too_short_for(std::size_t tokens, const GenerationConfig& generation);
+
 /// Compiled constraints by their text; the last few are kept. Thread-safe.
 class CompiledConstraints {
  public:
   struct Entry {
     ConstraintSpec spec;
     CompiledConstraint compiled;
-    std::shared_ptr<TokenMasks> masks = {};  // once they were needed
+    std::shared_ptr<TokenMasks> masks = {};        // once they were needed
+    std::shared_ptr<const LeastBytes> least = {};  // once an answer was to be closed
+    std::optional<std::size_t> shortest = {};      // tokens of the shortest answer, once somebody asked
     // Of a JSON Schema, once an answer was looked at:
     std::shared_ptr<const JsonValue> schema = {};
     std::shared_ptr<const SchemaDocument> document = {};

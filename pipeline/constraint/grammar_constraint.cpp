@@ -4,8 +4,10 @@
 
 namespace mmbatch {
 
-GrammarConstraint::GrammarConstraint(std::shared_ptr<TokenMasks> masks, std::vector<std::int32_t> ends)
+GrammarConstraint::GrammarConstraint(std::shared_ptr<TokenMasks> masks, std::vector<std::int32_t> ends,
+                                     std::shared_ptr<const LeastBytes> least)
     : masks_(std::move(masks)), ends_(std::move(ends)), machine_(masks_->grammar()) {
+  if (least) closings_.emplace(std::move(least), masks_->shared_tokens());
   number(machine_.start(), AnswerPlace::beginning);
 }
 
@@ -43,6 +45,29 @@ bool GrammarConstraint::complete(State state) const {
 
 std::vector<std::int32_t> GrammarConstraint::forced(State state) const {
   return next(state).forced;
+}
+
+bool GrammarConstraint::has_room(State state, std::size_t left) const {
+  const std::size_t needed = closings_->tokens(machine_, states_[state].frames);
+  return needed <= left;
+}
+
+void GrammarConstraint::allowed_within(State state, std::size_t left, TokenMask& mask) const {
+  const NextTokens& tokens = next(state);
+  const Machine::State frames = states_[state].frames;
+  const AnswerPlace place = states_[state].place;
+  bool any = false;
+  for (const std::int32_t token : tokens.allowed.ids()) {
+    const Machine::State behind = masks_->behind(machine_, frames, place, token);
+    if (behind.empty() || closings_->tokens(machine_, behind) > left - 1) continue;
+    mask.add(token);
+    any = true;
+  }
+  if (tokens.may_end) {
+    for (const std::int32_t end : ends_) mask.add(end);
+  } else if (!any) {  // the rule of forced tokens allows another beginning only
+    mask.add(*closings_->first(machine_, frames));
+  }
 }
 
 }  // namespace mmbatch

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/serve/token_constraint.h"
+#include "text/constraint/closing/closings.h"
 #include "text/constraint/mask/token_masks.h"
 
 namespace mmbatch {
@@ -16,13 +17,20 @@ namespace mmbatch {
 class GrammarConstraint : public TokenConstraint {
  public:
   /// @param masks shared by all requests with the same grammar.  @param ends tokens that end an answer
-  GrammarConstraint(std::shared_ptr<TokenMasks> masks, std::vector<std::int32_t> ends);
+  /// @param least when answers are brought to their end before their limit; else null
+  GrammarConstraint(std::shared_ptr<TokenMasks> masks, std::vector<std::int32_t> ends,
+                    std::shared_ptr<const LeastBytes> least);
 
   State start() const override { return 0; }
   void allowed(State state, TokenMask& mask) const override;
   std::optional<State> advance(State state, std::int32_t token) const override;
   bool complete(State state) const override;
   std::vector<std::int32_t> forced(State state) const override;
+  bool keeps_room() const override { return closings_.has_value(); }
+  bool has_room(State state, std::size_t left) const override;
+  void allowed_within(State state, std::size_t left, TokenMask& mask) const override;
+  /// Tokens of the shortest answer; Closings::kNever when that could not be found.
+  std::size_t shortest() const { return closings_->tokens(machine_, states_.front().frames); }
 
  private:
   struct Known {
@@ -37,6 +45,7 @@ class GrammarConstraint : public TokenConstraint {
   std::shared_ptr<TokenMasks> masks_;
   std::vector<std::int32_t> ends_;
   mutable Machine machine_;
+  mutable std::optional<Closings> closings_;
   mutable std::vector<Known> states_;
   mutable std::map<std::pair<Machine::State, AnswerPlace>, State> numbers_;
 };

@@ -13,6 +13,7 @@
 #include "jobs/manifest/manifest.h"
 #include "jobs/media/media.h"
 #include "jobs/text/clock.h"
+#include "pipeline/constraint/answer_lengths.h"
 #include "pipeline/constraint/constraints.h"
 #include "pipeline/documents/parts_counter.h"
 #include "pipeline/graph/outcome.h"
@@ -47,10 +48,11 @@ struct Checks {
   const ModelFiles* files = nullptr;
   const EncodeText* encode_text = nullptr;
   TokenizerCheck* tokenizers = nullptr;  // not null with encode_text
+  AnswerLengths* lengths = nullptr;      // likewise
 };
 
 std::optional<Failed> check_item(const ReadItem& read, const SettingsOfJobs& merged, const Checks& checks) {
-  const auto& [files, encode_text, tokenizers] = checks;
+  const auto& [files, encode_text, tokenizers, lengths] = checks;
   if (read.error) return Failed{Stage::read, *read.error};
   const Item& item = *read.item;
   const auto settings = guarded([&] { return merged.of(item); });
@@ -90,8 +92,12 @@ std::optional<Failed> check_item(const ReadItem& read, const SettingsOfJobs& mer
       length_fault({tokens.value(), pictures.size()}, settings.value()->generation.truncate_prompt,
                    files->spec.longest_prompt());
   if (too_long) return Failed{Stage::decode, *too_long};
+  const auto has_room = guarded([&] { return lengths->check(settings.value()->generation), true; });
+  if (!has_room) return Failed{Stage::decode, has_room.error()};
   return {};
 }
+
+using Notes = std::vector<std::string>;
 
 }  // namespace
 
@@ -101,7 +107,11 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
   for (const std::string& note : files ? files->unknown_keys : std::vector<std::string>())
     out << fmt::format("note: {}\n", note);
   std::optional<TokenizerCheck> tokenizers;
-  if (files && !files->spec.dual) tokenizers.emplace(*files);
+  std::optional<AnswerLengths> lengths;
+  if (files && !files->spec.dual) {
+    tokenizers.emplace(*files);
+    lengths.emplace(files->tokenizer);
+  }
   std::size_t items = 0, bad = 0;
   for (const auto& file : options.manifests) {
     const Manifest manifest = read_manifest(file, {.media_root = options.media_root,
@@ -114,6 +124,8 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
     for (std::size_t job = 0; job < manifest.jobs.size(); ++job) settings.of_job(job);
     for (const std::string& warning : check_constraints(manifest, options.generation))
       out << fmt::format("note: {}\n", warning);
+    for (const std::string& note : lengths ? lengths->notes(manifest, options.generation) : Notes())
+      out << fmt::format("note: {}\n", note);
     if (files) check_tasks(manifest, *files);
     for (const std::string& note : files ? idle_variables(manifest, *files) : std::vector<std::string>())
       out << fmt::format("note: {}\n", note);
@@ -126,7 +138,9 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
     while (const auto read = reader->next()) {
       ++items;
       const auto failed =
-          check_item(*read, settings, {files.get(), encode_text.get(), tokenizers ? &*tokenizers : nullptr});
+          check_item(*read, settings,
+                     {files.get(), encode_text.get(), tokenizers ? &*tokenizers : nullptr,
+                      lengths ? &*lengths : nullptr});
       if (!failed) continue;
       ++bad;
       out << fmt::format("{}: job {}, item {}: {}/{}: {}\n", read->item->where,

@@ -110,6 +110,8 @@ ItemResult::Answer stored(const Tokenizer& tokenizer, const Answer& answer,
     row.reasoning_tokens = static_cast<int>(thoughts.end - thoughts.begin);
   }
   row.finish_reason = to_string(answer.finish_reason);
+  if (generation.constrained() && generation.on_length == "close")
+    row.closed = answer.finish_reason == FinishReason::length;
   row.logprob = answer.logprob;
   row.answer_tokens = static_cast<int>(answer.tokens.size());
   if (generation.logprobs && !answer.logprobs.empty())

@@ -135,6 +135,49 @@ class ReasoningConstraint final : public TokenConstraint {
     if (const auto answer = behind_mark(at.tracked.progress)) answer_->allowed(*answer, mask);
   }
 
+  bool keeps_room() const override { return answer_ != nullptr && answer_->keeps_room(); }
+
+  /// Thoughts leave room for their closing mark and an answer.
+  bool has_room(State state, std::size_t left) const override {
+    const Unpacked at = unpack(state);
+    const ReasoningMarks& marks = tracker_->marks();
+    const auto behind = [&](std::size_t tokens) {
+      return left >= tokens && answer_->has_room(answer_->start(), left - tokens);
+    };
+    switch (at.tracked.phase) {
+      case Phase::answer:
+        return answer_->has_room(at.answer, left);
+      case Phase::inside:
+        return behind(marks.close.size() - at.tracked.progress);
+      case Phase::written:
+        return behind(marks.written.size() - at.tracked.progress);
+      case Phase::at_mark: {
+        const auto answer = behind_mark(at.tracked.progress);
+        return (answer && answer_->has_room(*answer, left)) || thoughts_have_room(at.tracked, left);
+      }
+    }
+    return false;
+  }
+
+  void allowed_within(State state, std::size_t left, TokenMask& mask) const override {
+    const Unpacked at = unpack(state);
+    const ReasoningMarks& marks = tracker_->marks();
+    switch (at.tracked.phase) {
+      case Phase::answer:
+        return answer_->allowed_within(at.answer, left, mask);
+      case Phase::inside:
+        return mask.add(marks.close[at.tracked.progress]);
+      case Phase::written:
+        return mask.add(marks.written[at.tracked.progress]);
+      case Phase::at_mark: {
+        if (thoughts_have_room(at.tracked, left)) mask.add(marks.open[at.tracked.progress]);
+        const auto answer = behind_mark(at.tracked.progress);
+        if (answer && answer_->has_room(*answer, left)) answer_->allowed_within(*answer, left, mask);
+        return;
+      }
+    }
+  }
+
   std::optional<State> advance(State state, std::int32_t token) const override {
     const Unpacked at = unpack(state);
     if (at.tracked.phase == Phase::answer) return advance_answer(at.answer, token);
@@ -160,6 +203,13 @@ class ReasoningConstraint final : public TokenConstraint {
     for (std::size_t i = 0; i < tokens && state && answer_; ++i)
       state = answer_->advance(*state, tracker_->marks().open[i]);
     return state;
+  }
+
+  /// Whether the rest of the opening mark, the closing one and an answer may come.
+  bool thoughts_have_room(ReasoningTracker::State at, std::size_t left) const {
+    const ReasoningMarks& marks = tracker_->marks();
+    const std::size_t needed = marks.open.size() - at.progress + marks.close.size();
+    return left >= needed && answer_->has_room(answer_->start(), left - needed);
   }
 
   std::optional<State> advance_answer(State answer, std::int32_t token) const {

@@ -16,7 +16,7 @@ namespace mmbatch {
 ///                    | { "type": "json_schema", "json_schema": { "name"?, "description"?, "strict"?,
 ///                    "schema" } }
 ///   "regex": text | "grammar": text | "choices": [text…]          one of the four at most
-///   "whitespace": "spaced" | "compact" | "flexible",  "on_length": "fail"
+///   "whitespace": "spaced" | "compact" | "flexible",  "on_length": "fail" | "close"
 const std::vector<std::string>& constraint_keys();
 
 /// These keys of a map, as settings.

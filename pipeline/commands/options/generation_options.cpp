@@ -18,7 +18,7 @@ bool takes_list(const std::string& name) {
 }
 bool takes_text(const std::string& name) {
   return name == "stop_strings" || name == "choices" || name == "truncate_prompt" || name == "regex" ||
-         name == "whitespace";
+         name == "whitespace" || name == "on_length";
 }
 /// Settings that are too long for a command line: it names a file.
 bool takes_file(const std::string& name) {

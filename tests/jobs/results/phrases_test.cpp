@@ -113,6 +113,7 @@ TEST(Phrases, ADatabaseOfAnEarlierVersionIsReadAsItIsAndResumed) {
         "ALTER TABLE items DROP COLUMN document; ALTER TABLE items DROP COLUMN page;"
         "ALTER TABLE items DROP COLUMN frame_times; ALTER TABLE jobs DROP COLUMN fields;"
         "DROP VIEW regions; ALTER TABLE results DROP COLUMN regions;"
+        "ALTER TABLE results DROP COLUMN closed;"
         "CREATE VIEW history AS SELECT 1; CREATE VIEW answers AS SELECT 1;"
         "PRAGMA user_version = 4; PRAGMA journal_mode = DELETE");
   }

@@ -43,14 +43,14 @@ TEST(Store, AnswersAreSeenAsDocumented) {
     store->put(make_failure(make_item("b"), key_of(2), "decode", ErrorCode::timeout));
     store->finish_run(RunStatus::finished, R"({"seconds": 1})");
   }
-  EXPECT_EQ(rows(file, "SELECT count(*) FROM pragma_table_info('answers')"), std::vector<std::string>{"33"});
+  EXPECT_EQ(rows(file, "SELECT count(*) FROM pragma_table_info('answers')"), std::vector<std::string>{"34"});
   std::string names;
   for (const auto& name : rows(file, "SELECT name FROM pragma_table_info('answers')")) names += name + ", ";
   EXPECT_EQ(
       names,
       "run, job, task, id, images, prompt, status, answer, sequence, finish_reason, references, correct, "
       "score, "
-      "logprob, probabilities, prompt_tokens, answer_tokens, reasoning, reasoning_tokens, error_stage, "
+      "logprob, probabilities, prompt_tokens, answer_tokens, closed, reasoning, reasoning_tokens, error_stage, "
       "error_code, error_message, "
       "vision_ms, text_ms, "
       "queue_ms, prefill_ms, decode_ms, total_ms, created, metadata, document, page, frame_times, ");
@@ -367,6 +367,25 @@ TEST(ResultsStore, RegionsAreRowsAndAreCopiedWithTheirAnswer) {
       rows(file, "SELECT item, number, label, kind, x1, y2, points FROM regions ORDER BY item, number"),
       ElementsAre("a|0|cat|box|1.5|4|", "a|1|dog|polygon|1|2|[[1,1],[2,1],[2,2]]", "c|0|cat|box|1.5|4|",
                   "c|1|dog|polygon|1|2|[[1,1],[2,1],[2,2]]"));
+}
+
+TEST(ResultsStore, WhetherAnAnswerWasClosedIsStoredAndCopied) {
+  TempFolder folder;
+  const auto file = folder / "r.db";
+  const auto store = ResultsStore::open_or_create(file);
+  store->begin_run(make_run(), ResumePolicy::resume);
+  ItemResult closed = make_answer(make_item("a"), key_of(1), "{}");
+  closed.answers[0].closed = true;
+  store->put(closed);
+  ItemResult whole = make_answer(make_item("b"), key_of(2), "[]");
+  whole.answers[0].closed = false;
+  store->put(whole);
+  store->put(make_answer(make_item("c"), key_of(3), "free"));
+  store->flush();
+  EXPECT_NE(store->look_up(testing::share(make_item("d")), key_of(1), kImages), Known::no);
+  store->flush();
+  EXPECT_THAT(rows(file, "SELECT id, answer, closed FROM answers ORDER BY id"),
+              ElementsAre("a|{}|1", "b|[]|0", "c|free|", "d|{}|1"));
 }
 
 TEST(Schema, AVersionOneFileIsBroughtUpToDate) {

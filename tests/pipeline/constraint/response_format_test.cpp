@@ -153,7 +153,7 @@ TEST(ResponseFormat, WhatCannotBeHeldIsSaidBeforeAModelIsLoaded) {
               HasSubstr("both 'response_format' and 'regex'"));
   EXPECT_THAT(refused("    regex: '(?=a)'\n"), HasSubstr("look-around"));
   EXPECT_THAT(refused("    regex: a\n    generation: {stop_strings: [x]}\n"), HasSubstr("stop_strings"));
-  EXPECT_THAT(refused("    on_length: close\n    regex: a\n"), HasSubstr("on_length"));
+  EXPECT_THAT(refused("    on_length: cut\n    regex: a\n"), HasSubstr("on_length"));
 }
 
 TEST(ResponseFormat, ItemsBringTheirOwn) {

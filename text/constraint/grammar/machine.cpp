@@ -271,7 +271,6 @@ void Machine::step_string(const Frame& frame, std::uint8_t byte, State& out) {
 }
 
 void Machine::step_array(const Frame& frame, std::uint8_t byte, State& out) {
-  enum Phase : std::uint8_t { opening_bracket, first_item, behind_item, item_space };
   const ArrayNode& array = grammar_->arrays[grammar_->nodes[frame.node].index];
   const auto enter_item = [&] {
     Frame behind = frame;

@@ -53,11 +53,6 @@ class Machine {
     return {frame.a, frame.b, static_cast<StringPlace::Escape>(frame.c)};
   }
 
-  /// A description of a frame's stack in which all places that allow the same tokens are equal, provided that
-  /// no token has more than `reach` bytes.
-  std::string key_of(FrameId id, std::uint32_t reach) const;
-
- private:
   enum ObjectPhase : std::uint8_t {
     opening,
     first_key,
@@ -69,7 +64,15 @@ class Machine {
     next_key,
     in_free_key
   };
+  enum ArrayPhase : std::uint8_t { opening_bracket, first_item, behind_item, item_space };
+  /// Free keys that an object's frame has read.
+  std::size_t free_keys(const Frame& object) const { return sets_[object.c].size(); }
 
+  /// A description of a frame's stack in which all places that allow the same tokens are equal, provided that
+  /// no token has more than `reach` bytes.
+  std::string key_of(FrameId id, std::uint32_t reach) const;
+
+ private:
   FrameId intern(const Frame& frame);
   bool fits(NodeId node, std::uint32_t depth) const;
   void enter(NodeId node, FrameId parent, State& out);

@@ -38,6 +38,7 @@ class TokenMasks {
 
   const std::shared_ptr<const Grammar>& grammar() const { return grammar_; }
   const TokenBytes& tokens() const { return *tokens_; }
+  const std::shared_ptr<const TokenBytes>& shared_tokens() const { return tokens_; }
 
   /// @param machine that made the state; reads this object's grammar.
   std::shared_ptr<const NextTokens> next(Machine& machine, const Machine::State& state, AnswerPlace place);

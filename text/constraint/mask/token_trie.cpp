@@ -42,14 +42,18 @@ void TokenTrie::build(const std::vector<std::string>& bytes, std::vector<std::in
   nodes_[0].end = static_cast<std::uint32_t>(nodes_.size());
 }
 
+std::uint32_t TokenTrie::child(std::uint32_t node, std::uint8_t byte) const {
+  const std::uint32_t end = nodes_[node].end;
+  std::uint32_t child = node + 1;
+  while (child < end && nodes_[child].byte != byte) child = nodes_[child].end;
+  return child < end ? child : 0;
+}
+
 std::uint32_t TokenTrie::find(std::string_view bytes) const {
   std::uint32_t at = 0;
   for (const char c : bytes) {
-    const std::uint32_t end = nodes_[at].end;
-    std::uint32_t child = at + 1;
-    while (child < end && nodes_[child].byte != static_cast<std::uint8_t>(c)) child = nodes_[child].end;
-    if (child >= end) return 0;
-    at = child;
+    at = child(at, static_cast<std::uint8_t>(c));
+    if (at == 0) return 0;
   }
   return at;
 }

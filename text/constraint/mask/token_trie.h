@@ -42,6 +42,8 @@ class TokenTrie {
   }
   /// The node of some bytes; 0, the root, when no token begins with them.
   std::uint32_t find(std::string_view bytes) const;
+  /// The node one byte further; 0 when there is none.
+  std::uint32_t child(std::uint32_t node, std::uint8_t byte) const;
 
  private:
   void build(const std::vector<std::string>& bytes, std::vector<std::int32_t> order);

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/weights/derived.h"
 #include "engine/weights/gguf/block_form.h"
 #include "engine/weights/gguf/blocks/codes.h"
 #include "engine/weights/groups/half.h"
@@ -95,6 +96,18 @@ TEST(Groupings, SayWhatFourBitsWithZerosAre) {
     ++found;
   }
   EXPECT_GT(found, 0u);
+}
+
+TEST(Groupings, OfRowsAndColumnsThatAreTaken) {
+  const gguf::BlockType& type = *gguf::find_block_type(8);
+  std::vector<std::byte> bytes(8 * 512 / 32 * type.bytes);
+  std::mt19937 random(9);
+  for (std::byte& byte : bytes) byte = static_cast<std::byte>(random() & 0x3b);
+  const TensorView whole = gguf::view_of("w", {8, 512}, type, bytes.data());
+  expect_same(reordered_rows(whole, "rows", {7, 0, 3}));
+  expect_same(some_columns(whole, "columns", {{64, 96}, {256, 32}}));
+  expect_same(some_columns(reordered_rows(whole, "rows", {7, 0, 3}), "both", {{480, 32}, {0, 64}}));
+  EXPECT_EQ(some_columns(whole, "parted", {{16, 32}}).form->grouping(), nullptr);
 }
 
 TEST(Groupings, RoundingKeepsWhatTheyCanHold) {

@@ -1,0 +1,59 @@
+#include "pipeline/constraint/answer_lengths.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "jobs/item/settings.h"
+#include "text/constraint/closing/closings.h"
+
+namespace mmbatch {
+namespace {
+
+bool has_endless_strings(const Grammar& grammar) {
+  return std::any_of(grammar.strings.begin(), grammar.strings.end(), [](const StringRule& rule) {
+    return rule.max() == StringRule::kNoLimit && rule.takes_everything();
+  });
+}
+
+}  // namespace
+
+std::optional<std::size_t> AnswerLengths::shortest(const GenerationConfig& generation) {
+  const auto spec = constraint_of(generation);
+  if (!spec) return std::nullopt;
+  const auto entry = compiled_.of(*spec);
+  if (!entry->shortest) {
+    if (!tokens_) tokens_ = std::make_shared<const TokenBytes>(tokenizer_);
+    Machine machine(entry->compiled.grammar);
+    Closings closings(std::make_shared<const LeastBytes>(entry->compiled.grammar), tokens_);
+    entry->shortest = closings.tokens(machine, machine.start());
+  }
+  if (*entry->shortest == Closings::kNever) return std::nullopt;
+  return entry->shortest;
+}
+
+void AnswerLengths::check(const GenerationConfig& generation) {
+  const auto tokens = shortest(generation);
+  if (!tokens || std::cmp_less_equal(*tokens, generation.max_new_tokens)) return;
+  throw ItemError(ErrorCode::invalid_value, too_short_for(*tokens, generation));
+}
+
+std::vector<std::string> AnswerLengths::notes(const Manifest& manifest,
+                                              const GenerationOverrides& command_line) {
+  std::vector<std::string> notes;
+  for (const Job& job : manifest.jobs) {
+    const GenerationConfig generation = generation_of(manifest, job, {{}, command_line});
+    const auto tokens = shortest(generation);
+    if (!tokens) continue;
+    notes.push_back(fmt::format("job '{}': the shortest answer has {} tokens, max_new_tokens is {}", job.name,
+                                *tokens, generation.max_new_tokens));
+    if (has_endless_strings(*compiled_.of(*constraint_of(generation))->compiled.grammar))
+      notes.push_back(fmt::format("job '{}': response_format: strings without maxLength may go on to "
+                                  "max_new_tokens",
+                                  job.name));
+  }
+  return notes;
+}
+
+}  // namespace mmbatch

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/generation_config.h"
+#include "jobs/item/job.h"
+#include "pipeline/constraint/constraints.h"
+
+namespace mmbatch {
+
+/// How many tokens answers under a constraint have at least. Of one thread.
+class AnswerLengths {
+ public:
+  explicit AnswerLengths(std::shared_ptr<const Tokenizer> tokenizer) : tokenizer_(std::move(tokenizer)) {}
+
+  /// Of the shortest answer; nothing without a constraint, or when it cannot be found.
+  /// @throws ItemError(invalid_value) when the constraint cannot be held
+  std::optional<std::size_t> shortest(const GenerationConfig& generation);
+
+  /// @throws ItemError(invalid_value) when max_new_tokens leaves no room for the shortest answer
+  void check(const GenerationConfig& generation);
+
+  /// What is worth knowing of each job: the shortest answer, and strings that may go on for ever.
+  std::vector<std::string> notes(const Manifest& manifest, const GenerationOverrides& command_line);
+
+ private:
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  std::shared_ptr<const TokenBytes> tokens_;  // once they were needed
+  CompiledConstraints compiled_;
+};
+
+}  // namespace mmbatch

@@ -1,0 +1,109 @@
+#include "text/constraint/closing/closings.h"
+
+#include <algorithm>
+
+namespace mmbatch {
+
+Closings::Closings(std::shared_ptr<const LeastBytes> least, std::shared_ptr<const TokenBytes> tokens)
+    : least_(std::move(least)), tokens_(std::move(tokens)), places_(2) {
+  places_[kUnknown].tokens = kNoTokens;
+}
+
+std::size_t Closings::tokens(Machine& machine, const Machine::State& state) {
+  const Place& place = places_[place_of(machine, state)];
+  return place.tokens == kNoTokens ? kNever : place.tokens;
+}
+
+std::optional<std::int32_t> Closings::first(Machine& machine, const Machine::State& state) {
+  const Place& place = places_[place_of(machine, state)];
+  if (place.tokens == kNoTokens || place.tokens == 0) return std::nullopt;
+  return place.token;
+}
+
+std::uint32_t Closings::place_of(Machine& machine, const Machine::State& state) {
+  if (const auto at = known_.find(state); at != known_.end()) return at->second;
+  steps_ = 0;
+  std::optional<std::uint32_t> found;
+  if (machine.may_end(state)) found = kEnd;
+  // The bound is nearly always the length itself; else it is raised until a text of that length is there.
+  for (std::size_t bytes = least_->of(machine, state); !found && bytes <= kMostBytes && steps_ < kMostSteps;
+       ++bytes)
+    found = search(machine, state, bytes);
+  refuted_.clear();
+  return known_.emplace(state, found.value_or(kUnknown)).first->second;
+}
+
+/// Goes down byte by byte, and back where no text of this length is left.
+std::optional<std::uint32_t> Closings::search(Machine& machine, const Machine::State& from,
+                                              std::size_t bytes) {
+  std::vector<Step> path;
+  path.push_back({.state = from, .budget = bytes});
+  while (!path.empty() && steps_ < kMostSteps) {
+    const std::optional<std::uint32_t> rest = next_step(machine, path);
+    if (rest) {
+      // All states of the path have their shortest text now.
+      std::uint32_t place = *rest;
+      for (; !path.empty(); path.pop_back()) {
+        place = add(static_cast<std::uint8_t>(path.back().byte - 1), place);
+        known_.insert_or_assign(std::move(path.back().state), place);
+      }
+      return place;
+    }
+    Step& last = path.back();
+    if (last.budget > 0 && last.byte < 256) continue;
+    std::size_t& refuted = refuted_[last.state];
+    refuted = std::max(refuted, last.budget);
+    path.pop_back();
+  }
+  return std::nullopt;
+}
+
+/// Tries the next byte of the last state, and goes there if an end may be near enough.
+/// @return what follows, when that is known
+std::optional<std::uint32_t> Closings::next_step(Machine& machine, std::vector<Step>& path) {
+  Machine::State next;
+  while (path.back().budget > 0 && path.back().byte < 256) {
+    ++steps_;
+    const auto byte = static_cast<std::uint8_t>(path.back().byte++);
+    machine.step(path.back().state, byte, next);
+    if (next.empty()) continue;
+    const std::size_t left = path.back().budget - 1;
+    if (machine.may_end(next)) {
+      if (left == 0) return kEnd;
+      continue;
+    }
+    const auto known = known_.find(next);
+    if (known != known_.end() && known->second != kUnknown) {
+      if (places_[known->second].bytes == left) return known->second;
+      continue;
+    }
+    if (left == 0 || least_->of(machine, next) > left) continue;
+    if (const auto at = refuted_.find(next); at != refuted_.end() && at->second >= left) continue;
+    path.push_back({.state = std::move(next), .budget = left});
+    return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+/// The fewest tokens are found from the end: a token, and what is known of the place behind it.
+std::uint32_t Closings::add(std::uint8_t byte, std::uint32_t next) {
+  places_.push_back({.next = next, .bytes = places_[next].bytes + 1, .tokens = kNoTokens, .byte = byte});
+  const auto place = static_cast<std::uint32_t>(places_.size() - 1);
+  Place& first = places_.back();
+  const TokenTrie& trie = tokens_->all();
+  std::uint32_t at = place, node = 0;
+  while (at != kEnd) {
+    node = trie.child(node, places_[at].byte);
+    if (node == 0) break;
+    at = places_[at].next;
+    const auto here = trie.tokens(trie.node(node));
+    if (here.empty() || places_[at].tokens == kNoTokens) continue;
+    // Of equally many the longest comes first.
+    if (places_[at].tokens + 1 > first.tokens) continue;
+    first.tokens = places_[at].tokens + 1;
+    first.token = here.front();
+  }
+  return place;
+}
+
+}  // namespace mmbatch
