@@ -8,6 +8,7 @@
 #include "bench/compare.h"
 #include "bench/levels.h"
 #include "bench/report.h"
+#include "bench/together/together.h"
 #include "bench/workload.h"
 #include "engine/base/error.h"
 #include "pipeline/exit_code.h"
@@ -22,7 +23,7 @@ struct CommandLine {
   std::string precision = "f32", kv_precision = "auto", isa;
   std::filesystem::path json, write_checkpoint;
   std::vector<std::filesystem::path> compare;
-  bool quick = false, list = false;
+  bool quick = false, list = false, one_of_processes = false;
   BenchOptions options;
 };
 
@@ -62,16 +63,20 @@ void run_all_levels(const CommandLine& line, int argc, char** argv) {
   run_levels(arguments, line.options.scratch, std::cout);
 }
 
+BenchOptions options_of(const CommandLine& line) {
+  BenchOptions options = line.options;
+  options.precision = precision_from(line.precision);
+  if (line.kv_precision != "auto") options.kv_precision = kv_precision_from(line.kv_precision);
+  options.scale = line.quick ? Scale::quick : Scale::full;
+  return options;
+}
+
 void run_workloads(const CommandLine& line) {
   std::vector<const Workload*> chosen;
   for (const std::string& name : line.workloads) chosen.push_back(&find_workload(name));
   if (chosen.empty()) throw UsageError("no workload given; --list shows them all");
   if (!line.options.model.empty()) find_shape(line.options.model);
-  BenchOptions options = line.options;
-  options.precision = precision_from(line.precision);
-  if (line.kv_precision != "auto") options.kv_precision = kv_precision_from(line.kv_precision);
-  options.scale = line.quick ? Scale::quick : Scale::full;
-  Session session(options);
+  Session session(options_of(line));
   for (const Workload* workload : chosen) {
     session.begin(workload->name);
     workload->run(session);
@@ -110,6 +115,7 @@ int run(int argc, char** argv) {
                   "folder in which checkpoints made for measuring are kept")
       ->capture_default_str();
   program.add_flag("--quick", line.quick, "tiny cases: to see that measuring works");
+  program.add_flag("--one-of-processes", line.one_of_processes)->group("");  // for the workload processes
   program.add_flag("--list", line.list, "show workloads and checkpoint shapes");
   program.add_option("--compare", line.compare, "two files that --json wrote: what changed")->expected(2);
   program.add_option("--write-checkpoint", line.write_checkpoint,
@@ -130,6 +136,8 @@ int run(int argc, char** argv) {
     compare(line.compare[0], line.compare[1], std::cout);
   else if (!line.write_checkpoint.empty())
     write_random_checkpoint(line);
+  else if (line.one_of_processes)
+    run_together(options_of(line), line.json);
   else if (line.isa == "all")
     run_all_levels(line, argc, argv);
   else

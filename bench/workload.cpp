@@ -19,6 +19,8 @@ constexpr Workload kTable[] = {
      run_long_prefill},
     {"decode", "a step of 1 to 32 sequences at 128 and 1,024 positions, 1.1B shape", run_decode},
     {"experts", "a mixture of experts: a prompt of 512 tokens, steps of 1 to 16 sequences", run_experts},
+    {"processes", "a prompt and steps by 1, 2 and 4 processes of mpirun, beside a decoder that is whole",
+     run_processes},
     {"preprocess", "a 12-megapixel JPEG to pixel values", run_preprocess},
     {"tokenizer", "questions and a long text to tokens and back", run_tokenizer},
     {"store", "rows into the results database", run_store},

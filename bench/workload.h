@@ -26,6 +26,7 @@ void run_prefill(Session& session);
 void run_long_prefill(Session& session);
 void run_decode(Session& session);
 void run_experts(Session& session);
+void run_processes(Session& session);
 void run_preprocess(Session& session);
 void run_tokenizer(Session& session);
 void run_store(Session& session);

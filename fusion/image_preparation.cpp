@@ -133,6 +133,34 @@ SplitBudget budget_of(const SplitPreprocessor& split, const ImageBudget& budget)
   return out;
 }
 
+/// Images in whole tiles keep to a budget by the number of their tiles.
+/// @param rows of each tile
+GridRule rule_of(const GridTiler& tiler, std::size_t rows, const ImageBudget& budget) {
+  if (budget.empty()) return tiler.rule();
+  const std::int64_t side = tile_size(tiler.rule()), pixels = side * side;
+  std::int64_t least = 1, most = static_cast<std::int64_t>(kMaxTiles);
+  const auto at_least = [&](const std::optional<std::int64_t>& value, std::int64_t unit) {
+    if (value) least = std::max(least, (*value - 1) / unit + 1);
+  };
+  const auto at_most = [&](const std::optional<std::int64_t>& value, std::int64_t unit) {
+    if (value) most = std::min(most, *value / unit);
+  };
+  at_least(budget.min_tokens, static_cast<std::int64_t>(rows));
+  at_least(budget.min_pixels, pixels);
+  at_most(budget.max_tokens, static_cast<std::int64_t>(rows));
+  at_most(budget.max_pixels, pixels);
+  if (1 <= most && least <= most) {
+    const TileBudget tiles{static_cast<std::size_t>(least), static_cast<std::size_t>(most)};
+    if (const auto rule = within(tiler.rule(), tiles)) return *rule;
+  }
+  throw ItemError(
+      ErrorCode::invalid_value,
+      fmt::format("image_tokens, min_pixels and max_pixels ask for {} to {} tiles of an image, which no grid "
+                  "keeps to; this model cuts images into tiles of {} tokens, {} pixels each, from 1 to {} of "
+                  "them with the whole image: allow more of them, or fewer",
+                  least, most, rows, pixels, kMaxTiles));
+}
+
 /// How the patches of so many tiles and of the whole lie.
 FeatureMap padded_rows(const PaddedTiler& tiler, FeatureMap map, int tiles) {
   map.grid = tiler.patches_of(tiles > 0 ? tiler.tile_size() : tiler.whole_size());
@@ -198,7 +226,7 @@ PixelValues ImagePreparation::prepare(const Image& image, const ImageBudget& bud
   else if (const auto* padded = std::get_if<PaddedTiler>(&preprocessor_))
     add_padded(*padded);
   else if (const auto* grids = std::get_if<GridTiler>(&preprocessor_))
-    add_tiles(grids->apply(image));
+    add_tiles(grids->apply(image, rule_of(*grids, spec_.tile_tokens(), budget)));
   else if (const auto* tiler = std::get_if<Tiler>(&preprocessor_))
     add_tiles(tiler->apply(image));
   else
@@ -218,6 +246,10 @@ void ImagePreparation::check(const ImageBudget& budget) const {
   }
   if (const auto* soft = std::get_if<SoftTokenPreprocessor>(&preprocessor_)) {
     rows(*soft, budget);
+    return;
+  }
+  if (const auto* grids = std::get_if<GridTiler>(&preprocessor_)) {
+    rule_of(*grids, spec_.tile_tokens(), budget);
     return;
   }
   throw ItemError(ErrorCode::invalid_value,
@@ -246,7 +278,8 @@ FeatureMap ImagePreparation::layout(int width, int height, const ImageBudget& bu
   check(budget);
   const VisionConfig& tower = spec_.encoder;
   FeatureMap map{.grid = tower.grid(), .width = width, .height = height};
-  if (const auto* tiler = std::get_if<GridTiler>(&preprocessor_)) map.tiles = tiler->grid(width, height);
+  if (const auto* grids = std::get_if<GridTiler>(&preprocessor_))
+    map.tiles = plan_grid(rule_of(*grids, spec_.tile_tokens(), budget), width, height).grid;
   if (const auto* tiler = std::get_if<Tiler>(&preprocessor_)) map.tiles = tiler->grid(width, height);
   if (const auto* blocks = std::get_if<BlockPreprocessor>(&preprocessor_))
     map.grid = blocks->grid(width, height, budget_of(*blocks, budget));

@@ -240,22 +240,47 @@ TurnFormat find_turn_format(const ModelFiles& files, const std::string& name,
                                known_formats(files.templates)));
 }
 
+void check_sliced(const ModelFiles& files, std::size_t slices) {
+  const auto refuse = [&](const std::string& why) {
+    throw UsageError(fmt::format("--tensor-parallel {}: {}: {}", slices, files.folder.string(), why));
+  };
+  if (files.spec.dual) refuse("a dual encoder has no decoder, which is what is divided");
+  if (files.spec.encoder)
+    refuse("decoders that attend to an encoder cannot be divided between processes yet");
+  if (files.weights->packed())
+    refuse("folders that mmbatch quantize packed cannot be divided: take the published checkpoint");
+  for (const LayerConfig& layer : files.spec.decoder.layers)
+    if (const std::string why = why_not_sliced(layer, slices); !why.empty()) refuse(why);
+}
+
 Model::Model(std::shared_ptr<const ModelFiles> files, Precision precision, WeightHooks hooks)
+    : Model(std::move(files), precision, std::move(hooks), nullptr) {}
+
+Model::Model(std::shared_ptr<const ModelFiles> files, Precision precision,
+             std::shared_ptr<const Slices> slices)
+    : Model(std::move(files), precision, WeightHooks{}, std::move(slices)) {}
+
+Model::Model(std::shared_ptr<const ModelFiles> files, Precision precision, WeightHooks hooks,
+             std::shared_ptr<const Slices> slices)
     : files_(std::move(files)), precision_(precision) {
   if (const auto packed = files_->weights->packed(); packed && *packed != precision) {
     throw ModelError(fmt::format("{}: its weights are packed in {}; --precision may be auto or {}, not {}",
                                  files_->folder.string(), to_string(*packed), to_string(*packed),
                                  to_string(precision)));
   }
+  if (slices) check_sliced(*files_, slices->count());
   const Weights weights(*files_->weights, precision, std::move(hooks));
-  if (spec().vision) images_.emplace(weights, *spec().vision);
+  // Images are encoded by the process that leads.
+  if (spec().vision && (!slices || slices->processes().rank() == 0)) images_.emplace(weights, *spec().vision);
   if (const auto& dual = spec().dual) {
     texts_.emplace(weights, files_->tokenizer, *dual);
     similarity_.emplace(weights, dual->similarity);
     return;
   }
   if (spec().encoder) encoder_.emplace(weights, *spec().encoder);
-  decoder_ = std::make_shared<const Decoder>(weights, spec().decoder, spec().decoder_names);
+  Weights decoder_weights = weights;
+  decoder_weights.slices = std::move(slices);
+  decoder_ = std::make_shared<const Decoder>(decoder_weights, spec().decoder, spec().decoder_names);
 }
 
 std::shared_ptr<const Prompt> Model::compose(std::span<const std::int32_t> ids,

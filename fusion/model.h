@@ -51,12 +51,19 @@ struct ModelFiles {
 TurnFormat find_turn_format(const ModelFiles& files, const std::string& name,
                             const std::filesystem::path& folder, const std::string& owner);
 
+/// @throws UsageError that says why a model's decoder cannot be cut into so many slices
+void check_sliced(const ModelFiles& files, std::size_t slices);
+
 class Model {
  public:
   /// Packs the weights for this machine, or takes them as a packed folder holds them.
   /// @throws ModelError
   explicit Model(std::shared_ptr<const ModelFiles> files, Precision precision = Precision::f32,
                  WeightHooks hooks = {});
+  /// The same with a decoder that is cut into slices, of which this process has its own. Images are encoded
+  /// by rank 0 alone.
+  /// @throws UsageError, as check_sliced()
+  Model(std::shared_ptr<const ModelFiles> files, Precision precision, std::shared_ptr<const Slices> slices);
   static std::shared_ptr<const Model> load(const ModelPlace& folder, Precision precision = Precision::f32) {
     return std::make_shared<const Model>(std::make_shared<const ModelFiles>(folder), precision);
   }
@@ -83,6 +90,9 @@ class Model {
   std::size_t bytes() const;
 
  private:
+  Model(std::shared_ptr<const ModelFiles> files, Precision precision, WeightHooks hooks,
+        std::shared_ptr<const Slices> slices);
+
   std::shared_ptr<const ModelFiles> files_;
   Precision precision_;
   std::optional<ImageStage> images_;

@@ -30,7 +30,7 @@ MMBATCH_KILLS=300 build/tests/test_pipeline --gtest_filter='Kill.*'
 step "a table of 10,000 rows, and the same from a run that is killed"
 MMBATCH_TABLE_ITEMS=10000 build/tests/test_pipeline --gtest_filter='ManyTableItems.*'
 
-step "an array job on a Slurm of two nodes, and its merging"
+step "an array job, its merging, and a model on two nodes of a Slurm"
 tests/slurm/two_nodes.sh build/mmbatch
 
 step "10,000 damaged pictures of every format"

@@ -1,5 +1,6 @@
 #include "bench/inputs/decoder_steps.h"
 
+#include <chrono>
 #include <numeric>
 
 namespace mmbatch::bench {
@@ -11,20 +12,31 @@ std::size_t blocks_for(std::size_t positions, std::size_t block_tokens) {
 
 }  // namespace
 
-DecoderSteps::DecoderSteps(Session& session, const std::string& checkpoint, std::size_t cached)
+std::shared_ptr<const Decoder> load_decoder(Session& session, const ModelFiles& files,
+                                            const std::shared_ptr<const Slices>& slices) {
+  std::shared_ptr<const Decoder> decoder;
+  Weights weights(*files.weights, session.options().precision);
+  weights.slices = slices;
+  session.arena().run([&] {
+    decoder = std::make_shared<const Decoder>(weights, files.spec.decoder, files.spec.decoder_names);
+  });
+  return decoder;
+}
+
+DecoderSteps::DecoderSteps(Session& session, const std::string& checkpoint, std::size_t cached,
+                           const std::shared_ptr<const Slices>& slices)
     : files_(session.checkpoint(checkpoint)) {
   session.say("packing weights");
-  session.arena().run([&] {
-    decoder_ = std::make_unique<const Decoder>(Weights(*files_.weights, session.options().precision),
-                                               files_.spec.decoder, files_.spec.decoder_names);
-  });
+  decoder_ = load_decoder(session, files_, slices);
   const std::size_t groups = CacheLayout(config(), kBlockTokens, session.kv_precision()).groups.size();
   table_.resize(groups * blocks_for(cached, kBlockTokens));
   pool_ = std::make_unique<KvPool>(config(), table_.size(), kBlockTokens, session.kv_precision());
   std::iota(table_.begin(), table_.end(), 0);
   // Real keys and values in the first block, copies of them in all others.
   time(session, 1, 1, 0, kBlockTokens);
-  for (std::size_t block = 1; block < table_.size(); ++block) pool_->copy_block(0, table_[block]);
+  StepBatch batch;
+  for (std::size_t block = 1; block < table_.size(); ++block) batch.copies.push_back({0, table_[block]});
+  session.arena().run([&] { decoder_->forward(batch, *pool_, scratch_); });
 }
 
 Timing DecoderSteps::time(Session& session, std::size_t samples, std::size_t sequences, std::size_t first,
@@ -46,7 +58,12 @@ Timing DecoderSteps::time(Session& session, std::size_t samples, std::size_t seq
     for (std::size_t g = 0; g < groups(); ++g)
       batch.add_table(std::span(table_).subspan((s * groups() + g) * blocks, blocks));
   }
-  return session.time(samples, [&] { decoder_->forward(batch, *pool_, scratch_); });
+  return session.time(samples, [&] {
+    using Clock = std::chrono::steady_clock;
+    const auto begin = Clock::now();
+    decoder_->forward(batch, *pool_, scratch_);
+    busy_seconds_ += std::chrono::duration<double>(Clock::now() - begin).count();
+  });
 }
 
 }  // namespace mmbatch::bench

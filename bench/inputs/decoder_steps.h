@@ -5,17 +5,27 @@
 
 #include "bench/session.h"
 #include "engine/decoder/decoder.h"
+#include "engine/parallel/slices.h"
 #include "fusion/model.h"
 
 namespace mmbatch::bench {
+
+/// A checkpoint's decoder, in the session's precision.  @param slices null: whole
+std::shared_ptr<const Decoder> load_decoder(Session& session, const ModelFiles& files,
+                                            const std::shared_ptr<const Slices>& slices);
 
 /// A decoder with a cache full of something, to time single steps of it.
 class DecoderSteps {
  public:
   /// @param checkpoint a shape's name  @param cached positions that the cache is to hold
-  DecoderSteps(Session& session, const std::string& checkpoint, std::size_t cached);
+  /// @param slices null: whole
+  DecoderSteps(Session& session, const std::string& checkpoint, std::size_t cached,
+               const std::shared_ptr<const Slices>& slices = nullptr);
 
   const DecoderConfig& config() const { return decoder_->config(); }
+  const Decoder& decoder() const { return *decoder_; }
+  /// That all steps took until now.
+  double busy_seconds() const { return busy_seconds_; }
   /// `sequences` times the positions [first, first + count), with logits of the last.
   Timing time(Session& session, std::size_t samples, std::size_t sequences, std::size_t first,
               std::size_t count);
@@ -26,10 +36,11 @@ class DecoderSteps {
   std::size_t groups() const { return pool_->groups(); }
 
   ModelFiles files_;
-  std::unique_ptr<const Decoder> decoder_;
+  std::shared_ptr<const Decoder> decoder_;
   std::unique_ptr<KvPool> pool_;
   std::vector<std::int32_t> table_;  // all blocks of the pool
   Scratch scratch_;
+  double busy_seconds_ = 0;
 };
 
 }  // namespace mmbatch::bench

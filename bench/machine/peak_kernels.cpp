@@ -11,6 +11,19 @@ namespace {
 
 constexpr std::size_t kChains = 12;
 
+/// `sums`: kChains of them, begun at `start` of their numbers, each replaced by `next` of `sum` in every
+/// round, added up with `add` into sums[0]. (A function could not be compiled for the caller's instructions.)
+#define MMBATCH_CHAINS(Vector, start, next, add)                                           \
+  Vector sums[kChains];                                                                    \
+  _Pragma("GCC unroll 32") for (std::uint16_t i = 0; i < kChains; ++i) sums[i] = start(i); \
+  for (std::size_t r = 0; r < rounds; ++r) {                                               \
+    _Pragma("GCC unroll 32") for (std::size_t i = 0; i < kChains; ++i) {                   \
+      Vector& sum = sums[i];                                                               \
+      next;                                                                                \
+    }                                                                                      \
+  }                                                                                        \
+  _Pragma("GCC unroll 32") for (std::size_t i = 1; i < kChains; ++i) sums[0] = add(sums[0], sums[i])
+
 /// What the level that kernels run at may use: MMBATCH_ISA lowers the ceiling too.
 bool level_has(std::string_view part) {
   return std::string_view(simd().name).find(part) != std::string_view::npos;
@@ -39,72 +52,32 @@ bool always() {
 
 __attribute__((target("avx512f"))) void f32_avx512(std::size_t rounds, float* sink) {
   const __m512 factor = _mm512_set1_ps(0.5f), more = _mm512_set1_ps(*sink);
-  __m512 sums[kChains];
-#pragma GCC unroll 32
-  for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm512_set1_ps(static_cast<float>(i));
-  for (std::size_t r = 0; r < rounds; ++r) {
-#pragma GCC unroll 32
-    for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm512_fmadd_ps(sums[i], factor, more);
-  }
-#pragma GCC unroll 32
-  for (std::size_t i = 1; i < kChains; ++i) sums[0] = _mm512_add_ps(sums[0], sums[i]);
+  MMBATCH_CHAINS(__m512, _mm512_set1_ps, sum = _mm512_fmadd_ps(sum, factor, more), _mm512_add_ps);
   *sink = _mm512_reduce_add_ps(sums[0]);
 }
 
 __attribute__((target("avx2,fma"))) void f32_avx2(std::size_t rounds, float* sink) {
   const __m256 factor = _mm256_set1_ps(0.5f), more = _mm256_set1_ps(*sink);
-  __m256 sums[kChains];
-#pragma GCC unroll 32
-  for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm256_set1_ps(static_cast<float>(i));
-  for (std::size_t r = 0; r < rounds; ++r) {
-#pragma GCC unroll 32
-    for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm256_fmadd_ps(sums[i], factor, more);
-  }
-#pragma GCC unroll 32
-  for (std::size_t i = 1; i < kChains; ++i) sums[0] = _mm256_add_ps(sums[0], sums[i]);
+  MMBATCH_CHAINS(__m256, _mm256_set1_ps, sum = _mm256_fmadd_ps(sum, factor, more), _mm256_add_ps);
   *sink = _mm_cvtss_f32(_mm256_castps256_ps128(sums[0]));
 }
 
 void f32_sse(std::size_t rounds, float* sink) {
   const __m128 factor = _mm_set1_ps(0.5f), more = _mm_set1_ps(*sink);
-  __m128 sums[kChains];
-#pragma GCC unroll 32
-  for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm_set1_ps(static_cast<float>(i));
-  for (std::size_t r = 0; r < rounds; ++r) {
-#pragma GCC unroll 32
-    for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm_add_ps(_mm_mul_ps(sums[i], factor), more);
-  }
-#pragma GCC unroll 32
-  for (std::size_t i = 1; i < kChains; ++i) sums[0] = _mm_add_ps(sums[0], sums[i]);
+  MMBATCH_CHAINS(__m128, _mm_set1_ps, sum = _mm_add_ps(_mm_mul_ps(sum, factor), more), _mm_add_ps);
   *sink = _mm_cvtss_f32(sums[0]);
 }
 
 __attribute__((target("avx512f,avx512bf16"))) void bf16_avx512(std::size_t rounds, float* sink) {
   const __m512 value = _mm512_set1_ps(*sink);
   const __m512bh left = _mm512_cvtne2ps_pbh(value, value), right = left;
-  __m512 sums[kChains];
-#pragma GCC unroll 32
-  for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm512_set1_ps(static_cast<float>(i));
-  for (std::size_t r = 0; r < rounds; ++r) {
-#pragma GCC unroll 32
-    for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm512_dpbf16_ps(sums[i], left, right);
-  }
-#pragma GCC unroll 32
-  for (std::size_t i = 1; i < kChains; ++i) sums[0] = _mm512_add_ps(sums[0], sums[i]);
+  MMBATCH_CHAINS(__m512, _mm512_set1_ps, sum = _mm512_dpbf16_ps(sum, left, right), _mm512_add_ps);
   *sink = _mm512_reduce_add_ps(sums[0]);
 }
 
 __attribute__((target("avx512f,avx512vnni"))) void int8_avx512(std::size_t rounds, float* sink) {
   const __m512i left = _mm512_set1_epi8(static_cast<char>(*sink)), right = _mm512_set1_epi8(3);
-  __m512i sums[kChains];
-#pragma GCC unroll 32
-  for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm512_set1_epi32(static_cast<int>(i));
-  for (std::size_t r = 0; r < rounds; ++r) {
-#pragma GCC unroll 32
-    for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm512_dpbusd_epi32(sums[i], left, right);
-  }
-#pragma GCC unroll 32
-  for (std::size_t i = 1; i < kChains; ++i) sums[0] = _mm512_add_epi32(sums[0], sums[i]);
+  MMBATCH_CHAINS(__m512i, _mm512_set1_epi32, sum = _mm512_dpbusd_epi32(sum, left, right), _mm512_add_epi32);
   *sink = static_cast<float>(_mm512_reduce_add_epi32(sums[0]));
 }
 
@@ -113,15 +86,8 @@ __attribute__((target("avx512f,avx512vnni"))) void int8_avx512(std::size_t round
 
 __attribute__((target("avxvnni"))) void int8_avx_vnni(std::size_t rounds, float* sink) {
   const __m256i left = _mm256_set1_epi8(static_cast<char>(*sink)), right = _mm256_set1_epi8(3);
-  __m256i sums[kChains];
-#pragma GCC unroll 32
-  for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm256_set1_epi32(static_cast<int>(i));
-  for (std::size_t r = 0; r < rounds; ++r) {
-#pragma GCC unroll 32
-    for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm256_dpbusd_avx_epi32(sums[i], left, right);
-  }
-#pragma GCC unroll 32
-  for (std::size_t i = 1; i < kChains; ++i) sums[0] = _mm256_add_epi32(sums[0], sums[i]);
+  MMBATCH_CHAINS(__m256i, _mm256_set1_epi32, sum = _mm256_dpbusd_avx_epi32(sum, left, right),
+                 _mm256_add_epi32);
   *sink = static_cast<float>(_mm256_extract_epi32(sums[0], 0));
 }
 
@@ -133,57 +99,33 @@ enum class Factors { shorts, bytes };
 template <Factors factors>
 __attribute__((target("avx2"))) void whole_avx2(std::size_t rounds, float* sink) {
   const __m256i right = _mm256_set1_epi8(3);
-  __m256i left = _mm256_set1_epi8(static_cast<char>(*sink)), sums[kChains];
-#pragma GCC unroll 32
-  for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm256_set1_epi32(static_cast<int>(i));
-  for (std::size_t r = 0; r < rounds; ++r) {
-#pragma GCC unroll 32
-    for (std::size_t i = 0; i < kChains; ++i) {
-      MMBATCH_OPAQUE(left);
-      sums[i] = factors == Factors::shorts ? _mm256_add_epi32(sums[i], _mm256_madd_epi16(left, right))
-                                           : _mm256_add_epi16(sums[i], _mm256_maddubs_epi16(left, right));
-    }
-  }
-#pragma GCC unroll 32
-  for (std::size_t i = 1; i < kChains; ++i) sums[0] = _mm256_add_epi32(sums[0], sums[i]);
+  __m256i left = _mm256_set1_epi8(static_cast<char>(*sink));
+  MMBATCH_CHAINS(__m256i, _mm256_set1_epi32, MMBATCH_OPAQUE(left);
+                 sum = factors == Factors::shorts ? _mm256_add_epi32(sum, _mm256_madd_epi16(left, right))
+                                                  : _mm256_add_epi16(sum, _mm256_maddubs_epi16(left, right)),
+                 _mm256_add_epi32);
   *sink = static_cast<float>(_mm256_extract_epi32(sums[0], 0));
 }
 
 template <Factors factors>
 __attribute__((target("avx512f,avx512bw"))) void whole_avx512(std::size_t rounds, float* sink) {
   const __m512i right = _mm512_set1_epi8(3);
-  __m512i left = _mm512_set1_epi8(static_cast<char>(*sink)), sums[kChains];
-#pragma GCC unroll 32
-  for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm512_set1_epi32(static_cast<int>(i));
-  for (std::size_t r = 0; r < rounds; ++r) {
-#pragma GCC unroll 32
-    for (std::size_t i = 0; i < kChains; ++i) {
-      asm("" : "+v"(left));
-      sums[i] = factors == Factors::shorts ? _mm512_add_epi32(sums[i], _mm512_madd_epi16(left, right))
-                                           : _mm512_add_epi16(sums[i], _mm512_maddubs_epi16(left, right));
-    }
-  }
-#pragma GCC unroll 32
-  for (std::size_t i = 1; i < kChains; ++i) sums[0] = _mm512_add_epi32(sums[0], sums[i]);
+  __m512i left = _mm512_set1_epi8(static_cast<char>(*sink));
+  MMBATCH_CHAINS(__m512i, _mm512_set1_epi32, MMBATCH_OPAQUE(left);
+                 sum = factors == Factors::shorts ? _mm512_add_epi32(sum, _mm512_madd_epi16(left, right))
+                                                  : _mm512_add_epi16(sum, _mm512_maddubs_epi16(left, right)),
+                 _mm512_add_epi32);
   *sink = static_cast<float>(_mm512_reduce_add_epi32(sums[0]));
 }
 
 template <Factors factors>
 __attribute__((target("sse4.2"))) void whole_sse(std::size_t rounds, float* sink) {
   const __m128i right = _mm_set1_epi8(3);
-  __m128i left = _mm_set1_epi8(static_cast<char>(*sink)), sums[kChains];
-#pragma GCC unroll 32
-  for (std::size_t i = 0; i < kChains; ++i) sums[i] = _mm_set1_epi32(static_cast<int>(i));
-  for (std::size_t r = 0; r < rounds; ++r) {
-#pragma GCC unroll 32
-    for (std::size_t i = 0; i < kChains; ++i) {
-      MMBATCH_OPAQUE(left);
-      sums[i] = factors == Factors::shorts ? _mm_add_epi32(sums[i], _mm_madd_epi16(left, right))
-                                           : _mm_add_epi16(sums[i], _mm_maddubs_epi16(left, right));
-    }
-  }
-#pragma GCC unroll 32
-  for (std::size_t i = 1; i < kChains; ++i) sums[0] = _mm_add_epi32(sums[0], sums[i]);
+  __m128i left = _mm_set1_epi8(static_cast<char>(*sink));
+  MMBATCH_CHAINS(__m128i, _mm_set1_epi32, MMBATCH_OPAQUE(left);
+                 sum = factors == Factors::shorts ? _mm_add_epi32(sum, _mm_madd_epi16(left, right))
+                                                  : _mm_add_epi16(sum, _mm_maddubs_epi16(left, right)),
+                 _mm_add_epi32);
   *sink = static_cast<float>(_mm_cvtsi128_si32(sums[0]));
 }
 

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <exception>
 
 #include "engine/base/error.h"
 #include "engine/decoder/cross/encoded_rows.h"
+#include "engine/decoder/sliced/step_message.h"
 #include "engine/kernels/rows.h"
 #include "engine/kernels/simd.h"
 
@@ -89,6 +91,12 @@ std::size_t last_layer_with_keys(const DecoderConfig& config) {
   return last;
 }
 
+/// What the cache of this process holds.
+void keep_own_heads(DecoderConfig& config, const Slices& slices) {
+  for (LayerConfig& layer : config.layers)
+    layer.attention.shape.kv_heads = kv_heads_here(layer.attention.shape, slices);
+}
+
 void gather(MatrixView<const float> x, std::span<const std::size_t> rows, MatrixView<float> out) {
   for (std::size_t i = 0; i < rows.size(); ++i)
     std::memcpy(out.row(i), x.row(rows[i]), x.cols * sizeof(float));
@@ -99,6 +107,7 @@ void gather(MatrixView<const float> x, std::span<const std::size_t> rows, Matrix
 Decoder::Decoder(const Weights& weights, DecoderConfig config, const DecoderNames& names)
     : precision_(weights.precision),
       config_(std::move(config)),
+      slices_(weights.slices),
       embedding_(weights.table(names.embedding + ".weight", {config_.vocab, config_.hidden})),
       last_keys_(last_layer_with_keys(config_)),
       head_(weights, config_, names, embedding_) {
@@ -114,6 +123,7 @@ Decoder::Decoder(const Weights& weights, DecoderConfig config, const DecoderName
     layers_.emplace_back(weights, config_.layers[i], names.layers.of(i));
     layer_ropes_.push_back(rope_of(config_.layers[i].attention));
   }
+  if (slices_) keep_own_heads(config_, *slices_);
 }
 
 std::optional<std::size_t> Decoder::rope_of(const SelfAttentionConfig& attention) {
@@ -179,6 +189,21 @@ RopeAngles Decoder::angles(const Rope& rope, const StepBatch& batch) const {
 
 Matrix<float> Decoder::forward(const StepBatch& batch, KvPool& pool, Scratch& scratch,
                                AttentionKernel kernel) const {
+  if (!slices_ || slices_->processes().size() == 1) return compute(batch, pool, scratch, kernel);
+  Communicator& processes = slices_->processes();
+  try {
+    if (processes.rank() == 0)
+      processes.send(step_message(batch, pool, kernel, config_.feature_width()).bytes());
+    return compute(batch, pool, scratch, kernel);
+  } catch (const std::exception& e) {
+    processes.end_all(e.what());  // they wait for this one
+    throw;
+  }
+}
+
+Matrix<float> Decoder::compute(const StepBatch& batch, KvPool& pool, Scratch& scratch,
+                               AttentionKernel kernel) const {
+  for (const BlockCopy& copy : batch.copies) pool.copy_block(copy.from, copy.to);
   if (config_.encoded_width == 0) return forward(batch, nullptr, pool, scratch, kernel);
   StepBatch own;
   const EncodedRows encoded = take_encoded_rows(batch, pool, own);

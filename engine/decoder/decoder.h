@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -22,12 +23,19 @@ class Decoder {
   /// @throws ModelError when a tensor is missing or its shape contradicts the config.
   Decoder(const Weights& weights, DecoderConfig config, const DecoderNames& names);
 
-  /// Computes the step: writes the keys and values of all rows into the pool and returns the wanted logits
-  /// [sum of logit_rows, vocab] in the order of the sequences. Unmasked.
+  /// Computes the step: copies blocks, writes the keys and values of all rows into the pool and returns the
+  /// wanted logits [sum of logit_rows, vocab] in the order of the sequences. Unmasked. Where several
+  /// processes compute the model, rank 0 tells the others of the step, who follow (sliced/step_message.h),
+  /// and gets the logits.
   Matrix<float> forward(const StepBatch& batch, KvPool& pool, Scratch& scratch,
                         AttentionKernel kernel = AttentionKernel::flash) const;
 
+  /// Of a decoder that is cut into slices: with the heads of keys and values that this process keeps.
   const DecoderConfig& config() const { return config_; }
+  /// What was spent on other processes since the slices were made.
+  double communication_seconds() const { return slices_ ? slices_->seconds() : 0; }
+  /// Processes on this machine that compute it together.
+  std::size_t processes_here() const { return slices_ ? slices_->processes().size_here() : 1; }
   Precision precision() const { return precision_; }
   std::size_t bytes() const;
 
@@ -39,6 +47,8 @@ class Decoder {
     std::vector<float> frequencies;
   };
 
+  /// This process's part of the step.
+  Matrix<float> compute(const StepBatch& batch, KvPool& pool, Scratch& scratch, AttentionKernel kernel) const;
   /// @param encoded rows of an encoder beside the batch's; null: the decoder has none
   Matrix<float> forward(const StepBatch& batch, const EncodedRows* encoded, KvPool& pool, Scratch& scratch,
                         AttentionKernel kernel) const;
@@ -52,7 +62,8 @@ class Decoder {
 
   Precision precision_;
   DecoderConfig config_;
-  TensorView embedding_;  // [vocab, hidden], mapped
+  std::shared_ptr<const Slices> slices_;  // null: it is whole
+  TensorView embedding_;                  // [vocab, hidden], mapped
   /// [position_offset + max_positions, hidden], mapped: learned positions
   std::optional<TensorView> positions_;
   Norm embedding_norm_;

@@ -35,7 +35,10 @@ OutputHead::OutputHead(const Weights& weights, const DecoderConfig& config, cons
                                      : weights.tensor(names.head + ".weight", {config.vocab, config.hidden});
   std::vector<float> bias;
   if (!names.head_bias.empty()) bias = to_floats(weights.tensor(names.head_bias, {config.vocab}));
-  head_ = Linear(PackedMatrix({head.pack(head_weight)}), std::move(bias));
+  if (weights.slices)
+    head_ = SlicedHead(head, head_weight, bias);
+  else
+    head_ = Linear(PackedMatrix({head.pack(head_weight)}), std::move(bias));
   if (weights.hooks.calibration == nullptr || !norm_) return;
   norm_->show_to(weights.hooks.calibration->add(names.norm, config.norm, {{head_weight}}));
 }
@@ -49,8 +52,13 @@ Matrix<float> OutputHead::logits(MatrixView<float> x) const {
     transform_norm_.forward(transformed.view(), transformed.view());
     x = transformed.view();
   }
-  Matrix<float> logits(x.rows, vocab_);
-  head_.forward(x, logits.view());
+  Matrix<float> logits;
+  if (const auto* sliced = std::get_if<SlicedHead>(&head_)) {
+    logits = sliced->forward(x);
+  } else {
+    logits = Matrix<float>(x.rows, vocab_);
+    std::get<Linear>(head_).forward(x, logits.view());
+  }
   if (divisor_ != 1.0f) {
     parallel_rows(logits.rows(), [&](std::size_t r) {
       for (std::size_t i = 0; i < vocab_; ++i) logits.row(r)[i] /= divisor_;

@@ -39,6 +39,12 @@ struct StepPart {
   std::int32_t state_after = -1;
 };
 
+/// A block's content that is copied before the step, because a block that is shared is about to be written.
+struct BlockCopy {
+  std::int32_t from = -1;
+  std::int32_t to = -1;
+};
+
 /// What one step computes: rows of many sequences, prefill and decode alike. Plain data.
 struct StepBatch {
   std::vector<std::int32_t> ids;             // [rows]
@@ -47,6 +53,7 @@ struct StepBatch {
   std::vector<std::int32_t> blocks;          // block tables of all sequences
   std::vector<PositionRange> bidirectional;  // of all sequences, in each from its own start
   std::vector<StepSequence> sequences;
+  std::vector<BlockCopy> copies;  // before all else
 
   std::size_t rows() const { return ids.size(); }
   /// Adds tokens of one sequence; its block tables, one per cache group, are to be added with add_table().

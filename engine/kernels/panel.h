@@ -52,6 +52,14 @@ struct QuantizedRow {
   }
 };
 
+/// Weights of a strip's columns before they are packed, and where to.
+struct StripWeights {
+  const float* weights;  // [columns, in]
+  std::size_t in;
+  std::size_t columns;  // at most Panel::kStrip; those that lack are packed as zeros
+  std::byte* packed;
+};
+
 /// Rows times one panel.
 struct PanelProduct {
   const std::byte* x;     // rows in the format's and the level's form

@@ -112,6 +112,16 @@ struct SimdKernels {
   void (*w8a16_panel)(const PanelProduct& product);
   void (*int4_panel)(const PanelProduct& product);
   void (*w4a16_panel)(const PanelProduct& product);
+  /// Strips of such panels out of floats, byte for byte the same at every level. int8, w8a16: a scale for
+  /// each column, its largest magnitude / 127, to nearest even; int4, w4a16: for each group of a column the
+  /// bfloat16 scale with the least squared error of eleven tried. A scale is NaN where a weight is not
+  /// finite.
+  void (*pack_f32)(const StripWeights& strip);
+  void (*pack_bf16)(const StripWeights& strip);
+  void (*pack_int8)(const StripWeights& strip);
+  void (*pack_w8a16)(const StripWeights& strip);
+  void (*pack_int4)(const StripWeights& strip);
+  void (*pack_w4a16)(const StripWeights& strip);
   /// A row of n floats, zeros behind.
   void (*to_f32)(const float* x, std::size_t n, std::size_t depth, std::byte* row);
   /// A row of n floats rounded to bfloat16, to nearest even, zeros behind.

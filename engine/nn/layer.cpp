@@ -67,9 +67,9 @@ bool has_norm_before(NormPlacement placement) {
   return placement == NormPlacement::before || placement == NormPlacement::before_and_after;
 }
 
-std::variant<FeedForward, MixtureOfExperts, ExpertsBeside> feed_forward_of(const Weights& weights,
-                                                                           const LayerConfig& config,
-                                                                           const LayerNames& names) {
+std::variant<FeedForward, MixtureOfExperts, ExpertsBeside, SlicedFeedForward> feed_forward_of(
+    const Weights& weights, const LayerConfig& config, const LayerNames& names) {
+  if (weights.slices) return SlicedFeedForward(weights, config.feed_forward, names.feed_forward);
   if (config.experts && config.experts_place == ExpertsPlace::beside)
     return ExpertsBeside(weights, {config.feed_forward, *config.experts, config.norm},
                          {names.feed_forward, names.experts, names.experts_beside});
@@ -98,6 +98,8 @@ Layer::Layer(const Weights& weights, const LayerConfig& config, const LayerNames
       feed_forward_(feed_forward_of(weights, config, names)) {
   if (config.recurrent)
     recurrent_.emplace(weights, *config.recurrent, names.recurrent);
+  else if (weights.slices)
+    attention_ = SlicedAttention(weights, config.attention, names.attention);
   else
     attention_ = SelfAttention(weights, config.attention, names.attention);
   const auto norm = [&](const std::string& name) {
@@ -191,7 +193,7 @@ void Layer::forward(MatrixView<float> x, const AttentionInput& input, Scratch& s
     if (recurrent_)
       recurrent_->forward(read, y, input.recurrent, then, scratch);
     else
-      attention_.forward(read, y, input, then, scratch);
+      std::visit([&](const auto& part) { part.forward(read, y, input, then, scratch); }, attention_);
   });
   if (scratch.on_part) scratch.on_part(Scratch::Part::attention, x);
   cross_attend(x, input, scratch);
@@ -214,10 +216,12 @@ void Layer::store_encoded(MatrixView<const float> encoded, const LayerCache& cac
 void Layer::forward_last(MatrixView<const float> x, MatrixView<float> kept, const AttentionInput& input,
                          Scratch& scratch) const {
   if (recurrent_) return recurrent_last(x, kept, input, scratch);
-  attention_.store_keys(input_of(x, before_attention_), input, scratch);
+  const LayerInput all = input_of(x, before_attention_);
+  std::visit([&](const auto& part) { part.store_keys(all, input, scratch); }, attention_);
   if (kept.rows == 0) return;
   add(kept, after_attention_, scratch, [&](MatrixView<float> y, const Linear::Then& then) {
-    attention_.attend_from(input_of(kept, before_attention_), y, input, then, scratch);
+    const LayerInput read = input_of(kept, before_attention_);
+    std::visit([&](const auto& part) { part.attend_from(read, y, input, then, scratch); }, attention_);
   });
   cross_attend(kept, input, scratch);
   feed_forward(kept, input.per_layer, scratch);
@@ -254,8 +258,8 @@ void Layer::feed_forward(MatrixView<float> x, MatrixView<const float> per_layer,
 }
 
 std::size_t Layer::bytes() const {
-  return attention_.bytes() + (recurrent_ ? recurrent_->bytes() : 0) +
-         (per_layer_input_ ? per_layer_input_->bytes() : 0) +
+  return std::visit([](const auto& part) { return part.bytes(); }, attention_) +
+         (recurrent_ ? recurrent_->bytes() : 0) + (per_layer_input_ ? per_layer_input_->bytes() : 0) +
          (cross_ ? cross_->attention.bytes() + cross_->keys.bytes() : 0) +
          std::visit([](const auto& part) { return part.bytes(); }, feed_forward_);
 }

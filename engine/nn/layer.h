@@ -13,6 +13,7 @@
 #include "engine/nn/per_layer/per_layer_input.h"
 #include "engine/nn/recurrent/recurrent_mixer.h"
 #include "engine/nn/self_attention.h"
+#include "engine/nn/sliced/sliced_layer.h"
 
 namespace mmbatch {
 
@@ -106,7 +107,7 @@ class Layer {
   float residual_scale_;
   Norm before_attention_, before_feed_forward_;
   AfterHalf after_attention_, after_feed_forward_;
-  SelfAttention attention_;
+  std::variant<SelfAttention, SlicedAttention> attention_;
   std::optional<RecurrentMixer> recurrent_;  // instead of it
   struct Cross {
     CrossAttention attention;
@@ -115,7 +116,7 @@ class Layer {
     AfterHalf after;
   };
   std::optional<Cross> cross_;
-  std::variant<FeedForward, MixtureOfExperts, ExpertsBeside> feed_forward_;
+  std::variant<FeedForward, MixtureOfExperts, ExpertsBeside, SlicedFeedForward> feed_forward_;
   std::optional<PerLayerInput> per_layer_input_;
   float output_scale_ = 1.0f;
 };

@@ -26,6 +26,7 @@ class Scratch {
     experts,
     per_layer,
     per_layer_kept,
+    slices_made,
     slots
   };
 

@@ -16,6 +16,7 @@
 namespace mmbatch {
 
 class Calibration;
+class Slices;
 
 /// Which dimension of a stored matrix comes first.
 enum class WeightOrder { out_in, in_out };
@@ -100,6 +101,8 @@ struct Weights {
   const WeightSource& source;
   Precision precision;
   WeightHooks hooks;
+  /// Not null: layers are cut, and this process has some of the slices.
+  std::shared_ptr<const Slices> slices = {};
 };
 
 }  // namespace mmbatch

@@ -45,7 +45,9 @@ KvPool make_pool(const Decoder& decoder, const EngineOptions& options) {
       std::max<std::size_t>(1, CacheLayout(decoder.config(), block_tokens, format).block_bytes());
   const std::size_t machine = machine_memory();
   const std::size_t chosen =
-      options.kv_bytes > 0 ? options.kv_bytes : std::min(memory_to_plan_with() / 4, std::size_t{8} << 30);
+      options.kv_bytes > 0
+          ? options.kv_bytes
+          : std::min(memory_to_plan_with() / 4, std::size_t{8} << 30) / decoder.processes_here();
   const std::size_t slots = state_slots(decoder.config(), options.scheduler.max_sequences, chosen);
   const std::size_t states = slots * state_bytes(decoder.config());
   const std::size_t blocks =
@@ -295,8 +297,8 @@ bool Engine::step() {
 }
 
 void Engine::run(const StepPlan& plan) {
-  for (const BlockCopy& copy : plan.copies) pool_.copy_block(copy.from, copy.to);
   StepBatch batch;
+  batch.copies = plan.copies;
   const std::size_t border = decoder_->config().length_border();
   for (const ScheduledChunk& chunk : plan.chunks) {
     const Sequence& sequence = *chunk.sequence;
@@ -394,6 +396,7 @@ EngineStats Engine::stats() const {
   stats.running = scheduler_.running().size();
   stats.waiting = scheduler_.waiting();
   stats.kv_blocks_used = allocator_.used();
+  stats.communication_seconds = decoder_->communication_seconds();
   stats.kv_bytes_used = stats.kv_blocks_used * pool_.block_bytes();
   stats.kv_bytes_peak = allocator_.peak_used() * pool_.block_bytes();
   stats.kv_bytes_shared = allocator_.shared() * pool_.block_bytes();

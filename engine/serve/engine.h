@@ -67,6 +67,7 @@ struct EngineStats {
   std::size_t running = 0;                // requests at work, now
   std::size_t waiting = 0;                // requests not yet admitted, now
   std::size_t kv_blocks_used = 0;
+  double communication_seconds = 0.0;  // of busy_seconds: sending to, and waiting for, other processes
 };
 
 /// Names a request while the engine works on it.

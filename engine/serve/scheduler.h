@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/decoder/step_batch.h"
 #include "engine/serve/block_allocator.h"
 #include "engine/serve/sequence.h"
 
@@ -27,12 +28,6 @@ struct SchedulerOptions {
 struct ScheduledChunk {
   Sequence* sequence = nullptr;
   std::size_t count = 0;
-};
-
-/// Block content to copy before the step, because a shared block is about to be written.
-struct BlockCopy {
-  std::int32_t from = -1;
-  std::int32_t to = -1;
 };
 
 /// What one step does. Blocks for all its positions are already in the sequences' tables.

@@ -53,6 +53,40 @@ class Plus final : public DerivedForm {
   float added_;
 };
 
+class SomeColumns final : public DerivedForm {
+ public:
+  SomeColumns(TensorView tensor, std::vector<ColumnRange> ranges)
+      : DerivedForm(std::move(tensor)), ranges_(std::move(ranges)) {
+    for (const ColumnRange& range : ranges_) cols_ += range.count;
+  }
+  std::size_t cols() const { return cols_; }
+
+  void read(std::size_t begin, std::size_t count, float* out) const override {
+    const std::size_t end = begin + count, stored = tensor_.cols();
+    for (std::size_t row = begin / cols_; row * cols_ < end; ++row) {
+      std::size_t place = row * cols_;  // of the range in the result
+      for (const ColumnRange& range : ranges_) {
+        const std::size_t from = std::max(begin, place), to = std::min(end, place + range.count);
+        if (from < to)
+          copy_as_float(tensor_, row * stored + range.begin + (from - place), to - from,
+                        out + (from - begin));
+        place += range.count;
+      }
+    }
+  }
+
+ private:
+  std::vector<ColumnRange> ranges_;
+  std::size_t cols_ = 0;
+};
+
+class Zeros final : public StoredForm {
+ public:
+  std::string_view name() const override { return "0"; }
+  std::size_t bytes() const override { return 0; }
+  void read(std::size_t, std::size_t count, float* out) const override { std::fill_n(out, count, 0.0f); }
+};
+
 class Transposed final : public DerivedForm {
  public:
   explicit Transposed(TensorView tensor) : DerivedForm(std::move(tensor)) {}
@@ -125,6 +159,15 @@ TensorView alternating(std::vector<TensorView> parts, std::size_t piece, NameAnd
   assert(std::all_of(parts.begin(), parts.end(),
                      [&](const TensorView& part) { return part.elements() == parts.front().elements(); }));
   return view_of(as.name, std::move(as.shape), std::make_shared<Alternating>(std::move(parts), piece));
+}
+
+TensorView some_columns(const TensorView& tensor, const std::string& name, std::vector<ColumnRange> ranges) {
+  const auto form = std::make_shared<SomeColumns>(tensor, std::move(ranges));
+  return view_of(name, {tensor.rows(), form->cols()}, form);
+}
+
+TensorView zeros(const std::string& name, std::vector<std::size_t> shape) {
+  return view_of(name, std::move(shape), std::make_shared<Zeros>());
 }
 
 TensorView transposed(const TensorView& tensor, const std::string& name) {

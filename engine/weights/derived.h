@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -27,6 +28,14 @@ struct NameAndShape {
 /// Pieces of so many elements of each of several tensors of one size, in turn: of weights that are stored in
 /// parts. A piece as long as a part puts one part behind the other.
 TensorView alternating(std::vector<TensorView> parts, std::size_t piece, NameAndShape as);
+/// Columns of a matrix: those of each range, one range behind the other.
+struct ColumnRange {
+  std::size_t begin = 0, count = 0;
+};
+TensorView some_columns(const TensorView& tensor, const std::string& name, std::vector<ColumnRange> ranges);
+
+/// Elements that are all 0.
+TensorView zeros(const std::string& name, std::vector<std::size_t> shape);
 
 /// Row i of the result is column i of a matrix.
 TensorView transposed(const TensorView& tensor, const std::string& name);

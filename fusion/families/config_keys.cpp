@@ -19,7 +19,8 @@ std::vector<WithoutEffect> common() {
       {"who wrote the file, and for whom",
        {"transformers_version", "_name_or_path", "_commit_hash", "auto_map", "tokenizer_class",
         "processor_class", "attn_implementation", "_attn_implementation", "_attn_implementation_autoset",
-        "return_dict", "_attn_implementation_internal", "torchscript", "use_bfloat16", "tf_legacy_loss"}},
+        "return_dict", "_attn_implementation_internal", "torchscript", "use_bfloat16", "tf_legacy_loss",
+        "is_composition", "unsloth_fixed", "unsloth_version", "transformers.js_config"}},
       {"weights are read in the type that they are stored in", {"torch_dtype", "dtype"}},
       {"training only",
        {"initializer_range", "initializer_factor", "logit_scale_init_value", "attention_dropout", "dropout",
@@ -102,7 +103,7 @@ KnownKeys text_keys(const std::string& type) {
   known.without_effect.push_back(
       {"of parts that these models do not have",
        {"perceiver_config", "use_resampler", "qk_layer_norms", "pixel_shuffle_factor", "neftune_noise_alpha",
-        "is_llama_config", "_flash_attn_2_enabled", "transformers.js_config"}});
+        "is_llama_config", "_flash_attn_2_enabled"}});
   known.only_at.push_back({"use_bidirectional_attention", {"false"}});
   known.only_at.push_back({"use_sliding_window", {"false"}});
   known.only_at.push_back({"rope_interleaved", {"false"}});
@@ -229,7 +230,7 @@ KnownKeys outer_keys(const std::string& type) {
                      .without_effect = common(),
                      .only_at = common_only()};
   known.without_effect.push_back(
-      {"rows of an image are counted from vision_config", {"image_seq_length", "num_image_tokens"}});
+      {"rows of an image are counted from vision_config", {"image_seq_length", "image_seq_len", "num_image_tokens"}});
   known.without_effect.push_back({"widths are those of text_config", {"hidden_size", "projection_dim"}});
   known.without_effect.push_back(
       {"of audio, which these models are not given here",

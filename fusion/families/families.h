@@ -169,6 +169,16 @@ VisionSpec parse_llava_vision(const Config& config, const WeightSource& weights,
 /// What stands before the names of a projector's tensors.  @param probe a tensor of it
 std::string projector_prefix(const WeightSource& weights, const std::string& probe);
 
+/// What stands before the tensors of a CLIP or SigLIP tower inside a larger model: transformers up to 5.22 and
+/// published files have "vision_model." in it, 5.23 leaves it out of models that it made itself.
+std::string clip_tower_prefix(const WeightSource& weights);
+
+/// Pixtral's tower, its prefix, and which of its layers is read, by vision_config and vision_feature_layer.
+/// @throws ModelError
+void add_pixtral_tower(const Config& config, const WeightSource& weights, VisionSpec& vision);
+/// Placeholder, marks of rows and turns of the models that Mistral trained with it.
+void set_pixtral_turns(ModelSpec& spec);
+
 /// A tower's rotary embedding of rows and columns, by its "rope_parameters".
 /// @param theta where they have none  @throws ModelError for another rope_type than axial
 GridRope parse_grid_rope(const Config& vision_config, double theta = 10000.0);

@@ -21,7 +21,37 @@ TowerDefaults tower_defaults(const Config& config) {
   return tower;
 }
 
+/// LLaVA's two linear layers, behind rows as wide as the tower.
+void add_projector(const Config& config, const WeightSource& weights, std::size_t text_hidden,
+                   VisionSpec& vision) {
+  const std::string projector = projector_prefix(weights, "linear_1.weight");
+  const Bias bias = config.flag("multimodal_projector_bias", true) ? Bias::present : Bias::absent;
+  vision.projector.in = vision.encoder.hidden();
+  // Read before the list: GCC 12 destroys parts of it twice when an initialiser in it throws.
+  const Activation activation = parse_activation(config, "projector_hidden_act", Activation::gelu);
+  vision.projector.ops = {
+      LinearOp{.layer = {projector + "linear_1", text_hidden}, .bias = bias, .activation = activation},
+      LinearOp{.layer = {projector + "linear_2", text_hidden}, .bias = bias}};
+}
+
+/// Pixtral 12B, which transformers publishes as LLaVA: its tower has no class token, so both strategies of
+/// choosing features would mean the same.
+ModelSpec parse_with_pixtral(const Config& config, const WeightSource& weights) {
+  ModelSpec spec = read_image_text(config, weights, {"llava", "mistral", 32000});
+  VisionSpec vision;
+  add_pixtral_tower(config, weights, vision);
+  if (config.text("vision_feature_select_strategy", "full") != "full")
+    config.fail("vision_feature_select_strategy", "only full is supported for a tower without a class token");
+  vision.form = OwnShapeWithin{{.patch_size = static_cast<int>(vision.encoder.patch_size), .merge = 1}};
+  add_projector(config, weights, spec.decoder.hidden, vision);
+  spec.vision = std::move(vision);
+  set_pixtral_turns(spec);
+  return spec;
+}
+
 ModelSpec parse(const Config& config, const WeightSource& weights) {
+  if (config.object("vision_config").text("model_type", "") == "pixtral")
+    return parse_with_pixtral(config, weights);
   ModelSpec spec = read_image_text(config, weights, {"llava", "llama", 32000});
   spec.vision = parse_llava_vision(config, weights, spec.decoder.hidden);
   spec.turn_format = "user_assistant";
@@ -41,19 +71,10 @@ VisionSpec parse_llava_vision(const Config& config, const WeightSource& weights,
                 fmt::format("'{}' is not supported; allowed are default and full", strategy));
   }
   vision.encoder.select = strategy == "full" ? FeatureSelect::all : FeatureSelect::patches;
-  const std::string probe = "vision_model.embeddings.position_embedding.weight";
-  vision.prefix = weights.prefix_of(probe, {"vision_tower.", "model.vision_tower."}) + "vision_model.";
-
-  const std::string projector = projector_prefix(weights, "linear_1.weight");
-  const Bias bias = config.flag("multimodal_projector_bias", true) ? Bias::present : Bias::absent;
+  vision.prefix = clip_tower_prefix(weights);
   check_tower_layers(config.object("vision_config"), weights, vision);
   vision.pass_order = PassOrder::horizontal_first;
-  vision.projector.in = vision.encoder.hidden();
-  // Read before the list: GCC 12 destroys parts of it twice when an initialiser in it throws.
-  const Activation activation = parse_activation(config, "projector_hidden_act", Activation::gelu);
-  vision.projector.ops = {
-      LinearOp{.layer = {projector + "linear_1", text_hidden}, .bias = bias, .activation = activation},
-      LinearOp{.layer = {projector + "linear_2", text_hidden}, .bias = bias}};
+  add_projector(config, weights, text_hidden, vision);
   return vision;
 }
 

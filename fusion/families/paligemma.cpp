@@ -27,8 +27,7 @@ TowerDefaults tower_defaults(const Config& config, const WeightSource& weights, 
 
 VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::size_t text_hidden) {
   VisionSpec vision;
-  const std::string probe = "vision_model.embeddings.position_embedding.weight";
-  vision.prefix = weights.prefix_of(probe, {"vision_tower.", "model.vision_tower."}) + "vision_model.";
+  vision.prefix = clip_tower_prefix(weights);
   vision.encoder =
       parse_vision_tower(config.object("vision_config"), tower_defaults(config, weights, vision.prefix));
   vision.encoder.norm_after = "post_layernorm";

@@ -52,6 +52,12 @@ GridRope parse_grid_rope(const Config& vision_config, double theta) {
   return read;
 }
 
+std::string clip_tower_prefix(const WeightSource& weights) {
+  return weights.prefix_of("embeddings.position_embedding.weight",
+                           {"vision_tower.vision_model.", "model.vision_tower.vision_model.",
+                            "vision_tower.", "model.vision_tower."});
+}
+
 std::string projector_prefix(const WeightSource& weights, const std::string& probe) {
   return weights.prefix_of(probe, {"multi_modal_projector.", "model.multi_modal_projector."});
 }

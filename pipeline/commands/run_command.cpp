@@ -161,6 +161,13 @@ void add_run_command(CLI::App& program, Action& action) {
               {"none", ProgressStyle::none}});
   CLI::Option* quiet = command->add_flag("-q,--quiet")->description("no progress, no summary");
   add_precision_option(*command, run.precision);
+  command
+      ->add_option(
+          "--tensor-parallel", run.tensor_parallel,
+          "slices that the decoder is cut into for processes that mpirun starts; answers depend on it, "
+          "not on the number of processes (default: 4 where there are several)")
+      ->check(whole_number(1, 64))
+      ->type_name("N");
   add_engine_options(*command, run.engine);
   add_image_options(*command, run.image_budget);
   add_template_variables_option(*command, state->run.template_variables);

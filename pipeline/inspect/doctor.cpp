@@ -12,6 +12,7 @@
 #include "engine/kernels/matmul.h"
 #include "engine/kernels/product/precision_choice.h"
 #include "engine/kernels/simd.h"
+#include "engine/parallel/launcher.h"
 #include "jobs/results/database.h"
 #include "pipeline/commands/version.h"
 #include "pipeline/watch/progress.h"
@@ -71,6 +72,7 @@ Diagnosis diagnose() {
   found.openblas_core = math.openblas_core;
   found.libraries = {math.onednn, math.openblas, fmt::format("oneTBB {}", TBB_runtime_version()),
                      fmt::format("SQLite {}", sqlite_version()), MMBATCH_BUILT_WITH};
+  found.mpi = !mpi_module().empty();
   found.image_problem = image_problem();
   found.forced_instruction_set = environment("MMBATCH_ISA");
   found.forced_openblas_core = environment("OPENBLAS_CORETYPE");
@@ -134,6 +136,8 @@ std::string to_text(const Diagnosis& found) {
   text += fmt::format("  auto      {}\n", found.automatic_precision);
   text +=
       fmt::format("images      {}\n", found.image_problem.empty() ? "can be decoded" : "cannot be decoded");
+  text += fmt::format("processes   {}\n", found.mpi ? "of mpirun can compute a model together"
+                                                    : "cannot compute a model together: built without MPI");
   text += fmt::format("libraries   {}\n", fmt::join(found.libraries, ", "));
   text += fmt::format("OpenBLAS    kernels of {}\n", found.openblas_core);
   const std::vector<std::string> wrong = problems(found);

@@ -18,6 +18,7 @@ struct Diagnosis {
   std::string automatic_precision;                            // and why
   std::string openblas_core;
   std::vector<std::string> libraries;  // name and version
+  bool mpi = false;                    // whether processes can compute a model together
   std::string image_problem;           // why images cannot be decoded; empty: they can
 
   // Environment variables that were set.

@@ -9,6 +9,7 @@
 #include "jobs/item/settings.h"
 #include "jobs/text/json_text.h"
 #include "pipeline/commands/version.h"
+#include "pipeline/run/together.h"
 
 namespace mmbatch {
 namespace {
@@ -49,7 +50,7 @@ RunInfo describe_run(const Manifest& manifest, const RunOptions& options, const 
   info.model = {.folder = std::filesystem::absolute(model.files().folder).string(),
                 .fingerprint = fingerprint,
                 .family = model.spec().family,
-                .precision = precision_text(model.precision(), options.engine.kv_precision),
+                .precision = computed_in(model, options),
                 .details = details_json(model)};
   info.settings = settings_json(manifest, options.generation);
   const std::string reason = choose_precision(*model.files().weights, options.precision).reason;

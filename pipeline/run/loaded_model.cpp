@@ -5,6 +5,7 @@
 #include <new>
 
 #include "pipeline/run/tasks.h"
+#include "pipeline/run/together.h"
 
 namespace mmbatch {
 
@@ -21,7 +22,7 @@ const Model& LoadedModel::in(const ModelPlace& place, const Manifest& manifest, 
   choice_ = choose_precision(*files->weights, options.precision);
   const Precision precision = choice_.precision;
   try {
-    arena.run([&] { model_ = std::make_shared<const Model>(files, precision); });
+    arena.run([&] { model_ = load_together(files, precision, options.slices); });
   } catch (const std::bad_alloc&) {
     throw ModelError(
         fmt::format("{}: out of memory while the weights are loaded as {}; fewer bytes are "

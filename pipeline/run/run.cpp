@@ -11,6 +11,7 @@
 #include "engine/base/output/message.h"
 #include "engine/base/sha256.h"
 #include "engine/base/threads.h"
+#include "engine/parallel/launcher.h"
 #include "jobs/manifest/manifest.h"
 #include "jobs/pieces/piece_folder.h"
 #include "jobs/text/clock.h"
@@ -22,6 +23,7 @@
 #include "pipeline/run/outputs.h"
 #include "pipeline/run/run_files.h"
 #include "pipeline/run/run_items.h"
+#include "pipeline/run/together.h"
 
 namespace mmbatch {
 namespace {
@@ -177,7 +179,7 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
   }
 
   const ModelIdentity identity{.fingerprint = model.files().weights->fingerprint(options.fingerprint),
-                               .precision = precision_text(model.precision(), options.engine.kv_precision)};
+                               .precision = computed_in(model, options)};
   const auto results = ResultsStore::open_or_create(planned.database, store_options(options, timeline));
   const RunInfo info = describe_run(manifest, options, model, identity.fingerprint, arena);
   const auto pieces = open_pieces(manifest, info, options);
@@ -217,12 +219,21 @@ void check_files(const RunOptions& options) {
 
 ExitCode run_manifests(const RunOptions& given) {
   RunOptions options = given;
+  const std::shared_ptr<Communicator> processes =
+      computes_together(options) ? started_together() : no_others();
+  if (options.threads == 0 && processes->size() > 1) options.threads = threads_beside(*processes);
+  Arena arena(options.threads);
+  if (processes->rank() > 0) {
+    follow(processes, arena);
+    return ExitCode::ok;
+  }
+  const Leader leader(*processes);
+  options.slices = slices_for(options, processes);
   if (options.pieces.worker.empty()) options.pieces.worker = default_worker_name();
   options.engine.validate();
   check_files(options);
   check_together(options);
   handle_interrupts();
-  Arena arena(options.threads);
   LoadedModel loaded;
   ExitCode code = ExitCode::ok;
   for (const auto& manifest : options.manifests) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <ctime>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "engine/base/error.h"
 #include "engine/base/generation_config.h"
 #include "engine/kernels/product/precision_choice.h"
+#include "engine/parallel/slices.h"
 #include "engine/serve/engine.h"
 #include "engine/weights/fingerprint.h"
 #include "jobs/item/dialogue/template_variables.h"
@@ -60,8 +62,12 @@ struct RunOptions {
   std::filesystem::path profile;       // a Chrome trace of the run
   ProgressStyle progress = ProgressStyle::automatic;
 
-  // How it is computed; nothing here changes an answer but the precision.
+  // How it is computed; nothing here changes an answer but precision and slices.
   PrecisionWish precision = Automatic::floats;
+  /// Slices that the decoder is cut into; 0: as many as processes that were started together, 4 at least; one
+  /// alone computes it whole. Part of what is computed, as the precision is.
+  std::size_t tensor_parallel = 0;
+  std::shared_ptr<const Slices> slices;  // of this run, set by run_manifests()
   EngineOptions engine;
   EncodeImageOptions images;
   std::size_t image_memory = 0;  // bytes of images in flight; 0: 512 MiB, or 64 MiB per thread

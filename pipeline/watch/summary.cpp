@@ -59,6 +59,7 @@ std::string to_json(const RunSummary& s) {
   count("kv_bytes_shared_peak", s.engine.kv_bytes_shared_peak);
   count("draft_tokens", s.engine.draft_tokens);
   count("draft_tokens_accepted", s.engine.draft_tokens_accepted);
+  real("communication_seconds", s.engine.communication_seconds);
   count("peak_rss_bytes", s.peak_rss_bytes);
   std::string json = "{";
   for (const auto& [name, value] : fields)
@@ -99,6 +100,10 @@ std::string to_text(const RunSummary& s) {
   if (s.engine.draft_tokens > 0) {
     text += fmt::format("prompt lookup: {} tokens guessed, {} of them right\n", s.engine.draft_tokens,
                         s.engine.draft_tokens_accepted);
+  }
+  if (s.engine.communication_seconds > 0) {
+    text += fmt::format("between processes: {:.2f} s of {:.2f} s that the engine worked\n",
+                        s.engine.communication_seconds, s.engine.busy_seconds);
   }
   text += fmt::format("memory: peak {}", bytes_text(s.peak_rss_bytes));
   if (s.engine.kv_bytes_pool == 0) return text;  // no decoder

@@ -2,6 +2,7 @@
 #include <sys/wait.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -45,6 +46,17 @@ std::string result_file(const TemporaryFolder& place, const std::string& name, d
   const auto file = place.path() / name;
   write_file(file, Json{{"ceilings", Json::object()}, {"results", Json::array({result})}}.dump());
   return file.string();
+}
+
+TEST(Bench, MeasuresProcessesThatShareADecoder) {
+  if (std::system("command -v mpirun > /dev/null") != 0) GTEST_SKIP() << "mpirun is not installed";
+  const TemporaryFolder place;
+  const Outcome outcome = bench("processes --quick --threads 1 --scratch " + place.path().string());
+  EXPECT_EQ(outcome.code, 0) << outcome.text;
+  if (contains(outcome.text, "built without MPI")) GTEST_SKIP() << "built without MPI";
+  for (const char* part : {"whole, x4 at 128", "1 process, x4 at 128", "4 processes, 48 tokens",
+                           "2 processes, x16 at 128, between them", "% of step"})
+    EXPECT_TRUE(contains(outcome.text, part)) << part << "\n" << outcome.text;
 }
 
 TEST(Bench, MeasuresEveryLevelBesideTheOthers) {

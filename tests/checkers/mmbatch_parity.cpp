@@ -27,6 +27,7 @@ struct Arguments {
   std::string kv_precision;
   std::string attention = "flash";
   int threads = 0;
+  std::size_t tensor_parallel = 1;
   parity::GenerationOptions generation;
 };
 
@@ -48,6 +49,8 @@ void add_options(CLI::App& app, Arguments& arguments) {
   app.add_option("--max-batch-tokens", engine.scheduler.max_batch_tokens, "Rows a step")
       ->check(CLI::PositiveNumber);
   app.add_option("--threads", arguments.threads, "Threads; by default one per core")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--tensor-parallel", arguments.tensor_parallel, "Slices that the decoder is cut into")
       ->check(CLI::PositiveNumber);
   app.add_option("--concurrent", arguments.generation.concurrent, "Requests at a time")
       ->check(CLI::PositiveNumber);
@@ -73,7 +76,11 @@ int check(const Arguments& arguments) {
   const std::filesystem::path folder = arguments.folder;
   // A folder of Hugging Face's files, or GGUF files beside the expected numbers.
   const std::filesystem::path place = std::filesystem::exists(folder / "model") ? folder / "model" : folder;
-  const auto model = Model::load(place, precision_from(arguments.precision));
+  std::shared_ptr<const Slices> slices;
+  if (arguments.tensor_parallel > 1)
+    slices = std::make_shared<const Slices>(arguments.tensor_parallel, no_others());
+  const auto model = std::make_shared<const Model>(std::make_shared<const ModelFiles>(place),
+                                                   precision_from(arguments.precision), slices);
   const parity::Reference reference(folder, model->spec().eos, model->spec().image_token,
                                     model->files().generation);
   const parity::Subject subject{*model, reference, arguments.generation.engine.attention};

@@ -85,7 +85,10 @@ inline ShortConvolutionConfig tiny_convolution() {
 
 /// A decoder with random weights, large enough that its answers are not all alike.
 /// @param change made to the config before
-inline std::shared_ptr<const Decoder> tiny_decoder(const std::function<void(DecoderConfig&)>& change = {}) {
+/// @param slices not null: cut, with this process's slices
+inline std::shared_ptr<const Decoder> tiny_decoder(const std::function<void(DecoderConfig&)>& change = {},
+                                                   Precision precision = Precision::f32,
+                                                   const std::shared_ptr<const Slices>& slices = nullptr) {
   DecoderConfig config = tiny_config();
   if (change) change(config);
   const std::size_t hidden = config.hidden;
@@ -137,12 +140,17 @@ inline std::shared_ptr<const Decoder> tiny_decoder(const std::function<void(Deco
   const TemporaryFolder folder;
   file.write(folder.path() / "model.safetensors");
   struct Owned {
-    Owned(const std::filesystem::path& path, const DecoderConfig& config)
-        : weights(path), decoder(weights, config, tiny_names(config)) {}
+    Owned(const std::filesystem::path& path, const DecoderConfig& config, Precision precision,
+          const std::shared_ptr<const Slices>& slices)
+        : weights(path), decoder(with(slices, Weights(weights, precision)), config, tiny_names(config)) {}
+    static Weights with(const std::shared_ptr<const Slices>& slices, Weights weights) {
+      weights.slices = slices;
+      return weights;
+    }
     SafetensorsFolder weights;
     Decoder decoder;
   };
-  const auto owned = std::make_shared<const Owned>(folder.path(), config);
+  const auto owned = std::make_shared<const Owned>(folder.path(), config, precision, slices);
   return {owned, &owned->decoder};
 }
 

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # The array job of docs/cluster.md on a Slurm of two nodes, both on this machine: one part is queued again while it is
-# at work, a job that waits for the array merges the parts, and they are what one run without Slurm gives.
+# at work, the other is pre-empted by a job of higher priority, a job that waits for the array merges the parts, and they
+# are what one run without Slurm gives. Then jobs of two tasks, one on each node, compute one model together, started by
+# mpirun and by srun (where there is MPI).
 #   tests/slurm/two_nodes.sh build/mmbatch        needs Debian's slurm-wlm and munge
 # Everything it starts, and every file, is its own: keys, sockets, ports, logs.
 set -euo pipefail
@@ -77,13 +79,19 @@ SlurmctldLogFile=$work/slurmctld.log
 SlurmdLogFile=$work/slurmd-%n.log
 NodeName=n0 NodeHostname=$host NodeAddr=127.0.0.1 Port=$port0 CPUs=1 State=UNKNOWN
 NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$port1 CPUs=1 State=UNKNOWN
-PartitionName=all Nodes=n0,n1 Default=YES MaxTime=INFINITE State=UP
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=all Nodes=n0,n1 Default=YES PriorityTier=1 MaxTime=INFINITE State=UP
+PartitionName=urgent Nodes=n0,n1 PriorityTier=9 PreemptMode=OFF MaxTime=INFINITE State=UP
 CONF
-mkdir "$work/spool-n0" "$work/spool-n1"
+echo "PMIxCliTmpDirBase=$work/pmix" > "$work/mpi.conf"
+mkdir "$work"/{pmix,pmix-n0,pmix-n1,spool-n0,spool-n1}
 slurmctld -D 2> /dev/null &
 controller=$!
 for node in n0 n1; do
-  slurmd -D -N "$node" 2> /dev/null &
+  # Nodes of one machine would make the same folder for a job's PMIx: each gets a mount of its own in that place.
+  unshare --mount bash -c 'mount --bind "$1" "$2" && exec slurmd -D -N "$3"' - "$work/pmix-$node" "$work/pmix" "$node" \
+    2> /dev/null &
   nodes+=($!)
 done
 two_are_idle() { [ "$(sinfo --noheader --Node --states=idle --format=%N | sort -u | wc -l)" = 2 ]; }
@@ -99,6 +107,7 @@ done > "$work/run/items.jsonl"
 cat > "$work/run/manifest.yaml" <<MANIFEST
 model: $demo/model
 database: results.db
+generation: {max_new_tokens: 16, ignore_eos: true}   # long enough to be interrupted
 jobs:
   - {name: shapes, task: vqa, items: items.jsonl}
 MANIFEST
@@ -117,18 +126,28 @@ ARRAY
 cd "$work/run"
 job=$(sbatch --parsable array.sh)
 number() { "$program" query "$1" --format csv --sql "$2" 2>/dev/null | tail -n 1; }
-is_at_work() { [ "$(number results.0-of-2.db 'SELECT count(*) FROM results')" -ge 100 ]; }
+has() { [ "$(number "results.$1-of-2.db" 'SELECT count(*) FROM results')" -ge "$2" ]; } # PART ANSWERS
 merging=$(sbatch --parsable --dependency="afterany:$job" --output="$work/merge.out" \
   --wrap "'$program' merge results.db results.*-of-2.db")
-until_true 120 "part 0 at work" is_at_work
+until_true 120 "part 0 at work" has 0 100
 stored=$(number results.0-of-2.db 'SELECT count(*) FROM results')
 scontrol requeue "${job}_0"
 echo "slurm: part 0 queued again with $stored answers stored"
+until_true 120 "part 1 at work" has 1 100
+node=$(squeue --noheader --format=%N --job="${job}_1")
+sbatch --partition=urgent --nodelist="$node" --output="$work/urgent.out" --wrap 'sleep 2; echo done' > /dev/null
+was_preempted() { grep -q 'preempted.*requeued' "$work/slurmctld.log"; }
+until_true 60 "part 1 pre-empted" was_preempted
+preempted=$(number results.1-of-2.db 'SELECT count(*) FROM results')
+echo "slurm: part 1 pre-empted on $node with $preempted answers stored"
 nothing_is_queued() { [ -z "$(squeue --noheader)" ]; }
 until_true 600 "the end of both parts, and of merging" nothing_is_queued
 
-[ "$(number results.0-of-2.db 'SELECT max(resumed) FROM runs')" -ge 1 ] || fail "part 0 was not resumed"
-[ "$(number results.0-of-2.db 'SELECT max(status) FROM runs')" = finished ] || fail "part 0 did not finish"
+grep -q done "$work/urgent.out" || fail "the urgent job did not run"
+for part in 0 1; do
+  [ "$(number "results.$part-of-2.db" 'SELECT max(resumed) FROM runs')" -ge 1 ] || fail "part $part was not resumed"
+  [ "$(number "results.$part-of-2.db" 'SELECT max(status) FROM runs')" = finished ] || fail "part $part did not finish"
+done
 grep -q '^2 databases: .* 0 conflicts' "$work/merge.out" || fail "job $merging did not merge the parts"
 "$program" run manifest.yaml --database "$work/alone/results.db" --quiet
 answers() { "$program" query "$1" --format jsonl --columns id,status,answer; }
@@ -137,4 +156,27 @@ cmp <(answers results.db | sort) <(answers "$work/alone/results.db" | sort) || f
 twice=$("$program" query results.db --format csv --sql \
   "SELECT count(*) FROM (SELECT 1 FROM items GROUP BY id HAVING count(*) > 1)" | tail -n 1)
 [ "$twice" = 0 ] || fail "$twice items are there twice"
-echo "slurm: $items items in two parts, one of them queued again at $stored, merged by a job: as one run gives them"
+echo "slurm: $items items in two parts, one queued again at $stored, one pre-empted at $preempted, merged by a job: as one" \
+  "run gives them"
+
+# One model on both nodes.
+if ! command -v mpirun > /dev/null || [ ! -e "$(dirname "$program")/libmmbatch_mpi.so" ]; then
+  echo "slurm: no MPI here, so no model on two nodes"
+  exit 0
+fi
+head -n 200 items.jsonl > some.jsonl
+sed 's/items.jsonl/some.jsonl/; s/results.db/together.db/' manifest.yaml > together.yaml
+"$program" run together.yaml --database "$work/alone/together.db" --tensor-parallel 4 --quiet
+# Nothing that a cluster would need: the job is root's, in a container.
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
+for launcher in mpirun 'srun --mpi=pmix'; do
+  name=${launcher%% *}
+  sbatch --nodes=2 --ntasks=2 --ntasks-per-node=1 --output="$work/$name.out" \
+    --wrap "$launcher '$program' run together.yaml --database $name.db --threads 1 --progress plain" > /dev/null
+  until_true 300 "the end of the model on two nodes by $name" nothing_is_queued
+  [ "$(answers "$name.db" | wc -l)" = 200 ] || fail "$name: not every item has an answer: $(cat "$work/$name.out")"
+  cmp <(answers "$name.db" | sort) <(answers "$work/alone/together.db" | sort) ||
+    fail "$name: both nodes answer otherwise than one process"
+  grep -q 'between processes' "$work/$name.out" || fail "$name: the tasks did not work together: $(cat "$work/$name.out")"
+  echo "slurm: 200 items by a model on two nodes, started by $launcher: as one process gives them"
+done

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/error.h"
 #include "vision/image/image_decode.h"
 
 namespace mmbatch {
@@ -31,6 +32,21 @@ inline std::vector<std::byte> read_bytes(const std::filesystem::path& file) {
 
 inline Image read_image(const std::filesystem::path& file) {
   return decode_image(read_bytes(file));
+}
+
+/// The bytes of a picture in tests/data/images.
+inline std::vector<std::byte> image_fixture(const std::string& name) {
+  return read_bytes(test_data() / "images" / name);
+}
+
+/// What decoding fails with; "no error" where it does not.
+inline ItemError decoding_error(const std::vector<std::byte>& bytes, const ImageLimits& limits = {}) {
+  try {
+    decode_image(bytes, limits);
+  } catch (const ItemError& e) {
+    return e;
+  }
+  return {ErrorCode::internal, "no error"};
 }
 
 inline nlohmann::json read_json(const std::filesystem::path& file) {

@@ -1,4 +1,5 @@
 #include "engine/kernels/simd/attention_tiles.h"
+#include "engine/kernels/simd/blocks/registers.h"
 
 namespace mmbatch::MMBATCH_ISA {
 namespace {
@@ -89,24 +90,24 @@ struct Float32 {
   /// scores[r, :] = query[r, :] · keys for R queries and V granules from `granule` on.
   template <std::size_t R, std::size_t V>
   void score(std::size_t first, std::size_t granule) {
-    Floats sums[R][V] = {};
+    FloatRegister sums[R][V * kParts] = {};
     const float* q = query + first * unit.head_dim;
     for (std::size_t d = 0; d < unit.head_dim; ++d) {
-      Floats key[V];
-      for (std::size_t v = 0; v < V; ++v) {
-        key[v] = load(tile.keys[granule + v] + d * kLanes);
-        fetch(tile.next_keys[granule + v] + d * kLanes);
-      }
-      for (std::size_t r = 0; r < R; ++r) {
-        const Floats x = splat(q[r * unit.head_dim + d]);
-        for (std::size_t v = 0; v < V; ++v) sums[r][v] = sums[r][v] + x * key[v];
-      }
+      FloatRegister key[V * kParts];
+      MMBATCH_UNROLLED(V * kParts, i) {
+        const std::size_t g = granule + i / kParts, at = d * kLanes + i % kParts * kRegisterLanes;
+        key[i] = load_register<FloatRegister>(tile.keys[g] + at);
+        if constexpr (i % kParts == 0) fetch(tile.next_keys[g] + at);
+      });
+      MMBATCH_UNROLLED(R, r) {
+        add_product<V>(splat_register(q + r * unit.head_dim + d), key, sums[r]);
+      });
     }
-#pragma GCC unroll 8
-    for (std::size_t r = 0; r < R; ++r) {
-#pragma GCC unroll 4
-      for (std::size_t v = 0; v < V; ++v) store(s.scores + r * kTile + (granule + v) * kLanes, sums[r][v]);
-    }
+    MMBATCH_UNROLLED(R, r) {
+      MMBATCH_UNROLLED(V * kParts, i) {
+        store_register(s.scores + r * kTile + granule * kLanes + i * kRegisterLanes, sums[r][i]);
+      });
+    });
   }
 
   static void put_weights(const Floats (&weights)[kGranules], float* to) {
@@ -116,32 +117,44 @@ struct Float32 {
   /// out[r, :] = out[r, :] + scores[r, :] · values for R queries and V vectors of columns from `column` on.
   template <std::size_t R, std::size_t V>
   void weigh(std::size_t first, std::size_t column) {
-    Floats sums[R][V];
+    FloatRegister sums[R][V * kParts];
     float* out = s.out + first * width + column;
-#pragma GCC unroll 8
-    for (std::size_t r = 0; r < R; ++r) {
-#pragma GCC unroll 4
-      for (std::size_t v = 0; v < V; ++v) sums[r][v] = load(out + r * width + v * kLanes);
-    }
+    MMBATCH_UNROLLED(R, r) {
+      MMBATCH_UNROLLED(V * kParts, i) {
+        sums[r][i] = load_register<FloatRegister>(out + r * width + i * kRegisterLanes);
+      });
+    });
     for (std::size_t g = tile.first; g < tile.end; ++g) {
       const float* weights = s.scores + g * kLanes;
       for (std::size_t j = 0; j < kLanes; ++j) {
-        Floats value[V];
-        for (std::size_t v = 0; v < V; ++v) {
-          value[v] = load(tile.values[g] + j * width + column + v * kLanes);
-          fetch(tile.next_values[g] + j * width + column + v * kLanes);
-        }
-        for (std::size_t r = 0; r < R; ++r) {
-          const Floats p = splat(weights[r * kTile + j]);
-          for (std::size_t v = 0; v < V; ++v) sums[r][v] = sums[r][v] + p * value[v];
-        }
+        FloatRegister value[V * kParts];
+        MMBATCH_UNROLLED(V * kParts, i) {
+          const std::size_t at = j * width + column + i * kRegisterLanes;
+          value[i] = load_register<FloatRegister>(tile.values[g] + at);
+          if constexpr (i % kParts == 0) fetch(tile.next_values[g] + at);
+        });
+        MMBATCH_UNROLLED(R, r) {
+          add_product<V>(splat_register(weights + r * kTile + j), value, sums[r]);
+        });
       }
     }
-#pragma GCC unroll 8
-    for (std::size_t r = 0; r < R; ++r) {
-#pragma GCC unroll 4
-      for (std::size_t v = 0; v < V; ++v) store(out + r * width + v * kLanes, sums[r][v]);
-    }
+    MMBATCH_UNROLLED(R, r) {
+      MMBATCH_UNROLLED(V * kParts, i) {
+        store_register(out + r * width + i * kRegisterLanes, sums[r][i]);
+      });
+    });
+  }
+
+ private:
+  static constexpr std::size_t kParts = kLanes / kRegisterLanes;  // registers of sixteen floats
+
+  /// sums = sums + factor · values
+  template <std::size_t V>
+  MMBATCH_INLINE void add_product(FloatRegister factor, const FloatRegister (&values)[V * kParts],
+                                  FloatRegister (&sums)[V * kParts]) {
+    MMBATCH_UNROLLED(V * kParts, i) {
+      sums[i] = sums[i] + factor * values[i];
+    });
   }
 };
 

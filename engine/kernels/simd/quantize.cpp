@@ -1,40 +1,68 @@
 // Rows of activations to int8, one scale per row.
 
-#include "engine/kernels/simd/dot.h"
+#include "engine/kernels/simd/blocks/registers.h"
 #include "engine/kernels/simd/functions.h"
 
 namespace mmbatch::MMBATCH_ISA {
 namespace {
 
-MMBATCH_INLINE Floats magnitude(Floats x) {
-  return (Floats)((Ints)x & 0x7fffffff);
-}
+constexpr std::size_t kParts = kLanes / kRegisterLanes;
 
-MMBATCH_INLINE Floats load_at(const float* x, std::size_t i, std::size_t n) {
-  if (i + kLanes <= n) return load(x + i);
-  return i < n ? load_some(x + i, n - i) : Floats{};
-}
+/// Sixteen integers of at most a byte.
+struct Whole {
+  IntRegister part[kParts];
+};
 
 /// x · factor, of magnitude up to 127, rounded once, to the nearest even integer: adding 1.5 · 2²³ does this
 /// and leaves it in the low bits, where the product is joined with the sum. Where there is no such
 /// instruction, doubles hold the product exactly.
-MMBATCH_INLINE Ints rounded_product(Floats x, float factor) {
+MMBATCH_INLINE IntRegister rounded_product(FloatRegister x, float factor) {
 #if defined(__FMA__)
-  return (Ints)(x * factor + splat(12582912.0f)) - 0x4b400000;
+  return (IntRegister)(x * factor + 12582912.0f) - 0x4b400000;
 #else
-  typedef double Doubles __attribute__((vector_size(2 * sizeof(Floats))));
-  typedef std::int64_t Longs __attribute__((vector_size(2 * sizeof(Floats))));
+  typedef double Doubles __attribute__((vector_size(2 * kRegisterBytes)));
+  typedef std::int64_t Longs __attribute__((vector_size(2 * kRegisterBytes)));
   const Doubles product = __builtin_convertvector(x, Doubles) * static_cast<double>(factor);
-  return __builtin_convertvector((Longs)(product + 6755399441055744.0), Ints);  // 1.5 · 2⁵²
+  return __builtin_convertvector((Longs)(product + 6755399441055744.0), IntRegister);  // 1.5 · 2⁵²
 #endif
 }
 
-MMBATCH_INLINE std::int32_t sum_lanes(Ints v) {
-  alignas(64) std::int32_t lane[kLanes];
-  store_ints(lane, v);
-  std::int32_t total = 0;
+MMBATCH_INLINE void add(Whole& total, const Whole& more) {
+  MMBATCH_UNROLLED(kParts, p) {
+    total.part[p] = total.part[p] + more.part[p];
+  });
+}
+
+MMBATCH_INLINE std::int32_t sum_lanes(const Whole& whole) {
+  std::int32_t lane[kLanes], total = 0;
+  __builtin_memcpy(lane, &whole, sizeof lane);
   for (std::size_t i = 0; i < kLanes; ++i) total += lane[i];
   return total;
+}
+
+/// As int16[16].
+MMBATCH_INLINE void store_shorts(std::byte* to, const Whole& whole) {
+#if defined(__AVX512F__)
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16((__m512i)whole.part[0]));
+#elif defined(__AVX2__)
+  const __m256i halves = _mm256_packs_epi32((__m256i)whole.part[0], (__m256i)whole.part[1]);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_permute4x64_epi64(halves, 0xd8));
+#else
+  auto* out = reinterpret_cast<__m128i*>(to);
+  _mm_storeu_si128(out, _mm_packs_epi32((__m128i)whole.part[0], (__m128i)whole.part[1]));
+  _mm_storeu_si128(out + 1, _mm_packs_epi32((__m128i)whole.part[2], (__m128i)whole.part[3]));
+#endif
+}
+
+/// As int8[16].
+MMBATCH_INLINE void store_bytes(std::byte* to, const Whole& whole) {
+#if defined(__AVX512F__)
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8((__m512i)whole.part[0]));
+#else
+  __m128i halves[2];
+  store_shorts(reinterpret_cast<std::byte*>(halves), whole);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_packs_epi16(halves[0], halves[1]));
+#endif
 }
 
 struct Scaled {
@@ -48,25 +76,41 @@ constexpr float kTiny = 1e-36f;  // 127 divided by less may overflow: such a row
 /// The scale of a row of n. With an infinity or a NaN among them it is NaN, as then are all products of the
 /// row.
 Scaled scale_of(const float* x, std::size_t n) {
-  Floats most{}, zeros{};
-  for (std::size_t i = 0; i < n; i += kLanes) {
-    const Floats some = load_at(x, i, n);
-    most = max(most, magnitude(some));
-    zeros = zeros + some * 0.0f;
+  std::int32_t most = 0;  // bits of the largest magnitude, whose order as integers is that of floats
+  for (std::size_t i = 0; i < n; ++i) {
+    std::int32_t bits;
+    __builtin_memcpy(&bits, x + i, sizeof bits);
+    bits &= 0x7fffffff;
+    most = bits > most ? bits : most;
   }
-  const float largest = max_lane(most) + sum(zeros);
-  if (largest != largest) return {largest, 0.0f, 0};
+  if (most >= 0x7f800000) return {__builtin_nanf(""), 0.0f, 0};
+  float largest;
+  __builtin_memcpy(&largest, &most, sizeof largest);
   return {largest / 127.0f, largest > kTiny ? 127.0f / largest : 0.0f, n};
 }
 
-MMBATCH_INLINE Ints quantized(const float* x, std::size_t i, const Scaled& scaled) {
-  return rounded_product(load_at(x, i, scaled.count), scaled.inverse);
+MMBATCH_INLINE Whole quantized(const float* x, std::size_t i, const Scaled& scaled) {
+  Whole whole;
+  if (i + kLanes <= scaled.count) {
+    MMBATCH_UNROLLED(kParts, p) {
+      const auto some = load_register<FloatRegister>(x + i + p * kRegisterLanes);
+      whole.part[p] = rounded_product(some, scaled.inverse);
+    });
+    return whole;
+  }
+  float padded[kLanes] = {};
+  for (std::size_t k = i; k < scaled.count; ++k) padded[k - i] = x[k];
+  MMBATCH_UNROLLED(kParts, p) {
+    const auto some = load_register<FloatRegister>(padded + p * kRegisterLanes);
+    whole.part[p] = rounded_product(some, scaled.inverse);
+  });
+  return whole;
 }
 
 /// Stores sixteen numbers from x[i] on at `to`, and returns them.
-MMBATCH_INLINE Ints put(const float* x, std::size_t i, const Scaled& scaled, std::byte* to) {
-  const Ints whole = quantized(x, i, scaled);
-  store_int8(to, whole);
+MMBATCH_INLINE Whole put(const float* x, std::size_t i, const Scaled& scaled, std::byte* to) {
+  const Whole whole = quantized(x, i, scaled);
+  store_bytes(to, whole);
   return whole;
 }
 
@@ -74,15 +118,15 @@ MMBATCH_INLINE Ints put(const float* x, std::size_t i, const Scaled& scaled, std
 
 void quantize(const float* x, std::size_t n, std::size_t depth, std::byte* row) {
   const Scaled scaled = scale_of(x, n);
-  Ints total{};
+  Whole total{};
   std::byte* to = row + QuantizedRow::kHeaderBytes;
   for (std::size_t i = 0; i < depth; i += kLanes, to += kInt8Bytes * kLanes) {
-    const Ints whole = quantized(x, i, scaled);
+    const Whole whole = quantized(x, i, scaled);
     if constexpr (kInt8Bytes == 2)
-      store_halves(to, whole);
+      store_shorts(to, whole);
     else
-      store_int8(to, whole);
-    total = total + whole;
+      store_bytes(to, whole);
+    add(total, whole);
   }
   const QuantizedRow header{scaled.scale, sum_lanes(total)};
   __builtin_memcpy(row, &header, sizeof(header));
@@ -105,7 +149,8 @@ void quantize_groups(const float* x, std::size_t n, std::size_t depth, std::byte
   std::byte* offsets = values + depth;
   std::int32_t all = 0;
   for (std::size_t i = 0; i < depth; i += Panel::kGroup) {
-    const Ints pair = put(x, i, scaled, values + i) + put(x, i + kLanes, scaled, values + i + kLanes);
+    Whole pair = put(x, i, scaled, values + i);
+    add(pair, put(x, i + kLanes, scaled, values + i + kLanes));
     const std::int32_t sum = sum_lanes(pair), offset = -8 * sum;
     __builtin_memcpy(offsets + i / Panel::kGroup * sizeof(offset), &offset, sizeof(offset));
     all += sum;

@@ -30,8 +30,7 @@ std::size_t pooled_side(const Config& config, const PatchGrid& grid) {
 VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::size_t text_hidden) {
   const Config vision_config = config.object("vision_config");
   VisionSpec vision;
-  const std::string probe = "vision_model.embeddings.position_embedding.weight";
-  vision.prefix = weights.prefix_of(probe, {"vision_tower.", "model.vision_tower."}) + "vision_model.";
+  vision.prefix = clip_tower_prefix(weights);
   vision.encoder = parse_vision_tower(vision_config, tower_defaults());
   vision.encoder.norm_after = "post_layernorm";
   vision.encoder.select = FeatureSelect::all;

@@ -108,7 +108,9 @@ TextFamily paddleocr_vl_decoder() {
                                        {"attention_probs_dropout_prob", "hidden_dropout_prob",
                                         "compression_ratio", "ignored_index", "max_sequence_length",
                                         "use_flash_attention", "weight_share_add_bias"}}},
-                   .only_at = {{"sliding_window", {}}}}};
+                   .only_at = {{"sliding_window", {}},
+                               {"rope_is_neox_style", {"true"}},
+                               {"use_3d_rope", {"true"}}}}};
 }
 
 Family paddleocr_vl_family() {

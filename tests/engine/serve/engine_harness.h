@@ -80,4 +80,11 @@ inline std::vector<float> logits_behind(const Decoder& decoder, std::vector<std:
   return {last, last + logits.cols()};
 }
 
+/// A prompt of this many tokens, in which a stretch of 40 repeats.
+inline std::vector<std::int32_t> long_prompt(std::size_t tokens) {
+  std::vector<std::int32_t> ids;
+  for (std::size_t i = 0; i < tokens; ++i) ids.push_back(static_cast<std::int32_t>(10 + i * 7 % 40));
+  return ids;
+}
+
 }  // namespace mmbatch::testing

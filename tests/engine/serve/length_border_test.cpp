@@ -12,6 +12,7 @@ namespace mmbatch {
 namespace {
 
 using testing::Harness;
+using testing::long_prompt;
 using testing::tiny_decoder;
 
 constexpr std::size_t kBorder = 30;
@@ -27,12 +28,6 @@ std::shared_ptr<const Decoder> with_border() {
     }
     config.max_positions = 1000;
   });
-}
-
-std::vector<std::int32_t> prompt_ids(std::size_t tokens) {
-  std::vector<std::int32_t> ids;
-  for (std::size_t i = 0; i < tokens; ++i) ids.push_back(static_cast<std::int32_t>(10 + i * 7 % 40));
-  return ids;
 }
 
 GenerationConfig long_answer() {
@@ -74,9 +69,9 @@ void expect_same(const Completion& found, const Completion& expected) {
 TEST(LengthBorder, ItMattersToThisModel) {
   const auto decoder = with_border();
   const Matrix<float> shorter =
-      testing::logits_in_one_piece(*decoder, *testing::prompt_of(prompt_ids(kBorder)));
+      testing::logits_in_one_piece(*decoder, *testing::prompt_of(long_prompt(kBorder)));
   const Matrix<float> longer =
-      testing::logits_in_one_piece(*decoder, *testing::prompt_of(prompt_ids(kBorder + 1)));
+      testing::logits_in_one_piece(*decoder, *testing::prompt_of(long_prompt(kBorder + 1)));
   EXPECT_NE(std::memcmp(shorter.row(10), longer.row(10), shorter.cols() * sizeof(float)), 0);
 }
 
@@ -86,9 +81,9 @@ TEST(LengthBorder, EveryTokenIsThatOfAFreshPass) {
     for (const std::size_t block_tokens : {1u, 5u, 16u}) {
       for (const std::size_t lookup : {0u, 4u}) {
         const Completion found =
-            Harness(decoder, options_of(block_tokens, lookup)).answer(prompt_ids(tokens), long_answer());
+            Harness(decoder, options_of(block_tokens, lookup)).answer(long_prompt(tokens), long_answer());
         ASSERT_EQ(found.answers[0].tokens.size(), 30u);
-        expect_fresh(*decoder, prompt_ids(tokens), found.answers[0]);
+        expect_fresh(*decoder, long_prompt(tokens), found.answers[0]);
       }
     }
   }
@@ -98,8 +93,8 @@ TEST(LengthBorder, BlocksOfShortAndLongSequencesAreNotMixed) {
   const auto decoder = with_border();
   Harness harness(decoder, options_of(4, 0));
   for (const std::size_t tokens : {20u, 44u, 20u, 30u, 31u, 44u}) {
-    const Completion found = harness.answer(prompt_ids(tokens), long_answer());
-    expect_fresh(*decoder, prompt_ids(tokens), found.answers[0]);
+    const Completion found = harness.answer(long_prompt(tokens), long_answer());
+    expect_fresh(*decoder, long_prompt(tokens), found.answers[0]);
   }
   EXPECT_GT(harness.engine().stats().prompt_tokens_reused, 0u);
 }
@@ -108,7 +103,7 @@ TEST(LengthBorder, SeveralSequencesBeamsAndChoicesDoNotDependOnTheCache) {
   const auto decoder = with_border();
   const auto request = [](int kind) {
     Request request;
-    request.prompt = testing::prompt_of(prompt_ids(26));
+    request.prompt = testing::prompt_of(long_prompt(26));
     request.generation = long_answer();
     if (kind == 0) {
       request.generation.do_sample = true;
@@ -125,7 +120,7 @@ TEST(LengthBorder, SeveralSequencesBeamsAndChoicesDoNotDependOnTheCache) {
     const auto expected = Harness(decoder, options_of(1, 0)).answer(request(kind));
     ASSERT_TRUE(expected);
     if (kind == 0) {
-      for (const Answer& answer : expected.value().answers) expect_fresh(*decoder, prompt_ids(26), answer);
+      for (const Answer& answer : expected.value().answers) expect_fresh(*decoder, long_prompt(26), answer);
     }
     for (const std::size_t block_tokens : {4u, 16u}) {
       for (const std::size_t lookup : {0u, 3u}) {

@@ -30,8 +30,6 @@ TEST(LongPrompt, Of32768TokensRunsInBoundedMemory) {
   EngineOptions options;
   options.scheduler.block_tokens = 32;
   options.kv_blocks = kTokens / 32 + 2;
-  std::vector<std::int32_t> ids;
-  for (std::size_t i = 0; i < kTokens; ++i) ids.push_back(static_cast<std::int32_t>(10 + i * 7 % 40));
   GenerationConfig generation;
   generation.max_new_tokens = 3;
   generation.ignore_eos = true;
@@ -39,7 +37,7 @@ TEST(LongPrompt, Of32768TokensRunsInBoundedMemory) {
   testing::Harness harness(decoder, options);
   harness.answer({10, 11}, generation);  // whatever is allocated once
   const std::size_t before = peak_bytes();
-  EXPECT_EQ(harness.answer(ids, generation).answers[0].tokens.size(), 3u);
+  EXPECT_EQ(harness.answer(testing::long_prompt(kTokens), generation).answers[0].tokens.size(), 3u);
   const std::size_t cache = kTokens * kv_bytes_per_token(decoder->config());
   // Ids, content keys and blocks' names: some ten words for each token.
   EXPECT_LT(peak_bytes() - before, cache + (std::size_t{24} << 20));

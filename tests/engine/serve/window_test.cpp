@@ -11,6 +11,7 @@ namespace mmbatch {
 namespace {
 
 using testing::Harness;
+using testing::long_prompt;
 using testing::tiny_decoder;
 
 constexpr std::size_t kWindow = 11;
@@ -20,12 +21,6 @@ std::shared_ptr<const Decoder> windowed() {
     testing::set_windows(config, {kWindow, 5});
     config.max_positions = 1000;
   });
-}
-
-std::vector<std::int32_t> long_prompt(std::size_t tokens) {
-  std::vector<std::int32_t> ids;
-  for (std::size_t i = 0; i < tokens; ++i) ids.push_back(static_cast<std::int32_t>(10 + i * 7 % 40));
-  return ids;
 }
 
 EngineOptions cache_of(std::size_t blocks, std::size_t block_tokens) {

@@ -71,9 +71,9 @@ TEST(Doctor, SaysWhatMakesRunsImpossible) {
 TEST(Doctor, DescribesThisMachine) {
   const ProgramEnd outcome = program("doctor");
   EXPECT_EQ(outcome.code, 0) << outcome.text;
-  for (const char* part :
-       {"mmbatch 0.", "processor", " core", "GiB", "f32", "w4a16", "can be decoded", "oneDNN 2.",
-        "OpenBLAS 0.", "oneTBB 2021.", "SQLite 3.", "OpenCV 4.", "sentencepiece 0.", "problems"})
+  for (const char* part : {"mmbatch 0.", "processor", " core", "GiB", "f32", "w4a16", "can be decoded",
+                           "oneDNN 2.", "OpenBLAS 0.", "oneTBB 2021.", "SQLite 3.", "OpenCV 4.",
+                           "sentencepiece 0.", "compute a model together", "problems"})
     EXPECT_THAT(outcome.text, HasSubstr(part));
   const Machine machine = this_machine();
   EXPECT_GE(machine.cores, 1u);

@@ -128,7 +128,7 @@ TEST_F(SmoothedModel, PackedItComputesTheSameWithoutKnowing) {
   const auto trace = [&](const Model& model) {
     return trace_items(model, KvPrecision::bf16, items, nullptr, {});
   };
-  const auto in_memory = trace(Model(files, Precision::int8, {{}, nullptr, &smoothing}));
+  const auto in_memory = trace(Model(files, Precision::int8, WeightHooks{.smoothing = &smoothing}));
   const auto mapped = trace(*Model::load(options.out, Precision::int8));
   for (std::size_t i = 0; i < items.size(); ++i) {
     const Matrix<float>&expected = in_memory[i].logits, &got = mapped[i].logits;

@@ -16,10 +16,6 @@ namespace {
 
 using Bytes = std::vector<std::byte>;
 
-Bytes fixture(const std::string& name) {
-  return read_bytes(test_data() / "images" / name);
-}
-
 /// The message of the error; empty when there is none.
 std::string refusal(const Bytes& bytes, const ImageLimits& limits = {}) {
   try {
@@ -72,7 +68,7 @@ Bytes with_chunks(const Bytes& png,
 }
 
 TEST(ImageDamage, APngNeedsItsPixels) {
-  const Bytes png = fixture("rgb.png");
+  const Bytes png = image_fixture("rgb.png");
   const auto without = [&](const std::string& gone) {
     return with_chunks(png, [&](const std::string& type, const Bytes& data) {
       return type == gone ? Bytes{} : chunk(type, data);
@@ -90,7 +86,7 @@ TEST(ImageDamage, APngNeedsItsPixels) {
 
 TEST(ImageDamage, ChecksumsOfCriticalChunksHold) {
   for (const char* type : {"IHDR", "PLTE", "IDAT"}) {
-    const Bytes png = fixture("palette.png");
+    const Bytes png = image_fixture("palette.png");
     const std::size_t at = find(png, type);
     ASSERT_NE(at, std::string::npos) << type;
     std::size_t length = 0;
@@ -102,7 +98,7 @@ TEST(ImageDamage, ChecksumsOfCriticalChunksHold) {
 }
 
 TEST(ImageDamage, PngHeadersSayWhatTheFormatHas) {
-  const Bytes png = fixture("rgb.png");
+  const Bytes png = image_fixture("rgb.png");
   struct Field {
     std::size_t at;
     int value;
@@ -118,7 +114,7 @@ TEST(ImageDamage, PngHeadersSayWhatTheFormatHas) {
 }
 
 TEST(ImageDamage, AColourThatThePaletteLacksIsNoColour) {
-  const Bytes cut = with_chunks(fixture("palette.png"), [](const std::string& type, const Bytes& data) {
+  const Bytes cut = with_chunks(image_fixture("palette.png"), [](const std::string& type, const Bytes& data) {
     return chunk(type, type == "PLTE" ? Bytes(data.begin(), data.begin() + 6) : data);
   });
   EXPECT_TRUE(is_unreadable(cut)) << refusal(cut);
@@ -126,7 +122,7 @@ TEST(ImageDamage, AColourThatThePaletteLacksIsNoColour) {
 
 TEST(ImageDamage, PartsOfATiffThatDoNotUnpack) {
   for (const char* name : {"deflate.tif", "packbits.tif", "lzw.tif", "jpeg.tif", "group4.tif"}) {
-    const Bytes good = fixture(name);
+    const Bytes good = image_fixture(name);
     int refused = 0, tries = 0;
     for (std::size_t at = 12; at + 40 < good.size() && at < 200; at += 8, ++tries) {
       Bytes bad = good;
@@ -142,7 +138,7 @@ TEST(ImageDamage, PartsOfATiffThatDoNotUnpack) {
 }
 
 TEST(ImageDamage, AJpegNeedsAScanForEveryComponent) {
-  Bytes jpeg = fixture("baseline.jpg");
+  Bytes jpeg = image_fixture("baseline.jpg");
   const std::size_t scan = find(jpeg, "\xFF\xDA");
   ASSERT_NE(scan, std::string::npos);
   ASSERT_EQ(jpeg[scan + 4], std::byte{3});
@@ -152,7 +148,7 @@ TEST(ImageDamage, AJpegNeedsAScanForEveryComponent) {
 }
 
 TEST(ImageDamage, BytesBetweenJpegSegmentsLeaveThePictureWhole) {
-  const Bytes jpeg = fixture("baseline.jpg");
+  const Bytes jpeg = image_fixture("baseline.jpg");
   Bytes padded = jpeg;
   padded.insert(padded.end() - 2, 20, std::byte{0});
   EXPECT_EQ(decode_image(padded).rgb, decode_image(jpeg).rgb);
@@ -160,7 +156,7 @@ TEST(ImageDamage, BytesBetweenJpegSegmentsLeaveThePictureWhole) {
 
 TEST(ImageDamage, RunLengthsThatEndEarly) {
   for (const char* name : {"runs8.bmp", "runs4.bmp"}) {
-    const Bytes good = fixture(name);
+    const Bytes good = image_fixture(name);
     for (const std::ptrdiff_t gone : {10, 40, 100}) {
       const Bytes cut(good.begin(), good.end() - gone);
       EXPECT_TRUE(is_unreadable(cut)) << name;
@@ -173,7 +169,7 @@ TEST(ImageDamage, RunLengthsThatEndEarly) {
 }
 
 TEST(ImageDamage, MasksOfABmpAreRunsOfBitsThatDoNotOverlap) {
-  const Bytes good = fixture("bits565.bmp");
+  const Bytes good = image_fixture("bits565.bmp");
   for (const std::uint32_t mask : {0x00000000u, 0x00F50000u, 0xE0070000u}) {  // as the file's bytes stand
     Bytes bad = good;
     set_big_endian(bad, 54, mask);
@@ -185,7 +181,7 @@ TEST(ImageDamage, CutFilesAreAcceptedWhereThatIsAsked) {
   const ImageLimits accept{.truncated = TruncatedImages::accept};
   for (const char* name : {"mutants/rgb.png", "mutants/baseline.jpg", "mutants/progressive.jpg",
                            "mutants/rgb.bmp", "mutants/lossy.webp", "runs8.bmp"}) {
-    const Bytes good = fixture(name);
+    const Bytes good = image_fixture(name);
     const Bytes cut(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(good.size() * 4 / 5));
     EXPECT_NE(refusal(cut), "") << name;
     ASSERT_EQ(refusal(cut, accept), "") << name;
@@ -198,13 +194,13 @@ TEST(ImageDamage, CutFilesAreAcceptedWhereThatIsAsked) {
     }
     EXPECT_EQ(decode_image(good, accept).rgb, whole.rgb) << name;
   }
-  Bytes headless = fixture("rgb.png");
+  Bytes headless = image_fixture("rgb.png");
   headless.resize(30);
   EXPECT_NE(refusal(headless, accept), "");
 }
 
 TEST(ImageWork, ScansAreCounted) {
-  const Bytes good = fixture("progressive.jpg");
+  const Bytes good = image_fixture("progressive.jpg");
   const std::size_t scan = find(good, "\xFF\xDA");
   const std::size_t next = find(good, "\xFF\xC4", scan);
   ASSERT_NE(next, std::string::npos);
@@ -220,7 +216,7 @@ TEST(ImageWork, ScansAreCounted) {
 
 TEST(ImageWork, TilesFitTheirPicture) {
   // 1 x 4096 pixels in tiles of 4096 x 4096, all of which are the same bytes.
-  Bytes tiff = fixture("one_pixel.tif");
+  Bytes tiff = image_fixture("one_pixel.tif");
   tiff.assign(8 + 2 + 9 * 12 + 4, std::byte{0});
   const auto put = [&](std::size_t at, std::uint32_t value, std::size_t size) {
     for (std::size_t i = 0; i < size; ++i) tiff[at + i] = static_cast<std::byte>(value >> 8 * i);
@@ -249,7 +245,7 @@ TEST(ImageWork, CompressedTextInAPngIsNotUnpacked) {
   packed.resize(size);
   Bytes text = {std::byte{'a'}, std::byte{0}, std::byte{0}};  // keyword, method
   text.insert(text.end(), packed.begin(), packed.end());
-  const Bytes png = fixture("rgb.png");
+  const Bytes png = image_fixture("rgb.png");
   for (const char* type : {"zTXt", "iCCP"}) {
     const Bytes bomb = with_chunks(png, [&](const std::string& at, const Bytes& data) {
       Bytes out = at == "IDAT" ? chunk(type, text) : Bytes{};

@@ -27,19 +27,6 @@ std::vector<fs::path> fixtures() {
   return files;
 }
 
-Bytes fixture(const std::string& name) {
-  return read_bytes(test_data() / "images" / name);
-}
-
-ItemError error_of(const Bytes& bytes, const ImageLimits& limits = {}) {
-  try {
-    decode_image(bytes, limits);
-  } catch (const ItemError& e) {
-    return e;
-  }
-  return {ErrorCode::internal, "no error"};
-}
-
 Bytes with_big_endian(Bytes bytes, std::size_t at, std::uint32_t value) {
   for (std::size_t i = 0; i < 4; ++i) bytes[at + i] = static_cast<std::byte>(value >> (24 - 8 * i));
   return bytes;
@@ -83,50 +70,51 @@ TEST(ImageDecode, IsRgbFromTheTopLeft) {
 }
 
 TEST(ImageDecode, APngOf900MegapixelsIsRefusedByItsHeader) {
-  const Bytes bomb = with_big_endian(with_big_endian(fixture("rgb.png"), 16, 30000), 20, 30000);
-  const ItemError error = error_of(bomb);
+  const Bytes bomb = with_big_endian(with_big_endian(image_fixture("rgb.png"), 16, 30000), 20, 30000);
+  const ItemError error = decoding_error(bomb);
   EXPECT_EQ(error.code(), ErrorCode::image_too_large);
   EXPECT_STREQ(error.what(), "the PNG image has 30000 x 30000 pixels; at most 89478485 in all are allowed");
-  EXPECT_EQ(error_of(with_big_endian(fixture("rgb.png"), 16, 0x7FFFFFFF)).code(), ErrorCode::image_too_large);
+  EXPECT_EQ(decoding_error(with_big_endian(image_fixture("rgb.png"), 16, 0x7FFFFFFF)).code(),
+            ErrorCode::image_too_large);
 }
 
 TEST(ImageDecode, LimitsAreTheCallers) {
-  const Bytes bytes = fixture("rgb.png");
-  EXPECT_EQ(error_of(bytes, {.max_pixels = 24 * 16 - 1}).code(), ErrorCode::image_too_large);
-  EXPECT_EQ(error_of(bytes, {.max_pixels = 24 * 16}).code(), ErrorCode::internal);
-  EXPECT_EQ(error_of(bytes, {.max_side = 23}).code(), ErrorCode::image_too_large);
-  EXPECT_EQ(error_of(bytes, {.max_bytes = bytes.size() - 1}).code(), ErrorCode::image_too_large);
-  EXPECT_EQ(error_of(bytes, {.max_bytes = bytes.size()}).code(), ErrorCode::internal);
+  const Bytes bytes = image_fixture("rgb.png");
+  EXPECT_EQ(decoding_error(bytes, {.max_pixels = 24 * 16 - 1}).code(), ErrorCode::image_too_large);
+  EXPECT_EQ(decoding_error(bytes, {.max_pixels = 24 * 16}).code(), ErrorCode::internal);
+  EXPECT_EQ(decoding_error(bytes, {.max_side = 23}).code(), ErrorCode::image_too_large);
+  EXPECT_EQ(decoding_error(bytes, {.max_bytes = bytes.size() - 1}).code(), ErrorCode::image_too_large);
+  EXPECT_EQ(decoding_error(bytes, {.max_bytes = bytes.size()}).code(), ErrorCode::internal);
 }
 
 TEST(ImageDecode, DamageIsNamedInTheCodecsWords) {
-  Bytes png = fixture("rgba.png");
+  Bytes png = image_fixture("rgba.png");
   png[png.size() - 20] ^= std::byte{0xFF};  // in the compressed pixels or their checksum
-  const ItemError error = error_of(png);
+  const ItemError error = decoding_error(png);
   EXPECT_EQ(error.code(), ErrorCode::image_unreadable);
   EXPECT_EQ(std::string(error.what()).find("damaged PNG image: "), 0u) << error.what();
   EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
-  EXPECT_NE(std::string(error_of(Bytes(png.begin(), png.begin() + 60)).what()).find("truncated"),
+  EXPECT_NE(std::string(decoding_error(Bytes(png.begin(), png.begin() + 60)).what()).find("truncated"),
             std::string::npos);
 }
 
 TEST(ImageDecode, AJpegWithoutItsEndIsRefusedWhereDecodersShowGrey) {
   for (const char* name : {"baseline.jpg", "progressive.jpg"}) {
-    const Bytes whole = fixture(name);
+    const Bytes whole = image_fixture(name);
     const Bytes half(whole.begin(), whole.end() - 100);
-    EXPECT_EQ(error_of(half).code(), ErrorCode::image_unreadable) << name;
+    EXPECT_EQ(decoding_error(half).code(), ErrorCode::image_unreadable) << name;
     Bytes closed = half;  // an end that is none
     closed.push_back(std::byte{0xFF});
     closed.push_back(std::byte{0xD9});
     testing::internal::CaptureStderr();
-    EXPECT_EQ(error_of(closed).code(), ErrorCode::image_unreadable) << name;
+    EXPECT_EQ(decoding_error(closed).code(), ErrorCode::image_unreadable) << name;
     EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
   }
 }
 
 TEST(ImageDecode, BytesBehindTheEndDoNoHarm) {
   for (const char* name : {"baseline.jpg", "rgb.png", "rgb.bmp", "lossless.webp"}) {
-    Bytes bytes = fixture(name);
+    Bytes bytes = image_fixture(name);
     const Image expected = decode_image(bytes);
     bytes.insert(bytes.end(), 100, std::byte{0xFF});
     EXPECT_EQ(decode_image(bytes).rgb, expected.rgb) << name;
@@ -191,9 +179,9 @@ TEST(ImageDecode, MutatedAnyhowItFailsCleanlyAndQuietly) {
 }
 
 TEST(ImageDecode, ThreadsDoNotDisturbEachOther) {
-  const Bytes good = fixture("exif6.jpg");
+  const Bytes good = image_fixture("exif6.jpg");
   const Bytes bad = [&] {
-    Bytes bytes = fixture("rgb.png");
+    Bytes bytes = image_fixture("rgb.png");
     bytes[bytes.size() - 20] ^= std::byte{1};
     return bytes;
   }();
@@ -204,7 +192,7 @@ TEST(ImageDecode, ThreadsDoNotDisturbEachOther) {
     threads.emplace_back([&] {
       for (int i = 0; i < 50; ++i) {
         failed += decode_image(good).rgb == expected.rgb ? 0 : 1;
-        failed += error_of(bad).code() == ErrorCode::image_unreadable ? 0 : 1;
+        failed += decoding_error(bad).code() == ErrorCode::image_unreadable ? 0 : 1;
       }
     });
   }

@@ -19,7 +19,7 @@ Bytes bytes_of(const std::string& text) {
 }
 
 ImageHeader header_of(const std::string& file) {
-  return read_image_header(read_bytes(test_data() / "images" / file));
+  return read_image_header(image_fixture(file));
 }
 
 ItemError error_of(const Bytes& bytes) {
@@ -103,7 +103,7 @@ TEST(ImageHeader, WhatIsNoImageIsUnreadable) {
 }
 
 TEST(ImageHeader, UnsupportedVarieties) {
-  Bytes jpeg = read_bytes(test_data() / "images" / "baseline.jpg");
+  Bytes jpeg = image_fixture("baseline.jpg");
   for (std::size_t i = 0; i + 9 < jpeg.size(); ++i) {
     if (jpeg[i] != std::byte{0xFF} || jpeg[i + 1] != std::byte{0xC0}) continue;
     jpeg[i + 4] = std::byte{12};
@@ -117,7 +117,7 @@ TEST(ImageHeader, UnsupportedVarieties) {
 }
 
 TEST(ImageHeader, ATagThatStandsTwiceIsRefused) {
-  Bytes tiff = read_bytes(test_data() / "images" / "big_endian.tif");
+  Bytes tiff = image_fixture("big_endian.tif");
   tiff[10 + 12] = std::byte{1};  // the second entry's tag, 257, becomes 256
   tiff[10 + 13] = std::byte{0};
   EXPECT_EQ(error_of(tiff).code(), ErrorCode::image_unreadable);
@@ -125,14 +125,14 @@ TEST(ImageHeader, ATagThatStandsTwiceIsRefused) {
 }
 
 TEST(ImageHeader, NoSizeIsRefused) {
-  Bytes png = read_bytes(test_data() / "images" / "rgb.png");
+  Bytes png = image_fixture("rgb.png");
   for (std::size_t i = 16; i < 20; ++i) png[i] = std::byte{0};
   EXPECT_EQ(error_of(png).code(), ErrorCode::image_unreadable);
   EXPECT_NE(std::string(error_of(png).what()).find("0 x 16"), std::string::npos);
 }
 
 TEST(ImageHeader, DamagedExifIsNoReasonToRefuse) {
-  const Bytes good = read_bytes(test_data() / "images" / "exif6.jpg");
+  const Bytes good = image_fixture("exif6.jpg");
   const std::string text(reinterpret_cast<const char*>(good.data()), good.size());
   const std::size_t exif = text.find("Exif");
   ASSERT_NE(exif, std::string::npos);

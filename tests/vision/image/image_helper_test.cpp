@@ -23,19 +23,6 @@ namespace {
 
 using Bytes = std::vector<std::byte>;
 
-Bytes fixture(const std::string& name) {
-  return read_bytes(test_data() / "images" / name);
-}
-
-ItemError error_of(const Bytes& bytes, const ImageLimits& limits = {}) {
-  try {
-    decode_image(bytes, limits);
-  } catch (const ItemError& e) {
-    return e;
-  }
-  return {ErrorCode::internal, "no error"};
-}
-
 class NamedProgram {
  public:
   explicit NamedProgram(const char* program) { ::setenv("MMBATCH_IMAGE_HELPER", program, 1); }
@@ -43,7 +30,7 @@ class NamedProgram {
 };
 
 TEST(ImageHelper, ThreadsShareThePool) {
-  const Bytes gif = fixture("palette.gif"), heic = fixture("photo.heic");
+  const Bytes gif = image_fixture("palette.gif"), heic = image_fixture("photo.heic");
   const Image first = decode_image(gif), second = decode_image(heic);
   std::vector<std::thread> threads;
   std::vector<int> failures(4);
@@ -80,10 +67,10 @@ TEST(ImageHelper, OneThatCannotStartIsNamed) {
 TEST(ImageHelper, TimeIsLimited) {
   ImageLimits limits;
   limits.helper_time = std::chrono::milliseconds(0);
-  const ItemError error = error_of(fixture("photo.avif"), limits);
+  const ItemError error = decoding_error(image_fixture("photo.avif"), limits);
   EXPECT_EQ(error.code(), ErrorCode::image_unreadable);
   EXPECT_NE(std::string(error.what()).find("took more than 0 s"), std::string::npos) << error.what();
-  EXPECT_EQ(decode_image(fixture("photo.avif")).width, 24);  // by a new one
+  EXPECT_EQ(decode_image(image_fixture("photo.avif")).width, 24);  // by a new one
 }
 
 TEST(ImageHelper, WhatCannotBeMappedIsAnAnswer) {

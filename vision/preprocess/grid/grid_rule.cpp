@@ -91,12 +91,54 @@ struct MostTiles {
   std::size_t operator()(const LongestEdgeGrid& rule) const {
     if (rule.splitting == LongestEdgeGrid::Splitting::whole) return 1;
     const std::int64_t edge = std::min<std::int64_t>(rule.longest_edge, kLongestEdge);
-    const auto side = static_cast<std::size_t>(whole_tiles(edge, rule.tile) / rule.tile);
+    const auto side = static_cast<std::size_t>(whole_tiles(next_even(edge), rule.tile) / rule.tile);
     return side > 1 ? side * side + 1 : 1;
   }
 };
 
+/// Grids of these tiles have at least and at most so many of them beside the whole.
+struct Limit {
+  TileBudget budget;
+
+  std::optional<GridRule> operator()(NearestAspectGrid rule) const {
+    const auto beside_whole = [](std::size_t tiles) { return tiles > 2 ? tiles - 1 : 1; };
+    if (budget.least > static_cast<std::size_t>(rule.least) + (rule.least > 1 ? 1 : 0)) {
+      rule.least =
+          static_cast<int>(std::min<std::size_t>(std::max<std::size_t>(budget.least, 3) - 1, kMaxTiles));
+      // Numbers such as 19 have grids of one row or column only: the next ones are there to choose from.
+      rule.most = std::max(rule.most, rule.least + rule.least / 2);
+    }
+    rule.most = static_cast<int>(std::min<std::size_t>(
+        {static_cast<std::size_t>(rule.most), beside_whole(budget.most), kMaxTiles - 1}));
+    rule.least = std::min(rule.least, rule.most);
+    return kept(rule, static_cast<std::size_t>(rule.least) + (rule.least > 1 ? 1 : 0));
+  }
+
+  /// A picture of an extreme aspect becomes one row of tiles: that is the least.
+  std::optional<GridRule> operator()(LongestEdgeGrid rule) const {
+    const bool whole = rule.splitting == LongestEdgeGrid::Splitting::whole;
+    if (whole) return kept(rule, 1);
+    auto side = static_cast<std::size_t>(whole_tiles(rule.longest_edge, rule.tile) / rule.tile);
+    const std::size_t most_side = static_cast<std::size_t>(kLongestEdge / rule.tile);
+    const std::size_t before = side;
+    if (budget.least > 1 && side + 1 < budget.least) side = std::min(budget.least - 1, most_side);
+    while (side > 1 && side * side + 1 > budget.most) --side;
+    if (side != before) rule.longest_edge = static_cast<int>(side) * rule.tile;
+    return kept(rule, side > 1 ? side + 1 : 1);
+  }
+
+  /// @param fewest tiles of any picture
+  std::optional<GridRule> kept(const GridRule& rule, std::size_t fewest) const {
+    if (most_tiles(rule) > std::min(budget.most, kMaxTiles) || fewest < budget.least) return {};
+    return rule;
+  }
+};
+
 }  // namespace
+
+std::optional<GridRule> within(const GridRule& rule, const TileBudget& budget) {
+  return std::visit(Limit{budget}, rule);
+}
 
 GridPlan plan_grid(const GridRule& rule, int width, int height) {
   return std::visit(Planner{{width, height}}, rule);

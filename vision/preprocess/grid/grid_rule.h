@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -37,6 +39,15 @@ struct GridPlan {
 
 /// @param width @param height of the picture, in pixels
 GridPlan plan_grid(const GridRule& rule, int width, int height);
+
+/// How many tiles a picture may become, itself as a whole included.
+struct TileBudget {
+  std::size_t least = 1;
+  std::size_t most = SIZE_MAX;
+};
+
+/// The rule, changed as little as it must be so that every picture keeps to a budget; none: that cannot be.
+std::optional<GridRule> within(const GridRule& rule, const TileBudget& budget);
 
 /// The side of a tile.
 int tile_size(const GridRule& rule);

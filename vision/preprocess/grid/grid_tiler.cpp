@@ -31,9 +31,9 @@ GridTiler::GridTiler(const Config& config, const GridRule& rule, Resample otherw
   }
 }
 
-TiledImage GridTiler::apply(const Image& image) const {
-  const GridPlan plan = plan_grid(rule_, image.width, image.height);
-  const int side = tile_size(rule_);
+TiledImage GridTiler::apply(const Image& image, const GridRule& rule) const {
+  const GridPlan plan = plan_grid(rule, image.width, image.height);
+  const int side = tile_size(rule);
   TiledImage out;
   out.grid = plan.grid;
   out.width = image.width;
@@ -44,7 +44,7 @@ TiledImage GridTiler::apply(const Image& image) const {
     for (int column = 0; column < plan.grid.columns; ++column)
       out.tiles.push_back(scaling_.apply(cut_tile(whole, column * side, row * side, side)));
   }
-  if (plan.grid.rows > 0) whole = resize(squashes_original(rule_) ? image : whole, {side, side}, resample_);
+  if (plan.grid.rows > 0) whole = resize(squashes_original(rule) ? image : whole, {side, side}, resample_);
   out.tiles.push_back(scaling_.apply(whole));
   return out;
 }

@@ -14,9 +14,10 @@ class GridTiler {
   /// @throws ModelError that names file and key, also where a picture could become too many tiles
   GridTiler(const Config& config, const GridRule& rule, Resample otherwise);
 
-  TileGrid grid(int width, int height) const { return plan_grid(rule_, width, height).grid; }
   /// @throws ItemError image_too_large for a picture of so extreme a shape that it cannot be resized
-  TiledImage apply(const Image& image) const;
+  TiledImage apply(const Image& image) const { return apply(image, rule_); }
+  /// By another rule for tiles of the same size.
+  TiledImage apply(const Image& image, const GridRule& rule) const;
 
   const GridRule& rule() const { return rule_; }
 

@@ -81,6 +81,36 @@ TEST(GridRule, NearestAspect) {
   }
 }
 
+TEST(GridRule, KeepsToABudgetOfTiles) {
+  const auto tiles = [](const GridRule& rule, const TileBudget& budget) -> std::string {
+    const auto kept = within(rule, budget);
+    if (!kept) return "impossible";
+    std::size_t fewest = SIZE_MAX, most = 0;
+    for (const auto& [w, h] :
+         std::vector<std::pair<int, int>>{{10, 1000}, {64, 64}, {640, 480}, {3000, 2000}, {4000, 10}}) {
+      const auto found = static_cast<std::size_t>(plan_grid(*kept, w, h).grid.tiles());
+      fewest = std::min(fewest, found);
+      most = std::max(most, found);
+    }
+    EXPECT_LE(most, budget.most);
+    EXPECT_GE(fewest, budget.least);
+    return std::to_string(fewest) + " to " + std::to_string(most);
+  };
+  const NearestAspectGrid aspect{.tile = 448};
+  EXPECT_EQ(tiles(aspect, {}), "1 to 13");
+  EXPECT_EQ(tiles(aspect, {.least = 1, .most = 1}), "1 to 1");
+  EXPECT_EQ(tiles(aspect, {.least = 1, .most = 2}), "1 to 1");
+  EXPECT_EQ(tiles(aspect, {.least = 5, .most = 7}), "5 to 7");
+  EXPECT_NE(tiles(aspect, {.least = 20, .most = 25}), "impossible");
+  EXPECT_EQ(tiles(aspect, {.least = 2, .most = 2}), "impossible");  // one tile, or two and the whole
+  const LongestEdgeGrid edge{.tile = 512, .longest_edge = 2048};
+  EXPECT_EQ(tiles(edge, {}), "5 to 17");
+  EXPECT_EQ(tiles(edge, {.least = 1, .most = 10}), "4 to 10");
+  EXPECT_EQ(tiles(edge, {.least = 1, .most = 1}), "1 to 1");
+  EXPECT_EQ(tiles(edge, {.least = 7, .most = 37}), "7 to 37");
+  EXPECT_EQ(tiles(edge, {.least = 7, .most = 10}), "impossible");
+}
+
 TEST(GridTiler, RefusesMoreTilesThanAnybodyCanUse) {
   const Config file = Config::parse(R"({"image_mean": 0.5, "image_std": 0.5})", "preprocessor_config.json");
   const LongestEdgeGrid rule{.tile = 8, .longest_edge = 4096};

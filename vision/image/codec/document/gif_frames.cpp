@@ -2,69 +2,21 @@
 
 #include <gif_lib.h>
 
-#include <algorithm>
 #include <cstring>
-#include <memory>
 #include <vector>
 
 #include "vision/image/codec/document/documents.h"
+#include "vision/image/codec/more/gif_file.h"
 
 namespace mmbatch::codec {
 namespace {
 
-struct Source {
-  std::span<const std::byte> bytes;
-  std::size_t at = 0;
-};
-
-int read_bytes(GifFileType* gif, GifByteType* out, int size) {
-  auto& source = *static_cast<Source*>(gif->UserData);
-  const std::size_t count = std::min(static_cast<std::size_t>(size), source.bytes.size() - source.at);
-  std::memcpy(out, source.bytes.data() + source.at, count);
-  source.at += count;
-  return static_cast<int>(count);
-}
-
-struct Closer {
-  void operator()(GifFileType* gif) const {
-    int error = 0;
-    DGifCloseFile(gif, &error);
-  }
-};
-using Gif = std::unique_ptr<GifFileType, Closer>;
-
-[[noreturn]] void fail(int error) {
-  const char* text = GifErrorString(error);
-  throw Damage(text == nullptr ? "" : text);
-}
-
-/// Goes to the next frame, whose control block is filled.  @return false at the end of the file
-bool find_frame(GifFileType* gif, GraphicsControlBlock& control) {
-  control = {};
-  control.TransparentColor = NO_TRANSPARENT_COLOR;
-  while (true) {
-    GifRecordType record;
-    if (DGifGetRecordType(gif, &record) == GIF_ERROR) fail(gif->Error);
-    if (record == IMAGE_DESC_RECORD_TYPE) return true;
-    if (record == TERMINATE_RECORD_TYPE) return false;
-    if (record != EXTENSION_RECORD_TYPE) continue;
-    int code = 0;
-    GifByteType* block = nullptr;
-    if (DGifGetExtension(gif, &code, &block) == GIF_ERROR) fail(gif->Error);
-    for (bool first = true; block != nullptr; first = false) {
-      if (first && code == GRAPHICS_EXT_FUNC_CODE && block[0] == 4)
-        DGifExtensionToGCB(block[0], block + 1, &control);
-      if (DGifGetExtensionNext(gif, &block) == GIF_ERROR) fail(gif->Error);
-    }
-  }
-}
-
 void skip_pixels(GifFileType* gif) {
   int size = 0;
   GifByteType* block = nullptr;
-  if (DGifGetCode(gif, &size, &block) == GIF_ERROR) fail(gif->Error);
+  if (DGifGetCode(gif, &size, &block) == GIF_ERROR) fail_gif(gif->Error);
   while (block != nullptr) {
-    if (DGifGetCodeNext(gif, &block) == GIF_ERROR) fail(gif->Error);
+    if (DGifGetCodeNext(gif, &block) == GIF_ERROR) fail_gif(gif->Error);
   }
 }
 
@@ -108,15 +60,10 @@ class Player {
   }
 
   void draw_rows(const GifImageDesc& frame, const ColorMapObject* map, int transparent) {
-    struct Pass {
-      int first, step;
-    };
-    constexpr Pass kInterlaced[] = {{0, 8}, {4, 8}, {2, 4}, {1, 2}}, kPlain[] = {{0, 1}};
-    const std::span<const Pass> passes = frame.Interlace ? std::span<const Pass>(kInterlaced) : kPlain;
     std::vector<GifPixelType> row(static_cast<std::size_t>(frame.Width));
-    for (const Pass& pass : passes) {
+    for (const GifPass& pass : gif_passes(frame.Interlace)) {
       for (int y = pass.first; y < frame.Height; y += pass.step) {
-        if (DGifGetLine(gif_, row.data(), frame.Width) == GIF_ERROR) fail(gif_->Error);
+        if (DGifGetLine(gif_, row.data(), frame.Width) == GIF_ERROR) fail_gif(gif_->Error);
         draw_row(frame, map, transparent, {y, row});
       }
     }
@@ -147,20 +94,13 @@ class Player {
   bool is_first_ = true;
 };
 
-Gif open_gif(Source& source) {
-  int error = 0;
-  Gif gif(DGifOpen(&source, read_bytes, &error));
-  if (!gif) fail(error);
-  return gif;
-}
-
 std::uint32_t count_frames(const CodecRequest& file) {
-  Source source{file.encoded};
+  GifBytes source{file.encoded};
   const Gif gif = open_gif(source);
   GraphicsControlBlock control;
   std::uint32_t frames = 0;
-  while (find_frame(gif.get(), control)) {
-    if (DGifGetImageHeader(gif.get()) == GIF_ERROR) fail(gif->Error);
+  while (find_gif_frame(gif.get(), control)) {
+    if (DGifGetImageHeader(gif.get()) == GIF_ERROR) fail_gif(gif->Error);
     skip_pixels(gif.get());
     ++frames;
   }
@@ -175,7 +115,7 @@ void read_gif_frames(const DocumentRequest& request, DocumentFacts& facts, Image
   if (facts.pages == 0) throw Damage("it ends before any picture");
   if (request.wanted == DocumentRequest::Wanted::count) return;
   check_page(file.part.page, facts.pages, "frame");
-  Source source{file.encoded};
+  GifBytes source{file.encoded};
   const Gif gif = open_gif(source);
   facts.width = gif->SWidth;
   facts.height = gif->SHeight;
@@ -184,7 +124,7 @@ void read_gif_frames(const DocumentRequest& request, DocumentFacts& facts, Image
   Player player(gif.get(), file, shown);
   for (std::uint32_t frame = 1; frame <= file.part.page; ++frame) {
     GraphicsControlBlock control;
-    if (!find_frame(gif.get(), control) || DGifGetImageDesc(gif.get()) == GIF_ERROR) fail(gif->Error);
+    if (!find_gif_frame(gif.get(), control) || DGifGetImageDesc(gif.get()) == GIF_ERROR) fail_gif(gif->Error);
     const GifImageDesc place = gif->Image;
     player.draw(control);
     if (frame < file.part.page) player.dispose(control, place);

@@ -2,65 +2,15 @@
 
 #include <gif_lib.h>
 
-#include <algorithm>
 #include <cstring>
-#include <memory>
 #include <vector>
 
 #include "vision/image/codec/codecs.h"
+#include "vision/image/codec/more/gif_file.h"
 #include "vision/image/palette_use.h"
 
 namespace mmbatch::codec {
 namespace {
-
-struct Source {
-  std::span<const std::byte> bytes;
-  std::size_t at = 0;
-};
-
-int read_bytes(GifFileType* gif, GifByteType* out, int size) {
-  auto& source = *static_cast<Source*>(gif->UserData);
-  const std::size_t count = std::min(static_cast<std::size_t>(size), source.bytes.size() - source.at);
-  std::memcpy(out, source.bytes.data() + source.at, count);
-  source.at += count;
-  return static_cast<int>(count);
-}
-
-struct Closer {
-  void operator()(GifFileType* gif) const {
-    int error = 0;
-    DGifCloseFile(gif, &error);
-  }
-};
-using Gif = std::unique_ptr<GifFileType, Closer>;
-
-[[noreturn]] void fail(int error) {
-  const char* text = GifErrorString(error);
-  throw Damage(text == nullptr ? "" : text);
-}
-
-/// Goes to the first frame. @returns the index of its transparent colour, or -1
-int find_frame(GifFileType* gif) {
-  int transparent = NO_TRANSPARENT_COLOR;
-  while (true) {
-    GifRecordType record;
-    if (DGifGetRecordType(gif, &record) == GIF_ERROR) fail(gif->Error);
-    if (record == IMAGE_DESC_RECORD_TYPE) return transparent;
-    if (record == TERMINATE_RECORD_TYPE) throw Damage("it ends before any picture");
-    if (record != EXTENSION_RECORD_TYPE) continue;
-    int code = 0;
-    GifByteType* block = nullptr;
-    if (DGifGetExtension(gif, &code, &block) == GIF_ERROR) fail(gif->Error);
-    for (bool first = true; block != nullptr; first = false) {
-      GraphicsControlBlock control;
-      if (first && code == GRAPHICS_EXT_FUNC_CODE && block[0] == 4 &&
-          DGifExtensionToGCB(block[0], block + 1, &control) == GIF_OK) {
-        transparent = control.TransparentColor;
-      }
-      if (DGifGetExtensionNext(gif, &block) == GIF_ERROR) fail(gif->Error);
-    }
-  }
-}
 
 /// [256, 3]; a file without any palette is grey.
 struct Colors {
@@ -79,12 +29,12 @@ struct Colors {
 }  // namespace
 
 void decode_gif(const CodecRequest& request, Image& image) {
-  Source source{request.encoded, 0};
-  int error = 0;
-  const Gif gif(DGifOpen(&source, read_bytes, &error));
-  if (!gif) fail(error);
-  const int transparent = find_frame(gif.get());
-  if (DGifGetImageDesc(gif.get()) == GIF_ERROR) fail(gif->Error);
+  GifBytes source{request.encoded};
+  const Gif gif = open_gif(source);
+  GraphicsControlBlock control;
+  if (!find_gif_frame(gif.get(), control)) throw Damage("it ends before any picture");
+  const int transparent = control.TransparentColor;
+  if (DGifGetImageDesc(gif.get()) == GIF_ERROR) fail_gif(gif->Error);
   const GifImageDesc& frame = gif->Image;
   if (frame.Width < 1 || frame.Height < 1) throw Damage("its first frame has no pixels");
   if (frame.Left + frame.Width > gif->SWidth || frame.Top + frame.Height > gif->SHeight) {
@@ -100,7 +50,7 @@ void decode_gif(const CodecRequest& request, Image& image) {
   const auto read_row = [&](int y) {
     if (DGifGetLine(gif.get(), row.data(), frame.Width) == GIF_ERROR) {
       if (request.truncated == TruncatedImages::accept) return false;
-      fail(gif->Error);
+      fail_gif(gif->Error);
     }
     std::uint8_t* to = image.row(frame.Top + y) + 3 * frame.Left;
     for (const GifPixelType pixel : row) {
@@ -113,12 +63,7 @@ void decode_gif(const CodecRequest& request, Image& image) {
     }
     return true;
   };
-  struct Pass {
-    int first, step;
-  };
-  constexpr Pass kInterlaced[] = {{0, 8}, {4, 8}, {2, 4}, {1, 2}}, kPlain[] = {{0, 1}};
-  const std::span<const Pass> passes = frame.Interlace ? std::span<const Pass>(kInterlaced) : kPlain;
-  for (const Pass& pass : passes) {
+  for (const GifPass& pass : gif_passes(frame.Interlace)) {
     for (int y = pass.first; y < frame.Height; y += pass.step) {
       if (!read_row(y)) return;
     }

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/nn/feed_forward.h"
+#include "engine/nn/self_attention.h"
+#include "engine/weights/derived.h"
+#include "engine/weights/weight_source.h"
+
+namespace mmbatch {
+
+/// One of `count` slices.
+struct SliceOf {
+  std::size_t index = 0;
+  std::size_t count = 1;
+};
+
+/// The tensors of one slice of a layer, under the names of the whole ones: the rows or columns that belong to
+/// its heads and its part of the feed-forward. They are read where they lie.
+class SlicedWeights final : public WeightSource {
+ public:
+  explicit SlicedWeights(const WeightSource& whole) : WeightSource(whole.path()), whole_(whole) {}
+
+  bool has_file(const std::string& name) const override { return whole_.has_file(name); }
+  std::optional<std::string> read_file(const std::string& name, std::size_t max_bytes) const override {
+    return whole_.read_file(name, max_bytes);
+  }
+  std::vector<std::string> list_files(const std::string& folder) const override {
+    return whole_.list_files(folder);
+  }
+
+  void add_attention(const SelfAttentionConfig& config, const SelfAttentionNames& names, SliceOf slice);
+  void add_feed_forward(const FeedForwardConfig& config, const FeedForwardNames& names, SliceOf slice);
+  /// Memory of the files that was read for them is given back.
+  void release() const;
+
+  std::string fingerprint(FingerprintScope scope) const override { return whole_.fingerprint(scope); }
+  std::vector<WeightFile> files() const override { return whole_.files(); }
+
+ private:
+  Config read_config() const override { return whole_.config(); }
+  void add_view(const TensorView& whole, const TensorView& slice);
+  /// The outputs of a layer that this slice makes, and their biases.
+  void add_outputs(const StoredLinear& layer, const std::vector<ColumnRange>& outputs, Bias bias);
+  /// What the layer makes of the inputs that this slice has. Its bias is added once, by the first slice.
+  void add_inputs(const StoredLinear& layer, ColumnRange inputs, Bias bias, SliceOf slice);
+  void add_rows(const std::string& name, const std::vector<ColumnRange>& rows);
+  /// Parameters that all slices have.
+  void add_whole(const std::string& name);
+
+  const WeightSource& whole_;
+  std::vector<TensorView> used_;
+};
+
+/// What of an attention or a feed-forward one slice computes.
+SelfAttentionConfig slice_of(SelfAttentionConfig config, SliceOf slice);
+FeedForwardConfig slice_of(FeedForwardConfig config, SliceOf slice);
+
+}  // namespace mmbatch

@@ -1,0 +1,166 @@
+// What a model with images computes has the same bits in every company, and at any chunking, in the precisions that
+// people run: images encoded alone or together; prompts computed whole and alone, in chunks among others, from
+// blocks that others have computed, and again after a preemption. MMBATCH_COMPANY=FOLDER takes the reference
+// folders of that folder instead.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "engine/base/threads.h"
+#include "engine/serve/engine.h"
+#include "tests/checkers/parity_stages.h"
+#include "tests/fusion/model_folder.h"
+
+namespace mmbatch {
+namespace {
+
+constexpr Precision kPrecisions[] = {Precision::f32, Precision::bf16, Precision::int8};
+constexpr int kAnswerTokens = 12;
+
+using Prompts = std::vector<std::shared_ptr<const Prompt>>;
+
+/// The answer to each prompt; none where it did not fit into the cache.
+struct Answers {
+  std::vector<std::optional<Answer>> of;
+  std::size_t preemptions = 0;
+};
+
+Answers answer(const Model& model, const Prompts& prompts, const EngineOptions& options, std::size_t at_a_time) {
+  Answers answers{.of = std::vector<std::optional<Answer>>(prompts.size())};
+  Engine engine(model.decoder(),
+                {static_cast<std::size_t>(model.tokenizer().vocab_size()), model.spec().suppressed, {}},
+                options);
+  for (std::size_t first = 0; first < prompts.size(); first += at_a_time) {
+    for (std::size_t i = first; i < std::min(prompts.size(), first + at_a_time); ++i) {
+      Request request;
+      request.prompt = prompts[i];
+      request.generation.max_new_tokens = kAnswerTokens;
+      request.generation.logprobs = true;
+      request.on_done = [&answers, i](Result<Completion> done) {
+        if (done) answers.of[i] = std::move(done.value().answers.front());
+      };
+      engine.submit(std::move(request));
+    }
+    while (engine.step()) {
+    }
+  }
+  answers.preemptions = engine.stats().preemptions;
+  return answers;
+}
+
+void expect_same(const Answers& found, const Answers& expected, const std::string& where) {
+  for (std::size_t i = 0; i < found.of.size(); ++i) {
+    const std::optional<Answer>& one = expected.of[i % expected.of.size()];
+    ASSERT_TRUE(found.of[i] && one) << where << ", prompt " << i;
+    EXPECT_EQ(found.of[i]->tokens, one->tokens) << where << ", prompt " << i;
+    EXPECT_EQ(found.of[i]->logprobs, one->logprobs) << where << ", prompt " << i;
+  }
+}
+
+/// The smallest cache, tried in steps, that has room for each of the prompts.
+EngineOptions crowded(const Model& model, const Prompts& prompts, EngineOptions options) {
+  const auto longest = std::max_element(prompts.begin(), prompts.end(), [](const auto& a, const auto& b) {
+    return a->tokens() < b->tokens();
+  });
+  for (options.kv_blocks = (*longest)->tokens() / options.scheduler.block_tokens;;
+       options.kv_blocks += options.kv_blocks / 4 + 1) {
+    if (answer(model, {*longest}, options, 1).of.front()) return options;
+  }
+}
+
+/// The prompts of a reference folder's cases.
+Prompts prompts_of(const Model& model, const std::filesystem::path& folder) {
+  const parity::Reference reference(folder, model.spec().eos,
+                                    model.spec().image_token);
+  const parity::Subject subject{model, reference, AttentionKernel::flash};
+  parity::Report ignored;  // these precisions are not float32's
+  Prompts prompts;
+  for (const parity::ReferenceCase& one : reference.cases) {
+    if (const auto prepared = parity::check_prompt(subject, one, ignored)) prompts.push_back(prepared->prompt);
+  }
+  return prompts;
+}
+
+class EveryCompany : public ::testing::TestWithParam<std::filesystem::path> {};
+
+TEST_P(EveryCompany, HasTheSameBits) {
+  const auto files = std::make_shared<const ModelFiles>(GetParam() / "model");
+  std::size_t preemptions = 0;
+  for (const Precision precision : kPrecisions) {
+    const Model model(files, precision);
+    const Prompts prompts = prompts_of(model, GetParam());
+    ASSERT_GE(prompts.size(), 2u);
+    EngineOptions alone;
+    alone.kv_blocks = 2000;
+    alone.scheduler.prefix_sharing = false;
+    const Answers expected = answer(model, prompts, alone, 1);
+    // Twice, so that the second half finds the first one's blocks.
+    Prompts twice = prompts;
+    twice.insert(twice.end(), prompts.begin(), prompts.end());
+    for (const std::size_t block_tokens : {4u, 16u}) {
+      const std::string where = std::string(to_string(precision)) + ", blocks of " + std::to_string(block_tokens);
+      EngineOptions together;
+      together.kv_blocks = 32000 / block_tokens;
+      together.scheduler.block_tokens = block_tokens;
+      together.scheduler.prefill_chunk = block_tokens + 1;
+      expect_same(answer(model, twice, together, prompts.size()), expected, where);
+      const Answers resumed = answer(model, twice, crowded(model, prompts, together), twice.size());
+      expect_same(resumed, expected, where + ", a small cache");
+      preemptions += resumed.preemptions;
+    }
+  }
+  EXPECT_GT(preemptions, 0u);
+}
+
+TEST_P(EveryCompany, ImagesHaveTheSameRows) {
+  const auto files = std::make_shared<const ModelFiles>(GetParam() / "model");
+  if (!files->images) GTEST_SKIP() << "a model of texts";
+  std::vector<PixelValues> pixels;
+  for (const auto& [width, height] : {std::pair{40, 30}, {97, 31}, {24, 120}}) {
+    Image image(width, height);
+    for (std::size_t i = 0; i < image.rgb.size(); ++i)
+      image.rgb[i] = static_cast<std::uint8_t>(i * i * 7 + i % 251);
+    pixels.push_back(files->images->prepare(image));
+  }
+  std::vector<const PixelValues*> all;
+  for (const PixelValues& one : pixels) all.push_back(&one);
+  for (const Precision precision : kPrecisions) {
+    const Model model(files, precision);
+    Scratch scratch;
+    const std::vector<Features> together = model.images()->encode(all, scratch).projected;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const Features one = model.images()->encode(std::span(all).subspan(i, 1), scratch).projected.front();
+      ASSERT_EQ(one->rows(), together[i]->rows());
+      EXPECT_EQ(std::memcmp(one->data(), together[i]->data(), one->bytes()), 0)
+          << to_string(precision) << ", image " << i;
+    }
+  }
+}
+
+std::vector<std::filesystem::path> folders() {
+  std::vector<std::filesystem::path> all;
+  if (const char* others = std::getenv("MMBATCH_COMPANY")) {
+    for (const auto& entry : std::filesystem::directory_iterator(others)) {
+      if (std::filesystem::exists(entry.path() / "expected.safetensors")) all.push_back(entry.path());
+    }
+    std::sort(all.begin(), all.end());
+    return all;
+  }
+  for (const char* name :
+       {"llava-next", "paligemma", "gemma3", "gemma4", "smolvlm", "internvl", "mistral3", "qwen2-5-vl", "qwen3-vl",
+        "qwen3-5", "glm-ocr", "lfm2-vl", "paddleocr-vl", "deepseek-ocr2", "blip-vqa", "florence2"})
+    all.push_back(testing::kReference / name);
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Folders, EveryCompany, ::testing::ValuesIn(folders()), [](const auto& info) {
+  std::string name = info.param.filename().string();
+  std::replace_if(name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
+  return name;
+});
+
+}  // namespace
+}  // namespace mmbatch

@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# One model computed by several processes that mpirun starts: answers are the same bytes for 1, 2 and 4 of them, a run
+# goes on with another number, what was stored stays when a process dies, and what cannot be divided is refused by name.
+#   tests/mpi/processes.sh build/mmbatch demo tests/data/reference      exit status 77: there is no MPI here
+set -euo pipefail
+program=$(realpath "${1:?usage: $0 build/mmbatch demo tests/data/reference}")
+demo=$(realpath "$2") references=$(realpath "$3")
+work=$(mktemp -d "${TMPDIR:-/tmp}/mmbatch-mpi.XXXXXX")
+items=${MMBATCH_MPI_ITEMS:-400}
+launcher=''
+
+finish() {
+  local code=$?
+  if [ $code -ne 0 ]; then tail -n 20 "$work"/*.log 2>/dev/null || true; fi
+  [ -z "$launcher" ] || kill -KILL "$launcher" 2>/dev/null || true
+  rm -rf "$work"
+  exit $code
+}
+trap finish EXIT
+fail() { echo "mpi: $*" >&2; exit 1; }
+until_true() { # SECONDS WHAT COMMAND...
+  local end=$((SECONDS + $1)) what=$2
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $end ] || fail "$what: not within the time"
+    sleep 0.02
+  done
+}
+cd "$work"
+# A program beside which the module is not, as a build without MPI leaves it, says so before it does anything.
+ln "$program" mmbatch-alone 2>/dev/null || cp "$program" mmbatch-alone
+code=0
+OMPI_COMM_WORLD_SIZE=2 ./mmbatch-alone run "$demo/manifest.yaml" --database no.db 2> alone.log || code=$?
+[ $code = 2 ] && grep -q 'was built without MPI' alone.log || fail "without MPI it ended with $code: $(cat alone.log)"
+command -v mpirun > /dev/null || { echo "mpi: mpirun is not installed"; exit 77; }
+[ -e "$(dirname "$program")/libmmbatch_mpi.so" ] || { echo "mpi: built without MPI"; exit 77; }
+
+# More processes than cores, in a container, as root: nothing that a cluster would need.
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_btl_vader_single_copy_mechanism=none \
+  OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_plm_rsh_agent=false
+processes() { # N ARGUMENT...
+  local count=$1
+  shift
+  mpirun --oversubscribe -n "$count" "$program" "$@"
+}
+answers() { "$program" query "$1" --format jsonl --columns job,id,status,answer,sequence,logprob,score | sort; }
+number() { "$program" query "$1" --format csv --sql "$2" 2>/dev/null | tail -n 1; }
+
+cp "$demo/manifest.yaml" manifest.yaml
+sed -i "s|^model: .*|model: $demo/model|; s|image_root: |image_root: $demo/|" manifest.yaml
+for precision in f32 bf16 int8; do
+  options=(--quiet --threads 1 --precision $precision)
+  "$program" run manifest.yaml "${options[@]}" --tensor-parallel 4 --database $precision-1.db
+  for count in 2 4; do
+    processes $count run manifest.yaml "${options[@]}" --database $precision-$count.db 2> $precision-$count.log ||
+      fail "$count processes in $precision ended with $?"
+    cmp <(answers $precision-1.db) <(answers $precision-$count.db) ||
+      fail "$count processes answer otherwise than one in $precision"
+  done
+  [ "$(number $precision-1.db 'SELECT count(*) FROM answers')" -ge 50 ] || fail "there are few answers in $precision"
+done
+[ "$(number f32-2.db 'SELECT precision FROM models')" = '"f32, 4 slices"' ] || fail "the model's precision is not told"
+# Whole, it is another computation, and is told apart.
+"$program" run manifest.yaml --quiet --precision f32 --database f32-1.db
+[ "$(number f32-1.db 'SELECT count(*) FROM runs')" = 2 ] || fail "a whole model and a divided one are one run"
+
+# A process dies in the middle; another number of them goes on.
+images=("$demo"/images/*.png)
+for ((i = 0; i < items; ++i)); do
+  printf '{"id": "q%d", "image": "%s", "question": "what color is shape %d?"}\n' \
+    "$i" "${images[i % ${#images[@]}]}" "$i"
+done > items.jsonl
+cat > long.yaml <<MANIFEST
+model: $demo/model
+database: long.db
+generation: {max_new_tokens: 12, ignore_eos: true}
+jobs:
+  - {name: shapes, task: vqa, items: items.jsonl}
+MANIFEST
+stored=0
+some_more_are_stored() { [ "$(number long.db 'SELECT count(*) FROM results')" -ge $((stored + 10)) ]; }
+for victim in 1 0; do
+  mpirun --oversubscribe -n 2 "$program" run long.yaml --quiet --threads 1 --max-sequences 4 > killed.log 2>&1 &
+  launcher=$!
+  until_true 120 "answers" some_more_are_stored
+  kill -KILL "$(for process in $(pgrep -P "$launcher"); do
+    tr '\0' '\n' < "/proc/$process/environ" | grep -q "^OMPI_COMM_WORLD_RANK=$victim\$" && echo "$process"; done)"
+  code=0; wait "$launcher" || code=$?
+  launcher=''
+  [ $code -ne 0 ] || fail "process $victim died, and the run says that all is well"
+  some_more_are_stored || fail "what was stored is gone"
+  stored=$(number long.db 'SELECT count(*) FROM results')
+  [ "$stored" -lt "$items" ] || fail "the run was quicker than the test"
+done
+processes 4 run long.yaml --quiet --threads 1 2> resumed.log || fail "the run does not go on"
+[ "$(number long.db 'SELECT count(*) FROM runs')" = 1 ] || fail "it went on as another run"
+[ "$(number long.db 'SELECT count(*) FROM answers')" = "$items" ] || fail "not every item has one answer"
+"$program" run long.yaml --quiet --tensor-parallel 4 --database alone.db
+cmp <(answers long.db) <(answers alone.db) || fail "answers of a run that was cut are others"
+
+# What cannot be divided, and numbers that do not go together.
+refused() { # WHAT ARGUMENT...
+  local what=$1 code=0
+  shift
+  "$@" > refused.log 2>&1 || code=$?
+  [ $code = 2 ] || fail "$what: ended with $code"
+  grep -q -- "$what" refused.log || fail "$what: not told: $(cat refused.log)"
+}
+echo 'jobs: [{name: t, task: generate, items: [{prompt: x}]}]' > text.yaml
+refused 'multiple of the number of processes, which is 3' processes 3 run manifest.yaml --quiet --database no.db
+refused 'mixtures of experts' "$program" run text.yaml --model "$references/qwen3-moe/model" --database no.db --tensor-parallel 2
+refused 'heads .*into 8 slices' processes 2 run manifest.yaml --tensor-parallel 8 --database no.db
+"$program" quantize "$demo/model" packed --weights int8 > quantize.log 2>&1
+refused 'take the published checkpoint' processes 2 run manifest.yaml --model packed --database no.db
+echo "mpi: the same bytes by 1, 2 and 4 processes in f32, bf16 and int8; killed at $stored of $items, and went on"
