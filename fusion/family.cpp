@@ -22,6 +22,7 @@ std::span<const Family> families() {
       gpt2_family(),         ministral3_family(),   gemma4_family(),    gemma4_unified_family(),
       gemma4_text_family(),  lfm2_family(),         lfm2_vl_family(),   glm_ocr_family(),
       paddleocr_vl_family(), blip_family(),         florence2_family(), deepseek_ocr2_family(),
+      qwen3_5_text_family(), qwen3_5_moe_text_family(),
   };
   return table;
 }

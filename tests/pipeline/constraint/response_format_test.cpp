@@ -117,6 +117,21 @@ TEST(ResponseFormat, AnswersFillATable) {
   const ProgramEnd tags =
       program("query " + database + " --table j.tags --columns id,position,value --format csv");
   EXPECT_THAT(tags.text, HasSubstr("id,position,value"));
+  const ProgramEnd values = program("query " + database + " --table j --values --columns color,box.x --format jsonl");
+  std::map<std::string, int> counts, expected;
+  std::istringstream counted(values.text);
+  for (std::string line; std::getline(counted, line);) {
+    const json row = json::parse(line);
+    counts[row["field"].get<std::string>() + row["value"].dump()] = row["count"];
+  }
+  for (const auto& [id, answer] : all) {
+    ++expected["color" + json::parse(answer)["color"].dump()];
+    ++expected["box.x" + json::parse(answer)["box"]["x"].dump()];
+  }
+  EXPECT_EQ(counts, expected) << values.text;
+  EXPECT_THAT(program("query " + database + " --table j --values --limit 1 --format csv").text,
+              testing::StartsWith("field,value,count,percent\ncolor,"));
+  EXPECT_EQ(program("query " + database + " --values").code, 2);
   EXPECT_THAT(program("query " + database + " --table k").text, HasSubstr("tables are j, j.tags"));
   EXPECT_EQ(program("query " + database + " --table j --where 'size > 200' --format csv").text,
             "run,id,status,error_code,sequence,color,size,ratio,note,box.x\n");
