@@ -13,8 +13,8 @@ namespace {
 /// its blocks. A choice's score is the sum of its tokens' log-probabilities; probabilities are the softmax of
 /// them. A choice that another one begins with, but for its end token, is scored along with that one.
 ///
-/// Where the model's border of lengths lies within a choice, its beginning is a line of its own: every token is
-/// predicted by a sequence as long as what stands before it, as in generation.
+/// Where the model's border of lengths lies within a choice, its beginning is a line of its own: every token
+/// is predicted by a sequence as long as what stands before it, as in generation.
 class ChoiceScoring : public Strategy {
  public:
   /// @param room answer tokens before the border of lengths

@@ -60,12 +60,6 @@ std::string where(const QueryOptions& options) {
   return options.where.empty() ? "" : fmt::format(" WHERE ({}\n)", options.where);
 }
 
-std::string sql_text(const std::string& text) {
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? "''" : std::string(1, c);
-  return out + "'";
-}
-
 /// What tells rows apart, before the fields.
 bool is_key(const std::string& column) {
   constexpr std::array keys = {"run", "id", "status", "error_code", "sequence", "position"};
@@ -109,19 +103,22 @@ std::uint64_t count_table_values(const std::filesystem::path& file, const std::s
                  [](const std::string& column) { return !is_key(column); });
   if (fields.empty()) throw UsageError(fmt::format("--values: the table '{}' has no fields", table));
   if (fields.size() > kMostFields)
-    throw UsageError(fmt::format("--values: {} fields, of which {} can be counted at once: name them with --columns",
-                                 fields.size(), kMostFields));
+    throw UsageError(
+        fmt::format("--values: {} fields, of which {} can be counted at once: name them with --columns",
+                    fields.size(), kMostFields));
   const bool has_status = std::find(known.begin(), known.end(), "status") != known.end();
   std::string counts;
   for (std::size_t i = 0; i < fields.size(); ++i) {
     counts += fmt::format(
-        "{}SELECT * FROM (SELECT {} AS place, {} AS field, {} AS value, count(*) AS count FROM shown GROUP BY 3 "
+        "{}SELECT * FROM (SELECT {} AS place, {} AS field, {} AS value, count(*) AS count FROM shown GROUP "
+        "BY 3 "
         "ORDER BY 4 DESC, 3 LIMIT {})",
         i > 0 ? " UNION ALL " : "", i, sql_text(fields[i]), column_of(known, fields[i]),
         options.limit.value_or(kValues));
   }
   const std::string sql = fmt::format(
-      "WITH shown AS MATERIALIZED (SELECT * FROM (SELECT * FROM {}{}){}) SELECT field, value, count, round(100.0 * count / (SELECT "
+      "WITH shown AS MATERIALIZED (SELECT * FROM (SELECT * FROM {}{}){}) SELECT field, value, count, "
+      "round(100.0 * count / (SELECT "
       "count(*) FROM shown), 1) AS percent FROM ({}) ORDER BY place, count DESC, value",
       sql_name(view), where(options), has_status ? " WHERE status = 'answered'" : "", counts);
   Statement rows = database->prepare_user_query(sql);

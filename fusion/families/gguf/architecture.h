@@ -49,7 +49,8 @@ std::vector<TensorView> text_tensors(const Architecture& architecture, const Met
 /// @throws ModelError where rows are not heads of an even width
 std::vector<std::uint32_t> rows_in_halves(const TensorView& tensor, std::size_t heads);
 
-/// The largest number of a layer's key heads; layers without attention have none. `heads` where nothing is said.
+/// The largest number of a layer's key heads; layers without attention have none. `heads` where nothing is
+/// said.
 std::uint64_t key_heads(const Metadata& metadata, std::uint64_t heads);
 
 /// "llama.block_count" for "block_count".

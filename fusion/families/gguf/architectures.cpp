@@ -39,12 +39,8 @@ const Names kLfm2Names = {{"attn_norm", "operator_norm"},
                           {"shortconv.in_proj", "conv.in_proj"},
                           {"shortconv.out_proj", "conv.out_proj"}};
 
-const Names kGpt2Names = {{"attn_norm", "ln_1"},
-                          {"ffn_norm", "ln_2"},
-                          {"attn_qkv", "attn.c_attn"},
-                          {"attn_output", "attn.c_proj"},
-                          {"ffn_up", "mlp.c_fc"},
-                          {"ffn_down", "mlp.c_proj"}};
+const Names kGpt2Names = {{"attn_norm", "ln_1"},          {"ffn_norm", "ln_2"},   {"attn_qkv", "attn.c_attn"},
+                          {"attn_output", "attn.c_proj"}, {"ffn_up", "mlp.c_fc"}, {"ffn_down", "mlp.c_proj"}};
 
 const std::vector<Architecture>& table() {
   static const std::vector<Architecture> table = {

@@ -206,7 +206,8 @@ void describe_qwen35(const Metadata& metadata, const Tensors& tensors, nlohmann:
   config["linear_num_value_heads"] = values;
   config["linear_num_key_heads"] = uniform_size(metadata, "ssm.group_count");
   config["linear_key_head_dim"] = uniform_size(metadata, "ssm.state_size");
-  config["linear_value_head_dim"] = uniform_size(metadata, "ssm.inner_size") / std::max<std::size_t>(values, 1);
+  config["linear_value_head_dim"] =
+      uniform_size(metadata, "ssm.inner_size") / std::max<std::size_t>(values, 1);
   config["linear_conv_kernel_dim"] = uniform_size(metadata, "ssm.conv_kernel", 4);
   config["linear_value_heads_in_turn"] = true;
   auto types = json::array();

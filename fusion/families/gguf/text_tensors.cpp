@@ -122,7 +122,8 @@ class TensorNames {
     // Convolutions over time are [channels, 1, taps] there.
     if ((part == "ssm_conv1d" || part == "shortconv.conv") && tensor.shape.size() == 2)
       return renamed(tensor, name, {tensor.shape[0], 1, tensor.shape[1]});
-    if (norm && part != "ssm_norm" && architecture_.added_to_norms != 0) return plus(tensor, name, -architecture_.added_to_norms);
+    if (norm && part != "ssm_norm" && architecture_.added_to_norms != 0)
+      return plus(tensor, name, -architecture_.added_to_norms);
     if (architecture_.rows == RotaryRows::pairs && (part == "attn_q" || part == "attn_k"))
       return reordered_rows(tensor, name, rows_in_halves(tensor, part == "attn_q" ? heads_ : kv_heads_));
     return renamed(tensor, name, tensor.shape);

@@ -1,5 +1,5 @@
-// GPT-2: text only. LayerNorm with biases, learned positions, a plain feed-forward layer; weights are published
-// [in, out], and queries, keys and values as one tensor.
+// GPT-2: text only. LayerNorm with biases, learned positions, a plain feed-forward layer; weights are
+// published [in, out], and queries, keys and values as one tensor.
 
 #include <fmt/format.h>
 

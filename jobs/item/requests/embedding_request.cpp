@@ -15,8 +15,9 @@ constexpr std::size_t kMostInputs = 2048;  // as OpenAI's
 
 std::string read_text(const RequestBody& request, const Node::Entry& input, const Node& value) {
   if (value.kind == Node::Kind::list || value.kind == Node::Kind::number) {
-    throw PlacedError(ErrorCode::unsupported, input.place,
-                      "'input' in the body must be a text or a list of texts: lists of tokens are not supported");
+    throw PlacedError(
+        ErrorCode::unsupported, input.place,
+        "'input' in the body must be a text or a list of texts: lists of tokens are not supported");
   }
   std::string text = text_of(input, value);
   request.size.add(text.size());
@@ -33,8 +34,9 @@ void read_input(const RequestBody& request, const Node::Entry& input) {
   }
   if (value.list.empty()) throw PlacedError(ErrorCode::prompt_empty, input.place, "'input' is empty");
   if (value.list.size() > kMostInputs) {
-    throw PlacedError(ErrorCode::invalid_value, input.place,
-                      fmt::format("'input' has {} texts, at most {} are allowed", value.list.size(), kMostInputs));
+    throw PlacedError(
+        ErrorCode::invalid_value, input.place,
+        fmt::format("'input' has {} texts, at most {} are allowed", value.list.size(), kMostInputs));
   }
   for (const auto& text : value.list) request.item.further_texts.push_back(read_text(request, input, *text));
   request.item.prompt = std::move(request.item.further_texts.front());

@@ -144,7 +144,8 @@ TEST(LengthBorder, ChoicesAreScoredAsTheyWouldBeGenerated) {
   for (const std::size_t tokens : {24u, 26u, 29u, 30u, 31u}) {
     Request request;
     request.prompt = testing::prompt_of(long_prompt(tokens));
-    request.choices = {{11, 12, 13, 14, 15, 16, 2}, {11, 12, 13, 14, 15, 20, 2}, {11, 12, 20, 2}, {30, 2}, {2}};
+    request.choices = {
+        {11, 12, 13, 14, 15, 16, 2}, {11, 12, 13, 14, 15, 20, 2}, {11, 12, 20, 2}, {30, 2}, {2}};
     const auto choices = request.choices;
     const auto found = Harness(decoder, options_of(4, 0)).answer(std::move(request));
     ASSERT_TRUE(found) << found.error().message;

@@ -66,7 +66,8 @@ class Written {
   }
 
   /// @param change of the values, by the part's name
-  void layers(const std::string& prefix, const Parts& parts, const std::function<void(Stored&)>& change = {}) {
+  void layers(const std::string& prefix, const Parts& parts,
+              const std::function<void(Stored&)>& change = {}) {
     for (const auto& [name, tensor] : source_->tensors()) {
       if (name.compare(0, prefix.size(), prefix) != 0) continue;
       const std::string rest = name.substr(prefix.size());
@@ -74,7 +75,8 @@ class Written {
       std::string part = rest.substr(dot + 1), ending;
       for (const char* end : {".weight", ".bias"}) {
         const std::string text = end;
-        if (parts.count(part) == 0 && part.size() > text.size() && part.substr(part.size() - text.size()) == text) {
+        if (parts.count(part) == 0 && part.size() > text.size() &&
+            part.substr(part.size() - text.size()) == text) {
           part.resize(part.size() - text.size());
           ending = text;
         }
@@ -160,7 +162,8 @@ TEST(GgufArchitectures, WeightsOfGpt2AreTurned) {
   file.number("attention.layer_norm_epsilon", 1e-5);
   file.outer("wte.weight", "token_embd.weight");
   file.outer("wpe.weight", "position_embd.weight");
-  for (const char* end : {".weight", ".bias"}) file.outer(std::string("ln_f") + end, std::string("output_norm") + end);
+  for (const char* end : {".weight", ".bias"})
+    file.outer(std::string("ln_f") + end, std::string("output_norm") + end);
   file.layers("h.",
               {{"ln_1", "attn_norm"},
                {"ln_2", "ffn_norm"},
@@ -173,7 +176,8 @@ TEST(GgufArchitectures, WeightsOfGpt2AreTurned) {
                 const std::size_t rows = stored.shape[0], columns = stored.shape[1];
                 Floats turned(stored.values.size());
                 for (std::size_t r = 0; r < rows; ++r)
-                  for (std::size_t c = 0; c < columns; ++c) turned[c * rows + r] = stored.values[r * columns + c];
+                  for (std::size_t c = 0; c < columns; ++c)
+                    turned[c * rows + r] = stored.values[r * columns + c];
                 stored.values = turned;
                 stored.shape = {columns, rows};
               });
@@ -191,7 +195,8 @@ TEST(GgufArchitectures, Lfm2SaysByItsKeyHeadsWhichLayersAttend) {
     file.copy(key, name);
   const std::string prefix = "model.language_model.";
   file.size("feed_forward_length", file.source().tensor(prefix + "layers.0.feed_forward.w1.weight").rows());
-  std::vector<std::int32_t> heads(static_cast<std::size_t>(file.text_config().integer("num_hidden_layers", 0)));
+  std::vector<std::int32_t> heads(
+      static_cast<std::size_t>(file.text_config().integer("num_hidden_layers", 0)));
   for (const std::int64_t i : file.text_config().integers("full_attn_idxs"))
     heads.at(static_cast<std::size_t>(i)) =
         static_cast<std::int32_t>(file.text_config().integer("num_key_value_heads", 0));
@@ -259,26 +264,16 @@ TEST(GgufArchitectures, ValueHeadsOfQwen35TakeKeyHeadsInTurn) {
                     all.begin() + static_cast<std::ptrdiff_t>(first + (v * keys + k) * size));
   };
   file.layers(prefix + "layers.",
-              {{"input_layernorm", "attn_norm"},
-               {"post_attention_layernorm", "post_attention_norm"},
-               {"self_attn.q_proj", "attn_q"},
-               {"self_attn.k_proj", "attn_k"},
-               {"self_attn.v_proj", "attn_v"},
-               {"self_attn.o_proj", "attn_output"},
-               {"self_attn.q_norm", "attn_q_norm"},
-               {"self_attn.k_norm", "attn_k_norm"},
-               {"mlp.gate_proj", "ffn_gate"},
-               {"mlp.up_proj", "ffn_up"},
-               {"mlp.down_proj", "ffn_down"},
-               {"linear_attn.in_proj_qkv", "attn_qkv"},
-               {"linear_attn.in_proj_z", "attn_gate"},
-               {"linear_attn.in_proj_a", "ssm_alpha"},
-               {"linear_attn.in_proj_b", "ssm_beta"},
-               {"linear_attn.conv1d", "ssm_conv1d"},
-               {"linear_attn.norm", "ssm_norm"},
-               {"linear_attn.out_proj", "ssm_out"},
-               {"linear_attn.A_log", "ssm_a"},
-               {"linear_attn.dt_bias", "ssm_dt.bias"}},
+              {{"input_layernorm", "attn_norm"},       {"post_attention_layernorm", "post_attention_norm"},
+               {"self_attn.q_proj", "attn_q"},         {"self_attn.k_proj", "attn_k"},
+               {"self_attn.v_proj", "attn_v"},         {"self_attn.o_proj", "attn_output"},
+               {"self_attn.q_norm", "attn_q_norm"},    {"self_attn.k_norm", "attn_k_norm"},
+               {"mlp.gate_proj", "ffn_gate"},          {"mlp.up_proj", "ffn_up"},
+               {"mlp.down_proj", "ffn_down"},          {"linear_attn.in_proj_qkv", "attn_qkv"},
+               {"linear_attn.in_proj_z", "attn_gate"}, {"linear_attn.in_proj_a", "ssm_alpha"},
+               {"linear_attn.in_proj_b", "ssm_beta"},  {"linear_attn.conv1d", "ssm_conv1d"},
+               {"linear_attn.norm", "ssm_norm"},       {"linear_attn.out_proj", "ssm_out"},
+               {"linear_attn.A_log", "ssm_a"},         {"linear_attn.dt_bias", "ssm_dt.bias"}},
               [&](Stored& stored) {
                 const std::string& name = stored.name;
                 const std::size_t row = stored.values.size() / stored.shape[0];

@@ -41,7 +41,8 @@ std::string manifest(const Workplace& place) {
       "manifest.yaml",
       "model: " + Workplace::demo("model") +
           "\ndatabase: unused.db\njobs:\n  - name: j\n    task: vqa\n    items: items.jsonl\n"
-          "    response_format: {type: json_schema, json_schema: {schema: schema.json}}\n    on_length: close\n"
+          "    response_format: {type: json_schema, json_schema: {schema: schema.json}}\n    on_length: "
+          "close\n"
           "    generation: {max_new_tokens: 100, do_sample: true, temperature: 2.0, top_k: 0}\n");
 }
 
@@ -60,7 +61,8 @@ void expect_fits(const std::string& answer) {
   const json value = json::parse(answer, nullptr, false);
   ASSERT_TRUE(value.is_object()) << answer;
   EXPECT_TRUE(value.at("price") >= 0 && value.at("price") < 1000) << answer;
-  EXPECT_THAT((std::vector<json>{"cup", "ball", "box", nullptr}), testing::Contains(value.at("kind"))) << answer;
+  EXPECT_THAT((std::vector<json>{"cup", "ball", "box", nullptr}), testing::Contains(value.at("kind")))
+      << answer;
   EXPECT_LE(value.at("tags").size(), 3u) << answer;
   for (const json& tag : value.at("tags"))
     EXPECT_THAT(tag.get<std::string>(), testing::MatchesRegex("[a-z]+")) << answer;

@@ -71,8 +71,8 @@ TEST(Documents, EveryPageIsARowAndDamageCostsOneItem) {
 TEST(Documents, PageAndResolutionTellAnswersApart) {
   const Workplace place;
   const auto run = [&](const std::string& keys) {
-    const ProgramEnd end = program(
-        "run " + manifest(place, "      - {id: one, document: '" + kDocuments + "three.pdf', " + keys + "}\n"));
+    const ProgramEnd end = program("run " + manifest(place, "      - {id: one, document: '" + kDocuments +
+                                                                "three.pdf', " + keys + "}\n"));
     EXPECT_EQ(end.code, 0) << end.text;
     return end.text.find("1 items: 1 answered") != std::string::npos;
   };

@@ -162,11 +162,13 @@ TEST(DualEncoder, EveryTextOfABatchLineBecomesAnEmbedding) {
                .dump() +
            "\n";
   };
-  const std::string batch = place.write(
-      "batch.jsonl", line("all", {"a dog", "a cat", "a red circle"}) + line("cat", "a cat") +
-                         line("again", {"a dog", "a cat", "a red circle"}) + line("other", {"a dog", "a cat"}));
-  const ProgramEnd end = program("run -q --precision f32 " + batch + " --model " + kReference + "/model --database " +
-                                 place.path("results.db") + " --output " + place.path("out.jsonl"));
+  const std::string batch =
+      place.write("batch.jsonl", line("all", {"a dog", "a cat", "a red circle"}) + line("cat", "a cat") +
+                                     line("again", {"a dog", "a cat", "a red circle"}) +
+                                     line("other", {"a dog", "a cat"}));
+  const ProgramEnd end =
+      program("run -q --precision f32 " + batch + " --model " + kReference + "/model --database " +
+              place.path("results.db") + " --output " + place.path("out.jsonl"));
   ASSERT_EQ(end.code, 0) << end.text;
   std::map<std::string, json> data;
   std::ifstream file(place.path("out.jsonl"));

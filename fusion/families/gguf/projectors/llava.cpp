@@ -66,22 +66,21 @@ void add_llava(TowerFile& file, Multimodal& model) {
   const std::string activation = sizes.activation.empty()     ? "quick_gelu"
                                  : sizes.activation == "gelu" ? "gelu_pytorch_tanh"
                                                               : sizes.activation;
-  json config = {
-      {"architectures", {"LlavaForConditionalGeneration"}},
-      {"model_type", "llava"},
-      {"projector_hidden_act", "gelu"},
-      {"vision_feature_layer", feature_layer(metadata, sizes.layers)},
-      {"vision_feature_select_strategy", "default"},
-      {"vision_config",
-       {{"model_type", "clip_vision_model"},
-        {"hidden_size", sizes.hidden},
-        {"intermediate_size", sizes.ffn},
-        {"num_hidden_layers", sizes.layers},
-        {"num_attention_heads", sizes.heads},
-        {"image_size", side},
-        {"patch_size", sizes.patch_size},
-        {"layer_norm_eps", metadata.number("clip.vision.attention.layer_norm_epsilon", 1e-5)},
-        {"hidden_act", activation}}}};
+  json config = {{"architectures", {"LlavaForConditionalGeneration"}},
+                 {"model_type", "llava"},
+                 {"projector_hidden_act", "gelu"},
+                 {"vision_feature_layer", feature_layer(metadata, sizes.layers)},
+                 {"vision_feature_select_strategy", "default"},
+                 {"vision_config",
+                  {{"model_type", "clip_vision_model"},
+                   {"hidden_size", sizes.hidden},
+                   {"intermediate_size", sizes.ffn},
+                   {"num_hidden_layers", sizes.layers},
+                   {"num_attention_heads", sizes.heads},
+                   {"image_size", side},
+                   {"patch_size", sizes.patch_size},
+                   {"layer_norm_eps", metadata.number("clip.vision.attention.layer_norm_epsilon", 1e-5)},
+                   {"hidden_act", activation}}}};
   if (!pinpoints.empty()) {
     config["architectures"] = {"LlavaNextForConditionalGeneration"};
     config["model_type"] = "llava_next";

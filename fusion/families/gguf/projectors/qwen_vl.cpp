@@ -88,7 +88,8 @@ void describe_text_part(Multimodal& model, const std::string& type, const std::v
     model.text.fail(own_key(model.text, "rope.scaling.type"),
                     "is not supported with positions of three axes");
   text["rope_scaling"] = {{"rope_type", "default"}, {"mrope_section", sections}};
-  if (otherwise == kInterleaved || otherwise == kInterleaved35) text["rope_scaling"]["mrope_interleaved"] = true;
+  if (otherwise == kInterleaved || otherwise == kInterleaved35)
+    text["rope_scaling"]["mrope_interleaved"] = true;
   model.config = text.dump();
 }
 
