@@ -12,16 +12,20 @@ namespace mmbatch {
 
 std::span<const Family> families() {
   static const std::vector<Family> table = {
-      llava_family(),        llava_next_family(),   paligemma_family(), llama_family(),
-      mistral_family(),      gemma_family(),        gemma2_family(),    siglip_family(),
-      qwen2_family(),        qwen3_family(),        idefics3_family(),  clip_family(),
-      qwen3_moe_family(),    gpt_oss_family(),      qwen2_vl_family(),  qwen2_5_vl_family(),
-      qwen3_vl_family(),     qwen3_vl_moe_family(), qwen3_5_family(),   qwen3_5_moe_family(),
-      gemma3_family(),       internvl_family(),     mistral3_family(),  gemma3_text_family(),
-      smollm3_family(),      phi3_family(),         granite_family(),   olmo2_family(),
-      gpt2_family(),         ministral3_family(),   gemma4_family(),    gemma4_unified_family(),
-      gemma4_text_family(),  lfm2_family(),         lfm2_vl_family(),   glm_ocr_family(),
-      paddleocr_vl_family(), blip_family(),         florence2_family(), deepseek_ocr2_family(),
+      llava_family(),         llava_next_family(),     paligemma_family(),
+      llama_family(),         mistral_family(),        gemma_family(),
+      gemma2_family(),        siglip_family(),         qwen2_family(),
+      qwen3_family(),         idefics3_family(),       clip_family(),
+      qwen3_moe_family(),     gpt_oss_family(),        qwen2_vl_family(),
+      qwen2_5_vl_family(),    qwen3_vl_family(),       qwen3_vl_moe_family(),
+      qwen3_5_family(),       qwen3_5_moe_family(),    gemma3_family(),
+      internvl_family(),      mistral3_family(),       gemma3_text_family(),
+      smollm3_family(),       phi3_family(),           granite_family(),
+      olmo2_family(),         gpt2_family(),           ministral3_family(),
+      gemma4_family(),        gemma4_unified_family(), gemma4_text_family(),
+      lfm2_family(),          lfm2_vl_family(),        glm_ocr_family(),
+      paddleocr_vl_family(),  blip_family(),           florence2_family(),
+      deepseek_ocr2_family(), qwen3_5_text_family(),   qwen3_5_moe_text_family(),
   };
   return table;
 }

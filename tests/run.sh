@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is needed, builds mmbatch and runs every test through ctest.
 #   bash tests/run.sh          all tests
-#   bash tests/run.sh --long   and 300 kills where the short run has twenty; an array job on a Slurm of two nodes, both
+#   bash tests/run.sh --long   and 300 kills where the short run has twenty; ten thousand rows of a table, and the same
+#                              from a run that is killed; an array job on a Slurm of two nodes, both
 #                              on this machine; ten thousand damaged pictures of every format where it has hundreds;
 #                              stages, engine and store under ThreadSanitizer; all tests again under AddressSanitizer
 #                              and UndefinedBehaviorSanitizer, and under both a minute of libFuzzer for each fuzz target
@@ -25,6 +26,9 @@ ctest --test-dir build --output-on-failure -j "$(nproc)"
 
 step "300 kills"
 MMBATCH_KILLS=300 build/tests/test_pipeline --gtest_filter='Kill.*'
+
+step "a table of 10,000 rows, and the same from a run that is killed"
+MMBATCH_TABLE_ITEMS=10000 build/tests/test_pipeline --gtest_filter='ManyTableItems.*'
 
 step "an array job, its merging, and a model on two nodes of a Slurm"
 tests/slurm/two_nodes.sh build/mmbatch

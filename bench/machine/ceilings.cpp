@@ -78,16 +78,25 @@ double best_rate(int threads, double seconds, const std::function<void(int)>& st
   return static_cast<double>(most) / kWindowSeconds;
 }
 
-std::optional<double> operations_a_second(const PeakKernel* kernel, int threads, double seconds) {
-  if (kernel == nullptr) return {};
+double operations_a_second(const PeakKernel& kernel, int threads, double seconds) {
   constexpr std::size_t kRounds = 10'000;  // some 15 µs: a window holds hundreds
   std::atomic<float> sink = 0;
   const double steps = best_rate(threads, seconds, [&](int) {
     float value = 1e-3f;
-    kernel->run(kRounds, &value);
+    kernel.run(kRounds, &value);
     sink = value;
   });
-  return steps * kernel->operations_per_round * kRounds;
+  return steps * kernel.operations_per_round * kRounds;
+}
+
+/// What the fastest of them reaches; none: there are none.
+std::optional<double> operations_a_second(const std::vector<PeakKernel>& kernels, int threads,
+                                          double seconds) {
+  std::optional<double> best;
+  for (const PeakKernel& kernel : kernels)
+    best = std::max(best, std::optional(operations_a_second(kernel, threads,
+                                                            seconds / static_cast<double>(kernels.size()))));
+  return best;
 }
 
 constexpr std::size_t kStep = std::size_t{1} << 20;         // bytes read at a time, in some 20 µs
@@ -128,10 +137,10 @@ Ceilings measure_ceilings(const ReadMeter& meter, double seconds) {
   Ceilings ceilings;
   ceilings.threads = threads;
   ceilings.read_bytes = meter.bytes_a_second(seconds);
-  ceilings.f32 = *operations_a_second(f32_peak_kernel(), threads, seconds);
-  ceilings.bf16 = operations_a_second(bf16_peak_kernel(), threads, seconds);
-  ceilings.int8 = operations_a_second(int8_peak_kernel(), threads, seconds);
-  ceilings.int4 = operations_a_second(int4_peak_kernel(), threads, seconds);
+  ceilings.f32 = *operations_a_second(f32_peak_kernels(), threads, seconds);
+  ceilings.bf16 = operations_a_second(bf16_peak_kernels(), threads, seconds);
+  ceilings.int8 = operations_a_second(int8_peak_kernels(), threads, seconds);
+  ceilings.int4 = operations_a_second(int4_peak_kernels(), threads, seconds);
   return ceilings;
 }
 

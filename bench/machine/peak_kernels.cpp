@@ -2,6 +2,9 @@
 
 #include <immintrin.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "engine/kernels/simd.h"
 
 // Chains of sums, enough of them to hide the latency of two units, few enough for 16 registers.
@@ -10,6 +13,10 @@ namespace mmbatch::bench {
 namespace {
 
 constexpr std::size_t kChains = 12;
+
+/// The same value in its register, of which the compiler does not know it: products of it are not computed
+/// once for all, and sums of it are neither put off nor copied.
+#define MMBATCH_OPAQUE(value) asm("" : "+x"(value))
 
 /// `sums`: kChains of them, begun at `start` of their numbers, each replaced by `next` of `sum` in every
 /// round, added up with `add` into sums[0]. (A function could not be compiled for the caller's instructions.)
@@ -20,6 +27,7 @@ constexpr std::size_t kChains = 12;
     _Pragma("GCC unroll 32") for (std::size_t i = 0; i < kChains; ++i) {                   \
       Vector& sum = sums[i];                                                               \
       next;                                                                                \
+      MMBATCH_OPAQUE(sum);                                                                 \
     }                                                                                      \
   }                                                                                        \
   _Pragma("GCC unroll 32") for (std::size_t i = 1; i < kChains; ++i) sums[0] = add(sums[0], sums[i])
@@ -80,9 +88,6 @@ __attribute__((target("avx512f,avx512vnni"))) void int8_avx512(std::size_t round
   MMBATCH_CHAINS(__m512i, _mm512_set1_epi32, sum = _mm512_dpbusd_epi32(sum, left, right), _mm512_add_epi32);
   *sink = static_cast<float>(_mm512_reduce_add_epi32(sums[0]));
 }
-
-/// The same value, of which the compiler does not know it: products of it are not computed once for all.
-#define MMBATCH_OPAQUE(value) asm("" : "+x"(value))
 
 __attribute__((target("avxvnni"))) void int8_avx_vnni(std::size_t rounds, float* sink) {
   const __m256i left = _mm256_set1_epi8(static_cast<char>(*sink)), right = _mm256_set1_epi8(3);
@@ -160,43 +165,43 @@ std::uint64_t read_sse(const std::byte* data, std::size_t bytes) {
 }
 
 template <std::size_t N>
-const PeakKernel* first_that_runs(const PeakKernel (&kernels)[N]) {
-  for (const PeakKernel& kernel : kernels) {
-    if (kernel.runs_here()) return &kernel;
-  }
-  return nullptr;
+std::vector<PeakKernel> those_that_run(const PeakKernel (&kernels)[N]) {
+  std::vector<PeakKernel> here;
+  std::copy_if(std::begin(kernels), std::end(kernels), std::back_inserter(here),
+               [](const PeakKernel& kernel) { return kernel.runs_here(); });
+  return here;
 }
 
 }  // namespace
 
-const PeakKernel* f32_peak_kernel() {
+std::vector<PeakKernel> f32_peak_kernels() {
   static const PeakKernel kernels[] = {{"avx512", has_avx512, kChains * 32.0, f32_avx512},
                                        {"avx2", has_avx2, kChains * 16.0, f32_avx2},
                                        {"sse", always, kChains * 8.0, f32_sse}};
-  return first_that_runs(kernels);
+  return those_that_run(kernels);
 }
 
-const PeakKernel* bf16_peak_kernel() {
+std::vector<PeakKernel> bf16_peak_kernels() {
   static const PeakKernel kernels[] = {{"avx512_bf16", has_bf16, kChains * 64.0, bf16_avx512}};
-  return first_that_runs(kernels);
+  return those_that_run(kernels);
 }
 
-const PeakKernel* int8_peak_kernel() {
+std::vector<PeakKernel> int8_peak_kernels() {
   static const PeakKernel kernels[] = {{"avx512_vnni", has_avx512_vnni, kChains * 128.0, int8_avx512},
                                        {"avx512", has_avx512, kChains * 64.0, whole_avx512<Factors::shorts>},
                                        {"avx_vnni", has_avx_vnni, kChains * 64.0, int8_avx_vnni},
                                        {"avx2", has_avx2, kChains * 32.0, whole_avx2<Factors::shorts>},
                                        {"sse", has_sse, kChains * 16.0, whole_sse<Factors::shorts>}};
-  return first_that_runs(kernels);
+  return those_that_run(kernels);
 }
 
-const PeakKernel* int4_peak_kernel() {
+std::vector<PeakKernel> int4_peak_kernels() {
   static const PeakKernel kernels[] = {{"avx512_vnni", has_avx512_vnni, kChains * 128.0, int8_avx512},
                                        {"avx512", has_avx512, kChains * 128.0, whole_avx512<Factors::bytes>},
                                        {"avx_vnni", has_avx_vnni, kChains * 64.0, int8_avx_vnni},
                                        {"avx2", has_avx2, kChains * 64.0, whole_avx2<Factors::bytes>},
                                        {"sse", has_sse, kChains * 32.0, whole_sse<Factors::bytes>}};
-  return first_that_runs(kernels);
+  return those_that_run(kernels);
 }
 
 std::uint64_t read_all(const std::byte* data, std::size_t bytes) {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 namespace mmbatch::bench {
 
@@ -15,12 +16,13 @@ struct PeakKernel {
   void (*run)(std::size_t rounds, float* sink);
 };
 
-/// The fastest of the level that kernels run at; null when it has no such instructions.
-const PeakKernel* f32_peak_kernel();
-const PeakKernel* bf16_peak_kernel();
-const PeakKernel* int8_peak_kernel();
+/// Those that may run at the level that kernels run at, of which the widest is not always the fastest; empty
+/// when it has no such instructions.
+std::vector<PeakKernel> f32_peak_kernels();
+std::vector<PeakKernel> bf16_peak_kernels();
+std::vector<PeakKernel> int8_peak_kernels();
 /// Half bytes times bytes: sums of some of their products fit into sixteen bits.
-const PeakKernel* int4_peak_kernel();
+std::vector<PeakKernel> int4_peak_kernels();
 
 /// Prefetching runs this many bytes ahead.
 constexpr std::size_t kReadAhead = 8192;

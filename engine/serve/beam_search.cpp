@@ -100,7 +100,8 @@ class BeamSearch : public Strategy {
       take_logits(logits, normaliser);
       constrain([&] { return free || constrain_scores(*constraint, state, scores_); });
       const std::size_t left = group.max_tokens - sequence.tokens();
-      const bool closed = !free && constraint->keeps_room() && one_takes_the_room(*constraint, state, left, keep);
+      const bool closed =
+          !free && constraint->keeps_room() && one_takes_the_room(*constraint, state, left, keep);
       if (closed) {
         take_logits(logits, normaliser);
         constrain([&] { return constrain_scores_within(*constraint, state, left, scores_); });
@@ -135,15 +136,13 @@ class BeamSearch : public Strategy {
     }
     const auto score = [&](std::int32_t token) { return scores_[static_cast<std::size_t>(token)]; };
     if (tokens.size() > likeliest) {
-      std::nth_element(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(likeliest), tokens.end(),
-                       [&](std::int32_t a, std::int32_t b) {
-                         return score(a) != score(b) ? score(a) > score(b) : a < b;
-                       });
+      std::nth_element(
+          tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(likeliest), tokens.end(),
+          [&](std::int32_t a, std::int32_t b) { return score(a) != score(b) ? score(a) > score(b) : a < b; });
       tokens.resize(likeliest);
     }
-    return std::any_of(tokens.begin(), tokens.end(), [&](std::int32_t token) {
-      return takes_the_room(constraint, state, left, token);
-    });
+    return std::any_of(tokens.begin(), tokens.end(),
+                       [&](std::int32_t token) { return takes_the_room(constraint, state, left, token); });
   }
 
   /// The chosen continuations become the beams: each takes over its parent or forks it.

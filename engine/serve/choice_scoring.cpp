@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "engine/serve/logits.h"
@@ -11,21 +12,29 @@ namespace {
 /// Scores given continuations: the prompt is computed once, then all choices in one batched pass that shares
 /// its blocks. A choice's score is the sum of its tokens' log-probabilities; probabilities are the softmax of
 /// them. A choice that another one begins with, but for its end token, is scored along with that one.
+///
+/// Where the model's border of lengths lies within a choice, its beginning is a line of its own: every token
+/// is predicted by a sequence as long as what stands before it, as in generation.
 class ChoiceScoring : public Strategy {
  public:
-  explicit ChoiceScoring(std::vector<std::vector<std::int32_t>> choices)
+  /// @param room answer tokens before the border of lengths
+  ChoiceScoring(std::vector<std::vector<std::int32_t>> choices, std::size_t room)
       : choices_(std::move(choices)), trie_(choices_), logprobs_(trie_.nodes()) {
     std::vector<std::size_t> order(choices_.size());
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(),
                      [&](std::size_t a, std::size_t b) { return choices_[a].size() > choices_[b].size(); });
     std::vector<bool> computed(trie_.nodes());
+    const auto add = [&](Line line) {
+      const std::vector<ChoiceTrie::State> nodes = path(choices_[line.choice]);
+      if (line.tokens <= line.scored || computed[nodes[line.tokens - 1]]) return;
+      for (std::size_t i = line.scored; i < line.tokens; ++i) computed[nodes[i]] = true;
+      lines_.push_back(line);
+    };
     for (const std::size_t c : order) {
-      const std::vector<ChoiceTrie::State> nodes = path(choices_[c]);
-      // The last token is only predicted.
-      if (nodes.size() < 2 || computed[nodes[nodes.size() - 2]]) continue;
-      for (std::size_t i = 0; i + 1 < nodes.size(); ++i) computed[nodes[i]] = true;
-      lines_.push_back(c);
+      const std::size_t tokens = choices_[c].size() - 1;  // the last one is only predicted
+      add({.choice = c, .tokens = tokens, .scored = std::min(room, tokens)});
+      add({.choice = c, .tokens = std::min(room, tokens), .scored = 0});
     }
   }
 
@@ -64,6 +73,13 @@ class ChoiceScoring : public Strategy {
   }
 
  private:
+  /// The beginning of a choice.
+  struct Line {
+    std::size_t choice = 0;
+    std::size_t tokens = 0;  // of it that are computed
+    std::size_t scored = 0;  // what follows the first of them is scored by another line
+  };
+
   /// The nodes behind each of a choice's tokens.
   std::vector<ChoiceTrie::State> path(const std::vector<std::int32_t>& tokens) const {
     std::vector<ChoiceTrie::State> nodes;
@@ -90,35 +106,42 @@ class ChoiceScoring : public Strategy {
     }
     std::vector<std::unique_ptr<Sequence>> sequences;
     for (std::size_t i = 0; i < lines_.size(); ++i) {
-      const std::vector<std::int32_t>& tokens = choices_[lines_[i]];
+      const std::vector<std::int32_t>& tokens = choices_[lines_[i].choice];
       sequences.push_back(context.fork(*group.sequences.front()));
       sequences[i]->index = i;
-      sequences[i]->answer.tokens.assign(tokens.begin(), tokens.end() - 1);
+      const auto end = tokens.begin() + static_cast<std::ptrdiff_t>(lines_[i].tokens);
+      sequences[i]->answer.tokens.assign(tokens.begin(), end);
     }
     group.sequences = std::move(sequences);
   }
 
   void score(Sequence& sequence) {
-    const std::vector<ChoiceTrie::State> nodes = path(choices_[lines_[sequence.index]]);
+    const Line& line = lines_[sequence.index];
+    const std::vector<ChoiceTrie::State> nodes = path(choices_[line.choice]);
     std::size_t next = 0;
     for (const LogitRows& rows : sequence.logits) {
-      for (std::size_t r = 0; r < rows.count; ++r)
-        score_children(nodes[next++], {rows.logits->row(rows.first + r), rows.logits->cols()});
+      for (std::size_t r = 0; r < rows.count; ++r, ++next) {
+        if (next < line.scored) continue;
+        score_children(nodes[next], {rows.logits->row(rows.first + r), rows.logits->cols()});
+      }
     }
     sequence.finished = true;
   }
 
   std::vector<std::vector<std::int32_t>> choices_;
   ChoiceTrie trie_;
-  std::vector<float> logprobs_;     // of the token that leads to each node
-  std::vector<std::size_t> lines_;  // choices that become sequences
+  std::vector<float> logprobs_;  // of the token that leads to each node
+  std::vector<Line> lines_;      // that become sequences
   bool prompt_scored_ = false;
 };
 
 }  // namespace
 
-std::unique_ptr<Strategy> make_choice_scoring(const Request& request) {
-  return std::make_unique<ChoiceScoring>(request.choices);
+std::unique_ptr<Strategy> make_choice_scoring(const Request& request, std::size_t length_border) {
+  const std::size_t prompt = request.prompt->tokens();
+  const bool within = length_border > 0 && prompt <= length_border;
+  return std::make_unique<ChoiceScoring>(
+      request.choices, within ? length_border - prompt : std::numeric_limits<std::size_t>::max());
 }
 
 }  // namespace mmbatch

@@ -215,7 +215,7 @@ Result<std::unique_ptr<SequenceGroup>> Engine::prepare(Request request) const {
       throw too_long(fmt::format("the prompt has {} tokens, which leaves none of max_length {}", prompt,
                                  *generation.max_length));
     }
-    group->strategy = make_strategy(request);
+    group->strategy = make_strategy(request, config.length_border());
     group->request = std::move(request);
     if (group->request.reasoning) {
       group->request.constraint =

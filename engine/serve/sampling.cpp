@@ -206,9 +206,9 @@ std::unique_ptr<Strategy> make_sampling(std::size_t sequences) {
   return std::make_unique<Sampling>(sequences);
 }
 
-std::unique_ptr<Strategy> make_strategy(const Request& request) {
+std::unique_ptr<Strategy> make_strategy(const Request& request, std::size_t length_border) {
   const GenerationConfig& config = request.generation;
-  if (!request.choices.empty()) return make_choice_scoring(request);
+  if (!request.choices.empty()) return make_choice_scoring(request, length_border);
   if (config.num_beams > 1) return make_beam_search(config);
   return make_sampling(static_cast<std::size_t>(config.num_return_sequences));
 }

@@ -50,8 +50,9 @@ class Strategy {
 /// Greedy and random decoding of independent sequences.
 std::unique_ptr<Strategy> make_sampling(std::size_t sequences);
 std::unique_ptr<Strategy> make_beam_search(const GenerationConfig& config);
-std::unique_ptr<Strategy> make_choice_scoring(const Request& request);
+/// @param length_border of the model, whose longer sequences have other keys and values; 0: none
+std::unique_ptr<Strategy> make_choice_scoring(const Request& request, std::size_t length_border);
 /// The strategy that the request's settings ask for.
-std::unique_ptr<Strategy> make_strategy(const Request& request);
+std::unique_ptr<Strategy> make_strategy(const Request& request, std::size_t length_border);
 
 }  // namespace mmbatch

@@ -53,8 +53,8 @@ class TokenConstraint {
   virtual bool keeps_room() const { return false; }
   /// Whether an answer can come to its end within so many tokens, its end token left out.
   virtual bool has_room(State, std::size_t) const { return true; }
-  /// Adds those of the tokens that may come next behind which there is still room, with `left` tokens to come,
-  /// that one included. Asked only where there is room before.
+  /// Adds those of the tokens that may come next behind which there is still room, with `left` tokens to
+  /// come, that one included. Asked only where there is room before.
   virtual void allowed_within(State state, std::size_t, TokenMask& mask) const { allowed(state, mask); }
 };
 

@@ -28,10 +28,10 @@ struct NameAndShape {
 /// Pieces of so many elements of each of several tensors of one size, in turn: of weights that are stored in
 /// parts. A piece as long as a part puts one part behind the other.
 TensorView alternating(std::vector<TensorView> parts, std::size_t piece, NameAndShape as);
-/// Columns of a matrix: those of each range, one range behind the other.
 struct ColumnRange {
   std::size_t begin = 0, count = 0;
 };
+/// Columns of a matrix: those of each range, one range behind the other.
 TensorView some_columns(const TensorView& tensor, const std::string& name, std::vector<ColumnRange> ranges);
 
 /// Elements that are all 0.

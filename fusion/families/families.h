@@ -33,6 +33,8 @@ Family qwen3_vl_family();
 Family qwen3_vl_moe_family();
 Family qwen3_5_family();
 Family qwen3_5_moe_family();
+Family qwen3_5_text_family();
+Family qwen3_5_moe_text_family();
 Family gemma3_family();
 Family internvl_family();
 Family mistral3_family();

@@ -19,6 +19,7 @@ std::string content_key(const ContentParts& parts) {
       hash.field("parts").field(message.parts);
     if (!message.other.empty()) hash.field("other").field(message.other);
   }
+  for (const std::string& text : item.further_texts) hash.field("further text").field(text);
   if (item.labels) {
     hash.field(item.labels->label_template).field(std::uint64_t{item.labels->labels.size()});
     for (const std::string& label : item.labels->labels) hash.field(label);

@@ -70,7 +70,8 @@ struct Item {
   Task task = Task::vqa;
   PromptForm form = PromptForm::turns;  // from the task and the job's `chat` and `raw_prompt`
   std::vector<Image> images;
-  std::string prompt;             // question in the job's template; with messages, these as text for people
+  std::string prompt;  // question in the job's template; with messages, these as text for people
+  std::vector<std::string> further_texts;  // of `embed`, behind the prompt: each becomes an answer of its own
   std::vector<Message> messages;  // only when the item is written as turns; then `prompt` is not to be sent
   std::shared_ptr<const LabelSet> labels;  // classify: the item's own, or the job's
   std::vector<std::string> references;

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <iterator>
 #include <vector>
 
 #include "engine/base/error.h"
@@ -31,15 +33,10 @@ std::string column_of(const std::vector<std::string>& known, const std::string& 
                                fmt::join(known, ", ")));
 }
 
-}  // namespace
-
-std::uint64_t query_table(const std::filesystem::path& file, const std::string& table,
-                          const QueryOptions& options, std::ostream& out) {
-  if (options.style.format == OutputFormat::openai)
-    throw UsageError("--table has no --format openai: that is a batch file's");
-  const auto database = open_for_reading(file);
+/// The view of a table.  @throws UsageError that lists the tables when there is none of this name
+std::string view_of(Database& database, const std::string& table) {
   const std::string view = kPrefix + table;
-  std::vector<std::string> tables = table_views(*database);
+  std::vector<std::string> tables = table_views(database);
   if (std::find(tables.begin(), tables.end(), view) == tables.end()) {
     for (std::string& name : tables) name.erase(0, std::string_view(kPrefix).size());
     throw UsageError(fmt::format(
@@ -49,19 +46,81 @@ std::uint64_t query_table(const std::filesystem::path& file, const std::string& 
               "JSON Schema"
             : fmt::format("there is none; tables are {}", fmt::join(tables, ", "))));
   }
+  return view;
+}
+
+std::unique_ptr<Database> open_tables(const std::filesystem::path& file, const QueryOptions& options) {
+  if (options.style.format == OutputFormat::openai)
+    throw UsageError("--table has no --format openai: that is a batch file's");
+  return open_for_reading(file);
+}
+
+/// On a line of its own, so that a comment in it ends there.
+std::string where(const QueryOptions& options) {
+  return options.where.empty() ? "" : fmt::format(" WHERE ({}\n)", options.where);
+}
+
+/// What tells rows apart, before the fields.
+bool is_key(const std::string& column) {
+  constexpr std::array keys = {"run", "id", "status", "error_code", "sequence", "position"};
+  return std::find(keys.begin(), keys.end(), column) != keys.end();
+}
+
+}  // namespace
+
+std::uint64_t query_table(const std::filesystem::path& file, const std::string& table,
+                          const QueryOptions& options, std::ostream& out) {
+  const auto database = open_tables(file, options);
+  const std::string view = view_of(*database, table);
   const std::vector<std::string> known = columns_of(*database, view);
   std::string columns;
   for (const std::string& name : options.columns)
     columns += (columns.empty() ? "" : ", ") + column_of(known, name);
-  std::string sql = fmt::format("SELECT {} FROM {}", columns.empty() ? "*" : columns, sql_name(view));
-  // On a line of its own, so that a comment in it ends there.
-  if (!options.where.empty()) sql += fmt::format(" WHERE ({}\n)", options.where);
+  std::string sql =
+      fmt::format("SELECT {} FROM {}{}", columns.empty() ? "*" : columns, sql_name(view), where(options));
   if (!options.sort.empty()) {
     const bool descending = options.sort[0] == '-';
     sql += fmt::format(" ORDER BY {}{}", column_of(known, options.sort.substr(descending ? 1 : 0)),
                        descending ? " DESC" : "");
   }
   if (options.limit) sql += fmt::format(" LIMIT {}", *options.limit);
+  Statement rows = database->prepare_user_query(sql);
+  return write_rows(rows, options.style, out);
+}
+
+std::uint64_t count_table_values(const std::filesystem::path& file, const std::string& table,
+                                 const QueryOptions& options, std::ostream& out) {
+  constexpr std::uint64_t kValues = 10;
+  constexpr std::size_t kMostFields = 400;  // SQLite joins 500 queries
+  if (!options.sort.empty())
+    throw UsageError("--values: the most frequent values come first; --sort does not go with it");
+  const auto database = open_tables(file, options);
+  const std::string view = view_of(*database, table);
+  const std::vector<std::string> known = columns_of(*database, view);
+  std::vector<std::string> fields = options.columns;
+  if (fields.empty())
+    std::copy_if(known.begin(), known.end(), std::back_inserter(fields),
+                 [](const std::string& column) { return !is_key(column); });
+  if (fields.empty()) throw UsageError(fmt::format("--values: the table '{}' has no fields", table));
+  if (fields.size() > kMostFields)
+    throw UsageError(
+        fmt::format("--values: {} fields, of which {} can be counted at once: name them with --columns",
+                    fields.size(), kMostFields));
+  const bool has_status = std::find(known.begin(), known.end(), "status") != known.end();
+  std::string counts;
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    counts += fmt::format(
+        "{}SELECT * FROM (SELECT {} AS place, {} AS field, {} AS value, count(*) AS count FROM shown GROUP "
+        "BY 3 "
+        "ORDER BY 4 DESC, 3 LIMIT {})",
+        i > 0 ? " UNION ALL " : "", i, sql_text(fields[i]), column_of(known, fields[i]),
+        options.limit.value_or(kValues));
+  }
+  const std::string sql = fmt::format(
+      "WITH shown AS MATERIALIZED (SELECT * FROM (SELECT * FROM {}{}){}) SELECT field, value, count, "
+      "round(100.0 * count / (SELECT "
+      "count(*) FROM shown), 1) AS percent FROM ({}) ORDER BY place, count DESC, value",
+      sql_name(view), where(options), has_status ? " WHERE status = 'answered'" : "", counts);
   Statement rows = database->prepare_user_query(sql);
   return write_rows(rows, options.style, out);
 }

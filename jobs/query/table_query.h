@@ -15,4 +15,11 @@ namespace mmbatch {
 std::uint64_t query_table(const std::filesystem::path& database, const std::string& table,
                           const QueryOptions& options, std::ostream& out);
 
+/// Writes how often each value stands in the fields of such a table, a row for a field and a value, the most
+/// frequent first; NULL stands for rows without one. Of the options, `where`, `columns` (the fields), `limit`
+/// (values of each field) and the style count. Failed items' rows are left out.
+/// @return the number of rows  @throws as query_table()
+std::uint64_t count_table_values(const std::filesystem::path& database, const std::string& table,
+                                 const QueryOptions& options, std::ostream& out);
+
 }  // namespace mmbatch

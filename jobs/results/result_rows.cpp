@@ -71,6 +71,7 @@ std::string item_digest(const Item& item, const std::vector<std::string>& image_
       .field(item.question_type)
       .field(item.answer_type)
       .field(item.metadata_digest.empty() ? item.metadata : item.metadata_digest);
+  for (const std::string& text : item.further_texts) hash.field("further text").field(text);
   if (!item.request.empty()) hash.field("request").field(item.request);  // digests of before have none
   return hash.digest().substr(0, 16);
 }

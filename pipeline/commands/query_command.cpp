@@ -21,6 +21,7 @@ struct QueryCommand {
   std::optional<Summary> summary;  // none: answers
   std::string nearest;
   std::string table;
+  bool values = false;  // of the table, counted
 
   ExitCode run();
 };
@@ -47,8 +48,13 @@ ExitCode QueryCommand::run() {
   if (!table.empty()) {
     if (summary || !nearest.empty() || !options.sql.empty() || !options.job.empty() || !options.run.empty() ||
         !options.status.empty() || !options.finish_reason.empty() || !options.contains.empty())
-      throw UsageError("--table goes with --where, --columns, --sort, --limit and --format only");
-    query_table(database, table, options, out);
+      throw UsageError("--table goes with --values, --where, --columns, --sort, --limit and --format only");
+    if (values)
+      count_table_values(database, table, options, out);
+    else
+      query_table(database, table, options, out);
+  } else if (values) {
+    throw UsageError("--values counts what stands in a table: give one with --table JOB");
   } else if (summary)
     summarize(database, *summary, options, out);
   else
@@ -91,6 +97,8 @@ void add_query_command(CLI::App& program, Action& action) {
           "the table that the answers of a job with a JSON Schema fill, or JOB.LIST for that of a list")
       ->check(not_empty())
       ->type_name("JOB");
+  command->add_flag("--values", state->values,
+                    "with --table: how often each value stands in its fields (--limit 10 for each)");
   command->add_option("--columns", options.columns, "columns, separated by commas")
       ->delimiter(',')
       ->check(not_empty())

@@ -49,9 +49,10 @@ std::vector<std::string> AnswerLengths::notes(const Manifest& manifest,
     notes.push_back(fmt::format("job '{}': the shortest answer has {} tokens, max_new_tokens is {}", job.name,
                                 *tokens, generation.max_new_tokens));
     if (has_endless_strings(*compiled_.of(*constraint_of(generation))->compiled.grammar))
-      notes.push_back(fmt::format("job '{}': response_format: strings without maxLength may go on to "
-                                  "max_new_tokens",
-                                  job.name));
+      notes.push_back(
+          fmt::format("job '{}': response_format: strings without maxLength may go on to "
+                      "max_new_tokens",
+                      job.name));
   }
   return notes;
 }

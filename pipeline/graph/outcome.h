@@ -18,9 +18,9 @@ namespace mmbatch {
 
 /// What a dual encoder says of an item.
 struct Matched {
-  std::vector<double> logits;      // classify: of each label, in the order of the item's
-  std::vector<LabelScore> scores;  // and what they mean
-  Features embedding;              // embed: [1, width]; else null
+  std::vector<double> logits;        // classify: of each label, in the order of the item's
+  std::vector<LabelScore> scores;    // and what they mean
+  std::vector<Features> embeddings;  // embed: [1, width] of the image, or of each text
 };
 
 /// The run ends before the item is computed: it is not stored, and a resume takes it again.

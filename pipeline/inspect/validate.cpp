@@ -137,10 +137,9 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
     const auto reader = open_items(manifest);
     while (const auto read = reader->next()) {
       ++items;
-      const auto failed =
-          check_item(*read, settings,
-                     {files.get(), encode_text.get(), tokenizers ? &*tokenizers : nullptr,
-                      lengths ? &*lengths : nullptr});
+      const auto failed = check_item(*read, settings,
+                                     {files.get(), encode_text.get(), tokenizers ? &*tokenizers : nullptr,
+                                      lengths ? &*lengths : nullptr});
       if (!failed) continue;
       ++bad;
       out << fmt::format("{}: job {}, item {}: {}/{}: {}\n", read->item->where,

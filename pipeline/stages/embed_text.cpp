@@ -15,7 +15,10 @@ constexpr std::size_t kBatch = 16;
 
 std::vector<std::string> texts_of(const Item& item) {
   std::vector<std::string> texts;
-  if (item.task == Task::embed && item.images.empty()) texts.push_back(item.prompt);
+  if (item.task == Task::embed && item.images.empty()) {
+    texts.push_back(item.prompt);
+    texts.insert(texts.end(), item.further_texts.begin(), item.further_texts.end());
+  }
   if (!item.labels) return texts;
   for (const std::string& label : item.labels->labels) texts.push_back(item.labels->text_of(label));
   return texts;

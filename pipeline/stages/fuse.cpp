@@ -66,10 +66,13 @@ Fuse::Prompted Fuse::fuse(const Ticket& ticket, const Images& images, const Enco
 
 Matched Fuse::match(const Item& item, const Images& images, const EncodedText& text) const {
   if (item.task == Task::embed) {
-    const Features& embedding = images.empty() ? text.embeddings.front() : images.front().features;
+    Matched matched;
+    matched.embeddings = images.empty() ? text.embeddings : std::vector<Features>{images.front().features};
     const auto finite = [](float x) { return std::isfinite(x); };
-    if (!std::all_of(embedding->data(), embedding->data() + embedding->cols(), finite)) refuse_not_finite();
-    return {{}, {}, embedding};
+    for (const Features& embedding : matched.embeddings) {
+      if (!std::all_of(embedding->data(), embedding->data() + embedding->cols(), finite)) refuse_not_finite();
+    }
+    return matched;
   }
   Matched matched;
   for (const Features& label : text.embeddings) {

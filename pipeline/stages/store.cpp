@@ -208,8 +208,8 @@ void Store::store(const Outcome& outcome, const Answered& answered) {
     if (ticket.item->task == Task::detect) add_regions(answered.picture, result);
   } else {
     const auto& matched = std::get<Matched>(*answered.answer);
-    result.answers.push_back(matched.embedding ? embedded(*matched.embedding)
-                                               : best_label(*ticket.item->labels, matched));
+    for (const Features& embedding : matched.embeddings) result.answers.push_back(embedded(*embedding));
+    if (matched.embeddings.empty()) result.answers.push_back(best_label(*ticket.item->labels, matched));
   }
   if (fault) {
     timeline_.failed(Stage::decode);

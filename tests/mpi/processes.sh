@@ -3,6 +3,8 @@
 # goes on with another number, what was stored stays when a process dies, and what cannot be divided is refused by name.
 #   tests/mpi/processes.sh build/mmbatch demo tests/data/reference      exit status 77: there is no MPI here
 set -euo pipefail
+test_name=mpi
+source "$(dirname "$0")/../shell/helpers.sh"
 program=$(realpath "${1:?usage: $0 build/mmbatch demo tests/data/reference}")
 demo=$(realpath "$2") references=$(realpath "$3")
 work=$(mktemp -d "${TMPDIR:-/tmp}/mmbatch-mpi.XXXXXX")
@@ -17,15 +19,6 @@ finish() {
   exit $code
 }
 trap finish EXIT
-fail() { echo "mpi: $*" >&2; exit 1; }
-until_true() { # SECONDS WHAT COMMAND...
-  local end=$((SECONDS + $1)) what=$2
-  shift 2
-  until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $end ] || fail "$what: not within the time"
-    sleep 0.02
-  done
-}
 cd "$work"
 # A program beside which the module is not, as a build without MPI leaves it, says so before it does anything.
 ln "$program" mmbatch-alone 2>/dev/null || cp "$program" mmbatch-alone
@@ -66,11 +59,7 @@ done
 [ "$(number f32-1.db 'SELECT count(*) FROM runs')" = 2 ] || fail "a whole model and a divided one are one run"
 
 # A process dies in the middle; another number of them goes on.
-images=("$demo"/images/*.png)
-for ((i = 0; i < items; ++i)); do
-  printf '{"id": "q%d", "image": "%s", "question": "what color is shape %d?"}\n' \
-    "$i" "${images[i % ${#images[@]}]}" "$i"
-done > items.jsonl
+questions "$demo" "$items" > items.jsonl
 cat > long.yaml <<MANIFEST
 model: $demo/model
 database: long.db

@@ -3,6 +3,8 @@
 # on to the end; what they stored, merged, is what one run alone gives.
 #   tests/pieces/workers.sh build/mmbatch demo
 set -euo pipefail
+test_name=pieces
+source "$(dirname "$0")/../shell/helpers.sh"
 program=$(realpath "${1:?usage: $0 build/mmbatch demo}")
 demo=$(realpath "${2:?usage: $0 build/mmbatch demo}")
 work=$(mktemp -d "${TMPDIR:-/tmp}/mmbatch-pieces.XXXXXX")
@@ -18,22 +20,8 @@ finish() {
   exit $code
 }
 trap finish EXIT
-fail() { echo "pieces: $*" >&2; exit 1; }
-# until_true SECONDS WHAT COMMAND...
-until_true() {
-  local end=$((SECONDS + $1)) what=$2
-  shift 2
-  until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $end ] || fail "$what: not within the time"
-    sleep 0.02
-  done
-}
 
-images=("$demo"/images/*.png)
-for ((i = 0; i < items; ++i)); do
-  printf '{"id": "q%d", "image": "%s", "question": "what color is shape %d?"}\n' \
-    "$i" "${images[i % ${#images[@]}]}" "$i"
-done > "$work/items.jsonl"
+questions "$demo" "$items" > "$work/items.jsonl"
 cat > "$work/manifest.yaml" <<MANIFEST
 model: $demo/model
 database: results.db
@@ -78,7 +66,7 @@ cmp <(answers results.db) <(answers alone.db) || fail "the merged answers are ot
 code=0; "$program" run manifest.yaml --quiet --precision int8 --shards-from pieces --worker late 2> late.log || code=$?
 [ $code = 2 ] || fail "another precision ended with $code"
 grep -q 'other work\|another model' late.log || fail "another precision: $(cat late.log)"
-echo '{"id": "new", "image": "'"${images[0]}"'", "question": "what is it?"}' >> items.jsonl
+echo '{"id": "new", "image": "'"$demo/images/0009.png"'", "question": "what is it?"}' >> items.jsonl
 code=0; "$program" run manifest.yaml --quiet --shards-from pieces --worker late 2> late.log || code=$?
 [ $code = 2 ] || fail "a longer list ended with $code"
 grep -q "which has $((items + 1)) now" late.log || fail "a longer list: $(cat late.log)"

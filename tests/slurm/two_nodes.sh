@@ -6,6 +6,9 @@
 #   tests/slurm/two_nodes.sh build/mmbatch        needs Debian's slurm-wlm and munge
 # Everything it starts, and every file, is its own: keys, sockets, ports, logs.
 set -euo pipefail
+test_name=slurm
+poll=0.2
+source "$(dirname "$0")/../shell/helpers.sh"
 program=$(realpath "${1:?usage: $0 build/mmbatch}")
 cd "$(dirname "$0")/../.."
 demo=$PWD/demo
@@ -24,16 +27,6 @@ finish() {
   exit $code
 }
 trap finish EXIT
-fail() { echo "slurm: $*" >&2; exit 1; }
-# until_true SECONDS WHAT COMMAND...
-until_true() {
-  local end=$((SECONDS + $1)) what=$2
-  shift 2
-  until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $end ] || fail "$what: not within the time"
-    sleep 0.2
-  done
-}
 
 # munge insists on folders that no one else can write to.
 chmod 755 "$work"
@@ -99,11 +92,7 @@ until_true 60 "two idle nodes" two_are_idle
 
 # Many questions about the demo's images, in a listing.
 mkdir "$work/run" "$work/alone"
-images=("$demo"/images/*.png)
-for ((i = 0; i < items; ++i)); do
-  printf '{"id": "q%d", "image": "%s", "question": "what color is shape %d?"}\n' \
-    "$i" "${images[i % ${#images[@]}]}" "$i"
-done > "$work/run/items.jsonl"
+questions "$demo" "$items" > "$work/run/items.jsonl"
 cat > "$work/run/manifest.yaml" <<MANIFEST
 model: $demo/model
 database: results.db

@@ -52,6 +52,7 @@ GatedDeltaNet::GatedDeltaNet(const Weights& weights, const GatedDeltaNetConfig& 
   qkv_gate_ = Linear(weights, wide, config.hidden, Bias::absent);
   const StoredLinear narrow[] = {{names.beta, config.value_heads}, {names.alpha, config.value_heads}};
   rates_ = Linear(weights.in(rate_precision(weights.precision)), narrow, config.hidden, Bias::absent);
+  if (config.stored_decay == StoredDecay::itself) return;
   for (float& decay : decay_) decay = -std::exp(decay);
 }
 
@@ -86,7 +87,9 @@ void GatedDeltaNet::run_head(const Pass& pass, const RecurrentSpan& span, std::s
   else if (span.before != span.after)
     std::memcpy(state, span.before + conv, head_state_floats(config) * sizeof(float));
 
-  const std::size_t key_head = head / (config.value_heads / config.key_heads);
+  const std::size_t key_head = config.sharing == HeadSharing::in_turn
+                                   ? head % config.key_heads
+                                   : head / (config.value_heads / config.key_heads);
   const float query_scale = 1.0f / std::sqrt(static_cast<float>(config.key_dim));
   const std::size_t end = span.first_position + span.count;
   for (std::size_t position = span.first_position; position < end;) {

@@ -9,15 +9,23 @@
 
 namespace mmbatch {
 
+/// Which key head a value head goes with, of so many: neighbours share one, or they take them in turn, as
+/// GGUF files store them.
+enum class HeadSharing { neighbours, in_turn };
+/// How a layer's decay is stored: as its logarithm, or as it is, which is below 0.
+enum class StoredDecay { logarithm, itself };
+
 /// Linear attention by the gated delta rule (arXiv 2412.06464) as a layer's mixer.
 struct GatedDeltaNetConfig {
   std::size_t hidden = 0;
   std::size_t key_heads = 0;
-  std::size_t value_heads = 0;  // a multiple of key_heads; neighbours share a key head
+  std::size_t value_heads = 0;  // a multiple of key_heads
   std::size_t key_dim = 0;      // of a head
   std::size_t value_dim = 0;    // of a head
   std::size_t taps = 4;         // of the convolution over time
   NormConfig norm;              // of each head's output, before the gate
+  HeadSharing sharing = HeadSharing::neighbours;
+  StoredDecay stored_decay = StoredDecay::logarithm;
 
   std::size_t key_width() const { return key_heads * key_dim; }
   std::size_t value_width() const { return value_heads * value_dim; }

@@ -29,6 +29,9 @@ struct Architecture {
   float added_to_norms = 0.0f;  // what stored norm weights have more than Hugging Face's
   /// Parts of a layer whose names differ from all others': GGUF's and Hugging Face's.
   std::vector<std::pair<std::string_view, std::string_view>> names = {};
+  /// The same of what is outside of all layers.
+  std::vector<std::pair<std::string_view, std::string_view>> outer_names = {};
+  std::string_view layers = "model.layers";
 };
 
 /// @throws ModelError that names the architecture and lists the supported ones
@@ -45,6 +48,10 @@ std::vector<TensorView> text_tensors(const Architecture& architecture, const Met
 /// For each row of a weight in halves, where it is in the one that is stored in pairs.
 /// @throws ModelError where rows are not heads of an even width
 std::vector<std::uint32_t> rows_in_halves(const TensorView& tensor, std::size_t heads);
+
+/// The largest number of a layer's key heads; layers without attention have none. `heads` where nothing is
+/// said.
+std::uint64_t key_heads(const Metadata& metadata, std::uint64_t heads);
 
 /// "llama.block_count" for "block_count".
 std::string own_key(const Metadata& metadata, const std::string& key);

@@ -16,6 +16,32 @@ const Names kGemma2Names = {{"post_attention_norm", "post_attention_layernorm"},
                             {"ffn_norm", "pre_feedforward_layernorm"},
                             {"post_ffw_norm", "post_feedforward_layernorm"}};
 
+const Names kQwen35Names = {{"post_attention_norm", "post_attention_layernorm"},
+                            {"attn_qkv", "linear_attn.in_proj_qkv"},
+                            {"attn_gate", "linear_attn.in_proj_z"},
+                            {"ssm_beta", "linear_attn.in_proj_b"},
+                            {"ssm_alpha", "linear_attn.in_proj_a"},
+                            {"ssm_conv1d", "linear_attn.conv1d"},
+                            {"ssm_norm", "linear_attn.norm"},
+                            {"ssm_out", "linear_attn.out_proj"},
+                            {"ssm_a", "linear_attn.A_log"},
+                            {"ssm_dt", "linear_attn.dt_bias"}};
+
+const Names kLfm2Names = {{"attn_norm", "operator_norm"},
+                          {"ffn_norm", "ffn_norm"},
+                          {"attn_output", "self_attn.out_proj"},
+                          {"attn_q_norm", "self_attn.q_layernorm"},
+                          {"attn_k_norm", "self_attn.k_layernorm"},
+                          {"ffn_gate", "feed_forward.w1"},
+                          {"ffn_up", "feed_forward.w3"},
+                          {"ffn_down", "feed_forward.w2"},
+                          {"shortconv.conv", "conv.conv"},
+                          {"shortconv.in_proj", "conv.in_proj"},
+                          {"shortconv.out_proj", "conv.out_proj"}};
+
+const Names kGpt2Names = {{"attn_norm", "ln_1"},          {"ffn_norm", "ln_2"},   {"attn_qkv", "attn.c_attn"},
+                          {"attn_output", "attn.c_proj"}, {"ffn_up", "mlp.c_fc"}, {"ffn_down", "mlp.c_proj"}};
+
 const std::vector<Architecture>& table() {
   static const std::vector<Architecture> table = {
       {"llama", "llama", "LlamaForCausalLM", RotaryRows::pairs},
@@ -46,6 +72,25 @@ const std::vector<Architecture>& table() {
        {{"attn_qkv", "self_attn.qkv_proj"}, {"ffn_up", "mlp.gate_up_proj"}}},
       {"granite", "granite", "GraniteForCausalLM", RotaryRows::pairs, 0.0f},
       {"smollm3", "smollm3", "SmolLM3ForCausalLM", RotaryRows::pairs, 0.0f},
+      {"qwen35", "qwen3_5_text", "Qwen3_5ForCausalLM", RotaryRows::halves, 1.0f, kQwen35Names},
+      {"qwen35moe", "qwen3_5_moe_text", "Qwen3_5MoeForCausalLM", RotaryRows::halves, 1.0f, kQwen35Names},
+      {"lfm2",
+       "lfm2",
+       "Lfm2ForCausalLM",
+       RotaryRows::halves,
+       0.0f,
+       kLfm2Names,
+       {{"token_embd_norm", "model.embedding_norm"}}},
+      {"gpt2",
+       "gpt2",
+       "GPT2LMHeadModel",
+       RotaryRows::halves,
+       0.0f,
+       kGpt2Names,
+       {{"token_embd", "transformer.wte"},
+        {"position_embd", "transformer.wpe"},
+        {"output_norm", "transformer.ln_f"}},
+       "transformer.h"},
       {"gpt-oss",
        "gpt_oss",
        "GptOssForCausalLM",

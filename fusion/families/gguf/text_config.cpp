@@ -170,6 +170,58 @@ void describe_gpt_oss(const Metadata& metadata, const Tensors& tensors, nlohmann
   if (config.contains("rope_scaling")) config["rope_scaling"]["truncate"] = false;
 }
 
+/// Layers without key heads have a short convolution.
+void describe_lfm2(const Metadata& metadata, const Tensors&, nlohmann::json& config) {
+  const std::string key = own_key(metadata, "attention.head_count_kv");
+  const std::vector<std::int64_t> heads = metadata.integers(key);
+  const std::size_t layers = config["num_hidden_layers"];
+  if (heads.size() > 1 && heads.size() != layers)
+    metadata.fail(key, fmt::format("{} layers, of which there are {}", heads.size(), layers));
+  auto types = json::array();
+  for (std::size_t i = 0; i < layers; ++i)
+    types.push_back(heads.size() > 1 && heads[i] == 0 ? "conv" : "full_attention");
+  config["layer_types"] = types;
+  config["norm_eps"] = config["rms_norm_eps"];
+  config["conv_L_cache"] = uniform_size(metadata, "shortconv.l_cache", 3);
+  config["block_auto_adjust_ff_dim"] = false;
+  config.erase("rms_norm_eps");
+}
+
+void describe_gpt2(const Metadata& metadata, const Tensors&, nlohmann::json& config) {
+  config = {{"architectures", config["architectures"]},
+            {"model_type", config["model_type"]},
+            {"vocab_size", config["vocab_size"]},
+            {"n_embd", config["hidden_size"]},
+            {"n_head", config["num_attention_heads"]},
+            {"n_layer", config["num_hidden_layers"]},
+            {"n_positions", config["max_position_embeddings"]},
+            {"n_inner", config["intermediate_size"]},
+            {"layer_norm_epsilon", metadata.number(own_key(metadata, "attention.layer_norm_epsilon"), 1e-5)},
+            {"tie_word_embeddings", config["tie_word_embeddings"]}};
+}
+
+/// Value heads in turn, and decays as they are: qwen3_5.cpp in the folder of families.
+void describe_qwen35(const Metadata& metadata, const Tensors& tensors, nlohmann::json& config) {
+  const std::size_t values = uniform_size(metadata, "ssm.time_step_rank");
+  config["linear_num_value_heads"] = values;
+  config["linear_num_key_heads"] = uniform_size(metadata, "ssm.group_count");
+  config["linear_key_head_dim"] = uniform_size(metadata, "ssm.state_size");
+  config["linear_value_head_dim"] =
+      uniform_size(metadata, "ssm.inner_size") / std::max<std::size_t>(values, 1);
+  config["linear_conv_kernel_dim"] = uniform_size(metadata, "ssm.conv_kernel", 4);
+  config["linear_value_heads_in_turn"] = true;
+  auto types = json::array();
+  for (std::size_t i = 0; i < config["num_hidden_layers"].get<std::size_t>(); ++i) {
+    const bool recurrent = tensors.count(fmt::format("blk.{}.attn_qkv.weight", i)) > 0;
+    types.push_back(recurrent ? "linear_attention" : "full_attention");
+  }
+  config["layer_types"] = types;
+  const std::size_t head_dim = config["head_dim"];
+  const std::size_t rotated = uniform_size(metadata, "rope.dimension_count", head_dim / 4);
+  config["partial_rotary_factor"] = static_cast<double>(rotated) / static_cast<double>(head_dim);
+  if (uniform_size(metadata, "expert_count", 0) > 0) describe_qwen_moe(metadata, tensors, config);
+}
+
 /// Adds what an architecture has of its own to the keys that all share.
 using Describe = void (*)(const Metadata& metadata, const Tensors& tensors, json& config);
 
@@ -178,7 +230,8 @@ const std::map<std::string_view, Describe>& own_parts() {
       {"mistral3", describe_mistral},    {"qwen2moe", describe_qwen_moe}, {"qwen3moe", describe_qwen_moe},
       {"qwen3vlmoe", describe_qwen_moe}, {"gemma", describe_gemma},       {"gemma2", describe_gemma2},
       {"gemma3", describe_gemma3},       {"phi3", describe_phi3},         {"granite", describe_granite},
-      {"smollm3", describe_smollm3},     {"gpt-oss", describe_gpt_oss},
+      {"smollm3", describe_smollm3},     {"gpt-oss", describe_gpt_oss},   {"lfm2", describe_lfm2},
+      {"gpt2", describe_gpt2},           {"qwen35", describe_qwen35},     {"qwen35moe", describe_qwen35},
   };
   return table;
 }
@@ -207,6 +260,20 @@ std::uint64_t uniform_size(const Metadata& metadata, const std::string& key) {
   return uniform_size(metadata, key, 0);
 }
 
+std::uint64_t key_heads(const Metadata& metadata, std::uint64_t heads) {
+  const std::string own = own_key(metadata, "attention.head_count_kv");
+  if (!metadata.is_list(own)) return metadata.size(own, heads);
+  std::uint64_t most = 0;
+  for (const std::int64_t value : metadata.integers(own)) {
+    if (value < 0) metadata.fail(own, fmt::format("{} is out of range", value));
+    const auto count = static_cast<std::uint64_t>(value);
+    if (most > 0 && count > 0 && count != most)
+      metadata.fail(own, "differs from layer to layer, which is not supported for this architecture");
+    most = std::max(most, count);
+  }
+  return most > 0 ? most : heads;
+}
+
 std::string describe_text(const Architecture& architecture, const Metadata& metadata,
                           const Tensors& tensors) {
   const std::uint64_t hidden = uniform_size(metadata, "embedding_length");
@@ -221,7 +288,7 @@ std::string describe_text(const Architecture& architecture, const Metadata& meta
       {"hidden_size", hidden},
       {"num_hidden_layers", uniform_size(metadata, "block_count")},
       {"num_attention_heads", heads},
-      {"num_key_value_heads", uniform_size(metadata, "attention.head_count_kv", heads)},
+      {"num_key_value_heads", key_heads(metadata, heads)},
       {"head_dim", head_dim},
       {"intermediate_size", uniform_size(metadata, "feed_forward_length", 1)},
       {"max_position_embeddings", uniform_size(metadata, "context_length")},

@@ -41,6 +41,9 @@ constexpr std::array kOuterNames = {
 /// Read by describe_text(), and no tensors of the model.
 constexpr std::array kTables = {"rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"};
 
+/// Parts whose names have no ending in Hugging Face's files.
+constexpr std::array<std::string_view, 3> kWithoutEnding = {"attn_sinks", "ssm_a", "ssm_dt"};
+
 /// "blk.7.attn_q.weight" in its parts.
 struct TensorName {
   std::string layer;   // "7"; empty: outside of all layers
@@ -77,16 +80,25 @@ class TensorNames {
       : architecture_(architecture),
         metadata_(metadata),
         heads_(uniform_size(metadata, "attention.head_count", 1)),
-        kv_heads_(uniform_size(metadata, "attention.head_count_kv", heads_)) {}
+        kv_heads_(key_heads(metadata, heads_)) {}
 
   void add(const std::string& name, const TensorView& tensor, std::vector<TensorView>& out) const {
     const TensorName parts = take_apart(name);
     if (parts.part.size() > 5 && parts.part.compare(parts.part.size() - 5, 5, "_exps") == 0)
       return add_experts(parts, tensor, out);
-    std::string_view found = parts.layer.empty() ? look_up(kOuterNames, parts.part) : std::string_view();
-    if (!parts.layer.empty()) {
+    std::string_view found;
+    if (parts.layer.empty()) {
+      found = look_up(architecture_.outer_names, parts.part);
+      if (found.empty()) found = look_up(kOuterNames, parts.part);
+    } else {
       found = look_up(architecture_.names, parts.part);
       if (found.empty()) found = look_up(kLayerNames, parts.part);
+    }
+    if (found.empty() && (name.starts_with("v.") || name.starts_with("mm."))) {
+      throw ModelError(fmt::format(
+          "{}: holds a vision tower beside the text model ('{}'), as some of Ollama's files do, which is not "
+          "supported: take the text model and its mmproj file, or the published checkpoint",
+          metadata_.source(), name));
     }
     if (found.empty()) {
       throw ModelError(
@@ -94,19 +106,24 @@ class TensorNames {
                       "version of it",
                       metadata_.source(), name, architecture_.name));
     }
-    // Sinks have no ending in Hugging Face's files.
-    const std::string ending = parts.part == "attn_sinks" ? "" : parts.ending;
+    const bool bare =
+        std::find(kWithoutEnding.begin(), kWithoutEnding.end(), parts.part) != kWithoutEnding.end();
+    const std::string ending = bare ? "" : parts.ending;
     out.push_back(changed(tensor, parts.part, full_name(parts.layer, found) + ending));
   }
 
  private:
-  static std::string full_name(const std::string& layer, std::string_view name) {
-    return layer.empty() ? std::string(name) : fmt::format("model.layers.{}.{}", layer, name);
+  std::string full_name(const std::string& layer, std::string_view name) const {
+    return layer.empty() ? std::string(name) : fmt::format("{}.{}.{}", architecture_.layers, layer, name);
   }
 
   TensorView changed(const TensorView& tensor, const std::string& part, const std::string& name) const {
     const bool norm = part.size() > 5 && part.compare(part.size() - 5, 5, "_norm") == 0;
-    if (norm && architecture_.added_to_norms != 0) return plus(tensor, name, -architecture_.added_to_norms);
+    // Convolutions over time are [channels, 1, taps] there.
+    if ((part == "ssm_conv1d" || part == "shortconv.conv") && tensor.shape.size() == 2)
+      return renamed(tensor, name, {tensor.shape[0], 1, tensor.shape[1]});
+    if (norm && part != "ssm_norm" && architecture_.added_to_norms != 0)
+      return plus(tensor, name, -architecture_.added_to_norms);
     if (architecture_.rows == RotaryRows::pairs && (part == "attn_q" || part == "attn_k"))
       return reordered_rows(tensor, name, rows_in_halves(tensor, part == "attn_q" ? heads_ : kv_heads_));
     return renamed(tensor, name, tensor.shape);

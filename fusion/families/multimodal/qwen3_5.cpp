@@ -10,11 +10,13 @@ namespace mmbatch {
 namespace {
 
 constexpr double kRotatedPart = 0.25;
+constexpr const char* kTurnsKey = "linear_value_heads_in_turn";
 
 std::size_t size(const Config& config, const char* key, std::int64_t otherwise) {
   return static_cast<std::size_t>(config.integer(key, otherwise, {1, 1 << 20}));
 }
 
+/// GGUF files give value heads and decays in a form of their own, and say so here.
 GatedDeltaNetConfig delta_net(const Config& config, const DecoderConfig& decoder) {
   GatedDeltaNetConfig net{.hidden = decoder.hidden,
                           .key_heads = size(config, "linear_num_key_heads", 16),
@@ -24,6 +26,10 @@ GatedDeltaNetConfig delta_net(const Config& config, const DecoderConfig& decoder
                           .taps = size(config, "linear_conv_kernel_dim", 4),
                           .norm = decoder.norm};
   net.norm.offset = 0.0f;
+  if (config.flag(kTurnsKey, false)) {
+    net.sharing = HeadSharing::in_turn;
+    net.stored_decay = StoredDecay::itself;
+  }
   if (net.value_heads % net.key_heads != 0)
     config.fail("linear_num_value_heads", fmt::format("{} is not a multiple of linear_num_key_heads, {}",
                                                       net.value_heads, net.key_heads));
@@ -103,10 +109,20 @@ ModelSpec qwen3_5_spec(const std::string& family, const std::string& text_type, 
   return spec;
 }
 
+/// Without a tower, all three axes have the position of text.
+ModelSpec qwen3_5_text_spec(const std::string& type, const Config& config, const WeightSource& weights) {
+  ModelSpec spec = read_text_only(type, config, weights);
+  for (LayerConfig& layer : spec.decoder.layers) {
+    if (layer.attention.rope) layer.attention.rope->axes.reset();
+  }
+  spec.eos = {248044};
+  return spec;
+}
+
 KnownKeys qwen3_5_keys() {
   return {.honoured = {"layer_types", "full_attention_interval", "linear_conv_kernel_dim",
                        "linear_key_head_dim", "linear_value_head_dim", "linear_num_key_heads",
-                       "linear_num_value_heads", "partial_rotary_factor"},
+                       "linear_num_value_heads", "partial_rotary_factor", kTurnsKey},
           .without_effect = {{"states are float32, gates are always there, and nothing is computed with the "
                               "layers that guess ahead",
                               {"attn_output_gate", "mamba_ssm_dtype", "mtp_num_hidden_layers",
@@ -134,6 +150,15 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 
 TextFamily qwen3_5_decoder() {
   return {.parse = parse_text, .names = qwen3_5_names, .keys = qwen3_5_keys()};
+}
+
+Family qwen3_5_text_family() {
+  return {"qwen3_5_text",
+          {"Qwen3_5ForCausalLM"},
+          {"qwen3_5_text"},
+          [](const Config& config, const WeightSource& weights) {
+            return qwen3_5_text_spec("qwen3_5_text", config, weights);
+          }};
 }
 
 Family qwen3_5_family() {

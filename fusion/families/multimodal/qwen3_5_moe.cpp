@@ -49,6 +49,15 @@ TextFamily qwen3_5_moe_decoder() {
   return {.parse = parse_text, .names = names, .keys = keys};
 }
 
+Family qwen3_5_moe_text_family() {
+  return {"qwen3_5_moe_text",
+          {"Qwen3_5MoeForCausalLM"},
+          {"qwen3_5_moe_text"},
+          [](const Config& config, const WeightSource& weights) {
+            return qwen3_5_text_spec("qwen3_5_moe_text", config, weights);
+          }};
+}
+
 Family qwen3_5_moe_family() {
   return {"qwen3_5_moe", {"Qwen3_5MoeForConditionalGeneration"}, {"qwen3_5_moe"}, parse};
 }

@@ -73,6 +73,8 @@ DecoderConfig qwen3_vl_text(const Config& config, DecoderDefaults defaults);
 DecoderConfig qwen3_5_text(const Config& config, DecoderDefaults defaults);
 DecoderNames qwen3_5_names(const std::string& prefix);
 KnownKeys qwen3_5_keys();
+/// The same of a model without a tower.
+ModelSpec qwen3_5_text_spec(const std::string& type, const Config& config, const WeightSource& weights);
 ModelSpec qwen3_5_spec(const std::string& family, const std::string& text_type, const Config& config,
                        const WeightSource& weights);
 

@@ -1,5 +1,5 @@
-// GPT-2: text only. LayerNorm with biases, learned positions, a plain feed-forward layer; weights are stored
-// [in, out], and queries, keys and values as one tensor.
+// GPT-2: text only. LayerNorm with biases, learned positions, a plain feed-forward layer; weights are
+// published [in, out], and queries, keys and values as one tensor.
 
 #include <fmt/format.h>
 
@@ -17,7 +17,15 @@ std::size_t size(const Config& config, std::initializer_list<const char*> names,
       config.integer(key.empty() ? *names.begin() : key, otherwise, {1, 1 << 20}));
 }
 
-DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
+/// Published files have weights [in, out], GGUF files [out, in]: the widest of them tells.
+WeightOrder stored_order(const StoredDecoder& stored, std::size_t hidden) {
+  const std::string name = stored.names.layers.of(0).attention.query_key_value + ".weight";
+  const bool turned = stored.weights.has(name) &&
+                      stored.weights.tensor(name).shape == std::vector<std::size_t>{3 * hidden, hidden};
+  return turned ? WeightOrder::out_in : WeightOrder::in_out;
+}
+
+DecoderConfig parse_text(const Config& config, const StoredDecoder& stored) {
   DecoderConfig decoder;
   decoder.vocab = size(config, {"vocab_size"}, 50257);
   decoder.hidden = size(config, {"n_embd", "hidden_size"}, 768);
@@ -27,7 +35,7 @@ DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
   SelfAttentionConfig& attention = layer.attention;
   attention.hidden = decoder.hidden;
   attention.bias = attention.output_bias = Bias::present;
-  attention.order = WeightOrder::in_out;
+  attention.order = stored_order(stored, decoder.hidden);
   AttentionShape& shape = attention.shape;
   shape.heads = shape.kv_heads = size(config, {"n_head", "num_attention_heads"}, 12);
   if (decoder.hidden % shape.heads != 0)
@@ -41,7 +49,7 @@ DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
                         .kind = FeedForwardKind::plain,
                         .activation = parse_activation(config, "activation_function", Activation::gelu_tanh),
                         .bias = Bias::present,
-                        .order = WeightOrder::in_out};
+                        .order = attention.order};
   layer.norm = {NormKind::layer, static_cast<float>(config.number("layer_norm_epsilon", 1e-5)), 0.0f};
   decoder.norm = layer.norm;
   decoder.layers.assign(size(config, {"n_layer", "num_hidden_layers"}, 12), layer);

@@ -11,20 +11,36 @@ const BodyKeys kKeys = {.known = {"input", "messages", "model", "encoding_format
                         .ignored = {"user"},
                         .unsupported = {"dimensions"}};
 
-/// A text, or a list of one.
-void read_input(const RequestBody& request, const Node::Entry& input) {
-  const Node* value = input.value.get();
-  if (value->kind == Node::Kind::list && value->list.size() == 1) value = value->list.front().get();
-  if (value->kind == Node::Kind::list || value->kind == Node::Kind::number) {
+constexpr std::size_t kMostInputs = 2048;  // as OpenAI's
+
+std::string read_text(const RequestBody& request, const Node::Entry& input, const Node& value) {
+  if (value.kind == Node::Kind::list || value.kind == Node::Kind::number) {
     throw PlacedError(
         ErrorCode::unsupported, input.place,
-        "'input' in the body must be one text: several texts take a line each, and lists of tokens "
-        "are not supported");
+        "'input' in the body must be a text or a list of texts: lists of tokens are not supported");
   }
-  request.item.prompt = text_of(input, *value);
-  request.size.add(request.item.prompt.size());
-  if (stripped(request.item.prompt).empty())
-    throw PlacedError(ErrorCode::prompt_empty, input.place, "'input' is empty");
+  std::string text = text_of(input, value);
+  request.size.add(text.size());
+  if (stripped(text).empty()) throw PlacedError(ErrorCode::prompt_empty, input.place, "'input' is empty");
+  return text;
+}
+
+/// A text, or a list of them: the first is the item's prompt.
+void read_input(const RequestBody& request, const Node::Entry& input) {
+  const Node& value = *input.value;
+  if (value.kind != Node::Kind::list) {
+    request.item.prompt = read_text(request, input, value);
+    return;
+  }
+  if (value.list.empty()) throw PlacedError(ErrorCode::prompt_empty, input.place, "'input' is empty");
+  if (value.list.size() > kMostInputs) {
+    throw PlacedError(
+        ErrorCode::invalid_value, input.place,
+        fmt::format("'input' has {} texts, at most {} are allowed", value.list.size(), kMostInputs));
+  }
+  for (const auto& text : value.list) request.item.further_texts.push_back(read_text(request, input, *text));
+  request.item.prompt = std::move(request.item.further_texts.front());
+  request.item.further_texts.erase(request.item.further_texts.begin());
 }
 
 /// One message of one image or one text, as vLLM takes them.

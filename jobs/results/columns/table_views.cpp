@@ -12,10 +12,11 @@ namespace {
 
 constexpr const char* kPrefix = "table_";
 
-std::string sql_text(const std::string& text) {
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? "''" : std::string(1, c);
-  return out + "'";
+/// Between two marks, with those inside doubled.
+std::string quoted(const std::string& text, char mark) {
+  std::string out(1, mark);
+  for (const char c : text) out += c == mark ? std::string(2, mark) : std::string(1, c);
+  return out + mark;
 }
 
 /// Names that differ in more than upper and lower case.
@@ -130,9 +131,11 @@ class Views {
 }  // namespace
 
 std::string sql_name(const std::string& name) {
-  std::string out = "\"";
-  for (const char c : name) out += c == '"' ? "\"\"" : std::string(1, c);
-  return out + "\"";
+  return quoted(name, '"');
+}
+
+std::string sql_text(const std::string& text) {
+  return quoted(text, '\'');
 }
 
 std::vector<std::string> table_views(Database& database) {

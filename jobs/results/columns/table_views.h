@@ -21,7 +21,8 @@ void keep_job_schema(Database& database, std::int64_t job, const std::string& na
 /// The names of all views of that kind.
 std::vector<std::string> table_views(Database& database);
 
-/// A name of SQL.
+/// A name of SQL, and a text.
 std::string sql_name(const std::string& name);
+std::string sql_text(const std::string& text);
 
 }  // namespace mmbatch

@@ -139,5 +139,28 @@ TEST(LengthBorder, SeveralSequencesBeamsAndChoicesDoNotDependOnTheCache) {
   }
 }
 
+TEST(LengthBorder, ChoicesAreScoredAsTheyWouldBeGenerated) {
+  const auto decoder = with_border();
+  for (const std::size_t tokens : {24u, 26u, 29u, 30u, 31u}) {
+    Request request;
+    request.prompt = testing::prompt_of(long_prompt(tokens));
+    request.choices = {
+        {11, 12, 13, 14, 15, 16, 2}, {11, 12, 13, 14, 15, 20, 2}, {11, 12, 20, 2}, {30, 2}, {2}};
+    const auto choices = request.choices;
+    const auto found = Harness(decoder, options_of(4, 0)).answer(std::move(request));
+    ASSERT_TRUE(found) << found.error().message;
+    for (const Answer& answer : found.value().answers) {
+      double sum = 0;
+      std::vector<std::int32_t> before;
+      for (const std::int32_t token : choices[answer.choice]) {
+        const std::vector<float> logits = testing::logits_behind(*decoder, long_prompt(tokens), before);
+        sum += logits[static_cast<std::size_t>(token)] - log_normaliser(logits);
+        before.push_back(token);
+      }
+      EXPECT_EQ(answer.logprob, sum) << tokens << " tokens, choice " << answer.choice;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace mmbatch

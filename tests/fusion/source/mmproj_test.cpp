@@ -125,6 +125,8 @@ GgufBytes text_file(const std::string& architecture, std::size_t width) {
   file.key(key("embedding_length"), static_cast<std::uint32_t>(width)).key(key("attention.head_count"), 1u);
   file.key(key("feed_forward_length"), 2u).key(key("context_length"), 64u);
   file.key(key("expert_count"), 0u).key(key("expert_used_count"), 0u);
+  for (const char* name : {"ssm.time_step_rank", "ssm.group_count", "ssm.state_size", "ssm.inner_size"})
+    file.key(key(name), 2u);
   file.key("tokenizer.ggml.model", "gpt2").texts("tokenizer.ggml.tokens", {"a", "<end>"});
   file.texts("tokenizer.ggml.merges", {}).key("tokenizer.ggml.eos_token_id", 1u);
   return file;
@@ -199,6 +201,18 @@ std::vector<Kind> kinds() {
       {R"((?:model\.)?visual\.deepstack_merger_list\.0\.linear_fc([12])\.(.*))", "v.deepstack.0.fc$1.$2"},
       {R"((?:model\.)?visual\.deepstack_merger_list\.1\.norm\.(.*))", "v.deepstack.2.norm.$1"},
       {R"((?:model\.)?visual\.deepstack_merger_list\.1\.linear_fc([12])\.(.*))", "v.deepstack.2.fc$1.$2"}};
+  Names llava_next = clip_names(R"(vision_tower\.vision_model\.)");
+  llava_next.emplace_back(R"(vision_tower\.vision_model\.embeddings\.class_embedding)", "v.class_embd");
+  llava_next.emplace_back(R"(vision_tower\.vision_model\.pre_layrnorm\.(.*))", "v.pre_ln.$1");
+  llava_next.emplace_back(R"(multi_modal_projector\.linear_1\.(.*))", "mm.0.$1");
+  llava_next.emplace_back(R"(multi_modal_projector\.linear_2\.(.*))", "mm.2.$1");
+  llava_next.emplace_back("image_newline", "model.image_newline");
+  const auto llava_next_keys = [usual](GgufBytes& file, const Config& config) {
+    usual(file, config);
+    std::string sides = GgufBytes::number(std::uint32_t{5}) + GgufBytes::number(std::uint64_t{4});
+    for (const std::int32_t side : {56, 112, 112, 56}) sides += GgufBytes::number(side);
+    file.key("clip.vision.image_grid_pinpoints", 9, sides);
+  };
   const auto qwen_keys = [](GgufBytes& file, const Config& config) {
     vision_keys(file, config.object("vision_config"),
                 {"hidden_size", "intermediate_size", "depth", "num_heads", "image_size", "patch_size"});
@@ -209,7 +223,9 @@ std::vector<Kind> kinds() {
           {"internvl", "qwen2", "internvl", internvl, usual},
           {"mistral3", "llama", "pixtral", pixtral, usual},
           {"qwen2-5-vl", "qwen2vl", "qwen2.5vl_merger", qwen, qwen_keys},
-          {"qwen3-vl", "qwen3vl", "qwen3vl_merger", qwen, qwen_keys}};
+          {"qwen3-vl", "qwen3vl", "qwen3vl_merger", qwen, qwen_keys},
+          {"qwen3-5", "qwen35", "qwen3vl_merger", qwen, qwen_keys},
+          {"llava-next", "llama", "mlp", llava_next, llava_next_keys}};
 }
 
 class Mmproj : public ::testing::TestWithParam<Kind> {};

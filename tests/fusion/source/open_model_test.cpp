@@ -98,6 +98,8 @@ TEST(OpenModel, SaysWhatIsNotSupported) {
               HasSubstr("the vision part of a model"));
   EXPECT_THAT(error(tiny("qwen2").tensor("blk.0.odd.weight", {4}, 0, floats(4, 0))),
               HasSubstr("tensor 'blk.0.odd.weight' has no place in architecture 'qwen2'"));
+  EXPECT_THAT(error(tiny("gemma3").tensor("v.blk.0.attn_q.weight", {4}, 0, floats(4, 0))),
+              HasSubstr("holds a vision tower beside the text model"));
   EXPECT_THAT(error(tiny("llama").key("llama.expert_count", 8u)), HasSubstr("experts are not supported"));
   write_file(folder.path() / "n.gguf", tiny("llama").bytes());
   EXPECT_THAT(message_of<ModelError>([&] { open_model(folder.path()); }), HasSubstr("m.gguf, n.gguf"));

@@ -50,7 +50,8 @@ TEST(Store, AnswersAreSeenAsDocumented) {
       names,
       "run, job, task, id, images, prompt, status, answer, sequence, finish_reason, references, correct, "
       "score, "
-      "logprob, probabilities, prompt_tokens, answer_tokens, closed, reasoning, reasoning_tokens, error_stage, "
+      "logprob, probabilities, prompt_tokens, answer_tokens, closed, reasoning, reasoning_tokens, "
+      "error_stage, "
       "error_code, error_message, "
       "vision_ms, text_ms, "
       "queue_ms, prefill_ms, decode_ms, total_ms, created, metadata, document, page, frame_times, ");

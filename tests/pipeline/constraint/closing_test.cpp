@@ -5,7 +5,7 @@
 
 #include <map>
 
-#include "tests/pipeline/program.h"
+#include "tests/pipeline/constraint/held_items.h"
 
 namespace mmbatch {
 namespace {
@@ -18,17 +18,6 @@ constexpr const char* kSchema =
     R"({type: object, properties: {title: {type: string, minLength: 1}, size: {type: integer, minimum: 7}, notes: {type:
         array, items: {type: string}}, boxes: {type: array, minItems: 1, items: {type: object, properties: {x: {type:
         integer}, name: {type: string}}, required: [x]}}}, required: [title, size, boxes]})";
-
-std::string manifest(const Workplace& place, const std::string& keys, int items) {
-  std::string list;
-  for (int i = 0; i < items; ++i) {
-    list += "      - {id: i" + std::to_string(i) + ", image: '" + Workplace::images().front() +
-            "', question: 'what is in image " + std::to_string(i) + "?'}\n";
-  }
-  return place.write("manifest.yaml", "model: " + Workplace::demo("model") +
-                                          "\ndatabase: results.db\njobs:\n  - name: j\n    task: vqa\n" + keys +
-                                          "    items:\n" + list);
-}
 
 std::string closing(const std::string& generation) {
   return std::string("    response_format: {type: json_schema, json_schema: {schema: ") + kSchema +
@@ -52,7 +41,7 @@ TEST(OnLengthClose, EveryAnswerFitsAndSaysThatItWasClosed) {
       SCOPED_TRACE(how + (" " + std::to_string(limit)));
       const Workplace place;
       const std::string file =
-          manifest(place, closing("max_new_tokens: " + std::to_string(limit) + how), 4);
+          held_manifest(place, closing("max_new_tokens: " + std::to_string(limit) + how), 4);
       const ProgramEnd end = program("run -q " + file);
       EXPECT_EQ(end.code, 0) << end.text;
       for (const json& row : rows(place.path("results.db"))) {
@@ -70,24 +59,13 @@ TEST(OnLengthClose, EveryAnswerFitsAndSaysThatItWasClosed) {
 TEST(OnLengthClose, SameBytesInAnyCompany) {
   const Workplace place;
   const std::string file =
-      manifest(place, closing("max_new_tokens: 80, do_sample: true, temperature: 2.0, top_k: 0"), 10);
-  const auto run = [&](const std::string& name, const std::string& options) {
-    const ProgramEnd end = program("run -q " + file + " --database " + place.path(name) + " " + options);
-    EXPECT_EQ(end.code, 0) << end.text;
-    std::map<std::string, std::string> answers;
-    for (const json& row : rows(place.path(name))) answers[row["id"]] = row["answer"];
-    return answers;
-  };
-  const auto expected = run("plain.db", "");
-  EXPECT_EQ(run("steps.db", "--no-jump-forward"), expected);
-  EXPECT_EQ(run("alone.db", "--max-sequences 1 --threads 1"), expected);
-  EXPECT_EQ(run("tight.db", "--kv-blocks 40 --block-tokens 16 --prefill-chunk 5"), expected);
-  EXPECT_EQ(run("lookup.db", "--lookup-tokens 3"), expected);
+      held_manifest(place, closing("max_new_tokens: 80, do_sample: true, temperature: 2.0, top_k: 0"), 10);
+  expect_same_in_any_company(place, file, 40);
 }
 
 TEST(OnLengthClose, ALimitBelowTheShortestAnswerIsSaid) {
   const Workplace place;
-  const std::string file = manifest(place, closing("max_new_tokens: 5"), 1);
+  const std::string file = held_manifest(place, closing("max_new_tokens: 5"), 1);
   const ProgramEnd checked = program("validate " + file + " --model " + Workplace::demo("model"));
   EXPECT_EQ(checked.code, 1);
   EXPECT_THAT(checked.text, AllOf(HasSubstr("note: job 'j': the shortest answer has"),
@@ -102,12 +80,12 @@ TEST(OnLengthClose, ALimitBelowTheShortestAnswerIsSaid) {
 
 TEST(OnLengthClose, WithoutItAnswersAreTheSameAndKeepTheirKeys) {
   const Workplace place;
-  const std::string schema = std::string("    response_format: {type: json_schema, json_schema: {schema: ") + kSchema +
-                             "}}\n    generation: {max_new_tokens: 12}\n";
-  EXPECT_EQ(program("run -q " + manifest(place, schema, 2)).code, 1);
+  const std::string schema = std::string("    response_format: {type: json_schema, json_schema: {schema: ") +
+                             kSchema + "}}\n    generation: {max_new_tokens: 12}\n";
+  EXPECT_EQ(program("run -q " + held_manifest(place, schema, 2)).code, 1);
   EXPECT_EQ(rows(place.path("results.db")).at(0)["error_code"], "answer_incomplete");
   // Said aloud, the default changes nothing: the failure is known.
-  const std::string file = manifest(place, "    on_length: fail\n" + schema, 2);
+  const std::string file = held_manifest(place, "    on_length: fail\n" + schema, 2);
   const ProgramEnd again = program("run " + file);
   EXPECT_THAT(again.text, HasSubstr("0 answered"));
   EXPECT_TRUE(rows(place.path("results.db")).at(0)["closed"].is_null());

@@ -152,6 +152,39 @@ TEST(DualEncoder, TheNearestAreFoundByItemAndByText) {
   EXPECT_EQ(program("query " + place.path("results.db") + " runs --nearest wide").code, 2);
 }
 
+TEST(DualEncoder, EveryTextOfABatchLineBecomesAnEmbedding) {
+  const Workplace place;
+  const auto line = [](const std::string& id, const json& input) {
+    return json{{"custom_id", id},
+                {"method", "POST"},
+                {"url", "/v1/embeddings"},
+                {"body", {{"model", "m"}, {"input", input}}}}
+               .dump() +
+           "\n";
+  };
+  const std::string batch =
+      place.write("batch.jsonl", line("all", {"a dog", "a cat", "a red circle"}) + line("cat", "a cat") +
+                                     line("again", {"a dog", "a cat", "a red circle"}) +
+                                     line("other", {"a dog", "a cat"}));
+  const ProgramEnd end =
+      program("run -q --precision f32 " + batch + " --model " + kReference + "/model --database " +
+              place.path("results.db") + " --output " + place.path("out.jsonl"));
+  ASSERT_EQ(end.code, 0) << end.text;
+  std::map<std::string, json> data;
+  std::ifstream file(place.path("out.jsonl"));
+  for (std::string text; std::getline(file, text);) {
+    const json answer = json::parse(text);
+    data[answer["custom_id"]] = answer["response"]["body"]["data"];
+  }
+  ASSERT_EQ(data["all"].size(), 3u);
+  ASSERT_EQ(data["cat"].size(), 1u);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(data["all"][i]["index"], i);
+  EXPECT_EQ(data["all"][1]["embedding"], data["cat"][0]["embedding"]);
+  EXPECT_NE(data["all"][0]["embedding"], data["cat"][0]["embedding"]);
+  EXPECT_EQ(data["again"], data["all"]);
+  EXPECT_EQ(data["other"].size(), 2u);
+}
+
 TEST(DualEncoder, TasksThatAModelCannotDoAreRefusedBeforeAnythingIsComputed) {
   const Workplace place;
   const std::string questions =

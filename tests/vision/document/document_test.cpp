@@ -67,7 +67,8 @@ TEST(Document, PagesOfAPdf) {
 TEST(Document, SaysWhyAPdfIsNotShown) {
   ImagePart part = kPdfPage;
   part.page = 4;
-  EXPECT_THAT(problem_of(file("three.pdf"), part), HasSubstr("image_unreadable: there is no page 4: it has 3"));
+  EXPECT_THAT(problem_of(file("three.pdf"), part),
+              HasSubstr("image_unreadable: there is no page 4: it has 3"));
   EXPECT_THAT(problem_of(file("locked.pdf"), kPdfPage), HasSubstr("unsupported: "));
   EXPECT_THAT(problem_of(file("locked.pdf"), kPdfPage), HasSubstr("password"));
   Bytes cut = file("three.pdf");

@@ -21,7 +21,8 @@ class Closings {
 
   Closings(std::shared_ptr<const LeastBytes> least, std::shared_ptr<const TokenBytes> tokens);
 
-  /// How many tokens end an answer behind a state; kNever when that takes too long to find, or too many bytes.
+  /// How many tokens end an answer behind a state; kNever when that takes too long to find, or too many
+  /// bytes.
   std::size_t tokens(Machine& machine, const Machine::State& state);
   /// The first of them. Nothing when there is none.
   std::optional<std::int32_t> first(Machine& machine, const Machine::State& state);

@@ -257,8 +257,7 @@ Count LeastBytes::of_object(const Machine& machine, const Machine::Frame& frame,
     }
     default: {  // in_free_key, behind whose quote this stands
       const auto entry = static_cast<std::uint32_t>(object.properties.size()) + frame.d;
-      return sum(sum(separator_, value(entry)),
-                 object_rest(index, object.properties.size(), used + 1, true));
+      return sum(sum(separator_, value(entry)), object_rest(index, object.properties.size(), used + 1, true));
     }
   }
 }

@@ -46,9 +46,9 @@ class LeastBytes {
   void measure_objects();
 
   std::shared_ptr<const Grammar> grammar_;
-  Count separator_ = 1;                     // bytes of a comma, and of a colon
-  std::vector<std::vector<Count>> bytes_;   // of each automaton: bytes to an accepted end
-  std::vector<std::vector<Count>> strings_; // of each string rule: bytes as JSON writes them
+  Count separator_ = 1;                      // bytes of a comma, and of a colon
+  std::vector<std::vector<Count>> bytes_;    // of each automaton: bytes to an accepted end
+  std::vector<std::vector<Count>> strings_;  // of each string rule: bytes as JSON writes them
   std::vector<ObjectBytes> objects_;
   std::vector<Count> nodes_;
 };

@@ -1,4 +1,5 @@
-// "mlp", LLaVA 1.5: a tower of the CLIP kind whose last stored block is the feature layer, two linear layers.
+// "mlp", LLaVA 1.5 and LLaVA-NeXT: a tower of the CLIP kind whose last stored block is the feature layer, two
+// linear layers; a file that names grids cuts pictures into tiles, which a learned row ends.
 
 #include <nlohmann/json.hpp>
 
@@ -17,7 +18,18 @@ std::vector<RenamedTensor> names(const TowerFile& file) {
   // Files that were converted later count as Hugging Face's do.
   names.emplace_back(file.has("mm.0.weight") ? "mm.0" : "mm.1", "multi_modal_projector.linear_1");
   names.emplace_back("mm.2", "multi_modal_projector.linear_2");
+  names.emplace_back("model.image_newline", "image_newline");
   return names;
+}
+
+/// The grids of LLaVA-NeXT, pairs of pixels behind one another in the file; empty for LLaVA 1.5.
+json grids(const Metadata& metadata) {
+  const std::string key = "clip.vision.image_grid_pinpoints";
+  const std::vector<std::int64_t> sides = metadata.integers(key);
+  if (sides.size() % 2 != 0) metadata.fail(key, "is not pairs of numbers");
+  json pairs = json::array();
+  for (std::size_t i = 0; i < sides.size(); i += 2) pairs.push_back({sides[i], sides[i + 1]});
+  return pairs;
 }
 
 /// The layer whose output counts: the last stored one, unless the file names another.
@@ -32,44 +44,48 @@ std::int64_t feature_layer(const Metadata& metadata, std::size_t stored) {
 
 void add_llava(TowerFile& file, Multimodal& model) {
   const Metadata& metadata = file.metadata();
-  if (!metadata.integers("clip.vision.image_grid_pinpoints").empty()) {
-    metadata.fail("clip.vision.image_grid_pinpoints",
-                  "a LLaVA-NeXT file, which cuts pictures into tiles, is not supported as GGUF; take the "
-                  "safetensors of the published checkpoint");
-  }
+  const json pinpoints = grids(metadata);
   const TowerSizes sizes = file.sizes();
   put_below("language_model.", model.tensors);
   const TensorView cls = file.take("v.class_embd");
   model.tensors.push_back(renamed(cls, kTower + "embeddings.class_embedding", {cls.elements()}));
-  file.drop("model.image_newline");  // of LLaVA-NeXT
+  if (pinpoints.empty()) file.drop("model.image_newline");
   file.rename(names(file), model.tensors);
   model.image_token = "<image>";
   const std::size_t side = sizes.image_size;
-  model.processor = image_processor(file, json({{"image_processor_type", "CLIPImageProcessor"},
-                                                {"size", {{"shortest_edge", side}}},
-                                                {"resample", 3},
-                                                {"do_center_crop", true},
-                                                {"crop_size", {{"height", side}, {"width", side}}}})
-                                              .dump());
+  json processor = {{"image_processor_type", "CLIPImageProcessor"},
+                    {"size", {{"shortest_edge", side}}},
+                    {"resample", 3},
+                    {"do_center_crop", true},
+                    {"crop_size", {{"height", side}, {"width", side}}}};
+  if (!pinpoints.empty()) {
+    processor["image_processor_type"] = "LlavaNextImageProcessor";
+    processor["image_grid_pinpoints"] = pinpoints;
+  }
+  model.processor = image_processor(file, processor.dump());
   const std::string activation = sizes.activation.empty()     ? "quick_gelu"
                                  : sizes.activation == "gelu" ? "gelu_pytorch_tanh"
                                                               : sizes.activation;
-  const json config = {
-      {"architectures", {"LlavaForConditionalGeneration"}},
-      {"model_type", "llava"},
-      {"projector_hidden_act", "gelu"},
-      {"vision_feature_layer", feature_layer(metadata, sizes.layers)},
-      {"vision_feature_select_strategy", "default"},
-      {"vision_config",
-       {{"model_type", "clip_vision_model"},
-        {"hidden_size", sizes.hidden},
-        {"intermediate_size", sizes.ffn},
-        {"num_hidden_layers", sizes.layers},
-        {"num_attention_heads", sizes.heads},
-        {"image_size", side},
-        {"patch_size", sizes.patch_size},
-        {"layer_norm_eps", metadata.number("clip.vision.attention.layer_norm_epsilon", 1e-5)},
-        {"hidden_act", activation}}}};
+  json config = {{"architectures", {"LlavaForConditionalGeneration"}},
+                 {"model_type", "llava"},
+                 {"projector_hidden_act", "gelu"},
+                 {"vision_feature_layer", feature_layer(metadata, sizes.layers)},
+                 {"vision_feature_select_strategy", "default"},
+                 {"vision_config",
+                  {{"model_type", "clip_vision_model"},
+                   {"hidden_size", sizes.hidden},
+                   {"intermediate_size", sizes.ffn},
+                   {"num_hidden_layers", sizes.layers},
+                   {"num_attention_heads", sizes.heads},
+                   {"image_size", side},
+                   {"patch_size", sizes.patch_size},
+                   {"layer_norm_eps", metadata.number("clip.vision.attention.layer_norm_epsilon", 1e-5)},
+                   {"hidden_act", activation}}}};
+  if (!pinpoints.empty()) {
+    config["architectures"] = {"LlavaNextForConditionalGeneration"};
+    config["model_type"] = "llava_next";
+    config["image_grid_pinpoints"] = pinpoints;
+  }
   model.config = whole_config(model, config.dump());
 }
 

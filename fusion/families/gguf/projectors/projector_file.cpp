@@ -22,7 +22,7 @@ const std::vector<ProjectorKind>& kinds() {
       {"gemma3", {"gemma3"}, add_gemma3},
       {"qwen2vl_merger", {"qwen2vl"}, add_qwen2_vl},
       {"qwen2.5vl_merger", {"qwen2vl"}, add_qwen2_5_vl},
-      {"qwen3vl_merger", {"qwen3vl", "qwen3vlmoe"}, add_qwen3_vl},
+      {"qwen3vl_merger", {"qwen3vl", "qwen3vlmoe", "qwen35", "qwen35moe"}, add_qwen3_vl},
       {"idefics3", {"llama"}, add_idefics3},
       {"internvl", {"llama", "qwen2", "qwen3", "qwen3moe", "gpt-oss"}, add_internvl},
       {"pixtral", {"llama", "mistral3"}, add_pixtral},

@@ -18,6 +18,8 @@ using nlohmann::json;
 
 const std::string kTower = "visual.", kBlock = kTower + "blocks.{}.", kBlocks = "v.blk.";
 constexpr std::size_t kMaxDeepstackLayers = 64;
+/// Sections of the axes that alternate, where the file does not say: of Qwen3-VL, and of Qwen 3.5.
+const std::vector<int> kInterleaved = {24, 20, 20}, kInterleaved35 = {11, 11, 10};
 
 std::vector<RenamedTensor> tower_names() {
   return {{"v.patch_embd", kTower + "patch_embed.proj"},
@@ -86,7 +88,8 @@ void describe_text_part(Multimodal& model, const std::string& type, const std::v
     model.text.fail(own_key(model.text, "rope.scaling.type"),
                     "is not supported with positions of three axes");
   text["rope_scaling"] = {{"rope_type", "default"}, {"mrope_section", sections}};
-  if (otherwise == std::vector<int>{24, 20, 20}) text["rope_scaling"]["mrope_interleaved"] = true;
+  if (otherwise == kInterleaved || otherwise == kInterleaved35)
+    text["rope_scaling"]["mrope_interleaved"] = true;
   model.config = text.dump();
 }
 
@@ -218,9 +221,17 @@ void add_qwen3_vl(TowerFile& file, Multimodal& model) {
   }
   append(names, tower_names());
   file.rename(names, model.tensors);
-  const bool experts = model.text.text("general.architecture", "") == "qwen3vlmoe";
-  describe_text_part(model, experts ? "qwen3_vl_moe_text" : "qwen3_vl_text", {24, 20, 20});
   put_below("model.language_model.", model.tensors, "model.");
+  const std::string text = model.text.text("general.architecture", "");
+  if (text == "qwen35" || text == "qwen35moe") {
+    const bool experts = text == "qwen35moe";
+    describe_text_part(model, experts ? "qwen3_5_moe_text" : "qwen3_5_text", kInterleaved35);
+    return finish(file, model,
+                  experts ? Described{"qwen3_5_moe", "Qwen3_5MoeForConditionalGeneration", vision}
+                          : Described{"qwen3_5", "Qwen3_5ForConditionalGeneration", vision});
+  }
+  const bool experts = text == "qwen3vlmoe";
+  describe_text_part(model, experts ? "qwen3_vl_moe_text" : "qwen3_vl_text", kInterleaved);
   finish(file, model,
          experts ? Described{"qwen3_vl_moe", "Qwen3VLMoeForConditionalGeneration", vision}
                  : Described{"qwen3_vl", "Qwen3VLForConditionalGeneration", vision});

@@ -123,8 +123,10 @@ TEST(Embeddings, AreOfTextsAndImages) {
           line(
               "b", "/v1/embeddings",
               R"("messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]}])") +
-          line("c", "/v1/embeddings", R"("input": ["a", "b"])") +
-          line("d", "/v1/embeddings", R"("input": "a", "dimensions": 5)") + line("e", "/v1/embeddings", ""));
+          line("c", "/v1/embeddings", R"("input": ["a", "b", "c"])") +
+          line("d", "/v1/embeddings", R"("input": "a", "dimensions": 5)") + line("e", "/v1/embeddings", "") +
+          line("f", "/v1/embeddings", R"("input": ["a", ""])") +
+          line("g", "/v1/embeddings", R"("input": [1, 2])") + line("h", "/v1/embeddings", R"("input": [])"));
   EXPECT_EQ(testing::fault(items[0]), "");
   EXPECT_EQ(items[0].item->task, Task::embed);
   EXPECT_EQ(items[0].item->prompt, "a red circle");
@@ -132,7 +134,12 @@ TEST(Embeddings, AreOfTextsAndImages) {
   EXPECT_EQ(testing::fault(items[1]), "");
   EXPECT_EQ(items[1].item->images.size(), 1u);
   EXPECT_TRUE(items[1].item->messages.empty());
-  EXPECT_THAT(testing::fault(items[2]), HasSubstr("must be one text"));
+  EXPECT_EQ(testing::fault(items[2]), "");
+  EXPECT_EQ(items[2].item->prompt, "a");
+  EXPECT_EQ(items[2].item->further_texts, (std::vector<std::string>{"b", "c"}));
+  EXPECT_THAT(testing::fault(items[5]), HasSubstr("prompt_empty"));
+  EXPECT_THAT(testing::fault(items[6]), HasSubstr("lists of tokens are not supported"));
+  EXPECT_THAT(testing::fault(items[7]), HasSubstr("prompt_empty"));
   EXPECT_THAT(testing::fault(items[3]), HasSubstr("'dimensions' in the body is not supported"));
   EXPECT_THAT(testing::fault(items[4]), HasSubstr("needs 'input'"));
 }

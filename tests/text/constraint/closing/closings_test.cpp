@@ -106,11 +106,13 @@ TEST(Closings, AreTheShortestTextsAndOfThoseTheFirst) {
   EXPECT_EQ(end_behind(receipt, ""), R"({"total": 0, "items": [{"name": ""}]})");
   EXPECT_EQ(end_behind(receipt, R"({"total": 1)"), R"(, "items": [{"name": ""}]})");
   EXPECT_EQ(end_behind(receipt, R"({"total": 1, "n)"), R"(ote": "", "items": [{"name": ""}]})");
-  EXPECT_EQ(end_behind(receipt, R"({"total": 1, "items": [{"name": "a\)"), R"("")" "}]}");
+  EXPECT_EQ(end_behind(receipt, R"({"total": 1, "items": [{"name": "a\)"), R"("")"
+                                                                           "}]}");
   EXPECT_EQ(end_behind(receipt, R"({"total": 1, "items": [{"name": "a"}, )"), R"({"name": ""}]})");
   EXPECT_EQ(end_behind(R"({"enum": ["yes", "no", "maybe"]})", R"(")"), R"(no")");
-  EXPECT_EQ(end_behind(R"({"type": "string", "pattern": "^(ab)*$", "minLength": 5, "maxLength": 9})", R"("a)"),
-            R"(babab")");
+  EXPECT_EQ(
+      end_behind(R"({"type": "string", "pattern": "^(ab)*$", "minLength": 5, "maxLength": 9})", R"("a)"),
+      R"(babab")");
   EXPECT_EQ(end_behind(R"({"type": "object", "minProperties": 3})", "{"), R"(" ": 0, "!": 0, "": 0})");
   EXPECT_EQ(end_behind(R"({"type": "string", "format": "date"})", ""), R"("0001-01-01")");
   EXPECT_EQ(end_behind(R"({"type": "string", "minLength": 2000})", "\"").size(), 2001u);
