@@ -46,13 +46,13 @@ __attribute__((noinline)) void take_as_stored(const PanelProduct& p, const Group
       for (std::size_t i = 0; i < count; ++i) widened.widen(g, block + i * g.unit_bytes, 0, i);
       const GroupedBlock<Codes, Kind, 1> work{p,
                                               g,
-                                              {block, count, unit_groups / 2, g.unit_bytes, kRegisterBytes,
+                                              {block, count, unit_groups, g.unit_bytes, kRegisterBytes,
                                                widened.scales[0], widened.floors[0], kRegisterLanes},
                                               first * unit_groups,
                                               first == 0 ? Begin::zero : Begin::stored,
                                               p.y + column};
       const std::size_t bytes = count * g.unit_bytes;
-      for_row_groups<kFewRows>(p.rows, block, block + bytes, bytes, count * unit_groups / 2, work);
+      for_row_groups<kFewRows>(p.rows, block, block + bytes, bytes, count * unit_groups, work);
       block += bytes;
     }
   }
@@ -98,14 +98,14 @@ __attribute__((noinline)) void take_widened(const PanelProduct& p, const Grouped
       const GroupedBlock<CodesOfBytes, Kind, V> work{
           p,
           g,
-          {as_stored ? block : codes[0], count, unit_groups / 2, as_stored ? g.unit_bytes : wide_bytes,
+          {as_stored ? block : codes[0], count, unit_groups, as_stored ? g.unit_bytes : wide_bytes,
            V == 1 ? kRegisterBytes : strip_step, widened.scales[0], widened.floors[0],
            V == 1 ? kRegisterLanes : BlockScales<Kind, V>::kScales},
           first * unit_groups,
           first == 0 ? Begin::zero : Begin::stored,
           p.y + column};
       const std::size_t bytes = V * count * g.unit_bytes;
-      for_row_groups<most>(p.rows, block, block + count * g.unit_bytes, bytes, count * unit_groups / 2, work);
+      for_row_groups<most>(p.rows, block, block + count * g.unit_bytes, bytes, count * unit_groups, work);
     }
   }
 }

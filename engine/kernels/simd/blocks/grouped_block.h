@@ -96,7 +96,7 @@ struct GroupedBytes {
 struct BlockUnits {
   const std::byte* codes;
   std::size_t count;
-  std::size_t pairs;        // of 32 inputs, in a unit
+  std::size_t groups;       // of 32 inputs, in a unit
   std::size_t unit_bytes;   // from one unit to the next
   std::size_t column_step;  // bytes from a register of columns to the next
   const float* scales;      // of every group kLanes
@@ -152,73 +152,69 @@ struct GroupedBlock {
     const std::byte* w = units.codes + column * units.column_step;
     const float* scales = units.scales + column * units.scale_step;
     const float* minimums = units.floors + column * units.scale_step;
-    const std::size_t pairs = units.count * units.pairs;
-    for (std::size_t pair = 0, in_unit = 0; pair < pairs; ++pair, w += 2 * Codes::kGroupBytes) {
-      if (in_unit++ == units.pairs) {
+    const std::size_t groups = units.count * units.groups;
+    for (std::size_t group = 0, in_unit = 0; group < groups; ++group, w += Codes::kGroupBytes) {
+      if (in_unit++ == units.groups) {
         in_unit = 1;
-        w += units.unit_bytes - units.pairs * 2 * Codes::kGroupBytes;
+        w += units.unit_bytes - units.groups * Codes::kGroupBytes;
       }
-      Fetch::turn(fetch, pair);
-      MMBATCH_UNROLLED(2, group) {
-        MMBATCH_UNROLLED(halves, half) {
-          constexpr std::size_t kMinus = group * kSide + (halves == 1 ? 4 : 12 + 4 * half);
-          IntRegister part[R][C];
-          MMBATCH_UNROLLED(R, r) {
-            IntRegister start{};
-            if constexpr (!floors && !Bytes::kSigned)
-              start = splat_four_bytes(side.at(r, kMinus)) << static_cast<int>(g.zero_bits);
-            MMBATCH_UNROLLED(C, c) {
-              part[r][c] = start;
-            });
-          });
-          MMBATCH_UNROLLED(kSteps / 2, step) {
-            constexpr std::size_t kStep = half * kSteps + 2 * step;
-            typename Bytes::Weights weights[C];
-            MMBATCH_UNROLLED(C, c) {
-              weights[c] = Bytes::ready(Codes::template two_steps<kStep>(
-                  g, w + group * Codes::kGroupBytes + c * units.column_step));
-            });
-            MMBATCH_UNROLLED(R, r) {
-              const IntRegister front = splat_four_bytes(x.at(r, 4 * kStep));
-              const IntRegister back = splat_four_bytes(x.at(r, 4 * kStep + 4));
-              MMBATCH_UNROLLED(C, c) {
-                part[r][c] = kept(Bytes::add(part[r][c], weights[c], front, back));
-              });
-            });
-          });
-          FloatRegister scale[C], minimum[C];
+      Fetch::turn(fetch, group);
+      MMBATCH_UNROLLED(halves, half) {
+        constexpr std::size_t kMinus = halves == 1 ? 4 : 12 + 4 * half;
+        IntRegister part[R][C];
+        MMBATCH_UNROLLED(R, r) {
+          IntRegister start{};
+          if constexpr (!floors && !Bytes::kSigned)
+            start = splat_four_bytes(side.at(r, kMinus)) << static_cast<int>(g.zero_bits);
           MMBATCH_UNROLLED(C, c) {
-            const std::size_t at = (group * halves + half) * kLanes + c * units.scale_step;
-            scale[c] = load_register<FloatRegister>(scales + at);
-            if constexpr (floors) minimum[c] = load_register<FloatRegister>(minimums + at);
+            part[r][c] = start;
+          });
+        });
+        MMBATCH_UNROLLED(kSteps / 2, step) {
+          constexpr std::size_t kStep = half * kSteps + 2 * step;
+          typename Bytes::Weights weights[C];
+          MMBATCH_UNROLLED(C, c) {
+            weights[c] = Bytes::ready(Codes::template two_steps<kStep>(g, w + c * units.column_step));
           });
           MMBATCH_UNROLLED(R, r) {
-            const FloatRegister of_row = splat_register(side.at(r, group * kSide));
-            FloatRegister sum_of_row{};
-            if constexpr (floors) {
-              sum_of_row = splat_register(side.at(r, group * kSide + 8));
-              if constexpr (halves == 2)
-                sum_of_row = to_floats(-splat_four_bytes(side.at(r, kMinus))) * of_row;
-            }
+            const IntRegister front = splat_four_bytes(x.at(r, 4 * kStep));
+            const IntRegister back = splat_four_bytes(x.at(r, 4 * kStep + 4));
             MMBATCH_UNROLLED(C, c) {
-              const FloatRegister added = to_floats(part[r][c]) * of_row * scale[c];
-              float* at = to + r * Panel::kColumns + c * kRegisterLanes;
-              FloatRegister sum =
-                  in_registers ? sums[in_registers ? r : 0][c] : load_register<FloatRegister>(at);
-              sum = sum + added;
-              if constexpr (floors) sum = sum + minimum[c] * sum_of_row;
-              if constexpr (in_registers)
-                sums[r][c] = sum;
-              else
-                store_register(at, sum);
+              part[r][c] = kept(Bytes::add(part[r][c], weights[c], front, back));
             });
           });
         });
-        x.move(Panel::kGroup);
+        FloatRegister scale[C], minimum[C];
+        MMBATCH_UNROLLED(C, c) {
+          const std::size_t at = half * kLanes + c * units.scale_step;
+          scale[c] = load_register<FloatRegister>(scales + at);
+          if constexpr (floors) minimum[c] = load_register<FloatRegister>(minimums + at);
+        });
+        MMBATCH_UNROLLED(R, r) {
+          const FloatRegister of_row = splat_register(side.at(r, 0));
+          FloatRegister sum_of_row{};
+          if constexpr (floors) {
+            sum_of_row = splat_register(side.at(r, 8));
+            if constexpr (halves == 2) sum_of_row = to_floats(-splat_four_bytes(side.at(r, kMinus))) * of_row;
+          }
+          MMBATCH_UNROLLED(C, c) {
+            const FloatRegister added = to_floats(part[r][c]) * of_row * scale[c];
+            float* at = to + r * Panel::kColumns + c * kRegisterLanes;
+            FloatRegister sum =
+                in_registers ? sums[in_registers ? r : 0][c] : load_register<FloatRegister>(at);
+            sum = sum + added;
+            if constexpr (floors) sum = sum + minimum[c] * sum_of_row;
+            if constexpr (in_registers)
+              sums[r][c] = sum;
+            else
+              store_register(at, sum);
+          });
+        });
       });
-      side.move(2 * kSide);
-      scales += 2 * halves * kLanes;
-      minimums += 2 * halves * kLanes;
+      x.move(Panel::kGroup);
+      side.move(kSide);
+      scales += halves * kLanes;
+      minimums += halves * kLanes;
     }
     if constexpr (in_registers) {
       MMBATCH_UNROLLED(R, r) {
