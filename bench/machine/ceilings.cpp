@@ -163,7 +163,9 @@ double peak(const Ceilings& ceilings, Precision precision) {
 }
 
 double floor_seconds(const Ceilings& ceilings, const Work& work, Precision precision) {
-  return std::max(work.operations / peak(ceilings, precision), work.bytes / ceilings.read_bytes);
+  const Precision attention = precision == Precision::f32 ? Precision::f32 : Precision::bf16;
+  return std::max(work.operations / peak(ceilings, precision) + work.attention / peak(ceilings, attention),
+                  work.bytes / ceilings.read_bytes);
 }
 
 }  // namespace mmbatch::bench

@@ -40,8 +40,9 @@ Ceilings measure_ceilings(const ReadMeter& meter, double seconds);
 
 /// What a piece of work cannot do without.
 struct Work {
-  double operations = 0;
-  double bytes = 0;  // that have to come from memory
+  double operations = 0;  // of products with weights
+  double bytes = 0;       // that have to come from memory
+  double attention = 0;   // operations of attention: in bfloat16, but for f32
 };
 
 /// Operations per second of the unit that products of this precision run on. A precision that the machine has

@@ -60,11 +60,13 @@ Work vision_work(const VisionSpec& vision, std::size_t images, const Session& se
     projector += real(in * linear->layer.out);
     in = linear->layer.out;
   }
-  const double operations =
-      layers * (2 * layer * tokens + attention_operations(encoder.layer.attention.shape, tokens, tokens)) +
-      2 * patch * real(encoder.grid().count()) + 2 * projector * real(encoder.feature_tokens());
-  return {operations * real(images), layers * layer * bytes_per_weight(precision) +
-                                         (patch + projector) * bytes_per_weight(edge_precision(precision))};
+  const double operations = layers * 2 * layer * tokens + 2 * patch * real(encoder.grid().count()) +
+                            2 * projector * real(encoder.feature_tokens());
+  const double attention =
+      layers * attention_operations(encoder.layer.attention.shape, tokens, tokens) * real(images);
+  const double bytes = layers * layer * bytes_per_weight(precision) +
+                       (patch + projector) * bytes_per_weight(edge_precision(precision));
+  return {operations * real(images), bytes, attention};
 }
 
 Work decoder_work(const DecoderConfig& decoder, const DecoderStep& step, const Session& session) {
@@ -77,7 +79,7 @@ Work decoder_work(const DecoderConfig& decoder, const DecoderStep& step, const S
     attended += attention_operations(layer.attention.shape, 1, step.attended);
   }
   const double head = real(decoder.vocab * decoder.hidden);
-  const double operations = 2 * (weights * step.rows + head * step.logit_rows) + attended;
+  const double operations = 2 * (weights * step.rows + head * step.logit_rows);
   const double head_read = step.logit_rows > 0 ? head : 0;
   double layer_bytes = bytes_per_weight(precision), head_bytes = bytes_per_weight(head_precision(precision));
   if (precision == Precision::stored) {
@@ -87,7 +89,7 @@ Work decoder_work(const DecoderConfig& decoder, const DecoderStep& step, const S
   }
   const double bytes = read * layer_bytes + head_read * head_bytes +
                        step.cached * real(kv_bytes_per_token(decoder, session.kv_precision()));
-  return {operations, bytes};
+  return {operations, bytes, attended};
 }
 
 DecoderStep prefill_step(double sequences, double tokens) {

@@ -106,6 +106,7 @@ Work run_work(const ModelSpec& spec, const QuestionSet& set, const RunFigures& f
   const Work first = decoder_work(spec.decoder, prefill, session);
   const Work then = decoder_work(spec.decoder, decode, session);
   work.operations += first.operations + then.operations;
+  work.attention += first.attention + then.attention;
   work.bytes += first.bytes + then.bytes * (kAnswerTokens - 1);
   return work;
 }
