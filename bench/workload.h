@@ -29,6 +29,7 @@ void run_experts(Session& session);
 void run_processes(Session& session);
 void run_preprocess(Session& session);
 void run_tokenizer(Session& session);
+void run_constraint(Session& session);
 void run_store(Session& session);
 void run_pipeline(Session& session);
 void run_ablation(Session& session);

@@ -9,48 +9,18 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "engine/base/threads.h"
-#include "engine/serve/engine.h"
-#include "tests/checkers/parity_stages.h"
+#include "tests/fusion/answers.h"
 #include "tests/fusion/model_folder.h"
 
 namespace mmbatch {
 namespace {
 
+using testing::answer;
+using testing::Answers;
+using testing::Prompts;
+using testing::prompts_of;
+
 constexpr Precision kPrecisions[] = {Precision::f32, Precision::bf16, Precision::int8};
-constexpr int kAnswerTokens = 12;
-
-using Prompts = std::vector<std::shared_ptr<const Prompt>>;
-
-/// The answer to each prompt; none where it did not fit into the cache.
-struct Answers {
-  std::vector<std::optional<Answer>> of;
-  std::size_t preemptions = 0;
-};
-
-Answers answer(const Model& model, const Prompts& prompts, const EngineOptions& options,
-               std::size_t at_a_time) {
-  Answers answers{.of = std::vector<std::optional<Answer>>(prompts.size())};
-  Engine engine(model.decoder(),
-                {static_cast<std::size_t>(model.tokenizer().vocab_size()), model.spec().suppressed, {}},
-                options);
-  for (std::size_t first = 0; first < prompts.size(); first += at_a_time) {
-    for (std::size_t i = first; i < std::min(prompts.size(), first + at_a_time); ++i) {
-      Request request;
-      request.prompt = prompts[i];
-      request.generation.max_new_tokens = kAnswerTokens;
-      request.generation.logprobs = true;
-      request.on_done = [&answers, i](Result<Completion> done) {
-        if (done) answers.of[i] = std::move(done.value().answers.front());
-      };
-      engine.submit(std::move(request));
-    }
-    while (engine.step()) {
-    }
-  }
-  answers.preemptions = engine.stats().preemptions;
-  return answers;
-}
 
 void expect_same(const Answers& found, const Answers& expected, const std::string& where) {
   for (std::size_t i = 0; i < found.of.size(); ++i) {
@@ -74,19 +44,6 @@ EngineOptions crowded(const Model& model, const Prompts& prompts, EngineOptions 
 bool has_recurrent_layers(const DecoderConfig& decoder) {
   return std::any_of(decoder.layers.begin(), decoder.layers.end(),
                      [](const LayerConfig& layer) { return layer.recurrent.has_value(); });
-}
-
-/// The prompts of a reference folder's cases.
-Prompts prompts_of(const Model& model, const std::filesystem::path& folder) {
-  const parity::Reference reference(folder, model.spec().eos, model.spec().image_token);
-  const parity::Subject subject{model, reference, AttentionKernel::flash};
-  parity::Report ignored;  // these precisions are not float32's
-  Prompts prompts;
-  for (const parity::ReferenceCase& one : reference.cases) {
-    if (const auto prepared = parity::check_prompt(subject, one, ignored))
-      prompts.push_back(prepared->prompt);
-  }
-  return prompts;
 }
 
 class EveryCompany : public ::testing::TestWithParam<std::filesystem::path> {};
@@ -169,12 +126,8 @@ std::vector<std::filesystem::path> folders() {
   return all;
 }
 
-INSTANTIATE_TEST_SUITE_P(Folders, EveryCompany, ::testing::ValuesIn(folders()), [](const auto& info) {
-  std::string name = info.param.filename().string();
-  std::replace_if(
-      name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Folders, EveryCompany, ::testing::ValuesIn(folders()),
+                         [](const auto& info) { return testing::test_name(info.param); });
 
 }  // namespace
 }  // namespace mmbatch

@@ -27,6 +27,8 @@ class Dfa {
   bool empty() const { return start_ == kDead; }
   std::size_t bytes() const { return table_.size() * sizeof(State) + accepts_.size(); }
   bool matches(std::string_view text) const;
+  /// Made alike, state by state.
+  bool operator==(const Dfa&) const = default;
   /// Whether bytes behave alike in every state.
   std::uint8_t class_of(std::uint8_t byte) const { return class_of_[byte]; }
   const std::array<std::uint8_t, 256>& byte_classes() const { return class_of_; }

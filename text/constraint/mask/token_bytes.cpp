@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "text/constraint/automaton/nfa.h"
+#include "text/constraint/mask/trie_walk.h"
+
 namespace mmbatch {
 namespace {
 
@@ -39,6 +42,14 @@ TokenBytes::TokenBytes(std::shared_ptr<const Tokenizer> tokenizer)
     const auto count = std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
     characters_.push_back(static_cast<std::uint16_t>(std::min<std::ptrdiff_t>(count, UINT16_MAX)));
   }
+  Work work;
+  any_text_ = mmbatch::any_text(work);
+  const auto stays = [&](Dfa::State& state, std::uint8_t byte) {
+    const bool is_plain = byte >= 0x20 && byte != 0x7F && byte != '"' && byte != '\\';
+    state = is_plain ? any_text_.next(state, byte) : Dfa::kDead;
+    return state != Dfa::kDead;
+  };
+  within_text_ = tokens_along(all_, vocab(), longest_, any_text_.start(), stays);
 }
 
 const std::string& TokenBytes::of(std::int32_t id) const {

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "text/constraint/automaton/dfa.h"
+#include "text/constraint/mask/token_set.h"
 #include "text/constraint/mask/token_trie.h"
 #include "text/tokenizer/tokenizer.h"
 
@@ -28,6 +30,10 @@ class TokenBytes {
   const TokenTrie& all() const { return all_; }
   /// Those with a quote or a backslash: they may end a string.
   const TokenTrie& quoting() const { return quoting_; }
+  /// Any text at all, and the tokens without a quote, backslash or control character that a JSON string of it
+  /// may go on with between two characters.
+  const Dfa& any_text() const { return any_text_; }
+  const TokenSet& within_text() const { return within_text_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
 
  private:
@@ -37,6 +43,8 @@ class TokenBytes {
   std::size_t longest_ = 0;
   bool drops_first_space_ = false;
   TokenTrie all_, quoting_;
+  Dfa any_text_;
+  TokenSet within_text_;
 };
 
 }  // namespace mmbatch

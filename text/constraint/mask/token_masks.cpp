@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/text/utf8.h"
+#include "text/constraint/mask/trie_walk.h"
 
 namespace mmbatch {
 namespace {
@@ -149,51 +150,33 @@ TokenSet TokenMasks::inside_string(const Machine::Frame& frame, const StringRule
   add(start.value);
   std::shared_ptr<const TokenSet> inside = strings_.find(key);
   if (!inside) {
-    TokenSet found(tokens_->vocab());
-    const TokenTrie& trie = tokens_->all();
-    std::vector<StringPlace> places(tokens_->longest() + 1, start);
-    for (std::uint32_t i = 1; i < trie.size();) {
-      const TokenTrie::Node& node = trie.node(i);
-      StringPlace& place = places[node.depth];
-      place = places[node.depth - 1u];
+    const auto stays = [&](StringPlace& place, std::uint8_t byte) {
       int decoded = -1;
-      const bool stays = node.byte != '"' && node.byte != '\\' &&
-                         (shared ? rule.step_value(place, node.byte)
-                                 : rule.step(place, node.byte, decoded) == StringStep::inside);
-      if (!stays) {
-        i = node.end;
-        continue;
-      }
-      for (const std::int32_t token : trie.tokens(node)) found.add(token);
-      ++i;
-    }
-    inside = std::make_shared<const TokenSet>(std::move(found));
-    strings_.put(key, inside, memory_of(*inside));
+      return byte != '"' && byte != '\\' &&
+             (shared ? rule.step_value(place, byte) : rule.step(place, byte, decoded) == StringStep::inside);
+    };
+    // What keeps within a string of any text is the same in every grammar.
+    const bool any = shared && start.value == rule.start().value && rule.value() == tokens_->any_text();
+    inside = any ? std::shared_ptr<const TokenSet>(tokens_, &tokens_->within_text())
+                 : std::make_shared<const TokenSet>(
+                       tokens_along(tokens_->all(), tokens_->vocab(), tokens_->longest(), start, stays));
+    strings_.put(key, inside, any ? 0 : memory_of(*inside));
   }
   if (!shared || left > reach) return *inside;
   TokenSet out(tokens_->vocab());
-  for (const std::int32_t id : inside->ids()) {
+  inside->for_each([&](std::int32_t id) {
     if (tokens_->characters(id) <= left) out.add(id);
-  }
+  });
   return out;
 }
 
 /// Tokens that keep within the automaton of a whole answer.
 TokenSet TokenMasks::inside_bytes(const Machine::Frame& frame, const Dfa& dfa) const {
-  TokenSet out(tokens_->vocab());
-  const TokenTrie& trie = tokens_->all();
-  std::vector<Dfa::State> states(tokens_->longest() + 1, frame.a);
-  for (std::uint32_t i = 1; i < trie.size();) {
-    const TokenTrie::Node& node = trie.node(i);
-    const Dfa::State to = states[node.depth] = dfa.next(states[node.depth - 1u], node.byte);
-    if (to == Dfa::kDead) {
-      i = node.end;
-      continue;
-    }
-    for (const std::int32_t token : trie.tokens(node)) out.add(token);
-    ++i;
-  }
-  return out;
+  const auto step = [&](Dfa::State& state, std::uint8_t byte) {
+    state = dfa.next(state, byte);
+    return state != Dfa::kDead;
+  };
+  return tokens_along(tokens_->all(), tokens_->vocab(), tokens_->longest(), frame.a, step);
 }
 
 /// Adds the tokens below a node whose bytes the machine reads.

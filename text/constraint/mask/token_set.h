@@ -23,12 +23,17 @@ class TokenSet {
     for (std::size_t i = 0; i < words_.size(); ++i) words_[i] |= other.words_[i];
   }
   const std::vector<std::uint64_t>& words() const { return words_; }
-  std::vector<std::int32_t> ids() const {
-    std::vector<std::int32_t> out;
+  /// Calls `take` with each token, in order.
+  template <class Take>
+  void for_each(Take&& take) const {
     for (std::size_t i = 0; i < words_.size(); ++i) {
       for (std::uint64_t rest = words_[i]; rest != 0; rest &= rest - 1)
-        out.push_back(static_cast<std::int32_t>(i * 64) + __builtin_ctzll(rest));
+        take(static_cast<std::int32_t>(i * 64) + __builtin_ctzll(rest));
     }
+  }
+  std::vector<std::int32_t> ids() const {
+    std::vector<std::int32_t> out;
+    for_each([&](std::int32_t token) { out.push_back(token); });
     return out;
   }
 
