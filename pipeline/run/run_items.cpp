@@ -64,6 +64,7 @@ RunSummary run_items(const RunContext& context, RunFiles& files) {
     });
     run_all(stages, context, in_flight);
   }
+  stages.settle();
   context.results.flush();
   RunSummary summary = summarize();
   files.end_items(summary, total);

@@ -74,6 +74,10 @@ FlowStages StageSet::flow() {
   return stages;
 }
 
+void StageSet::settle() {
+  if (decode_) decode_->settle();
+}
+
 RunSummary StageSet::summary() const {
   RunSummary s;
   s.items = counters_.done;

@@ -43,6 +43,8 @@ class StageSet {
 
   /// As the graph calls them; valid as long as this lives.
   FlowStages flow();
+  /// Waits until all that was done is counted. The graph has nothing left.
+  void settle();
   /// Null unless items come in pieces.
   PieceReader* pieces() { return pieces_; }
   const Counters& counters() const { return counters_; }

@@ -197,9 +197,12 @@ void Decode::run() {
     {
       std::unique_lock lock(mutex_);
       stats_ = engine_.stats();
+      settled_ = engine_.idle() && incoming_.empty();
+      if (settled_) settling_.notify_all();
       if (engine_.idle()) changed_.wait(lock, [this] { return closing_ || !incoming_.empty(); });
       if (engine_.idle() && incoming_.empty()) return;
       arrived.swap(incoming_);
+      settled_ = false;
     }
     for (Arrival& one : arrived) {
       const RequestId id = engine_.submit(std::move(one.request));
@@ -227,6 +230,11 @@ void Decode::step(CallNumbers& numbers) {
   const auto number = [](std::size_t value) { return static_cast<double>(value); };
   timeline_.count("requests", {{"running", number(stats.running)}, {"waiting", number(stats.waiting)}});
   timeline_.count("cache blocks", {{"used", number(stats.kv_blocks_used)}});
+}
+
+void Decode::settle() {
+  std::unique_lock lock(mutex_);
+  settling_.wait(lock, [this] { return settled_; });
 }
 
 EngineStats Decode::stats() const {

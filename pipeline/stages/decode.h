@@ -52,6 +52,8 @@ class Decode {
   /// Calls `done` exactly once, from the engine's thread.
   void operator()(const Fused& fused, Done<Outcome> done);
 
+  /// Waits until the engine has nothing to do: an item's answer is out before its last step is counted.
+  void settle();
   EngineStats stats() const;
 
  private:
@@ -83,10 +85,11 @@ class Decode {
   std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
 
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable changed_, settling_;
   // Guarded by mutex_:
   std::vector<Arrival> incoming_;
   bool closing_ = false;
+  bool settled_ = false;  // nothing to do, and all that was done is counted
   EngineStats stats_;
 
   std::thread thread_;
