@@ -38,6 +38,15 @@ void append(std::vector<RenamedTensor>& names, std::vector<RenamedTensor> more) 
 
 /// [out, 3, side, side] of each frame become [out, 3, frames, side, side].
 void put_patches(TowerFile& file, Multimodal& model) {
+  if (const std::string whole = "v.patch_embed.weight"; file.has(whole)) {
+    const TensorView both = file.take(whole);
+    const std::vector<std::size_t>& shape = both.shape;
+    if (shape.size() != 4 || shape[0] % 3 != 0)
+      file.fail(whole,
+                fmt::format("its shape {} is not that of convolutions of three colours", shape_text(shape)));
+    const std::vector<std::size_t> own = {shape[0] / 3, 3, shape[1], shape[2], shape[3]};
+    return model.tensors.push_back(renamed(both, kTower + "patch_embed.proj.weight", own));
+  }
   const TensorView first = file.take("v.patch_embd.weight"), second = file.take("v.patch_embd.weight.1");
   if (first.shape.size() != 4 || first.shape != second.shape) {
     file.fail(second.name, fmt::format("its shape {} and that of '{}', {}, are not two equal convolutions",
@@ -77,7 +86,10 @@ void put_attention(TowerFile& file, Multimodal& model) {
 void describe_text_part(Multimodal& model, const std::string& type, const std::vector<int>& otherwise) {
   json text = json::parse(model.config);
   text["model_type"] = type;
-  const std::string key = own_key(model.text, "rope.dimension_sections");
+  std::string key = own_key(model.text, "rope.dimension_sections");
+  for (const char* other : {"rope.mrope_section", "mrope_sections"}) {
+    if (!model.text.has(key)) key = own_key(model.text, other);
+  }
   std::vector<std::int64_t> sections = model.text.integers(key);
   if (sections.empty()) sections.assign(otherwise.begin(), otherwise.end());
   if (sections.size() == 4 && sections.back() == 0) sections.pop_back();
@@ -179,9 +191,11 @@ void add_qwen2_5_vl(TowerFile& file, Multimodal& model) {
   vision["hidden_act"] = sizes.activation.empty() ? "silu" : sizes.activation;
   vision["window_size"] = file.size("window_size", 112);
   // Every n-th layer sees the whole image; 0: all of them.
-  const std::size_t every = file.size("n_wa_pattern");
-  auto whole = json::array();
-  for (std::size_t layer = 0; layer < sizes.layers; ++layer) {
+  const std::string listed = file.key("fullatt_block_indexes");
+  const bool has_list = file.metadata().has(listed);
+  const std::size_t every = has_list ? 1 : file.size("n_wa_pattern");
+  auto whole = has_list ? json(file.metadata().integers(listed)) : json::array();
+  for (std::size_t layer = 0; !has_list && layer < sizes.layers; ++layer) {
     if (every == 0 || (layer + 1) % every == 0) whole.push_back(layer);
   }
   vision["fullatt_block_indexes"] = whole;
