@@ -4,6 +4,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "bench/checkpoint/rounded_source.h"
 #include "bench/checkpoint/writer.h"
 #include "bench/compare.h"
 #include "bench/levels.h"
@@ -67,6 +68,12 @@ BenchOptions options_of(const CommandLine& line) {
   BenchOptions options = line.options;
   options.precision = precision_from(line.precision);
   if (line.kv_precision != "auto") options.kv_precision = kv_precision_from(line.kv_precision);
+  if (options.precision == Precision::stored && options.stored_as.empty()) options.stored_as = "q4_k_m";
+  if (!options.stored_as.empty()) {
+    find_stored_mix(options.stored_as);
+    if (options.precision != Precision::stored)
+      throw UsageError("--stored-as: says what --precision stored finds; give that, too");
+  }
   options.scale = line.quick ? Scale::quick : Scale::full;
   return options;
 }
@@ -94,12 +101,17 @@ int run(int argc, char** argv) {
       "Examples:\n"
       "  mmbatch_bench gemm decode --precision int8 --json new.json\n"
       "  mmbatch_bench decode --model llava-7b --precision int4\n"
+      "  mmbatch_bench prefill decode --precision stored --stored-as q4_k_m\n"
       "  mmbatch_bench gemm prefill decode --precision int8 --isa all\n"
       "  mmbatch_bench --compare old.json new.json\n"
       "  mmbatch_bench --write-checkpoint DIR --model llava-1b");
   program.add_option("workload", line.workloads, "what to measure; --list shows the names");
   program.add_option("--precision", line.precision, "number format of weights and activations")
       ->capture_default_str();
+  program.add_option(
+      "--stored-as", line.options.stored_as,
+      "with --precision stored: what the decoder's matrices are, as GGUF files hold them: q4_0, "
+      "q4_k_m or q8_0");
   program.add_option("--kv-precision", line.kv_precision, "number format of cached keys and values")
       ->capture_default_str();
   program.add_option(

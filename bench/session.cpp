@@ -42,8 +42,11 @@ std::string Session::case_of_model(const std::string& name) const {
 
 void Session::add(Measured measured, Precision peak) {
   say(fmt::format("{}: {}", measured.name, seconds_text(measured.timing.median)));
-  results_.push_back({workload_, precision_text(options_.precision, options_.kv_precision),
-                      std::move(measured), peak, std::exchange(read_bytes_, std::nullopt)});
+  const std::string precision = precision_text(options_.precision, options_.kv_precision);
+  results_.push_back(
+      {workload_,
+       options_.stored_as.empty() ? precision : fmt::format("{} {}", precision, options_.stored_as),
+       std::move(measured), peak, std::exchange(read_bytes_, std::nullopt)});
 }
 
 void Session::say(std::string_view text) const {

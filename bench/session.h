@@ -19,6 +19,7 @@ enum class Scale { full, quick };
 
 struct BenchOptions {
   Precision precision = Precision::f32;
+  std::string stored_as;                    // what Precision::stored finds, see find_stored_mix()
   std::optional<KvPrecision> kv_precision;  // none: as a run would choose
   Scale scale = Scale::full;
   std::size_t repeat = 0;         // samples per case; 0: as many as the workload thinks fit

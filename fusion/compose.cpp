@@ -11,6 +11,22 @@
 namespace mmbatch {
 namespace {
 
+/// Where an image or a group of frames stands in time.
+GridPlace place_of(const EncodedImage& image, const ModelSpec& spec) {
+  GridPlace place{.grid = image.features->map.grid};
+  const FramePlace& frames = image.frames;
+  if (!spec.video || frames.groups == 0 || spec.video->positions == VideoPositions::as_images) return place;
+  place.time = frames.group;
+  if (spec.video->positions == VideoPositions::by_time) {
+    // In float32, as transformers does.
+    const auto interval =
+        static_cast<float>(spec.video->positions_per_second) * static_cast<float>(frames.seconds);
+    place.time = static_cast<std::size_t>(static_cast<float>(frames.group) * interval);
+  }
+  if (frames.group + 1 < frames.groups) place.next = GridPlace::Next::frames;
+  return place;
+}
+
 /// Appends an image's tokens, and a span for each unbroken run of its rows.
 void add_image(const EncodedImage& image, const ImageIds& ids, std::int32_t image_token, Prompt& prompt) {
   std::size_t row = 0;
@@ -40,9 +56,8 @@ void check_placeholders(const ModelSpec& spec, std::span<const std::int32_t> tex
                     fmt::format("this model takes one image with each text; there are {}", images));
   }
   if (spec.placement == ImagePlacement::beside_text) return;
-  const auto found =
-      static_cast<std::size_t>(std::count(text_ids.begin(), text_ids.end(), spec.image_token_id));
-  const std::size_t placeholders = spec.image_token_id < 0 ? 0 : found;
+  const auto placeholders = static_cast<std::size_t>(std::count_if(
+      text_ids.begin(), text_ids.end(), [&](std::int32_t id) { return spec.is_placeholder(id); }));
   if (placeholders == images) return;
   throw ItemError(ErrorCode::invalid_value,
                   fmt::format("the prompt has {} image placeholders ({}) for {} images", placeholders,
@@ -56,7 +71,7 @@ std::shared_ptr<const Prompt> compose(const ModelSpec& spec, std::span<const std
   auto prompt = std::make_shared<Prompt>();
   std::size_t next = spec.placement == ImagePlacement::beside_text ? images.size() : 0;
   for (const std::int32_t id : text_ids) {
-    if (next == images.size() || id != spec.image_token_id) {
+    if (next == images.size() || !spec.is_placeholder(id)) {
       prompt->ids.push_back(id);
       continue;
     }
@@ -72,9 +87,9 @@ std::shared_ptr<const Prompt> compose(const ModelSpec& spec, std::span<const std
       prompt->bidirectional.push_back({span.begin, span.begin + span.tokens()});
   }
   if (spec.positions == PromptPositions::image_grids) {
-    std::vector<PatchGrid> grids;
-    for (const EncodedImage& image : images) grids.push_back(image.features->map.grid);
-    set_image_positions(*prompt, grids);
+    std::vector<GridPlace> places;
+    for (const EncodedImage& image : images) places.push_back(place_of(image, spec));
+    set_image_positions(*prompt, places);
   }
   return prompt;
 }

@@ -11,10 +11,18 @@
 
 namespace mmbatch {
 
+/// Which frames of a video an image is.
+struct FramePlace {
+  std::size_t group = 0;   // from 0
+  std::size_t groups = 0;  // of the video; 0: it is a picture
+  double seconds = 0;      // from one group to the next
+};
+
 /// One image's rows and the key of its content.
 struct EncodedImage {
   Features features;  // [image tokens, hidden]
   std::uint64_t key = 0;
+  FramePlace frames = {};
 };
 
 /// The tokens of one image: the image token for each of its rows, and what is between them.

@@ -7,6 +7,8 @@
 
 #include "engine/base/error.h"
 #include "fusion/family.h"
+#include "fusion/images/pixel_budget.h"
+#include "fusion/images/tile_budget.h"
 
 namespace mmbatch {
 namespace {
@@ -77,37 +79,6 @@ AnyPreprocessor preprocessor_for(const Config& config, const VisionSpec& spec) {
   return preprocessor;
 }
 
-/// Pixels of an image as they count against a budget.
-struct PixelCount {
-  std::int64_t token = 1;   // of an image for one token
-  std::int64_t frames = 1;  // times that they count
-};
-
-/// What an item or a job asks for, within what is possible.
-/// @param file what the checkpoint's file says, for what it does not ask for
-PixelBudget asked_budget(const PixelBudget& file, const PixelCount& count, const ImageBudget& budget) {
-  PixelBudget pixels = file;
-  const std::int64_t largest = BlockPreprocessor::kMostPixels;
-  const auto set = [&](std::int64_t& value, std::optional<std::int64_t> in_pixels,
-                       std::optional<std::int64_t> in_tokens) {
-    if (in_pixels) value = std::min(*in_pixels, largest + 1) * count.frames;
-    if (in_tokens) value = std::min(*in_tokens, largest + 1) * count.token * count.frames;
-  };
-  set(pixels.least, budget.min_pixels, budget.min_tokens);
-  set(pixels.most, budget.max_pixels, budget.max_tokens);
-  // Who sets one end only moves the other out of the way.
-  if (pixels.least > pixels.most && !budget.min_pixels && !budget.min_tokens) pixels.least = pixels.most;
-  if (pixels.least > pixels.most && !budget.max_pixels && !budget.max_tokens) pixels.most = pixels.least;
-  if (pixels.least >= 1 && pixels.most >= count.token * count.frames &&
-      pixels.most <= largest * count.frames && pixels.least <= pixels.most)
-    return pixels;
-  throw ItemError(
-      ErrorCode::invalid_value,
-      fmt::format("an image of at least {} and at most {} pixels is not possible; this model takes from {} "
-                  "pixels, which are one token, to {}, and the least may not be above the most",
-                  pixels.least / count.frames, pixels.most / count.frames, count.token, largest));
-}
-
 PixelBudget budget_of(const BlockPreprocessor& blocks, const ImageBudget& budget) {
   const BlockGeometry& geometry = blocks.geometry();
   return asked_budget(blocks.budget(),
@@ -131,34 +102,6 @@ SplitBudget budget_of(const SplitPreprocessor& split, const ImageBudget& budget)
     out.most_tiles = static_cast<int>(std::min<std::int64_t>(out.most_tiles, left));
   }
   return out;
-}
-
-/// Images in whole tiles keep to a budget by the number of their tiles.
-/// @param rows of each tile
-GridRule rule_of(const GridTiler& tiler, std::size_t rows, const ImageBudget& budget) {
-  if (budget.empty()) return tiler.rule();
-  const std::int64_t side = tile_size(tiler.rule()), pixels = side * side;
-  std::int64_t least = 1, most = static_cast<std::int64_t>(kMaxTiles);
-  const auto at_least = [&](const std::optional<std::int64_t>& value, std::int64_t unit) {
-    if (value) least = std::max(least, (*value - 1) / unit + 1);
-  };
-  const auto at_most = [&](const std::optional<std::int64_t>& value, std::int64_t unit) {
-    if (value) most = std::min(most, *value / unit);
-  };
-  at_least(budget.min_tokens, static_cast<std::int64_t>(rows));
-  at_least(budget.min_pixels, pixels);
-  at_most(budget.max_tokens, static_cast<std::int64_t>(rows));
-  at_most(budget.max_pixels, pixels);
-  if (1 <= most && least <= most) {
-    const TileBudget tiles{static_cast<std::size_t>(least), static_cast<std::size_t>(most)};
-    if (const auto rule = within(tiler.rule(), tiles)) return *rule;
-  }
-  throw ItemError(
-      ErrorCode::invalid_value,
-      fmt::format("image_tokens, min_pixels and max_pixels ask for {} to {} tiles of an image, which no grid "
-                  "keeps to; this model cuts images into tiles of {} tokens, {} pixels each, from 1 to {} of "
-                  "them with the whole image: allow more of them, or fewer",
-                  least, most, rows, pixels, kMaxTiles));
 }
 
 /// How the patches of so many tiles and of the whole lie.

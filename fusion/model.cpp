@@ -54,6 +54,7 @@ std::vector<std::string> check_all_keys(const WeightSource& weights, const Model
   if (!spec.vision) return messages;
   add(read_image_processor(weights), image_processor_keys());
   add(weights.json_file("processor_config.json"), processor_keys());
+  if (spec.video) add(read_video_processor(weights), video_processor_keys());
   return messages;
 }
 
@@ -97,6 +98,11 @@ void fill_special_tokens(ModelSpec& spec, const Config& config, const Config& ge
   for (const std::string& piece : spec.placeholders) suppress(tokenizer.token_id(piece));
   for (const UnsupportedInput& input : spec.unsupported) suppress(tokenizer.token_id(input.token));
   if (spec.padding == PaddingToken::never_generated) suppress(tokenizer.pad());
+  if (!spec.video) return;
+  if (const auto id = tokenizer.token_id(spec.video->row_token))
+    spec.video->row_token_id = *id;
+  else
+    spec.video.reset();
 }
 
 constexpr const char* kTokenizerAdvice =
@@ -187,6 +193,11 @@ ModelFiles::ModelFiles(const ModelPlace& place)
       generation(read_generation_config(*weights)) {
   spec = read_spec(*weights, *tokenizer);
   if (spec.vision) images.emplace(*weights, *spec.vision);
+  try {
+    if (spec.video) video.emplace(*weights, *spec.vision, *spec.video);
+  } catch (const ModelError& e) {
+    video_fault = e.what();  // images are prepared all the same
+  }
   unknown_keys = check_all_keys(*weights, spec);
   for (const AdapterPlace& adapter : place.parts.adapters) {
     for (std::string& message : mmbatch::unknown_keys(adapter)) unknown_keys.push_back(std::move(message));
@@ -204,6 +215,12 @@ ModelFiles::ModelFiles(const ModelPlace& place)
     turn_format_warning =
         fmt::format("{}; set turn_format in the manifest: {}", e.what(), known_formats(templates));
   }
+}
+
+const VideoPreparation& ModelFiles::videos() const {
+  if (video) return *video;
+  throw ItemError(ErrorCode::invalid_value,
+                  fmt::format("{}; set 'video_input: frames' to show videos as images", video_fault));
 }
 
 TurnFormat find_turn_format(const ModelFiles& files, const std::string& name,

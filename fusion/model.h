@@ -15,6 +15,7 @@
 #include "fusion/similarity.h"
 #include "fusion/source/open_model.h"
 #include "fusion/text_stage.h"
+#include "fusion/video/video_preparation.h"
 #include "text/template/turn_format.h"
 #include "text/tokenizer/tokenizer.h"
 
@@ -35,6 +36,8 @@ struct ModelFiles {
   std::shared_ptr<const WeightSource> weights;
   ModelSpec spec;
   std::optional<ImagePreparation> images;  // none: text only
+  std::optional<VideoPreparation> video;   // none: spec.video is not there, or video_fault
+  std::string video_fault;                 // why videos cannot be prepared, where the model takes some
   std::shared_ptr<const Tokenizer> tokenizer;
   std::vector<CheckpointTemplate> templates;
   std::string template_tokens;            // read_template_tokens()
@@ -42,6 +45,9 @@ struct ModelFiles {
   std::string turn_format_warning;        // not empty: the checkpoint's template cannot be used
   GenerationOverrides generation;         // of generation_config.json
   std::vector<std::string> unknown_keys;  // messages about keys of the folder's files, for people
+
+  /// Of a model that takes videos.  @throws ItemError invalid_value with video_fault
+  const VideoPreparation& videos() const;
 };
 
 /// The turn format that a manifest names: a built-in one, a template of the checkpoint, a file (whose name

@@ -14,6 +14,7 @@
 #include "fusion/placing/task_prompts.h"
 #include "fusion/projector.h"
 #include "fusion/similarity.h"
+#include "fusion/video/video_input.h"
 #include "text/encoder/text_encoder.h"
 #include "text/regions/regions.h"
 #include "vision/preprocess/budget/block_preprocessor.h"
@@ -155,6 +156,7 @@ struct ModelSpec {
   DecoderNames decoder_names;
   std::optional<PromptEncoderConfig> encoder;  // before the decoder, which attends to what it makes
   std::optional<VisionSpec> vision;            // absent: text only
+  std::optional<VideoInput> video;             // absent: videos are given as images
   std::optional<DualEncoderSpec> dual;         // instead of a decoder
 
   std::string image_token = "<image>";
@@ -179,6 +181,10 @@ struct ModelSpec {
   std::string turn_format;  // name of the built-in one that is used when the checkpoint brings no template
   std::string notes;        // what a person should know
 
+  /// Whether a token of a prompt's text stands for rows of an image or of frames.
+  bool is_placeholder(std::int32_t id) const {
+    return id >= 0 && (id == image_token_id || (video && id == video->row_token_id));
+  }
   /// What an image is in the text that templates render and people write.
   const std::string& mark() const { return place.written.empty() ? image_token : place.written; }
   /// Rows of the embedding table of tokens.

@@ -6,8 +6,36 @@
 
 #include "engine/base/error.h"
 #include "engine/base/text/utf8.h"
+#include "fusion/video/video_text.h"
 
 namespace mmbatch {
+
+namespace {
+
+/// The messages with a video in place of the images of the first one that has some: as a part of its content,
+/// or written into its text.
+std::vector<Turn> with_video(std::vector<Turn> turns, const std::string* written) {
+  const auto shown =
+      std::find_if(turns.begin(), turns.end(), [](const Turn& turn) { return turn.images > 0; });
+  if (shown == turns.end()) return turns;
+  shown->images = 0;
+  if (written != nullptr)
+    shown->content = *written + shown->content;
+  else
+    shown->parts = video_parts(shown->content);
+  return turns;
+}
+
+/// The placeholders of a prompt's text, in their order.
+std::vector<std::int32_t> placeholders_of(const ModelSpec& spec, std::span<const std::int32_t> ids) {
+  std::vector<std::int32_t> found;
+  for (const std::int32_t id : ids) {
+    if (spec.is_placeholder(id)) found.push_back(id);
+  }
+  return found;
+}
+
+}  // namespace
 
 RenderedPrompt Prompting::render(const TurnFormat& format, std::span<const Message> messages,
                                  const TemplateSettings& settings) const {
@@ -20,7 +48,17 @@ RenderedPrompt Prompting::render(const TurnFormat& format, std::span<const Messa
   if (model_.spec.placement != ImagePlacement::placeholders) {
     for (Turn& turn : turns) turn.images = 0;
   }
-  RenderedPrompt prompt{format.render(turns, options)};
+  RenderedPrompt prompt;
+  if (settings.video && model_.spec.video) {
+    const VideoInput& video = *model_.spec.video;
+    prompt.video = settings.video;
+    // Of a template that knows no videos, nothing but the text is certain to be written.
+    if (format.is_template()) prompt.text = format.render(with_video(turns, nullptr), options);
+    if (prompt.text.find(video.token) == std::string::npos)
+      prompt.text = format.render(with_video(turns, &video.written), options);
+  } else {
+    prompt.text = format.render(turns, options);
+  }
   if (!format.is_template()) return prompt;
   // As transformers: its tokenizers leave special tokens to the template; its processors do so when the text
   // begins with BOS.
@@ -34,6 +72,10 @@ RenderedPrompt Prompting::render(const TurnFormat& format, std::span<const Messa
 std::vector<std::int32_t> Prompting::encode(const RenderedPrompt& prompt, std::size_t images) const {
   const Tokenizer& tokenizer = *model_.tokenizer;
   const ModelSpec& spec = model_.spec;
+  if (prompt.video && spec.video) {
+    return encode(RenderedPrompt{write_video(*spec.video, *prompt.video, prompt.text), prompt.special},
+                  images);
+  }
   for (const UnsupportedInput& input : spec.unsupported) {
     if (prompt.text.find(input.token) == std::string::npos) continue;
     throw ItemError(ErrorCode::invalid_value,
@@ -83,22 +125,32 @@ std::size_t Prompting::tokens(std::span<const std::int32_t> ids, std::span<const
                               const ImageBudget& budget) const {
   check_placeholders(model_.spec, ids, pictures.size());
   if (model_.spec.placement == ImagePlacement::beside_text) return ids.size();
+  const std::vector<std::int32_t> placeholders = placeholders_of(model_.spec, ids);
   std::size_t count = ids.size() - pictures.size();
-  for (const PictureSize& picture : pictures)
-    count += image_ids(model_.images->layout(picture.width, picture.height, budget)).size();
+  for (std::size_t i = 0; i < pictures.size(); ++i)
+    count += image_ids(layout(pictures[i], budget), placeholders[i]).size();
   return count;
+}
+
+FeatureMap Prompting::layout(const PictureSize& picture, const ImageBudget& budget) const {
+  if (picture.frames == 0) return model_.images->layout(picture.width, picture.height, budget);
+  return model_.videos().layout({picture.width, picture.height, picture.frames}, budget);
 }
 
 std::shared_ptr<const Prompt> Prompting::compose(std::span<const std::int32_t> ids,
                                                  std::span<const EncodedImage> images) const {
+  const std::vector<std::int32_t> placeholders = placeholders_of(model_.spec, ids);
   std::vector<ImageIds> tokens;
-  for (const EncodedImage& image : images) tokens.push_back(image_ids(image.features->map));
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    const std::int32_t id = i < placeholders.size() ? placeholders[i] : model_.spec.image_token_id;
+    tokens.push_back(image_ids(images[i].features->map, id));
+  }
   return mmbatch::compose(model_.spec, ids, images, tokens);
 }
 
-ImageIds Prompting::image_ids(const FeatureMap& map) const {
+ImageIds Prompting::image_ids(const FeatureMap& map, std::int32_t placeholder) const {
   const ModelSpec& spec = model_.spec;
-  return mmbatch::image_ids(spec.place, {spec.image_token, spec.image_token_id}, map, *model_.tokenizer);
+  return mmbatch::image_ids(spec.place, {spec.image_token, placeholder}, map, *model_.tokenizer);
 }
 
 std::shared_ptr<const Prompt> Prompting::operator()(std::span<const Message> messages,

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <numeric>
 
+#include "bench/checkpoint/rounded_source.h"
+
 namespace mmbatch::bench {
 namespace {
 
@@ -15,7 +17,10 @@ std::size_t blocks_for(std::size_t positions, std::size_t block_tokens) {
 std::shared_ptr<const Decoder> load_decoder(Session& session, const ModelFiles& files,
                                             const std::shared_ptr<const Slices>& slices) {
   std::shared_ptr<const Decoder> decoder;
-  Weights weights(*files.weights, session.options().precision);
+  std::shared_ptr<const WeightSource> source = files.weights;
+  if (session.options().precision == Precision::stored)
+    source = std::make_shared<const RoundedSource>(source, find_stored_mix(session.options().stored_as));
+  Weights weights(*source, session.options().precision);
   weights.slices = slices;
   session.arena().run([&] {
     decoder = std::make_shared<const Decoder>(weights, files.spec.decoder, files.spec.decoder_names);

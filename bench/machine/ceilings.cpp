@@ -154,6 +154,7 @@ double peak(const Ceilings& ceilings, Precision precision) {
     case Precision::w4a16:
       return bf16;
     case Precision::int8:
+    case Precision::stored:
       return ceilings.int8.value_or(bf16);
     case Precision::int4:
       return ceilings.int4.value_or(bf16);

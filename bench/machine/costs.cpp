@@ -1,4 +1,5 @@
 #include "bench/machine/costs.h"
+#include "bench/checkpoint/rounded_source.h"
 
 #include <cmath>
 
@@ -78,8 +79,13 @@ Work decoder_work(const DecoderConfig& decoder, const DecoderStep& step, const S
   const double head = real(decoder.vocab * decoder.hidden);
   const double operations = 2 * (weights * step.rows + head * step.logit_rows) + attended;
   const double head_read = step.logit_rows > 0 ? head : 0;
-  const double bytes = read * bytes_per_weight(precision) +
-                       head_read * bytes_per_weight(head_precision(precision)) +
+  double layer_bytes = bytes_per_weight(precision), head_bytes = bytes_per_weight(head_precision(precision));
+  if (precision == Precision::stored) {
+    const StoredMix& mix = find_stored_mix(session.options().stored_as);
+    layer_bytes = mix.layer_bytes;
+    head_bytes = mix.head_bytes;
+  }
+  const double bytes = read * layer_bytes + head_read * head_bytes +
                        step.cached * real(kv_bytes_per_token(decoder, session.kv_precision()));
   return {operations, bytes};
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "bench/checkpoint/rounded_source.h"
 #include "bench/checkpoint/tensors.h"
 #include "bench/inputs/random_rows.h"
 #include "bench/workload.h"
@@ -22,16 +23,18 @@ constexpr std::size_t kRows[] = {1, 4, 8, 16, 32, 128, 512};
 constexpr std::size_t kTogether = std::size_t{320} << 20;
 
 /// Different copies of one random matrix: what matters is that each has a place of its own in memory.
-std::vector<PackedMatrix> packed_copies(const Shape& shape, std::size_t together, Precision precision) {
+std::vector<PackedMatrix> packed_copies(const Shape& shape, std::size_t together, const Session& session) {
   const RandomTensor random{"weight", {shape.out, shape.in}, 0, 0.02f};
   std::vector<std::uint16_t> values(random.elements());
   fill_random(random, 1, 0, values.size(), values.data());
-  const TensorView weight{random.name, DType::bf16, random.shape,
-                          reinterpret_cast<const std::byte*>(values.data())};
+  TensorView weight{random.name, DType::bf16, random.shape,
+                    reinterpret_cast<const std::byte*>(values.data())};
+  if (session.options().precision == Precision::stored)
+    weight = rounded(weight, *find_stored_mix(session.options().stored_as).most);
   std::vector<PackedMatrix> copies;
   std::size_t bytes = 0;
   do {
-    copies.push_back(PackedMatrix::pack(weight, precision));
+    copies.push_back(PackedMatrix::pack(weight, session.options().precision));
     bytes += copies.back().bytes();
   } while (bytes < together);
   return copies;
@@ -44,9 +47,7 @@ void run_gemm(Session& session) {
   const auto rows = session.quick() ? std::span(kRows).first(2) : std::span(kRows);
   for (const Shape& shape : shapes) {
     std::vector<PackedMatrix> matrices;
-    session.arena().run([&] {
-      matrices = packed_copies(shape, session.quick() ? 0 : kTogether, session.options().precision);
-    });
+    session.arena().run([&] { matrices = packed_copies(shape, session.quick() ? 0 : kTogether, session); });
     for (const std::size_t m : rows) {
       const Matrix<float> x = random_rows(m, shape.in);
       Matrix<float> y(m, shape.out);

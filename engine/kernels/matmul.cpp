@@ -8,6 +8,7 @@
 #include "engine/base/threads.h"
 #include "engine/kernels/matmul_kernel.h"
 #include "engine/kernels/product/tile_product.h"
+#include "engine/kernels/rows.h"
 
 namespace mmbatch {
 namespace {
@@ -28,10 +29,12 @@ void for_each_tile(std::size_t rows, std::size_t column_tiles, Body&& body) {
 PackedMatrix::PackedMatrix(std::vector<std::shared_ptr<const PackedTensor>> parts)
     : in_(parts.front()->in()), parts_(std::move(parts)) {
   for (const auto& part : parts_) {
-    assert(part->in() == in_ && &part->kernel() == &parts_.front()->kernel());
+    assert(part->in() == in_);
+    alike_ = alike_ && part->kernel().takes_rows_of(kernel());
     const std::size_t width = part->kernel().tile_columns;
     for (std::size_t tile = 0; tile < part->tiles(); ++tile) {
-      tiles_.push_back({part->tile(tile), out_ + tile * width, std::min(width, part->out() - tile * width)});
+      tiles_.push_back({part->tile(tile), out_ + tile * width, std::min(width, part->out() - tile * width),
+                        &part->kernel()});
     }
     out_ += part->out();
   }
@@ -59,6 +62,14 @@ void PackedMatrix::multiply(const ProductRows& input, MatrixView<float> y, const
   const MatrixView<const float> x = input.x;
   assert(!parts_.empty() && x.cols == in_ && y.cols == out_ && x.rows == y.rows);
   assert(!epilogue.activation || !epilogue.accumulate);
+  if (!alike_) {
+    for (std::size_t i = 0, column = 0; i < parts_.size(); column += parts_[i++]->out()) {
+      Epilogue part = epilogue;
+      if (part.bias != nullptr) part.bias += column;
+      parts(i, 1).multiply(input, y.col_range(column, parts_[i]->out()), part);
+    }
+    return;
+  }
   const MatmulKernel& kernel = parts_.front()->kernel();
   const PreparedRows prepared = prepare_rows(kernel, input);
   for_each_tile(x.rows, tiles_.size(), [&](std::size_t first, std::size_t rows, std::size_t index) {
@@ -69,7 +80,7 @@ void PackedMatrix::multiply(const ProductRows& input, MatrixView<float> y, const
         !epilogue.accumulate && kernel.prepare == nullptr && (target.stride == stride || rows == 1);
     thread_local Matrix<float> sums;
     float* data = direct ? target.data : thread_buffer(sums, kTileRows * kernel.tile_columns);
-    kernel.multiply({prepared.row(first), data, rows, in_, tile.columns, tile.packed});
+    tile.kernel->multiply({prepared.row(first), data, rows, in_, tile.columns, tile.packed});
     finish_tile(target, MatrixView<float>{data, rows, tile.columns, stride}, epilogue, tile.column);
   });
 }
@@ -78,6 +89,14 @@ void PackedMatrix::multiply_gated(const ProductRows& input, MatrixView<float> y,
                                   const float* bias) const {
   const MatrixView<const float> x = input.x;
   assert(parts_.size() == 2 && x.cols == in_ && 2 * y.cols == out_ && x.rows == y.rows);
+  if (!alike_) {
+    Matrix<float> both(y.rows, out_);
+    multiply(input, both.view(), {bias, {}, false});
+    parallel_rows(y.rows, [&](std::size_t r) {
+      simd().activate_gated(activation, both.row(r), both.row(r) + y.cols, y.cols, y.row(r));
+    });
+    return;
+  }
   const MatmulKernel& kernel = parts_.front()->kernel();
   const PreparedRows prepared = prepare_rows(kernel, input);
   const std::size_t half = tiles_.size() / 2;
@@ -89,7 +108,7 @@ void PackedMatrix::multiply_gated(const ProductRows& input, MatrixView<float> y,
     for (std::size_t part = 0; part < 2; ++part) {
       const Tile& tile = tiles_[part * half + index];
       products[part] = {data + part * kTileRows * kernel.tile_columns, rows, columns, stride};
-      kernel.multiply({prepared.row(first), products[part].data, rows, in_, columns, tile.packed});
+      tile.kernel->multiply({prepared.row(first), products[part].data, rows, in_, columns, tile.packed});
       add_bias(products[part], bias != nullptr ? bias + tile.column : nullptr);
     }
     for (std::size_t r = 0; r < rows; ++r) {

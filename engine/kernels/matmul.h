@@ -31,7 +31,7 @@ struct ProductRows {
 class PackedMatrix {
  public:
   PackedMatrix() = default;
-  /// @param parts [out_i, in], all in one precision: [out, in]
+  /// @param parts [out_i, in]: [out, in]
   explicit PackedMatrix(std::vector<std::shared_ptr<const PackedTensor>> parts);
   static PackedMatrix pack(std::span<const TensorView> parts, Precision precision = Precision::f32);
   static PackedMatrix pack(const TensorView& weight, Precision precision = Precision::f32) {
@@ -62,13 +62,18 @@ class PackedMatrix {
     const std::byte* packed;
     std::size_t column;
     std::size_t columns;
+    const MatmulKernel* kernel;
   };
+  /// In whose form all parts take rows, if rows_alike().
   const MatmulKernel& kernel() const { return parts_.front()->kernel(); }
+  /// Whether all parts take rows in the same form: not where a quantized file holds some of them as floats.
+  bool rows_alike() const { return alike_; }
   std::span<const Tile> tiles() const { return tiles_; }
 
  private:
   std::size_t in_ = 0;
   std::size_t out_ = 0;
+  bool alike_ = true;
   std::vector<std::shared_ptr<const PackedTensor>> parts_;
   std::vector<Tile> tiles_;  // of all parts
 };

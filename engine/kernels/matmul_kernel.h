@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "engine/base/matrix.h"
+#include "engine/weights/groups/grouping.h"
 #include "engine/weights/precision.h"
 
 namespace mmbatch {
@@ -36,6 +37,13 @@ struct MatmulKernel {
   /// Brings a row into that form; null where that is the floats as they are.
   void (*prepare)(const float* x, std::size_t in, std::byte* row);
   void (*multiply)(const Tile& tile);
+  /// Of Precision::stored: the small numbers that it takes.
+  const Grouping* grouping = nullptr;
+
+  /// Whether both take rows of x in the same form.
+  bool takes_rows_of(const MatmulKernel& other) const {
+    return prepare == other.prepare && row_bytes == other.row_bytes && tile_columns == other.tile_columns;
+  }
 };
 
 /// MatmulKernel::row_bytes of the kernels that take floats.

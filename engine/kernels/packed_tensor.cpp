@@ -10,11 +10,13 @@
 #include <cstdint>
 #include <cstring>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "engine/base/error.h"
 #include "engine/base/mapped_file.h"
 #include "engine/base/threads.h"
+#include "engine/kernels/blocks/grouped_matmul.h"
 #include "engine/kernels/matmul_kernel.h"
 #include "engine/kernels/panel.h"
 
@@ -25,15 +27,34 @@ namespace {
 const MatmulKernel* const kTable[] = {&kOneDnnMatmul, &kF32Matmul,   &kOpenBlasMatmul, &kBf16Matmul,
                                       &kInt8Matmul,   &kW8a16Matmul, &kInt4Matmul,     &kW4a16Matmul};
 
+[[noreturn]] void refuse(std::string_view format) {
+  throw ModelError(
+      fmt::format("no matrix product of this machine in {} keeps rows independent of each other", format));
+}
+
 const MatmulKernel& find_kernel(Precision precision) {
   for (const MatmulKernel* kernel : kTable) {
     if (kernel->precision == precision && kernel->usable() && rows_are_independent(*kernel)) return *kernel;
   }
-  throw ModelError(fmt::format("no matrix product of this machine in {} keeps rows independent of each other",
-                               to_string(precision)));
+  refuse(to_string(precision));
+}
+
+/// What numbers are rounded to that kernels cannot take as they are.
+constexpr std::string_view kRoundedTo = "q8_0";
+
+const MatmulKernel& chosen_kernel(const Grouping& grouping) {
+  const MatmulKernel& kernel = grouped_kernel(grouping);
+  static std::mutex mutex;
+  static std::set<std::string_view> tried;
+  const std::lock_guard lock(mutex);
+  if (tried.count(grouping.name) > 0) return kernel;
+  if (!rows_are_independent(kernel)) refuse(grouping.name);
+  tried.insert(grouping.name);
+  return kernel;
 }
 
 const MatmulKernel& chosen_kernel(Precision precision) {
+  if (precision == Precision::stored) return chosen_kernel(*find_grouping(kRoundedTo));
   static std::array<std::once_flag, kPrecisions> once;
   static std::array<const MatmulKernel*, kPrecisions> chosen;
   const auto index = static_cast<std::size_t>(precision);
@@ -43,6 +64,9 @@ const MatmulKernel& chosen_kernel(Precision precision) {
 
 /// What was packed is not read again, and need not be held twice.
 void release(const MatrixPart& part) {
+  if (part.tensor.form != nullptr && part.column_step == 1)
+    return part.tensor.form->release(part.tensor.first + part.first,
+                                     (part.rows - 1) * part.row_step + part.cols);
   if (part.tensor.data == nullptr) return;
   const std::size_t last = (part.rows - 1) * part.row_step + (part.cols - 1) * part.column_step;
   const std::size_t bytes = element_bytes(part.tensor.dtype);
@@ -51,7 +75,10 @@ void release(const MatrixPart& part) {
 
 /// Whether the scales of a stored tile are numbers that packing writes: finite, and of whole columns (int8)
 /// not negative. Of bfloat16 there are none.
-bool has_sound_scales(Precision precision, const std::byte* tile, std::size_t depth) {
+bool has_sound_scales(const MatmulKernel& kernel, const std::byte* tile, std::size_t in) {
+  if (kernel.grouping != nullptr) return has_finite_scales(grouped_panel_of(*kernel.grouping), tile, in);
+  const Precision precision = kernel.precision;
+  const std::size_t depth = Panel::depth(in);
   constexpr std::size_t kStrips = Panel::kColumns / Panel::kStrip;
   if (precision == Precision::int8 || precision == Precision::w8a16) {
     const std::size_t values = depth * Panel::kStrip;
@@ -76,9 +103,8 @@ bool has_sound_scales(Precision precision, const std::byte* tile, std::size_t de
 
 void check_scales(const PackedTensor& tensor, const std::string& name) {
   std::atomic<bool> sound = true;
-  const std::size_t depth = Panel::depth(tensor.in());
   parallel_tiles(tensor.tiles(), [&](std::size_t tile) {
-    if (!has_sound_scales(tensor.precision(), tensor.tile(tile), depth)) sound = false;
+    if (!has_sound_scales(tensor.kernel(), tensor.tile(tile), tensor.in())) sound = false;
   });
   if (sound) return;
   throw ModelError(
@@ -108,33 +134,70 @@ std::size_t PackedTensor::tiles() const {
   return (out_ + kernel_->tile_columns - 1) / kernel_->tile_columns;
 }
 
+std::string_view PackedTensor::layout() const {
+  return kernel_->grouping != nullptr ? kernel_->grouping->name : to_string(kernel_->precision);
+}
+
+std::shared_ptr<const PackedTensor> PackedTensor::take(const TensorView& stored,
+                                                       std::shared_ptr<PackedTensor> packed) {
+  const std::size_t bytes = packed->tiles() * packed->tile_bytes_;
+  if (stored.packed_bytes != bytes) {
+    throw ModelError(
+        fmt::format("tensor '{}' is stored packed in {} with {} bytes; it needs {} bytes. Pack the published "
+                    "checkpoint again "
+                    "with mmbatch quantize",
+                    stored.name, stored_type(stored), stored.packed_bytes, bytes));
+  }
+  packed->data_ = stored.data;
+  check_scales(*packed, stored.name);
+  return packed;
+}
+
 std::shared_ptr<const PackedTensor> PackedTensor::pack(const MatrixPart& weight, Precision precision,
                                                        std::span<const float> factors) {
   assert(weight.rows > 0 && weight.cols > 0 && (factors.empty() || factors.size() == weight.cols));
   const TensorView& stored = weight.tensor;
-  const MatmulKernel& kernel = chosen_kernel(precision);
+  if (stored.packed) {
+    const bool as_asked =
+        *stored.packed == precision || (precision == Precision::stored && *stored.packed == Precision::bf16);
+    if (!as_asked) {
+      throw ModelError(fmt::format(
+          "tensor '{}' is stored packed in {}, not in {}. Take --precision {}, or pack the published "
+          "checkpoint "
+          "again with mmbatch quantize",
+          stored.name, to_string(*stored.packed), to_string(precision), to_string(*stored.packed)));
+    }
+    const MatmulKernel& kernel =
+        stored.grouping != nullptr ? chosen_kernel(*stored.grouping) : chosen_kernel(*stored.packed);
+    return take(stored, std::shared_ptr<PackedTensor>(new PackedTensor(kernel, weight.cols, weight.rows)));
+  }
+  if (precision != Precision::stored) return pack(weight, chosen_kernel(precision), factors);
+  const Grouping* grouping = stored_grouping(weight);
+  return pack(weight, grouping != nullptr ? chosen_kernel(*grouping) : chosen_kernel(Precision::bf16),
+              factors);
+}
+
+std::shared_ptr<const PackedTensor> PackedTensor::pack_in_groups(const MatrixPart& weight) {
+  const Grouping* grouping = stored_grouping(weight);
+  if (weight.tensor.packed || grouping != nullptr) return pack(weight, Precision::stored);
+  return pack(weight, chosen_kernel(*find_grouping(kRoundedTo)), {});
+}
+
+std::shared_ptr<const PackedTensor> PackedTensor::pack(const MatrixPart& weight, const MatmulKernel& kernel,
+                                                       std::span<const float> factors) {
   std::shared_ptr<PackedTensor> packed(new PackedTensor(kernel, weight.cols, weight.rows));
   const std::size_t tiles = packed->tiles();
-  if (stored.packed) {
-    if (*stored.packed != precision || stored.packed_bytes != tiles * packed->tile_bytes_) {
-      throw ModelError(fmt::format(
-          "tensor '{}' is stored packed in {} with {} bytes; {} needs {} bytes. Take --precision {}, or pack "
-          "the published checkpoint again with mmbatch quantize",
-          stored.name, to_string(*stored.packed), stored.packed_bytes, to_string(precision),
-          tiles * packed->tile_bytes_, to_string(*stored.packed)));
-    }
-    packed->data_ = stored.data;
-    check_scales(*packed, stored.name);
-    return packed;
-  }
   packed->owned_ = Matrix<std::byte>(tiles, packed->tile_bytes_);
   packed->data_ = packed->owned_.data();
   const std::size_t width = kernel.tile_columns, in = packed->in_, out = packed->out_;
+  const bool as_stored =
+      kernel.grouping != nullptr && factors.empty() && grouping_of(weight) == kernel.grouping;
   parallel_tiles(tiles, [&](std::size_t tile) {
     const std::size_t first = tile * width, columns = std::min(width, out - first);
+    if (as_stored) return pack_groups(weight, first, columns, packed->owned_.row(tile));
     Matrix<float> floats(columns, in);
     copy_rows(weight, first, columns, floats.data());
-    check_finite(stored, {floats.data(), columns * in});
+    check_finite(weight.tensor, {floats.data(), columns * in});
     for (std::size_t i = 0; i < columns && !factors.empty(); ++i) {
       for (std::size_t k = 0; k < in; ++k) floats.row(i)[k] *= factors[k];
     }
@@ -142,6 +205,11 @@ std::shared_ptr<const PackedTensor> PackedTensor::pack(const MatrixPart& weight,
   });
   release(weight);
   return packed;
+}
+
+const Grouping* stored_grouping(const MatrixPart& weight) {
+  if (const Grouping* own = grouping_of(weight)) return own;
+  return is_quantized(weight.tensor) ? find_grouping(kRoundedTo) : nullptr;
 }
 
 }  // namespace mmbatch

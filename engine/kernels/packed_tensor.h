@@ -24,9 +24,15 @@ class PackedTensor {
   static std::shared_ptr<const PackedTensor> pack(const MatrixPart& weight, Precision precision,
                                                   std::span<const float> factors = {});
 
+  /// The same for Precision::stored where the rows have to be taken in the same form as those of groups:
+  /// floats are rounded to Q8_0's.
+  static std::shared_ptr<const PackedTensor> pack_in_groups(const MatrixPart& weight);
+
   std::size_t in() const { return in_; }
   std::size_t out() const { return out_; }
   Precision precision() const;
+  /// What a packed file calls the layout.
+  std::string_view layout() const;
   const MatmulKernel& kernel() const { return *kernel_; }
   std::size_t tiles() const;
   const std::byte* tile(std::size_t index) const { return data_ + index * tile_bytes_; }
@@ -34,6 +40,10 @@ class PackedTensor {
 
  private:
   PackedTensor(const MatmulKernel& kernel, std::size_t in, std::size_t out);
+  static std::shared_ptr<const PackedTensor> pack(const MatrixPart& weight, const MatmulKernel& kernel,
+                                                  std::span<const float> factors);
+  static std::shared_ptr<const PackedTensor> take(const TensorView& stored,
+                                                  std::shared_ptr<PackedTensor> packed);
 
   const MatmulKernel* kernel_;
   std::size_t in_;
@@ -42,6 +52,10 @@ class PackedTensor {
   Matrix<std::byte> owned_;
   const std::byte* data_ = nullptr;
 };
+
+/// The small numbers that products in Precision::stored take of a matrix: its own, or those that it is
+/// rounded to; null: it is stored as floats, and computed with in bfloat16.
+const Grouping* stored_grouping(const MatrixPart& weight);
 
 /// Name of the routine that products in this precision run on, chosen by a self-test when first used.
 std::string_view matmul_kernel_name(Precision precision = Precision::f32);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/kernels/attention_rows.h"
+#include "engine/kernels/blocks/grouped_panel.h"
 #include "engine/kernels/panel.h"
 #include "engine/kernels/recurrent/recurrence.h"
 #include "engine/weights/precision.h"
@@ -112,6 +113,9 @@ struct SimdKernels {
   void (*w8a16_panel)(const PanelProduct& product);
   void (*int4_panel)(const PanelProduct& product);
   void (*w4a16_panel)(const PanelProduct& product);
+  /// The same with weights that a quantized file holds, and rows that quantize_in_groups() makes.
+  /// @param units of a strip; the product's depth is that of its rows
+  void (*grouped_panel)(const PanelProduct& product, const GroupedPanel& panel, std::size_t units);
   /// Strips of such panels out of floats, byte for byte the same at every level. int8, w8a16: a scale for
   /// each column, its largest magnitude / 127, to nearest even; int4, w4a16: for each group of a column the
   /// bfloat16 scale with the least squared error of eleven tried. A scale is NaN where a weight is not
@@ -130,6 +134,9 @@ struct SimdKernels {
   void (*quantize)(const float* x, std::size_t n, std::size_t depth, std::byte* row);
   /// The same with the offsets of the groups.
   void (*quantize_groups)(const float* x, std::size_t n, std::size_t depth, std::byte* row);
+
+  /// A row of n floats as a GroupedRow, rounded as quantize() does, but with a scale for every 32.
+  void (*quantize_in_groups)(const float* x, std::size_t n, std::size_t depth, std::byte* row);
 
   /// The gated delta rule token by token, and, for at most DeltaRule::kChunk tokens, as products of matrices:
   /// the same up to rounding.

@@ -88,9 +88,11 @@ struct Weights {
   std::shared_ptr<const PackedTensor> pack(const MatrixPart& part) const {
     std::span<const float> factors;
     if (hooks.smoothing != nullptr) factors = hooks.smoothing->factors_of(part.name);
-    auto packed = PackedTensor::pack(part, precision, factors);
-    if (hooks.packed) hooks.packed(part.name, packed);
-    return packed;
+    return told(part, PackedTensor::pack(part, precision, factors));
+  }
+  /// The same, in Precision::stored, for what has to take rows as groups do.
+  std::shared_ptr<const PackedTensor> pack_in_groups(const MatrixPart& part) const {
+    return told(part, PackedTensor::pack_in_groups(part));
   }
 
   /// Says that a stored tensor is needed no more where its parts are packed.
@@ -103,6 +105,13 @@ struct Weights {
   WeightHooks hooks;
   /// Not null: layers are cut, and this process has some of the slices.
   std::shared_ptr<const Slices> slices = {};
+
+ private:
+  std::shared_ptr<const PackedTensor> told(const MatrixPart& part,
+                                           std::shared_ptr<const PackedTensor> packed) const {
+    if (hooks.packed) hooks.packed(part.name, packed);
+    return packed;
+  }
 };
 
 }  // namespace mmbatch

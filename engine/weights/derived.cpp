@@ -36,6 +36,30 @@ class Reordered final : public DerivedForm {
     }
   }
 
+  /// Whole groups of a row move together.
+  const Grouping* grouping() const override {
+    const Grouping* grouping = tensor_.form ? tensor_.form->grouping() : nullptr;
+    if (grouping == nullptr || tensor_.cols() % grouping->span() != 0 ||
+        tensor_.first % grouping->span() != 0)
+      return nullptr;
+    return grouping;
+  }
+
+  void read_groups(std::size_t begin, std::size_t count, const GroupedValues& out) const override {
+    const std::size_t cols = tensor_.cols();
+    for (std::size_t done = 0; done < count;) {
+      const std::size_t column = (begin + done) % cols, part = std::min(cols - column, count - done);
+      const std::size_t from = tensor_.first + row_of_[(begin + done) / cols] * cols + column;
+      tensor_.form->read_groups(from, part, out.behind(*tensor_.form->grouping(), done));
+      done += part;
+    }
+  }
+
+  void release(std::size_t begin, std::size_t count) const override {
+    if (tensor_.form && begin == 0 && count == row_of_.size() * tensor_.cols())
+      tensor_.form->release(tensor_.first, tensor_.elements());
+  }
+
  private:
   std::vector<std::uint32_t> row_of_;
 };
@@ -70,6 +94,32 @@ class SomeColumns final : public DerivedForm {
         if (from < to)
           copy_as_float(tensor_, row * stored + range.begin + (from - place), to - from,
                         out + (from - begin));
+        place += range.count;
+      }
+    }
+  }
+
+  /// Where no range parts a group.
+  const Grouping* grouping() const override {
+    const Grouping* grouping = tensor_.form ? tensor_.form->grouping() : nullptr;
+    if (grouping == nullptr) return nullptr;
+    const std::size_t span = grouping->span();
+    bool whole = tensor_.cols() % span == 0 && tensor_.first % span == 0;
+    for (const ColumnRange& range : ranges_)
+      whole = whole && range.begin % span == 0 && range.count % span == 0;
+    return whole ? grouping : nullptr;
+  }
+
+  void read_groups(std::size_t begin, std::size_t count, const GroupedValues& out) const override {
+    const Grouping& grouping = *tensor_.form->grouping();
+    const std::size_t end = begin + count, stored = tensor_.cols();
+    for (std::size_t row = begin / cols_; row * cols_ < end; ++row) {
+      std::size_t place = row * cols_;
+      for (const ColumnRange& range : ranges_) {
+        const std::size_t from = std::max(begin, place), to = std::min(end, place + range.count);
+        if (from < to)
+          tensor_.form->read_groups(tensor_.first + row * stored + range.begin + (from - place), to - from,
+                                    out.behind(grouping, from - begin));
         place += range.count;
       }
     }

@@ -10,8 +10,8 @@
 namespace mmbatch {
 namespace {
 
-constexpr std::array<std::string_view, kPrecisions> kNames = {"f32",   "bf16", "int8",
-                                                              "w8a16", "int4", "w4a16"};
+constexpr std::array<std::string_view, kPrecisions> kNames = {"f32",  "bf16",  "int8",  "w8a16",
+                                                              "int4", "w4a16", "stored"};
 constexpr std::array<std::string_view, 3> kKvNames = {"f32", "bf16", "int8"};
 
 template <class Enum, std::size_t N>
@@ -76,6 +76,8 @@ double bytes_per_weight(Precision precision) {
     case Precision::int4:
     case Precision::w4a16:
       return 0.5 + 2.0 / 32;
+    case Precision::stored:
+      return 2.0;  // of floats: those of groups depend on the tensor
   }
   return 4.0;
 }

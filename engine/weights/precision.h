@@ -10,15 +10,17 @@ namespace mmbatch {
 
 /// How products are computed: the format of the weights, W, and of what they are multiplied with, A.
 enum class Precision {
-  f32,    // as transformers computes in float32: the reference
-  bf16,   // W bfloat16, A bfloat16, sums float32
-  int8,   // W int8 per channel, A int8 per token, sums int32 (W8A8)
-  w8a16,  // W int8 per channel, A bfloat16
-  int4,   // W int4 in groups of 32 inputs, A int8 per token (W4A8)
-  w4a16,  // W int4 in groups of 32 inputs, A bfloat16
+  f32,     // as transformers computes in float32: the reference
+  bf16,    // W bfloat16, A bfloat16, sums float32
+  int8,    // W int8 per channel, A int8 per token, sums int32 (W8A8)
+  w8a16,   // W int8 per channel, A bfloat16
+  int4,    // W int4 in groups of 32 inputs, A int8 per token (W4A8)
+  w4a16,   // W int4 in groups of 32 inputs, A bfloat16
+  stored,  // W the small numbers and scales that a quantized file holds, A int8 in groups of 32 inputs; where
+           // it holds floats, both bfloat16
 };
 
-constexpr std::size_t kPrecisions = 6;
+constexpr std::size_t kPrecisions = 7;
 
 /// How keys and values are cached.
 enum class KvPrecision { f32, bf16, int8 };

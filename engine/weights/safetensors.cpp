@@ -11,6 +11,7 @@
 
 #include "engine/base/config.h"
 #include "engine/base/error.h"
+#include "engine/weights/gguf/block_form.h"
 
 namespace mmbatch {
 namespace {
@@ -88,6 +89,7 @@ std::vector<std::size_t> read_sizes(const Config& entry, const std::string& key,
 /// What a packed tensor was before: the value of its "packed:NAME".
 struct PackedForm {
   Precision precision;
+  const Grouping* grouping;  // whose name is there in place of a precision's, or null
   std::vector<std::size_t> shape;
 };
 
@@ -125,9 +127,28 @@ PackedForms read_packed_forms(const Config& metadata) {
     std::uint32_t rows = 0, cols = 0;
     if (!(words >> precision >> rows >> cols) || rows == 0 || cols == 0)
       metadata.fail(key, "must be a precision, rows and columns");
-    forms[key.substr(kPackedPrefix.size())] = {stored_precision(metadata, key, precision), {rows, cols}};
+    const Grouping* grouping = find_grouping(precision);
+    forms[key.substr(kPackedPrefix.size())] = {
+        grouping != nullptr ? Precision::stored : stored_precision(metadata, key, precision),
+        grouping,
+        {rows, cols}};
   }
   return forms;
+}
+
+/// A table that is stored as the blocks of a GGUF file: the value of its "blocks:NAME" is "TYPE ROWS COLS".
+std::optional<TensorView> blocks_view(const Entry& entry, const Config& metadata, const std::byte* data) {
+  const std::string key = "blocks:" + entry.name;
+  if (!metadata.has(key)) return {};
+  std::istringstream words(metadata.text(key, ""));
+  std::string type;
+  std::uint32_t rows = 0, cols = 0;
+  words >> type >> rows >> cols;
+  auto view =
+      gguf::blocks_from(entry.name, {rows, cols}, type, {data + entry.begin, entry.end - entry.begin});
+  if (!view)
+    metadata.fail(key, "must be a type of GGUF, rows and columns that need as many bytes as are there");
+  return view;
 }
 
 /// @param element bytes
@@ -162,6 +183,7 @@ TensorView packed_view(const Entry& entry, const PackedForm& form, const std::by
                        const std::string& file) {
   TensorView view{entry.name, DType::f32, form.shape, data + entry.begin};
   view.packed = form.precision;
+  view.grouping = form.grouping;
   view.packed_bytes = entry.end - entry.begin;
   if (view.elements() / 2 > view.packed_bytes) {  // no precision takes less than half a byte
     throw ModelError(fmt::format("{}: tensor '{}': {} values cannot be packed in {} bytes", file, entry.name,
@@ -212,6 +234,8 @@ void SafetensorsFile::read_tensors(const Config& header) {
     bool added = false;
     if (form != packed_forms.end()) {
       added = tensors_.emplace(entry.name, packed_view(entry, form->second, data, where)).second;
+    } else if (const auto blocks = blocks_view(entry, metadata, data)) {
+      added = tensors_.emplace(entry.name, *blocks).second;
     } else if (entry.dtype) {
       added =
           tensors_.emplace(entry.name, TensorView{entry.name, *entry.dtype, entry.shape, data + entry.begin})

@@ -90,8 +90,15 @@ std::size_t TensorView::cols() const {
 }
 
 std::string stored_type(const TensorView& tensor) {
+  if (tensor.grouping != nullptr) return std::string(tensor.grouping->name);
   if (tensor.packed) return std::string(to_string(*tensor.packed));
   return std::string(tensor.form ? tensor.form->name() : to_string(tensor.dtype));
+}
+
+bool is_quantized(const TensorView& tensor) {
+  if (tensor.form == nullptr) return false;
+  const std::string_view type = tensor.form->name();
+  return type != to_string(DType::f32) && type != to_string(DType::f16) && type != to_string(DType::bf16);
 }
 
 TensorView TensorView::row_range(std::size_t begin, std::size_t count) const {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/weights/groups/grouping.h"
 #include "engine/weights/precision.h"
 
 namespace mmbatch {
@@ -33,6 +34,14 @@ class StoredForm {
   /// Elements [begin, begin + count) of the row-major tensor. Every element has the same bits, whatever the
   /// range that it is read with.
   virtual void read(std::size_t begin, std::size_t count, float* out) const = 0;
+
+  /// The small numbers that it is made of; null where products need what read() makes of them.
+  virtual const Grouping* grouping() const { return nullptr; }
+  /// The same range as these; both ends are multiples of the grouping's span().
+  virtual void read_groups(std::size_t /*begin*/, std::size_t /*count*/, const GroupedValues& /*out*/) const {
+  }
+  /// Says that the elements are read no more for now: memory that only holds the file's bytes may go.
+  virtual void release(std::size_t /*begin*/, std::size_t /*count*/) const {}
 };
 
 /// A stored tensor: const, not owned, row-major. The name serves error messages.
@@ -45,6 +54,8 @@ struct TensorView {
   /// packed.
   std::optional<Precision> packed = {};
   std::size_t packed_bytes = 0;
+  /// Of a packed tensor: the small numbers that it holds; null where the precision says it all.
+  const Grouping* grouping = nullptr;
   /// Neither of these, but this form, from its element `first` on; data is null and dtype means nothing.
   std::shared_ptr<const StoredForm> form = {};
   std::size_t first = 0;
@@ -63,6 +74,9 @@ struct TensorView {
 
 /// What the elements are stored as, for people: "bf16", "Q4_K".
 std::string stored_type(const TensorView& tensor);
+
+/// Whether it is stored in blocks or groups, and not as numbers of one type, changed or not.
+bool is_quantized(const TensorView& tensor);
 
 /// "[2, 3]", for error messages.
 std::string shape_text(const std::vector<std::size_t>& shape);

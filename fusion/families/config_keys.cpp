@@ -194,8 +194,12 @@ KnownKeys block_tower_keys(const std::string& outer) {
                      .without_effect = common(),
                      .only_at = common_only()};
   known.without_effect.push_back({"the side of a patch is patch_size", {"spatial_patch_size"}});
-  known.without_effect.push_back({"of videos", {"tokens_per_second"}});
   known.without_effect.push_back({"nobody uses them", {"tie_word_embeddings", "pad_token_id"}});
+  if (outer == "qwen2_5_vl")
+    known.honoured.push_back("tokens_per_second");
+  else
+    known.without_effect.push_back(
+        {"frames of videos are counted, or are told by their times", {"tokens_per_second"}});
   if (outer == "glm_ocr") {
     known.honoured.insert(known.honoured.end(), {"attention_bias", "rms_norm_eps"});
     known.without_effect.push_back({"images are of any size", {"image_size"}});

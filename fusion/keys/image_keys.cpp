@@ -70,9 +70,23 @@ const KnownKeys& image_processor_keys() {
   return known;
 }
 
+const KnownKeys& video_processor_keys() {
+  static const KnownKeys known = [] {
+    KnownKeys keys = image_processor_keys();
+    keys.honoured.insert(keys.honoured.end(), {"video_sampling", "cap_pixels_per_frame", "max_video_tokens",
+                                               "video_processor_type"});
+    keys.without_effect.push_back({"which frames are shown is what an item says",
+                                   {"fps", "num_frames", "min_frames", "max_frames", "max_duration",
+                                    "return_metadata", "video_metadata"}});
+    keys.without_effect.push_back({"frames of one video have one size", {"do_center_crop", "crop_size"}});
+    return keys;
+  }();
+  return known;
+}
+
 const KnownKeys& processor_keys() {
   static const KnownKeys known = {
-      .honoured = {"image_processor", "use_image_special_tokens"},
+      .honoured = {"image_processor", "use_image_special_tokens", "video_processor"},
       .without_effect = {{"who wrote the file, and for whom",
                           {"processor_class", "auto_map", "transformers_version"}},
                          {"rows and placeholders of an image are counted from config.json",
@@ -82,8 +96,7 @@ const KnownKeys& processor_keys() {
                            "num_additional_image_tokens"}},
                          {"regions are read as `regions` says", {"post_processor_config"}},
                          {"other kinds of input",
-                          {"video_processor", "video_token", "feature_extractor", "audio_seq_length",
-                           "audio_ms_per_token"}}},
+                          {"video_token", "feature_extractor", "audio_seq_length", "audio_ms_per_token"}}},
       .only_at = {}};
   return known;
 }

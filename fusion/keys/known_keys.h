@@ -36,6 +36,7 @@ std::vector<std::string> check_keys(const Config& config, const KnownKeys& known
 const KnownKeys& generation_keys();
 const KnownKeys& image_processor_keys();
 const KnownKeys& processor_keys();
+const KnownKeys& video_processor_keys();
 const KnownKeys& tokenizer_keys();
 
 }  // namespace mmbatch

@@ -171,14 +171,19 @@ EvalReport evaluate(const std::filesystem::path& file, const EvalOptions& option
   report.jobs = finished(jobs);
   report.question_types = finished(question_types);
   report.answer_types = finished(answer_types);
+  const auto database = open_for_reading(file);
+  const std::string rows = run_filter(*database, options.run, options.run_option);
+  report.values = job_values(*database, rows, options.job);
+  report.failures = failure_groups(*database, rows, options.job);
   return report;
 }
 
 std::string to_json(const EvalReport& report) {
-  return fmt::format("{{{}, \"without_references\": {}{}{}{}}}", scores_json(report.all),
-                     report.without_references, groups_json("jobs", report.jobs),
+  return fmt::format("{{{}, \"without_references\": {}{}{}{}, \"values\": {}, \"failures\": {}}}",
+                     scores_json(report.all), report.without_references, groups_json("jobs", report.jobs),
                      groups_json("question_types", report.question_types),
-                     groups_json("answer_types", report.answer_types));
+                     groups_json("answer_types", report.answer_types), to_json(report.values),
+                     to_json(report.failures));
 }
 
 std::string to_text(const EvalReport& report) {
@@ -201,7 +206,7 @@ std::string to_text(const EvalReport& report) {
     out +=
         fmt::format("{} items carry no reference answers and are not counted\n", report.without_references);
   }
-  return out;
+  return out + to_text(report.values) + to_text(report.failures);
 }
 
 }  // namespace mmbatch

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "jobs/metrics/metrics.h"
+#include "jobs/query/summaries/failures.h"
+#include "jobs/results/columns/field_values.h"
 
 namespace mmbatch {
 
@@ -45,6 +47,8 @@ struct EvalReport {
   std::vector<std::pair<std::string, EvalScores>> jobs;
   std::vector<std::pair<std::string, EvalScores>> question_types;
   std::vector<std::pair<std::string, EvalScores>> answer_types;
+  std::vector<JobValues> values;  // of answers to JSON Schemas, with references or without
+  std::vector<FailureGroup> failures;
 };
 
 /// An item as it is scored.

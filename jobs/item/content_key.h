@@ -24,6 +24,7 @@ struct ContentParts {
   std::vector<std::string> image_sha256;  // in the order of Item::images
   TruncatedImages truncated_images = TruncatedImages::fail;
   ImageBudget image_budget = {};
+  std::string video = {};  // how the model takes the images as frames of a video; empty: as images
   std::string model_fingerprint;
   std::string precision;   // of weights and of the KV cache
   std::string generation;  // to_json(GenerationConfig) of the merged settings

@@ -87,9 +87,12 @@ struct Item {
                                          // nothing but a chat completion's
   Shows shows = Shows::image;
   std::shared_ptr<const DocumentSettings> document_settings;  // not null unless it shows an image
-  std::string document;        // as written, of an item that shows pages or moments of a file
-  std::uint32_t page = 0;      // of the document, where the item shows one alone; from 1
-  std::string frame_times;     // JSON list of the seconds that the item's images show of a video
+  std::string document;     // as written, of an item that shows pages or moments of a file
+  std::uint32_t page = 0;   // of the document, where the item shows one alone; from 1
+  std::string frame_times;  // JSON list of the seconds that the item's images show of a video
+  /// The images are frames of one video, which a model that takes videos is to get as such: its length in
+  /// seconds, 0 where nobody asked.
+  std::optional<double> video_length = {};
   SettingNames setting_names;  // what its listing calls settings, where it has other names
   std::string where;           // "file:line" or "file:line:column", for messages
 };

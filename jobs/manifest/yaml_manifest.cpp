@@ -77,6 +77,7 @@ const std::vector<std::string> kJobKeys = {"name",
                                            "frames",
                                            "fps",
                                            "times",
+                                           "video_input",
                                            "fields"};
 
 bool is_null(const Node& node) {

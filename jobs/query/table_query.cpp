@@ -10,6 +10,7 @@
 #include "engine/base/error.h"
 #include "engine/base/generation_config.h"
 #include "jobs/query/row_writer.h"
+#include "jobs/results/columns/field_values.h"
 #include "jobs/results/columns/table_views.h"
 #include "jobs/results/schema.h"
 
@@ -91,7 +92,6 @@ std::uint64_t query_table(const std::filesystem::path& file, const std::string& 
 std::uint64_t count_table_values(const std::filesystem::path& file, const std::string& table,
                                  const QueryOptions& options, std::ostream& out) {
   constexpr std::uint64_t kValues = 10;
-  constexpr std::size_t kMostFields = 400;  // SQLite joins 500 queries
   if (!options.sort.empty())
     throw UsageError("--values: the most frequent values come first; --sort does not go with it");
   const auto database = open_tables(file, options);
@@ -102,25 +102,15 @@ std::uint64_t count_table_values(const std::filesystem::path& file, const std::s
     std::copy_if(known.begin(), known.end(), std::back_inserter(fields),
                  [](const std::string& column) { return !is_key(column); });
   if (fields.empty()) throw UsageError(fmt::format("--values: the table '{}' has no fields", table));
-  if (fields.size() > kMostFields)
+  if (fields.size() > kMaxCountedFields)
     throw UsageError(
         fmt::format("--values: {} fields, of which {} can be counted at once: name them with --columns",
-                    fields.size(), kMostFields));
+                    fields.size(), kMaxCountedFields));
   const bool has_status = std::find(known.begin(), known.end(), "status") != known.end();
-  std::string counts;
-  for (std::size_t i = 0; i < fields.size(); ++i) {
-    counts += fmt::format(
-        "{}SELECT * FROM (SELECT {} AS place, {} AS field, {} AS value, count(*) AS count FROM shown GROUP "
-        "BY 3 "
-        "ORDER BY 4 DESC, 3 LIMIT {})",
-        i > 0 ? " UNION ALL " : "", i, sql_text(fields[i]), column_of(known, fields[i]),
-        options.limit.value_or(kValues));
-  }
-  const std::string sql = fmt::format(
-      "WITH shown AS MATERIALIZED (SELECT * FROM (SELECT * FROM {}{}){}) SELECT field, value, count, "
-      "round(100.0 * count / (SELECT "
-      "count(*) FROM shown), 1) AS percent FROM ({}) ORDER BY place, count DESC, value",
-      sql_name(view), where(options), has_status ? " WHERE status = 'answered'" : "", counts);
+  for (const std::string& field : fields) column_of(known, field);
+  const std::string shown = fmt::format("SELECT * FROM (SELECT * FROM {}{}){}", sql_name(view),
+                                        where(options), has_status ? " WHERE status = 'answered'" : "");
+  const std::string sql = value_counts_sql(shown, fields, options.limit.value_or(kValues));
   Statement rows = database->prepare_user_query(sql);
   return write_rows(rows, options.style, out);
 }

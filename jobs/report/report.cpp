@@ -12,7 +12,6 @@
 #include "jobs/eval/fields/field_eval.h"
 #include "jobs/query/run_filter.h"
 #include "jobs/report/charts.h"
-#include "jobs/report/fields.h"
 #include "jobs/report/html.h"
 #include "jobs/report/report_assets.h"
 #include "jobs/report/report_rows.h"
@@ -133,11 +132,15 @@ std::string plain_table(const std::vector<std::string>& heads,
 }
 
 /// What answers to JSON Schemas hold, and how right their fields are.
-std::string field_panels(const ReportSource& source, const std::vector<FieldsOfJob>& scores) {
+std::string field_panels(const std::vector<JobValues>& values, const std::vector<FieldsOfJob>& scores) {
   std::string out;
-  for (const ReportTable& table : report_tables(source)) {
-    out += panel("Fields of " + table.job,
-                 plain_table({"field", "answers with it", "without", "values"}, table.fields), "wide");
+  for (const JobValues& job : values) {
+    std::vector<std::vector<std::string>> lines;
+    for (const FieldValues& field : job.fields)
+      lines.push_back({field.field, fmt::format("{}", field.rows - field.missing),
+                       percent(field.share_missing()), values_text(field)});
+    out += panel("Fields of " + job.job,
+                 plain_table({"field", "answers with it", "without", "values"}, lines), "wide");
   }
   for (const FieldsOfJob& job : scores) {
     std::vector<std::vector<std::string>> lines;
@@ -151,6 +154,16 @@ std::string field_panels(const ReportSource& source, const std::vector<FieldsOfJ
                  plain_table({"field", "compared", "right", "missing", "invented", "F1"}, lines), "wide");
   }
   return out;
+}
+
+std::string failures_panel(const std::vector<FailureGroup>& failures) {
+  std::vector<std::vector<std::string>> lines;
+  for (const FailureGroup& group : failures)
+    lines.push_back(
+        {group.job, group.stage, group.code, fmt::format("{}", group.items), group.example, group.message});
+  if (lines.empty()) return "";
+  return panel("Failures", plain_table({"job", "stage", "code", "items", "example", "message"}, lines),
+               "wide");
 }
 
 std::string cards(const ReportTotals& totals, const EvalReport& eval, const std::vector<double>& latencies) {
@@ -215,10 +228,8 @@ void write_report(const std::filesystem::path& file, const ReportOptions& option
                      html_text(report_subtitle(source)));
   out << cards(totals, eval, latencies) << "<div class=\"plots\">\n"
       << accuracy_panels(eval) << latency_panel(latencies) << rate_panel(report_times(source))
-      << stages_panel(report_stats(source)) << field_panels(source, evaluate_fields(file, eval_options));
-  const auto failures = report_failures(source);
-  if (!failures.empty())
-    out << panel("Failures", plain_table({"stage", "code", "items", "example", "message"}, failures), "wide");
+      << stages_panel(report_stats(source)) << field_panels(eval.values, evaluate_fields(file, eval_options));
+  out << failures_panel(eval.failures);
   out << panel("Runs",
                plain_table({"run", "status", "started", "ended", "model", "precision", "version", "machine"},
                            report_runs(source)),

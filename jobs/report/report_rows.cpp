@@ -156,12 +156,6 @@ std::string report_subtitle(const ReportSource& source) {
   return fmt::format("{} · {} in {}", row.text(0), row.text(1), row.text(2));
 }
 
-std::vector<std::vector<std::string>> report_failures(const ReportSource& source) {
-  Statement rows = select(source, "r.error_stage, r.error_code, count(*), min(i.id), min(r.error_message)",
-                          "AND r.error_code IS NOT NULL GROUP BY 1, 2 ORDER BY 3 DESC");
-  return table_of(rows);
-}
-
 std::vector<std::vector<std::string>> report_runs(const ReportSource& source) {
   Statement rows = source.database.prepare(fmt::format(
       "SELECT u.key, u.status, u.started, u.ended, m.family, m.precision, u.version, u.machine FROM runs "

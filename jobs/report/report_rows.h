@@ -29,8 +29,6 @@ std::vector<double> report_times(const ReportSource& source);
 std::vector<std::string> report_stats(const ReportSource& source);
 /// Manifest and model in one line.
 std::string report_subtitle(const ReportSource& source);
-/// stage, code, number, example, message; the most frequent first.
-std::vector<std::vector<std::string>> report_failures(const ReportSource& source);
 /// run, status, started, ended, model, precision, version, machine.
 std::vector<std::vector<std::string>> report_runs(const ReportSource& source);
 

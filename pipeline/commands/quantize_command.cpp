@@ -1,7 +1,11 @@
 #include <CLI/CLI.hpp>
 
+#include <optional>
+
 #include "engine/base/error.h"
 #include "engine/base/output/output_stream.h"
+#include "engine/kernels/product/precision_choice.h"
+#include "fusion/source/open_model.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/engine_options.h"
 #include "pipeline/commands/options/model_options.h"
@@ -15,6 +19,7 @@ namespace {
 
 struct QuantizeCommand {
   QuantizeOptions options;
+  std::optional<Precision> weights = Precision::int8;  // none: auto
   bool report = false;
   bool items_given = false;
   QualityOptions quality;
@@ -35,6 +40,9 @@ void QuantizeCommand::check() const {
 }
 
 ExitCode QuantizeCommand::run() {
+  options.weights = weights                                    ? *weights
+                    : is_quantized(*open_model(options.model)) ? Precision::stored
+                                                               : Precision::int8;
   Smoothing smoothing;
   if (smooth.manifest) {
     smooth.validate(options.weights);
@@ -72,9 +80,11 @@ void add_quantize_command(CLI::App& program, Action& action) {
       ->type_name("DIR");
   add_model_parts(*command, state->options.model.parts);
   command->add_option("out", state->options.out, "folder to write, new or empty")->type_name("DIR");
-  std::vector<std::pair<std::string, Precision>> precisions;
+  std::vector<std::pair<std::string, std::optional<Precision>>> precisions = {{"auto", std::nullopt}};
   for (const std::string& name : precision_names()) precisions.emplace_back(name, precision_from(name));
-  add_choice(*command, {"--weights", "what the weights are packed for"}, state->options.weights, precisions);
+  add_choice(*command,
+             {"--weights", "what the weights are packed for; auto: stored for a quantized file, else int8"},
+             state->weights, precisions);
   add_threads_option(*command, state->options.threads);
   CLI::Option* smooth =
       command

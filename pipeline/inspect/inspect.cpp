@@ -61,6 +61,13 @@ bool contains(const std::string& text, const char* part) {
   return text.find(part) != std::string::npos;
 }
 
+/// Of a matrix that is packed.
+double packed_bytes(const TensorView& tensor, Precision precision) {
+  const auto elements = static_cast<double>(tensor.elements());
+  const Grouping* grouping = precision == Precision::stored ? stored_grouping(tensor) : nullptr;
+  return elements * (grouping != nullptr ? bytes_per_weight(*grouping) : bytes_per_weight(precision));
+}
+
 /// Bytes of a tensor once it is loaded: tables are read where they lie, what multiplies is packed, the rest
 /// is float32. A packed folder's are mapped as they are.
 double loaded_bytes(const std::string& name, const TensorView& tensor, Precision precision) {
@@ -74,11 +81,11 @@ double loaded_bytes(const std::string& name, const TensorView& tensor, Precision
   }
   if (tensor.shape.size() < 2 || contains(name, "position_embedding") || contains(name, "pos_embedding"))
     return elements * sizeof(float);
-  if (contains(name, "lm_head")) return elements * bytes_per_weight(head_precision(precision));
+  if (contains(name, "lm_head")) return packed_bytes(tensor, head_precision(precision));
   const bool edge = contains(name, "patch_embed") || contains(name, "multi_modal_projector") ||
                     contains(name, "merger") || contains(name, "embedding_projection") ||
                     contains(name, "patch_dense") || contains(name, "per_layer_");
-  return elements * bytes_per_weight(edge ? edge_precision(precision) : precision);
+  return packed_bytes(tensor, edge ? edge_precision(precision) : precision);
 }
 
 /// What stays float32 in layers with experts, whatever the precision: routers, and biases of all experts.
@@ -99,8 +106,10 @@ std::size_t weight_bytes(const WeightSource& weights, const ModelSpec& spec, Pre
   for (const auto& [name, tensor] : weights.tensors())
     total += loaded_bytes(name, tensor, floats.count(name) > 0 ? Precision::f32 : precision);
   if (!spec.dual && spec.decoder_names.head.empty() && !weights.packed()) {  // the embedding, packed too
-    total += static_cast<double>(spec.decoder.vocab * spec.decoder.hidden) *
-             bytes_per_weight(head_precision(precision));
+    const std::string name = spec.decoder_names.embedding + ".weight";
+    total += weights.has(name) ? packed_bytes(weights.tensor(name), head_precision(precision))
+                               : static_cast<double>(spec.decoder.vocab * spec.decoder.hidden) *
+                                     bytes_per_weight(head_precision(precision));
   }
   return static_cast<std::size_t>(total);
 }
@@ -126,6 +135,7 @@ void size_up(const WeightSource& weights, const ModelSpec& spec, Inspection& fou
   for (const std::string& name : precision_names()) {
     const Precision precision = precision_from(name);
     if (weights.packed() && *weights.packed() != precision) continue;
+    if (precision == Precision::stored && !weights.packed() && !is_quantized(weights)) continue;
     found.weights.push_back({name, weight_bytes(weights, spec, precision)});
   }
   if (spec.dual) {
@@ -203,15 +213,6 @@ Inspection inspect(const ModelPlace& place, const std::vector<PictureSize>& pict
     tell_image_costs(files, pictures, found);
     const PrecisionChoice choice = choose_precision(*files.weights, Automatic::floats);
     found.computed_in = fmt::format("{}: {}", to_string(choice.precision), choice.reason);
-    const auto& tensors = files.weights->tensors();
-    const auto in_blocks = [](const auto& one) {
-      const std::string type = stored_type(one.second);
-      return one.second.form != nullptr && type != "f32" && type != "f16" && type != "bf16";
-    };
-    if (std::any_of(tensors.begin(), tensors.end(), in_blocks))
-      found.computed_in +=
-          "; stored blocks become such numbers when they are loaded, --precision int8, w8a16 or w4a16 takes "
-          "less";
     if (files.spec.dual) return;
     found.turn_format = files.turn_format.name();
     found.turn_format_note = files.turn_format_warning;

@@ -17,6 +17,7 @@
 #include "jobs/text/json_text.h"
 #include "pipeline/documents/parts_counter.h"
 #include "pipeline/stages/encode_text.h"
+#include "pipeline/stages/images/shown_pictures.h"
 #include "vision/document/document.h"
 
 namespace mmbatch {
@@ -185,6 +186,7 @@ Shown shown(const ModelFiles& files, const PromptViewOptions& options) {
     const PictureSize size{static_cast<int>(header.width), static_cast<int>(header.height)};
     pictures.push_back(header.orientation >= 5 ? PictureSize{size.height, size.width} : size);
   }
+  pictures = picture_sizes(item, files.spec, pictures);
   if (!pictures.empty() && !files.images) throw UsageError("the model is text-only, but there are images");
   shown.tokens = Prompting(files).tokens(shown.ids, pictures);
   return shown;

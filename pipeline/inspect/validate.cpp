@@ -21,6 +21,7 @@
 #include "pipeline/run/tasks.h"
 #include "pipeline/stages/embed_text.h"
 #include "pipeline/stages/encode_text.h"
+#include "pipeline/stages/images/shown_pictures.h"
 #include "vision/document/document.h"
 #include "vision/image/image_header.h"
 
@@ -59,16 +60,17 @@ std::optional<Failed> check_item(const ReadItem& read, const SettingsOfJobs& mer
   if (!settings) return Failed{Stage::read, settings.error()};
   const auto held = guarded([&] { return check_own_constraint(item, settings.value()->generation), true; });
   if (!held) return Failed{Stage::read, held.error()};
-  std::vector<PictureSize> pictures;
+  std::vector<PictureSize> images;
   for (const Item::Image& image : item.images) {
     const auto header = guarded([&] {
       const std::vector<unsigned char> bytes = read_image(image);
       return read_part_header(std::as_bytes(std::span(bytes)), image.part);
     });
     if (!header) return Failed{Stage::preprocess, header.error()};
-    pictures.push_back(size_of(header.value()));
+    images.push_back(size_of(header.value()));
   }
   if (files == nullptr) return {};
+  const std::vector<PictureSize> pictures = picture_sizes(item, files->spec, images);
   const auto able = guarded([&] { return check_task(item, files->spec), true; });
   if (!able) return Failed{Stage::read, able.error()};
   if (encode_text == nullptr) return check_texts(item, files->spec.dual->text_form);
@@ -81,7 +83,7 @@ std::optional<Failed> check_item(const ReadItem& read, const SettingsOfJobs& mer
   const ImageBudget& budget = settings.value()->image_budget;
   const auto sized = guarded([&] {
     for (const PictureSize& picture : pictures) {
-      if (files->images) files->images->tokens(picture.width, picture.height, budget);
+      if (files->images) Prompting(*files).layout(picture, budget);
     }
     return true;
   });

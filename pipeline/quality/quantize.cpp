@@ -14,6 +14,8 @@
 #include "engine/base/error.h"
 #include "engine/base/output/output_error.h"
 #include "engine/base/threads.h"
+#include "engine/kernels/product/precision_choice.h"
+#include "engine/weights/gguf/block_form.h"
 #include "engine/weights/safetensors.h"
 #include "engine/weights/safetensors_writer.h"
 #include "fusion/model.h"
@@ -69,10 +71,13 @@ std::string safetensors_dtype(DType type) {
 /// layers read as they are: norms, biases, embeddings.
 /// @param divided tensors whose parts are packed instead   @param smoothing of norms; null: they are as they
 /// were   @param floats keeps what is stored in blocks or groups: it is written as float32, which loses
-/// nothing
+/// nothing, but for tables of blocks in Precision::stored, which @param metadata tells of
 std::vector<StoredTensor> tensors_to_store(const WeightSource& weights, const PackedTensors& packed,
-                                           const std::set<std::string>& divided, const Smoothing* smoothing,
-                                           std::deque<std::vector<float>>& floats) {
+                                           const std::set<std::string>& divided,
+                                           const QuantizeOptions& options,
+                                           std::deque<std::vector<float>>& floats,
+                                           std::map<std::string, std::string>& metadata) {
+  const Smoothing* smoothing = options.smoothing;
   std::vector<StoredTensor> tensors;
   for (const auto& [name, tensor] : packed) {
     tensors.push_back({name, "U8", {tensor->bytes().size()}, tensor->bytes().data(), tensor->bytes().size()});
@@ -80,6 +85,12 @@ std::vector<StoredTensor> tensors_to_store(const WeightSource& weights, const Pa
   for (const auto& [name, stored] : weights.tensors()) {
     if (packed.count(name) > 0 || divided.count(name) > 0) continue;
     const TensorView view = smoothing != nullptr ? smoothing->tensor(stored) : stored;
+    const auto blocks = gguf::blocks_of(view);
+    if (options.weights == Precision::stored && !blocks.empty() && view.shape.size() == 2) {
+      metadata["blocks:" + name] = fmt::format("{} {} {}", stored_type(view), view.rows(), view.cols());
+      tensors.push_back({name, "U8", {blocks.size()}, blocks.data(), blocks.size()});
+      continue;
+    }
     if (view.form) {
       const std::vector<float>& values = floats.emplace_back(to_floats(view));
       tensors.push_back({name, "F32", view.shape, reinterpret_cast<const std::byte*>(values.data()),
@@ -134,12 +145,18 @@ void quantize(const QuantizeOptions& options, std::ostream& out) {
   if (options.weights == Precision::f32)
     throw UsageError(
         "--weights f32: a checkpoint is that already once it is loaded; allowed are bf16, int8, w8a16, int4, "
-        "w4a16");
+        "w4a16, stored");
   const auto files = std::make_shared<const ModelFiles>(options.model);
   if (files->weights->packed()) {
     throw UsageError(fmt::format("{}: is packed already, in {}; take the published checkpoint",
                                  options.model.model.string(), to_string(*files->weights->packed())));
   }
+  if (options.weights == Precision::stored && !is_quantized(*files->weights))
+    throw UsageError(
+        fmt::format("--weights stored: keeps the small numbers of a quantized file, and {} is none; allowed "
+                    "are bf16, int8, "
+                    "w8a16, int4, w4a16",
+                    options.model.model.string()));
   check_target(options.out);
   NewFolder folder(options.out);
   const auto begin = Clock::now();
@@ -151,8 +168,7 @@ void quantize(const QuantizeOptions& options, std::ostream& out) {
   WeightHooks hooks;
   hooks.packed = [&](const std::string& name, const std::shared_ptr<const PackedTensor>& tensor) {
     packed[name] = tensor;
-    metadata["packed:" + name] =
-        fmt::format("{} {} {}", to_string(tensor->precision()), tensor->out(), tensor->in());
+    metadata["packed:" + name] = fmt::format("{} {} {}", tensor->layout(), tensor->out(), tensor->in());
   };
   hooks.divided = [&](const std::string& name) { divided.insert(name); };
   hooks.smoothing = options.smoothing;
@@ -162,7 +178,7 @@ void quantize(const QuantizeOptions& options, std::ostream& out) {
   bring_small_files(*files->weights, options.out);
   std::deque<std::vector<float>> floats;
   const std::vector<StoredTensor> tensors =
-      tensors_to_store(*files->weights, packed, divided, options.smoothing, floats);
+      tensors_to_store(*files->weights, packed, divided, options, floats, metadata);
   write_safetensors(options.out / "model.safetensors", tensors, metadata);
   folder.finish();
   std::size_t before = 0, after = 0;

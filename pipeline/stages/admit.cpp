@@ -1,5 +1,7 @@
 #include "pipeline/stages/admit.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -9,6 +11,7 @@
 #include "pipeline/constraint/constraints.h"
 #include "pipeline/run/tasks.h"
 #include "pipeline/stages/encode_text.h"
+#include "pipeline/stages/images/shown_pictures.h"
 #include "pipeline/stages/reasoning.h"
 #include "pipeline/watch/at_stage.h"
 
@@ -97,6 +100,8 @@ std::string Admit::key_of(const Ticket& ticket) const {
   parts.image_sha256 = ticket.image_sha256;
   parts.truncated_images = ticket.truncated_images;
   parts.image_budget = ticket.settings->image_budget;
+  if (const auto video = shown_video(*ticket.item, model_.spec()))
+    parts.video = fmt::format("{:.6f} s", video->length);
   parts.model_fingerprint = options_.identity.fingerprint;
   parts.precision = options_.identity.precision;
   parts.generation = ticket.settings->json;

@@ -28,11 +28,24 @@ std::string cache_key(const Ticket& ticket, std::size_t image) {
          key_text(ticket.item->images[image].part);
 }
 
+/// Frames of a video are resized by how many there are.
+std::string cache_key(const Ticket& ticket, const PictureGroup& group) {
+  std::string key = cache_key(ticket, group.images.front());
+  if (group.frames == 0) return key;
+  for (std::size_t i = 1; i < group.images.size(); ++i) key += " and " + cache_key(ticket, group.images[i]);
+  return key + fmt::format(" of {} frames", group.frames);
+}
+
 /// What tells the rows of a ticket's image apart in the cache of prefixes.
 std::uint64_t prefix_key(const Ticket& ticket, std::size_t image) {
   if (ticket.settings->image_budget.empty() && ticket.item->images[image].part.empty())
     return short_key(ticket.image_sha256[image]);
   return short_key(sha256_hex(cache_key(ticket, image)));
+}
+
+std::uint64_t prefix_key(const Ticket& ticket, const PictureGroup& group) {
+  if (group.frames == 0) return prefix_key(ticket, group.images.front());
+  return short_key(sha256_hex(cache_key(ticket, group)));
 }
 
 std::size_t bytes_of(const PixelValues& pixels) {
@@ -92,46 +105,73 @@ BatchEncoder<EncodeImage::Prepared>::Options EncodeImage::encoder_options(
 }
 
 void EncodeImage::operator()(const TicketPtr& ticket, Done<Branch<Images>> done) {
+  const std::vector<PictureGroup> groups = picture_groups(*ticket->item, model_.spec());
   std::vector<BatchEncoder<Prepared>::Wanted> wanted;
-  for (std::size_t i = 0; i < ticket->image_sha256.size(); ++i)
-    wanted.push_back({cache_key(*ticket, i), [this, ticket, i] { return prepare(*ticket, i); }});
-  encoder_(std::move(wanted), [this, ticket, done = std::move(done)](Result<std::vector<Features>> features) {
+  for (const PictureGroup& group : groups)
+    wanted.push_back({cache_key(*ticket, group), [this, ticket, group] { return prepare(*ticket, group); }});
+  encoder_(std::move(wanted), [this, ticket, groups,
+                               done = std::move(done)](Result<std::vector<Features>> features) {
     // Another item that wanted the image ran out of time over it.
     const bool again = !features && features.error().code == ErrorCode::timeout && !ticket->deadline.passed();
     if (again) return (*this)(ticket, done);
     files_.drop(ticket->image_sha256);
     if (!features) return done(Failed{Stage::encode_image, features.error()});
     Images images;
-    for (std::size_t i = 0; i < features.value().size(); ++i)
-      images.push_back({std::move(features.value()[i]), prefix_key(*ticket, i)});
+    for (std::size_t i = 0; i < features.value().size(); ++i) {
+      images.push_back({std::move(features.value()[i]), prefix_key(*ticket, groups[i]),
+                        frame_place(*ticket->item, model_.spec(), i)});
+    }
     done(made(std::move(images)));
   });
 }
 
-EncodeImage::Prepared EncodeImage::prepare(const Ticket& ticket, std::size_t image) const {
+Image EncodeImage::decode(const Ticket& ticket, std::size_t image, MemoryBudget::Lease& memory) const {
   ImageFiles::Bytes file =
       files_.take(ticket.item->images[image], ticket.image_sha256[image], ticket.deadline);
+  memory = std::move(file.memory);
   const auto encoded = std::as_bytes(std::span(file.bytes));
   ImageLimits limits = limits_;
   limits.truncated = ticket.truncated_images;
   const ImagePart& part = ticket.item->images[image].part;
   const ImageHeader header = read_part_header(encoded, part, limits);
-  const std::size_t memory = decode_memory(encoded, header) + (pads_ ? padding_memory(header) : 0);
-  file.memory.grow(memory);
+  const std::size_t needed = decode_memory(encoded, header) + (pads_ ? padding_memory(header) : 0);
+  memory.grow(needed);
   ticket.deadline.check();
-  Prepared prepared;
   try {
-    const Image decoded = decode_part(encoded, part, header, limits);
-    ticket.deadline.check();
-    prepared.pixels = model_.files().images->prepare(decoded, ticket.settings->image_budget);
+    return decode_part(encoded, part, header, limits);
   } catch (const std::bad_alloc&) {
     throw ItemError(ErrorCode::image_too_large,
                     fmt::format("out of memory: to decode {} x {} pixels takes about {} MiB", header.width,
-                                header.height, (memory >> 20) + 1));
+                                header.height, (needed >> 20) + 1));
   }
-  file.bytes = {};
-  file.memory.settle(bytes_of(prepared.pixels));
-  prepared.memory = std::move(file.memory);
+}
+
+EncodeImage::Prepared EncodeImage::prepare(const Ticket& ticket, const PictureGroup& group) const {
+  const ImageBudget& budget = ticket.settings->image_budget;
+  Prepared prepared;
+  std::vector<Image> frames;
+  std::vector<MemoryBudget::Lease> leases;  // of the frames before
+  for (std::size_t i = 0; i < group.images.size(); ++i) {
+    if (i > 0 && group.images[i] == group.images[i - 1]) {
+      frames.push_back(frames.back());
+      continue;
+    }
+    // One that waits for the next is idle, or this thread might wait for itself.
+    if (i > 0) {
+      prepared.memory.settle(frames.back().rgb.size());
+      leases.push_back(std::move(prepared.memory));
+    }
+    frames.push_back(decode(ticket, group.images[i], prepared.memory));
+    ticket.deadline.check();
+  }
+  try {
+    prepared.pixels = group.frames > 0 ? model_.files().videos().prepare(frames, group.frames, budget)
+                                       : model_.files().images->prepare(frames.front(), budget);
+  } catch (const std::bad_alloc&) {
+    throw ItemError(ErrorCode::image_too_large, fmt::format("out of memory: {} x {} pixels cannot be resized",
+                                                            frames.front().width, frames.front().height));
+  }
+  prepared.memory.settle(bytes_of(prepared.pixels));
   return prepared;
 }
 

@@ -6,6 +6,7 @@
 #include "pipeline/graph/messages.h"
 #include "pipeline/stages/batch_encoder.h"
 #include "pipeline/stages/images/image_files.h"
+#include "pipeline/stages/images/shown_pictures.h"
 #include "vision/image/image_decode.h"
 
 namespace mmbatch {
@@ -35,7 +36,9 @@ class EncodeImage {
     MemoryBudget::Lease memory;
   };
   BatchEncoder<Prepared>::Options encoder_options(const EncodeImageOptions& options) const;
-  Prepared prepare(const Ticket& ticket, std::size_t image) const;
+  Prepared prepare(const Ticket& ticket, const PictureGroup& group) const;
+  /// @param memory for the decoded image, which stays in it
+  Image decode(const Ticket& ticket, std::size_t image, MemoryBudget::Lease& memory) const;
 
   const Model& model_;
   const ImageLimits limits_;

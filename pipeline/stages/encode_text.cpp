@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "engine/base/error.h"
+#include "pipeline/stages/images/shown_pictures.h"
 #include "pipeline/watch/at_stage.h"
 
 namespace mmbatch {
@@ -38,7 +39,7 @@ std::vector<std::string> idle_variables(const Manifest& manifest, const ModelFil
 }
 
 EncodeText::EncodeText(const ModelFiles& model, const Manifest& manifest, const std::tm& now)
-    : prompting_(model), manifest_(manifest), now_(now) {
+    : spec_(model.spec), prompting_(model), manifest_(manifest), now_(now) {
   for (const Job& job : manifest.jobs) {
     jobs_.push_back({.format = turn_format_of(job, manifest, model), .system = job.system.value_or("")});
   }
@@ -49,7 +50,7 @@ std::vector<std::int32_t> EncodeText::ids(const Item& item) const {
 }
 
 std::vector<std::int32_t> EncodeText::ids(const RenderedPrompt& prompt, const Item& item) const {
-  return prompting_.encode(prompt, item.images.size());
+  return prompting_.encode(prompt, picture_groups(item, spec_).size());
 }
 
 std::vector<std::int32_t> EncodeText::following_ids(std::string_view text) const {
@@ -58,7 +59,8 @@ std::vector<std::int32_t> EncodeText::following_ids(std::string_view text) const
 
 RenderedPrompt EncodeText::prompt(const Item& item) const {
   check_not_empty(item);
-  if (item.form == PromptForm::raw) return {item.prompt};
+  const auto video = shown_video(item, spec_);
+  if (item.form == PromptForm::raw) return {.text = item.prompt, .video = video};
   const OfJob& job = jobs_[item.job];
   std::vector<Message> messages;
   // The item's own system text takes the place of the job's.
@@ -72,9 +74,11 @@ RenderedPrompt EncodeText::prompt(const Item& item) const {
                         .parts = message.parts,
                         .other = message.other});
   }
-  return prompting_.render(
-      job.format, messages,
-      {.variables = template_variables_of(manifest_, item), .tools = tools_of(manifest_, item), .now = now_});
+  return prompting_.render(job.format, messages,
+                           {.variables = template_variables_of(manifest_, item),
+                            .tools = tools_of(manifest_, item),
+                            .now = now_,
+                            .video = video});
 }
 
 void EncodeText::operator()(Timeline& timeline, const TicketPtr& ticket,

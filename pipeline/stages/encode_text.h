@@ -43,6 +43,7 @@ class EncodeText {
     std::string system;  // empty: none
   };
 
+  const ModelSpec& spec_;
   Prompting prompting_;
   const Manifest& manifest_;
   std::tm now_;

@@ -35,6 +35,7 @@ struct ExpectedGeneration {
 struct ReferenceCase {
   std::string name;  // what its tensors' names begin with: "case3", "two_images"
   std::vector<std::string> images;
+  std::optional<ShownFrames> video;  // whose frames the images are
   std::string prompt;
   std::vector<Message> messages;  // what the prompt was made of, where it is a dialogue
   std::string template_kwargs = "{}";

@@ -38,16 +38,31 @@ std::vector<std::int32_t> encode_text(const ModelFiles& files, const ReferenceCa
   const std::string& prompt = reference_case.prompt;
   const std::size_t images = reference_case.images.size();
   if (!reference_case.messages.empty()) {
-    const RenderedPrompt rendered = prompting.render(files.turn_format, reference_case.messages,
-                                                     {.variables = reference_case.template_kwargs});
+    const RenderedPrompt rendered =
+        prompting.render(files.turn_format, reference_case.messages,
+                         {.variables = reference_case.template_kwargs, .video = reference_case.video});
     report.tokens("rendered", reference_case.name, rendered.text == prompt ? 0 : 1,
                   fmt::format("found '{}', expected '{}'", rendered.text, prompt));
     return prompting.encode(rendered, images);
   }
+  if (reference_case.video) return prompting.encode({.text = prompt, .video = reference_case.video}, images);
   if (!files.spec.vision || files.spec.placement == ImagePlacement::placeholders)
     return prompting.encode(prompt, images);
   const Message question{Role::user, prompt, images};
   return prompting.encode(prompting.render(files.turn_format, {&question, 1}), images);
+}
+
+/// Of each image, or each group of a video's frames.
+std::vector<FramePlace> frame_places(const Subject& subject, const ReferenceCase& reference_case) {
+  if (!reference_case.video) return std::vector<FramePlace>(reference_case.images.size());
+  const auto& video = subject.model.spec().video;
+  if (!video) throw std::runtime_error("the model takes no videos, a case has one");
+  const std::vector<double>& times = reference_case.video->times;
+  const double each = (times.back() - times.front()) / std::max(1.0, static_cast<double>(times.size() - 1));
+  std::vector<FramePlace> places;
+  for (std::size_t i = 0; i < video->groups(times.size()); ++i)
+    places.push_back({i, video->groups(times.size()), each * static_cast<double>(video->frames)});
+  return places;
 }
 
 void check_logits(const Subject& subject, const ReferenceCase& reference_case, const Prompt& prompt,
@@ -104,9 +119,20 @@ std::vector<EncodedImage> check_images(const Subject& subject, const ReferenceCa
   std::vector<MatrixView<const float>> parts;
   std::vector<const Patches*> tiles;
   std::vector<std::size_t> tile_rows;
-  for (const std::string& name : reference_case.images) {
-    pixels.push_back(
-        subject.model.files().images->prepare(read_image(subject.reference.folder / "images" / name)));
+  std::vector<Image> decoded;
+  for (const std::string& name : reference_case.images)
+    decoded.push_back(read_image(subject.reference.folder / "images" / name));
+  const std::vector<FramePlace> places = frame_places(subject, reference_case);
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (!reference_case.video) {
+      pixels.push_back(subject.model.files().images->prepare(decoded[i]));
+      continue;
+    }
+    std::vector<Image> group;
+    const std::size_t frames = subject.model.spec().video->frames;
+    for (std::size_t j = 0; j < frames; ++j)
+      group.push_back(decoded[std::min(i * frames + j, decoded.size() - 1)]);
+    pixels.push_back(subject.model.files().videos().prepare(group, decoded.size(), {}));
   }
   for (const PixelValues& image : pixels) {
     pointers.push_back(&image);
@@ -143,7 +169,9 @@ std::vector<EncodedImage> check_images(const Subject& subject, const ReferenceCa
   std::vector<EncodedImage> images;
   parts.clear();
   for (std::size_t i = 0; i < pixels.size(); ++i) {
-    images.push_back({encoded.projected[i], std::hash<std::string>{}(reference_case.images[i])});
+    const std::string key =
+        reference_case.video ? fmt::format("{} {}", reference_case.name, i) : reference_case.images[i];
+    images.push_back({encoded.projected[i], std::hash<std::string>{}(key), places[i]});
     parts.push_back(encoded.projected[i]->view());
   }
   if (subject.model.spec().dual) return images;

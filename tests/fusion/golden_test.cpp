@@ -72,6 +72,24 @@ INSTANTIATE_TEST_SUITE_P(
       return name;
     });
 
+class VideoTest : public ::testing::TestWithParam<const char*> {};
+
+/// Videos of checkpoints that have references of their own for images.
+TEST_P(VideoTest, AgreesWithTransformers) {
+  const auto folder = std::filesystem::path(MMBATCH_TEST_DATA) / "video" / GetParam();
+  const parity::Report report = compare(folder, testing::kReference / GetParam() / "model");
+  EXPECT_EQ(report.failed(), 0u) << report.table();
+  EXPECT_GE(report.checks(), 12u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Folders, VideoTest,
+                         ::testing::Values("qwen2-5-vl", "qwen3-vl", "qwen3-5", "smolvlm"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
 /// A tensor's name as writers since 2025 have it.
 std::string new_name(const std::string& name) {
   const auto moved = [&](const std::string& from, const std::string& to) {

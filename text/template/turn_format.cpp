@@ -103,6 +103,10 @@ std::string TurnFormat::names_text() {
   return text;
 }
 
+std::string video_parts(std::string_view text) {
+  return Json::array({{{"type", "video"}}, text_part(replace_invalid_utf8(text))}).dump();
+}
+
 TurnFormat::TurnFormat(Origin origin, std::string name, ChatTemplate chat)
     : origin_(origin),
       name_(std::move(name)),

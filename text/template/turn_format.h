@@ -28,6 +28,9 @@ struct Turn {
   std::string other = {};  // JSON object of further keys, such as tool_calls and reasoning_content
 };
 
+/// Turn::parts of a video and a text behind it.
+std::string video_parts(std::string_view text);
+
 /// What a template sees beside the messages.
 struct RenderOptions {
   std::string image_mark = "<image>";  // what stands for one image in a text

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/base/error.h"
 #include "engine/kernels/rows.h"
 
 namespace mmbatch {
@@ -63,6 +64,24 @@ PackedMatrix load_patch_kernel(const Weights& weights, const std::string& name, 
   return PackedMatrix({edge.pack(kernel)});
 }
 
+/// The kernel of frames that differ, [hidden, 3 · frames · patch²]; none in a folder that was packed before
+/// videos were taken.
+std::optional<PackedMatrix> load_frame_kernel(const Weights& weights, const std::string& name,
+                                              const VisionConfig& config) {
+  const std::size_t side = config.patch_size, hidden = config.hidden(), frames = config.frames;
+  const std::vector<std::size_t> flat = {hidden, kChannels * frames * side * side};
+  const std::string packed = name + ".frames";
+  const Weights edge = weights.in(edge_precision(weights.precision));
+  if (weights.source.packed()) {
+    if (!weights.has(packed)) return std::nullopt;
+    return PackedMatrix({edge.pack(weights.tensor(packed, flat))});
+  }
+  TensorView kernel = weights.tensor(name, {hidden, kChannels, frames, side, side});
+  kernel.name = packed;
+  kernel.shape = flat;
+  return PackedMatrix({edge.pack(kernel)});
+}
+
 EncoderStackConfig stack_of(const VisionConfig& config, const std::string& prefix) {
   EncoderStackConfig stack{.layer = config.layer,
                            .layers = config.relative ? 0 : config.run_layers,
@@ -113,8 +132,12 @@ VisionEncoder::VisionEncoder(const Weights& weights, VisionConfig config, const 
     positions_.add_to_patches(bias);
     bias.clear();
   }
-  patch_embedding_ = Linear(load_patch_kernel(weights, prefix + config_.patch_embedding + ".weight", config_),
-                            std::move(bias));
+  const std::string kernel = prefix + config_.patch_embedding + ".weight";
+  if (config_.input == TowerInput::pictures_and_videos && config_.frames > 1) {
+    if (auto frames = load_frame_kernel(weights, kernel, config_))
+      frame_embedding_.emplace(std::move(*frames), bias);
+  }
+  patch_embedding_ = Linear(load_patch_kernel(weights, kernel, config_), std::move(bias));
   const NormConfig& norm = config_.layer.norm;
   const std::size_t values = kChannels * config_.patch_size * config_.patch_size;
   if (!config_.norm_of_values.empty())
@@ -126,7 +149,18 @@ VisionEncoder::VisionEncoder(const Weights& weights, VisionConfig config, const 
 }
 
 std::size_t VisionEncoder::bytes() const {
-  return patch_embedding_.bytes() + positions_.bytes() + blocks_.bytes() + grid_blocks_.bytes();
+  return patch_embedding_.bytes() + (frame_embedding_ ? frame_embedding_->bytes() : 0) + positions_.bytes() +
+         blocks_.bytes() + grid_blocks_.bytes();
+}
+
+const Linear& VisionEncoder::kernel_for(const Patches& image) const {
+  const std::size_t picture = kChannels * config_.patch_size * config_.patch_size;
+  if (image.values.cols() == picture) return patch_embedding_;
+  if (frame_embedding_) return *frame_embedding_;
+  throw ItemError(
+      ErrorCode::invalid_value,
+      "this model's folder was packed before videos were taken: pack it again (mmbatch quantize), "
+      "or set 'video_input: frames'");
 }
 
 /// @param x [class_rows + patches, hidden]
@@ -142,7 +176,7 @@ void VisionEncoder::embed(const Patches& image, MatrixView<float> x, const Scrat
                    [](float x) { return 2 * (x - 0.5f); });
     values.x = centred.view();
   }
-  patch_embedding_.forward(values, patches);
+  kernel_for(image).forward(values, patches);
   if (!config_.norm_of_patches.empty()) norm_of_patches_.forward(patches, patches);
   if (scratch.on_input) scratch.on_input(Scratch::Before::positions, patches);
   positions_.add_to(x, image.grid, config_.order);

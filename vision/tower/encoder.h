@@ -26,6 +26,12 @@ enum class PatchKernel {
   pixels,      // the same, where patches are cut pixel by pixel, too
 };
 
+/// What a tower is given.
+enum class TowerInput {
+  pictures,             // a kernel that spans frames is summed over them
+  pictures_and_videos,  // frames that differ, too
+};
+
 /// What a tower does to the values of its patches before anything else.
 enum class PatchValues {
   as_they_are,
@@ -44,6 +50,7 @@ struct VisionConfig {
   LayerNames layer_names;                                      // pattern, below the encoder's prefix
   std::string patch_embedding = "embeddings.patch_embedding";  // tensor name, without ".weight"
   PatchKernel patch_kernel = PatchKernel::by_channel;
+  TowerInput input = TowerInput::pictures;
   Bias patch_bias = Bias::absent;
   PatchValues patch_values = PatchValues::as_they_are;
   std::string norm_of_values = {};   // name of a norm of a patch's values; empty: none
@@ -91,7 +98,8 @@ class VisionEncoder {
   };
   /// @param images each with its own number of patches
   /// @return rows in the order of the patches; an image's rows do not depend on the other images
-  /// @throws ItemError invalid_value for a grid that there are no position embeddings for
+  /// @throws ItemError invalid_value for a grid that there are no position embeddings for, and for frames
+  /// that differ where the folder was packed without the kernel that they need
   Encoded encode(std::span<const Patches* const> images, Scratch& scratch) const;
 
   const VisionConfig& config() const { return config_; }
@@ -106,6 +114,7 @@ class VisionEncoder {
     std::span<Matrix<float>> taps;
   };
 
+  const Linear& kernel_for(const Patches& image) const;
   void embed(const Patches& image, MatrixView<float> x, const Scratch& scratch) const;
   void run_blocks(const Rows& rows, std::span<const std::size_t> windows, Scratch& scratch) const;
   /// The same with the rows of each window side by side.
@@ -114,8 +123,9 @@ class VisionEncoder {
   Matrix<float> select(std::span<const Patches* const> images, MatrixView<const float> x) const;
 
   VisionConfig config_;
-  Linear patch_embedding_;              // [hidden, 3 · patch²]
-  std::vector<float> class_embedding_;  // [hidden]
+  Linear patch_embedding_;                 // [hidden, 3 · patch²]
+  std::optional<Linear> frame_embedding_;  // [hidden, 3 · frames · patch²]: of frames that differ
+  std::vector<float> class_embedding_;     // [hidden]
   PositionTable positions_;
   Norm norm_of_values_, norm_of_patches_;
   Norm norm_before_, norm_after_;

@@ -64,13 +64,13 @@ void multiply_grouped(const GroupedRows& input, std::span<const RowGroup> groups
   const std::vector<Work> works = works_of(groups, shape.tiles().size());
   parallel_tiles(works.size(), [&](std::size_t i) {
     const Work& work = works[i];
-    assert(&work.group->weights->kernel() == &kernel && work.group->weights->out() == shape.out());
+    assert(work.group->weights->kernel().takes_rows_of(kernel) && work.group->weights->out() == shape.out());
     const PackedMatrix::Tile& tile = work.group->weights->tiles()[work.tile];
     const MatrixView<float> target = y.row_range(work.first, work.rows).col_range(tile.column, tile.columns);
     const std::size_t stride = product_stride(kernel, tile.columns);
     thread_local Matrix<float> sums;
     float* data = thread_buffer(sums, kTileRows * kernel.tile_columns);
-    kernel.multiply({prepared.row(work.first), data, work.rows, shape.in(), tile.columns, tile.packed});
+    tile.kernel->multiply({prepared.row(work.first), data, work.rows, shape.in(), tile.columns, tile.packed});
     finish_tile(target, MatrixView<float>{data, work.rows, tile.columns, stride},
                 Epilogue{work.group->bias, {}, false}, tile.column);
   });
@@ -88,7 +88,7 @@ void multiply_grouped_gated(const GroupedRows& input, std::span<const RowGroup> 
   const std::vector<Work> works = works_of(groups, half);
   parallel_tiles(works.size(), [&](std::size_t i) {
     const Work& work = works[i];
-    assert(&work.group->weights->kernel() == &kernel && work.group->weights->out() == shape.out());
+    assert(work.group->weights->kernel().takes_rows_of(kernel) && work.group->weights->out() == shape.out());
     thread_local Matrix<float> sums;
     float* data = thread_buffer(sums, 2 * kTileRows * kernel.tile_columns);
     MatrixView<float> products[2];
@@ -96,7 +96,7 @@ void multiply_grouped_gated(const GroupedRows& input, std::span<const RowGroup> 
       const PackedMatrix::Tile& tile = work.group->weights->tiles()[part * half + work.tile];
       products[part] = {data + part * kTileRows * kernel.tile_columns, work.rows, tile.columns,
                         product_stride(kernel, tile.columns)};
-      kernel.multiply(
+      tile.kernel->multiply(
           {prepared.row(work.first), products[part].data, work.rows, shape.in(), tile.columns, tile.packed});
       add_bias(products[part], work.group->bias != nullptr ? work.group->bias + tile.column : nullptr);
     }

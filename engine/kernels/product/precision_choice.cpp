@@ -1,11 +1,13 @@
 #include "engine/kernels/product/precision_choice.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <set>
 #include <vector>
 
 #include "engine/kernels/product/tile_product.h"
@@ -65,6 +67,21 @@ std::vector<ProductTime> times_of(std::span<const Precision> precisions) {
   return times;
 }
 
+/// Which types are taken as they are, and which are rounded.
+std::string reason_to_keep(const WeightSource& weights) {
+  std::set<std::string> kept, rounded;
+  for (const auto& [name, tensor] : weights.tensors()) {
+    if (tensor.shape.size() < 2 || !is_quantized(tensor)) continue;
+    (tensor.form->grouping() != nullptr ? kept : rounded).insert(stored_type(tensor));
+  }
+  std::string reason;
+  if (!kept.empty()) reason = fmt::format("{} are multiplied as they are stored", fmt::join(kept, ", "));
+  if (!rounded.empty())
+    reason += fmt::format("{}{} are rounded to eight bits in groups of 32", kept.empty() ? "" : "; ",
+                          fmt::join(rounded, ", "));
+  return reason;
+}
+
 }  // namespace
 
 PrecisionChoice choose(std::span<const ProductTime> times) {
@@ -83,6 +100,16 @@ PrecisionChoice choose(std::span<const ProductTime> times) {
   return {taken.precision, reason};
 }
 
+bool is_quantized(const WeightSource& weights) {
+  std::size_t quantized = 0, all = 0;
+  for (const auto& [name, tensor] : weights.tensors()) {
+    if (tensor.shape.size() < 2) continue;
+    all += tensor.elements();
+    if (is_quantized(tensor)) quantized += tensor.elements();
+  }
+  return 2 * quantized > all;
+}
+
 PrecisionChoice choose_precision(Automatic automatic) {
   if (automatic == Automatic::floats) {
     static const PrecisionChoice floats = choose(times_of(std::vector{Precision::f32, Precision::bf16}));
@@ -97,6 +124,7 @@ PrecisionChoice choose_precision(const WeightSource& weights, const PrecisionWis
   if (const auto* named = std::get_if<Precision>(&wish)) return {*named, ""};
   if (const auto packed = weights.packed())
     return {*packed, fmt::format("the weights are packed in {}", to_string(*packed))};
+  if (is_quantized(weights)) return {Precision::stored, reason_to_keep(weights)};
   return choose_precision(std::get<Automatic>(wish));
 }
 

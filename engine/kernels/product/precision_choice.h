@@ -34,8 +34,12 @@ constexpr double kWorthwhile = 1.25;
 /// it.
 PrecisionChoice choose(std::span<const ProductTime> times);
 
-/// The one that is named; else what packed weights are stored in; else what choose() takes of products of
-/// 32 rows, measured on this machine's kernels in a few milliseconds, once per process.
+/// Whether most of the weights of matrices are stored quantized, in blocks or groups with scales.
+bool is_quantized(const WeightSource& weights);
+
+/// The one that is named; else what packed weights are stored in; else Precision::stored for what
+/// is_quantized(), which takes about as much memory as the file; else what choose() takes of products of 32
+/// rows, measured on this machine's kernels in a few milliseconds, once per process.
 PrecisionChoice choose_precision(const WeightSource& weights, const PrecisionWish& wish);
 
 /// The same where weights do not matter.

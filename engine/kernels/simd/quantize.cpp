@@ -159,4 +159,102 @@ void quantize_groups(const float* x, std::size_t n, std::size_t depth, std::byte
   __builtin_memcpy(row, &header, sizeof(header));
 }
 
+namespace {
+
+/// One register's lanes of groups at a time: what is found of each is put into a lane of one register.
+constexpr std::size_t kTogether = kRegisterLanes;
+
+MMBATCH_INLINE IntRegister larger(IntRegister a, IntRegister b) {
+  const IntRegister mask = a > b;
+  return (a & mask) | (b & ~mask);
+}
+
+/// Lane i of the result is all lanes of v[i] joined, two neighbours by `join` at a time.
+template <class Join>
+MMBATCH_INLINE IntRegister joined_lanes(IntRegister (&v)[kTogether], const Join& join) {
+  for (std::size_t count = kTogether / 2; count > 0; count /= 2) {
+    for (std::size_t i = 0; i < count; ++i)
+      v[i] = join(every_other<0>(v[2 * i], v[2 * i + 1]), every_other<1>(v[2 * i], v[2 * i + 1]));
+  }
+  return v[0];
+}
+
+/// Sixteen integers as those of one register, added up.
+MMBATCH_INLINE IntRegister folded(const Whole& whole) {
+  IntRegister sum = whole.part[0];
+  for (std::size_t i = 1; i < kParts; ++i) sum = sum + whole.part[i];
+  return sum;
+}
+
+/// The bits of the largest magnitude of 32 numbers: as integers those of NaN and infinity are larger than
+/// all.
+MMBATCH_INLINE IntRegister largest_bits(const float* x) {
+  IntRegister most{};
+  for (std::size_t i = 0; i < 32; i += kRegisterLanes)
+    most = larger(load_register<IntRegister>(x + i) & 0x7fffffff, most);
+  return most;
+}
+
+/// kTogether groups, of which `count` are stored.
+MMBATCH_INLINE void put_groups(const float* x, std::size_t count, std::byte* values, std::byte* side) {
+  constexpr std::int32_t kInfinity = 0x7f800000;
+  IntRegister v[kTogether], second[kTogether];
+  for (std::size_t g = 0; g < kTogether; ++g) v[g] = largest_bits(x + g * Panel::kGroup);
+  const IntRegister bits = joined_lanes(v, [](IntRegister a, IntRegister b) { return larger(a, b); });
+  const FloatRegister most = (FloatRegister)bits;
+  float scale[kTogether], inverse[kTogether];
+  store_register(scale, most / 127.0f);
+  store_register(inverse, 127.0f / most);
+  std::int32_t largest[kTogether];
+  store_register(largest, bits);
+  for (std::size_t g = 0; g < kTogether; ++g) {
+    Scaled scaled{scale[g], inverse[g], Panel::kGroup};
+    float of_group;
+    __builtin_memcpy(&of_group, &largest[g], sizeof(of_group));
+    if (largest[g] >= kInfinity) {
+      scaled = {__builtin_nanf(""), 0.0f, 0};
+      scale[g] = scaled.scale;
+    } else if (!(of_group > kTiny)) {
+      scaled.inverse = 0.0f;
+    }
+    std::byte unused[2 * kLanes];
+    std::byte* to = g < count ? values + g * Panel::kGroup : unused;
+    const float* from = x + g * Panel::kGroup;
+    v[g] = folded(put(from, 0, scaled, to));
+    second[g] = folded(put(from, kLanes, scaled, to + kLanes));
+  }
+  const auto sum = [](IntRegister a, IntRegister b) { return a + b; };
+  std::int32_t halves[2][kTogether];
+  store_register(halves[0], joined_lanes(v, sum));
+  store_register(halves[1], joined_lanes(second, sum));
+  for (std::size_t g = 0; g < count; ++g, side += sizeof(GroupedRow::Side)) {
+    const std::int32_t all = halves[0][g] + halves[1][g];
+    const GroupedRow::Side of_group{
+        scale[g], -all, scale[g] * static_cast<float>(all), {-halves[0][g], -halves[1][g]}};
+    __builtin_memcpy(side, &of_group, sizeof(of_group));
+  }
+}
+
+}  // namespace
+
+void quantize_in_groups(const float* x, std::size_t n, std::size_t depth, std::byte* row) {
+  static_assert(Panel::kGroup == 2 * kLanes);
+  constexpr std::size_t kSide = sizeof(GroupedRow::Side), kInputs = kTogether * Panel::kGroup;
+  std::byte* side = row + depth;
+  std::size_t i = 0;
+  for (; i + kInputs <= n; i += kInputs)
+    put_groups(x + i, kTogether, row + i, side + i / Panel::kGroup * kSide);
+  for (; i < depth; i += kInputs) {
+    const std::size_t groups = (depth - i) / Panel::kGroup, count = groups < kTogether ? groups : kTogether;
+    if (i >= n) {
+      __builtin_memset(row + i, 0, count * Panel::kGroup);
+      __builtin_memset(side + i / Panel::kGroup * kSide, 0, count * kSide);
+      continue;
+    }
+    float rest[kInputs] = {};
+    __builtin_memcpy(rest, x + i, (n - i) * sizeof(float));
+    put_groups(rest, count, row + i, side + i / Panel::kGroup * kSide);
+  }
+}
+
 }  // namespace mmbatch::MMBATCH_ISA

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/base/error.h"
+#include "engine/kernels/matmul_kernel.h"
 
 namespace mmbatch {
 namespace {
@@ -108,6 +111,27 @@ void add_biases(std::vector<Expert>& experts, const Weights& weights, const Expe
   }
 }
 
+/// Whether a quantized file holds some matrices of experts in groups: rows of all experts' products are put
+/// into one form, so that then those that are stored as floats have to be, too.
+bool some_in_groups(const std::vector<ExpertParts>& parts) {
+  return std::any_of(parts.begin(), parts.end(), [](const ExpertParts& of) {
+    return stored_grouping(of.gate) != nullptr || stored_grouping(of.up) != nullptr ||
+           stored_grouping(of.down) != nullptr;
+  });
+}
+
+/// Of a packed file, anything may be said of any matrix.
+void check_rows_alike(const std::vector<Expert>& experts, const Weights& weights, const std::string& name) {
+  const Expert &first = experts.front(), &last = experts.back();
+  if (last.gate_up.rows_alike() && last.gate_up.kernel().takes_rows_of(first.gate_up.kernel()) &&
+      last.down.kernel().takes_rows_of(first.down.kernel()))
+    return;
+  throw ModelError(
+      fmt::format("{}: the experts' matrices are packed in layouts that cannot be multiplied together, "
+                  "beginning with '{}'. Pack the published checkpoint again with mmbatch quantize",
+                  weights.source.path().string(), name));
+}
+
 }  // namespace
 
 std::vector<ExpertParts> expert_parts(const Weights& weights, const ExpertsConfig& config,
@@ -127,12 +151,17 @@ std::vector<ExpertParts> expert_parts(const Weights& weights, const ExpertsConfi
 
 std::vector<Expert> load_experts(const Weights& weights, const ExpertsConfig& config,
                                  const ExpertNames& names) {
+  const std::vector<ExpertParts> all = expert_parts(weights, config, names);
+  const bool in_groups =
+      weights.precision == Precision::stored && !weights.source.packed() && some_in_groups(all);
+  const auto pack = [&](const MatrixPart& part) {
+    return in_groups ? weights.pack_in_groups(part) : weights.pack(part);
+  };
   std::vector<Expert> experts;
-  for (const ExpertParts& parts : expert_parts(weights, config, names)) {
-    experts.push_back({PackedMatrix({weights.pack(parts.gate), weights.pack(parts.up)}),
-                       PackedMatrix({weights.pack(parts.down)}),
-                       {},
-                       {}});
+  for (const ExpertParts& parts : all) {
+    experts.push_back(
+        {PackedMatrix({pack(parts.gate), pack(parts.up)}), PackedMatrix({pack(parts.down)}), {}, {}});
+    check_rows_alike(experts, weights, parts.gate.name);
   }
   if (stored_in_one(weights, names)) {
     weights.divided(names.all_gate_up);

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "engine/weights/groups/half.h"
+#include "engine/weights/quantized/four_bits.h"
 #include "engine/weights/quantized/packed_words.h"
 #include "engine/weights/quantized/rows_form.h"
 #include "engine/weights/quantized/scaled_bytes.h"
@@ -24,7 +26,26 @@ struct Packed {
 class PackedForm final : public RowsForm {
  public:
   PackedForm(std::string name, std::size_t bytes, Packed weight)
-      : RowsForm(std::move(name), weight.group_of.size(), bytes), weight_(std::move(weight)) {}
+      : RowsForm(std::move(name), weight.group_of.size(), bytes), weight_(std::move(weight)) {
+    if (weight_.codes.mask() == 15 && groups_are_whole(weight_.group_of, weight_.groups) &&
+        are_halves(weight_.scales))
+      grouping_ = four_bits_with_zeros();
+  }
+
+  const Grouping* grouping() const override { return grouping_; }
+
+  void read_groups(std::size_t begin, std::size_t count, const GroupedValues& out) const override {
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t row = (begin + i) / columns(), column = (begin + i) % columns();
+      out.codes[i] = static_cast<std::uint8_t>(weight_.codes.along(row, column));
+      if (i % 32 != 0) continue;
+      const std::size_t group = weight_.group_of[column];
+      float scale = 0;
+      copy_as_float(weight_.scales, row * weight_.groups + group, 1, &scale);
+      out.scales[i / 32] = to_half(scale);
+      out.floors[i / 32] = to_half(static_cast<float>(zero_of(row, group)));
+    }
+  }
 
  protected:
   void read_part(const Part& part, float* out) const override {
@@ -33,10 +54,7 @@ class PackedForm final : public RowsForm {
     std::vector<int> zeros(weight_.groups, half);
     for (std::size_t r = part.row; r < part.row + part.rows; ++r) {
       copy_as_float(weight_.scales, r * weight_.groups, weight_.groups, scales.data());
-      for (std::size_t g = 0; weight_.zeros && g < weight_.groups; ++g) {
-        const std::size_t per = weight_.zeros->per_word();
-        zeros[g] = static_cast<int>(weight_.zeros->in_word(weight_.zeros->word(r / per, g), r % per));
-      }
+      for (std::size_t g = 0; weight_.zeros && g < weight_.groups; ++g) zeros[g] = zero_of(r, g);
       for (std::size_t i = part.column; i < part.column + part.columns; ++i) {
         const std::size_t group = weight_.group_of[i];
         *out++ =
@@ -46,7 +64,14 @@ class PackedForm final : public RowsForm {
   }
 
  private:
+  int zero_of(std::size_t row, std::size_t group) const {
+    if (!weight_.zeros) return static_cast<int>(weight_.codes.mask() / 2 + 1);
+    const std::size_t per = weight_.zeros->per_word();
+    return static_cast<int>(weight_.zeros->in_word(weight_.zeros->word(row / per, group), row % per));
+  }
+
   Packed weight_;
+  const Grouping* grouping_ = nullptr;
 };
 
 std::pair<std::size_t, std::size_t> read_shape(const std::string& name, const RawTensor& stored) {

@@ -68,6 +68,7 @@ void present(const std::string& module, const Settings& settings, StoredParts& p
     fail(weights,
          fmt::format("shape {} does not hold {} inputs of {} bits", shape_text(packed.shape), in, bits));
   InputMajor form{.name = fmt::format("GPTQ {} bit", bits), .in = in, .out = out, .groups = groups};
+  form.bits = static_cast<unsigned>(bits);
   form.scales = parts.tensor(scales, {groups, out});
   if (order != nullptr) form.group_of = read_groups(index, *order, groups);
   const bool all_first =

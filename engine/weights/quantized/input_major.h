@@ -13,6 +13,7 @@ namespace mmbatch::quantized {
 struct InputMajor {
   std::string name;
   std::size_t in = 0, out = 0, groups = 0, bytes = 0;
+  unsigned bits = 4;                         // of a code
   std::vector<std::uint32_t> group_of = {};  // [in], each below groups
   TensorView scales = {};                    // [groups, out]
   /// Codes of input i for outputs [first, first + count).

@@ -50,6 +50,7 @@ VisionConfig parse_tower(const Config& config) {
                                            .activation = activation,
                                            .norm = NormKind::rms,
                                            .names = {"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}});
+  tower.input = TowerInput::pictures;
   LayerConfig& layer = tower.layer;
   layer.norm.eps = static_cast<float>(config.number("rms_norm_eps", 1e-5));
   layer.attention.query_key_norm = {layer.norm, QueryKeyNorm::Span::head};

@@ -3,6 +3,7 @@
 
 #include "fusion/families/families.h"
 #include "fusion/image_preparation.h"
+#include "fusion/video/video_preparation.h"
 
 namespace mmbatch {
 namespace {
@@ -52,6 +53,26 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
   return vision;
 }
 
+/// SmolVLM's: each frame as a whole, with its time before it.
+VideoInput video_of(const WeightSource& weights, const std::string& image_token) {
+  const Config file = read_video_processor(weights);
+  const Config sampling = file.object("video_sampling");
+  VideoInput video{
+      .token = "<video>", .written = "<video>", .row_token = image_token, .text = {}, .form = {}};
+  video.text = {.before =
+                    "You are provided the following series of {frames} frames from a {length} [H:MM:SS] "
+                    "video.\n",
+                .before_each = "\nFrame from {clock}:",
+                .after_each = "",
+                .after = "\n\n"};
+  const bool sampled = !file.has("size") && sampling.has("video_size");
+  video.form = FramesAsTiles{
+      {.tile = longest_edge(file, "max_image_size", 364),
+       .longest_edge = longest_edge(sampled ? sampling : file, sampled ? "video_size" : "size", 4 * 364),
+       .splitting = LongestEdgeGrid::Splitting::whole}};
+  return video;
+}
+
 ModelSpec parse(const Config& config, const WeightSource& weights) {
   ModelSpec spec =
       read_image_text(config, weights, {"idefics3", "llama", 128257}, {"model.text_model.", "text_model."});
@@ -62,6 +83,7 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
                                .whole = "\n" + mark + "<global-img>",
                                .whole_alone = mark + "<global-img>",
                                .end = mark};
+  if (config.text("model_type", "") == "smolvlm") spec.video = video_of(weights, spec.image_token);
   spec.placeholders = {mark};
   spec.padding = PaddingToken::never_generated;
   spec.turn_format = "user_assistant";

@@ -26,6 +26,13 @@ WindowAttention parse_windows(const Config& config, const VisionConfig& tower) {
   return windows;
 }
 
+double positions_per_second(const Config& config) {
+  const double positions = config.number("tokens_per_second", 4);
+  if (!(positions >= 0 && positions <= 1e4))
+    config.fail("tokens_per_second", "expected a number from 0 to 10000");
+  return positions;
+}
+
 VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::size_t text_hidden) {
   if (qwen_size(config, "out_hidden_size", 3584) != text_hidden)
     config.fail("out_hidden_size", "the tower's output is not as wide as the text model's rows");
@@ -47,6 +54,8 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
 ModelSpec parse(const Config& config, const WeightSource& weights) {
   ModelSpec spec = qwen_spec("qwen2_5_vl", "qwen2_5_vl_text", config, weights);
   spec.vision = parse_vision(QwenConfigs(config).vision, weights, spec.decoder.hidden);
+  spec.video = qwen_video(spec.vision->encoder, VideoPositions::by_time);
+  spec.video->positions_per_second = positions_per_second(QwenConfigs(config).vision);
   spec.regions = RegionFormat::json_of_seen_pixels;
   return spec;
 }

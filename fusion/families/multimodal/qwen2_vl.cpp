@@ -28,6 +28,7 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
 ModelSpec parse(const Config& config, const WeightSource& weights) {
   ModelSpec spec = qwen_spec("qwen2_vl", "qwen2_vl_text", config, weights);
   spec.vision = parse_vision(QwenConfigs(config).vision, weights, spec.decoder.hidden);
+  spec.video = qwen_video(spec.vision->encoder, VideoPositions::counted);
   spec.regions = RegionFormat::pairs_of_thousandths;
   return spec;
 }

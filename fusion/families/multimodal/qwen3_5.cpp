@@ -106,6 +106,7 @@ ModelSpec qwen3_5_spec(const std::string& family, const std::string& text_type, 
                        const WeightSource& weights) {
   ModelSpec spec = qwen_spec(family, text_type, config, weights);
   spec.vision = qwen3_vision(QwenConfigs(config).vision, weights, spec.decoder.hidden);
+  spec.video = qwen3_video(spec.vision->encoder);
   return spec;
 }
 

@@ -67,6 +67,7 @@ ModelSpec qwen3_vl_spec(const std::string& family, const std::string& text_type,
   ModelSpec spec = qwen_spec(family, text_type, config, weights);
   const Config vision = QwenConfigs(config).vision;
   spec.vision = qwen3_vision(vision, weights, spec.decoder.hidden);
+  spec.video = qwen3_video(spec.vision->encoder);
   add_deepstack(vision, *spec.vision, spec);
   spec.decoder.deepstack_layers = spec.vision->deepstack.size();
   return spec;

@@ -74,6 +74,7 @@ VisionConfig qwen_tower(const Config& vision, const QwenTowerSizes& sizes) {
       static_cast<std::size_t>(vision.integer("depth", sizes.layers, {1, 4096}));
   tower.layer = tower_layer(vision, sizes);
   tower.layer_names = tower_names(sizes.names);
+  tower.input = TowerInput::pictures_and_videos;
   tower.patch_embedding = "patch_embed.proj";
   tower.positions = NoPositions{};
   tower.rope = parse_grid_rope(vision);
@@ -108,6 +109,31 @@ void add_qwen2_merger(VisionSpec& vision, std::size_t text_hidden) {
 
 std::string qwen_tower_prefix(const WeightSource& weights) {
   return weights.prefix_of("patch_embed.proj.weight", {"visual.", "model.visual."});
+}
+
+VideoInput qwen_video(const VisionConfig& tower, VideoPositions positions) {
+  VideoInput video;
+  video.token = video.row_token = "<|video_pad|>";
+  video.written = "<|vision_start|>" + video.token + "<|vision_end|>";
+  video.frames = tower.frames;
+  video.positions = positions;
+  FramesInBlocks form{.blocks = qwen_images(tower).blocks};
+  form.blocks.budget = {.least = 128 * 28 * 28, .most = 768 * 28 * 28};
+  form.most_tokens = 128000;
+  video.form = form;
+  return video;
+}
+
+VideoInput qwen3_video(const VisionConfig& tower) {
+  VideoInput video = qwen_video(tower, VideoPositions::as_images);
+  video.text = {.before_each = "<{seconds} seconds><|vision_start|>", .after_each = "<|vision_end|>"};
+  auto& form = std::get<FramesInBlocks>(video.form);
+  form.blocks.side_unless_said = 16;
+  form.blocks.short_sides = ShortSides::enlarged;
+  form.blocks.budget = {.least = 128 * 32 * 32, .most = 768 * 32 * 32};
+  form.budget = FramesInBlocks::Budget::of_all;
+  form.most_tokens = 768;
+  return video;
 }
 
 ModelSpec qwen_spec(const std::string& family, const std::string& text_type, const Config& config,

@@ -78,6 +78,11 @@ ModelSpec qwen3_5_text_spec(const std::string& type, const Config& config, const
 ModelSpec qwen3_5_spec(const std::string& family, const std::string& text_type, const Config& config,
                        const WeightSource& weights);
 
+/// How Qwen2-VL and its successors take videos: a token for each row of two frames' blocks.
+VideoInput qwen_video(const VisionConfig& tower, VideoPositions positions);
+/// The same since Qwen3-VL: each two frames between marks of their own, with their time before them.
+VideoInput qwen3_video(const VisionConfig& tower);
+
 /// A size of a vision_config.
 std::size_t qwen_size(const Config& config, const std::string& key, std::int64_t otherwise);
 

@@ -99,8 +99,8 @@ std::vector<double> read_times(const Node::Entry& entry) {
 }  // namespace
 
 const std::vector<std::string>& document_keys() {
-  static const std::vector<std::string> keys = {"pages",  "pages_as", "dpi",  "page_pixels",
-                                                "frames", "fps",      "times"};
+  static const std::vector<std::string> keys = {"pages",  "pages_as", "dpi",   "page_pixels",
+                                                "frames", "fps",      "times", "video_input"};
   return keys;
 }
 
@@ -126,6 +126,12 @@ DocumentSettings read_document_settings(const Node& map) {
     settings.fps = fps;
   }
   if (const Node::Entry* entry = map.get("times")) settings.times = read_times(*entry);
+  if (const Node::Entry* entry = map.get("video_input")) {
+    const std::string& way = scalar_of(*entry, *entry->value);
+    if (way != "auto" && way != "frames")
+      ill_typed(*entry, "auto (as the model takes videos, else as images) or frames (as images)");
+    settings.video_as = way == "auto" ? VideoAs::models_own : VideoAs::images;
+  }
   if (settings.frames.has_value() + settings.fps.has_value() + settings.times.has_value() > 1) {
     const Node::Entry* const second = map.get("times") != nullptr ? map.get("times") : map.get("fps");
     throw PlacedError(ErrorCode::invalid_item, second->place,
@@ -142,6 +148,7 @@ DocumentSettings merged(DocumentSettings weaker, const DocumentSettings& stronge
   take(weaker.pages_as, stronger.pages_as);
   take(weaker.dpi, stronger.dpi);
   take(weaker.page_pixels, stronger.page_pixels);
+  take(weaker.video_as, stronger.video_as);
   if (stronger.frames || stronger.fps || stronger.times) {
     weaker.frames = stronger.frames;
     weaker.fps = stronger.fps;

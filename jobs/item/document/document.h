@@ -15,13 +15,15 @@ namespace mmbatch {
 ///   "document": path,  "pages": "all" | number | "1-3, 5, 7-" | [number…],
 ///   "pages_as": "items" (each page an item of its own) | "images" (all of them images of one),
 ///   "dpi": 36 … 600,  "page_pixels": number      how large a page of a PDF is drawn
-///   "video": path,  "frames": number, evenly | "fps": number | "times": [seconds…]
+///   "video": path,  "frames": number, evenly | "fps": number | "times": [seconds…],
+///   "video_input": "auto" (as the model takes videos, else as images) | "frames" (as images)
 struct PageRange {
   std::uint32_t first = 1;
   std::optional<std::uint32_t> last;  // none: to the end
   bool operator==(const PageRange&) const = default;
 };
 enum class PagesAs { items, images };
+enum class VideoAs { models_own, images };
 
 /// What a source says; what it leaves open, a weaker one says.
 struct DocumentSettings {
@@ -32,6 +34,7 @@ struct DocumentSettings {
   std::optional<std::uint32_t> frames;  // one of these three at most
   std::optional<double> fps;
   std::optional<std::vector<double>> times;  // in seconds
+  std::optional<VideoAs> video_as;
 };
 
 constexpr std::uint32_t kMostParts = 1024;     // of one item

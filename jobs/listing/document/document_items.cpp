@@ -131,12 +131,14 @@ class DocumentItems : public ItemReader {
   /// The moments of a video; each of several equal stretches is shown at its middle.
   std::vector<Item::Image> frames() {
     std::vector<double> times;
+    length_ = 0;
     if (settings().times) {
       times = *settings().times;
     } else {
       const double seconds = count(Item::Shows::video).seconds;
       if (!(seconds > 0 && seconds < 1e6))
         refuse(fmt::format("{}: does not say how long it is: give 'times'", file().written));
+      length_ = seconds;
       const double wanted =
           settings().fps ? std::ceil(seconds * *settings().fps - 1e-9) : settings().frames.value_or(kFrames);
       if (wanted > kMostParts) {
@@ -178,6 +180,7 @@ class DocumentItems : public ItemReader {
     auto item = shown_item();
     const std::size_t more = images.size() - 1;
     item->frame_times = std::exchange(times_, {});
+    if (!item->frame_times.empty() && settings().video_as != VideoAs::images) item->video_length = length_;
     item->images = std::move(images);
     if (more > 0 && !item->messages.empty()) {
       const auto has_parts = [](const Item::Message& message) { return !message.parts.empty(); };
@@ -197,6 +200,7 @@ class DocumentItems : public ItemReader {
   ReadItem whole_;              // the item whose document is shown
   std::optional<Pages> pages_;  // that are still to come
   std::string times_;           // of the frames, as JSON
+  double length_ = 0;           // of the video, in seconds; 0: not asked for
   std::uint64_t position_ = 0;  // of the last item
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <set>
+#include <utility>
 
 #include "engine/base/sha256.h"
 #include "jobs/results/columns/schema_columns.h"
@@ -56,55 +57,48 @@ std::string value_at(const std::string& json, const std::vector<std::string>& pa
   return fmt::format("json_extract({}, {})", json, sql_text(simple));
 }
 
-class Views {
+/// The queries of a job's tables, from the outermost on.
+class Tables {
  public:
-  Views(Database& database, std::int64_t job, const std::string& name)
-      : database_(database), job_(job), root_(kPrefix + name) {}
+  explicit Tables(std::string answers) : answers_(std::move(answers)) {}
 
-  void drop() {
-    std::vector<std::string> old;
-    for (const std::string& view : table_views(database_)) {
-      if (view == root_ || view.starts_with(root_ + ".")) old.push_back(view);
-    }
-    for (const std::string& view : old) database_.run("DROP VIEW " + sql_name(view));
-  }
-
-  void create(const SchemaTable& table) {
-    const std::string answers = fmt::format(
-        "(SELECT r.run_key AS run, i.id AS id, r.status AS status, r.error_code AS error_code, r.sequence AS "
-        "sequence, CASE WHEN r.status = 'answered' AND json_valid(r.answer) THEN r.answer END AS answer "
-        "FROM results r JOIN items i ON i.key = r.item_key WHERE r.current = 1 AND i.job_key = {})",
-        job_);
-    create(table, root_, answers + " AS a",
-           {{"run", "a.run"},
-            {"id", "a.id"},
-            {"status", "a.status"},
-            {"error_code", "a.error_code"},
-            {"sequence", "a.sequence"}},
-           "a.answer", 0);
+  std::vector<AnswerTable> of(const SchemaTable& table) {
+    add(table, "", answers_ + " AS a",
+        {{"run", "a.run"},
+         {"id", "a.id"},
+         {"status", "a.status"},
+         {"error_code", "a.error_code"},
+         {"sequence", "a.sequence"}},
+        "a.answer", 0);
+    return std::move(tables_);
   }
 
  private:
   using Columns = std::vector<std::pair<std::string, std::string>>;  // name, expression
 
-  void create(const SchemaTable& table, const std::string& name, const std::string& from, const Columns& keys,
-              const std::string& value, int depth) {
+  void add(const SchemaTable& table, const std::string& list, const std::string& from, const Columns& keys,
+           const std::string& value, int depth) {
+    AnswerTable& out = tables_.emplace_back();
+    out.list = list;
     Names names;
     std::string columns;
-    const auto add = [&](const std::string& column, const std::string& expression) {
+    const auto add_column = [&](const std::string& column, const std::string& expression) {
+      out.columns.push_back(names.unique(column));
       columns +=
-          fmt::format("{}{} AS {}", columns.empty() ? "" : ", ", expression, sql_name(names.unique(column)));
+          fmt::format("{}{} AS {}", columns.empty() ? "" : ", ", expression, sql_name(out.columns.back()));
     };
-    for (const auto& [column, expression] : keys) add(column, expression);
+    for (const auto& [column, expression] : keys) add_column(column, expression);
+    out.keys = out.columns.size();
     for (const SchemaColumn& column : table.columns) {
       const std::string at = column.path.empty() ? element(value, depth) : value_at(value, column.path);
-      add(column.name(), column.type == SchemaColumn::Type::real ? fmt::format("CAST({} AS REAL)", at) : at);
+      add_column(column.name(),
+                 column.type == SchemaColumn::Type::real ? fmt::format("CAST({} AS REAL)", at) : at);
     }
-    database_.run(fmt::format("CREATE VIEW {} AS SELECT {} FROM {}", sql_name(name), columns, from));
+    out.sql = fmt::format("SELECT {} FROM {}", columns, from);
     Names child_names;
     for (const SchemaTable& child : table.children) {
       const std::string each = fmt::format("e{}", depth + 1);
-      const std::string list = child.list.empty() ? value : value_at(value, child.list);
+      const std::string elements = child.list.empty() ? value : value_at(value, child.list);
       Columns child_keys = keys;
       for (auto& [column, expression] : child_keys) {
         if (column == "position") column = table.name() + ".position";
@@ -112,9 +106,9 @@ class Views {
       std::erase_if(child_keys,
                     [](const auto& key) { return key.first == "status" || key.first == "error_code"; });
       child_keys.emplace_back("position", each + ".key");
-      create(child, name + "." + child_names.unique(child.name()),
-             fmt::format("{}, json_each({}) AS {}", from, list, each), child_keys, each + ".value",
-             depth + 1);
+      add(child, (list.empty() ? "" : list + ".") + child_names.unique(child.name()),
+          fmt::format("{}, json_each({}) AS {}", from, elements, each), child_keys, each + ".value",
+          depth + 1);
     }
   }
 
@@ -123,10 +117,17 @@ class Views {
     return depth > 0 ? value : fmt::format("json_extract({}, '$')", value);
   }
 
-  Database& database_;
-  std::int64_t job_;
-  std::string root_;
+  std::string answers_;
+  std::vector<AnswerTable> tables_;
 };
+
+void drop_views(Database& database, const std::string& root) {
+  std::vector<std::string> old;
+  for (const std::string& view : table_views(database)) {
+    if (view == root || view.starts_with(root + ".")) old.push_back(view);
+  }
+  for (const std::string& view : old) database.run("DROP VIEW " + sql_name(view));
+}
 
 }  // namespace
 
@@ -144,6 +145,17 @@ std::vector<std::string> table_views(Database& database) {
   std::vector<std::string> out;
   while (views.step()) out.emplace_back(views.text(0));
   return out;
+}
+
+std::vector<AnswerTable> answer_tables(const std::string& schema, std::int64_t job,
+                                       const std::string& filter) {
+  return Tables(fmt::format(
+                    "(SELECT r.run_key AS run, i.id AS id, r.status AS status, r.error_code AS error_code, "
+                    "r.sequence AS sequence, CASE WHEN r.status = 'answered' AND json_valid(r.answer) THEN "
+                    "r.answer END AS answer FROM results r JOIN items i ON i.key = r.item_key WHERE {} AND "
+                    "i.job_key = {})",
+                    filter, job))
+      .of(columns_of_schema(schema));
 }
 
 void keep_job_schema(Database& database, std::int64_t job, const std::string& name,
@@ -164,9 +176,11 @@ void keep_job_schema(Database& database, std::int64_t job, const std::string& na
       .bind(1, job)
       .bind(2, sha256)
       .run();
-  Views views(database, job, name);
-  views.drop();
-  views.create(columns_of_schema(schema));
+  const std::string root = kPrefix + name;
+  drop_views(database, root);
+  for (const AnswerTable& table : answer_tables(schema, job, "r.current = 1"))
+    database.run(fmt::format("CREATE VIEW {} AS {}",
+                             sql_name(root + (table.list.empty() ? "" : "." + table.list)), table.sql));
 }
 
 }  // namespace mmbatch

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -17,6 +18,20 @@ namespace mmbatch {
 /// @param schema JSON text; empty: the job has none, and views that it had stay as they are
 void keep_job_schema(Database& database, std::int64_t job, const std::string& name,
                      const std::string& schema);
+
+/// One of the tables that a job's answers fill, as a query.
+struct AnswerTable {
+  std::string list;  // `items`, `items.parts`; of the outermost table empty
+  std::vector<std::string> columns;
+  std::size_t keys = 0;  // the first of the columns tell rows apart, the others are fields
+  std::string sql;
+};
+
+/// The tables of a job's answers, each after the one whose lists it has.
+/// @param schema JSON text
+/// @param filter which rows of `results r` are meant, in SQL
+std::vector<AnswerTable> answer_tables(const std::string& schema, std::int64_t job,
+                                       const std::string& filter);
 
 /// The names of all views of that kind.
 std::vector<std::string> table_views(Database& database);

@@ -92,7 +92,9 @@ void add_precision_option(CLI::App& command, PrecisionWish& precision) {
                                                                 {"auto-int8", Automatic::int8_too}};
   for (const std::string& name : precision_names()) choices.emplace_back(name, precision_from(name));
   add_choice(command,
-             {"--precision", "what products are computed in; auto: bf16 where it is much faster than f32"},
+             {"--precision",
+              "what products are computed in; auto: of a quantized file, its own small "
+              "numbers; else bf16 where it is much faster than f32"},
              precision, choices)
       ->group(kGroup);
 }

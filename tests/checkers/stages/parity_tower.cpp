@@ -20,8 +20,10 @@ std::vector<const Patches*> tiles_of(std::span<const PixelValues* const> images)
 /// Patches as references hold them: each channel as often as a patch has frames, or pixel by pixel.
 Matrix<float> as_given(const Patches& patches, const VisionConfig& config) {
   constexpr std::size_t kChannels = 3;
-  const std::size_t plane = patches.values.cols() / kChannels,
-                    frames = std::max<std::size_t>(config.frames, 1);
+  const std::size_t stored = std::max<std::size_t>(config.frames, 1);
+  // Those of a video have all their frames already.
+  const bool complete = patches.values.cols() == kChannels * stored * config.patch_size * config.patch_size;
+  const std::size_t frames = complete ? 1 : stored, plane = patches.values.cols() / kChannels;
   Matrix<float> out(patches.values.rows(), patches.values.cols() * frames);
   for (std::size_t p = 0; p < out.rows(); ++p) {
     const float* from = patches.values.row(p);

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "engine/kernels/simd.h"
 
 namespace mmbatch {
@@ -33,6 +35,22 @@ TEST(PrecisionChoice, IsTheSameEveryTime) {
   if (simd().bf16_bytes == 4) {
     EXPECT_EQ(first.precision, Precision::f32) << first.reason;
   }
+}
+
+TEST(PrecisionChoice, KeepsTheNumbersOfAQuantizedFile) {
+  const std::filesystem::path reference = std::filesystem::path(MMBATCH_TEST_DATA) / "reference";
+  const auto quantized = open_weights(reference / "quantized-awq" / "model"),
+             plain = open_weights(reference / "llama" / "model");
+  EXPECT_TRUE(is_quantized(*quantized));
+  for (const Automatic wish : {Automatic::floats, Automatic::int8_too}) {
+    const PrecisionChoice choice = choose_precision(*quantized, wish);
+    EXPECT_EQ(choice.precision, Precision::stored);
+    EXPECT_EQ(choice.reason, "AWQ 4 bit are multiplied as they are stored");
+  }
+  EXPECT_EQ(choose_precision(*quantized, Precision::w4a16).precision, Precision::w4a16);
+  EXPECT_FALSE(is_quantized(*plain));
+  EXPECT_EQ(choose_precision(*plain, Automatic::floats).precision,
+            choose_precision(Automatic::floats).precision);
 }
 
 }  // namespace

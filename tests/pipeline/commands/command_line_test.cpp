@@ -41,9 +41,9 @@ TEST(CommandLine, AWrongValueSaysWhatIsAllowed) {
   expect_error("run x.yaml --temperature=-1", 2,
                "--temperature: '-1': generation setting 'temperature' must be");
   expect_error("run x.yaml --stop-token-ids x", 2, "--stop-token-ids: 'x': not a token id");
-  expect_error(
-      "run x.yaml --precision int9", 2,
-      "--precision: 'int9' is not one of auto, auto-int8, f32, bf16, int8, w8a16, int4, w4a16; did you mean");
+  expect_error("run x.yaml --precision int9", 2,
+               "--precision: 'int9' is not one of auto, auto-int8, f32, bf16, int8, w8a16, int4, w4a16, "
+               "stored; did you mean");
   expect_error("run x.yaml --kv-precision f16", 2,
                "--kv-precision: 'f16' is not one of auto, f32, bf16, int8");
   for (const std::string size : {"much", "0", "-1", "1e30", "nan", "5X"})
@@ -65,7 +65,7 @@ TEST(CommandLine, AWrongValueSaysWhatIsAllowed) {
                "'failure' is not one of answers, runs, jobs, failures; did you mean");
   expect_error("eval x.db --bootstrap -1", 2, "--bootstrap: '-1' is not a whole number from 0 to 100000");
   expect_error("report x.db -o x.html --max-items many", 2, "--max-items: 'many' is not a whole number");
-  expect_error("quantize m out --weights int5", 2, "--weights: 'int5' is not one of f32, bf16, int8");
+  expect_error("quantize m out --weights int5", 2, "--weights: 'int5' is not one of auto, f32, bf16, int8");
 }
 
 TEST(CommandLine, WhatIsNotThereIsNamed) {

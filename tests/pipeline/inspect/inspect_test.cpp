@@ -71,6 +71,15 @@ TEST(Inspect, KnowsWidthsFilesAndMemory) {
                                HasSubstr("cache per token: f32"), HasSubstr("beyond the windows: f32 0 B")));
 }
 
+TEST(Inspect, AQuantizedFileIsComputedWithAsItIsStored) {
+  const json found = inspected(reference_folder("gguf-llama-q4_0") + "/model.gguf"),
+             memory = found["weight_bytes"];
+  EXPECT_THAT(found["computed_in"].get<std::string>(), ::testing::StartsWith("stored: "));
+  EXPECT_THAT(found["computed_in"].get<std::string>(), HasSubstr("Q4_0"));
+  EXPECT_LT(memory["stored"].get<double>(), 0.5 * memory["bf16"].get<double>());
+  EXPECT_FALSE(inspected(reference("llava-gqa"))["weight_bytes"].contains("stored"));
+}
+
 TEST(Inspect, LayersWithAWindowTakeNoMoreBeyondIt) {
   EXPECT_FALSE(inspected(reference("llama")).contains("cache_bytes_per_token_beyond_windows"));
   const json all = inspected(reference("mistral-window"));

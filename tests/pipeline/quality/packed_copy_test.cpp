@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -5,7 +6,9 @@
 #include <sstream>
 
 #include "engine/base/error.h"
+#include "engine/kernels/product/precision_choice.h"
 #include "fusion/model.h"
+#include "fusion/source/open_model.h"
 #include "pipeline/quality/quantize.h"
 #include "tests/engine/temporary_folder.h"
 #include "tests/engine/tiny_decoder.h"
@@ -34,20 +37,29 @@ std::vector<Origin> origins() {
       {"lora", {kReference / "llama" / "model", {.projector = {}, .adapters = {{kData / "lora" / "dora"}}}}}};
 }
 
-class PackedCopy : public ::testing::TestWithParam<Origin> {};
+class PackedCopy : public ::testing::TestWithParam<std::tuple<Origin, Precision>> {};
 
 TEST_P(PackedCopy, IsAWholeModel) {
+  const auto& [from, precision] = GetParam();
   const TemporaryFolder folder;
   QuantizeOptions options;
-  options.model = GetParam().place;
+  options.model = from.place;
   options.out = folder.path() / "copy";
-  options.weights = Precision::int8;
+  options.weights = precision;
   std::ostringstream out;
+  if (precision == Precision::stored && from.name == "lora") {
+    EXPECT_THAT(testing::message_of<UsageError>([&] { quantize(options, out); }),
+                HasSubstr("--weights stored: keeps"));
+    return;
+  }
   quantize(options, out);
-  EXPECT_THAT(out.str(), HasSubstr("packed in int8"));
-  const auto origin = Model::load(GetParam().place, Precision::int8),
-             copy = Model::load(options.out, Precision::int8);
-  EXPECT_EQ(copy->files().weights->packed(), Precision::int8);
+  EXPECT_THAT(out.str(), HasSubstr(fmt::format("packed in {}", to_string(precision))));
+  const auto origin = Model::load(from.place, precision), copy = Model::load(options.out, precision);
+  EXPECT_EQ(copy->files().weights->packed(), precision);
+  EXPECT_EQ(choose_precision(*copy->files().weights, Automatic::floats).precision, precision);
+  if (precision == Precision::stored) {
+    EXPECT_EQ(choose_precision(*origin->files().weights, Automatic::floats).precision, precision);
+  }
   EXPECT_EQ(copy->spec().family, origin->spec().family);
   EXPECT_EQ(copy->spec().eos, origin->spec().eos);
   EXPECT_EQ(copy->spec().suppressed, origin->spec().suppressed);
@@ -66,8 +78,29 @@ TEST_P(PackedCopy, IsAWholeModel) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Of, PackedCopy, ::testing::ValuesIn(origins()),
-                         [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Of, PackedCopy,
+                         ::testing::Combine(::testing::ValuesIn(origins()),
+                                            ::testing::Values(Precision::int8, Precision::stored)),
+                         [](const auto& info) {
+                           return std::get<0>(info.param).name + "_" +
+                                  std::string(to_string(std::get<1>(info.param)));
+                         });
+
+TEST(PackedCopies, OfStoredBlocksAreAboutAsLargeAsTheFile) {
+  const TemporaryFolder folder;
+  QuantizeOptions options;
+  options.model = kReference / "gguf-llama-q4_0" / "model.gguf";
+  options.out = folder.path() / "copy";
+  options.weights = Precision::stored;
+  std::ostringstream out;
+  quantize(options, out);
+  const auto bytes = [](const ModelPlace& place) {
+    double sum = 0;
+    for (const WeightFile& file : open_model(place)->files()) sum += static_cast<double>(file.bytes);
+    return sum;
+  };
+  EXPECT_LT(bytes(options.out), 1.3 * bytes(options.model));
+}
 
 TEST(PackedCopies, TakeNoAdapter) {
   const TemporaryFolder folder;

@@ -82,5 +82,43 @@ TEST(Documents, PageAndResolutionTellAnswersApart) {
   EXPECT_TRUE(run("pages: 2, dpi: 72"));
 }
 
+/// A manifest of a model that takes videos.
+std::string videos(const Workplace& place, const std::string& name, const std::string& items) {
+  return place.write(name + ".yaml",
+                     "model: " MMBATCH_TEST_DATA "/reference/qwen3-vl/model\ndatabase: " + name +
+                         ".db\ngeneration: {max_new_tokens: 8, do_sample: false}\n"
+                         "jobs:\n  - name: clips\n    task: vqa\n    items:\n" +
+                         items);
+}
+
+std::string clip(const std::string& id, const std::string& keys) {
+  return "      - {id: " + id + ", video: '" + kDocuments + "ten.mp4', question: what moves, " + keys +
+         "}\n";
+}
+
+TEST(Videos, AModelThatTakesVideosGetsThem) {
+  const Workplace place;
+  const std::string file = videos(place, "all",
+                                  clip("own", "frames: 5") + clip("again", "frames: 5") +
+                                      clip("images", "frames: 5, video_input: frames") +
+                                      clip("small", "times: [0, 1], max_pixels: 288, min_pixels: 144"));
+  ASSERT_EQ(program("validate " + file).code, 0);
+  ASSERT_EQ(program("run -q " + file).code, 0);
+  std::map<std::string, json> found;
+  for (const json& row : rows(place.path("all.db"))) found[row["id"]] = row;
+  for (const auto& [id, row] : found) EXPECT_EQ(row["status"], "answered") << row.dump();
+  EXPECT_EQ(found.at("own")["answer"], found.at("again")["answer"]);
+  EXPECT_EQ(found.at("own")["frame_times"], found.at("images")["frame_times"]);
+  EXPECT_NE(found.at("own")["prompt_tokens"], found.at("images")["prompt_tokens"]);
+  // Alone, in another order and one by one: the same.
+  const std::string alone =
+      videos(place, "alone",
+             clip("small", "times: [0, 1], max_pixels: 288, min_pixels: 144") + clip("own", "frames: 5"));
+  ASSERT_EQ(program("run -q --max-in-flight 1 --image-batch 1 " + alone).code, 0);
+  for (const json& row : rows(place.path("alone.db")))
+    EXPECT_EQ(row["answer"], found.at(row["id"].get<std::string>())["answer"]) << row.dump();
+  EXPECT_THAT(program("run " + file).text, HasSubstr(": 0 answered"));
+}
+
 }  // namespace
 }  // namespace mmbatch

@@ -21,7 +21,7 @@ void check_same(const Config& config, const std::string& key, int tower, std::in
 
 BlockPreprocessor::BlockPreprocessor(const Config& config, const BlockGeometry& tower)
     : geometry_(tower), scaling_(config) {
-  check_same(config, "patch_size", tower.patch_size, 14);
+  check_same(config, "patch_size", tower.patch_size, tower.side_unless_said);
   check_same(config, "merge_size", tower.merge, 2);
   check_same(config, "temporal_patch_size", tower.frames, tower.frames_unless_said);
   if (!config.flag("do_resize", true))
@@ -47,17 +47,39 @@ void BlockPreprocessor::read_budget(const Config& config) {
 }
 
 PatchGrid BlockPreprocessor::grid(int width, int height, const PixelBudget& budget) const {
-  const ResizedSize size = smart_resize(width, height, geometry_.rule(), budget);
+  return grid(width, height, geometry_.rule(), budget);
+}
+
+PatchGrid BlockPreprocessor::grid(int width, int height, const ResizeRule& rule,
+                                  const PixelBudget& budget) const {
+  const ResizedSize size = smart_resize(width, height, rule, budget);
   const std::int64_t side = geometry_.patch_size;
   return {static_cast<std::size_t>(size.height / side), static_cast<std::size_t>(size.width / side)};
 }
 
+Patches BlockPreprocessor::cut(MatrixView<const float> pixels, std::int64_t width) const {
+  return cut_into_blocks(
+      pixels, static_cast<std::size_t>(width), static_cast<std::size_t>(geometry_.patch_size),
+      static_cast<std::size_t>(geometry_.rows == PatchRows::by_block ? geometry_.merge : 1));
+}
+
 Patches BlockPreprocessor::apply(const Image& image, const PixelBudget& budget) const {
   const ResizedSize size = smart_resize(image.width, image.height, geometry_.rule(), budget);
-  const Matrix<float> pixels = scaling_.apply(resize(image, size, {resample_, PassOrder::by_size}));
-  return cut_into_blocks(
-      pixels.view(), static_cast<std::size_t>(size.width), static_cast<std::size_t>(geometry_.patch_size),
-      static_cast<std::size_t>(geometry_.rows == PatchRows::by_block ? geometry_.merge : 1));
+  return cut(scaling_.apply(resize(image, size, {resample_, PassOrder::by_size})).view(), size.width);
+}
+
+Patches BlockPreprocessor::apply(std::span<const Image> frames, const ResizeRule& rule,
+                                 const PixelBudget& budget) const {
+  const Image& first = frames.front();
+  const ResizedSize size = smart_resize(first.width, first.height, rule, budget);
+  constexpr std::size_t kChannels = 3;
+  Matrix<float> all(kChannels * frames.size(), static_cast<std::size_t>(size.width * size.height));
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    const Matrix<float> pixels = scaling_.apply(resize(frames[i], size, {resample_, PassOrder::by_size}));
+    for (std::size_t channel = 0; channel < kChannels; ++channel)
+      std::memcpy(all.row(channel * frames.size() + i), pixels.row(channel), pixels.cols() * sizeof(float));
+  }
+  return cut(all.view(), size.width);
 }
 
 Patches cut_into_blocks(MatrixView<const float> pixels, std::size_t width, std::size_t side,

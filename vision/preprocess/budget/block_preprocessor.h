@@ -1,5 +1,7 @@
 #pragma once
 
+#include <span>
+
 #include "engine/base/config.h"
 #include "vision/preprocess/budget/smart_resize.h"
 #include "vision/preprocess/patches.h"
@@ -20,6 +22,7 @@ struct BlockGeometry {
   int merge = 2;
   int frames = 2;              // that a patch spans; a picture is as many equal frames
   int frames_unless_said = 2;  // by a file without temporal_patch_size
+  int side_unless_said = 14;   // by a file without patch_size
   PatchRows rows = PatchRows::by_block;
   ShortSides short_sides = ShortSides::rounded;
   int counted_frames = 1;   // so many times a picture's pixels count against the budget
@@ -50,10 +53,17 @@ class BlockPreprocessor {
   /// @throws ItemError as smart_resize()
   Patches apply(const Image& image, const PixelBudget& budget) const;
 
+  /// The same of frames of a video, which are resized by a rule of their own.
+  PatchGrid grid(int width, int height, const ResizeRule& rule, const PixelBudget& budget) const;
+  /// Each patch has the values of all frames: by channel, then frame by frame.
+  /// @param frames geometry().frames of equal size  @throws ItemError as smart_resize()
+  Patches apply(std::span<const Image> frames, const ResizeRule& rule, const PixelBudget& budget) const;
+
   static constexpr std::int64_t kMostPixels = std::int64_t{1} << 27;  // of a budget
 
  private:
   void read_budget(const Config& config);
+  Patches cut(MatrixView<const float> pixels, std::int64_t width) const;
 
   BlockGeometry geometry_;
   PixelScaling scaling_;

@@ -36,6 +36,7 @@ double nearest_multiple(double pixels, double unit) {
 
 ResizedSize smart_resize(int width, int height, const ResizeRule& rule, const PixelBudget& budget) {
   const double f = rule.unit, frames = rule.frames;
+  const double shown = rule.shown_frames > 0 ? rule.shown_frames : rule.frames;
   const auto [w, h] =
       without_short_sides({static_cast<double>(width), static_cast<double>(height)}, f, rule.short_sides);
   if (std::max(w, h) / std::min(w, h) > kMostAspect) {
@@ -48,11 +49,11 @@ ResizedSize smart_resize(int width, int height, const ResizeRule& rule, const Pi
   double new_h = std::max(shortest, nearest_multiple(h, f));
   double new_w = std::max(shortest, nearest_multiple(w, f));
   if (frames * new_h * new_w > most) {
-    const double beta = std::sqrt(frames * h * w / most);
+    const double beta = std::sqrt(shown * h * w / most);
     new_h = std::max(f, std::floor(h / beta / f) * f);
     new_w = std::max(f, std::floor(w / beta / f) * f);
   } else if (frames * new_h * new_w < least) {
-    const double beta = std::sqrt(least / (frames * h * w));
+    const double beta = std::sqrt(least / (shown * h * w));
     new_h = std::ceil(h * beta / f) * f;
     new_w = std::ceil(w * beta / f) * f;
   }

@@ -29,6 +29,7 @@ struct ResizeRule {
   int unit = 28;   // both sides become multiples of it
   int frames = 1;  // a picture's pixels count so many times against the budget
   ShortSides short_sides = ShortSides::rounded;
+  int shown_frames = 0;  // of a video whose number of frames is rounded in `frames`: as it is; 0: as there
 };
 
 /// The size to which a picture is resized so that both sides are multiples of the rule's unit, its pixels lie

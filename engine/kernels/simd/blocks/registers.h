@@ -46,21 +46,25 @@ MMBATCH_INLINE FloatRegister to_floats(IntRegister v) {
   return __builtin_convertvector(v, FloatRegister);
 }
 
-/// a[0] + a[1], a[2] + a[3], …, b[0] + b[1], …
-MMBATCH_INLINE IntRegister sums_of_neighbours(IntRegister a, IntRegister b) {
-  IntRegister even, odd;
+/// a[first], a[first + 2], …, b[first], …
+template <std::size_t first>
+MMBATCH_INLINE IntRegister every_other(IntRegister a, IntRegister b) {
+  IntRegister lanes;
 #ifdef __clang__  // which has shuffles by constants alone; it builds the fuzz targets
   for (std::size_t i = 0; i < kRegisterLanes; ++i) {
     const IntRegister& from = i < kRegisterLanes / 2 ? a : b;
-    even[i] = from[2 * i % kRegisterLanes];
-    odd[i] = from[2 * i % kRegisterLanes + 1];
+    lanes[i] = from[2 * i % kRegisterLanes + first];
   }
-  return even + odd;
+  return lanes;
 #else
-  for (int i = 0; i < static_cast<int>(kRegisterLanes); ++i) even[i] = 2 * i;
-  odd = even + 1;
-  return __builtin_shuffle(a, b, even) + __builtin_shuffle(a, b, odd);
+  for (int i = 0; i < static_cast<int>(kRegisterLanes); ++i) lanes[i] = 2 * i + static_cast<int>(first);
+  return __builtin_shuffle(a, b, lanes);
 #endif
+}
+
+/// a[0] + a[1], a[2] + a[3], …, b[0] + b[1], …
+MMBATCH_INLINE IntRegister sums_of_neighbours(IntRegister a, IntRegister b) {
+  return every_other<0>(a, b) + every_other<1>(a, b);
 }
 
 /// Calls body.operator()<i>() for i from 0 to N - 1. Loops would be unrolled too late: until then, arrays

@@ -73,6 +73,9 @@ TEST(DocumentItems, MomentsOfAVideo) {
   EXPECT_EQ(read(folder, "{id: a, video: x.mp4, fps: 0.5}")[0].item->frame_times, "[0, 2, 4, 6, 8]");
   EXPECT_EQ(read(folder, "{id: a, video: x.mp4, times: [1, 2.5]}")[0].item->frame_times, "[1, 2.5]");
   EXPECT_EQ(read(folder, "{id: a, video: x.mp4}")[0].item->images.size(), 8u);
+  EXPECT_EQ(four[0].item->video_length, 10.0);  // as a video, where the model takes some
+  EXPECT_EQ(read(folder, "{id: a, video: x.mp4, times: [1, 2.5]}")[0].item->video_length, 0.0);
+  EXPECT_FALSE(read(folder, "{id: a, video: x.mp4, video_input: frames}")[0].item->video_length);
   EXPECT_THAT(fault(read(folder, "{id: a, video: x.mp4, fps: 200}")[0]), HasSubstr("at most 1024"));
 }
 

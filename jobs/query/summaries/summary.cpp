@@ -4,6 +4,7 @@
 #include "jobs/query/query.h"
 #include "jobs/query/row_writer.h"
 #include "jobs/query/run_filter.h"
+#include "jobs/query/summaries/failures.h"
 #include "jobs/results/schema.h"
 
 namespace mmbatch {
@@ -22,12 +23,6 @@ constexpr const char* kJobs = R"sql(
 SELECT r.run_key AS run, j.name AS job, j.task, count(*) AS items, sum(r.status = 'answered') AS answered,
        sum(r.status = 'failed') AS failed, avg(r.correct) AS exact_match, avg(r.total_ms) AS mean_ms
 FROM {} WHERE {} AND {} AND r.sequence = 0 GROUP BY r.run_key, j.key ORDER BY r.run_key, j.key)sql";
-
-constexpr const char* kFailures = R"sql(
-SELECT j.name AS job, r.error_stage, r.error_code, count(*) AS items, min(i.id) AS example,
-       min(r.error_message) AS message
-FROM {} WHERE {} AND {} AND r.error_code IS NOT NULL
-GROUP BY j.key, r.error_stage, r.error_code ORDER BY count(*) DESC, j.key)sql";
 
 const char* name_of(Summary what) {
   return what == Summary::runs ? "runs" : what == Summary::jobs ? "jobs" : "failures";
@@ -67,8 +62,10 @@ std::uint64_t summarize(const std::filesystem::path& file, Summary what, const Q
   std::string sql;
   if (what == Summary::runs)
     sql = fmt::format(fmt::runtime(kRuns), options.run.empty() || options.run == "all" ? "1" : rows);
+  else if (what == Summary::jobs)
+    sql = fmt::format(fmt::runtime(kJobs), view_tables(), rows, job);
   else
-    sql = fmt::format(fmt::runtime(what == Summary::jobs ? kJobs : kFailures), view_tables(), rows, job);
+    sql = failures_sql(rows, job);
   if (options.limit) sql += fmt::format(" LIMIT {}", *options.limit);
   Statement statement = database->prepare(sql);
   if (!options.job.empty()) statement.bind(1, options.job);

@@ -1,0 +1,190 @@
+// Small numbers and their scales into the units of grouped_panel.h.
+
+#include "engine/kernels/blocks/grouped_pack.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <vector>
+
+#include "engine/base/error.h"
+#include "engine/kernels/blocks/grouped_matmul.h"
+#include "engine/kernels/panel.h"
+
+namespace mmbatch {
+namespace {
+
+constexpr std::size_t kStrip = Panel::kStrip;
+
+bool is_finite_half(std::uint16_t half) {
+  return (half & 0x7c00u) != 0x7c00u;
+}
+
+/// The numbers of some columns.
+class Columns {
+ public:
+  Columns(const Grouping& grouping, const TileShape& shape)
+      : grouping_(grouping), in_((shape.in + grouping.span() - 1) / grouping.span() * grouping.span()) {
+    const std::size_t all = in_ * shape.columns, spans = all / grouping.span();
+    const bool two = grouping.levels == Grouping::Levels::two, floors = grouping.has_floors();
+    const std::size_t groups = two ? all / grouping.group : 0;
+    codes_.resize(all);
+    scales_.resize(spans);
+    floors_.resize(floors ? spans : 0);
+    small_scales_.resize(groups);
+    small_floors_.resize(floors ? groups : 0);
+  }
+
+  std::size_t in() const { return in_; }
+  /// Where those from a column on are.
+  GroupedValues values(std::size_t column) {
+    const auto data = [](auto& vector) { return vector.empty() ? nullptr : vector.data(); };
+    const GroupedValues first{codes_.data(), scales_.data(), data(floors_), data(small_scales_),
+                              data(small_floors_)};
+    return first.behind(grouping_, column * in_);
+  }
+  bool finite() const {
+    return std::all_of(scales_.begin(), scales_.end(), is_finite_half) &&
+           std::all_of(floors_.begin(), floors_.end(), is_finite_half);
+  }
+
+  /// @param strip of the tile; all zeros before
+  void put(const GroupedPanel& panel, std::size_t column, std::byte* strip) const {
+    const std::size_t place = column % kStrip;
+    for (std::size_t first = 0; first < in_; first += panel.unit_inputs, strip += panel.unit_bytes) {
+      const std::size_t count = std::min(panel.unit_inputs, in_ - first);
+      for (std::size_t i = 0; i < count; i += 32)
+        put_codes(panel, &codes_[column * in_ + first + i], place, strip + i * kStrip * panel.bits / 8);
+      put_scales(panel, {column, first, count}, strip + panel.unit_code_bytes);
+    }
+  }
+
+ private:
+  static void put_word(std::byte* words, std::size_t step, std::size_t place, std::uint32_t word) {
+    std::memcpy(words + (step * kStrip + place) * 4, &word, 4);
+  }
+
+  /// 32 inputs.
+  static void put_codes(const GroupedPanel& panel, const std::uint8_t* codes, std::size_t place,
+                        std::byte* to) {
+    if (panel.bits == 8) {
+      for (std::size_t step = 0; step < 8; ++step) {
+        std::uint32_t word;
+        std::memcpy(&word, codes + 4 * step, 4);
+        put_word(to, step, place, word);
+      }
+      return;
+    }
+    std::uint32_t upper[2] = {};
+    for (std::size_t eight = 0; eight < 4; ++eight) {
+      std::uint32_t front, back;
+      std::memcpy(&front, codes + 8 * eight, 4);
+      std::memcpy(&back, codes + 8 * eight + 4, 4);
+      put_word(to, eight, place, (front & 0x0f0f0f0fu) | (back & 0x0f0f0f0fu) << 4);
+      const unsigned shift = eight % 2 * 4;
+      upper[eight / 2] |= (front >> 4 & 0x03030303u) << shift | (back >> 4 & 0x03030303u) << (shift + 2);
+    }
+    if (panel.bits != 6) return;
+    for (std::size_t i = 0; i < 2; ++i) put_word(to, 4 + i, place, upper[i]);
+  }
+
+  /// Inputs of a column that share a unit.
+  struct Piece {
+    std::size_t column, first, count;
+  };
+
+  /// One of `from` for each `inputs` of a piece.  @return what is behind a unit's
+  template <class T>
+  std::byte* put_all(const GroupedPanel& panel, const std::vector<T>& from, std::size_t inputs,
+                     const Piece& piece, std::byte* to) const {
+    const T* numbers = from.data() + (piece.column * in_ + piece.first) / inputs;
+    for (std::size_t i = 0; i < piece.count / inputs; ++i)
+      std::memcpy(to + (i * kStrip + piece.column % kStrip) * sizeof(T), numbers + i, sizeof(T));
+    return to + panel.unit_inputs / inputs * kStrip * sizeof(T);
+  }
+
+  void put_scales(const GroupedPanel& panel, const Piece& piece, std::byte* to) const {
+    to = put_all(panel, scales_, grouping_.span(), piece, to);
+    if (panel.floors) to = put_all(panel, floors_, grouping_.span(), piece, to);
+    if (!panel.two_levels) return;
+    to = put_all(panel, small_scales_, panel.group, piece, to);
+    if (panel.floors) put_all(panel, small_floors_, panel.group, piece, to);
+  }
+
+  const Grouping& grouping_;
+  std::size_t in_;
+  std::vector<std::uint8_t> codes_;
+  std::vector<std::uint16_t> scales_, floors_;
+  std::vector<std::int8_t> small_scales_;
+  std::vector<std::uint8_t> small_floors_;
+};
+
+void put_tile(const Grouping& grouping, const TileShape& shape, const Columns& columns, std::byte* packed) {
+  const GroupedPanel panel = grouped_panel_of(grouping);
+  const std::size_t strip_bytes = (shape.in + panel.unit_inputs - 1) / panel.unit_inputs * panel.unit_bytes;
+  std::memset(packed, 0, strip_bytes * (Panel::kColumns / kStrip));
+  for (std::size_t c = 0; c < shape.columns; ++c) columns.put(panel, c, packed + c / kStrip * strip_bytes);
+}
+
+}  // namespace
+
+void pack_rounded(const Grouping& grouping, const float* weights, const TileShape& shape, std::byte* packed) {
+  Columns columns(grouping, shape);
+  std::vector<float> row;
+  for (std::size_t c = 0; c < shape.columns; ++c) {
+    row.assign(weights + c * shape.in, weights + (c + 1) * shape.in);
+    row.resize(columns.in());
+    round_to_groups(grouping, row.data(), row.size(), columns.values(c));
+  }
+  put_tile(grouping, shape, columns, packed);
+}
+
+const Grouping* grouping_of(const MatrixPart& part) {
+  const TensorView& tensor = part.tensor;
+  const Grouping* grouping = tensor.form ? tensor.form->grouping() : nullptr;
+  if (grouping == nullptr || part.column_step != 1) return nullptr;
+  const std::size_t span = grouping->span();
+  const bool whole =
+      part.cols % span == 0 && part.row_step % span == 0 && (tensor.first + part.first) % span == 0;
+  return whole ? grouping : nullptr;
+}
+
+void pack_groups(const MatrixPart& part, std::size_t first, std::size_t count, std::byte* packed) {
+  const Grouping& grouping = *grouping_of(part);
+  const TileShape shape{part.cols, count};
+  Columns columns(grouping, shape);
+  assert(columns.in() == part.cols);
+  const StoredForm& form = *part.tensor.form;
+  const std::size_t begin = part.tensor.first + part.first + first * part.row_step;
+  if (part.row_step == part.cols) {
+    form.read_groups(begin, count * part.cols, columns.values(0));
+  } else {
+    for (std::size_t c = 0; c < count; ++c)
+      form.read_groups(begin + c * part.row_step, part.cols, columns.values(c));
+  }
+  if (!columns.finite()) {
+    throw ModelError(
+        fmt::format("tensor '{}' has scales that are NaN or infinite: the weights are damaged. Download or "
+                    "copy them again",
+                    part.tensor.name));
+  }
+  put_tile(grouping, shape, columns, packed);
+}
+
+bool has_finite_scales(const GroupedPanel& panel, const std::byte* tile, std::size_t in) {
+  const std::size_t units = (in + panel.unit_inputs - 1) / panel.unit_inputs * (Panel::kColumns / kStrip);
+  const std::size_t halves = (panel.two_levels ? 1u : 2u) * (panel.floors ? 2u : 1u) * kStrip;
+  for (std::size_t unit = 0; unit < units; ++unit) {
+    const std::byte* at = tile + unit * panel.unit_bytes + panel.unit_code_bytes;
+    for (std::size_t i = 0; i < halves; ++i) {
+      std::uint16_t half;
+      std::memcpy(&half, at + 2 * i, 2);
+      if (!is_finite_half(half)) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace mmbatch

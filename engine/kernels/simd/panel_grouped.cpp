@@ -1,0 +1,138 @@
+// Weights as small numbers in groups, each with its scale, times int8 activations in groups. No product is
+// joined with a sum here (-ffp-contract=off): not every level can, and all of them make the same bytes.
+
+#include "engine/kernels/simd/blocks/grouped_block.h"
+#include "engine/kernels/simd/functions.h"
+
+namespace mmbatch::MMBATCH_ISA {
+namespace {
+
+/// Inputs that are widened at a time: with rows' own they stay in the first-level cache.
+constexpr std::size_t kBlockInputs = 512;
+constexpr std::size_t kFewRows = 4;
+
+/// What the products of a panel are.
+template <bool wide_, std::size_t halves_, bool floors_>
+struct Kind {
+  static constexpr bool wide = wide_ && !kAnyBytes;  // see GroupedBytes
+  static constexpr std::size_t halves = halves_;     // scales of 32 inputs
+  static constexpr bool floors = floors_;
+};
+
+/// Scales of a block's units as floats, for V strips.
+template <class Kind, std::size_t V>
+struct BlockScales {
+  static constexpr std::size_t kScales = kBlockInputs / 32 * Kind::halves * kLanes;
+  alignas(64) float scales[V][kScales];
+  alignas(64) float floors[Kind::floors ? V : 1][kScales];
+
+  __attribute__((always_inline)) void widen(const GroupedPanel& g, const std::byte* unit, std::size_t v,
+                                            std::size_t index) {
+    const std::size_t at = index * g.unit_inputs / 32 * Kind::halves * kLanes;
+    widen_scales<Kind::halves, Kind::floors>(g, unit, scales[v] + at, floors[Kind::floors ? v : 0] + at);
+  }
+};
+
+/// Few rows: each code is looked at once, where it lies.
+template <class Codes, class Kind>
+__attribute__((noinline)) void take_as_stored(const PanelProduct& p, const GroupedPanel& g,
+                                              std::size_t units) {
+  const std::size_t most_units = kBlockInputs / g.unit_inputs, unit_groups = g.unit_inputs / 32;
+  BlockScales<Kind, 1> widened;
+  const std::byte* block = p.panel;
+  for (std::size_t column = 0; column < Panel::kColumns; column += Panel::kStrip) {
+    for (std::size_t first = 0; first < units; first += most_units) {
+      const std::size_t count = most_units < units - first ? most_units : units - first;
+      for (std::size_t i = 0; i < count; ++i) widened.widen(g, block + i * g.unit_bytes, 0, i);
+      const GroupedBlock<Codes, Kind, 1> work{p,
+                                              g,
+                                              {block, count, unit_groups / 2, g.unit_bytes, kRegisterBytes,
+                                               widened.scales[0], widened.floors[0], kRegisterLanes},
+                                              first * unit_groups,
+                                              first == 0 ? Begin::zero : Begin::stored,
+                                              p.y + column};
+      const std::size_t bytes = count * g.unit_bytes;
+      for_row_groups<kFewRows>(p.rows, block, block + bytes, bytes, count * unit_groups / 2, work);
+      block += bytes;
+    }
+  }
+}
+
+MMBATCH_INLINE void widen_unit(const GroupedPanel& g, const std::byte* unit, std::byte* to) {
+  const auto all = [&]<class Codes>(Codes) __attribute__((always_inline)) {
+    for (std::size_t i = 0; i < g.unit_inputs / 32; ++i)
+      widen_codes<Codes>(g, unit + i * Codes::kGroupBytes, to + i * CodesOfBytes::kGroupBytes);
+  };
+  if (g.bits == 6)
+    all(CodesOfSixBits());
+  else if (g.values != nullptr)
+    all(CodesOfTables());
+  else
+    all(CodesOfHalves());
+}
+
+/// Many rows: codes become bytes once, for all of them.
+template <class Kind, std::size_t V, std::size_t most>
+__attribute__((noinline)) void take_widened(const PanelProduct& p, const GroupedPanel& g, std::size_t units) {
+  constexpr std::size_t kBlockBytes = kBlockInputs / 32 * CodesOfBytes::kGroupBytes;
+  alignas(64) std::byte codes[V][kBlockBytes];
+  BlockScales<Kind, V> widened;
+  const std::size_t strip_bytes = units * g.unit_bytes;
+  const std::size_t most_units = kBlockInputs / g.unit_inputs, unit_groups = g.unit_inputs / 32;
+  const std::size_t wide_bytes = unit_groups * CodesOfBytes::kGroupBytes;
+  const bool as_stored = g.bits == 8;
+  const std::byte* strips = p.panel;
+  for (std::size_t column = 0; column < Panel::kColumns;
+       column += V * Panel::kStrip, strips += V * strip_bytes) {
+    for (std::size_t first = 0; first < units; first += most_units) {
+      const std::size_t count = most_units < units - first ? most_units : units - first;
+      const std::byte* block = strips + first * g.unit_bytes;
+      for (std::size_t v = 0; v < V; ++v) {
+        for (std::size_t i = 0; i < count; ++i) {
+          const std::byte* unit = block + v * strip_bytes + i * g.unit_bytes;
+          if (!as_stored) widen_unit(g, unit, codes[v] + i * wide_bytes);
+          widened.widen(g, unit, v, i);
+        }
+      }
+      const std::size_t strip_step = as_stored ? strip_bytes : kBlockBytes;
+      const GroupedBlock<CodesOfBytes, Kind, V> work{
+          p,
+          g,
+          {as_stored ? block : codes[0], count, unit_groups / 2, as_stored ? g.unit_bytes : wide_bytes,
+           V == 1 ? kRegisterBytes : strip_step, widened.scales[0], widened.floors[0],
+           V == 1 ? kRegisterLanes : BlockScales<Kind, V>::kScales},
+          first * unit_groups,
+          first == 0 ? Begin::zero : Begin::stored,
+          p.y + column};
+      const std::size_t bytes = V * count * g.unit_bytes;
+      for_row_groups<most>(p.rows, block, block + count * g.unit_bytes, bytes, count * unit_groups / 2, work);
+    }
+  }
+}
+
+template <class Codes, class Kind>
+void take(const PanelProduct& p, const GroupedPanel& g, std::size_t units) {
+  if (p.rows <= kFewRows) return take_as_stored<Codes, Kind>(p, g, units);
+#if defined(__AVX512F__)
+  take_widened<Kind, 2, 6>(p, g, units);
+#else
+  take_widened<Kind, 1, 4>(p, g, units);
+#endif
+}
+
+}  // namespace
+
+void grouped_panel(const PanelProduct& p, const GroupedPanel& g, std::size_t units) {
+  const bool six = g.bits == 6;
+  if (g.floors && g.group == 16) return take<CodesOfHalves, Kind<false, 2, true>>(p, g, units);
+  if (g.floors && six) return take<CodesOfSixBits, Kind<false, 1, true>>(p, g, units);
+  if (g.floors) return take<CodesOfHalves, Kind<false, 1, true>>(p, g, units);
+  if (g.group == 16 && six) return take<CodesOfSixBits, Kind<false, 2, false>>(p, g, units);
+  if (g.group == 16) return take<CodesOfHalves, Kind<false, 2, false>>(p, g, units);
+  if (g.bits == 8) return take<CodesOfBytes, Kind<true, 1, false>>(p, g, units);
+  if (g.values != nullptr) return take<CodesOfTables, Kind<true, 1, false>>(p, g, units);
+  if (six) return take<CodesOfSixBits, Kind<false, 1, false>>(p, g, units);
+  take<CodesOfHalves, Kind<false, 1, false>>(p, g, units);
+}
+
+}  // namespace mmbatch::MMBATCH_ISA

@@ -1,0 +1,152 @@
+// Small numbers and their scales stand for the same weights as read() makes of a stored form.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/weights/derived.h"
+#include "engine/weights/gguf/block_form.h"
+#include "engine/weights/gguf/blocks/codes.h"
+#include "engine/weights/groups/half.h"
+#include "engine/weights/weight_source.h"
+
+namespace mmbatch {
+namespace {
+
+/// Room for the numbers of a range.
+struct Numbers {
+  std::vector<std::uint8_t> codes, small_floors;
+  std::vector<std::uint16_t> scales, floors;
+  std::vector<std::int8_t> small_scales;
+
+  explicit Numbers(std::size_t count)
+      : codes(count), small_floors(count), scales(count), floors(count), small_scales(count) {}
+  GroupedValues values() {
+    return {codes.data(), scales.data(), floors.data(), small_scales.data(), small_floors.data()};
+  }
+
+  /// As Grouping says, rounded where formats round.
+  float weight(const Grouping& grouping, std::size_t i) const {
+    const std::size_t span = i / grouping.span(), group = i / grouping.group;
+    const bool two = grouping.levels == Grouping::Levels::two;
+    float scale = half_to_float(scales[span]), floor = 0;
+    int zero = grouping.has_floors() ? 0 : 1 << grouping.zero_bits;
+    if (grouping.floors == Grouping::Floors::zeros)
+      zero = static_cast<int>(half_to_float(floors[span]));
+    else if (grouping.has_floors())
+      floor = half_to_float(floors[span]);
+    if (two) {
+      scale *= static_cast<float>(small_scales[group]);
+      floor *= -static_cast<float>(small_floors[group]);
+    }
+    const int value = grouping.values != nullptr ? grouping.values[codes[i]] : codes[i];
+    const float product = scale * static_cast<float>(value - zero);
+    return grouping.has_floors() ? product + floor : product;
+  }
+};
+
+void expect_same(const TensorView& tensor) {
+  const Grouping& grouping = *tensor.form->grouping();
+  const std::size_t count = tensor.elements();
+  Numbers numbers(count);
+  tensor.form->read_groups(tensor.first, count, numbers.values());
+  std::vector<float> weights(count);
+  copy_as_float(tensor, 0, count, weights.data());
+  for (std::size_t i = 0; i < count; ++i)
+    ASSERT_EQ(numbers.weight(grouping, i), weights[i]) << tensor.name << " " << grouping.name << " " << i;
+  // A part, from the middle of a row where the span allows it.
+  const std::size_t begin = grouping.span(), part = count - 2 * grouping.span();
+  Numbers of_part(part);
+  tensor.form->read_groups(tensor.first + begin, part, of_part.values());
+  for (std::size_t i = 0; i < part; ++i)
+    ASSERT_EQ(of_part.weight(grouping, i), weights[begin + i]) << tensor.name;
+}
+
+TEST(Groupings, SayWhatBlocksAre) {
+  std::mt19937 random(5);
+  for (const gguf::BlockType& type : gguf::block_types()) {
+    if (gguf::find_block_codes(type.name).grouping == nullptr) continue;
+    std::vector<std::byte> bytes(4096 / type.elements * type.bytes);
+    for (std::byte& byte : bytes) byte = static_cast<std::byte>(random());
+    for (std::size_t block = 0; block < bytes.size(); block += type.bytes) {
+      if (type.name == "MXFP4") bytes[block] = static_cast<std::byte>(104 + random() % 39);
+      for (const std::size_t at : {0, 2, 80, 82, 108, 208}) {  // where some types have float16
+        if (type.name != "MXFP4" && at + 1 < type.bytes) bytes[block + at + 1] &= std::byte{0xbb};
+      }
+    }
+    SCOPED_TRACE(type.name);
+    expect_same(gguf::view_of(std::string(type.name), {8, 512}, type, bytes.data()));
+  }
+}
+
+TEST(Groupings, SayWhatFourBitsWithZerosAre) {
+  const auto weights =
+      open_weights(std::filesystem::path(MMBATCH_TEST_DATA) / "reference" / "quantized-awq" / "model");
+  std::size_t found = 0;
+  for (const auto& [name, tensor] : weights->tensors()) {
+    if (tensor.form == nullptr) continue;
+    ASSERT_NE(tensor.form->grouping(), nullptr) << name;
+    expect_same(tensor);
+    ++found;
+  }
+  EXPECT_GT(found, 0u);
+}
+
+TEST(Groupings, OfRowsAndColumnsThatAreTaken) {
+  const gguf::BlockType& type = *gguf::find_block_type(8);
+  std::vector<std::byte> bytes(8 * 512 / 32 * type.bytes);
+  std::mt19937 random(9);
+  for (std::byte& byte : bytes) byte = static_cast<std::byte>(random() & 0x3b);
+  const TensorView whole = gguf::view_of("w", {8, 512}, type, bytes.data());
+  expect_same(reordered_rows(whole, "rows", {7, 0, 3}));
+  expect_same(some_columns(whole, "columns", {{64, 96}, {256, 32}}));
+  expect_same(some_columns(reordered_rows(whole, "rows", {7, 0, 3}), "both", {{480, 32}, {0, 64}}));
+  EXPECT_EQ(some_columns(whole, "parted", {{16, 32}}).form->grouping(), nullptr);
+}
+
+TEST(Groupings, RoundingKeepsWhatTheyCanHold) {
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal(0.0f, 0.02f);
+  std::vector<float> row(1024);
+  for (float& value : row) value = normal(random);
+  for (const Grouping& grouping : groupings()) {
+    Numbers numbers(row.size());
+    round_to_groups(grouping, row.data(), row.size(), numbers.values());
+    double error = 0, square = 0;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      error += std::pow(numbers.weight(grouping, i) - row[i], 2);
+      square += std::pow(row[i], 2);
+    }
+    const double most = grouping.bits == 8 ? 0.01 : grouping.bits == 6 ? 0.06 : 0.25;
+    EXPECT_LT(std::sqrt(error / square), most) << grouping.name;
+    // What was rounded is held as it is.
+    std::vector<float> rounded(row.size());
+    for (std::size_t i = 0; i < row.size(); ++i) rounded[i] = numbers.weight(grouping, i);
+    if (grouping.levels == Grouping::Levels::two || grouping.values != nullptr || grouping.has_floors())
+      continue;
+    round_to_groups(grouping, rounded.data(), row.size(), numbers.values());
+    for (std::size_t i = 0; i < row.size(); ++i)
+      EXPECT_NEAR(numbers.weight(grouping, i), rounded[i], 0.002f * std::abs(rounded[i]) + 1e-7f)
+          << grouping.name;
+  }
+}
+
+TEST(Halves, AreTheNearestOnes) {
+  for (std::uint32_t bits = 0; bits < 0x10000; ++bits) {
+    const auto half = static_cast<std::uint16_t>(bits);
+    if ((half & 0x7c00u) == 0x7c00u) continue;
+    ASSERT_EQ(to_half(half_to_float(half)), half);
+  }
+  EXPECT_EQ(to_half(1e30f), 0x7bff);
+  EXPECT_EQ(to_half(-1e30f), 0xfbff);
+  EXPECT_EQ(half_to_float(to_half(0.1f)), 0.0999755859375f);
+}
+
+}  // namespace
+}  // namespace mmbatch
