@@ -73,7 +73,7 @@ double turning_share(const Metadata& metadata, const Tensors& tensors, std::size
   const std::vector<float> factors = to_floats(stored->second);
   const auto still = std::find_if(factors.begin(), factors.end(), [](float one) { return one != 1.0f; });
   const bool odd = std::any_of(still, factors.end(), [](float one) { return one < 1e20f; });
-  if (odd || factors.size() * 2 != head_dim) {
+  if (odd || factors.empty() || factors.size() * 2 != head_dim) {
     metadata.fail(
         own_key(metadata, "attention.key_length"),
         fmt::format("{}, but tensor 'rope_freqs.weight' has {} numbers, of which the first {} are 1; "
@@ -100,6 +100,7 @@ void put_experts(const Metadata& metadata, const Tensors& tensors, json& config)
 std::string describe_gemma4(const Metadata& metadata, const Tensors& tensors, const std::string& shared) {
   json config = json::parse(shared);
   const std::size_t layers = config["num_hidden_layers"], head_dim = config["head_dim"];
+  if (layers == 0) metadata.fail(own_key(metadata, "block_count"), "must be above 0");
   const std::vector<bool> sliding = sliding_layers(metadata, layers, 6);
   auto types = json::array();
   for (const bool one : sliding) types.push_back(one ? "sliding_attention" : "full_attention");

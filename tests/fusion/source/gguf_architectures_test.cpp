@@ -312,7 +312,9 @@ TEST(GgufArchitectures, Gemma4HasLayersOfTwoKinds) {
                                        {"context_length", "max_position_embeddings"},
                                        {"embedding_length", "hidden_size"},
                                        {"attention.head_count", "num_attention_heads"},
-                                       {"attention.head_count_kv", "num_key_value_heads"},
+                                       {"expert_count", "num_experts"},
+                                       {"expert_used_count", "top_k_experts"},
+                                       {"expert_feed_forward_length", "moe_intermediate_size"},
                                        {"attention.key_length", "global_head_dim"},
                                        {"attention.value_length", "global_head_dim"},
                                        {"attention.key_length_swa", "head_dim"},
@@ -322,19 +324,22 @@ TEST(GgufArchitectures, Gemma4HasLayersOfTwoKinds) {
                                        {"embedding_length_per_layer_input", "hidden_size_per_layer_input"}})
     file.copy(key, name);
   const std::size_t layers = of("num_hidden_layers"), own = layers - of("num_kv_shared_layers");
-  std::vector<std::int32_t> sliding, widths;
+  std::vector<std::int32_t> sliding, widths, key_heads;
   for (const std::string& type : config.texts("layer_types")) {
     sliding.push_back(type == "sliding_attention" ? 1 : 0);
+    const char* heads = sliding.back() != 0 ? "num_key_value_heads" : "num_global_key_value_heads";
+    key_heads.push_back(static_cast<std::int32_t>(of(heads)));
     widths.push_back(static_cast<std::int32_t>(of("intermediate_size") * (widths.size() < own ? 1 : 2)));
   }
   file.numbers("attention.sliding_window_pattern", sliding);
   file.numbers("feed_forward_length", widths);
+  file.numbers("attention.head_count_kv", key_heads);
   file.number("attention.layer_norm_rms_epsilon", 1e-6);
   file.number("rope.freq_base", 1e6);
   file.number("rope.freq_base_swa", 1e4);
   file.number("final_logit_softcapping", config.number("final_logit_softcapping", 0));
   Floats factors(of("global_head_dim") / 2, 1e30f);
-  std::fill_n(factors.begin(), factors.size() / 4, 1.0f);
+  std::fill_n(factors.begin(), factors.size() / 2, 1.0f);  // as partial_rotary_factor says
   file.add("rope_freqs.weight", {"", {factors.size()}, factors});
   const std::string prefix = "model.language_model.";
   for (const auto& [name, as] : Parts{{"embed_tokens", "token_embd"},
@@ -359,7 +364,15 @@ TEST(GgufArchitectures, Gemma4HasLayersOfTwoKinds) {
                                    {"per_layer_input_gate", "inp_gate"},
                                    {"per_layer_projection", "proj"},
                                    {"post_per_layer_input_norm", "post_norm"},
-                                   {"layer_scalar", "layer_output_scale.weight"}});
+                                   {"layer_scalar", "layer_output_scale.weight"},
+                                   {"post_feedforward_layernorm_1", "post_ffw_norm_1"},
+                                   {"pre_feedforward_layernorm_2", "pre_ffw_norm_2"},
+                                   {"post_feedforward_layernorm_2", "post_ffw_norm_2"},
+                                   {"router.proj", "ffn_gate_inp"},
+                                   {"router.scale", "ffn_gate_inp.scale"},
+                                   {"router.per_expert_scale", "ffn_down_exps.scale"},
+                                   {"experts.gate_up_proj", "ffn_gate_up_exps.weight"},
+                                   {"experts.down_proj", "ffn_down_exps.weight"}});
   const TemporaryFolder folder;
   expect_equal("gemma4", file.write(folder));
 }

@@ -133,24 +133,33 @@ bool is_shown(const VocabularyKeys& keys, std::string_view token, bool by_type) 
   return by_type || (keys.kind == "llama" && token.starts_with("<unused"));
 }
 
-/// Tokens of several characters that no merge makes: those that a published tokenizer finds in the text
-/// before everything else, whatever their type.
-std::unordered_set<std::size_t> unmade_tokens(const Metadata& metadata, const VocabularyKeys& keys) {
+/// Whether a token is nothing but line ends, or nothing but spaces as they are spelled, several of them.
+bool is_run(std::string_view token) {
+  if (!token.empty() && token.find_first_not_of('\n') == std::string_view::npos) return true;
+  const std::string_view space = kSpace;
+  std::size_t count = 0;
+  for (; token.starts_with(space); ++count) token.remove_prefix(space.size());
+  return token.empty() && count > 1;
+}
+
+/// Tokens that the published tokenizer of Gemma 4 finds in the text before everything else, whatever their
+/// type: those of several characters that no merge makes, and runs of line ends and spaces.
+std::unordered_set<std::size_t> tokens_found_first(const Metadata& metadata, const VocabularyKeys& keys) {
   std::unordered_set<std::string> made;
   for (const std::string_view merge : metadata.texts(kMerges)) {
     const std::size_t space = merge.find(' ', 1);
     if (space == std::string_view::npos) continue;
     made.insert(std::string(merge.substr(0, space)) + std::string(merge.substr(space + 1)));
   }
-  std::unordered_set<std::size_t> unmade;
+  std::unordered_set<std::size_t> found;
   for (std::size_t id = 0; id < keys.tokens.size(); ++id) {
     const std::string_view token = keys.tokens[id];
     const auto begins = std::count_if(token.begin(), token.end(),
                                       [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; });
-    if (keys.types[id] == TokenType::normal && begins > 1 && made.count(std::string(token)) == 0)
-      unmade.insert(id);
+    const bool unmakeable = begins > 1 && made.count(std::string(token)) == 0;
+    if (keys.types[id] == TokenType::normal && (unmakeable || is_run(token))) found.insert(id);
   }
-  return unmade;
+  return found;
 }
 
 /// Control and user-defined tokens are found in the text before everything else.
@@ -214,7 +223,7 @@ Json sentencepiece_json(const VocabularyKeys& keys, const Json& bytes) {
 /// Gemma 4's: spaces and what bytes are spelled by as sentencepiece has them, and merges in their order.
 Json gemma4_json(const Metadata& metadata, const VocabularyKeys& keys) {
   Json json = sentencepiece_json(keys, {{"type", "ByteFallback"}});
-  json["added_tokens"] = added_tokens(keys, unmade_tokens(metadata, keys));
+  json["added_tokens"] = added_tokens(keys, tokens_found_first(metadata, keys));
   json["model"] = model_by_merges(metadata, keys);
   json["model"]["byte_fallback"] = true;
   json["model"]["fuse_unk"] = true;

@@ -14,6 +14,7 @@
 namespace mmbatch::gguf {
 namespace {
 
+constexpr std::size_t kMaxMergers = 64;
 const std::vector<double> kHalf = {0.5, 0.5, 0.5};
 const std::vector<double> kClipMean = {0.48145466, 0.4578275, 0.40821073};
 const std::vector<double> kClipDeviation = {0.26862954, 0.26130258, 0.27577711};
@@ -100,6 +101,10 @@ std::vector<RenamedTensor> merger_names(const Metadata& metadata) {
   std::vector<RenamedTensor> names;
   const std::vector<std::int64_t> layers =
       metadata.integers(own_key(metadata, "vision.deepstack_visual_indexes"));
+  if (layers.size() > kMaxMergers) {
+    metadata.fail(own_key(metadata, "vision.deepstack_visual_indexes"),
+                  fmt::format("{} layers, at most {} are possible", layers.size(), kMaxMergers));
+  }
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const std::string from = fmt::format("v.deepstack_merger.{}.", i);
     const std::string to = fmt::format("v.deepstack.{}.", layers[i]);
