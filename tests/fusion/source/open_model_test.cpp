@@ -105,6 +105,20 @@ TEST(OpenModel, SaysWhatIsNotSupported) {
   EXPECT_THAT(message_of<ModelError>([&] { open_model(folder.path()); }), HasSubstr("m.gguf, n.gguf"));
 }
 
+TEST(OpenModel, NumbersOfSamplingStandForGenerationConfig) {
+  const TemporaryFolder folder;
+  write_file(folder.path() / "m.gguf", tiny("llama")
+                                           .key("general.sampling.temp", 6, GgufBytes::number(0.6f))
+                                           .key("general.sampling.top_p", 6, GgufBytes::number(0.95f))
+                                           .key("general.sampling.top_k", 20u)
+                                           .bytes());
+  const Config generation = open_model(folder.path())->json_file("generation_config.json");
+  EXPECT_EQ(generation.number("temperature", 0), 0.6);
+  EXPECT_EQ(generation.number("top_p", 0), 0.95);
+  EXPECT_EQ(generation.integer("top_k", 0), 20);
+  EXPECT_FALSE(generation.has("do_sample"));
+}
+
 TEST(ModelNames, AreFoundWhereOtherProgramsKeepThem) {
   const TemporaryFolder home;
   const auto make = [&](const std::string& file, const std::string& bytes) {
