@@ -97,6 +97,7 @@ GgufSource::GgufSource(const std::filesystem::path& model, const std::filesystem
   else if (!vision.tensors.empty() && tower == OwnTower::used)
     gguf::add_own_vision(std::move(vision), all);
   if (!all.processor.empty()) small_["preprocessor_config.json"] = all.processor;
+  if (!all.video_processor.empty()) small_["video_preprocessor_config.json"] = all.video_processor;
   if (projector_) {
     for (const auto& [name, type] : projector_->other_tensors()) add_other(name, type);
   }

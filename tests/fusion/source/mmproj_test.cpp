@@ -309,6 +309,7 @@ TEST_P(Mmproj, HasTheFoldersTensors) {
       ASSERT_NEAR(found[i], wanted[i], 1e-6f) << name << ' ' << i;
   }
   EXPECT_EQ(find_family(model->config()).name, find_family(config).name);
+  EXPECT_EQ(model->has_file("video_preprocessor_config.json"), kind.name == "qwen3vl_merger");
 }
 
 /// Rows of a picture of noise.

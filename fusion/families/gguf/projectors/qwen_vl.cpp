@@ -111,18 +111,35 @@ json tower_config(const TowerFile& file, const TowerSizes& sizes) {
           {"temporal_patch_size", 2}, {"spatial_merge_size", file.size("spatial_merge_size", 2)}};
 }
 
+/// How many tokens an image takes at least in the published processors.
+constexpr std::size_t kLeastTokens = 4, kLeastTokens3 = 64;
+
 /// Pixels as the published processors bound them, where the file does not say.
-std::string processor(const TowerFile& file, const json& vision) {
+std::string processor(const TowerFile& file, const json& vision, std::size_t least) {
   const std::size_t merge = vision["spatial_merge_size"];
   const std::size_t block = vision["patch_size"].get<std::size_t>() * merge;
-  return image_processor(file, json({{"image_processor_type", "Qwen2VLImageProcessor"},
-                                     {"min_pixels", file.size("image_min_pixels", 4 * block * block)},
-                                     {"max_pixels", file.size("image_max_pixels", 16384 * block * block)},
-                                     {"patch_size", vision["patch_size"]},
-                                     {"temporal_patch_size", 2},
-                                     {"merge_size", merge},
-                                     {"resample", 3}})
-                                   .dump());
+  const std::size_t most = file.size("image_max_pixels", 16384 * block * block);
+  return image_processor(
+      file, json({{"image_processor_type", "Qwen2VLImageProcessor"},
+                  {"min_pixels", file.size("image_min_pixels", std::min(most, least * block * block))},
+                  {"max_pixels", most},
+                  {"patch_size", vision["patch_size"]},
+                  {"temporal_patch_size", 2},
+                  {"merge_size", merge},
+                  {"resample", 3}})
+                .dump());
+}
+
+/// Of the published processors of Qwen3-VL and Qwen 3.5: all frames of a video together have so many pixels.
+std::string video_processor(const TowerFile& file, const json& vision) {
+  return json({{"video_processor_type", "Qwen3VLVideoProcessor"},
+               {"size", {{"shortest_edge", 4096}, {"longest_edge", 25165824}}},
+               {"patch_size", vision["patch_size"]},
+               {"temporal_patch_size", 2},
+               {"merge_size", vision["spatial_merge_size"]},
+               {"image_mean", file.mean()},
+               {"image_std", file.deviation()}})
+      .dump();
 }
 
 struct Described {
@@ -134,7 +151,8 @@ struct Described {
 void finish(const TowerFile& file, Multimodal& model, Described described) {
   model.image_token = "<|image_pad|>";
   described.vision["model_type"] = described.model_type;
-  model.processor = processor(file, described.vision);
+  model.processor =
+      processor(file, described.vision, model.video_processor.empty() ? kLeastTokens : kLeastTokens3);
   const json config = {{"architectures", {described.class_name}},
                        {"model_type", described.model_type},
                        {"vision_config", described.vision}};
@@ -218,6 +236,7 @@ void add_qwen3_vl(TowerFile& file, Multimodal& model) {
   vision["out_hidden_size"] = text_width(model);
   vision["hidden_act"] = "gelu_pytorch_tanh";
   vision["num_position_embeddings"] = file.tensor("v.position_embd.weight").rows();
+  model.video_processor = video_processor(file, vision);
   const std::vector<std::size_t> layers = deepstack_layers(file);
   vision["deepstack_visual_indexes"] = layers;
   put_patches(file, model);
