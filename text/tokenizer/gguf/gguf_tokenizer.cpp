@@ -20,6 +20,7 @@ namespace {
 using gguf::Metadata;
 using gguf::TokenType;
 using gguf::VocabularyKeys;
+using gguf::VocabularyKind;
 using Json = nlohmann::json;
 
 constexpr const char* kSpace = "▁";
@@ -115,22 +116,20 @@ Json post_processor(const VocabularyKeys& keys) {
 }
 
 /// Whether a text shows a token where a published tokenizer and the type in the file differ: converters take
-/// many tokens for control ones by their looks, and mark some of Gemma 4's for llama.cpp's own use.
+/// many tokens for control ones by their looks, and mark some for llama.cpp's own use.
 bool is_shown(const VocabularyKeys& keys, std::string_view token, bool by_type) {
-  static constexpr std::array kGptOss = {"<|start|>", "<|message|>", "<|channel|>", "<|constrain|>"};
-  static constexpr std::array kQwen = {"<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>",
-                                       "<|fim_pad|>",    "<|repo_name|>",  "<|file_sep|>"};
-  static constexpr std::array kGemma4 = {"<|channel>",   "<channel|>",       "<|tool_call>",
-                                         "<tool_call|>", "<|tool_response>", "<tool_response|>",
-                                         "<|\"|>"};
+  static constexpr std::array kParts = {"<|start|>", "<|message|>", "<|channel|>", "<|constrain|>"};
+  static constexpr std::array kCalls = {"<|channel>",   "<channel|>",       "<|tool_call>",
+                                        "<tool_call|>", "<|tool_response>", "<tool_response|>",
+                                        "<|\"|>"};
   const auto is_one_of = [&](const auto& names) {
     return std::find(names.begin(), names.end(), token) != names.end();
   };
-  if (is_one_of(kGptOss)) return true;
-  if (token.starts_with("<|extra_id_")) return true;
-  if (keys.kind == "gemma4") return by_type && !is_one_of(kGemma4);
-  if (keys.pre == "qwen2" || keys.pre == "qwen35") return by_type || is_one_of(kQwen);
-  return by_type || (keys.kind == "llama" && token.starts_with("<unused"));
+  if (is_one_of(kParts) || token.starts_with("<|extra_id_")) return true;
+  if (keys.kind == VocabularyKind::piece_merges) return by_type && !is_one_of(kCalls);
+  if (keys.kind == VocabularyKind::scores) return by_type || token.starts_with("<unused");
+  const gguf::PreTokenizer* pre = gguf::find_pre_tokenizer(keys.pre);
+  return by_type || (pre != nullptr && is_one_of(pre->shown));
 }
 
 /// Whether a token is nothing but line ends, or nothing but spaces as they are spelled, several of them.
@@ -142,8 +141,8 @@ bool is_run(std::string_view token) {
   return token.empty() && count > 1;
 }
 
-/// Tokens that the published tokenizer of Gemma 4 finds in the text before everything else, whatever their
-/// type: those of several characters that no merge makes, and runs of line ends and spaces.
+/// Tokens that a published tokenizer of merged pieces finds in the text before everything else, whatever
+/// their type: those of several characters that no merge makes, and runs of line ends and spaces.
 std::unordered_set<std::size_t> tokens_found_first(const Metadata& metadata, const VocabularyKeys& keys) {
   std::unordered_set<std::string> made;
   for (const std::string_view merge : metadata.texts(kMerges)) {
@@ -220,8 +219,8 @@ Json sentencepiece_json(const VocabularyKeys& keys, const Json& bytes) {
           {"decoder", {{"type", "Sequence"}, {"decoders", decoders}}}};
 }
 
-/// Gemma 4's: spaces and what bytes are spelled by as sentencepiece has them, and merges in their order.
-Json gemma4_json(const Metadata& metadata, const VocabularyKeys& keys) {
+/// Spaces and what bytes are spelled by as sentencepiece has them, and merges in their order.
+Json piece_json(const Metadata& metadata, const VocabularyKeys& keys) {
   Json json = sentencepiece_json(keys, {{"type", "ByteFallback"}});
   json["added_tokens"] = added_tokens(keys, tokens_found_first(metadata, keys));
   json["model"] = model_by_merges(metadata, keys);
@@ -254,7 +253,7 @@ std::shared_ptr<const Tokenizer> load_gguf_tokenizer(const CheckpointFiles& file
   const VocabularyKeys keys(metadata);
   const std::string image_token = files.json_file("tokenizer_config.json").text("image_token", "");
   const std::string source = metadata.source();
-  if (keys.kind == "llama") {
+  if (keys.kind == VocabularyKind::scores) {
     Json json = sentencepiece_json(keys, {{"type", "ByteFallback"}, {"errors", "replace"}});
     json["added_tokens"] = added_tokens(keys);
     add_image_token(keys, image_token, json["added_tokens"]);
@@ -262,16 +261,16 @@ std::shared_ptr<const Tokenizer> load_gguf_tokenizer(const CheckpointFiles& file
     return std::make_shared<const JsonTokenizer>(model_by_scores(metadata, keys), dump(json), source,
                                                  roles(keys));
   }
-  if (keys.kind == "gemma4") {
-    Json json = gemma4_json(metadata, keys);
+  if (keys.kind == VocabularyKind::piece_merges) {
+    Json json = piece_json(metadata, keys);
     add_image_token(keys, image_token, json["added_tokens"]);
     json["post_processor"] = post_processor(keys);
     return std::make_shared<const JsonTokenizer>(dump(json), source, roles(keys));
   }
-  if (keys.kind != "gpt2") {
-    metadata.fail(
-        "tokenizer.ggml.model",
-        fmt::format("'{}' is not supported; supported are llama, gpt2 and gemma4", keys.kind.substr(0, 80)));
+  if (keys.kind == VocabularyKind::unknown) {
+    const std::string key = "tokenizer.ggml.model";
+    metadata.fail(key, fmt::format("'{}' is not supported; supported are {}",
+                                   metadata.text(key, "").substr(0, 80), gguf::vocabulary_kind_names()));
   }
   const gguf::PreTokenizer* pre = gguf::find_pre_tokenizer(keys.pre);
   if (pre == nullptr) {

@@ -48,7 +48,8 @@ std::vector<TokenType> read_types(const Metadata& metadata, std::size_t tokens) 
 }  // namespace
 
 VocabularyKeys::VocabularyKeys(const Metadata& metadata)
-    : kind(metadata.text(kPrefix + "model", "")), tokens(metadata.texts(kPrefix + "tokens")) {
+    : kind(vocabulary_kind(metadata.text(kPrefix + "model", ""))),
+      tokens(metadata.texts(kPrefix + "tokens")) {
   const std::string key = kPrefix + "tokens";
   if (tokens.empty()) metadata.fail(key, "missing: the file has no vocabulary");
   if (tokens.size() > static_cast<std::size_t>(Vocabulary::kMaxId))
@@ -70,10 +71,11 @@ VocabularyKeys::VocabularyKeys(const Metadata& metadata)
   unk = id_of(metadata, "unknown", tokens.size());
   pad = id_of(metadata, "padding", tokens.size());
   const PreTokenizer* known = find_pre_tokenizer(pre);
-  add_bos = metadata.flag(kPrefix + "add_bos_token",
-                          kind == "llama" || kind == "gemma4" || (known != nullptr && known->adds_bos));
+  add_bos = metadata.flag(kPrefix + "add_bos_token", kind == VocabularyKind::scores ||
+                                                         kind == VocabularyKind::piece_merges ||
+                                                         (known != nullptr && known->adds_bos));
   add_eos = metadata.flag(kPrefix + "add_eos_token", false);
-  add_space_prefix = metadata.flag(kPrefix + "add_space_prefix", kind == "llama");
+  add_space_prefix = metadata.flag(kPrefix + "add_space_prefix", kind == VocabularyKind::scores);
 }
 
 std::size_t token_id(const VocabularyKeys& keys, std::string_view token) {
