@@ -105,20 +105,28 @@ ModelPlace find_in_hub_cache(const std::string& name, const fs::path& model) {
   const fs::path hub = cache != nullptr && *cache != '\0'
                            ? fs::path(cache)
                            : folder_of("HF_HOME", "hub", ".cache/huggingface/hub");
-  const std::size_t at = name.find('@');
+  // The owner and the name; what stands behind them is a file.
+  std::vector<std::string> parts = parts_of(name, model);
+  std::string& last = parts[std::min<std::size_t>(1, parts.size() - 1)];
+  const std::size_t at = last.find('@');
+  const std::string wanted = at == std::string::npos ? "" : last.substr(at + 1);
+  last.resize(std::min(at, last.size()));
+  if (at != std::string::npos) parts_of(wanted, model);
   std::string folder = "models";
-  for (const std::string& part : parts_of(name.substr(0, at), model)) folder += "--" + part;
+  for (std::size_t i = 0; i < std::min<std::size_t>(2, parts.size()); ++i) folder += "--" + parts[i];
   const fs::path repository = hub / folder;
-  const std::string wanted = at == std::string::npos ? "" : parts_of(name.substr(at + 1), model).front();
   const std::string revision = revision_of(repository, wanted);
   if (revision.empty() || revision.find('/') != std::string::npos || revision[0] == '.')
     throw ModelError(
         fmt::format("{}: names '{}', which is not a revision", (repository / "refs").string(), revision));
-  const fs::path snapshot = repository / "snapshots" / revision;
+  fs::path place = repository / "snapshots" / revision;
   std::error_code failed;
-  if (!fs::is_directory(snapshot, failed))
-    not_there(model, snapshot, "fetch it with `hf download`, or set HF_HOME to the folder that has it");
-  return {snapshot};
+  if (!fs::is_directory(place, failed))
+    not_there(model, place, "fetch it with `hf download`, or set HF_HOME to the folder that has it");
+  for (std::size_t i = 2; i < parts.size(); ++i) place /= parts[i];
+  if (!fs::exists(place, failed))
+    not_there(model, place, "fetch it with `hf download`, or name another file");
+  return {place};
 }
 
 }  // namespace

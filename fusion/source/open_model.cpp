@@ -97,7 +97,9 @@ std::shared_ptr<const WeightSource> open_unadapted(const fs::path& place, const 
   }
   const bool named_so = model.extension() == ".gguf";
   if (fs::is_regular_file(model, failed) && (named_so || GgufFile::is_gguf(model)))
-    return std::make_shared<const GgufSource>(model, projector_of(model, projector));
+    return std::make_shared<const GgufSource>(
+        model, projector_of(model, projector),
+        projector == kNone ? GgufSource::OwnTower::left_out : GgufSource::OwnTower::used);
   if (!projector.empty() && projector != kNone)
     throw ModelError(fmt::format("{}: an mmproj file goes with a GGUF model only, and {} is not one",
                                  projector.string(), place.string()));

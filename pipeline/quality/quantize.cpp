@@ -54,8 +54,17 @@ void write_small_file(const fs::path& file, const std::string& bytes) {
 /// and its keys, are written.
 void bring_small_files(const CheckpointFiles& files, const fs::path& to) {
   const std::string vocabulary = files.vocabulary_file();
-  if (vocabulary.empty()) return copy_small_files(files.path(), to);
   constexpr std::size_t kMaxBytes = 64u << 20;
+  if (vocabulary.empty()) {
+    copy_small_files(files.path(), to);
+    // Of a model with adapters it may be another than the folder's.
+    const fs::path config = to / "config.json";
+    if (const auto bytes = files.read_file(config.filename().string(), kMaxBytes)) {
+      fs::remove(config);
+      write_small_file(config, *bytes);
+    }
+    return;
+  }
   for (const std::string& name : files.list_files("")) {
     if (const auto bytes = files.read_file(name, kMaxBytes)) write_small_file(to / name, *bytes);
   }

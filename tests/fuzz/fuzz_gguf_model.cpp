@@ -26,7 +26,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   };
   try_to([&] {
     const bool sees = static_cast<std::size_t>(end - first) > bytes;
-    const mmbatch::GgufSource model(text.path(), sees ? vision.path() : std::filesystem::path());
+    const mmbatch::GgufSource model(text.path(), sees ? vision.path() : std::filesystem::path(),
+                                    mmbatch::GgufSource::OwnTower::used);
     try_to([&] { mmbatch::find_family(model.config()).parse(model.config(), model); });
     try_to([&] { mmbatch::load_tokenizer(model)->encode("a <image> picture?"); });
     for (const auto& [name, tensor] : model.tensors()) {

@@ -57,6 +57,8 @@ PackedMatrix load_patch_kernel(const Weights& weights, const std::string& name, 
   kernel.shape = flat;
   if (!values.empty()) {
     kernel.dtype = DType::f32;
+    kernel.form.reset();
+    kernel.first = 0;
     kernel.data = std::as_bytes(std::span(values)).data();
   }
   return PackedMatrix({edge.pack(kernel)});

@@ -16,6 +16,20 @@ const Names kGemma2Names = {{"post_attention_norm", "post_attention_layernorm"},
                             {"ffn_norm", "pre_feedforward_layernorm"},
                             {"post_ffw_norm", "post_feedforward_layernorm"}};
 
+const Names kGemma4Names = {{"post_attention_norm", "post_attention_layernorm"},
+                            {"ffn_norm", "pre_feedforward_layernorm"},
+                            {"post_ffw_norm", "post_feedforward_layernorm"},
+                            {"post_ffw_norm_1", "post_feedforward_layernorm_1"},
+                            {"pre_ffw_norm_2", "pre_feedforward_layernorm_2"},
+                            {"post_ffw_norm_2", "post_feedforward_layernorm_2"},
+                            {"inp_gate", "per_layer_input_gate"},
+                            {"proj", "per_layer_projection"},
+                            {"post_norm", "post_per_layer_input_norm"},
+                            {"layer_output_scale.weight", "layer_scalar"},
+                            {"ffn_gate_inp", "router.proj"},
+                            {"ffn_gate_inp.scale", "router.scale"},
+                            {"ffn_down_exps.scale", "router.per_expert_scale"}};
+
 const Names kQwen35Names = {{"post_attention_norm", "post_attention_layernorm"},
                             {"attn_qkv", "linear_attn.in_proj_qkv"},
                             {"attn_gate", "linear_attn.in_proj_z"},
@@ -25,7 +39,7 @@ const Names kQwen35Names = {{"post_attention_norm", "post_attention_layernorm"},
                             {"ssm_norm", "linear_attn.norm"},
                             {"ssm_out", "linear_attn.out_proj"},
                             {"ssm_a", "linear_attn.A_log"},
-                            {"ssm_dt", "linear_attn.dt_bias"}};
+                            {"ssm_dt.bias", "linear_attn.dt_bias"}};
 
 const Names kLfm2Names = {{"attn_norm", "operator_norm"},
                           {"ffn_norm", "ffn_norm"},
@@ -52,6 +66,7 @@ const std::vector<Architecture>& table() {
       {"qwen3moe", "qwen3_moe", "Qwen3MoeForCausalLM", RotaryRows::halves, 0.0f},
       // Of images and text; without an mmproj file, text models like these.
       {"qwen2vl", "qwen2", "Qwen2ForCausalLM"},
+      {"qwen25vl", "qwen2", "Qwen2ForCausalLM"},  // Ollama's name
       {"qwen3vl", "qwen3", "Qwen3ForCausalLM"},
       {"qwen3vlmoe", "qwen3_moe", "Qwen3MoeForCausalLM", RotaryRows::halves, 0.0f},
       {"olmo2",
@@ -64,6 +79,15 @@ const std::vector<Architecture>& table() {
       {"gemma", "gemma", "GemmaForCausalLM", RotaryRows::halves, 1.0f},
       {"gemma2", "gemma2", "Gemma2ForCausalLM", RotaryRows::halves, 1.0f, kGemma2Names},
       {"gemma3", "gemma3_text", "Gemma3ForCausalLM", RotaryRows::halves, 1.0f, kGemma2Names},
+      {.name = "gemma4",
+       .model_type = "gemma4_text",
+       .class_name = "Gemma4ForCausalLM",
+       .names = kGemma4Names,
+       .outer_names = {{"per_layer_token_embd", "model.embed_tokens_per_layer"},
+                       {"per_layer_model_proj", "model.per_layer_model_projection"},
+                       {"per_layer_proj_norm", "model.per_layer_projection_norm"}},
+       .experts = "experts",
+       .sizes = LayerSizes::by_layer},
       {"phi3",
        "phi3",
        "Phi3ForCausalLM",
@@ -98,7 +122,7 @@ const std::vector<Architecture>& table() {
        0.0f,
        {{"attn_post_norm", "post_attention_layernorm"},
         {"post_attention_norm", "post_attention_layernorm"},
-        {"attn_sinks", "self_attn.sinks"},
+        {"attn_sinks.weight", "self_attn.sinks"},
         {"ffn_gate_inp", "mlp.router"}}},
   };
   return table;

@@ -6,6 +6,7 @@
 
 #include "engine/base/error.h"
 #include "fusion/families/gguf/architecture.h"
+#include "fusion/families/gguf/projectors/own_vision.h"
 #include "fusion/families/gguf/projectors/projector_file.h"
 #include "text/tokenizer/gguf/vocabulary_keys.h"
 
@@ -46,37 +47,65 @@ json describe_tokenizer(const gguf::Metadata& metadata, const gguf::VocabularyKe
   return config;
 }
 
+/// Ends of texts, and what a draw is made with where one is asked for: the file does not say whether it
+/// should be. Numbers are those that were rounded to float32.
+json describe_generation(const gguf::Metadata& metadata) {
+  json config = json::object();
+  const std::vector<std::int64_t> ends = gguf::end_tokens(metadata);
+  if (!ends.empty()) config["eos_token_id"] = ends;
+  for (const auto& [key, name] : {std::pair{"temp", "temperature"},
+                                  {"top_p", "top_p"},
+                                  {"min_p", "min_p"},
+                                  {"penalty_repeat", "repetition_penalty"}}) {
+    const double value = metadata.number(std::string("general.sampling.") + key, 0.0);
+    if (value > 0) config[name] = std::stod(fmt::format("{:.6g}", value));
+  }
+  const std::string top_k = "general.sampling.top_k";
+  if (metadata.has(top_k)) config["top_k"] = metadata.size(top_k, 0);
+  return config;
+}
+
 }  // namespace
 
-GgufSource::GgufSource(const std::filesystem::path& model, const std::filesystem::path& projector)
+GgufSource::GgufSource(const std::filesystem::path& model, const std::filesystem::path& projector,
+                       OwnTower tower)
     : WeightSource(model), files_(open_gguf(model)) {
   if (!projector.empty()) projector_.emplace(projector);
   const gguf::Metadata& metadata = files_.front().metadata();
   const gguf::Architecture& architecture = gguf::find_architecture(metadata);
   gguf::Tensors stored;
+  std::map<std::string, std::string> others;
   for (const GgufFile& file : files_) {
     for (const auto& [name, tensor] : file.tensors()) {
       if (!stored.emplace(name, tensor).second)
         throw ModelError(
             fmt::format("{}: tensor '{}' is stored in another file too", file.path().string(), name));
     }
-    for (const auto& [name, type] : file.other_tensors()) add_other(name, type);
+    for (const auto& [name, type] : file.other_tensors()) {
+      add_other(name, type);
+      others.emplace(name, type);
+    }
   }
+  gguf::OwnVision vision = gguf::take_own_vision(stored, others);
   const gguf::VocabularyKeys keys(metadata);
   gguf::Multimodal all{.text = metadata,
                        .vocabulary = keys,
                        .config = gguf::describe_text(architecture, metadata, stored),
                        .tensors = gguf::text_tensors(architecture, metadata, stored)};
-  if (projector_) {
+  if (projector_)
     gguf::add_projector(*projector_, all);
-    small_["preprocessor_config.json"] = all.processor;
+  else if (!vision.tensors.empty() && tower == OwnTower::used)
+    gguf::add_own_vision(std::move(vision), all);
+  if (!all.processor.empty()) small_["preprocessor_config.json"] = all.processor;
+  if (!all.video_processor.empty()) small_["video_preprocessor_config.json"] = all.video_processor;
+  if (projector_) {
     for (const auto& [name, type] : projector_->other_tensors()) add_other(name, type);
   }
   for (const TensorView& tensor : all.tensors) add(tensor, model);
   small_["config.json"] = all.config;
   small_["tokenizer_config.json"] = dump(describe_tokenizer(metadata, keys, all.image_token));
-  const std::vector<std::int64_t> ends = gguf::end_tokens(metadata);
-  if (!ends.empty()) small_["generation_config.json"] = dump({{"eos_token_id", ends}});
+  const json generation = describe_generation(metadata);
+  if (!generation.empty()) small_["generation_config.json"] = dump(generation);
 }
 
 std::optional<std::string> GgufSource::read_file(const std::string& name, std::size_t max_bytes) const {

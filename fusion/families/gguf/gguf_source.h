@@ -15,8 +15,11 @@ namespace mmbatch {
 /// those files.
 class GgufSource final : public WeightSource {
  public:
+  /// What becomes of a vision tower in the text model's own file.
+  enum class OwnTower { used, left_out };
+
   /// @param projector empty: none  @throws ModelError
-  GgufSource(const std::filesystem::path& model, const std::filesystem::path& projector);
+  GgufSource(const std::filesystem::path& model, const std::filesystem::path& projector, OwnTower tower);
 
   bool has_file(const std::string& name) const override { return small_.count(name) > 0; }
   std::optional<std::string> read_file(const std::string& name, std::size_t max_bytes) const override;

@@ -12,6 +12,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::size_t kMaxLayers = 4096;
+
 /// The numbers by which single frequencies are divided, as the kind of scaling that has such a list.
 json frequency_factors(const Metadata& metadata, const Tensors& tensors, const std::string& name,
                        std::size_t frequencies) {
@@ -77,28 +79,28 @@ void describe_gemma2(const Metadata& metadata, const Tensors& tensors, nlohmann:
   config["query_pre_attn_scalar"] = largest ? hidden / heads : config["head_dim"].get<std::size_t>();
 }
 
+json layer_types(const std::vector<bool>& sliding) {
+  auto types = json::array();
+  for (const bool one : sliding) types.push_back(one ? "sliding_attention" : "full_attention");
+  return types;
+}
+
 void describe_gemma3(const Metadata& metadata, const Tensors& tensors, nlohmann::json& config) {
   describe_gemma(metadata, tensors, config);
   const std::size_t hidden = config["hidden_size"], heads = config["num_attention_heads"];
   const std::size_t layers = config["num_hidden_layers"];
   config["query_pre_attn_scalar"] = layers == 62 ? hidden / heads : config["head_dim"].get<std::size_t>();
   config["sliding_window"] = uniform_size(metadata, "attention.sliding_window", 4096);
-  config["rope_local_base_freq"] = metadata.number(own_key(metadata, "rope.freq_base_swa"), 10000.0);
-  if (!metadata.has(own_key(metadata, "rope.freq_base"))) config["rope_theta"] = 1000000.0;
-  // A number, every how many layers one sees everything, or a list that says it of each.
-  const std::string key = own_key(metadata, "attention.sliding_window_pattern");
-  const std::vector<std::int64_t> pattern = metadata.integers(key);
-  if (pattern.size() > 1 && pattern.size() != layers)
-    metadata.fail(key, fmt::format("{} layers, of which there are {}", pattern.size(), layers));
-  const std::int64_t every = pattern.size() == 1 ? pattern[0] : 6;
-  if (every < 1) metadata.fail(key, "must be above 0");
-  auto types = nlohmann::json::array();
-  for (std::size_t i = 0; i < layers; ++i) {
-    const bool sliding =
-        pattern.size() > 1 ? pattern[i] != 0 : (static_cast<std::int64_t>(i) + 1) % every != 0;
-    types.push_back(sliding ? "sliding_attention" : "full_attention");
-  }
-  config["layer_types"] = types;
+  // Ollama's files have the bases under keys of their own, and lack the scaling of the published models.
+  const auto own = [&](const char* key) { return own_key(metadata, key); };
+  const double base = metadata.number(own("rope.local.freq_base"), 10000.0);
+  config["rope_local_base_freq"] = metadata.number(own("rope.freq_base_swa"), base);
+  if (!metadata.has(own("rope.freq_base")))
+    config["rope_theta"] = metadata.number(own("rope.global.freq_base"), 1000000.0);
+  const bool published = layers == 34 || layers == 48 || layers == 62;
+  if (published && metadata.has(own("vision.block_count")) && !config.contains("rope_scaling"))
+    config["rope_scaling"] = {{"rope_type", "linear"}, {"factor", 8.0}};
+  config["layer_types"] = layer_types(sliding_layers(metadata, layers, 6));
   if (metadata.has(own_key(metadata, "final_logit_softcapping")))
     config["final_logit_softcapping"] = metadata.number(own_key(metadata, "final_logit_softcapping"), 0.0);
 }
@@ -222,6 +224,11 @@ void describe_qwen35(const Metadata& metadata, const Tensors& tensors, nlohmann:
   if (uniform_size(metadata, "expert_count", 0) > 0) describe_qwen_moe(metadata, tensors, config);
 }
 
+void add_gemma4(const Metadata& metadata, const Tensors& tensors, nlohmann::json& config) {
+  describe_gemma(metadata, tensors, config);
+  config = json::parse(describe_gemma4(metadata, tensors, config.dump()));
+}
+
 /// Adds what an architecture has of its own to the keys that all share.
 using Describe = void (*)(const Metadata& metadata, const Tensors& tensors, json& config);
 
@@ -229,9 +236,10 @@ const std::map<std::string_view, Describe>& own_parts() {
   static const std::map<std::string_view, Describe> table = {
       {"mistral3", describe_mistral},    {"qwen2moe", describe_qwen_moe}, {"qwen3moe", describe_qwen_moe},
       {"qwen3vlmoe", describe_qwen_moe}, {"gemma", describe_gemma},       {"gemma2", describe_gemma2},
-      {"gemma3", describe_gemma3},       {"phi3", describe_phi3},         {"granite", describe_granite},
-      {"smollm3", describe_smollm3},     {"gpt-oss", describe_gpt_oss},   {"lfm2", describe_lfm2},
-      {"gpt2", describe_gpt2},           {"qwen35", describe_qwen35},     {"qwen35moe", describe_qwen35},
+      {"gemma3", describe_gemma3},       {"gemma4", add_gemma4},          {"phi3", describe_phi3},
+      {"granite", describe_granite},     {"smollm3", describe_smollm3},   {"gpt-oss", describe_gpt_oss},
+      {"lfm2", describe_lfm2},           {"gpt2", describe_gpt2},         {"qwen35", describe_qwen35},
+      {"qwen35moe", describe_qwen35},
   };
   return table;
 }
@@ -260,6 +268,30 @@ std::uint64_t uniform_size(const Metadata& metadata, const std::string& key) {
   return uniform_size(metadata, key, 0);
 }
 
+std::uint64_t layer_count(const Metadata& metadata) {
+  const std::uint64_t all = uniform_size(metadata, "block_count");
+  const std::uint64_t further = uniform_size(metadata, "nextn_predict_layers", 0);
+  if (further > 0 && further >= all)
+    metadata.fail(own_key(metadata, "nextn_predict_layers"), fmt::format("{} of {} layers", further, all));
+  if (all > kMaxLayers)
+    metadata.fail(own_key(metadata, "block_count"),
+                  fmt::format("{} layers, at most {} are possible", all, kMaxLayers));
+  return all - further;
+}
+
+std::vector<bool> sliding_layers(const Metadata& metadata, std::size_t layers, std::int64_t every) {
+  const std::string key = own_key(metadata, "attention.sliding_window_pattern");
+  const std::vector<std::int64_t> pattern = metadata.integers(key);
+  if (pattern.size() > 1 && pattern.size() != layers)
+    metadata.fail(key, fmt::format("{} layers, of which there are {}", pattern.size(), layers));
+  if (pattern.size() == 1) every = pattern[0];
+  if (every < 1) metadata.fail(key, "must be above 0");
+  std::vector<bool> sliding;
+  for (std::size_t i = 0; i < layers; ++i)
+    sliding.push_back(pattern.size() > 1 ? pattern[i] != 0 : (static_cast<std::int64_t>(i) + 1) % every != 0);
+  return sliding;
+}
+
 std::uint64_t key_heads(const Metadata& metadata, std::uint64_t heads) {
   const std::string own = own_key(metadata, "attention.head_count_kv");
   if (!metadata.is_list(own)) return metadata.size(own, heads);
@@ -282,17 +314,19 @@ std::string describe_text(const Architecture& architecture, const Metadata& meta
   const std::uint64_t head_dim = uniform_size(metadata, "attention.key_length", hidden / heads);
   if (uniform_size(metadata, "attention.value_length", head_dim) != head_dim)
     metadata.fail(own_key(metadata, "attention.value_length"), "other than key_length is not supported");
+  const bool uniform = architecture.sizes == LayerSizes::uniform;
   json config = {
       {"architectures", {architecture.class_name}},
       {"model_type", architecture.model_type},
       {"hidden_size", hidden},
-      {"num_hidden_layers", uniform_size(metadata, "block_count")},
+      {"num_hidden_layers", layer_count(metadata)},
       {"num_attention_heads", heads},
-      {"num_key_value_heads", key_heads(metadata, heads)},
+      {"num_key_value_heads", uniform ? key_heads(metadata, heads) : heads},
       {"head_dim", head_dim},
-      {"intermediate_size", uniform_size(metadata, "feed_forward_length", 1)},
+      {"intermediate_size", uniform ? uniform_size(metadata, "feed_forward_length", 1) : 1},
       {"max_position_embeddings", uniform_size(metadata, "context_length")},
-      {"rms_norm_eps", metadata.number(own_key(metadata, "attention.layer_norm_rms_epsilon"), 1e-5)},
+      {"rms_norm_eps", metadata.number(own_key(metadata, "attention.layer_norm_rms_epsilon"),
+                                       architecture.model_type.starts_with("gemma") ? 1e-6 : 1e-5)},
       {"rope_theta", metadata.number(own_key(metadata, "rope.freq_base"), 10000.0)},
       {"hidden_act", "silu"},
       {"tie_word_embeddings", tensors.count("output.weight") == 0},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "engine/base/error.h"
 #include "engine/weights/derived.h"
@@ -41,9 +42,6 @@ constexpr std::array kOuterNames = {
 /// Read by describe_text(), and no tensors of the model.
 constexpr std::array kTables = {"rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"};
 
-/// Parts whose names have no ending in Hugging Face's files.
-constexpr std::array<std::string_view, 3> kWithoutEnding = {"attn_sinks", "ssm_a", "ssm_dt"};
-
 /// "blk.7.attn_q.weight" in its parts.
 struct TensorName {
   std::string layer;   // "7"; empty: outside of all layers
@@ -74,16 +72,31 @@ std::string_view look_up(const List& names, std::string_view part) {
   return {};
 }
 
+/// Of layers that only predict further tokens, behind all others.
+bool is_beyond(const std::string& layer, std::uint64_t layers) {
+  std::uint64_t number = 0;
+  const char* end = layer.data() + layer.size();
+  const auto read = std::from_chars(layer.data(), end, number);
+  return read.ec == std::errc() && read.ptr == end && number >= layers;
+}
+
 class TensorNames {
  public:
   TensorNames(const Architecture& architecture, const Metadata& metadata)
-      : architecture_(architecture),
-        metadata_(metadata),
-        heads_(uniform_size(metadata, "attention.head_count", 1)),
-        kv_heads_(key_heads(metadata, heads_)) {}
+      : architecture_(architecture), metadata_(metadata), layers_(layer_count(metadata)) {
+    if (uniform_size(metadata, "nextn_predict_layers", 0) == 0) layers_ = UINT64_MAX;
+    if (architecture.rows == RotaryRows::halves) return;
+    heads_ = uniform_size(metadata, "attention.head_count", 1);
+    kv_heads_ = key_heads(metadata, heads_);
+  }
 
   void add(const std::string& name, const TensorView& tensor, std::vector<TensorView>& out) const {
     const TensorName parts = take_apart(name);
+    if (is_beyond(parts.layer, layers_)) return;
+    const std::string_view whole = look_up(
+        parts.layer.empty() ? architecture_.outer_names : architecture_.names, parts.part + parts.ending);
+    if (!whole.empty() && (!parts.ending.empty() || parts.part == "ssm_a"))
+      return out.push_back(renamed(tensor, full_name(parts.layer, whole), tensor.shape));
     if (parts.part.size() > 5 && parts.part.compare(parts.part.size() - 5, 5, "_exps") == 0)
       return add_experts(parts, tensor, out);
     std::string_view found;
@@ -94,22 +107,13 @@ class TensorNames {
       found = look_up(architecture_.names, parts.part);
       if (found.empty()) found = look_up(kLayerNames, parts.part);
     }
-    if (found.empty() && (name.starts_with("v.") || name.starts_with("mm."))) {
-      throw ModelError(fmt::format(
-          "{}: holds a vision tower beside the text model ('{}'), as some of Ollama's files do, which is not "
-          "supported: take the text model and its mmproj file, or the published checkpoint",
-          metadata_.source(), name));
-    }
     if (found.empty()) {
       throw ModelError(
           fmt::format("{}: tensor '{}' has no place in architecture '{}' here; the file is of another "
                       "version of it",
                       metadata_.source(), name, architecture_.name));
     }
-    const bool bare =
-        std::find(kWithoutEnding.begin(), kWithoutEnding.end(), parts.part) != kWithoutEnding.end();
-    const std::string ending = bare ? "" : parts.ending;
-    out.push_back(changed(tensor, parts.part, full_name(parts.layer, found) + ending));
+    out.push_back(changed(tensor, parts.part, full_name(parts.layer, found) + parts.ending));
   }
 
  private:
@@ -129,26 +133,38 @@ class TensorNames {
     return renamed(tensor, name, tensor.shape);
   }
 
-  /// ffn_up_exps [experts, out, in]: one weight for each expert.
+  /// ffn_up_exps [experts, out, in]: one weight for each expert; of ffn_gate_up_exps, the upper half of the
+  /// rows is one and the lower the other.
   void add_experts(const TensorName& parts, const TensorView& tensor, std::vector<TensorView>& out) const {
     const std::string part = parts.part.substr(0, parts.part.size() - 5);
-    const std::string_view name = look_up(kLayerNames, part);
-    if (name.empty() || parts.layer.empty() || tensor.shape.size() < 2) {
+    const bool fused = part == "ffn_gate_up";
+    const std::string_view name = look_up(kLayerNames, fused ? "ffn_gate" : part);
+    const bool odd = fused && tensor.shape.size() > 1 && tensor.shape[1] % 2 != 0;
+    if (name.empty() || parts.layer.empty() || tensor.shape.size() < 2 || odd) {
       throw ModelError(fmt::format("{}: tensor '{}' of shape {} is not that of experts", metadata_.source(),
                                    tensor.name, shape_text(tensor.shape)));
     }
     const std::vector<std::size_t> shape(tensor.shape.begin() + 1, tensor.shape.end());
     const std::string_view own = name.substr(name.find('.') + 1);  // "up_proj"
     for (std::size_t e = 0; e < tensor.shape[0]; ++e) {
-      const std::string full =
-          fmt::format("model.layers.{}.mlp.experts.{}.{}{}", parts.layer, e, own, parts.ending);
-      out.push_back(renamed(tensor.row_range(e, 1), full, shape));
+      const std::string expert =
+          fmt::format("{}.{}.{}.{}.", architecture_.layers, parts.layer, architecture_.experts, e);
+      const TensorView all = renamed(tensor.row_range(e, 1), expert, shape);
+      if (!fused) {
+        out.push_back(renamed(all, expert + std::string(own) + parts.ending, shape));
+        continue;
+      }
+      const std::size_t half = shape[0] / 2;
+      const TensorView gate = all.row_range(0, half), up = all.row_range(half, half);
+      out.push_back(renamed(gate, expert + "gate_proj" + parts.ending, gate.shape));
+      out.push_back(renamed(up, expert + "up_proj" + parts.ending, up.shape));
     }
   }
 
   const Architecture& architecture_;
   const Metadata& metadata_;
-  std::uint64_t heads_, kv_heads_;
+  std::uint64_t layers_ = 0;
+  std::uint64_t heads_ = 0, kv_heads_ = 0;  // of rows in pairs
 };
 
 }  // namespace

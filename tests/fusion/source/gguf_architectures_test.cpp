@@ -304,5 +304,100 @@ TEST(GgufArchitectures, ValueHeadsOfQwen35TakeKeyHeadsInTurn) {
   expect_equal("qwen3-5", file.write(folder));
 }
 
+TEST(GgufArchitectures, Gemma4HasLayersOfTwoKinds) {
+  Written file("gemma4", "gemma4");
+  const Config config = file.text_config();
+  const auto of = [&](const char* key) { return static_cast<std::size_t>(config.integer(key, 0)); };
+  for (const auto& [key, name] : Parts{{"block_count", "num_hidden_layers"},
+                                       {"context_length", "max_position_embeddings"},
+                                       {"embedding_length", "hidden_size"},
+                                       {"attention.head_count", "num_attention_heads"},
+                                       {"expert_count", "num_experts"},
+                                       {"expert_used_count", "top_k_experts"},
+                                       {"expert_feed_forward_length", "moe_intermediate_size"},
+                                       {"attention.key_length", "global_head_dim"},
+                                       {"attention.value_length", "global_head_dim"},
+                                       {"attention.key_length_swa", "head_dim"},
+                                       {"attention.value_length_swa", "head_dim"},
+                                       {"attention.sliding_window", "sliding_window"},
+                                       {"attention.shared_kv_layers", "num_kv_shared_layers"},
+                                       {"embedding_length_per_layer_input", "hidden_size_per_layer_input"}})
+    file.copy(key, name);
+  const std::size_t layers = of("num_hidden_layers"), own = layers - of("num_kv_shared_layers");
+  std::vector<std::int32_t> sliding, widths, key_heads;
+  for (const std::string& type : config.texts("layer_types")) {
+    sliding.push_back(type == "sliding_attention" ? 1 : 0);
+    const char* heads = sliding.back() != 0 ? "num_key_value_heads" : "num_global_key_value_heads";
+    key_heads.push_back(static_cast<std::int32_t>(of(heads)));
+    widths.push_back(static_cast<std::int32_t>(of("intermediate_size") * (widths.size() < own ? 1 : 2)));
+  }
+  file.numbers("attention.sliding_window_pattern", sliding);
+  file.numbers("feed_forward_length", widths);
+  file.numbers("attention.head_count_kv", key_heads);
+  file.number("attention.layer_norm_rms_epsilon", 1e-6);
+  file.number("rope.freq_base", 1e6);
+  file.number("rope.freq_base_swa", 1e4);
+  file.number("final_logit_softcapping", config.number("final_logit_softcapping", 0));
+  Floats factors(of("global_head_dim") / 2, 1e30f);
+  std::fill_n(factors.begin(), factors.size() / 2, 1.0f);  // as partial_rotary_factor says
+  file.add("rope_freqs.weight", {"", {factors.size()}, factors});
+  const std::string prefix = "model.language_model.";
+  for (const auto& [name, as] : Parts{{"embed_tokens", "token_embd"},
+                                      {"norm", "output_norm"},
+                                      {"embed_tokens_per_layer", "per_layer_token_embd"},
+                                      {"per_layer_model_projection", "per_layer_model_proj"},
+                                      {"per_layer_projection_norm", "per_layer_proj_norm"}})
+    file.outer(prefix + name + ".weight", as + ".weight");
+  file.layers(prefix + "layers.", {{"input_layernorm", "attn_norm"},
+                                   {"post_attention_layernorm", "post_attention_norm"},
+                                   {"pre_feedforward_layernorm", "ffn_norm"},
+                                   {"post_feedforward_layernorm", "post_ffw_norm"},
+                                   {"self_attn.q_proj", "attn_q"},
+                                   {"self_attn.k_proj", "attn_k"},
+                                   {"self_attn.v_proj", "attn_v"},
+                                   {"self_attn.o_proj", "attn_output"},
+                                   {"self_attn.q_norm", "attn_q_norm"},
+                                   {"self_attn.k_norm", "attn_k_norm"},
+                                   {"mlp.gate_proj", "ffn_gate"},
+                                   {"mlp.up_proj", "ffn_up"},
+                                   {"mlp.down_proj", "ffn_down"},
+                                   {"per_layer_input_gate", "inp_gate"},
+                                   {"per_layer_projection", "proj"},
+                                   {"post_per_layer_input_norm", "post_norm"},
+                                   {"layer_scalar", "layer_output_scale.weight"},
+                                   {"post_feedforward_layernorm_1", "post_ffw_norm_1"},
+                                   {"pre_feedforward_layernorm_2", "pre_ffw_norm_2"},
+                                   {"post_feedforward_layernorm_2", "post_ffw_norm_2"},
+                                   {"router.proj", "ffn_gate_inp"},
+                                   {"router.scale", "ffn_gate_inp.scale"},
+                                   {"router.per_expert_scale", "ffn_down_exps.scale"},
+                                   {"experts.gate_up_proj", "ffn_gate_up_exps.weight"},
+                                   {"experts.down_proj", "ffn_down_exps.weight"}});
+  const TemporaryFolder folder;
+  expect_equal("gemma4", file.write(folder));
+}
+
+TEST(GgufArchitectures, ExpertsInOneTensorAndLayersThatOnlyPredict) {
+  GgufBytes file;
+  file.key("general.architecture", "qwen3moe").key("qwen3moe.block_count", 2u);
+  file.key("qwen3moe.nextn_predict_layers", 1u).key("qwen3moe.context_length", 64u);
+  file.key("qwen3moe.embedding_length", 2u).key("qwen3moe.attention.head_count", 1u);
+  file.key("qwen3moe.expert_count", 2u).key("qwen3moe.expert_used_count", 1u);
+  file.key("tokenizer.ggml.model", "gpt2").texts("tokenizer.ggml.tokens", {"a"});
+  Floats values(2 * 4 * 2);
+  std::iota(values.begin(), values.end(), 0.0f);
+  const std::string bytes(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+  file.tensor("blk.0.ffn_gate_up_exps.weight", {2, 4, 2}, 0, bytes);
+  file.tensor("blk.1.nextn.eh_proj.weight", {2, 4, 2}, 0, bytes);
+  const TemporaryFolder folder;
+  testing::write_file(folder.path() / "m.gguf", file.bytes());
+  const auto model = open_model(folder.path() / "m.gguf");
+  EXPECT_EQ(model->config().integer("num_hidden_layers", 0), 1);
+  ASSERT_EQ(model->tensors().size(), 4u);
+  const std::string expert = "model.layers.0.mlp.experts.1.";
+  EXPECT_EQ(to_floats(model->tensor(expert + "gate_proj.weight", {2, 2})), (Floats{8, 9, 10, 11}));
+  EXPECT_EQ(to_floats(model->tensor(expert + "up_proj.weight", {2, 2})), (Floats{12, 13, 14, 15}));
+}
+
 }  // namespace
 }  // namespace mmbatch

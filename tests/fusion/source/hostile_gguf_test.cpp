@@ -4,10 +4,12 @@
 
 #include <cstdlib>
 #include <random>
+#include <sstream>
 
 #include "engine/base/error.h"
 #include "fusion/model.h"
 #include "tests/engine/temporary_folder.h"
+#include "tests/engine/tiny_decoder.h"
 
 namespace mmbatch {
 namespace {
@@ -24,11 +26,28 @@ std::size_t mutants() {
   return set != nullptr ? std::strtoul(set, nullptr, 10) : 60;
 }
 
+/// Where values of keys and descriptions of tensors begin: vocabularies are most of a header.
+std::vector<std::size_t> values_of(const std::string& bytes) {
+  std::vector<std::size_t> places;
+  for (const char* end :
+       {"_count",  "_length",  "_token_id", "_size",   "_layers", "_pattern", "_base", "_epsilon",
+        "_scale",  "_indexes", "_sections", "type",    ".factor", "_heads",   "_rank", "_kernel",
+        ".weight", ".bias",    "_scores",   ".tokens", ".merges", "_window",  "_sinks"}) {
+    const std::string text = end;
+    for (std::size_t at = bytes.find(text); at != std::string::npos; at = bytes.find(text, at + 1))
+      places.push_back(at + text.size());
+  }
+  return places;
+}
+
 /// Small changes where the file says what is in it, seldom in what is in it.
 std::string changed(std::string bytes, std::mt19937& random) {
   const std::size_t header = std::min<std::size_t>(bytes.size(), 20000);
+  const std::vector<std::size_t> places = values_of(bytes);
   for (std::size_t edits = 1 + random() % 3; edits > 0; --edits) {
-    const std::size_t at = random() % (random() % 8 == 0 ? bytes.size() : header);
+    std::size_t at = random() % (random() % 8 == 0 ? bytes.size() : header);
+    if (!places.empty() && random() % 2 == 0)
+      at = std::min(places[random() % places.size()] + random() % 24, bytes.size() - 1);
     switch (random() % 5) {
       case 0:
         bytes[at] = static_cast<char>(random());
@@ -50,13 +69,32 @@ std::string changed(std::string bytes, std::mt19937& random) {
   return bytes;
 }
 
+/// With more of them, by hand: MMBATCH_MUTANT_MODELS=FOLDER:FOLDER, of model.gguf and mmproj.gguf
+std::vector<std::filesystem::path> folders() {
+  std::vector<std::filesystem::path> all;
+  for (const char* name : {"gguf-llava15", "gguf-llama-q4_0", "gguf-llama3-fallback"})
+    all.push_back(kReference / name);
+  const char* set = std::getenv("MMBATCH_MUTANT_MODELS");
+  std::istringstream more(set != nullptr ? set : "");
+  for (std::string folder; std::getline(more, folder, ':');) all.emplace_back(folder);
+  return all;
+}
+
+/// What was loaded answers, whatever it says.
+void compute_with(const Model& model) {
+  model.tokenizer().encode("Hello 1\n<s> wörld");
+  Prompt prompt;
+  prompt.ids = {0, static_cast<std::int32_t>(model.spec().decoder.vocab) - 1, 1};
+  testing::logits_in_one_piece(*model.decoder(), prompt);
+}
+
 TEST(HostileGguf, ChangedModelsLoadOrAreRefused) {
   struct Pair {
     std::string model, projector;
   };
   std::vector<Pair> sound;
-  for (const char* name : {"gguf-llava15", "gguf-llama-q4_0", "gguf-llama3-fallback"}) {
-    const std::filesystem::path folder = kReference / name, projector = folder / "mmproj.gguf";
+  for (const std::filesystem::path& folder : folders()) {
+    const std::filesystem::path projector = folder / "mmproj.gguf";
     sound.push_back({read_file(folder / "model.gguf"),
                      std::filesystem::exists(projector) ? read_file(projector) : std::string()});
   }
@@ -71,7 +109,7 @@ TEST(HostileGguf, ChangedModelsLoadOrAreRefused) {
     std::filesystem::remove(folder.path() / "mmproj.gguf");
     if (!pair.projector.empty()) write_file(folder.path() / "mmproj.gguf", pair.projector);
     try {
-      Model::load(folder.path() / "model.gguf");
+      compute_with(*Model::load(folder.path() / "model.gguf"));
       ++loaded;
     } catch (const ModelError& e) {
       EXPECT_STRNE(e.what(), "");

@@ -136,6 +136,35 @@ TEST(LoraArithmetic, TablesAndWholeTensors) {
     ASSERT_NEAR(found[i], was[i] + 2 * a[i / 64] * b[i % 64], 1e-5f) << i;
 }
 
+// As peft computes: what adapts one of the two leaves the other as it was.
+TEST(LoraArithmetic, AnEmbeddingThatIsTheHeadTooIsAdaptedForItself) {
+  const std::filesystem::path tied = kData / "reference" / "smollm3" / "model";
+  const std::string name = "model.embed_tokens.weight", head = "lm_head.weight";
+  const auto base = open_model(tied);
+  ASSERT_FALSE(base->has(head));
+  const std::vector<std::size_t> shape = base->tensor(name).shape;
+  const std::vector<float> was = to_floats(base->tensor(name));
+  const auto adapt = [&](const std::string& stored) {
+    WrittenAdapter adapter;
+    adapter.file.add_random("base_model.model." + stored, shape, 0, 1);
+    adapter.add("model.layers.0.self_attn.q_proj", 64, 64);
+    (void)adapter.error();  // writes the files
+    ModelPlace place(tied);
+    place.parts.adapters = {{adapter.folder.path()}};
+    const auto model = open_model(place);
+    EXPECT_FALSE(model->config().flag("tie_word_embeddings", true));
+    EXPECT_THAT(model->read_file("config.json", 1 << 20).value(),
+                HasSubstr("\"tie_word_embeddings\": false"));
+    return std::pair(to_floats(model->tensor(name, shape)), to_floats(model->tensor(head, shape)));
+  };
+  const auto [embedding, same_head] = adapt(name);
+  EXPECT_NE(embedding, was);
+  EXPECT_EQ(same_head, was);
+  const auto [same_embedding, new_head] = adapt(head);
+  EXPECT_EQ(same_embedding, was);
+  EXPECT_NE(new_head, was);
+}
+
 TEST(LoraErrors, NameWhatDoesNotFit) {
   {
     WrittenAdapter adapter;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <random>
 #include <regex>
 
 #include "engine/base/error.h"
@@ -12,6 +13,7 @@
 #include "fusion/source/open_model.h"
 #include "tests/engine/gguf_bytes.h"
 #include "tests/engine/stored_tensors.h"
+#include "vision/tower/encoder.h"
 
 namespace mmbatch {
 namespace {
@@ -76,6 +78,22 @@ std::vector<float> in_pairs(const std::vector<float>& values, std::size_t rows, 
   return out;
 }
 
+/// Patches whose values lie pixel by pixel, as a convolution has them.
+void put_by_colours(const std::string& name, const TensorView& tensor, GgufBytes& file) {
+  const std::vector<float> values = to_floats(tensor);
+  const std::size_t rows = tensor.rows(), pixels = tensor.cols() / 3;
+  std::size_t side = 1;
+  while (side * side < pixels) ++side;
+  std::vector<float> changed;
+  for (std::size_t row = 0; row < rows; ++row) {
+    for (std::size_t colour = 0; colour < 3; ++colour) {
+      for (std::size_t pixel = 0; pixel < pixels; ++pixel)
+        changed.push_back(values[(row * pixels + pixel) * 3 + colour]);
+    }
+  }
+  put(file, name, {rows, 3, side, side}, changed);
+}
+
 /// What the converter changes besides names. @return true: the tensor was written
 bool put_changed(const Kind& kind, const std::string& name, const TensorView& tensor, GgufBytes& file) {
   const std::vector<float> values = to_floats(tensor);
@@ -89,6 +107,14 @@ bool put_changed(const Kind& kind, const std::string& name, const TensorView& te
                    values.begin() + static_cast<std::ptrdiff_t>(at + plane));
       put(file, frame == 0 ? name : name + ".1", {shape[0], shape[1], shape[3], shape[4]}, one);
     }
+    return true;
+  }
+  if (name == "v.patch_embd.weight" && kind.name == "gemma4v") {
+    put_by_colours(name, tensor, file);
+    return true;
+  }
+  if (shape.empty()) {
+    put(file, name, {1}, values);
     return true;
   }
   const std::size_t qkv = name.find("attn_qkv.");
@@ -124,6 +150,7 @@ GgufBytes text_file(const std::string& architecture, std::size_t width) {
   file.key("general.architecture", architecture).key(key("block_count"), 1u);
   file.key(key("embedding_length"), static_cast<std::uint32_t>(width)).key(key("attention.head_count"), 1u);
   file.key(key("feed_forward_length"), 2u).key(key("context_length"), 64u);
+  file.key(key("attention.sliding_window"), 8u).key(key("attention.head_count_kv"), 1u);
   file.key(key("expert_count"), 0u).key(key("expert_used_count"), 0u);
   for (const char* name : {"ssm.time_step_rank", "ssm.group_count", "ssm.state_size", "ssm.inner_size"})
     file.key(key(name), 2u);
@@ -218,7 +245,21 @@ std::vector<Kind> kinds() {
                 {"hidden_size", "intermediate_size", "depth", "num_heads", "image_size", "patch_size"});
     file.key("clip.vision.n_wa_pattern", 2u);
   };
+  const std::string four = R"(model\.vision_tower\.encoder\.layers\.(\d+)\.)";
+  const Names gemma4 = {
+      {R"(model\.vision_tower\.patch_embedder\.input_proj\.weight)", "v.patch_embd.weight"},
+      {R"(model\.vision_tower\.patch_embedder\.position_embedding_table)", "v.position_embd.weight"},
+      {R"(model\.embed_vision\.embedding_projection\.weight)", "mm.input_projection.weight"},
+      {four + R"(self_attn\.([qkv])_proj\.(?:linear\.)?(.*))", "v.blk.$1.attn_$2.$3"},
+      {four + R"(self_attn\.([qk])_norm\.(.*))", "v.blk.$1.attn_$2_norm.$3"},
+      {four + R"(self_attn\.o_proj\.(?:linear\.)?(.*))", "v.blk.$1.attn_out.$2"},
+      {four + R"(mlp\.(gate|up|down)_proj\.(?:linear\.)?(.*))", "v.blk.$1.ffn_$2.$3"},
+      {four + R"(input_layernorm\.(.*))", "v.blk.$1.ln1.$2"},
+      {four + R"(pre_feedforward_layernorm\.(.*))", "v.blk.$1.ln2.$2"},
+      {four + R"(post_attention_layernorm\.(.*))", "v.blk.$1.attn_post_norm.$2"},
+      {four + R"(post_feedforward_layernorm\.(.*))", "v.blk.$1.ffn_post_norm.$2"}};
   return {{"gemma3", "gemma3", "gemma3", gemma3, usual},
+          {"gemma4", "gemma4", "gemma4v", gemma4, usual},
           {"smolvlm", "llama", "idefics3", idefics3, usual},
           {"internvl", "qwen2", "internvl", internvl, usual},
           {"mistral3", "llama", "pixtral", pixtral, usual},
@@ -230,38 +271,94 @@ std::vector<Kind> kinds() {
 
 class Mmproj : public ::testing::TestWithParam<Kind> {};
 
-TEST_P(Mmproj, HasTheFoldersTensors) {
-  const Kind& kind = GetParam();
-  const auto folder = open_model(kReference / kind.folder / "model");
-  const Config& config = folder->config();
+/// @return names of the vision part's tensors there, and in the folder
+std::vector<std::pair<std::string, std::string>> write_files(const Kind& kind, const WeightSource& folder,
+                                                             const TemporaryFolder& made) {
+  const Config& config = folder.config();
   GgufBytes file;
   file.key("general.architecture", "clip").key("clip.projector_type", kind.name);
   kind.keys(file, config);
-  std::vector<std::pair<std::string, std::string>> vision;  // names there, and in the folder
-  for (const auto& [stored, tensor] : folder->tensors()) {
+  std::vector<std::pair<std::string, std::string>> vision;
+  for (const auto& [stored, tensor] : folder.tensors()) {
     const std::string name = found_name(kind.names, stored);
     if (name.empty()) continue;
     vision.emplace_back(stored.starts_with("model.visual.") ? stored.substr(6) : stored, stored);
     if (!put_changed(kind, name, tensor, file)) put(file, name, tensor.shape, to_floats(tensor));
   }
-  ASSERT_GT(vision.size(), 20u);
   const Config text = config.has("text_config") ? config.object("text_config") : config;
-  const TemporaryFolder made;
   write_file(made.path() / "model.gguf",
              text_file(kind.text, static_cast<std::size_t>(text.integer("hidden_size", 0))).bytes());
   write_file(made.path() / "mmproj-model.gguf", file.bytes());
+  return vision;
+}
+
+TEST_P(Mmproj, HasTheFoldersTensors) {
+  const Kind& kind = GetParam();
+  const auto folder = open_model(kReference / kind.folder / "model");
+  const Config& config = folder->config();
+  const TemporaryFolder made;
+  const auto vision = write_files(kind, *folder, made);
+  ASSERT_GT(vision.size(), 20u);
   const auto model = open_model(made.path() / "model.gguf");  // the file is found beside it
   for (const auto& [name, stored] : vision) {
     ASSERT_TRUE(model->has(name)) << name;
-    const TensorView tensor = model->tensor(name, folder->tensor(stored).shape);
+    TensorView tensor = model->tensor(name);
+    if (tensor.elements() > 1) tensor = model->tensor(name, folder->tensor(stored).shape);
     const std::vector<float> wanted = to_floats(folder->tensor(stored)), found = to_floats(tensor);
     for (std::size_t i = 0; i < wanted.size(); ++i)
       ASSERT_NEAR(found[i], wanted[i], 1e-6f) << name << ' ' << i;
   }
   EXPECT_EQ(find_family(model->config()).name, find_family(config).name);
+  EXPECT_EQ(model->has_file("video_preprocessor_config.json"), kind.name == "qwen3vl_merger");
+}
+
+/// Rows of a picture of noise.
+std::vector<float> rows_of(const WeightSource& source, const VisionConfig& tower, const std::string& prefix) {
+  const VisionEncoder encoder(source, tower, prefix);
+  Patches patches;
+  patches.grid = {4, 4};
+  patches.values = Matrix<float>(16, 3 * tower.patch_size * tower.patch_size);
+  std::mt19937 random(1);
+  for (std::size_t r = 0; r < 16; ++r) {
+    for (std::size_t c = 0; c < patches.values.cols(); ++c)
+      patches.values.row(r)[c] = static_cast<float>(random() % 1000) / 500.0f - 1.0f;
+  }
+  const Patches* const images[] = {&patches};
+  Scratch scratch;
+  const Matrix<float> rows = std::move(encoder.encode(images, scratch).features);
+  std::vector<float> all;
+  for (std::size_t r = 0; r < rows.rows(); ++r) all.insert(all.end(), rows.row(r), rows.row(r) + rows.cols());
+  return all;
+}
+
+// The kernel of patches is two tensors there, whose sum a picture needs.
+class QwenTower : public ::testing::TestWithParam<Kind> {};
+
+TEST_P(QwenTower, ComputesTheFoldersRows) {
+  const Kind& kind = GetParam();
+  const auto folder = open_model(kReference / kind.folder / "model");
+  const TemporaryFolder made;
+  write_files(kind, *folder, made);
+  const auto model = open_model(made.path() / "model.gguf");
+  const VisionSpec vision = *find_family(folder->config()).parse(folder->config(), *folder).vision;
+  const std::string prefix = model->has("visual.patch_embed.proj.weight") ? "visual." : vision.prefix;
+  const std::vector<float> wanted = rows_of(*folder, vision.encoder, vision.prefix);
+  const std::vector<float> found = rows_of(*model, vision.encoder, prefix);
+  ASSERT_EQ(found.size(), wanted.size());
+  for (std::size_t i = 0; i < wanted.size(); ++i) ASSERT_NEAR(found[i], wanted[i], 1e-4f) << i;
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, Mmproj, ::testing::ValuesIn(kinds()), [](const auto& info) {
+  return std::regex_replace(info.param.folder, std::regex("[^a-z0-9]"), "_");
+});
+
+std::vector<Kind> qwen_kinds() {
+  std::vector<Kind> all = kinds();
+  std::erase_if(all, [](const Kind& kind) { return kind.folder.find("qwen") != 0; });
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, QwenTower, ::testing::ValuesIn(qwen_kinds()), [](const auto& info) {
   return std::regex_replace(info.param.folder, std::regex("[^a-z0-9]"), "_");
 });
 

@@ -98,11 +98,25 @@ TEST(OpenModel, SaysWhatIsNotSupported) {
               HasSubstr("the vision part of a model"));
   EXPECT_THAT(error(tiny("qwen2").tensor("blk.0.odd.weight", {4}, 0, floats(4, 0))),
               HasSubstr("tensor 'blk.0.odd.weight' has no place in architecture 'qwen2'"));
-  EXPECT_THAT(error(tiny("gemma3").tensor("v.blk.0.attn_q.weight", {4}, 0, floats(4, 0))),
+  EXPECT_THAT(error(tiny("qwen2").tensor("v.blk.0.attn_q.weight", {4}, 0, floats(4, 0))),
               HasSubstr("holds a vision tower beside the text model"));
   EXPECT_THAT(error(tiny("llama").key("llama.expert_count", 8u)), HasSubstr("experts are not supported"));
   write_file(folder.path() / "n.gguf", tiny("llama").bytes());
   EXPECT_THAT(message_of<ModelError>([&] { open_model(folder.path()); }), HasSubstr("m.gguf, n.gguf"));
+}
+
+TEST(OpenModel, NumbersOfSamplingStandForGenerationConfig) {
+  const TemporaryFolder folder;
+  write_file(folder.path() / "m.gguf", tiny("llama")
+                                           .key("general.sampling.temp", 6, GgufBytes::number(0.6f))
+                                           .key("general.sampling.top_p", 6, GgufBytes::number(0.95f))
+                                           .key("general.sampling.top_k", 20u)
+                                           .bytes());
+  const Config generation = open_model(folder.path())->json_file("generation_config.json");
+  EXPECT_EQ(generation.number("temperature", 0), 0.6);
+  EXPECT_EQ(generation.number("top_p", 0), 0.95);
+  EXPECT_EQ(generation.integer("top_k", 0), 20);
+  EXPECT_FALSE(generation.has("do_sample"));
 }
 
 TEST(ModelNames, AreFoundWhereOtherProgramsKeepThem) {
@@ -129,11 +143,17 @@ TEST(ModelNames, AreFoundWhereOtherProgramsKeepThem) {
             home.path() / "hf/hub/models--Owner--Name/snapshots/123abc");
   EXPECT_EQ(find_by_name("hf:Owner/Name@123abc")->model,
             home.path() / "hf/hub/models--Owner--Name/snapshots/123abc");
+  const std::filesystem::path snapshot = home.path() / "hf/hub/models--Owner--Name/snapshots/123abc";
+  write_file(snapshot / "m-Q4_K_M.gguf", "x");
+  EXPECT_EQ(find_by_name("hf:Owner/Name/m-Q4_K_M.gguf")->model, snapshot / "m-Q4_K_M.gguf");
+  EXPECT_EQ(find_by_name("hf:Owner/Name@123abc/m-Q4_K_M.gguf")->model, snapshot / "m-Q4_K_M.gguf");
   EXPECT_FALSE(find_by_name("models/qwen"));
   const auto error = [](const char* name) { return message_of<ModelError>([&] { find_by_name(name); }); };
   EXPECT_THAT(error("ollama:qwen:7b"), HasSubstr("ollama pull"));
   EXPECT_THAT(error("ollama:../../etc/x"), HasSubstr("not a plain name"));
   EXPECT_THAT(error("hf:Owner/Other"), HasSubstr("hf download"));
+  EXPECT_THAT(error("hf:Owner/Name/m-Q8_0.gguf"), HasSubstr("m-Q8_0.gguf; fetch it"));
+  EXPECT_THAT(error("hf:Owner/Name/../../x"), HasSubstr("not a plain name"));
   ::unsetenv("OLLAMA_MODELS");
   ::unsetenv("HF_HOME");
 }

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <unordered_set>
 
 #include "text/tokenizer/gguf/pre_tokenizers.h"
 #include "text/tokenizer/gguf/vocabulary_keys.h"
@@ -18,9 +20,11 @@ namespace {
 using gguf::Metadata;
 using gguf::TokenType;
 using gguf::VocabularyKeys;
+using gguf::VocabularyKind;
 using Json = nlohmann::json;
 
 constexpr const char* kSpace = "▁";
+const std::string kMerges = "tokenizer.ggml.merges";
 
 Vocabulary read_vocabulary(const VocabularyKeys& keys) {
   Vocabulary vocabulary;
@@ -31,11 +35,13 @@ Vocabulary read_vocabulary(const VocabularyKeys& keys) {
 }
 
 /// Each token's place in the order of scores, the highest first; equal scores are one place.
-std::vector<std::uint32_t> rank_scores(const Metadata& metadata, std::size_t tokens) {
+std::vector<std::uint32_t> rank_scores(const Metadata& metadata, const VocabularyKeys& keys) {
   const std::string key = "tokenizer.ggml.scores";
-  const std::vector<double> scores = metadata.numbers(key);
-  if (scores.size() != tokens)
-    metadata.fail(key, fmt::format("{} scores for {} tokens", scores.size(), tokens));
+  const std::size_t tokens = keys.tokens.size();
+  std::vector<double> scores = metadata.numbers(key);
+  if (scores.size() != keys.stored)
+    metadata.fail(key, fmt::format("{} scores for {} tokens", scores.size(), keys.stored));
+  scores.resize(tokens);
   if (!std::all_of(scores.begin(), scores.end(), [](double score) { return std::isfinite(score); }))
     metadata.fail(key, "has a score that is not finite");
   std::vector<std::uint32_t> order(tokens), ranks(tokens);
@@ -52,7 +58,7 @@ std::vector<std::uint32_t> rank_scores(const Metadata& metadata, std::size_t tok
 /// Any two neighbours whose texts together are a token merge, the highest score first.
 std::unique_ptr<const TokenModel> model_by_scores(const Metadata& metadata, const VocabularyKeys& keys) {
   Vocabulary vocabulary = read_vocabulary(keys);
-  const std::vector<std::uint32_t> ranks = rank_scores(metadata, keys.tokens.size());
+  const std::vector<std::uint32_t> ranks = rank_scores(metadata, keys);
   struct Found {
     std::uint32_t left, right;
     Merge merge;
@@ -79,17 +85,16 @@ std::unique_ptr<const TokenModel> model_by_scores(const Metadata& metadata, cons
 }
 
 /// Merges in the file's order, as a tokenizer.json has them.
-Json model_by_merges(const Metadata& metadata, const VocabularyKeys& keys, const gguf::PreTokenizer& pre) {
-  const std::string key = "tokenizer.ggml.merges";
+Json model_by_merges(const Metadata& metadata, const VocabularyKeys& keys) {
   Json vocabulary = Json::object(), merges = Json::array();
   for (std::size_t id = 0; id < keys.tokens.size(); ++id) vocabulary[std::string(keys.tokens[id])] = id;
-  for (const std::string_view merge : metadata.texts(key)) {
+  for (const std::string_view merge : metadata.texts(kMerges)) {
     const std::size_t space = merge.find(' ', 1);
     if (space == std::string_view::npos)
-      metadata.fail(key, "has a merge that is not two tokens with a space between");
+      metadata.fail(kMerges, "has a merge that is not two tokens with a space between");
     merges.push_back({std::string(merge.substr(0, space)), std::string(merge.substr(space + 1))});
   }
-  return {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", merges}, {"ignore_merges", pre.ignore_merges}};
+  return {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", merges}};
 }
 
 Json split(const std::string& expression) {
@@ -110,20 +115,62 @@ Json post_processor(const VocabularyKeys& keys) {
   return {{"type", "TemplateProcessing"}, {"single", single}, {"pair", single}, {"special_tokens", specials}};
 }
 
-/// Marks of gpt-oss's messages: control tokens, which llama.cpp shows all the same.
-bool is_shown(std::string_view token) {
-  return token == "<|start|>" || token == "<|message|>" || token == "<|channel|>" || token == "<|constrain|>";
+/// Whether a text shows a token where a published tokenizer and the type in the file differ: converters take
+/// many tokens for control ones by their looks, and mark some for llama.cpp's own use.
+bool is_shown(const VocabularyKeys& keys, std::string_view token, bool by_type) {
+  static constexpr std::array kParts = {"<|start|>", "<|message|>", "<|channel|>", "<|constrain|>"};
+  static constexpr std::array kCalls = {"<|channel>",   "<channel|>",       "<|tool_call>",
+                                        "<tool_call|>", "<|tool_response>", "<tool_response|>",
+                                        "<|\"|>"};
+  const auto is_one_of = [&](const auto& names) {
+    return std::find(names.begin(), names.end(), token) != names.end();
+  };
+  if (is_one_of(kParts) || token.starts_with("<|extra_id_")) return true;
+  if (keys.kind == VocabularyKind::piece_merges) return by_type && !is_one_of(kCalls);
+  if (keys.kind == VocabularyKind::scores) return by_type || token.starts_with("<unused");
+  const gguf::PreTokenizer* pre = gguf::find_pre_tokenizer(keys.pre);
+  return by_type || (pre != nullptr && is_one_of(pre->shown));
+}
+
+/// Whether a token is nothing but line ends, or nothing but spaces as they are spelled, several of them.
+bool is_run(std::string_view token) {
+  if (!token.empty() && token.find_first_not_of('\n') == std::string_view::npos) return true;
+  const std::string_view space = kSpace;
+  std::size_t count = 0;
+  for (; token.starts_with(space); ++count) token.remove_prefix(space.size());
+  return token.empty() && count > 1;
+}
+
+/// Tokens that a published tokenizer of merged pieces finds in the text before everything else, whatever
+/// their type: those of several characters that no merge makes, and runs of line ends and spaces.
+std::unordered_set<std::size_t> tokens_found_first(const Metadata& metadata, const VocabularyKeys& keys) {
+  std::unordered_set<std::string> made;
+  for (const std::string_view merge : metadata.texts(kMerges)) {
+    const std::size_t space = merge.find(' ', 1);
+    if (space == std::string_view::npos) continue;
+    made.insert(std::string(merge.substr(0, space)) + std::string(merge.substr(space + 1)));
+  }
+  std::unordered_set<std::size_t> found;
+  for (std::size_t id = 0; id < keys.tokens.size(); ++id) {
+    const std::string_view token = keys.tokens[id];
+    const auto begins = std::count_if(token.begin(), token.end(),
+                                      [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; });
+    const bool unmakeable = begins > 1 && made.count(std::string(token)) == 0;
+    if (keys.types[id] == TokenType::normal && (unmakeable || is_run(token))) found.insert(id);
+  }
+  return found;
 }
 
 /// Control and user-defined tokens are found in the text before everything else.
-Json added_tokens(const VocabularyKeys& keys) {
+Json added_tokens(const VocabularyKeys& keys, const std::unordered_set<std::size_t>& more = {}) {
   Json added = Json::array();
   for (std::size_t id = 0; id < keys.tokens.size(); ++id) {
     const bool control = keys.types[id] == TokenType::control || keys.types[id] == TokenType::unknown;
-    if ((!control && keys.types[id] != TokenType::user_defined) || keys.tokens[id].empty()) continue;
+    const bool found = control || keys.types[id] == TokenType::user_defined || more.count(id) > 0;
+    if (!found || keys.tokens[id].empty()) continue;
     added.push_back({{"id", id},
                      {"content", std::string(keys.tokens[id])},
-                     {"special", control && !is_shown(keys.tokens[id])},
+                     {"special", !is_shown(keys, keys.tokens[id], !control)},
                      {"normalized", false},
                      {"single_word", false},
                      {"lstrip", false},
@@ -163,14 +210,24 @@ Json replace(const char* from, const char* to) {
   return {{"type", "Replace"}, {"pattern", {{"String", from}}}, {"content", to}};
 }
 
-Json sentencepiece_json(const VocabularyKeys& keys) {
+Json sentencepiece_json(const VocabularyKeys& keys, const Json& bytes) {
   Json steps = Json::array();
   if (keys.add_space_prefix) steps.push_back({{"type", "Prepend"}, {"prepend", kSpace}});
   steps.push_back(replace(" ", kSpace));
-  const Json decoders = {
-      replace(kSpace, " "), {{"type", "ByteFallback"}, {"errors", "replace"}}, {{"type", "Fuse"}}};
+  const Json decoders = {replace(kSpace, " "), bytes, {{"type", "Fuse"}}};
   return {{"normalizer", {{"type", "Sequence"}, {"normalizers", steps}}},
           {"decoder", {{"type", "Sequence"}, {"decoders", decoders}}}};
+}
+
+/// Spaces and what bytes are spelled by as sentencepiece has them, and merges in their order.
+Json piece_json(const Metadata& metadata, const VocabularyKeys& keys) {
+  Json json = sentencepiece_json(keys, {{"type", "ByteFallback"}});
+  json["added_tokens"] = added_tokens(keys, tokens_found_first(metadata, keys));
+  json["model"] = model_by_merges(metadata, keys);
+  json["model"]["byte_fallback"] = true;
+  json["model"]["fuse_unk"] = true;
+  if (keys.unk) json["model"]["unk_token"] = std::string(keys.tokens[*keys.unk]);
+  return json;
 }
 
 Json byte_level_json(const gguf::PreTokenizer& pre) {
@@ -179,7 +236,9 @@ Json byte_level_json(const gguf::PreTokenizer& pre) {
   Json steps = Json::array();
   for (const std::string& expression : pre.expressions) steps.push_back(split(expression));
   steps.push_back(byte_level);
-  return {{"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", steps}}}, {"decoder", byte_level}};
+  Json json = {{"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", steps}}}, {"decoder", byte_level}};
+  if (pre.form == gguf::PreTokenizer::Form::nfc) json["normalizer"] = {{"type", "NFC"}};
+  return json;
 }
 
 /// Texts in files from outside need not be UTF-8.
@@ -194,17 +253,24 @@ std::shared_ptr<const Tokenizer> load_gguf_tokenizer(const CheckpointFiles& file
   const VocabularyKeys keys(metadata);
   const std::string image_token = files.json_file("tokenizer_config.json").text("image_token", "");
   const std::string source = metadata.source();
-  if (keys.kind == "llama") {
-    Json json = sentencepiece_json(keys);
+  if (keys.kind == VocabularyKind::scores) {
+    Json json = sentencepiece_json(keys, {{"type", "ByteFallback"}, {"errors", "replace"}});
     json["added_tokens"] = added_tokens(keys);
     add_image_token(keys, image_token, json["added_tokens"]);
     json["post_processor"] = post_processor(keys);
     return std::make_shared<const JsonTokenizer>(model_by_scores(metadata, keys), dump(json), source,
                                                  roles(keys));
   }
-  if (keys.kind != "gpt2") {
-    metadata.fail("tokenizer.ggml.model", fmt::format("'{}' is not supported; supported are llama and gpt2",
-                                                      keys.kind.substr(0, 80)));
+  if (keys.kind == VocabularyKind::piece_merges) {
+    Json json = piece_json(metadata, keys);
+    add_image_token(keys, image_token, json["added_tokens"]);
+    json["post_processor"] = post_processor(keys);
+    return std::make_shared<const JsonTokenizer>(dump(json), source, roles(keys));
+  }
+  if (keys.kind == VocabularyKind::unknown) {
+    const std::string key = "tokenizer.ggml.model";
+    metadata.fail(key, fmt::format("'{}' is not supported; supported are {}",
+                                   metadata.text(key, "").substr(0, 80), gguf::vocabulary_kind_names()));
   }
   const gguf::PreTokenizer* pre = gguf::find_pre_tokenizer(keys.pre);
   if (pre == nullptr) {
@@ -215,7 +281,8 @@ std::shared_ptr<const Tokenizer> load_gguf_tokenizer(const CheckpointFiles& file
   json["added_tokens"] = added_tokens(keys);
   add_image_token(keys, image_token, json["added_tokens"]);
   json["post_processor"] = post_processor(keys);
-  json["model"] = model_by_merges(metadata, keys, *pre);
+  json["model"] = model_by_merges(metadata, keys);
+  json["model"]["ignore_merges"] = pre->ignore_merges;
   return std::make_shared<const JsonTokenizer>(dump(json), source, roles(keys));
 }
 

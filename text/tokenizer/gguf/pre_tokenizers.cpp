@@ -25,6 +25,14 @@ std::string cased_words(const std::string& after, const std::string& digits) {
          "|" + digits + R"(| ?[^\s\p{L}\p{N}]+[\r\n/]*|)" + kEnd;
 }
 
+/// Marks of parts of files and repositories.
+const std::vector<std::string_view> kParts = {"<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>",
+                                              "<|fim_pad|>",    "<|repo_name|>",  "<|file_sep|>"};
+
+const std::map<std::string, VocabularyKind> kVocabularies = {{"llama", VocabularyKind::scores},
+                                                             {"gpt2", VocabularyKind::byte_merges},
+                                                             {"gemma4", VocabularyKind::piece_merges}};
+
 struct Names {
   std::vector<const char*> names;
   PreTokenizer pre_tokenizer;
@@ -41,11 +49,15 @@ std::vector<Names> all_names() {
       {{"llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral", "lfm2"},
        {{words(letters, three, plain)}, true, true}},
       {{"dbrx", "smaug-bpe", "glm4", "chatglm-bpe"}, {{words(letters, three, plain)}}},
-      {{"qwen2", "deepseek-r1-qwen", "stablelm2", "hunyuan", "hunyuan-dense", "grok-2", "solar-open",
-        "megrez"},
+      {{"qwen2"},
+       {.expressions = {words(letters, one, plain)}, .form = PreTokenizer::Form::nfc, .shown = kParts}},
+      {{"deepseek-r1-qwen", "stablelm2", "hunyuan", "hunyuan-dense", "grok-2", "solar-open", "megrez"},
        {{words(letters, one, plain)}}},
-      {{"qwen35"}, {{words(R"([\p{L}\p{M}]+)", one, R"(\p{L}\p{M}\p{N})")}}},
-      {{"gpt-4o", "llama4", "kanana2"}, {{cased_words(kContractions + "?", three)}}},
+      {{"qwen35"},
+       {.expressions = {words(R"([\p{L}\p{M}]+)", one, R"(\p{L}\p{M}\p{N})")},
+        .form = PreTokenizer::Form::nfc,
+        .shown = kParts}},
+      {{"gpt-4o", "llama4", "kanana2"}, {{cased_words(kContractions + "?", three)}, true}},
       {{"tekken"}, {{cased_words("", one)}, true, true}},
       {{"deepseek-v3"},
        {{three, R"([一-龥぀-ゟ゠-ヿ]+)",
@@ -66,6 +78,17 @@ const std::map<std::string, PreTokenizer>& table() {
 }
 
 }  // namespace
+
+VocabularyKind vocabulary_kind(const std::string& name) {
+  const auto found = kVocabularies.find(name);
+  return found == kVocabularies.end() ? VocabularyKind::unknown : found->second;
+}
+
+std::string vocabulary_kind_names() {
+  std::string names;
+  for (const auto& entry : kVocabularies) names += (names.empty() ? "" : ", ") + entry.first;
+  return names;
+}
 
 const PreTokenizer* find_pre_tokenizer(const std::string& name) {
   const auto found = table().find(name);

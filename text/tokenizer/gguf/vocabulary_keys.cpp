@@ -24,6 +24,11 @@ std::optional<std::size_t> id_of(const Metadata& metadata, const std::string& na
   return static_cast<std::size_t>(id[0]);
 }
 
+/// What converters call rows of the embedding that have no token.
+bool is_padding(std::size_t id, std::string_view token, TokenType type) {
+  return type == TokenType::unused && token == fmt::format("[PAD{}]", id);
+}
+
 std::vector<TokenType> read_types(const Metadata& metadata, std::size_t tokens) {
   const std::string key = kPrefix + "token_type";
   const std::vector<std::int64_t> numbers = metadata.integers(key);
@@ -43,7 +48,8 @@ std::vector<TokenType> read_types(const Metadata& metadata, std::size_t tokens) 
 }  // namespace
 
 VocabularyKeys::VocabularyKeys(const Metadata& metadata)
-    : kind(metadata.text(kPrefix + "model", "")), tokens(metadata.texts(kPrefix + "tokens")) {
+    : kind(vocabulary_kind(metadata.text(kPrefix + "model", ""))),
+      tokens(metadata.texts(kPrefix + "tokens")) {
   const std::string key = kPrefix + "tokens";
   if (tokens.empty()) metadata.fail(key, "missing: the file has no vocabulary");
   if (tokens.size() > static_cast<std::size_t>(Vocabulary::kMaxId))
@@ -54,16 +60,22 @@ VocabularyKeys::VocabularyKeys(const Metadata& metadata)
                                      Vocabulary::kMaxTokenBytes));
   }
   types = read_types(metadata, tokens.size());
+  stored = tokens.size();
+  while (tokens.size() > 1 && is_padding(tokens.size() - 1, tokens.back(), types.back())) {
+    tokens.pop_back();
+    types.pop_back();
+  }
   pre = metadata.text(kPrefix + "pre", "default");
   bos = id_of(metadata, "bos", tokens.size());
   eos = id_of(metadata, "eos", tokens.size());
   unk = id_of(metadata, "unknown", tokens.size());
   pad = id_of(metadata, "padding", tokens.size());
   const PreTokenizer* known = find_pre_tokenizer(pre);
-  add_bos =
-      metadata.flag(kPrefix + "add_bos_token", kind == "llama" || (known != nullptr && known->adds_bos));
+  add_bos = metadata.flag(kPrefix + "add_bos_token", kind == VocabularyKind::scores ||
+                                                         kind == VocabularyKind::piece_merges ||
+                                                         (known != nullptr && known->adds_bos));
   add_eos = metadata.flag(kPrefix + "add_eos_token", false);
-  add_space_prefix = metadata.flag(kPrefix + "add_space_prefix", true);
+  add_space_prefix = metadata.flag(kPrefix + "add_space_prefix", kind == VocabularyKind::scores);
 }
 
 std::size_t token_id(const VocabularyKeys& keys, std::string_view token) {
@@ -88,6 +100,13 @@ std::vector<std::int64_t> end_tokens(const Metadata& metadata) {
     const bool special = keys.types[id] == TokenType::control || keys.types[id] == TokenType::user_defined;
     if (special && std::find(kNames.begin(), kNames.end(), keys.tokens[id]) != kNames.end()) add(id);
   }
+  // gpt-oss's mark between a message and the next, where there are marks for the ends of answers.
+  const auto is_end = [&](const char* token) {
+    const auto id = static_cast<std::int64_t>(token_id(keys, token));
+    return std::find(ids.begin(), ids.end(), id) != ids.end();
+  };
+  if (is_end("<|return|>") && is_end("<|call|>"))
+    std::erase(ids, static_cast<std::int64_t>(token_id(keys, "<|end|>")));
   return ids;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/weights/gguf/gguf_metadata.h"
+#include "text/tokenizer/gguf/pre_tokenizers.h"
 
 namespace mmbatch::gguf {
 
@@ -17,9 +18,11 @@ enum class TokenType : std::int64_t { normal = 1, unknown, control, user_defined
 struct VocabularyKeys {
   explicit VocabularyKeys(const Metadata& metadata);
 
-  std::string kind;  // llama, gpt2
-  std::string pre;   // of gpt2
+  VocabularyKind kind;
+  std::string pre;  // of gpt2
+  /// Without rows at the end that have no token.
   std::vector<std::string_view> tokens;
+  std::size_t stored = 0;  // with them
   std::vector<TokenType> types;
   std::optional<std::size_t> bos, eos, unk, pad;
   bool add_bos = false, add_eos = false, add_space_prefix = true;

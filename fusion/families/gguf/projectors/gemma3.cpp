@@ -22,7 +22,7 @@ void add_gemma3(TowerFile& file, Multimodal& model) {
   model.image_token = "<image_soft_token>";
   // What a square's side does not divide is the family's to refuse.
   const std::size_t square = file.size("projector.scale_factor", 4);
-  if (square == 0) file.metadata().fail("clip.vision.projector.scale_factor", "must be above 0");
+  if (square == 0) file.metadata().fail(file.key("projector.scale_factor"), "must be above 0");
   const std::size_t side = sizes.image_size / sizes.patch_size / square;
   const std::size_t pixels = sizes.image_size;
   model.processor = image_processor(file, json({{"image_processor_type", "Gemma3ImageProcessor"},

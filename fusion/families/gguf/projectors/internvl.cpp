@@ -75,7 +75,7 @@ void add_internvl(TowerFile& file, Multimodal& model) {
                                   {"resample", 3}})
                                 .dump());
   const std::size_t side = file.size("projector.scale_factor", 2);
-  if (side == 0) file.metadata().fail("clip.vision.projector.scale_factor", "must be above 0");
+  if (side == 0) file.metadata().fail(file.key("projector.scale_factor"), "must be above 0");
   const json config = {{"architectures", {"InternVLForConditionalGeneration"}},
                        {"model_type", "internvl"},
                        {"downsample_ratio", 1.0 / static_cast<double>(side)},

@@ -79,7 +79,7 @@ void add_llava(TowerFile& file, Multimodal& model) {
                    {"num_attention_heads", sizes.heads},
                    {"image_size", side},
                    {"patch_size", sizes.patch_size},
-                   {"layer_norm_eps", metadata.number("clip.vision.attention.layer_norm_epsilon", 1e-5)},
+                   {"layer_norm_eps", file.number("attention.layer_norm_epsilon", 1e-5)},
                    {"hidden_act", activation}}}};
   if (!pinpoints.empty()) {
     config["architectures"] = {"LlavaNextForConditionalGeneration"};

@@ -55,7 +55,7 @@ void add_pixtral(TowerFile& file, Multimodal& model) {
   file.drop("v.token_embd.img_break");  // a row of the text model's table, which is there
   const bool bias = file.has("mm.1.bias");
   file.rename(names(), model.tensors);
-  put_rotated(sizes.heads, model.tensors);
+  if (file.rows() == RotaryRows::pairs) put_rotated(sizes.heads, model.tensors);
   model.image_token = "[IMG]";
   const std::size_t patch = sizes.patch_size;
   model.processor = image_processor(file, json({{"image_processor_type", "PixtralImageProcessor"},
@@ -63,22 +63,23 @@ void add_pixtral(TowerFile& file, Multimodal& model) {
                                                 {"patch_size", {{"height", patch}, {"width", patch}}},
                                                 {"resample", 3}})
                                               .dump());
-  const json config = {{"architectures", {"Mistral3ForConditionalGeneration"}},
-                       {"model_type", "mistral3"},
-                       {"spatial_merge_size", file.size("spatial_merge_size", 2)},
-                       {"multimodal_projector_bias", bias},
-                       {"projector_hidden_act", "gelu"},
-                       {"vision_feature_layer", -1},
-                       {"vision_config",
-                        {{"model_type", "pixtral"},
-                         {"hidden_size", sizes.hidden},
-                         {"intermediate_size", sizes.ffn},
-                         {"num_hidden_layers", sizes.layers},
-                         {"num_attention_heads", sizes.heads},
-                         {"image_size", sizes.image_size},
-                         {"patch_size", patch},
-                         {"rope_theta", file.metadata().number("clip.rope.freq_base", 10000.0)},
-                         {"hidden_act", sizes.activation.empty() ? "silu" : sizes.activation}}}};
+  const json config = {
+      {"architectures", {"Mistral3ForConditionalGeneration"}},
+      {"model_type", "mistral3"},
+      {"spatial_merge_size", file.size("spatial_merge_size", 2)},
+      {"multimodal_projector_bias", bias},
+      {"projector_hidden_act", "gelu"},
+      {"vision_feature_layer", -1},
+      {"vision_config",
+       {{"model_type", "pixtral"},
+        {"hidden_size", sizes.hidden},
+        {"intermediate_size", sizes.ffn},
+        {"num_hidden_layers", sizes.layers},
+        {"num_attention_heads", sizes.heads},
+        {"image_size", sizes.image_size},
+        {"patch_size", patch},
+        {"rope_theta", file.number("rope.freq_base", file.metadata().number("clip.rope.freq_base", 10000.0))},
+        {"hidden_act", sizes.activation.empty() ? "silu" : sizes.activation}}}};
   model.config = whole_config(model, config.dump());
 }
 

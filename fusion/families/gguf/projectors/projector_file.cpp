@@ -20,6 +20,8 @@ const std::vector<ProjectorKind>& kinds() {
   static const std::vector<ProjectorKind> table = {
       {"mlp", {"llama", "mistral3", "qwen2"}, add_llava},
       {"gemma3", {"gemma3"}, add_gemma3},
+      {"gemma4v", {"gemma4"}, add_gemma4},
+      {"gemma4uv", {"gemma4"}, add_gemma4_unified},
       {"qwen2vl_merger", {"qwen2vl"}, add_qwen2_vl},
       {"qwen2.5vl_merger", {"qwen2vl"}, add_qwen2_5_vl},
       {"qwen3vl_merger", {"qwen3vl", "qwen3vlmoe", "qwen35", "qwen35moe"}, add_qwen3_vl},
@@ -66,7 +68,9 @@ void add_projector(const GgufFile& projector, Multimodal& model) {
                     "belongs to it with --mmproj, or --mmproj none for text alone",
                     metadata.source(), kind.name, listed(kind.text_models), model.text.source(), text));
   }
-  TowerFile file(projector, std::string(kind.name));
+  TowerFile file(
+      {.metadata = metadata, .tensors = projector.tensors(), .other_tensors = projector.other_tensors()},
+      std::string(kind.name));
   kind.add(file, model);
 }
 
@@ -87,9 +91,8 @@ std::string whole_config(const Multimodal& model, std::string_view own) {
 
 std::string image_processor(const TowerFile& file, std::string_view own) {
   json processor = json::parse(own);
-  const Metadata& metadata = file.metadata();
-  processor.update({{"image_mean", metadata.numbers("clip.vision.image_mean")},
-                    {"image_std", metadata.numbers("clip.vision.image_std")},
+  processor.update({{"image_mean", file.mean()},
+                    {"image_std", file.deviation()},
                     {"do_resize", true},
                     {"do_rescale", true},
                     {"rescale_factor", 1.0 / 255.0},

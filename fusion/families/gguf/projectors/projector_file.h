@@ -14,6 +14,7 @@ struct Multimodal {
   const VocabularyKeys& vocabulary;  // of it
   std::string config;                // in: JSON of the text model; out: of all of it
   std::string processor = {};        // out: JSON, preprocessor_config.json
+  std::string video_processor = {};  // out: JSON, video_preprocessor_config.json; empty: the same as images
   std::string image_token = {};      // out: what stands for an image in a text
   std::vector<TensorView> tensors;   // in: of the text model, as text_tensors() has them; out: of all of it
 };

@@ -20,6 +20,8 @@ struct ProjectorKind {
 // model.
 void add_llava(TowerFile& file, Multimodal& model);
 void add_gemma3(TowerFile& file, Multimodal& model);
+void add_gemma4(TowerFile& file, Multimodal& model);
+void add_gemma4_unified(TowerFile& file, Multimodal& model);
 void add_qwen2_vl(TowerFile& file, Multimodal& model);
 void add_qwen2_5_vl(TowerFile& file, Multimodal& model);
 void add_qwen3_vl(TowerFile& file, Multimodal& model);

@@ -38,6 +38,15 @@ void append(std::vector<RenamedTensor>& names, std::vector<RenamedTensor> more) 
 
 /// [out, 3, side, side] of each frame become [out, 3, frames, side, side].
 void put_patches(TowerFile& file, Multimodal& model) {
+  if (const std::string whole = "v.patch_embed.weight"; file.has(whole)) {
+    const TensorView both = file.take(whole);
+    const std::vector<std::size_t>& shape = both.shape;
+    if (shape.size() != 4 || shape[0] % 3 != 0)
+      file.fail(whole,
+                fmt::format("its shape {} is not that of convolutions of three colours", shape_text(shape)));
+    const std::vector<std::size_t> own = {shape[0] / 3, 3, shape[1], shape[2], shape[3]};
+    return model.tensors.push_back(renamed(both, kTower + "patch_embed.proj.weight", own));
+  }
   const TensorView first = file.take("v.patch_embd.weight"), second = file.take("v.patch_embd.weight.1");
   if (first.shape.size() != 4 || first.shape != second.shape) {
     file.fail(second.name, fmt::format("its shape {} and that of '{}', {}, are not two equal convolutions",
@@ -77,7 +86,10 @@ void put_attention(TowerFile& file, Multimodal& model) {
 void describe_text_part(Multimodal& model, const std::string& type, const std::vector<int>& otherwise) {
   json text = json::parse(model.config);
   text["model_type"] = type;
-  const std::string key = own_key(model.text, "rope.dimension_sections");
+  std::string key = own_key(model.text, "rope.dimension_sections");
+  for (const char* other : {"rope.mrope_section", "mrope_sections"}) {
+    if (!model.text.has(key)) key = own_key(model.text, other);
+  }
   std::vector<std::int64_t> sections = model.text.integers(key);
   if (sections.empty()) sections.assign(otherwise.begin(), otherwise.end());
   if (sections.size() == 4 && sections.back() == 0) sections.pop_back();
@@ -99,18 +111,35 @@ json tower_config(const TowerFile& file, const TowerSizes& sizes) {
           {"temporal_patch_size", 2}, {"spatial_merge_size", file.size("spatial_merge_size", 2)}};
 }
 
+/// How many tokens an image takes at least in the published processors.
+constexpr std::size_t kLeastTokens = 4, kLeastTokens3 = 64;
+
 /// Pixels as the published processors bound them, where the file does not say.
-std::string processor(const TowerFile& file, const json& vision) {
+std::string processor(const TowerFile& file, const json& vision, std::size_t least) {
   const std::size_t merge = vision["spatial_merge_size"];
   const std::size_t block = vision["patch_size"].get<std::size_t>() * merge;
-  return image_processor(file, json({{"image_processor_type", "Qwen2VLImageProcessor"},
-                                     {"min_pixels", file.size("image_min_pixels", 4 * block * block)},
-                                     {"max_pixels", file.size("image_max_pixels", 16384 * block * block)},
-                                     {"patch_size", vision["patch_size"]},
-                                     {"temporal_patch_size", 2},
-                                     {"merge_size", merge},
-                                     {"resample", 3}})
-                                   .dump());
+  const std::size_t most = file.size("image_max_pixels", 16384 * block * block);
+  return image_processor(
+      file, json({{"image_processor_type", "Qwen2VLImageProcessor"},
+                  {"min_pixels", file.size("image_min_pixels", std::min(most, least * block * block))},
+                  {"max_pixels", most},
+                  {"patch_size", vision["patch_size"]},
+                  {"temporal_patch_size", 2},
+                  {"merge_size", merge},
+                  {"resample", 3}})
+                .dump());
+}
+
+/// Of the published processors of Qwen3-VL and Qwen 3.5: all frames of a video together have so many pixels.
+std::string video_processor(const TowerFile& file, const json& vision) {
+  return json({{"video_processor_type", "Qwen3VLVideoProcessor"},
+               {"size", {{"shortest_edge", 4096}, {"longest_edge", 25165824}}},
+               {"patch_size", vision["patch_size"]},
+               {"temporal_patch_size", 2},
+               {"merge_size", vision["spatial_merge_size"]},
+               {"image_mean", file.mean()},
+               {"image_std", file.deviation()}})
+      .dump();
 }
 
 struct Described {
@@ -122,7 +151,8 @@ struct Described {
 void finish(const TowerFile& file, Multimodal& model, Described described) {
   model.image_token = "<|image_pad|>";
   described.vision["model_type"] = described.model_type;
-  model.processor = processor(file, described.vision);
+  model.processor =
+      processor(file, described.vision, model.video_processor.empty() ? kLeastTokens : kLeastTokens3);
   const json config = {{"architectures", {described.class_name}},
                        {"model_type", described.model_type},
                        {"vision_config", described.vision}};
@@ -179,9 +209,11 @@ void add_qwen2_5_vl(TowerFile& file, Multimodal& model) {
   vision["hidden_act"] = sizes.activation.empty() ? "silu" : sizes.activation;
   vision["window_size"] = file.size("window_size", 112);
   // Every n-th layer sees the whole image; 0: all of them.
-  const std::size_t every = file.size("n_wa_pattern");
-  auto whole = json::array();
-  for (std::size_t layer = 0; layer < sizes.layers; ++layer) {
+  const std::string listed = file.key("fullatt_block_indexes");
+  const bool has_list = file.metadata().has(listed);
+  const std::size_t every = has_list ? 1 : file.size("n_wa_pattern");
+  auto whole = has_list ? json(file.metadata().integers(listed)) : json::array();
+  for (std::size_t layer = 0; !has_list && layer < sizes.layers; ++layer) {
     if (every == 0 || (layer + 1) % every == 0) whole.push_back(layer);
   }
   vision["fullatt_block_indexes"] = whole;
@@ -204,6 +236,7 @@ void add_qwen3_vl(TowerFile& file, Multimodal& model) {
   vision["out_hidden_size"] = text_width(model);
   vision["hidden_act"] = "gelu_pytorch_tanh";
   vision["num_position_embeddings"] = file.tensor("v.position_embd.weight").rows();
+  model.video_processor = video_processor(file, vision);
   const std::vector<std::size_t> layers = deepstack_layers(file);
   vision["deepstack_visual_indexes"] = layers;
   put_patches(file, model);

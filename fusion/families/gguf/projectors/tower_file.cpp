@@ -66,24 +66,54 @@ std::vector<RenamedTensor> clip_tower_names(const std::string& prefix) {
           {"v.blk.{}.ffn_down", layer + "mlp.fc2"}};
 }
 
-TowerFile::TowerFile(const GgufFile& file, std::string kind)
-    : file_(file), kind_(std::move(kind)), tensors_(file.tensors()) {}
-
-std::size_t TowerFile::size(const std::string& key) const {
-  const std::string full = "clip.vision." + key;
-  if (!metadata().has(full)) metadata().fail(full, "missing");
-  return metadata().size(full, 0);
+std::map<std::string, TensorView> put_names(const std::vector<RenamedTensor>& names,
+                                            const std::map<std::string, TensorView>& tensors) {
+  std::map<std::string, TensorView> out;
+  for (const auto& [name, tensor] : tensors) {
+    const NameParts parts = take_apart(name);
+    std::string found(look_up(names, parts.whole));
+    if (found.empty()) {
+      const std::string_view stem = look_up(names, parts.stem);
+      found = stem.empty() ? parts.whole : std::string(stem) + parts.ending;
+    }
+    out.emplace(with_block(found, parts.block), tensor);
+  }
+  return out;
 }
 
-std::size_t TowerFile::size(const std::string& key, std::size_t otherwise) const {
-  return metadata().size("clip.vision." + key, otherwise);
+TowerFile::TowerFile(TowerPlace place, std::string kind) : place_(std::move(place)), kind_(std::move(kind)) {}
+
+bool TowerFile::has_key(const std::string& name) const {
+  return place_.sizes.count(name) > 0 || metadata().has(key(name));
+}
+
+std::size_t TowerFile::size(const std::string& name) const {
+  if (!has_key(name)) metadata().fail(key(name), "missing");
+  return size(name, 0);
+}
+
+std::size_t TowerFile::size(const std::string& name, std::size_t otherwise) const {
+  const auto given = place_.sizes.find(name);
+  return given != place_.sizes.end() ? given->second : metadata().size(key(name), otherwise);
+}
+
+double TowerFile::number(const std::string& name, double otherwise) const {
+  return metadata().number(key(name), otherwise);
+}
+
+std::vector<double> TowerFile::mean() const {
+  return metadata().has(key("image_mean")) ? metadata().numbers(key("image_mean")) : place_.mean;
+}
+
+std::vector<double> TowerFile::deviation() const {
+  return metadata().has(key("image_std")) ? metadata().numbers(key("image_std")) : place_.deviation;
 }
 
 bool TowerFile::exchanged() const {
-  const auto down = tensors_.find("v.blk.0.ffn_down.weight");
-  const auto up = tensors_.find("v.blk.0.ffn_up.weight");
-  const std::size_t width = metadata().size("clip.vision.embedding_length", 0);
-  return down != tensors_.end() && up != tensors_.end() && down->second.cols() == width &&
+  const auto down = place_.tensors.find("v.blk.0.ffn_down.weight");
+  const auto up = place_.tensors.find("v.blk.0.ffn_up.weight");
+  const std::size_t width = size("embedding_length", 0);
+  return down != place_.tensors.end() && up != place_.tensors.end() && down->second.cols() == width &&
          up->second.cols() != width;
 }
 
@@ -97,44 +127,45 @@ TowerSizes TowerFile::sizes() const {
   // Of some kinds, the key has another number: what is stored decides.
   const std::string first = exchanged() ? "v.blk.0.ffn_down.weight" : "v.blk.0.ffn_up.weight";
   sizes.ffn = has(first) ? tensor(first).rows() : size("feed_forward_length");
-  for (const auto& [key, number] : {std::pair{"embedding_length", sizes.hidden},
-                                    {"attention.head_count", sizes.heads},
-                                    {"patch_size", sizes.patch_size}}) {
-    if (number == 0) metadata().fail(std::string("clip.vision.") + key, "must be above 0");
+  for (const auto& [name, number] : {std::pair{"embedding_length", sizes.hidden},
+                                     {"attention.head_count", sizes.heads},
+                                     {"patch_size", sizes.patch_size}}) {
+    if (number == 0) metadata().fail(key(name), "must be above 0");
   }
   if (sizes.layers > kMaxLayers)
-    metadata().fail("clip.vision.block_count",
+    metadata().fail(key("block_count"),
                     fmt::format("{} blocks, at most {} are possible", sizes.layers, kMaxLayers));
-  sizes.norm_eps = metadata().number("clip.vision.attention.layer_norm_epsilon", 1e-6);
+  sizes.norm_eps = number("attention.layer_norm_epsilon", 1e-6);
   if (metadata().flag("clip.use_gelu", false)) sizes.activation = "gelu";
   if (metadata().flag("clip.use_silu", false)) sizes.activation = "silu";
   return sizes;
 }
 
 const TensorView& TowerFile::tensor(const std::string& name) const {
-  const auto found = tensors_.find(name);
-  if (found != tensors_.end()) return found->second;
-  if (const auto other = file_.other_tensors().find(name); other != file_.other_tensors().end())
+  const auto found = place_.tensors.find(name);
+  if (found != place_.tensors.end()) return found->second;
+  if (const auto other = place_.other_tensors.find(name); other != place_.other_tensors.end())
     fail(name, fmt::format("is stored as {}, which is not a number with fractions", other->second));
   fail(name, fmt::format("is missing, which a projector of kind {} has", kind_));
 }
 
 TensorView TowerFile::take(const std::string& name) {
   TensorView taken = tensor(name);
-  tensors_.erase(name);
+  place_.tensors.erase(name);
   return taken;
 }
 
 std::vector<std::string> TowerFile::names_below(const std::string& prefix) const {
   std::vector<std::string> names;
-  for (auto at = tensors_.lower_bound(prefix); at != tensors_.end() && at->first.starts_with(prefix); ++at)
+  for (auto at = place_.tensors.lower_bound(prefix);
+       at != place_.tensors.end() && at->first.starts_with(prefix); ++at)
     names.push_back(at->first);
   return names;
 }
 
 void TowerFile::rename(const std::vector<RenamedTensor>& names, std::vector<TensorView>& out) {
   const bool swap = exchanged();
-  for (const auto& [name, tensor] : tensors_) {
+  for (const auto& [name, tensor] : place_.tensors) {
     NameParts parts = take_apart(name);
     const bool up = parts.stem == "v.blk.{}.ffn_up", down = parts.stem == "v.blk.{}.ffn_down";
     if (swap && (up || down)) {
@@ -149,7 +180,7 @@ void TowerFile::rename(const std::vector<RenamedTensor>& names, std::vector<Tens
     }
     out.push_back(renamed(tensor, with_block(found, parts.block), tensor.shape));
   }
-  tensors_.clear();
+  place_.tensors.clear();
 }
 
 void TowerFile::fail(const std::string& tensor, const std::string& problem) const {

@@ -8,12 +8,17 @@
 #include <vector>
 
 #include "engine/weights/gguf/gguf_file.h"
+#include "fusion/families/gguf/architecture.h"
 
 namespace mmbatch::gguf {
 
 /// A tensor's name in GGUF and in Hugging Face's files, "{}" standing for a block's number: a whole name, or
 /// one without its ending (".weight", ".bias"), which then stays.
 using RenamedTensor = std::pair<std::string, std::string>;
+
+/// Under the names that the list has for them; those that it lacks stay as they are.
+std::map<std::string, TensorView> put_names(const std::vector<RenamedTensor>& names,
+                                            const std::map<std::string, TensorView>& tensors);
 
 /// The names of a tower of the CLIP kind, below `prefix`.
 std::vector<RenamedTensor> clip_tower_names(const std::string& prefix);
@@ -25,26 +30,46 @@ struct TowerSizes {
   std::string activation;  // as config.json names it; "" where the file says neither gelu nor silu
 };
 
-/// The tensors and keys of an mmproj file, on their way to Hugging Face's names.
+/// Where a tower's keys and tensors come from.
+struct TowerPlace {
+  const Metadata& metadata;
+  std::string keys = "clip.vision.";  // what its keys begin with
+  std::map<std::string, TensorView> tensors;
+  std::map<std::string, std::string> other_tensors = {};  // whose types are not numbers with fractions
+  std::map<std::string, std::size_t> sizes = {};          // of keys that are elsewhere in the file
+  std::vector<double> mean = {}, deviation = {};          // where the file does not say
+  /// Of towers whose queries and keys turn: how an mmproj file has their rows, or as they were published.
+  RotaryRows rows = RotaryRows::pairs;
+};
+
+/// The tensors and keys of a vision tower, on their way to Hugging Face's names.
 class TowerFile {
  public:
   /// @param kind of projector, which errors name  @throws ModelError
-  TowerFile(const GgufFile& file, std::string kind);
+  TowerFile(TowerPlace place, std::string kind);
 
-  const Metadata& metadata() const { return file_.metadata(); }
-  /// A key below "clip.vision." that must be there.  @throws ModelError
+  const Metadata& metadata() const { return place_.metadata; }
+  RotaryRows rows() const { return place_.rows; }
+  /// The whole name of a key of the tower.
+  std::string key(const std::string& name) const { return place_.keys + name; }
+  bool has_key(const std::string& name) const;
+  /// A key of the tower that must be there.  @throws ModelError
   std::size_t size(const std::string& key) const;
   std::size_t size(const std::string& key, std::size_t otherwise) const;
+  double number(const std::string& key, double otherwise) const;
+  /// Of each colour.
+  std::vector<double> mean() const;
+  std::vector<double> deviation() const;
   /// @throws ModelError naming a key that is missing
   TowerSizes sizes() const;
 
-  bool has(const std::string& name) const { return tensors_.count(name) > 0; }
+  bool has(const std::string& name) const { return place_.tensors.count(name) > 0; }
   /// A tensor that stays.  @throws ModelError when it is missing
   const TensorView& tensor(const std::string& name) const;
   /// Takes a tensor out, so that rename() does not meet it.  @throws ModelError when it is missing
   TensorView take(const std::string& name);
   /// Leaves out what the computation does not need, where it is there.
-  void drop(const std::string& name) { tensors_.erase(name); }
+  void drop(const std::string& name) { place_.tensors.erase(name); }
   /// All names that begin so.
   std::vector<std::string> names_below(const std::string& prefix) const;
 
@@ -58,9 +83,8 @@ class TowerFile {
   /// Whether the two matrices of the feed-forward have each other's names, as in old files.
   bool exchanged() const;
 
-  const GgufFile& file_;
+  TowerPlace place_;  // its tensors are those that are left
   std::string kind_;
-  std::map<std::string, TensorView> tensors_;  // that are left
 };
 
 }  // namespace mmbatch::gguf
