@@ -270,9 +270,16 @@ class ItemBuilder {
       item_.prompt = std::move(question);
       return;
     }
-    const std::string fault = template_size_fault(job_.prompt_template, question);
+    const bool with_schema = shows_schema(job_.prompt_template);
+    const std::string schema = with_schema ? schema_of(item_.generation, job_.schema) : "";
+    if (with_schema && schema.empty()) {
+      fail("the job's 'prompt' has {schema}, and no response_format says which: it takes a JSON Schema",
+           ErrorCode::invalid_value);
+    }
+    const PromptParts parts{.question = question, .schema = stripped(schema)};
+    const std::string fault = template_size_fault(job_.prompt_template, parts);
     if (!fault.empty()) fail(fault, ErrorCode::prompt_too_long);
-    item_.prompt = fill_template(job_.prompt_template, question);
+    item_.prompt = fill_template(job_.prompt_template, parts);
   }
 
   void read_turns(const Node::Entry& messages) {

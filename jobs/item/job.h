@@ -33,7 +33,8 @@ struct ItemSource {
 struct Job {
   std::string name;
   Task task = Task::vqa;
-  std::string prompt_template;  // with {question}; empty: the question as it stands
+  std::string prompt_template;  // with {question} and {schema}; empty: the question as it stands
+  std::string schema;           // JSON Schema of answers to items without own constraints; empty: none
   std::string question;         // for items that have none of their own, such as those of a glob
   std::filesystem::path image_root;
   TruncatedImages truncated_images = TruncatedImages::fail;

@@ -257,6 +257,7 @@ class ManifestReader {
     if (const Entry* entry = node.find("generation")) job.generation = generation(*entry);
     job.image_budget = merged(image_budget_, image_budget(node));
     add_constraint(node, job.generation);
+    job.schema = schema_of(job.generation, schema_of(manifest_.generation, ""));
     if (const Entry* entry = node.find("fields")) job.fields = fields(*entry);
     job.documents = placed([&] { return read_document_settings(node); });
     job.truncated_images = truncated_images_;
@@ -344,10 +345,10 @@ class ManifestReader {
   void read_prompts(const Node& node, Job& job) {
     if (const Entry* entry = node.find("prompt")) {
       job.prompt_template = text(*entry);
-      const std::string wrong = misspelt_placeholder(job.prompt_template);
-      if (!wrong.empty()) {
-        fail(*entry,
-             fmt::format("unknown placeholder {{{}}} in 'prompt', did you mean {{question}}?", wrong));
+      const Misspelt wrong = misspelt_placeholder(job.prompt_template);
+      if (!wrong.word.empty()) {
+        fail(*entry, fmt::format("unknown placeholder {{{}}} in 'prompt', did you mean {{{}}}?", wrong.word,
+                                 wrong.nearest));
       }
     }
     if (const Entry* entry = node.find("question")) {

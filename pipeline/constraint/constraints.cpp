@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "jobs/item/constraint/constraint_keys.h"
+#include "jobs/item/prompt_template.h"
 #include "jobs/item/settings.h"
 #include "pipeline/constraint/grammar_constraint.h"
 #include "text/constraint/schema/document.h"
@@ -133,6 +135,13 @@ std::vector<std::string> check_constraints(const Manifest& manifest,
   std::string problems;
   ConstraintSpec last;
   for (const Job& job : manifest.jobs) {
+    // Its items were read before, with the manifest's schema in their prompts.
+    if (shows_schema(job.prompt_template) && schema_of(command_line, "manifest's") != "manifest's") {
+      throw UsageError(
+          fmt::format("{}: job '{}': its 'prompt' has {{schema}}, which is the manifest's: what the command "
+                      "line holds answers to would be another one",
+                      manifest.file.string(), job.name));
+    }
     const auto spec = constraint_of(generation_of(manifest, job, {{}, command_line}));
     if (!spec || *spec == last) continue;
     last = *spec;

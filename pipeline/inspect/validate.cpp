@@ -101,6 +101,23 @@ std::optional<Failed> check_item(const ReadItem& read, const SettingsOfJobs& mer
 
 using Notes = std::vector<std::string>;
 
+/// What is wrong with an item, behind its place. Faults of reading name a place of their own, which may be
+/// more exact than the item's.
+std::string fault_line(const Item& item, const std::string& job, const Failed& failed) {
+  std::string file = item.where, place = item.where, message = failed.error.message;
+  for (int i = 0; i < 2; ++i) {  // line and column
+    const std::size_t colon = file.find_last_not_of("0123456789");
+    if (colon != std::string::npos && file[colon] == ':') file.resize(colon);
+  }
+  const std::size_t end = message.find(": ", file.size());
+  if (end != std::string::npos && message.starts_with(file + ":")) {
+    place = message.substr(0, end);
+    message.erase(0, end + 2);
+  }
+  return fmt::format("{}: job {}, item {}: {}/{}: {}\n", place, job, item.id, error_stage(failed.stage),
+                     to_string(failed.error.code), message);
+}
+
 }  // namespace
 
 ExitCode validate(const ValidateOptions& options, std::ostream& out) {
@@ -144,9 +161,7 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
                                       lengths ? &*lengths : nullptr});
       if (!failed) continue;
       ++bad;
-      out << fmt::format("{}: job {}, item {}: {}/{}: {}\n", read->item->where,
-                         manifest.jobs[read->item->job].name, read->item->id, error_stage(failed->stage),
-                         to_string(failed->error.code), failed->error.message);
+      out << fault_line(*read->item, manifest.jobs[read->item->job].name, *failed);
     }
   }
   if (const auto note = tokenizers ? tokenizers->note() : std::nullopt)

@@ -90,6 +90,10 @@ GenerationOverrides read_response_format(const Node::Entry& entry,
     check_keys(holder, {"name", "description", "schema", "strict"}, "json_schema of response_format");
   const Node::Entry* const schema = holder.get("schema");
   if (schema == nullptr) fail(entry, fmt::format("'{}': json_schema without its 'schema'", entry.key));
+  const Node::Entry* const strict = holder.get("strict");
+  if (strict != nullptr && strict->value->kind != Node::Kind::boolean &&
+      strict->value->kind != Node::Kind::null)
+    ill_typed(*strict, "true or false");
   add(out, entry, "response_format", schema_text(*schema, folder));
   return out;
 }
@@ -122,6 +126,17 @@ GenerationOverrides read_structured_outputs(const Node::Entry& entry) {
     add(out, *only, only->key, text_of(*only, *only->value));
   }
   return out;
+}
+
+std::string schema_of(const GenerationOverrides& settings, const std::string& otherwise) {
+  std::string schema = otherwise;
+  for (const auto& [name, value] : settings) {
+    if (name == "regex" || name == "grammar" || name == "choices") schema.clear();
+    if (name != "response_format") continue;
+    const auto* const text = std::get_if<std::string>(&value);
+    schema = text == nullptr || *text == "text" || *text == "json_object" ? "" : *text;
+  }
+  return schema;
 }
 
 GenerationOverrides read_constraint(const Node& owner, const std::optional<std::filesystem::path>& folder) {

@@ -33,4 +33,7 @@ GenerationOverrides read_response_format(const Node::Entry& entry,
 /// @throws PlacedError, unsupported for whitespace_pattern and structural_tag
 GenerationOverrides read_structured_outputs(const Node::Entry& entry);
 
+/// The text of the JSON Schema that settings ask for, or of those that are weaker; empty: none.
+std::string schema_of(const GenerationOverrides& settings, const std::string& otherwise);
+
 }  // namespace mmbatch

@@ -137,6 +137,8 @@ class MessageReader {
     add_text("reasoning_content", reasoning != nullptr ? reasoning : find("reasoning"));
     const Node::Entry* const calls = find("tool_calls");
     if (calls != nullptr) add("tool_calls", tool_calls(*calls));
+    // Calls without a text beside them: templates see no content then, which is not an empty one.
+    if (calls != nullptr && element.get("content") == nullptr) add("content", "null");
     add_text("tool_call_id", find("tool_call_id"));
     // In requests the name of other roles tells apart who writes: no template reads it.
     if (!is_request() || message.role == "tool") add_text("name", find("name"));

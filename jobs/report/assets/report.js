@@ -8,7 +8,8 @@ const element = (id) => document.getElementById(id);
 const search = element('search'), job = element('job'), outcome = element('outcome');
 const body = element('rows'), count = element('count'), where = element('where');
 const texts = rows.map((row) => [row[ID], row[QUESTION], row[ANSWER], row[REFERENCES], row[ERROR], row[IMAGES]].join('\n').toLowerCase());
-let shown = [], page = 0, sortBy = -1, direction = 1;
+let shown = [], page = 0, direction = 1;
+let sortBy = null;  // a column's number, or a field's name
 
 // Answers that are objects have their fields as columns beside the picture, where all that is shown has them.
 const MOST_FIELDS = 40;
@@ -20,8 +21,9 @@ const fields = rows.map((row) => {
     return null;
   }
 });
-const fieldText = (value) => value === null || value === undefined ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value);
-const fieldHead = document.querySelector('thead tr');
+const fieldOf = (i, name) => fields[i] && Object.hasOwn(fields[i], name) ? fields[i][name] : null;
+const fieldText = (value) => value === null ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value);
+const fieldHead = body.closest('table').querySelector('thead tr');
 let fieldNames = [];
 
 function chooseFields() {
@@ -35,11 +37,19 @@ function chooseFields() {
   for (const old of fieldHead.querySelectorAll('th.field')) old.remove();
   const before = fieldHead.children[1];
   for (const name of fieldNames) {
-    const heading = document.createElement('th');
+    const heading = document.createElement('th'), button = document.createElement('button');
     heading.className = 'field';
-    heading.textContent = name;
+    button.type = 'button';
+    button.textContent = name;
+    button.addEventListener('click', () => sortAgain(name));
+    heading.append(button);
     fieldHead.insertBefore(heading, before);
   }
+  if (typeof sortBy === 'string' && !fieldNames.includes(sortBy)) sortBy = null;
+  for (const heading of fieldHead.children) heading.removeAttribute('aria-sort');
+  const sorted = typeof sortBy === 'string' ? fieldHead.children[1 + fieldNames.indexOf(sortBy)]
+    : fieldHead.querySelector('[data-column="' + sortBy + '"]');
+  if (sorted) sorted.setAttribute('aria-sort', direction > 0 ? 'ascending' : 'descending');
 }
 
 for (const name of [...new Set(rows.map((row) => row[JOB]))]) {
@@ -57,12 +67,26 @@ const keeps = {
   failed: (row) => Boolean(row[ERROR]),
 };
 
+function sortValue(i) {
+  if (typeof sortBy === 'number') return rows[i][sortBy];
+  const value = fieldOf(i, sortBy);
+  return value !== null && typeof value === 'object' ? JSON.stringify(value) : value;
+}
+
+// Rows without a value come last; of different kinds, numbers come before texts.
 function compare(a, b) {
-  const x = rows[a][sortBy], y = rows[b][sortBy];
+  const x = sortValue(a), y = sortValue(b);
   if (x === y) return a - b;
   if (x === null) return 1;
   if (y === null) return -1;
+  if (typeof x !== typeof y) return (typeof x < typeof y ? -1 : 1) * direction;
   return (x < y ? -1 : 1) * direction;
+}
+
+function sortAgain(by) {
+  direction = sortBy === by ? -direction : 1;
+  sortBy = by;
+  choose();
 }
 
 function choose() {
@@ -72,8 +96,8 @@ function choose() {
   rows.forEach((row, i) => {
     if ((job.value === '' || row[JOB] === job.value) && keep(row) && texts[i].includes(words)) shown.push(i);
   });
-  if (sortBy >= 0) shown.sort(compare);
   chooseFields();
+  if (sortBy !== null) shown.sort(compare);
   page = 0;
   draw();
 }
@@ -140,7 +164,10 @@ function draw() {
       pictures.textContent = row[IMAGES];
       pictures.classList.add('faint');
     }
-    for (const name of fieldNames) cell(line, fields[i] ? fieldText(fields[i][name]) : '');
+    for (const name of fieldNames) {
+      const value = fieldOf(i, name);
+      cell(line, fieldText(value), typeof value === 'number' ? 'number' : '');
+    }
     cell(line, row[ID]);
     cell(line, row[JOB]);
     cell(line, row[QUESTION]);
@@ -175,7 +202,9 @@ function csvCell(value) {
 function download() {
   const head = ['id', 'job', 'question', 'answer', 'references', 'correct', 'ms', 'error', 'images', ...fieldNames];
   const columns = [ID, JOB, QUESTION, ANSWER, REFERENCES, CORRECT, MS, ERROR, IMAGES];
-  const ofFields = (i) => fieldNames.map((name) => fields[i] ? fieldText(fields[i][name]) : '');
+  // A number is not a formula, whatever its sign.
+  const inCell = (value) => typeof value === 'number' ? value : fieldText(value);
+  const ofFields = (i) => fieldNames.map((name) => inCell(fieldOf(i, name)));
   const lines = [head, ...shown.map((i) => [...columns.map((column) => rows[i][column]), ...ofFields(i)])];
   const text = lines.map((line) => line.map(csvCell).join(',') + '\r\n').join('');
   const link = document.createElement('a');
@@ -186,14 +215,7 @@ function download() {
 }
 
 for (const heading of document.querySelectorAll('th[data-column]')) {
-  heading.firstElementChild.addEventListener('click', () => {
-    const column = Number(heading.dataset.column);
-    direction = sortBy === column ? -direction : 1;
-    sortBy = column;
-    for (const other of document.querySelectorAll('th[aria-sort]')) other.removeAttribute('aria-sort');
-    heading.setAttribute('aria-sort', direction > 0 ? 'ascending' : 'descending');
-    choose();
-  });
+  heading.firstElementChild.addEventListener('click', () => sortAgain(Number(heading.dataset.column)));
 }
 search.addEventListener('input', choose);
 job.addEventListener('change', choose);

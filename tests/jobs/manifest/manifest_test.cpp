@@ -320,7 +320,7 @@ TEST(Manifest, ATemplateMayNotMultiplyItsQuestion) {
       folder, "q.jsonl", R"({"prompt": ")" + std::string(100'000, 'w') + "\"}\n{\"prompt\": \"short\"}\n",
       "task: generate, prompt: \"" + many + "\"");
   EXPECT_THAT(testing::fault(items[0]), HasSubstr("prompt_too_long: "));
-  EXPECT_THAT(testing::fault(items[0]), HasSubstr("3000 times"));
+  EXPECT_THAT(testing::fault(items[0]), HasSubstr("3000 placeholders"));
   EXPECT_EQ(items[0].item->prompt, "");
   EXPECT_EQ(testing::fault(items[1]), "");
   const std::string labels = "labels: [a, b, c], template: \"{}" + std::string(6u << 20, 'x') + "\"";

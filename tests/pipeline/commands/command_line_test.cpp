@@ -105,6 +105,18 @@ TEST(CommandLine, ValidateFindsWhatARunWouldFind) {
   EXPECT_FALSE(std::filesystem::exists(place.path("r.db")));
 }
 
+TEST(CommandLine, ValidateSaysAPlaceOnce) {
+  const Workplace place;
+  const std::string manifest =
+      place.write("m.yaml",
+                  "model: m\ndatabase: r.db\njobs:\n  - name: j\n    task: generate\n    items:\n"
+                  "      - {id: a, prompt: x,\n         promt: y}\n");
+  const ProgramEnd outcome = program("validate " + manifest);
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.text,
+              HasSubstr(manifest + ":8:10: job j, item a: read/unknown_key: unknown key 'promt'"));
+}
+
 TEST(CommandLine, InspectSaysWhatACheckpointIs) {
   const ProgramEnd outcome = program("inspect " + Workplace::demo("model"));
   EXPECT_EQ(outcome.code, 0) << outcome.text;

@@ -104,6 +104,23 @@ TEST(TokenMasks, AreWhatTheAutomatonReads) {
   }
 }
 
+TEST(TokenMasks, TokensByTheirCharacters) {
+  for (const char* name : {"qwen3", "llama2-legacy"}) {
+    const auto tokens = tokens_of(name);
+    TokenSet all(tokens->vocab());
+    for (std::size_t id = 0; id < tokens->vocab(); ++id) all.add(static_cast<std::int32_t>(id));
+    for (const std::uint32_t most : {0u, 1u, 3u, 15u, 16u, 17u, 30u, 1000u}) {
+      const TokenSet kept = tokens->with_characters(all, most);
+      for (const std::int32_t id : all.ids()) {
+        const std::string& text = tokens->of(id);
+        const auto characters =
+            std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
+        ASSERT_EQ(kept.has(id), std::cmp_less_equal(characters, most)) << text;
+      }
+    }
+  }
+}
+
 TEST(TokenMasks, AFirstSpaceThatDecodingDropsDoesNotCount) {
   const auto tokens = tokens_of("llama2-legacy");
   ASSERT_TRUE(tokens->drops_first_space());

@@ -287,6 +287,11 @@ TEST(ChatTemplates, VariablesToolsAndTime) {
   EXPECT_EQ(format.render(kQuestion, options), "<s>hardsearch03 Jan 2026What is it?");
   const Turn turn{.content = "q", .other = R"({"extra": 1})"};
   EXPECT_THAT(format.render({&turn, 1}, options), ::testing::EndsWith("q1"));
+  // As transformers does: what is null is not there.
+  const TurnFormat asks = TurnFormat::from_template(chat("{{ 'content' in messages[0] }}"));
+  const Turn calls{.role = Role::assistant, .content = "", .other = R"({"tool_calls": [], "content": null})"};
+  EXPECT_EQ(asks.render({&calls, 1}, options), "False");
+  EXPECT_EQ(asks.render({&turn, 1}, options), "True");
   const CheckpointTemplate with_tools{"tool_use", "tools!", "tool_use.jinja"};
   const TurnFormat two = TurnFormat::from_template(chat("plain"), &with_tools);
   EXPECT_EQ(two.render(kQuestion, {}), "plain");

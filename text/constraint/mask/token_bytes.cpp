@@ -36,11 +36,15 @@ TokenBytes::TokenBytes(std::shared_ptr<const Tokenizer> tokenizer)
       all_(bytes_, [](const std::string&) { return true; }),
       quoting_(bytes_,
                [](const std::string& text) { return text.find_first_of("\"\\") != std::string::npos; }) {
-  characters_.reserve(bytes_.size());
-  for (const std::string& text : bytes_) {
+  short_.assign(kShort + 1, TokenSet(bytes_.size()));
+  for (std::size_t id = 0; id < bytes_.size(); ++id) {
+    const std::string& text = bytes_[id];
+    const auto token = static_cast<std::int32_t>(id);
     longest_ = std::max(longest_, std::min(text.size(), TokenTrie::kMaxBytes));
-    const auto count = std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
-    characters_.push_back(static_cast<std::uint16_t>(std::min<std::ptrdiff_t>(count, UINT16_MAX)));
+    const auto characters = static_cast<std::size_t>(
+        std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+    for (std::size_t most = characters; most <= kShort; ++most) short_[most].add(token);
+    if (characters > kShort) long_.emplace_back(token, characters);
   }
   Work work;
   any_text_ = mmbatch::any_text(work);
@@ -50,6 +54,17 @@ TokenBytes::TokenBytes(std::shared_ptr<const Tokenizer> tokenizer)
     return state != Dfa::kDead;
   };
   within_text_ = tokens_along(all_, vocab(), longest_, any_text_.start(), stays);
+}
+
+TokenSet TokenBytes::with_characters(TokenSet tokens, std::uint32_t most) const {
+  if (most <= kShort) {
+    tokens.keep(short_[most]);
+    return tokens;
+  }
+  for (const auto& [token, characters] : long_) {
+    if (characters > most) tokens.remove(token);
+  }
+  return tokens;
 }
 
 const std::string& TokenBytes::of(std::int32_t id) const {

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "text/constraint/automaton/dfa.h"
@@ -22,8 +23,8 @@ class TokenBytes {
   const std::string& of(std::int32_t id) const;
   /// Bytes of the longest.
   std::size_t longest() const { return longest_; }
-  /// Characters that begin in a token.
-  std::uint16_t characters(std::int32_t id) const { return characters_[static_cast<std::size_t>(id)]; }
+  /// Those tokens of a set in which at most so many characters begin.
+  TokenSet with_characters(TokenSet tokens, std::uint32_t most) const;
   /// Whether decoding drops a space that an answer begins with.
   bool drops_first_space() const { return drops_first_space_; }
 
@@ -39,7 +40,10 @@ class TokenBytes {
  private:
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::vector<std::string> bytes_;
-  std::vector<std::uint16_t> characters_;
+  // Tokens of at most 0, 1, 2 … characters; of those with more there are few: they are a list.
+  static constexpr std::size_t kShort = 16;
+  std::vector<TokenSet> short_;
+  std::vector<std::pair<std::int32_t, std::size_t>> long_;  // token, characters
   std::size_t longest_ = 0;
   bool drops_first_space_ = false;
   TokenTrie all_, quoting_;

@@ -163,11 +163,7 @@ TokenSet TokenMasks::inside_string(const Machine::Frame& frame, const StringRule
     strings_.put(key, inside, any ? 0 : memory_of(*inside));
   }
   if (!shared || left > reach) return *inside;
-  TokenSet out(tokens_->vocab());
-  inside->for_each([&](std::int32_t id) {
-    if (tokens_->characters(id) <= left) out.add(id);
-  });
-  return out;
+  return tokens_->with_characters(*inside, left);
 }
 
 /// Tokens that keep within the automaton of a whole answer.

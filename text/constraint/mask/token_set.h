@@ -22,18 +22,21 @@ class TokenSet {
   void add(const TokenSet& other) {
     for (std::size_t i = 0; i < words_.size(); ++i) words_[i] |= other.words_[i];
   }
-  const std::vector<std::uint64_t>& words() const { return words_; }
-  /// Calls `take` with each token, in order.
-  template <class Take>
-  void for_each(Take&& take) const {
-    for (std::size_t i = 0; i < words_.size(); ++i) {
-      for (std::uint64_t rest = words_[i]; rest != 0; rest &= rest - 1)
-        take(static_cast<std::int32_t>(i * 64) + __builtin_ctzll(rest));
-    }
+  void remove(std::int32_t token) {
+    const auto t = static_cast<std::size_t>(token);
+    words_[t / 64] &= ~(std::uint64_t{1} << t % 64);
   }
+  /// Keeps what is in the other set, too.
+  void keep(const TokenSet& other) {
+    for (std::size_t i = 0; i < words_.size(); ++i) words_[i] &= other.words_[i];
+  }
+  const std::vector<std::uint64_t>& words() const { return words_; }
   std::vector<std::int32_t> ids() const {
     std::vector<std::int32_t> out;
-    for_each([&](std::int32_t token) { out.push_back(token); });
+    for (std::size_t i = 0; i < words_.size(); ++i) {
+      for (std::uint64_t rest = words_[i]; rest != 0; rest &= rest - 1)
+        out.push_back(static_cast<std::int32_t>(i * 64) + __builtin_ctzll(rest));
+    }
     return out;
   }
 

@@ -127,7 +127,7 @@ TEST(OpenAiBatch, MessagesMayHaveTheFormsOfItsClients) {
   EXPECT_EQ(items[5].item->messages[0].other, R"({"tool_call_id":"1"})");
   // Arguments are an object, as templates read them.
   EXPECT_EQ(items[6].item->messages[0].other,
-            R"({"tool_calls":[{"function":{"name":"f","arguments":{"x":[1]}}}]})");
+            R"({"tool_calls":[{"function":{"name":"f","arguments":{"x":[1]}}}],"content":null})");
   EXPECT_EQ(items[7].item->messages[0].other, R"({"reasoning_content":"because"})");
   EXPECT_THAT(testing::fault(items[8]), HasSubstr("unsupported: "));
   EXPECT_THAT(testing::fault(items[9]), HasSubstr("role assistant only"));
