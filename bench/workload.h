@@ -22,6 +22,7 @@ const Workload& find_workload(const std::string& name);
 void run_gemm(Session& session);
 void run_attention(Session& session);
 void run_vision(Session& session);
+void run_seeing(Session& session);
 void run_prefill(Session& session);
 void run_long_prefill(Session& session);
 void run_decode(Session& session);

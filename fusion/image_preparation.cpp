@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "engine/base/error.h"
+#include "engine/base/result.h"
 #include "fusion/family.h"
 #include "fusion/images/pixel_budget.h"
 #include "fusion/images/tile_budget.h"
@@ -171,7 +172,7 @@ PixelValues ImagePreparation::prepare(const Image& image, const ImageBudget& bud
   else if (const auto* grids = std::get_if<GridTiler>(&preprocessor_))
     add_tiles(grids->apply(image, rule_of(*grids, spec_.tile_tokens(), budget)));
   else if (const auto* tiler = std::get_if<Tiler>(&preprocessor_))
-    add_tiles(tiler->apply(image));
+    add_tiles(tiler->apply(image, pinpoints(*tiler, {image.width, image.height}, budget)));
   else
     add(std::get<Preprocessor>(preprocessor_).pixel_values(image));
   return values;
@@ -195,9 +196,35 @@ void ImagePreparation::check(const ImageBudget& budget) const {
     rule_of(*grids, spec_.tile_tokens(), budget);
     return;
   }
+  if (const auto* tiler = std::get_if<Tiler>(&preprocessor_)) {
+    // A picture of the pinpoint's own shape has the most rows of any; whether others keep to the budget is
+    // known when they come.
+    ImageBudget least = budget;
+    least.max_tokens.reset();
+    for (const GridPinpoint& pinpoint : tiler->pinpoints()) {
+      const auto possible = guarded([&] {
+        return pinpoints(*tiler, {pinpoint.width, pinpoint.height}, least), true;
+      });
+      if (possible) return;
+    }
+    pinpoints(*tiler, {tiler->tile_size(), tiler->tile_size()}, budget);
+    return;
+  }
   throw ItemError(ErrorCode::invalid_value,
                   "a budget of image tokens or pixels is set, but this model brings every image to a size of "
                   "its own; leave image_tokens, min_pixels and max_pixels out");
+}
+
+std::vector<GridPinpoint> ImagePreparation::pinpoints(const Tiler& tiler, const PictureSides& picture,
+                                                      const ImageBudget& budget) const {
+  if (budget.empty()) return tiler.pinpoints();
+  const VisionConfig& tower = spec_.encoder;
+  const auto rows = [&](const TileGrid& grid) {
+    FeatureMap map{.grid = tower.grid(), .tiles = grid, .width = picture.width, .height = picture.height};
+    map.rows = static_cast<std::size_t>(grid.tiles()) * tower.feature_rows(map.grid);
+    return projected(spec_.projector, map).rows;
+  };
+  return pinpoints_within({tiler, rows}, budget);
 }
 
 std::int64_t ImagePreparation::rows(const SoftTokenPreprocessor& soft, const ImageBudget& budget) const {
@@ -223,7 +250,8 @@ FeatureMap ImagePreparation::layout(int width, int height, const ImageBudget& bu
   FeatureMap map{.grid = tower.grid(), .width = width, .height = height};
   if (const auto* grids = std::get_if<GridTiler>(&preprocessor_))
     map.tiles = plan_grid(rule_of(*grids, spec_.tile_tokens(), budget), width, height).grid;
-  if (const auto* tiler = std::get_if<Tiler>(&preprocessor_)) map.tiles = tiler->grid(width, height);
+  if (const auto* tiler = std::get_if<Tiler>(&preprocessor_))
+    map.tiles = tiler->grid(width, height, pinpoints(*tiler, {width, height}, budget));
   if (const auto* blocks = std::get_if<BlockPreprocessor>(&preprocessor_))
     map.grid = blocks->grid(width, height, budget_of(*blocks, budget));
   if (const auto* edge = std::get_if<EdgePreprocessor>(&preprocessor_)) map.grid = edge->grid(width, height);

@@ -26,6 +26,12 @@ struct PixelValues {
   int height = 0;
 };
 
+/// A picture's size, in pixels.
+struct PictureSides {
+  int width = 0;
+  int height = 0;
+};
+
 /// The checkpoint's preprocessor_config.json, or `image_processor` of processor_config.json, into which
 /// transformers 5 writes it; where both are there, the latter counts.
 /// @throws ModelError when neither is there
@@ -56,6 +62,9 @@ class ImagePreparation {
   void check(const ImageBudget& budget) const;
 
  private:
+  /// The grids that an image seen whole and in tiles may have.
+  std::vector<GridPinpoint> pinpoints(const Tiler& tiler, const PictureSides& picture,
+                                      const ImageBudget& budget) const;
   /// Rows that an image may become.
   std::int64_t rows(const SoftTokenPreprocessor& soft, const ImageBudget& budget) const;
 

@@ -54,7 +54,6 @@ std::vector<std::string> check_all_keys(const WeightSource& weights, const Model
   if (!spec.vision) return messages;
   add(read_image_processor(weights), image_processor_keys());
   add(weights.json_file("processor_config.json"), processor_keys());
-  if (spec.video) add(read_video_processor(weights), video_processor_keys());
   return messages;
 }
 
@@ -193,12 +192,21 @@ ModelFiles::ModelFiles(const ModelPlace& place)
       generation(read_generation_config(*weights)) {
   spec = read_spec(*weights, *tokenizer);
   if (spec.vision) images.emplace(*weights, *spec.vision);
+  std::vector<std::string> of_videos;
   try {
-    if (spec.video) video.emplace(*weights, *spec.vision, *spec.video);
+    if (spec.video) {
+      video.emplace(*weights, *spec.vision, *spec.video);
+      of_videos = check_keys(read_video_processor(*weights), video_processor_keys());
+    }
   } catch (const ModelError& e) {
+    video.reset();
     video_fault = e.what();  // images are prepared all the same
   }
   unknown_keys = check_all_keys(*weights, spec);
+  for (std::string& message : of_videos) {
+    const bool said = std::find(unknown_keys.begin(), unknown_keys.end(), message) != unknown_keys.end();
+    if (!said) unknown_keys.push_back(std::move(message));  // where the file is the image processor's, too
+  }
   for (const AdapterPlace& adapter : place.parts.adapters) {
     for (std::string& message : mmbatch::unknown_keys(adapter)) unknown_keys.push_back(std::move(message));
   }

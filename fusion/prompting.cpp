@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/base/error.h"
 #include "engine/base/text/utf8.h"
@@ -18,7 +19,12 @@ std::vector<Turn> with_video(std::vector<Turn> turns, const std::string* written
   const auto shown =
       std::find_if(turns.begin(), turns.end(), [](const Turn& turn) { return turn.images > 0; });
   if (shown == turns.end()) return turns;
-  shown->images = 0;
+  const std::size_t frames = std::exchange(shown->images, 0);
+  if (written == nullptr && !shown->parts.empty()) {
+    shown->parts = video_in_parts(shown->parts, frames);
+    return turns;
+  }
+  shown->parts.clear();
   if (written != nullptr)
     shown->content = *written + shown->content;
   else

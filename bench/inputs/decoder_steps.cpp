@@ -1,7 +1,9 @@
 #include "bench/inputs/decoder_steps.h"
 
+#include <algorithm>
 #include <chrono>
 #include <numeric>
+#include <utility>
 
 #include "bench/checkpoint/rounded_source.h"
 
@@ -29,13 +31,23 @@ std::shared_ptr<const Decoder> load_decoder(Session& session, const ModelFiles& 
 }
 
 DecoderSteps::DecoderSteps(Session& session, const std::string& checkpoint, std::size_t cached,
-                           const std::shared_ptr<const Slices>& slices)
-    : files_(session.checkpoint(checkpoint)) {
+                           const std::shared_ptr<const Slices>& slices) {
+  files_.emplace(session.checkpoint(checkpoint));
   session.say("packing weights");
-  decoder_ = load_decoder(session, files_, slices);
+  decoder_ = load_decoder(session, *files_, slices);
+  fill(session, cached, 0);
+}
+
+DecoderSteps::DecoderSteps(Session& session, std::shared_ptr<const Decoder> decoder, std::size_t cached,
+                           std::size_t sequences)
+    : decoder_(std::move(decoder)) {
+  fill(session, cached, sequences);
+}
+
+void DecoderSteps::fill(Session& session, std::size_t cached, std::size_t sequences) {
   const std::size_t groups = CacheLayout(config(), kBlockTokens, session.kv_precision()).groups.size();
   table_.resize(groups * blocks_for(cached, kBlockTokens));
-  pool_ = std::make_unique<KvPool>(config(), table_.size(), kBlockTokens, session.kv_precision());
+  pool_ = std::make_unique<KvPool>(config(), table_.size(), kBlockTokens, session.kv_precision(), sequences);
   std::iota(table_.begin(), table_.end(), 0);
   // Real keys and values in the first block, copies of them in all others.
   time(session, 1, 1, 0, kBlockTokens);
@@ -47,6 +59,8 @@ DecoderSteps::DecoderSteps(Session& session, const std::string& checkpoint, std:
 Timing DecoderSteps::time(Session& session, std::size_t samples, std::size_t sequences, std::size_t first,
                           std::size_t count) {
   StepBatch batch;
+  const bool recurrent = std::any_of(config().layers.begin(), config().layers.end(),
+                                     [](const LayerConfig& layer) { return layer.recurrent.has_value(); });
   const std::size_t blocks = blocks_for(first + count, kBlockTokens);
   Prompt prompt;
   prompt.ids.resize(first + count);
@@ -59,7 +73,9 @@ Timing DecoderSteps::time(Session& session, std::size_t samples, std::size_t seq
                .first = first,
                .count = count,
                .logit_rows = 1,
-               .rope_tokens = first + count});
+               .rope_tokens = first + count,
+               .state_before = recurrent && first > 0 ? static_cast<std::int32_t>(s) : -1,
+               .state_after = recurrent ? static_cast<std::int32_t>(s) : -1});
     for (std::size_t g = 0; g < groups(); ++g)
       batch.add_table(std::span(table_).subspan((s * groups() + g) * blocks, blocks));
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "bench/session.h"
@@ -21,6 +22,9 @@ class DecoderSteps {
   /// @param slices null: whole
   DecoderSteps(Session& session, const std::string& checkpoint, std::size_t cached,
                const std::shared_ptr<const Slices>& slices = nullptr);
+  /// Of a decoder that is there.  @param sequences at most, for the states of recurrent layers
+  DecoderSteps(Session& session, std::shared_ptr<const Decoder> decoder, std::size_t cached,
+               std::size_t sequences);
 
   const DecoderConfig& config() const { return decoder_->config(); }
   const Decoder& decoder() const { return *decoder_; }
@@ -34,8 +38,9 @@ class DecoderSteps {
   static constexpr std::size_t kBlockTokens = 32;
 
   std::size_t groups() const { return pool_->groups(); }
+  void fill(Session& session, std::size_t cached, std::size_t sequences);
 
-  ModelFiles files_;
+  std::optional<ModelFiles> files_;
   std::shared_ptr<const Decoder> decoder_;
   std::unique_ptr<KvPool> pool_;
   std::vector<std::int32_t> table_;  // all blocks of the pool

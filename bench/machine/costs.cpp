@@ -1,6 +1,7 @@
 #include "bench/machine/costs.h"
 #include "bench/checkpoint/rounded_source.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "engine/decoder/cache_layout.h"
@@ -18,11 +19,23 @@ struct LayerWeights {
   double read = 0;        // in a step
 };
 
+/// Of the products of a layer that mixes tokens without attention.
+double mixer_weights(const RecurrentConfig& config) {
+  if (const auto* net = std::get_if<GatedDeltaNetConfig>(&config)) {
+    const double hidden = real(net->hidden), values = real(net->value_width());
+    return hidden * (real(net->channels()) + 2 * values + 2 * real(net->value_heads));
+  }
+  const double hidden = real(std::get<ShortConvolutionConfig>(config).hidden);
+  return 4 * hidden * hidden;
+}
+
 /// Of experts those are read that somebody goes to: of `rows` rows that choose alike often among all of them.
 LayerWeights layer_weights(const LayerConfig& config, double rows) {
   const AttentionShape& shape = config.attention.shape;
   const double hidden = real(config.attention.hidden), head_dim = real(shape.head_dim);
-  const double attention = hidden * head_dim * (2 * real(shape.heads) + 2 * real(shape.kv_heads));
+  const double gates = config.attention.gate == OutputGate::none ? 0 : real(shape.heads);
+  double attention = hidden * head_dim * (2 * real(shape.heads) + gates + 2 * real(shape.kv_heads));
+  if (config.recurrent) attention = mixer_weights(*config.recurrent);
   const auto feed_forward = [&](const FeedForwardConfig& part) {
     return (part.kind == FeedForwardKind::gated ? 3 : 2) * hidden * real(part.ffn);
   };
@@ -69,6 +82,49 @@ Work vision_work(const VisionSpec& vision, std::size_t images, const Session& se
   return {operations * real(images), bytes, attention};
 }
 
+namespace {
+
+/// Weights of a projector's linear layers.
+double projector_weights(const ProjectorConfig& projector) {
+  double weights = 0;
+  std::size_t in = projector.in;
+  for (const ProjectorOp& op : projector.ops) {
+    if (const auto* merge = std::get_if<MergeOp>(&op)) in *= merge->side * merge->side;
+    if (const auto* shuffle = std::get_if<PixelShuffleOp>(&op)) in *= shuffle->side * shuffle->side;
+    const auto* linear = std::get_if<LinearOp>(&op);
+    if (linear == nullptr) continue;
+    weights += real(in * linear->layer.out);
+    in = linear->layer.out;
+  }
+  return weights;
+}
+
+}  // namespace
+
+Work image_work(const VisionSpec& vision, const PixelValues& image, std::size_t rows,
+                const Session& session) {
+  const Precision precision = session.options().precision;
+  const VisionConfig& encoder = vision.encoder;
+  const double layer = layer_weights(encoder.layer, 1).read, layers = real(encoder.run_layers);
+  const double patch = real(encoder.hidden() * 3 * encoder.patch_size * encoder.patch_size);
+  double tokens = 0, attended = 0;
+  for (const Patches& tile : image.tiles) {
+    const double patches = real(tile.grid.count());
+    double windowed = 0;
+    if (const auto& windows = encoder.windows)
+      windowed = layers - real(std::min(windows->whole_layers.size(), encoder.run_layers));
+    const double side = encoder.windows ? real(encoder.windows->side * encoder.order.merge) : 0;
+    tokens += patches;
+    attended += (layers - windowed) * patches * patches + windowed * patches * std::min(patches, side * side);
+  }
+  double projected = projector_weights(vision.projector);
+  for (const DeepStackTap& tap : vision.deepstack) projected += projector_weights(tap.projector);
+  return {2 * tokens * (layers * layer + patch) +
+              attention_operations(encoder.layer.attention.shape, 1, attended) + 2 * projected * real(rows),
+          layers * layer * bytes_per_weight(precision) +
+              (patch + projected) * bytes_per_weight(edge_precision(precision))};
+}
+
 Work decoder_work(const DecoderConfig& decoder, const DecoderStep& step, const Session& session) {
   const Precision precision = session.options().precision;
   double weights = 0, read = 0, attended = 0;
@@ -76,7 +132,7 @@ Work decoder_work(const DecoderConfig& decoder, const DecoderStep& step, const S
     const LayerWeights of_layer = layer_weights(layer, step.rows);
     weights += of_layer.multiplied;
     read += of_layer.read;
-    attended += attention_operations(layer.attention.shape, 1, step.attended);
+    if (!layer.recurrent) attended += attention_operations(layer.attention.shape, 1, step.attended);
   }
   const double head = real(decoder.vocab * decoder.hidden);
   const double operations = 2 * (weights * step.rows + head * step.logit_rows);

@@ -5,6 +5,7 @@
 #include "bench/machine/ceilings.h"
 #include "bench/session.h"
 #include "engine/decoder/decoder_config.h"
+#include "fusion/image_preparation.h"
 #include "fusion/model_spec.h"
 
 namespace mmbatch::bench {
@@ -16,7 +17,11 @@ double attention_operations(const AttentionShape& shape, double queries, double 
 /// projector; their weights are read once.
 Work vision_work(const VisionSpec& vision, std::size_t images, const Session& session);
 
-/// One step of a decoder.
+/// The same of one image as it is prepared, whose tiles attend to themselves alone.
+/// @param rows that it becomes in a prompt
+Work image_work(const VisionSpec& vision, const PixelValues& image, std::size_t rows, const Session& session);
+
+/// One step of a decoder. Of recurrent layers the products count, and not their states.
 struct DecoderStep {
   double rows = 0;        // tokens computed
   double attended = 0;    // keys that all rows see together

@@ -11,7 +11,8 @@ namespace mmbatch {
 /// What a prompt's length is judged by.
 struct PromptLength {
   std::size_t tokens = 0;
-  std::size_t images = 0;  // a prompt with images is not cut
+  std::size_t images = 0;        // a prompt with images is not cut
+  std::size_t image_tokens = 0;  // of its tokens, those that are rows of images
 };
 
 /// The longest prompt that a model takes: a position is needed for the first answer token's input at least.

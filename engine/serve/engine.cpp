@@ -194,8 +194,11 @@ Result<std::unique_ptr<SequenceGroup>> Engine::prepare(Request request) const {
       }
     }
     const std::size_t prompt = request.prompt->decoder_ids().size();
-    if (const auto fault = length_fault({prompt, request.prompt->features.size()}, generation.truncate_prompt,
-                                        longest_prompt(config.max_positions))) {
+    std::size_t image_tokens = 0;
+    for (const FeatureSpan& span : request.prompt->features)
+      image_tokens += span.begin >= request.prompt->encoded ? span.tokens() : 0;
+    if (const auto fault = length_fault({prompt, request.prompt->features.size(), image_tokens},
+                                        generation.truncate_prompt, longest_prompt(config.max_positions))) {
       throw ItemError(fault->code, fault->message);
     }
     if (prompt > longest_prompt(config.max_positions))

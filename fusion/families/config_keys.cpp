@@ -138,7 +138,7 @@ KnownKeys encoder_keys(const std::string& type) {
   // Vision towers with keys of their own.
   if (type == "internvl_vision") {
     known.honoured.insert(known.honoured.end(),
-                          {"attention_bias", "use_qk_norm", "norm_type", "use_mean_pooling"});
+                          {"attention_bias", "qkv_bias", "use_qk_norm", "norm_type", "use_mean_pooling"});
     known.without_effect.push_back(
         {"training only", {"layer_scale_init_value", "hidden_dropout_prob", "projection_dropout"}});
     known.only_at.push_back({"use_absolute_position_embeddings", {"true"}});

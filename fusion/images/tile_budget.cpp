@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "engine/base/error.h"
 
@@ -34,6 +35,31 @@ GridRule rule_of(const GridTiler& tiler, std::size_t rows, const ImageBudget& bu
                   "keeps to; this model cuts images into tiles of {} tokens, {} pixels each, from 1 to {} of "
                   "them with the whole image: allow more of them, or fewer",
                   least, most, rows, pixels, kMaxTiles));
+}
+
+std::vector<GridPinpoint> pinpoints_within(const PinpointRows& image, const ImageBudget& budget) {
+  const std::int64_t side = image.tiler.tile_size();
+  const auto fits = [](std::int64_t value, std::optional<std::int64_t> least,
+                       std::optional<std::int64_t> most) {
+    return value >= least.value_or(value) && value <= most.value_or(value);
+  };
+  std::vector<GridPinpoint> allowed;
+  std::string sizes;
+  for (const GridPinpoint& pinpoint : image.tiler.pinpoints()) {
+    const TileGrid grid = image.tiler.grid_of(pinpoint);
+    const auto rows = static_cast<std::int64_t>(image.rows(grid));
+    const std::int64_t pixels = grid.tiles() * side * side;
+    if (fits(rows, budget.min_tokens, budget.max_tokens) &&
+        fits(pixels, budget.min_pixels, budget.max_pixels))
+      allowed.push_back(pinpoint);
+    sizes += fmt::format("{}{} tokens, {} pixels", sizes.empty() ? "" : "; ", rows, pixels);
+  }
+  if (!allowed.empty()) return allowed;
+  throw ItemError(
+      ErrorCode::invalid_value,
+      fmt::format("image_tokens, min_pixels and max_pixels leave no size for an image, which this "
+                  "model sees whole and in tiles, as one of: {}",
+                  sizes.substr(0, 400)));
 }
 
 }  // namespace mmbatch

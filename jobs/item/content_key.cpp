@@ -42,6 +42,7 @@ std::string content_key(const ContentParts& parts) {
   }
   if (!parts.image_sha256.empty() && !parts.image_budget.empty())
     hash.field("image budget").field(key_text(parts.image_budget));
+  if (item.regions == Regions::wanted && item.task != Task::detect) hash.field("regions");
   if (!parts.video.empty()) hash.field("video input").field(parts.video);
   hash.field(parts.model_fingerprint).field(parts.precision);
   if (decoded) hash.field(parts.generation);

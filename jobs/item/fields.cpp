@@ -76,6 +76,12 @@ const std::string& scalar_of(const Node::Entry& entry, const Node& value) {
   return value.kind == Node::Kind::text ? text_of(entry, value) : value.text;
 }
 
+bool flag_of(const Node::Entry& entry) {
+  const std::string& text = scalar_of(entry, *entry.value);
+  if (text != "true" && text != "false") ill_typed(entry, "true or false");
+  return text == "true";
+}
+
 const std::vector<NodePointer>& list_of(const Node::Entry& entry, const char* expected) {
   if (entry.value->kind != Node::Kind::list) ill_typed(entry, expected);
   return entry.value->list;

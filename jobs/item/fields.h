@@ -29,6 +29,8 @@ void check_unique(const Node& map);
 const std::string& text_of(const Node::Entry& entry, const Node& value);
 /// A text, number or truth value as it was written: so people write answers.
 const std::string& scalar_of(const Node::Entry& entry, const Node& value);
+/// true or false.
+bool flag_of(const Node::Entry& entry);
 /// The elements of a list.
 const std::vector<NodePointer>& list_of(const Node::Entry& entry, const char* expected);
 

@@ -29,4 +29,8 @@ bool asks_about_images(Task task) {
   return task == Task::vqa || task == Task::detect;
 }
 
+bool wants_regions(const Item& item) {
+  return item.task == Task::detect || item.regions == Regions::wanted;
+}
+
 }  // namespace mmbatch

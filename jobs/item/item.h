@@ -31,6 +31,9 @@ bool asks_about_images(Task task);
 /// Whether the answer is written token by token.
 bool needs_decoder(Task task);
 
+/// Whether answers are read for regions: those of the task detect, or as a job or an item asks.
+enum class Regions { by_task, wanted };
+
 /// Whether a prompt is put into the model's own turns, or sent as it is.
 enum class PromptForm { turns, raw };
 
@@ -68,6 +71,7 @@ struct Item {
   std::uint64_t variant =
       0;  // 0, or the position when an item before has the same id: tells failed rows apart
   Task task = Task::vqa;
+  Regions regions = Regions::by_task;
   PromptForm form = PromptForm::turns;  // from the task and the job's `chat` and `raw_prompt`
   std::vector<Image> images;
   std::string prompt;  // question in the job's template; with messages, these as text for people
@@ -96,6 +100,9 @@ struct Item {
   SettingNames setting_names;  // what its listing calls settings, where it has other names
   std::string where;           // "file:line" or "file:line:column", for messages
 };
+
+/// Whether an item's answers are read for regions.
+bool wants_regions(const Item& item);
 
 /// What a reader gives: an item, or one that failed in being read, with id and position as far as they are
 /// known. The item is shared from here to the database, and never copied: it may carry images as base64.

@@ -36,6 +36,9 @@ class ItemBuilder {
     if (const Node::Entry* entry = get("metadata")) read_metadata(*entry);
     read_images();
     item_.image_budget = read_image_budget(node_);
+    item_.regions = job_.regions;
+    if (const Node::Entry* entry = get("regions"))
+      item_.regions = flag_of(*entry) ? Regions::wanted : Regions::by_task;
     check_task_keys();
     if (item_.task == Task::classify)
       read_labels();
@@ -182,10 +185,11 @@ class ItemBuilder {
   /// Keys that say nothing to the item's task.
   void check_task_keys() const {
     std::vector<const char*> foreign = {"labels", "template"};
+    if (!asks_about_images(item_.task)) foreign.push_back("regions");
     if (item_.task == Task::classify)
-      foreign = {"question", "prompt", "messages", "generation", "chat_template_kwargs", "tools"};
+      foreign = {"question", "prompt", "messages", "generation", "chat_template_kwargs", "tools", "regions"};
     if (item_.task == Task::embed)
-      foreign = {"messages", "labels", "template", "generation", "chat_template_kwargs", "tools"};
+      foreign = {"messages", "labels", "template", "generation", "chat_template_kwargs", "tools", "regions"};
     if (!needs_decoder(item_.task)) {
       for (const std::string& key : constraint_keys()) foreign.push_back(key.c_str());
     }
@@ -349,7 +353,8 @@ const std::vector<std::string>& item_keys() {
                                                 "min_pixels",
                                                 "max_pixels",
                                                 "document",
-                                                "video"};
+                                                "video",
+                                                "regions"};
   static const std::vector<std::string> all = [] {
     std::vector<std::string> both = keys;
     both.insert(both.end(), constraint_keys().begin(), constraint_keys().end());

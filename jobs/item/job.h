@@ -47,6 +47,7 @@ struct Job {
                                                             // thoughts; none: the model's own
   std::string tools;  // JSON list of tool definitions, of items without own; empty: none
   PromptForm form = PromptForm::turns;
+  Regions regions = Regions::by_task;
   bool raw_prompt = false;  // as the manifest says; of generate, form is raw where it says nothing, too
   std::shared_ptr<const LabelSet> labels;  // classify: of items without labels; null when all bring their own
   std::string label_template = "{}";       // classify: of items without a template

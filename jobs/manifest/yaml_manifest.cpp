@@ -37,6 +37,7 @@ const std::vector<std::string> kManifestKeys = {"model",
                                                 "image_tokens",
                                                 "min_pixels",
                                                 "max_pixels",
+                                                "regions",
                                                 "jobs",
                                                 "response_format",
                                                 "regex",
@@ -78,6 +79,7 @@ const std::vector<std::string> kJobKeys = {"name",
                                            "fps",
                                            "times",
                                            "video_input",
+                                           "regions",
                                            "fields"};
 
 bool is_null(const Node& node) {
@@ -96,6 +98,7 @@ class ManifestReader {
       if (entry.key == "database") manifest_.database = path(entry);
       if (entry.key == "generation") manifest_.generation = generation(entry);
       if (entry.key == "truncated_images") truncated_images_ = truncated_images(entry);
+      if (entry.key == "regions") regions_ = regions(entry);
       if (entry.key == "chat_template_kwargs") template_variables_ = template_variables(entry);
       if (entry.key == "reasoning_marks") reasoning_marks_ = reasoning_marks(entry);
       if (entry.key == "template_time") manifest_.template_time = time(entry);
@@ -183,6 +186,8 @@ class ManifestReader {
     return placed([&] { return read_model_parts(root, folder_); });
   }
 
+  Regions regions(const Entry& entry) const { return flag(entry) ? Regions::wanted : Regions::by_task; }
+
   ImageBudget image_budget(const Node& node) const {
     return placed([&] { return read_image_budget(node); });
   }
@@ -259,6 +264,8 @@ class ManifestReader {
     add_constraint(node, job.generation);
     job.schema = schema_of(job.generation, schema_of(manifest_.generation, ""));
     if (const Entry* entry = node.find("fields")) job.fields = fields(*entry);
+    if (asks_about_images(job.task)) job.regions = regions_;
+    if (const Entry* entry = node.find("regions")) job.regions = regions(*entry);
     job.documents = placed([&] { return read_document_settings(node); });
     job.truncated_images = truncated_images_;
     if (const Entry* entry = node.find("truncated_images")) job.truncated_images = truncated_images(*entry);
@@ -302,9 +309,10 @@ class ManifestReader {
   /// Keys that say nothing to the job's task.
   void check_task_keys(const Node& node, const Job& job) const {
     std::vector<const char*> foreign = {"labels", "template"};
+    if (job.task == Task::generate) foreign.push_back("regions");
     if (!needs_decoder(job.task))
-      foreign = {"question",   "chat",  "raw_prompt",           "turn_format",    "system",
-                 "generation", "tools", "chat_template_kwargs", "reasoning_marks"};
+      foreign = {"question",   "chat",  "raw_prompt",           "turn_format",     "system",
+                 "generation", "tools", "chat_template_kwargs", "reasoning_marks", "regions"};
     if (!needs_decoder(job.task)) {
       for (const std::string& key : constraint_keys()) foreign.push_back(key.c_str());
     }
@@ -314,7 +322,9 @@ class ManifestReader {
       const Entry* entry = node.find(key);
       if (entry == nullptr) continue;
       fail(*entry, fmt::format("'{}' has no meaning in a job of the task {}{}", key, to_string(job.task),
-                               needs_decoder(job.task) ? ": it belongs to classify" : ""));
+                               std::string_view(key) == "regions" ? ": it needs images"
+                               : needs_decoder(job.task)          ? ": it belongs to classify"
+                                                                  : ""));
     }
   }
 
@@ -460,6 +470,7 @@ class ManifestReader {
   std::filesystem::path folder_;
   Manifest manifest_;
   TruncatedImages truncated_images_ = TruncatedImages::fail;  // of jobs that say nothing
+  Regions regions_ = Regions::by_task;                        // likewise
   ImageBudget image_budget_;                                  // weaker than what jobs say
   TemplateVariables template_variables_;                      // of the manifest, as the next
   std::optional<std::vector<std::string>> reasoning_marks_;

@@ -48,7 +48,7 @@ struct Fused {
   TicketPtr ticket;
   std::shared_ptr<const Prompt> prompt;
   ItemResult::Timings times = {};
-  PictureFrame picture = {};  // of an item with one image
+  PictureFrame picture = {};  // of the item's first image
 };
 
 /// Whom a stage that answers later calls, exactly once and from any thread.

@@ -38,7 +38,7 @@ struct KnownBefore {
 
 struct Answered {
   std::shared_ptr<const std::variant<Completion, Matched>> answer;  // never null
-  PictureFrame picture = {};                                        // of a decoder's item with one image
+  PictureFrame picture = {};                                        // the first of a decoder's item
 };
 
 template <class T>

@@ -82,17 +82,17 @@ std::optional<Failed> check_item(const ReadItem& read, const SettingsOfJobs& mer
   if (!ids) return Failed{Stage::encode_text, ids.error()};
   const ImageBudget& budget = settings.value()->image_budget;
   const auto sized = guarded([&] {
-    for (const PictureSize& picture : pictures) {
-      if (files->images) Prompting(*files).layout(picture, budget);
-    }
-    return true;
+    std::size_t rows = 0;
+    for (const PictureSize& picture : pictures)
+      rows += files->images ? Prompting(*files).layout(picture, budget).rows : 0;
+    return rows;
   });
   if (!sized) return Failed{Stage::preprocess, sized.error()};
   const auto tokens = guarded([&] { return Prompting(*files).tokens(ids.value(), pictures, budget); });
   if (!tokens) return Failed{Stage::fuse, tokens.error()};
   const auto too_long =
-      length_fault({tokens.value(), pictures.size()}, settings.value()->generation.truncate_prompt,
-                   files->spec.longest_prompt());
+      length_fault({tokens.value(), pictures.size(), std::min(sized.value(), tokens.value())},
+                   settings.value()->generation.truncate_prompt, files->spec.longest_prompt());
   if (too_long) return Failed{Stage::decode, *too_long};
   const auto has_room = guarded([&] { return lengths->check(settings.value()->generation), true; });
   if (!has_room) return Failed{Stage::decode, has_room.error()};

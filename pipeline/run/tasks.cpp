@@ -23,6 +23,13 @@ std::string refusal(Task task, const ModelSpec& spec) {
                      spec.family, kind, names);
 }
 
+/// Why answers cannot be read for regions, or nothing.
+std::string no_regions(const ModelSpec& spec) {
+  if (spec.vision && spec.regions != RegionFormat::none) return "";
+  return fmt::format("'regions' is not for this model: how {} writes places in its answers is not known",
+                     spec.family);
+}
+
 }  // namespace
 
 std::vector<Task> tasks_of(const ModelSpec& spec) {
@@ -38,6 +45,7 @@ void check_tasks(const Manifest& manifest, const ModelFiles& files) {
   for (const Job& job : manifest.jobs) {
     // Lines of a batch file have their tasks from their URLs and images: each is judged alone.
     std::string why = job.source.kind == ItemSource::Kind::batch ? "" : refusal(job.task, files.spec);
+    if (why.empty() && job.regions == Regions::wanted) why = no_regions(files.spec);
     if (why.empty() && files.images) {
       const auto possible = guarded([&] { return files.images->check(job.image_budget), true; });
       if (!possible) why = possible.error().message;
@@ -51,6 +59,8 @@ void check_task(const Item& item, const ModelSpec& spec) {
   if (const std::string why = refusal(item.task, spec); !why.empty()) {
     throw ItemError(ErrorCode::unsupported, why);
   }
+  if (item.regions != Regions::wanted) return;
+  if (const std::string why = no_regions(spec); !why.empty()) throw ItemError(ErrorCode::unsupported, why);
 }
 
 }  // namespace mmbatch

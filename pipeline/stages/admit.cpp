@@ -62,7 +62,8 @@ std::optional<Admit::End> Admit::complete(Ticket& ticket) {
   ticket.reasoning = reasoning_of(*ticket.item);
   check_own_constraint(*ticket.item, ticket.settings->generation);
   ticket.truncated_images = manifest_.jobs[ticket.item->job].truncated_images;
-  if (!able_.contains(ticket.item->task)) check_task(*ticket.item, model_.spec());
+  if (!able_.contains(ticket.item->task) || ticket.item->regions == Regions::wanted)
+    check_task(*ticket.item, model_.spec());
   for (const Item::Image& image : ticket.item->images) {
     auto sha256 = guarded([&] { return access_.images.digest(image, ticket.deadline); });
     if (!sha256) return Failed{Stage::preprocess, sha256.error()};

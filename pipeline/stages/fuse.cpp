@@ -46,7 +46,7 @@ std::variant<Fused, Outcome> Fuse::operator()(const ImagesEncoded& images, const
 }
 
 PictureFrame Fuse::frame_of(const Images& images) const {
-  if (images.size() != 1) return {};
+  if (images.empty()) return {};
   const FeatureMap& map = images.front().features->map;
   PictureFrame frame{map.width, map.height, map.width, map.height};
   const auto& vision = model_.spec().vision;

@@ -205,7 +205,7 @@ void Store::store(const Outcome& outcome, const Answered& answered) {
   std::optional<AnswerCheck::Fault> fault;
   if (const auto* completion = std::get_if<Completion>(answered.answer.get())) {
     fault = add_completion(ticket, *completion, result);
-    if (ticket.item->task == Task::detect) add_regions(answered.picture, result);
+    if (wants_regions(*ticket.item)) add_regions(answered.picture, result);
   } else {
     const auto& matched = std::get<Matched>(*answered.answer);
     for (const Features& embedding : matched.embeddings) result.answers.push_back(embedded(*embedding));

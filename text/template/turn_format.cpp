@@ -107,6 +107,18 @@ std::string video_parts(std::string_view text) {
   return Json::array({{{"type", "video"}}, text_part(replace_invalid_utf8(text))}).dump();
 }
 
+std::string video_in_parts(const std::string& parts, std::size_t images) {
+  Json out = Json::array();
+  std::size_t left = images;
+  for (const Json& part : Json::parse(parts)) {
+    if (left == 0 || part.at("type") != "image")
+      out.push_back(part);
+    else if (left-- == images)
+      out.push_back({{"type", "video"}});
+  }
+  return out.dump();
+}
+
 TurnFormat::TurnFormat(Origin origin, std::string name, ChatTemplate chat)
     : origin_(origin),
       name_(std::move(name)),

@@ -30,6 +30,8 @@ struct Turn {
 
 /// Turn::parts of a video and a text behind it.
 std::string video_parts(std::string_view text);
+/// Turn::parts with a video in place of so many images in a row.
+std::string video_in_parts(const std::string& parts, std::size_t images);
 
 /// What a template sees beside the messages.
 struct RenderOptions {

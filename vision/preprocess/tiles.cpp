@@ -14,6 +14,27 @@ namespace {
 constexpr int kMaxPinpointSide = 16384;
 constexpr std::size_t kMaxPinpoints = 1024;
 
+/// select_best_resolution(): the most pixels of the picture kept, then the least padding, then the first.
+const GridPinpoint& best_pinpoint(int width, int height, std::span<const GridPinpoint> pinpoints) {
+  const GridPinpoint* best = &pinpoints.front();
+  std::int64_t most_kept = -1;
+  std::int64_t least_wasted = std::numeric_limits<std::int64_t>::max();
+  for (const GridPinpoint& pinpoint : pinpoints) {
+    const double scale =
+        std::min(static_cast<double>(pinpoint.width) / width, static_cast<double>(pinpoint.height) / height);
+    const auto scaled_width = static_cast<std::int64_t>(width * scale);
+    const auto scaled_height = static_cast<std::int64_t>(height * scale);
+    const std::int64_t kept = std::min(scaled_width * scaled_height, std::int64_t{width} * height);
+    const std::int64_t wasted = std::int64_t{pinpoint.width} * pinpoint.height - kept;
+    if (kept > most_kept || (kept == most_kept && wasted < least_wasted)) {
+      best = &pinpoint;
+      most_kept = kept;
+      least_wasted = wasted;
+    }
+  }
+  return *best;
+}
+
 }  // namespace
 
 Image cut_tile(const Image& image, int left, int top, int size) {
@@ -65,34 +86,12 @@ Tiler::Tiler(const Config& config, std::vector<GridPinpoint> pinpoints)
   }
 }
 
-/// select_best_resolution(): the most pixels of the picture kept, then the least padding, then the first.
-const GridPinpoint& Tiler::best_pinpoint(int width, int height) const {
-  const GridPinpoint* best = &pinpoints_.front();
-  std::int64_t most_kept = -1;
-  std::int64_t least_wasted = std::numeric_limits<std::int64_t>::max();
-  for (const GridPinpoint& pinpoint : pinpoints_) {
-    const double scale =
-        std::min(static_cast<double>(pinpoint.width) / width, static_cast<double>(pinpoint.height) / height);
-    const auto scaled_width = static_cast<std::int64_t>(width * scale);
-    const auto scaled_height = static_cast<std::int64_t>(height * scale);
-    const std::int64_t kept = std::min(scaled_width * scaled_height, std::int64_t{width} * height);
-    const std::int64_t wasted = std::int64_t{pinpoint.width} * pinpoint.height - kept;
-    if (kept > most_kept || (kept == most_kept && wasted < least_wasted)) {
-      best = &pinpoint;
-      most_kept = kept;
-      least_wasted = wasted;
-    }
-  }
-  return *best;
+TileGrid Tiler::grid(int width, int height, std::span<const GridPinpoint> allowed) const {
+  return grid_of(best_pinpoint(width, height, allowed));
 }
 
-TileGrid Tiler::grid(int width, int height) const {
-  const GridPinpoint& pinpoint = best_pinpoint(width, height);
-  return {pinpoint.height / tile_size_, pinpoint.width / tile_size_};
-}
-
-Image Tiler::padded(const Image& image) const {
-  const GridPinpoint& target = best_pinpoint(image.width, image.height);
+Image Tiler::padded(const Image& image, std::span<const GridPinpoint> allowed) const {
+  const GridPinpoint& target = best_pinpoint(image.width, image.height, allowed);
   const double scale_across = static_cast<double>(target.width) / image.width;
   const double scale_down = static_cast<double>(target.height) / image.height;
   ResizedSize size{target.width, target.height};
@@ -111,15 +110,15 @@ Image Tiler::padded(const Image& image) const {
   return out;
 }
 
-TiledImage Tiler::apply(const Image& image) const {
+TiledImage Tiler::apply(const Image& image, std::span<const GridPinpoint> allowed) const {
   const PixelScaling& scaling = preprocessor_.scaling();
   TiledImage out;
-  out.grid = grid(image.width, image.height);
+  out.grid = grid(image.width, image.height, allowed);
   out.width = image.width;
   out.height = image.height;
   out.tiles.reserve(static_cast<std::size_t>(out.grid.tiles()));
   out.tiles.push_back(scaling.apply(resize(image, {tile_size_, tile_size_}, preprocessor_.resampling())));
-  const Image whole = padded(image);
+  const Image whole = padded(image, allowed);
   for (int row = 0; row < out.grid.rows; ++row) {
     for (int column = 0; column < out.grid.columns; ++column) {
       out.tiles.push_back(scaling.apply(cut_tile(whole, column * tile_size_, row * tile_size_, tile_size_)));

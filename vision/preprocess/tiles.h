@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -60,16 +61,23 @@ class Tiler {
   Tiler(const Config& config, std::vector<GridPinpoint> pinpoints);
 
   int tile_size() const { return tile_size_; }
+  const std::vector<GridPinpoint>& pinpoints() const { return pinpoints_; }
+  TileGrid grid_of(const GridPinpoint& pinpoint) const {
+    return {pinpoint.height / tile_size_, pinpoint.width / tile_size_};
+  }
   /// How a picture of this size (pixels) will be cut.
-  TileGrid grid(int width, int height) const;
+  TileGrid grid(int width, int height) const { return grid(width, height, pinpoints_); }
+  TileGrid grid(int width, int height, std::span<const GridPinpoint> allowed) const;
   /// @throws ItemError image_too_large for a picture of so extreme a shape that it cannot be resized.
-  TiledImage apply(const Image& image) const;
+  TiledImage apply(const Image& image) const { return apply(image, pinpoints_); }
+  /// @param allowed of the pinpoints, at least one
+  TiledImage apply(const Image& image, std::span<const GridPinpoint> allowed) const;
 
   /// The pinpoint picture itself before it is cut: resized keeping its aspect, with black on both sides.
-  Image padded(const Image& image) const;
+  Image padded(const Image& image) const { return padded(image, pinpoints_); }
 
  private:
-  const GridPinpoint& best_pinpoint(int width, int height) const;
+  Image padded(const Image& image, std::span<const GridPinpoint> allowed) const;
 
   Preprocessor preprocessor_;
   std::vector<GridPinpoint> pinpoints_;

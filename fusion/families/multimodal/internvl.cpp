@@ -19,6 +19,17 @@ NormConfig parse_norm(const Config& config) {
   config.fail("norm_type", fmt::format("'{}' is not supported; supported are layer_norm and rms_norm", type));
 }
 
+/// Of queries, keys and values. Files in the form of before transformers say it in a key of their own.
+bool has_bias(const Config& config) {
+  constexpr const char* kKey = "attention_bias";
+  constexpr const char* kOwn = "qkv_bias";
+  if (!config.has(kOwn)) return config.flag(kKey, false);
+  const bool own = config.flag(kOwn, false);
+  if (config.has(kKey) && config.flag(kKey, false) != own)
+    config.fail(kOwn, "says otherwise than attention_bias: only one of the two can hold");
+  return own;
+}
+
 LayerNames layer_names() {
   LayerNames layer;
   layer.attention.query = "attention.q_proj";
@@ -48,7 +59,7 @@ VisionConfig parse_tower(const Config& config) {
   VisionConfig tower = parse_vision(config, defaults);
   LayerConfig& layer = tower.layer;
   layer.norm = parse_norm(config);
-  layer.attention.bias = config.flag("attention_bias", false) ? Bias::present : Bias::absent;
+  layer.attention.bias = has_bias(config) ? Bias::present : Bias::absent;
   if (config.flag("use_qk_norm", false))
     layer.attention.query_key_norm =
         QueryKeyNorm{.norm = {NormKind::rms, layer.norm.eps, 0.0f}, .span = QueryKeyNorm::Span::all_heads};

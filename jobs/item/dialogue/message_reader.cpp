@@ -198,17 +198,36 @@ class MessageReader {
     size_.add(message.content.size());
   }
 
+  /// What a part is: by its type, or, as some clients leave it out, by its one key.
+  static std::string kind_of(const Node& part) {
+    if (const Node::Entry* const type = part.get("type")) {
+      const std::string kind = shortened(text_of(*type, *type->value), 80);
+      return kind == "input_text" ? "text" : kind == "input_image" ? "image_url" : kind;
+    }
+    for (const char* key : {"text", "image_url", "image"}) {
+      if (part.get(key) != nullptr) return key;
+    }
+    return "";
+  }
+
   void read_part(const Node::Entry& content, const Node& part, Item::Message& message) {
-    const Node::Entry* const type = part.get("type");
-    const std::string kind = type == nullptr ? "" : shortened(text_of(*type, *type->value), 80);
+    if (part.kind == Node::Kind::text) return add_text(part.text, message);
+    const std::string kind = kind_of(part);
     if (const Node::Entry* const text = part.get("text"); kind == "text" && text != nullptr)
       return read_text(part, *text, message);
     if (const Node::Entry* const image = part.get("image_url"); kind == "image_url" && image != nullptr)
       return read_image(part, *image, message);
-    if (kind == "image" && !is_request()) return read_plain_image(part, message);
-    throw PlacedError(ErrorCode::invalid_item, content.place,
-                      fmt::format("'content' must be a text, or a list of parts of type text or image_url{}",
-                                  kind.empty() ? "" : fmt::format(", not '{}'", kind)));
+    const bool plain = kind == "image" && (!is_request() || names_image(part));
+    const bool bare = kind == "image_url" && !is_request();
+    if (plain || bare) return read_plain_image(part, message);
+    throw PlacedError(
+        ErrorCode::invalid_item, content.place,
+        fmt::format("'content' must be a text, or a list of texts and of parts of type text or image_url{}{}",
+                    is_request() ? "" : " (or image)", kind.empty() ? "" : fmt::format(", not '{}'", kind)));
+  }
+
+  static bool names_image(const Node& part) {
+    return part.get("image") != nullptr || part.get("url") != nullptr;
   }
 
   void check_part_keys(const Node& part, std::vector<std::string> known, const std::string& owner) const {
@@ -222,10 +241,14 @@ class MessageReader {
 
   void read_text(const Node& part, const Node::Entry& text, Item::Message& message) {
     check_part_keys(part, {"type", "text"}, "a text part");
+    add_text(text_of(text, *text.value), message);
+  }
+
+  void add_text(const std::string& text, Item::Message& message) {
     if (!message.content.empty()) message.content += "\n";
-    message.content += text_of(text, *text.value);
-    size_.add(text.value->text.size());
-    parts_.push_back(fmt::format(R"({{"type":"text","text":{}}})", json_string(text.value->text)));
+    message.content += text;
+    size_.add(text.size());
+    parts_.push_back(fmt::format(R"({{"type":"text","text":{}}})", json_string(text)));
   }
 
   /// As transformers has it.
@@ -245,7 +268,7 @@ class MessageReader {
   }
 
   void read_image(const Node& part, const Node::Entry& image, Item::Message& message) {
-    check_part_keys(part, {"type", "image_url"}, "an image part");
+    check_part_keys(part, {"type", "image_url", "detail"}, "an image part");
     check_image_role(message);
     const Node::Entry* url = &image;
     if (image.value->kind == Node::Kind::map) {
@@ -295,7 +318,6 @@ class MessageReader {
   const MessageSource& source_;
   ItemSize& size_;
   Item& item_;
-  static constexpr std::string_view kImagePart = R"({"type":"image"})";
   Place place_;                     // of the message that is read
   std::vector<std::string> parts_;  // of the content that is read, as JSON
   std::size_t bare_images_ = 0;     // parts that stand for an image of the item's own

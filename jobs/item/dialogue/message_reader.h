@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string_view>
+
 #include "jobs/item/image_path.h"
 #include "jobs/item/item.h"
 #include "jobs/item/item_builder.h"
@@ -16,10 +18,16 @@ namespace mmbatch {
 /// then. An assistant's message with tool_calls needs no content. The arguments of a call may be an object,
 /// or a text that is one as JSON. The last message is the user's or a tool's.
 ///
+/// Parts may be written shorter, as some clients do: a text alone for a text part; no "type" where its one
+/// key says it; input_text and input_image, as requests to /v1/responses have them.
+///
 /// Requests have more forms, as today's clients write them: the role developer, which is system; several
 /// system messages at the beginning, which are put together; an empty one, which is none; a name; keys that
 /// hold null or nothing.
 enum class MessageForms { item, request };
+
+/// A picture in Item::Message::parts.
+constexpr std::string_view kImagePart = R"({"type":"image"})";
 
 struct MessageSource {
   const Node::Entry& messages;

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <utility>
 
+#include "engine/base/text/utf8.h"
+#include "jobs/item/dialogue/message_reader.h"
 #include "jobs/item/document/document.h"
 
 namespace mmbatch {
@@ -42,6 +44,15 @@ class Pages {
   std::size_t range_ = 0;
   std::uint32_t page_ = 1;
 };
+
+/// The content's parts with so many pictures in place of the one that stands for the file.
+std::string with_pictures(const std::string& parts, std::size_t pictures) {
+  const std::string part(kImagePart);
+  std::string all = part;
+  for (std::size_t i = 1; i < pictures; ++i) all += "," + part;
+  // Texts in it have their quotes escaped: none looks like a part.
+  return replace_all(parts, part, all);
+}
 
 class DocumentItems : public ItemReader {
  public:
@@ -183,13 +194,12 @@ class DocumentItems : public ItemReader {
     if (!item->frame_times.empty() && settings().video_as != VideoAs::images) item->video_length = length_;
     item->images = std::move(images);
     if (more > 0 && !item->messages.empty()) {
-      const auto has_parts = [](const Item::Message& message) { return !message.parts.empty(); };
-      if (std::any_of(item->messages.begin(), item->messages.end(), has_parts))
-        refuse(fmt::format("{}: image parts of 'messages' stand for one picture, not for {}", file().written,
-                           more + 1));
       const auto shown = std::find_if(item->messages.begin(), item->messages.end(),
                                       [](const Item::Message& message) { return message.images > 0; });
-      if (shown != item->messages.end()) shown->images += more;
+      if (shown != item->messages.end()) {
+        shown->images += more;
+        shown->parts = with_pictures(shown->parts, more + 1);
+      }
     }
     whole_ = {};
     return {std::move(item), std::nullopt};

@@ -83,6 +83,23 @@ TEST(SplitPictures, WithoutTheWholeOrWithoutTiles) {
   EXPECT_EQ(ModelFiles(folder.path()).images->layout(500, 400).tiles.rows, 0);
 }
 
+TEST(SplitPictures, OneTileIsThePictureAlone) {
+  testing::ModelFolder folder("lfm2-vl");
+  folder.edit("preprocessor_config.json", [](auto& file) {
+    file["min_tiles"] = 1;
+    file["max_tiles"] = 3;
+    file["max_image_tokens"] = 4;  // as many as a tile has
+  });
+  const ModelFiles files(folder.path());
+  const auto layout = [&](int width, int height) { return files.images->layout(width, height); };
+  // What transformers makes of squares: one tile of 32 pixels, whatever their size.
+  EXPECT_EQ(layout(200, 200).tiles.rows, 0);
+  EXPECT_EQ(layout(200, 200).rows, 4u);
+  EXPECT_EQ(layout(260, 250).rows, 4u);  // nearer to a square than to any other grid
+  EXPECT_EQ(layout(300, 100).tiles.columns, 3);
+  EXPECT_EQ(files.images->prepare(Image(260, 250)).tiles.front().grid.count(), 16u);
+}
+
 TEST(SplitPictures, NamesWhatIsWrong) {
   const auto complaint = [](const char* key, const nlohmann::json& value) -> std::string {
     testing::ModelFolder folder("lfm2-vl");
@@ -95,7 +112,7 @@ TEST(SplitPictures, NamesWhatIsWrong) {
     }
   };
   EXPECT_THAT(complaint("tile_size", 40), HasSubstr("tile_size"));
-  EXPECT_THAT(complaint("min_tiles", 1), HasSubstr("min_tiles"));
+  EXPECT_THAT(complaint("min_tiles", 0), HasSubstr("min_tiles"));
   EXPECT_THAT(complaint("max_tiles", 100000), HasSubstr("max_tiles"));
   EXPECT_THAT(complaint("min_image_tokens", 17), HasSubstr("min_image_tokens"));
   EXPECT_THAT(complaint("max_pixels_tolerance", 0), HasSubstr("max_pixels_tolerance"));

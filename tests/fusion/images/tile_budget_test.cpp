@@ -51,6 +51,26 @@ TEST_P(BudgetOfTiles, IsRefusedWhereNoGridKeepsToIt) {
   EXPECT_THAT(refusal({.min_tokens = 1 << 30}), HasSubstr("which no grid keeps to"));
 }
 
+TEST(BudgetOfPinpoints, IsKeptByTheGridsThatFit) {
+  const ModelFiles files(testing::kReference / "llava-next" / "model");
+  const std::size_t free = files.images->tokens(300, 200);
+  const std::size_t least = files.spec.vision->tile_tokens();
+  const std::int64_t less = static_cast<std::int64_t>(free) - 1;
+  const std::size_t kept = files.images->tokens(300, 200, {.max_tokens = less});
+  EXPECT_LT(kept, free);
+  EXPECT_GT(kept, least);
+  const Image image(300, 200);
+  const PixelValues pixels = files.images->prepare(image, {.max_tokens = less});
+  EXPECT_LT(pixels.tiles.size(), files.images->prepare(image).tiles.size());
+  const auto refusal = [&](const ImageBudget& budget) {
+    return testing::message_of<ItemError>([&] { files.images->check(budget); });
+  };
+  EXPECT_NO_THROW(files.images->check({.max_tokens = less}));
+  EXPECT_THAT(refusal({.min_tokens = 1 << 30}), HasSubstr("leave no size for an image"));
+  EXPECT_THAT(testing::message_of<ItemError>([&] { files.images->tokens(300, 200, {.max_tokens = 3}); }),
+              HasSubstr("as one of: "));
+}
+
 INSTANTIATE_TEST_SUITE_P(Folders, BudgetOfTiles, ::testing::Values("smolvlm", "internvl"));
 
 }  // namespace

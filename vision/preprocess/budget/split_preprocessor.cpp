@@ -45,7 +45,6 @@ void SplitPreprocessor::read_tiles(const Config& config) {
     budget_.most_tiles = 0;
     return;
   }
-  if (least == 1) config.fail("min_tiles", "1 is supported only where max_tiles is 1 too: nothing is cut");
   tile_ = static_cast<int>(config.integer("tile_size", 512, {1, Preprocessor::kMaxSide}));
   if (tile_ % geometry_.unit() != 0) {
     config.fail("tile_size", fmt::format("{} is not a multiple of {}, the side of what becomes one row",
@@ -84,6 +83,12 @@ SplitPlan SplitPreprocessor::plan(int width, int height, const SplitBudget& budg
   }
   if (grids.empty() || !is_large(width, height)) return plan;
   plan.grid = nearest_aspect({width, height}, tile_, grids);
+  if (plan.grid.rows * plan.grid.columns == 1) {
+    // One tile is the picture, squashed: there is no whole beside it.
+    plan.whole = {tile_, tile_};
+    plan.grid = {};
+    return plan;
+  }
   plan.grid.whole = whole_;
   plan.tiled = {std::int64_t{tile_} * plan.grid.columns, std::int64_t{tile_} * plan.grid.rows};
   return plan;

@@ -29,7 +29,7 @@ struct SplitBudget {
 struct SplitPlan {
   TileGrid grid;      // 0 x 0: it is not cut
   ResizedSize tiled;  // what it is resized to before it is cut
-  ResizedSize whole;  // its own shape
+  ResizedSize whole;  // its own shape, or that of one tile
 };
 
 /// From a picture to patches where small pictures keep their own shape within a budget of pixels, and large

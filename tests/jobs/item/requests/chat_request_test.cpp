@@ -62,6 +62,32 @@ TEST(OpenAiBatch, IsAManifestByItself) {
   EXPECT_THAT(testing::fault(items[6]), HasSubstr("duplicate_id"));
 }
 
+TEST(OpenAiBatch, ShorterContentParts) {
+  TempFolder folder;
+  const auto content = [&](const std::string& id, const std::string& parts) {
+    return request(id, R"("messages": [{"role": "user", "content": [)" + parts + "]}]");
+  };
+  const std::string png = "data:image/png;base64,AAAA";
+  const auto items = testing::read_all(read_manifest(folder.write(
+      "r.jsonl",
+      content("a", R"({"type": "image_url", "image_url": ")" + png + R"("}, "what is it?")") +
+          content("b", R"({"type": "input_image", "image_url": ")" + png +
+                           R"(", "detail": "auto"}, {"type": "input_text", "text": "what is it?"})") +
+          content("c", R"({"image": ")" + png + R"("}, {"text": "what is it?"})") +
+          content("d", R"({"type": "image"}, "what is it?")") +
+          content("e", R"({"type": "image", "image": "a.png"}, "what is it?")"))));
+  for (const std::size_t i : {0, 1, 2}) {
+    EXPECT_EQ(testing::fault(items[i]), "");
+    ASSERT_EQ(items[i].item->images.size(), 1u) << i;
+    EXPECT_EQ(items[i].item->images[0].data, "AAAA");
+    EXPECT_EQ(items[i].item->messages[0].content, "what is it?");
+    EXPECT_EQ(items[i].item->messages[0].images, 1u);
+    EXPECT_EQ(items[i].item->messages[0].parts, "");
+  }
+  EXPECT_THAT(testing::fault(items[3]), HasSubstr("not 'image'"));  // of what?
+  EXPECT_THAT(testing::fault(items[4]), HasSubstr("data: or file://"));
+}
+
 std::vector<std::string> faults_of(const TempFolder& folder, const std::string& lines) {
   std::vector<std::string> faults;
   for (const ReadItem& item : testing::read_all(read_manifest(folder.write("r.jsonl", lines))))

@@ -79,6 +79,19 @@ TEST(DocumentItems, MomentsOfAVideo) {
   EXPECT_THAT(fault(read(folder, "{id: a, video: x.mp4, fps: 200}")[0]), HasSubstr("at most 1024"));
 }
 
+TEST(DocumentItems, OneImagePartStandsForAllThatIsShown) {
+  const TempFolder folder;
+  const auto items =
+      read(folder,
+           "{id: a, video: x.mp4, frames: 2, messages: [{role: user, content: [{type: text, text: "
+           "see}, {type: image}, {type: text, text: 'and {\"type\":\"image\"}'}]}]}");
+  ASSERT_EQ(fault(items[0]), "");
+  EXPECT_EQ(items[0].item->messages[0].images, 2u);
+  EXPECT_EQ(items[0].item->messages[0].parts,
+            R"([{"type":"text","text":"see"},{"type":"image"},{"type":"image"},)"
+            R"({"type":"text","text":"and {\"type\":\"image\"}"}])");
+}
+
 TEST(DocumentItems, SayWhatIsWrong) {
   const TempFolder folder;
   const auto problem = [&](const std::string& item) { return fault(read(folder, item).at(0)); };

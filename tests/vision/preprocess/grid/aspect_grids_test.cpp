@@ -19,6 +19,8 @@ TEST(AspectGrids, SetsAreInTheOrderOfPython) {
   EXPECT_EQ(text_of(grids_by_set(2, 10)),
             "1x2 2x1 3x1 1x3 2x2 4x1 1x4 5x1 1x5 1x6 6x1 3x2 2x3 7x1 1x7 4x2 2x4 1x8 8x1 1x9 3x3 9x1 2x5 5x2 "
             "10x1 1x10 ");
+  EXPECT_EQ(text_of(grids_by_set(1, 4)), "1x1 1x2 2x1 3x1 1x3 4x1 1x4 2x2 ");
+  EXPECT_EQ(text_of(grids_by_set(1, 6)), "1x1 1x2 2x1 3x1 1x3 4x1 1x4 2x2 1x5 5x1 6x1 2x3 1x6 3x2 ");
   EXPECT_EQ(text_of(grids_by_set(2, 4)), "1x2 2x1 3x1 1x3 4x1 1x4 2x2 ");
   EXPECT_EQ(text_of(grids_by_set(2, 3)), "1x2 2x1 3x1 1x3 ");
   EXPECT_EQ(text_of(grids_by_columns(2, 4)), "1x2 2x1 1x3 3x1 1x4 2x2 4x1 ");
