@@ -1,5 +1,8 @@
 #include "engine/nn/norm.h"
 
+#include <fmt/format.h>
+
+#include "engine/base/error.h"
 #include "engine/kernels/rows.h"
 #include "engine/kernels/simd.h"
 #include "engine/nn/calibration.h"
@@ -8,6 +11,9 @@ namespace mmbatch {
 
 Norm::Norm(const Weights& weights, const std::string& name, std::size_t hidden, const NormConfig& config)
     : config_(config) {
+  if (!(config.eps >= 0.0f))
+    throw ModelError(
+        fmt::format("{}: the epsilon of a norm is {}; it has to be at least 0", name, config.eps));
   if (config.weight == NormWeight::none) {
     weight_.assign(hidden, 1.0f - config.offset);
     return;

@@ -78,6 +78,7 @@ struct Manifest {
   TemplateVariables command_line_variables;  // stronger than those of jobs and items
   std::optional<std::tm> template_time;  // what templates are told that ask for the time; none: by the run
   PartsCounter count_parts;              // may be empty
+  std::vector<std::filesystem::path> named_files;  // schemas and templates
   std::vector<Job> jobs;
 };
 

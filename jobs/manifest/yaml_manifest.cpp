@@ -236,10 +236,11 @@ class ManifestReader {
   }
 
   /// What answers are held to, on top of the settings.
-  void add_constraint(const Node& node, GenerationOverrides& settings) const {
+  void add_constraint(const Node& node, GenerationOverrides& settings) {
     try {
       const GenerationOverrides held = read_constraint(node, folder_);
       settings.insert(settings.end(), held.begin(), held.end());
+      if (const auto file = schema_file(node, folder_)) manifest_.named_files.push_back(*file);
     } catch (const PlacedError& e) {
       throw UsageError(fmt::format("{}: {}", said_at(e.place), e.what()));
     }
@@ -287,6 +288,7 @@ class ManifestReader {
         fail(*name, "'name' must be a text");
       }
       job.name = name->value->text;
+      if (job.name.find('\0') != std::string::npos) fail(*name, "'name' has a NUL character");
     }
     for (const Job& other : manifest_.jobs) {
       if (other.name == job.name) fail(node, fmt::format("a job named '{}' exists already", job.name));
@@ -366,7 +368,11 @@ class ManifestReader {
       if (!job.prompt_template.empty() && !has_placeholder(job.prompt_template))
         fail(*entry, "'question' would be dropped: the job's 'prompt' has no {question} to take it");
     }
-    if (const Entry* entry = node.find("turn_format")) job.turn_format = text(*entry);
+    if (const Entry* entry = node.find("turn_format")) {
+      job.turn_format = text(*entry);
+      if (job.turn_format.find('{') == std::string::npos)  // a name, or a file
+        manifest_.named_files.push_back(folder_ / job.turn_format);
+    }
     if (const Entry* entry = node.find("system")) job.system = text(*entry);
     job.template_variables = template_variables_;
     job.reasoning_marks = reasoning_marks_;

@@ -68,6 +68,7 @@ void FileRoles::reads_folder(const std::string& what, const fs::path& folder) {
 
 void FileRoles::reads(const Manifest& manifest) {
   reads("the manifest", manifest.file);
+  for (const fs::path& file : manifest.named_files) reads("what the manifest names:", file);
   for (const Job& job : manifest.jobs) {
     if (job.source.kind == ItemSource::Kind::glob) continue;
     if (job.source.kind == ItemSource::Kind::archive) {
@@ -96,6 +97,14 @@ void FileRoles::writes_locked(const std::string& what, const fs::path& file) {
 }
 
 void FileRoles::writes_database(const fs::path& file) {
+  const std::string name = file.string();
+  for (const std::string ending : {"-wal", "-shm", "-journal", ".lock"}) {
+    std::error_code failed;
+    if (!name.ends_with(ending) || !fs::exists(name.substr(0, name.size() - ending.size()), failed)) continue;
+    throw UsageError(
+        fmt::format("the database {} would overwrite a file that {} keeps beside it: choose another name",
+                    name, name.substr(0, name.size() - ending.size())));
+  }
   writes_locked("the database", file);
   for (const char* ending : {"-wal", "-shm", "-journal"})
     writes(fmt::format("the database's {}", ending), link_target(file).string() + ending);

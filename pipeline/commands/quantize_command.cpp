@@ -6,10 +6,12 @@
 #include "engine/base/output/output_stream.h"
 #include "engine/kernels/product/precision_choice.h"
 #include "fusion/source/open_model.h"
+#include "jobs/manifest/manifest.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/engine_options.h"
 #include "pipeline/commands/options/model_options.h"
 #include "pipeline/commands/options/values.h"
+#include "pipeline/documents/parts_counter.h"
 #include "pipeline/quality/calibrate.h"
 #include "pipeline/quality/quality.h"
 #include "pipeline/quality/quantize.h"
@@ -53,6 +55,9 @@ ExitCode QuantizeCommand::run() {
     smoothing = calibrate(smooth);
     options.smoothing = quality.smoothing = &smoothing;
   }
+  // Before much is computed: a manifest with a mistake leaves no folder behind.
+  if (report && quality.manifest)
+    read_manifest(*quality.manifest, {.media_root = quality.media_root, .count_parts = parts_counter()});
   OutputStream out(Audience::people);
   if (!options.out.empty()) quantize(options, out);
   out.flush();

@@ -121,9 +121,11 @@ std::optional<AnswerCheck::Fault> AnswerCheck::fault(const GenerationConfig& gen
   if (!is_whole(entry->compiled.grammar, text)) {
     const bool json =
         spec->kind == ConstraintSpec::Kind::json_schema || spec->kind == ConstraintSpec::Kind::json_object;
-    return Fault{Fault::Kind::incomplete,
-                 fmt::format("stopped{} after {} tokens: a larger max_new_tokens lets it come to its end",
-                             json ? " at " + json_place(text) : "", tokens)};
+    return Fault{
+        Fault::Kind::incomplete,
+        fmt::format("stopped{} after {} tokens: a larger limit (max_new_tokens; in requests max_tokens or "
+                    "max_output_tokens) lets it come to its end",
+                    json ? " at " + json_place(text) : "", tokens)};
   }
   if (is_valid(*entry, text)) return std::nullopt;
   return Fault{Fault::Kind::misfit, "the answer does not fit its response_format, a fault of this program"};

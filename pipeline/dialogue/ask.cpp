@@ -3,7 +3,8 @@
 namespace mmbatch {
 
 void ask(const AskOptions& options, std::ostream& out, std::ostream& notes) {
-  Dialogue(options).ask(options.prompt, out, notes);
+  Dialogue dialogue(options);
+  dialogue.check(dialogue.ask(options.prompt, out, notes));
 }
 
 }  // namespace mmbatch

@@ -10,6 +10,8 @@ namespace mmbatch {
 
 void check_outputs(const RunOptions& options, std::span<const PlannedRun> runs) {
   FileRoles files;
+  for (const std::filesystem::path& file : options.generation_files)
+    files.reads("the file of --response-format or --grammar", file);
   std::vector<FileIdentity> databases;
   for (const PlannedRun& run : runs) {
     files.reads_folder("the model", run.model.model);

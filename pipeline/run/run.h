@@ -48,8 +48,9 @@ struct RunOptions {
   TemplateVariables template_variables;             // chat_template_kwargs, stronger than all others
   std::optional<std::tm> template_time;             // instead of the manifests'
   GenerationOverrides generation;
-  Shard shard;          // the part of the items that is run
-  PieceOptions pieces;  // or pieces of them
+  std::vector<std::filesystem::path> generation_files;  // that these were read from
+  Shard shard;                                          // the part of the items that is run
+  PieceOptions pieces;                                  // or pieces of them
   ResumePolicy resume = ResumePolicy::resume;
   FingerprintScope fingerprint = FingerprintScope::samples;
   std::chrono::milliseconds item_timeout{0};  // from admission to answer; 0: none

@@ -18,6 +18,9 @@ constexpr std::size_t kMaxSchemaBytes = 1u << 20;
 }
 
 std::string read_file(const Node::Entry& entry, const std::filesystem::path& path) {
+  std::error_code failed;
+  if (std::filesystem::exists(path, failed) && !std::filesystem::is_regular_file(path, failed))
+    fail(entry, fmt::format("'{}': {} is not a regular file", entry.key, path.string()));
   std::ifstream file(path, std::ios::binary);
   if (!file) fail(entry, fmt::format("'{}': {} cannot be read", entry.key, path.string()));
   std::string text(kMaxSchemaBytes + 1, '\0');
@@ -126,6 +129,17 @@ GenerationOverrides read_structured_outputs(const Node::Entry& entry) {
     add(out, *only, only->key, text_of(*only, *only->value));
   }
   return out;
+}
+
+std::optional<std::filesystem::path> schema_file(const Node& owner, const std::filesystem::path& folder) {
+  const auto in = [](const Node::Entry* entry, const char* key) -> const Node::Entry* {
+    return entry != nullptr && entry->value->kind == Node::Kind::map ? entry->value->get(key) : nullptr;
+  };
+  const Node::Entry* const format = owner.get("response_format");
+  const Node::Entry* const wrapper = in(format, "json_schema");
+  const Node::Entry* const schema = in(wrapper != nullptr ? wrapper : format, "schema");
+  if (schema == nullptr || schema->value->kind != Node::Kind::text) return {};
+  return folder / schema->value->text;
 }
 
 std::string schema_of(const GenerationOverrides& settings, const std::string& otherwise) {

@@ -33,6 +33,9 @@ GenerationOverrides read_response_format(const Node::Entry& entry,
 /// @throws PlacedError, unsupported for whitespace_pattern and structural_tag
 GenerationOverrides read_structured_outputs(const Node::Entry& entry);
 
+/// The file that read_constraint() reads the schema of these keys from, if it does.
+std::optional<std::filesystem::path> schema_file(const Node& owner, const std::filesystem::path& folder);
+
 /// The text of the JSON Schema that settings ask for, or of those that are weaker; empty: none.
 std::string schema_of(const GenerationOverrides& settings, const std::string& otherwise);
 

@@ -175,7 +175,10 @@ class SampleReader : public RecordReader {
   }
 
   void keep(const ArchiveFile::Member& member, const std::string& ending, std::string bytes) {
-    if (ending == "json") {
+    if (const auto at = ending == "txt" || ending == "cls" ? invalid_utf8_at(bytes) : std::nullopt) {
+      fail(ErrorCode::invalid_item,
+           fmt::format("{}: not UTF-8 at byte {}", shortened(member.name, 200), *at + 1));
+    } else if (ending == "json") {
       sample_.json = std::move(bytes);
     } else if (ending == "txt") {
       sample_.has_text = true;

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <string>
@@ -25,8 +26,15 @@ bool takes_file(const std::string& name) {
   return name == "response_format" || name == "grammar";
 }
 
+bool names_file(const std::string& name, const std::string& text) {
+  return takes_file(name) && text != "json_object" && text != "text";
+}
+
 std::string text_of_file(const std::string& file) {
   constexpr std::size_t kMaxBytes = 1u << 20;
+  std::error_code failed;
+  if (std::filesystem::exists(file, failed) && !std::filesystem::is_regular_file(file, failed))
+    throw std::invalid_argument("is not a regular file");
   std::ifstream stream(file, std::ios::binary);
   std::string text(kMaxBytes + 1, '\0');
   stream.read(text.data(), static_cast<std::streamsize>(text.size()));
@@ -57,8 +65,8 @@ GenerationValue value_of(const std::string& name, const std::vector<std::string>
   }
   if (takes_list(name)) return texts;
   const std::string& text = texts.front();
-  if (takes_file(name)) return text == "json_object" || text == "text" ? text : text_of_file(text);
-  if (takes_text(name)) return text;
+  if (names_file(name, text)) return text_of_file(text);
+  if (takes_text(name) || takes_file(name)) return text;
   if (text == "true") return true;
   if (text == "false") return false;
   if (const auto whole = as_number<std::int64_t>(text)) return *whole;
@@ -73,14 +81,16 @@ std::string option_name(std::string name) {
 
 }  // namespace
 
-void add_generation_options(CLI::App& command, const std::shared_ptr<GenerationOverrides>& overrides) {
+void add_generation_options(CLI::App& command, const std::shared_ptr<GenerationOverrides>& overrides,
+                            const std::shared_ptr<std::vector<std::filesystem::path>>& files) {
   for (const std::string& name : generation_names()) {
-    const auto take = [overrides, name](const std::vector<std::string>& texts) {
+    const auto take = [overrides, files, name](const std::vector<std::string>& texts) {
       GenerationConfig checked;
       try {
         GenerationValue value = value_of(name, texts);
         set(checked, name, value);
         overrides->emplace_back(name, std::move(value));
+        if (files && names_file(name, texts.front())) files->emplace_back(texts.front());
       } catch (const std::invalid_argument& e) {
         throw CLI::ValidationError(option_name(name), fmt::format("'{}': {}", texts.front(), e.what()));
       }

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <filesystem>
 #include <memory>
+#include <vector>
 
 #include "engine/base/generation_config.h"
 
@@ -12,6 +14,8 @@ namespace mmbatch {
 
 /// Options for every setting of GenerationConfig: max_new_tokens is --max-new-tokens, and so on. Filled while
 /// the command line is parsed; values are checked like those of a manifest.
-void add_generation_options(CLI::App& command, const std::shared_ptr<GenerationOverrides>& overrides);
+/// @param files gets the files that options name; may be null
+void add_generation_options(CLI::App& command, const std::shared_ptr<GenerationOverrides>& overrides,
+                            const std::shared_ptr<std::vector<std::filesystem::path>>& files = nullptr);
 
 }  // namespace mmbatch

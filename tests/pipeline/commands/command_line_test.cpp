@@ -134,6 +134,12 @@ TEST(CommandLine, AskAnswersAQuestionAboutAnImage) {
       program("ask --model " + Workplace::demo("model") + " --image " + Workplace::images().front() +
               " --choices zebra --choices yellow --choices blue \"what color is the shape?\"");
   EXPECT_THAT(chosen.text, testing::AnyOf("yellow\n", "blue\n"));
+  // What is cut before it is complete is said, as a run does.
+  const ProgramEnd cut =
+      program("ask --model " + Workplace::demo("model") + " --image " + Workplace::images().front() +
+              " --regex \"[a-z]{200}\" --max-new-tokens 3 \"what color is the shape?\"");
+  EXPECT_EQ(cut.code, 1) << cut.text;
+  EXPECT_THAT(cut.text, HasSubstr("a larger limit"));
 }
 
 }  // namespace

@@ -130,6 +130,23 @@ TEST_F(Outputs, NoOutputIsAnInputOrAnotherOutput) {
     expect_refused(shell("MMBATCH report " + at("r.db") + " -o " + at(name)), "--output");
 }
 
+TEST_F(Outputs, NoOutputIsASchemaOrATemplate) {
+  place->write("s.json", R"({"type": "integer"})");
+  place->write("t.jinja", "{{ messages[0].content }}");
+  place->write("g.gbnf", "root ::= \"a\"");
+  place->write("n.yaml",
+               "database: n.db\njobs:\n  - {name: a, task: generate, items: [{prompt: x}],\n"
+               "     response_format: {type: json_schema, json_schema: {schema: s.json}}}\n"
+               "  - {name: b, task: generate, chat: true, turn_format: ./t.jinja, items: [{prompt: x}]}\n");
+  const std::string run =
+      "MMBATCH run -q -m " + at("model") + " " + at("n.yaml") + " --grammar " + at("g.gbnf");
+  for (const char* file : {"s.json", "t.jinja", "g.gbnf"}) {
+    const std::string before = content(place->path(file));
+    expect_refused(shell(run + " --summary-json " + at(file)), "--summary-json");
+    EXPECT_EQ(content(place->path(file)), before) << file;
+  }
+}
+
 TEST_F(Outputs, ManifestsOfOneCommandAreLookedAtTogether) {
   place->write("first.yaml", "database: first.db\njobs: [{name: a, task: generate, items: [{prompt: x}]}]\n");
   const std::string listing = place->write("later.jsonl", "{\"prompt\": \"x\"}\n");
@@ -151,9 +168,11 @@ TEST_F(Outputs, ManifestsOfOneCommandAreLookedAtTogether) {
 }
 
 TEST_F(Outputs, AMergedDatabaseIsNoneOfTheFilesBesideAnother) {
+  fs::copy_file(place->path("r.db"), place->path("other.db"));
   for (const char* name : {"r.db-wal", "r.db-shm", "r.db-journal", "r.db.lock"}) {
     expect_refused(shell("MMBATCH merge " + at(name) + " " + at("r.db")), "would overwrite");
     EXPECT_FALSE(fs::exists(place->path(name))) << name;
+    expect_refused(shell("MMBATCH merge " + at(name) + " " + at("other.db")), "would overwrite");
   }
   EXPECT_EQ(shell("MMBATCH query " + at("r.db")).code, 0);
 }

@@ -109,5 +109,11 @@ TEST(ChatTemplate, KeepsWhatIsStillUsed) {
       HasSubstr("error: "));
 }
 
+TEST(ChatTemplate, ALongWordIsWrappedInOnePass) {
+  EXPECT_EQ(rendered("{{ 'aäb c' | wordwrap(2) }}"), "aä\nb\nc");
+  EXPECT_EQ(rendered("{{ (('ä' * 40000) | wordwrap(1)) | length }}"), "79999");
+  EXPECT_THAT(rendered("{{ ('a' * 40000) | wordwrap(1, wrapstring='b' * 40000) }}"), HasSubstr("too large"));
+}
+
 }  // namespace
 }  // namespace mmbatch

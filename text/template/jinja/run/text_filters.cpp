@@ -222,8 +222,8 @@ Value wordwrap(Val value, Arg arguments) {
     first_line = false;
     Int column = 0;
     for (const Value& word : iterate(text_methods().at("split")(line, {}))) {
-      Value rest = word;
-      auto size = static_cast<Int>(length(rest));
+      const std::string text = print(word);
+      auto size = static_cast<Int>(length(word));
       if (column > 0 && column + 1 + size > width) {
         out += wrap;
         column = 0;
@@ -231,12 +231,15 @@ Value wordwrap(Val value, Arg arguments) {
         out += ' ';
         ++column;
       }
-      while (breaks && size > width) {
-        out += print(slice(rest, Value(), Value(width), Value())) + wrap;
-        rest = slice(rest, Value(width), Value(), Value());
-        size -= width;
+      std::size_t at = 0;
+      for (; breaks && size > width; size -= width) {
+        const std::size_t begin = at;
+        for (Int i = 0; i < width; ++i) next_code_point(text, at);
+        out.append(text, begin, at - begin) += wrap;
+        check_size(out.size(), kMaxTextBytes);
       }
-      out += print(rest);
+      out.append(text, at);
+      check_size(out.size(), kMaxTextBytes);
       column += size;
     }
   }
