@@ -11,7 +11,7 @@ namespace mmbatch {
 
 Norm::Norm(const Weights& weights, const std::string& name, std::size_t hidden, const NormConfig& config)
     : config_(config) {
-  if (!(config.eps >= 0.0f))
+  if (config.eps < 0.0f)
     throw ModelError(
         fmt::format("{}: the epsilon of a norm is {}; it has to be at least 0", name, config.eps));
   if (config.weight == NormWeight::none) {
