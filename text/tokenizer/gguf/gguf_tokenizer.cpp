@@ -236,9 +236,7 @@ Json byte_level_json(const gguf::PreTokenizer& pre) {
   Json steps = Json::array();
   for (const std::string& expression : pre.expressions) steps.push_back(split(expression));
   steps.push_back(byte_level);
-  Json json = {{"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", steps}}}, {"decoder", byte_level}};
-  if (pre.form == gguf::PreTokenizer::Form::nfc) json["normalizer"] = {{"type", "NFC"}};
-  return json;
+  return {{"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", steps}}}, {"decoder", byte_level}};
 }
 
 /// Texts in files from outside need not be UTF-8.
