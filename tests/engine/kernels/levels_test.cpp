@@ -3,43 +3,24 @@
 
 #include <cmath>
 #include <cstring>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "engine/kernels/matmul_kernel.h"
 #include "engine/kernels/panel.h"
 #include "engine/kernels/simd.h"
+#include "tests/engine/kernels/panel_cases.h"
 
 namespace mmbatch {
 namespace {
 
-using testing::ElementsAre;
+using testing::Case;
+using testing::extremes;
+using testing::kColumns;
+using testing::kMostRows;
+using testing::random_case;
 
-constexpr std::size_t kColumns = Panel::kColumns, kMostRows = 29;
-
-/// Inputs and weights of one panel; `in` leaves a part of the last step empty.
-struct Case {
-  std::size_t in;
-  std::vector<float> weights, x;
-};
-
-/// Values at both ends of the range, of one sign, next to each other: what saturates would show.
-Case extremes(std::size_t in) {
-  Case made{in, std::vector<float>(kColumns * in), std::vector<float>(kMostRows * in)};
-  for (std::size_t i = 0; i < made.weights.size(); ++i) made.weights[i] = i / in % 2 == 0 ? 1.0f : -1.0f;
-  for (std::size_t i = 0; i < made.x.size(); ++i) made.x[i] = i / in % 3 == 0 ? -1.0f : 1.0f;
-  return made;
-}
-
-Case random_case(std::size_t in) {
-  std::mt19937 random(static_cast<unsigned>(in));
-  std::normal_distribution<float> normal;
-  Case made{in, std::vector<float>(kColumns * in), std::vector<float>(kMostRows * in)};
-  for (float& value : made.weights) value = normal(random);
-  for (float& value : made.x) value = normal(random);
-  return made;
-}
+using ::testing::ElementsAre;
 
 std::vector<Case> cases() {
   return {extremes(64),     extremes(2100),    random_case(53),
@@ -94,7 +75,7 @@ class Rows {
 };
 
 /// Every level that this machine has; the last one is what the others are held against.
-class Levels : public testing::TestWithParam<std::size_t> {
+class Levels : public ::testing::TestWithParam<std::size_t> {
  protected:
   void SetUp() override {
     if (!simd_levels()[GetParam()].runs_here) GTEST_SKIP() << "this processor has no " << level().name;
@@ -168,7 +149,7 @@ TEST_P(Levels, ARowHasTheSameBitsInEveryCompany) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Levels, testing::Range<std::size_t>(0, simd_levels().size()),
+INSTANTIATE_TEST_SUITE_P(All, Levels, ::testing::Range<std::size_t>(0, simd_levels().size()),
                          [](const auto& info) {
                            std::string name = simd_levels()[info.param].kernels->name;
                            for (char& c : name) c = c == '-' || c == '.' ? '_' : c;

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -11,33 +10,16 @@
 #include "engine/kernels/blocks/grouped_pack.h"
 #include "engine/kernels/panel.h"
 #include "engine/kernels/simd.h"
+#include "tests/engine/kernels/panel_cases.h"
 
 namespace mmbatch {
 namespace {
 
-constexpr std::size_t kColumns = Panel::kColumns, kMostRows = 29;
-
-struct Case {
-  std::size_t in;
-  std::vector<float> weights, x;
-};
-
-/// Values at both ends of the range, of one sign, next to each other: what saturates would show.
-Case extremes(std::size_t in) {
-  Case made{in, std::vector<float>(kColumns * in), std::vector<float>(kMostRows * in)};
-  for (std::size_t i = 0; i < made.weights.size(); ++i) made.weights[i] = i / in % 2 == 0 ? 1.0f : -1.0f;
-  for (std::size_t i = 0; i < made.x.size(); ++i) made.x[i] = i / in % 3 == 0 ? -1.0f : 1.0f;
-  return made;
-}
-
-Case random_case(std::size_t in) {
-  std::mt19937 random(static_cast<unsigned>(in));
-  std::normal_distribution<float> normal;
-  Case made{in, std::vector<float>(kColumns * in), std::vector<float>(kMostRows * in)};
-  for (float& value : made.weights) value = normal(random);
-  for (float& value : made.x) value = normal(random);
-  return made;
-}
+using testing::Case;
+using testing::extremes;
+using testing::kColumns;
+using testing::kMostRows;
+using testing::random_case;
 
 std::vector<Case> cases() {
   return {extremes(64), extremes(2048), random_case(53), random_case(300), random_case(1088)};
@@ -79,7 +61,7 @@ class Rows {
   Matrix<std::byte> rows_, packed_;
 };
 
-class GroupedLevels : public testing::TestWithParam<std::size_t> {
+class GroupedLevels : public ::testing::TestWithParam<std::size_t> {
  protected:
   void SetUp() override {
     if (!simd_levels()[GetParam()].runs_here) GTEST_SKIP() << "this processor has no " << level().name;
@@ -116,7 +98,7 @@ TEST_P(GroupedLevels, ARowHasTheSameBytesInEveryCompany) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, GroupedLevels, testing::Range<std::size_t>(0, simd_levels().size()),
+INSTANTIATE_TEST_SUITE_P(All, GroupedLevels, ::testing::Range<std::size_t>(0, simd_levels().size()),
                          [](const auto& info) {
                            std::string name = simd_levels()[info.param].kernels->name;
                            for (char& c : name) c = c == '-' || c == '.' ? '_' : c;
