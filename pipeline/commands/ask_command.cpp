@@ -1,8 +1,5 @@
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 
-#include "engine/base/output/output_stream.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/dialogue_options.h"
 #include "pipeline/commands/options/image_options.h"
@@ -36,13 +33,7 @@ void add_ask_command(CLI::App& program, Action& action) {
   add_truncated_images_option(
       *command, options->truncated_images,
       "images whose pixels are not all there: they are refused, or taken as far as they go");
-  add_dialogue_options(*command, action, options, [options] {
-    OutputStream out(Audience::programs);
-    OutputStream notes(STDERR_FILENO, "standard error", Audience::people);
-    ask(*options, out, notes);
-    out.finish();
-    return ExitCode::ok;
-  });
+  add_dialogue_options(*command, action, options, [options] { return ask(*options); });
 }
 
 }  // namespace mmbatch

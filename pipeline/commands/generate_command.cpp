@@ -1,8 +1,5 @@
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 
-#include "engine/base/output/output_stream.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/dialogue_options.h"
 #include "pipeline/dialogue/ask.h"
@@ -21,13 +18,7 @@ void add_generate_command(CLI::App& program, Action& action) {
   command->add_flag_callback(
       "--chat", [options] { options->form = PromptForm::turns; },
       "put the text into the model's turn format");
-  add_dialogue_options(*command, action, options, [options] {
-    OutputStream out(Audience::programs);
-    OutputStream notes(STDERR_FILENO, "standard error", Audience::people);
-    ask(*options, out, notes);
-    out.finish();
-    return ExitCode::ok;
-  });
+  add_dialogue_options(*command, action, options, [options] { return ask(*options); });
 }
 
 }  // namespace mmbatch

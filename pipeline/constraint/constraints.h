@@ -74,6 +74,11 @@ class AnswerCheck {
     enum class Kind { incomplete, misfit };
     Kind kind;
     std::string message;
+
+    /// As `query` and `failures` name it.
+    std::string_view code_name() const {
+      return kind == Kind::incomplete ? "answer_incomplete" : to_string(ErrorCode::internal);
+    }
   };
 
   /// @param tokens of the answer

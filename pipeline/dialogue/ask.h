@@ -4,6 +4,7 @@
 #include <string>
 
 #include "pipeline/dialogue/dialogue.h"
+#include "pipeline/exit_code.h"
 
 namespace mmbatch {
 
@@ -12,9 +13,10 @@ struct AskOptions : DialogueOptions {
   std::string prompt;
 };
 
-/// Answers it and writes the text to `out` as it comes, what the model thinks before it to `notes`; several
-/// answers are written one after the other.
-/// @throws FatalError, ItemError
-void ask(const AskOptions& options, std::ostream& out, std::ostream& notes);
+/// Answers it and writes the text to standard output as it comes, what the model thinks before it to standard
+/// error; several answers are written one after the other. An answer that was cut before it fits what it is
+/// held to is written, and said on standard error.
+/// @return items_failed for such an answer   @throws FatalError, ItemError
+ExitCode ask(const AskOptions& options);
 
 }  // namespace mmbatch

@@ -183,14 +183,14 @@ Completion Dialogue::ask(const std::string& question, std::ostream& out, std::os
   return completion;
 }
 
-void Dialogue::check(const Completion& completion) const {
+std::optional<AnswerCheck::Fault> Dialogue::fault(const Completion& completion) const {
   AnswerCheck check;
   for (const Answer& answer : completion.answers) {
     const std::string text = answer_text(model_->tokenizer(), answer, generation_);
-    if (const auto fault = check.fault(generation_, text, answer.tokens.size()))
-      throw ItemError(ErrorCode::internal, fault->message);
-    if (!generation_.choices.empty()) return;  // the likeliest is the answer
+    if (auto fault = check.fault(generation_, text, answer.tokens.size())) return fault;
+    if (!generation_.choices.empty()) break;  // the likeliest is the answer
   }
+  return std::nullopt;
 }
 
 /// The answer, written as it comes where that can be.

@@ -54,8 +54,8 @@ class Dialogue {
   /// the model thinks before it goes to `notes`.
   /// @throws ItemError; the dialogue then is as it was before the question
   Completion ask(const std::string& question, std::ostream& out, std::ostream& notes);
-  /// @throws ItemError for answers that were cut before they fit what they are held to
-  void check(const Completion& completion) const;
+  /// What is wrong with the answers, if something is: one was cut before it fits what it is held to.
+  std::optional<AnswerCheck::Fault> fault(const Completion& completion) const;
   /// Forgets all questions and answers, but not the images.
   void reset();
 
