@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <iterator>
 #include <vector>
 
 #include "engine/base/error.h"
@@ -61,12 +59,6 @@ std::string where(const QueryOptions& options) {
   return options.where.empty() ? "" : fmt::format(" WHERE ({}\n)", options.where);
 }
 
-/// What tells rows apart, before the fields.
-bool is_key(const std::string& column) {
-  constexpr std::array keys = {"run", "id", "status", "error_code", "sequence", "position"};
-  return std::find(keys.begin(), keys.end(), column) != keys.end();
-}
-
 }  // namespace
 
 std::uint64_t query_table(const std::filesystem::path& file, const std::string& table,
@@ -98,18 +90,19 @@ std::uint64_t count_table_values(const std::filesystem::path& file, const std::s
   const std::string view = view_of(*database, table);
   const std::vector<std::string> known = columns_of(*database, view);
   std::vector<std::string> fields = options.columns;
-  if (fields.empty())
-    std::copy_if(known.begin(), known.end(), std::back_inserter(fields),
-                 [](const std::string& column) { return !is_key(column); });
+  const auto answers = find_answer_table(*database, view);
+  if (fields.empty() && answers)
+    fields.assign(answers->columns.begin() + static_cast<std::ptrdiff_t>(answers->keys),
+                  answers->columns.end());
   if (fields.empty()) throw UsageError(fmt::format("--values: the table '{}' has no fields", table));
   if (fields.size() > kMaxCountedFields)
     throw UsageError(
         fmt::format("--values: {} fields, of which {} can be counted at once: name them with --columns",
                     fields.size(), kMaxCountedFields));
-  const bool has_status = std::find(known.begin(), known.end(), "status") != known.end();
+  const bool has_failed_rows = answers && answers->list.empty();  // lists are of answers alone
   for (const std::string& field : fields) column_of(known, field);
   const std::string shown = fmt::format("SELECT * FROM (SELECT * FROM {}{}){}", sql_name(view),
-                                        where(options), has_status ? " WHERE status = 'answered'" : "");
+                                        where(options), has_failed_rows ? " WHERE status = 'answered'" : "");
   const std::string sql = value_counts_sql(shown, fields, options.limit.value_or(kValues));
   Statement rows = database->prepare_user_query(sql);
   return write_rows(rows, options.style, out);

@@ -12,6 +12,7 @@ namespace mmbatch {
 namespace {
 
 constexpr const char* kPrefix = "table_";
+constexpr const char* kCurrent = "r.current = 1";
 
 /// Between two marks, with those inside doubled.
 std::string quoted(const std::string& text, char mark) {
@@ -121,6 +122,10 @@ class Tables {
   std::vector<AnswerTable> tables_;
 };
 
+std::string view_name(const std::string& job, const AnswerTable& table) {
+  return kPrefix + job + (table.list.empty() ? "" : "." + table.list);
+}
+
 void drop_views(Database& database, const std::string& root) {
   std::vector<std::string> old;
   for (const std::string& view : table_views(database)) {
@@ -145,6 +150,19 @@ std::vector<std::string> table_views(Database& database) {
   std::vector<std::string> out;
   while (views.step()) out.emplace_back(views.text(0));
   return out;
+}
+
+std::optional<AnswerTable> find_answer_table(Database& database, const std::string& view) {
+  Statement jobs = database.prepare(
+      "SELECT j.key, j.name, s.text FROM jobs j JOIN schemas s ON s.key = j.schema_key ORDER BY j.key");
+  while (jobs.step()) {
+    const std::string name(jobs.text(1));
+    if (view != kPrefix + name && !view.starts_with(kPrefix + name + ".")) continue;
+    for (AnswerTable& table : answer_tables(std::string(jobs.text(2)), jobs.integer(0), kCurrent)) {
+      if (view_name(name, table) == view) return std::move(table);
+    }
+  }
+  return std::nullopt;
 }
 
 std::vector<AnswerTable> answer_tables(const std::string& schema, std::int64_t job,
@@ -178,9 +196,8 @@ void keep_job_schema(Database& database, std::int64_t job, const std::string& na
       .run();
   const std::string root = kPrefix + name;
   drop_views(database, root);
-  for (const AnswerTable& table : answer_tables(schema, job, "r.current = 1"))
-    database.run(fmt::format("CREATE VIEW {} AS {}",
-                             sql_name(root + (table.list.empty() ? "" : "." + table.list)), table.sql));
+  for (const AnswerTable& table : answer_tables(schema, job, kCurrent))
+    database.run(fmt::format("CREATE VIEW {} AS {}", sql_name(view_name(name, table)), table.sql));
 }
 
 }  // namespace mmbatch

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,9 @@ struct AnswerTable {
 /// @param filter which rows of `results r` are meant, in SQL
 std::vector<AnswerTable> answer_tables(const std::string& schema, std::int64_t job,
                                        const std::string& filter);
+
+/// The table that a view of that kind shows, of the answers that are not replaced; none for another name.
+std::optional<AnswerTable> find_answer_table(Database& database, const std::string& view);
 
 /// The names of all views of that kind.
 std::vector<std::string> table_views(Database& database);

@@ -112,6 +112,32 @@ TEST(FieldValues, OneComputationForAll) {
             "field,value,count,percent\npaid,,2,40.0\npaid,cash,2,40.0\npaid,\"card\n\",1,20.0\n");
 }
 
+/// Fields may have the names of keys.
+TEST(FieldValues, FieldsThatAreCalledAsKeysAre) {
+  const TempFolder folder;
+  const auto store = ResultsStore::open_or_create(folder / "r.db");
+  RunInfo run = testing::make_run();
+  run.schemas = {
+      R"({"type": "object", "properties": {"position": {"type": "string"}, "parts": {"type": "array",
+      "items": {"type": "object", "properties": {"status": {"type": "string"},
+          "more": {"type": "array", "items": {"type": "integer"}}}}}}})"};
+  store->begin_run(run, ResumePolicy::resume);
+  store->put(make_answer(
+      make_item("i1", "?", 1), key_of(1),
+      R"({"position": "left", "parts": [{"status": "broken", "more": [5]}, {"status": "new", "more": []}]})"));
+  store->finish_run(RunStatus::finished, "{}");
+  const auto counted = [&](const std::string& table) {
+    std::ostringstream out;
+    QueryOptions options;
+    options.style.format = OutputFormat::csv;
+    count_table_values(folder / "r.db", table, options, out);
+    return out.str();
+  };
+  EXPECT_EQ(counted("shapes"), "field,value,count,percent\nposition,left,1,100.0\n");
+  EXPECT_EQ(counted("shapes.parts"), "field,value,count,percent\nstatus,broken,1,50.0\nstatus,new,1,50.0\n");
+  EXPECT_EQ(counted("shapes.parts.more"), "field,value,count,percent\nvalue,5,1,100.0\n");
+}
+
 TEST(FieldValues, OfARunThatALaterOneReplaced) {
   const TempFolder folder;
   fill(folder / "r.db");
