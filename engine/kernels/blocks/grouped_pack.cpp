@@ -166,8 +166,9 @@ void pack_groups(const MatrixPart& part, std::size_t first, std::size_t count, s
   }
   if (!columns.finite()) {
     throw ModelError(
-        fmt::format("tensor '{}' has scales that are NaN or infinite: the weights are damaged. Download or "
-                    "copy them again",
+        fmt::format("tensor '{}' has scales that are NaN or infinite, or that float16 does not hold. Take "
+                    "--precision bf16; if that is refused too, the weights are damaged: download or copy "
+                    "them again",
                     part.tensor.name));
   }
   put_tile(grouping, shape, columns, packed);

@@ -10,11 +10,10 @@ namespace mmbatch {
 /// 256 where scales have two levels:
 ///
 ///   codes    for every 32 inputs:
-///              4 bits  [4][kStrip] words of eight: inputs 0…3 in the low halves of a word's bytes, 4…7 in
-///              the
-///                      high ones
-///              6 bits  the same of the lower four bits, then [2][kStrip] words of sixteen: of inputs 4s + b,
-///                      s < 4, the upper two are bits 2s and 2s + 1 of byte b
+///              4 bits  [4][kStrip] words of eight:
+///                      inputs 0…3 in the low halves of a word's bytes, 4…7 in the high ones
+///              6 bits  the same of the lower four bits, then [2][kStrip] words of sixteen:
+///                      of inputs 4s + b, s < 4, the upper two are bits 2s and 2s + 1 of byte b
 ///              8 bits  [8][kStrip] words of four
 ///   scales   one level:  float16[2][kStrip], then, if there are floors, floors float16[2][kStrip]
 ///            two levels: float16[kStrip], then, if there are floors, float16[kStrip]; int8[groups][kStrip];

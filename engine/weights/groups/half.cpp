@@ -5,6 +5,12 @@
 
 namespace mmbatch {
 
+std::uint16_t half_of_power(int power) {
+  if (power < -24 || power > 15) return 0x7c00;
+  return static_cast<std::uint16_t>(power < -14 ? 1u << (power + 24)
+                                                : static_cast<unsigned>(power + 15) << 10);
+}
+
 std::uint16_t to_half(float x) {
   const unsigned sign = std::signbit(x) ? 0x8000u : 0u;
   const float magnitude = std::min(std::abs(x), 65504.0f);

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "engine/weights/groups/mxfp4.h"
 #include "engine/weights/quantized/stored_parts.h"
 
 namespace mmbatch::quantized {
@@ -27,6 +28,16 @@ class Mxfp4Form final : public StoredForm {
       const float scale = std::ldexp(1.0f, exponents[block] - 127);
       for (; at < end; ++at) *out++ = kE2m1[codes[at / 2] >> 4 * (at % 2) & 15] * scale;
     }
+  }
+
+  const Grouping* grouping() const override { return find_grouping("mxfp4"); }
+
+  void read_groups(std::size_t begin, std::size_t count, const GroupedValues& out) const override {
+    const auto* codes = reinterpret_cast<const std::uint8_t*>(blocks_.data) + begin / 2;
+    const auto* exponents = reinterpret_cast<const std::uint8_t*>(scales_.data) + begin / kElements;
+    for (std::size_t i = 0; i < count; ++i) out.codes[i] = codes[i / 2] >> 4 * (i % 2) & 15;
+    for (std::size_t i = 0; i < count / kElements; ++i)
+      out.scales[i] = mxfp4_scale(exponents[i], out.codes + i * kElements);
   }
 
  private:

@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "engine/weights/gguf/blocks/readers.h"
+#include "engine/weights/groups/mxfp4.h"
 
 namespace mmbatch::gguf {
 namespace {
@@ -53,12 +54,9 @@ void copy_q8_0(const std::uint8_t* block, const GroupedValues& out) {
   for (int e = 0; e < 32; ++e) out.codes[e] = block[2 + e] ^ 0x80;
 }
 
-/// A power of two as float16, which holds those from 2⁻²⁴ to 2¹⁵: others become the nearest.
 void copy_mxfp4(const std::uint8_t* block, const GroupedValues& out) {
-  const int power = std::clamp(static_cast<int>(block[0]) - 128, -24, 15);
-  *out.scales =
-      static_cast<std::uint16_t>(power < -14 ? 1u << (power + 24) : static_cast<unsigned>(power + 15) << 10);
   copy_halves(block + 1, out.codes);
+  *out.scales = mxfp4_scale(block[0], out.codes);
 }
 
 void copy_q2_k(const std::uint8_t* block, const GroupedValues& out) {

@@ -14,6 +14,7 @@
 #include "engine/weights/gguf/block_form.h"
 #include "engine/weights/gguf/blocks/codes.h"
 #include "engine/weights/groups/half.h"
+#include "engine/weights/groups/mxfp4.h"
 #include "engine/weights/weight_source.h"
 
 namespace mmbatch {
@@ -68,6 +69,19 @@ void expect_same(const TensorView& tensor) {
     ASSERT_EQ(of_part.weight(grouping, i), weights[begin + i]) << tensor.name;
 }
 
+/// All quantized tensors of a folder.
+void expect_same_in(const std::string& folder) {
+  const auto weights = open_weights(std::filesystem::path(MMBATCH_TEST_DATA) / folder);
+  std::size_t found = 0;
+  for (const auto& [name, tensor] : weights->tensors()) {
+    if (tensor.form == nullptr) continue;
+    ASSERT_NE(tensor.form->grouping(), nullptr) << name;
+    expect_same(tensor);
+    ++found;
+  }
+  EXPECT_GT(found, 0u);
+}
+
 TEST(Groupings, SayWhatBlocksAre) {
   std::mt19937 random(5);
   for (const gguf::BlockType& type : gguf::block_types()) {
@@ -85,17 +99,22 @@ TEST(Groupings, SayWhatBlocksAre) {
   }
 }
 
+TEST(Groupings, AScaleThatFloat16DoesNotHoldIsNotAnother) {
+  std::uint8_t codes[32] = {};
+  EXPECT_EQ(mxfp4_scale(0, codes), 0) << "of zeros alone";
+  codes[31] = 9;
+  EXPECT_EQ(half_to_float(mxfp4_scale(128, codes)), 1.0f);
+  EXPECT_EQ(half_to_float(mxfp4_scale(104, codes)), 0x1p-24f);
+  EXPECT_EQ(half_to_float(mxfp4_scale(143, codes)), 0x1p15f);
+  for (const std::uint8_t exponent : {0, 103, 144, 254}) EXPECT_EQ(mxfp4_scale(exponent, codes), 0x7c00);
+}
+
 TEST(Groupings, SayWhatFourBitsWithZerosAre) {
-  const auto weights =
-      open_weights(std::filesystem::path(MMBATCH_TEST_DATA) / "reference" / "quantized-awq" / "model");
-  std::size_t found = 0;
-  for (const auto& [name, tensor] : weights->tensors()) {
-    if (tensor.form == nullptr) continue;
-    ASSERT_NE(tensor.form->grouping(), nullptr) << name;
-    expect_same(tensor);
-    ++found;
-  }
-  EXPECT_GT(found, 0u);
+  expect_same_in("reference/quantized-awq/model");
+}
+
+TEST(Groupings, SayWhatMxfp4OfFoldersIs) {
+  expect_same_in("quantized/mxfp4");
 }
 
 TEST(Groupings, OfRowsAndColumnsThatAreTaken) {
