@@ -73,7 +73,7 @@ function sortValue(i) {
   return value !== null && typeof value === 'object' ? JSON.stringify(value) : value;
 }
 
-// Rows without a value come last; of different kinds, numbers come before texts.
+// Rows without a value come last. Values of different kinds are ordered by their kind: booleans, numbers, texts.
 function compare(a, b) {
   const x = sortValue(a), y = sortValue(b);
   if (x === y) return a - b;

@@ -14,7 +14,8 @@ struct RegexError : std::runtime_error {
 };
 
 /// Where a match may lie: anywhere in the text, as JSON Schema's `pattern`, or all of it. Of a whole answer
-/// `.` matches all but line feeds, as Python's, Rust's and Perl's engines take it; elsewhere all but ECMA's four ends of lines.
+/// `.` matches all but line feeds, as Python's, Rust's and Perl's engines take it; elsewhere all but ECMA's
+/// four ends of lines.
 enum class RegexMatch { search, whole };
 
 /// The texts (UTF-8) that a regular expression matches. The subset of ECMA 262: literals, `.`, classes,
