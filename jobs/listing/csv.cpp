@@ -37,17 +37,22 @@ class CsvReader : public RecordReader {
 
   bool next(Record& record) override {
     record.fault.reset();
+    record.own_id.clear();
     skip_blank_lines();
     record.line = bytes_.line();
     record.default_id = std::to_string(record.line);
     if (bytes_.peek() == ByteReader::kEnd) return report_fault(record);
+    std::size_t whole = columns_.size();
     if (const std::string problem = read_fields(); !problem.empty()) {
       record.fault = Record::Fault{ErrorCode::invalid_item, problem};
+      whole = fields_.size() - 1;  // the last is the one at fault
     } else if (fields_.size() != columns_.size()) {
       record.fault = Record::Fault{
           ErrorCode::invalid_item,
           fmt::format("{} fields, but the header line has {}", fields_.size(), columns_.size())};
+      whole = 1;  // a comma that nobody quoted moves all that is behind it
     }
+    record.own_id = own_id(whole);
     return true;
   }
 
@@ -132,6 +137,18 @@ class CsvReader : public RecordReader {
 
   void skip_blank_lines() {
     while (bytes_.peek() == '\n' || bytes_.peek() == '\r') bytes_.get();
+  }
+
+  /// The id of the record in fields_, of which the first `whole` columns are sure to be where they belong;
+  /// empty where it has none that can be read.
+  std::string own_id(std::size_t whole) const {
+    const auto found = std::find(columns_.begin(), columns_.end(), "id");
+    const std::size_t column = static_cast<std::size_t>(found - columns_.begin());
+    if (column >= std::min(whole, columns_.size())) return {};
+    const Field& field = fields_[column];
+    const std::string_view id = stripped(field.text);
+    if (id.empty() || invalid_utf8_at(field.text) || id.find('\0') != std::string_view::npos) return {};
+    return field.is_quoted ? field.text : std::string(id);
   }
 
   bool report_fault(Record& record) {

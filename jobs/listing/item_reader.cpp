@@ -69,6 +69,7 @@ class ListingReader : public ItemReader {
     if (!records_->next(record_)) return std::nullopt;
     ++context_.position;
     context_.default_id = record_.default_id;
+    context_.own_id = record_.own_id;
     context_.place = {record_.line, 0};
     if (record_.fault)
       return failed_item(context_, PlacedError(record_.fault->code, {}, record_.fault->problem));

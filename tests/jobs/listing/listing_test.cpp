@@ -236,6 +236,32 @@ std::vector<std::string> ids_of(const std::vector<ReadItem>& items) {
   return out;
 }
 
+TEST(Csv, AFailedRowKeepsAnIdThatCanBeRead) {
+  TempFolder folder;
+  const auto items = testing::read_listing(folder, "q.csv",
+                                           "id,image,question,generation\n"
+                                           "few,a.png\n"
+                                           "many,a.png,what, exactly,\n"
+                                           "quote,a.png,\"x\"y,\n"
+                                           "\"a setting\",a.png,q,{\n"
+                                           " bytes ,\xff.png,q,\n"
+                                           "\"x\"y,a.png,q,\n"
+                                           "\xff,a.png,q,\n"
+                                           "few,a.png,q,\n");
+  EXPECT_THAT(ids_of(items), ElementsAre("few", "many", "quote", "a setting", "bytes", "7 (no id)",
+                                         "8 (no id)", "few"));
+  for (const ReadItem& item : items) EXPECT_TRUE(item.error) << item.item->id;
+  EXPECT_EQ(items.back().error->code, ErrorCode::duplicate_id);
+  // Behind a comma that nobody quoted, another cell stands in the id's place.
+  const auto behind = testing::read_listing(folder, "q.csv",
+                                            "question,image,id\n"
+                                            "what, exactly,a.png,7\n"
+                                            "\"what\",a.png,8,\"x\"y\n"
+                                            "what,a.png,a.png\n");
+  EXPECT_THAT(ids_of(behind), ElementsAre("2 (no id)", "8", "a.png"));
+  EXPECT_FALSE(behind.back().error);
+}
+
 TEST(Csv, LinesMayEndWithCrAlone) {
   TempFolder folder;
   const auto items = testing::read_listing(
