@@ -388,10 +388,9 @@ std::shared_ptr<Item> begin_item(const ItemContext& context) {
   return item;
 }
 
-Error read_error(const ItemContext& context, const PlacedError& fault) {
+ReadError read_error(const ItemContext& context, const PlacedError& fault) {
   constexpr std::size_t kMaxMessageBytes = 400;
-  return Error{fault.code(),
-               fmt::format("{}: {}", context.where(fault.place), shortened(fault.what(), kMaxMessageBytes))};
+  return {fault.code(), shortened(fault.what(), kMaxMessageBytes), context.where(fault.place)};
 }
 
 ReadItem failed_item(const ItemContext& context, const PlacedError& fault) {

@@ -81,8 +81,8 @@ class ItemSize {
   std::size_t bytes_ = 0;
 };
 
-/// How a fault reads in the database: shortened, with its place.
-Error read_error(const ItemContext& context, const PlacedError& fault);
+/// A fault as it is told: shortened, with its place.
+ReadError read_error(const ItemContext& context, const PlacedError& fault);
 
 template <class Build>
 ReadItem built_item(const ItemContext& context, Build&& build) {

@@ -107,11 +107,12 @@ class UniqueIds : public ItemReader {
     auto twin = std::make_shared<Item>(*read->item);  // others may hold the item
     twin->variant = twin->position;
     if (!read->error) {
-      read->error = Error{
+      read->error = ReadError{
           ErrorCode::duplicate_id,
-          fmt::format("{}: an earlier item of this job has the id '{}', or was given it because it has none: "
+          fmt::format("an earlier item of this job has the id '{}', or was given it because it has none: "
                       "ids must differ, and either all items have one or none",
-                      twin->where, shortened(twin->id, 200))};
+                      shortened(twin->id, 200)),
+          twin->where};
     }
     read->item = std::move(twin);
     return read;

@@ -135,7 +135,7 @@ Subject of_messages(const PromptViewOptions& options) {
     subject.item = read.item;
     if (!read.error) break;
     const bool may_be_other = task == Task::generate && !read.item->images.empty();
-    if (!may_be_other) throw ItemError(read.error->code, read.error->message);
+    if (!may_be_other) throw ItemError(read.error->code, read.error->with_place().message);
   }
   return subject;
 }
@@ -150,7 +150,7 @@ Subject of_manifest(const PromptViewOptions& options) {
     const bool wanted = (options.id.empty() || item.id == options.id) &&
                         (options.job.empty() || subject.manifest.jobs[item.job].name == options.job);
     if (!wanted) continue;
-    if (read->error) throw ItemError(read->error->code, read->error->message);
+    if (read->error) throw ItemError(read->error->code, read->error->with_place().message);
     if (!needs_decoder(item.task)) {
       throw UsageError(
           fmt::format("{}: items of the task {} have no prompt", item.where, to_string(item.task)));
