@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/base/error.h"
+#include "engine/base/files/lfs_pointer.h"
 
 namespace mmbatch {
 namespace {
@@ -37,7 +38,6 @@ Json parse_bounded(std::string_view text, const std::string& source) {
   }
 }
 
-}  // namespace
 /// The place of a member in its file. An empty key is a key too, and a long one need not be told whole.
 std::string step(const std::string& path, const std::string& key) {
   constexpr std::size_t kMostShown = 80;
@@ -45,6 +45,7 @@ std::string step(const std::string& path, const std::string& key) {
   return path.empty() ? shown : path + "." + shown;
 }
 
+}  // namespace
 
 struct Config::Node {
   Json json;
@@ -78,6 +79,7 @@ Config Config::read(const std::filesystem::path& file) {
   if (!stream.read(text.data(), static_cast<std::streamsize>(size))) {
     throw ModelError(fmt::format("{}: cannot be read", file.string()));
   }
+  if (is_lfs_pointer(text)) throw ModelError(fmt::format("{}: {}", file.string(), kLfsPointerFault));
   Config config = parse(text, file.string());
   if (!config.is_object()) throw ModelError(fmt::format("{}: expected a JSON object", file.string()));
   return config;

@@ -11,6 +11,7 @@
 #include "jobs/listing/byte_reader.h"
 #include "jobs/listing/records.h"
 #include "jobs/text/json_node.h"
+#include "jobs/text/encoding.h"
 #include "jobs/text/python_list.h"
 #include "jobs/text/text_width.h"
 
@@ -108,7 +109,7 @@ class CsvReader : public RecordReader {
       std::string name(stripped(field.text));
       spaced_ = spaced_ || (!columns_.empty() && !field.is_quoted && field.has_space);
       if (name.empty()) name = fmt::format("Unnamed: {}", columns_.size());
-      if (invalid_utf8_at(name)) fail("invalid UTF-8 in the header line");
+      if (const auto bad = encoding_fault(name)) fail(fmt::format("the header line: {}", bad->problem));
       if (!seen.insert(name).second) fail(fmt::format("column '{}' is given twice", shortened(name, 80)));
       columns_.push_back(std::move(name));
     }
