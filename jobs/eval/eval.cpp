@@ -7,6 +7,7 @@
 #include <map>
 
 #include "engine/base/error.h"
+#include "engine/base/text/counted.h"
 #include "engine/base/text/visible.h"
 #include "jobs/listing/vqa_files.h"
 #include "jobs/metrics/draws.h"
@@ -203,8 +204,8 @@ std::string to_text(const EvalReport& report) {
                        report.all.interval->first, report.all.interval->second);
   }
   if (report.without_references > 0) {
-    out +=
-        fmt::format("{} items carry no reference answers and are not counted\n", report.without_references);
+    out += fmt::format("without reference answers, and not counted: {}\n",
+                       counted(report.without_references, "item"));
   }
   return out + to_text(report.values) + to_text(report.failures);
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "engine/base/text/counted.h"
 #include "jobs/item/constraint/constraint_keys.h"
 #include "jobs/item/dialogue/message_reader.h"
 #include "jobs/item/document/document.h"
@@ -306,7 +307,7 @@ class ItemBuilder {
     const std::size_t most = needs_decoder(item_.task) && item_.task != Task::detect ? SIZE_MAX : 1;
     const bool needs_one = item_.task == Task::classify || item_.task == Task::detect;
     if (item_.images.size() > most || (needs_one && item_.images.empty())) {
-      fail(fmt::format("the item has {} images, the task {} takes one", item_.images.size(),
+      fail(fmt::format("the item has {}, the task {} takes one", counted(item_.images.size(), "image"),
                        to_string(item_.task)));
     }
     if (item_.task == Task::vqa && item_.images.empty())

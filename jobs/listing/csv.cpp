@@ -5,13 +5,14 @@
 #include <vector>
 
 #include "engine/base/error.h"
+#include "engine/base/text/counted.h"
 #include "engine/base/text/utf8.h"
 #include "jobs/item/document/document.h"
 #include "jobs/item/item_builder.h"
 #include "jobs/listing/byte_reader.h"
 #include "jobs/listing/records.h"
-#include "jobs/text/json_node.h"
 #include "jobs/text/encoding.h"
+#include "jobs/text/json_node.h"
 #include "jobs/text/python_list.h"
 #include "jobs/text/text_width.h"
 
@@ -50,7 +51,7 @@ class CsvReader : public RecordReader {
     } else if (fields_.size() != columns_.size()) {
       record.fault = Record::Fault{
           ErrorCode::invalid_item,
-          fmt::format("{} fields, but the header line has {}", fields_.size(), columns_.size())};
+          fmt::format("{}, but the header line has {}", counted(fields_.size(), "field"), columns_.size())};
       whole = 1;  // a comma that nobody quoted moves all that is behind it
     }
     record.own_id = own_id(whole);

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "engine/base/result.h"
+#include "engine/base/text/counted.h"
 #include "engine/decoder/prompt_length.h"
 #include "fusion/prompting.h"
 #include "jobs/listing/item_reader.h"
@@ -167,7 +168,7 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
   }
   if (const auto note = tokenizers ? tokenizers->note() : std::nullopt)
     out << fmt::format("warning: {}\n", *note);
-  out << fmt::format("{} items, {} of them would fail\n", items, bad);
+  out << fmt::format("{}, {} of them would fail\n", counted(items, "item"), bad);
   return bad > 0 ? ExitCode::items_failed : ExitCode::ok;
 }
 

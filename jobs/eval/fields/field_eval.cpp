@@ -6,6 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "engine/base/text/counted.h"
 #include "engine/base/text/visible.h"
 #include "jobs/results/columns/schema_columns.h"
 #include "jobs/results/schema.h"
@@ -141,10 +142,10 @@ std::string to_text(const std::vector<FieldsOfJob>& jobs) {
   if (jobs.empty()) return "no item has a reference that is an object, field by field\n";
   std::string out;
   for (const FieldsOfJob& job : jobs) {
-    out += fmt::format(
-        "{}job {}: {} items, {} of them wholly right ({:.1f} %), {} failed; F1 of all fields {:.4f}\n",
-        out.empty() ? "" : "\n", visible_line(job.job), job.items, job.right,
-        100 * share(job.right, job.items), job.failed, job.all.f1());
+    out +=
+        fmt::format("{}job {}: {}, {} of them wholly right ({:.1f} %), {} failed; F1 of all fields {:.4f}\n",
+                    out.empty() ? "" : "\n", visible_line(job.job), counted(job.items, "item"), job.right,
+                    100 * share(job.right, job.items), job.failed, job.all.f1());
     out += fmt::format("  {:<28}{:>10}{:>8}{:>9}{:>10}{:>9}\n", "field", "compared", "right", "missing",
                        "invented", "F1");
     for (const auto& [name, s] : job.fields) {
