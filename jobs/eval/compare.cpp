@@ -10,6 +10,7 @@
 #include "engine/base/text/counted.h"
 #include "engine/base/text/visible.h"
 #include "jobs/metrics/draws.h"
+#include "jobs/results/schema.h"
 #include "jobs/text/json_text.h"
 
 namespace mmbatch {
@@ -40,7 +41,7 @@ namespace {
 
 std::map<Key, ScoredItem> items_of(const ComparedSide& side) {
   std::map<Key, ScoredItem> items;
-  for_each_scored(side.database, side.options, [&](const ScoredItem& item) {
+  for_each_scored(*open_for_reading(side.database), side.options, [&](const ScoredItem& item) {
     items.emplace(Key{item.job, item.id}, item);
   });
   return items;

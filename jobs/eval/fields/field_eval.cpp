@@ -20,11 +20,10 @@ struct Rules {
   std::vector<std::string> properties;  // of the schema
 };
 
-std::map<std::string, Rules> rules_of_jobs(const std::filesystem::path& file, const EvalOptions& options) {
-  const auto database = open_for_reading(file);
-  const bool has_schemas = database->has_column("jobs", "schema_key");
-  const bool has_fields = database->has_column("jobs", "fields");
-  Statement rows = database->prepare(
+std::map<std::string, Rules> rules_of_jobs(Database& database, const EvalOptions& options) {
+  const bool has_schemas = database.has_column("jobs", "schema_key");
+  const bool has_fields = database.has_column("jobs", "fields");
+  Statement rows = database.prepare(
       fmt::format("SELECT name, {}, {} FROM jobs",
                   has_schemas ? "(SELECT text FROM schemas WHERE schemas.key = schema_key)" : "NULL",
                   has_fields ? "fields" : "NULL"));
@@ -96,10 +95,10 @@ std::vector<Pair> pairs(const std::vector<FieldsOfJob>& first, const std::vector
 
 }  // namespace
 
-std::vector<FieldsOfJob> evaluate_fields(const std::filesystem::path& file, const EvalOptions& options) {
-  const std::map<std::string, Rules> rules = rules_of_jobs(file, options);
+std::vector<FieldsOfJob> evaluate_fields(Database& database, const EvalOptions& options) {
+  const std::map<std::string, Rules> rules = rules_of_jobs(database, options);
   std::map<std::string, FieldsOfJob> jobs;
-  for_each_scored(file, options, [&](const ScoredItem& item) {
+  for_each_scored(database, options, [&](const ScoredItem& item) {
     const auto found = rules.find(item.job);
     if (found == rules.end()) return;
     std::string reference;
@@ -121,6 +120,10 @@ std::vector<FieldsOfJob> evaluate_fields(const std::filesystem::path& file, cons
     out.push_back(std::move(job));
   }
   return out;
+}
+
+std::vector<FieldsOfJob> evaluate_fields(const std::filesystem::path& file, const EvalOptions& options) {
+  return evaluate_fields(*open_for_reading(file), options);
 }
 
 std::string to_json(const std::vector<FieldsOfJob>& jobs) {
