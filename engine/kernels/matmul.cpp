@@ -30,7 +30,7 @@ PackedMatrix::PackedMatrix(std::vector<std::shared_ptr<const PackedTensor>> part
     : in_(parts.front()->in()), parts_(std::move(parts)) {
   for (const auto& part : parts_) {
     assert(part->in() == in_);
-    alike_ = alike_ && part->kernel().takes_rows_of(kernel());
+    alike_ = alike_ && part->kernel().takes_rows_of(kernel()) && std::ranges::equal(part->order(), order());
     const std::size_t width = part->kernel().tile_columns;
     for (std::size_t tile = 0; tile < part->tiles(); ++tile) {
       tiles_.push_back({part->tile(tile), out_ + tile * width, std::min(width, part->out() - tile * width),
@@ -71,7 +71,7 @@ void PackedMatrix::multiply(const ProductRows& input, MatrixView<float> y, const
     return;
   }
   const MatmulKernel& kernel = parts_.front()->kernel();
-  const PreparedRows prepared = prepare_rows(kernel, input);
+  const PreparedRows prepared = prepare_rows(kernel, in_order(input, order()));
   for_each_tile(x.rows, tiles_.size(), [&](std::size_t first, std::size_t rows, std::size_t index) {
     const Tile& tile = tiles_[index];
     const MatrixView<float> target = y.row_range(first, rows).col_range(tile.column, tile.columns);
@@ -98,7 +98,7 @@ void PackedMatrix::multiply_gated(const ProductRows& input, MatrixView<float> y,
     return;
   }
   const MatmulKernel& kernel = parts_.front()->kernel();
-  const PreparedRows prepared = prepare_rows(kernel, input);
+  const PreparedRows prepared = prepare_rows(kernel, in_order(input, order()));
   const std::size_t half = tiles_.size() / 2;
   for_each_tile(x.rows, half, [&](std::size_t first, std::size_t rows, std::size_t index) {
     thread_local Matrix<float> sums;

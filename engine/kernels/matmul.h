@@ -68,6 +68,8 @@ class PackedMatrix {
   const MatmulKernel& kernel() const { return parts_.front()->kernel(); }
   /// Whether all parts take rows in the same form: not where a quantized file holds some of them as floats.
   bool rows_alike() const { return alike_; }
+  /// The order in which products take the inputs of a row, if rows_alike(); empty: as they lie.
+  std::span<const std::uint32_t> order() const { return parts_.front()->order(); }
   std::span<const Tile> tiles() const { return tiles_; }
 
  private:

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "engine/base/error.h"
 #include "engine/base/mapped_file.h"
@@ -40,7 +41,7 @@ const MatmulKernel& find_kernel(Precision precision) {
 }
 
 /// What numbers are rounded to that kernels cannot take as they are.
-constexpr std::string_view kRoundedTo = "q8_0";
+constexpr std::string_view kRoundedTo = "q8_single";
 
 const MatmulKernel& chosen_kernel(const Grouping& grouping) {
   const MatmulKernel& kernel = grouped_kernel(grouping);
@@ -76,7 +77,7 @@ void release(const MatrixPart& part) {
 /// Whether the scales of a stored tile are numbers that packing writes: finite, and of whole columns (int8)
 /// not negative. Of bfloat16 there are none.
 bool has_sound_scales(const MatmulKernel& kernel, const std::byte* tile, std::size_t in) {
-  if (kernel.grouping != nullptr) return has_finite_scales(grouped_panel_of(*kernel.grouping), tile, in);
+  if (kernel.grouping != nullptr) return has_finite_scales(*kernel.grouping, tile, in);
   const Precision precision = kernel.precision;
   const std::size_t depth = Panel::depth(in);
   constexpr std::size_t kStrips = Panel::kColumns / Panel::kStrip;
@@ -113,6 +114,22 @@ void check_scales(const PackedTensor& tensor, const std::string& name) {
                   name));
 }
 
+/// Every input must be named once.
+void check_order(std::span<const std::uint32_t> order, const std::string& name) {
+  std::vector<char> seen(order.size());
+  for (const std::uint32_t input : order) {
+    if (input < order.size() && seen[input] == 0) {
+      seen[input] = 1;
+      continue;
+    }
+    throw ModelError(fmt::format(
+        "tensor '{}' is stored packed with an order of its {} inputs that names input {} twice, or "
+        "that is not one of them: the file is damaged. Copy it again, or pack the published "
+        "checkpoint again with mmbatch quantize",
+        name, order.size(), input));
+  }
+}
+
 }  // namespace
 
 std::string_view matmul_kernel_name(Precision precision) {
@@ -134,13 +151,19 @@ std::size_t PackedTensor::tiles() const {
   return (out_ + kernel_->tile_columns - 1) / kernel_->tile_columns;
 }
 
+std::size_t PackedTensor::order_bytes() const {
+  return (order_.size() * sizeof(order_[0]) + 63) / 64 * 64;
+}
+
 std::string_view PackedTensor::layout() const {
   return kernel_->grouping != nullptr ? kernel_->grouping->name : to_string(kernel_->precision);
 }
 
 std::shared_ptr<const PackedTensor> PackedTensor::take(const TensorView& stored,
                                                        std::shared_ptr<PackedTensor> packed) {
-  const std::size_t bytes = packed->tiles() * packed->tile_bytes_;
+  const std::size_t tiles_bytes = packed->tiles() * packed->tile_bytes_;
+  if (stored.ordered) packed->order_.resize(packed->in_);
+  const std::size_t bytes = tiles_bytes + packed->order_bytes();
   if (stored.packed_bytes != bytes) {
     throw ModelError(
         fmt::format("tensor '{}' is stored packed in {} with {} bytes; it needs {} bytes. Pack the published "
@@ -149,6 +172,10 @@ std::shared_ptr<const PackedTensor> PackedTensor::take(const TensorView& stored,
                     stored.name, stored_type(stored), stored.packed_bytes, bytes));
   }
   packed->data_ = stored.data;
+  if (stored.ordered) {
+    std::memcpy(packed->order_.data(), stored.data + tiles_bytes, packed->in_ * sizeof(packed->order_[0]));
+    check_order(packed->order_, stored.name);
+  }
   check_scales(*packed, stored.name);
   return packed;
 }
@@ -171,37 +198,56 @@ std::shared_ptr<const PackedTensor> PackedTensor::pack(const MatrixPart& weight,
         stored.grouping != nullptr ? chosen_kernel(*stored.grouping) : chosen_kernel(*stored.packed);
     return take(stored, std::shared_ptr<PackedTensor>(new PackedTensor(kernel, weight.cols, weight.rows)));
   }
-  if (precision != Precision::stored) return pack(weight, chosen_kernel(precision), factors);
+  if (precision != Precision::stored) return pack_floats(weight, chosen_kernel(precision), factors);
+  const Grouping* own = grouping_of(weight);
+  if (own != nullptr && factors.empty()) return pack_stored(weight, chosen_kernel(*own));
   const Grouping* grouping = stored_grouping(weight);
-  return pack(weight, grouping != nullptr ? chosen_kernel(*grouping) : chosen_kernel(Precision::bf16),
-              factors);
+  return pack_floats(weight, grouping != nullptr ? chosen_kernel(*grouping) : chosen_kernel(Precision::bf16),
+                     factors);
 }
 
 std::shared_ptr<const PackedTensor> PackedTensor::pack_in_groups(const MatrixPart& weight) {
-  const Grouping* grouping = stored_grouping(weight);
-  if (weight.tensor.packed || grouping != nullptr) return pack(weight, Precision::stored);
-  return pack(weight, chosen_kernel(*find_grouping(kRoundedTo)), {});
+  if (weight.tensor.packed) return pack(weight, Precision::stored);
+  const Grouping* own = grouping_of(weight);
+  if (own != nullptr && weight.tensor.form->order().empty()) return pack_stored(weight, chosen_kernel(*own));
+  return pack_floats(weight, chosen_kernel(*find_grouping(kRoundedTo)), {});
 }
 
-std::shared_ptr<const PackedTensor> PackedTensor::pack(const MatrixPart& weight, const MatmulKernel& kernel,
-                                                       std::span<const float> factors) {
+void PackedTensor::own(std::span<const std::uint32_t> order) {
+  order_.assign(order.begin(), order.end());
+  owned_ = Matrix<std::byte>(1, tiles() * tile_bytes_ + order_bytes());
+  data_ = owned_.data();
+  if (!order_.empty())
+    std::memcpy(owned_.data() + tiles() * tile_bytes_, order_.data(), order_.size() * sizeof(order_[0]));
+}
+
+std::shared_ptr<PackedTensor> PackedTensor::pack_stored(const MatrixPart& weight,
+                                                        const MatmulKernel& kernel) {
   std::shared_ptr<PackedTensor> packed(new PackedTensor(kernel, weight.cols, weight.rows));
-  const std::size_t tiles = packed->tiles();
-  packed->owned_ = Matrix<std::byte>(tiles, packed->tile_bytes_);
-  packed->data_ = packed->owned_.data();
-  const std::size_t width = kernel.tile_columns, in = packed->in_, out = packed->out_;
-  const bool as_stored =
-      kernel.grouping != nullptr && factors.empty() && grouping_of(weight) == kernel.grouping;
-  parallel_tiles(tiles, [&](std::size_t tile) {
-    const std::size_t first = tile * width, columns = std::min(width, out - first);
-    if (as_stored) return pack_groups(weight, first, columns, packed->owned_.row(tile));
+  packed->own(weight.tensor.form->order());
+  const std::size_t width = kernel.tile_columns, bytes = packed->tile_bytes_;
+  parallel_tiles(packed->tiles(), [&](std::size_t tile) {
+    const std::size_t first = tile * width, columns = std::min(width, weight.rows - first);
+    pack_groups(weight, first, columns, packed->owned_.data() + tile * bytes);
+  });
+  release(weight);
+  return packed;
+}
+
+std::shared_ptr<PackedTensor> PackedTensor::pack_floats(const MatrixPart& weight, const MatmulKernel& kernel,
+                                                        std::span<const float> factors) {
+  std::shared_ptr<PackedTensor> packed(new PackedTensor(kernel, weight.cols, weight.rows));
+  packed->own({});
+  const std::size_t width = kernel.tile_columns, in = packed->in_, bytes = packed->tile_bytes_;
+  parallel_tiles(packed->tiles(), [&](std::size_t tile) {
+    const std::size_t first = tile * width, columns = std::min(width, weight.rows - first);
     Matrix<float> floats(columns, in);
     copy_rows(weight, first, columns, floats.data());
     check_finite(weight.tensor, {floats.data(), columns * in});
     for (std::size_t i = 0; i < columns && !factors.empty(); ++i) {
       for (std::size_t k = 0; k < in; ++k) floats.row(i)[k] *= factors[k];
     }
-    kernel.pack(floats.data(), in, columns, packed->owned_.row(tile));
+    kernel.pack(floats.data(), in, columns, packed->owned_.data() + tile * bytes);
   });
   release(weight);
   return packed;

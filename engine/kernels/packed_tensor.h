@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "engine/base/matrix.h"
 #include "engine/weights/matrix_part.h"
@@ -25,7 +27,7 @@ class PackedTensor {
                                                   std::span<const float> factors = {});
 
   /// The same for Precision::stored where the rows have to be taken in the same form as those of groups:
-  /// floats are rounded to Q8_0's.
+  /// floats are rounded to eight bits with a float32 scale for every 32 inputs.
   static std::shared_ptr<const PackedTensor> pack_in_groups(const MatrixPart& weight);
 
   std::size_t in() const { return in_; }
@@ -34,14 +36,20 @@ class PackedTensor {
   /// What a packed file calls the layout.
   std::string_view layout() const;
   const MatmulKernel& kernel() const { return *kernel_; }
+  /// In which order products take the inputs of a row (StoredForm::order); empty: as they lie.
+  std::span<const std::uint32_t> order() const { return order_; }
   std::size_t tiles() const;
   const std::byte* tile(std::size_t index) const { return data_ + index * tile_bytes_; }
-  std::span<const std::byte> bytes() const { return {data_, tiles() * tile_bytes_}; }
+  /// All tiles, and behind them the order.
+  std::span<const std::byte> bytes() const { return {data_, tiles() * tile_bytes_ + order_bytes()}; }
 
  private:
   PackedTensor(const MatmulKernel& kernel, std::size_t in, std::size_t out);
-  static std::shared_ptr<const PackedTensor> pack(const MatrixPart& weight, const MatmulKernel& kernel,
-                                                  std::span<const float> factors);
+  static std::shared_ptr<PackedTensor> pack_stored(const MatrixPart& weight, const MatmulKernel& kernel);
+  static std::shared_ptr<PackedTensor> pack_floats(const MatrixPart& weight, const MatmulKernel& kernel,
+                                                   std::span<const float> factors);
+  void own(std::span<const std::uint32_t> order);
+  std::size_t order_bytes() const;
   static std::shared_ptr<const PackedTensor> take(const TensorView& stored,
                                                   std::shared_ptr<PackedTensor> packed);
 
@@ -51,6 +59,7 @@ class PackedTensor {
   std::size_t tile_bytes_;
   Matrix<std::byte> owned_;
   const std::byte* data_ = nullptr;
+  std::vector<std::uint32_t> order_;
 };
 
 /// The small numbers that products in Precision::stored take of a matrix: its own, or those that it is

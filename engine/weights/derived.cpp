@@ -40,9 +40,12 @@ class Reordered final : public DerivedForm {
   const Grouping* grouping() const override {
     const Grouping* grouping = tensor_.form ? tensor_.form->grouping() : nullptr;
     if (grouping == nullptr || tensor_.cols() % grouping->span() != 0 ||
-        tensor_.first % grouping->span() != 0)
+        tensor_.first % (order().empty() ? grouping->span() : tensor_.cols()) != 0)
       return nullptr;
     return grouping;
+  }
+  std::span<const std::uint32_t> order() const override {
+    return tensor_.form ? tensor_.form->order() : std::span<const std::uint32_t>();
   }
 
   void read_groups(std::size_t begin, std::size_t count, const GroupedValues& out) const override {
@@ -102,7 +105,7 @@ class SomeColumns final : public DerivedForm {
   /// Where no range parts a group.
   const Grouping* grouping() const override {
     const Grouping* grouping = tensor_.form ? tensor_.form->grouping() : nullptr;
-    if (grouping == nullptr) return nullptr;
+    if (grouping == nullptr || !tensor_.form->order().empty()) return nullptr;
     const std::size_t span = grouping->span();
     bool whole = tensor_.cols() % span == 0 && tensor_.first % span == 0;
     for (const ColumnRange& range : ranges_)

@@ -93,6 +93,7 @@ struct PackedForm {
   Precision precision;
   const Grouping* grouping;  // whose name is there in place of a precision's, or null
   std::vector<std::size_t> shape;
+  bool ordered;
 };
 
 using PackedForms = std::map<std::string, PackedForm>;
@@ -125,15 +126,18 @@ PackedForms read_packed_forms(const Config& metadata) {
   for (const auto& [key, value] : metadata.members()) {
     if (key.rfind(kPackedPrefix, 0) != 0) continue;
     std::istringstream words(value.as_text());
-    std::string precision;
+    std::string precision, more;
     std::uint32_t rows = 0, cols = 0;
-    if (!(words >> precision >> rows >> cols) || rows == 0 || cols == 0)
-      metadata.fail(key, "must be a precision, rows and columns");
+    const bool sized = (words >> precision >> rows >> cols) && rows > 0 && cols > 0;
     const Grouping* grouping = find_grouping(precision);
+    const bool ordered = sized && (words >> more) && more == "ordered" && grouping != nullptr;
+    if (!sized || (!more.empty() && !ordered))
+      metadata.fail(key, "must be a precision, rows and columns, and may say behind a grouping: ordered");
     forms[key.substr(kPackedPrefix.size())] = {
         grouping != nullptr ? Precision::stored : stored_precision(metadata, key, precision),
         grouping,
-        {rows, cols}};
+        {rows, cols},
+        ordered};
   }
   return forms;
 }
@@ -186,6 +190,7 @@ TensorView packed_view(const Entry& entry, const PackedForm& form, const std::by
   TensorView view{entry.name, DType::f32, form.shape, data + entry.begin};
   view.packed = form.precision;
   view.grouping = form.grouping;
+  view.ordered = form.ordered;
   view.packed_bytes = entry.end - entry.begin;
   if (view.elements() / 2 > view.packed_bytes) {  // no precision takes less than half a byte
     throw ModelError(fmt::format("{}: tensor '{}': {} values cannot be packed in {} bytes", file, entry.name,

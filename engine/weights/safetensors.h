@@ -35,9 +35,9 @@ struct RawTensor {
 /// A packed file, as mmbatch quantize writes it, has in __metadata__ "mmbatch.packed": the precision of its
 /// layers; "mmbatch.layout": kPackedLayout; and for every packed tensor, which is of type U8, "packed:NAME":
 /// "PRECISION ROWS COLS": what was packed, with the name of a grouping (engine/weights/groups) in place of a
-/// precision where that is stored. "blocks:NAME": "TYPE ROWS COLS", a tensor of type U8 that holds the blocks
-/// of a GGUF file, to be read row by row. "mmbatch.smoothed", for people: how channels were evened out
-/// before.
+/// precision where that is stored, and " ordered" behind it where the order of the inputs follows the
+/// numbers, uint32[COLS]. "blocks:NAME": "TYPE ROWS COLS", a tensor of type U8 that holds the blocks of a
+/// GGUF file, to be read row by row. "mmbatch.smoothed", for people: how channels were evened out before.
 class SafetensorsFile {
  public:
   /// @throws ModelError naming file, tensor, what was expected and what was found.

@@ -37,7 +37,10 @@ class StoredForm {
 
   /// The small numbers that it is made of; null where products need what read() makes of them.
   virtual const Grouping* grouping() const { return nullptr; }
-  /// The same range as these; both ends are multiples of the grouping's span().
+  /// In which order the small numbers of a row stand for its inputs: number i is of input order()[i]. Empty:
+  /// in theirs.
+  virtual std::span<const std::uint32_t> order() const { return {}; }
+  /// The same range as these, both ends multiples of the grouping's span(); of rows in their order().
   virtual void read_groups(std::size_t /*begin*/, std::size_t /*count*/, const GroupedValues& /*out*/) const {
   }
   /// Says that the elements are read no more for now: memory that only holds the file's bytes may go.
@@ -56,6 +59,8 @@ struct TensorView {
   std::size_t packed_bytes = 0;
   /// Of a packed tensor: the small numbers that it holds; null where the precision says it all.
   const Grouping* grouping = nullptr;
+  /// Of a packed tensor: the order of its inputs (StoredForm::order) is stored behind it.
+  bool ordered = false;
   /// Neither of these, but this form, from its element `first` on; data is null and dtype means nothing.
   std::shared_ptr<const StoredForm> form = {};
   std::size_t first = 0;

@@ -177,7 +177,8 @@ void quantize(const QuantizeOptions& options, std::ostream& out) {
   WeightHooks hooks;
   hooks.packed = [&](const std::string& name, const std::shared_ptr<const PackedTensor>& tensor) {
     packed[name] = tensor;
-    metadata["packed:" + name] = fmt::format("{} {} {}", tensor->layout(), tensor->out(), tensor->in());
+    metadata["packed:" + name] = fmt::format("{} {} {}{}", tensor->layout(), tensor->out(), tensor->in(),
+                                             tensor->order().empty() ? "" : " ordered");
   };
   hooks.divided = [&](const std::string& name) { divided.insert(name); };
   hooks.smoothing = options.smoothing;

@@ -12,7 +12,7 @@ namespace mmbatch {
 namespace {
 
 // groupings() is not known to the compiler, their number is.
-constexpr std::size_t kKernels = 14;
+constexpr std::size_t kKernels = 17;
 
 const Grouping& grouping_at(std::size_t index) {
   return groupings()[index];
@@ -58,10 +58,26 @@ void multiply(const MatmulKernel::Tile& tile) {
                        units_of(panel, tile.in));
 }
 
+/// Rows of one scale are int8's panels.
+MatmulKernel row_kernel(const Grouping& grouping, decltype(MatmulKernel::pack) pack) {
+  MatmulKernel kernel = kInt8Matmul;
+  kernel.precision = Precision::stored;
+  kernel.pack = pack;
+  kernel.grouping = &grouping;
+  return kernel;
+}
+
+template <std::size_t index>
+MatmulKernel make_kernel() {
+  const Grouping& grouping = grouping_at(index);
+  if (grouping.levels == Grouping::Levels::row) return row_kernel(grouping, pack<index>);
+  return {"groups",    Precision::stored, always,  Panel::kColumns, packed_bytes<index>,
+          pack<index>, row_bytes,         prepare, multiply<index>, &grouping};
+}
+
 template <std::size_t... index>
 std::array<MatmulKernel, kKernels> make_kernels(std::index_sequence<index...>) {
-  return {MatmulKernel{"groups", Precision::stored, always, Panel::kColumns, packed_bytes<index>, pack<index>,
-                       row_bytes, prepare, multiply<index>, &grouping_at(index)}...};
+  return {make_kernel<index>()...};
 }
 
 }  // namespace
@@ -79,19 +95,21 @@ const MatmulKernel& grouped_kernel(const Grouping& grouping) {
 
 GroupedPanel grouped_panel_of(const Grouping& grouping) {
   const bool two = grouping.levels == Grouping::Levels::two, floors = grouping.has_floors();
-  const bool zeros = grouping.floors == Grouping::Floors::zeros;
+  const bool zeros = grouping.floors == Grouping::Floors::zeros, singles = grouping.has_singles();
   GroupedPanel panel{grouping.bits,
-                     zeros ? 1 : grouping.zero_bits,
+                     zeros && grouping.bits != 8 ? 1 : grouping.zero_bits,
                      grouping.group,
                      two,
                      floors,
+                     singles,
                      grouping.values,
                      two ? GroupedPanel::kMostUnit : 64,
                      0,
                      0};
   panel.unit_code_bytes = panel.unit_inputs * Panel::kStrip * grouping.bits / 8;
-  const std::size_t scales = two ? 2 + panel.unit_inputs / panel.group : 2 * panel.unit_inputs / 32;
-  panel.unit_bytes = panel.unit_code_bytes + scales * Panel::kStrip * (floors ? 2 : 1);
+  const std::size_t halves = two ? 2 + panel.unit_inputs / panel.group : 2 * panel.unit_inputs / 32;
+  const std::size_t scales = halves * ((singles ? 2 : 1) + (floors ? 1 : 0));
+  panel.unit_bytes = panel.unit_code_bytes + scales * Panel::kStrip;
   return panel;
 }
 

@@ -9,7 +9,7 @@
 
 namespace mmbatch {
 
-/// How panels hold a grouping's small numbers.
+/// How panels hold a grouping's small numbers; not those of whole rows.
 GroupedPanel grouped_panel_of(const Grouping& grouping);
 
 /// One kernel for each of groupings(), in the same order.
@@ -20,11 +20,12 @@ const MatmulKernel& grouped_kernel(const Grouping& grouping);
 /// groups of the stored tensor.
 const Grouping* grouping_of(const MatrixPart& part);
 
-/// Rows [first, first + count) of a part for which grouping_of() is not null, as a tile.
+/// Rows [first, first + count) of a part for which grouping_of() is not null, as a tile; inputs in the form's
+/// order().
 /// @throws ModelError where a scale is not finite
 void pack_groups(const MatrixPart& part, std::size_t first, std::size_t count, std::byte* packed);
 
 /// Whether the scales of a stored tile are finite.
-bool has_finite_scales(const GroupedPanel& panel, const std::byte* tile, std::size_t in);
+bool has_finite_scales(const Grouping& grouping, const std::byte* tile, std::size_t in);
 
 }  // namespace mmbatch

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -22,6 +23,24 @@ bool is_finite_half(std::uint16_t half) {
   return (half & 0x7c00u) != 0x7c00u;
 }
 
+bool finite_halves(const std::byte* at, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    std::uint16_t half;
+    std::memcpy(&half, at + 2 * i, 2);
+    if (!is_finite_half(half)) return false;
+  }
+  return true;
+}
+
+bool finite_singles(const std::byte* at, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    float scale;
+    std::memcpy(&scale, at + 4 * i, 4);
+    if (!std::isfinite(scale)) return false;
+  }
+  return true;
+}
+
 /// The numbers of some columns.
 class Columns {
  public:
@@ -31,7 +50,8 @@ class Columns {
     const bool two = grouping.levels == Grouping::Levels::two, floors = grouping.has_floors();
     const std::size_t groups = two ? all / grouping.group : 0;
     codes_.resize(all);
-    scales_.resize(spans);
+    scales_.resize(grouping.has_singles() ? 0 : spans);
+    singles_.resize(grouping.has_singles() ? spans : 0);
     floors_.resize(floors ? spans : 0);
     small_scales_.resize(groups);
     small_floors_.resize(floors ? groups : 0);
@@ -41,13 +61,14 @@ class Columns {
   /// Where those from a column on are.
   GroupedValues values(std::size_t column) {
     const auto data = [](auto& vector) { return vector.empty() ? nullptr : vector.data(); };
-    const GroupedValues first{codes_.data(), scales_.data(), data(floors_), data(small_scales_),
-                              data(small_floors_)};
+    const GroupedValues first{codes_.data(),       data(scales_),       data(floors_),
+                              data(small_scales_), data(small_floors_), data(singles_)};
     return first.behind(grouping_, column * in_);
   }
   bool finite() const {
     return std::all_of(scales_.begin(), scales_.end(), is_finite_half) &&
-           std::all_of(floors_.begin(), floors_.end(), is_finite_half);
+           std::all_of(floors_.begin(), floors_.end(), is_finite_half) &&
+           std::all_of(singles_.begin(), singles_.end(), [](float scale) { return std::isfinite(scale); });
   }
 
   /// @param strip of the tile; all zeros before
@@ -59,6 +80,17 @@ class Columns {
         put_codes(panel, &codes_[column * in_ + first + i], place, strip + i * kStrip * panel.bits / 8);
       put_scales(panel, {column, first, count}, strip + panel.unit_code_bytes);
     }
+  }
+
+  /// As a column of int8's panel.  @param strip of the tile, of `depth` inputs; codes of zeros before
+  void put_row(std::size_t column, std::size_t depth, std::byte* strip) const {
+    const std::size_t place = column % kStrip;
+    for (std::size_t step = 0; step < in_ / 4; ++step) {
+      std::uint32_t word;
+      std::memcpy(&word, &codes_[column * in_ + 4 * step], 4);
+      put_word(strip, step, place, word);
+    }
+    std::memcpy(strip + depth * kStrip + place * sizeof(float), &singles_[column * in_ / 32], sizeof(float));
   }
 
  private:
@@ -106,7 +138,8 @@ class Columns {
   }
 
   void put_scales(const GroupedPanel& panel, const Piece& piece, std::byte* to) const {
-    to = put_all(panel, scales_, grouping_.span(), piece, to);
+    to = panel.singles ? put_all(panel, singles_, grouping_.span(), piece, to)
+                       : put_all(panel, scales_, grouping_.span(), piece, to);
     if (panel.floors) to = put_all(panel, floors_, grouping_.span(), piece, to);
     if (!panel.two_levels) return;
     to = put_all(panel, small_scales_, panel.group, piece, to);
@@ -119,12 +152,27 @@ class Columns {
   std::vector<std::uint16_t> scales_, floors_;
   std::vector<std::int8_t> small_scales_;
   std::vector<std::uint8_t> small_floors_;
+  std::vector<float> singles_;
 };
 
+void put_tile_of_rows(const TileShape& shape, const Columns& columns, std::byte* packed) {
+  constexpr int kZero = 0x80;
+  const std::size_t depth = Panel::depth(shape.in), strip_bytes = (depth + sizeof(float)) * kStrip;
+  for (std::size_t first = 0; first < Panel::kColumns; first += kStrip) {
+    std::byte* strip = packed + first / kStrip * strip_bytes;
+    std::memset(strip, kZero, depth * kStrip);
+    std::memset(strip + depth * kStrip, 0, kStrip * sizeof(float));
+  }
+  for (std::size_t c = 0; c < shape.columns; ++c)
+    columns.put_row(c, depth, packed + c / kStrip * strip_bytes);
+}
+
 void put_tile(const Grouping& grouping, const TileShape& shape, const Columns& columns, std::byte* packed) {
+  if (grouping.levels == Grouping::Levels::row) return put_tile_of_rows(shape, columns, packed);
   const GroupedPanel panel = grouped_panel_of(grouping);
   const std::size_t strip_bytes = (shape.in + panel.unit_inputs - 1) / panel.unit_inputs * panel.unit_bytes;
-  std::memset(packed, 0, strip_bytes * (Panel::kColumns / kStrip));
+  const bool all = shape.columns == Panel::kColumns && shape.in % panel.unit_inputs == 0;
+  if (!all) std::memset(packed, 0, strip_bytes * (Panel::kColumns / kStrip));
   for (std::size_t c = 0; c < shape.columns; ++c) columns.put(panel, c, packed + c / kStrip * strip_bytes);
 }
 
@@ -148,7 +196,10 @@ const Grouping* grouping_of(const MatrixPart& part) {
   const std::size_t span = grouping->span();
   const bool whole =
       part.cols % span == 0 && part.row_step % span == 0 && (tensor.first + part.first) % span == 0;
-  return whole ? grouping : nullptr;
+  const std::size_t ordered = tensor.form->order().size();
+  const bool in_order = ordered == 0 || (part.cols == ordered && part.row_step % ordered == 0 &&
+                                         (tensor.first + part.first) % ordered == 0);
+  return whole && in_order ? grouping : nullptr;
 }
 
 void pack_groups(const MatrixPart& part, std::size_t first, std::size_t count, std::byte* packed) {
@@ -174,16 +225,22 @@ void pack_groups(const MatrixPart& part, std::size_t first, std::size_t count, s
   put_tile(grouping, shape, columns, packed);
 }
 
-bool has_finite_scales(const GroupedPanel& panel, const std::byte* tile, std::size_t in) {
+bool has_finite_scales(const Grouping& grouping, const std::byte* tile, std::size_t in) {
+  if (grouping.levels == Grouping::Levels::row) {
+    const std::size_t values = Panel::depth(in) * kStrip, strip_bytes = values + kStrip * sizeof(float);
+    for (std::size_t strip = 0; strip < Panel::kColumns / kStrip; ++strip) {
+      if (!finite_singles(tile + strip * strip_bytes + values, kStrip)) return false;
+    }
+    return true;
+  }
+  const GroupedPanel panel = grouped_panel_of(grouping);
   const std::size_t units = (in + panel.unit_inputs - 1) / panel.unit_inputs * (Panel::kColumns / kStrip);
-  const std::size_t halves = (panel.two_levels ? 1u : 2u) * (panel.floors ? 2u : 1u) * kStrip;
+  const std::size_t spans = (panel.two_levels ? 1u : 2u) * kStrip, floors = panel.floors ? spans : 0;
   for (std::size_t unit = 0; unit < units; ++unit) {
     const std::byte* at = tile + unit * panel.unit_bytes + panel.unit_code_bytes;
-    for (std::size_t i = 0; i < halves; ++i) {
-      std::uint16_t half;
-      std::memcpy(&half, at + 2 * i, 2);
-      if (!is_finite_half(half)) return false;
-    }
+    const bool finite = panel.singles ? finite_singles(at, spans) && finite_halves(at + 4 * spans, floors)
+                                      : finite_halves(at, spans + floors);
+    if (!finite) return false;
   }
   return true;
 }

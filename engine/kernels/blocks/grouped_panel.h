@@ -16,6 +16,7 @@ namespace mmbatch {
 ///                      of inputs 4s + b, s < 4, the upper two are bits 2s and 2s + 1 of byte b
 ///              8 bits  [8][kStrip] words of four
 ///   scales   one level:  float16[2][kStrip], then, if there are floors, floors float16[2][kStrip]
+///            float32:    float32[2][kStrip], then, if there are floors, floors float16[2][kStrip]
 ///            two levels: float16[kStrip], then, if there are floors, float16[kStrip]; int8[groups][kStrip];
 ///            if there are floors, uint8[groups][kStrip]
 ///
@@ -26,11 +27,12 @@ namespace mmbatch {
 struct GroupedPanel {
   static constexpr std::size_t kMostUnit = 256;
 
-  unsigned bits;       // of a code: 4, 6 or 8
-  unsigned zero_bits;  // 2 to the power of it is taken off each code; where there are floors, not 0 says that
-                       // each is a zero, see Grouping
-  std::size_t group;   // 16 or 32
-  bool two_levels, floors;
+  unsigned bits;  // of a code: 4, 6 or 8
+  unsigned
+      zero_bits;  // 2 to the power of it is taken off each code, but where there are floors and fewer than
+                  // eight bits; where there are floors, not 0 says that each is a zero, see Grouping
+  std::size_t group;  // 16 or 32
+  bool two_levels, floors, singles;
   const std::uint8_t* values;  // of sixteen codes; null: codes are values
   std::size_t unit_inputs, unit_code_bytes, unit_bytes;
 };

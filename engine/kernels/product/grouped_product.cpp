@@ -58,7 +58,7 @@ void multiply_grouped(const GroupedRows& input, std::span<const RowGroup> groups
   if (groups.empty()) return;
   const PackedMatrix& shape = *groups.front().weights;
   const MatmulKernel& kernel = shape.kernel();
-  assert(input.x.cols == shape.in() && y.cols == shape.out());
+  assert(input.x.cols == shape.in() && y.cols == shape.out() && shape.order().empty());
   const PreparedRows prepared = prepare(kernel, input);
   assert(prepared.rows == y.rows);
   const std::vector<Work> works = works_of(groups, shape.tiles().size());
@@ -81,7 +81,7 @@ void multiply_grouped_gated(const GroupedRows& input, std::span<const RowGroup> 
   if (groups.empty()) return;
   const PackedMatrix& shape = *groups.front().weights;
   const MatmulKernel& kernel = shape.kernel();
-  assert(input.x.cols == shape.in() && 2 * y.cols == shape.out());
+  assert(input.x.cols == shape.in() && 2 * y.cols == shape.out() && shape.order().empty());
   const PreparedRows prepared = prepare(kernel, input);
   assert(prepared.rows == y.rows);
   const std::size_t half = shape.tiles().size() / 2;

@@ -24,6 +24,19 @@ void finish_tile(MatrixView<float> y, MatrixView<const float> product, const Epi
   if (!done) simd().finish(finish, {product.data, product.stride, y.data, y.stride, y.rows, y.cols});
 }
 
+ProductRows in_order(const ProductRows& rows, std::span<const std::uint32_t> order) {
+  if (order.empty()) return rows;
+  return {rows.x, [change = rows.change, order](const float* row, float* out) {
+            thread_local Matrix<float> memory;
+            if (change) {
+              float* changed = thread_buffer(memory, order.size());
+              change(row, changed);
+              row = changed;
+            }
+            for (std::size_t i = 0; i < order.size(); ++i) out[i] = row[order[i]];
+          }};
+}
+
 PreparedRows prepare_rows(const MatmulKernel& kernel, const ProductRows& rows) {
   const MatrixView<const float> x = rows.x;
   const std::size_t row_bytes = kernel.row_bytes(x.cols);

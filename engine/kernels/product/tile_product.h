@@ -29,6 +29,10 @@ struct PreparedRows {
   const std::byte* row(std::size_t index) const { return data + index * row_bytes; }
 };
 
+/// The same rows with their inputs in another order; an empty one: as they are.
+/// @param order [x.cols], which has to outlive what is returned
+ProductRows in_order(const ProductRows& rows, std::span<const std::uint32_t> order);
+
 /// What it returns is the calling thread's until its next product.
 PreparedRows prepare_rows(const MatmulKernel& kernel, const ProductRows& rows);
 

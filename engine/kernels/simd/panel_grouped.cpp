@@ -17,6 +17,7 @@ struct Kind {
   static constexpr bool wide = wide_ && !kAnyBytes;  // see GroupedBytes
   static constexpr std::size_t halves = halves_;     // scales of 32 inputs
   static constexpr bool floors = floors_;
+  static constexpr bool zero = wide_ || !floors_;  // is taken off each code
 };
 
 /// Scales of a block's units as floats, for V strips.
@@ -124,6 +125,7 @@ void take(const PanelProduct& p, const GroupedPanel& g, std::size_t units) {
 
 void grouped_panel(const PanelProduct& p, const GroupedPanel& g, std::size_t units) {
   const bool six = g.bits == 6;
+  if (g.floors && g.bits == 8) return take<CodesOfBytes, Kind<true, 1, true>>(p, g, units);
   if (g.floors && g.group == 16) return take<CodesOfHalves, Kind<false, 2, true>>(p, g, units);
   if (g.floors && six) return take<CodesOfSixBits, Kind<false, 1, true>>(p, g, units);
   if (g.floors) return take<CodesOfHalves, Kind<false, 1, true>>(p, g, units);

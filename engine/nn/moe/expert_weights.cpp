@@ -124,7 +124,8 @@ bool some_in_groups(const std::vector<ExpertParts>& parts) {
 void check_rows_alike(const std::vector<Expert>& experts, const Weights& weights, const std::string& name) {
   const Expert &first = experts.front(), &last = experts.back();
   if (last.gate_up.rows_alike() && last.gate_up.kernel().takes_rows_of(first.gate_up.kernel()) &&
-      last.down.kernel().takes_rows_of(first.down.kernel()))
+      last.down.kernel().takes_rows_of(first.down.kernel()) && last.gate_up.order().empty() &&
+      last.down.order().empty())
     return;
   throw ModelError(
       fmt::format("{}: the experts' matrices are packed in layouts that cannot be multiplied together, "

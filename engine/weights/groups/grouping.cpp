@@ -30,20 +30,12 @@ constexpr Grouping kGroupings[] = {
     {"q5_k", 6, 32, Levels::two, Floors::stored, 0, nullptr},
     {"q6_k", 6, 16, Levels::two, Floors::none, 5, nullptr},
     {"iq4_xs", 4, 32, Levels::two, Floors::none, 7, kIq4Values},
+    {"q8_single", 8, 32, Levels::single, Floors::none, 7, nullptr},
+    {"q8_zeros", 8, 32, Levels::single, Floors::zeros, 7, nullptr},
+    {"q8_row", 8, 32, Levels::row, Floors::none, 7, nullptr},
 };
 
-template <class T>
-T* moved(T* pointer, std::size_t count) {
-  return pointer == nullptr ? nullptr : pointer + count;
-}
-
 }  // namespace
-
-GroupedValues GroupedValues::behind(const Grouping& grouping, std::size_t inputs) const {
-  const std::size_t spans = inputs / grouping.span(), groups = inputs / grouping.group;
-  return {moved(codes, inputs), moved(scales, spans), moved(floors, spans), moved(small_scales, groups),
-          moved(small_floors, groups)};
-}
 
 std::span<const Grouping> groupings() {
   return kGroupings;
@@ -56,7 +48,10 @@ const Grouping* find_grouping(std::string_view name) {
 }
 
 double bytes_per_weight(const Grouping& grouping) {
+  if (grouping.levels == Levels::row) return grouping.bits / 8.0;
   const double halves = 2.0 / static_cast<double>(grouping.span());
+  if (grouping.levels == Levels::single)
+    return grouping.bits / 8.0 + halves * (grouping.has_floors() ? 3 : 2);
   const double small = grouping.levels == Levels::two ? 1.0 / static_cast<double>(grouping.group) : 0.0;
   return grouping.bits / 8.0 + (halves + small) * (grouping.has_floors() ? 2 : 1);
 }

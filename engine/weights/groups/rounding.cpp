@@ -21,8 +21,8 @@ Range range_of(const Grouping& grouping) {
     const auto [least, most] = std::minmax_element(grouping.values, grouping.values + 16);
     return {*least - 128, *most - 128};
   }
-  if (grouping.has_floors()) return {0, (1 << std::min(grouping.bits, 5u)) - 1};
-  const int zero = 1 << grouping.zero_bits;
+  const int zero = grouping.zero();
+  if (grouping.has_floors()) return {-zero, (1 << (grouping.bits == 6 ? 5 : grouping.bits)) - 1 - zero};
   return {-zero, zero - 1};
 }
 
@@ -36,7 +36,7 @@ Wanted wanted_of(const Grouping& grouping, const float* x, std::size_t count) {
   const Range range = range_of(grouping);
   if (grouping.has_floors()) {
     const float floor = std::min(*least, 0.0f);
-    return {(*most - floor) / static_cast<float>(range.most), floor};
+    return {(*most - floor) / static_cast<float>(range.most - range.least), floor};
   }
   const float magnitude = std::max(std::abs(*least), std::abs(*most));
   return {magnitude / static_cast<float>(std::min(-range.least, range.most)), 0};
@@ -47,10 +47,9 @@ std::uint8_t nearest(const Grouping& grouping, float x, float scale, float floor
   const float value = scale != 0 ? (x - floor) / scale : 0;
   const Range range = range_of(grouping);
   if (grouping.values == nullptr) {
-    const int zero = grouping.has_floors() ? 0 : 1 << grouping.zero_bits;
     const auto bounded =
         std::clamp(std::nearbyint(value), static_cast<float>(range.least), static_cast<float>(range.most));
-    return static_cast<std::uint8_t>(static_cast<int>(bounded) + zero);
+    return static_cast<std::uint8_t>(static_cast<int>(bounded) + grouping.zero());
   }
   std::uint8_t best = 0;
   float least = INFINITY;
@@ -107,13 +106,30 @@ void round_one_level(const Grouping& grouping, const float* x, const GroupedValu
   for (std::size_t i = 0; i < grouping.group; ++i) out.codes[i] = nearest(grouping, x[i], scale, floor);
 }
 
+/// A float32 for the scale of `count` inputs.
+void round_singles(const Grouping& grouping, const float* x, std::size_t count, const GroupedValues& out) {
+  const Wanted wanted = wanted_of(grouping, x, count);
+  float floor = 0;
+  if (grouping.has_floors()) {
+    const auto steps = wanted.scale > 0 ? std::nearbyint(-wanted.floor / wanted.scale) : 0.0f;
+    const float zero = steps - static_cast<float>(grouping.zero());
+    *out.floors = to_half(zero);
+    floor = -(wanted.scale * zero);
+  }
+  for (std::size_t i = 0; i < count; ++i) out.codes[i] = nearest(grouping, x[i], wanted.scale, floor);
+  std::fill_n(out.singles, count / grouping.span(), wanted.scale);
+}
+
 }  // namespace
 
 void round_to_groups(const Grouping& grouping, const float* row, std::size_t inputs,
                      const GroupedValues& out) {
+  if (grouping.levels == Grouping::Levels::row) return round_singles(grouping, row, inputs, out);
   for (std::size_t i = 0; i < inputs; i += grouping.span()) {
     const GroupedValues at = out.behind(grouping, i);
-    if (grouping.levels == Grouping::Levels::two)
+    if (grouping.levels == Grouping::Levels::single)
+      round_singles(grouping, row + i, grouping.span(), at);
+    else if (grouping.levels == Grouping::Levels::two)
       round_two_levels(grouping, row + i, at);
     else
       round_one_level(grouping, row + i, at);

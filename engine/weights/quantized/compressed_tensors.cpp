@@ -4,12 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 
-#include "engine/weights/groups/half.h"
-#include "engine/weights/quantized/four_bits.h"
 #include "engine/weights/quantized/packed_words.h"
 #include "engine/weights/quantized/rows_form.h"
 #include "engine/weights/quantized/scaled_bytes.h"
+#include "engine/weights/quantized/whole_groups.h"
 
 namespace mmbatch::quantized {
 namespace {
@@ -27,23 +27,26 @@ class PackedForm final : public RowsForm {
  public:
   PackedForm(std::string name, std::size_t bytes, Packed weight)
       : RowsForm(std::move(name), weight.group_of.size(), bytes), weight_(std::move(weight)) {
-    if (weight_.codes.mask() == 15 && groups_are_whole(weight_.group_of, weight_.groups) &&
-        are_halves(weight_.scales))
-      grouping_ = four_bits_with_zeros();
+    auto order = order_of_groups(weight_.group_of, weight_.groups);
+    if (!order) return;
+    order_ = std::move(*order);
+    grouping_ = &quantized::grouping_of({static_cast<unsigned>(std::bit_width(weight_.codes.mask())),
+                                         are_halves(weight_.scales), !weight_.zeros});
   }
 
   const Grouping* grouping() const override { return grouping_; }
+  std::span<const std::uint32_t> order() const override { return order_; }
 
   void read_groups(std::size_t begin, std::size_t count, const GroupedValues& out) const override {
     for (std::size_t i = 0; i < count; ++i) {
-      const std::size_t row = (begin + i) / columns(), column = (begin + i) % columns();
+      const std::size_t row = (begin + i) / columns(), place = (begin + i) % columns();
+      const std::size_t column = order_.empty() ? place : order_[place];
       out.codes[i] = static_cast<std::uint8_t>(weight_.codes.along(row, column));
       if (i % 32 != 0) continue;
       const std::size_t group = weight_.group_of[column];
       float scale = 0;
       copy_as_float(weight_.scales, row * weight_.groups + group, 1, &scale);
-      out.scales[i / 32] = to_half(scale);
-      out.floors[i / 32] = to_half(static_cast<float>(zero_of(row, group)));
+      put_group(*grouping_, scale, zero_of(row, group), out.behind(*grouping_, i));
     }
   }
 
@@ -72,6 +75,7 @@ class PackedForm final : public RowsForm {
 
   Packed weight_;
   const Grouping* grouping_ = nullptr;
+  std::vector<std::uint32_t> order_;
 };
 
 std::pair<std::size_t, std::size_t> read_shape(const std::string& name, const RawTensor& stored) {
@@ -136,7 +140,22 @@ void present_packed(const std::string& module, StoredParts& parts) {
                 {codes, scales, zeros, shape, index});
 }
 
-void present_bytes(const std::string& module, StoredParts& parts) {
+/// Whether activations of weights in eight bits are to be int8 with a scale for each token, found when it is
+/// computed.
+bool rounds_tokens(const Config& quantization) {
+  bool some = false;
+  for (const auto& [name, group] : quantization.child("config_groups").members()) {
+    const Config weights = group.child("weights"), activations = group.child("input_activations");
+    if (weights.text("type", "int") != "int" || weights.integer("num_bits", 8) != 8) continue;
+    some = activations.flag("dynamic", false) && activations.text("strategy", "") == "token" &&
+           activations.text("type", "int") == "int" && activations.integer("num_bits", 8) == 8 &&
+           activations.flag("symmetric", true);
+    if (!some) return false;
+  }
+  return some;
+}
+
+void present_bytes(const std::string& module, const Config& quantization, StoredParts& parts) {
   const std::string weight = module + ".weight", scales = weight + "_scale", zeros = weight + "_zero_point";
   const RawTensor stored = *parts.other(weight);
   if (stored.shape.size() != 2 || stored.bytes == 0) fail(weight, "must be of shape [out, in]");
@@ -145,6 +164,7 @@ void present_bytes(const std::string& module, StoredParts& parts) {
   form.bytes = stored.bytes + scale_view.bytes();
   form.scales = to_floats(scale_view);
   set_blocks(form, scales, scale_view.shape);
+  form.rounds_tokens = rounds_tokens(quantization);
   if (const RawTensor* zero = parts.other(zeros); zero != nullptr) {
     if (zero->type != "I8" || zero->bytes != form.scales.size())
       fail(zeros, "must be I8, one for each scale");
@@ -180,7 +200,7 @@ void present_compressed_tensors(const Config& quantization, StoredParts& parts) 
   for (const std::string& module : parts.modules(".weight")) {
     const std::string& type = parts.others.at(module + ".weight").type;
     const bool scaled = parts.tensors.count(module + ".weight_scale") > 0;
-    if (scaled && (type == "I8" || type == "F8_E4M3")) present_bytes(module, parts);
+    if (scaled && (type == "I8" || type == "F8_E4M3")) present_bytes(module, quantization, parts);
   }
 }
 

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
 
 #include "engine/weights/quantized/rows_form.h"
+#include "engine/weights/quantized/whole_groups.h"
 
 namespace mmbatch::quantized {
 namespace {
@@ -27,7 +29,24 @@ class ScaledBytesForm final : public RowsForm {
   explicit ScaledBytesForm(ScaledBytes weight)
       : RowsForm(weight.name, weight.weight.shape[1], weight.bytes),
         weight_(std::move(weight)),
-        values_(values_of(weight_.weight.type)) {}
+        values_(values_of(weight_.weight.type)),
+        grouping_(find_grouping_of(weight_)) {}
+
+  const Grouping* grouping() const override { return grouping_; }
+
+  void read_groups(std::size_t begin, std::size_t count, const GroupedValues& out) const override {
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(weight_.weight.data);
+    const std::size_t blocks = (columns() + weight_.block_columns - 1) / weight_.block_columns;
+    constexpr int kMiddle = 128;  // a byte without a sign is so much more
+    for (std::size_t i = 0; i < count; ++i) {
+      out.codes[i] = bytes[begin + i] ^ kMiddle;
+      if (i % grouping_->span() != 0) continue;
+      const std::size_t row = (begin + i) / columns(), column = (begin + i) % columns();
+      const std::size_t block = row / weight_.block_rows * blocks + column / weight_.block_columns;
+      const int zero = weight_.zeros.empty() ? 0 : weight_.zeros[block];
+      put_group(*grouping_, weight_.scales[block], kMiddle + zero, out.behind(*grouping_, i));
+    }
+  }
 
  protected:
   void read_part(const Part& part, float* out) const override {
@@ -45,8 +64,19 @@ class ScaledBytesForm final : public RowsForm {
   }
 
  private:
+  /// Of bytes that are integers, where no scale ends within 32 inputs.
+  static const Grouping* find_grouping_of(const ScaledBytes& weight) {
+    const std::size_t in = weight.weight.shape[1];
+    if (weight.weight.type != "I8" || in % 32 != 0 || weight.block_columns % 32 != 0) return nullptr;
+    if (weight.rounds_tokens && weight.zeros.empty() && weight.block_columns == in)
+      return find_grouping("q8_row");
+    const bool halves = std::all_of(weight.scales.begin(), weight.scales.end(), is_half);
+    return &quantized::grouping_of({8, halves, weight.zeros.empty()});
+  }
+
   ScaledBytes weight_;
   ByteValues values_;
+  const Grouping* grouping_;
 };
 
 }  // namespace

@@ -16,6 +16,7 @@ struct ScaledBytes {
   std::vector<std::int8_t> zeros = {};  // empty: none
   std::size_t block_rows = 1, block_columns = 1;
   std::size_t bytes = 0;
+  bool rounds_tokens = false;  // activations are to be int8 with a scale for each token
 };
 
 std::shared_ptr<const StoredForm> scaled_bytes_form(ScaledBytes weight);

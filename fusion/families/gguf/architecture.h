@@ -17,6 +17,7 @@ using Tensors = std::map<std::string, TensorView>;
 enum class RotaryRows {
   halves,  // as in Hugging Face's files: element j goes with j + head_dim / 2
   pairs,   // 2j with 2j + 1
+  turned,  // in halves, where Hugging Face's files have pairs
 };
 
 /// Whether layers of one model differ in heads and widths, which its own part of the description then reads.
@@ -38,6 +39,8 @@ struct Architecture {
   std::string_view layers = "model.layers";
   std::string_view experts = "mlp.experts";  // below a layer
   LayerSizes sizes = LayerSizes::uniform;
+  /// The kind of mmproj file without which there is no such model here; empty: it is a text model by itself.
+  std::string_view only_with = "";
 };
 
 /// @throws ModelError that names the architecture and lists the supported ones
@@ -61,6 +64,8 @@ std::vector<TensorView> text_tensors(const Architecture& architecture, const Met
 /// For each row of a weight in halves, where it is in the one that is stored in pairs.
 /// @throws ModelError where rows are not heads of an even width
 std::vector<std::uint32_t> rows_in_halves(const TensorView& tensor, std::size_t heads);
+/// The other way round, of the first `rotated` rows of each head; the others stay.
+std::vector<std::uint32_t> rows_in_pairs(const TensorView& tensor, std::size_t heads, std::size_t rotated);
 
 /// The largest number of a layer's key heads; layers without attention have none. `heads` where nothing is
 /// said.

@@ -92,6 +92,12 @@ GgufSource::GgufSource(const std::filesystem::path& model, const std::filesystem
                        .vocabulary = keys,
                        .config = gguf::describe_text(architecture, metadata, stored),
                        .tensors = gguf::text_tensors(architecture, metadata, stored)};
+  if (!projector_ && !architecture.only_with.empty()) {
+    metadata.fail(
+        "general.architecture",
+        fmt::format("'{}' is supported only with its mmproj file, of kind {}: give that one with --mmproj",
+                    architecture.name, architecture.only_with));
+  }
   if (projector_)
     gguf::add_projector(*projector_, all);
   else if (!vision.tensors.empty() && tower == OwnTower::used)

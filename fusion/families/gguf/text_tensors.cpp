@@ -88,6 +88,8 @@ class TensorNames {
     if (architecture.rows == RotaryRows::halves) return;
     heads_ = uniform_size(metadata, "attention.head_count", 1);
     kv_heads_ = key_heads(metadata, heads_);
+    if (architecture.rows == RotaryRows::pairs) return;
+    rotated_ = uniform_size(metadata, "rope.dimension_count", 0);
   }
 
   void add(const std::string& name, const TensorView& tensor, std::vector<TensorView>& out) const {
@@ -130,6 +132,9 @@ class TensorNames {
       return plus(tensor, name, -architecture_.added_to_norms);
     if (architecture_.rows == RotaryRows::pairs && (part == "attn_q" || part == "attn_k"))
       return reordered_rows(tensor, name, rows_in_halves(tensor, part == "attn_q" ? heads_ : kv_heads_));
+    if (architecture_.rows == RotaryRows::turned && (part == "attn_q" || part == "attn_k"))
+      return reordered_rows(tensor, name,
+                            rows_in_pairs(tensor, part == "attn_q" ? heads_ : kv_heads_, rotated_));
     return renamed(tensor, name, tensor.shape);
   }
 
@@ -164,21 +169,43 @@ class TensorNames {
   const Architecture& architecture_;
   const Metadata& metadata_;
   std::uint64_t layers_ = 0;
-  std::uint64_t heads_ = 0, kv_heads_ = 0;  // of rows in pairs
+  std::uint64_t heads_ = 0, kv_heads_ = 0;  // of rows in pairs, or turned
+  std::uint64_t rotated_ = 0;               // of a head's rows that are turned; 0: all
 };
 
-}  // namespace
-
-std::vector<std::uint32_t> rows_in_halves(const TensorView& tensor, std::size_t heads) {
+std::size_t width_of_heads(const TensorView& tensor, std::size_t heads) {
   const std::size_t rows = tensor.rows(), width = heads > 0 ? rows / heads : 0;
   if (width == 0 || width * heads != rows || width % 2 != 0 || rows > UINT32_MAX) {
     throw ModelError(
         fmt::format("tensor '{}': {} rows are not {} heads of an even width", tensor.name, rows, heads));
   }
+  return width;
+}
+
+}  // namespace
+
+std::vector<std::uint32_t> rows_in_halves(const TensorView& tensor, std::size_t heads) {
+  const std::size_t rows = tensor.rows(), width = width_of_heads(tensor, heads);
   std::vector<std::uint32_t> row_of(rows);
   for (std::size_t row = 0; row < rows; ++row) {
     const std::size_t in_head = row % width, half = in_head / (width / 2);
     row_of[row] = static_cast<std::uint32_t>(row - in_head + 2 * (in_head % (width / 2)) + half);
+  }
+  return row_of;
+}
+
+std::vector<std::uint32_t> rows_in_pairs(const TensorView& tensor, std::size_t heads, std::size_t rotated) {
+  const std::size_t rows = tensor.rows(), width = width_of_heads(tensor, heads);
+  if (rotated == 0) rotated = width;
+  if (rotated > width || rotated % 2 != 0) {
+    throw ModelError(fmt::format("tensor '{}': {} of the {} rows of a head cannot be turned", tensor.name,
+                                 rotated, width));
+  }
+  std::vector<std::uint32_t> row_of(rows);
+  for (std::size_t row = 0; row < rows; ++row) {
+    const std::size_t in_head = row % width;
+    const std::size_t from = in_head < rotated ? in_head / 2 + in_head % 2 * (rotated / 2) : in_head;
+    row_of[row] = static_cast<std::uint32_t>(row - in_head + from);
   }
   return row_of;
 }

@@ -9,6 +9,7 @@
 #include <regex>
 
 #include "engine/base/error.h"
+#include "fusion/families/gguf/architecture.h"
 #include "fusion/family.h"
 #include "fusion/source/open_model.h"
 #include "tests/engine/gguf_bytes.h"
@@ -118,7 +119,7 @@ bool put_changed(const Kind& kind, const std::string& name, const TensorView& te
     return true;
   }
   const std::size_t qkv = name.find("attn_qkv.");
-  if (qkv != std::string::npos && kind.name != "qwen3vl_merger") {
+  if (qkv != std::string::npos && kind.name != "qwen3vl_merger" && kind.name != "glm4v") {
     std::vector<std::size_t> third = shape;
     third[0] /= 3;
     const auto size = static_cast<std::ptrdiff_t>(values.size() / 3);
@@ -228,6 +229,21 @@ std::vector<Kind> kinds() {
       {R"((?:model\.)?visual\.deepstack_merger_list\.0\.linear_fc([12])\.(.*))", "v.deepstack.0.fc$1.$2"},
       {R"((?:model\.)?visual\.deepstack_merger_list\.1\.norm\.(.*))", "v.deepstack.2.norm.$1"},
       {R"((?:model\.)?visual\.deepstack_merger_list\.1\.linear_fc([12])\.(.*))", "v.deepstack.2.fc$1.$2"}};
+  const std::string merger = R"(model\.visual\.merger\.)";
+  const Names glm = {{R"(model\.visual\.patch_embed\.proj\.(.*))", "v.patch_embd.$1"},
+                     {R"(model\.visual\.post_layernorm\.(.*))", "v.post_ln.$1"},
+                     {block + R"(attn\.qkv\.(.*))", "v.blk.$1.attn_qkv.$2"},
+                     {block + R"(attn\.proj\.(.*))", "v.blk.$1.attn_out.$2"},
+                     {block + R"(attn\.([qk])_norm\.(.*))", "v.blk.$1.attn_$2_norm.$3"},
+                     {block + R"(norm([12])\.(.*))", "v.blk.$1.ln$2.$3"},
+                     {block + R"(mlp\.(gate|up|down)_proj\.(.*))", "v.blk.$1.ffn_$2.$3"},
+                     {R"(model\.visual\.downsample\.(.*))", "mm.patch_merger.$1"},
+                     {merger + R"(proj\.(.*))", "mm.model.fc.$1"},
+                     {merger + R"(post_projection_norm\.(.*))", "mm.post_norm.$1"},
+                     {merger + R"((gate|up|down)_proj\.(.*))", "mm.$1.$2"}};
+  Names paddle = clip_names(R"(visual\.vision_model\.)");
+  paddle.emplace_back(R"(mlp_AR\.pre_norm\.(.*))", "mm.input_norm.$1");
+  paddle.emplace_back(R"(mlp_AR\.linear_([12])\.(.*))", "mm.$1.$2");
   Names llava_next = clip_names(R"(vision_tower\.vision_model\.)");
   llava_next.emplace_back(R"(vision_tower\.vision_model\.embeddings\.class_embedding)", "v.class_embd");
   llava_next.emplace_back(R"(vision_tower\.vision_model\.pre_layrnorm\.(.*))", "v.pre_ln.$1");
@@ -266,6 +282,8 @@ std::vector<Kind> kinds() {
           {"qwen2-5-vl", "qwen2vl", "qwen2.5vl_merger", qwen, qwen_keys},
           {"qwen3-vl", "qwen3vl", "qwen3vl_merger", qwen, qwen_keys},
           {"qwen3-5", "qwen35", "qwen3vl_merger", qwen, qwen_keys},
+          {"glm-ocr", "glm4", "glm4v", glm, qwen_keys},
+          {"paddleocr-vl", "paddleocr", "paddleocr", paddle, usual},
           {"llava-next", "llama", "mlp", llava_next, llava_next_keys}};
 }
 
@@ -361,6 +379,27 @@ std::vector<Kind> qwen_kinds() {
 INSTANTIATE_TEST_SUITE_P(Kinds, QwenTower, ::testing::ValuesIn(qwen_kinds()), [](const auto& info) {
   return std::regex_replace(info.param.folder, std::regex("[^a-z0-9]"), "_");
 });
+
+TEST(MmprojChoice, SomeTextModelsAreNoneByThemselves) {
+  const TemporaryFolder folder;
+  for (const char* architecture : {"glm4", "paddleocr"}) {
+    write_file(folder.path() / "model.gguf", text_file(architecture, 4).bytes());
+    EXPECT_THAT(
+        message_of<ModelError>([&] { open_model(folder.path() / "model.gguf"); }),
+        AllOf(HasSubstr(architecture), HasSubstr("only with its mmproj file"), HasSubstr("--mmproj")));
+  }
+}
+
+TEST(TurnedRows, AreThoseOfPairs) {
+  const TensorView tensor{"q", DType::f32, {24, 1}};
+  const auto halves = gguf::rows_in_halves(tensor, 2), pairs = gguf::rows_in_pairs(tensor, 2, 0);
+  for (std::uint32_t row = 0; row < 24; ++row) EXPECT_EQ(halves[pairs[row]], row);
+  const auto part = gguf::rows_in_pairs(tensor, 2, 8);
+  EXPECT_THAT(std::vector(part.begin() + 12, part.end()),
+              ::testing::ElementsAre(12, 16, 13, 17, 14, 18, 15, 19, 20, 21, 22, 23));
+  EXPECT_THROW(gguf::rows_in_pairs(tensor, 2, 14), ModelError);
+  EXPECT_THROW(gguf::rows_in_pairs(tensor, 5, 0), ModelError);
+}
 
 TEST(MmprojChoice, OneFileIsFoundSeveralAreNot) {
   const TemporaryFolder folder;

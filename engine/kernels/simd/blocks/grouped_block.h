@@ -164,7 +164,7 @@ struct GroupedBlock {
         IntRegister part[R][C];
         MMBATCH_UNROLLED(R, r) {
           IntRegister start{};
-          if constexpr (!floors && !Bytes::kSigned)
+          if constexpr (Kind::zero && !Bytes::kSigned)
             start = splat_four_bytes(side.at(r, kMinus)) << static_cast<int>(g.zero_bits);
           MMBATCH_UNROLLED(C, c) {
             part[r][c] = start;

@@ -141,11 +141,13 @@ MMBATCH_INLINE void widen_scales(const GroupedPanel& g, const std::byte* unit, f
                                  float* minimums) {
   const std::byte* at = unit + g.unit_code_bytes;
   if (!g.two_levels) {
+    const std::size_t bytes = g.singles ? 4 : 2;  // of a scale
     for (std::size_t i = 0; i < 2; ++i) {
-      const Floats scale = load_float16(at + i * 2 * kLanes);
+      const std::byte* from = at + i * bytes * kLanes;
+      const Floats scale = g.singles ? load(reinterpret_cast<const float*>(from)) : load_float16(from);
       store(scales + i * kLanes, scale);
       if constexpr (floors) {
-        const Floats floor = load_float16(at + (2 + i) * 2 * kLanes);
+        const Floats floor = load_float16(at + (2 * bytes + i * 2) * kLanes);
         store(minimums + i * kLanes, g.zero_bits != 0 ? -(scale * floor) : floor);
       }
     }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "engine/weights/gguf/blocks/readers.h"
 #include "engine/weights/groups/mxfp4.h"
@@ -13,11 +14,34 @@ namespace {
 
 constexpr int kElements = 256;
 
+// Eight bytes at a time, which shifts and masks handle alike.
+
+std::uint64_t load_eight(const std::uint8_t* from) {
+  std::uint64_t bytes;
+  std::memcpy(&bytes, from, sizeof(bytes));
+  return bytes;
+}
+
+void store_eight(std::uint64_t bytes, std::uint8_t* to) {
+  std::memcpy(to, &bytes, sizeof(bytes));
+}
+
+/// The same byte, eight times.
+constexpr std::uint64_t all_eight(std::uint8_t byte) {
+  return byte * 0x0101010101010101u;
+}
+
+/// Of each byte the bits from `shift` on, as many as the mask has.
+constexpr std::uint64_t bits_of(std::uint64_t bytes, int shift, std::uint8_t mask) {
+  return bytes >> shift & all_eight(mask);
+}
+
 /// Half bytes of 32 elements: the first sixteen are the low ones.
 void copy_halves(const std::uint8_t* from, std::uint8_t* codes) {
-  for (int e = 0; e < 16; ++e) {
-    codes[e] = from[e] & 15;
-    codes[16 + e] = from[e] >> 4;
+  for (int e = 0; e < 16; e += 8) {
+    const std::uint64_t bytes = load_eight(from + e);
+    store_eight(bits_of(bytes, 0, 15), codes + e);
+    store_eight(bits_of(bytes, 4, 15), codes + 16 + e);
   }
 }
 
@@ -51,7 +75,7 @@ void copy_q5_1(const std::uint8_t* block, const GroupedValues& out) {
 
 void copy_q8_0(const std::uint8_t* block, const GroupedValues& out) {
   *out.scales = load_u16(block);
-  for (int e = 0; e < 32; ++e) out.codes[e] = block[2 + e] ^ 0x80;
+  for (int e = 0; e < 32; e += 8) store_eight(load_eight(block + 2 + e) ^ all_eight(0x80), out.codes + e);
 }
 
 void copy_mxfp4(const std::uint8_t* block, const GroupedValues& out) {
@@ -66,7 +90,8 @@ void copy_q2_k(const std::uint8_t* block, const GroupedValues& out) {
     out.small_scales[e / 16] = static_cast<std::int8_t>(block[e / 16] & 15);
     out.small_floors[e / 16] = block[e / 16] >> 4;
     const std::uint8_t* bytes = block + 16 + 32 * (e / 128) + e % 32;
-    for (int i = 0; i < 16; ++i) out.codes[e + i] = bytes[i] >> 2 * (e % 128 / 32) & 3;
+    for (int i = 0; i < 16; i += 8)
+      store_eight(bits_of(load_eight(bytes + i), 2 * (e % 128 / 32), 3), out.codes + e + i);
   }
 }
 
@@ -77,9 +102,9 @@ void copy_q3_k(const std::uint8_t* block, const GroupedValues& out) {
     const int k = e / 16, low = k < 8 ? scales[k] & 15 : scales[k - 8] >> 4;
     out.small_scales[k] = static_cast<std::int8_t>((low | (scales[8 + k % 4] >> 2 * (k / 4) & 3) << 4) - 32);
     const std::uint8_t* bytes = q + 32 * (e / 128) + e % 32;
-    for (int i = 0; i < 16; ++i) {
-      const int high = mask[e % 32 + i] >> e / 32 & 1;
-      out.codes[e + i] = static_cast<std::uint8_t>((bytes[i] >> 2 * (e % 128 / 32) & 3) | high << 2);
+    for (int i = 0; i < 16; i += 8) {
+      const std::uint64_t high = bits_of(load_eight(mask + e % 32 + i), e / 32, 1);
+      store_eight(bits_of(load_eight(bytes + i), 2 * (e % 128 / 32), 3) | high << 2, out.codes + e + i);
     }
   }
 }
@@ -100,7 +125,8 @@ void copy_q4_k(const std::uint8_t* block, const GroupedValues& out) {
   copy_small(block + 4, out);
   for (int j = 0; j < 8; ++j) {
     const std::uint8_t* bytes = block + 16 + 32 * (j / 2);
-    for (int i = 0; i < 32; ++i) out.codes[32 * j + i] = bytes[i] >> 4 * (j % 2) & 15;
+    for (int i = 0; i < 32; i += 8)
+      store_eight(bits_of(load_eight(bytes + i), 4 * (j % 2), 15), out.codes + 32 * j + i);
   }
 }
 
@@ -111,9 +137,10 @@ void copy_q5_k(const std::uint8_t* block, const GroupedValues& out) {
   const std::uint8_t* high = block + 16;
   for (int j = 0; j < 8; ++j) {
     const std::uint8_t* bytes = block + 48 + 32 * (j / 2);
-    for (int i = 0; i < 32; ++i)
-      out.codes[32 * j + i] =
-          static_cast<std::uint8_t>((bytes[i] >> 4 * (j % 2) & 15) | (high[i] >> j & 1) << 4);
+    for (int i = 0; i < 32; i += 8) {
+      const std::uint64_t fifth = bits_of(load_eight(high + i), j, 1) << 4;
+      store_eight(bits_of(load_eight(bytes + i), 4 * (j % 2), 15) | fifth, out.codes + 32 * j + i);
+    }
   }
 }
 
@@ -124,9 +151,10 @@ void copy_q6_k(const std::uint8_t* block, const GroupedValues& out) {
     out.small_scales[e / 16] = static_cast<std::int8_t>(block[192 + e / 16]);
     const int half = e / 128, g = e % 128 / 32, l = e % 32;
     const std::uint8_t *lows = low + 64 * half + 32 * (g % 2) + l, *highs = high + 32 * half + l;
-    for (int i = 0; i < 16; ++i)
-      out.codes[e + i] =
-          static_cast<std::uint8_t>((lows[i] >> 4 * (g / 2) & 15) | (highs[i] >> 2 * g & 3) << 4);
+    for (int i = 0; i < 16; i += 8) {
+      const std::uint64_t upper = bits_of(load_eight(highs + i), 2 * g, 3) << 4;
+      store_eight(bits_of(load_eight(lows + i), 4 * (g / 2), 15) | upper, out.codes + e + i);
+    }
   }
 }
 

@@ -28,6 +28,8 @@ const std::vector<ProjectorKind>& kinds() {
       {"idefics3", {"llama"}, add_idefics3},
       {"internvl", {"llama", "qwen2", "qwen3", "qwen3moe", "gpt-oss"}, add_internvl},
       {"pixtral", {"llama", "mistral3"}, add_pixtral},
+      {"glm4v", {"glm4"}, add_glm4v},
+      {"paddleocr", {"paddleocr"}, add_paddleocr},
   };
   return table;
 }

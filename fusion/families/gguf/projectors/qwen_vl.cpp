@@ -7,8 +7,8 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
-#include "engine/weights/derived.h"
 #include "fusion/families/gguf/architecture.h"
+#include "fusion/families/gguf/projectors/block_tower.h"
 #include "fusion/families/gguf/projectors/projector_kinds.h"
 
 namespace mmbatch::gguf {
@@ -16,10 +16,15 @@ namespace {
 
 using nlohmann::json;
 
-const std::string kTower = "visual.", kBlock = kTower + "blocks.{}.", kBlocks = "v.blk.";
+const std::string kTower(kQwenTower), kBlock = kTower + "blocks.{}.";
 constexpr std::size_t kMaxDeepstackLayers = 64;
 /// Sections of the axes that alternate, where the file does not say: of Qwen3-VL, and of Qwen 3.5.
-const std::vector<int> kInterleaved = {24, 20, 20}, kInterleaved35 = {11, 11, 10};
+const TextAxes kInterleaved = {{24, 20, 20}, AxisOrder::interleaved},
+               kInterleaved35 = {{11, 11, 10}, AxisOrder::interleaved};
+
+void append(std::vector<RenamedTensor>& names, std::vector<RenamedTensor> more) {
+  names.insert(names.end(), more.begin(), more.end());
+}
 
 std::vector<RenamedTensor> tower_names() {
   return {{"v.patch_embd", kTower + "patch_embed.proj"},
@@ -30,79 +35,6 @@ std::vector<RenamedTensor> tower_names() {
           {"mm.0", kTower + "merger.mlp.0"},
           {"mm.2", kTower + "merger.mlp.2"},
           {"v.post_ln", kTower + "merger.ln_q"}};
-}
-
-void append(std::vector<RenamedTensor>& names, std::vector<RenamedTensor> more) {
-  names.insert(names.end(), more.begin(), more.end());
-}
-
-/// [out, 3, side, side] of each frame become [out, 3, frames, side, side].
-void put_patches(TowerFile& file, Multimodal& model) {
-  if (const std::string whole = "v.patch_embed.weight"; file.has(whole)) {
-    const TensorView both = file.take(whole);
-    const std::vector<std::size_t>& shape = both.shape;
-    if (shape.size() != 4 || shape[0] % 3 != 0)
-      file.fail(whole,
-                fmt::format("its shape {} is not that of convolutions of three colours", shape_text(shape)));
-    const std::vector<std::size_t> own = {shape[0] / 3, 3, shape[1], shape[2], shape[3]};
-    return model.tensors.push_back(renamed(both, kTower + "patch_embed.proj.weight", own));
-  }
-  const TensorView first = file.take("v.patch_embd.weight"), second = file.take("v.patch_embd.weight.1");
-  if (first.shape.size() != 4 || first.shape != second.shape) {
-    file.fail(second.name, fmt::format("its shape {} and that of '{}', {}, are not two equal convolutions",
-                                       shape_text(second.shape), first.name, shape_text(first.shape)));
-  }
-  const std::vector<std::size_t>& shape = first.shape;
-  model.tensors.push_back(alternating(
-      {first, second}, shape[2] * shape[3],
-      {.name = kTower + "patch_embed.proj.weight", .shape = {shape[0], shape[1], 2, shape[2], shape[3]}}));
-}
-
-/// Query, key and value weights, which some files store apart, become one.
-void put_attention(TowerFile& file, Multimodal& model) {
-  for (const std::string& name : file.names_below(kBlocks)) {
-    const std::string part = ".attn_q.";
-    const std::size_t at = name.find(part);
-    if (at == std::string::npos || at <= kBlocks.size()) continue;
-    const std::string block = name.substr(0, at), ending = name.substr(at + part.size());
-    std::vector<TensorView> parts;
-    for (const char* one : {".attn_q.", ".attn_k.", ".attn_v."})
-      parts.push_back(file.take(block + one + ending));
-    std::vector<std::size_t> shape = parts[0].shape;
-    for (const TensorView& one : parts) {
-      if (one.shape != shape || shape.empty())
-        file.fail(one.name, fmt::format("its shape {} differs from that of '{}', {}", shape_text(one.shape),
-                                        name, shape_text(shape)));
-    }
-    shape[0] *= parts.size();
-    model.tensors.push_back(alternating(
-        parts, parts[0].elements(),
-        {.name = fmt::format("{}blocks.{}.attn.qkv.{}", kTower, block.substr(kBlocks.size()), ending),
-         .shape = shape}));
-  }
-}
-
-/// The text model's part of config.json, with positions of three axes.
-void describe_text_part(Multimodal& model, const std::string& type, const std::vector<int>& otherwise) {
-  json text = json::parse(model.config);
-  text["model_type"] = type;
-  std::string key = own_key(model.text, "rope.dimension_sections");
-  for (const char* other : {"rope.mrope_section", "mrope_sections"}) {
-    if (!model.text.has(key)) key = own_key(model.text, other);
-  }
-  std::vector<std::int64_t> sections = model.text.integers(key);
-  if (sections.empty()) sections.assign(otherwise.begin(), otherwise.end());
-  if (sections.size() == 4 && sections.back() == 0) sections.pop_back();
-  if (sections.size() != 3)
-    model.text.fail(key,
-                    fmt::format("{} sections, expected those of time, rows and columns", sections.size()));
-  if (text.contains("rope_scaling"))
-    model.text.fail(own_key(model.text, "rope.scaling.type"),
-                    "is not supported with positions of three axes");
-  text["rope_scaling"] = {{"rope_type", "default"}, {"mrope_section", sections}};
-  if (otherwise == kInterleaved || otherwise == kInterleaved35)
-    text["rope_scaling"]["mrope_interleaved"] = true;
-  model.config = text.dump();
 }
 
 json tower_config(const TowerFile& file, const TowerSizes& sizes) {
@@ -191,12 +123,12 @@ void add_qwen2_vl(TowerFile& file, Multimodal& model) {
   // A ratio that gives the width again, rounded down.
   vision["mlp_ratio"] = (static_cast<double>(sizes.ffn) + 0.5) / static_cast<double>(sizes.hidden);
   vision["hidden_act"] = sizes.activation.empty() ? "quick_gelu" : sizes.activation;
-  put_patches(file, model);
-  put_attention(file, model);
+  put_frame_patches(file, model);
+  put_joined_attention(file, model);
   std::vector<RenamedTensor> names = tower_names();
   append(names, {{"v.blk.{}.ffn_up", kBlock + "mlp.fc1"}, {"v.blk.{}.ffn_down", kBlock + "mlp.fc2"}});
   file.rename(names, model.tensors);
-  describe_text_part(model, "qwen2_vl_text", {16, 24, 24});
+  describe_axes(model, "qwen2_vl_text", {{16, 24, 24}});
   finish(file, model, {"qwen2_vl", "Qwen2VLForConditionalGeneration", vision});
 }
 
@@ -217,14 +149,14 @@ void add_qwen2_5_vl(TowerFile& file, Multimodal& model) {
     if (every == 0 || (layer + 1) % every == 0) whole.push_back(layer);
   }
   vision["fullatt_block_indexes"] = whole;
-  put_patches(file, model);
-  put_attention(file, model);
+  put_frame_patches(file, model);
+  put_joined_attention(file, model);
   std::vector<RenamedTensor> names = tower_names();
   append(names, {{"v.blk.{}.ffn_gate", kBlock + "mlp.gate_proj"},
                  {"v.blk.{}.ffn_up", kBlock + "mlp.up_proj"},
                  {"v.blk.{}.ffn_down", kBlock + "mlp.down_proj"}});
   file.rename(names, model.tensors);
-  describe_text_part(model, "qwen2_5_vl_text", {16, 24, 24});
+  describe_axes(model, "qwen2_5_vl_text", {{16, 24, 24}});
   finish(file, model, {"qwen2_5_vl", "Qwen2_5_VLForConditionalGeneration", vision});
 }
 
@@ -239,8 +171,8 @@ void add_qwen3_vl(TowerFile& file, Multimodal& model) {
   model.video_processor = video_processor(file, vision);
   const std::vector<std::size_t> layers = deepstack_layers(file);
   vision["deepstack_visual_indexes"] = layers;
-  put_patches(file, model);
-  put_attention(file, model);
+  put_frame_patches(file, model);
+  put_joined_attention(file, model);
   std::vector<RenamedTensor> names = {
       {"v.position_embd", kTower + "pos_embed"},      {"mm.0", kTower + "merger.linear_fc1"},
       {"mm.2", kTower + "merger.linear_fc2"},         {"v.post_ln", kTower + "merger.norm"},
@@ -258,13 +190,13 @@ void add_qwen3_vl(TowerFile& file, Multimodal& model) {
   const std::string text = model.text.text("general.architecture", "");
   if (text == "qwen35" || text == "qwen35moe") {
     const bool experts = text == "qwen35moe";
-    describe_text_part(model, experts ? "qwen3_5_moe_text" : "qwen3_5_text", kInterleaved35);
+    describe_axes(model, experts ? "qwen3_5_moe_text" : "qwen3_5_text", kInterleaved35);
     return finish(file, model,
                   experts ? Described{"qwen3_5_moe", "Qwen3_5MoeForConditionalGeneration", vision}
                           : Described{"qwen3_5", "Qwen3_5ForConditionalGeneration", vision});
   }
   const bool experts = text == "qwen3vlmoe";
-  describe_text_part(model, experts ? "qwen3_vl_moe_text" : "qwen3_vl_text", kInterleaved);
+  describe_axes(model, experts ? "qwen3_vl_moe_text" : "qwen3_vl_text", kInterleaved);
   finish(file, model,
          experts ? Described{"qwen3_vl_moe", "Qwen3VLMoeForConditionalGeneration", vision}
                  : Described{"qwen3_vl", "Qwen3VLForConditionalGeneration", vision});

@@ -25,21 +25,28 @@ struct Numbers {
   std::vector<std::uint8_t> codes, small_floors;
   std::vector<std::uint16_t> scales, floors;
   std::vector<std::int8_t> small_scales;
+  std::vector<float> singles;
 
   explicit Numbers(std::size_t count)
-      : codes(count), small_floors(count), scales(count), floors(count), small_scales(count) {}
+      : codes(count),
+        small_floors(count),
+        scales(count),
+        floors(count),
+        small_scales(count),
+        singles(count) {}
   GroupedValues values() {
-    return {codes.data(), scales.data(), floors.data(), small_scales.data(), small_floors.data()};
+    return {codes.data(),        scales.data(),       floors.data(),
+            small_scales.data(), small_floors.data(), singles.data()};
   }
 
   /// As Grouping says, rounded where formats round.
   float weight(const Grouping& grouping, std::size_t i) const {
     const std::size_t span = i / grouping.span(), group = i / grouping.group;
     const bool two = grouping.levels == Grouping::Levels::two;
-    float scale = half_to_float(scales[span]), floor = 0;
-    int zero = grouping.has_floors() ? 0 : 1 << grouping.zero_bits;
+    float scale = grouping.has_singles() ? singles[span] : half_to_float(scales[span]), floor = 0;
+    int zero = grouping.zero();
     if (grouping.floors == Grouping::Floors::zeros)
-      zero = static_cast<int>(half_to_float(floors[span]));
+      zero += static_cast<int>(half_to_float(floors[span]));
     else if (grouping.has_floors())
       floor = half_to_float(floors[span]);
     if (two) {
@@ -57,8 +64,12 @@ void expect_same(const TensorView& tensor) {
   const std::size_t count = tensor.elements();
   Numbers numbers(count);
   tensor.form->read_groups(tensor.first, count, numbers.values());
-  std::vector<float> weights(count);
-  copy_as_float(tensor, 0, count, weights.data());
+  std::vector<float> stored(count), weights(count);
+  copy_as_float(tensor, 0, count, stored.data());
+  const auto order = tensor.form->order();
+  for (std::size_t i = 0; i < count; ++i)
+    weights[i] =
+        order.empty() ? stored[i] : stored[i / order.size() * order.size() + order[i % order.size()]];
   for (std::size_t i = 0; i < count; ++i)
     ASSERT_EQ(numbers.weight(grouping, i), weights[i]) << tensor.name << " " << grouping.name << " " << i;
   // A part, from the middle of a row where the span allows it.
@@ -111,6 +122,12 @@ TEST(Groupings, AScaleThatFloat16DoesNotHoldIsNotAnother) {
 
 TEST(Groupings, SayWhatFourBitsWithZerosAre) {
   expect_same_in("reference/quantized-awq/model");
+}
+
+TEST(Groupings, SayWhatOtherWeightsOfFoldersAre) {
+  for (const char* folder :
+       {"awq", "gptq", "gptq-8bit", "gptq-actorder", "ct-w4a16", "ct-w4a16-asym", "ct-w8a8"})
+    expect_same_in(std::string("quantized/") + folder);
 }
 
 TEST(Groupings, SayWhatMxfp4OfFoldersIs) {
