@@ -35,13 +35,15 @@ class Measuring {
     session.say(fmt::format("{}: random weights", name_));
     source_ = std::make_shared<const RandomSource>(model.files(model), model.tensors(model));
     spec_ = find_family(source_->config()).parse(source_->config(), *source_);
-    const std::size_t before = resident_bytes();
+    const auto before = static_cast<double>(resident_bytes());
     session.arena().run([&] {
       const Weights weights(*source_, session.options().precision);
       stage_.emplace(weights, *spec_.vision);
       decoder_ = std::make_shared<const Decoder>(weights, spec_.decoder, spec_.decoder_names);
     });
-    tell_memory(resident_bytes() - before);
+    const auto computed = static_cast<double>(weight_bytes(*source_, spec_, session.options().precision));
+    session.say(
+        fmt::format("{}: {}", name_, memory_text(static_cast<double>(resident_bytes()) - before, computed)));
     const ImagePreparation images(*source_, *spec_.vision);
     pixels_ = images.prepare(picture(640, 480), budget);
     rows_ = images.tokens(640, 480, budget);
@@ -101,13 +103,6 @@ class Measuring {
   }
 
  private:
-  void tell_memory(std::size_t bytes) const {
-    const auto held = static_cast<double>(bytes);
-    const auto computed = static_cast<double>(weight_bytes(*source_, spec_, session_.options().precision));
-    session_.say(fmt::format("{}: {:.0f} MiB of memory, {:.0f} as inspect computes them: {:.2f} of that",
-                             name_, held / (1 << 20), computed / (1 << 20), held / computed));
-  }
-
   Features encoded() {
     const PixelValues* const one[] = {&pixels_};
     return stage_->encode(one, scratch_).projected.front();
