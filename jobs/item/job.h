@@ -65,8 +65,13 @@ struct FileParts {
   std::uint32_t pages = 1;
   double seconds = 0;  // of a video
 };
+/// What is asked about such a file.
+struct PartsQuestion {
+  Item::Shows shows = {};
+  TruncatedImages truncated_images = TruncatedImages::fail;  // accept: a damaged one holds what can be found
+};
 /// Opens such a file.  @throws ItemError
-using PartsCounter = std::function<FileParts(const Item::Image& file, Item::Shows shows)>;
+using PartsCounter = std::function<FileParts(const Item::Image& file, const PartsQuestion& question)>;
 
 /// A manifest, or an OpenAI batch file, which is a manifest of one job. Paths are absolute.
 struct Manifest {

@@ -158,12 +158,14 @@ class AllJobs : public ItemReader {
 
 std::unique_ptr<ItemReader> open_items(const Manifest& manifest, std::size_t job) {
   std::unique_ptr<ItemReader> reader;
-  const ItemSource& source = manifest.jobs.at(job).source;
+  const Job& read = manifest.jobs.at(job);
+  const ItemSource& source = read.source;
   if (source.kind == ItemSource::Kind::in_manifest)
     reader = std::make_unique<InlineReader>(source.in_manifest);
   else
     reader = std::make_unique<ListingReader>(manifest, job);
-  return std::make_unique<UniqueIds>(show_documents(std::move(reader), manifest.count_parts));
+  return std::make_unique<UniqueIds>(
+      show_documents(std::move(reader), manifest.count_parts, read.truncated_images));
 }
 
 std::unique_ptr<ItemReader> open_items(const Manifest& manifest) {

@@ -8,10 +8,13 @@
 namespace mmbatch {
 
 PartsCounter parts_counter() {
-  return [](const Item::Image& file, Item::Shows shows) -> FileParts {
+  return [](const Item::Image& file, const PartsQuestion& question) -> FileParts {
     const std::vector<unsigned char> bytes = read_image(file);
-    const DocumentKind kind = shows == Item::Shows::video ? DocumentKind::video : DocumentKind::pages;
-    const DocumentInfo info = read_document_info(std::as_bytes(std::span(bytes)), kind);
+    const bool video = question.shows == Item::Shows::video;
+    ImageLimits limits;
+    limits.truncated = question.truncated_images;
+    const DocumentInfo info = read_document_info(std::as_bytes(std::span(bytes)),
+                                                 video ? DocumentKind::video : DocumentKind::pages, limits);
     return {info.pages, info.seconds};
   };
 }

@@ -56,8 +56,8 @@ std::string with_pictures(const std::string& parts, std::size_t pictures) {
 
 class DocumentItems : public ItemReader {
  public:
-  DocumentItems(std::unique_ptr<ItemReader> items, PartsCounter count)
-      : items_(std::move(items)), count_(std::move(count)) {}
+  DocumentItems(std::unique_ptr<ItemReader> items, PartsCounter count, TruncatedImages truncated_images)
+      : items_(std::move(items)), count_(std::move(count)), truncated_images_(truncated_images) {}
 
   std::optional<ReadItem> next() override {
     std::optional<ReadItem> read = next_shown();
@@ -95,7 +95,7 @@ class DocumentItems : public ItemReader {
   FileParts count(Item::Shows shows) const {
     if (!count_)
       refuse(fmt::format("{}: what it holds is not known: name the pages or times", file().written));
-    return count_(file(), shows);
+    return count_(file(), {shows, truncated_images_});
   }
 
   /// One item with all that is shown, or nothing where each page is one.
@@ -207,6 +207,7 @@ class DocumentItems : public ItemReader {
 
   std::unique_ptr<ItemReader> items_;
   PartsCounter count_;
+  TruncatedImages truncated_images_;
   ReadItem whole_;              // the item whose document is shown
   std::optional<Pages> pages_;  // that are still to come
   std::string times_;           // of the frames, as JSON
@@ -216,8 +217,9 @@ class DocumentItems : public ItemReader {
 
 }  // namespace
 
-std::unique_ptr<ItemReader> show_documents(std::unique_ptr<ItemReader> items, PartsCounter count) {
-  return std::make_unique<DocumentItems>(std::move(items), std::move(count));
+std::unique_ptr<ItemReader> show_documents(std::unique_ptr<ItemReader> items, PartsCounter count,
+                                           TruncatedImages truncated_images) {
+  return std::make_unique<DocumentItems>(std::move(items), std::move(count), truncated_images);
 }
 
 }  // namespace mmbatch

@@ -124,6 +124,34 @@ TEST(Document, PagesAreBoundedAsImagesAre) {
   EXPECT_THROW(part_of(tiff, {.page = 1}, limits), ItemError);
 }
 
+TEST(Document, OfACutFileThatIsAcceptedThePagesAreThatCanBeFound) {
+  ImageLimits accept;
+  accept.truncated = TruncatedImages::accept;
+  Bytes pdf = file("three.pdf"), gif = file("three.gif");
+  pdf.resize(pdf.size() - 8);  // without its end-of-file mark
+  EXPECT_THROW(read_document_info(pdf, DocumentKind::pages), ItemError);
+  EXPECT_EQ(read_document_info(pdf, DocumentKind::pages, accept).pages, 3u);
+  const Image whole = part_of(gif, {.page = 1});
+  gif.resize(gif.size() - 4);
+  EXPECT_THROW(read_document_info(gif, DocumentKind::pages), ItemError);
+  EXPECT_EQ(read_document_info(gif, DocumentKind::pages, accept).pages, 3u);
+  EXPECT_EQ(part_of(gif, {.page = 1}, accept).rgb, whole.rgb);
+  EXPECT_EQ(part_of(gif, {.page = 3}, accept).width, whole.width);
+  gif.resize(gif.size() / 2);
+  const std::uint32_t found = read_document_info(gif, DocumentKind::pages, accept).pages;
+  EXPECT_GE(found, 1u);
+  EXPECT_LT(found, 3u);
+}
+
+TEST(Document, AnEmptyFileIsEmpty) {
+  try {
+    read_document_info({}, DocumentKind::video);
+    FAIL();
+  } catch (const ItemError& e) {
+    EXPECT_NE(std::string(e.what()).find("0 bytes"), std::string::npos) << e.what();
+  }
+}
+
 /// Whatever is done to the files, an item fails at most.
 TEST(Document, SurvivesDamage) {
   for (const char* name : {"three.pdf", "three.gif", "three.webp", "three.tif", "ten.mp4"}) {

@@ -18,7 +18,7 @@ using testing::TempFolder;
 std::vector<ReadItem> read(const TempFolder& folder, const std::string& item, const std::string& more = "") {
   const auto file =
       folder.write("m.yaml", "jobs: [{name: j, task: vqa, question: q, items: [" + item + "]" + more + "}]");
-  const PartsCounter count = [](const Item::Image& image, Item::Shows) -> FileParts {
+  const PartsCounter count = [](const Item::Image& image, const PartsQuestion&) -> FileParts {
     if (image.written == "none.pdf") throw ItemError(ErrorCode::image_missing, "no such file");
     return {3, 10};
   };

@@ -63,7 +63,10 @@ class Player {
     std::vector<GifPixelType> row(static_cast<std::size_t>(frame.Width));
     for (const GifPass& pass : gif_passes(frame.Interlace)) {
       for (int y = pass.first; y < frame.Height; y += pass.step) {
-        if (DGifGetLine(gif_, row.data(), frame.Width) == GIF_ERROR) fail_gif(gif_->Error);
+        if (DGifGetLine(gif_, row.data(), frame.Width) == GIF_ERROR) {
+          if (file_.truncated == TruncatedImages::accept) return;
+          fail_gif(gif_->Error);
+        }
         draw_row(frame, map, transparent, {y, row});
       }
     }
@@ -99,10 +102,14 @@ std::uint32_t count_frames(const CodecRequest& file) {
   const Gif gif = open_gif(source);
   GraphicsControlBlock control;
   std::uint32_t frames = 0;
-  while (find_gif_frame(gif.get(), control)) {
-    if (DGifGetImageHeader(gif.get()) == GIF_ERROR) fail_gif(gif->Error);
-    skip_pixels(gif.get());
-    ++frames;
+  try {
+    while (find_gif_frame(gif.get(), control)) {
+      if (DGifGetImageHeader(gif.get()) == GIF_ERROR) fail_gif(gif->Error);
+      ++frames;
+      skip_pixels(gif.get());
+    }
+  } catch (const Damage&) {
+    if (frames == 0 || file.truncated == TruncatedImages::fail) throw;
   }
   return frames;
 }
