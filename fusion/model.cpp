@@ -270,12 +270,8 @@ void check_sliced(const ModelFiles& files, std::size_t slices) {
     throw UsageError(fmt::format("--tensor-parallel {}: {}: {}", slices, files.folder.string(), why));
   };
   if (files.spec.dual) refuse("a dual encoder has no decoder, which is what is divided");
-  if (files.spec.encoder)
-    refuse("decoders that attend to an encoder cannot be divided between processes yet");
   if (files.weights->packed())
     refuse("folders that mmbatch quantize packed cannot be divided: take the published checkpoint");
-  for (const LayerConfig& layer : files.spec.decoder.layers)
-    if (const std::string why = why_not_sliced(layer, slices); !why.empty()) refuse(why);
 }
 
 Model::Model(std::shared_ptr<const ModelFiles> files, Precision precision, WeightHooks hooks)

@@ -30,7 +30,8 @@ class Decoder {
   Matrix<float> forward(const StepBatch& batch, KvPool& pool, Scratch& scratch,
                         AttentionKernel kernel = AttentionKernel::flash) const;
 
-  /// Of a decoder that is cut into slices: with the heads of keys and values that this process keeps.
+  /// Of a decoder that is cut into slices: with the heads of keys and values, and the recurrent states, that
+  /// this process keeps.
   const DecoderConfig& config() const { return config_; }
   /// What was spent on other processes since the slices were made.
   double communication_seconds() const { return slices_ ? slices_->seconds() : 0; }
