@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
-#include <exception>
 
 #include "engine/base/error.h"
 #include "engine/decoder/cross/encoded_rows.h"
@@ -184,16 +183,15 @@ RopeAngles Decoder::angles(const Rope& rope, const StepBatch& batch) const {
 
 Matrix<float> Decoder::forward(const StepBatch& batch, KvPool& pool, Scratch& scratch,
                                AttentionKernel kernel) const {
-  if (!slices_ || slices_->processes().size() == 1) return compute(batch, pool, scratch, kernel);
-  Communicator& processes = slices_->processes();
-  try {
-    if (processes.rank() == 0)
-      processes.send(step_message(batch, pool, kernel, config_.row_width()).bytes());
-    return compute(batch, pool, scratch, kernel);
-  } catch (const std::exception& e) {
-    processes.end_all(e.what());  // they wait for this one
-    throw;
-  }
+  if (!slices_) return compute(batch, pool, scratch, kernel);
+  Matrix<float> logits;
+  slices_->together([&] { return step_message(batch, pool, kernel, config_.row_width()); },
+                    [&] {
+                      const double before = slices_->seconds();
+                      logits = compute(batch, pool, scratch, kernel);
+                      communication_seconds_ = communication_seconds_ + slices_->seconds() - before;
+                    });
+  return logits;
 }
 
 Matrix<float> Decoder::compute(const StepBatch& batch, KvPool& pool, Scratch& scratch,

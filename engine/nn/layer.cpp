@@ -256,9 +256,7 @@ void Layer::feed_forward(MatrixView<float> x, MatrixView<const float> per_layer,
   add(x, after_feed_forward_, scratch, [&](MatrixView<float> y, const Linear::Then& then) {
     const LayerInput input = input_of(x, before_feed_forward_);
     std::visit(
-        [&](const auto& part) {
-          with(part, [&](const auto& one) { one.forward(input, y, then, scratch); });
-        },
+        [&](const auto& part) { with(part, [&](const auto& one) { one.forward(input, y, then, scratch); }); },
         feed_forward_);
   });
   if (per_layer_input_) per_layer_input_->forward(per_layer, x, scratch);

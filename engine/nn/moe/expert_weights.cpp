@@ -101,8 +101,8 @@ void add_biases(std::vector<Expert>& experts, const Weights& weights, const Expe
       const auto bias = to_floats(weights.tensor(of_expert(name, config.first + e) + ".bias", {ffn}));
       experts[e].gate_up_bias.insert(experts[e].gate_up_bias.end(), bias.begin(), bias.end());
     }
-    experts[e].down_bias = to_floats(
-        weights.tensor(of_expert(names.down, config.first + e) + ".bias", {hidden}));
+    experts[e].down_bias =
+        to_floats(weights.tensor(of_expert(names.down, config.first + e) + ".bias", {hidden}));
   }
 }
 

@@ -30,8 +30,11 @@ void ExpertsBeside::forward(const LayerInput& x, MatrixView<float> y, const Line
   const MatrixView<float> dense = scratch.take(Scratch::dense, y.rows, y.cols);
   std::visit([&](const auto& part) { part.forward(x, dense, {}, scratch); }, dense_);
   const MatrixView<float> experts = scratch.take(Scratch::experts, y.rows, y.cols);
-  std::visit([&](const auto& part) { part.forward({x.x, &before_experts_}, experts, {}, scratch); },
-             experts_);
+  std::visit(
+      [&](const auto& part) {
+        part.forward({x.x, &before_experts_}, experts, {}, scratch);
+      },
+      experts_);
   parallel_rows(y.rows, [&](std::size_t r) {
     float* sum = dense.row(r);
     after_dense_.row(sum, sum);

@@ -33,7 +33,6 @@ std::string why_whole(const AttentionShape& shape, std::size_t slices) {
 std::string why_attention_whole(const LayerConfig& layer, std::size_t slices) {
   const SelfAttentionConfig& attention = layer.attention;
   const auto& norm = attention.query_key_norm;
-  if (attention.bounds != Bounds::absent) return "its numbers are kept within stored bounds";
   if (norm && norm->span == QueryKeyNorm::Span::all_heads)
     return "a norm goes over all heads' queries together";
   if (const std::string why = why_whole(attention.shape, slices); !why.empty()) return why;
@@ -41,7 +40,6 @@ std::string why_attention_whole(const LayerConfig& layer, std::size_t slices) {
 }
 
 std::string why_whole(const FeedForwardConfig& config, std::size_t slices) {
-  if (config.bounds != Bounds::absent) return "its numbers are kept within stored bounds";
   if (config.ffn % slices != 0) return not_divided(config.ffn, "columns", slices);
   return {};
 }
@@ -74,7 +72,7 @@ bool cuts(const Weights& weights, const Config& config) {
 }
 
 bool cuts_attention(const Weights& weights, const LayerConfig& layer) {
-  return weights.slices && why_attention_whole(layer, weights.slices->count()).empty();
+  return weights.slices && slices_divide_attention(layer, weights.slices->count());
 }
 
 }  // namespace
@@ -124,13 +122,17 @@ std::vector<WholePart> whole_parts(const LayerConfig& layer, std::size_t slices)
   return parts;
 }
 
+bool slices_divide_attention(const LayerConfig& layer, std::size_t slices) {
+  return why_attention_whole(layer, slices).empty();
+}
+
 void keep_own(LayerConfig& layer, const Slices& slices) {
   if (layer.recurrent) {
     if (why_whole(*layer.recurrent, slices.count()).empty())
       layer.recurrent = recurrent_here(*layer.recurrent, slices);
     return;
   }
-  if (!why_attention_whole(layer, slices.count()).empty()) return;
+  if (!slices_divide_attention(layer, slices.count())) return;
   std::size_t& kv_heads = layer.attention.shape.kv_heads;
   kv_heads = slices.here() * kv_part(kv_heads, {0, slices.count()}).count;
 }

@@ -39,6 +39,8 @@ struct WholePart {
   bool operator==(const WholePart&) const = default;
 };
 std::vector<WholePart> whole_parts(const LayerConfig& layer, std::size_t slices);
+/// Whether so many slices divide a layer's attention, and with it the keys and values that are kept of it.
+bool slices_divide_attention(const LayerConfig& layer, std::size_t slices);
 
 /// What caches and states of this process hold of a layer: heads of keys and values, and the recurrent part,
 /// become its own.

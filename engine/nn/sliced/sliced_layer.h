@@ -31,6 +31,7 @@ class SlicedAttention {
 
   std::shared_ptr<const Slices> slices_;
   std::size_t kv_heads_;  // of a slice
+  ValueRange range_;      // that the sum is kept within
   std::vector<SelfAttention> parts_;
 };
 
@@ -44,6 +45,7 @@ class SlicedFeedForward {
 
  private:
   std::shared_ptr<const Slices> slices_;
+  ValueRange range_;  // that the sum is kept within
   std::vector<FeedForward> parts_;
 };
 

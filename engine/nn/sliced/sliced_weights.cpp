@@ -1,6 +1,7 @@
 #include "engine/nn/sliced/sliced_weights.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <utility>
 #include <variant>
@@ -111,6 +112,11 @@ CrossAttentionConfig slice_of(CrossAttentionConfig config, SliceOf slice) {
   return config;
 }
 
+ChannelAttentionConfig slice_of(ChannelAttentionConfig config, SliceOf slice) {
+  config.own_groups = config.groups / slice.count;
+  return config;
+}
+
 void SlicedWeights::add_view(const TensorView& whole, const TensorView& slice) {
   if (has(slice.name)) return;
   add(slice, path());
@@ -135,24 +141,37 @@ void SlicedWeights::add_whole(const std::string& name) {
 
 void SlicedWeights::add_outputs(const StoredLinear& layer, const std::vector<ColumnRange>& outputs,
                                 Bias bias) {
-  const std::string weight = layer.name + ".weight";
+  const std::string weight = layer.weight();
   if (layer.order == WeightOrder::out_in)
     add_rows(weight, outputs);
   else
     add_view(whole_.tensor(weight), some_columns(whole_.tensor(weight), weight, outputs));
+  if (layer.bounds == Bounds::stored) {
+    for (const char* bound : {".input_min", ".input_max", ".output_min", ".output_max"})
+      add_whole(layer.name + bound);
+  }
   if (bias == Bias::present) add_rows(layer.name + ".bias", outputs);
 }
 
 void SlicedWeights::add_inputs(const StoredLinear& layer, const std::vector<ColumnRange>& inputs, Bias bias,
                                SliceOf slice) {
-  const std::string weight = layer.name + ".weight", bias_name = layer.name + ".bias";
+  const std::string weight = layer.weight(), bias_name = layer.name + ".bias";
   if (layer.order == WeightOrder::out_in)
     add_view(whole_.tensor(weight), some_columns(whole_.tensor(weight), weight, inputs));
   else
     add_rows(weight, inputs);
+  if (layer.bounds == Bounds::stored) {
+    constexpr float kNone = std::numeric_limits<float>::infinity();
+    for (const char* bound : {".input_min", ".input_max"}) add_whole(layer.name + bound);
+    // Those of outputs are the sum's.
+    for (const auto& [bound, value] : {std::pair(".output_min", -kNone), {".output_max", kNone}}) {
+      const TensorView& whole = whole_.tensor(layer.name + bound);
+      add_view(whole, filled(whole.name, whole.shape, value));
+    }
+  }
   if (bias == Bias::absent) return;
   const TensorView& whole = whole_.tensor(bias_name);
-  add_view(whole, slice.index == 0 ? whole : zeros(bias_name, whole.shape));
+  add_view(whole, slice.index == 0 ? whole : filled(bias_name, whole.shape, 0));
 }
 
 void SlicedWeights::add_attention(const SelfAttentionConfig& config, const SelfAttentionNames& pattern,
@@ -162,17 +181,17 @@ void SlicedWeights::add_attention(const SelfAttentionConfig& config, const SelfA
   const ColumnRange queries = times(part_of(heads, slice), query_width(config));
   const ColumnRange keys = times(kv_part(config.shape.kv_heads, slice), head_dim);
   if (names.query_key_value.empty()) {
-    add_outputs({names.query, 0, config.order}, {queries}, config.bias);
+    add_outputs({names.query, 0, config.order, config.bounds}, {queries}, config.bias);
     for (const std::string& name : {names.key, names.value})
-      if (!name.empty()) add_outputs({name, 0, config.order}, {keys}, config.bias);
+      if (!name.empty()) add_outputs({name, 0, config.order, config.bounds}, {keys}, config.bias);
   } else {
     const std::size_t first_key = heads * query_width(config);
     const std::size_t first_value = first_key + config.shape.kv_heads * head_dim;
     add_outputs({names.query_key_value, 0, config.order},
                 {queries, behind(keys, first_key), behind(keys, first_value)}, config.bias);
   }
-  add_inputs({names.output, 0, config.order}, {times(part_of(heads, slice), head_dim)}, config.output_bias,
-             slice);
+  add_inputs({names.output, 0, config.order, config.bounds}, {times(part_of(heads, slice), head_dim)},
+             config.output_bias, slice);
   if (!names.sinks.empty()) add_rows(names.sinks, {part_of(heads, slice)});
   if (!config.query_key_norm) return;
   for (const std::string& norm : {names.query_norm, names.key_norm}) {
@@ -189,10 +208,10 @@ void SlicedWeights::add_feed_forward(const FeedForwardConfig& config, const Feed
     add_outputs({names.gate_up, 0, config.order}, {part, behind(part, config.ffn)}, config.bias);
   } else {
     if (config.kind == FeedForwardKind::gated)
-      add_outputs({names.gate, 0, config.order}, {part}, config.bias);
-    add_outputs({names.up, 0, config.order}, {part}, config.bias);
+      add_outputs({names.gate, 0, config.order, config.bounds}, {part}, config.bias);
+    add_outputs({names.up, 0, config.order, config.bounds}, {part}, config.bias);
   }
-  add_inputs({names.down, 0, config.order}, {part}, config.bias, slice);
+  add_inputs({names.down, 0, config.order, config.bounds}, {part}, config.bias, slice);
 }
 
 void SlicedWeights::add_experts(const MixtureOfExpertsConfig& config, const MixtureOfExpertsNames& names,
@@ -228,8 +247,8 @@ void SlicedWeights::add_delta_net(const GatedDeltaNetConfig& config, const Gated
   add_rows(names.qkv + ".weight", channels);
   add_rows(names.convolution + ".weight", channels);
   add_rows(names.gate + ".weight", values);
-  for (const std::string& name : {names.beta + ".weight", names.alpha + ".weight", names.decay,
-                                  names.decay_bias})
+  for (const std::string& name :
+       {names.beta + ".weight", names.alpha + ".weight", names.decay, names.decay_bias})
     add_rows(name, heads.values);
   add_whole(names.norm + ".weight");
   add_inputs({names.output}, values, Bias::absent, slice);
@@ -253,6 +272,14 @@ void SlicedWeights::add_cross_attention(const CrossAttentionConfig& config, cons
   for (const std::string& name : {names.key, names.value})
     if (!name.empty()) add_outputs({name}, {keys}, config.bias);
   add_inputs({names.output}, {queries}, config.bias, slice);
+}
+
+void SlicedWeights::add_channel_attention(const ChannelAttentionConfig& config, const std::string& prefix,
+                                          SliceOf slice) {
+  const ColumnRange part = part_of(config.hidden, slice);
+  add_outputs({prefix + "qkv"}, {part, behind(part, config.hidden), behind(part, 2 * config.hidden)},
+              config.bias);
+  add_inputs({prefix + "proj"}, {part}, Bias::present, slice);
 }
 
 void SlicedWeights::release() const {

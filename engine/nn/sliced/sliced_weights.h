@@ -7,6 +7,7 @@
 
 #include "engine/nn/cross_attention.h"
 #include "engine/nn/feed_forward.h"
+#include "engine/nn/grid/channel_attention.h"
 #include "engine/nn/moe/expert_group.h"
 #include "engine/nn/recurrent/recurrent_mixer.h"
 #include "engine/nn/self_attention.h"
@@ -42,6 +43,10 @@ class SlicedWeights final : public WeightSource {
   void add_recurrent(const RecurrentConfig& config, const RecurrentNames& names, SliceOf slice);
   void add_cross_attention(const CrossAttentionConfig& config, const CrossAttentionNames& names,
                            SliceOf slice);
+  /// @param prefix of its tensors' names
+  void add_channel_attention(const ChannelAttentionConfig& config, const std::string& prefix, SliceOf slice);
+  /// A parameter that all slices have, if it is there.
+  void add_whole(const std::string& name);
   /// Memory of the files that was read for them is given back.
   void release() const;
 
@@ -60,8 +65,6 @@ class SlicedWeights final : public WeightSource {
   void add_convolution(const ShortConvolutionConfig& config, const ShortConvolutionNames& names,
                        SliceOf slice);
   void add_rows(const std::string& name, const std::vector<ColumnRange>& rows);
-  /// Parameters that all slices have.
-  void add_whole(const std::string& name);
 
   const WeightSource& whole_;
   std::vector<TensorView> used_;
@@ -73,6 +76,7 @@ FeedForwardConfig slice_of(FeedForwardConfig config, SliceOf slice);
 MixtureOfExpertsConfig slice_of(MixtureOfExpertsConfig config, SliceOf slice);
 RecurrentConfig slice_of(RecurrentConfig config, SliceOf slice);
 CrossAttentionConfig slice_of(CrossAttentionConfig config, SliceOf slice);
+ChannelAttentionConfig slice_of(ChannelAttentionConfig config, SliceOf slice);
 
 /// The heads of keys and values that a slice's queries look at: its own, or one that it has in common with
 /// other slices.

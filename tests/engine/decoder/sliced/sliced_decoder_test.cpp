@@ -205,15 +205,13 @@ TEST(SlicedLayers, SayWhatIsWholeAndWhy) {
   layer.experts->shared->ffn = 14;
   EXPECT_EQ(why_whole(layer, 4), "mixture of experts: 14 columns cannot be divided into 4 slices; ");
   layer.experts.reset();
-  layer.feed_forward.bounds = Bounds::stored;
-  EXPECT_EQ(why_whole(layer, 2), "feed-forward: its numbers are kept within stored bounds; ");
-  layer.feed_forward.bounds = Bounds::absent;
   layer.attention.query_key_norm = {config.norm, QueryKeyNorm::Span::all_heads};
   EXPECT_EQ(why_whole(layer, 2), "attention: a norm goes over all heads' queries together; ");
   testing::make_recurrent(layer, testing::tiny_convolution());
   EXPECT_EQ(why_whole(layer, 8), "");
-  EXPECT_EQ(why_whole(layer, 16), "recurrent part: 24 channels cannot be divided into 16 slices; "
-                                  "feed-forward: 40 columns cannot be divided into 16 slices; ");
+  EXPECT_EQ(why_whole(layer, 16),
+            "recurrent part: 24 channels cannot be divided into 16 slices; "
+            "feed-forward: 40 columns cannot be divided into 16 slices; ");
   testing::make_recurrent(layer, testing::tiny_delta_net());
   EXPECT_EQ(why_whole(layer, 4), "");
   EXPECT_EQ(why_whole(layer, 8), "recurrent part: 4 value heads cannot be divided into 8 slices; ");
