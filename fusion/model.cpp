@@ -8,6 +8,7 @@
 #include "fusion/family.h"
 #include "fusion/keys/known_keys.h"
 #include "fusion/prompting.h"
+#include "fusion/sliced/model_parts.h"
 #include "fusion/source/lora/adapter.h"
 
 namespace mmbatch {
@@ -269,13 +270,15 @@ void check_sliced(const ModelFiles& files, std::size_t slices) {
   const auto refuse = [&](const std::string& why) {
     throw UsageError(fmt::format("--tensor-parallel {}: {}: {}", slices, files.folder.string(), why));
   };
-  if (files.spec.dual) refuse("a dual encoder has no decoder, which is what is divided");
-  if (files.spec.encoder)
-    refuse("decoders that attend to an encoder cannot be divided between processes yet");
   if (files.weights->packed())
     refuse("folders that mmbatch quantize packed cannot be divided: take the published checkpoint");
-  for (const LayerConfig& layer : files.spec.decoder.layers)
-    if (const std::string why = why_not_sliced(layer, slices); !why.empty()) refuse(why);
+  const std::vector<LayerConfig>& layers = files.spec.decoder.layers;
+  for (const LayerConfig& layer : layers) {
+    const auto& other = layer.attention.keys_of;
+    if (other && slices_divide_attention(layer, slices) != slices_divide_attention(layers[*other], slices))
+      refuse(fmt::format("a layer reads the keys and values of layer {}, which would be divided otherwise",
+                         *other));
+  }
 }
 
 Model::Model(std::shared_ptr<const ModelFiles> files, Precision precision, WeightHooks hooks)
@@ -294,18 +297,22 @@ Model::Model(std::shared_ptr<const ModelFiles> files, Precision precision, Weigh
                                  to_string(precision)));
   }
   if (slices) check_sliced(*files_, slices->count());
-  const Weights weights(*files_->weights, precision, std::move(hooks));
-  // Images are encoded by the process that leads.
-  if (spec().vision && (!slices || slices->processes().rank() == 0)) images_.emplace(weights, *spec().vision);
-  if (const auto& dual = spec().dual) {
-    texts_.emplace(weights, files_->tokenizer, *dual);
-    similarity_.emplace(weights, dual->similarity);
-    return;
-  }
+  Weights weights(*files_->weights, precision, std::move(hooks));
+  weights.slices = slices;
+  if (slices && slices->processes().rank() > 0)
+    parts_ = encoder_parts(weights, spec());
+  else
+    load_encoders(weights);
+  if (!spec().dual) decoder_ = std::make_shared<const Decoder>(weights, spec().decoder, spec().decoder_names);
+}
+
+void Model::load_encoders(const Weights& weights) {
+  if (spec().vision) images_.emplace(weights, *spec().vision);
   if (spec().encoder) encoder_.emplace(weights, *spec().encoder);
-  Weights decoder_weights = weights;
-  decoder_weights.slices = std::move(slices);
-  decoder_ = std::make_shared<const Decoder>(decoder_weights, spec().decoder, spec().decoder_names);
+  const auto& dual = spec().dual;
+  if (!dual) return;
+  texts_.emplace(weights, files_->tokenizer, *dual);
+  similarity_.emplace(weights, dual->similarity);
 }
 
 std::shared_ptr<const Prompt> Model::compose(std::span<const std::int32_t> ids,
@@ -322,8 +329,10 @@ std::size_t Model::writable_rows() const {
 }
 
 std::size_t Model::bytes() const {
-  return (decoder_ ? decoder_->bytes() : 0) + (encoder_ ? encoder_->bytes() : 0) +
-         (texts_ ? texts_->bytes() : 0) + (images_ ? images_->bytes() : 0);
+  std::size_t total = (decoder_ ? decoder_->bytes() : 0) + (encoder_ ? encoder_->bytes() : 0) +
+                      (texts_ ? texts_->bytes() : 0) + (images_ ? images_->bytes() : 0);
+  for (const auto& part : parts_) total += part->bytes();
+  return total;
 }
 
 }  // namespace mmbatch

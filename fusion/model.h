@@ -57,7 +57,7 @@ struct ModelFiles {
 TurnFormat find_turn_format(const ModelFiles& files, const std::string& name,
                             const std::filesystem::path& folder, const std::string& owner);
 
-/// @throws UsageError that says why a model's decoder cannot be cut into so many slices
+/// @throws UsageError that says why a model cannot be cut into so many slices
 void check_sliced(const ModelFiles& files, std::size_t slices);
 
 class Model {
@@ -66,8 +66,8 @@ class Model {
   /// @throws ModelError
   explicit Model(std::shared_ptr<const ModelFiles> files, Precision precision = Precision::f32,
                  WeightHooks hooks = {});
-  /// The same with a decoder that is cut into slices, of which this process has its own. Images are encoded
-  /// by rank 0 alone.
+  /// The same with layers that are cut into slices, of which this process has its own. What encoders have
+  /// beside their layers is rank 0's: in other processes there are no images(), texts() or encoder().
   /// @throws UsageError, as check_sliced()
   Model(std::shared_ptr<const ModelFiles> files, Precision precision, std::shared_ptr<const Slices> slices);
   static std::shared_ptr<const Model> load(const ModelPlace& folder, Precision precision = Precision::f32) {
@@ -78,7 +78,7 @@ class Model {
   Precision precision() const { return precision_; }
   const ModelSpec& spec() const { return files_->spec; }
   const Tokenizer& tokenizer() const { return *files_->tokenizer; }
-  /// Null for a text-only model.
+  /// Null for a text-only model, and in a process that does not lead.
   const ImageStage* images() const { return images_ ? &*images_ : nullptr; }
   /// Null for a dual encoder, which has texts() and similarity() instead.
   std::shared_ptr<const Decoder> decoder() const { return decoder_; }
@@ -98,9 +98,11 @@ class Model {
  private:
   Model(std::shared_ptr<const ModelFiles> files, Precision precision, WeightHooks hooks,
         std::shared_ptr<const Slices> slices);
+  void load_encoders(const Weights& weights);
 
   std::shared_ptr<const ModelFiles> files_;
   Precision precision_;
+  std::vector<std::shared_ptr<const SharedWork>> parts_;  // of encoders, in a process that does not lead
   std::optional<ImageStage> images_;
   std::optional<PromptEncoder> encoder_;
   std::shared_ptr<const Decoder> decoder_;

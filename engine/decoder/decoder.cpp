@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
-#include <exception>
 
 #include "engine/base/error.h"
 #include "engine/decoder/cross/encoded_rows.h"
@@ -91,12 +90,6 @@ std::size_t last_layer_with_keys(const DecoderConfig& config) {
   return last;
 }
 
-/// What the cache of this process holds.
-void keep_own_heads(DecoderConfig& config, const Slices& slices) {
-  for (LayerConfig& layer : config.layers)
-    layer.attention.shape.kv_heads = kv_heads_here(layer.attention.shape, slices);
-}
-
 void gather(MatrixView<const float> x, std::span<const std::size_t> rows, MatrixView<float> out) {
   for (std::size_t i = 0; i < rows.size(); ++i)
     std::memcpy(out.row(i), x.row(rows[i]), x.cols * sizeof(float));
@@ -123,7 +116,8 @@ Decoder::Decoder(const Weights& weights, DecoderConfig config, const DecoderName
     layers_.emplace_back(weights, config_.layers[i], names.layers.of(i));
     layer_ropes_.push_back(rope_of(config_.layers[i].attention));
   }
-  if (slices_) keep_own_heads(config_, *slices_);
+  if (!slices_) return;
+  for (LayerConfig& layer : config_.layers) keep_own(layer, *slices_);
 }
 
 std::optional<std::size_t> Decoder::rope_of(const SelfAttentionConfig& attention) {
@@ -189,16 +183,15 @@ RopeAngles Decoder::angles(const Rope& rope, const StepBatch& batch) const {
 
 Matrix<float> Decoder::forward(const StepBatch& batch, KvPool& pool, Scratch& scratch,
                                AttentionKernel kernel) const {
-  if (!slices_ || slices_->processes().size() == 1) return compute(batch, pool, scratch, kernel);
-  Communicator& processes = slices_->processes();
-  try {
-    if (processes.rank() == 0)
-      processes.send(step_message(batch, pool, kernel, config_.feature_width()).bytes());
-    return compute(batch, pool, scratch, kernel);
-  } catch (const std::exception& e) {
-    processes.end_all(e.what());  // they wait for this one
-    throw;
-  }
+  if (!slices_) return compute(batch, pool, scratch, kernel);
+  Matrix<float> logits;
+  slices_->together([&] { return step_message(batch, pool, kernel, config_.row_width()); },
+                    [&] {
+                      const double before = slices_->seconds();
+                      logits = compute(batch, pool, scratch, kernel);
+                      communication_seconds_ = communication_seconds_ + slices_->seconds() - before;
+                    });
+  return logits;
 }
 
 Matrix<float> Decoder::compute(const StepBatch& batch, KvPool& pool, Scratch& scratch,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -30,10 +31,11 @@ class Decoder {
   Matrix<float> forward(const StepBatch& batch, KvPool& pool, Scratch& scratch,
                         AttentionKernel kernel = AttentionKernel::flash) const;
 
-  /// Of a decoder that is cut into slices: with the heads of keys and values that this process keeps.
+  /// Of a decoder that is cut into slices: with the heads of keys and values, and the recurrent states, that
+  /// this process keeps.
   const DecoderConfig& config() const { return config_; }
-  /// What was spent on other processes since the slices were made.
-  double communication_seconds() const { return slices_ ? slices_->seconds() : 0; }
+  /// What steps spent on other processes.
+  double communication_seconds() const { return communication_seconds_; }
   /// Processes on this machine that compute it together.
   std::size_t processes_here() const { return slices_ ? slices_->processes().size_here() : 1; }
   Precision precision() const { return precision_; }
@@ -73,6 +75,7 @@ class Decoder {
   std::vector<Rope> ropes_;
   std::vector<std::optional<std::size_t>> layer_ropes_;  // none: the layer knows no positions
   OutputHead head_;
+  mutable std::atomic<double> communication_seconds_{0};
 };
 
 }  // namespace mmbatch

@@ -54,6 +54,8 @@ struct DecoderConfig {
 
   /// Width of the image rows that a prompt brings.
   std::size_t feature_width() const { return hidden * (1 + deepstack_layers); }
+  /// … or, where there is an encoder, of the rows that it made.
+  std::size_t row_width() const { return encoded_width > 0 ? encoded_width : feature_width(); }
 
   /// Sequences longer than this have other keys and values than shorter ones, from their first position on;
   /// 0: the length plays no part.

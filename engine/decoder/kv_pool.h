@@ -22,6 +22,7 @@ class KvPool {
   LayerCache layer(std::size_t layer);
   /// What recurrent layers have in place of keys and values.
   StatePool& states() { return states_; }
+  const StatePool& states() const { return states_; }
   /// Which of the block tables is a layer's.
   std::size_t group_of(std::size_t layer) const { return places_[layer].group; }
   std::size_t groups() const { return layout_.groups.size(); }

@@ -67,14 +67,23 @@ bool has_norm_before(NormPlacement placement) {
   return placement == NormPlacement::before || placement == NormPlacement::before_and_after;
 }
 
-std::variant<FeedForward, MixtureOfExperts, ExpertsBeside, SlicedFeedForward> feed_forward_of(
-    const Weights& weights, const LayerConfig& config, const LayerNames& names) {
-  if (weights.slices) return SlicedFeedForward(weights, config.feed_forward, names.feed_forward);
+/// Calls body with what a part of a layer is, whole or cut.
+template <class... Kinds, class Body>
+auto with(const std::variant<Kinds...>& part, const Body& body) {
+  return std::visit(body, part);
+}
+auto with(const ExpertsBeside& part, const auto& body) {
+  return body(part);
+}
+
+std::variant<FeedForwardPart, ExpertsPart, ExpertsBeside> feed_forward_of(const Weights& weights,
+                                                                          const LayerConfig& config,
+                                                                          const LayerNames& names) {
   if (config.experts && config.experts_place == ExpertsPlace::beside)
     return ExpertsBeside(weights, {config.feed_forward, *config.experts, config.norm},
                          {names.feed_forward, names.experts, names.experts_beside});
-  if (config.experts) return MixtureOfExperts(weights, *config.experts, names.experts);
-  return FeedForward(weights, config.feed_forward, names.feed_forward);
+  if (config.experts) return load_mixture(weights, *config.experts, names.experts);
+  return load_feed_forward(weights, config.feed_forward, names.feed_forward);
 }
 
 }  // namespace
@@ -97,11 +106,9 @@ Layer::Layer(const Weights& weights, const LayerConfig& config, const LayerNames
       residual_scale_(config.residual_scale),
       feed_forward_(feed_forward_of(weights, config, names)) {
   if (config.recurrent)
-    recurrent_.emplace(weights, *config.recurrent, names.recurrent);
-  else if (weights.slices)
-    attention_ = SlicedAttention(weights, config.attention, names.attention);
+    recurrent_ = load_recurrent(weights, *config.recurrent, names.recurrent);
   else
-    attention_ = SelfAttention(weights, config.attention, names.attention);
+    attention_ = load_attention(weights, config, names.attention);
   const auto norm = [&](const std::string& name) {
     return Norm(weights, name, config.attention.hidden, config.norm);
   };
@@ -117,10 +124,7 @@ Layer::Layer(const Weights& weights, const LayerConfig& config, const LayerNames
   if (!names.output_scale.empty())
     output_scale_ = to_floats(weights.parameter(names.output_scale, {1})).front();
   if (!config.cross_attention) return;
-  Cross& cross = cross_.emplace();
-  cross.attention = CrossAttention(weights, *config.cross_attention, names.cross_attention);
-  if (!names.cross_attention.key.empty())
-    cross.keys = CrossKeys(weights, *config.cross_attention, {&names.cross_attention, 1});
+  Cross& cross = cross_.emplace(Cross{load_cross(weights, config, names.cross_attention), {}, {}});
   if (has_norm_before(placement_)) cross.before = norm(names.before_cross_attention);
   cross.after = after_half(weights, config, names.after_cross_attention, {});
 }
@@ -191,9 +195,9 @@ void Layer::forward(MatrixView<float> x, const AttentionInput& input, Scratch& s
   add(x, after_attention_, scratch, [&](MatrixView<float> y, const Linear::Then& then) {
     const LayerInput read = input_of(x, before_attention_);
     if (recurrent_)
-      recurrent_->forward(read, y, input.recurrent, then, scratch);
+      with(*recurrent_, [&](const auto& part) { part.forward(read, y, input.recurrent, then, scratch); });
     else
-      std::visit([&](const auto& part) { part.forward(read, y, input, then, scratch); }, attention_);
+      with(*attention_, [&](const auto& part) { part.forward(read, y, input, then, scratch); });
   });
   if (scratch.on_part) scratch.on_part(Scratch::Part::attention, x);
   cross_attend(x, input, scratch);
@@ -203,25 +207,27 @@ void Layer::forward(MatrixView<float> x, const AttentionInput& input, Scratch& s
 void Layer::cross_attend(MatrixView<float> x, const AttentionInput& input, Scratch& scratch) const {
   if (!cross_) return;
   add(x, cross_->after, scratch, [&](MatrixView<float> y, const Linear::Then& then) {
-    cross_->attention.forward(input_of(x, cross_->before), y, input, then, scratch);
+    const LayerInput read = input_of(x, cross_->before);
+    with(cross_->attention, [&](const auto& part) { part.forward(read, y, input, then, scratch); });
   });
   if (scratch.on_part) scratch.on_part(Scratch::Part::cross_attention, x);
 }
 
 void Layer::store_encoded(MatrixView<const float> encoded, const LayerCache& cache,
                           std::span<const CachePlace> places, Scratch& scratch) const {
-  if (cross_ && encoded.rows > 0) cross_->attention.store(cross_->keys, encoded, cache, places, scratch);
+  if (!cross_ || encoded.rows == 0) return;
+  with(cross_->attention, [&](const auto& part) { part.store(encoded, cache, places, scratch); });
 }
 
 void Layer::forward_last(MatrixView<const float> x, MatrixView<float> kept, const AttentionInput& input,
                          Scratch& scratch) const {
   if (recurrent_) return recurrent_last(x, kept, input, scratch);
   const LayerInput all = input_of(x, before_attention_);
-  std::visit([&](const auto& part) { part.store_keys(all, input, scratch); }, attention_);
+  with(*attention_, [&](const auto& part) { part.store_keys(all, input, scratch); });
   if (kept.rows == 0) return;
   add(kept, after_attention_, scratch, [&](MatrixView<float> y, const Linear::Then& then) {
     const LayerInput read = input_of(kept, before_attention_);
-    std::visit([&](const auto& part) { part.attend_from(read, y, input, then, scratch); }, attention_);
+    with(*attention_, [&](const auto& part) { part.attend_from(read, y, input, then, scratch); });
   });
   cross_attend(kept, input, scratch);
   feed_forward(kept, input.per_layer, scratch);
@@ -231,7 +237,8 @@ void Layer::forward_last(MatrixView<const float> x, MatrixView<float> kept, cons
 void Layer::recurrent_last(MatrixView<const float> x, MatrixView<float> kept, const AttentionInput& input,
                            Scratch& scratch) const {
   const MatrixView<float> all = scratch.take(Scratch::stream_copy, x.rows, x.cols);
-  recurrent_->forward(input_of(x, before_attention_), all, input.recurrent, {}, scratch);
+  const LayerInput read = input_of(x, before_attention_);
+  with(*recurrent_, [&](const auto& part) { part.forward(read, all, input.recurrent, {}, scratch); });
   if (kept.rows == 0) return;
   add(kept, after_attention_, scratch, [&](MatrixView<float> y, const Linear::Then& then) {
     parallel_rows(kept.rows, [&](std::size_t r) {
@@ -248,7 +255,9 @@ void Layer::recurrent_last(MatrixView<const float> x, MatrixView<float> kept, co
 void Layer::feed_forward(MatrixView<float> x, MatrixView<const float> per_layer, Scratch& scratch) const {
   add(x, after_feed_forward_, scratch, [&](MatrixView<float> y, const Linear::Then& then) {
     const LayerInput input = input_of(x, before_feed_forward_);
-    std::visit([&](const auto& part) { part.forward(input, y, then, scratch); }, feed_forward_);
+    std::visit(
+        [&](const auto& part) { with(part, [&](const auto& one) { one.forward(input, y, then, scratch); }); },
+        feed_forward_);
   });
   if (per_layer_input_) per_layer_input_->forward(per_layer, x, scratch);
   if (output_scale_ == 1.0f) return;
@@ -258,10 +267,10 @@ void Layer::feed_forward(MatrixView<float> x, MatrixView<const float> per_layer,
 }
 
 std::size_t Layer::bytes() const {
-  return std::visit([](const auto& part) { return part.bytes(); }, attention_) +
-         (recurrent_ ? recurrent_->bytes() : 0) + (per_layer_input_ ? per_layer_input_->bytes() : 0) +
-         (cross_ ? cross_->attention.bytes() + cross_->keys.bytes() : 0) +
-         std::visit([](const auto& part) { return part.bytes(); }, feed_forward_);
+  const auto bytes = [](const auto& part) { return part.bytes(); };
+  return (attention_ ? with(*attention_, bytes) : 0) + (recurrent_ ? with(*recurrent_, bytes) : 0) +
+         (per_layer_input_ ? per_layer_input_->bytes() : 0) + (cross_ ? with(cross_->attention, bytes) : 0) +
+         std::visit([&](const auto& part) { return with(part, bytes); }, feed_forward_);
 }
 
 }  // namespace mmbatch

@@ -5,15 +5,10 @@
 #include <variant>
 #include <vector>
 
-#include "engine/nn/cross_attention.h"
-#include "engine/nn/feed_forward.h"
 #include "engine/nn/moe/experts_beside.h"
-#include "engine/nn/moe/mixture_of_experts.h"
 #include "engine/nn/norm.h"
 #include "engine/nn/per_layer/per_layer_input.h"
-#include "engine/nn/recurrent/recurrent_mixer.h"
-#include "engine/nn/self_attention.h"
-#include "engine/nn/sliced/sliced_layer.h"
+#include "engine/nn/sliced/division.h"
 
 namespace mmbatch {
 
@@ -107,16 +102,15 @@ class Layer {
   float residual_scale_;
   Norm before_attention_, before_feed_forward_;
   AfterHalf after_attention_, after_feed_forward_;
-  std::variant<SelfAttention, SlicedAttention> attention_;
-  std::optional<RecurrentMixer> recurrent_;  // instead of it
+  std::optional<AttentionPart> attention_;
+  std::optional<RecurrentPart> recurrent_;  // instead of it
   struct Cross {
-    CrossAttention attention;
-    CrossKeys keys;  // nothing where whoever has the encoded rows makes them for all layers
+    CrossPart attention;
     Norm before;
     AfterHalf after;
   };
   std::optional<Cross> cross_;
-  std::variant<FeedForward, MixtureOfExperts, ExpertsBeside, SlicedFeedForward> feed_forward_;
+  std::variant<FeedForwardPart, ExpertsPart, ExpertsBeside> feed_forward_;
   std::optional<PerLayerInput> per_layer_input_;
   float output_scale_ = 1.0f;
 };

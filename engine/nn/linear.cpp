@@ -46,19 +46,19 @@ float read_bound(const Weights& weights, const std::string& name) {
   return value;
 }
 
-ValueRange read_range(const Weights& weights, const std::string& name) {
+}  // namespace
+
+ValueRange stored_range(const Weights& weights, const std::string& name) {
   return {read_bound(weights, name + "_min"), read_bound(weights, name + "_max")};
 }
-
-}  // namespace
 
 Linear::Linear(const Weights& weights, std::span<const StoredLinear> parts, std::size_t in, Bias bias) {
   std::vector<std::shared_ptr<const PackedTensor>> packed;
   for (const StoredLinear& part : parts) {
     packed.push_back(weights.pack(weights.matrix(part.weight(), {part.out, in}, part.order)));
     if (part.bounds == Bounds::stored) {
-      bounded_.push_back(
-          {part.out, read_range(weights, part.name + ".input"), read_range(weights, part.name + ".output")});
+      bounded_.push_back({part.out, stored_range(weights, part.name + ".input"),
+                          stored_range(weights, part.name + ".output")});
     }
     if (bias == Bias::absent) continue;
     const std::vector<float> values = to_floats(weights.tensor(part.name + ".bias", {part.out}));

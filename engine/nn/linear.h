@@ -42,6 +42,9 @@ struct ValueRange {
   float clamp(float x) const { return std::min(std::max(x, least), most); }
 };
 
+/// The range `name`_min to `name`_max that a checkpoint stores; ends may be infinite.  @throws ModelError
+ValueRange stored_range(const Weights& weights, const std::string& name);
+
 /// What a layer reads: rows [rows, in], normalised on their way if there is a norm.
 struct LayerInput {
   MatrixView<const float> x;

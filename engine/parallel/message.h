@@ -11,7 +11,7 @@
 namespace mmbatch {
 
 /// What rank 0 asks the other processes to do.
-enum class MessageKind : char { end, load, step };
+enum class MessageKind : char { end, load, step, work };
 
 /// Puts plain data behind each other. Both ends are the same program.
 class MessageWriter {
@@ -30,6 +30,13 @@ class MessageWriter {
     put(values.size());
     const auto* bytes = reinterpret_cast<const std::byte*>(values.data());
     bytes_.insert(bytes_.end(), bytes, bytes + values.size() * sizeof(T));
+  }
+  /// Many values, without their number.
+  template <class T>
+  void put_all(const T* values, std::size_t count) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    const auto* bytes = reinterpret_cast<const std::byte*>(values);
+    bytes_.insert(bytes_.end(), bytes, bytes + count * sizeof(T));
   }
   void put(const std::string& text) { put(std::vector<char>(text.begin(), text.end())); }
   std::span<const std::byte> bytes() const { return bytes_; }
@@ -59,6 +66,14 @@ class MessageReader {
     std::vector<T> values(count);
     if (count > 0) std::memcpy(values.data(), advance(count * sizeof(T)), count * sizeof(T));
     return values;
+  }
+  /// What put_all() put.
+  template <class T>
+  void take_all(T* values, std::size_t count) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    if (count > bytes_.size() / sizeof(T))
+      throw std::length_error("a message of another process ends too early");
+    if (count > 0) std::memcpy(values, advance(count * sizeof(T)), count * sizeof(T));
   }
   std::string take_text() {
     const std::vector<char> text = take_all<char>();

@@ -6,6 +6,8 @@
 #include <bit>
 #include <cassert>
 #include <chrono>
+#include <exception>
+#include <stdexcept>
 #include <utility>
 
 #include "engine/base/error.h"
@@ -55,7 +57,7 @@ Slices::Slices(std::size_t count, std::shared_ptr<Communicator> processes)
       count, processes_->size()));
 }
 
-const float* Slices::sum(float* made, std::size_t count, float* others) const {
+float* Slices::sum(float* made, std::size_t count, float* others) const {
   add_in_pairs(made, here(), count);
   if (processes_->size() == 1) return made;
   {
@@ -64,6 +66,41 @@ const float* Slices::sum(float* made, std::size_t count, float* others) const {
   }
   add_in_pairs(others, processes_->size(), count);
   return others;
+}
+
+void Slices::together(const std::function<MessageWriter()>& message, const std::function<void()>& own) const {
+  if (processes_->size() == 1) return own();
+  const std::scoped_lock lock(turn_);
+  try {
+    if (processes_->rank() == 0) processes_->send(message().bytes());
+    own();
+  } catch (const std::exception& e) {
+    processes_->end_all(e.what());  // they wait for this one
+    throw;
+  }
+}
+
+void Slices::share(const std::string& name, const std::shared_ptr<const SharedWork>& work) const {
+  const std::scoped_lock lock(mutex_);
+  shared_[name] = work;
+}
+
+MessageWriter Slices::message_to(const std::string& name) {
+  MessageWriter message(MessageKind::work);
+  message.put(name);
+  return message;
+}
+
+void Slices::follow(MessageReader message) const {
+  const std::string name = message.take_text();
+  std::shared_ptr<const SharedWork> work;
+  {
+    const std::scoped_lock lock(mutex_);
+    const auto found = shared_.find(name);
+    if (found != shared_.end()) work = found->second.lock();
+  }
+  if (!work) processes_->end_all(fmt::format("there is no part of '{}' here", name));
+  work->follow(message);
 }
 
 void Slices::gather(MatrixView<const float> made, float* all) const {

@@ -2,10 +2,16 @@
 
 #include <atomic>
 #include <cstddef>
+#include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <string>
 
 #include "engine/base/matrix.h"
 #include "engine/parallel/communicator.h"
+#include "engine/parallel/message.h"
+#include "engine/parallel/shared_work.h"
 
 namespace mmbatch {
 
@@ -28,10 +34,21 @@ class Slices {
   /// Adds up what the slices made, in pairs, pairs of pairs and so on.
   /// @param made [here(), count], used up   @param others [processes, count], for what comes from them
   /// @return the sum, [count], in one of the two; the same in every process
-  const float* sum(float* made, std::size_t count, float* others) const;
+  float* sum(float* made, std::size_t count, float* others) const;
   /// Puts together what the slices made of different columns, in rank 0.
   /// @param made [rows, own columns]   @param all [processes · rows · own columns], for rank 0
   void gather(MatrixView<const float> made, float* all) const;
+
+  /// What all processes do at the same time: rank 0 sends the message, and each calls `own`, in the others
+  /// because of the message. One thread of rank 0 after the other; a process that cannot go on ends all.
+  /// @param message called in rank 0, where there are others
+  void together(const std::function<MessageWriter()>& message, const std::function<void()>& own) const;
+  /// Makes work known for as long as it lives, under a name that it has in all processes.
+  void share(const std::string& name, const std::shared_ptr<const SharedWork>& work) const;
+  /// Begins a message to the others' part of that work.
+  static MessageWriter message_to(const std::string& name);
+  /// In another process than rank 0: has the work that such a message names done.
+  void follow(MessageReader message) const;
 
   /// That were spent on others: sending, receiving and waiting for them.
   double seconds() const { return seconds_; }
@@ -40,6 +57,9 @@ class Slices {
   std::size_t count_;
   std::shared_ptr<Communicator> processes_;
   mutable std::atomic<double> seconds_{0};
+  mutable std::mutex turn_;  // held while processes do something together
+  mutable std::mutex mutex_;
+  mutable std::map<std::string, std::weak_ptr<const SharedWork>> shared_;  // guarded by mutex_
 };
 
 }  // namespace mmbatch

@@ -133,11 +133,15 @@ class SomeColumns final : public DerivedForm {
   std::size_t cols_ = 0;
 };
 
-class Zeros final : public StoredForm {
+class Filled final : public StoredForm {
  public:
-  std::string_view name() const override { return "0"; }
+  explicit Filled(float value) : value_(value) {}
+  std::string_view name() const override { return "one number"; }
   std::size_t bytes() const override { return 0; }
-  void read(std::size_t, std::size_t count, float* out) const override { std::fill_n(out, count, 0.0f); }
+  void read(std::size_t, std::size_t count, float* out) const override { std::fill_n(out, count, value_); }
+
+ private:
+  float value_;
 };
 
 class Transposed final : public DerivedForm {
@@ -219,8 +223,8 @@ TensorView some_columns(const TensorView& tensor, const std::string& name, std::
   return view_of(name, {tensor.rows(), form->cols()}, form);
 }
 
-TensorView zeros(const std::string& name, std::vector<std::size_t> shape) {
-  return view_of(name, std::move(shape), std::make_shared<Zeros>());
+TensorView filled(const std::string& name, std::vector<std::size_t> shape, float value) {
+  return view_of(name, std::move(shape), std::make_shared<Filled>(value));
 }
 
 TensorView transposed(const TensorView& tensor, const std::string& name) {

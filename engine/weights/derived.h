@@ -34,8 +34,8 @@ struct ColumnRange {
 /// Columns of a matrix: those of each range, one range behind the other.
 TensorView some_columns(const TensorView& tensor, const std::string& name, std::vector<ColumnRange> ranges);
 
-/// Elements that are all 0.
-TensorView zeros(const std::string& name, std::vector<std::size_t> shape);
+/// Elements that are all one number.
+TensorView filled(const std::string& name, std::vector<std::size_t> shape, float value);
 
 /// Row i of the result is column i of a matrix.
 TensorView transposed(const TensorView& tensor, const std::string& name);

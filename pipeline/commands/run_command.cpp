@@ -164,7 +164,7 @@ void add_run_command(CLI::App& program, Action& action) {
   command
       ->add_option(
           "--tensor-parallel", run.tensor_parallel,
-          "slices that the decoder is cut into for processes that mpirun starts; answers depend on it, "
+          "slices that the model is cut into for processes that mpirun starts; answers depend on it, "
           "not on the number of processes (default: 4 where there are several)")
       ->check(whole_number(1, 64))
       ->type_name("N");

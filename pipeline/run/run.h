@@ -65,7 +65,7 @@ struct RunOptions {
 
   // How it is computed; nothing here changes an answer but precision and slices.
   PrecisionWish precision = Automatic::floats;
-  /// Slices that the decoder is cut into; 0: as many as processes that were started together, 4 at least; one
+  /// Slices that the model is cut into; 0: as many as processes that were started together, 4 at least; one
   /// alone computes it whole. Part of what is computed, as the precision is.
   std::size_t tensor_parallel = 0;
   std::shared_ptr<const Slices> slices;  // of this run, set by run_manifests()

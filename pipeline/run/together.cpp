@@ -13,8 +13,9 @@
 
 #include "engine/base/error.h"
 #include "engine/base/output/message.h"
-#include "engine/decoder/sliced/step_message.h"
 #include "engine/parallel/message.h"
+#include "fusion/sliced/model_follower.h"
+#include "fusion/sliced/model_parts.h"
 
 namespace mmbatch {
 namespace {
@@ -87,24 +88,23 @@ class Follower {
     const ModelPlace place = take_place(message);
     const auto precision = message.take<Precision>();
     const auto count = message.take<std::size_t>();
-    steps_.reset();
+    model_.reset();
     LoadReport report{};
     try {
       const auto slices = std::make_shared<const Slices>(count, processes_);
       const auto files = std::make_shared<const ModelFiles>(place);
       std::shared_ptr<const Model> model;
       arena_.run([&] { model = std::make_shared<const Model>(files, precision, slices); });
-      // The decoder reads files that the model keeps open.
-      steps_.emplace(std::shared_ptr<const Decoder>(model, model->decoder().get()));
+      model_.emplace(model, slices);
       report = report_of(*files);
     } catch (const std::exception& e) {
       say(fmt::format("mmbatch, process {} of {}: {}", processes_->rank(), processes_->size(), e.what()));
     }
     processes_->gather(report.data(), report.size(), nullptr);
   }
-  void step(const MessageReader& message) {
+  void compute(const MessageReader& message) {
     try {
-      arena_.run([&] { steps_.value().follow(message); });
+      arena_.run([&] { model_.value().follow(message); });
     } catch (const std::exception& e) {
       processes_->end_all(e.what());  // they wait for this one
     }
@@ -113,7 +113,7 @@ class Follower {
  private:
   std::shared_ptr<Communicator> processes_;
   Arena& arena_;
-  std::optional<StepFollower> steps_;
+  std::optional<ModelFollower> model_;
 };
 
 }  // namespace
@@ -134,7 +134,7 @@ void follow(const std::shared_ptr<Communicator>& processes, Arena& arena) {
     if (message.kind() == MessageKind::load)
       follower.load(message);
     else
-      follower.step(message);
+      follower.compute(message);
   }
 }
 
@@ -164,6 +164,8 @@ std::shared_ptr<const Model> load_together(const std::shared_ptr<const ModelFile
                                            Precision precision, const std::shared_ptr<const Slices>& slices) {
   if (!slices) return std::make_shared<const Model>(files, precision);
   check_sliced(*files, slices->count());
+  for (const std::string& message : kept_whole(files->spec, slices->count()))
+    say(fmt::format("{} slices: {}", slices->count(), message));
   Communicator& processes = slices->processes();
   MessageWriter message(MessageKind::load);
   put_place(message, *files);
@@ -189,7 +191,10 @@ std::shared_ptr<const Model> load_together(const std::shared_ptr<const ModelFile
 
 std::string computed_in(const Model& model, const RunOptions& options) {
   const std::string text = precision_text(model.precision(), options.engine.kv_precision);
-  return options.slices ? fmt::format("{}, {} slices", text, options.slices->count()) : text;
+  if (!options.slices) return text;
+  // Before encoders were divided too, they were computed whole: those are other answers.
+  const bool all = slices_divide_encoders(model.spec(), options.slices->count());
+  return fmt::format("{}, {} slices{}", text, options.slices->count(), all ? " of all" : "");
 }
 
 }  // namespace mmbatch

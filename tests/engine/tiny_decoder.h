@@ -62,7 +62,13 @@ inline DecoderNames tiny_names(const DecoderConfig& config) {
       .before_attention = "input_layernorm",
       .after_attention = "post_attention_layernorm",
       .before_feed_forward = after ? "pre_feedforward_layernorm" : "post_attention_layernorm",
-      .after_feed_forward = "post_feedforward_layernorm"};
+      .after_feed_forward = "post_feedforward_layernorm",
+      .experts = {.router = {"mlp.gate", "", ""},
+                  .experts = {"mlp.experts.{expert}.gate_proj", "mlp.experts.{expert}.up_proj",
+                              "mlp.experts.{expert}.down_proj", "", "", "", ""},
+                  .shared = {"mlp.shared.gate_proj", "mlp.shared.up_proj", "mlp.shared.down_proj"},
+                  .shared_gate = "mlp.shared_gate"},
+      .experts_beside = {"post_dense_layernorm", "pre_experts_layernorm", "post_experts_layernorm"}};
   return {.embedding = "embed_tokens",
           .layers = layer.below("layers.{layer}."),
           .norm = "norm",
@@ -81,6 +87,15 @@ inline GatedDeltaNetConfig tiny_delta_net() {
 }
 inline ShortConvolutionConfig tiny_convolution() {
   return {.hidden = 24, .taps = 3};
+}
+
+inline MixtureOfExpertsConfig tiny_experts() {
+  MixtureOfExpertsConfig config;
+  config.router = {.hidden = 24, .experts = 6, .top_k = 2, .sum = RouterSum::one};
+  config.experts = {.hidden = 24, .ffn = 17, .experts = 6};
+  config.shared = FeedForwardConfig{.hidden = 24, .ffn = 12};
+  config.shared_gate = SharedGate::sigmoid;
+  return config;
 }
 
 /// A decoder with random weights, large enough that its answers are not all alike.
@@ -119,9 +134,27 @@ inline std::shared_ptr<const Decoder> tiny_decoder(const std::function<void(Deco
     file.add_random(prefix + "mlp.up_proj.weight", {ffn, hidden}, 0, deviation);
     file.add_random(prefix + "mlp.down_proj.weight", {hidden, ffn}, 0, deviation);
   }
-  const GatedDeltaNetConfig delta = tiny_delta_net();
+  for (std::size_t layer = 0; layer < config.layers.size(); ++layer) {
+    const auto& experts = config.layers[layer].experts;
+    if (!experts) continue;
+    const std::string prefix = "layers." + std::to_string(layer) + ".";
+    for (const char* norm : {"post_dense_layernorm", "pre_experts_layernorm", "post_experts_layernorm"})
+      file.add_random(prefix + norm + ".weight", {hidden}, 1, 0.1f);
+    const auto add = [&](const std::string& name, std::size_t ffn) {
+      file.add_random(prefix + name + ".gate_proj.weight", {ffn, hidden}, 0, deviation);
+      file.add_random(prefix + name + ".up_proj.weight", {ffn, hidden}, 0, deviation);
+      file.add_random(prefix + name + ".down_proj.weight", {hidden, ffn}, 0, deviation);
+    };
+    file.add_random(prefix + "mlp.gate.weight", {experts->experts.experts, hidden}, 0, deviation);
+    for (std::size_t e = 0; e < experts->experts.experts; ++e)
+      add("mlp.experts." + std::to_string(e), experts->experts.ffn);
+    add("mlp.shared", experts->shared->ffn);
+    file.add_random(prefix + "mlp.shared_gate.weight", {1, hidden}, 0, deviation);
+  }
   for (std::size_t layer = 0; layer < config.layers.size(); ++layer) {
     if (!config.layers[layer].recurrent) continue;
+    const auto* own = std::get_if<GatedDeltaNetConfig>(&*config.layers[layer].recurrent);
+    const GatedDeltaNetConfig delta = own != nullptr ? *own : tiny_delta_net();
     const std::string prefix = "layers." + std::to_string(layer) + ".";
     file.add_random(prefix + "delta.qkv.weight", {delta.channels(), hidden}, 0, deviation);
     file.add_random(prefix + "delta.gate.weight", {delta.value_width(), hidden}, 0, deviation);

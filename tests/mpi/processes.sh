@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# One model computed by several processes that mpirun starts: answers are the same bytes for 1, 2 and 4 of them, a run
-# goes on with another number, what was stored stays when a process dies, and what cannot be divided is refused by name.
+# One model computed by several processes that mpirun starts: answers are the same bytes for 1, 2 and 4 of them, whatever
+# its layers are, a run goes on with another number, what was stored stays when a process dies, and what cannot be divided
+# is told or refused by name.
 #   tests/mpi/processes.sh build/mmbatch demo tests/data/reference      exit status 77: there is no MPI here
 set -euo pipefail
 test_name=mpi
@@ -53,10 +54,41 @@ for precision in f32 bf16 int8; do
   done
   [ "$(number $precision-1.db 'SELECT count(*) FROM answers')" -ge 50 ] || fail "there are few answers in $precision"
 done
-[ "$(number f32-2.db 'SELECT precision FROM models')" = '"f32, 4 slices"' ] || fail "the model's precision is not told"
+[ "$(number f32-2.db 'SELECT precision FROM models')" = '"f32, 4 slices of all"' ] || fail "the model's precision is not told"
 # Whole, it is another computation, and is told apart.
 "$program" run manifest.yaml --quiet --precision f32 --database f32-1.db
 [ "$(number f32-1.db 'SELECT count(*) FROM runs')" = 2 ] || fail "a whole model and a divided one are one run"
+
+# Experts; recurrent layers; short convolutions; an encoder behind the tower; cross-attention in the decoder, and in the
+# prompt's encoder to the image; a tower in stages; encoders without a decoder.
+compare() { # MODEL PRECISION TASK
+  local model=$1 precision=$2 options=(--quiet --threads 1 --precision "$2" --model "$references/$1/model") count
+  cat > "$model.yaml" <<MANIFEST
+generation: {max_new_tokens: 6, ignore_eos: true}
+jobs:
+  - {name: t, $3}
+MANIFEST
+  "$program" run "$model.yaml" "${options[@]}" --tensor-parallel 4 --database "$model-$precision-1.db" > "$model.log" 2>&1 ||
+    fail "$model in $precision ended with $?"
+  for count in 2 4; do
+    processes $count run "$model.yaml" "${options[@]}" --database "$model-$precision-$count.db" > "$model.log" 2>&1 ||
+      fail "$count processes with $model in $precision ended with $?"
+    cmp <(answers "$model-$precision-1.db") <(answers "$model-$precision-$count.db") ||
+      fail "$count processes with $model answer otherwise than one in $precision"
+  done
+  [ "$(number "$model-$precision-1.db" "SELECT count(*) FROM answers")" -ge 2 ] || fail "there are no answers of $model"
+}
+text='task: generate, items: [{prompt: the cat}, {prompt: a dog and}]'
+compare qwen3-moe f32 "$text"
+compare qwen3-moe int8 "$text"
+for model in qwen3-5 lfm2-vl deepseek-ocr2 blip-vqa florence2; do
+  images=$references/$model/images
+  compare $model int8 "task: vqa, items: [{image: $images/gray.png, question: what}, {image: $images/wide.png, question: what}]"
+done
+images=$references/siglip/images
+compare siglip int8 "task: embed, items: [{image: $images/gray.png}, {image: $images/wide.png}]"
+[ "$(grep -c 'the vision tower is divided but for a part' florence2.log)" = 1 ] ||
+  fail "what is not divided is not told once: $(cat florence2.log)"
 
 # A process dies in the middle; another number of them goes on.
 questions "$demo" "$items" > items.jsonl
@@ -96,10 +128,10 @@ refused() { # WHAT ARGUMENT...
   [ $code = 2 ] || fail "$what: ended with $code"
   grep -q -- "$what" refused.log || fail "$what: not told: $(cat refused.log)"
 }
-echo 'jobs: [{name: t, task: generate, items: [{prompt: x}]}]' > text.yaml
 refused 'multiple of the number of processes, which is 3' processes 3 run manifest.yaml --quiet --database no.db
-refused 'mixtures of experts' "$program" run text.yaml --model "$references/qwen3-moe/model" --database no.db --tensor-parallel 2
-refused 'heads .*into 8 slices' processes 2 run manifest.yaml --tensor-parallel 8 --database no.db
+processes 2 run manifest.yaml --quiet --threads 1 --tensor-parallel 8 --database eight.db 2> eight.log || fail "8 slices ended with $?"
+grep -q 'every process computes whole: attention: 4 attention heads cannot be divided into 8 slices' eight.log ||
+  fail "heads that 8 slices do not divide are not told"
 "$program" quantize "$demo/model" packed --weights int8 > quantize.log 2>&1
 refused 'take the published checkpoint' processes 2 run manifest.yaml --model packed --database no.db
 echo "mpi: the same bytes by 1, 2 and 4 processes in f32, bf16 and int8; killed at $stored of $items, and went on"

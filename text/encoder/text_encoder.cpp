@@ -31,7 +31,20 @@ struct Pooled {
   }
 };
 
+EncoderStackConfig stack_of(const TextEncoderConfig& config, const std::string& prefix) {
+  return {.layer = config.layer,
+          .layers = config.layers,
+          .names = config.layer_names.below(prefix),
+          .windowed = {},
+          .attends = config.attends};
+}
+
 }  // namespace
+
+std::shared_ptr<const SharedWork> TextEncoder::part(const Weights& weights, const TextEncoderConfig& config,
+                                                    const std::string& prefix) {
+  return EncoderStack::part(weights, stack_of(config, prefix));
+}
 
 TextEncoder::TextEncoder(const Weights& weights, TextEncoderConfig config, const std::string& prefix)
     : config_(std::move(config)),
@@ -39,11 +52,7 @@ TextEncoder::TextEncoder(const Weights& weights, TextEncoderConfig config, const
           weights.table(prefix + "embeddings.token_embedding.weight", {config_.vocab, config_.hidden()})),
       position_embedding_(to_floats(weights.tensor(prefix + "embeddings.position_embedding.weight",
                                                    {config_.positions, config_.hidden()}))),
-      blocks_(weights, {.layer = config_.layer,
-                        .layers = config_.layers,
-                        .names = config_.layer_names.below(prefix),
-                        .windowed = {},
-                        .attends = config_.attends}),
+      blocks_(weights, stack_of(config_, prefix)),
       norm_(weights, prefix + "final_layer_norm", config_.hidden(), config_.layer.norm),
       head_(weights, {config_.head, config_.width}, config_.hidden(), config_.head_bias) {}
 

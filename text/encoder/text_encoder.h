@@ -52,6 +52,9 @@ class TextEncoder {
   /// @param weights outlive the encoder, which reads the embedding table from them
   /// @param prefix of the tensor names, such as "text_model."  @throws ModelError
   TextEncoder(const Weights& weights, TextEncoderConfig config, const std::string& prefix);
+  /// Another process's part of its layers; null where they are rank 0's alone.
+  static std::shared_ptr<const SharedWork> part(const Weights& weights, const TextEncoderConfig& config,
+                                                const std::string& prefix);
 
   /// @param texts ids, config().positions of them each, or at most that many where padding is not attended to
   /// @return [texts, width]; a text's row does not depend on the other texts

@@ -92,6 +92,10 @@ EncoderStackConfig stack_of(const VisionConfig& config, const std::string& prefi
   return stack;
 }
 
+GridBlocks::Layers grid_layers(const VisionConfig& config, const std::string& prefix) {
+  return {config.run_layers, config.layer, config.layer_names.below(prefix)};
+}
+
 /// out[i] = from[order[i]]
 Matrix<float> gathered(MatrixView<const float> from, std::span<const std::size_t> order) {
   Matrix<float> out(order.size(), from.cols);
@@ -114,8 +118,8 @@ VisionEncoder::VisionEncoder(const Weights& weights, VisionConfig config, const 
     : config_(std::move(config)), blocks_(weights, stack_of(config_, prefix)) {
   const std::size_t hidden = config_.hidden();
   if (config_.relative)
-    grid_blocks_ = GridBlocks(weights, {config_.run_layers, config_.layer, config_.layer_names.below(prefix)},
-                              *config_.relative, prefix);
+    grid_blocks_ =
+        std::make_shared<const GridBlocks>(weights, grid_layers(config_, prefix), *config_.relative, prefix);
   if (!config_.class_token.empty())
     class_embedding_ = to_floats(weights.parameter(prefix + config_.class_token, {hidden}));
   positions_ = PositionTable(
@@ -145,9 +149,16 @@ VisionEncoder::VisionEncoder(const Weights& weights, VisionConfig config, const 
   if (!config_.norm_after.empty()) norm_after_ = Norm(weights, prefix + config_.norm_after, hidden, norm);
 }
 
+std::shared_ptr<const SharedWork> VisionEncoder::part(const Weights& weights, const VisionConfig& config,
+                                                      const std::string& prefix) {
+  if (config.relative)
+    return GridBlocks::part(weights, grid_layers(config, prefix), *config.relative, prefix);
+  return EncoderStack::part(weights, stack_of(config, prefix));
+}
+
 std::size_t VisionEncoder::bytes() const {
   return patch_embedding_.bytes() + (frame_embedding_ ? frame_embedding_->bytes() : 0) + positions_.bytes() +
-         blocks_.bytes() + grid_blocks_.bytes();
+         blocks_.bytes() + (grid_blocks_ ? grid_blocks_->bytes() : 0);
 }
 
 const Linear& VisionEncoder::kernel_for(const Patches& image) const {
@@ -199,7 +210,7 @@ VisionEncoder::Encoded VisionEncoder::encode(std::span<const Patches* const> ima
   const Rows given{.x = x, .sequences = rows, .rope = config_.rope ? &rope : nullptr, .taps = encoded.taps};
   if (config_.relative)
     for (std::size_t i = 0, first = 0; i < images.size(); first += rows[i++])
-      grid_blocks_.forward(x.row_range(first, rows[i]), images[i]->grid, scratch);
+      grid_blocks_->forward(x.row_range(first, rows[i]), images[i]->grid, scratch);
   else if (config_.windows)
     run_in_windows(window_order(*config_.windows, images, config_.order), given, scratch);
   else

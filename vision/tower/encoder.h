@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -89,8 +90,12 @@ struct VisionConfig {
 class VisionEncoder {
  public:
   /// @param prefix of the tensor names, such as "vision_tower.vision_model."
+  /// @param weights with slices: the layers are divided between processes, where slices divide them
   /// @throws ModelError
   VisionEncoder(const Weights& weights, VisionConfig config, const std::string& prefix);
+  /// Another process's part of the layers of a tower without stages; null where they are rank 0's alone.
+  static std::shared_ptr<const SharedWork> part(const Weights& weights, const VisionConfig& config,
+                                                const std::string& prefix);
 
   struct Encoded {
     Matrix<float> features;           // [sum of the images' feature_rows(), hidden]
@@ -130,7 +135,7 @@ class VisionEncoder {
   Norm norm_of_values_, norm_of_patches_;
   Norm norm_before_, norm_after_;
   EncoderStack blocks_;
-  GridBlocks grid_blocks_;  // instead of them
+  std::shared_ptr<const GridBlocks> grid_blocks_;  // instead of them
 };
 
 }  // namespace mmbatch

@@ -9,8 +9,9 @@
 namespace mmbatch {
 
 /// A step as other processes are told of it.
+/// @param row_width of rows that are not tokens
 MessageWriter step_message(const StepBatch& batch, const KvPool& pool, AttentionKernel kernel,
-                           std::size_t feature_width);
+                           std::size_t row_width);
 
 /// Computes this process's part of the steps that rank 0 sends, with a cache of its own as large as rank 0's.
 class StepFollower {

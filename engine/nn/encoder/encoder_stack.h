@@ -1,6 +1,6 @@
 #pragma once
 
-#include <optional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -47,28 +47,28 @@ struct EncoderInput {
   std::span<const CrossRows> cross = {};  // of each sequence, where the layers have cross-attention
 };
 
+class StackLayers;
+
 /// The layers of an encoder, without a cache: all rows of a sequence see each other, or all of a window.
+/// Layers that are cut into slices are computed by all processes, where there are several: rank 0 tells the
+/// others what goes through them. Layers that slices do not divide are rank 0's alone.
 class EncoderStack {
  public:
   /// @throws ModelError
   EncoderStack(const Weights& weights, const EncoderStackConfig& config);
+  /// Another process's part of a stack that rank 0 has as a whole; lives for as long as its part is computed.
+  /// Null where the stack is rank 0's alone.
+  static std::shared_ptr<const SharedWork> part(const Weights& weights, const EncoderStackConfig& config);
 
   /// @param x [sum of sequences, hidden], in place
   void forward(MatrixView<float> x, const EncoderInput& input, Scratch& scratch) const;
   std::size_t bytes() const;
 
  private:
-  struct Part;
-  void forward_part(MatrixView<float> x, const Part& part, const EncoderInput& input, Scratch& scratch) const;
-
-  /// What the rows of some sequences attend to in a layer's cross-attention.
-  std::vector<AttentionSpan> cross_spans(std::span<const AttentionSpan> rows,
-                                         std::span<const CrossRows> cross, std::size_t layer) const;
-
-  std::vector<Layer> layers_;
-  std::optional<CrossAttentionConfig> cross_;
-  std::vector<bool> windowed_;  // of each layer
-  EncoderAttention attends_;
+  std::shared_ptr<const StackLayers> layers_;
 };
+
+/// Whether so many slices divide an encoder's layers, at least in part.
+bool slices_divide(const LayerConfig& layer, std::size_t slices);
 
 }  // namespace mmbatch

@@ -23,19 +23,19 @@ void softmax(float* row, std::size_t count, float scale) {
 ChannelAttention::ChannelAttention(const Weights& weights, const ChannelAttentionConfig& config,
                                    const std::string& prefix)
     : config_(config),
-      qkv_(weights, {prefix + "qkv", 3 * config.hidden}, config.hidden, config.bias),
-      output_(weights, {prefix + "proj", config.hidden}, config.hidden, Bias::present) {}
+      qkv_(weights, {prefix + "qkv", 3 * config.width()}, config.hidden, config.bias),
+      output_(weights, {prefix + "proj", config.hidden}, config.width(), Bias::present) {}
 
 Matrix<float> ChannelAttention::shares(MatrixView<const float> qkv) const {
   // Places are summed in tiles at fixed positions, so that bits depend on the picture alone.
   constexpr std::size_t kTile = 512;
-  const std::size_t places = qkv.rows, groups = config_.groups, width = config_.hidden / groups;
+  const std::size_t places = qkv.rows, groups = config_.computed(), width = config_.group_width();
   const std::size_t tiles = (places + kTile - 1) / kTile;
   auto parts = Matrix<float>::zeros(groups * tiles, width * width);
   parallel_tiles(groups * tiles, [&](std::size_t i) {
     const std::size_t group = i / tiles, first = i % tiles * kTile;
     for (std::size_t r = first; r < std::min(places, first + kTile); ++r) {
-      const float *query = qkv.row(r) + group * width, *key = query + config_.hidden;
+      const float *query = qkv.row(r) + group * width, *key = query + config_.width();
       for (std::size_t c = 0; c < width; ++c)
         simd().add_scaled(parts.row(i) + c * width, query[c], key, width);
     }
@@ -56,21 +56,21 @@ Matrix<float> ChannelAttention::shares(MatrixView<const float> qkv) const {
   return turned;
 }
 
-void ChannelAttention::forward(const LayerInput& x, MatrixView<float> y) const {
-  const std::size_t groups = config_.groups, width = config_.hidden / groups;
-  Matrix<float> qkv(y.rows, 3 * config_.hidden);
+void ChannelAttention::forward(const LayerInput& x, MatrixView<float> y, const Linear::Then& then) const {
+  const std::size_t groups = config_.computed(), width = config_.group_width();
+  Matrix<float> qkv(y.rows, 3 * config_.width());
   qkv_.forward(x, qkv.view());
   const Matrix<float> taken = shares(qkv.view());
-  auto attended = Matrix<float>::zeros(y.rows, config_.hidden);
+  auto attended = Matrix<float>::zeros(y.rows, config_.width());
   parallel_rows(y.rows, [&](std::size_t r) {
     for (std::size_t group = 0; group < groups; ++group) {
       float* out = attended.row(r) + group * width;
-      const float* value = qkv.row(r) + 2 * config_.hidden + group * width;
+      const float* value = qkv.row(r) + 2 * config_.width() + group * width;
       for (std::size_t from = 0; from < width; ++from)
         simd().add_scaled(out, value[from], taken.row(group) + from * width, width);
     }
   });
-  output_.forward(attended.view(), y, {.activation = {}, .accumulate = true});
+  output_.forward(attended.view(), y, then);
 }
 
 }  // namespace mmbatch

@@ -3,13 +3,20 @@
 #include <string>
 
 #include "engine/nn/linear.h"
+#include "engine/nn/scratch.h"
 
 namespace mmbatch {
 
 struct ChannelAttentionConfig {
   std::size_t hidden = 0;
   std::size_t groups = 1;
-  Bias bias = Bias::present;  // of the query, key and value projections
+  Bias bias = Bias::present;   // of the query, key and value projections
+  std::size_t own_groups = 0;  // those that are computed; 0: all
+
+  std::size_t group_width() const { return hidden / groups; }
+  std::size_t computed() const { return own_groups == 0 ? groups : own_groups; }
+  /// Channels of the groups that are computed.
+  std::size_t width() const { return computed() * group_width(); }
 };
 
 /// Attention between channels instead of places (arXiv 2204.03645): within a group each channel's query,
@@ -21,8 +28,8 @@ class ChannelAttention {
   ChannelAttention(const Weights& weights, const ChannelAttentionConfig& config, const std::string& prefix);
 
   /// @param x all places of one picture, [places, hidden], normalised on their way
-  /// @param y added to
-  void forward(const LayerInput& x, MatrixView<float> y) const;
+  /// @param y [places, hidden], stored or added to as `then` says; may be what is read
+  void forward(const LayerInput& x, MatrixView<float> y, const Linear::Then& then) const;
   std::size_t bytes() const { return qkv_.bytes() + output_.bytes(); }
 
  private:

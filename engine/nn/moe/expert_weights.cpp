@@ -10,15 +10,8 @@
 namespace mmbatch {
 namespace {
 
-std::string of_expert(const std::string& pattern, std::size_t expert) {
-  static constexpr std::string_view kPlace = "{expert}";
-  std::string name = pattern;
-  const std::size_t at = name.find(kPlace);
-  return at == std::string::npos ? name : name.replace(at, kPlace.size(), std::to_string(expert));
-}
-
-bool stored_in_one(const Weights& weights, const ExpertNames& names) {
-  return !names.all_gate_up.empty() && !weights.has(of_expert(names.gate, 0) + ".weight");
+bool stored_in_one(const Weights& weights, const ExpertsConfig& config, const ExpertNames& names) {
+  return !names.all_gate_up.empty() && !weights.has(of_expert(names.gate, config.first) + ".weight");
 }
 
 /// Which of the last two dimensions is the output's.
@@ -68,7 +61,7 @@ std::vector<ExpertParts> parts_in_one(const Weights& weights, const ExpertsConfi
   const std::size_t ffn = config.ffn, hidden = config.hidden;
   const bool halves = config.order == GateUpOrder::halves;
   std::vector<ExpertParts> parts;
-  for (std::size_t e = 0; e < config.experts; ++e) {
+  for (std::size_t e = config.first; e < config.first + config.own(); ++e) {
     const Slice gate{e, 2 * ffn, hidden, 0, halves ? 1u : 2u, ffn};
     const Slice up{e, 2 * ffn, hidden, halves ? ffn : 1, gate.step, ffn};
     parts.push_back(
@@ -97,17 +90,19 @@ void add_biases(std::vector<Expert>& experts, const Weights& weights, const Expe
     const auto gate_up = to_floats(weights.tensor(names.all_gate_up_bias, {config.experts, 2 * ffn}));
     const auto down = to_floats(weights.tensor(names.all_down_bias, {config.experts, hidden}));
     for (std::size_t e = 0; e < experts.size(); ++e) {
-      experts[e].gate_up_bias = in_halves(&gate_up[e * 2 * ffn], ffn, config.order);
-      experts[e].down_bias.assign(&down[e * hidden], &down[e * hidden] + hidden);
+      const std::size_t number = config.first + e;
+      experts[e].gate_up_bias = in_halves(&gate_up[number * 2 * ffn], ffn, config.order);
+      experts[e].down_bias.assign(&down[number * hidden], &down[number * hidden] + hidden);
     }
     return;
   }
   for (std::size_t e = 0; e < experts.size(); ++e) {
     for (const std::string& name : {names.gate, names.up}) {
-      const auto bias = to_floats(weights.tensor(of_expert(name, e) + ".bias", {ffn}));
+      const auto bias = to_floats(weights.tensor(of_expert(name, config.first + e) + ".bias", {ffn}));
       experts[e].gate_up_bias.insert(experts[e].gate_up_bias.end(), bias.begin(), bias.end());
     }
-    experts[e].down_bias = to_floats(weights.tensor(of_expert(names.down, e) + ".bias", {hidden}));
+    experts[e].down_bias =
+        to_floats(weights.tensor(of_expert(names.down, config.first + e) + ".bias", {hidden}));
   }
 }
 
@@ -135,14 +130,21 @@ void check_rows_alike(const std::vector<Expert>& experts, const Weights& weights
 
 }  // namespace
 
+std::string of_expert(const std::string& pattern, std::size_t expert) {
+  static constexpr std::string_view kPlace = "{expert}";
+  std::string name = pattern;
+  const std::size_t at = name.find(kPlace);
+  return at == std::string::npos ? name : name.replace(at, kPlace.size(), std::to_string(expert));
+}
+
 std::vector<ExpertParts> expert_parts(const Weights& weights, const ExpertsConfig& config,
                                       const ExpertNames& names) {
-  if (stored_in_one(weights, names)) return parts_in_one(weights, config, names);
+  if (stored_in_one(weights, config, names)) return parts_in_one(weights, config, names);
   const auto whole = [&](const std::string& pattern, std::size_t e, std::size_t out, std::size_t in) {
     return MatrixPart(weights.tensor(of_expert(pattern, e) + ".weight", {out, in}));
   };
   std::vector<ExpertParts> parts;
-  for (std::size_t e = 0; e < config.experts; ++e) {
+  for (std::size_t e = config.first; e < config.first + config.own(); ++e) {
     parts.push_back({whole(names.gate, e, config.ffn, config.hidden),
                      whole(names.up, e, config.ffn, config.hidden),
                      whole(names.down, e, config.hidden, config.ffn)});
@@ -164,7 +166,7 @@ std::vector<Expert> load_experts(const Weights& weights, const ExpertsConfig& co
         {PackedMatrix({pack(parts.gate), pack(parts.up)}), PackedMatrix({pack(parts.down)}), {}, {}});
     check_rows_alike(experts, weights, parts.gate.name);
   }
-  if (stored_in_one(weights, names)) {
+  if (stored_in_one(weights, config, names)) {
     weights.divided(names.all_gate_up);
     weights.divided(names.all_down);
   }

@@ -15,8 +15,12 @@ struct ExpertsConfig {
   std::size_t hidden = 0;
   std::size_t ffn = 0;  // of each expert
   std::size_t experts = 0;
+  /// Those of them that are loaded: `count` from `first` on, or all where count is 0.
+  std::size_t first = 0, count = 0;
   GateUpOrder order = GateUpOrder::halves;
   Bias bias = Bias::absent;
+
+  std::size_t own() const { return count == 0 ? experts - first : count; }
 };
 
 /// Where experts are stored. Whole models are published with tensors one by one or with all experts in one;
@@ -37,9 +41,13 @@ struct ExpertParts {
   MatrixPart gate, up, down;
 };
 
+/// Of the experts that are loaded.
 /// @throws ModelError when a tensor is missing or has none of the shapes it may have
 std::vector<ExpertParts> expert_parts(const Weights& weights, const ExpertsConfig& config,
                                       const ExpertNames& names);
+
+/// The name of one expert's tensor by a pattern.
+std::string of_expert(const std::string& pattern, std::size_t expert);
 
 /// One expert, ready to multiply.
 struct Expert {
@@ -48,7 +56,7 @@ struct Expert {
   std::vector<float> gate_up_bias, down_bias;  // [2 · ffn], [hidden]; empty: none
 };
 
-/// Packs all experts, one after the other.  @throws ModelError
+/// Packs those experts, one after the other.  @throws ModelError
 std::vector<Expert> load_experts(const Weights& weights, const ExpertsConfig& config,
                                  const ExpertNames& names);
 

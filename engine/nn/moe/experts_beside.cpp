@@ -9,8 +9,8 @@
 namespace mmbatch {
 
 ExpertsBeside::ExpertsBeside(const Weights& weights, const Config& config, const Names& names)
-    : dense_(weights, config.dense, names.dense),
-      experts_(weights, config.experts, names.experts),
+    : dense_(load_feed_forward(weights, config.dense, names.dense)),
+      experts_(load_mixture(weights, config.experts, names.experts)),
       after_dense_(weights, names.norms.after_dense, config.dense.hidden, config.norm),
       before_experts_(weights, names.norms.before_experts, config.dense.hidden, config.norm),
       after_experts_(weights, names.norms.after_experts, config.dense.hidden, config.norm) {
@@ -20,12 +20,21 @@ ExpertsBeside::ExpertsBeside(const Weights& weights, const Config& config, const
                                      MixtureOfExperts::readers(weights, config.experts, names.experts)));
 }
 
+std::size_t ExpertsBeside::bytes() const {
+  const auto bytes = [](const auto& part) { return part.bytes(); };
+  return std::visit(bytes, dense_) + std::visit(bytes, experts_);
+}
+
 void ExpertsBeside::forward(const LayerInput& x, MatrixView<float> y, const Linear::Then& then,
                             Scratch& scratch) const {
   const MatrixView<float> dense = scratch.take(Scratch::dense, y.rows, y.cols);
-  dense_.forward(x, dense, {}, scratch);
+  std::visit([&](const auto& part) { part.forward(x, dense, {}, scratch); }, dense_);
   const MatrixView<float> experts = scratch.take(Scratch::experts, y.rows, y.cols);
-  experts_.forward({x.x, &before_experts_}, experts, {}, scratch);
+  std::visit(
+      [&](const auto& part) {
+        part.forward({x.x, &before_experts_}, experts, {}, scratch);
+      },
+      experts_);
   parallel_rows(y.rows, [&](std::size_t r) {
     float* sum = dense.row(r);
     after_dense_.row(sum, sum);

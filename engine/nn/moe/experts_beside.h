@@ -1,9 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 
-#include "engine/nn/feed_forward.h"
-#include "engine/nn/moe/mixture_of_experts.h"
+#include "engine/nn/sliced/division.h"
 
 namespace mmbatch {
 
@@ -32,11 +32,11 @@ class ExpertsBeside {
   /// @param x the stream, and the norm that the feed-forward reads it through
   /// @param y [rows, hidden], stored or added to as `then` says; not what is read
   void forward(const LayerInput& x, MatrixView<float> y, const Linear::Then& then, Scratch& scratch) const;
-  std::size_t bytes() const { return dense_.bytes() + experts_.bytes(); }
+  std::size_t bytes() const;
 
  private:
-  FeedForward dense_;
-  MixtureOfExperts experts_;
+  FeedForwardPart dense_;
+  ExpertsPart experts_;
   Norm after_dense_, before_experts_, after_experts_;
 };
 

@@ -1,74 +1,41 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
-#include <string>
 #include <vector>
 
-#include "engine/kernels/product/grouped_product.h"
 #include "engine/nn/calibration.h"
-#include "engine/nn/feed_forward.h"
-#include "engine/nn/moe/expert_weights.h"
+#include "engine/nn/moe/expert_group.h"
 #include "engine/nn/moe/router.h"
 
 namespace mmbatch {
 
-/// What the answer of an expert that every token goes to is multiplied with: nothing, or the sigmoid of a
-/// product with the token's row.
-enum class SharedGate { none, sigmoid };
-
-struct MixtureOfExpertsConfig {
-  RouterConfig router;
-  ExpertsConfig experts;
-  Gating gating;
-  std::optional<FeedForwardConfig> shared = {};  // an expert that every token goes to
-  SharedGate shared_gate = SharedGate::none;
-};
-
-/// Names of the stored parts, without ".weight" unless said otherwise.
-struct MixtureOfExpertsNames {
-  RouterNames router;
-  ExpertNames experts;
-  FeedForwardNames shared;
-  std::string shared_gate;  // its .weight [1, hidden]
-
-  /// The same names, each changed; empty ones stay so.
-  template <class Change>
-  MixtureOfExpertsNames changed(const Change& change) const {
-    const auto name = [&](const std::string& n) { return n.empty() ? n : change(n); };
-    return {.router = {name(router.projection), name(router.correction), name(router.per_expert_scale),
-                       name(router.norm_scale)},
-            .experts = {name(experts.gate), name(experts.up), name(experts.down), name(experts.all_gate_up),
-                        name(experts.all_down), name(experts.all_gate_up_bias), name(experts.all_down_bias)},
-            .shared = {name(shared.gate), name(shared.up), name(shared.down)},
-            .shared_gate = name(shared_gate)};
-  }
-};
-
 /// A feed-forward of many experts, of which each token goes to a few (arXiv 1701.06538, 2101.03961): the sum
 /// of weight · expert(x) over the chosen ones, by their numbers, and the shared expert's answer if there is
-/// one. Tokens are put together by expert, so that each expert's weights are read once a pass; a token's
-/// result does not depend on who else goes there.
+/// one.
 class MixtureOfExperts {
  public:
-  MixtureOfExperts() = default;
   MixtureOfExperts(const Weights& weights, const MixtureOfExpertsConfig& config,
                    const MixtureOfExpertsNames& names);
 
   /// @param y [rows, hidden], stored or added to as `then` says; may be what is read
   void forward(const LayerInput& x, MatrixView<float> y, const Linear::Then& then, Scratch& scratch) const;
-  std::size_t bytes() const;
+  std::size_t bytes() const { return router_.bytes() + experts_.bytes(); }
 
   /// What reads the norm before it.
   static NormReaders readers(const Weights& weights, const MixtureOfExpertsConfig& config,
                              const MixtureOfExpertsNames& names);
 
  private:
-  MixtureOfExpertsConfig config_;
   Router router_;
-  std::vector<Expert> experts_;
-  FeedForward shared_;
-  std::vector<float> shared_gate_;  // [hidden]
+  ExpertGroup experts_;
 };
+
+/// Rows as experts and a router read them.
+struct RoutedRows {
+  MatrixView<const float> x;  // [rows, hidden], normalised
+  std::vector<ChosenExpert> chosen;
+};
+/// Normalises rows, if there is a norm, and chooses their experts.
+RoutedRows routed(const Router& router, const LayerInput& input, Scratch& scratch);
 
 }  // namespace mmbatch

@@ -61,6 +61,8 @@ class Router {
   /// The experts of each row, top_k a row, by their numbers.
   /// @param x [rows, hidden], with a norm of its own not normalised   @param chosen [rows · top_k]
   void route(MatrixView<const float> x, std::vector<ChosenExpert>& chosen) const;
+  /// Whether it reads rows through a norm of its own.
+  bool has_norm() const { return config_.norm.has_value(); }
   std::size_t bytes() const { return projection_.bytes(); }
 
  private:

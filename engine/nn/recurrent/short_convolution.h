@@ -14,6 +14,9 @@ struct ShortConvolutionConfig {
   std::size_t hidden = 0;
   std::size_t taps = 3;
   Bias bias = Bias::absent;  // of both projections and of the convolution
+  std::size_t channels = 0;  // those that are computed; 0: hidden, all of them
+
+  std::size_t width() const { return channels == 0 ? hidden : channels; }
 };
 
 /// Names of the stored parts, without ".weight".
@@ -27,7 +30,7 @@ class ShortConvolution {
                    const ShortConvolutionNames& names);
 
   static std::size_t state_floats(const ShortConvolutionConfig& config) {
-    return (config.taps - 1) * config.hidden;
+    return (config.taps - 1) * config.width();
   }
   /// @param y [rows, hidden], stored or added to as `then` says; may be what is read
   void forward(const LayerInput& x, MatrixView<float> y, std::span<const RecurrentSpan> spans,
@@ -38,7 +41,7 @@ class ShortConvolution {
   ShortConvolutionConfig config_;
   Linear input_, output_;
   TimeConvolution convolution_;
-  std::vector<float> convolution_bias_;  // [hidden], or empty
+  std::vector<float> convolution_bias_;  // [width], or empty
 };
 
 }  // namespace mmbatch

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "engine/nn/feed_forward.h"
@@ -10,8 +9,6 @@
 #include "engine/parallel/slices.h"
 
 namespace mmbatch {
-
-struct LayerConfig;
 
 /// An attention cut by heads: each slice has some of the heads and what the output projection makes of them;
 /// their sum is the whole. The interface is that of SelfAttention. The cache has the heads of keys and values
@@ -34,6 +31,7 @@ class SlicedAttention {
 
   std::shared_ptr<const Slices> slices_;
   std::size_t kv_heads_;  // of a slice
+  ValueRange range_;      // that the sum is kept within
   std::vector<SelfAttention> parts_;
 };
 
@@ -47,13 +45,8 @@ class SlicedFeedForward {
 
  private:
   std::shared_ptr<const Slices> slices_;
+  ValueRange range_;  // that the sum is kept within
   std::vector<FeedForward> parts_;
 };
-
-/// Why a layer cannot be cut into so many slices; empty: it can.
-std::string why_not_sliced(const LayerConfig& layer, std::size_t slices);
-
-/// Heads of keys and values that a process keeps of a layer.
-std::size_t kv_heads_here(const AttentionShape& shape, const Slices& slices);
 
 }  // namespace mmbatch

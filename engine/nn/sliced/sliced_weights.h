@@ -5,7 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "engine/nn/cross_attention.h"
 #include "engine/nn/feed_forward.h"
+#include "engine/nn/grid/channel_attention.h"
+#include "engine/nn/moe/expert_group.h"
+#include "engine/nn/recurrent/recurrent_mixer.h"
 #include "engine/nn/self_attention.h"
 #include "engine/weights/derived.h"
 #include "engine/weights/weight_source.h"
@@ -34,6 +38,15 @@ class SlicedWeights final : public WeightSource {
 
   void add_attention(const SelfAttentionConfig& config, const SelfAttentionNames& names, SliceOf slice);
   void add_feed_forward(const FeedForwardConfig& config, const FeedForwardNames& names, SliceOf slice);
+  /// A slice has some of the experts, whole, and its columns of the shared one.
+  void add_experts(const MixtureOfExpertsConfig& config, const MixtureOfExpertsNames& names, SliceOf slice);
+  void add_recurrent(const RecurrentConfig& config, const RecurrentNames& names, SliceOf slice);
+  void add_cross_attention(const CrossAttentionConfig& config, const CrossAttentionNames& names,
+                           SliceOf slice);
+  /// @param prefix of its tensors' names
+  void add_channel_attention(const ChannelAttentionConfig& config, const std::string& prefix, SliceOf slice);
+  /// A parameter that all slices have, if it is there.
+  void add_whole(const std::string& name);
   /// Memory of the files that was read for them is given back.
   void release() const;
 
@@ -46,17 +59,27 @@ class SlicedWeights final : public WeightSource {
   /// The outputs of a layer that this slice makes, and their biases.
   void add_outputs(const StoredLinear& layer, const std::vector<ColumnRange>& outputs, Bias bias);
   /// What the layer makes of the inputs that this slice has. Its bias is added once, by the first slice.
-  void add_inputs(const StoredLinear& layer, ColumnRange inputs, Bias bias, SliceOf slice);
+  void add_inputs(const StoredLinear& layer, const std::vector<ColumnRange>& inputs, Bias bias,
+                  SliceOf slice);
+  void add_delta_net(const GatedDeltaNetConfig& config, const GatedDeltaNetNames& names, SliceOf slice);
+  void add_convolution(const ShortConvolutionConfig& config, const ShortConvolutionNames& names,
+                       SliceOf slice);
   void add_rows(const std::string& name, const std::vector<ColumnRange>& rows);
-  /// Parameters that all slices have.
-  void add_whole(const std::string& name);
 
   const WeightSource& whole_;
   std::vector<TensorView> used_;
 };
 
-/// What of an attention or a feed-forward one slice computes.
+/// What of a part of a layer one slice computes.
 SelfAttentionConfig slice_of(SelfAttentionConfig config, SliceOf slice);
 FeedForwardConfig slice_of(FeedForwardConfig config, SliceOf slice);
+MixtureOfExpertsConfig slice_of(MixtureOfExpertsConfig config, SliceOf slice);
+RecurrentConfig slice_of(RecurrentConfig config, SliceOf slice);
+CrossAttentionConfig slice_of(CrossAttentionConfig config, SliceOf slice);
+ChannelAttentionConfig slice_of(ChannelAttentionConfig config, SliceOf slice);
+
+/// The heads of keys and values that a slice's queries look at: its own, or one that it has in common with
+/// other slices.
+ColumnRange kv_part(std::size_t kv_heads, SliceOf slice);
 
 }  // namespace mmbatch

@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <random>
+#include <thread>
 
 #include "engine/base/error.h"
 #include "engine/parallel/message.h"
@@ -64,6 +65,64 @@ TEST(Slices, RefusesNumbersThatCannotBeShared) {
     EXPECT_THROW(Slices(1, own), UsageError);
     EXPECT_EQ(Slices(4, own).here(), 2u);
     EXPECT_EQ(Slices(4, own).first(), 2 * own->rank());
+  });
+}
+
+/// Adds a number that it is told, and what the others have.
+class Adding final : public SharedWork {
+ public:
+  explicit Adding(const Slices& slices) : slices_(slices) {}
+  void follow(MessageReader& message) const override { sum = add(message.take<float>()); }
+  std::size_t bytes() const override { return 0; }
+  float add(float told) const {
+    std::vector<float> own{told + static_cast<float>(slices_.first())}, others(slices_.processes().size());
+    return *slices_.sum(own.data(), 1, others.data());
+  }
+  mutable float sum = 0;
+
+ private:
+  const Slices& slices_;
+};
+
+TEST(Slices, WorkIsDoneByAllProcessesOneThreadOfRankZeroAfterTheOther) {
+  constexpr int kThreads = 4, kTimes = 50;
+  testing::as_processes(4, [](const std::shared_ptr<Communicator>& own) {
+    const Slices slices(4, own);
+    const auto work = std::make_shared<const Adding>(slices);
+    slices.share("adding", work);
+    if (own->rank() > 0) {
+      for (int i = 0; i < kThreads * kTimes; ++i) slices.follow(MessageReader(own->receive()));
+      return;
+    }
+    std::vector<std::thread> threads;
+    for (int thread = 0; thread < kThreads; ++thread) {
+      threads.emplace_back([&, thread] {
+        for (int i = 0; i < kTimes; ++i) {
+          const auto told = static_cast<float>(thread * kTimes + i);
+          float sum = 0;
+          slices.together(
+              [&] {
+                MessageWriter message = Slices::message_to("adding");
+                message.put(told);
+                return message;
+              },
+              [&] { sum = work->add(told); });
+          EXPECT_EQ(sum, 4 * told + 6);
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+  });
+}
+
+TEST(Slices, WorkThatIsNotHereEndsAll) {
+  testing::as_processes(1, [](const std::shared_ptr<Communicator>& own) {
+    const Slices slices(4, own);
+    slices.share("gone", std::make_shared<const Adding>(slices));
+    for (const char* name : {"gone", "never"}) {
+      const MessageWriter message = Slices::message_to(name);
+      EXPECT_THROW(slices.follow(MessageReader(message.bytes())), std::runtime_error) << name;
+    }
   });
 }
 

@@ -5,6 +5,8 @@
 
 #include "engine/kernels/rows.h"
 #include "engine/kernels/simd.h"
+#include "engine/nn/sliced/matrix_message.h"
+#include "engine/nn/sliced/parts.h"
 
 namespace mmbatch {
 namespace {
@@ -28,11 +30,34 @@ std::vector<std::size_t> places_in_windows(const PatchGrid& grid, std::size_t si
   return places;
 }
 
+bool divides(const Slices& slices, const LayerConfig& layer) {
+  return whole_parts(layer, slices.count()).empty();
+}
+
 }  // namespace
 
-GridBlocks::GridBlocks(const Weights& weights, const Layers& layers, const RelativeBlocks& blocks,
+std::vector<RelativeAttention> GridBlocks::load_attention(const Weights& weights, const Layers& layers,
+                                                          const SelfAttentionNames& names,
+                                                          const RelativeTables& tables) {
+  const SelfAttentionConfig& config = layers.layer.attention;
+  if (!weights.slices) return {RelativeAttention(weights, config, names, tables)};
+  return make_parts<RelativeAttention>(
+      weights,
+      [&](SlicedWeights& source, SliceOf slice) {
+        source.add_attention(config, names, slice);
+        source.add_whole(tables.rows);
+        source.add_whole(tables.columns);
+      },
+      [&](const Weights& own, SliceOf slice) {
+        return RelativeAttention(own, slice_of(config, slice), names, tables);
+      });
+}
+
+GridBlocks::GridBlocks(Weights weights, const Layers& layers, const RelativeBlocks& blocks,
                        const std::string& prefix)
-    : window_(blocks.window) {
+    : name_(layers.names.attention.query_key_value), window_(blocks.window) {
+  if (weights.slices && !divides(*weights.slices, layers.layer)) weights.slices.reset();
+  slices_ = weights.slices;
   const std::size_t hidden = layers.layer.attention.hidden;
   for (std::size_t i = 0; i < layers.count; ++i) {
     const LayerNames names = layers.names.of(i);
@@ -42,9 +67,17 @@ GridBlocks::GridBlocks(const Weights& weights, const Layers& layers, const Relat
                                 2 * (whole ? blocks.side : blocks.window) - 1};
     blocks_.push_back({Norm(weights, names.before_attention, hidden, layers.layer.norm),
                        Norm(weights, names.before_feed_forward, hidden, layers.layer.norm),
-                       RelativeAttention(weights, layers.layer.attention, names.attention, tables),
-                       FeedForward(weights, layers.layer.feed_forward, names.feed_forward), whole});
+                       load_attention(weights, layers, names.attention, tables),
+                       load_feed_forward(weights, layers.layer.feed_forward, names.feed_forward), whole});
   }
+}
+
+std::shared_ptr<const SharedWork> GridBlocks::part(const Weights& weights, const Layers& layers,
+                                                   const RelativeBlocks& blocks, const std::string& prefix) {
+  if (!divides(*weights.slices, layers.layer)) return nullptr;
+  auto part = std::make_shared<const GridBlocks>(weights, layers, blocks, prefix);
+  weights.slices->share(part->name_, part);
+  return part;
 }
 
 void GridBlocks::attend(const Block& block, MatrixView<float> x, const PatchGrid& grid,
@@ -58,23 +91,51 @@ void GridBlocks::attend(const Block& block, MatrixView<float> x, const PatchGrid
   auto rows = Matrix<float>::zeros(windows * part.count(), x.cols);
   parallel_rows(x.rows, [&](std::size_t r) { block.before_attention.row(x.row(r), rows.row(place(r))); });
   Matrix<float> made(rows.rows(), x.cols);
-  block.attention.forward(rows.view(), part, made.view(), scratch);
+  if (slices_)
+    sum_of_parts(*slices_, made.view(), Linear::Then{}, scratch, [&](std::size_t i, MatrixView<float> y) {
+      block.attention[i].forward(rows.view(), part, y, scratch);
+    });
+  else
+    block.attention.front().forward(rows.view(), part, made.view(), scratch);
   parallel_rows(x.rows, [&](std::size_t r) { simd().add(x.row(r), made.row(place(r)), x.cols); });
 }
 
 void GridBlocks::forward(MatrixView<float> x, const PatchGrid& grid, Scratch& scratch) const {
+  if (!slices_) return compute(x, grid, scratch);
+  const auto message = [&] {
+    MessageWriter writer = Slices::message_to(name_);
+    writer.put(grid);
+    put_matrix(writer, x);
+    return writer;
+  };
+  slices_->together(message, [&] { compute(x, grid, scratch); });
+}
+
+void GridBlocks::follow(MessageReader& message) const {
+  const auto grid = message.take<PatchGrid>();
+  Matrix<float> x = take_matrix(message);
+  compute(x.view(), grid, following_);
+}
+
+void GridBlocks::compute(MatrixView<float> x, const PatchGrid& grid, Scratch& scratch) const {
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     const Block& block = blocks_[i];
     attend(block, x, grid, scratch);
-    block.feed_forward.forward({x, &block.before_feed_forward}, x, {.activation = {}, .accumulate = true},
-                               scratch);
+    std::visit(
+        [&](const auto& part) {
+          part.forward({x, &block.before_feed_forward}, x, {.activation = {}, .accumulate = true}, scratch);
+        },
+        block.feed_forward);
     if (scratch.on_layer) scratch.on_layer(i, x);
   }
 }
 
 std::size_t GridBlocks::bytes() const {
   std::size_t total = 0;
-  for (const Block& block : blocks_) total += block.attention.bytes() + block.feed_forward.bytes();
+  for (const Block& block : blocks_) {
+    total += bytes_of(block.attention) +
+             std::visit([](const auto& part) { return part.bytes(); }, block.feed_forward);
+  }
   return total;
 }
 

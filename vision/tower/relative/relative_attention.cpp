@@ -20,8 +20,8 @@ float product(const float* a, const float* b, std::size_t n) {
 RelativeAttention::RelativeAttention(const Weights& weights, const SelfAttentionConfig& config,
                                      const SelfAttentionNames& names, const RelativeTables& tables)
     : config_(config),
-      qkv_(weights, {names.query_key_value, 3 * config.hidden}, config.hidden, config.bias),
-      output_(weights, {names.output, config.hidden}, config.hidden, config.output_bias),
+      qkv_(weights, {names.query_key_value, 3 * width()}, config.hidden, config.bias),
+      output_(weights, {names.output, config.hidden}, width(), config.output_bias),
       rows_(to_floats(weights.tensor(tables.rows, {tables.length, config.shape.head_dim}))),
       columns_(to_floats(weights.tensor(tables.columns, {tables.length, config.shape.head_dim}))) {
   if (weights.precision != Precision::f32) config_.shape.arithmetic = AttentionArithmetic::bf16;
@@ -52,7 +52,7 @@ void RelativeAttention::forward(MatrixView<const float> x, const PatchGrid& grid
                                 Scratch& scratch) const {
   const AttentionShape& shape = config_.shape;
   const std::size_t dim = shape.head_dim, wide = widened(dim, grid), all = shape.heads * wide;
-  const MatrixView<float> qkv = scratch.take(Scratch::qkv, x.rows, 3 * config_.hidden);
+  const MatrixView<float> qkv = scratch.take(Scratch::qkv, x.rows, 3 * width());
   qkv_.forward(x, qkv);
   const std::vector<float> down = table_for(rows_, grid.rows), across = table_for(columns_, grid.columns);
   Matrix<float> queries(x.rows, all), attended(x.rows, all);
@@ -67,9 +67,9 @@ void RelativeAttention::forward(MatrixView<const float> x, const PatchGrid& grid
         q[dim + i] = product(query, &down[(row + grid.rows - 1 - i) * dim], dim);
       for (std::size_t i = 0; i < grid.columns; ++i)
         q[dim + grid.rows + i] = product(query, &across[(column + grid.columns - 1 - i) * dim], dim);
-      std::copy_n(query + config_.hidden, dim, k);
+      std::copy_n(query + width(), dim, k);
       k[dim + row] = k[dim + grid.rows + column] = 1.0f;
-      std::copy_n(query + 2 * config_.hidden, dim, values.row(r) + h * wide);
+      std::copy_n(query + 2 * width(), dim, values.row(r) + h * wide);
     }
   });
   AttentionShape widened_shape = shape;
@@ -87,7 +87,7 @@ void RelativeAttention::forward(MatrixView<const float> x, const PatchGrid& grid
     span.bidirectional = {&whole, 1};
   }
   attention(widened_shape, queries.view(), spans, attended.view());
-  const MatrixView<float> narrow = scratch.take(Scratch::attended, x.rows, config_.hidden);
+  const MatrixView<float> narrow = scratch.take(Scratch::attended, x.rows, width());
   parallel_rows(x.rows, [&](std::size_t r) {
     for (std::size_t h = 0; h < shape.heads; ++h)
       std::copy_n(attended.row(r) + h * wide, dim, narrow.row(r) + h * dim);

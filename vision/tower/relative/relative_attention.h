@@ -18,13 +18,14 @@ struct RelativeTables {
 /// between the two patches: products of the query, not scaled, with learned vectors (arXiv 2112.01526).
 class RelativeAttention {
  public:
-  /// @param config without a rotary embedding, norms or a gate   @param names with query_key_value
+  /// @param config without a rotary embedding, norms or a gate; its heads may be some of those that a width
+  /// of `hidden` has room for   @param names with query_key_value
   /// @throws ModelError
   RelativeAttention(const Weights& weights, const SelfAttentionConfig& config,
                     const SelfAttentionNames& names, const RelativeTables& tables);
 
   /// @param x [grids · grid.count(), hidden], grids of one size, which do not see each other
-  /// @param y the same, stored or added to as `then` says
+  /// @param y the same
   void forward(MatrixView<const float> x, const PatchGrid& grid, MatrixView<float> y, Scratch& scratch) const;
   std::size_t bytes() const;
 
@@ -34,6 +35,8 @@ class RelativeAttention {
   }
 
  private:
+  /// Of all heads' queries.
+  std::size_t width() const { return config_.shape.heads * config_.shape.head_dim; }
   /// A table for grids of `count` patches along its axis, [2 · count - 1, head_dim].
   std::vector<float> table_for(const std::vector<float>& stored, std::size_t count) const;
 

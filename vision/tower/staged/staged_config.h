@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <vector>
 
@@ -19,6 +20,14 @@ struct StageConfig {
   std::size_t heads = 1;   // of attention in windows
   std::size_t groups = 1;  // of attention between channels
   std::size_t ffn = 0;
+
+  /// Whether so many slices divide all layers of its blocks, or some.
+  bool all_divided(std::size_t slices) const {
+    return heads % slices == 0 && groups % slices == 0 && ffn % slices == 0;
+  }
+  bool some_divided(std::size_t slices) const {
+    return heads % slices == 0 || groups % slices == 0 || ffn % slices == 0;
+  }
 };
 
 /// A vision tower in stages as data: see staged_tower.h.
@@ -29,6 +38,14 @@ struct StagedTowerConfig {
   Activation activation = Activation::gelu;
   NormConfig norm = {NormKind::layer, 1e-5f, 0.0f};
 
+  bool all_divided(std::size_t slices) const {
+    return std::all_of(stages.begin(), stages.end(),
+                       [&](const StageConfig& stage) { return stage.all_divided(slices); });
+  }
+  bool some_divided(std::size_t slices) const {
+    return std::any_of(stages.begin(), stages.end(),
+                       [&](const StageConfig& stage) { return stage.some_divided(slices); });
+  }
   /// The places of a picture of this side, in pixels, behind the last stage.
   PatchGrid grid(std::size_t image_size) const {
     GridSize size{image_size, image_size};

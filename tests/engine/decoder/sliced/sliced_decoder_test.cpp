@@ -6,7 +6,7 @@
 
 #include "engine/base/threads.h"
 #include "engine/decoder/sliced/step_message.h"
-#include "engine/nn/sliced/sliced_layer.h"
+#include "engine/nn/layer.h"
 #include "tests/engine/parallel/threads_as_processes.h"
 #include "tests/engine/tiny_decoder.h"
 
@@ -70,6 +70,52 @@ const Variant kVariants[] = {
        c.layers[0].attention.value_norm = {.kind = NormKind::rms, .weight = NormWeight::none};
        c.layers[1].attention.keys_of = 0;
      }},
+    {"experts",  // six by four slices: 1, 2, 1 and 2
+     [](DecoderConfig& c) {
+       divisible(c);
+       c.layers[1].experts = testing::tiny_experts();
+     }},
+    {"experts_beside_the_feed_forward",
+     [](DecoderConfig& c) {
+       divisible(c);
+       c.layers[0].experts = testing::tiny_experts();
+       c.layers[0].experts_place = ExpertsPlace::beside;
+     }},
+    {"delta_net",
+     [](DecoderConfig& c) {
+       divisible(c);
+       GatedDeltaNetConfig delta = testing::tiny_delta_net();
+       delta.key_heads = 4;
+       delta.value_heads = 8;
+       testing::make_recurrent(c.layers[0], delta);
+     }},
+    {"delta_net_whose_slices_share_key_heads",
+     [](DecoderConfig& c) {
+       divisible(c);
+       testing::make_recurrent(c.layers[0], testing::tiny_delta_net());
+     }},
+    {"delta_net_with_key_heads_in_turn",
+     [](DecoderConfig& c) {
+       divisible(c);
+       GatedDeltaNetConfig delta = testing::tiny_delta_net();
+       delta.value_heads = 8;
+       delta.sharing = HeadSharing::in_turn;
+       testing::make_recurrent(c.layers[0], delta);
+       delta.key_heads = 4;
+       testing::make_recurrent(c.layers[1], delta);
+     }},
+    {"short_convolutions",
+     [](DecoderConfig& c) {
+       divisible(c);
+       testing::make_recurrent(c.layers[0], testing::tiny_convolution());
+     }},
+    {"parts_that_slices_do_not_divide",
+     [](DecoderConfig& c) {
+       divisible(c);
+       c.layers[0].attention.shape.heads = 6;
+       c.layers[0].attention.shape.kv_heads = 3;
+       c.layers[1].feed_forward.ffn = 37;
+     }},
 };
 
 std::vector<std::int32_t> ids(std::size_t count) {
@@ -132,35 +178,43 @@ TEST_P(SlicedDecoder, ComputesWhatTheWholeDoes) {
 INSTANTIATE_TEST_SUITE_P(All, SlicedDecoder, ::testing::ValuesIn(kVariants),
                          [](const auto& info) { return info.param.name; });
 
-TEST(SlicedLayers, SayWhyTheyCannotBe) {
-  DecoderConfig config = testing::tiny_config();
+std::string why_whole(const LayerConfig& layer, std::size_t slices) {
+  std::string all;
+  for (const WholePart& part : whole_parts(layer, slices)) all += part.part + ": " + part.why + "; ";
+  return all;
+}
+
+TEST(SlicedLayers, SayWhatIsWholeAndWhy) {
+  const DecoderConfig config = testing::tiny_config();
   LayerConfig layer = config.layers[0];
-  EXPECT_EQ(why_not_sliced(layer, 1), "");
-  EXPECT_EQ(why_not_sliced(layer, 2), "a feed-forward of 37 columns cannot be divided into 2 slices");
+  EXPECT_EQ(why_whole(layer, 1), "");
+  EXPECT_EQ(why_whole(layer, 2), "feed-forward: 37 columns cannot be divided into 2 slices; ");
   layer.feed_forward.ffn = 40;
-  EXPECT_EQ(why_not_sliced(layer, 4), "");
-  EXPECT_EQ(why_not_sliced(layer, 8), "4 attention heads cannot be divided into 8 slices");
+  EXPECT_EQ(why_whole(layer, 4), "");
+  EXPECT_EQ(why_whole(layer, 8), "attention: 4 attention heads cannot be divided into 8 slices; ");
   layer.attention.shape.heads = 12;
   layer.attention.shape.kv_heads = 6;
-  EXPECT_EQ(why_not_sliced(layer, 4), "6 heads of keys and values cannot be divided into 4 slices");
+  EXPECT_EQ(why_whole(layer, 4), "attention: 6 heads of keys and values cannot be divided into 4 slices; ");
   layer = config.layers[0];
-  layer.experts.emplace();
-  EXPECT_NE(why_not_sliced(layer, 2).find("mixtures of experts"), std::string::npos);
-  layer = config.layers[0];
-  layer.cross_attention.emplace();
-  EXPECT_NE(why_not_sliced(layer, 2).find("cross-attention"), std::string::npos);
-  layer = config.layers[0];
-  layer.per_layer_input.emplace();
-  EXPECT_NE(why_not_sliced(layer, 2).find("embeddings for each layer"), std::string::npos);
-  layer = config.layers[0];
-  layer.feed_forward.bounds = Bounds::stored;
-  EXPECT_NE(why_not_sliced(layer, 2).find("stored bounds"), std::string::npos);
-  layer = config.layers[0];
-  testing::make_recurrent(layer, testing::tiny_convolution());
-  EXPECT_NE(why_not_sliced(layer, 2).find("recurrent layers"), std::string::npos);
-  layer = config.layers[0];
+  layer.feed_forward.ffn = 40;
+  layer.experts = testing::tiny_experts();
+  EXPECT_EQ(why_whole(layer, 4), "");
+  EXPECT_EQ(why_whole(layer, 8),
+            "attention: 4 attention heads cannot be divided into 8 slices; "
+            "mixture of experts: 6 experts cannot be divided into 8 slices; ");
+  layer.experts->shared->ffn = 14;
+  EXPECT_EQ(why_whole(layer, 4), "mixture of experts: 14 columns cannot be divided into 4 slices; ");
+  layer.experts.reset();
   layer.attention.query_key_norm = {config.norm, QueryKeyNorm::Span::all_heads};
-  EXPECT_NE(why_not_sliced(layer, 2).find("norm of all heads"), std::string::npos);
+  EXPECT_EQ(why_whole(layer, 2), "attention: a norm goes over all heads' queries together; ");
+  testing::make_recurrent(layer, testing::tiny_convolution());
+  EXPECT_EQ(why_whole(layer, 8), "");
+  EXPECT_EQ(why_whole(layer, 16),
+            "recurrent part: 24 channels cannot be divided into 16 slices; "
+            "feed-forward: 40 columns cannot be divided into 16 slices; ");
+  testing::make_recurrent(layer, testing::tiny_delta_net());
+  EXPECT_EQ(why_whole(layer, 4), "");
+  EXPECT_EQ(why_whole(layer, 8), "recurrent part: 4 value heads cannot be divided into 8 slices; ");
 }
 
 // A process's part of the weights and of the cache is a quarter.
@@ -170,6 +224,26 @@ TEST(SlicedLayers, EachProcessHasItsShare) {
     const auto decoder = tiny_decoder(divisible, Precision::f32, std::make_shared<const Slices>(4, own));
     EXPECT_EQ(decoder->config().layers[0].attention.shape.kv_heads, 1u);
     EXPECT_LT(decoder->bytes(), whole * 3 / 4);  // the embedding, which is mapped, is counted in each
+  });
+}
+
+// Of experts and states too: all that a process has of a layer beside its router and norms.
+TEST(SlicedLayers, EachProcessHasItsShareOfExpertsAndStates) {
+  const auto change = [](DecoderConfig& config) {
+    divisible(config);
+    testing::make_recurrent(config.layers[0], testing::tiny_convolution());
+    for (LayerConfig& layer : config.layers) {
+      layer.experts = testing::tiny_experts();
+      layer.experts->experts.experts = layer.experts->router.experts = 32;
+    }
+  };
+  const auto whole = tiny_decoder(change);
+  const std::size_t embedding = 300 * 24 * sizeof(float);
+  testing::as_processes(4, [&](const std::shared_ptr<Communicator>& own) {
+    const auto decoder = tiny_decoder(change, Precision::f32, std::make_shared<const Slices>(4, own));
+    EXPECT_LT(decoder->bytes() - embedding, (whole->bytes() - embedding) * 3 / 10);
+    EXPECT_EQ(state_floats(*decoder->config().layers[0].recurrent),
+              state_floats(*whole->config().layers[0].recurrent) / 4);
   });
 }
 
