@@ -1,6 +1,7 @@
 #include "engine/weights/groups/grouping.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace mmbatch {
 namespace {
@@ -34,6 +35,8 @@ constexpr Grouping kGroupings[] = {
     {"q8_zeros", 8, 32, Levels::single, Floors::zeros, 7, nullptr},
     {"q8_row", 8, 32, Levels::row, Floors::none, 7, nullptr},
 };
+
+static_assert(std::size(kGroupings) == kGroupingCount);
 
 }  // namespace
 
