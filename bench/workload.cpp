@@ -11,6 +11,8 @@ namespace mmbatch::bench {
 namespace {
 
 constexpr Workload kTable[] = {
+    {"load", "a checkpoint to packed weights, and the memory they take beside what inspect computes",
+     run_load},
     {"gemm", "matrix products of real models' shapes, weights streamed from memory", run_gemm},
     {"attention", "attention alone: vision encoder, prefill, decoding at several lengths", run_attention},
     {"vision", "image encoders: CLIP-L/14-336, SigLIP-So400m/14-224", run_vision},
@@ -26,7 +28,9 @@ constexpr Workload kTable[] = {
      run_processes},
     {"preprocess", "a 12-megapixel JPEG to pixel values", run_preprocess},
     {"tokenizer", "questions and a long text to tokens and back", run_tokenizer},
-    {"constraint", "masks of answers to a schema of 30 fields, 150,000 tokens", run_constraint},
+    {"constraint",
+     "answers to a schema of 30 fields, 150,000 tokens: their masks, and 16 of them beside answers without",
+     run_constraint},
     {"store", "rows into the results database", run_store},
     {"pipeline", "images and questions to answers in the database, beside its stages alone", run_pipeline},
     {"ablation", "the pipeline with each optimisation switched off in turn", run_ablation},

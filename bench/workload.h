@@ -19,6 +19,7 @@ std::span<const Workload> workloads();
 /// @throws UsageError that names the nearest one
 const Workload& find_workload(const std::string& name);
 
+void run_load(Session& session);
 void run_gemm(Session& session);
 void run_attention(Session& session);
 void run_vision(Session& session);

@@ -6,6 +6,7 @@
 #include <cassert>
 
 #include "engine/base/error.h"
+#include "engine/base/text/counted.h"
 #include "fusion/positions/image_positions.h"
 
 namespace mmbatch {
@@ -60,8 +61,8 @@ void check_placeholders(const ModelSpec& spec, std::span<const std::int32_t> tex
       text_ids.begin(), text_ids.end(), [&](std::int32_t id) { return spec.is_placeholder(id); }));
   if (placeholders == images) return;
   throw ItemError(ErrorCode::invalid_value,
-                  fmt::format("the prompt has {} image placeholders ({}) for {} images", placeholders,
-                              spec.mark(), images));
+                  fmt::format("the prompt has {} ({}) for {}", counted(placeholders, "image placeholder"),
+                              spec.mark(), counted(images, "image")));
 }
 
 std::shared_ptr<const Prompt> compose(const ModelSpec& spec, std::span<const std::int32_t> text_ids,

@@ -69,12 +69,12 @@ AnyPreprocessor preprocessor_for(const Config& config, const VisionSpec& spec) {
   }
   if (const auto* tiled = std::get_if<WholeAndTiles>(&spec.form)) {
     check_pinpoints(config, tiled->pinpoints);
-    Tiler tiler(config, tiled->pinpoints);
+    Tiler tiler(config, tiled->pinpoints, spec.resize_backend);
     check_size(config, tiler.tile_size(), spec.encoder.image_size);
     return tiler;
   }
   const Padding padding = pads_to_square(config) ? Padding::to_square : Padding::unsupported;
-  Preprocessor preprocessor(config, padding, spec.pass_order);
+  Preprocessor preprocessor(config, padding, spec.resize_backend);
   check_size(config, preprocessor.output_width(), spec.encoder.image_size);
   check_size(config, preprocessor.output_height(), spec.encoder.image_size);
   return preprocessor;

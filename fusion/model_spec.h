@@ -83,7 +83,7 @@ struct VisionSpec {
   ProjectorConfig projector;
   std::vector<DeepStackTap> deepstack;  // added behind the decoder's first layers, one after another
   ImageForm form = OneSize{};
-  PassOrder pass_order = PassOrder::by_size;  // of resizing, with OneSize; tiles know it
+  ResizeBackend resize_backend = ResizeBackend::pillow_13;  // with OneSize and WholeAndTiles
 
   /// An image becomes one row, an embedding.
   bool pools() const {

@@ -59,10 +59,8 @@ Linear load_transposed(const Weights& weights, const TimesOp& op, std::size_t in
   for (std::size_t o = 0; o < op.out; ++o) {
     for (std::size_t i = 0; i < in; ++i) turned.row(o)[i] = values[i * op.out + o];
   }
-  stored.dtype = DType::f32;
-  stored.shape = {op.out, in};
-  stored.data = reinterpret_cast<const std::byte*>(turned.data());
-  return Linear(PackedMatrix({weights.pack(stored)}));
+  const TensorView as_taken = with_values(stored, {op.out, in}, {turned.data(), values.size()});
+  return Linear(PackedMatrix({weights.pack(as_taken)}));
 }
 
 /// The kernel of a convolution over blocks as a product over their rows side by side: [out, side² · in].
@@ -72,17 +70,15 @@ Linear load_convolution(const Weights& weights, const BlockConvolutionOp& op, st
   std::vector<float> bias = to_floats(weights.tensor(op.name + ".bias", {op.out}));
   if (weights.source.tensor(name).packed)
     return Linear(PackedMatrix({weights.pack(weights.tensor(name, {op.out, places * in}))}), std::move(bias));
-  TensorView kernel = weights.tensor(name, {op.out, in, op.side, op.side});
+  const TensorView kernel = weights.tensor(name, {op.out, in, op.side, op.side});
   const std::vector<float> stored = to_floats(kernel);
   std::vector<float> values(stored.size());
   for (std::size_t i = 0; i < stored.size(); ++i) {
     const std::size_t row = i / (in * places), channel = i / places % in, place = i % places;
     values[(row * places + place) * in + channel] = stored[i];
   }
-  kernel.dtype = DType::f32;
-  kernel.shape = {op.out, places * in};
-  kernel.data = std::as_bytes(std::span(values)).data();
-  return Linear(PackedMatrix({weights.pack(kernel)}), std::move(bias));
+  const TensorView by_place = with_values(kernel, {op.out, places * in}, values);
+  return Linear(PackedMatrix({weights.pack(by_place)}), std::move(bias));
 }
 
 /// Rows that lie block by block, those of each block side by side.

@@ -5,12 +5,14 @@
 #include "bench/inputs/decoder_steps.h"
 #include "bench/inputs/pictures.h"
 #include "bench/machine/costs.h"
+#include "bench/machine/memory.h"
 #include "bench/seeing/models.h"
 #include "bench/workload.h"
 #include "engine/serve/engine.h"
 #include "fusion/compose.h"
 #include "fusion/family.h"
 #include "fusion/image_stage.h"
+#include "pipeline/inspect/model_memory.h"
 
 namespace mmbatch::bench {
 namespace {
@@ -31,15 +33,17 @@ class Measuring {
         tower_(fmt::format("{} of {} layers", model.tower_layers, model.of_tower_layers)),
         layers_(fmt::format("{} of {} layers", model.layers, model.of_layers)) {
     session.say(fmt::format("{}: random weights", name_));
-    const Precision precision = session.options().precision;
+    source_ = std::make_shared<const RandomSource>(model.files(model), model.tensors(model));
+    spec_ = find_family(source_->config()).parse(source_->config(), *source_);
+    const auto before = static_cast<double>(resident_bytes());
     session.arena().run([&] {
-      source_ = std::make_shared<const RandomSource>(model.files(model), model.tensors(model));
-      const Config& config = source_->config();
-      spec_ = find_family(config).parse(config, *source_);
-      const Weights weights(*source_, precision);
+      const Weights weights(*source_, session.options().precision);
       stage_.emplace(weights, *spec_.vision);
       decoder_ = std::make_shared<const Decoder>(weights, spec_.decoder, spec_.decoder_names);
     });
+    const auto computed = static_cast<double>(weight_bytes(*source_, spec_, session.options().precision));
+    session.say(
+        fmt::format("{}: {}", name_, memory_text(static_cast<double>(resident_bytes()) - before, computed)));
     const ImagePreparation images(*source_, *spec_.vision);
     pixels_ = images.prepare(picture(640, 480), budget);
     rows_ = images.tokens(640, 480, budget);

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/base/error.h"
+#include "engine/base/files/lfs_pointer.h"
 
 namespace mmbatch {
 namespace {
@@ -35,6 +36,13 @@ Json parse_bounded(std::string_view text, const std::string& source) {
   } catch (const Json::exception& e) {
     throw ModelError(fmt::format("{}: not valid JSON: {}", source, e.what()));
   }
+}
+
+/// The place of a member in its file. An empty key is a key too, and a long one need not be told whole.
+std::string step(const std::string& path, const std::string& key) {
+  constexpr std::size_t kMostShown = 80;
+  const std::string shown = key.empty() ? R"("")" : key.substr(0, kMostShown);
+  return path.empty() ? shown : path + "." + shown;
 }
 
 }  // namespace
@@ -71,6 +79,7 @@ Config Config::read(const std::filesystem::path& file) {
   if (!stream.read(text.data(), static_cast<std::streamsize>(size))) {
     throw ModelError(fmt::format("{}: cannot be read", file.string()));
   }
+  if (is_lfs_pointer(text)) throw ModelError(fmt::format("{}: {}", file.string(), kLfsPointerFault));
   Config config = parse(text, file.string());
   if (!config.is_object()) throw ModelError(fmt::format("{}: expected a JSON object", file.string()));
   return config;
@@ -108,7 +117,7 @@ std::string Config::first_of(std::initializer_list<const char*> keys) const {
 }
 
 std::string Config::where(const std::string& key) const {
-  const std::string full = path_.empty() ? key : key.empty() ? path_ : path_ + "." + key;
+  const std::string full = key.empty() ? path_ : step(path_, key);
   return full.empty() ? source_ : fmt::format("{}: key '{}'", source_, full);
 }
 
@@ -194,7 +203,7 @@ std::vector<std::string> Config::texts(const std::string& key) const {
 
 Config Config::child(const std::string& key) const {
   const void* found = find(key);
-  const std::string path = path_.empty() ? key : path_ + "." + key;
+  const std::string path = step(path_, key);
   if (found == nullptr) {
     Config empty(source_);
     empty.path_ = path;
@@ -231,7 +240,7 @@ std::vector<std::pair<std::string, Config>> Config::members() const {
   const Json& json = as_json(json_);
   if (!json.is_object()) return out;
   for (const auto& [key, value] : json.items()) {
-    out.emplace_back(key, Config(root_, &value, source_, path_.empty() ? key : path_ + "." + key));
+    out.emplace_back(key, Config(root_, &value, source_, step(path_, key)));
   }
   return out;
 }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -15,6 +16,7 @@
 #include <utility>
 
 #include "engine/base/error.h"
+#include "engine/base/files/lfs_pointer.h"
 
 namespace mmbatch {
 namespace {
@@ -49,6 +51,10 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
     throw ModelError(fmt::format("{}: cannot map: {}", path.string(), std::strerror(map_errno)));
   }
   data_ = static_cast<const std::byte*>(mapped);
+  if (is_lfs_pointer({static_cast<const char*>(mapped), std::min(size_, kLfsPointerBytes)})) {
+    ::munmap(mapped, size_);
+    throw ModelError(fmt::format("{}: {}", path.string(), kLfsPointerFault));
+  }
   // Only a request, which file systems that keep files in large pages can follow.
   ::madvise(mapped, size_, MADV_HUGEPAGE);
   const std::lock_guard lock(mapped_files().mutex);

@@ -57,6 +57,14 @@ class Matrix {
     const std::size_t bytes = rows * cols * sizeof(T);
     if (bytes > 0) data_ = {static_cast<T*>(allocate_aligned(bytes)), Free{bytes}};
   }
+  /// Of this shape in the memory of another, where that is large enough. Not initialised.
+  static Matrix in_memory_of(Matrix other, std::size_t rows, std::size_t cols) {
+    const bool fits = other.data_ && cols != 0 && rows <= other.data_.get_deleter().bytes / sizeof(T) / cols;
+    if (!fits) return Matrix(rows, cols);
+    other.rows_ = rows;
+    other.cols_ = cols;
+    return other;
+  }
   static Matrix zeros(std::size_t rows, std::size_t cols) {
     Matrix m(rows, cols);
     if (m.data_) std::memset(static_cast<void*>(m.data_.get()), 0, rows * cols * sizeof(T));

@@ -277,7 +277,7 @@ Matrix<float> Decoder::forward(const StepBatch& batch, const EncodedRows* encode
     layers_[i].forward_last(x, kept, input, scratch);
   }
   if (some && shown) gather(x, wanted, kept);
-  return head_.logits(kept);
+  return head_.logits(kept, std::move(scratch.logits));
 }
 
 }  // namespace mmbatch

@@ -1,5 +1,7 @@
 #include "engine/decoder/output_head.h"
 
+#include <utility>
+
 #include "engine/kernels/rows.h"
 #include "engine/kernels/simd.h"
 #include "engine/nn/calibration.h"
@@ -43,7 +45,7 @@ OutputHead::OutputHead(const Weights& weights, const DecoderConfig& config, cons
   norm_->show_to(weights.hooks.calibration->add(names.norm, config.norm, {{head_weight}}));
 }
 
-Matrix<float> OutputHead::logits(MatrixView<float> x) const {
+Matrix<float> OutputHead::logits(MatrixView<float> x, Matrix<float> memory) const {
   if (norm_) norm_->forward(x, x);
   Matrix<float> transformed;
   if (transform_config_) {
@@ -56,7 +58,7 @@ Matrix<float> OutputHead::logits(MatrixView<float> x) const {
   if (const auto* sliced = std::get_if<SlicedHead>(&head_)) {
     logits = sliced->forward(x);
   } else {
-    logits = Matrix<float>(x.rows, vocab_);
+    logits = Matrix<float>::in_memory_of(std::move(memory), x.rows, vocab_);
     std::get<Linear>(head_).forward(x, logits.view());
   }
   if (divisor_ != 1.0f) {

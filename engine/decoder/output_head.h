@@ -16,9 +16,9 @@ class OutputHead {
   OutputHead(const Weights& weights, const DecoderConfig& config, const DecoderNames& names,
              const TensorView& embedding);
 
-  /// @param x [rows, hidden], used up
+  /// @param x [rows, hidden], used up   @param memory for them, where it is large enough
   /// @return [rows, vocab]; where several processes compute it, in rank 0, of the others nothing
-  Matrix<float> logits(MatrixView<float> x) const;
+  Matrix<float> logits(MatrixView<float> x, Matrix<float> memory = {}) const;
   /// Whether a calibration looks at what the norm makes, which it does for all rows.
   bool norm_is_shown() const { return norm_ && norm_->shown(); }
   std::size_t bytes() const {

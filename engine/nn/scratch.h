@@ -36,6 +36,8 @@ class Scratch {
     if (memory.cols() < rows * cols) memory = Matrix<float>(1, rows * cols);
     return {memory.data(), rows, cols};
   }
+  /// Logits that nobody needs any more: a decoder takes their memory for those of the next step. May be empty.
+  Matrix<float> logits;
   /// Called with what each layer of an encoder or a decoder made; empty: nobody looks.
   /// Its rows, [some sequences · rows, hidden], are the next layer's to change.
   std::function<void(std::size_t layer, MatrixView<const float> rows)> on_layer;

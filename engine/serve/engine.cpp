@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <new>
 #include <utility>
 
 #include "engine/base/memory_limits.h"
 #include "engine/decoder/prompt_length.h"
+#include "engine/serve/logits.h"
 #include "engine/serve/reasoning/reasoning.h"
 
 namespace mmbatch {
@@ -90,16 +90,12 @@ std::vector<std::uint64_t> cache_keys(const DecoderConfig& config, const Prompt&
 
 /// Whether all scores for the next token are numbers; answers chosen by others would mean nothing.
 bool has_finite_logits(const Sequence& sequence) {
-  constexpr std::uint32_t kExponent = 0x7f800000;  // all ones in infinities and NaNs
-  bool finite = true;
   for (const LogitRows& rows : sequence.logits) {
     for (std::size_t r = rows.first; r < rows.first + rows.count; ++r) {
-      const float* logits = rows.logits->row(r);
-      for (std::size_t i = 0; i < rows.logits->cols(); ++i)
-        finite &= (std::bit_cast<std::uint32_t>(logits[i]) & kExponent) != kExponent;
+      if (!all_finite({rows.logits->row(r), rows.logits->cols()})) return false;
     }
   }
-  return finite;
+  return true;
 }
 
 /// Leaves in the answer what is behind the thoughts.
@@ -326,12 +322,13 @@ void Engine::run(const StepPlan& plan) {
     SequenceGroup& group = *chunk.sequence->group;
     if (group.first_step == Clock::time_point{}) group.first_step = now;
   }
-  const auto logits =
-      std::make_shared<const Matrix<float>>(decoder_->forward(batch, pool_, scratch_, options_.attention));
+  if (logits_ && logits_.use_count() == 1)
+    scratch_.logits = std::move(*logits_);  // no one needs them any more
+  logits_ = std::make_shared<Matrix<float>>(decoder_->forward(batch, pool_, scratch_, options_.attention));
   std::size_t row = 0;
   for (std::size_t i = 0; i < plan.chunks.size(); ++i) {
     const std::size_t rows = batch.sequences[i].logit_rows;
-    if (rows > 0) plan.chunks[i].sequence->logits.push_back({logits, row, rows});
+    if (rows > 0) plan.chunks[i].sequence->logits.push_back({logits_, row, rows});
     row += rows;
     scheduler_.computed(plan.chunks[i]);
   }

@@ -120,6 +120,7 @@ class Engine {
   BlockAllocator state_slots_;  // of recurrent layers
   Scheduler scheduler_;
   Scratch scratch_;
+  std::shared_ptr<Matrix<float>> logits_;  // of the last step
   EngineStats stats_;
   EarlierAnswers earlier_answers_;
   RequestId next_id_ = 1;

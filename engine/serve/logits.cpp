@@ -1,6 +1,7 @@
 #include "engine/serve/logits.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <unordered_map>
@@ -56,6 +57,21 @@ void forbid_ngrams(const GenerationConfig& config, const History& history, std::
                         std::find(whitelist.begin(), whitelist.end(), next) != whitelist.end();
                     if (next != Prompt::kNoToken && !allowed) scores[static_cast<std::size_t>(next)] = kNever;
                   });
+}
+
+/// As many numbers at a time as make a loop of instructions for several.
+constexpr std::size_t kLanes = 16;
+
+float largest_of(std::span<const float> scores) {
+  std::array<float, kLanes> largest;
+  largest.fill(kNever);
+  std::size_t i = 0;
+  for (; i + kLanes <= scores.size(); i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane)
+      largest[lane] = scores[i + lane] > largest[lane] ? scores[i + lane] : largest[lane];
+  }
+  for (; i < scores.size(); ++i) largest[0] = std::max(largest[0], scores[i]);
+  return *std::max_element(largest.begin(), largest.end());
 }
 
 struct Candidate {
@@ -186,8 +202,30 @@ std::optional<std::int32_t> forced_token(const GenerationConfig& config, const H
   return {};
 }
 
+bool all_finite(std::span<const float> scores) {
+  std::array<float, kLanes> sums{};  // nothing times a finite number is nothing
+  std::size_t i = 0;
+  for (; i + kLanes <= scores.size(); i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) sums[lane] += 0.0f * scores[i + lane];
+  }
+  for (; i < scores.size(); ++i) sums[0] += 0.0f * scores[i];
+  return std::all_of(sums.begin(), sums.end(), [](float sum) { return sum == 0; });
+}
+
 std::int32_t argmax(std::span<const float> scores) {
-  return static_cast<std::int32_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
+  // Where the largest is, is looked up in the part that has it: that alone goes number by number.
+  constexpr std::size_t kPart = 1024;
+  float best = kNever;
+  std::size_t from = 0;
+  for (std::size_t begin = 0; begin < scores.size(); begin += kPart) {
+    const auto part = scores.subspan(begin, std::min(kPart, scores.size() - begin));
+    const float largest = largest_of(part);
+    if (!(largest > best)) continue;
+    best = largest;
+    from = begin;
+  }
+  const auto part = scores.subspan(from, std::min(kPart, scores.size() - from));
+  return static_cast<std::int32_t>(std::max_element(part.begin(), part.end()) - scores.begin());
 }
 
 std::int32_t draw(const GenerationConfig& config, std::span<const float> scores, double uniform) {

@@ -38,6 +38,9 @@ std::optional<std::int32_t> forced_token(const GenerationConfig& config, const H
 void process_scores(const GenerationConfig& config, const Vocabulary& vocabulary, const History& history,
                     std::span<float> scores);
 
+/// Whether no score is NaN or infinite.
+bool all_finite(std::span<const float> scores);
+
 /// The likeliest allowed token; the lowest id among equals.
 std::int32_t argmax(std::span<const float> scores);
 

@@ -1,6 +1,7 @@
 #include "engine/serve/token_constraint.h"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 
 namespace mmbatch {
@@ -33,11 +34,16 @@ bool keep_masked(const TokenMask& mask, std::span<float> scores) {
   bool any = false;
   const auto words = mask.words();
   for (std::size_t w = 0; w < words.size(); ++w) {
-    const std::size_t begin = w * 64, end = std::min(begin + 64, scores.size());
-    for (std::size_t token = begin; token < end; ++token) {
-      if ((words[w] >> (token - begin) & 1) == 0) scores[token] = kNever;
-      any = any || scores[token] != kNever;
+    const auto part = scores.subspan(w * 64, std::min<std::size_t>(64, scores.size() - w * 64));
+    if (words[w] == 0) {
+      std::fill(part.begin(), part.end(), kNever);
+      continue;
     }
+    for (std::uint64_t refused = ~words[w]; refused != 0; refused &= refused - 1) {
+      const auto token = static_cast<std::size_t>(std::countr_zero(refused));
+      if (token < part.size()) part[token] = kNever;
+    }
+    any = any || std::any_of(part.begin(), part.end(), [](float score) { return score != kNever; });
   }
   return any;
 }

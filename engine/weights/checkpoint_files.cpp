@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "engine/base/error.h"
+#include "engine/base/files/lfs_pointer.h"
 #include "engine/weights/gguf/gguf_file.h"
 
 namespace mmbatch {
@@ -48,6 +49,7 @@ std::optional<std::string> FolderFiles::read_file(const std::string& name, std::
   std::string bytes(size, '\0');
   if (!stream || (size > 0 && !stream.read(bytes.data(), static_cast<std::streamsize>(size))))
     throw ModelError(file.string() + ": cannot be read");
+  if (is_lfs_pointer(bytes)) throw ModelError(fmt::format("{}: {}", file.string(), kLfsPointerFault));
   return bytes;
 }
 

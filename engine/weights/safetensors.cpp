@@ -18,6 +18,8 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "safetensors data is little-endian");
 
+constexpr std::size_t kMaxHeaderBytes = 100'000'000;  // the limit of the safetensors library
+
 struct StoredType {
   std::size_t bytes;
   std::optional<DType> dtype;
@@ -208,11 +210,11 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path
         fmt::format("{}: truncated: {} bytes are too few for a safetensors file", where, bytes.size()));
   }
   std::memcpy(&header_bytes, bytes.data(), sizeof(header_bytes));
-  if (header_bytes > bytes.size() - sizeof(header_bytes) || header_bytes > Config::kMaxFileBytes) {
+  if (header_bytes > bytes.size() - sizeof(header_bytes) || header_bytes > kMaxHeaderBytes) {
     throw ModelError(
-        fmt::format("{}: header of {} bytes announced in a file of {} bytes (at most {} MiB): truncated, "
+        fmt::format("{}: header of {} bytes announced in a file of {} bytes (at most {}): truncated, "
                     "or not a safetensors file",
-                    where, header_bytes, bytes.size(), Config::kMaxFileBytes >> 20));
+                    where, header_bytes, bytes.size(), kMaxHeaderBytes));
   }
   data_begin_ = sizeof(header_bytes) + header_bytes;
   const auto* text = reinterpret_cast<const char*>(bytes.data() + sizeof(header_bytes));

@@ -111,6 +111,14 @@ TensorView TensorView::row_range(std::size_t begin, std::size_t count) const {
   return part;
 }
 
+TensorView with_values(const TensorView& tensor, std::vector<std::size_t> shape,
+                       std::span<const float> values) {
+  return {.name = tensor.name,
+          .dtype = DType::f32,
+          .shape = std::move(shape),
+          .data = std::as_bytes(values).data()};
+}
+
 std::string shape_text(const std::vector<std::size_t>& shape) {
   std::string text = "[";
   for (const std::size_t dimension : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(dimension);

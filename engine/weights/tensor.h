@@ -77,6 +77,11 @@ struct TensorView {
   TensorView row_range(std::size_t begin, std::size_t count) const;
 };
 
+/// Numbers in the place of a tensor's own, such as the same in another order.
+/// @param values kept by the caller, as many as `shape` says
+TensorView with_values(const TensorView& tensor, std::vector<std::size_t> shape,
+                       std::span<const float> values);
+
 /// What the elements are stored as, for people: "bf16", "Q4_K".
 std::string stored_type(const TensorView& tensor);
 

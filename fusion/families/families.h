@@ -172,6 +172,9 @@ std::string projector_prefix(const WeightSource& weights, const std::string& pro
 /// What stands before the tensors of a CLIP or SigLIP tower inside a larger model: transformers up to 5.22
 /// and published files have "vision_model." in it, 5.23 leaves it out of models that it made itself.
 std::string clip_tower_prefix(const WeightSource& weights);
+/// What resized the images that a LLaVA or a PaliGemma was published with: Pillow, or, for a folder that
+/// transformers 5 wrote, what that takes by default, torchvision.
+ResizeBackend resize_backend_of(const WeightSource& weights);
 
 /// Pixtral's tower, its prefix, and which of its layers is read, by vision_config and vision_feature_layer.
 /// @throws ModelError

@@ -73,7 +73,7 @@ VisionSpec parse_llava_vision(const Config& config, const WeightSource& weights,
   vision.encoder.select = strategy == "full" ? FeatureSelect::all : FeatureSelect::patches;
   vision.prefix = clip_tower_prefix(weights);
   check_tower_layers(config.object("vision_config"), weights, vision);
-  vision.pass_order = PassOrder::horizontal_first;
+  vision.resize_backend = resize_backend_of(weights);
   add_projector(config, weights, text_hidden, vision);
   return vision;
 }

@@ -34,7 +34,7 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
   vision.encoder.select = FeatureSelect::all;
   const std::string projector = projector_prefix(weights, "linear.weight");
   check_tower_layers(config.object("vision_config"), weights, vision);
-  vision.pass_order = PassOrder::horizontal_first;
+  vision.resize_backend = resize_backend_of(weights);
   vision.projector.in = vision.encoder.hidden();
   // The decoder multiplies every input row by sqrt(hidden); image rows are meant to stay as they are.
   vision.projector.ops = {LinearOp{.layer = {projector + "linear", text_hidden}},

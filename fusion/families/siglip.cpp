@@ -55,7 +55,7 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
   spec.family = "siglip";
   const TextForm form = text_form(weights);
   spec.vision = parse_vision(config.object("vision_config"), weights);
-  if (form == TextForm::canonical) spec.vision->pass_order = PassOrder::horizontal_first;
+  if (form == TextForm::canonical) spec.vision->resize_backend = ResizeBackend::pillow_12;
   spec.dual = DualEncoderSpec{
       .text = parse_text_encoder(text_config, text_defaults()),
       .text_prefix = "text_model.",

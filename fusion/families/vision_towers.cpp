@@ -58,6 +58,11 @@ std::string clip_tower_prefix(const WeightSource& weights) {
                             "model.vision_tower."});
 }
 
+ResizeBackend resize_backend_of(const WeightSource& weights) {
+  const bool of_transformers_5 = weights.json_file("processor_config.json").has("image_processor");
+  return of_transformers_5 ? ResizeBackend::torchvision : ResizeBackend::pillow_12;
+}
+
 std::string projector_prefix(const WeightSource& weights, const std::string& probe) {
   return weights.prefix_of(probe, {"multi_modal_projector.", "model.multi_modal_projector."});
 }

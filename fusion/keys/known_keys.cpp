@@ -63,7 +63,7 @@ std::vector<std::string> check_keys(const Config& config, const KnownKeys& known
     if (std::any_of(known.without_effect.begin(), known.without_effect.end(), named)) continue;
     if (says_nothing(value)) continue;
     if (changes_results(key)) config.fail(key, "not supported, and by its name it changes results");
-    messages.push_back(config.where(key.substr(0, 80)) + ": not known, and without effect here");
+    messages.push_back(value.where("") + ": not known, and without effect here");
   }
   return messages;
 }

@@ -60,7 +60,9 @@ fs::path blob_of(const fs::path& store, const Config& layer) {
 
 ModelPlace find_in_ollama(const std::string& name, const fs::path& model) {
   const fs::path store = folder_of("OLLAMA_MODELS", "", ".ollama/models");
-  const std::size_t colon = name.rfind(':');
+  const std::size_t slash = name.rfind('/'), last_colon = name.rfind(':');
+  const bool is_port = slash != std::string::npos && last_colon != std::string::npos && last_colon < slash;
+  const std::size_t colon = is_port ? std::string::npos : last_colon;
   const std::string tag = colon == std::string::npos ? "latest" : name.substr(colon + 1);
   std::vector<std::string> parts = parts_of(name.substr(0, colon), model);
   if (parts.size() == 1) parts.insert(parts.begin(), "library");

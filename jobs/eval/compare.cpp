@@ -7,8 +7,10 @@
 #include <map>
 
 #include "engine/base/error.h"
+#include "engine/base/text/counted.h"
 #include "engine/base/text/visible.h"
 #include "jobs/metrics/draws.h"
+#include "jobs/results/schema.h"
 #include "jobs/text/json_text.h"
 
 namespace mmbatch {
@@ -39,7 +41,7 @@ namespace {
 
 std::map<Key, ScoredItem> items_of(const ComparedSide& side) {
   std::map<Key, ScoredItem> items;
-  for_each_scored(side.database, side.options, [&](const ScoredItem& item) {
+  for_each_scored(*open_for_reading(side.database), side.options, [&](const ScoredItem& item) {
     items.emplace(Key{item.job, item.id}, item);
   });
   return items;
@@ -147,14 +149,14 @@ std::string to_text(const Comparison& c, std::size_t limit) {
   const auto rate = [&](std::uint64_t correct) {
     return c.items == 0 ? 0.0 : static_cast<double>(correct) / static_cast<double>(c.items);
   };
-  std::string out = fmt::format("{} items with references on both sides (only in {}: {}, only in {}: {})\n",
-                                c.items, c.first, c.only_first, c.second, c.only_second);
+  std::string out = fmt::format("{} with references on both sides (only in {}: {}, only in {}: {})\n",
+                                counted(c.items, "item"), c.first, c.only_first, c.second, c.only_second);
   out += fmt::format("exact match: {:.4f} in {}, {:.4f} in {}: {:+.4f} (95 % interval {:+.4f} to {:+.4f})\n",
                      rate(c.both_correct + c.lost), c.first, rate(c.both_correct + c.gained), c.second,
                      c.difference, c.interval.first, c.interval.second);
   out += fmt::format("{} gained, {} lost, {} correct in both, {} in neither; McNemar's test: p = {:.4g}\n",
                      c.gained, c.lost, c.both_correct, c.both_wrong, c.p_value);
-  out += fmt::format("\n{} answers changed\n", c.changed.size());
+  out += fmt::format("\n{} changed\n", counted(c.changed.size(), "answer"));
   const auto mark = [](const ChangedItem& item) {
     if (item.references.empty()) return "       ";
     if (item.first_correct == item.second_correct) return item.first_correct ? "correct" : "wrong  ";

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "engine/base/error.h"
+#include "engine/base/text/counted.h"
 #include "engine/base/text/visible.h"
 #include "jobs/listing/vqa_files.h"
 #include "jobs/metrics/draws.h"
@@ -106,21 +107,20 @@ std::string line(const std::string& name, const EvalScores& s) {
 
 }  // namespace
 
-void for_each_scored(const std::filesystem::path& file, const EvalOptions& options,
+void for_each_scored(Database& database, const EvalOptions& options,
                      const std::function<void(const ScoredItem&)>& take) {
   if (options.run == "all") throw UsageError("--run all would count items twice: name one run");
   if (options.annotations.empty() && !options.questions.empty())
     throw UsageError("--questions helps to find annotations: give --annotations too");
   std::optional<const VqaAnnotations> annotations;
   if (!options.annotations.empty()) annotations.emplace(options.annotations, options.questions);
-  const auto database = open_for_reading(file);
   std::string sql = fmt::format(
       "SELECT j.name, i.id, i.question_type, i.answer_type, i.\"references\", r.status, r.answer, i.images, "
       "{}, i.metadata FROM {} WHERE {} AND r.sequence = 0",
-      prompt_sql(), view_tables(), run_filter(*database, options.run, options.run_option));
-  check_job(*database, options.job);
+      prompt_sql(), view_tables(), run_filter(database, options.run, options.run_option));
+  check_job(database, options.job);
   if (!options.job.empty()) sql += " AND j.name = ?1";
-  Statement rows = database->prepare(sql);
+  Statement rows = database.prepare(sql);
   if (!options.job.empty()) rows.bind(1, options.job);
   const auto optional_text = [&](int column) -> std::optional<std::string> {
     if (rows.type(column) == Statement::Type::null) return std::nullopt;
@@ -151,12 +151,12 @@ void for_each_scored(const std::filesystem::path& file, const EvalOptions& optio
   }
 }
 
-EvalReport evaluate(const std::filesystem::path& file, const EvalOptions& options) {
+EvalReport evaluate(Database& database, const EvalOptions& options) {
   const Matcher matches(options.match);
   EvalReport report;
   Group all;
   Groups jobs, question_types, answer_types;
-  for_each_scored(file, options, [&](const ScoredItem& item) {
+  for_each_scored(database, options, [&](const ScoredItem& item) {
     if (item.references.empty()) {
       ++report.without_references;
       return;
@@ -171,11 +171,14 @@ EvalReport evaluate(const std::filesystem::path& file, const EvalOptions& option
   report.jobs = finished(jobs);
   report.question_types = finished(question_types);
   report.answer_types = finished(answer_types);
-  const auto database = open_for_reading(file);
-  const std::string rows = run_filter(*database, options.run, options.run_option);
-  report.values = job_values(*database, rows, options.job);
-  report.failures = failure_groups(*database, rows, options.job);
+  const std::string rows = run_filter(database, options.run, options.run_option);
+  report.values = job_values(database, rows, options.job);
+  report.failures = failure_groups(database, rows, options.job);
   return report;
+}
+
+EvalReport evaluate(const std::filesystem::path& file, const EvalOptions& options) {
+  return evaluate(*open_for_reading(file), options);
 }
 
 std::string to_json(const EvalReport& report) {
@@ -203,8 +206,8 @@ std::string to_text(const EvalReport& report) {
                        report.all.interval->first, report.all.interval->second);
   }
   if (report.without_references > 0) {
-    out +=
-        fmt::format("{} items carry no reference answers and are not counted\n", report.without_references);
+    out += fmt::format("without reference answers, and not counted: {}\n",
+                       counted(report.without_references, "item"));
   }
   return out + to_text(report.values) + to_text(report.failures);
 }

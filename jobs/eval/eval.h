@@ -61,10 +61,11 @@ struct ScoredItem {
 };
 
 /// Calls `take` for the first sequence of each item.  @throws DatabaseError, UsageError.
-void for_each_scored(const std::filesystem::path& database, const EvalOptions& options,
+void for_each_scored(Database& database, const EvalOptions& options,
                      const std::function<void(const ScoredItem&)>& take);
 
 /// @throws DatabaseError, UsageError.
+EvalReport evaluate(Database& database, const EvalOptions& options);
 EvalReport evaluate(const std::filesystem::path& database, const EvalOptions& options);
 
 std::string to_json(const EvalReport& report);

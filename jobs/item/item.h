@@ -104,11 +104,21 @@ struct Item {
 /// Whether an item's answers are read for regions.
 bool wants_regions(const Item& item);
 
+/// What was wrong with an item as it was read, and where: more exact than the item's own place, if known.
+struct ReadError {
+  ErrorCode code = ErrorCode::invalid_item;
+  std::string message;
+  std::string where;  // "file:line" or "file:line:column"
+
+  /// As it stands in the database.
+  Error with_place() const { return {code, where + ": " + message}; }
+};
+
 /// What a reader gives: an item, or one that failed in being read, with id and position as far as they are
 /// known. The item is shared from here to the database, and never copied: it may carry images as base64.
 struct ReadItem {
   std::shared_ptr<const Item> item;  // never null
-  std::optional<Error> error;
+  std::optional<ReadError> error;
 };
 
 }  // namespace mmbatch

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "engine/base/text/counted.h"
 #include "jobs/item/constraint/constraint_keys.h"
 #include "jobs/item/dialogue/message_reader.h"
 #include "jobs/item/document/document.h"
@@ -306,7 +307,7 @@ class ItemBuilder {
     const std::size_t most = needs_decoder(item_.task) && item_.task != Task::detect ? SIZE_MAX : 1;
     const bool needs_one = item_.task == Task::classify || item_.task == Task::detect;
     if (item_.images.size() > most || (needs_one && item_.images.empty())) {
-      fail(fmt::format("the item has {} images, the task {} takes one", item_.images.size(),
+      fail(fmt::format("the item has {}, the task {} takes one", counted(item_.images.size(), "image"),
                        to_string(item_.task)));
     }
     if (item_.task == Task::vqa && item_.images.empty())
@@ -380,17 +381,17 @@ std::shared_ptr<Item> begin_item(const ItemContext& context) {
   auto item = std::make_shared<Item>();
   item->job = context.job_index;
   item->position = context.position;
-  item->id = context.default_id;
+  item->id = context.own_id.empty() ? context.default_id : context.own_id;
+  if (!context.own_id.empty()) item->id_from = Item::IdFrom::listing;
   item->task = context.job->task;
   item->form = context.job->form;
   item->where = context.where(context.place);
   return item;
 }
 
-Error read_error(const ItemContext& context, const PlacedError& fault) {
+ReadError read_error(const ItemContext& context, const PlacedError& fault) {
   constexpr std::size_t kMaxMessageBytes = 400;
-  return Error{fault.code(),
-               fmt::format("{}: {}", context.where(fault.place), shortened(fault.what(), kMaxMessageBytes))};
+  return {fault.code(), shortened(fault.what(), kMaxMessageBytes), context.where(fault.place)};
 }
 
 ReadItem failed_item(const ItemContext& context, const PlacedError& fault) {

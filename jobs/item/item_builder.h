@@ -32,6 +32,7 @@ struct ItemContext {
   std::string file;              // empty where items have no place in a file
   std::uint64_t position = 0;
   std::string default_id;
+  std::string own_id;                  // where it is known whatever is wrong with the item
   Place place;                         // of the item
   std::vector<Item::Image> images;     // that came with it, from an archive
   std::size_t* total_bytes = nullptr;  // gets the bytes of the item's texts; may be null
@@ -80,8 +81,8 @@ class ItemSize {
   std::size_t bytes_ = 0;
 };
 
-/// How a fault reads in the database: shortened, with its place.
-Error read_error(const ItemContext& context, const PlacedError& fault);
+/// A fault as it is told: shortened, with its place.
+ReadError read_error(const ItemContext& context, const PlacedError& fault);
 
 template <class Build>
 ReadItem built_item(const ItemContext& context, Build&& build) {

@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
 #include "engine/base/error.h"
+#include "engine/base/files/lfs_pointer.h"
 #include "jobs/listing/gzip_source.h"
 
 namespace mmbatch {
@@ -39,6 +41,12 @@ int open_regular_file(const std::filesystem::path& file) {
   if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
     ::close(fd);
     refuse(file, status);
+  }
+  std::array<char, kLfsPointerBytes> beginning{};
+  const ssize_t got = ::pread(fd, beginning.data(), beginning.size(), 0);
+  if (got > 0 && is_lfs_pointer({beginning.data(), static_cast<std::size_t>(got)})) {
+    ::close(fd);
+    throw UsageError(fmt::format("{}: {}", file.string(), kLfsPointerFault));
   }
   return fd;
 }

@@ -11,8 +11,8 @@
 namespace mmbatch {
 
 /// A file descriptor of a regular file, to be read.
-/// @throws UsageError when the file is missing, is not a regular file or not readable. Never blocks on a
-/// fifo.
+/// @throws UsageError when the file is missing, is not a regular file, not readable, or a pointer of Git LFS.
+/// Never blocks on a fifo.
 int open_regular_file(const std::filesystem::path& file);
 
 /// The bytes of a listing file in their order, plain or gzip-compressed (told by content), behind a byte

@@ -5,11 +5,13 @@
 #include <vector>
 
 #include "engine/base/error.h"
+#include "engine/base/text/counted.h"
 #include "engine/base/text/utf8.h"
 #include "jobs/item/document/document.h"
 #include "jobs/item/item_builder.h"
 #include "jobs/listing/byte_reader.h"
 #include "jobs/listing/records.h"
+#include "jobs/text/encoding.h"
 #include "jobs/text/json_node.h"
 #include "jobs/text/python_list.h"
 #include "jobs/text/text_width.h"
@@ -37,17 +39,22 @@ class CsvReader : public RecordReader {
 
   bool next(Record& record) override {
     record.fault.reset();
+    record.own_id.clear();
     skip_blank_lines();
     record.line = bytes_.line();
     record.default_id = std::to_string(record.line);
     if (bytes_.peek() == ByteReader::kEnd) return report_fault(record);
+    std::size_t whole = columns_.size();
     if (const std::string problem = read_fields(); !problem.empty()) {
       record.fault = Record::Fault{ErrorCode::invalid_item, problem};
+      whole = fields_.size() - 1;  // the last is the one at fault
     } else if (fields_.size() != columns_.size()) {
       record.fault = Record::Fault{
           ErrorCode::invalid_item,
-          fmt::format("{} fields, but the header line has {}", fields_.size(), columns_.size())};
+          fmt::format("{}, but the header line has {}", counted(fields_.size(), "field"), columns_.size())};
+      whole = 1;  // a comma that nobody quoted moves all that is behind it
     }
+    record.own_id = own_id(whole);
     return true;
   }
 
@@ -103,7 +110,7 @@ class CsvReader : public RecordReader {
       std::string name(stripped(field.text));
       spaced_ = spaced_ || (!columns_.empty() && !field.is_quoted && field.has_space);
       if (name.empty()) name = fmt::format("Unnamed: {}", columns_.size());
-      if (invalid_utf8_at(name)) fail("invalid UTF-8 in the header line");
+      if (const auto bad = encoding_fault(name)) fail(fmt::format("the header line: {}", bad->problem));
       if (!seen.insert(name).second) fail(fmt::format("column '{}' is given twice", shortened(name, 80)));
       columns_.push_back(std::move(name));
     }
@@ -132,6 +139,18 @@ class CsvReader : public RecordReader {
 
   void skip_blank_lines() {
     while (bytes_.peek() == '\n' || bytes_.peek() == '\r') bytes_.get();
+  }
+
+  /// The id of the record in fields_, of which the first `whole` columns are sure to be where they belong;
+  /// empty where it has none that can be read.
+  std::string own_id(std::size_t whole) const {
+    const auto found = std::find(columns_.begin(), columns_.end(), "id");
+    const std::size_t column = static_cast<std::size_t>(found - columns_.begin());
+    if (column >= std::min(whole, columns_.size())) return {};
+    const Field& field = fields_[column];
+    const std::string_view id = stripped(field.text);
+    if (id.empty() || invalid_utf8_at(field.text) || id.find('\0') != std::string_view::npos) return {};
+    return field.is_quoted ? field.text : std::string(id);
   }
 
   bool report_fault(Record& record) {

@@ -69,6 +69,7 @@ class ListingReader : public ItemReader {
     if (!records_->next(record_)) return std::nullopt;
     ++context_.position;
     context_.default_id = record_.default_id;
+    context_.own_id = record_.own_id;
     context_.place = {record_.line, 0};
     if (record_.fault)
       return failed_item(context_, PlacedError(record_.fault->code, {}, record_.fault->problem));
@@ -106,11 +107,12 @@ class UniqueIds : public ItemReader {
     auto twin = std::make_shared<Item>(*read->item);  // others may hold the item
     twin->variant = twin->position;
     if (!read->error) {
-      read->error = Error{
+      read->error = ReadError{
           ErrorCode::duplicate_id,
-          fmt::format("{}: an earlier item of this job has the id '{}', or was given it because it has none: "
+          fmt::format("an earlier item of this job has the id '{}', or was given it because it has none: "
                       "ids must differ, and either all items have one or none",
-                      twin->where, shortened(twin->id, 200))};
+                      shortened(twin->id, 200)),
+          twin->where};
     }
     read->item = std::move(twin);
     return read;

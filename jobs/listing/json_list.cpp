@@ -4,6 +4,7 @@
 #include "jobs/item/fields.h"
 #include "jobs/listing/byte_reader.h"
 #include "jobs/listing/records.h"
+#include "jobs/text/encoding.h"
 #include "jobs/text/json_node.h"
 
 namespace mmbatch {
@@ -23,6 +24,11 @@ class JsonListReader : public RecordReader {
     if (!entered) {
       throw UsageError(fmt::format("{}:{}:{}: expected a JSON object with a list '{}'", file.string(),
                                    bytes_.line(), column_, key));
+    }
+    if (bytes_.peek() == 0xFF || bytes_.peek() == 0xFE) {
+      const char mark[] = {static_cast<char>(bytes_.get()), static_cast<char>(bytes_.get())};
+      if (const auto bad = encoding_fault({mark, sizeof(mark)}))
+        throw UsageError(fmt::format("{}:1: {}", file.string(), bad->problem));
     }
     if (bytes_.peek() != '[') {
       throw UsageError(fmt::format(

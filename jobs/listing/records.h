@@ -25,6 +25,7 @@ struct Record {
   std::uint64_t line = 0;  // where it begins; 0 where lines mean nothing
   std::string default_id;  // when the item has no id
   std::optional<Fault> fault;
+  std::string own_id;  // the item's own, where the format tells it before the record is parsed
 };
 
 /// Gives the records of one file in their order, in constant memory. A fault in the middle is a record.

@@ -13,7 +13,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/text/lower_case.h"
-#include "engine/base/text/utf8.h"
+#include "jobs/text/encoding.h"
 #include "jobs/text/text_width.h"
 
 namespace mmbatch {
@@ -206,9 +206,9 @@ void check_text(std::string_view text, const std::string& source, const YamlLimi
     throw UsageError(fmt::format("{}: larger than {} MiB: list the items in a .jsonl file, which is streamed",
                                  source, limits.max_bytes >> 20));
   }
-  if (const auto bad = invalid_utf8_at(text)) {
-    const auto line = std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(*bad), '\n') + 1;
-    throw UsageError(fmt::format("{}:{}: invalid UTF-8", source, line));
+  if (const auto bad = encoding_fault(text)) {
+    const auto line = std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(bad->at), '\n') + 1;
+    throw UsageError(fmt::format("{}:{}: {}", source, line, bad->problem));
   }
 }
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "engine/base/text/counted.h"
 #include "engine/base/text/visible.h"
 #include "jobs/merge/row_copier.h"
 #include "jobs/output/file_roles.h"
@@ -348,8 +349,9 @@ MergeReport merge_databases(const std::filesystem::path& out, const std::vector<
 }
 
 std::string to_text(const MergeReport& report) {
-  std::string text = fmt::format("{} databases: {} outcomes added, {} were there already, {} conflicts\n",
-                                 report.databases, report.added, report.known, report.conflicts);
+  std::string text =
+      fmt::format("{}: {} added, {} there already, {}\n", counted(report.databases, "database"),
+                  counted(report.added, "outcome"), report.known, counted(report.conflicts, "conflict"));
   for (const std::string& description : report.descriptions) text += "  " + description + "\n";
   if (report.conflicts > report.descriptions.size()) {
     text += fmt::format("  and {} more\n", report.conflicts - report.descriptions.size());

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "engine/base/error.h"
+#include "engine/base/output/output_file.h"
 #include "jobs/listing/archive/samples.h"
 #include "jobs/output/file_identity.h"
 
@@ -87,10 +88,13 @@ void FileRoles::reads_database(const fs::path& file) {
 }
 
 void FileRoles::writes(const std::string& what, const fs::path& file) {
+  if (is_standard_output(file)) return;
   add(written_, what, file);
 }
 
 void FileRoles::writes_locked(const std::string& what, const fs::path& file) {
+  if (is_standard_output(file))
+    throw UsageError(fmt::format("{} -: it is what a later run goes on with, so it has to be a file", what));
   if (!identity_of(file)) return;
   writes(what, file);
   writes(fmt::format("the lock of {}", what), link_target(file).string() + ".lock");

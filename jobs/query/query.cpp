@@ -173,6 +173,8 @@ std::string ordered_rows(const Database& database, const QueryOptions& options, 
 std::string sorted_rows(Database& database, const QueryOptions& options, const Sql& sql) {
   const bool descending = options.sort[0] == '-';
   const std::string column = options.sort.substr(descending ? 1 : 0);
+  if (column.empty())
+    throw UsageError("--sort: '-' alone names no column: '-NAME' sorts by NAME, the largest first");
   check_column(column, "--sort");
   const std::string order = fmt::format("\"{}\"{}, item_key, sequence", column, descending ? " DESC" : "");
   if (!options.limit) {

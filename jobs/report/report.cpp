@@ -208,7 +208,7 @@ void write_report(const std::filesystem::path& file, const ReportOptions& option
   EvalOptions eval_options;
   eval_options.run = options.run;
   eval_options.job = options.job;
-  const EvalReport eval = evaluate(file, eval_options);
+  const EvalReport eval = evaluate(*database, eval_options);
   const std::vector<double> latencies = report_latencies(source);
   const ReportRows rows = report_rows(source, options);
 
@@ -228,7 +228,8 @@ void write_report(const std::filesystem::path& file, const ReportOptions& option
                      html_text(report_subtitle(source)));
   out << cards(totals, eval, latencies) << "<div class=\"plots\">\n"
       << accuracy_panels(eval) << latency_panel(latencies) << rate_panel(report_times(source))
-      << stages_panel(report_stats(source)) << field_panels(eval.values, evaluate_fields(file, eval_options));
+      << stages_panel(report_stats(source))
+      << field_panels(eval.values, evaluate_fields(*database, eval_options));
   out << failures_panel(eval.failures);
   out << panel("Runs",
                plain_table({"run", "status", "started", "ended", "model", "precision", "version", "machine"},

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/base/error.h"
+#include "engine/base/text/counted.h"
 #include "jobs/listing/item_reader.h"
 #include "jobs/manifest/manifest.h"
 #include "jobs/pieces/piece_folder.h"
@@ -171,18 +172,19 @@ std::string to_text(const StatusReport& report) {
   std::size_t width = 0;
   for (const PartStatus& part : report.parts) width = std::max(width, part.name.size());
   for (const PartStatus& part : report.parts) {
-    text += fmt::format("{:<{}}  {:<11}  {} items", part.name, width, name_of(part.state), part.done);
+    text +=
+        fmt::format("{:<{}}  {:<11}  {}", part.name, width, name_of(part.state), counted(part.done, "item"));
     if (part.failed > 0) text += fmt::format(", {} failed", part.failed);
     if (part.state == State::running) text += fmt::format(" · {:.1f} items/s", part.items_per_second);
     if (!part.holder.empty()) text += fmt::format(" · {}", part.holder);
     text += "\n";
   }
   if (report.pieces) {
-    text += fmt::format("{} of {} pieces done, {} taken\n", *report.pieces_done, *report.pieces,
+    text += fmt::format("{} of {} done, {} taken\n", *report.pieces_done, counted(*report.pieces, "piece"),
                         *report.pieces_taken);
   }
-  text += report.items ? fmt::format("{} of {} items", report.done, *report.items)
-                       : fmt::format("{} items", report.done);
+  text += report.items ? fmt::format("{} of {}", report.done, counted(*report.items, "item"))
+                       : counted(report.done, "item");
   if (report.failed > 0) text += fmt::format(", {} failed", report.failed);
   if (report.items_per_second > 0) text += fmt::format(" · {:.1f} items/s", report.items_per_second);
   if (const auto left = report.seconds_left()) text += fmt::format(" · {} left", time_text(*left));

@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
-#include "engine/base/text/utf8.h"
+#include "jobs/text/encoding.h"
 #include "jobs/text/json_text.h"
 #include "jobs/text/text_width.h"
 
@@ -81,7 +81,8 @@ class NodeMaker : public nlohmann::json_sax<Json> {
 
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) override {
     const std::size_t offset = std::min(position > 0 ? position - 1 : 0, text_.size());
-    if (const auto bad = invalid_utf8_at(text_)) return fail(place_of(text_.data() + *bad), "invalid UTF-8");
+    if (const auto bad = encoding_fault(text_))
+      return fail(place_of(text_.data() + bad->at), std::string(bad->problem));
     const bool at_end = offset == text_.size();
     return fail(place_of(text_.data() + offset),
                 at_end ? "invalid JSON: it ends too early"

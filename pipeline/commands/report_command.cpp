@@ -17,7 +17,9 @@ void add_report_command(CLI::App& program, Action& action) {
   CLI::App* command = program.add_subcommand("report", "one HTML page with plots and a table of the items");
   command->footer("Example:\n  mmbatch report results.db -o report.html");
   add_selection_options(*command, {state->database, state->report.run, state->report.job}, "a run's number");
-  command->add_option("-o,--output", state->file, "the page; an existing page is replaced")
+  command
+      ->add_option("-o,--output", state->file,
+                   "the page; an existing page is replaced; - is the standard output")
       ->required()
       ->check(not_empty())
       ->type_name("FILE");

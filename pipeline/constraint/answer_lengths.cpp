@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/base/text/counted.h"
 #include "jobs/item/settings.h"
 #include "text/constraint/closing/closings.h"
 
@@ -46,8 +47,8 @@ std::vector<std::string> AnswerLengths::notes(const Manifest& manifest,
     const GenerationConfig generation = generation_of(manifest, job, {{}, command_line});
     const auto tokens = shortest(generation);
     if (!tokens) continue;
-    notes.push_back(fmt::format("job '{}': the shortest answer has {} tokens, max_new_tokens is {}", job.name,
-                                *tokens, generation.max_new_tokens));
+    notes.push_back(fmt::format("job '{}': the shortest answer has {}, max_new_tokens is {}", job.name,
+                                counted(*tokens, "token"), generation.max_new_tokens));
     if (has_endless_strings(*compiled_.of(*constraint_of(generation))->compiled.grammar))
       notes.push_back(
           fmt::format("job '{}': response_format: strings without maxLength may go on to "

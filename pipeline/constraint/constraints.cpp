@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/base/text/counted.h"
 #include "jobs/item/constraint/constraint_keys.h"
 #include "jobs/item/prompt_template.h"
 #include "jobs/item/settings.h"
@@ -58,8 +59,8 @@ void check_shortest(std::size_t tokens, const GenerationConfig& generation) {
 }  // namespace
 
 std::string too_short_for(std::size_t tokens, const GenerationConfig& generation) {
-  return fmt::format("the shortest answer that fits has {} tokens, and max_new_tokens is {}", tokens,
-                     generation.max_new_tokens);
+  return fmt::format("the shortest answer that fits has {}, and max_new_tokens is {}",
+                     counted(tokens, "token"), generation.max_new_tokens);
 }
 
 std::optional<ConstraintSpec> constraint_of(const GenerationConfig& generation) {
@@ -121,11 +122,10 @@ std::optional<AnswerCheck::Fault> AnswerCheck::fault(const GenerationConfig& gen
   if (!is_whole(entry->compiled.grammar, text)) {
     const bool json =
         spec->kind == ConstraintSpec::Kind::json_schema || spec->kind == ConstraintSpec::Kind::json_object;
-    return Fault{
-        Fault::Kind::incomplete,
-        fmt::format("stopped{} after {} tokens: a larger limit (max_new_tokens; in requests max_tokens or "
-                    "max_output_tokens) lets it come to its end",
-                    json ? " at " + json_place(text) : "", tokens)};
+    return Fault{Fault::Kind::incomplete,
+                 fmt::format("stopped{} after {}: a larger limit (max_new_tokens; in requests max_tokens or "
+                             "max_output_tokens) lets it come to its end",
+                             json ? " at " + json_place(text) : "", counted(tokens, "token"))};
   }
   if (is_valid(*entry, text)) return std::nullopt;
   return Fault{Fault::Kind::misfit, "the answer does not fit its response_format, a fault of this program"};

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "engine/base/error.h"
+#include "engine/base/text/counted.h"
 #include "fusion/prompting.h"
 #include "jobs/item/item_builder.h"
 #include "jobs/listing/item_reader.h"
@@ -135,7 +136,7 @@ Subject of_messages(const PromptViewOptions& options) {
     subject.item = read.item;
     if (!read.error) break;
     const bool may_be_other = task == Task::generate && !read.item->images.empty();
-    if (!may_be_other) throw ItemError(read.error->code, read.error->message);
+    if (!may_be_other) throw ItemError(read.error->code, read.error->with_place().message);
   }
   return subject;
 }
@@ -150,7 +151,7 @@ Subject of_manifest(const PromptViewOptions& options) {
     const bool wanted = (options.id.empty() || item.id == options.id) &&
                         (options.job.empty() || subject.manifest.jobs[item.job].name == options.job);
     if (!wanted) continue;
-    if (read->error) throw ItemError(read->error->code, read->error->message);
+    if (read->error) throw ItemError(read->error->code, read->error->with_place().message);
     if (!needs_decoder(item.task)) {
       throw UsageError(
           fmt::format("{}: items of the task {} have no prompt", item.where, to_string(item.task)));
@@ -194,11 +195,12 @@ Shown shown(const ModelFiles& files, const PromptViewOptions& options) {
 
 std::string tokens_text(const Shown& shown) {
   if (shown.unknown_images > 0) {
-    return fmt::format("{} tokens and those of {} images, which --image names",
-                       shown.ids.size() - shown.unknown_images, shown.unknown_images);
+    return fmt::format("{} and those of {}, which --image names",
+                       counted(shown.ids.size() - shown.unknown_images, "token"),
+                       counted(shown.unknown_images, "image"));
   }
-  if (shown.tokens == shown.ids.size()) return fmt::format("{} tokens", shown.tokens);
-  return fmt::format("{} tokens, with those of the images", shown.tokens);
+  if (shown.tokens == shown.ids.size()) return counted(shown.tokens, "token");
+  return counted(shown.tokens, "token") + ", with those of the images";
 }
 
 void write_json(const Shown& shown, const Tokenizer& tokenizer, std::ostream& out) {

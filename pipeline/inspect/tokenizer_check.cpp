@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "engine/base/error.h"
+#include "engine/base/text/counted.h"
 #include "text/tokenizer/sentencepiece/sentencepiece_tokenizer.h"
 
 namespace mmbatch {
@@ -29,7 +30,8 @@ void TokenizerCheck::compare(const RenderedPrompt& prompt, const std::string& wh
     const auto counts = files_.tokenizer->encode(prompt.text, prompt.special);
     const auto other = other_->encode(prompt.text, prompt.special);
     if (counts == other) return;
-    if (++different_ == 1) first_ = fmt::format("{}: {} and {} tokens", where, counts.size(), other.size());
+    if (++different_ == 1)
+      first_ = fmt::format("{}: {} and {}", where, counts.size(), counted(other.size(), "token"));
   } catch (const ItemError&) {
     // Too long for one of them: the item says so itself.
   }
@@ -39,8 +41,8 @@ std::optional<std::string> TokenizerCheck::note() const {
   if (!fault_.empty()) return fmt::format("beside tokenizer.json, which counts: {}", fault_);
   if (different_ == 0) return std::nullopt;
   return fmt::format(
-      "tokenizer.json, which counts, and tokenizer.model cut {} of {} prompts differently, the first at {}",
-      different_, compared_, first_);
+      "tokenizer.json, which counts, and tokenizer.model cut {} of {} differently, the first at {}",
+      different_, counted(compared_, "prompt"), first_);
 }
 
 }  // namespace mmbatch

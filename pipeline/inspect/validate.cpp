@@ -7,6 +7,7 @@
 #include <span>
 
 #include "engine/base/result.h"
+#include "engine/base/text/counted.h"
 #include "engine/decoder/prompt_length.h"
 #include "fusion/prompting.h"
 #include "jobs/listing/item_reader.h"
@@ -52,10 +53,8 @@ struct Checks {
   AnswerLengths* lengths = nullptr;      // likewise
 };
 
-std::optional<Failed> check_item(const ReadItem& read, const SettingsOfJobs& merged, const Checks& checks) {
+std::optional<Failed> check_item(const Item& item, const SettingsOfJobs& merged, const Checks& checks) {
   const auto& [files, encode_text, tokenizers, lengths] = checks;
-  if (read.error) return Failed{Stage::read, *read.error};
-  const Item& item = *read.item;
   const auto settings = guarded([&] { return merged.of(item); });
   if (!settings) return Failed{Stage::read, settings.error()};
   const auto held = guarded([&] { return check_own_constraint(item, settings.value()->generation), true; });
@@ -101,21 +100,24 @@ std::optional<Failed> check_item(const ReadItem& read, const SettingsOfJobs& mer
 
 using Notes = std::vector<std::string>;
 
-/// What is wrong with an item, behind its place. Faults of reading name a place of their own, which may be
-/// more exact than the item's.
-std::string fault_line(const Item& item, const std::string& job, const Failed& failed) {
-  std::string file = item.where, place = item.where, message = failed.error.message;
-  for (int i = 0; i < 2; ++i) {  // line and column
-    const std::size_t colon = file.find_last_not_of("0123456789");
-    if (colon != std::string::npos && file[colon] == ':') file.resize(colon);
-  }
-  const std::size_t end = message.find(": ", file.size());
-  if (end != std::string::npos && message.starts_with(file + ":")) {
-    place = message.substr(0, end);
-    message.erase(0, end + 2);
-  }
-  return fmt::format("{}: job {}, item {}: {}/{}: {}\n", place, job, item.id, error_stage(failed.stage),
-                     to_string(failed.error.code), message);
+/// What is wrong with an item, and where.
+struct Fault {
+  Failed failed;
+  std::string where;
+};
+
+std::optional<Fault> fault_of(const ReadItem& read, const SettingsOfJobs& merged, const Checks& checks) {
+  if (const auto& error = read.error)
+    return Fault{{Stage::read, Error{error->code, error->message}}, error->where};
+  const auto failed = check_item(*read.item, merged, checks);
+  if (!failed) return {};
+  return Fault{*failed, read.item->where};
+}
+
+std::string fault_line(const Item& item, const std::string& job, const Fault& fault) {
+  const Error& error = fault.failed.error;
+  return fmt::format("{}: job {}, item {}: {}/{}: {}\n", fault.where, job, item.id,
+                     error_stage(fault.failed.stage), to_string(error.code), error.message);
 }
 
 }  // namespace
@@ -156,17 +158,17 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
     const auto reader = open_items(manifest);
     while (const auto read = reader->next()) {
       ++items;
-      const auto failed = check_item(*read, settings,
-                                     {files.get(), encode_text.get(), tokenizers ? &*tokenizers : nullptr,
-                                      lengths ? &*lengths : nullptr});
-      if (!failed) continue;
+      const auto fault = fault_of(*read, settings,
+                                  {files.get(), encode_text.get(), tokenizers ? &*tokenizers : nullptr,
+                                   lengths ? &*lengths : nullptr});
+      if (!fault) continue;
       ++bad;
-      out << fault_line(*read->item, manifest.jobs[read->item->job].name, *failed);
+      out << fault_line(*read->item, manifest.jobs[read->item->job].name, *fault);
     }
   }
   if (const auto note = tokenizers ? tokenizers->note() : std::nullopt)
     out << fmt::format("warning: {}\n", *note);
-  out << fmt::format("{} items, {} of them would fail\n", items, bad);
+  out << fmt::format("{}, {} of them would fail\n", counted(items, "item"), bad);
   return bad > 0 ? ExitCode::items_failed : ExitCode::ok;
 }
 

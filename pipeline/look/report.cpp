@@ -69,7 +69,7 @@ void report(const std::filesystem::path& database, ReportOptions options, const 
   files.writes_database(database);
   files.writes("--output", file);
   files.check();
-  check_replaced(file);
+  if (!is_standard_output(file)) check_replaced(file);
   ImageLimits limits;
   limits.truncated = options.truncated_images;
   if (options.max_thumbnails > 0)

@@ -29,9 +29,12 @@ std::vector<QualityItem> from_manifest(const PromptSource& source, const ModelFi
   while (items.size() < source.items) {
     const std::optional<ReadItem> read = reader->next();
     if (!read) break;
+    if (read->error) {
+      if (first_fault.empty()) first_fault = ": " + read->error->with_place().message;
+      continue;
+    }
     const Item& item = *read->item;
     const auto made = guarded([&] {
-      if (read->error) throw ItemError(read->error->code, read->error->message);
       QualityItem made;
       made.ids = encode_text.ids(item);
       made.images = [images = item.images] {

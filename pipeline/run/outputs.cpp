@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "engine/base/error.h"
+#include "engine/base/output/output_file.h"
 #include "jobs/output/file_identity.h"
 #include "jobs/output/file_roles.h"
 
@@ -24,6 +26,8 @@ void check_outputs(const RunOptions& options, std::span<const PlannedRun> runs) 
   }
   files.writes_locked("--output", options.output);
   files.writes("--summary-json", options.summary_json);
+  if (is_standard_output(options.metrics_file))
+    throw UsageError("--metrics-file -: it is replaced while the run goes on, so it has to be a file");
   files.writes("--metrics-file", options.metrics_file);
   files.writes("--profile", options.profile);
   files.check();

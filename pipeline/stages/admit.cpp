@@ -39,7 +39,7 @@ Admit::Admit(const Model& model, const Manifest& manifest, AdmitOptions options,
 Admission Admit::operator()(const ReadItem& read) {
   const auto ticket = begin_ticket(read);
   const auto end = at_stage(access_.timeline, Stage::admit, ticket->item->id, [&]() -> std::optional<End> {
-    if (read.error) return Failed{Stage::read, *read.error};
+    if (read.error) return Failed{Stage::read, read.error->with_place()};
     return complete(*ticket);
   });
   if (end && !end.value()) return TicketPtr(ticket);

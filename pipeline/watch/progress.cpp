@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "engine/base/error.h"
+#include "engine/base/text/counted.h"
 
 namespace mmbatch {
 namespace {
@@ -77,13 +78,13 @@ std::string Progress::line(double seconds) const {
   const std::uint64_t done = counters_.done, computed = counters_.answered + counters_.failed;
   const double rate = seconds > 0 ? static_cast<double>(computed) / seconds : 0;
   // Documents are counted as one item each until their pages are: then there are more than were counted.
-  const bool counted = total_ && done <= *total_;
-  std::string text = counted ? fmt::format("{}/{} items", done, *total_) : fmt::format("{} items", done);
+  const bool known = total_ && done <= *total_;
+  std::string text = known ? fmt::format("{}/{}", done, counted(*total_, "item")) : counted(done, "item");
   if (counters_.resumed > 0) text += fmt::format(", {} answered before", counters_.resumed);
   if (counters_.failed > 0) text += fmt::format(", {} failed", counters_.failed);
   text += fmt::format(" · {:.1f} items/s · {:.0f} tokens/s", rate,
                       seconds > 0 ? static_cast<double>(counters_.answer_tokens) / seconds : 0);
-  if (counted && rate > 0 && done < *total_) {
+  if (known && rate > 0 && done < *total_) {
     text += fmt::format(" · {} left", duration_text(static_cast<double>(*total_ - done) / rate));
   }
   return text + " · " + bytes_text(resident_bytes());

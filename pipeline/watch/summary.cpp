@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/base/text/counted.h"
 #include "pipeline/watch/progress.h"
 
 namespace mmbatch {
@@ -78,7 +79,8 @@ std::optional<Bottleneck> bottleneck(const RunSummary& s) {
 }
 
 std::string to_text(const RunSummary& s) {
-  std::string text = fmt::format("{} items: {} answered, {} failed", s.items, s.answered, s.failed);
+  std::string text =
+      fmt::format("{}: {} answered, {} failed", counted(s.items, "item"), s.answered, s.failed);
   if (s.resumed > 0) text += fmt::format(", {} answered before", s.resumed);
   text += fmt::format(" in {} ({:.1f} items/s, {:.0f} answer tokens/s)\n", duration_text(s.seconds),
                       s.seconds > 0 ? static_cast<double>(s.answered) / s.seconds : 0,
@@ -98,8 +100,8 @@ std::string to_text(const RunSummary& s) {
   text += fmt::format("images encoded {}, taken from cache {}; prompt tokens {}, of them reused {}\n",
                       s.images_encoded, s.image_cache_hits, s.prompt_tokens, s.prompt_tokens_reused);
   if (s.engine.draft_tokens > 0) {
-    text += fmt::format("prompt lookup: {} tokens guessed, {} of them right\n", s.engine.draft_tokens,
-                        s.engine.draft_tokens_accepted);
+    text += fmt::format("prompt lookup: {} guessed, {} of them right\n",
+                        counted(s.engine.draft_tokens, "token"), s.engine.draft_tokens_accepted);
   }
   if (s.engine.communication_seconds > 0) {
     text += fmt::format("between processes: {:.2f} s of {:.2f} s that the engine worked\n",

@@ -1,7 +1,8 @@
 // What a model with images computes has the same bits in every company, and at any chunking, in the
-// precisions that people run: images encoded alone or together; prompts computed whole and alone, in chunks
-// among others, from blocks that others have computed, and again after a preemption. MMBATCH_COMPANY=FOLDER
-// takes the reference folders of that folder instead (so DeepSeek-OCR 2's, which takes half a minute).
+// precisions that people run: images and frames of videos encoded alone or together; prompts computed whole
+// and alone, in chunks among others, from blocks that others have computed, and again after a preemption.
+// MMBATCH_COMPANY=FOLDER takes the reference folders of that folder instead (so DeepSeek-OCR 2's, which takes
+// half a minute).
 
 #include <gtest/gtest.h>
 
@@ -9,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "fusion/prompting.h"
 #include "tests/fusion/answers.h"
 #include "tests/fusion/model_folder.h"
 
@@ -46,6 +48,44 @@ bool has_recurrent_layers(const DecoderConfig& decoder) {
                      [](const LayerConfig& layer) { return layer.recurrent.has_value(); });
 }
 
+Image striped(int width, int height, std::size_t seed) {
+  Image image(width, height);
+  for (std::size_t i = 0; i < image.rgb.size(); ++i)
+    image.rgb[i] = static_cast<std::uint8_t>(i * i * 7 + i % 251 + seed * 31);
+  return image;
+}
+
+/// The groups of a video's frames as they are prepared.  @param shown frames; the last one is repeated
+std::vector<PixelValues> prepared_video(const ModelFiles& files, std::size_t shown) {
+  const std::size_t each = files.spec.video->frames;
+  std::vector<PixelValues> groups;
+  for (std::size_t first = 0; first < shown; first += each) {
+    std::vector<Image> group;
+    for (std::size_t i = first; i < first + each; ++i)
+      group.push_back(striped(60, 40, std::min(i, shown - 1)));
+    groups.push_back(files.videos().prepare(group, shown, {}));
+  }
+  return groups;
+}
+
+/// A question about a video of so many frames, half a second apart.
+std::shared_ptr<const Prompt> video_prompt(const Model& model, std::size_t shown) {
+  const Prompting prompting(model.files());
+  const std::vector<PixelValues> groups = prepared_video(model.files(), shown);
+  ShownFrames frames{.times = {}, .length = 0.5 * static_cast<double>(shown)};
+  for (std::size_t i = 0; i < shown; ++i) frames.times.push_back(0.5 * static_cast<double>(i));
+  std::vector<EncodedImage> images;
+  Scratch scratch;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const PixelValues* const one[] = {&groups[g]};
+    images.push_back({.features = model.images()->encode(one, scratch).projected.front(),
+                      .key = 1000 * shown + g,
+                      .frames = {.group = g, .groups = groups.size(), .seconds = 1}});
+  }
+  const std::string text = "What happens here? " + model.spec().video->token + " Say it.";
+  return model.compose(prompting.encode({.text = text, .video = frames}, groups.size()), images);
+}
+
 class EveryCompany : public ::testing::TestWithParam<std::filesystem::path> {};
 
 TEST_P(EveryCompany, HasTheSameBits) {
@@ -54,8 +94,11 @@ TEST_P(EveryCompany, HasTheSameBits) {
   std::size_t preemptions = 0;
   for (const Precision precision : kPrecisions) {
     const Model model(files, precision);
-    const Prompts prompts = prompts_of(model, GetParam());
+    Prompts prompts = prompts_of(model, GetParam());
     ASSERT_GE(prompts.size(), 2u);
+    if (files->spec.video) {
+      for (const std::size_t shown : {2u, 5u}) prompts.push_back(video_prompt(model, shown));
+    }
     EngineOptions alone;
     alone.kv_blocks = 2000;
     alone.scheduler.prefix_sharing = false;
@@ -89,11 +132,10 @@ TEST_P(EveryCompany, ImagesHaveTheSameRows) {
   const auto files = std::make_shared<const ModelFiles>(GetParam() / "model");
   if (!files->images) GTEST_SKIP() << "a model of texts";
   std::vector<PixelValues> pixels;
-  for (const auto& [width, height] : {std::pair{40, 30}, {97, 31}, {24, 120}}) {
-    Image image(width, height);
-    for (std::size_t i = 0; i < image.rgb.size(); ++i)
-      image.rgb[i] = static_cast<std::uint8_t>(i * i * 7 + i % 251);
-    pixels.push_back(files->images->prepare(image));
+  for (const auto& [width, height] : {std::pair{40, 30}, {97, 31}, {24, 120}})
+    pixels.push_back(files->images->prepare(striped(width, height, 0)));
+  if (files->spec.video) {
+    for (PixelValues& group : prepared_video(*files, 5)) pixels.push_back(std::move(group));
   }
   std::vector<const PixelValues*> all;
   for (const PixelValues& one : pixels) all.push_back(&one);

@@ -62,7 +62,7 @@ TEST(Compose, ImagesAndPlaceholdersMustMatch) {
   EXPECT_THAT(testing::message_of<ItemError>([&] {
                 compose(spec, Ids{9, 9, 9}, std::vector{image(1, 1)});
               }),
-              HasSubstr("3 image placeholders (<image>) for 1 images"));
+              HasSubstr("3 image placeholders (<image>) for 1 image"));
   ModelSpec text_only;  // has no placeholder: any id is text
   EXPECT_THAT(compose(text_only, Ids{9, 9}, {})->ids, ElementsAre(9, 9));
   EXPECT_EQ(code_of(text_only, {1}, {image(1, 1)}), ErrorCode::invalid_value);

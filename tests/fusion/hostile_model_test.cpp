@@ -36,6 +36,33 @@ TEST(HostileConfig, UnchangedFoldersLoad) {
   }
 }
 
+TEST(HostileFiles, APointerOfGitLfsSaysWhatItIsAndWhatToDo) {
+  std::size_t seen = 0;
+  for (const char* reference : {"llava-gqa", "qwen2", "siglip"}) {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(testing::kReference / reference / "model"))
+      names.push_back(entry.path().filename().string());
+    for (const std::string& name : names) {
+      const ModelFolder folder(reference);
+      std::filesystem::remove(folder.path() / name);
+      testing::write_file(folder.path() / name,
+                          "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n");
+      const std::string error = error_of(folder);
+      if (error.empty()) continue;  // a file that this model has and nothing reads
+      EXPECT_THAT(error, HasSubstr(name + ": a Git LFS pointer, not the file itself: run 'git lfs pull'"))
+          << reference;
+      ++seen;
+    }
+  }
+  EXPECT_GE(seen, 12u);
+  const testing::TemporaryFolder folder;
+  const auto gguf =
+      folder.write("x.gguf", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n");
+  for (const auto& place : {gguf, folder.path()})
+    EXPECT_THAT(testing::message_of<ModelError>([&] { Model::load(place); }),
+                HasSubstr("x.gguf: a Git LFS pointer"));
+}
+
 TEST(HostileConfig, UnsupportedArchitecturesAreListed) {
   EXPECT_THAT(with("llama", "/architectures", Json::array({"BertModel"})),
               AllOf(HasSubstr("config.json"), HasSubstr("found BertModel"),

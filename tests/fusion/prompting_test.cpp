@@ -46,7 +46,7 @@ TEST(Prompting, AnImagesPlaceInTheTextIsNotOneMoreToken) {
   const std::vector<PictureSize> one = {{64, 64}};
   EXPECT_THAT(testing::message_of<ItemError>(
                   [&] { prompting.tokens(prompting.encode("<image><image>caption en\n", 1), one); }),
-              HasSubstr("2 image placeholders (<image>) for 1 images"));
+              HasSubstr("2 image placeholders (<image>) for 1 image"));
 }
 
 TEST(Prompting, CountsWhatItComposes) {

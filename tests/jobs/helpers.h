@@ -52,7 +52,7 @@ inline std::vector<ReadItem> read_listing(const TempFolder& folder, const std::s
 /// "" for a good item, else "code: message".
 inline std::string fault(const ReadItem& item) {
   if (!item.error) return {};
-  return std::string(to_string(item.error->code)) + ": " + item.error->message;
+  return std::string(to_string(item.error->code)) + ": " + item.error->with_place().message;
 }
 
 inline Item make_item(const std::string& id, const std::string& prompt = "what is it?",

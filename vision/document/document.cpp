@@ -39,12 +39,15 @@ struct Ask {
 };
 
 HelperAnswer ask(std::span<const std::byte> encoded, const Ask& ask, const ImageLimits& limits) {
+  const bool video = ask.format == ImageFormat::video;
+  if (encoded.empty())
+    throw ItemError(ErrorCode::image_unreadable,
+                    fmt::format("the {} is empty (0 bytes)", video ? "video" : "document"));
   if (encoded.size() > limits.max_bytes) {
     throw ItemError(
         ErrorCode::image_too_large,
         fmt::format("the document has {} bytes; at most {} are allowed", encoded.size(), limits.max_bytes));
   }
-  const bool video = ask.format == ImageFormat::video;
   const auto pixels = static_cast<std::uint64_t>(ask.pixels);
   return call_helper({.kind = video ? helper::Kind::videos : helper::Kind::documents,
                       .request = {.format = static_cast<std::int32_t>(ask.format),

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/base/files/lfs_pointer.h"
 #include "vision/image/formats/formats.h"
 #include "vision/image/formats/image_bytes.h"
 
@@ -107,6 +108,9 @@ ImageFormat sniff(std::span<const std::byte> encoded) {
     return ImageFormat::jpeg2000;
   if (const auto format = format_of_brands(bytes)) return *format;
   refuse_by_name(bytes);
+  if (is_lfs_pointer(
+          {reinterpret_cast<const char*>(encoded.data()), std::min(encoded.size(), kLfsPointerBytes)}))
+    throw ItemError(ErrorCode::image_unreadable, kLfsPointerFault);
   std::string first;
   for (std::size_t i = 0; i < std::min<std::size_t>(encoded.size(), 8); ++i) {
     first += fmt::format("{}{:02x}", i == 0 ? "" : " ", std::to_integer<unsigned>(encoded[i]));

@@ -18,7 +18,7 @@ std::string thumbnail(const Image& image, int side) {
       return std::max<std::int64_t>(1, (std::int64_t{length} * side + longer / 2) / longer);
     };
     thumbnail_codec()(resize(image, {scaled(image.width), scaled(image.height)},
-                             {Resample::box, PassOrder::horizontal_first}),
+                             {Resample::box, ResizeBackend::pillow_12}),
                       bytes);
   }
   return bytes;

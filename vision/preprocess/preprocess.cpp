@@ -118,8 +118,8 @@ void Preprocessor::read_padding(const Config& config, Padding padding) {
     colour[channel] = static_cast<std::uint8_t>(std::min(255.0, mean[channel] * 255.0));
 }
 
-Preprocessor::Preprocessor(const Config& config, Padding padding, PassOrder order)
-    : scaling_(config), resampling_(Resample::bicubic, order) {
+Preprocessor::Preprocessor(const Config& config, Padding padding, ResizeBackend backend)
+    : scaling_(config), resampling_(Resample::bicubic, backend) {
   read_padding(config, padding);
   const std::int64_t resample = config.integer("resample", 3, {0, 5});
   resampling_.filter = resample_from(resample).value_or(Resample::bicubic);

@@ -48,7 +48,7 @@ class Preprocessor {
   /// @throws ModelError that names file and key for values that are missing, ill-typed or out of range, and
   /// where pictures would come out at different sizes.
   explicit Preprocessor(const Config& config, Padding padding = Padding::unsupported,
-                        PassOrder order = PassOrder::horizontal_first);
+                        ResizeBackend backend = ResizeBackend::pillow_12);
 
   int output_width() const { return output_.width; }
   int output_height() const { return output_.height; }

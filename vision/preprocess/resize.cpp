@@ -83,7 +83,7 @@ void check_size(const Image& source, ResizedSize size) {
 
 /// Pillow 13's rule, found by comparing both orders with what it makes of thousands of sizes.
 bool vertical_first(const Image& source, ResizedSize size, Resampling resampling) {
-  if (resampling.order == PassOrder::horizontal_first || resampling.filter == Resample::nearest) return false;
+  if (resampling.backend != ResizeBackend::pillow_13 || resampling.filter == Resample::nearest) return false;
   const std::int64_t rows = source.height - size.height, columns = source.width - size.width;
   return rows > 0 && columns != 0 && rows > 2 * columns;
 }
@@ -123,16 +123,16 @@ Image resize_window(const Image& source, ResizedSize size, ResizeWindow window, 
   if (vertical_first(source, size, resampling)) {
     const ResizeWindow rows{0, window.top, source.width, window.height};
     const Image lower =
-        resize_window(source, {source.width, size.height}, rows, {resample, PassOrder::horizontal_first});
+        resize_window(source, {source.width, size.height}, rows, {resample, ResizeBackend::pillow_12});
     return resize_window(lower, {size.width, window.height}, {window.left, 0, window.width, window.height},
-                         {resample, PassOrder::horizontal_first});
+                         {resample, ResizeBackend::pillow_12});
   }
   const ResizeAxis across{source.width, size.width, window.left, window.width};
   const ResizeAxis down{source.height, size.height, window.top, window.height};
   if (resample == Resample::nearest) return resize_nearest(source, across, down);
 
-  const HorizontalFilter horizontal(make_resize_filter(across, resample));
-  const ResizeFilter vertical = make_resize_filter(down, resample);
+  const HorizontalFilter horizontal(make_resize_filter(across, resampling));
+  const ResizeFilter vertical = make_resize_filter(down, resampling);
   Image out(window.width, window.height);
   const int tiles = (out.height + kTileRows - 1) / kTileRows;
   parallel_tiles(static_cast<std::size_t>(tiles), [&](std::size_t tile) {

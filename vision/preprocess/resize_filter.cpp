@@ -76,34 +76,71 @@ ResizeFilter identity(const ResizeAxis& axis) {
   return filter;
 }
 
-std::int32_t fixed_point(double weight) {
-  const double scaled = weight * (1 << kWeightBits);
-  return static_cast<std::int32_t>(weight < 0 ? -0.5 + scaled : 0.5 + scaled);
+/// A weight with so many bits behind the point, in the place of kWeightBits of them.
+std::int32_t fixed_point(double weight, int bits) {
+  const double scaled = weight * (1 << bits);
+  return static_cast<std::int32_t>(weight < 0 ? -0.5 + scaled : 0.5 + scaled) * (1 << (kWeightBits - bits));
+}
+
+/// The taps of one axis, in double.
+class Taps {
+ public:
+  Taps(const ResizeAxis& axis, Resample resample)
+      : source_(axis.source),
+        kernel_(kernel_of(resample)),
+        scale_(static_cast<double>(axis.source) / static_cast<double>(axis.resized)) {}
+
+  /// Fills in the weights of an output sample.  @return its first source sample
+  int weigh(std::int64_t output, std::vector<double>& weights) const {
+    const double stretch = std::max(scale_, 1.0), support = kernel_.support * stretch;
+    const double center = (static_cast<double>(output) + 0.5) * scale_;
+    const int begin = std::max(static_cast<int>(center - support + 0.5), 0);
+    const int end = std::min(static_cast<int>(center + support + 0.5), source_);
+    weights.clear();
+    double sum = 0.0;
+    for (int x = begin; x < end; ++x) {
+      weights.push_back(kernel_.value((x - center + 0.5) * (1.0 / stretch)));
+      sum += weights.back();
+    }
+    if (sum != 0.0) std::for_each(weights.begin(), weights.end(), [&](double& weight) { weight /= sum; });
+    return begin;
+  }
+
+ private:
+  int source_;
+  Kernel kernel_;
+  double scale_;
+};
+
+/// As many bits as leave the largest weight of an axis within 16 bits with its sign.
+int bits_of_torchvision(const ResizeAxis& axis, const Taps& taps) {
+  // Far more outputs than there are samples have the same few weights again and again.
+  const std::int64_t looked_at = std::min(axis.resized, std::int64_t{1} << 16);
+  double largest = 0;
+  std::vector<double> weights;
+  for (std::int64_t i = 0; i < looked_at; ++i) {
+    taps.weigh(i, weights);
+    largest = std::max(largest, *std::max_element(weights.begin(), weights.end()));
+  }
+  int bits = 0;
+  while (bits < kWeightBits && static_cast<int>(0.5 + largest * (1 << (bits + 1))) < 1 << 15) ++bits;
+  return bits;
 }
 
 }  // namespace
 
-ResizeFilter make_resize_filter(const ResizeAxis& axis, Resample resample) {
+ResizeFilter make_resize_filter(const ResizeAxis& axis, Resampling resampling) {
   if (axis.source == axis.resized) return identity(axis);
-  const Kernel kernel = kernel_of(resample);
-  const double scale = static_cast<double>(axis.source) / static_cast<double>(axis.resized);
-  const double stretch = std::max(scale, 1.0);
-  const double support = kernel.support * stretch;
+  const Taps taps(axis, resampling.filter);
+  const int bits =
+      resampling.backend == ResizeBackend::torchvision ? bits_of_torchvision(axis, taps) : kWeightBits;
   ResizeFilter filter;
   filter.outputs.reserve(static_cast<std::size_t>(axis.count));
-  std::vector<double> raw;
+  std::vector<double> weights;
   for (int i = 0; i < axis.count; ++i) {
-    const double center = (static_cast<double>(axis.first + i) + 0.5) * scale;
-    const int begin = std::max(static_cast<int>(center - support + 0.5), 0);
-    const int end = std::min(static_cast<int>(center + support + 0.5), axis.source);
-    raw.clear();
-    double sum = 0.0;
-    for (int x = begin; x < end; ++x) {
-      raw.push_back(kernel.value((x - center + 0.5) * (1.0 / stretch)));
-      sum += raw.back();
-    }
-    filter.outputs.push_back({begin, end - begin, filter.weights.size()});
-    for (const double weight : raw) filter.weights.push_back(fixed_point(sum != 0.0 ? weight / sum : weight));
+    const int begin = taps.weigh(axis.first + i, weights);
+    filter.outputs.push_back({begin, static_cast<int>(weights.size()), filter.weights.size()});
+    for (const double weight : weights) filter.weights.push_back(fixed_point(weight, bits));
   }
   return filter;
 }

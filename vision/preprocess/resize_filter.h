@@ -32,9 +32,10 @@ struct ResizeAxis {
   int count = 0;
 };
 
-/// The taps of Pillow's filters, computed in double and rounded as precompute_coeffs() and
-/// normalize_coeffs_8bpc() of libImaging/Resample.c do. Not for Resample::nearest.
-ResizeFilter make_resize_filter(const ResizeAxis& axis, Resample resample);
+/// The taps of a filter, computed in double and rounded as precompute_coeffs() and normalize_coeffs_8bpc() of
+/// Pillow's libImaging/Resample.c do, or as _compute_index_ranges_int16_weights() of ATen's
+/// UpSampleKernel.cpp. Not for Resample::nearest.
+ResizeFilter make_resize_filter(const ResizeAxis& axis, Resampling resampling);
 
 /// The one source sample of each wanted output sample under Resample::nearest. Adds up the step as
 /// ImagingScaleAffine() of libImaging/Geometry.c does: a product would round differently.

@@ -61,8 +61,8 @@ std::vector<GridPinpoint> read_grid_pinpoints(const Config& config, const std::s
   return pinpoints;
 }
 
-Tiler::Tiler(const Config& config, std::vector<GridPinpoint> pinpoints)
-    : preprocessor_(config, Padding::of_the_batch),
+Tiler::Tiler(const Config& config, std::vector<GridPinpoint> pinpoints, ResizeBackend backend)
+    : preprocessor_(config, Padding::of_the_batch, backend),
       pinpoints_(std::move(pinpoints)),
       tile_size_(preprocessor_.output_width()) {
   if (preprocessor_.output_height() != tile_size_) config.fail("crop_size", "tiles must be square");

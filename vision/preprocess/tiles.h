@@ -58,7 +58,8 @@ class Tiler {
   /// shortest edge or square of the same size), and the keys of PixelScaling.
   /// @param pinpoints at least one; both sides multiples of the tile's size.
   /// @throws ModelError that names file and key.
-  Tiler(const Config& config, std::vector<GridPinpoint> pinpoints);
+  Tiler(const Config& config, std::vector<GridPinpoint> pinpoints,
+        ResizeBackend backend = ResizeBackend::pillow_12);
 
   int tile_size() const { return tile_size_; }
   const std::vector<GridPinpoint>& pinpoints() const { return pinpoints_; }

@@ -54,13 +54,10 @@ PackedMatrix load_patch_kernel(const Weights& weights, const std::string& name, 
     kernel = weights.tensor(name, {hidden, kChannels, frames, side, side});
     values = sum_over_frames(kernel, frames, side * side);
   }
-  kernel.shape = flat;
-  if (!values.empty()) {
-    kernel.dtype = DType::f32;
-    kernel.form.reset();
-    kernel.first = 0;
-    kernel.data = std::as_bytes(std::span(values)).data();
-  }
+  if (values.empty())
+    kernel.shape = flat;
+  else
+    kernel = with_values(kernel, flat, values);
   return PackedMatrix({edge.pack(kernel)});
 }
 
@@ -159,7 +156,7 @@ const Linear& VisionEncoder::kernel_for(const Patches& image) const {
   if (frame_embedding_) return *frame_embedding_;
   throw ItemError(
       ErrorCode::invalid_value,
-      "this model's folder was packed before videos were taken: pack it again (mmbatch quantize), "
+      "this model's folder was packed before video input was supported: pack it again (mmbatch quantize), "
       "or set 'video_input: frames'");
 }
 

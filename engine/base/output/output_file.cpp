@@ -46,6 +46,10 @@ fs::path folder_of(const fs::path& file) {
 
 }  // namespace
 
+bool is_standard_output(const fs::path& file) {
+  return file == "-";
+}
+
 TemporaryFile make_temporary(const fs::path& folder) {
   for (;;) {
     std::uint64_t number = 0;
@@ -58,15 +62,16 @@ TemporaryFile make_temporary(const fs::path& folder) {
   }
 }
 
-OutputFile::OutputFile(const fs::path& file, const std::string& option)
-    : option_(option), file_(resolved(file)) {
-  const auto there = status_of(file_);
-  if (there && S_ISDIR(there->st_mode)) refuse(option, file, EISDIR);
-  if (!file_.has_filename()) refuse(option, file, EISDIR);
-  if (there && !S_ISREG(there->st_mode)) {
+OutputFile::OutputFile(const fs::path& file, const std::string& option) : option_(option) {
+  // Links of /proc to pipes lead to no name: what is there is asked before where it is.
+  const auto there = status_of(file);
+  if (is_standard_output(file) || (there && !S_ISREG(there->st_mode) && !S_ISDIR(there->st_mode))) {
     stream_ = open_output(file, option);
     return;
   }
+  file_ = resolved(file);
+  if (there && S_ISDIR(there->st_mode)) refuse(option, file, EISDIR);
+  if (!file_.has_filename()) refuse(option, file, EISDIR);
   if (there && ::access(file_.c_str(), W_OK) != 0) refuse(option, file, errno);
   try {
     const TemporaryFile made = make_temporary(folder_of(file_));
@@ -94,7 +99,10 @@ void OutputFile::commit() {
 }
 
 std::unique_ptr<OutputStream> open_output(const fs::path& file, const std::string& option) {
-  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+  const int descriptor =
+      is_standard_output(file)
+          ? ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
+          : ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
   if (descriptor < 0) refuse(option, file, errno);
   return std::make_unique<OutputStream>(descriptor, fmt::format("{} {}", option, file.string()),
                                         Audience::programs);

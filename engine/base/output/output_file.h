@@ -9,13 +9,16 @@
 
 namespace mmbatch {
 
+/// Whether an option that takes a file was given "-", which means the standard output, as with other tools.
+bool is_standard_output(const std::filesystem::path& file);
+
 /// A file that is written beside its place and takes it at once, when it is whole: nobody sees half of it,
 /// and what was there stays as it was until then. The name meanwhile is one that nothing has; the file of
 /// that name goes when this object goes. What is not a regular file, such as /dev/stdout or a pipe, is
 /// written as it stands. Not thread-safe.
 class OutputFile {
  public:
-  /// @param option that named the file, for messages: "--summary-json"
+  /// @param file or "-"  @param option that named the file, for messages: "--summary-json"
   /// @throws UsageError that says why the file cannot be there: no such folder, is a folder, no permission
   OutputFile(const std::filesystem::path& file, const std::string& option);
   ~OutputFile();
@@ -34,7 +37,8 @@ class OutputFile {
   std::unique_ptr<OutputStream> stream_;
 };
 
-/// A file that is written as it goes, from its beginning, so that a killed program leaves what it had.
+/// A file, or "-", that is written as it goes, from its beginning, so that a killed program leaves what it
+/// had.
 /// @throws UsageError as OutputFile
 std::unique_ptr<OutputStream> open_output(const std::filesystem::path& file, const std::string& option);
 

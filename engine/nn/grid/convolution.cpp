@@ -15,7 +15,7 @@ PackedMatrix load_kernel(const Weights& weights, const std::string& name, const 
   const std::vector<std::size_t> flat = {config.out, area * in};
   const Weights edge = weights.in(edge_precision(weights.precision));
   if (weights.source.tensor(name).packed) return PackedMatrix({edge.pack(weights.tensor(name, flat))});
-  TensorView kernel = weights.tensor(name, {config.out, in, side, side});
+  const TensorView kernel = weights.tensor(name, {config.out, in, side, side});
   const std::vector<float> stored = to_floats(kernel);
   std::vector<float> turned(stored.size());
   for (std::size_t o = 0; o < config.out; ++o) {
@@ -24,10 +24,7 @@ PackedMatrix load_kernel(const Weights& weights, const std::string& name, const 
         turned[(o * area + at) * in + c] = stored[(o * in + c) * area + at];
     }
   }
-  kernel.shape = flat;
-  kernel.dtype = DType::f32;
-  kernel.data = std::as_bytes(std::span(turned)).data();
-  return PackedMatrix({edge.pack(kernel)});
+  return PackedMatrix({edge.pack(with_values(kernel, flat, turned))});
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ std::vector<std::int64_t> of_each_layer(const Metadata& metadata, const std::str
   if (values.empty()) metadata.fail(own, "missing");
   if (values.size() == 1) values.assign(layers, values.front());
   if (values.size() != layers)
-    metadata.fail(own, fmt::format("{} layers, of which there are {}", values.size(), layers));
+    metadata.fail(own, fmt::format("has {} entries, the model has {} layers", values.size(), layers));
   return values;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "engine/base/error.h"
@@ -57,8 +58,10 @@ json describe_generation(const gguf::Metadata& metadata) {
                                   {"top_p", "top_p"},
                                   {"min_p", "min_p"},
                                   {"penalty_repeat", "repetition_penalty"}}) {
-    const double value = metadata.number(std::string("general.sampling.") + key, 0.0);
-    if (value > 0) config[name] = std::stod(fmt::format("{:.6g}", value));
+    const std::string stored = std::string("general.sampling.") + key;
+    const double value = metadata.number(stored, 0.0);
+    if (!std::isfinite(value)) metadata.fail(stored, "is not a finite number");
+    if (value > 0) config[name] = json::parse(fmt::format("{:.6g}", value)).get<double>();
   }
   const std::string top_k = "general.sampling.top_k";
   if (metadata.has(top_k)) config["top_k"] = metadata.size(top_k, 0);

@@ -29,7 +29,7 @@ json frequency_factors(const Metadata& metadata, const Tensors& tensors, const s
 
 json rope_scaling(const Metadata& metadata, const Tensors& tensors, std::size_t frequencies, json& config) {
   const auto key = [&](const char* name) { return own_key(metadata, std::string("rope.scaling.") + name); };
-  const std::string type = metadata.text(key("type"), "none");
+  const std::string type = metadata.text(key("type"), "linear");
   const double factor =
       metadata.number(key("factor"), metadata.number(own_key(metadata, "rope.scale_linear"), 1.0));
   const std::size_t original = metadata.size(key("original_context_length"), 0);
@@ -53,7 +53,10 @@ json rope_scaling(const Metadata& metadata, const Tensors& tensors, std::size_t 
   if (type == "none" || (type == "linear" && factor == 1.0)) return nullptr;
   if (type == "linear") return {{"rope_type", "linear"}, {"factor", factor}};
   if (type != "yarn")
-    metadata.fail(key("type"), fmt::format("'{}' is not supported here", type.substr(0, 80)));
+    metadata.fail(key("type"), fmt::format("'{}' is not supported; allowed are none, linear and yarn",
+                                           type.substr(0, 80)));
+  if (metadata.number(key("attn_factor"), 1.0) != 1.0)
+    metadata.fail(key("attn_factor"), "another number than 1 is not supported with yarn");
   json scaling = {{"rope_type", "yarn"}, {"factor", factor}};
   if (original > 0) scaling["original_max_position_embeddings"] = original;
   for (const char* name : {"beta_fast", "beta_slow"}) {
@@ -178,7 +181,7 @@ void describe_lfm2(const Metadata& metadata, const Tensors&, nlohmann::json& con
   const std::vector<std::int64_t> heads = metadata.integers(key);
   const std::size_t layers = config["num_hidden_layers"];
   if (heads.size() > 1 && heads.size() != layers)
-    metadata.fail(key, fmt::format("{} layers, of which there are {}", heads.size(), layers));
+    metadata.fail(key, fmt::format("has {} entries, the model has {} layers", heads.size(), layers));
   auto types = json::array();
   for (std::size_t i = 0; i < layers; ++i)
     types.push_back(heads.size() > 1 && heads[i] == 0 ? "conv" : "full_attention");
@@ -283,7 +286,7 @@ std::vector<bool> sliding_layers(const Metadata& metadata, std::size_t layers, s
   const std::string key = own_key(metadata, "attention.sliding_window_pattern");
   const std::vector<std::int64_t> pattern = metadata.integers(key);
   if (pattern.size() > 1 && pattern.size() != layers)
-    metadata.fail(key, fmt::format("{} layers, of which there are {}", pattern.size(), layers));
+    metadata.fail(key, fmt::format("has {} entries, the model has {} layers", pattern.size(), layers));
   if (pattern.size() == 1) every = pattern[0];
   if (every < 1) metadata.fail(key, "must be above 0");
   std::vector<bool> sliding;

@@ -6,6 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "engine/base/text/counted.h"
 #include "engine/base/text/visible.h"
 #include "jobs/results/columns/schema_columns.h"
 #include "jobs/results/schema.h"
@@ -19,11 +20,10 @@ struct Rules {
   std::vector<std::string> properties;  // of the schema
 };
 
-std::map<std::string, Rules> rules_of_jobs(const std::filesystem::path& file, const EvalOptions& options) {
-  const auto database = open_for_reading(file);
-  const bool has_schemas = database->has_column("jobs", "schema_key");
-  const bool has_fields = database->has_column("jobs", "fields");
-  Statement rows = database->prepare(
+std::map<std::string, Rules> rules_of_jobs(Database& database, const EvalOptions& options) {
+  const bool has_schemas = database.has_column("jobs", "schema_key");
+  const bool has_fields = database.has_column("jobs", "fields");
+  Statement rows = database.prepare(
       fmt::format("SELECT name, {}, {} FROM jobs",
                   has_schemas ? "(SELECT text FROM schemas WHERE schemas.key = schema_key)" : "NULL",
                   has_fields ? "fields" : "NULL"));
@@ -95,10 +95,10 @@ std::vector<Pair> pairs(const std::vector<FieldsOfJob>& first, const std::vector
 
 }  // namespace
 
-std::vector<FieldsOfJob> evaluate_fields(const std::filesystem::path& file, const EvalOptions& options) {
-  const std::map<std::string, Rules> rules = rules_of_jobs(file, options);
+std::vector<FieldsOfJob> evaluate_fields(Database& database, const EvalOptions& options) {
+  const std::map<std::string, Rules> rules = rules_of_jobs(database, options);
   std::map<std::string, FieldsOfJob> jobs;
-  for_each_scored(file, options, [&](const ScoredItem& item) {
+  for_each_scored(database, options, [&](const ScoredItem& item) {
     const auto found = rules.find(item.job);
     if (found == rules.end()) return;
     std::string reference;
@@ -122,6 +122,10 @@ std::vector<FieldsOfJob> evaluate_fields(const std::filesystem::path& file, cons
   return out;
 }
 
+std::vector<FieldsOfJob> evaluate_fields(const std::filesystem::path& file, const EvalOptions& options) {
+  return evaluate_fields(*open_for_reading(file), options);
+}
+
 std::string to_json(const std::vector<FieldsOfJob>& jobs) {
   std::string out;
   for (const FieldsOfJob& job : jobs) {
@@ -141,10 +145,10 @@ std::string to_text(const std::vector<FieldsOfJob>& jobs) {
   if (jobs.empty()) return "no item has a reference that is an object, field by field\n";
   std::string out;
   for (const FieldsOfJob& job : jobs) {
-    out += fmt::format(
-        "{}job {}: {} items, {} of them wholly right ({:.1f} %), {} failed; F1 of all fields {:.4f}\n",
-        out.empty() ? "" : "\n", visible_line(job.job), job.items, job.right,
-        100 * share(job.right, job.items), job.failed, job.all.f1());
+    out +=
+        fmt::format("{}job {}: {}, {} of them wholly right ({:.1f} %), {} failed; F1 of all fields {:.4f}\n",
+                    out.empty() ? "" : "\n", visible_line(job.job), counted(job.items, "item"), job.right,
+                    100 * share(job.right, job.items), job.failed, job.all.f1());
     out += fmt::format("  {:<28}{:>10}{:>8}{:>9}{:>10}{:>9}\n", "field", "compared", "right", "missing",
                        "invented", "F1");
     for (const auto& [name, s] : job.fields) {

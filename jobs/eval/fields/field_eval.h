@@ -23,6 +23,7 @@ struct FieldsOfJob {
 /// References are an item's `answer`, or, where it has none, those of its metadata whose names are properties
 /// of the job's schema. Rules are, from the weakest: the schema's, the manifest's `fields`, `options.fields`.
 /// @throws DatabaseError, UsageError
+std::vector<FieldsOfJob> evaluate_fields(Database& database, const EvalOptions& options);
 std::vector<FieldsOfJob> evaluate_fields(const std::filesystem::path& database, const EvalOptions& options);
 
 std::string to_json(const std::vector<FieldsOfJob>& jobs);

@@ -2,10 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
-#include <iterator>
 #include <stdexcept>
 
+#include "engine/base/files/small_file.h"
 #include "jobs/text/json_node.h"
 
 namespace mmbatch {
@@ -18,16 +17,9 @@ constexpr std::size_t kMaxSchemaBytes = 1u << 20;
 }
 
 std::string read_file(const Node::Entry& entry, const std::filesystem::path& path) {
-  std::error_code failed;
-  if (std::filesystem::exists(path, failed) && !std::filesystem::is_regular_file(path, failed))
-    fail(entry, fmt::format("'{}': {} is not a regular file", entry.key, path.string()));
-  std::ifstream file(path, std::ios::binary);
-  if (!file) fail(entry, fmt::format("'{}': {} cannot be read", entry.key, path.string()));
-  std::string text(kMaxSchemaBytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (text.size() > kMaxSchemaBytes)
-    fail(entry, fmt::format("'{}': {} has more than 1 MiB", entry.key, path.string()));
+  const auto read = read_small_file(path, kMaxSchemaBytes);
+  if (!read) fail(entry, fmt::format("'{}': {}: {}", entry.key, path.string(), read.error().message));
+  const std::string& text = read.value();
   const ParsedJson parsed = parse_json(text);
   if (!parsed.node) {
     fail(entry, fmt::format("'{}': {}:{}:{}: {}", entry.key, path.string(), parsed.fault->place.line,

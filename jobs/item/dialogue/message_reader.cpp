@@ -7,6 +7,7 @@
 #include <memory>
 #include <stdexcept>
 
+#include "engine/base/text/counted.h"
 #include "jobs/text/json_node.h"
 #include "jobs/text/json_text.h"
 #include "jobs/text/text_width.h"
@@ -40,7 +41,8 @@ class MessageReader {
     if (item_.images.size() > listed && (listed > 0 || bare_images_ > 0))
       fail("images are given both in and beside 'messages'");
     if (bare_images_ > 0 && bare_images_ != listed)
-      fail(fmt::format("{} image parts that name no image, for {} images", bare_images_, listed));
+      fail(fmt::format("{} without an image's name, for {}", counted(bare_images_, "image part"),
+                       counted(listed, "image")));
     if (bare_images_ > 0) return;
     const auto is_user = [](const Item::Message& message) { return message.role == "user"; };
     const auto first = std::find_if(item_.messages.begin(), item_.messages.end(), is_user);

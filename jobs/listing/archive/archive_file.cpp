@@ -32,6 +32,20 @@ bool leads_out(std::string_view name) {
   return false;
 }
 
+/// Why a member that is neither file nor folder has no bytes to read.
+std::string no_file(archive_entry* entry) {
+  const auto told = [](const char* target) { return shortened(target == nullptr ? "" : target, 200); };
+  if (archive_entry_hardlink(entry) != nullptr)
+    return fmt::format(
+        "a hard link to '{}', and links are not followed: pack the file itself (tar --hard-dereference)",
+        told(archive_entry_hardlink(entry)));
+  if (archive_entry_filetype(entry) == AE_IFLNK)
+    return fmt::format(
+        "a symbolic link to '{}', and links are not followed: pack the file itself (tar --dereference)",
+        told(archive_entry_symlink(entry)));
+  return "a device, a pipe or a socket, not a file";
+}
+
 }  // namespace
 
 struct ArchiveFile::State {
@@ -105,6 +119,8 @@ bool ArchiveFile::next(Member& member) {
     member.problem = "a member's name leads out of the archive";
   } else if (archive_entry_is_encrypted(entry) != 0) {
     member.problem = "a member is encrypted";
+  } else if (member.kind == Member::Kind::other) {
+    member.problem = no_file(entry);
   }
   return true;
 }

@@ -19,7 +19,7 @@ class ArchiveFile {
   ArchiveFile& operator=(const ArchiveFile&) = delete;
 
   struct Member {
-    enum class Kind { file, folder, other };  // other: links, devices, what is encrypted
+    enum class Kind { file, folder, other };  // other: links, devices
     std::string name;                         // as it stands in the archive; at most kMaxName bytes of it
     Kind kind = Kind::file;
     std::string problem;  // why it is not read; empty: it can be

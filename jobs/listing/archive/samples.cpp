@@ -75,14 +75,18 @@ class SampleReader : public RecordReader {
     item->kind = Node::Kind::map;
     auto metadata = std::make_shared<Node>();
     metadata->kind = Node::Kind::map;
-    if (!sample_.json.empty()) add_json(*item, *metadata);
+    const NodePointer own = sample_.json ? add_json(*item, *metadata) : nullptr;
     const bool asked = question_ == Question::of_job || item->find("question") || item->find("prompt") ||
                        item->find("messages");
-    if (sample_.has_text)
-      (asked ? *metadata : *item).map.push_back({asked ? "txt" : "question", {}, text_node(sample_.text)});
-    if (sample_.has_class && !item->find("answer") && !item->find("answers"))
-      item->map.push_back({"answer", {}, text_node(std::string(stripped(sample_.label)))});
-    if (!metadata->map.empty()) {
+    if (sample_.text && asked)
+      metadata->map.push_back({metadata->find("txt") ? ".txt" : "txt", {}, text_node(*sample_.text)});
+    else if (sample_.text)
+      item->map.push_back({"question", {}, text_node(*sample_.text)});
+    if (sample_.label && !item->find("answer") && !item->find("answers"))
+      item->map.push_back({"answer", {}, text_node(*sample_.label)});
+    if (own && metadata->map.size() == 1) {
+      item->map.push_back(metadata->map[0]);
+    } else if (!metadata->map.empty()) {
       metadata->height = 2;
       for (const Node::Entry& entry : metadata->map)
         metadata->height = std::max(metadata->height, entry.value->height + 1);
@@ -97,8 +101,7 @@ class SampleReader : public RecordReader {
   struct Sample {
     std::string key;
     std::vector<Item::Image> images;
-    std::string json, text, label;
-    bool has_text = false, has_class = false;
+    std::optional<std::string> json, text, label;
     std::size_t bytes = 0;
     std::optional<Record::Fault> fault;
   };
@@ -141,13 +144,17 @@ class SampleReader : public RecordReader {
   /// @return whether the member is an item's
   bool take(const std::string& key, const std::string& ending) {
     const ArchiveFile::Member& member = *pending_;
+    const bool image = is_image_ending(ending) || shown_by(member.name) != Item::Shows::image;
+    if (member.kind == ArchiveFile::Member::Kind::other && !image && !is_known(ending)) {
+      pass_over(member);
+      return false;
+    }
     if (!member.problem.empty()) {
       sample_.key = key;
       fail(ErrorCode::path_refused, fmt::format("{}: {}", shortened(member.name, 200), member.problem));
       return true;
     }
-    const bool image = is_image_ending(ending) || shown_by(member.name) != Item::Shows::image;
-    if (member.kind != ArchiveFile::Member::Kind::file || !(image || is_known(ending))) {
+    if (!image && !is_known(ending)) {
       pass_over(member);
       return false;
     }
@@ -178,14 +185,12 @@ class SampleReader : public RecordReader {
     if (const auto at = ending == "txt" || ending == "cls" ? invalid_utf8_at(bytes) : std::nullopt) {
       fail(ErrorCode::invalid_item,
            fmt::format("{}: not UTF-8 at byte {}", shortened(member.name, 200), *at + 1));
-    } else if (ending == "json") {
-      sample_.json = std::move(bytes);
-    } else if (ending == "txt") {
-      sample_.has_text = true;
-      sample_.text = stripped(bytes);
-    } else if (ending == "cls") {
-      sample_.has_class = true;
-      sample_.label = std::move(bytes);
+    } else if (is_known(ending)) {
+      std::optional<std::string>& kept = ending == "json"  ? sample_.json
+                                         : ending == "txt" ? sample_.text
+                                                           : sample_.label;
+      if (kept) fail(ErrorCode::invalid_item, fmt::format("{}: there twice", shortened(member.name, 200)));
+      kept = ending == "json" ? std::move(bytes) : std::string(stripped(bytes));
     } else if (sample_.images.size() == kMostImages) {
       fail(ErrorCode::invalid_item, fmt::format("more than {} images of one item", kMostImages));
     } else {
@@ -223,8 +228,9 @@ class SampleReader : public RecordReader {
 
   /// Keys that items do not have are metadata, as columns of a CSV file are; so are images beside those that
   /// the archive holds.
-  void add_json(Node& item, Node& metadata) const {
-    ParsedJson parsed = parse_json(sample_.json);
+  /// @return the JSON's own metadata, where it became one of the other keys
+  NodePointer add_json(Node& item, Node& metadata) const {
+    ParsedJson parsed = parse_json(*sample_.json);
     if (parsed.fault) {
       throw PlacedError(
           ErrorCode::invalid_item, {},
@@ -233,7 +239,7 @@ class SampleReader : public RecordReader {
     }
     if (parsed.node->kind != Node::Kind::map) {
       metadata.map.push_back({"json", {}, parsed.node});
-      return;
+      return nullptr;
     }
     const bool has_images = !sample_.images.empty();
     const bool shows =
@@ -244,14 +250,26 @@ class SampleReader : public RecordReader {
       return std::find(names.begin(), names.end(), name) != names.end();
     };
     const std::vector<std::string> of_files = {"image", "images", "document", "video"};
+    const auto is_key = [&](const std::string& name) {
+      const bool foreign = in(of_files, name) ? has_images : in(document_keys(), name) && !shows;
+      return !foreign && in(item_keys(), name);
+    };
+    // Its metadata and its other keys are one object, unless they have a key in common.
+    const Node::Entry* const own = parsed.node->get("metadata");
+    const bool apart =
+        own != nullptr && own->value->kind == Node::Kind::map &&
+        std::none_of(own->value->map.begin(), own->value->map.end(), [&](const Node::Entry& entry) {
+          return !is_key(entry.key) && parsed.node->find(entry.key) != nullptr;
+        });
     for (const Node::Entry& entry : parsed.node->map) {
-      const bool foreign = in(of_files, entry.key) ? has_images : in(document_keys(), entry.key) && !shows;
-      const bool is_key = !foreign && in(item_keys(), entry.key);
-      if (is_key && entry.key == "metadata" && entry.value->kind == Node::Kind::map)
-        metadata.map.insert(metadata.map.end(), entry.value->map.begin(), entry.value->map.end());
-      else
-        (is_key ? item : metadata).map.push_back({entry.key, {}, entry.value});
+      if (&entry == own && apart)
+        metadata.map.insert(metadata.map.end(), own->value->map.begin(), own->value->map.end());
+      else if (!is_key(entry.key) || &entry == own)
+        metadata.map.push_back({entry.key, {}, entry.value});
+      else if (entry.value->kind != Node::Kind::null)
+        item.map.push_back({entry.key, {}, entry.value});
     }
+    return own == nullptr || apart ? nullptr : own->value;
   }
 
   std::vector<std::filesystem::path> files_;

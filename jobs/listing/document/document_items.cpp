@@ -83,7 +83,7 @@ class DocumentItems : public ItemReader {
         if (auto shown = begin()) return shown;
       } catch (const ItemError& e) {
         ReadItem failed = std::exchange(whole_, {});
-        failed.error = Error{e.code(), fmt::format("{}: {}", failed.item->where, e.what())};
+        failed.error = ReadError{e.code(), e.what(), failed.item->where};
         return failed;
       }
     }

@@ -5,11 +5,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "engine/base/files/small_file.h"
 
 namespace mmbatch {
 namespace {
@@ -32,16 +32,10 @@ bool names_file(const std::string& name, const std::string& text) {
 
 std::string text_of_file(const std::string& file) {
   constexpr std::size_t kMaxBytes = 1u << 20;
-  std::error_code failed;
-  if (std::filesystem::exists(file, failed) && !std::filesystem::is_regular_file(file, failed))
-    throw std::invalid_argument("is not a regular file");
-  std::ifstream stream(file, std::ios::binary);
-  std::string text(kMaxBytes + 1, '\0');
-  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(stream.gcount()));
-  if (text.empty() || text.size() > kMaxBytes)
-    throw std::invalid_argument("a file that can be read, with at most 1 MiB, is expected");
-  return text;
+  const auto text = read_small_file(file, kMaxBytes);
+  if (!text) throw std::invalid_argument(text.error().message);
+  if (text.value().empty()) throw std::invalid_argument("an empty file");
+  return text.value();
 }
 
 template <class Number>

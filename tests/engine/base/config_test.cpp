@@ -22,6 +22,15 @@ std::string error_of(Call&& call) {
   return message_of<ModelError>(std::forward<Call>(call));
 }
 
+TEST(Config, AnEmptyKeyIsNamedToo) {
+  const Config config = parse(R"({"": 1, "o": {"": 1}})");
+  EXPECT_EQ(config.where(""), "file.json") << "the file, not a key of it";
+  EXPECT_EQ(config.members()[0].second.where(""), R"(file.json: key '""')");
+  EXPECT_EQ(config.child("o").members()[0].second.where(""), R"(file.json: key 'o.""')");
+  const std::string long_key(1000, 'k');
+  EXPECT_EQ(config.where(long_key), "file.json: key '" + long_key.substr(0, 80) + "'");
+}
+
 TEST(Config, ReadsValuesAndDefaults) {
   const Config config = parse(R"({"i":3,"d":1.5,"b":true,"t":"x","n":null,"l":[1,2],"o":{"k":["a"]}})");
   EXPECT_EQ(config.integer("i", 7), 3);

@@ -319,5 +319,31 @@ TEST(Scores, LogProbabilitiesComeFromRawLogits) {
   EXPECT_EQ(argmax(std::vector<float>{1, 3, 3, 2}), 1);
 }
 
+TEST(Scores, TheFirstOfTheLargestIsTheLikeliest) {
+  for (const std::size_t size : {1u, 15u, 16u, 17u, 1023u, 1024u, 1025u, 5000u}) {
+    std::vector<float> scores(size, kNever);
+    EXPECT_EQ(argmax(scores), 0) << "none may come";
+    for (const std::size_t at : {size - 1, size / 2, size / 7, std::size_t{0}}) {
+      scores[at] = -3;
+      EXPECT_EQ(argmax(scores), static_cast<std::int32_t>(at)) << "of " << size;
+    }
+  }
+}
+
+TEST(Scores, WhatIsNotFiniteIsFoundAnywhere) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  for (const std::size_t size : {1u, 16u, 100u}) {
+    std::vector<float> scores(size, -3e38f);
+    EXPECT_TRUE(all_finite(scores));
+    for (const float wrong : {kInfinity, -kInfinity, std::numeric_limits<float>::quiet_NaN()}) {
+      for (const std::size_t at : {size - 1, size / 2, std::size_t{0}}) {
+        scores[at] = wrong;
+        EXPECT_FALSE(all_finite(scores)) << wrong << " at " << at << " of " << size;
+        scores[at] = 3e38f;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace mmbatch

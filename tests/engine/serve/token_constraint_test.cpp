@@ -5,6 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <numeric>
+
 #include "tests/engine/serve/engine_harness.h"
 
 namespace mmbatch {
@@ -59,6 +62,38 @@ TEST(ChoiceTrie, AllowsWhatSomeChoiceGoesOnWith) {
   std::vector<std::int32_t> draft = {11, 13, 5, 10};
   constrain_draft(trie, *ten, draft);
   EXPECT_THAT(draft, ElementsAre(11, 13, 5));
+}
+
+/// A constraint of one state.
+class Only : public TokenConstraint {
+ public:
+  explicit Only(std::vector<std::int32_t> tokens) : tokens_(std::move(tokens)) {}
+  State start() const override { return 0; }
+  void allowed(State, TokenMask& mask) const override {
+    for (const std::int32_t token : tokens_) mask.add(token);
+  }
+  std::optional<State> advance(State state, std::int32_t) const override { return state; }
+
+ private:
+  std::vector<std::int32_t> tokens_;
+};
+
+TEST(TokenConstraint, ScoresOfOtherTokensBecomeNever) {
+  constexpr float kNever = -std::numeric_limits<float>::infinity();
+  constexpr std::size_t kVocab = 64 * 4 + 37;  // the last word has tokens that are none
+  std::vector<std::int32_t> whole_word(64);
+  std::iota(whole_word.begin(), whole_word.end(), 64);
+  for (const std::vector<std::int32_t>& tokens :
+       {std::vector<std::int32_t>{0, 63, 130, 292}, whole_word, std::vector<std::int32_t>{}}) {
+    std::vector<float> scores(kVocab), expected(kVocab, kNever);
+    std::iota(scores.begin(), scores.end(), -9.0f);
+    for (const std::int32_t token : tokens)
+      expected[static_cast<std::size_t>(token)] = scores[static_cast<std::size_t>(token)];
+    EXPECT_EQ(constrain_scores(Only(tokens), 0, scores), !tokens.empty());
+    EXPECT_EQ(scores, expected);
+  }
+  std::vector<float> scores(kVocab, kNever);
+  EXPECT_FALSE(constrain_scores(Only({1, 200}), 0, scores)) << "what it allows was refused before";
 }
 
 TEST(TokenConstraint, SamplingAndBeamsKeepToIt) {

@@ -234,5 +234,18 @@ TEST(Safetensors, DamagedHeadersNeverEscape) {
   EXPECT_LT(readable, 250);
 }
 
+TEST(Safetensors, AHeaderMayBeAsLongAsTheirOwnLibraryAllows) {
+  const TemporaryFolder folder;
+  const auto error = [&](std::uint64_t header) {
+    std::string begin(sizeof(header), '\0');
+    std::memcpy(begin.data(), &header, sizeof(header));
+    const auto file = folder.write("m", begin);
+    std::filesystem::resize_file(file, sizeof(header) + header);  // zeros, which take no room
+    return message_of<ModelError>([&] { SafetensorsFile{file}; });
+  };
+  EXPECT_THAT(error(100'000'000), HasSubstr("not valid JSON"));
+  EXPECT_THAT(error(100'000'001), HasSubstr("(at most 100000000): truncated, or not a safetensors file"));
+}
+
 }  // namespace
 }  // namespace mmbatch

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <memory>
+
 #include "engine/base/error.h"
 #include "tests/engine/stored_tensors.h"
 
@@ -24,6 +27,25 @@ void write_tensor(const std::filesystem::path& file, const std::string& name) {
 
 std::string error_of(const TemporaryFolder& folder) {
   return message_of<ModelError>([&] { SafetensorsFolder{folder.path()}; });
+}
+
+/// Stored in a form, whose elements are all 7.
+class Sevens : public StoredForm {
+ public:
+  std::string_view name() const override { return "sevens"; }
+  std::size_t bytes() const override { return 1; }
+  void read(std::size_t, std::size_t count, float* out) const override { std::fill_n(out, count, 7.0f); }
+};
+
+TEST(Tensor, NumbersInItsPlaceAreReadAndNotItsForm) {
+  const TensorView stored{.name = "a", .shape = {3, 2}, .form = std::make_shared<const Sevens>(), .first = 4};
+  EXPECT_EQ(to_floats(stored), std::vector<float>(6, 7));
+  const std::vector<float> values{1, 2, 3, 4, 5, 6};
+  const TensorView replaced = with_values(stored, {2, 3}, values);
+  EXPECT_EQ(to_floats(replaced), values);
+  EXPECT_EQ(replaced.name, "a");
+  EXPECT_EQ(replaced.cols(), 3u);
+  EXPECT_FALSE(is_quantized(replaced));
 }
 
 TEST(WeightSource, ShardsAreOneCheckpoint) {

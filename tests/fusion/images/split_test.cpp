@@ -112,6 +112,7 @@ TEST(SplitPictures, NamesWhatIsWrong) {
     }
   };
   EXPECT_THAT(complaint("tile_size", 40), HasSubstr("tile_size"));
+  EXPECT_THAT(complaint("do_resize", false), HasSubstr("do_resize"));
   EXPECT_THAT(complaint("min_tiles", 0), HasSubstr("min_tiles"));
   EXPECT_THAT(complaint("max_tiles", 100000), HasSubstr("max_tiles"));
   EXPECT_THAT(complaint("min_image_tokens", 17), HasSubstr("min_image_tokens"));

@@ -185,6 +185,26 @@ TEST(GgufArchitectures, WeightsOfGpt2AreTurned) {
   expect_equal("gpt2", file.write(folder));
 }
 
+TEST(GgufArchitectures, AFactorWithoutATypeStretchesLinearly) {
+  const auto scaling = [](const std::map<std::string, double>& numbers) {
+    Written file("llama", "llama");
+    for (const auto& [key, name] : Parts{{"block_count", "num_hidden_layers"},
+                                         {"context_length", "max_position_embeddings"},
+                                         {"embedding_length", "hidden_size"},
+                                         {"feed_forward_length", "intermediate_size"},
+                                         {"attention.head_count", "num_attention_heads"}})
+      file.copy(key, name);
+    file.number("attention.layer_norm_rms_epsilon", 1e-5);
+    for (const auto& [key, value] : numbers) file.number(key, value);
+    file.outer("model.embed_tokens.weight", "token_embd.weight");
+    const TemporaryFolder folder;
+    return open_model(file.write(folder))->config().object("rope_scaling");
+  };
+  EXPECT_EQ(scaling({{"rope.scaling.factor", 4}}).text("rope_type", ""), "linear");
+  EXPECT_EQ(scaling({{"rope.scale_linear", 4}}).number("factor", 0), 4);
+  EXPECT_EQ(scaling({{"rope.scaling.factor", 1}}).text("rope_type", ""), "");
+}
+
 TEST(GgufArchitectures, Lfm2SaysByItsKeyHeadsWhichLayersAttend) {
   Written file("lfm2-vl", "lfm2");
   for (const auto& [key, name] : Parts{{"block_count", "num_hidden_layers"},

@@ -130,6 +130,9 @@ TEST(ModelNames, AreFoundWhereOtherProgramsKeepThem) {
        R"({"layers": [{"mediaType": "application/vnd.ollama.image.model", "digest": "sha256:)" + a +
            R"("}, {"mediaType": "application/vnd.ollama.image.projector", "digest": "sha256:)" + b +
            R"("}]})");
+  make("store/manifests/localhost:5000/me/model/latest",
+       R"({"layers": [{"mediaType": "application/vnd.ollama.image.model", "digest": "sha256:)" + b +
+           R"("}]})");
   make("hf/hub/models--Owner--Name/refs/main", "123abc\n");
   make("hf/hub/models--Owner--Name/snapshots/123abc/config.json", "{}");
   ::setenv("OLLAMA_MODELS", (home.path() / "store").c_str(), 1);
@@ -139,6 +142,8 @@ TEST(ModelNames, AreFoundWhereOtherProgramsKeepThem) {
   ASSERT_TRUE(found);
   EXPECT_EQ(found->model, home.path() / "store/blobs" / ("sha256-" + a));
   EXPECT_EQ(found->parts.projector, home.path() / "store/blobs" / ("sha256-" + b));
+  for (const char* name : {"ollama:localhost:5000/me/model", "ollama:localhost:5000/me/model:latest"})
+    EXPECT_EQ(find_by_name(name)->model, home.path() / "store/blobs" / ("sha256-" + b)) << name;
   EXPECT_EQ(find_by_name("hf:Owner/Name")->model,
             home.path() / "hf/hub/models--Owner--Name/snapshots/123abc");
   EXPECT_EQ(find_by_name("hf:Owner/Name@123abc")->model,

@@ -236,6 +236,69 @@ std::vector<std::string> ids_of(const std::vector<ReadItem>& items) {
   return out;
 }
 
+/// As UTF-16 with a byte order mark, little-endian.
+std::string utf16(const std::string& ascii) {
+  std::string wide = "\xff\xfe";
+  for (const char c : ascii) wide += {c, '\0'};
+  return wide;
+}
+
+TEST(Listings, Utf16AndNulBytesAreNamedWithTheirLine) {
+  TempFolder folder;
+  const std::string item = "{\"image\": \"a.png\", \"question\": \"q\"}\n";
+  const auto items = testing::read_listing(folder, "q.jsonl", utf16(item + item));
+  ASSERT_EQ(items.size(), 3u) << "the last is the half of a line end";
+  EXPECT_THAT(testing::fault(items[0]),
+              HasSubstr("q.jsonl:1:1: UTF-16, where UTF-8 is expected: convert the file"));
+  EXPECT_THAT(testing::fault(items[1]),
+              HasSubstr("q.jsonl:2:1: a NUL byte, which text does not have; if it is UTF-16"));
+  const auto cut = testing::read_listing(folder, "q.jsonl", item + std::string(7, '\0') + "\n" + item);
+  EXPECT_EQ(testing::fault(cut[0]) + testing::fault(cut[2]), "");
+  EXPECT_THAT(testing::fault(cut[1]), HasSubstr("q.jsonl:2:1: a NUL byte"));
+  const auto refused = [&](const std::string& name, const std::string& content) {
+    return testing::error_of<UsageError>([&] { testing::read_listing(folder, name, content); });
+  };
+  EXPECT_THAT(refused("q.csv", utf16("image,question\na.png,q\n")),
+              HasSubstr("q.csv:1: the header line: UTF-16"));
+  EXPECT_THAT(refused("q.json", utf16("[]")), HasSubstr("q.json:1: UTF-16"));
+}
+
+TEST(Listings, APointerOfGitLfsSaysWhatItIs) {
+  TempFolder folder;
+  const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
+  for (const char* name : {"q.jsonl", "q.csv", "q.json", "q.tar", "q.jsonl.gz"}) {
+    EXPECT_THAT(
+        testing::error_of<UsageError>([&] { testing::read_listing(folder, name, pointer); }),
+        HasSubstr(std::string(name) + ": a Git LFS pointer, not the file itself: run 'git lfs pull'"));
+  }
+}
+
+TEST(Csv, AFailedRowKeepsAnIdThatCanBeRead) {
+  TempFolder folder;
+  const auto items = testing::read_listing(folder, "q.csv",
+                                           "id,image,question,generation\n"
+                                           "few,a.png\n"
+                                           "many,a.png,what, exactly,\n"
+                                           "quote,a.png,\"x\"y,\n"
+                                           "\"a setting\",a.png,q,{\n"
+                                           " bytes ,\xff.png,q,\n"
+                                           "\"x\"y,a.png,q,\n"
+                                           "\xff,a.png,q,\n"
+                                           "few,a.png,q,\n");
+  EXPECT_THAT(ids_of(items),
+              ElementsAre("few", "many", "quote", "a setting", "bytes", "7 (no id)", "8 (no id)", "few"));
+  for (const ReadItem& item : items) EXPECT_TRUE(item.error) << item.item->id;
+  EXPECT_EQ(items.back().error->code, ErrorCode::duplicate_id);
+  // Behind a comma that nobody quoted, another cell stands in the id's place.
+  const auto behind = testing::read_listing(folder, "q.csv",
+                                            "question,image,id\n"
+                                            "what, exactly,a.png,7\n"
+                                            "\"what\",a.png,8,\"x\"y\n"
+                                            "what,a.png,a.png\n");
+  EXPECT_THAT(ids_of(behind), ElementsAre("2 (no id)", "8", "a.png"));
+  EXPECT_FALSE(behind.back().error);
+}
+
 TEST(Csv, LinesMayEndWithCrAlone) {
   TempFolder folder;
   const auto items = testing::read_listing(

@@ -435,7 +435,7 @@ jobs:
   EXPECT_EQ(items[0].item->messages[2].parts, "");
   ASSERT_EQ(testing::fault(items[1]), "");
   EXPECT_EQ(items[1].item->images.at(0).path, folder / "c.png");
-  EXPECT_THAT(testing::fault(items[2]), HasSubstr("2 image parts that name no image, for 1 images"));
+  EXPECT_THAT(testing::fault(items[2]), HasSubstr("2 image parts without an image's name, for 1 image"));
   EXPECT_THAT(testing::fault(items[3]), HasSubstr("both in and beside"));
 }
 

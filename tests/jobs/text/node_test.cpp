@@ -30,6 +30,10 @@ TEST(JsonNode, IsCheckedWhileItIsParsed) {
   EXPECT_THAT(problem_of(""), HasSubstr("too early"));
   EXPECT_THAT(problem_of("{\"a\": 1e999}"), HasSubstr("invalid JSON"));
   EXPECT_EQ(problem_of("[\"\xff\"]"), "invalid UTF-8");
+  EXPECT_THAT(problem_of(std::string("\xff\xfe[\0]\0", 6)),
+              HasSubstr("UTF-16, where UTF-8 is expected: convert"));
+  EXPECT_THAT(problem_of(std::string("[\0]\0", 4)),
+              HasSubstr("a NUL byte, which text does not have; if it is UTF-16"));
   std::string many = "{";
   for (int i = 0; i < 100; ++i) many += "\"key number " + std::to_string(i) + "\": 1, ";
   EXPECT_EQ(problem_of(many + "\"z\": 1}"), "");

@@ -195,6 +195,33 @@ TEST_F(Outputs, WhatCannotBeWrittenSaysWhy) {
   EXPECT_FALSE(fs::exists(place->path("model.part")));
 }
 
+TEST_F(Outputs, ADashIsTheStandardOutput) {
+  const std::string report = "MMBATCH report " + at("r.db");
+  for (const char* name : {" -o - | cat", " -o /dev/stdout | cat"}) {
+    const ProgramEnd page = shell("cd " + at("") + "; " + report + name);
+    EXPECT_EQ(page.text.substr(0, 15), "<!DOCTYPE html>") << page.text.substr(0, 200);
+    EXPECT_EQ(page.text.substr(page.text.size() - 8), "</html>\n");
+  }
+  EXPECT_EQ(shell(report + " -o - > /dev/full").code, 3);
+  const ProgramEnd summary =
+      shell("cd " + at("") + "; MMBATCH run -q m.yaml -m model -d r.db --summary-json - | cat");
+  EXPECT_TRUE(nlohmann::json::accept(summary.text)) << summary.text;
+  EXPECT_FALSE(fs::exists(place->path("-")));
+  for (const char* option : {"--metrics-file", "--output"})
+    expect_refused(run(option + std::string(" -")), option + std::string(" -: it "));
+  expect_refused(shell("MMBATCH query " + at("r.db") + " --sort -"), "--sort: '-' alone names no column");
+}
+
+TEST_F(Outputs, AReportUnderAFileSizeLimitSaysWhatIsFull) {
+  fs::copy_file(place->path("r.db"), place->path("limited.db"));
+  const std::string report =
+      "\"$0\" report \"$1\" -o \"$2\"' MMBATCH " + at("limited.db") + " " + at("limited.html");
+  const ProgramEnd end = shell("bash -c 'trap \"\" XFSZ; ulimit -f 8; " + report);
+  EXPECT_EQ(end.code, 3) << end.text;
+  EXPECT_THAT(end.text, HasSubstr("limited.html: cannot be written: File too large"));
+  EXPECT_FALSE(fs::exists(place->path("limited.html")));
+}
+
 TEST_F(Outputs, AUsersFileNamedPartStays) {
   place->write("p.html.part", "my notes");
   EXPECT_EQ(shell("MMBATCH report " + at("r.db") + " -o " + at("p.html")).code, 0);

@@ -31,7 +31,7 @@ class FakeStages {
       auto item = std::make_shared<Item>();
       item->position = next_++;
       ReadItem read{item, {}};
-      if (item->position % 11 == 3) read.error = Error{ErrorCode::invalid_item, "read"};
+      if (item->position % 11 == 3) read.error = ReadError{ErrorCode::invalid_item, "read", "here"};
       largest_in_flight_ = std::max<std::uint64_t>(largest_in_flight_, next_ - stored_);
       return read;
     };
@@ -39,7 +39,7 @@ class FakeStages {
       auto ticket = std::make_shared<Ticket>();
       ticket->number = read.item->position;
       ticket->item = read.item;
-      if (read.error) return Outcome{ticket, Failed{Stage::read, *read.error}};
+      if (read.error) return Outcome{ticket, Failed{Stage::read, read.error->with_place()}};
       if (ticket->number % 17 == 6) return Outcome{ticket, KnownBefore{Known::answered}};
       return TicketPtr(ticket);
     };
@@ -110,7 +110,7 @@ TEST(FlowGraph, EveryItemIsStoredOnceWhateverFails) {
   std::atomic<bool> stop{false};
   arena.run([&] { run_flow_graph(fake.stages(), 16, stop); });
   EXPECT_EQ(fake.seen_.size(), 500u);
-  EXPECT_EQ(fake.failures_["read"], 46);
+  EXPECT_EQ(fake.failures_["here: read"], 46);
   EXPECT_GT(fake.failures_["image"], 0);
   EXPECT_GT(fake.failures_["the run ends"], 0) << "no words of an error keep it from being stored";
   EXPECT_GT(fake.matched_, 0);

@@ -74,7 +74,7 @@ TEST(Documents, PageAndResolutionTellAnswersApart) {
     const ProgramEnd end = program("run " + manifest(place, "      - {id: one, document: '" + kDocuments +
                                                                 "three.pdf', " + keys + "}\n"));
     EXPECT_EQ(end.code, 0) << end.text;
-    return end.text.find("1 items: 1 answered") != std::string::npos;
+    return end.text.find("1 item: 1 answered") != std::string::npos;
   };
   EXPECT_TRUE(run("pages: 1, dpi: 72"));
   EXPECT_FALSE(run("pages: 1, dpi: 72"));
@@ -92,8 +92,7 @@ std::string videos(const Workplace& place, const std::string& name, const std::s
 }
 
 std::string clip(const std::string& id, const std::string& keys) {
-  return "      - {id: " + id + ", video: '" + kDocuments + "ten.mp4', question: what moves, " + keys +
-         "}\n";
+  return "      - {id: " + id + ", video: '" + kDocuments + "ten.mp4', question: what moves, " + keys + "}\n";
 }
 
 TEST(Videos, AModelThatTakesVideosGetsThem) {

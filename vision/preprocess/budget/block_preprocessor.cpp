@@ -65,7 +65,7 @@ Patches BlockPreprocessor::cut(MatrixView<const float> pixels, std::int64_t widt
 
 Patches BlockPreprocessor::apply(const Image& image, const PixelBudget& budget) const {
   const ResizedSize size = smart_resize(image.width, image.height, geometry_.rule(), budget);
-  return cut(scaling_.apply(resize(image, size, {resample_, PassOrder::by_size})).view(), size.width);
+  return cut(scaling_.apply(resize(image, size, {resample_, ResizeBackend::pillow_13})).view(), size.width);
 }
 
 Patches BlockPreprocessor::apply(std::span<const Image> frames, const ResizeRule& rule,
@@ -75,7 +75,9 @@ Patches BlockPreprocessor::apply(std::span<const Image> frames, const ResizeRule
   constexpr std::size_t kChannels = 3;
   Matrix<float> all(kChannels * frames.size(), static_cast<std::size_t>(size.width * size.height));
   for (std::size_t i = 0; i < frames.size(); ++i) {
-    const Matrix<float> pixels = scaling_.apply(resize(frames[i], size, {resample_, PassOrder::by_size}));
+    // Videos are resized as tensors in transformers, whatever resizes images.
+    const Matrix<float> pixels =
+        scaling_.apply(resize(frames[i], size, {resample_, ResizeBackend::torchvision}));
     for (std::size_t channel = 0; channel < kChannels; ++channel)
       std::memcpy(all.row(channel * frames.size() + i), pixels.row(channel), pixels.cols() * sizeof(float));
   }

@@ -22,6 +22,8 @@ void check_same(const Config& config, const std::string& key, int tower, std::in
 
 SplitPreprocessor::SplitPreprocessor(const Config& config, const SplitGeometry& tower)
     : geometry_(tower), scaling_(config) {
+  if (!config.flag("do_resize", true))
+    config.fail("do_resize", "false is not supported: pictures must be whole blocks of patches");
   check_same(config, "encoder_patch_size", tower.patch_size, 16);
   check_same(config, "downsample_factor", tower.merge, 2);
   resample_ = resample_from(config.integer("resample", 2, {0, 5})).value_or(Resample::bilinear);

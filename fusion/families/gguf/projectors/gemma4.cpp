@@ -56,7 +56,7 @@ std::vector<RenamedTensor> embedder_names() {
 /// Where the values of a patch, which are stored colour by colour, lie pixel by pixel.
 std::vector<std::uint32_t> by_pixels(const TowerFile& file, std::size_t side) {
   if (side == 0 || side > kMaxSide)
-    file.metadata().fail(file.key("patch_size"), "is not a side of patches that is possible");
+    file.metadata().fail(file.key("patch_size"), "must be from 1 to 1024");
   std::vector<std::uint32_t> places;
   for (std::size_t pixel = 0; pixel < side * side; ++pixel) {
     for (std::size_t colour = 0; colour < 3; ++colour)
@@ -172,7 +172,7 @@ void add_gemma4_unified(TowerFile& file, Multimodal& model) {
   const std::size_t hidden = file.size("embedding_length"), patch = file.size("patch_size");
   const std::size_t pool = pool_of(file);
   if (patch > kMaxSide || pool > kMaxSide)
-    file.metadata().fail(file.key("patch_size"), "is not a side of patches that is possible");
+    file.metadata().fail(file.key("patch_size"), "must be from 1 to 1024");
   put_below("model.language_model.", model.tensors, "model.");
   drop_hearing(file);
   put_patches(file, patch * pool, kEmbedder + "patch_dense.weight", model);

@@ -76,7 +76,8 @@ std::map<std::string, TensorView> put_names(const std::vector<RenamedTensor>& na
       const std::string_view stem = look_up(names, parts.stem);
       found = stem.empty() ? parts.whole : std::string(stem) + parts.ending;
     }
-    out.emplace(with_block(found, parts.block), tensor);
+    if (!out.emplace(with_block(found, parts.block), tensor).second)
+      throw ModelError(fmt::format("tensor '{}': another one of the file has the same meaning", name));
   }
   return out;
 }
@@ -145,7 +146,7 @@ const TensorView& TowerFile::tensor(const std::string& name) const {
   const auto found = place_.tensors.find(name);
   if (found != place_.tensors.end()) return found->second;
   if (const auto other = place_.other_tensors.find(name); other != place_.other_tensors.end())
-    fail(name, fmt::format("is stored as {}, which is not a number with fractions", other->second));
+    fail(name, fmt::format("is stored as {}, which is not a floating-point type", other->second));
   fail(name, fmt::format("is missing, which a projector of kind {} has", kind_));
 }
 

@@ -13,8 +13,9 @@ namespace mmbatch::testing {
 using Members = std::vector<std::pair<std::string, std::string>>;  // name, bytes
 
 /// One member of a tar file (POSIX ustar). @param size what its header says
+/// @param target of a link
 inline std::string tar_member(const std::string& name, const std::string& bytes, std::size_t size,
-                              char type = '0') {
+                              char type = '0', const std::string& target = {}) {
   std::string header(512, '\0');
   const auto put = [&](std::size_t at, std::string_view text) { header.replace(at, text.size(), text); };
   put(0, std::string_view(name).substr(0, 100));
@@ -25,6 +26,7 @@ inline std::string tar_member(const std::string& name, const std::string& bytes,
   put(136, "00000000000");
   put(148, "        ");
   header[156] = type;
+  put(157, std::string_view(target).substr(0, 100));
   put(257, std::string_view("ustar\0"
                             "00",
                             8));

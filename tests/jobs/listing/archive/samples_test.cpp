@@ -80,7 +80,8 @@ TEST(Samples, HostileMembersCostTheirItemAlone) {
   const TempFolder folder;
   const std::string large((33u << 20), 'x');
   std::string tar = testing::tar_member("../../etc/passwd.png", "P", 1) +
-                    testing::tar_member("/abs.png", "P", 1) + testing::tar_member("link.png", "", 0, '2') +
+                    testing::tar_member("/abs.png", "P", 1) +
+                    testing::tar_member("link.png", "", 0, '2', "good.png") +
                     testing::tar_member("large.png", large, large.size()) +
                     testing::tar_member("bad.json", "{\"question\": ", 13) +
                     testing::tar_member("good.png", "P", 1) + testing::tar_member("torn.png", "P", 5000);
@@ -88,14 +89,77 @@ TEST(Samples, HostileMembersCostTheirItemAlone) {
   const auto items = read(folder, "a.tar", ", question: q");
   std::vector<std::string> faults;
   for (const ReadItem& item : items) faults.push_back(fault(item));
-  ASSERT_EQ(faults.size(), 7u);
+  ASSERT_EQ(faults.size(), 8u);
   EXPECT_THAT(faults[0], HasSubstr("path_refused: "));
   EXPECT_THAT(faults[1], HasSubstr("leads out of the archive"));
-  EXPECT_THAT(faults[2], HasSubstr("image_too_large"));
-  EXPECT_THAT(faults[3], HasSubstr("bad.json:1:"));
-  EXPECT_EQ(faults[4], "");
-  EXPECT_THAT(faults[5], HasSubstr("damaged in the archive"));
-  EXPECT_THAT(faults[6], HasSubstr("cannot be read to its end"));
+  EXPECT_THAT(faults[2], HasSubstr("link.png: a symbolic link to 'good.png'"));
+  EXPECT_THAT(faults[3], HasSubstr("image_too_large"));
+  EXPECT_THAT(faults[4], HasSubstr("bad.json:1:"));
+  EXPECT_EQ(faults[5], "");
+  EXPECT_THAT(faults[6], HasSubstr("damaged in the archive"));
+  EXPECT_THAT(faults[7], HasSubstr("cannot be read to its end"));
+}
+
+TEST(Samples, LinksAndDevicesAreNamedInTheItemThatLacksThem) {
+  const TempFolder folder;
+  const auto sample = [](const std::string& id, const std::string& member) {
+    return testing::tar_member(id + ".cls", "x", 1) + member;
+  };
+  const std::string image = testing::tar_member("e.png", "P", 1);
+  folder.write("a.tar", sample("a", testing::tar_member("a.png", "", 0, '1', "x.png")) +
+                            sample("b", testing::tar_member("b.png", "", 0, '2', "/etc/passwd")) +
+                            sample("c", testing::tar_member("c.png", "", 0, '3')) +
+                            sample("d", testing::tar_member("d.json", "", 0, '2', "a.json")) +
+                            sample("e", image + testing::tar_member("e.latest", "", 0, '2', "e.png")) +
+                            std::string(1024, '\0'));
+  const auto items = read(folder, "a.tar", ", question: q");
+  ASSERT_EQ(items.size(), 5u);
+  EXPECT_THAT(fault(items[0]), HasSubstr("path_refused: " + (folder.path() / "a.tar").string() +
+                                         ": a: a.png: a hard link to 'x.png', and links are not followed"));
+  EXPECT_THAT(fault(items[1]), HasSubstr("b.png: a symbolic link to '/etc/passwd'"));
+  EXPECT_THAT(fault(items[2]), HasSubstr("c.png: a device, a pipe or a socket"));
+  EXPECT_THAT(fault(items[3]), HasSubstr("d.json: a symbolic link to 'a.json'"));
+  EXPECT_EQ(fault(items[4]), "") << "what is not read does no harm";
+}
+
+/// The metadata of the one item of an archive that has this JSON.
+std::string metadata_of(const std::string& json, const Members& more = {}) {
+  const TempFolder folder;
+  Members members = {{"x.json", json}, {"x.png", "P"}};
+  members.insert(members.end(), more.begin(), more.end());
+  folder.write("a.tar", testing::tar_of(members));
+  const auto items = read(folder, "a.tar", ", question: q");
+  EXPECT_EQ(items.size(), 1u);
+  return items.front().error ? fault(items.front()) : items.front().item->metadata;
+}
+
+TEST(Samples, NoMetadataIsLost) {
+  EXPECT_EQ(metadata_of(R"({"image": "other.png"})"), R"({"image":"other.png"})");
+  EXPECT_EQ(metadata_of(R"([1])"), R"({"json":[1]})");
+  EXPECT_EQ(metadata_of(R"({"metadata": [1]})"), "[1]");
+  EXPECT_EQ(metadata_of(R"({"metadata": [1], "shop": 2})"), R"({"metadata":[1],"shop":2})");
+  EXPECT_EQ(metadata_of(R"({"metadata": [1]})", {{"x.txt", "t"}}), R"({"metadata":[1],"txt":"t"})");
+  EXPECT_EQ(metadata_of(R"({"a": 1, "metadata": {"b": 2, "id": 3}, "c": 4})"),
+            R"({"a":1,"b":2,"id":3,"c":4})");
+  EXPECT_EQ(metadata_of(R"({"a": 1, "metadata": {"a": 2}})"), R"({"a":1,"metadata":{"a":2}})");
+  EXPECT_EQ(metadata_of(R"({"metadata": {"metadata": 1}})"), R"({"metadata":1})");
+  EXPECT_EQ(metadata_of(R"({"txt": 1})", {{"x.txt", "t"}}), R"({"txt":1,".txt":"t"})");
+  EXPECT_EQ(metadata_of(R"({"metadata": null, "a": 1})"), R"({"a":1})");
+  EXPECT_THAT(metadata_of(""), HasSubstr("x.json:1:1: "));
+  EXPECT_THAT(metadata_of("{}", {{"x.txt", "a"}, {"x.txt", "b"}}), HasSubstr("x.txt: there twice"));
+}
+
+TEST(Samples, AKeyWithNullIsAsIfItWereNotThere) {
+  const TempFolder folder;
+  folder.write("a.tar", testing::tar_of({{"x.json", R"({"question": null, "answer": null})"},
+                                         {"x.png", "P"},
+                                         {"x.txt", "what?"},
+                                         {"x.cls", "red"}}));
+  const auto items = read(folder, "a.tar");
+  ASSERT_EQ(items.size(), 1u);
+  EXPECT_EQ(fault(items[0]), "");
+  EXPECT_EQ(items[0].item->prompt, "what?");
+  EXPECT_THAT(items[0].item->references, ElementsAre("red"));
 }
 
 TEST(Samples, ArchivesThatAreNoneEndTheRun) {

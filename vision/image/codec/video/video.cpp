@@ -79,7 +79,7 @@ class Video {
     format->flags |= AVFMT_FLAG_CUSTOM_IO;
     // Lists of other files, which could not be opened, are no videos here.
     format->protocol_whitelist = av_strdup("");
-    if (avformat_open_input(&format, "", nullptr, nullptr) < 0) throw Damage("no video that is known");
+    if (avformat_open_input(&format, "", nullptr, nullptr) < 0) throw Damage("not a known video format");
     format_.reset(format);
     if (avformat_find_stream_info(format, nullptr) < 0) throw Damage("its streams cannot be read");
     const AVCodec* codec = nullptr;
