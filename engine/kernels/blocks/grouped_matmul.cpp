@@ -1,7 +1,6 @@
 #include "engine/kernels/blocks/grouped_matmul.h"
 
 #include <array>
-#include <cassert>
 #include <utility>
 
 #include "engine/kernels/blocks/grouped_pack.h"
@@ -10,9 +9,6 @@
 
 namespace mmbatch {
 namespace {
-
-// groupings() is not known to the compiler, their number is.
-constexpr std::size_t kKernels = 14;
 
 const Grouping& grouping_at(std::size_t index) {
   return groupings()[index];
@@ -59,7 +55,7 @@ void multiply(const MatmulKernel::Tile& tile) {
 }
 
 template <std::size_t... index>
-std::array<MatmulKernel, kKernels> make_kernels(std::index_sequence<index...>) {
+std::array<MatmulKernel, kGroupingCount> make_kernels(std::index_sequence<index...>) {
   return {MatmulKernel{"groups", Precision::stored, always, Panel::kColumns, packed_bytes<index>, pack<index>,
                        row_bytes, prepare, multiply<index>, &grouping_at(index)}...};
 }
@@ -67,9 +63,8 @@ std::array<MatmulKernel, kKernels> make_kernels(std::index_sequence<index...>) {
 }  // namespace
 
 std::span<const MatmulKernel> grouped_kernels() {
-  static const std::array<MatmulKernel, kKernels> kernels =
-      make_kernels(std::make_index_sequence<kKernels>());
-  assert(groupings().size() == kKernels);
+  static const std::array<MatmulKernel, kGroupingCount> kernels =
+      make_kernels(std::make_index_sequence<kGroupingCount>());
   return kernels;
 }
 

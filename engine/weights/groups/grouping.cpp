@@ -45,6 +45,8 @@ GroupedValues GroupedValues::behind(const Grouping& grouping, std::size_t inputs
           moved(small_floors, groups)};
 }
 
+static_assert(std::size(kGroupings) == kGroupingCount);
+
 std::span<const Grouping> groupings() {
   return kGroupings;
 }

@@ -45,6 +45,8 @@ struct GroupedValues {
 
 /// All layouts, and those that other forms are rounded to.
 std::span<const Grouping> groupings();
+/// Their number.
+inline constexpr std::size_t kGroupingCount = 14;
 /// Null for a name that is unknown.
 const Grouping* find_grouping(std::string_view name);
 
