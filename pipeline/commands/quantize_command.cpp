@@ -5,7 +5,7 @@
 #include "engine/base/error.h"
 #include "engine/base/output/output_stream.h"
 #include "engine/kernels/product/precision_choice.h"
-#include "fusion/source/open_model.h"
+#include "fusion/model.h"
 #include "jobs/manifest/manifest.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/engine_options.h"
@@ -20,6 +20,8 @@ namespace mmbatch {
 namespace {
 
 struct QuantizeCommand {
+  ModelPlace model;
+  std::optional<std::filesystem::path> manifest, smooth_manifest;
   QuantizeOptions options;
   std::optional<Precision> weights = Precision::int8;  // none: auto
   bool report = false;
@@ -31,38 +33,41 @@ struct QuantizeCommand {
   ExitCode run();
 };
 
+std::shared_ptr<const Manifest> read(const std::filesystem::path& manifest) {
+  return std::make_shared<const Manifest>(read_manifest(manifest, {.media_root = {}, .count_parts = parts_counter()}));
+}
+
 void QuantizeCommand::check() const {
   if (options.out.empty() && !report) {
     throw CLI::ValidationError(
         "out", "is missing: name a folder to write, or give --report to see what quantizing would do");
   }
-  if (items_given && !report && !smooth.manifest) {
+  if (items_given && !report && !smooth_manifest) {
     throw CLI::ValidationError("--items", "says how many items --report and --smooth take; give one of them");
   }
 }
 
 ExitCode QuantizeCommand::run() {
-  options.weights = weights                                    ? *weights
-                    : is_quantized(*open_model(options.model)) ? Precision::stored
-                                                               : Precision::int8;
+  const auto files = std::make_shared<const ModelFiles>(model);
+  options.files = quality.files = smooth.files = files;
+  options.weights = weights ? *weights : is_quantized(*files->weights) ? Precision::stored : Precision::int8;
+  // Before much is computed: a manifest with a mistake leaves no folder behind.
+  if (report && manifest) quality.manifest = read(*manifest);
   Smoothing smoothing;
-  if (smooth.manifest) {
+  if (smooth_manifest) {
     smooth.validate(options.weights);
     if (!options.out.empty()) check_target(options.out);  // before much is computed
-    smooth.model = options.model;
+    smooth.manifest =
+        quality.manifest && smooth_manifest == manifest ? quality.manifest : read(*smooth_manifest);
     smooth.items = quality.items;
     smooth.threads = options.threads;
     smoothing = calibrate(smooth);
     options.smoothing = quality.smoothing = &smoothing;
   }
-  // Before much is computed: a manifest with a mistake leaves no folder behind.
-  if (report && quality.manifest)
-    read_manifest(*quality.manifest, {.media_root = quality.media_root, .count_parts = parts_counter()});
   OutputStream out(Audience::people);
   if (!options.out.empty()) quantize(options, out);
   out.flush();
   if (!report) return out.finish(), ExitCode::ok;
-  quality.model = options.model;
   quality.precision = options.weights;
   quality.threads = options.threads;
   print(measure_quality(quality), out);
@@ -80,10 +85,10 @@ void add_quantize_command(CLI::App& program, Action& action) {
       "Examples:\n  mmbatch quantize demo/model demo-int8 --weights int8\n"
       "  mmbatch quantize demo/model demo-smooth --weights int8 --smooth demo/manifest.yaml\n"
       "  mmbatch quantize demo/model --weights int8 --report --manifest demo/manifest.yaml");
-  command->add_option("model", state->options.model.model, "checkpoint folder, GGUF file, or name")
+  command->add_option("model", state->model.model, "checkpoint folder, GGUF file, or name")
       ->required()
       ->type_name("DIR");
-  add_model_parts(*command, state->options.model.parts);
+  add_model_parts(*command, state->model.parts);
   command->add_option("out", state->options.out, "folder to write, new or empty")->type_name("DIR");
   std::vector<std::pair<std::string, std::optional<Precision>>> precisions = {{"auto", std::nullopt}};
   for (const std::string& name : precision_names()) precisions.emplace_back(name, precision_from(name));
@@ -93,7 +98,7 @@ void add_quantize_command(CLI::App& program, Action& action) {
   add_threads_option(*command, state->options.threads);
   CLI::Option* smooth =
       command
-          ->add_option("--smooth", state->smooth.manifest,
+          ->add_option("--smooth", state->smooth_manifest,
                        "int8, int4: even out channels of activations, as the first items of this manifest "
                        "show them, before rounding (SmoothQuant)")
           ->type_name("MANIFEST");
@@ -107,7 +112,7 @@ void add_quantize_command(CLI::App& program, Action& action) {
   CLI::Option* report = command->add_flag("--report", state->report,
                                           "compare with f32: errors by layer, logits, next tokens, answers");
   command
-      ->add_option("--manifest", state->quality.manifest,
+      ->add_option("--manifest", state->manifest,
                    "compare on the first items of this manifest, instead of on made-up ones")
       ->type_name("FILE")
       ->needs(report);

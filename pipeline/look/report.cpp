@@ -66,7 +66,7 @@ void check_replaced(const std::filesystem::path& file) {
 
 void report(const std::filesystem::path& database, ReportOptions options, const std::filesystem::path& file) {
   FileRoles files;
-  files.writes_database(database);
+  files.reads_database(database);
   files.writes("--output", file);
   files.check();
   if (!is_standard_output(file)) check_replaced(file);

@@ -23,14 +23,13 @@ void CalibrationOptions::validate(Precision precision) const {
 }
 
 Smoothing calibrate(const CalibrationOptions& options) {
-  const auto files = std::make_shared<const ModelFiles>(options.model);
+  const std::shared_ptr<const ModelFiles>& files = options.files;
   if (files->weights->packed()) {
     throw UsageError(fmt::format("{}: is packed already, in {}; take the published checkpoint",
-                                 options.model.model.string(), to_string(*files->weights->packed())));
+                                 files->folder.string(), to_string(*files->weights->packed())));
   }
   if (files->spec.dual)
-    throw UsageError(
-        fmt::format("{}: only models with a decoder can be smoothed", options.model.model.string()));
+    throw UsageError(fmt::format("{}: only models with a decoder can be smoothed", files->folder.string()));
   const std::vector<QualityItem> items = quality_items(options, *files);
   Arena arena(options.threads);
   Calibration calibration;

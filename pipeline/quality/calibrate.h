@@ -2,7 +2,6 @@
 
 #include <filesystem>
 
-#include "engine/base/model_place.h"
 #include "engine/nn/smoothing.h"
 #include "engine/weights/precision.h"
 #include "pipeline/quality/quality_items.h"
@@ -10,7 +9,7 @@
 namespace mmbatch {
 
 struct CalibrationOptions : PromptSource {
-  ModelPlace model;
+  std::shared_ptr<const ModelFiles> files;  // not null
   float alpha = 0.5f;  // 0 … 1: how much of the difficulty of rounding goes from activations to weights
   int threads = 0;     // 0: one per core
 

@@ -143,10 +143,9 @@ void compare_answers(const std::vector<QualityItem>& items, const std::vector<Qu
 
 QualityReport measure_quality(const QualityOptions& options) {
   Arena arena(options.threads);
-  const auto files = std::make_shared<const ModelFiles>(options.model);
+  const std::shared_ptr<const ModelFiles>& files = options.files;
   if (files->spec.dual)
-    throw UsageError(
-        fmt::format("{}: only models with a decoder can be compared", options.model.model.string()));
+    throw UsageError(fmt::format("{}: only models with a decoder can be compared", files->folder.string()));
   const std::vector<QualityItem> items = quality_items(options, *files);
   TraceLimits limits;
   const std::size_t logit_row = files->spec.decoder.vocab * sizeof(float) * items.size();

@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "engine/base/model_place.h"
 #include "engine/nn/smoothing.h"
 #include "engine/weights/precision.h"
 #include "pipeline/quality/quality_items.h"
@@ -15,7 +14,7 @@
 namespace mmbatch {
 
 struct QualityOptions : PromptSource {
-  ModelPlace model;
+  std::shared_ptr<const ModelFiles> files;  // not null
   Precision precision = Precision::int8;
   std::optional<KvPrecision> kv_precision;  // none: as a run would choose
   const Smoothing* smoothing = nullptr;     // null: the checkpoint as it is

@@ -6,10 +6,8 @@
 #include <span>
 
 #include "jobs/listing/item_reader.h"
-#include "jobs/manifest/manifest.h"
 #include "jobs/media/media.h"
 #include "jobs/text/clock.h"
-#include "pipeline/documents/parts_counter.h"
 #include "pipeline/stages/encode_text.h"
 #include "vision/document/document.h"
 #include "vision/image/image_decode.h"
@@ -20,8 +18,7 @@ namespace {
 constexpr std::size_t kMaxNewTokens = 16;
 
 std::vector<QualityItem> from_manifest(const PromptSource& source, const ModelFiles& files) {
-  const auto manifest = std::make_shared<const Manifest>(
-      read_manifest(*source.manifest, {.media_root = source.media_root, .count_parts = parts_counter()}));
+  const std::shared_ptr<const Manifest>& manifest = source.manifest;
   const EncodeText encode_text(files, *manifest, read_time(utc_now()).value());
   const auto reader = open_items(*manifest);
   std::vector<QualityItem> items;
@@ -58,7 +55,7 @@ std::vector<QualityItem> from_manifest(const PromptSource& source, const ModelFi
       first_fault = fmt::format(": {}: {}", item.where, made.error().message);
   }
   if (items.empty()) {
-    throw UsageError(fmt::format("{}: no item can be computed{}", source.manifest->string(), first_fault));
+    throw UsageError(fmt::format("{}: no item can be computed{}", manifest->file.string(), first_fault));
   }
   return items;
 }

@@ -1,20 +1,19 @@
 #pragma once
 
-#include <filesystem>
 #include <functional>
-#include <optional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "fusion/model.h"
+#include "jobs/manifest/manifest.h"
 
 namespace mmbatch {
 
 /// Where prompts come from that a model is tried on.
 struct PromptSource {
   /// Its first items; none: made-up questions about made-up pictures.
-  std::optional<std::filesystem::path> manifest;
-  std::filesystem::path media_root;
+  std::shared_ptr<const Manifest> manifest;
   std::size_t items = 32;
 };
 

@@ -155,17 +155,17 @@ void quantize(const QuantizeOptions& options, std::ostream& out) {
     throw UsageError(
         "--weights f32: a checkpoint is that already once it is loaded; allowed are bf16, int8, w8a16, int4, "
         "w4a16, stored");
-  const auto files = std::make_shared<const ModelFiles>(options.model);
+  const std::shared_ptr<const ModelFiles>& files = options.files;
   if (files->weights->packed()) {
     throw UsageError(fmt::format("{}: is packed already, in {}; take the published checkpoint",
-                                 options.model.model.string(), to_string(*files->weights->packed())));
+                                 files->folder.string(), to_string(*files->weights->packed())));
   }
   if (options.weights == Precision::stored && !is_quantized(*files->weights))
     throw UsageError(
         fmt::format("--weights stored: keeps the small numbers of a quantized file, and {} is none; allowed "
                     "are bf16, int8, "
                     "w8a16, int4, w4a16",
-                    options.model.model.string()));
+                    files->folder.string()));
   check_target(options.out);
   NewFolder folder(options.out);
   const auto begin = Clock::now();

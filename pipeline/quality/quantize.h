@@ -1,17 +1,18 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <iosfwd>
 
-#include "engine/base/model_place.h"
 #include "engine/nn/smoothing.h"
 #include "engine/weights/precision.h"
+#include "fusion/model.h"
 
 namespace mmbatch {
 
 struct QuantizeOptions {
-  ModelPlace model;
-  std::filesystem::path out;  // a folder that does not exist yet, or is empty
+  std::shared_ptr<const ModelFiles> files;  // not null
+  std::filesystem::path out;                // a folder that does not exist yet, or is empty
   Precision weights = Precision::int8;
   const Smoothing* smoothing = nullptr;  // null: the checkpoint as it is
   int threads = 0;                       // 0: one per core

@@ -151,16 +151,20 @@ EncodeImage::Prepared EncodeImage::prepare(const Ticket& ticket, const PictureGr
   Prepared prepared;
   std::vector<Image> frames;
   std::vector<MemoryBudget::Lease> leases;  // of the frames before
+  std::size_t bytes = 0;                    // of the frames that prepared.memory is for
   for (std::size_t i = 0; i < group.images.size(); ++i) {
+    // What waits for the next frame is idle, or this thread might wait for itself.
+    if (i > 0) {
+      bytes += frames.back().rgb.size();
+      prepared.memory.settle(bytes);
+    }
     if (i > 0 && group.images[i] == group.images[i - 1]) {
+      prepared.memory.grow(frames.back().rgb.size());
       frames.push_back(frames.back());
       continue;
     }
-    // One that waits for the next is idle, or this thread might wait for itself.
-    if (i > 0) {
-      prepared.memory.settle(frames.back().rgb.size());
-      leases.push_back(std::move(prepared.memory));
-    }
+    if (i > 0) leases.push_back(std::move(prepared.memory));
+    bytes = 0;
     frames.push_back(decode(ticket, group.images[i], prepared.memory));
     ticket.deadline.check();
   }

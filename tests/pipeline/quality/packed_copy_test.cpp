@@ -43,7 +43,7 @@ TEST_P(PackedCopy, IsAWholeModel) {
   const auto& [from, precision] = GetParam();
   const TemporaryFolder folder;
   QuantizeOptions options;
-  options.model = from.place;
+  options.files = std::make_shared<const ModelFiles>(from.place);
   options.out = folder.path() / "copy";
   options.weights = precision;
   std::ostringstream out;
@@ -89,7 +89,8 @@ INSTANTIATE_TEST_SUITE_P(Of, PackedCopy,
 TEST(PackedCopies, OfStoredBlocksAreAboutAsLargeAsTheFile) {
   const TemporaryFolder folder;
   QuantizeOptions options;
-  options.model = kReference / "gguf-llama-q4_0" / "model.gguf";
+  const auto model = kReference / "gguf-llama-q4_0" / "model.gguf";
+  options.files = std::make_shared<const ModelFiles>(model);
   options.out = folder.path() / "copy";
   options.weights = Precision::stored;
   std::ostringstream out;
@@ -99,13 +100,13 @@ TEST(PackedCopies, OfStoredBlocksAreAboutAsLargeAsTheFile) {
     for (const WeightFile& file : open_model(place)->files()) sum += static_cast<double>(file.bytes);
     return sum;
   };
-  EXPECT_LT(bytes(options.out), 1.3 * bytes(options.model));
+  EXPECT_LT(bytes(options.out), 1.3 * bytes(model));
 }
 
 TEST(PackedCopies, TakeNoAdapter) {
   const TemporaryFolder folder;
   QuantizeOptions options;
-  options.model = kReference / "llama" / "model";
+  options.files = std::make_shared<const ModelFiles>(kReference / "llama" / "model");
   options.out = folder.path() / "copy";
   options.weights = Precision::int8;
   std::ostringstream out;

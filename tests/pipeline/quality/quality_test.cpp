@@ -12,9 +12,9 @@ namespace {
 
 QualityOptions demo_options(Precision precision) {
   QualityOptions options;
-  options.model = Workplace::demo("model");
+  options.files = std::make_shared<const ModelFiles>(Workplace::demo("model"));
   options.precision = precision;
-  options.manifest = Workplace::demo("manifest.yaml");
+  options.manifest = std::make_shared<const Manifest>(read_manifest(Workplace::demo("manifest.yaml")));
   options.items = 12;
   return options;
 }
@@ -83,8 +83,8 @@ TEST(Quality, WithoutAManifestItMakesUpPromptsAndSaysWhatItFound) {
 TEST(Quality, AManifestWithoutAGoodItemIsAnError) {
   const Workplace place;
   QualityOptions options = demo_options(Precision::int8);
-  options.manifest = place.write(
-      "m.yaml", "jobs: [{name: a, task: vqa, items: [{id: x, image: nowhere.png, question: what?}]}]");
+  options.manifest = std::make_shared<const Manifest>(read_manifest(place.write(
+      "m.yaml", "jobs: [{name: a, task: vqa, items: [{id: x, image: nowhere.png, question: what}]}]")));
   EXPECT_THROW(measure_quality(options), UsageError);
 }
 

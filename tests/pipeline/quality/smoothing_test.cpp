@@ -72,17 +72,17 @@ class SmoothedModel : public ::testing::Test {
  protected:
   CalibrationOptions calibration(int threads = 0) const {
     CalibrationOptions options;
-    options.model = model_;
-    options.manifest = Workplace::demo("manifest.yaml");
+    options.files = std::make_shared<const ModelFiles>(model_);
+    options.manifest = std::make_shared<const Manifest>(read_manifest(Workplace::demo("manifest.yaml")));
     options.items = 8;
     options.threads = threads;
     return options;
   }
   QualityReport quality(Precision precision, const Smoothing* smoothing) const {
     QualityOptions options;
-    options.model = model_;
+    options.files = std::make_shared<const ModelFiles>(model_);
     options.precision = precision;
-    options.manifest = Workplace::demo("manifest.yaml");
+    options.manifest = std::make_shared<const Manifest>(read_manifest(Workplace::demo("manifest.yaml")));
     options.items = 50;
     options.smoothing = smoothing;
     const QualityReport report = measure_quality(options);
@@ -116,7 +116,7 @@ TEST_F(SmoothedModel, ErrorsThatOutliersMakeAreGone) {
 TEST_F(SmoothedModel, PackedItComputesTheSameWithoutKnowing) {
   const Smoothing smoothing = calibrate(calibration());
   QuantizeOptions options;
-  options.model = model_;
+  options.files = std::make_shared<const ModelFiles>(model_);
   options.out = place_.path("packed");
   options.smoothing = &smoothing;
   std::ostringstream said;
