@@ -45,6 +45,7 @@ class Compiler {
   }
 
   NodeId node(const SchemaParts& parts) {
+    work_.spend(parts.size());
     const auto known = nodes_.find(parts);
     if (known != nodes_.end()) return known->second;
     if (nodes_.size() >= SchemaDocument::kMaxSubschemas)
@@ -54,7 +55,7 @@ class Compiler {
     const NodeId id = grammar.add_any_of({});
     const std::uint32_t index = grammar.nodes[id].index;
     nodes_[parts] = id;
-    std::vector<NodeId> children = alternatives(flatten(document_, parts));
+    std::vector<NodeId> children = alternatives(flatten(document_, parts, work_));
     grammar.any_of[index] = std::move(children);
     return id;
   }

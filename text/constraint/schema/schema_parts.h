@@ -27,8 +27,8 @@ struct SchemaPart {
 using SchemaParts = std::vector<SchemaPart>;
 
 /// The parts with $ref followed and allOf taken apart: none is `full` any more.
-/// @throws ConstraintError for a subschema that contains itself this way
-SchemaParts flatten(const SchemaDocument& document, const SchemaParts& parts);
+/// @throws ConstraintError for a subschema that contains itself this way, ConstraintTooLarge
+SchemaParts flatten(const SchemaDocument& document, const SchemaParts& parts, Work& work);
 
 /// The alternatives of the first anyOf or oneOf among flattened parts: each with all other parts around it.
 struct SchemaBranches {
