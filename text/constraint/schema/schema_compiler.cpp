@@ -67,7 +67,7 @@ class Compiler {
       for (const SchemaParts& branch : branches->branches) out.push_back(node(branch));
       return out;
     }
-    if (const auto values = constants(document_, flat)) {
+    if (const auto values = constants(document_, flat, work_)) {
       if (!values->empty()) out.push_back(builder_.constants(*values));
       return out;
     }

@@ -153,7 +153,7 @@ class DisjointProof {
     if (first_branches(b)) return every_branch(b, a);
     const json_type::Set common = allowed_types(a) & allowed_types(b);
     if (common == 0) return true;
-    const auto values_a = constants(document_, a), values_b = constants(document_, b);
+    const auto values_a = constants(document_, a, work_), values_b = constants(document_, b, work_);
     if (values_a || values_b) return constants_disjoint(values_a, a, values_b, b);
     return common == json_type::kObject && keys_disjoint(a, b, depth);
   }
@@ -165,7 +165,7 @@ class DisjointProof {
                           const SchemaParts& b) {
     const Values& some = values_a ? values_a : values_b;
     const SchemaParts& other = values_a ? b : a;
-    const SchemaValidator validator(document_);
+    SchemaValidator validator(document_, work_);
     work_.spend(some->size() * (values_b ? values_b->size() : 10));
     return std::none_of(some->begin(), some->end(), [&](const JsonValue* value) {
       return std::all_of(other.begin(), other.end(), [&](const SchemaPart& part) {
@@ -243,7 +243,7 @@ json_type::Set allowed_types(const SchemaParts& flat) {
 }
 
 std::optional<std::vector<const JsonValue*>> constants(const SchemaDocument& document,
-                                                       const SchemaParts& flat) {
+                                                       const SchemaParts& flat, Work& work) {
   const auto first = std::find_if(flat.begin(), flat.end(), [](const SchemaPart& part) {
     return own_constants(*part.schema) != nullptr;
   });
@@ -263,7 +263,8 @@ std::optional<std::vector<const JsonValue*>> constants(const SchemaDocument& doc
     if (list != nullptr && list->items.size() * candidates.size() > kMaxComparisons)
       throw ConstraintTooLarge("its lists of constants are too long to be compared");
   }
-  const SchemaValidator validator(document);
+  SchemaValidator validator(document, work);
+  work.spend(candidates.size() * flat.size());
   std::erase_if(candidates, [&](const JsonValue* value) {
     return !std::all_of(flat.begin(), flat.end(), [&](const SchemaPart& part) {
       return part == *first ? validator.fits_beside_constants(*value, *part.schema)

@@ -46,8 +46,8 @@ bool provably_disjoint(const SchemaDocument& document, const SchemaParts& a, con
                        Work& work);
 
 /// The constants that flattened parts allow (enum, const), filtered by their other keywords; nothing where
-/// they name none.
+/// they name none.  @throws ConstraintTooLarge
 std::optional<std::vector<const JsonValue*>> constants(const SchemaDocument& document,
-                                                       const SchemaParts& flat);
+                                                       const SchemaParts& flat, Work& work);
 
 }  // namespace mmbatch

@@ -11,6 +11,8 @@
 namespace mmbatch {
 namespace {
 
+using ::testing::HasSubstr;
+
 std::string refusal(const std::string& schema) {
   return testing::refusal_of(ConstraintSpec::Kind::json_schema, schema);
 }
@@ -29,6 +31,22 @@ TEST(HostileSchema, AllOfThatNamesTheSamePartOverAndOver) {
   EXPECT_EQ(refusal(R"({"$defs": )" + doubled("allOf", 40, R"({"type": "integer"})") +
                     R"(, "$ref": "#/$defs/z40"})"),
             "");
+}
+
+TEST(HostileSchema, ConstantsUnderSchemasThatNameThemselves) {
+  // Which values of a list fit is asked of the schema beside it.
+  const auto constant = [](const std::string& defs, const std::string& name) {
+    return fmt::format(R"({{"$defs": {}, "type": "object", "properties": {{"x": {{"$ref": "#/$defs/{}"}}}},
+                           "enum": [{{"x": 1}}]}})",
+                       defs, name);
+  };
+  EXPECT_NE(
+      refusal(constant(R"({"a": {"anyOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}]}})", "a")), "");
+  EXPECT_EQ(
+      refusal(constant(R"({"a": {"anyOf": [{"$ref": "#/$defs/a"}, {"type": "integer"}]}})", "a")), "");
+  EXPECT_EQ(refusal(constant(doubled("anyOf", 40, R"({"type": "integer"})"), "z40")), "");
+  EXPECT_THAT(refusal(constant(doubled("anyOf", 40, R"({"type": "string"})"), "z40")),
+              HasSubstr("too many steps"));
 }
 
 }  // namespace
