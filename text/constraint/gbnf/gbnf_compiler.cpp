@@ -134,6 +134,7 @@ class Compiler {
  private:
   NodeId of(const GbnfExpression& e) {
     work_.spend(10);
+    if (e.kind == Kind::sequence && e.children.size() == 1) return of(e.children.front());
     // What contains no rule that contains itself is one automaton, unless that has too many states.
     if (!facts_.recursive(e) && e.kind != Kind::rule) {
       std::size_t nodes = 0;
