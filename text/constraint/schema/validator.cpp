@@ -10,7 +10,7 @@ namespace {
 
 using Kind = JsonValue::Kind;
 
-constexpr int kMaxDepth = 1000;            // of subschemas within each other, while one value is looked at
+constexpr int kMaxDepth = 1000;           // of subschemas within each other, while one value is looked at
 constexpr std::size_t kStepsOfOne = 100;  // of one value and one subschema, as long as their lists are short
 
 /// What comparing a value with another one takes.
@@ -54,9 +54,8 @@ bool SchemaValidator::valid(const JsonValue& value, const JsonValue& schema, int
   const auto [place, added] = open_.emplace(&value, &schema);
   if (!added) return false;
   const bool only_ref = schema.find("$ref") != nullptr && !document_.keywords_beside_ref();
-  const bool fits = only_ref
-                        ? valid(value, *document_.target(schema), depth + 1)
-                        : in_combinations(value, schema, depth) && own(value, schema, depth);
+  const bool fits = only_ref ? valid(value, *document_.target(schema), depth + 1)
+                             : in_combinations(value, schema, depth) && own(value, schema, depth);
   open_.erase(place);
   return fits;
 }

@@ -44,5 +44,24 @@ TEST(HostileGrammar, AlternativesThatAreTheSameRule) {
   EXPECT_FALSE(accepts(grammar, "((x)"));
 }
 
+TEST(HostileGrammar, RulesThatAreEmptyOneAfterTheOther) {
+  // Every round finds one more rule that may be empty, and looks at all alternatives of `many`.
+  constexpr int kRules = 1990, kAlternatives = 60'000;
+  std::string grammar = "root ::= r1\nx ::= \"x\"\nmany ::= x";
+  for (int i = 1; i < kAlternatives; ++i) grammar += "|x";
+  for (int i = 1; i < kRules; ++i) grammar += fmt::format("\nr{} ::= r{}", i, i + 1);
+  grammar += fmt::format("\nr{} ::= \"\"", kRules);
+  EXPECT_THAT(testing::refusal_of(ConstraintSpec::Kind::grammar, grammar), HasSubstr("too many steps"));
+}
+
+TEST(HostileGrammar, OneRuleThatIsNamedVeryOftenCountsOnce) {
+  constexpr int kRules = 1990, kAlternatives = 220'000;
+  std::string grammar = "root ::= r1\nx ::= \"x\"\nmany ::= x";
+  for (int i = 1; i < kAlternatives; ++i) grammar += "|x";
+  for (int i = 1; i < kRules; ++i) grammar += fmt::format("\nr{} ::= r{}", i, i + 1);
+  grammar += fmt::format("\nr{} ::= many", kRules);
+  EXPECT_TRUE(accepts(grammar, "x"));
+}
+
 }  // namespace
 }  // namespace mmbatch

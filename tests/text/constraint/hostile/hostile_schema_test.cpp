@@ -40,10 +40,9 @@ TEST(HostileSchema, ConstantsUnderSchemasThatNameThemselves) {
                            "enum": [{{"x": 1}}]}})",
                        defs, name);
   };
-  EXPECT_NE(
-      refusal(constant(R"({"a": {"anyOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}]}})", "a")), "");
-  EXPECT_EQ(
-      refusal(constant(R"({"a": {"anyOf": [{"$ref": "#/$defs/a"}, {"type": "integer"}]}})", "a")), "");
+  EXPECT_NE(refusal(constant(R"({"a": {"anyOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}]}})", "a")),
+            "");
+  EXPECT_EQ(refusal(constant(R"({"a": {"anyOf": [{"$ref": "#/$defs/a"}, {"type": "integer"}]}})", "a")), "");
   EXPECT_EQ(refusal(constant(doubled("anyOf", 40, R"({"type": "integer"})"), "z40")), "");
   EXPECT_THAT(refusal(constant(doubled("anyOf", 40, R"({"type": "string"})"), "z40")),
               HasSubstr("too many steps"));
