@@ -114,6 +114,10 @@ SchemaDocument::SchemaDocument(const JsonValue& schema, Work& work) : root_(sche
       warnings_.push_back(fmt::format("/$schema: '{}' is not known; read as draft 2020-12", name));
   }
   visit(schema, "", 0);
+  // What $ref names is looked at afterwards, so that neither long chains nor the order of $defs count as
+  // depth.
+  for (; !referred_.empty(); referred_.pop_front())
+    visit(*referred_.front().first, referred_.front().second, 0);
   if (!problems_.empty()) throw ConstraintError(problems_);
 }
 
@@ -145,7 +149,7 @@ void SchemaDocument::visit(const JsonValue& schema, const std::string& pointer, 
       if (keyword_use(keyword) == KeywordUse::enforced && keyword != "$ref" && keyword != "definitions")
         warnings_.push_back(fmt::format("{}/{}: beside $ref, this draft ignores it", pointer, keyword));
     }
-    resolve(schema, *ref, pointer, depth);
+    resolve(schema, *ref, pointer);
     return;
   }
   for (const auto& [keyword, value] : schema.members) visit_keyword(schema, keyword, value, pointer, depth);
@@ -189,7 +193,7 @@ void SchemaDocument::visit_keyword(const JsonValue& schema, const std::string& k
     case KeywordUse::enforced:
       break;
   }
-  if (keyword == "$ref") return resolve(schema, value, pointer, depth);
+  if (keyword == "$ref") return resolve(schema, value, pointer);
   if (keyword == "type") return check_type(value, pointer);
   if (keyword == "format") return check_format(value, pointer);
   if (keyword == "multipleOf") return check_multiple(schema, value, pointer);
@@ -309,8 +313,7 @@ void SchemaDocument::check_emptiness(const JsonValue& schema, const std::string&
 }
 
 /// A JSON pointer into the same document.
-void SchemaDocument::resolve(const JsonValue& schema, const JsonValue& value, const std::string& pointer,
-                             std::size_t depth) {
+void SchemaDocument::resolve(const JsonValue& schema, const JsonValue& value, const std::string& pointer) {
   const std::string& ref = value.text;
   if (value.kind != Kind::string || !ref.starts_with("#") || (ref.size() > 1 && ref[1] != '/')) {
     return refuse(pointer, "$ref",
@@ -337,7 +340,7 @@ void SchemaDocument::resolve(const JsonValue& schema, const JsonValue& value, co
   if (target == nullptr || !is_schema(*target))
     return refuse(pointer, "$ref", fmt::format("'{}': there is no schema at this place", ref));
   targets_[&schema] = target;
-  visit(*target, place, depth + 1);
+  if (!pointers_.contains(target)) referred_.emplace_back(target, std::move(place));
 }
 
 }  // namespace mmbatch

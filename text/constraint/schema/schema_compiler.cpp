@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 #include <map>
 
 #include "text/constraint/automaton/nfa.h"
@@ -26,9 +27,16 @@ class Compiler {
   std::shared_ptr<const Grammar> compile() {
     Grammar& grammar = builder_.grammar();
     grammar.root = node({{&document_.root(), Kind::full}});
+    while (!unmade_.empty()) {
+      const Unmade next = unmade_.front();
+      unmade_.pop_front();
+      std::vector<NodeId> children = alternatives(flatten(document_, *next.parts, work_));
+      grammar.any_of[next.index] = std::move(children);
+    }
     grammar.finish();
-    for (const Needed& needed : needed_) {
-      if (grammar.nodes[needed.node].depth == Grammar::kNever) fail(needed.pointer, needed.keyword);
+    // The innermost is named: what is around it only follows from it.
+    for (auto needed = needed_.rbegin(); needed != needed_.rend(); ++needed) {
+      if (grammar.nodes[needed->node].depth == Grammar::kNever) fail(needed->pointer, needed->keyword);
     }
     if (grammar.nodes[grammar.root].depth > grammar.max_depth) fail("", "");
     return builder_.finish();
@@ -40,10 +48,16 @@ class Compiler {
     std::string pointer, keyword;
   };
 
+  struct Unmade {
+    const SchemaParts* parts;
+    std::uint32_t index;  // of its any_of
+  };
+
   [[noreturn]] static void fail(const std::string& pointer, const std::string& keyword) {
     throw ConstraintError(ConstraintProblem{pointer, keyword, "nothing fits this schema"});
   }
 
+  /// A node that is made later, so that subschemas may lie within each other as deep as they like.
   NodeId node(const SchemaParts& parts) {
     work_.spend(parts.size());
     const auto known = nodes_.find(parts);
@@ -53,10 +67,9 @@ class Compiler {
     work_.spend(100);
     Grammar& grammar = builder_.grammar();
     const NodeId id = grammar.add_any_of({});
-    const std::uint32_t index = grammar.nodes[id].index;
-    nodes_[parts] = id;
-    std::vector<NodeId> children = alternatives(flatten(document_, parts, work_));
-    grammar.any_of[index] = std::move(children);
+    work_.keep(parts.size() * sizeof(SchemaPart));
+    const auto added = nodes_.emplace(parts, id).first;
+    unmade_.push_back({&added->first, grammar.nodes[id].index});
     return id;
   }
 
@@ -173,6 +186,7 @@ class Compiler {
   Work& work_;
   GrammarBuilder builder_;
   std::map<SchemaParts, NodeId> nodes_;
+  std::deque<Unmade> unmade_;
   std::vector<Needed> needed_;
 };
 

@@ -22,6 +22,7 @@ class Flattener {
   void add(const SchemaPart& part) {
     tasks_.push_back({part, Step::enter});
     while (!tasks_.empty()) {
+      work_.spend(10);
       const Task task = tasks_.back();
       tasks_.pop_back();
       if (task.step == Step::leave) {
@@ -42,7 +43,6 @@ class Flattener {
   };
 
   void enter(const JsonValue& schema) {
-    work_.spend(10);
     if (open_.contains(&schema)) {
       throw ConstraintError(
           ConstraintProblem{document_.pointer(schema), schema.find("$ref") ? "$ref" : "allOf",

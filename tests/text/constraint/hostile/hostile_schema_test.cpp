@@ -48,5 +48,29 @@ TEST(HostileSchema, ConstantsUnderSchemasThatNameThemselves) {
               HasSubstr("too many steps"));
 }
 
+enum class Listed { outermost_first, innermost_first };
+
+/// Definitions of which each names the next one.
+std::string chain(int links, Listed listed, const std::string& link) {
+  std::string defs;
+  for (int i = 0; i < links; ++i) {
+    const int at = listed == Listed::outermost_first ? i : links - 1 - i;
+    const std::string next = fmt::format(R"({{"$ref": "#/$defs/a{}"}})", at + 1);
+    defs += fmt::format(R"("a{}": {}, )", at, fmt::format(fmt::runtime(link), fmt::arg("next", next)));
+  }
+  return fmt::format(R"({{"$defs": {{{}"a{}": {{"type": "integer"}}}}, "$ref": "#/$defs/a0"}})", defs, links);
+}
+
+TEST(HostileSchema, LongChainsOfReferencesInAnyOrder) {
+  const auto check = [](int links, const std::string& link) {
+    EXPECT_EQ(refusal(chain(links, Listed::outermost_first, link)), "") << link;
+    EXPECT_EQ(refusal(chain(links, Listed::innermost_first, link)), "") << link;
+  };
+  check(4900, "{next}");
+  check(4900, R"({{"allOf": [{next}]}})");
+  check(4900, R"({{"type": "object", "properties": {{"x": {next}}}}})");
+  check(600, R"({{"anyOf": [{next}, {{"type": "null"}}]}})");
+}
+
 }  // namespace
 }  // namespace mmbatch
