@@ -97,6 +97,15 @@ TEST(ConstraintSchema, OneOfNeedsProofThatBranchesExclude) {
   EXPECT_THAT(refusal(R"({"oneOf": [{"type": "string"}, {"pattern": "a"}]})"), HasSubstr("/oneOf"));
 }
 
+TEST(ConstraintSchema, ConstBesideEnum) {
+  const std::string schema = R"({"enum": ["red", "blue", null], "const": "blue"})";
+  EXPECT_TRUE(fits(schema, R"("blue")"));
+  EXPECT_FALSE(fits(schema, R"("red")"));
+  EXPECT_FALSE(fits(schema, "null"));
+  EXPECT_TRUE(fits(R"({"enum": ["red", "blue"], "const": "blue", "nullable": true})", "null"));
+  EXPECT_NE(refusal(R"({"enum": ["red"], "const": "blue"})"), "");
+}
+
 TEST(ConstraintSchema, WhatNothingFitsIsRefused) {
   EXPECT_NE(refusal(R"({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]})"), "");
   EXPECT_NE(refusal(R"({"type": "string", "pattern": "^a{5}$", "maxLength": 4})"), "");

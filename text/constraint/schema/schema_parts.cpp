@@ -249,18 +249,21 @@ std::optional<std::vector<const JsonValue*>> constants(const SchemaDocument& doc
   });
   if (first == flat.end()) return std::nullopt;
   std::vector<const JsonValue*> candidates;
-  if (const JsonValue* list = first->schema->find("enum")) {
-    for (const JsonValue& value : list->items) candidates.push_back(&value);
-  } else {
-    candidates.push_back(first->schema->find("const"));
+  const JsonValue *list = first->schema->find("enum"), *only = first->schema->find("const");
+  if (list == nullptr) candidates.push_back(only);
+  if (list != nullptr) {
+    work.spend(list->items.size());
+    for (const JsonValue& value : list->items) {
+      if (only == nullptr || same_json(value, *only)) candidates.push_back(&value);
+    }
   }
   const JsonValue* nullable = first->schema->find("nullable");
   static const JsonValue null;
   if (nullable != nullptr && nullable->truth) candidates.push_back(&null);
   constexpr std::size_t kMaxComparisons = 50'000'000;
   for (auto part = first + 1; part != flat.end(); ++part) {
-    const JsonValue* list = part->schema->find("enum");
-    if (list != nullptr && list->items.size() * candidates.size() > kMaxComparisons)
+    const JsonValue* other = part->schema->find("enum");
+    if (other != nullptr && other->items.size() * candidates.size() > kMaxComparisons)
       throw ConstraintTooLarge("its lists of constants are too long to be compared");
   }
   SchemaValidator validator(document, work);
