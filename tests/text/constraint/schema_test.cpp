@@ -90,6 +90,22 @@ TEST(ConstraintSchema, FreeKeysStandOnceAndBehindTheDeclaredOnes) {
   EXPECT_TRUE(behind.empty()) << "no third key is left";
 }
 
+TEST(ConstraintSchema, PlacesBehindDifferentKeysAreDifferent) {
+  // The one may take a second key, the other has it.
+  Machine machine(compiled(R"({"type": "object", "maxProperties": 2})").grammar);
+  const auto key_behind = [&](const std::string& text) {
+    Machine::State state = machine.start(), behind;
+    for (const char byte : text) {
+      machine.step(state, static_cast<std::uint8_t>(byte), behind);
+      state.swap(behind);
+    }
+    EXPECT_EQ(state.size(), 1u) << text;
+    return machine.key_of(state.at(0), 16);
+  };
+  EXPECT_NE(key_behind(R"({"a": null, "b": null)"), key_behind(R"({"a\u0001b": null)"));
+  EXPECT_EQ(key_behind(R"({"a": null, "b": null)"), key_behind(R"({"b": null, "a": null)"));
+}
+
 TEST(ConstraintSchema, OneOfNeedsProofThatBranchesExclude) {
   EXPECT_EQ(refusal(R"({"oneOf": [{"enum": [1, 2]}, {"enum": [3]}]})"), "");
   EXPECT_EQ(refusal(R"({"oneOf": [{"enum": ["a"]}, {"type": "integer"}]})"), "");
