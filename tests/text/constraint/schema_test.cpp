@@ -49,6 +49,12 @@ TEST(ConstraintSchema, AllThatIsWrongIsSaid) {
             HasSubstr("/properties/b/not"), HasSubstr("/properties/c/minLenght: unknown: is it minLength?")));
 }
 
+TEST(ConstraintSchema, TextsThatAreNotSchemas) {
+  EXPECT_EQ(refusal(R"({"type": "string", "type": "null"})"), "duplicate key 'type'");
+  EXPECT_THAT(refusal(R"({"type" "string"})"), HasSubstr("not JSON: unexpected byte at "));
+  EXPECT_THAT(refusal("false"), HasSubstr("no value can match this schema"));
+}
+
 TEST(ConstraintSchema, UnknownKeywordsAreWarnedOf) {
   EXPECT_THAT(compiled(R"({"type": "string", "colour": "red", "x-order": 1})").warnings,
               testing::ElementsAre(HasSubstr("/colour")));

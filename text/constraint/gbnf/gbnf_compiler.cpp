@@ -152,7 +152,7 @@ class Compiler {
     }
     grammar_->root = of_rule_[root];
     grammar_->finish();
-    if (grammar_->nodes[grammar_->root].depth > kMaxDepth) fail("no text fits the rule 'root'");
+    if (grammar_->nodes[grammar_->root].depth > kMaxDepth) fail("no text can match the rule 'root'");
     return grammar_;
   }
 

@@ -15,7 +15,7 @@ namespace mmbatch {
 class Machine {
  public:
   using FrameId = std::uint32_t;
-  /// Sorted, without doubles; empty: nothing fits.
+  /// Sorted, without doubles; empty: no byte may follow.
   using State = std::vector<FrameId>;
 
   explicit Machine(std::shared_ptr<const Grammar> grammar);

@@ -199,7 +199,7 @@ void SchemaDocument::visit_keyword(const JsonValue& schema, const std::string& k
   if (keyword == "multipleOf") return check_multiple(schema, value, pointer);
   if (keyword == "enum") {
     expect(value.kind == Kind::array, "expected a list of values") &&
-        expect(!value.items.empty(), "an empty list: nothing fits it");
+        expect(!value.items.empty(), "an empty list: no value can match it");
   } else if (keyword == "properties" || keyword == "$defs" || keyword == "definitions") {
     visit_map(value, inside, depth);
   } else if (keyword == "patternProperties") {
@@ -271,7 +271,7 @@ void SchemaDocument::check_pattern(const std::string& pattern, const std::string
   if (patterns_.contains(pattern)) return;
   try {
     Dfa dfa = compile_regex(pattern, RegexMatch::search, work_);
-    if (dfa.empty()) return refuse(pointer, keyword, fmt::format("'{}': no text fits", pattern));
+    if (dfa.empty()) return refuse(pointer, keyword, fmt::format("'{}': no text can match it", pattern));
     patterns_[pattern] = std::make_shared<const Dfa>(std::move(dfa));
   } catch (const RegexError& e) {
     refuse(pointer, keyword, fmt::format("'{}': {}", pattern, e.what()));
@@ -299,7 +299,7 @@ void SchemaDocument::check_emptiness(const JsonValue& schema, const std::string&
     if (least == nullptr || most == nullptr || least->kind != Kind::number || most->kind != Kind::number)
       return;
     if (Decimal::parse(least->text) > Decimal::parse(most->text))
-      refuse(pointer, low, fmt::format("above {}: nothing fits", high));
+      refuse(pointer, low, fmt::format("above {}: no value can match it", high));
   };
   both("minimum", "maximum");
   both("minLength", "maxLength");
@@ -309,7 +309,7 @@ void SchemaDocument::check_emptiness(const JsonValue& schema, const std::string&
   if (list != nullptr && !list->items.empty() &&
       std::none_of(list->items.begin(), list->items.end(),
                    [&](const JsonValue& value) { return (type_of(value) & named_types(schema)) != 0; }))
-    refuse(pointer, "enum", "no value has a type that `type` allows: nothing fits");
+    refuse(pointer, "enum", "no value has a type that `type` allows: no value can match it");
 }
 
 /// A JSON pointer into the same document.

@@ -44,12 +44,12 @@ class Collector {
   bool end_object() { return close(); }
   bool end_array() { return close(); }
   bool key(std::string& name) {
-    if (path_.back()->find(name) != nullptr) fail(fmt::format("the key '{}' is there twice", name));
+    if (path_.back()->find(name) != nullptr) fail(fmt::format("duplicate key '{}'", name));
     path_.back()->members.emplace_back(std::move(name), JsonValue{});
     return true;
   }
   bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception&) {
-    fail(fmt::format("not JSON: byte {} cannot stand there", position));
+    fail(fmt::format("not JSON: unexpected byte at {}", position));
   }
 
  private:

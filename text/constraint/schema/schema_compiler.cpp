@@ -54,7 +54,7 @@ class Compiler {
   };
 
   [[noreturn]] static void fail(const std::string& pointer, const std::string& keyword) {
-    throw ConstraintError(ConstraintProblem{pointer, keyword, "nothing fits this schema"});
+    throw ConstraintError(ConstraintProblem{pointer, keyword, "no value can match this schema"});
   }
 
   /// A node that is made later, so that subschemas may lie within each other as deep as they like.
@@ -91,7 +91,7 @@ class Compiler {
     if ((types & json_type::kString) != 0) out.push_back(builder_.string(document_, flat));
     if ((types & json_type::kArray) != 0) out.push_back(array(flat));
     if ((types & json_type::kObject) != 0) object(flat, out);
-    std::erase(out, Grammar::kEnd);  // what nothing fits
+    std::erase(out, Grammar::kEnd);  // what no value can match
     return out;
   }
 
