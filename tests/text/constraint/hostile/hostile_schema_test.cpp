@@ -48,6 +48,12 @@ TEST(HostileSchema, ConstantsUnderSchemasThatNameThemselves) {
               HasSubstr("too many steps"));
 }
 
+TEST(HostileSchema, VeryManyKeys) {
+  std::string keys;
+  for (int i = 0; i < 110'000; ++i) keys += fmt::format(R"("{:x}":1,)", i);
+  EXPECT_THAT(refusal(R"({"const": {)" + keys + R"("1": 1}})"), HasSubstr("duplicate key '1'"));
+}
+
 enum class Listed { outermost_first, innermost_first };
 
 /// Definitions of which each names the next one.
