@@ -17,7 +17,7 @@ class AnswerLengths {
   explicit AnswerLengths(std::shared_ptr<const Tokenizer> tokenizer) : tokenizer_(std::move(tokenizer)) {}
 
   /// Of the shortest answer; nothing without a constraint, or when it cannot be found.
-  /// @throws ItemError(invalid_value) when the constraint cannot be held
+  /// @throws ItemError(invalid_value) when the constraint cannot be enforced
   std::optional<std::size_t> shortest(const GenerationConfig& generation);
 
   /// @throws ItemError(invalid_value) when max_new_tokens leaves no room for the shortest answer

@@ -38,7 +38,7 @@ class CompiledConstraints {
     std::shared_ptr<const SchemaDocument> document = {};
   };
 
-  /// @throws ItemError(invalid_value) when it cannot be held
+  /// @throws ItemError(invalid_value) when it cannot be enforced
   std::shared_ptr<Entry> of(const ConstraintSpec& spec);
 
  private:

@@ -17,7 +17,7 @@ constexpr JsonLimits kSchemaLimits{.max_bytes = 1u << 20, .max_depth = 256};
 }
 
 CompiledConstraint of_automaton(Dfa dfa, const std::string& keyword) {
-  if (dfa.empty()) refuse(keyword, "nothing fits");
+  if (dfa.empty()) refuse(keyword, "no text can match it");
   auto grammar = std::make_shared<Grammar>();
   grammar->root = grammar->add_bytes(std::move(dfa));
   grammar->finish();
@@ -25,7 +25,7 @@ CompiledConstraint of_automaton(Dfa dfa, const std::string& keyword) {
 }
 
 CompiledConstraint of_choices(const std::vector<std::string>& choices, Work& work) {
-  if (choices.empty()) refuse("choices", "an empty list: nothing fits");
+  if (choices.empty()) refuse("choices", "an empty list: no text can match it");
   for (const std::string& choice : choices) {
     if (choice.empty()) refuse("choices", "an empty text cannot be chosen");
     if (!is_utf8(choice)) refuse("choices", "a text that is not UTF-8");

@@ -26,7 +26,7 @@ struct CompiledConstraint {
   std::vector<std::string> warnings;
 };
 
-/// @throws ConstraintError that says what cannot be held, and what to write instead
+/// @throws ConstraintError that says what cannot be enforced, and what to write instead
 CompiledConstraint compile_constraint(const ConstraintSpec& spec);
 
 }  // namespace mmbatch

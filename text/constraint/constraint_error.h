@@ -8,7 +8,7 @@
 
 namespace mmbatch {
 
-/// One thing about a schema, a regular expression or a grammar that cannot be held.
+/// One thing about a schema, a regular expression or a grammar that cannot be enforced.
 struct ConstraintProblem {
   std::string pointer;  // JSON pointer of the subschema; empty for the whole
   std::string keyword;  // what it is about; empty where no keyword is

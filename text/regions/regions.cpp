@@ -56,25 +56,35 @@ class Regions {
 
 // JSON, whole or cut: each object is read by itself.
 
-/// The end of the object or list that begins at `begin`; npos when it is not closed.
-std::size_t end_of_json(std::string_view text, std::size_t begin) {
-  int depth = 0;
-  bool in_string = false;
-  for (std::size_t i = begin; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      ++depth;
-    } else if ((c == '}' || c == ']') && --depth == 0) {
-      return i + 1;
+/// Where the objects and lists of a text end. All places are looked at together, from the last one back:
+/// one after the other, a text of many open brackets would be read to its end from each.
+class JsonEnds {
+ public:
+  explicit JsonEnds(std::string_view text)
+      : quotes_(text.size() + 2, kNone), closers_(text.size() + 1, kNone) {
+    for (std::size_t i = text.size(); i-- > 0;) {
+      const char c = text[i];
+      quotes_[i] = c == '"' ? i : quotes_[i + (c == '\\' ? 2 : 1)];
+      closers_[i] = c == '"'               ? behind(quotes_[i + 1])
+                    : c == '{' || c == '[' ? behind(closers_[i + 1])
+                    : c == '}' || c == ']' ? i
+                                           : closers_[i + 1];
     }
   }
-  return std::string_view::npos;
-}
+  /// The end of the object or list that begins at `begin`; npos when it is not closed.
+  std::size_t of(std::size_t begin) const {
+    const std::size_t closer = closers_[begin + 1];
+    return closer == kNone ? kNone : closer + 1;
+  }
+
+ private:
+  static constexpr std::size_t kNone = std::string_view::npos;
+
+  std::size_t behind(std::size_t last) const { return last == kNone ? kNone : closers_[last + 1]; }
+
+  std::vector<std::size_t> quotes_;   // of each place within a string, the quote that closes it
+  std::vector<std::size_t> closers_;  // of each place outside, the bracket that closes what it lies in
+};
 
 /// A list of numbers, or of lists of them; nothing where there is anything else in it.
 std::vector<double> numbers_of(const Json& list) {
@@ -113,15 +123,24 @@ void add_object(const Json& object, Regions& regions) {
 }
 
 void find_json(std::string_view answer, Regions& regions) {
-  for (std::size_t at = answer.find('{'); at != std::string_view::npos;) {
-    const std::size_t end = end_of_json(answer, at);
+  constexpr std::size_t kMostInVain = 4u << 20;  // bytes read of what turns out not to be JSON
+  std::size_t at = answer.find('{'), in_vain = 0;
+  if (at == std::string_view::npos) return;
+  const JsonEnds ends(answer);
+  while (at != std::string_view::npos && in_vain <= kMostInVain) {
+    const std::size_t end = ends.of(at);
     if (end == std::string_view::npos) {  // cut, or no JSON: look inside
       at = answer.find('{', at + 1);
       continue;
     }
     const Json object = Json::parse(answer.substr(at, end - at), nullptr, /*allow_exceptions=*/false);
-    if (object.is_object()) add_object(object, regions);
-    at = answer.find('{', object.is_object() ? end : at + 1);
+    if (object.is_object()) {
+      add_object(object, regions);
+      at = answer.find('{', end);
+    } else {
+      in_vain += end - at;
+      at = answer.find('{', at + 1);
+    }
   }
 }
 
@@ -222,8 +241,10 @@ void find_pairs(std::string_view answer, Regions& regions) {
 /// Without the words in angle brackets that a model writes around labels.
 std::string without_marks(std::string_view text) {
   std::string out;
+  const std::size_t last = text.rfind('>');
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const std::size_t end = text[i] == '<' ? text.find('>', i) : std::string_view::npos;
+    const bool closed = text[i] == '<' && last != std::string_view::npos && i < last;
+    const std::size_t end = closed ? text.find('>', i) : std::string_view::npos;
     if (end != std::string_view::npos)
       i = end;
     else
@@ -273,8 +294,9 @@ void find_locations_first(std::string_view answer, Regions& regions) {
       continue;
     }
     const std::size_t label_begin = reader.at();
-    const std::size_t end =
-        std::min({answer.find(';', label_begin), answer.find("<loc", label_begin), answer.size()});
+    const std::size_t next = std::min(answer.find("<loc", label_begin), answer.size());
+    const std::string_view before_next = answer.substr(label_begin, next - label_begin);
+    const std::size_t end = label_begin + std::min(before_next.find(';'), before_next.size());
     const std::string label = without_marks(answer.substr(label_begin, end - label_begin));
     for (std::size_t i = 0; i + 4 <= numbers.size(); i += 4)
       regions.add(RegionKind::box, label, {{numbers[i + 1], numbers[i]}, {numbers[i + 3], numbers[i + 2]}});

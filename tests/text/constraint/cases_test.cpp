@@ -151,7 +151,7 @@ TEST(ConstraintCases, RandomWalksNeverGetStuckAndEndValid) {
       }
       if (schema && machine.may_end(state)) {
         const JsonValue value = parse_json_value(text, {.max_bytes = 1 << 20, .max_depth = 100});
-        EXPECT_TRUE(SchemaValidator(document).valid(value, schema_value)) << text;
+        EXPECT_TRUE(SchemaValidator(document, work).valid(value, schema_value)) << text;
       }
     }
   }

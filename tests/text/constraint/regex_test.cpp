@@ -184,8 +184,10 @@ TEST(ConstraintGrammar, SaysWhatItRefuses) {
   EXPECT_THAT(grammar_refusal("root ::= (\"a\"?)*"), HasSubstr("empty"));
   EXPECT_THAT(grammar_refusal("root ::= other"), HasSubstr("'other' is not defined"));
   EXPECT_THAT(grammar_refusal("a ::= \"a\""), HasSubstr("root"));
-  EXPECT_THAT(grammar_refusal("root ::= \"a\"\nroot ::= \"b\""), HasSubstr("line 2"));
-  EXPECT_THAT(grammar_refusal("root ::= \"(\" root \")\""), HasSubstr("no text fits"));
+  EXPECT_THAT(grammar_refusal("root ::= \"a\"\nroot ::= \"b\""),
+              HasSubstr("line 2: the rule 'root' is defined twice"));
+  EXPECT_THAT(grammar_refusal("root ::= \"a\" ) \"b\""), HasSubstr("line 1: unexpected character"));
+  EXPECT_THAT(grammar_refusal("root ::= \"(\" root \")\""), HasSubstr("no text can match"));
 }
 
 }  // namespace

@@ -49,6 +49,12 @@ TEST(ConstraintSchema, AllThatIsWrongIsSaid) {
             HasSubstr("/properties/b/not"), HasSubstr("/properties/c/minLenght: unknown: is it minLength?")));
 }
 
+TEST(ConstraintSchema, TextsThatAreNotSchemas) {
+  EXPECT_EQ(refusal(R"({"type": "string", "type": "null"})"), "duplicate key 'type'");
+  EXPECT_THAT(refusal(R"({"type" "string"})"), HasSubstr("not JSON: unexpected byte at "));
+  EXPECT_THAT(refusal("false"), HasSubstr("no value can match this schema"));
+}
+
 TEST(ConstraintSchema, UnknownKeywordsAreWarnedOf) {
   EXPECT_THAT(compiled(R"({"type": "string", "colour": "red", "x-order": 1})").warnings,
               testing::ElementsAre(HasSubstr("/colour")));
@@ -90,11 +96,36 @@ TEST(ConstraintSchema, FreeKeysStandOnceAndBehindTheDeclaredOnes) {
   EXPECT_TRUE(behind.empty()) << "no third key is left";
 }
 
+TEST(ConstraintSchema, PlacesBehindDifferentKeysAreDifferent) {
+  // The one may take a second key, the other has it.
+  Machine machine(compiled(R"({"type": "object", "maxProperties": 2})").grammar);
+  const auto key_behind = [&](const std::string& text) {
+    Machine::State state = machine.start(), behind;
+    for (const char byte : text) {
+      machine.step(state, static_cast<std::uint8_t>(byte), behind);
+      state.swap(behind);
+    }
+    EXPECT_EQ(state.size(), 1u) << text;
+    return machine.key_of(state.at(0), 16);
+  };
+  EXPECT_NE(key_behind(R"({"a": null, "b": null)"), key_behind(R"({"a\u0001b": null)"));
+  EXPECT_EQ(key_behind(R"({"a": null, "b": null)"), key_behind(R"({"b": null, "a": null)"));
+}
+
 TEST(ConstraintSchema, OneOfNeedsProofThatBranchesExclude) {
   EXPECT_EQ(refusal(R"({"oneOf": [{"enum": [1, 2]}, {"enum": [3]}]})"), "");
   EXPECT_EQ(refusal(R"({"oneOf": [{"enum": ["a"]}, {"type": "integer"}]})"), "");
   EXPECT_THAT(refusal(R"({"oneOf": [{"enum": [1, 2]}, {"minimum": 2}]})"), HasSubstr("/oneOf"));
   EXPECT_THAT(refusal(R"({"oneOf": [{"type": "string"}, {"pattern": "a"}]})"), HasSubstr("/oneOf"));
+}
+
+TEST(ConstraintSchema, ConstBesideEnum) {
+  const std::string schema = R"({"enum": ["red", "blue", null], "const": "blue"})";
+  EXPECT_TRUE(fits(schema, R"("blue")"));
+  EXPECT_FALSE(fits(schema, R"("red")"));
+  EXPECT_FALSE(fits(schema, "null"));
+  EXPECT_TRUE(fits(R"({"enum": ["red", "blue"], "const": "blue", "nullable": true})", "null"));
+  EXPECT_NE(refusal(R"({"enum": ["red"], "const": "blue"})"), "");
 }
 
 TEST(ConstraintSchema, WhatNothingFitsIsRefused) {

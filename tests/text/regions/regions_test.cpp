@@ -45,6 +45,22 @@ TEST(Regions, WhatIsWholeOfACutListIsRead) {
   EXPECT_TRUE(found(RegionFormat::json_of_thousandths, R"({"bbox_2d": ["a", 1, 2]})").empty());
 }
 
+TEST(Regions, ManyBracketsAreReadOnce) {
+  constexpr std::size_t kMany = 1'000'000;
+  const std::string region = R"({"bbox_2d": [0, 0, 500, 500], "label": "a"})";
+  const Found box{"box a 0.0 0.0 100.0 50.0"};
+  EXPECT_EQ(found(RegionFormat::json_of_thousandths, std::string(kMany, '{') + region), box);
+  EXPECT_EQ(found(RegionFormat::json_of_thousandths, "{ \"" + region), box) << "behind an open quote";
+  EXPECT_EQ(found(RegionFormat::json_of_thousandths, "{ \"\\\"}\" {\"a\": \"}\"} " + region), box);
+  std::string nested;  // each of them is closed, and none is JSON
+  for (std::size_t i = 0; i < kMany / 25; ++i) nested += "{\"a\":";
+  EXPECT_TRUE(found(RegionFormat::json_of_thousandths, nested + "x" + std::string(kMany / 25, '}')).empty());
+  EXPECT_EQ(found(RegionFormat::location_tokens_of_1000,
+                  std::string(kMany, '<') + "<loc_0><loc_0><loc_499><loc_999>")
+                .size(),
+            1u);
+}
+
 TEST(Regions, LocationTokensBehindLabels) {
   EXPECT_EQ(
       found(

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "text/constraint/constraint_error.h"
 #include "text/constraint/gbnf/gbnf.h"
@@ -22,14 +23,9 @@ constexpr std::size_t kMaxTreeNodes = 100'000;  // of rules that are put into ea
 /// What rules say about each other.
 class Rules {
  public:
-  explicit Rules(const std::vector<GbnfRule>& rules) : rules_(rules), nullable_(rules.size()) {
-    for (bool changed = true; changed;) {
-      changed = false;
-      for (std::size_t r = 0; r < rules.size(); ++r) {
-        if (nullable_[r] || !nullable(rules[r].expression)) continue;
-        nullable_[r] = changed = true;
-      }
-    }
+  Rules(const std::vector<GbnfRule>& rules, Work& work)
+      : rules_(rules), work_(work), nullable_(rules.size()) {
+    find_nullable();
     for (const GbnfRule& rule : rules) check_loops(rule.expression, rule.name);
     find_recursion();
   }
@@ -59,63 +55,92 @@ class Rules {
   }
 
  private:
+  using Edges = std::vector<std::vector<std::size_t>>;  // of each rule, the rules that it names
+
+  static std::size_t size(const GbnfExpression& e) {
+    std::size_t parts = 1;
+    for (const GbnfExpression& child : e.children) parts += size(child);
+    return parts;
+  }
+
+  /// Rules may be empty because others are: looked at until no more are found.
+  void find_nullable() {
+    constexpr std::size_t kStepsOfPart = 4;
+    std::vector<std::size_t> sizes;
+    for (const GbnfRule& rule : rules_) sizes.push_back(size(rule.expression));
+    for (bool changed = true; changed;) {
+      changed = false;
+      for (std::size_t r = 0; r < rules_.size(); ++r) {
+        if (nullable_[r]) continue;
+        work_.spend(sizes[r] * kStepsOfPart);
+        if (nullable(rules_[r].expression)) nullable_[r] = changed = true;
+      }
+    }
+  }
+
   void check_loops(const GbnfExpression& e, const std::string& rule) const {
     if (e.kind == Kind::repeat && e.max != 1 && nullable(e.children.front()))
       fail(fmt::format("rule '{}': a repetition of what may be empty is not supported", rule));
     for (const GbnfExpression& child : e.children) check_loops(child, rule);
   }
 
-  enum class Edges { all, first };
+  enum class Which { all, first };
 
   /// The rules that an expression names, or begins with.
-  void named(const GbnfExpression& e, Edges edges, std::vector<std::size_t>& out) const {
+  void named(const GbnfExpression& e, Which which, std::vector<std::size_t>& out) const {
     if (e.kind == Kind::rule) out.push_back(e.rule);
     for (const GbnfExpression& child : e.children) {
-      named(child, edges, out);
-      if (edges == Edges::first && e.kind == Kind::sequence && !nullable(child)) return;
+      named(child, which, out);
+      if (which == Which::first && e.kind == Kind::sequence && !nullable(child)) return;
     }
   }
 
-  std::vector<bool> reached_from(std::size_t rule, const std::vector<std::vector<std::size_t>>& edges) const {
+  std::vector<std::size_t> named_once(std::size_t rule, Which which) const {
+    std::vector<std::size_t> out;
+    named(rules_[rule].expression, which, out);
+    std::sort(out.begin(), out.end());
+    out.erase(std::unique(out.begin(), out.end()), out.end());
+    return out;
+  }
+
+  std::vector<bool> reached_from(std::vector<std::size_t> open, const Edges& edges) {
     std::vector<bool> reached(rules_.size());
-    std::vector<std::size_t> open = edges[rule];
     while (!open.empty()) {
       const std::size_t r = open.back();
       open.pop_back();
       if (reached[r]) continue;
       reached[r] = true;
+      work_.spend(edges[r].size() + 1);
       open.insert(open.end(), edges[r].begin(), edges[r].end());
     }
     return reached;
   }
 
   void find_recursion() {
-    std::vector<std::vector<std::size_t>> all(rules_.size()), first(rules_.size());
+    Edges all, first, users(rules_.size());
     for (std::size_t r = 0; r < rules_.size(); ++r) {
-      named(rules_[r].expression, Edges::all, all[r]);
-      named(rules_[r].expression, Edges::first, first[r]);
+      all.push_back(named_once(r, Which::all));
+      first.push_back(named_once(r, Which::first));
+      for (const std::size_t s : all[r]) users[s].push_back(r);
     }
-    std::vector<bool> in_circle(rules_.size());
+    std::vector<std::size_t> in_circle;
     for (std::size_t r = 0; r < rules_.size(); ++r) {
-      in_circle[r] = reached_from(r, all)[r];
-      if (in_circle[r] && reached_from(r, first)[r])
+      if (!reached_from(all[r], all)[r]) continue;
+      in_circle.push_back(r);
+      if (reached_from(first[r], first)[r])
         fail(fmt::format("rule '{}': left recursion is not supported; write a repetition", rules_[r].name));
     }
-    recursive_ = in_circle;
-    for (std::size_t r = 0; r < rules_.size(); ++r) {
-      const std::vector<bool> reached = reached_from(r, all);
-      for (std::size_t s = 0; s < rules_.size(); ++s)
-        recursive_[r] = recursive_[r] || (reached[s] && in_circle[s]);
-    }
+    recursive_ = reached_from(in_circle, users);
   }
 
   const std::vector<GbnfRule>& rules_;
+  Work& work_;
   std::vector<bool> nullable_, recursive_;
 };
 
 class Compiler {
  public:
-  Compiler(const std::vector<GbnfRule>& rules, Work& work) : rules_(rules), facts_(rules), work_(work) {
+  Compiler(const std::vector<GbnfRule>& rules, Work& work) : rules_(rules), facts_(rules, work), work_(work) {
     grammar_->max_depth = kMaxDepth;
     for (std::size_t r = 0; r < rules.size(); ++r) of_rule_.push_back(grammar_->add_any_of({}));
   }
@@ -127,13 +152,14 @@ class Compiler {
     }
     grammar_->root = of_rule_[root];
     grammar_->finish();
-    if (grammar_->nodes[grammar_->root].depth > kMaxDepth) fail("no text fits the rule 'root'");
+    if (grammar_->nodes[grammar_->root].depth > kMaxDepth) fail("no text can match the rule 'root'");
     return grammar_;
   }
 
  private:
   NodeId of(const GbnfExpression& e) {
     work_.spend(10);
+    if (e.kind == Kind::sequence && e.children.size() == 1) return of(e.children.front());
     // What contains no rule that contains itself is one automaton, unless that has too many states.
     if (!facts_.recursive(e) && e.kind != Kind::rule) {
       std::size_t nodes = 0;
@@ -148,7 +174,11 @@ class Compiler {
         return of_rule_[e.rule];
       case Kind::alternatives: {
         std::vector<NodeId> children;
-        for (const GbnfExpression& child : e.children) children.push_back(of(child));
+        std::set<NodeId> there;
+        for (const GbnfExpression& child : e.children) {
+          const NodeId node = of(child);
+          if (there.insert(node).second) children.push_back(node);
+        }
         return grammar_->add_any_of(std::move(children));
       }
       case Kind::repeat: {
@@ -167,6 +197,7 @@ class Compiler {
   }
 
   RegexTree tree_of(const GbnfExpression& e, std::size_t& nodes) const {
+    work_.spend(10);
     if (++nodes > kMaxTreeNodes) throw ConstraintTooLarge("its rules are too many when put into each other");
     if (e.kind == Kind::rule) return tree_of(rules_[e.rule].expression, nodes);
     RegexTree out;

@@ -39,7 +39,7 @@ class Parser {
     while (!done()) {
       GbnfRule& rule = rules_[rule_named(name())];
       const std::size_t number = static_cast<std::size_t>(&rule - rules_.data());
-      if (rule.defined) fail(fmt::format("the rule '{}' is there twice", rule.name));
+      if (rule.defined) fail(fmt::format("the rule '{}' is defined twice", rule.name));
       skip(Lines::stay);
       for (const char32_t c : {U':', U':', U'='}) {
         if (!take(c)) fail("expected '::=' behind a rule's name");
@@ -48,7 +48,7 @@ class Parser {
       GbnfExpression expression = alternatives(0);
       rules_[number].expression = std::move(expression);
       rules_[number].defined = true;
-      if (!done() && peek() != '\n') fail("a character that cannot stand there");
+      if (!done() && peek() != '\n') fail("unexpected character");
       skip(Lines::cross);
     }
     for (const GbnfRule& rule : rules_) {

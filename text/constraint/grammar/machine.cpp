@@ -35,6 +35,7 @@ Machine::State Machine::start() {
 
 void Machine::step(const State& from, std::uint8_t byte, State& out) {
   out.clear();
+  ++steps_;
   for (const FrameId id : from) step_frame(id, byte, out);
   if (out.size() < 2) return;
   std::sort(out.begin(), out.end());
@@ -174,6 +175,15 @@ bool Machine::may_end_frame(const Frame& frame) const {
   }
 }
 
+/// Whether a frame has not read this step's byte yet. Equal frames are one frame, so what it leads to is in
+/// the new state already; where parts that may be empty nest, paths to one frame double at every level.
+bool Machine::first_in_step(FrameId id) {
+  if (id >= stepped_.size()) stepped_.resize(frames_.size());
+  if (stepped_[id] == steps_) return false;
+  stepped_[id] = steps_;
+  return true;
+}
+
 void Machine::step_frame(FrameId id, std::uint8_t byte, State& out) {
   while (id != 0) {
     const Frame frame = frames_[id];
@@ -197,9 +207,11 @@ void Machine::step_frame(FrameId id, std::uint8_t byte, State& out) {
         step_space(frame, byte, out);
         break;
       case Kind::sequence:
+        if (!first_in_step(id)) return;
         step_sequence(frame, byte, out);
         break;
       case Kind::repeat:
+        if (!first_in_step(id)) return;
         step_repeat(frame, byte, out);
         break;
       case Kind::end:

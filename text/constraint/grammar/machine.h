@@ -15,7 +15,7 @@ namespace mmbatch {
 class Machine {
  public:
   using FrameId = std::uint32_t;
-  /// Sorted, without doubles; empty: nothing fits.
+  /// Sorted, without doubles; empty: no byte may follow.
   using State = std::vector<FrameId>;
 
   explicit Machine(std::shared_ptr<const Grammar> grammar);
@@ -80,6 +80,7 @@ class Machine {
   void emit_with_space(FrameId id, State& out);
   void enter_with_space(NodeId node, FrameId parent, State& out);
   void step_frame(FrameId id, std::uint8_t byte, State& out);
+  bool first_in_step(FrameId id);
   bool may_end_frame(const Frame& frame) const;
 
   void step_space(const Frame& frame, std::uint8_t byte, State& out);
@@ -111,6 +112,9 @@ class Machine {
   std::shared_ptr<const Grammar> grammar_;
   std::vector<Frame> frames_;
   std::vector<std::uint32_t> slots_;  // hash table of frames: id + 1; 0 is free
+  // The step in which a frame of a sequence or repetition last read its byte.
+  std::vector<std::uint64_t> stepped_;
+  std::uint64_t steps_ = 0;
   std::vector<Text> texts_;
   std::unordered_map<std::uint64_t, std::uint32_t> text_numbers_;  // by parent and byte
   std::vector<std::vector<std::uint32_t>> sets_;

@@ -181,6 +181,12 @@ std::string Machine::key_of(FrameId id, std::uint32_t reach) const {
   const auto put = [&](std::uint32_t value) {
     out.append(reinterpret_cast<const char*>(&value), sizeof value);
   };
+  // Decoded keys may hold any byte, so that none can end them.
+  const auto put_text = [&](std::uint32_t text) {
+    const std::string bytes = text_of(text);
+    put(static_cast<std::uint32_t>(bytes.size()));
+    out += bytes;
+  };
   const auto near = [&](std::uint32_t value) { return std::min(value, reach + 1); };
   for (; id != 0; id = frames_[id].parent) {
     const Frame& frame = frames_[id];
@@ -196,7 +202,7 @@ std::string Machine::key_of(FrameId id, std::uint32_t reach) const {
         const bool exact = !rule.counts_only_the_end();
         put(exact ? place.characters : near(rule.left(place)));
         put(exact ? 0 : near(rule.missing(place)));
-        if (frame.phase == 1) out += text_of(frame.d) + '\0';
+        if (frame.phase == 1) put_text(frame.d);
         break;
       }
       case GrammarNode::Kind::array: {
@@ -210,8 +216,8 @@ std::string Machine::key_of(FrameId id, std::uint32_t reach) const {
       case GrammarNode::Kind::object:
         put(frame.b);
         put(frame.d);
-        for (const std::uint32_t text : sets_[frame.c]) out += text_of(text) + '\1';
-        out += '\0';
+        put(static_cast<std::uint32_t>(sets_[frame.c].size()));
+        for (const std::uint32_t text : sets_[frame.c]) put_text(text);
         break;
       default:
         put(frame.a);
@@ -219,6 +225,7 @@ std::string Machine::key_of(FrameId id, std::uint32_t reach) const {
     }
     put(frame.depth);
   }
+  put(Grammar::kEnd);
   return out;
 }
 

@@ -8,7 +8,7 @@
 
 namespace mmbatch {
 
-/// What a regular expression says that cannot be held, or that is not one.
+/// What a regular expression says that cannot be enforced, or that is not one.
 struct RegexError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };

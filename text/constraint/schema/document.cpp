@@ -114,6 +114,10 @@ SchemaDocument::SchemaDocument(const JsonValue& schema, Work& work) : root_(sche
       warnings_.push_back(fmt::format("/$schema: '{}' is not known; read as draft 2020-12", name));
   }
   visit(schema, "", 0);
+  // What $ref names is looked at afterwards, so that neither long chains nor the order of $defs count as
+  // depth.
+  for (; !referred_.empty(); referred_.pop_front())
+    visit(*referred_.front().first, referred_.front().second, 0);
   if (!problems_.empty()) throw ConstraintError(problems_);
 }
 
@@ -145,7 +149,7 @@ void SchemaDocument::visit(const JsonValue& schema, const std::string& pointer, 
       if (keyword_use(keyword) == KeywordUse::enforced && keyword != "$ref" && keyword != "definitions")
         warnings_.push_back(fmt::format("{}/{}: beside $ref, this draft ignores it", pointer, keyword));
     }
-    resolve(schema, *ref, pointer, depth);
+    resolve(schema, *ref, pointer);
     return;
   }
   for (const auto& [keyword, value] : schema.members) visit_keyword(schema, keyword, value, pointer, depth);
@@ -189,13 +193,13 @@ void SchemaDocument::visit_keyword(const JsonValue& schema, const std::string& k
     case KeywordUse::enforced:
       break;
   }
-  if (keyword == "$ref") return resolve(schema, value, pointer, depth);
+  if (keyword == "$ref") return resolve(schema, value, pointer);
   if (keyword == "type") return check_type(value, pointer);
   if (keyword == "format") return check_format(value, pointer);
   if (keyword == "multipleOf") return check_multiple(schema, value, pointer);
   if (keyword == "enum") {
     expect(value.kind == Kind::array, "expected a list of values") &&
-        expect(!value.items.empty(), "an empty list: nothing fits it");
+        expect(!value.items.empty(), "an empty list: no value can match it");
   } else if (keyword == "properties" || keyword == "$defs" || keyword == "definitions") {
     visit_map(value, inside, depth);
   } else if (keyword == "patternProperties") {
@@ -267,7 +271,7 @@ void SchemaDocument::check_pattern(const std::string& pattern, const std::string
   if (patterns_.contains(pattern)) return;
   try {
     Dfa dfa = compile_regex(pattern, RegexMatch::search, work_);
-    if (dfa.empty()) return refuse(pointer, keyword, fmt::format("'{}': no text fits", pattern));
+    if (dfa.empty()) return refuse(pointer, keyword, fmt::format("'{}': no text can match it", pattern));
     patterns_[pattern] = std::make_shared<const Dfa>(std::move(dfa));
   } catch (const RegexError& e) {
     refuse(pointer, keyword, fmt::format("'{}': {}", pattern, e.what()));
@@ -295,7 +299,7 @@ void SchemaDocument::check_emptiness(const JsonValue& schema, const std::string&
     if (least == nullptr || most == nullptr || least->kind != Kind::number || most->kind != Kind::number)
       return;
     if (Decimal::parse(least->text) > Decimal::parse(most->text))
-      refuse(pointer, low, fmt::format("above {}: nothing fits", high));
+      refuse(pointer, low, fmt::format("above {}: no value can match it", high));
   };
   both("minimum", "maximum");
   both("minLength", "maxLength");
@@ -305,12 +309,11 @@ void SchemaDocument::check_emptiness(const JsonValue& schema, const std::string&
   if (list != nullptr && !list->items.empty() &&
       std::none_of(list->items.begin(), list->items.end(),
                    [&](const JsonValue& value) { return (type_of(value) & named_types(schema)) != 0; }))
-    refuse(pointer, "enum", "no value has a type that `type` allows: nothing fits");
+    refuse(pointer, "enum", "no value has a type that `type` allows: no value can match it");
 }
 
 /// A JSON pointer into the same document.
-void SchemaDocument::resolve(const JsonValue& schema, const JsonValue& value, const std::string& pointer,
-                             std::size_t depth) {
+void SchemaDocument::resolve(const JsonValue& schema, const JsonValue& value, const std::string& pointer) {
   const std::string& ref = value.text;
   if (value.kind != Kind::string || !ref.starts_with("#") || (ref.size() > 1 && ref[1] != '/')) {
     return refuse(pointer, "$ref",
@@ -337,7 +340,7 @@ void SchemaDocument::resolve(const JsonValue& schema, const JsonValue& value, co
   if (target == nullptr || !is_schema(*target))
     return refuse(pointer, "$ref", fmt::format("'{}': there is no schema at this place", ref));
   targets_[&schema] = target;
-  visit(*target, place, depth + 1);
+  if (!pointers_.contains(target)) referred_.emplace_back(target, std::move(place));
 }
 
 }  // namespace mmbatch

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,7 +26,7 @@ inline constexpr Set kNumber = kInteger | kFraction, kAll = 127;
 /// refused.
 class SchemaDocument {
  public:
-  static constexpr std::size_t kMaxDepth = 64;
+  static constexpr std::size_t kMaxDepth = 64;  // of subschemas written within each other
   static constexpr std::size_t kMaxSubschemas = 10'000;
 
   /// @param schema must outlive the document.  @throws ConstraintError that lists everything that is refused
@@ -55,8 +56,7 @@ class SchemaDocument {
   void check_pattern(const std::string& pattern, const std::string& pointer, const std::string& keyword);
   void check_multiple(const JsonValue& schema, const JsonValue& value, const std::string& pointer);
   void check_emptiness(const JsonValue& schema, const std::string& pointer);
-  void resolve(const JsonValue& schema, const JsonValue& value, const std::string& pointer,
-               std::size_t depth);
+  void resolve(const JsonValue& schema, const JsonValue& value, const std::string& pointer);
   void refuse(const std::string& pointer, const std::string& keyword, const std::string& reason);
 
   const JsonValue& root_;
@@ -66,6 +66,7 @@ class SchemaDocument {
   std::vector<std::string> warnings_;
   std::unordered_map<const JsonValue*, std::string> pointers_;
   std::unordered_map<const JsonValue*, const JsonValue*> targets_;
+  std::deque<std::pair<const JsonValue*, std::string>> referred_;  // what a $ref names, and where it stands
   std::map<std::string, std::shared_ptr<const Dfa>> patterns_, formats_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "text/constraint/constraint_error.h"
 #include "text/constraint/schema/decimal.h"
@@ -44,12 +45,12 @@ class Collector {
   bool end_object() { return close(); }
   bool end_array() { return close(); }
   bool key(std::string& name) {
-    if (path_.back()->find(name) != nullptr) fail(fmt::format("the key '{}' is there twice", name));
+    if (!keys_.back().insert(name).second) fail(fmt::format("duplicate key '{}'", name));
     path_.back()->members.emplace_back(std::move(name), JsonValue{});
     return true;
   }
   bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception&) {
-    fail(fmt::format("not JSON: byte {} cannot stand there", position));
+    fail(fmt::format("not JSON: unexpected byte at {}", position));
   }
 
  private:
@@ -81,16 +82,19 @@ class Collector {
     JsonValue v;
     v.kind = kind;
     path_.push_back(place(std::move(v)));
+    keys_.emplace_back();
     return true;
   }
   bool close() {
     path_.pop_back();
+    keys_.pop_back();
     return true;
   }
 
   JsonLimits limits_;
   JsonValue root_;
-  std::vector<JsonValue*> path_;  // stays valid: a container grows only while it is the last one
+  std::vector<JsonValue*> path_;             // stays valid: a container grows only while it is the last one
+  std::vector<std::set<std::string>> keys_;  // of each container of the path
 };
 
 }  // namespace

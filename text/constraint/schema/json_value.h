@@ -26,7 +26,7 @@ struct JsonValue {
   }
 };
 
-/// @throws ConstraintError for a text that is not JSON, a key that is there twice, more than `max_depth`
+/// @throws ConstraintError for a text that is not JSON, a duplicate key, more than `max_depth`
 /// values within each other, or more than `max_bytes`
 struct JsonLimits {
   std::size_t max_bytes = 1u << 20;

@@ -102,7 +102,8 @@ class Planner {
           plan_.impossible = true;
           return;
         }
-        fail(*required->second, "required", fmt::format("'{}' may not occur: nothing fits", key));
+        fail(*required->second, "required",
+             fmt::format("'{}' is required and forbidden: no value can match it", key));
       }
     }
   }
@@ -204,7 +205,8 @@ class Planner {
       const std::uint32_t texts = text_counts(*free.key)[free.key->start()];
       possible += texts == kManyTexts ? std::uint64_t{1} << 40 : texts;
     }
-    if (plan_.min_free > possible) fail(*min_from, "minProperties", "there are fewer keys: nothing fits");
+    if (plan_.min_free > possible)
+      fail(*min_from, "minProperties", "fewer keys are possible: no value can match it");
   }
 
   static constexpr const char* kBesideProperties =

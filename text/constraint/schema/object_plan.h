@@ -28,7 +28,7 @@ struct ObjectPlan {
 };
 
 /// @throws ConstraintError for a key that is required and forbidden, patterns that overlap, and numbers of
-/// properties that cannot be held
+/// properties that cannot be enforced
 ObjectPlan plan_object(const SchemaDocument& document, const SchemaParts& flat, Work& work);
 
 }  // namespace mmbatch

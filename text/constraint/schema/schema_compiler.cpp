@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 #include <map>
 
 #include "text/constraint/automaton/nfa.h"
@@ -26,9 +27,16 @@ class Compiler {
   std::shared_ptr<const Grammar> compile() {
     Grammar& grammar = builder_.grammar();
     grammar.root = node({{&document_.root(), Kind::full}});
+    while (!unmade_.empty()) {
+      const Unmade next = unmade_.front();
+      unmade_.pop_front();
+      std::vector<NodeId> children = alternatives(flatten(document_, *next.parts, work_));
+      grammar.any_of[next.index] = std::move(children);
+    }
     grammar.finish();
-    for (const Needed& needed : needed_) {
-      if (grammar.nodes[needed.node].depth == Grammar::kNever) fail(needed.pointer, needed.keyword);
+    // The innermost is named: what is around it only follows from it.
+    for (auto needed = needed_.rbegin(); needed != needed_.rend(); ++needed) {
+      if (grammar.nodes[needed->node].depth == Grammar::kNever) fail(needed->pointer, needed->keyword);
     }
     if (grammar.nodes[grammar.root].depth > grammar.max_depth) fail("", "");
     return builder_.finish();
@@ -40,11 +48,18 @@ class Compiler {
     std::string pointer, keyword;
   };
 
+  struct Unmade {
+    const SchemaParts* parts;
+    std::uint32_t index;  // of its any_of
+  };
+
   [[noreturn]] static void fail(const std::string& pointer, const std::string& keyword) {
-    throw ConstraintError(ConstraintProblem{pointer, keyword, "nothing fits this schema"});
+    throw ConstraintError(ConstraintProblem{pointer, keyword, "no value can match this schema"});
   }
 
+  /// A node that is made later, so that subschemas may lie within each other as deep as they like.
   NodeId node(const SchemaParts& parts) {
+    work_.spend(parts.size());
     const auto known = nodes_.find(parts);
     if (known != nodes_.end()) return known->second;
     if (nodes_.size() >= SchemaDocument::kMaxSubschemas)
@@ -52,10 +67,9 @@ class Compiler {
     work_.spend(100);
     Grammar& grammar = builder_.grammar();
     const NodeId id = grammar.add_any_of({});
-    const std::uint32_t index = grammar.nodes[id].index;
-    nodes_[parts] = id;
-    std::vector<NodeId> children = alternatives(flatten(document_, parts));
-    grammar.any_of[index] = std::move(children);
+    work_.keep(parts.size() * sizeof(SchemaPart));
+    const auto added = nodes_.emplace(parts, id).first;
+    unmade_.push_back({&added->first, grammar.nodes[id].index});
     return id;
   }
 
@@ -66,7 +80,7 @@ class Compiler {
       for (const SchemaParts& branch : branches->branches) out.push_back(node(branch));
       return out;
     }
-    if (const auto values = constants(document_, flat)) {
+    if (const auto values = constants(document_, flat, work_)) {
       if (!values->empty()) out.push_back(builder_.constants(*values));
       return out;
     }
@@ -77,7 +91,7 @@ class Compiler {
     if ((types & json_type::kString) != 0) out.push_back(builder_.string(document_, flat));
     if ((types & json_type::kArray) != 0) out.push_back(array(flat));
     if ((types & json_type::kObject) != 0) object(flat, out);
-    std::erase(out, Grammar::kEnd);  // what nothing fits
+    std::erase(out, Grammar::kEnd);  // what no value can match
     return out;
   }
 
@@ -172,6 +186,7 @@ class Compiler {
   Work& work_;
   GrammarBuilder builder_;
   std::map<SchemaParts, NodeId> nodes_;
+  std::deque<Unmade> unmade_;
   std::vector<Needed> needed_;
 };
 

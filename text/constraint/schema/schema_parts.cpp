@@ -12,57 +12,93 @@ using Kind = SchemaPart::Kind;
 
 constexpr int kMaxProofDepth = 8;
 
-/// Puts the parts of one subschema into the list, following what it refers to.
+/// Puts the parts of subschemas into the list, following what they refer to. What is still to be looked at
+/// waits in a list of its own, so that long chains of references need no stack.
 class Flattener {
  public:
-  Flattener(const SchemaDocument& document, SchemaParts& out) : document_(document), out_(out) {}
+  Flattener(const SchemaDocument& document, Work& work, SchemaParts& out)
+      : document_(document), work_(work), out_(out) {}
 
   void add(const SchemaPart& part) {
-    if (part.kind != Kind::full) return put(part);
-    const JsonValue& schema = *part.schema;
-    if (!open_.insert(&schema).second) {
-      throw ConstraintError(
-          ConstraintProblem{document_.pointer(schema), schema.find("$ref") ? "$ref" : "allOf",
-                            "a schema that contains itself here cannot be held; recursion is "
-                            "supported in properties, items and anyOf"});
+    tasks_.push_back({part, Step::enter});
+    while (!tasks_.empty()) {
+      work_.spend(10);
+      const Task task = tasks_.back();
+      tasks_.pop_back();
+      if (task.step == Step::leave) {
+        open_.erase(task.part.schema);
+      } else if (task.part.kind == Kind::full) {
+        enter(*task.part.schema);
+      } else {
+        put(task.part);
+      }
     }
-    expand(schema);
-    open_.erase(&schema);
   }
 
  private:
-  void put(const SchemaPart& part) {
-    if (std::find(out_.begin(), out_.end(), part) == out_.end()) out_.push_back(part);
+  enum class Step { enter, leave };
+  struct Task {
+    SchemaPart part;
+    Step step;
+  };
+
+  void enter(const JsonValue& schema) {
+    if (open_.contains(&schema)) {
+      throw ConstraintError(
+          ConstraintProblem{document_.pointer(schema), schema.find("$ref") ? "$ref" : "allOf",
+                            "a schema that contains itself here cannot be enforced; recursion is "
+                            "supported in properties, items and anyOf"});
+    }
+    // Its parts are in the list: a second time adds nothing, and would double the work at every level.
+    if (!done_.insert(&schema).second) return;
+    open_.insert(&schema);
+    tasks_.push_back({{&schema, Kind::full}, Step::leave});
+    const std::size_t first = tasks_.size();
+    expand(schema);
+    std::reverse(tasks_.begin() + static_cast<std::ptrdiff_t>(first), tasks_.end());
   }
 
+  void put(const SchemaPart& part) {
+    if (there_.insert(part).second) out_.push_back(part);
+  }
+
+  /// What a subschema consists of, in its order.
   void expand(const JsonValue& schema) {
+    const auto add_next = [&](const JsonValue* part, Kind kind) {
+      tasks_.push_back({{part, kind}, Step::enter});
+    };
     if (schema.find("$ref") != nullptr && !document_.keywords_beside_ref())
-      return add({document_.target(schema), Kind::full});
+      return add_next(document_.target(schema), Kind::full);
     // Keys come in the order in which the text names them.
     bool own_is_there = false;
-    const auto put_own = [&] {
-      if (!own_is_there) put({&schema, Kind::own});
+    const auto add_own = [&] {
+      if (!own_is_there) add_next(&schema, Kind::own);
       own_is_there = true;
     };
+    work_.spend(schema.members.size());
     for (const auto& [keyword, value] : schema.members) {
       if (keyword == "$ref") {
-        add({document_.target(schema), Kind::full});
+        add_next(document_.target(schema), Kind::full);
       } else if (keyword == "allOf") {
-        for (const JsonValue& branch : value.items) add({&branch, Kind::full});
+        work_.spend(value.items.size());
+        for (const JsonValue& branch : value.items) add_next(&branch, Kind::full);
       } else if (keyword == "anyOf") {
-        put({&schema, Kind::any_of});
+        add_next(&schema, Kind::any_of);
       } else if (keyword == "oneOf") {
-        put({&schema, Kind::one_of});
+        add_next(&schema, Kind::one_of);
       } else if (keyword == "properties") {
-        put_own();
+        add_own();
       }
     }
-    put_own();
+    add_own();
   }
 
   const SchemaDocument& document_;
+  Work& work_;
   SchemaParts& out_;
-  std::set<const JsonValue*> open_;
+  std::vector<Task> tasks_;
+  std::set<const JsonValue*> open_, done_;
+  std::set<SchemaPart> there_;  // what out_ holds
 };
 
 /// The types that a keyword is about.
@@ -107,7 +143,7 @@ class DisjointProof {
   bool holds(const SchemaParts& first, const SchemaParts& second, int depth) {
     work_.spend(first.size() + second.size() + 100);
     if (depth > kMaxProofDepth) return false;
-    const SchemaParts a = flatten(document_, first), b = flatten(document_, second);
+    const SchemaParts a = flatten(document_, first, work_), b = flatten(document_, second, work_);
     const auto every_branch = [&](const SchemaParts& branching, const SchemaParts& other) {
       const auto branches = first_branches(branching);
       return std::all_of(branches->branches.begin(), branches->branches.end(),
@@ -117,7 +153,7 @@ class DisjointProof {
     if (first_branches(b)) return every_branch(b, a);
     const json_type::Set common = allowed_types(a) & allowed_types(b);
     if (common == 0) return true;
-    const auto values_a = constants(document_, a), values_b = constants(document_, b);
+    const auto values_a = constants(document_, a, work_), values_b = constants(document_, b, work_);
     if (values_a || values_b) return constants_disjoint(values_a, a, values_b, b);
     return common == json_type::kObject && keys_disjoint(a, b, depth);
   }
@@ -129,7 +165,7 @@ class DisjointProof {
                           const SchemaParts& b) {
     const Values& some = values_a ? values_a : values_b;
     const SchemaParts& other = values_a ? b : a;
-    const SchemaValidator validator(document_);
+    SchemaValidator validator(document_, work_);
     work_.spend(some->size() * (values_b ? values_b->size() : 10));
     return std::none_of(some->begin(), some->end(), [&](const JsonValue* value) {
       return std::all_of(other.begin(), other.end(), [&](const SchemaPart& part) {
@@ -172,9 +208,9 @@ class DisjointProof {
 
 }  // namespace
 
-SchemaParts flatten(const SchemaDocument& document, const SchemaParts& parts) {
+SchemaParts flatten(const SchemaDocument& document, const SchemaParts& parts, Work& work) {
   SchemaParts out;
-  Flattener flattener(document, out);
+  Flattener flattener(document, work, out);
   for (const SchemaPart& part : parts) flattener.add(part);
   return out;
 }
@@ -207,27 +243,31 @@ json_type::Set allowed_types(const SchemaParts& flat) {
 }
 
 std::optional<std::vector<const JsonValue*>> constants(const SchemaDocument& document,
-                                                       const SchemaParts& flat) {
+                                                       const SchemaParts& flat, Work& work) {
   const auto first = std::find_if(flat.begin(), flat.end(), [](const SchemaPart& part) {
     return own_constants(*part.schema) != nullptr;
   });
   if (first == flat.end()) return std::nullopt;
   std::vector<const JsonValue*> candidates;
-  if (const JsonValue* list = first->schema->find("enum")) {
-    for (const JsonValue& value : list->items) candidates.push_back(&value);
-  } else {
-    candidates.push_back(first->schema->find("const"));
+  const JsonValue *list = first->schema->find("enum"), *only = first->schema->find("const");
+  if (list == nullptr) candidates.push_back(only);
+  if (list != nullptr) {
+    work.spend(list->items.size());
+    for (const JsonValue& value : list->items) {
+      if (only == nullptr || same_json(value, *only)) candidates.push_back(&value);
+    }
   }
   const JsonValue* nullable = first->schema->find("nullable");
   static const JsonValue null;
   if (nullable != nullptr && nullable->truth) candidates.push_back(&null);
   constexpr std::size_t kMaxComparisons = 50'000'000;
   for (auto part = first + 1; part != flat.end(); ++part) {
-    const JsonValue* list = part->schema->find("enum");
-    if (list != nullptr && list->items.size() * candidates.size() > kMaxComparisons)
+    const JsonValue* other = part->schema->find("enum");
+    if (other != nullptr && other->items.size() * candidates.size() > kMaxComparisons)
       throw ConstraintTooLarge("its lists of constants are too long to be compared");
   }
-  const SchemaValidator validator(document);
+  SchemaValidator validator(document, work);
+  work.spend(candidates.size() * flat.size());
   std::erase_if(candidates, [&](const JsonValue* value) {
     return !std::all_of(flat.begin(), flat.end(), [&](const SchemaPart& part) {
       return part == *first ? validator.fits_beside_constants(*value, *part.schema)

@@ -27,8 +27,8 @@ struct SchemaPart {
 using SchemaParts = std::vector<SchemaPart>;
 
 /// The parts with $ref followed and allOf taken apart: none is `full` any more.
-/// @throws ConstraintError for a subschema that contains itself this way
-SchemaParts flatten(const SchemaDocument& document, const SchemaParts& parts);
+/// @throws ConstraintError for a subschema that contains itself this way, ConstraintTooLarge
+SchemaParts flatten(const SchemaDocument& document, const SchemaParts& parts, Work& work);
 
 /// The alternatives of the first anyOf or oneOf among flattened parts: each with all other parts around it.
 struct SchemaBranches {
@@ -46,8 +46,8 @@ bool provably_disjoint(const SchemaDocument& document, const SchemaParts& a, con
                        Work& work);
 
 /// The constants that flattened parts allow (enum, const), filtered by their other keywords; nothing where
-/// they name none.
+/// they name none.  @throws ConstraintTooLarge
 std::optional<std::vector<const JsonValue*>> constants(const SchemaDocument& document,
-                                                       const SchemaParts& flat);
+                                                       const SchemaParts& flat, Work& work);
 
 }  // namespace mmbatch

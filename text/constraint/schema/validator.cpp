@@ -10,7 +10,13 @@ namespace {
 
 using Kind = JsonValue::Kind;
 
-constexpr int kMaxDepth = 1000;  // of subschemas within each other, while one value is looked at
+constexpr int kMaxDepth = 1000;           // of subschemas within each other, while one value is looked at
+constexpr std::size_t kStepsOfOne = 100;  // of one value and one subschema, as long as their lists are short
+
+/// What comparing a value with another one takes.
+std::size_t breadth(const JsonValue& value) {
+  return 1 + value.items.size() + value.members.size() * value.members.size();
+}
 
 std::size_t characters(const std::string& text) {
   return static_cast<std::size_t>(
@@ -32,21 +38,31 @@ bool is_multiple(const Decimal& value, const Decimal& step) {
 
 }  // namespace
 
-bool SchemaValidator::fits_own_keywords(const JsonValue& value, const JsonValue& schema) const {
+bool SchemaValidator::fits_own_keywords(const JsonValue& value, const JsonValue& schema) {
   return schema.kind == Kind::boolean ? schema.truth : own(value, schema, 0);
 }
 
-bool SchemaValidator::fits_beside_constants(const JsonValue& value, const JsonValue& schema) const {
+bool SchemaValidator::fits_beside_constants(const JsonValue& value, const JsonValue& schema) {
   return beside_constants(value, schema, 0);
 }
 
-bool SchemaValidator::valid(const JsonValue& value, const JsonValue& schema, int depth) const {
+bool SchemaValidator::valid(const JsonValue& value, const JsonValue& schema, int depth) {
+  work_.spend(kStepsOfOne);
   if (depth > kMaxDepth) return false;
   if (schema.kind == Kind::boolean) return schema.truth;
-  if (schema.find("$ref") != nullptr) {
-    if (!valid(value, *document_.target(schema), depth + 1)) return false;
-    if (!document_.keywords_beside_ref()) return true;
-  }
+  // A subschema that refers to itself without going into the value says nothing: no value is found to fit.
+  const auto [place, added] = open_.emplace(&value, &schema);
+  if (!added) return false;
+  const bool only_ref = schema.find("$ref") != nullptr && !document_.keywords_beside_ref();
+  const bool fits = only_ref ? valid(value, *document_.target(schema), depth + 1)
+                             : in_combinations(value, schema, depth) && own(value, schema, depth);
+  open_.erase(place);
+  return fits;
+}
+
+/// What a subschema refers to and combines.
+bool SchemaValidator::in_combinations(const JsonValue& value, const JsonValue& schema, int depth) {
+  if (schema.find("$ref") != nullptr && !valid(value, *document_.target(schema), depth + 1)) return false;
   const auto fits = [&](const JsonValue& branch) { return valid(value, branch, depth + 1); };
   if (const JsonValue* all = schema.find("allOf");
       all && !std::all_of(all->items.begin(), all->items.end(), fits))
@@ -57,21 +73,23 @@ bool SchemaValidator::valid(const JsonValue& value, const JsonValue& schema, int
   if (const JsonValue* one = schema.find("oneOf");
       one && std::count_if(one->items.begin(), one->items.end(), fits) != 1)
     return false;
-  return own(value, schema, depth);
+  return true;
 }
 
-bool SchemaValidator::own(const JsonValue& value, const JsonValue& schema, int depth) const {
+bool SchemaValidator::own(const JsonValue& value, const JsonValue& schema, int depth) {
   const JsonValue* nullable = schema.find("nullable");
   if (value.kind == Kind::null && nullable != nullptr && nullable->truth) return true;
   const auto same = [&](const JsonValue& other) { return same_json(value, other); };
-  if (const JsonValue* list = schema.find("enum");
-      list && std::none_of(list->items.begin(), list->items.end(), same))
-    return false;
+  if (const JsonValue* list = schema.find("enum")) {
+    work_.spend(list->items.size() * breadth(value));
+    if (std::none_of(list->items.begin(), list->items.end(), same)) return false;
+  }
   if (const JsonValue* constant = schema.find("const"); constant && !same(*constant)) return false;
   return beside_constants(value, schema, depth);
 }
 
-bool SchemaValidator::beside_constants(const JsonValue& value, const JsonValue& schema, int depth) const {
+bool SchemaValidator::beside_constants(const JsonValue& value, const JsonValue& schema, int depth) {
+  work_.spend(value.text.size());
   const JsonValue* nullable = schema.find("nullable");
   if (value.kind == Kind::null && nullable != nullptr && nullable->truth) return true;
   if ((type_of(value) & named_types(schema)) == 0) return false;
@@ -121,7 +139,7 @@ bool SchemaValidator::string(const JsonValue& value, const JsonValue& schema) co
          document_.format(format->text)->matches(value.text);
 }
 
-bool SchemaValidator::array(const JsonValue& value, const JsonValue& schema, int depth) const {
+bool SchemaValidator::array(const JsonValue& value, const JsonValue& schema, int depth) {
   const std::size_t count = value.items.size();
   if (count < size_of(schema, "minItems", 0) || count > size_of(schema, "maxItems", StringRule::kNoLimit))
     return false;
@@ -137,7 +155,7 @@ bool SchemaValidator::array(const JsonValue& value, const JsonValue& schema, int
   return true;
 }
 
-bool SchemaValidator::object(const JsonValue& value, const JsonValue& schema, int depth) const {
+bool SchemaValidator::object(const JsonValue& value, const JsonValue& schema, int depth) {
   const std::size_t count = value.members.size();
   if (count < size_of(schema, "minProperties", 0) ||
       count > size_of(schema, "maxProperties", StringRule::kNoLimit))
@@ -148,6 +166,7 @@ bool SchemaValidator::object(const JsonValue& value, const JsonValue& schema, in
     return false;
   const JsonValue *properties = schema.find("properties"), *patterns = schema.find("patternProperties");
   const JsonValue* additional = schema.find("additionalProperties");
+  work_.spend(count * (1 + (properties ? properties->members.size() : 0)));
   for (const auto& [key, member] : value.members) {
     bool described = false;
     if (const JsonValue* property = properties ? properties->find(key) : nullptr) {
@@ -155,6 +174,7 @@ bool SchemaValidator::object(const JsonValue& value, const JsonValue& schema, in
       if (!valid(member, *property, depth + 1)) return false;
     }
     if (patterns) {
+      work_.spend(patterns->members.size() * key.size());
       for (const auto& [pattern, subschema] : patterns->members) {
         if (!document_.pattern(pattern)->matches(key)) continue;
         described = true;
