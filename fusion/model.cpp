@@ -1,12 +1,16 @@
 #include "fusion/model.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <mutex>
+#include <set>
 
 #include "engine/base/error.h"
 #include "fusion/family.h"
 #include "fusion/keys/known_keys.h"
+#include "fusion/keys/unused_tensors.h"
 #include "fusion/prompting.h"
 #include "fusion/source/lora/adapter.h"
 
@@ -176,6 +180,15 @@ ModelSpec read_spec(const WeightSource& weights, const Tokenizer& tokenizer) {
   return spec;
 }
 
+/// Once for each model, which may be loaded again in another precision.
+void warn_of_unused(const WeightSource& weights) {
+  const std::string note = unused_tensors_note(weights);
+  static std::mutex mutex;
+  static std::set<std::string> told;
+  const std::lock_guard lock(mutex);
+  if (!note.empty() && told.insert(note).second) spdlog::warn("{}", note);
+}
+
 }  // namespace
 
 GenerationOverrides read_generation_config(const CheckpointFiles& files) {
@@ -296,16 +309,19 @@ Model::Model(std::shared_ptr<const ModelFiles> files, Precision precision, Weigh
   if (slices) check_sliced(*files_, slices->count());
   const Weights weights(*files_->weights, precision, std::move(hooks));
   // Images are encoded by the process that leads.
-  if (spec().vision && (!slices || slices->processes().rank() == 0)) images_.emplace(weights, *spec().vision);
+  const bool leads = !slices || slices->processes().rank() == 0;
+  if (spec().vision && leads) images_.emplace(weights, *spec().vision);
   if (const auto& dual = spec().dual) {
     texts_.emplace(weights, files_->tokenizer, *dual);
     similarity_.emplace(weights, dual->similarity);
+    warn_of_unused(*files_->weights);
     return;
   }
   if (spec().encoder) encoder_.emplace(weights, *spec().encoder);
   Weights decoder_weights = weights;
   decoder_weights.slices = std::move(slices);
   decoder_ = std::make_shared<const Decoder>(decoder_weights, spec().decoder, spec().decoder_names);
+  if (leads) warn_of_unused(*files_->weights);
 }
 
 std::shared_ptr<const Prompt> Model::compose(std::span<const std::int32_t> ids,

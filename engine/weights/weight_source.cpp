@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/base/error.h"
 #include "engine/weights/safetensors_folder.h"
 
@@ -19,7 +21,11 @@ void WeightSource::add(const TensorView& tensor, const std::filesystem::path& fi
 
 const TensorView& WeightSource::tensor(const std::string& name) const {
   const auto found = tensors_.find(name);
-  if (found != tensors_.end()) return found->second;
+  if (found != tensors_.end()) {
+    const std::lock_guard lock(read_mutex_);
+    read_.insert(name);
+    return found->second;
+  }
   if (const auto other = others_.find(name); other != others_.end()) {
     throw ModelError(fmt::format("{}: tensor '{}' is stored as {}; supported are F32, F16 and BF16",
                                  path().string(), name, other->second));
@@ -44,6 +50,17 @@ std::string WeightSource::prefix_of(const std::string& probe,
     tried += fmt::format("{}'{}{}'", tried.empty() ? "" : ", ", prefix, probe);
   }
   throw ModelError(fmt::format("{}: none of the tensors {} is there", path().string(), tried));
+}
+
+std::vector<std::string> WeightSource::unread() const {
+  std::vector<std::string> names;
+  const std::lock_guard lock(read_mutex_);
+  for (const auto& [name, tensor] : tensors_) {
+    if (read_.count(name) == 0) names.push_back(name);
+  }
+  for (const auto& [name, type] : others_) names.push_back(name);
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 bool WeightSource::has_below(const std::string& prefix) const {

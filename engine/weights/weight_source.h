@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,10 @@ class WeightSource : public CheckpointFiles {
   /// Stored types of tensors that the engine does not compute with, by name: an error when they are needed.
   const std::map<std::string, std::string>& other_tensors() const { return others_; }
 
+  /// Tensors of any type that nobody has asked for yet: once a model is loaded, those that it has no place
+  /// for. Thread-safe.
+  std::vector<std::string> unread() const;
+
   /// What identifies the model in a database. Of all bytes: of weights that are all finite.
   /// @throws ModelError when a file cannot be read, or a weight is NaN or infinite
   virtual std::string fingerprint(FingerprintScope scope) const = 0;
@@ -65,6 +70,8 @@ class WeightSource : public CheckpointFiles {
  private:
   std::map<std::string, TensorView> tensors_;
   std::map<std::string, std::string> others_;
+  mutable std::mutex read_mutex_;
+  mutable std::set<std::string> read_;  // names; guarded by read_mutex_
   mutable std::once_flag config_read_;
   mutable std::optional<Config> config_;
 };
