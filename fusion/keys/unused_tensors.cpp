@@ -49,6 +49,15 @@ std::string layer_of(const std::string& name) {
   return name.substr(0, end + 1);
 }
 
+/// Keys and values of layers that take those of an earlier one.
+bool is_shared_key(std::string_view name, const WeightSource& weights) {
+  const Config& config = weights.config();
+  const bool shares = config.child("text_config").integer("num_kv_shared_layers", 0) > 0 ||
+                      config.integer("num_kv_shared_layers", 0) > 0;
+  return shares && (name.ends_with(".self_attn.k_proj.weight") ||
+                    name.ends_with(".self_attn.v_proj.weight") || name.ends_with(".self_attn.k_norm.weight"));
+}
+
 /// Layers behind the one whose features are taken, and those that guess tokens ahead: nothing of them is
 /// read. That a decoder has no more of them than config.json says is checked elsewhere.
 bool is_whole_layer(const std::string& layer, const WeightSource& weights,
@@ -73,7 +82,7 @@ std::vector<std::string> unused_tensors(const WeightSource& weights) {
   std::vector<std::string> names = weights.unread();
   const std::set<std::string> unread(names.begin(), names.end());
   std::erase_if(names, [&](const std::string& name) {
-    return is_idle(name) || is_whole_layer(layer_of(name), weights, unread);
+    return is_idle(name) || is_shared_key(name, weights) || is_whole_layer(layer_of(name), weights, unread);
   });
   return names;
 }
