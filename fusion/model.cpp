@@ -1,12 +1,16 @@
 #include "fusion/model.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <mutex>
+#include <set>
 
 #include "engine/base/error.h"
 #include "fusion/family.h"
 #include "fusion/keys/known_keys.h"
+#include "fusion/keys/unused_tensors.h"
 #include "fusion/prompting.h"
 #include "fusion/sliced/model_parts.h"
 #include "fusion/source/lora/adapter.h"
@@ -177,6 +181,15 @@ ModelSpec read_spec(const WeightSource& weights, const Tokenizer& tokenizer) {
   return spec;
 }
 
+/// Once for each model, which may be loaded again in another precision.
+void warn_of_unused(const WeightSource& weights) {
+  const std::string note = unused_tensors_note(weights);
+  static std::mutex mutex;
+  static std::set<std::string> told;
+  const std::lock_guard lock(mutex);
+  if (!note.empty() && told.insert(note).second) spdlog::warn("{}", note);
+}
+
 }  // namespace
 
 GenerationOverrides read_generation_config(const CheckpointFiles& files) {
@@ -304,6 +317,7 @@ Model::Model(std::shared_ptr<const ModelFiles> files, Precision precision, Weigh
   else
     load_encoders(weights);
   if (!spec().dual) decoder_ = std::make_shared<const Decoder>(weights, spec().decoder, spec().decoder_names);
+  if (!slices) warn_of_unused(*files_->weights);  // a process that has a part does not ask for the rest
 }
 
 void Model::load_encoders(const Weights& weights) {

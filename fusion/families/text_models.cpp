@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <cstring>
 #include <map>
 
 #include "engine/base/error.h"
@@ -50,15 +51,28 @@ const TextFamily& find_text_family(const std::string& type, const Config& text_c
                    fmt::format("text model '{}' is not supported; supported are {}", type, names));
 }
 
+/// Whether a head that is stored beside the embedding which config.json ties it to is another one all the
+/// same: transformers then unties them. A packed copy has a packed head for one that was used.
+bool is_untied(const TensorView& head, const TensorView& embedding) {
+  if (head.packed) return true;
+  const bool comparable = !head.form && !embedding.form && !embedding.packed &&
+                          head.dtype == embedding.dtype && head.shape == embedding.shape;
+  return comparable && std::memcmp(head.data, embedding.data, head.bytes()) != 0;
+}
+
 /// The stored head; empty where the embedding is the head.
-std::string find_head(const TextModelPlace& place, DefaultHead otherwise) {
+std::string find_head(const TextModelPlace& place, DefaultHead otherwise, const std::string& embedding) {
   const std::string key = place.text.first_of({"tie_word_embeddings", "tie_embedding"});
-  if (key.empty() ? otherwise == DefaultHead::embedding : place.text.flag(key, false)) return {};
+  const bool tied = key.empty() ? otherwise == DefaultHead::embedding : place.text.flag(key, false);
   // "language_model.model." has its head at "language_model.lm_head", newer writers at "lm_head".
   const std::string inner = "language_model.lm_head";
   for (const std::string& head : {inner, "model." + inner, std::string("lm_head")}) {
-    if (place.weights.has(head + ".weight")) return head;
+    if (!place.weights.has(head + ".weight")) continue;
+    if (!tied ||
+        is_untied(place.weights.tensor(head + ".weight"), place.weights.tensor(embedding + ".weight")))
+      return head;
   }
+  if (tied) return {};
   if (!place.outer.flag("tie_word_embeddings", key.empty() && otherwise == DefaultHead::if_stored)) {
     place.weights.tensor("lm_head.weight");  // says what is missing
   }
@@ -98,7 +112,7 @@ TextModel read_text_model(const std::string& type, const TextModelPlace& place) 
     guessing = static_cast<std::size_t>(place.text.integer(family.guessing_layers, 0, {0, 64}));
   check_layer_count(place.text, place.weights, names.layers,
                     {decoder.layers.size() + guessing, decoder.layers.size()});
-  names.head = find_head(place, family.head);
+  names.head = find_head(place, family.head, names.embedding);
   return {std::move(decoder), std::move(names)};
 }
 
