@@ -75,9 +75,7 @@ Patches BlockPreprocessor::apply(std::span<const Image> frames, const ResizeRule
   constexpr std::size_t kChannels = 3;
   Matrix<float> all(kChannels * frames.size(), static_cast<std::size_t>(size.width * size.height));
   for (std::size_t i = 0; i < frames.size(); ++i) {
-    // Videos are resized as tensors in transformers, whatever resizes images.
-    const Matrix<float> pixels =
-        scaling_.apply(resize(frames[i], size, {resample_, ResizeBackend::torchvision}));
+    const Matrix<float> pixels = scaling_.apply(resize(frames[i], size, {resample_, ResizeBackend::pillow_13}));
     for (std::size_t channel = 0; channel < kChannels; ++channel)
       std::memcpy(all.row(channel * frames.size() + i), pixels.row(channel), pixels.cols() * sizeof(float));
   }
