@@ -82,7 +82,7 @@ Diagnosis diagnose() {
 std::vector<std::string> problems(const Diagnosis& found) {
   std::vector<std::string> texts;
   const auto say = [&texts](std::string text) { texts.push_back(std::move(text)); };
-  const Machine& machine = found.machine;
+  const MachineInfo& machine = found.machine;
   if (!found.image_problem.empty()) say(found.image_problem);
   std::string f32_kernel;
   for (const auto& [precision, kernel] : found.products) {
@@ -119,7 +119,7 @@ std::vector<std::string> problems(const Diagnosis& found) {
 }
 
 std::string to_text(const Diagnosis& found) {
-  const Machine& machine = found.machine;
+  const MachineInfo& machine = found.machine;
   std::string text = fmt::format("mmbatch {}, built with {}\n", kVersion, found.compiler);
   text += fmt::format("processor   {}, {} core{}\n", machine.processor, machine.cores,
                       machine.cores == 1 ? "" : "s");

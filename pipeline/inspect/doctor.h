@@ -11,7 +11,7 @@ namespace mmbatch {
 /// What this build is, what serves on this machine, and what is in its way.
 struct Diagnosis {
   std::string compiler;
-  Machine machine;
+  MachineInfo machine;
   std::string instruction_set;                                // level of the inner loops
   std::vector<std::string> levels_here, levels_missing;       // the widest first
   std::vector<std::pair<std::string, std::string>> products;  // precision, kernel; empty name: none serves

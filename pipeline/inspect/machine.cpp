@@ -48,7 +48,7 @@ std::optional<double> cpu_limit() {
 
 }  // namespace
 
-Machine this_machine() {
+MachineInfo this_machine() {
   const std::size_t memory = meminfo("MemTotal");
   return {.processor = processor_name(),
           .cores = usable_cores(),

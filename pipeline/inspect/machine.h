@@ -7,7 +7,7 @@
 namespace mmbatch {
 
 /// The machine as this process sees it.
-struct Machine {
+struct MachineInfo {
   std::string processor;                    // as it names itself
   std::size_t cores = 0;                    // that the process may run on
   std::optional<double> cpu_limit;          // of a container: processor time per second of time
@@ -16,6 +16,6 @@ struct Machine {
   std::optional<std::size_t> memory_limit;  // of a container, bytes
 };
 
-Machine this_machine();
+MachineInfo this_machine();
 
 }  // namespace mmbatch

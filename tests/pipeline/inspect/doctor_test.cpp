@@ -75,7 +75,7 @@ TEST(Doctor, DescribesThisMachine) {
                            "oneDNN 2.", "OpenBLAS 0.", "oneTBB 2021.", "SQLite 3.", "OpenCV 4.",
                            "sentencepiece 0.", "compute a model together", "problems"})
     EXPECT_THAT(outcome.text, HasSubstr(part));
-  const Machine machine = this_machine();
+  const MachineInfo machine = this_machine();
   EXPECT_GE(machine.cores, 1u);
   EXPECT_GT(machine.memory_available, 0u);
   EXPECT_LE(machine.memory_available, machine.memory);

@@ -26,8 +26,8 @@ using Json = nlohmann::json;
 constexpr const char* kSpace = "▁";
 const std::string kMerges = "tokenizer.ggml.merges";
 
-Vocabulary read_vocabulary(const VocabularyKeys& keys) {
-  Vocabulary vocabulary;
+TokenVocabulary read_vocabulary(const VocabularyKeys& keys) {
+  TokenVocabulary vocabulary;
   vocabulary.reserve(keys.tokens.size());
   for (std::size_t id = 0; id < keys.tokens.size(); ++id)
     vocabulary.add(keys.tokens[id], static_cast<std::uint32_t>(id));
@@ -57,7 +57,7 @@ std::vector<std::uint32_t> rank_scores(const Metadata& metadata, const Vocabular
 
 /// Any two neighbours whose texts together are a token merge, the highest score first.
 std::unique_ptr<const TokenModel> model_by_scores(const Metadata& metadata, const VocabularyKeys& keys) {
-  Vocabulary vocabulary = read_vocabulary(keys);
+  TokenVocabulary vocabulary = read_vocabulary(keys);
   const std::vector<std::uint32_t> ranks = rank_scores(metadata, keys);
   struct Found {
     std::uint32_t left, right;

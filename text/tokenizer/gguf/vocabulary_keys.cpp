@@ -52,12 +52,13 @@ VocabularyKeys::VocabularyKeys(const Metadata& metadata)
       tokens(metadata.texts(kPrefix + "tokens")) {
   const std::string key = kPrefix + "tokens";
   if (tokens.empty()) metadata.fail(key, "missing: the file has no vocabulary");
-  if (tokens.size() > static_cast<std::size_t>(Vocabulary::kMaxId))
-    metadata.fail(key, fmt::format("{} tokens, at most {} are possible", tokens.size(), Vocabulary::kMaxId));
+  if (tokens.size() > static_cast<std::size_t>(TokenVocabulary::kMaxId))
+    metadata.fail(key,
+                  fmt::format("{} tokens, at most {} are possible", tokens.size(), TokenVocabulary::kMaxId));
   for (const std::string_view token : tokens) {
-    if (token.size() > Vocabulary::kMaxTokenBytes)
+    if (token.size() > TokenVocabulary::kMaxTokenBytes)
       metadata.fail(key, fmt::format("a token of {} bytes, at most {} are possible", token.size(),
-                                     Vocabulary::kMaxTokenBytes));
+                                     TokenVocabulary::kMaxTokenBytes));
   }
   types = read_types(metadata, tokens.size());
   stored = tokens.size();

@@ -46,7 +46,7 @@ std::size_t space_at_begin(std::string_view text) {
 
 }  // namespace
 
-void AddedTokens::add(JsonAddedToken token, const Vocabulary& vocabulary) {
+void AddedTokens::add(JsonAddedToken token, const TokenVocabulary& vocabulary) {
   if (token.content.empty()) return;
   if (token.special) special_[token.content] = true;
   const auto known = by_content_.find(token.content);

@@ -40,7 +40,7 @@ class AddedTokens {
   static constexpr std::size_t kMaxTokens = 1 << 20;
 
   /// A token whose content is there already takes its place; one that is the same changes nothing.
-  void add(JsonAddedToken token, const Vocabulary& vocabulary);
+  void add(JsonAddedToken token, const TokenVocabulary& vocabulary);
   /// That a token which is there is special, whatever it was added as.
   void mark(const std::string& content);
   /// That a token is not special, until it is added as one again.

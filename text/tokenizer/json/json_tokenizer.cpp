@@ -28,7 +28,7 @@ bool prefixes_every_stretch(const Config& tokenizer) {
 
 class JsonTokenStream : public TokenStream {
  public:
-  JsonTokenStream(const JsonTokenizer& tokenizer, const Decoder& decoder, SpecialTokens special)
+  JsonTokenStream(const JsonTokenizer& tokenizer, const TokenDecoder& decoder, SpecialTokens special)
       : tokenizer_(tokenizer), special_(special), stages_(decoder.start(&out_)) {}
 
   void push(std::int32_t id, std::string& out) override {
@@ -88,7 +88,7 @@ void JsonTokenizer::read(std::string_view json, const std::string& source, const
   normalizers_ = read_normalizers(composed ? Config::parse(kComposing, source) : prefix);
   pre_tokenizers_ = read_pre_tokenizers(prefix);
   post_processor_ = PostProcessor(config);
-  decoder_ = std::make_unique<const Decoder>(config, special.rules.word_end);
+  decoder_ = std::make_unique<const TokenDecoder>(config, special.rules.word_end);
   if (!config.has("added_tokens")) return;
   const std::vector<Config> tokens = config.list("added_tokens");
   if (tokens.size() > AddedTokens::kMaxTokens) {
@@ -98,7 +98,7 @@ void JsonTokenizer::read(std::string_view json, const std::string& source, const
 }
 
 void JsonTokenizer::add_tokens(const SpecialTokenFiles& special) {
-  const Vocabulary& vocabulary = model_->vocabulary();
+  const TokenVocabulary& vocabulary = model_->vocabulary();
   for (const JsonAddedToken& token : special.decoder) {
     if (special.rules.decoder_decides) added_.unmark(token.content);
     added_.add(token, vocabulary);

@@ -62,7 +62,7 @@ class JsonTokenizer : public Tokenizer {
   std::vector<std::unique_ptr<const Normalizer>> normalizers_;
   std::vector<std::unique_ptr<const PreTokenizer>> pre_tokenizers_;
   PostProcessor post_processor_;
-  std::unique_ptr<const Decoder> decoder_;
+  std::unique_ptr<const TokenDecoder> decoder_;
   AddedTokens added_;
   std::optional<std::int32_t> bos_, eos_, pad_, unk_;
 };

@@ -19,7 +19,7 @@ constexpr std::size_t kMaxMerges = 1 << 24;
 
 /// What a section holds: the long lists apart, all else as a Config.
 struct Section {
-  Vocabulary vocabulary;
+  TokenVocabulary vocabulary;
   std::vector<double> scores;  // of a list of tokens with scores
   bool is_list = false;
   std::string_view merges;
@@ -75,9 +75,9 @@ class SectionReader {
   }
 
   void add(std::string_view token, std::int64_t id) {
-    if (id < 0 || id > Vocabulary::kMaxId) scanner_.fail(fmt::format("an id out of range: {}", id));
-    if (token.size() > Vocabulary::kMaxTokenBytes) {
-      scanner_.fail(fmt::format("a token of more than {} bytes", Vocabulary::kMaxTokenBytes));
+    if (id < 0 || id > TokenVocabulary::kMaxId) scanner_.fail(fmt::format("an id out of range: {}", id));
+    if (token.size() > TokenVocabulary::kMaxTokenBytes) {
+      scanner_.fail(fmt::format("a token of more than {} bytes", TokenVocabulary::kMaxTokenBytes));
     }
     section_.vocabulary.add(token, static_cast<std::uint32_t>(id));
   }
@@ -151,7 +151,7 @@ class MergesReader {
     return *id;
   }
 
-  const Vocabulary& vocabulary_;
+  const TokenVocabulary& vocabulary_;
   JsonScanner scanner_;
   std::size_t prefix_bytes_;
   std::string joined_;

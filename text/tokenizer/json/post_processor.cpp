@@ -15,7 +15,7 @@ constexpr std::size_t kMaxSteps = 16;
 std::int32_t id_of_pair(const Config& step, const std::string& key) {
   const std::vector<Config> pair = step.list(key);
   const bool valid = pair.size() == 2 && pair[1].is_integer() && pair[1].as_integer() >= 0 &&
-                     pair[1].as_integer() <= Vocabulary::kMaxId;
+                     pair[1].as_integer() <= TokenVocabulary::kMaxId;
   if (!valid) step.fail(key, "expected a token and its id");
   return static_cast<std::int32_t>(pair[1].as_integer());
 }
@@ -56,7 +56,7 @@ void PostProcessor::read_template(const Config& step) {
       if (!special.has(name)) step.fail("single", fmt::format("'{}' is not among the special_tokens", name));
       Part part;
       for (const std::int64_t id : special.object(name).integers("ids")) {
-        if (id < 0 || id > Vocabulary::kMaxId) special.fail(name, "an id out of range");
+        if (id < 0 || id > TokenVocabulary::kMaxId) special.fail(name, "an id out of range");
         part.ids.push_back(static_cast<std::int32_t>(id));
       }
       if (part.ids.size() > kMaxParts) special.fail(name, fmt::format("more than {} ids", kMaxParts));

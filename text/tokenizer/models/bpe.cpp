@@ -11,7 +11,7 @@
 
 namespace mmbatch {
 
-BpeModel::BpeModel(Vocabulary vocabulary, MergeTable merges, BpeOptions options)
+BpeModel::BpeModel(TokenVocabulary vocabulary, MergeTable merges, BpeOptions options)
     : TokenModel(std::move(vocabulary)), merges_(std::move(merges)), options_(std::move(options)) {
   const auto id_of = [&](std::string_view token) {
     const auto id = this->vocabulary().find(token);

@@ -25,7 +25,7 @@ struct BpeOptions {
 /// piece may be a whole text: the time is n log n.
 class BpeModel : public TokenModel {
  public:
-  BpeModel(Vocabulary vocabulary, MergeTable merges, BpeOptions options);
+  BpeModel(TokenVocabulary vocabulary, MergeTable merges, BpeOptions options);
 
   void encode(std::string_view piece, PieceForm form, Ids& ids) const override;
 

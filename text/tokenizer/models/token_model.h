@@ -18,7 +18,7 @@ enum class PieceForm { characters, bytes };
 /// thread-safe.
 class TokenModel {
  public:
-  explicit TokenModel(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary)) {}
+  explicit TokenModel(TokenVocabulary vocabulary) : vocabulary_(std::move(vocabulary)) {}
   virtual ~TokenModel() = default;
   TokenModel(const TokenModel&) = delete;
   TokenModel& operator=(const TokenModel&) = delete;
@@ -28,10 +28,10 @@ class TokenModel {
   /// @throws ItemError when the model needs an unknown token and has none.
   virtual void encode(std::string_view piece, PieceForm form, Ids& ids) const = 0;
 
-  const Vocabulary& vocabulary() const { return vocabulary_; }
+  const TokenVocabulary& vocabulary() const { return vocabulary_; }
 
  private:
-  Vocabulary vocabulary_;
+  TokenVocabulary vocabulary_;
 };
 
 }  // namespace mmbatch

@@ -15,7 +15,7 @@ constexpr double kUnknownPenalty = 10;
 
 }  // namespace
 
-UnigramModel::UnigramModel(Vocabulary vocabulary, std::vector<double> scores, UnigramOptions options)
+UnigramModel::UnigramModel(TokenVocabulary vocabulary, std::vector<double> scores, UnigramOptions options)
     : TokenModel(std::move(vocabulary)), scores_(std::move(scores)), options_(options) {
   double lowest = scores_.empty() ? 0 : scores_[0];
   for (const double score : scores_) lowest = std::min(lowest, score);

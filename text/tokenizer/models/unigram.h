@@ -21,7 +21,7 @@ struct UnigramOptions {
 class UnigramModel : public TokenModel {
  public:
   /// @param scores by id, one for each token of the vocabulary.
-  UnigramModel(Vocabulary vocabulary, std::vector<double> scores, UnigramOptions options);
+  UnigramModel(TokenVocabulary vocabulary, std::vector<double> scores, UnigramOptions options);
 
   void encode(std::string_view piece, PieceForm form, Ids& ids) const override;
 

@@ -29,13 +29,13 @@ std::uint32_t hash_of(std::string_view token) {
 
 }  // namespace
 
-void Vocabulary::reserve(std::size_t tokens) {
+void TokenVocabulary::reserve(std::size_t tokens) {
   entries_.reserve(tokens);
   bytes_.reserve(tokens * 8);
   grow(std::bit_ceil(tokens * 2 + 16));
 }
 
-void Vocabulary::grow(std::size_t slots) {
+void TokenVocabulary::grow(std::size_t slots) {
   if (slots <= slots_.size()) return;
   slots_.assign(slots, 0);
   for (std::size_t i = 0; i < entries_.size(); ++i) {
@@ -45,7 +45,7 @@ void Vocabulary::grow(std::size_t slots) {
   }
 }
 
-std::size_t Vocabulary::slot(std::string_view token, std::uint32_t hash) const {
+std::size_t TokenVocabulary::slot(std::string_view token, std::uint32_t hash) const {
   const std::size_t mask = slots_.size() - 1;
   std::size_t at = hash & mask;
   while (slots_[at] != 0) {
@@ -56,7 +56,7 @@ std::size_t Vocabulary::slot(std::string_view token, std::uint32_t hash) const {
   return at;
 }
 
-void Vocabulary::add(std::string_view token, std::uint32_t id) {
+void TokenVocabulary::add(std::string_view token, std::uint32_t id) {
   if (entries_.size() * 2 >= slots_.size()) grow(std::max<std::size_t>(64, slots_.size() * 2));
   const std::uint32_t hash = hash_of(token);
   const std::size_t at = slot(token, hash);
@@ -75,14 +75,14 @@ void Vocabulary::add(std::string_view token, std::uint32_t id) {
   entry_of_id_[id] = slots_[at];
 }
 
-std::optional<std::uint32_t> Vocabulary::find(std::string_view token) const {
+std::optional<std::uint32_t> TokenVocabulary::find(std::string_view token) const {
   if (slots_.empty()) return std::nullopt;
   const std::size_t at = slot(token, hash_of(token));
   if (slots_[at] == 0) return std::nullopt;
   return entries_[slots_[at] - 1].id;
 }
 
-std::string_view Vocabulary::token(std::uint32_t id) const {
+std::string_view TokenVocabulary::token(std::uint32_t id) const {
   return has(id) ? text(entries_[entry_of_id_[id] - 1]) : std::string_view();
 }
 

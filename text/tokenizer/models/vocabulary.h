@@ -10,7 +10,7 @@ namespace mmbatch {
 
 /// The tokens of a vocabulary and their ids, in both directions; compact, and quick to fill. Read by all
 /// threads.
-class Vocabulary {
+class TokenVocabulary {
  public:
   static constexpr std::int64_t kMaxId = (1 << 24) - 1;
   static constexpr std::size_t kMaxTokenBytes = 4096;

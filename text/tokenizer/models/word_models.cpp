@@ -11,7 +11,7 @@
 namespace mmbatch {
 namespace {
 
-std::int32_t unknown_of(const Vocabulary& vocabulary, const std::string& unk_token) {
+std::int32_t unknown_of(const TokenVocabulary& vocabulary, const std::string& unk_token) {
   const auto id = vocabulary.find(unk_token);
   if (!id) {
     throw ItemError(ErrorCode::unsupported,
@@ -33,7 +33,7 @@ bool begins_character(char c) {
 
 }  // namespace
 
-WordPieceModel::WordPieceModel(Vocabulary vocabulary, Options options)
+WordPieceModel::WordPieceModel(TokenVocabulary vocabulary, Options options)
     : TokenModel(std::move(vocabulary)), options_(std::move(options)) {}
 
 void WordPieceModel::encode(std::string_view piece, PieceForm form, Ids& ids) const {
@@ -73,7 +73,7 @@ bool WordPieceModel::encode_characters(std::string_view piece, Ids& ids) const {
   return true;
 }
 
-WordLevelModel::WordLevelModel(Vocabulary vocabulary, std::string unk_token)
+WordLevelModel::WordLevelModel(TokenVocabulary vocabulary, std::string unk_token)
     : TokenModel(std::move(vocabulary)), unk_token_(std::move(unk_token)) {}
 
 void WordLevelModel::encode(std::string_view piece, PieceForm form, Ids& ids) const {

@@ -18,7 +18,7 @@ class WordPieceModel : public TokenModel {
     std::size_t max_input_chars_per_word = 100;  // a longer piece is unknown
   };
 
-  WordPieceModel(Vocabulary vocabulary, Options options);
+  WordPieceModel(TokenVocabulary vocabulary, Options options);
 
   void encode(std::string_view piece, PieceForm form, Ids& ids) const override;
 
@@ -31,7 +31,7 @@ class WordPieceModel : public TokenModel {
 /// Every piece is one token.
 class WordLevelModel : public TokenModel {
  public:
-  WordLevelModel(Vocabulary vocabulary, std::string unk_token);
+  WordLevelModel(TokenVocabulary vocabulary, std::string unk_token);
 
   void encode(std::string_view piece, PieceForm form, Ids& ids) const override;
 

@@ -103,7 +103,7 @@ void SentencePieceModel::read(std::string_view bytes, const std::string& source)
 }
 
 void SentencePieceModel::read_piece(std::string_view bytes, const std::string& source) {
-  Piece piece;
+  SentencePiece piece;
   for (ProtoReader field(bytes, source); field.next();) {
     if (field.field() == kPieceText) piece.text = field.bytes();
     if (field.field() == kPieceScore && !std::isfinite(field.number())) {

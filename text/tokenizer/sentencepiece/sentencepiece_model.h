@@ -15,7 +15,7 @@ inline constexpr std::string_view kSpaceSymbol = "\xE2\x96\x81";
 /// What a piece of the vocabulary is; numbered as in sentencepiece_model.proto.
 enum class PieceKind { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
 
-struct Piece {
+struct SentencePiece {
   std::string text;
   PieceKind kind = PieceKind::normal;
   std::uint8_t byte = 0;  // of a byte piece, `<0x0A>`
@@ -43,7 +43,7 @@ class SentencePieceModel {
   /// @throws ItemError when the library refuses the text.
   void encode(std::string_view text, std::vector<std::int32_t>& ids) const;
 
-  const std::vector<Piece>& pieces() const { return pieces_; }
+  const std::vector<SentencePiece>& pieces() const { return pieces_; }
   std::optional<std::int32_t> find(std::string_view piece) const;
 
   std::optional<std::int32_t> bos() const;
@@ -68,7 +68,7 @@ class SentencePieceModel {
   void read_normalizer(std::string_view bytes, const std::string& source);
   void check_pieces(const std::string& source);
 
-  std::vector<Piece> pieces_;
+  std::vector<SentencePiece> pieces_;
   std::int32_t unk_ = -1;
   std::string unk_surface_ = " \xE2\x81\x87 ";
   bool byte_fallback_ = false;

@@ -30,7 +30,7 @@ TokenTable make_table(const SentencePieceModel& model, const TokenizerFiles& fil
   TokenTable table;
   table.model = &model;
   table.pieces.reserve(model.pieces().size());
-  for (const Piece& piece : model.pieces()) {
+  for (const SentencePiece& piece : model.pieces()) {
     Token token;
     token.text = piece.text;
     token.kind = piece.kind;

@@ -88,7 +88,7 @@ class Collector {
                                    token.id, *known));
     }
     if (static_cast<std::size_t>(token.id) >= model_.pieces().size()) return;
-    const Piece& piece = model_.pieces()[static_cast<std::size_t>(token.id)];
+    const SentencePiece& piece = model_.pieces()[static_cast<std::size_t>(token.id)];
     const bool fixed =
         piece.kind == PieceKind::normal || piece.kind == PieceKind::byte || piece.kind == PieceKind::unknown;
     if (fixed && piece.text != token.content) {

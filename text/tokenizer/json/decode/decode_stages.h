@@ -86,14 +86,14 @@ class StripStage : public DecodeStage {
 
 class ReplaceStage : public WholeTokenStage {
  public:
-  ReplaceStage(Pattern pattern, std::string content)
+  ReplaceStage(TextPattern pattern, std::string content)
       : pattern_(std::move(pattern)), content_(std::move(content)) {}
 
  protected:
   void put_token(std::string_view token) override;
 
  private:
-  Pattern pattern_;
+  TextPattern pattern_;
   std::string content_;
 };
 

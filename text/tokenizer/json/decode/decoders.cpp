@@ -37,7 +37,7 @@ std::string character(const Config& step, const std::string& key, const std::str
 
 }  // namespace
 
-Decoder::Decoder(const Config& tokenizer, const std::string& word_end) {
+TokenDecoder::TokenDecoder(const Config& tokenizer, const std::string& word_end) {
   if (tokenizer.has("decoder")) {
     read(tokenizer.object("decoder"), 0);
   } else {
@@ -46,7 +46,7 @@ Decoder::Decoder(const Config& tokenizer, const std::string& word_end) {
   if (!word_end.empty()) makers_.push_back([word_end] { return std::make_unique<WordEndStage>(word_end); });
 }
 
-void Decoder::read(const Config& step, int depth) {
+void TokenDecoder::read(const Config& step, int depth) {
   const std::string type = step.text("type", "");
   if (depth > kMaxDepth || makers_.size() >= kMaxStages)
     step.fail("decoders", "too many, or nested too deeply");
@@ -68,7 +68,7 @@ void Decoder::read(const Config& step, int depth) {
     makers_.push_back([content = character(step, "content", " "), start = count("start"),
                        stop = count("stop")] { return std::make_unique<StripStage>(content, start, stop); });
   } else if (type == "Replace") {
-    makers_.push_back([pattern = Pattern(step, "pattern"), content = short_text(step, "content", "")] {
+    makers_.push_back([pattern = TextPattern(step, "pattern"), content = short_text(step, "content", "")] {
       return std::make_unique<ReplaceStage>(pattern, content);
     });
   } else if (type == "Metaspace") {
@@ -97,7 +97,7 @@ void Decoder::read(const Config& step, int depth) {
   }
 }
 
-std::string Decoder::bytes_inside_text(std::string_view token) const {
+std::string TokenDecoder::bytes_inside_text(std::string_view token) const {
   if (byte_level_) return bytes_of_byte_level(token);
   const auto byte = byte_fallback_ ? byte_of_token(token) : std::nullopt;
   if (byte) return std::string(1, *byte);
@@ -112,7 +112,7 @@ std::string Decoder::bytes_inside_text(std::string_view token) const {
   return out.substr(1, out.size() - 2);
 }
 
-std::vector<std::unique_ptr<DecodeStage>> Decoder::start(std::string* const* out) const {
+std::vector<std::unique_ptr<DecodeStage>> TokenDecoder::start(std::string* const* out) const {
   std::vector<std::unique_ptr<DecodeStage>> stages;
   for (const Maker& make : makers_) stages.push_back(make());
   stages.push_back(std::make_unique<OutputStage>(out));

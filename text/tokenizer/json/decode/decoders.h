@@ -26,12 +26,12 @@ class DecodeStage {
 };
 
 /// A tokenizer.json's `decoder`: how tokens become text. Const after loading and thread-safe.
-class Decoder {
+class TokenDecoder {
  public:
   /// Reads the section; where it is absent or null, tokens are joined with spaces.
   /// @param word_end what becomes a space in the decoded text, which is stripped then; empty: nothing
   /// @throws ModelError that names the key, and a type that is not supported.
-  explicit Decoder(const Config& tokenizer, const std::string& word_end = {});
+  explicit TokenDecoder(const Config& tokenizer, const std::string& word_end = {});
 
   /// The stages of one text, each connected to the next; the last one appends to `out`, which must outlive
   /// them.

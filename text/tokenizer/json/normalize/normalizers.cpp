@@ -173,7 +173,7 @@ class Reader {
     const std::string content = step.text("content", "");
     if (content.size() > kMaxGrowth) step.fail("content", fmt::format("longer than {} bytes", kMaxGrowth));
     steps.push_back(
-        std::make_unique<Step>([pattern = Pattern(step, "pattern"), content](NormalizedText& text) {
+        std::make_unique<Step>([pattern = TextPattern(step, "pattern"), content](NormalizedText& text) {
           std::string out = replace_matches(text.text, pattern, content);
           if (out.empty() && !text.text.empty()) text.first_kept = false;
           text.text = std::move(out);

@@ -2,7 +2,7 @@
 
 namespace mmbatch {
 
-Pattern::Pattern(const Config& component, const std::string& key) {
+TextPattern::TextPattern(const Config& component, const std::string& key) {
   const Config pattern = component.object(key);
   if (pattern.has("Regex")) {
     regex_.emplace(pattern.text("Regex", ""), pattern.where("Regex"));
@@ -13,7 +13,7 @@ Pattern::Pattern(const Config& component, const std::string& key) {
   }
 }
 
-void Pattern::find_all(std::string_view text, std::vector<Span>& matches) const {
+void TextPattern::find_all(std::string_view text, std::vector<Span>& matches) const {
   if (regex_) {
     regex_->find_all(text, matches);
     return;
@@ -25,7 +25,7 @@ void Pattern::find_all(std::string_view text, std::vector<Span>& matches) const 
   }
 }
 
-std::string replace_matches(std::string_view text, const Pattern& pattern, std::string_view content) {
+std::string replace_matches(std::string_view text, const TextPattern& pattern, std::string_view content) {
   std::vector<Span> matches;
   pattern.find_all(text, matches);
   std::string out;

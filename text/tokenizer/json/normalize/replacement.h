@@ -11,10 +11,10 @@
 namespace mmbatch {
 
 /// The `pattern` of a component: {"String": …}, taken literally, or {"Regex": …}.
-class Pattern {
+class TextPattern {
  public:
   /// @throws ModelError
-  Pattern(const Config& component, const std::string& key);
+  TextPattern(const Config& component, const std::string& key);
 
   /// Appends all matches, as Regex::find_all() does.
   void find_all(std::string_view text, std::vector<Span>& matches) const;
@@ -25,6 +25,6 @@ class Pattern {
 };
 
 /// `text` with every match of a pattern replaced.
-std::string replace_matches(std::string_view text, const Pattern& pattern, std::string_view content);
+std::string replace_matches(std::string_view text, const TextPattern& pattern, std::string_view content);
 
 }  // namespace mmbatch

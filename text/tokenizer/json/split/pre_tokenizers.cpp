@@ -23,7 +23,7 @@ using Finder = std::function<void(std::string_view text, std::vector<Span>& matc
 
 class Splitter : public PreTokenizer {
  public:
-  Splitter(Finder find, SplitBehavior behavior, Matched matched = Matched::found)
+  Splitter(Finder find, SplitBehavior behavior, SplitMatch matched = SplitMatch::found)
       : find_(std::move(find)), behavior_(behavior), matched_(matched) {}
 
   void apply(Pieces& pieces) const override {
@@ -41,7 +41,7 @@ class Splitter : public PreTokenizer {
  private:
   Finder find_;
   SplitBehavior behavior_;
-  Matched matched_;
+  SplitMatch matched_;
 };
 
 /// Every character of a kind is a match by itself.
@@ -194,7 +194,7 @@ class Reader {
       steps.push_back(split_at_characters(is_white_space, SplitBehavior::removed));
       steps.push_back(split_at_characters(is_punctuation, SplitBehavior::isolated));
     } else if (type == "Whitespace") {
-      steps.push_back(std::make_unique<Splitter>(find_words, SplitBehavior::removed, Matched::between));
+      steps.push_back(std::make_unique<Splitter>(find_words, SplitBehavior::removed, SplitMatch::between));
     } else if (type == "CharDelimiterSplit") {
       steps.push_back(
           std::make_unique<Splitter>(literal(character(step, "delimiter")), SplitBehavior::removed));
@@ -219,10 +219,10 @@ class Reader {
   void add_split(const Config& step) {
     const SplitBehavior behavior = read_behavior(step, "behavior", SplitBehavior::isolated);
     steps.push_back(std::make_unique<Splitter>(
-        [pattern = Pattern(step, "pattern")](std::string_view text, std::vector<Span>& matches) {
+        [pattern = TextPattern(step, "pattern")](std::string_view text, std::vector<Span>& matches) {
           pattern.find_all(text, matches);
         },
-        behavior, step.flag("invert", false) ? Matched::between : Matched::found));
+        behavior, step.flag("invert", false) ? SplitMatch::between : SplitMatch::found));
   }
 
   void add_byte_level(const Config& step, bool last) {

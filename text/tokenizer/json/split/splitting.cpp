@@ -65,14 +65,14 @@ SplitBehavior read_behavior(const Config& step, const std::string& key, SplitBeh
 }
 
 void split_piece(const Piece& piece, const std::vector<Span>& matches, SplitBehavior behavior,
-                 Matched matched, std::vector<Piece>& parts) {
+                 SplitMatch matched, std::vector<Piece>& parts) {
   const auto add = [&](const Span& span) {
     if (span.begin == span.end) return;
     const bool first = span.begin == 0;
     parts.push_back({piece.text.substr(span.begin, span.end - span.begin), piece.at_beginning && first,
                      piece.takes_prefix || !first});
   };
-  const bool found_matches = matched == Matched::found;
+  const bool found_matches = matched == SplitMatch::found;
   std::vector<Stretch> stretches;
   const bool alone = behavior == SplitBehavior::isolated || behavior == SplitBehavior::removed;
   const auto take = [&](const Span& span, bool match) {

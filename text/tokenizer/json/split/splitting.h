@@ -17,11 +17,11 @@ enum class SplitBehavior { removed, isolated, merged_with_previous, merged_with_
 SplitBehavior read_behavior(const Config& step, const std::string& key, SplitBehavior otherwise);
 
 /// Which stretches count as matches: what was found, or what is between.
-enum class Matched { found, between };
+enum class SplitMatch { found, between };
 
 /// Appends the parts of `piece`; empty ones are left out.
 /// @param matches in `piece.text`, from left to right.
 void split_piece(const Piece& piece, const std::vector<Span>& matches, SplitBehavior behavior,
-                 Matched matched, std::vector<Piece>& parts);
+                 SplitMatch matched, std::vector<Piece>& parts);
 
 }  // namespace mmbatch
