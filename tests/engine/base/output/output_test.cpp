@@ -64,16 +64,15 @@ TEST(OutputStream, ACharacterMayComeInPieces) {
 TEST(OutputStream, AReaderThatHasGoneEndsTheProgramAsItEndsOthers) {
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);
+  ::close(ends[0]);
   const pid_t child = ::fork();
   if (child == 0) {
     std::signal(SIGPIPE, SIG_IGN);  // as some programs start others
-    ::close(ends[0]);
     OutputStream out(ends[1], "f", Audience::programs);
     out << "x";
     out.finish();
     ::_exit(0);
   }
-  ::close(ends[0]);
   ::close(ends[1]);
   int status = 0;
   ::waitpid(child, &status, 0);
