@@ -199,6 +199,8 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
   summary.load_seconds = loaded.seconds();
   results->finish_run(interrupted ? RunStatus::interrupted : RunStatus::finished, to_json(summary));
   files.end_run(summary);
+  if (summary.failed > 0 && options.progress != ProgressStyle::none)
+    say(fmt::format("why items failed: mmbatch query {} failures", planned.database.string()));
   if (interrupted) return ExitCode::interrupted;
   return summary.failed > 0 ? ExitCode::items_failed : ExitCode::ok;
 }

@@ -1,12 +1,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/jobs/helpers.h"
 #include "tests/pipeline/program.h"
 
 namespace mmbatch {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::TempFolder;
 
 void expect_error(const std::string& arguments, int code, const std::string& part) {
   const ProgramEnd outcome = program(arguments);
@@ -20,6 +23,17 @@ TEST(CommandLine, AWrongCommandSaysWhichThereAre) {
   expect_error("nonsense", 2, "'nonsense' is not a command\nthe commands are run, validate");
   expect_error("nonsense --model x", 2, "'nonsense' is not a command");
   expect_error("--verison", 2, "unknown option --verison; did you mean '--version'?");
+}
+
+TEST(CommandLine, ARunWithFailuresSaysWhereTheyAre) {
+  const TempFolder folder;
+  const std::string demo = MMBATCH_DEMO, database = (folder / "r.db").string();
+  const auto manifest =
+      folder.write("m.yaml", "jobs: [{name: a, task: vqa, items: [{image: none.png, question: q}]}]\n");
+  const std::string run = "run " + manifest.string() + " -m " + demo + "/model -d " + database;
+  expect_error(run, 1, "why items failed: mmbatch query " + database + " failures");
+  EXPECT_THAT(program(run + " --quiet --retry-failed").text, Not(HasSubstr("why items failed")));
+  expect_error("query " + database + " failures", 0, "image_missing");
 }
 
 TEST(CommandLine, AWrongOptionSaysWhatWasMeant) {
@@ -133,7 +147,7 @@ TEST(CommandLine, AskAnswersAQuestionAboutAnImage) {
   const ProgramEnd chosen =
       program("ask --model " + Workplace::demo("model") + " --image " + Workplace::images().front() +
               " --choices zebra --choices yellow --choices blue \"what color is the shape?\"");
-  EXPECT_THAT(chosen.text, testing::AnyOf("yellow\n", "blue\n"));
+  EXPECT_THAT(chosen.text, ::testing::AnyOf("yellow\n", "blue\n"));
   // What is cut before it is complete is said, as a run does.
   const ProgramEnd cut =
       program("ask --model " + Workplace::demo("model") + " --image " + Workplace::images().front() +
