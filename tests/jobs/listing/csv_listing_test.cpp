@@ -4,25 +4,16 @@
 
 #include "jobs/listing/item_reader.h"
 #include "tests/jobs/helpers.h"
+#include "tests/jobs/listing/read_items.h"
 
 namespace mmbatch {
 namespace {
 
 using ::testing::ElementsAre;
+using testing::faults_of;
 using ::testing::HasSubstr;
+using testing::ids_of;
 using testing::TempFolder;
-
-std::vector<std::string> faults_of(const std::vector<ReadItem>& items) {
-  std::vector<std::string> out;
-  for (const ReadItem& item : items) out.push_back(testing::fault(item));
-  return out;
-}
-
-std::vector<std::string> ids_of(const std::vector<ReadItem>& items) {
-  std::vector<std::string> out;
-  for (const ReadItem& item : items) out.push_back(item.item->id);
-  return out;
-}
 
 TEST(Csv, FollowsRfc4180) {
   TempFolder folder;

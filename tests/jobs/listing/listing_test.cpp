@@ -9,12 +9,15 @@
 
 #include "jobs/listing/item_reader.h"
 #include "tests/jobs/helpers.h"
+#include "tests/jobs/listing/read_items.h"
 
 namespace mmbatch {
 namespace {
 
 using ::testing::ElementsAre;
+using testing::faults_of;
 using ::testing::HasSubstr;
+using testing::ids_of;
 using testing::TempFolder;
 
 void write_gz(const std::filesystem::path& file, const std::string& content) {
@@ -185,18 +188,6 @@ TEST(JsonList, BrokenListsSaySo) {
   const auto comma = testing::read_listing(folder, "q.json", "[" + good + ",]", "task: generate");
   ASSERT_EQ(comma.size(), 2u);
   EXPECT_THAT(testing::fault(comma[1]), HasSubstr("expected an item"));
-}
-
-std::vector<std::string> faults_of(const std::vector<ReadItem>& items) {
-  std::vector<std::string> out;
-  for (const ReadItem& item : items) out.push_back(testing::fault(item));
-  return out;
-}
-
-std::vector<std::string> ids_of(const std::vector<ReadItem>& items) {
-  std::vector<std::string> out;
-  for (const ReadItem& item : items) out.push_back(item.item->id);
-  return out;
 }
 
 /// As UTF-16 with a byte order mark, little-endian.
