@@ -8,8 +8,8 @@
 #include "bench/checkpoint/writer.h"
 #include "bench/compare.h"
 #include "bench/levels.h"
+#include "bench/multimodal/models.h"
 #include "bench/report.h"
-#include "bench/seeing/models.h"
 #include "bench/together/together.h"
 #include "bench/workload.h"
 #include "engine/base/error.h"
@@ -83,7 +83,7 @@ void run_workloads(const CommandLine& line) {
   std::vector<const Workload*> chosen;
   for (const std::string& name : line.workloads) chosen.push_back(&find_workload(name));
   if (chosen.empty()) throw UsageError("no workload given; --list shows them all");
-  if (!line.options.model.empty() && !is_seeing_model(line.options.model)) find_shape(line.options.model);
+  if (!line.options.model.empty() && !is_multimodal_model(line.options.model)) find_shape(line.options.model);
   Session session(options_of(line));
   for (const Workload* workload : chosen) {
     session.begin(workload->name);

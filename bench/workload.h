@@ -23,7 +23,7 @@ void run_load(Session& session);
 void run_gemm(Session& session);
 void run_attention(Session& session);
 void run_vision(Session& session);
-void run_seeing(Session& session);
+void run_multimodal(Session& session);
 void run_prefill(Session& session);
 void run_long_prefill(Session& session);
 void run_decode(Session& session);

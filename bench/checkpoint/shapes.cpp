@@ -91,10 +91,11 @@ const ModelShape& find_shape(const std::string& name) {
                                nearest.empty() ? "" : fmt::format(": did you mean '{}'?", nearest)));
 }
 
-const ModelShape& find_seeing_shape(const std::string& name) {
+const ModelShape& find_multimodal_shape(const std::string& name) {
   const ModelShape& shape = find_shape(name);
   if (!shape.sees())
-    throw UsageError(fmt::format("'{}' is text only: take prefill or decode, or a shape that sees", name));
+    throw UsageError(
+        fmt::format("'{}' is text only: take prefill or decode, or a shape with a vision tower", name));
   return shape;
 }
 

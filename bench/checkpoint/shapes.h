@@ -43,7 +43,7 @@ struct ModelShape {
 std::span<const ModelShape> model_shapes();
 /// @throws UsageError that names the nearest one
 const ModelShape& find_shape(const std::string& name);
-/// The same, of a model that sees.  @throws UsageError also for a text-only one
-const ModelShape& find_seeing_shape(const std::string& name);
+/// The same, of a vision-language model.  @throws UsageError also for a text-only one
+const ModelShape& find_multimodal_shape(const std::string& name);
 
 }  // namespace mmbatch::bench

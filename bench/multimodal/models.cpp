@@ -1,4 +1,4 @@
-#include "bench/seeing/models.h"
+#include "bench/multimodal/models.h"
 
 #include <fmt/format.h>
 
@@ -83,7 +83,7 @@ Json clip_scaling(Json file) {
 /// The tower that Qwen3-VL 2B and Qwen 3.5 2B have.
 constexpr std::size_t kTower = 1024, kTowerFfn = 4096, kTowerPositions = 2304;
 
-Json qwen3_vision(const SeeingModel& model, const std::vector<int>& taps) {
+Json qwen3_vision(const MultimodalModel& model, const std::vector<int>& taps) {
   return {{"model_type", "qwen3_vl"},
           {"depth", model.tower_layers},
           {"hidden_size", kTower},
@@ -102,7 +102,7 @@ Json qwen3_images() {
                        {"merge_size", 2}});
 }
 
-void add_qwen3_tower(List& list, const SeeingModel& model, std::size_t taps) {
+void add_qwen3_tower(List& list, const MultimodalModel& model, std::size_t taps) {
   const std::string prefix = "model.visual.";
   list.add(prefix + "patch_embed.proj.weight", {kTower, 3, 2, 16, 16});
   list.vector(prefix + "patch_embed.proj.bias", kTower);
@@ -126,7 +126,7 @@ void add_qwen3_tower(List& list, const SeeingModel& model, std::size_t taps) {
     merger(fmt::format("{}deepstack_merger_list.{}.", prefix, i), 4 * kTower);
 }
 
-Files qwen3_vl_files(const SeeingModel& model) {
+Files qwen3_vl_files(const MultimodalModel& model) {
   Json text{{"model_type", "qwen3_vl_text"},
             {"hidden_size", 2048},
             {"intermediate_size", 6144},
@@ -146,7 +146,7 @@ Files qwen3_vl_files(const SeeingModel& model) {
   return {{"config.json", config.dump()}, {"preprocessor_config.json", qwen3_images().dump()}};
 }
 
-Tensors qwen3_vl_tensors(const SeeingModel& model) {
+Tensors qwen3_vl_tensors(const MultimodalModel& model) {
   List list;
   add_qwen3_tower(list, model, 3);
   const std::string prefix = "model.language_model.";
@@ -163,7 +163,7 @@ Tensors qwen3_vl_tensors(const SeeingModel& model) {
   return list.take();
 }
 
-Files qwen2_5_vl_files(const SeeingModel& model) {
+Files qwen2_5_vl_files(const MultimodalModel& model) {
   const Json vision{{"depth", model.tower_layers}, {"hidden_size", 1280},
                     {"intermediate_size", 3420},   {"num_heads", 16},
                     {"out_hidden_size", 2048},     {"patch_size", 14},
@@ -191,7 +191,7 @@ Files qwen2_5_vl_files(const SeeingModel& model) {
   return {{"config.json", config.dump()}, {"preprocessor_config.json", images.dump()}};
 }
 
-Tensors qwen2_5_vl_tensors(const SeeingModel& model) {
+Tensors qwen2_5_vl_tensors(const MultimodalModel& model) {
   List list;
   constexpr std::size_t kHidden = 1280, kFfn = 3420;
   list.add("visual.patch_embed.proj.weight", {kHidden, 3, 2, 14, 14});
@@ -222,7 +222,7 @@ Tensors qwen2_5_vl_tensors(const SeeingModel& model) {
   return list.take();
 }
 
-Files gemma3_files(const SeeingModel& model) {
+Files gemma3_files(const MultimodalModel& model) {
   const Json text{
       {"model_type", "gemma3_text"}, {"hidden_size", 2560},
       {"intermediate_size", 10240},  {"num_hidden_layers", model.layers},
@@ -245,7 +245,7 @@ Files gemma3_files(const SeeingModel& model) {
   return {{"config.json", config.dump()}, {"preprocessor_config.json", images.dump()}};
 }
 
-Tensors gemma3_tensors(const SeeingModel& model) {
+Tensors gemma3_tensors(const MultimodalModel& model) {
   List list;
   list.siglip("vision_tower.vision_model.", 1152, 4304, model.tower_layers, 14, 4096);
   list.norm("multi_modal_projector.mm_soft_emb_norm", 1152);
@@ -266,7 +266,7 @@ Tensors gemma3_tensors(const SeeingModel& model) {
   return list.take();
 }
 
-Files smolvlm_files(const SeeingModel& model) {
+Files smolvlm_files(const MultimodalModel& model) {
   const Json text{{"model_type", "llama"},
                   {"hidden_size", 576},
                   {"intermediate_size", 1536},
@@ -297,7 +297,7 @@ Files smolvlm_files(const SeeingModel& model) {
   return {{"config.json", config.dump()}, {"preprocessor_config.json", images.dump()}};
 }
 
-Tensors smolvlm_tensors(const SeeingModel& model) {
+Tensors smolvlm_tensors(const MultimodalModel& model) {
   List list;
   list.siglip("model.vision_model.", 768, 3072, model.tower_layers, 16, 1024);
   list.matrix("model.connector.modality_projection.proj", 576, 16 * 768);
@@ -316,7 +316,7 @@ Tensors smolvlm_tensors(const SeeingModel& model) {
 
 constexpr std::size_t kKeyHeads = 16, kValueHeads = 16, kHeadWidth = 128;
 
-Files qwen3_5_files(const SeeingModel& model) {
+Files qwen3_5_files(const MultimodalModel& model) {
   const Json text{{"model_type", "qwen3_5_text"},
                   {"hidden_size", 2048},
                   {"intermediate_size", 6144},
@@ -346,7 +346,7 @@ Files qwen3_5_files(const SeeingModel& model) {
   return {{"config.json", config.dump()}, {"preprocessor_config.json", qwen3_images().dump()}};
 }
 
-Tensors qwen3_5_tensors(const SeeingModel& model) {
+Tensors qwen3_5_tensors(const MultimodalModel& model) {
   List list;
   add_qwen3_tower(list, model, 0);
   const std::string prefix = "model.language_model.";
@@ -381,7 +381,7 @@ Tensors qwen3_5_tensors(const SeeingModel& model) {
   return list.take();
 }
 
-constexpr SeeingModel kModels[] = {
+constexpr MultimodalModel kModels[] = {
     {"qwen3-vl-2b", 4, 28, 3, 24, qwen3_vl_files, qwen3_vl_tensors},
     {"qwen2.5-vl-3b", 4, 36, 4, 32, qwen2_5_vl_files, qwen2_5_vl_tensors},
     {"gemma3-4b", 6, 34, 3, 27, gemma3_files, gemma3_tensors},
@@ -391,22 +391,22 @@ constexpr SeeingModel kModels[] = {
 
 }  // namespace
 
-std::span<const SeeingModel> seeing_models() {
+std::span<const MultimodalModel> multimodal_models() {
   return kModels;
 }
 
-bool is_seeing_model(std::string_view name) {
+bool is_multimodal_model(std::string_view name) {
   return std::any_of(std::begin(kModels), std::end(kModels),
-                     [&](const SeeingModel& model) { return model.name == name; });
+                     [&](const MultimodalModel& model) { return model.name == name; });
 }
 
-const SeeingModel& find_seeing_model(std::string_view name) {
+const MultimodalModel& find_multimodal_model(std::string_view name) {
   std::string names;
-  for (const SeeingModel& model : kModels) {
+  for (const MultimodalModel& model : kModels) {
     if (model.name == name) return model;
     names += fmt::format("{}{}", names.empty() ? "" : ", ", model.name);
   }
-  throw UsageError(fmt::format("--model {}: is none of the models that see: {}", name, names));
+  throw UsageError(fmt::format("--model {}: is none of the vision-language models: {}", name, names));
 }
 
 }  // namespace mmbatch::bench

@@ -1,4 +1,4 @@
-#include "bench/seeing/random_source.h"
+#include "bench/multimodal/random_source.h"
 
 #include <algorithm>
 

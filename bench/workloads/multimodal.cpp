@@ -6,7 +6,7 @@
 #include "bench/inputs/pictures.h"
 #include "bench/machine/costs.h"
 #include "bench/machine/memory.h"
-#include "bench/seeing/models.h"
+#include "bench/multimodal/models.h"
 #include "bench/workload.h"
 #include "engine/serve/engine.h"
 #include "fusion/compose.h"
@@ -27,7 +27,7 @@ Work sum(const Work& a, const Work& b) {
 /// A model of random numbers, its picture, and what is measured of them.
 class Measuring {
  public:
-  Measuring(Session& session, const SeeingModel& model, const ImageBudget& budget)
+  Measuring(Session& session, const MultimodalModel& model, const ImageBudget& budget)
       : session_(session),
         name_(model.name),
         tower_(fmt::format("{} of {} layers", model.tower_layers, model.of_tower_layers)),
@@ -136,9 +136,9 @@ class Measuring {
 
 }  // namespace
 
-void run_seeing(Session& session) {
+void run_multimodal(Session& session) {
   if (session.quick()) {
-    SeeingModel model = find_seeing_model("smolvlm-256m");
+    MultimodalModel model = find_multimodal_model("smolvlm-256m");
     model.layers = model.tower_layers = 1;
     Measuring measuring(session, model, {.max_tokens = 64});
     measuring.encode();
@@ -147,8 +147,8 @@ void run_seeing(Session& session) {
     return measuring.ask(2);
   }
   const std::string& wanted = session.options().model;
-  if (!wanted.empty()) find_seeing_model(wanted);
-  for (const SeeingModel& model : seeing_models()) {
+  if (!wanted.empty()) find_multimodal_model(wanted);
+  for (const MultimodalModel& model : multimodal_models()) {
     if (!wanted.empty() && model.name != wanted) continue;
     Measuring measuring(session, model, {});
     measuring.encode();

@@ -112,7 +112,8 @@ Work run_work(const ModelSpec& spec, const QuestionSet& set, const RunFigures& f
 }
 
 void measure_case(Session& session, const std::string& label, const QuestionSet& set) {
-  const auto checkpoint = session.checkpoint(std::string(find_seeing_shape(session.model("llava-1b")).name));
+  const auto checkpoint =
+      session.checkpoint(std::string(find_multimodal_shape(session.model("llava-1b")).name));
   const ScratchFolder folder(session.options().scratch);
   const auto manifest = write_questions(set, checkpoint, folder.path());
   const std::size_t repeats = session.options().repeat > 0 ? session.options().repeat

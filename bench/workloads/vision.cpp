@@ -32,7 +32,7 @@ void encode(Session& session, const std::string& label, const std::string& check
 void run_vision(Session& session) {
   if (session.quick()) return encode(session, "tiny", "llava-tiny", {1, 2});
   if (const std::string& model = session.options().model; !model.empty())
-    return encode(session, model, std::string(find_seeing_shape(model).name), {1, 8});
+    return encode(session, model, std::string(find_multimodal_shape(model).name), {1, 8});
   encode(session, "CLIP-L/14-336", "llava-1b", {1, 8});
   encode(session, "SigLIP-So400m/14-224", "so400m", {1, 8});
 }

@@ -114,8 +114,8 @@ TEST(RandomCheckpointTokenizer, WritesWordsInFewerPiecesThanLetters) {
 TEST(CheckpointShape, UnknownOnesNameTheNearest) {
   const auto message = message_of<UsageError>([] { find_shape("lava-1b"); });
   EXPECT_NE(message.find("did you mean 'llava-1b'?"), std::string::npos) << message;
-  EXPECT_EQ(find_seeing_shape("llava-tiny").name, "llava-tiny");
-  EXPECT_NE(message_of<UsageError>([] { find_seeing_shape("moe-tiny"); }).find("text only"),
+  EXPECT_EQ(find_multimodal_shape("llava-tiny").name, "llava-tiny");
+  EXPECT_NE(message_of<UsageError>([] { find_multimodal_shape("moe-tiny"); }).find("text only"),
             std::string::npos);
 }
 

@@ -67,7 +67,7 @@ void put_feed_forward(const Metadata& metadata, std::size_t layers, std::size_t 
 }
 
 /// The share of frequencies that turn: those that are not divided.
-double turning_share(const Metadata& metadata, const Tensors& tensors, std::size_t head_dim) {
+double rotated_share(const Metadata& metadata, const Tensors& tensors, std::size_t head_dim) {
   const auto stored = tensors.find("rope_freqs.weight");
   if (stored == tensors.end()) return 0.25;  // as published
   const std::vector<float> factors = to_floats(stored->second);
@@ -133,7 +133,7 @@ std::string describe_gemma4(const Metadata& metadata, const Tensors& tensors, co
       {"full_attention",
        {{"rope_type", "proportional"},
         {"rope_theta", metadata.number(own_key(metadata, "rope.freq_base"), 1e6)},
-        {"partial_rotary_factor", turning_share(metadata, tensors, head_dim)}}},
+        {"partial_rotary_factor", rotated_share(metadata, tensors, head_dim)}}},
       {"sliding_attention",
        {{"rope_type", "default"},
         {"rope_theta", metadata.number(own_key(metadata, "rope.freq_base_swa"), 10000.0)}}}};

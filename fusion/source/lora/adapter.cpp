@@ -116,7 +116,7 @@ class Adapter {
     check_shape(*target.b, {out, rank});
     LowRank change{.rank = rank, .a = to_floats(*target.a), .b = to_floats(*target.b)};
     if (turned) {  // (B A)ᵀ = Aᵀ Bᵀ
-      std::vector<float> a = turned_round(change.b, out, rank), b = turned_round(change.a, rank, in);
+      std::vector<float> a = transposed(change.b, out, rank), b = transposed(change.a, rank, in);
       change.a = std::move(a);
       change.b = std::move(b);
     }
@@ -133,8 +133,7 @@ class Adapter {
     weight = adapted(weight, std::move(change));
   }
 
-  static std::vector<float> turned_round(const std::vector<float>& matrix, std::size_t rows,
-                                         std::size_t cols) {
+  static std::vector<float> transposed(const std::vector<float>& matrix, std::size_t rows, std::size_t cols) {
     std::vector<float> out(matrix.size());
     for (std::size_t r = 0; r < rows; ++r) {
       for (std::size_t c = 0; c < cols; ++c) out[c * rows + r] = matrix[r * cols + c];

@@ -131,7 +131,7 @@ void finish(const TowerFile& file, const std::string& kind, const json& vision, 
   model.config = whole_config(model, config.dump());
 }
 
-void drop_hearing(TowerFile& file) {
+void drop_audio(TowerFile& file) {
   for (const char* prefix : {"a.", "mm.a."}) {
     for (const std::string& name : file.names_below(prefix)) file.drop(name);
   }
@@ -162,7 +162,7 @@ void add_gemma4(TowerFile& file, Multimodal& model) {
                        {"standardize", file.has("v.std_scale")},
                        {"use_clipped_linears", file.has("v.blk.0.attn_q.input_max")}};
   put_below("model.language_model.", model.tensors, "model.");
-  drop_hearing(file);
+  drop_audio(file);
   put_patches(file, sizes.patch_size, kTower + "patch_embedder.input_proj.weight", model);
   file.rename(tower_names(), model.tensors);
   finish(file, "gemma4", vision, model);
@@ -174,7 +174,7 @@ void add_gemma4_unified(TowerFile& file, Multimodal& model) {
   if (patch > kMaxSide || pool > kMaxSide)
     file.metadata().fail(file.key("patch_size"), "must be from 1 to 1024");
   put_below("model.language_model.", model.tensors, "model.");
-  drop_hearing(file);
+  drop_audio(file);
   put_patches(file, patch * pool, kEmbedder + "patch_dense.weight", model);
   put_norm_of_values(file, patch * pool, model);
   const std::size_t places = put_positions(file, model);
