@@ -347,12 +347,14 @@ TEST_F(Outputs, AFifoIsNoDatabase) {
   }
 }
 
-TEST_F(Outputs, SettingsThatADialogueWouldDropAreRefused) {
+TEST_F(Outputs, WhatADialogueWouldDropOrLacksIsRefused) {
   const std::string ask = "MMBATCH ask -m " + at("model") + " 'what?' ";
   expect_refused(shell(ask + "--raw-prompt --system x"), "--system");
   expect_refused(shell(ask + "--raw-prompt --turn-format line"), "--turn-format");
   expect_refused(shell(ask + "--logprobs true"), "--logprobs");
   expect_refused(shell("MMBATCH generate -m " + at("model") + " word --system x"), "--system");
+  for (const char* empty : {"''", "' '"})
+    expect_refused(shell("MMBATCH ask -m " + at("model") + " " + empty), "the question is empty");
 }
 
 TEST_F(Outputs, AStopTokenThatTheModelDoesNotHaveFailsTheItem) {
