@@ -135,6 +135,18 @@ FeatureMap split_layout(const SplitPreprocessor& split, FeatureMap map, const Sp
 
 }  // namespace
 
+PreparationMemory preparation_memory(const VisionConfig& tower, std::size_t pixels, std::size_t patches) {
+  constexpr std::size_t kSamples = 3;
+  // Resized as bytes, once more where it is padded or cut; then as floats, row by row and patch by patch.
+  constexpr std::size_t kPreparing = kSamples * (1 + 1 + sizeof(float) + sizeof(float));
+  // Of each row a stream and two copies, queries, keys and values, what was attended to, what comes out, and
+  // the feed-forward layer, which may be gated.
+  const std::size_t row = 8 * tower.hidden() + 2 * tower.layer.feed_forward.ffn;
+  return {.patches = patches,
+          .preparing = pixels * kPreparing,
+          .encoding = tower.staged ? 0 : patches * row * sizeof(float)};
+}
+
 ImagePreparation::ImagePreparation(const WeightSource& weights, const VisionSpec& spec)
     : spec_(spec), preprocessor_(preprocessor_for(read_image_processor(weights), spec)) {}
 
@@ -242,6 +254,46 @@ std::int64_t ImagePreparation::rows(const SoftTokenPreprocessor& soft, const Ima
   if (std::find(allowed.begin(), allowed.end(), most) == allowed.end())
     fail(fmt::format("an image of at most {} tokens is asked for", most));
   return most;
+}
+
+PreparationMemory ImagePreparation::memory(int width, int height, const ImageBudget& budget) const {
+  check(budget);
+  const VisionConfig& tower = spec_.encoder;
+  const auto of_patches = [&](const PatchGrid& grid, int side) {
+    const auto pixels = static_cast<std::size_t>(side) * static_cast<std::size_t>(side);
+    return preparation_memory(tower, grid.count() * pixels, grid.count());
+  };
+  const auto of_pixels = [&](std::size_t pixels) {
+    return preparation_memory(tower, pixels, pixels / (tower.patch_size * tower.patch_size));
+  };
+  const auto of_tiles = [&](const TileGrid& grid, int side) {
+    return of_pixels(static_cast<std::size_t>(grid.tiles()) * static_cast<std::size_t>(side) *
+                     static_cast<std::size_t>(side));
+  };
+  if (const auto* blocks = std::get_if<BlockPreprocessor>(&preprocessor_))
+    return of_patches(blocks->grid(width, height, budget_of(*blocks, budget)), blocks->geometry().patch_size);
+  if (const auto* edge = std::get_if<EdgePreprocessor>(&preprocessor_))
+    return of_patches(edge->grid(width, height), static_cast<int>(tower.patch_size));
+  if (const auto* soft = std::get_if<SoftTokenPreprocessor>(&preprocessor_))
+    return of_patches(soft->grid(width, height, rows(*soft, budget)), soft->geometry().cut_side());
+  if (const auto* split = std::get_if<SplitPreprocessor>(&preprocessor_)) {
+    const SplitPlan plan = split->plan(width, height, budget_of(*split, budget));
+    const std::int64_t whole = plan.grid.has_whole() ? plan.whole.width * plan.whole.height : 0;
+    return of_pixels(static_cast<std::size_t>(whole + std::int64_t{plan.grid.rows} * plan.grid.columns *
+                                                          split->tile_pixels()));
+  }
+  if (const auto* padded = std::get_if<PaddedTiler>(&preprocessor_)) {
+    const FeatureMap map = padded_layout(*padded, {.width = width, .height = height});
+    return of_pixels(map.rows * tower.patch_size * tower.patch_size);
+  }
+  if (const auto* grids = std::get_if<GridTiler>(&preprocessor_)) {
+    const GridRule rule = rule_of(*grids, spec_.tile_tokens(), budget);
+    return of_tiles(plan_grid(rule, width, height).grid, tile_size(rule));
+  }
+  if (const auto* tiler = std::get_if<Tiler>(&preprocessor_))
+    return of_tiles(tiler->grid(width, height, pinpoints(*tiler, {width, height}, budget)),
+                    tiler->tile_size());
+  return of_pixels(tower.image_size * tower.image_size);
 }
 
 FeatureMap ImagePreparation::layout(int width, int height, const ImageBudget& budget) const {

@@ -32,6 +32,16 @@ struct PictureSides {
   int height = 0;
 };
 
+/// What it takes to make rows of a picture, in bytes at most.
+struct PreparationMemory {
+  std::size_t patches = 0;    // that it becomes
+  std::size_t preparing = 0;  // beside the picture, with what comes out
+  std::size_t encoding = 0;   // of the vision tower, beside its weights
+};
+
+/// @param pixels that a picture becomes.  @param patches likewise
+PreparationMemory preparation_memory(const VisionConfig& tower, std::size_t pixels, std::size_t patches);
+
 /// The checkpoint's preprocessor_config.json, or `image_processor` of processor_config.json, into which
 /// transformers 5 writes it; where both are there, the latter counts.
 /// @throws ModelError when neither is there
@@ -55,6 +65,8 @@ class ImagePreparation {
   std::size_t tokens(int width, int height, const ImageBudget& budget = {}) const {
     return layout(width, height, budget).rows;
   }
+  /// For a picture of this size, in pixels.  @throws ItemError as prepare()
+  PreparationMemory memory(int width, int height, const ImageBudget& budget = {}) const;
   /// Rows that any picture takes at most, as long as nobody asks for a budget of their own.
   std::size_t most_tokens() const;
   /// @throws ItemError invalid_value for a budget that this model's images cannot keep to; the message says

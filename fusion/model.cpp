@@ -57,7 +57,7 @@ std::vector<std::string> check_all_keys(const WeightSource& weights, const Model
   add(weights.json_file("tokenizer_config.json"), tokenizer_keys());
   if (!spec.dual) add(weights.json_file("generation_config.json"), generation_keys());
   if (!spec.vision) return messages;
-  add(read_image_processor(weights), image_processor_keys());
+  add(read_image_processor(weights), image_processor_keys(spec.vision->form));
   add(weights.json_file("processor_config.json"), processor_keys());
   return messages;
 }

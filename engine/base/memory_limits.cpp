@@ -43,6 +43,14 @@ std::size_t machine_memory() {
   return pages(_SC_PHYS_PAGES);
 }
 
+std::size_t memory_at_most() {
+  const std::size_t machine = machine_memory();
+  rlimit limit{};
+  const bool limited = ::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+  return std::min({machine, control_group_memory(machine).value_or(machine),
+                   limited ? static_cast<std::size_t>(limit.rlim_cur) : machine});
+}
+
 std::size_t memory_to_plan_with() {
   const std::size_t free = pages(_SC_AVPHYS_PAGES);
   return std::min(

@@ -349,7 +349,12 @@ void Engine::advance_groups() {
       continue;
     }
     if (group->first_token == Clock::time_point{}) group->first_token = Clock::now();
-    group->strategy->advance(*group, context);
+    try {
+      group->strategy->advance(*group, context);
+    } catch (const ItemError& error) {  // of its constraint
+      cancelled_.emplace_back(group->id, Error{error.code(), error.what()});
+      continue;
+    }
     for (const auto& sequence : group->sequences) {
       if (sequence->finished) sequence->drop_cache();
     }

@@ -4,6 +4,8 @@
 #include <bit>
 #include <limits>
 
+#include "engine/base/error.h"
+
 namespace mmbatch {
 
 ChoiceTrie::ChoiceTrie(std::span<const std::vector<std::int32_t>> choices) : nodes_(1) {
@@ -75,7 +77,12 @@ bool takes_the_room(const TokenConstraint& constraint, TokenConstraint::State st
 void constrain_draft(const TokenConstraint& constraint, TokenConstraint::State state,
                      std::vector<std::int32_t>& draft) {
   for (std::size_t i = 0; i < draft.size(); ++i) {
-    const auto next = constraint.advance(state, draft[i]);
+    std::optional<TokenConstraint::State> next;
+    try {
+      next = constraint.advance(state, draft[i]);
+    } catch (const ItemError&) {
+      // A guess costs nobody an answer.
+    }
     if (!next) return draft.resize(i);
     state = *next;
   }

@@ -32,7 +32,8 @@ class TokenMask {
 };
 
 /// Which answers may come, token by token. Const and shared by all sequences of a request, each of which has
-/// a state of its own: a number, so that sequences fork and are compared without asking.
+/// a state of its own: a number, so that sequences fork and are compared without asking. An ItemError of one
+/// of its functions is the request's error.
 class TokenConstraint {
  public:
   using State = std::size_t;

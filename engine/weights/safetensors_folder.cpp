@@ -16,7 +16,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kWanted = "a checkpoint is a folder with config.json and model.safetensors";
 constexpr const char* kConvert =
-    "weights are read from safetensors and GGUF files only. Take the safetensors of the published checkpoint, or load "
+    "weights are read from safetensors and GGUF files only. Take the safetensors of the published "
+    "checkpoint, or load "
     "it with transformers and save it: model.save_pretrained(FOLDER, safe_serialization=True)";
 
 /// What a file of weights in another format is called, by its name; empty for other files.
@@ -34,7 +35,8 @@ std::string foreign_format(const fs::path& file) {
 [[noreturn]] void refuse_path(const fs::path& path) {
   std::error_code failed;
   if (!fs::exists(path, failed)) {
-    throw ModelError(fmt::format("{}: no such folder; {}", path.string(), kWanted));
+    throw ModelError(fmt::format("{}: {}; {}", path.string(),
+                                 failed ? "cannot be read: " + failed.message() : "no such folder", kWanted));
   }
   if (path.extension() == ".safetensors") {
     throw ModelError(fmt::format("{}: a file; give the folder that it is in: {}", path.string(), kWanted));

@@ -36,6 +36,8 @@ const KnownKeys& generation_keys() {
                            "assistant_confidence_threshold", "assistant_early_exit", "assistant_lookbehind",
                            "target_lookbehind", "prompt_lookup_num_tokens", "max_matching_ngram_size",
                            "speculative_config"}},
+                         {"what a second model, or the model's own layers for it, would guess",
+                          {"assistant_ensemble_weight", "speculation_type", "use_mtp"}},
                          {"of other programs",
                           {"chat_format", "max_window_size", "trust_remote_code", "max_context_size"}}},
       .only_at = {{"num_beam_groups", {"1"}},

@@ -1,10 +1,15 @@
 // Keys of preprocessor_config.json, and of processor_config.json, which has them in `image_processor`.
 
+#include <algorithm>
+#include <utility>
+
 #include "fusion/keys/known_keys.h"
 
 namespace mmbatch {
+namespace {
 
-const KnownKeys& image_processor_keys() {
+/// Keys of all classes of image processors.
+const KnownKeys& all_keys() {
   static const KnownKeys known = {
       .honoured = {"do_resize",
                    "size",
@@ -70,9 +75,59 @@ const KnownKeys& image_processor_keys() {
   return known;
 }
 
+/// Keys that some classes alone read.
+struct Own {
+  std::vector<std::string_view> keys;
+  bool (*counts)(const ImageForm& form);
+};
+
+template <class... Forms>
+bool is_any(const ImageForm& form) {
+  return (std::holds_alternative<Forms>(form) || ...);
+}
+
+const std::vector<Own>& own_keys() {
+  static const std::vector<Own> own = {
+      {{"image_grid_pinpoints"}, is_any<WholeAndTiles>},
+      {{"max_image_size"}, is_any<TilesAndWhole>},
+      {{"do_image_splitting"}, is_any<TilesAndWhole, OwnShapeOrTiles>},
+      {{"min_patches", "max_patches"}, is_any<TilesAndWhole, TilesAndPaddedWhole>},
+      {{"tile_size"}, is_any<OwnShapeOrTiles, TilesAndPaddedWhole>},
+      {{"background_color"}, is_any<TilesAndPaddedWhole>},
+      {{"min_pixels", "max_pixels", "merge_size", "temporal_patch_size"}, is_any<OwnShape>},
+      {{"max_soft_tokens", "pooling_kernel_size"}, is_any<SoftTokens>},
+      {{"downsample_factor", "encoder_patch_size", "min_image_tokens", "max_image_tokens",
+        "max_pixels_tolerance", "min_tiles", "max_tiles", "use_thumbnail"},
+       is_any<OwnShapeOrTiles>}};
+  return own;
+}
+
+}  // namespace
+
+KnownKeys image_processor_keys(const ImageForm& form) {
+  KnownKeys known = all_keys();
+  const auto drop = [&](std::string_view key) { std::erase(known.honoured, key); };
+  for (const Own& own : own_keys()) {
+    if (!own.counts(form)) std::for_each(own.keys.begin(), own.keys.end(), drop);
+  }
+  const auto ignore = [&](std::string_view reason, std::vector<std::string_view> keys) {
+    std::for_each(keys.begin(), keys.end(), drop);
+    known.without_effect.push_back({reason, std::move(keys)});
+  };
+  if (is_any<OwnShape, SoftTokens, OwnShapeOrTiles, TilesAndPaddedWhole>(form))
+    ignore("these classes of image processors do not crop, whatever their files say (transformers 5.23)",
+           {"do_center_crop", "crop_size"});
+  if (is_any<OwnShape, SoftTokens>(form))
+    ignore("these classes do not pad what keeps its own shape", {"do_pad"});
+  if (is_any<SoftTokens>(form)) ignore("max_soft_tokens says how large pictures become", {"size"});
+  if (is_any<OwnShapeOrTiles>(form))
+    ignore("tile_size and max_image_tokens say how large pictures become", {"size"});
+  return known;
+}
+
 const KnownKeys& video_processor_keys() {
   static const KnownKeys known = [] {
-    KnownKeys keys = image_processor_keys();
+    KnownKeys keys = all_keys();
     keys.honoured.insert(keys.honoured.end(), {"video_sampling", "cap_pixels_per_frame", "max_video_tokens",
                                                "video_processor_type"});
     keys.without_effect.push_back({"which frames are shown is what an item says",

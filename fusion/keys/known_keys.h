@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/base/config.h"
+#include "fusion/model_spec.h"
 
 namespace mmbatch {
 
@@ -34,7 +35,8 @@ std::vector<std::string> check_keys(const Config& config, const KnownKeys& known
 
 /// The tables, one in each file of this folder.
 const KnownKeys& generation_keys();
-const KnownKeys& image_processor_keys();
+/// @param form which keys count depends on it: those of other image processors' classes are reported
+KnownKeys image_processor_keys(const ImageForm& form);
 const KnownKeys& processor_keys();
 const KnownKeys& video_processor_keys();
 const KnownKeys& tokenizer_keys();

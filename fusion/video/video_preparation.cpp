@@ -104,6 +104,24 @@ PixelValues VideoPreparation::prepare(std::span<const Image> group, std::size_t 
   return values;
 }
 
+PreparationMemory VideoPreparation::memory(const Frames& frames, const ImageBudget& budget) const {
+  const VisionConfig& tower = vision_.encoder;
+  if (const auto* blocks = std::get_if<BlockPreprocessor>(&preprocessor_)) {
+    const std::size_t patches =
+        blocks->grid(frames.width, frames.height, rule(frames.shown), budget_of(frames.shown, budget))
+            .count();
+    const auto side = static_cast<std::size_t>(blocks->geometry().patch_size);
+    PreparationMemory memory = preparation_memory(tower, patches * side * side, patches);
+    memory.preparing *= video_.frames;
+    return memory;
+  }
+  const GridRule rule = tile_rule(budget);
+  const auto side = static_cast<std::size_t>(tile_size(rule));
+  const auto tiles = static_cast<std::size_t>(plan_grid(rule, frames.width, frames.height).grid.tiles());
+  return preparation_memory(tower, tiles * side * side,
+                            tiles * side * side / tower.patch_size / tower.patch_size);
+}
+
 FeatureMap VideoPreparation::layout(const Frames& frames, const ImageBudget& budget) const {
   const VisionConfig& tower = vision_.encoder;
   FeatureMap map{.grid = tower.grid(), .width = frames.width, .height = frames.height};

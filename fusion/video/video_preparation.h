@@ -39,6 +39,8 @@ class VideoPreparation {
   };
   /// How the rows of a group of frames lie in a prompt.  @throws ItemError as prepare()
   FeatureMap layout(const Frames& frames, const ImageBudget& budget) const;
+  /// For a group of frames.  @throws ItemError as prepare()
+  PreparationMemory memory(const Frames& frames, const ImageBudget& budget) const;
 
  private:
   /// As many pixels as frames may have, where the file asks for a cap.

@@ -65,8 +65,8 @@ struct Item {
 
   std::size_t job = 0;         // index into Manifest::jobs
   std::uint64_t position = 0;  // 1 for the job's first
-  enum class IdFrom { listing, position };
-  std::string id;  // as written, else the line or position number
+  enum class IdFrom { listing, file, position };
+  std::string id;  // as written, else the name of its files, else the line or position number
   IdFrom id_from = IdFrom::position;
   std::uint64_t variant =
       0;  // 0, or the position when an item before has the same id: tells failed rows apart

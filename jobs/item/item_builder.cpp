@@ -382,7 +382,7 @@ std::shared_ptr<Item> begin_item(const ItemContext& context) {
   item->job = context.job_index;
   item->position = context.position;
   item->id = context.own_id.empty() ? context.default_id : context.own_id;
-  if (!context.own_id.empty()) item->id_from = Item::IdFrom::listing;
+  item->id_from = context.own_id.empty() ? context.default_id_from : Item::IdFrom::listing;
   item->task = context.job->task;
   item->form = context.job->form;
   item->where = context.where(context.place);

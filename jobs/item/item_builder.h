@@ -32,6 +32,7 @@ struct ItemContext {
   std::string file;              // empty where items have no place in a file
   std::uint64_t position = 0;
   std::string default_id;
+  Item::IdFrom default_id_from = Item::IdFrom::position;
   std::string own_id;                  // where it is known whatever is wrong with the item
   Place place;                         // of the item
   std::vector<Item::Image> images;     // that came with it, from an archive

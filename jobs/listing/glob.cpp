@@ -2,7 +2,10 @@
 #include <glob.h>
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/base/error.h"
@@ -23,16 +26,34 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
-std::vector<std::string> matches(const std::string& pattern) {
-  glob_t found{};
-  const int code = ::glob(pattern.c_str(), GLOB_NOSORT | GLOB_MARK, nullptr, &found);
+/// A folder that a pattern leads through, and that cannot be read.
+struct Unread {
+  std::string folder;
+  std::string problem;
+};
+
+struct Matches {
   std::vector<std::string> files;
+  std::vector<Unread> unread;
+};
+
+Matches matches(const std::string& pattern) {
+  static thread_local std::vector<Unread>* unread = nullptr;  // glob() passes nothing on to its callback
+  Matches all;
+  unread = &all.unread;
+  const auto note = [](const char* folder, int reason) {
+    unread->push_back({folder, std::strerror(reason)});
+    return 0;
+  };
+  glob_t found{};
+  const int code = ::glob(pattern.c_str(), GLOB_NOSORT | GLOB_MARK, note, &found);
+  std::vector<std::string>& files = all.files;
   if (code == 0) files.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
   ::globfree(&found);
   const auto is_folder = [](const std::string& file) { return file.back() == '/'; };
   files.erase(std::remove_if(files.begin(), files.end(), is_folder), files.end());
   std::sort(files.begin(), files.end());
-  return files;
+  return all;
 }
 
 NodePointer item_of(const std::string& name, GlobOf of) {
@@ -52,26 +73,46 @@ class GlobReader : public RecordReader {
   GlobReader(const std::string& pattern, const std::filesystem::path& folder, GlobOf of) : of_(of) {
     const bool absolute = std::filesystem::path(pattern).is_absolute();
     if (!absolute) prefix_ = (folder / "").string();
-    files_ = matches(escaped(prefix_) + pattern);
-    if (files_.empty()) throw UsageError(fmt::format("{}{}: no file matches", prefix_, pattern));
+    auto [files, unread] = matches(escaped(prefix_) + pattern);
+    files_ = std::move(files);
+    unread_ = std::move(unread);
+    if (!files_.empty()) return;
+    const std::string why =
+        unread_.empty() ? "" : fmt::format(": {} cannot be read: {}", unread_[0].folder, unread_[0].problem);
+    throw UsageError(fmt::format("{}{}: no file matches{}", prefix_, pattern, why));
   }
 
   bool next(Record& record) override {
-    if (next_ == files_.size()) return false;
+    if (next_ == files_.size()) return next_unread(record);
     name_ = files_[next_++].substr(prefix_.size());
     record = Record{};
     record.default_id = replace_invalid_utf8(name_);
+    record.default_id_from = Item::IdFrom::file;
     return true;
   }
 
   NodePointer node() override { return item_of(name_, of_); }
 
  private:
+  /// Folders that cannot be read are failed rows behind the files: whoever runs it should know that some are
+  /// missing.
+  bool next_unread(Record& record) {
+    if (next_unread_ == unread_.size()) return false;
+    const auto& [folder, problem] = unread_[next_unread_++];
+    record = Record{};
+    record.default_id = replace_invalid_utf8(folder);
+    record.default_id_from = Item::IdFrom::file;
+    record.fault = Record::Fault{ErrorCode::invalid_item,
+                                 fmt::format("{}: the folder cannot be read: {}", folder, problem)};
+    return true;
+  }
+
   GlobOf of_;
   std::string prefix_;
   std::string name_;
   std::vector<std::string> files_;
-  std::size_t next_ = 0;
+  std::vector<Unread> unread_;
+  std::size_t next_ = 0, next_unread_ = 0;
 };
 
 /// Of patterns with `**`, whose matches may be too many to be held.
@@ -90,6 +131,7 @@ class WalkReader : public RecordReader {
     name_ = prefix_ + found_->name;
     record = Record{};
     record.default_id = replace_invalid_utf8(name_);
+    record.default_id_from = Item::IdFrom::file;
     if (!found_->problem.empty())
       record.fault = Record::Fault{ErrorCode::invalid_item, fmt::format("{}: {}", name_, found_->problem)};
     found_ = walk_.next();

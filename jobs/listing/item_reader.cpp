@@ -69,6 +69,7 @@ class ListingReader : public ItemReader {
     if (!records_->next(record_)) return std::nullopt;
     ++context_.position;
     context_.default_id = record_.default_id;
+    context_.default_id_from = record_.default_id_from;
     context_.own_id = record_.own_id;
     context_.place = {record_.line, 0};
     if (record_.fault)
@@ -99,9 +100,9 @@ class UniqueIds : public ItemReader {
   std::optional<ReadItem> next() override {
     std::optional<ReadItem> read = inner_->next();
     if (!read) return read;
-    const bool nameless = read->item->id_from == Item::IdFrom::position;
-    // An item that is too broken to tell its id takes none from another.
-    if (nameless && read->error) return renamed(std::move(*read));
+    const bool nameless = read->item->id_from != Item::IdFrom::listing;
+    // An item that is too broken to tell its id takes none from another; its files name it all the same.
+    if (read->error && read->item->id_from == Item::IdFrom::position) return renamed(std::move(*read));
     if (seen_.insert(read->item->id)) return read;
     if (nameless) return renamed(std::move(*read));
     auto twin = std::make_shared<Item>(*read->item);  // others may hold the item

@@ -24,6 +24,7 @@ struct Record {
   };
   std::uint64_t line = 0;  // where it begins; 0 where lines mean nothing
   std::string default_id;  // when the item has no id
+  Item::IdFrom default_id_from = Item::IdFrom::position;
   std::optional<Fault> fault;
   std::string own_id;  // the item's own, where the format tells it before the record is parsed
 };

@@ -88,8 +88,8 @@ void FileRoles::reads_database(const fs::path& file) {
 }
 
 void FileRoles::writes(const std::string& what, const fs::path& file) {
-  if (is_standard_output(file)) return;
-  add(written_, what, file);
+  if (!is_standard_output(file)) return add(written_, what, file);
+  if (const auto identity = identity_of_standard_output()) written_.push_back({what, file, *identity});
 }
 
 void FileRoles::writes_locked(const std::string& what, const fs::path& file) {
@@ -129,7 +129,7 @@ void FileRoles::check() const {
     check_overwritten(written_[i]);
   }
   for (const Role& written : written_) {
-    if (written.what.rfind("--", 0) == 0) check_place(written);
+    if (written.what.rfind("--", 0) == 0 && !is_standard_output(written.file)) check_place(written);
   }
 }
 
@@ -155,7 +155,9 @@ void FileRoles::check_place(const Role& written) {
 
 void FileRoles::check_overwritten(const Role& written) {
   std::error_code failed;
-  if (!fs::is_regular_file(written.file, failed) || !is_image(written.file)) return;
+  if (is_standard_output(written.file) || !fs::is_regular_file(written.file, failed) ||
+      !is_image(written.file))
+    return;
   throw UsageError(fmt::format("{} {} would overwrite {}, which is an image: choose another name",
                                written.what, written.file.string(), written.file.string()));
 }

@@ -53,6 +53,11 @@ bool check_kind(const fs::path& file, Database::Mode mode) {
     throw DatabaseError(
         fmt::format("{}: {}", file.string(), errno == ENOENT ? "no such file" : std::strerror(errno)));
   }
+  struct stat output {};
+  if (::fstat(STDOUT_FILENO, &output) == 0 && output.st_ino == status.st_ino &&
+      output.st_dev == status.st_dev)
+    throw UsageError(
+        fmt::format("{}: is the standard output, too, which would write into the database", file.string()));
   if (S_ISREG(status.st_mode)) return true;
   const char* const kind = S_ISDIR(status.st_mode)    ? "a folder"
                            : S_ISFIFO(status.st_mode) ? "a FIFO"

@@ -4,6 +4,8 @@
 
 #include <CLI/CLI.hpp>
 #include <exception>
+#include <filesystem>
+#include <new>
 #include <sstream>
 
 #include "engine/base/output/message.h"
@@ -15,6 +17,20 @@
 
 namespace mmbatch {
 namespace {
+
+/// A path that the system would not follow: it, and why.
+std::string file_error_text(const std::filesystem::filesystem_error& error) {
+  std::error_code failed;
+  const std::filesystem::path here = std::filesystem::current_path(failed);
+  if (here.empty() && !error.path1().is_absolute()) {
+    return fmt::format(
+        "{}: cannot be found, since the folder that mmbatch runs in is gone or cannot be read ({}): "
+        "change to another folder, or give absolute paths",
+        error.path1().string(), failed.message());
+  }
+  const std::string path = error.path1().empty() ? "a path" : error.path1().string();
+  return fmt::format("{}: {}", path, error.code().message());
+}
 
 /// --help and --version.
 int show(const CLI::App& program, const CLI::Success& wanted) {
@@ -63,7 +79,7 @@ int run_command_line(int argc, const char* const* argv) {
     say(usage_error_text(program, e, {argv + 1, argv + argc}));
     return static_cast<int>(ExitCode::usage);
   } catch (const SettingError& e) {
-    fmt::print(stderr, "mmbatch: {}\n", option_error_text(e));
+    say(fmt::format("mmbatch: {}", option_error_text(e)));
     return static_cast<int>(ExitCode::usage);
   } catch (const FatalError& e) {
     say(fmt::format("mmbatch: {}", e.what()));
@@ -74,6 +90,12 @@ int run_command_line(int argc, const char* const* argv) {
   } catch (const std::invalid_argument& e) {
     say(fmt::format("mmbatch: {}", e.what()));
     return static_cast<int>(ExitCode::usage);
+  } catch (const std::filesystem::filesystem_error& e) {
+    say(fmt::format("mmbatch: {}", file_error_text(e)));
+    return static_cast<int>(ExitCode::usage);
+  } catch (const std::bad_alloc&) {
+    say("mmbatch: out of memory: there is none left, or a limit (ulimit -v, a control group) allows no more");
+    return static_cast<int>(ExitCode::model_or_database);
   } catch (const std::exception& e) {
     say(fmt::format("mmbatch: internal error: {}", e.what()));
     return static_cast<int>(ExitCode::model_or_database);

@@ -28,7 +28,11 @@ std::optional<std::size_t> AnswerLengths::shortest(const GenerationConfig& gener
     if (!tokens_) tokens_ = std::make_shared<const TokenBytes>(tokenizer_);
     Machine machine(entry->compiled.grammar);
     Closings closings(std::make_shared<const LeastBytes>(entry->compiled.grammar), tokens_);
-    entry->shortest = closings.tokens(machine, machine.start());
+    try {
+      entry->shortest = closings.tokens(machine, machine.start());
+    } catch (const TooAmbiguous&) {
+      entry->shortest = Closings::kNever;
+    }
   }
   if (*entry->shortest == Closings::kNever) return std::nullopt;
   return entry->shortest;

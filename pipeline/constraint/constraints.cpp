@@ -15,7 +15,7 @@
 namespace mmbatch {
 namespace {
 
-/// Whether the automaton reads all of a text and may end there.
+/// Whether the automaton reads all of a text and may end there.  @throws TooAmbiguous
 bool is_whole(const std::shared_ptr<const Grammar>& grammar, const std::string& text) {
   Machine machine(grammar);
   Machine::State state = machine.start(), behind;
@@ -122,7 +122,13 @@ std::optional<AnswerCheck::Fault> AnswerCheck::fault(const GenerationConfig& gen
   const auto spec = constraint_of(generation);
   if (!spec) return std::nullopt;
   const auto entry = compiled_.of(*spec);
-  if (!is_whole(entry->compiled.grammar, text)) {
+  bool whole = false;
+  try {
+    whole = is_whole(entry->compiled.grammar, text);
+  } catch (const TooAmbiguous&) {
+    return std::nullopt;  // as far as it can be read, the engine has read it
+  }
+  if (!whole) {
     const bool json =
         spec->kind == ConstraintSpec::Kind::json_schema || spec->kind == ConstraintSpec::Kind::json_object;
     return Fault{Fault::Kind::incomplete,

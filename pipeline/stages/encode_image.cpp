@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
+#include "engine/base/memory_limits.h"
 #include "engine/base/sha256.h"
 #include "fusion/family.h"
 #include "jobs/item/images/image_budget.h"
@@ -67,13 +69,18 @@ std::vector<Features> encode_in_parts(const ImageStage& stage, std::span<const P
   constexpr std::size_t kMostPatches = 16384;
   std::vector<Features> all;
   for (std::size_t begin = 0; begin < images.size();) {
-    std::size_t end = begin, patches = 0;
-    for (; end < images.size(); ++end) {
+    std::size_t end = begin + 1, patches = patches_of(*images[begin]);
+    for (; end < images.size() && patches + patches_of(*images[end]) <= kMostPatches; ++end)
       patches += patches_of(*images[end]);
-      if (end > begin && patches > kMostPatches) break;
+    try {
+      const std::vector<Features> part = stage.encode(images.subspan(begin, end - begin), scratch).projected;
+      all.insert(all.end(), part.begin(), part.end());
+    } catch (const std::bad_alloc&) {
+      throw ItemError(ErrorCode::image_too_large,
+                      fmt::format("out of memory: the vision tower cannot take {} patches at once; lower "
+                                  "image_tokens or max_pixels",
+                                  patches));
     }
-    const std::vector<Features> part = stage.encode(images.subspan(begin, end - begin), scratch).projected;
-    all.insert(all.end(), part.begin(), part.end());
     begin = end;
   }
   return all;
@@ -83,7 +90,11 @@ std::vector<Features> encode_in_parts(const ImageStage& stage, std::span<const P
 
 EncodeImage::EncodeImage(const Model& model, const EncodeImageOptions& options, ImageFiles& files,
                          Timeline& timeline)
-    : model_(model), limits_(options.image), files_(files), encoder_(encoder_options(options), timeline) {
+    : model_(model),
+      limits_(options.image),
+      available_(memory_at_most()),
+      files_(files),
+      encoder_(encoder_options(options), timeline) {
   if (model_.images() == nullptr) return;
   load_image_decoder();
   const Config config = read_image_processor(*model.files().weights);
@@ -125,7 +136,25 @@ void EncodeImage::operator()(const TicketPtr& ticket, Done<Branch<Images>> done)
   });
 }
 
-Image EncodeImage::decode(const Ticket& ticket, std::size_t image, MemoryBudget::Lease& memory) const {
+PreparationMemory EncodeImage::preparation(const Ticket& ticket, const PictureGroup& group,
+                                           const ImageHeader& header) const {
+  const bool turned = header.orientation >= 5;
+  const auto width = static_cast<int>(turned ? header.height : header.width);
+  const auto height = static_cast<int>(turned ? header.width : header.height);
+  const ImageBudget& budget = ticket.settings->image_budget;
+  const auto memory = guarded([&] {
+    return group.frames > 0 ? model_.files().videos().memory(
+                                  {.width = width, .height = height, .shown = group.frames}, budget)
+                            : model_.files().images->memory(width, height, budget);
+  });
+  // What cannot be resized is told once it is decoded: damage comes first.
+  if (!memory) return {};
+  check_preparation(memory.value(), {width, height}, available_);
+  return memory.value();
+}
+
+Image EncodeImage::decode(const Ticket& ticket, const PictureGroup& group, std::size_t image,
+                          MemoryBudget::Lease& memory) const {
   ImageFiles::Bytes file =
       files_.take(ticket.item->images[image], ticket.image_sha256[image], ticket.deadline);
   memory = std::move(file.memory);
@@ -134,8 +163,10 @@ Image EncodeImage::decode(const Ticket& ticket, std::size_t image, MemoryBudget:
   limits.truncated = ticket.truncated_images;
   const ImagePart& part = ticket.item->images[image].part;
   const ImageHeader header = read_part_header(encoded, part, limits);
-  const std::size_t needed = decode_memory(encoded, header) + (pads_ ? padding_memory(header) : 0);
-  memory.grow(needed);
+  const std::size_t needed = decode_memory(encoded, part, header);
+  const std::size_t picture = 3 * static_cast<std::size_t>(header.width * header.height);
+  const PreparationMemory preparing = preparation(ticket, group, header);
+  memory.grow(std::max(needed, picture + (pads_ ? padding_memory(header) : 0) + preparing.preparing));
   ticket.deadline.check();
   try {
     return decode_part(encoded, part, header, limits);
@@ -159,21 +190,27 @@ EncodeImage::Prepared EncodeImage::prepare(const Ticket& ticket, const PictureGr
       prepared.memory.settle(bytes);
     }
     if (i > 0 && group.images[i] == group.images[i - 1]) {
-      prepared.memory.grow(frames.back().rgb.size());
+      const Image& last = frames.back();
+      const ImageHeader same{.width = last.width, .height = last.height};
+      prepared.memory.grow(last.rgb.size() + preparation(ticket, group, same).preparing);
       frames.push_back(frames.back());
       continue;
     }
     if (i > 0) leases.push_back(std::move(prepared.memory));
     bytes = 0;
-    frames.push_back(decode(ticket, group.images[i], prepared.memory));
+    frames.push_back(decode(ticket, group, group.images[i], prepared.memory));
     ticket.deadline.check();
   }
   try {
     prepared.pixels = group.frames > 0 ? model_.files().videos().prepare(frames, group.frames, budget)
                                        : model_.files().images->prepare(frames.front(), budget);
   } catch (const std::bad_alloc&) {
-    throw ItemError(ErrorCode::image_too_large, fmt::format("out of memory: {} x {} pixels cannot be resized",
-                                                            frames.front().width, frames.front().height));
+    const Image& first = frames.front();
+    const ImageHeader header{.width = first.width, .height = first.height};
+    throw ItemError(
+        ErrorCode::image_too_large,
+        fmt::format("out of memory: to resize {} x {} pixels and make patches of them takes about {} MiB",
+                    first.width, first.height, (preparation(ticket, group, header).preparing >> 20) + 1));
   }
   prepared.memory.settle(bytes_of(prepared.pixels));
   return prepared;

@@ -37,12 +37,18 @@ class EncodeImage {
   };
   BatchEncoder<Prepared>::Options encoder_options(const EncodeImageOptions& options) const;
   Prepared prepare(const Ticket& ticket, const PictureGroup& group) const;
-  /// @param memory for the decoded image, which stays in it
-  Image decode(const Ticket& ticket, std::size_t image, MemoryBudget::Lease& memory) const;
+  /// What the model takes to make rows of a group, one of whose images has this header.
+  PreparationMemory preparation(const Ticket& ticket, const PictureGroup& group,
+                                const ImageHeader& header) const;
+  /// @param image of the group.  @param memory for the decoded image and what is made of it, which stays in
+  /// it
+  Image decode(const Ticket& ticket, const PictureGroup& group, std::size_t image,
+               MemoryBudget::Lease& memory) const;
 
   const Model& model_;
   const ImageLimits limits_;
-  bool pads_ = false;  // to squares
+  const std::size_t available_;  // bytes of memory, for all that the process does
+  bool pads_ = false;            // to squares
   ImageFiles& files_;
   BatchEncoder<Prepared> encoder_;
 };

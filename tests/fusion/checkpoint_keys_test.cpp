@@ -86,6 +86,48 @@ TEST(CheckpointKeys, WhatChangesResultsIsRefusedByName) {
   }
 }
 
+TEST(CheckpointKeys, OfImageProcessorsAreTakenAsTheirClassesTakeThem) {
+  constexpr const char* kFile = "preprocessor_config.json";
+  const auto refused = [&](const std::string& reference, const std::string& key, const Json& value) {
+    return error_with(reference, kFile, "/" + key, value);
+  };
+  const Json square = {{"height", 8}, {"width", 8}};
+  // Neither read nor refused by these classes.
+  for (const char* reference : {"qwen3-vl", "lfm2-vl", "glm-ocr", "paddleocr-vl"}) {
+    const ModelFiles files = files_after(reference, kFile, [&](Json& c) {
+      c["do_center_crop"] = true;
+      c["crop_size"] = square;
+    });
+    EXPECT_THAT(files.unknown_keys, IsEmpty()) << reference;
+    EXPECT_EQ(files.images->tokens(200, 100),
+              ModelFiles(testing::kReference / reference / "model").images->tokens(200, 100));
+  }
+  EXPECT_THAT(refused("mistral3", "do_center_crop", true), HasSubstr("do_center_crop"));
+  EXPECT_THAT(refused("smolvlm", "do_center_crop", true), HasSubstr("do_center_crop"));
+  // Sizes in a form that the class does not take.
+  for (const char* reference : {"qwen3-vl", "smolvlm", "mistral3"})
+    EXPECT_THAT(refused(reference, "size", square), AllOf(HasSubstr(kFile), HasSubstr("size"))) << reference;
+  EXPECT_THAT(refused("internvl", "size", square), AllOf(HasSubstr("8, but"), HasSubstr("image_size is 28")));
+  EXPECT_THAT(refused("internvl", "size", Json{{"shortest_edge", 28}}), HasSubstr("size.shortest_edge"));
+  EXPECT_EQ(refused("internvl", "size", 28), "");
+  EXPECT_EQ(
+      refused("qwen3-vl", "size", Json{{"shortest_edge", 720}, {"longest_edge", 2880}, {"height", nullptr}}),
+      "");
+  EXPECT_THAT(error_with("deepseek-ocr2", "processor_config.json", "/image_processor/size",
+                         Json{{"longest_edge", 128}}),
+              HasSubstr("size.longest_edge"));
+}
+
+TEST(CheckpointKeys, OfOtherImageProcessorsAreReported) {
+  const auto notes = [](const std::string& reference, const char* key, const Json& value) {
+    return files_after(reference, "preprocessor_config.json", [&](Json& c) { c[key] = value; }).unknown_keys;
+  };
+  EXPECT_THAT(notes("llava-gqa", "max_pixels", 4000), ElementsAre(HasSubstr("'max_pixels'")));
+  EXPECT_THAT(notes("siglip", "max_soft_tokens", 70), ElementsAre(HasSubstr("'max_soft_tokens'")));
+  EXPECT_THAT(notes("qwen3-vl", "tile_size", 512), ElementsAre(HasSubstr("'tile_size'")));
+  EXPECT_THAT(notes("qwen3-vl", "min_pixels", 800), IsEmpty());
+}
+
 TEST(CheckpointKeys, RotationIsReadInAllSpellings) {
   const RopeConfig old = rope_of([](Json& c) {
     c["rope_theta"] = 500000;

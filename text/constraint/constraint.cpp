@@ -1,8 +1,12 @@
 #include "text/constraint/constraint.h"
 
+#include <fmt/format.h>
+
 #include "engine/base/text/utf8.h"
 #include "text/constraint/automaton/work.h"
 #include "text/constraint/gbnf/gbnf.h"
+#include "text/constraint/grammar/machine.h"
+#include "text/constraint/grammar/ways.h"
 #include "text/constraint/regex/regex.h"
 #include "text/constraint/schema/json_value.h"
 #include "text/constraint/schema/schema_compiler.h"
@@ -63,7 +67,15 @@ CompiledConstraint compiled(const ConstraintSpec& spec, Work& work) {
 CompiledConstraint compile_constraint(const ConstraintSpec& spec) {
   Work work;
   try {
-    return compiled(spec, work);
+    CompiledConstraint result = compiled(spec, work);
+    if (most_ways_to_begin(*result.grammar, Machine::kMaxWays) > Machine::kMaxWays) {
+      refuse("",
+             fmt::format("too ambiguous: one of its parts may begin in more than {} ways, which is the most: "
+                         "give alternatives different beginnings, and say what may be left out in one place "
+                         "only",
+                         Machine::kMaxWays));
+    }
+    return result;
   } catch (const ConstraintTooLarge& e) {
     refuse("", std::string("too large: ") + e.what());
   }

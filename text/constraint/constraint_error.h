@@ -1,10 +1,13 @@
 #pragma once
 
+#include <cstddef>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "engine/base/error.h"
 
 namespace mmbatch {
 
@@ -40,5 +43,19 @@ class ConstraintError : public std::runtime_error {
 
   std::vector<ConstraintProblem> problems_;
 };
+
+/// An answer that its grammar reads in too many ways to go on.
+struct TooAmbiguous : ItemError {
+  using ItemError::ItemError;
+};
+
+/// @param most ways that may be kept at once
+inline TooAmbiguous too_ambiguous(std::size_t most) {
+  return {ErrorCode::unsupported,
+          "the grammar or schema is too ambiguous: the answer so far can be read in more than " +
+              std::to_string(most) +
+              " ways at once, which is the most: give alternatives different beginnings, and say what may be "
+              "left out in one place only"};
+}
 
 }  // namespace mmbatch

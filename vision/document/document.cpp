@@ -73,6 +73,10 @@ ImageFormat format_of(std::span<const std::byte> encoded, const ImagePart& part)
 
 }  // namespace
 
+bool comes_in_parts(ImageFormat format) {
+  return format == ImageFormat::video || has_pages(format);
+}
+
 DocumentInfo read_document_info(std::span<const std::byte> encoded, DocumentKind kind,
                                 const ImageLimits& limits) {
   const ImageFormat format = kind == DocumentKind::video ? ImageFormat::video : format_of(encoded);
@@ -85,7 +89,7 @@ ImageHeader read_part_header(std::span<const std::byte> encoded, const ImagePart
                              const ImageLimits& limits) {
   if (part.empty()) return read_image_header(encoded);
   const ImageFormat format = format_of(encoded, part);
-  if (format != ImageFormat::video && !has_pages(format)) return read_image_header(encoded);
+  if (!comes_in_parts(format)) return read_image_header(encoded);
   const HelperAnswer answer = ask(encoded, {format, DocumentRequest::Wanted::size, part}, limits);
   const ImageHeader header{format, answer.reply.width, answer.reply.height, 1};
   if (header.width < 1 || header.height < 1)
@@ -97,8 +101,7 @@ ImageHeader read_part_header(std::span<const std::byte> encoded, const ImagePart
 
 Image decode_part(std::span<const std::byte> encoded, const ImagePart& part, const ImageHeader& header,
                   const ImageLimits& limits) {
-  if (part.empty() || (header.format != ImageFormat::video && !has_pages(header.format)))
-    return decode_image(encoded, limits);
+  if (part.empty() || !comes_in_parts(header.format)) return decode_image(encoded, limits);
   const std::int64_t pixels = header.width * header.height;
   HelperAnswer answer = ask(encoded, {header.format, DocumentRequest::Wanted::pixels, part, pixels}, limits);
   Image image;

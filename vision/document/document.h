@@ -26,6 +26,9 @@ enum class DocumentKind { pages, video };
 DocumentInfo read_document_info(std::span<const std::byte> encoded, DocumentKind kind,
                                 const ImageLimits& limits = {});
 
+/// Whether files of a format may hold several pictures.
+bool comes_in_parts(ImageFormat format);
+
 /// What is known of a part before it is decoded. Of an empty one as read_image_header().
 ImageHeader read_part_header(std::span<const std::byte> encoded, const ImagePart& part,
                              const ImageLimits& limits = {});

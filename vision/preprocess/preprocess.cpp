@@ -1,6 +1,7 @@
 #include "vision/preprocess/preprocess.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstring>
@@ -43,6 +44,16 @@ Crop center_crop(std::int64_t available, int wanted) {
 }
 
 }  // namespace
+
+void check_size_keys(const Config& config, const std::string& key,
+                     std::initializer_list<std::string_view> taken) {
+  const Config size = config.object(key);
+  for (const auto& [member, value] : size.members()) {
+    if (!size.has(member) || std::find(taken.begin(), taken.end(), member) != taken.end()) continue;
+    size.fail(member, fmt::format("not taken by the image processor of this model, whose {} has {}", key,
+                                  fmt::join(taken, ", ")));
+  }
+}
 
 PixelScaling::PixelScaling(const Config& config) {
   const bool rescales = config.flag("do_rescale", true);

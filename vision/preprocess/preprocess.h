@@ -2,7 +2,10 @@
 
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/base/config.h"
@@ -31,6 +34,13 @@ class PixelScaling {
  private:
   std::array<std::array<float, 256>, 3> table_;
 };
+
+/// Holds a size to the forms that an image processor's class takes: what it says otherwise, nobody would
+/// follow.
+/// @param key of an object, or absent.  @param taken its members
+/// @throws ModelError for one that has others, but null, or is no object
+void check_size_keys(const Config& config, const std::string& key,
+                     std::initializer_list<std::string_view> taken);
 
 /// What `do_pad` does to a picture, which depends on the image processor: unknown, padding to a square in the
 /// colour of image_mean, or nothing, because it is the batch of tiles that is padded.
@@ -67,6 +77,8 @@ class Preprocessor {
 
   static constexpr int kMaxSide = 4096;        // of any size in the file
   static constexpr int kMaxPaddedSide = 9216;  // of a picture that is padded to a square
+  /// Of all that one picture may become.
+  static constexpr std::int64_t kMostPixels = std::int64_t{1} << 27;
 
  private:
   struct Sides {

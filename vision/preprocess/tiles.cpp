@@ -61,6 +61,13 @@ std::vector<GridPinpoint> read_grid_pinpoints(const Config& config, const std::s
   return pinpoints;
 }
 
+std::string too_many_pixels(std::size_t tiles, int size) {
+  return fmt::format(
+      "a picture could become {} tiles of {} x {} pixels, which together are more than the {} that "
+      "are supported",
+      tiles, size, size, Preprocessor::kMostPixels);
+}
+
 Tiler::Tiler(const Config& config, std::vector<GridPinpoint> pinpoints, ResizeBackend backend)
     : preprocessor_(config, Padding::of_the_batch, backend),
       pinpoints_(std::move(pinpoints)),
@@ -83,6 +90,8 @@ Tiler::Tiler(const Config& config, std::vector<GridPinpoint> pinpoints, ResizeBa
                   fmt::format("expected multiples of the tile's size {} and at most {} tiles, found [{}, {}]",
                               tile_size_, kMaxTiles - 1, pinpoint.height, pinpoint.width));
     }
+    if (std::int64_t{pinpoint.width} * pinpoint.height > Preprocessor::kMostPixels)
+      config.fail("image_grid_pinpoints", too_many_pixels(static_cast<std::size_t>(tiles), tile_size_));
   }
 }
 

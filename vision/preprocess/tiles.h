@@ -46,6 +46,10 @@ struct TiledImage {
   int height = 0;
 };
 
+/// Why a file's largest number of tiles, `size` pixels a side, is refused: together they would have more than
+/// Preprocessor::kMostPixels.
+std::string too_many_pixels(std::size_t tiles, int size);
+
 /// The square of `size` pixels with this corner.
 Image cut_tile(const Image& image, int left, int top, int size);
 

@@ -21,6 +21,7 @@ VisionDefaults tower_defaults() {
 /// {"longest_edge": pixels}
 int longest_edge(const Config& file, const std::string& key, std::int64_t otherwise) {
   const Config::Range range{1, Preprocessor::kMaxSide};
+  check_size_keys(file, key, {"longest_edge"});
   return static_cast<int>(file.object(key).integer("longest_edge", otherwise, range));
 }
 

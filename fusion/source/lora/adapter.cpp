@@ -171,9 +171,14 @@ void check_folder(const fs::path& folder) {
   std::error_code failed;
   constexpr const char* kWanted =
       "an adapter is a folder with adapter_config.json and adapter_model.safetensors";
-  if (!fs::is_directory(folder, failed))
+  if (!fs::is_directory(folder, failed)) {
+    const bool is_file = fs::exists(folder, failed);
     throw ModelError(fmt::format("{}: {}; {}", folder.string(),
-                                 fs::exists(folder, failed) ? "is a file" : "no such folder", kWanted));
+                                 is_file  ? "is a file"
+                                 : failed ? "cannot be read: " + failed.message()
+                                          : "no such folder",
+                                 kWanted));
+  }
   for (const char* name : {kConfigFile, kWeightsFile}) {
     if (fs::exists(folder / name, failed)) continue;
     const bool pickle = fs::exists(folder / "adapter_model.bin", failed);

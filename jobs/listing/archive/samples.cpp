@@ -59,6 +59,7 @@ class SampleReader : public RecordReader {
   bool next(Record& record) override {
     sample_ = {};
     record = Record{};
+    record.default_id_from = Item::IdFrom::file;
     for (; number_ < files_.size(); ++number_, file_.reset()) {
       if (!file_ && !try_open(record)) {
         ++number_;

@@ -1,8 +1,11 @@
 #include "pipeline/stages/images/decode_memory.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdint>
 
+#include "engine/base/error.h"
 #include "vision/preprocess/preprocess.h"
 
 namespace mmbatch {
@@ -28,6 +31,23 @@ bool is_progressive(std::span<const std::byte> jpeg) {
   return true;
 }
 
+// What a helper process has of a picture before it is here: its own, and that in shared memory.
+constexpr std::size_t kHelper = 3 + 3;
+
+/// Bytes for each pixel of a page or frame that are held beside the picture.
+std::size_t bytes_beside_page(ImageFormat format) {
+  switch (format) {
+    case ImageFormat::gif:
+      return kHelper + 3;  // what was shown before the frame
+    case ImageFormat::webp:
+      return kHelper + 4 + 4 + 4;  // the canvas, the one before it, and the decoder's rows or pixels
+    case ImageFormat::tiff:
+      return kHelper + 8 + 3;  // strips, planes or the library's own picture; the copy that is turned upright
+    default:
+      return 16;
+  }
+}
+
 /// Bytes for each pixel that the library of the format holds beside the picture.
 std::size_t bytes_beside(std::span<const std::byte> encoded, const ImageHeader& header) {
   constexpr std::int64_t kLookedAtTwice =
@@ -42,8 +62,9 @@ std::size_t bytes_beside(std::span<const std::byte> encoded, const ImageHeader& 
       return wide ? 8 : interlaced ? 4 : 0;
     }
     case ImageFormat::bmp:
-    case ImageFormat::gif:
       return 0;
+    case ImageFormat::gif:
+      return kHelper;
     case ImageFormat::webp:
       return 4;
     case ImageFormat::tiff:
@@ -55,17 +76,34 @@ std::size_t bytes_beside(std::span<const std::byte> encoded, const ImageHeader& 
 
 }  // namespace
 
-std::size_t decode_memory(std::span<const std::byte> encoded, const ImageHeader& header) {
+std::size_t decode_memory(std::span<const std::byte> encoded, const ImagePart& part,
+                          const ImageHeader& header) {
   constexpr std::size_t kRgb = 3;
   const std::size_t turned = header.orientation != 1 ? kRgb : 0;
+  const bool page = !part.empty() && comes_in_parts(header.format);
+  const std::size_t beside = page ? bytes_beside_page(header.format) : bytes_beside(encoded, header);
+  const std::size_t copies = page || needs_helper(header.format) ? 2 : 1;  // one is shared with the helper
   const auto pixels = static_cast<std::size_t>(header.width) * static_cast<std::size_t>(header.height);
-  return pixels * (kRgb + turned + bytes_beside(encoded, header)) + encoded.size();
+  return pixels * (kRgb + turned + beside) + copies * encoded.size();
 }
 
 std::size_t padding_memory(const ImageHeader& header) {
   const auto side = static_cast<std::size_t>(std::max(header.width, header.height));
   if (header.width == header.height || side > Preprocessor::kMaxPaddedSide) return 0;
   return 3 * side * side;
+}
+
+void check_preparation(const PreparationMemory& memory, const PictureSides& picture, std::size_t available) {
+  const std::size_t needed = memory.preparing + memory.encoding;
+  if (needed <= available) return;
+  const auto gigabytes = [](std::size_t bytes) { return static_cast<double>(bytes) / 1e9; };
+  throw ItemError(
+      ErrorCode::image_too_large,
+      fmt::format(
+          "the image of {} x {} pixels becomes {} patches, for which the vision tower takes about {:.1f} GB; "
+          "this machine, or this process's limit, has {:.1f} GB: lower image_tokens or min_pixels and "
+          "max_pixels, which the model's preprocessor_config.json may set, too",
+          picture.width, picture.height, memory.patches, gigabytes(needed), gigabytes(available)));
 }
 
 }  // namespace mmbatch

@@ -136,6 +136,43 @@ TEST(TokenConstraint, GuessesChangeNothing) {
   }
 }
 
+/// Gives up behind the second token.
+class GivesUp : public Only {
+ public:
+  using Only::Only;
+  std::optional<State> advance(State state, std::int32_t) const override {
+    if (state == 2) throw ItemError(ErrorCode::unsupported, "too ambiguous");
+    return state + 1;
+  }
+};
+
+TEST(TokenConstraint, OneThatGivesUpFailsItsOwnRequestOnly) {
+  const auto decoder = tiny_decoder();
+  for (const int beams : {1, 3}) {
+    GenerationConfig generation;
+    generation.max_new_tokens = 20;
+    generation.num_beams = beams;
+    const auto expected = Harness(decoder).answer(constrained(generation)).value().answers.front().tokens;
+    Harness harness(decoder);
+    Request request = constrained(generation);
+    request.constraint = std::make_shared<const GivesUp>(std::vector<std::int32_t>{10, 11, 12});
+    const auto failed = harness.submit(std::move(request));
+    const auto other = harness.submit(constrained(generation));
+    harness.run();
+    ASSERT_FALSE(failed->value());
+    EXPECT_EQ(failed->value().error().code, ErrorCode::unsupported);
+    EXPECT_EQ(failed->value().error().message, "too ambiguous");
+    ASSERT_TRUE(other->value());
+    EXPECT_EQ(other->value().value().answers.front().tokens, expected);
+  }
+}
+
+TEST(TokenConstraint, AGuessBehindWhichItGivesUpIsCut) {
+  std::vector<std::int32_t> draft = {10, 11, 12, 13};
+  constrain_draft(GivesUp({10}), 0, draft);
+  EXPECT_THAT(draft, ElementsAre(10, 11));
+}
+
 // Choices that begin alike share what is computed, with the numbers of choices that are scored alone.
 TEST(ChoiceScoring, ChoicesThatBeginAlikeHaveTheNumbersOfEachAlone) {
   const auto decoder = tiny_decoder();

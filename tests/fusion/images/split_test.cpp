@@ -115,6 +115,15 @@ TEST(SplitPictures, NamesWhatIsWrong) {
   EXPECT_THAT(complaint("do_resize", false), HasSubstr("do_resize"));
   EXPECT_THAT(complaint("min_tiles", 0), HasSubstr("min_tiles"));
   EXPECT_THAT(complaint("max_tiles", 100000), HasSubstr("max_tiles"));
+  EXPECT_THAT(complaint("tile_size", 4096), ::testing::IsEmpty());
+  EXPECT_THAT(complaint("max_tiles", 256), ::testing::IsEmpty());
+  testing::ModelFolder both("lfm2-vl");
+  both.edit("preprocessor_config.json", [](auto& file) {
+    file["tile_size"] = 4096;
+    file["max_tiles"] = 256;
+  });
+  EXPECT_THAT(testing::message_of<ModelError>([&] { ModelFiles files(both.path()); }),
+              HasSubstr("256 tiles of 4096 x 4096"));
   EXPECT_THAT(complaint("min_image_tokens", 17), HasSubstr("min_image_tokens"));
   EXPECT_THAT(complaint("max_pixels_tolerance", 0), HasSubstr("max_pixels_tolerance"));
   EXPECT_THAT(complaint("encoder_patch_size", 16), HasSubstr("encoder_patch_size"));

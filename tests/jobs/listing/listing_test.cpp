@@ -394,5 +394,42 @@ TEST(Listings, SurviveRandomChanges) {
   }
 }
 
+/// Root reads everything: another user, for as long as this lives.
+class AsNobody {
+ public:
+  AsNobody() { is_root_ = ::geteuid() == 0 && ::seteuid(65534) == 0; }
+  ~AsNobody() {
+    if (is_root_ && ::seteuid(0) != 0) std::abort();
+  }
+
+ private:
+  bool is_root_ = false;
+};
+
+TEST(Glob, FoldersThatCannotBeReadAreFailedRows) {
+  const TempFolder folder;
+  ::chmod(folder.path().c_str(), 0755);
+  for (const char* name : {"a", "b"}) std::filesystem::create_directory(folder / name);
+  folder.write("a/1.png", "P");
+  folder.write("b/2.png", "P");
+  const auto file = folder.write("m.yaml", "jobs: [{name: j, task: vqa, question: q, items: '*/*.png'}]");
+  ::chmod((folder / "b").c_str(), 0);
+  std::vector<ReadItem> items;
+  std::string refused;
+  {
+    const AsNobody nobody;
+    items = testing::read_all(read_manifest(file));
+  }
+  ::chmod((folder / "a").c_str(), 0);
+  {
+    const AsNobody nobody;
+    refused = testing::error_of<UsageError>([&] { testing::read_all(read_manifest(file)); });
+  }
+  for (const char* name : {"a", "b"}) ::chmod((folder / name).c_str(), 0755);
+  EXPECT_THAT(ids_of(items), ElementsAre("a/1.png", (folder / "b").string()));
+  EXPECT_THAT(testing::fault(items.back()), HasSubstr("b: the folder cannot be read: Permission denied"));
+  EXPECT_THAT(refused, HasSubstr("Permission denied"));
+}
+
 }  // namespace
 }  // namespace mmbatch

@@ -168,13 +168,59 @@ TEST_F(Outputs, ManifestsOfOneCommandAreLookedAtTogether) {
 }
 
 TEST_F(Outputs, AMergedDatabaseIsNoneOfTheFilesBesideAnother) {
-  fs::copy_file(place->path("r.db"), place->path("other.db"));
-  for (const char* name : {"r.db-wal", "r.db-shm", "r.db-journal", "r.db.lock"}) {
-    expect_refused(shell("MMBATCH merge " + at(name) + " " + at("r.db")), "would overwrite");
+  // A folder of its own: a reader whose pipe is closed leaves files beside the other tests' database.
+  fs::create_directory(place->path("merging"));
+  for (const char* name : {"merging/r.db", "merging/other.db"})
+    fs::copy_file(place->path("r.db"), place->path(name));
+  for (const char* name :
+       {"merging/r.db-wal", "merging/r.db-shm", "merging/r.db-journal", "merging/r.db.lock"}) {
+    expect_refused(shell("MMBATCH merge " + at(name) + " " + at("merging/r.db")), "would overwrite");
     EXPECT_FALSE(fs::exists(place->path(name))) << name;
-    expect_refused(shell("MMBATCH merge " + at(name) + " " + at("other.db")), "would overwrite");
+    expect_refused(shell("MMBATCH merge " + at(name) + " " + at("merging/other.db")), "would overwrite");
   }
-  EXPECT_EQ(shell("MMBATCH query " + at("r.db")).code, 0);
+  EXPECT_EQ(shell("MMBATCH query " + at("merging/r.db")).code, 0);
+}
+
+TEST_F(Outputs, TheStandardOutputIsNoInputEither) {
+  const std::string before = content(place->path("r.db")), listing = content(place->path("i.jsonl"));
+  for (const char* command : {"query", "query -f csv", "eval", "status", "report -o -"}) {
+    const ProgramEnd end = shell("MMBATCH " + std::string(command) + " " + at("r.db") + " >> " + at("r.db"));
+    EXPECT_EQ(end.code, 2) << command;
+    EXPECT_EQ(content(place->path("r.db")), before) << command;
+  }
+  const ProgramEnd end = run("--summary-json - >> " + at("i.jsonl"));
+  EXPECT_EQ(end.code, 2) << end.text;
+  EXPECT_THAT(end.text, HasSubstr("the listing"));
+  EXPECT_EQ(content(place->path("i.jsonl")), listing);
+}
+
+TEST_F(Outputs, WhatIsWrittenToAClosedStreamGoesNowhere) {
+  const ProgramEnd end = run("--fresh --summary-json - >&-");
+  EXPECT_EQ(end.code, 3) << end.text;
+  EXPECT_THAT(end.text, HasSubstr("Bad file descriptor"));
+  EXPECT_EQ(run("--fresh <&- 2>&-").code, 0);
+}
+
+TEST_F(Outputs, AFolderThatIsGoneIsToldAsThat) {
+  const std::string gone = "mkdir " + at("gone") + "; cd " + at("gone") + "; rmdir " + at("gone") + "; ";
+  for (const char* command : {"run m.yaml", "validate m.yaml", "query r.db", "report r.db -o p.html"}) {
+    const ProgramEnd end = shell(gone + "MMBATCH " + command);
+    EXPECT_THAT(end.text, Not(HasSubstr("internal error"))) << command;
+    EXPECT_THAT(end.code, ::testing::AnyOf(2, 3)) << command << ": " << end.text;
+  }
+  expect_refused(shell(gone + "MMBATCH run m.yaml"), "the folder that mmbatch runs in is gone");
+  const ProgramEnd end = shell(gone + "MMBATCH validate " + at("m.yaml") + " -m " + at("model"));
+  EXPECT_EQ(end.code, 0) << "absolute paths need no folder: " << end.text;
+}
+
+TEST_F(Outputs, AProcessWithLittleMemoryEnds) {
+  // One of OpenBLAS's threads asks for memory for ever under such a limit; the program does not wait for it.
+  for (const char* limit : {"200000", "250000"}) {
+    const ProgramEnd end = shell("export OPENBLAS_NUM_THREADS=2; ulimit -v " + std::string(limit) +
+                                 "; timeout 100 MMBATCH query " + at("none.db"));
+    if (end.text.find("none.db: no such file") == std::string::npos) continue;  // too little to be loaded
+    EXPECT_EQ(end.code, 3) << end.text;
+  }
 }
 
 TEST_F(Outputs, AReportReplacesPagesOnly) {
@@ -301,12 +347,14 @@ TEST_F(Outputs, AFifoIsNoDatabase) {
   }
 }
 
-TEST_F(Outputs, SettingsThatADialogueWouldDropAreRefused) {
+TEST_F(Outputs, WhatADialogueWouldDropOrLacksIsRefused) {
   const std::string ask = "MMBATCH ask -m " + at("model") + " 'what?' ";
   expect_refused(shell(ask + "--raw-prompt --system x"), "--system");
   expect_refused(shell(ask + "--raw-prompt --turn-format line"), "--turn-format");
   expect_refused(shell(ask + "--logprobs true"), "--logprobs");
   expect_refused(shell("MMBATCH generate -m " + at("model") + " word --system x"), "--system");
+  for (const char* empty : {"''", "' '"})
+    expect_refused(shell("MMBATCH ask -m " + at("model") + " " + empty), "the question is empty");
 }
 
 TEST_F(Outputs, AStopTokenThatTheModelDoesNotHaveFailsTheItem) {

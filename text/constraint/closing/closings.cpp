@@ -23,10 +23,11 @@ std::optional<std::int32_t> Closings::first(Machine& machine, const Machine::Sta
 std::uint32_t Closings::place_of(Machine& machine, const Machine::State& state) {
   if (const auto at = known_.find(state); at != known_.end()) return at->second;
   steps_ = 0;
+  work_end_ = machine.work() + kMostWork;
   std::optional<std::uint32_t> found;
   if (machine.may_end(state)) found = kEnd;
   // The bound is nearly always the length itself; else it is raised until a text of that length is there.
-  for (std::size_t bytes = least_->of(machine, state); !found && bytes <= kMostBytes && steps_ < kMostSteps;
+  for (std::size_t bytes = least_->of(machine, state); !found && bytes <= kMostBytes && goes_on(machine);
        ++bytes)
     found = search(machine, state, bytes);
   refuted_.clear();
@@ -38,7 +39,7 @@ std::optional<std::uint32_t> Closings::search(Machine& machine, const Machine::S
                                               std::size_t bytes) {
   std::vector<Step> path;
   path.push_back({.state = from, .budget = bytes});
-  while (!path.empty() && steps_ < kMostSteps) {
+  while (!path.empty() && goes_on(machine)) {
     const std::optional<std::uint32_t> rest = next_step(machine, path);
     if (rest) {
       // All states of the path have their shortest text now.
@@ -65,8 +66,12 @@ std::optional<std::uint32_t> Closings::next_step(Machine& machine, std::vector<S
   while (path.back().budget > 0 && path.back().byte < 256) {
     ++steps_;
     const auto byte = static_cast<std::uint8_t>(path.back().byte++);
+    const Machine::Mark mark = machine.mark();
     machine.step(path.back().state, byte, next);
-    if (next.empty()) continue;
+    if (next.empty()) {
+      machine.release(mark);
+      continue;
+    }
     const std::size_t left = path.back().budget - 1;
     if (machine.may_end(next)) {
       if (left == 0) return kEnd;

@@ -29,7 +29,8 @@ class Closings {
 
  private:
   static constexpr std::size_t kMostBytes = 1u << 16;
-  static constexpr std::size_t kMostSteps = 1u << 20;  // of the machine, for one text
+  static constexpr std::size_t kMostSteps = 1u << 20;   // of the machine, for one text
+  static constexpr std::uint64_t kMostWork = 1u << 24;  // of these steps (Machine::work)
 
   /// A byte of a shortest text, and what follows it.
   struct Place {
@@ -61,7 +62,10 @@ class Closings {
   std::vector<Place> places_;
   std::map<Machine::State, std::uint32_t> known_;
   std::map<Machine::State, std::size_t> refuted_;  // of the search under way: more bytes than that are needed
-  std::size_t steps_ = 0;                          // of the search under way
+  bool goes_on(const Machine& machine) const { return steps_ < kMostSteps && machine.work() < work_end_; }
+
+  std::size_t steps_ = 0;       // of the search under way
+  std::uint64_t work_end_ = 0;  // of it
 };
 
 }  // namespace mmbatch

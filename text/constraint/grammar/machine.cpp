@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "text/constraint/constraint_error.h"
+
 namespace mmbatch {
 namespace {
 
@@ -27,19 +29,28 @@ Machine::Machine(std::shared_ptr<const Grammar> grammar) : grammar_(std::move(gr
 
 Machine::State Machine::start() {
   State out;
+  step_began_ = work_;
   enter(grammar_->root, 0, out);
+  keep_once(out);
+  return out;
+}
+
+void Machine::spend() {
+  if (++work_ - step_began_ > kMaxStepWork) throw too_ambiguous(kMaxWays);
+}
+
+void Machine::keep_once(State& out) const {
   std::sort(out.begin(), out.end());
   out.erase(std::unique(out.begin(), out.end()), out.end());
-  return out;
+  if (out.size() > kMaxWays) throw too_ambiguous(kMaxWays);
 }
 
 void Machine::step(const State& from, std::uint8_t byte, State& out) {
   out.clear();
   ++steps_;
+  step_began_ = work_;
   for (const FrameId id : from) step_frame(id, byte, out);
-  if (out.size() < 2) return;
-  std::sort(out.begin(), out.end());
-  out.erase(std::unique(out.begin(), out.end()), out.end());
+  if (out.size() > 1) keep_once(out);
 }
 
 bool Machine::may_end(const State& state) const {
@@ -96,6 +107,7 @@ bool Machine::fits(NodeId node, std::uint32_t depth) const {
 
 /// The frames in which a node begins, when what follows it is `parent`.
 void Machine::enter(NodeId id, FrameId parent, State& out) {
+  spend();
   const GrammarNode node = grammar_->nodes[id];
   const std::uint16_t depth = frames_[parent].depth;
   if (!fits(id, depth)) return;
@@ -186,6 +198,7 @@ bool Machine::first_in_step(FrameId id) {
 
 void Machine::step_frame(FrameId id, std::uint8_t byte, State& out) {
   while (id != 0) {
+    spend();
     const Frame frame = frames_[id];
     switch (grammar_->nodes[frame.node].kind) {
       case Kind::bytes: {

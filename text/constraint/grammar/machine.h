@@ -12,8 +12,17 @@ namespace mmbatch {
 
 /// Reads bytes by a grammar. A state is a small set of frames, each the top of a stack of places to return
 /// to; frames are kept once each, so that equal stacks are equal numbers. Of one thread.
+///
+/// What a grammar reads in several ways at once has a frame for each; where these ways double with every
+/// byte, reading ends with an error. What counts is what was read, never memory or time, so that the same
+/// text is refused everywhere.
 class Machine {
  public:
+  /// Frames of one state.
+  static constexpr std::size_t kMaxWays = 4096;
+  /// Nodes entered and frames stepped for one byte.
+  static constexpr std::size_t kMaxStepWork = 1u << 17;
+
   using FrameId = std::uint32_t;
   /// Sorted, without doubles; empty: no byte may follow.
   using State = std::vector<FrameId>;
@@ -21,8 +30,11 @@ class Machine {
   explicit Machine(std::shared_ptr<const Grammar> grammar);
 
   State start();
-  /// The state behind a byte. `out` may not be `from`.
+  /// The state behind a byte. `out` may not be `from`.  @throws TooAmbiguous
   void step(const State& from, std::uint8_t byte, State& out);
+  /// Nodes entered and frames stepped so far.
+  std::uint64_t work() const { return work_; }
+  std::size_t frames() const { return frames_.size(); }
   /// Whether the text may end.
   bool may_end(const State& state) const;
 
@@ -73,6 +85,8 @@ class Machine {
   std::string key_of(FrameId id, std::uint32_t reach) const;
 
  private:
+  void spend();
+  void keep_once(State& out) const;
   FrameId intern(const Frame& frame);
   bool fits(NodeId node, std::uint32_t depth) const;
   void enter(NodeId node, FrameId parent, State& out);
@@ -115,6 +129,7 @@ class Machine {
   // The step in which a frame of a sequence or repetition last read its byte.
   std::vector<std::uint64_t> stepped_;
   std::uint64_t steps_ = 0;
+  std::uint64_t work_ = 0, step_began_ = 0;
   std::vector<Text> texts_;
   std::unordered_map<std::uint64_t, std::uint32_t> text_numbers_;  // by parent and byte
   std::vector<std::vector<std::uint32_t>> sets_;

@@ -1,8 +1,11 @@
 #include "text/constraint/mask/token_masks.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "engine/base/text/utf8.h"
+#include "text/constraint/constraint_error.h"
 #include "text/constraint/mask/trie_walk.h"
 
 namespace mmbatch {
@@ -10,9 +13,45 @@ namespace {
 
 using Kind = GrammarNode::Kind;
 
+// Of a state's forced stretch, beyond which it is not looked for.
+constexpr std::uint64_t kMaxForcedWork = 8'000'000;
+
 std::size_t memory_of(const TokenSet& set) {
   return set.words().size() * sizeof(std::uint64_t) + 256;
 }
+
+TooAmbiguous too_ambiguous_here() {
+  return {ErrorCode::unsupported,
+          fmt::format("the grammar or schema is too ambiguous: to find the tokens that may follow takes more "
+                      "than {} steps, which is the most: give alternatives different beginnings",
+                      TokenMasks::kMaxWork)};
+}
+
+/// The states of a walk down a trie, and the frames that each of them added, which go when the walk leaves
+/// it.
+class WalkedStates {
+ public:
+  WalkedStates(Machine& machine, const TokenTrie& trie, std::uint32_t from, std::size_t longest,
+               const Machine::State& state)
+      : machine_(machine), states_(longest + 1), marks_(longest + 1, machine.mark()) {
+    states_[trie.node(from).depth] = state;
+  }
+
+  /// The state at a node, whose parent's was asked last on this level.
+  const Machine::State& at(const TokenTrie::Node& node) {
+    if (reached_ >= node.depth) machine_.release(marks_[node.depth]);
+    reached_ = node.depth;
+    marks_[node.depth] = machine_.mark();
+    machine_.step(states_[node.depth - 1u], node.byte, states_[node.depth]);
+    return states_[node.depth];
+  }
+
+ private:
+  Machine& machine_;
+  std::vector<Machine::State> states_;
+  std::vector<Machine::Mark> marks_;
+  std::size_t reached_ = 0;  // depth of the node that was asked last
+};
 
 }  // namespace
 
@@ -83,7 +122,13 @@ TokenSet TokenMasks::unforced(Machine& machine, const Machine::State& state, Ans
     machine.release(mark);
     return out;
   }
-  for (const Machine::FrameId id : state) out.add(*of_frame(machine, id));
+  std::uint64_t work = 0;
+  for (const Machine::FrameId id : state) {
+    const Mask mask = of_frame(machine, id);
+    work += mask->work;
+    if (work > kMaxWork) throw too_ambiguous_here();
+    out.add(mask->tokens);
+  }
   return out;
 }
 
@@ -100,14 +145,23 @@ Machine::State TokenMasks::behind(Machine& machine, const Machine::State& state,
     now.swap(behind);
     if (now.empty()) break;
   }
+  if (machine.frames() > kMaxFrames) {
+    throw TooAmbiguous(
+        ErrorCode::unsupported,
+        fmt::format("the grammar or schema is too ambiguous: to read the answer so far took {} "
+                    "places, and {} is the most",
+                    machine.frames(), kMaxFrames));
+  }
   return now;
 }
 
 TokenMasks::Mask TokenMasks::of_frame(Machine& machine, Machine::FrameId frame) {
   const std::string key = machine.key_of(frame, static_cast<std::uint32_t>(tokens_->longest()));
   if (auto known = frames_.find(key)) return known;
-  auto mask = std::make_shared<const TokenSet>(walked(machine, frame));
-  frames_.put(key, mask, memory_of(*mask));
+  const std::uint64_t before = machine.work();
+  auto mask = std::make_shared<FrameTokens>(FrameTokens{.tokens = walked(machine, frame)});
+  mask->work = machine.work() - before;
+  frames_.put(key, mask, memory_of(mask->tokens));
   return mask;
 }
 
@@ -178,34 +232,32 @@ TokenSet TokenMasks::inside_bytes(const Machine::Frame& frame, const Dfa& dfa) c
 /// Adds the tokens below a node whose bytes the machine reads.
 void TokenMasks::walk(Machine& machine, const TokenTrie& trie, std::uint32_t from,
                       const Machine::State& state, TokenSet& out) const {
-  std::vector<Machine::State> states(tokens_->longest() + 1);
-  const std::uint16_t depth = trie.node(from).depth;
-  states[depth] = state;
+  const std::uint64_t limit = machine.work() + kMaxWork;
+  WalkedStates states(machine, trie, from, tokens_->longest(), state);
   for (std::uint32_t i = from + 1; i < trie.node(from).end;) {
     const TokenTrie::Node& node = trie.node(i);
-    machine.step(states[node.depth - 1u], node.byte, states[node.depth]);
-    if (states[node.depth].empty()) {
+    if (states.at(node).empty()) {
       i = node.end;
       continue;
     }
+    if (machine.work() > limit) throw too_ambiguous_here();
     for (const std::int32_t token : trie.tokens(node)) out.add(token);
     ++i;
   }
 }
 
-/// Whether the machine reads some token below a node.
-bool TokenMasks::any_below(Machine& machine, std::uint32_t from, const Machine::State& state) const {
+/// Whether the machine reads some token below a node, or may do so: beyond `limit` it is not asked.
+bool TokenMasks::any_below(Machine& machine, std::uint32_t from, const Machine::State& state,
+                           std::uint64_t limit) const {
   const TokenTrie& trie = tokens_->all();
-  std::vector<Machine::State> states(tokens_->longest() + 1);
-  states[trie.node(from).depth] = state;
+  WalkedStates states(machine, trie, from, tokens_->longest(), state);
   for (std::uint32_t i = from + 1; i < trie.node(from).end;) {
     const TokenTrie::Node& node = trie.node(i);
-    machine.step(states[node.depth - 1u], node.byte, states[node.depth]);
-    if (states[node.depth].empty()) {
+    if (states.at(node).empty()) {
       i = node.end;
       continue;
     }
-    if (node.tokens > 0) return true;
+    if (node.tokens > 0 || machine.work() > limit) return true;
     ++i;
   }
   return false;
@@ -214,13 +266,18 @@ bool TokenMasks::any_below(Machine& machine, std::uint32_t from, const Machine::
 /// The longest stretch that is the only way on; it stops where the answer may end.
 std::string TokenMasks::forced_bytes(Machine& machine, Machine::State state) const {
   constexpr std::size_t kMost = 4096;
+  const std::uint64_t limit = machine.work() + kMaxForcedWork;
   std::string out;
   Machine::State behind, only;
-  while (out.size() < kMost && !machine.may_end(state)) {
+  while (out.size() < kMost && machine.work() < limit && !machine.may_end(state)) {
     int byte = -1;
     for (int b = 0; b < 256; ++b) {
+      const Machine::Mark mark = machine.mark();
       machine.step(state, static_cast<std::uint8_t>(b), behind);
-      if (behind.empty()) continue;
+      if (behind.empty()) {
+        machine.release(mark);
+        continue;
+      }
       if (byte >= 0) return out;
       byte = b;
       only = behind;
@@ -253,9 +310,10 @@ std::vector<std::int32_t> TokenMasks::forced_tokens(Machine& machine, const Mach
     end.swap(behind);
   }
   std::size_t at = 0;
+  const std::uint64_t limit = machine.work() + kMaxForcedWork;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     const std::uint32_t rest = tokens_->all().find(std::string_view(forced).substr(at));
-    if (rest != 0 && any_below(machine, rest, end)) {
+    if (rest != 0 && any_below(machine, rest, end, limit)) {
       tokens.resize(i);
       break;
     }

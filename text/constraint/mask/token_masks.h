@@ -33,6 +33,10 @@ struct NextTokens {
 class TokenMasks {
  public:
   static constexpr std::size_t kMaxCacheBytes = 64u << 20;
+  /// Work of a machine (Machine::work) for one state's tokens.
+  static constexpr std::uint64_t kMaxWork = 100'000'000;
+  /// Frames that a machine keeps for the answers of a request, about 60 bytes each.
+  static constexpr std::size_t kMaxFrames = 1u << 22;
 
   TokenMasks(std::shared_ptr<const Grammar> grammar, std::shared_ptr<const TokenBytes> tokens);
 
@@ -40,16 +44,22 @@ class TokenMasks {
   const TokenBytes& tokens() const { return *tokens_; }
   const std::shared_ptr<const TokenBytes>& shared_tokens() const { return tokens_; }
 
-  /// @param machine that made the state; reads this object's grammar.
+  /// @param machine that made the state; reads this object's grammar.  @throws TooAmbiguous
   std::shared_ptr<const NextTokens> next(Machine& machine, const Machine::State& state, AnswerPlace place);
   /// The tokens allowed before the rule of forced ones narrows them.
   TokenSet unforced(Machine& machine, const Machine::State& state, AnswerPlace place);
-  /// The state behind a token; empty when it may not come.
+  /// The state behind a token; empty when it may not come.  @throws TooAmbiguous
   Machine::State behind(Machine& machine, const Machine::State& state, AnswerPlace place,
                         std::int32_t token) const;
 
  private:
-  using Mask = std::shared_ptr<const TokenSet>;
+  /// What a frame allows, and what it takes to find it: counted also where it is known, so that a state is
+  /// refused whoever asked before.
+  struct FrameTokens {
+    TokenSet tokens;
+    std::uint64_t work = 0;
+  };
+  using Mask = std::shared_ptr<const FrameTokens>;
 
   Mask of_frame(Machine& machine, Machine::FrameId frame);
   TokenSet walked(Machine& machine, Machine::FrameId frame);
@@ -57,7 +67,8 @@ class TokenMasks {
   TokenSet inside_bytes(const Machine::Frame& frame, const Dfa& dfa) const;
   void walk(Machine& machine, const TokenTrie& trie, std::uint32_t from, const Machine::State& state,
             TokenSet& out) const;
-  bool any_below(Machine& machine, std::uint32_t node, const Machine::State& state) const;
+  bool any_below(Machine& machine, std::uint32_t node, const Machine::State& state,
+                 std::uint64_t limit) const;
   std::string forced_bytes(Machine& machine, Machine::State state) const;
   std::vector<std::int32_t> forced_tokens(Machine& machine, const Machine::State& state) const;
 
@@ -83,7 +94,8 @@ class TokenMasks {
   std::shared_ptr<const Grammar> grammar_;
   std::shared_ptr<const TokenBytes> tokens_;
   std::mutex mutex_;  // of all below, and of the walks
-  Cache<TokenSet> frames_{kMaxCacheBytes / 4}, strings_{kMaxCacheBytes / 4};
+  Cache<FrameTokens> frames_{kMaxCacheBytes / 4};
+  Cache<TokenSet> strings_{kMaxCacheBytes / 4};
   Cache<NextTokens> states_{kMaxCacheBytes / 2};
 };
 

@@ -31,6 +31,7 @@ BlockPreprocessor::BlockPreprocessor(const Config& config, const BlockGeometry& 
 }
 
 void BlockPreprocessor::read_budget(const Config& config) {
+  check_size_keys(config, "size", {"shortest_edge", "longest_edge", "min_pixels", "max_pixels"});
   const Config size = config.object("size");
   const Config::Range range{1, kMostPixels};
   const auto read = [&](const char* own, const char* of_size, std::int64_t otherwise) {
@@ -75,7 +76,8 @@ Patches BlockPreprocessor::apply(std::span<const Image> frames, const ResizeRule
   constexpr std::size_t kChannels = 3;
   Matrix<float> all(kChannels * frames.size(), static_cast<std::size_t>(size.width * size.height));
   for (std::size_t i = 0; i < frames.size(); ++i) {
-    const Matrix<float> pixels = scaling_.apply(resize(frames[i], size, {resample_, ResizeBackend::pillow_13}));
+    const Matrix<float> pixels =
+        scaling_.apply(resize(frames[i], size, {resample_, ResizeBackend::pillow_13}));
     for (std::size_t channel = 0; channel < kChannels; ++channel)
       std::memcpy(all.row(channel * frames.size() + i), pixels.row(channel), pixels.cols() * sizeof(float));
   }

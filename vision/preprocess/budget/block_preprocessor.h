@@ -59,7 +59,7 @@ class BlockPreprocessor {
   /// @param frames geometry().frames of equal size  @throws ItemError as smart_resize()
   Patches apply(std::span<const Image> frames, const ResizeRule& rule, const PixelBudget& budget) const;
 
-  static constexpr std::int64_t kMostPixels = std::int64_t{1} << 27;  // of a budget
+  static constexpr std::int64_t kMostPixels = Preprocessor::kMostPixels;  // of a budget
 
  private:
   void read_budget(const Config& config);

@@ -33,6 +33,8 @@ EdgePreprocessor::EdgePreprocessor(const Config& config, const EdgeGeometry& tow
   check_patch_size(config, tower.patch_size);
   if (!config.flag("do_resize", true))
     config.fail("do_resize", "false is not supported: pictures must be whole patches");
+  if (config.flag("do_center_crop", false))
+    config.fail("do_center_crop", "true is not supported: the model is told sizes from before the crop");
   resample_ = resample_from(config.integer("resample", 3, {0, 5})).value_or(Resample::bicubic);
   const Config size = config.object("size");
   if (!size.has("longest_edge")) config.fail("size", "expected an object with longest_edge");

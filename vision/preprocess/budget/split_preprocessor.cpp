@@ -52,6 +52,8 @@ void SplitPreprocessor::read_tiles(const Config& config) {
     config.fail("tile_size", fmt::format("{} is not a multiple of {}, the side of what becomes one row",
                                          tile_, geometry_.unit()));
   }
+  if (budget_.most_tiles * tile_pixels() > Preprocessor::kMostPixels)
+    config.fail("max_tiles", too_many_pixels(budget_.most_tiles, tile_));
   grids_ = grids_by_set(least, budget_.most_tiles);
   if (!config.flag("use_thumbnail", true)) whole_ = WholePicture::left_out;
 }

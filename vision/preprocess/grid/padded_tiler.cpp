@@ -37,6 +37,7 @@ PaddedTiler::PaddedTiler(const Config& config, std::size_t patch_size)
   resample_ = resample_from(config.integer("resample", 3, {0, 5})).value_or(Resample::bicubic);
   if (!config.flag("do_resize", true))
     config.fail("do_resize", "false is not supported: tiles have one size");
+  check_size_keys(config, "size", {"height", "width"});
   const Config size = config.object("size");
   whole_ = read_side(size, "height", 1024, patch_size);
   if (read_side(size, "width", whole_, patch_size) != whole_)
@@ -48,6 +49,8 @@ PaddedTiler::PaddedTiler(const Config& config, std::size_t patch_size)
   }
   const std::int64_t least = config.integer("min_patches", 2, {1, 256});
   most_ = static_cast<int>(config.integer("max_patches", 6, {least, 256}));
+  if (std::int64_t{tile_} * tile_ * most_ > Preprocessor::kMostPixels)
+    config.fail("max_patches", too_many_pixels(static_cast<std::size_t>(most_), tile_));
   grids_ = grids_by_columns(static_cast<int>(least), most_);
 }
 

@@ -100,6 +100,16 @@ TEST(Samples, HostileMembersCostTheirItemAlone) {
   EXPECT_THAT(faults[7], HasSubstr("cannot be read to its end"));
 }
 
+TEST(Samples, TheFirstOfAKeyHasItAlsoWhereItFails) {
+  const TempFolder folder;
+  folder.write("s-0.tar",
+               testing::tar_of({{"a.json", "{"}, {"b.json", R"({"question": 1})"}, {"c.png", "P"}}));
+  folder.write("s-1.tar", testing::tar_of({{"a.png", "P"}, {"b.json", "{"}, {"d.json", "{"}}));
+  std::vector<std::string> ids;
+  for (const ReadItem& item : read(folder, "s-*.tar", ", question: q")) ids.push_back(item.item->id);
+  EXPECT_THAT(ids, ElementsAre("a", "b", "c", "a (no id)", "b (no id)", "d"));
+}
+
 TEST(Samples, LinksAndDevicesAreNamedInTheItemThatLacksThem) {
   const TempFolder folder;
   const auto sample = [](const std::string& id, const std::string& member) {
@@ -114,6 +124,9 @@ TEST(Samples, LinksAndDevicesAreNamedInTheItemThatLacksThem) {
                             std::string(1024, '\0'));
   const auto items = read(folder, "a.tar", ", question: q");
   ASSERT_EQ(items.size(), 5u);
+  std::vector<std::string> ids;
+  for (const ReadItem& item : items) ids.push_back(item.item->id);
+  EXPECT_THAT(ids, ElementsAre("a", "b", "c", "d", "e")) << "what fails has its key, too";
   EXPECT_THAT(fault(items[0]), HasSubstr("path_refused: " + (folder.path() / "a.tar").string() +
                                          ": a: a.png: a hard link to 'x.png', and links are not followed"));
   EXPECT_THAT(fault(items[1]), HasSubstr("b.png: a symbolic link to '/etc/passwd'"));

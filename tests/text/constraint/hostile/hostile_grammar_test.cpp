@@ -44,6 +44,36 @@ TEST(HostileGrammar, AlternativesThatAreTheSameRule) {
   EXPECT_FALSE(accepts(grammar, "((x)"));
 }
 
+/// Rules each of which names the next one in two ways that lead back to different places.
+std::string doubled(int levels, const std::string& before) {
+  std::string grammar = "root ::= n1\nr ::= \"(\" r \")\" | \"x\"\n";
+  for (int i = 1; i < levels; ++i)
+    grammar += fmt::format("n{0} ::= {1} n{2} \"y\" | {1} n{2} \"z\"\n", i, before, i + 1);
+  return grammar + fmt::format("n{} ::= r\n", levels);
+}
+
+TEST(HostileGrammar, WaysToBeginThatDoubleAreRefused) {
+  EXPECT_EQ(testing::refusal_of(ConstraintSpec::Kind::grammar, doubled(10, "")), "");
+  EXPECT_TRUE(accepts(doubled(10, ""), "(x)yzyzyyyzz"));
+  EXPECT_FALSE(accepts(doubled(10, ""), "(x)yzyzyyyz"));
+  for (const int levels : {20, 200}) {
+    EXPECT_THAT(testing::refusal_of(ConstraintSpec::Kind::grammar, doubled(levels, "")),
+                HasSubstr("may begin in more than 4096 ways"));
+  }
+}
+
+TEST(HostileGrammar, WaysThatDoubleByteByByteEndInAnError) {
+  const std::string few(9, 'a'), many(199, 'a');
+  EXPECT_TRUE(accepts(doubled(10, "\"a\""), few + "xyzyzyyyzz"));
+  try {
+    accepts(doubled(200, "\"a\""), many);
+    FAIL() << "no error";
+  } catch (const TooAmbiguous& e) {
+    EXPECT_EQ(e.code(), ErrorCode::unsupported);
+    EXPECT_THAT(e.what(), HasSubstr("more than 4096 ways at once"));
+  }
+}
+
 TEST(HostileGrammar, RulesThatAreEmptyOneAfterTheOther) {
   // Every round finds one more rule that may be empty, and looks at all alternatives of `many`.
   constexpr int kRules = 1990, kAlternatives = 60'000;
