@@ -13,6 +13,7 @@
 #include "engine/base/error.h"
 #include "engine/kernels/blocks/grouped_matmul.h"
 #include "engine/kernels/panel.h"
+#include "engine/weights/groups/e4m3.h"
 
 namespace mmbatch {
 namespace {
@@ -68,17 +69,37 @@ class Columns {
   bool finite() const {
     return std::all_of(scales_.begin(), scales_.end(), is_finite_half) &&
            std::all_of(floors_.begin(), floors_.end(), is_finite_half) &&
-           std::all_of(singles_.begin(), singles_.end(), [](float scale) { return std::isfinite(scale); });
+           std::all_of(singles_.begin(), singles_.end(), [](float scale) { return std::isfinite(scale); }) &&
+           (grouping_.codes == Grouping::Codes::integers ||
+            std::none_of(codes_.begin(), codes_.end(), is_e4m3_nan));
   }
 
-  /// @param strip of the tile; all zeros before
-  void put(const GroupedPanel& panel, std::size_t column, std::byte* strip) const {
-    const std::size_t place = column % kStrip;
+  /// Columns [begin, end) of a strip, unit by unit: what is written stays in the first-level cache.
+  /// @param strip of the tile; zeros where it has more columns or inputs
+  void put(const GroupedPanel& panel, std::size_t begin, std::size_t end, std::byte* strip) const {
     for (std::size_t first = 0; first < in_; first += panel.unit_inputs, strip += panel.unit_bytes) {
       const std::size_t count = std::min(panel.unit_inputs, in_ - first);
-      for (std::size_t i = 0; i < count; i += 32)
-        put_codes(panel, &codes_[column * in_ + first + i], place, strip + i * kStrip * panel.bits / 8);
-      put_scales(panel, {column, first, count}, strip + panel.unit_code_bytes);
+      for (std::size_t column = begin; column < end; ++column) {
+        const std::uint8_t* codes = &codes_[column * in_ + first];
+        for (std::size_t i = 0; i < count; i += 32)
+          put_codes(panel, codes + i, column % kStrip, strip + i * kStrip * panel.bits / 8);
+        put_scales(panel, {column, first, count}, strip + panel.unit_code_bytes);
+      }
+    }
+  }
+
+  /// As a column of a panel of eight-bit floats.  @param strip of the tile; all zeros before
+  void put_floats(std::size_t column, std::byte* strip) const {
+    constexpr std::size_t kPart = Panel::kDepthStep, kCodes = kPart * kStrip;
+    const std::size_t place = column % kStrip;
+    for (std::size_t first = 0; first < in_; first += kPart, strip += Panel::e4m3_bytes(kPart)) {
+      for (std::size_t step = 0; step < std::min(kPart, in_ - first) / 4; ++step) {
+        std::uint32_t word;
+        std::memcpy(&word, &codes_[column * in_ + first + 4 * step], 4);
+        put_word(strip, step, place, word);
+      }
+      const float scale = singles_[(column * in_ + first) / grouping_.span()];
+      std::memcpy(strip + kCodes + place * sizeof(float), &scale, sizeof(float));
     }
   }
 
@@ -167,13 +188,21 @@ void put_tile_of_rows(const TileShape& shape, const Columns& columns, std::byte*
     columns.put_row(c, depth, packed + c / kStrip * strip_bytes);
 }
 
+void put_tile_of_floats(const TileShape& shape, const Columns& columns, std::byte* packed) {
+  const std::size_t strip_bytes = Panel::e4m3_bytes(Panel::depth(shape.in));
+  std::memset(packed, 0, strip_bytes * (Panel::kColumns / kStrip));
+  for (std::size_t c = 0; c < shape.columns; ++c) columns.put_floats(c, packed + c / kStrip * strip_bytes);
+}
+
 void put_tile(const Grouping& grouping, const TileShape& shape, const Columns& columns, std::byte* packed) {
+  if (grouping.codes == Grouping::Codes::e4m3) return put_tile_of_floats(shape, columns, packed);
   if (grouping.levels == Grouping::Levels::row) return put_tile_of_rows(shape, columns, packed);
   const GroupedPanel panel = grouped_panel_of(grouping);
   const std::size_t strip_bytes = (shape.in + panel.unit_inputs - 1) / panel.unit_inputs * panel.unit_bytes;
   const bool all = shape.columns == Panel::kColumns && shape.in % panel.unit_inputs == 0;
   if (!all) std::memset(packed, 0, strip_bytes * (Panel::kColumns / kStrip));
-  for (std::size_t c = 0; c < shape.columns; ++c) columns.put(panel, c, packed + c / kStrip * strip_bytes);
+  for (std::size_t c = 0; c < shape.columns; c += kStrip)
+    columns.put(panel, c, std::min(c + kStrip, shape.columns), packed + c / kStrip * strip_bytes);
 }
 
 }  // namespace
@@ -193,12 +222,12 @@ const Grouping* grouping_of(const MatrixPart& part) {
   const TensorView& tensor = part.tensor;
   const Grouping* grouping = tensor.form ? tensor.form->grouping() : nullptr;
   if (grouping == nullptr || part.column_step != 1) return nullptr;
-  const std::size_t span = grouping->span();
-  const bool whole =
-      part.cols % span == 0 && part.row_step % span == 0 && (tensor.first + part.first) % span == 0;
+  const std::size_t span = grouping->span(), first = tensor.first + part.first;
+  const bool whole = part.cols % span == 0 && part.row_step % span == 0 && first % span == 0 &&
+                     first % std::max<std::size_t>(part.row_step, 1) % grouping->scaled() == 0;
   const std::size_t ordered = tensor.form->order().size();
-  const bool in_order = ordered == 0 || (part.cols == ordered && part.row_step % ordered == 0 &&
-                                         (tensor.first + part.first) % ordered == 0);
+  const bool in_order =
+      ordered == 0 || (part.cols == ordered && part.row_step % ordered == 0 && first % ordered == 0);
   return whole && in_order ? grouping : nullptr;
 }
 
@@ -230,6 +259,14 @@ bool has_finite_scales(const Grouping& grouping, const std::byte* tile, std::siz
     const std::size_t values = Panel::depth(in) * kStrip, strip_bytes = values + kStrip * sizeof(float);
     for (std::size_t strip = 0; strip < Panel::kColumns / kStrip; ++strip) {
       if (!finite_singles(tile + strip * strip_bytes + values, kStrip)) return false;
+    }
+    return true;
+  }
+  if (grouping.codes == Grouping::Codes::e4m3) {
+    constexpr std::size_t kPart = Panel::e4m3_bytes(Panel::kDepthStep);
+    const std::size_t parts = Panel::depth(in) / Panel::kDepthStep * (Panel::kColumns / kStrip);
+    for (std::size_t part = 1; part <= parts; ++part) {
+      if (!finite_singles(tile + part * kPart - kStrip * sizeof(float), kStrip)) return false;
     }
     return true;
   }
