@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/base/error.h"
+#include "engine/kernels/blocks/code_words.h"
 #include "engine/kernels/blocks/grouped_matmul.h"
 #include "engine/kernels/panel.h"
 #include "engine/weights/groups/e4m3.h"
@@ -74,32 +75,29 @@ class Columns {
             std::none_of(codes_.begin(), codes_.end(), is_e4m3_nan));
   }
 
-  /// Columns [begin, end) of a strip, unit by unit: what is written stays in the first-level cache.
+  /// Columns [begin, end) of a strip, its first ones, unit by unit: what is written stays in the first-level
+  /// cache.
   /// @param strip of the tile; zeros where it has more columns or inputs
   void put(const GroupedPanel& panel, std::size_t begin, std::size_t end, std::byte* strip) const {
     for (std::size_t first = 0; first < in_; first += panel.unit_inputs, strip += panel.unit_bytes) {
       const std::size_t count = std::min(panel.unit_inputs, in_ - first);
-      for (std::size_t column = begin; column < end; ++column) {
-        const std::uint8_t* codes = &codes_[column * in_ + first];
-        for (std::size_t i = 0; i < count; i += 32)
-          put_codes(panel, codes + i, column % kStrip, strip + i * kStrip * panel.bits / 8);
+      for (std::size_t i = 0; i < count; i += 32)
+        put_group(panel.bits, {begin, first + i, end - begin}, strip + i * kStrip * panel.bits / 8);
+      for (std::size_t column = begin; column < end; ++column)
         put_scales(panel, {column, first, count}, strip + panel.unit_code_bytes);
-      }
     }
   }
 
-  /// As a column of a panel of eight-bit floats.  @param strip of the tile; all zeros before
-  void put_floats(std::size_t column, std::byte* strip) const {
+  /// The same in a panel of eight-bit floats.
+  void put_floats(std::size_t begin, std::size_t end, std::byte* strip) const {
     constexpr std::size_t kPart = Panel::kDepthStep, kCodes = kPart * kStrip;
-    const std::size_t place = column % kStrip;
     for (std::size_t first = 0; first < in_; first += kPart, strip += Panel::e4m3_bytes(kPart)) {
-      for (std::size_t step = 0; step < std::min(kPart, in_ - first) / 4; ++step) {
-        std::uint32_t word;
-        std::memcpy(&word, &codes_[column * in_ + first + 4 * step], 4);
-        put_word(strip, step, place, word);
+      for (std::size_t i = first; i < std::min(first + kPart, in_); i += 32)
+        put_group(8, {begin, i, end - begin}, strip + (i - first) * kStrip);
+      for (std::size_t column = begin; column < end; ++column) {
+        const float scale = singles_[(column * in_ + first) / grouping_.span()];
+        std::memcpy(strip + kCodes + column % kStrip * sizeof(float), &scale, sizeof(float));
       }
-      const float scale = singles_[(column * in_ + first) / grouping_.span()];
-      std::memcpy(strip + kCodes + place * sizeof(float), &scale, sizeof(float));
     }
   }
 
@@ -115,32 +113,22 @@ class Columns {
   }
 
  private:
-  static void put_word(std::byte* words, std::size_t step, std::size_t place, std::uint32_t word) {
-    std::memcpy(words + (step * kStrip + place) * 4, &word, 4);
+  /// 32 inputs of some columns.
+  struct Group {
+    std::size_t column, first, columns;
+  };
+
+  void put_group(unsigned bits, const Group& group, std::byte* to) const {
+    const std::uint8_t* codes = &codes_[group.column * in_ + group.first];
+    std::size_t column = 0;
+    for (; column + 4 <= group.columns; column += 4)
+      put_codes_of_four(bits, codes + column * in_, in_, to + column * sizeof(std::uint32_t));
+    for (; column < group.columns; ++column)
+      put_codes(bits, codes + column * in_, to + column * sizeof(std::uint32_t));
   }
 
-  /// 32 inputs.
-  static void put_codes(const GroupedPanel& panel, const std::uint8_t* codes, std::size_t place,
-                        std::byte* to) {
-    if (panel.bits == 8) {
-      for (std::size_t step = 0; step < 8; ++step) {
-        std::uint32_t word;
-        std::memcpy(&word, codes + 4 * step, 4);
-        put_word(to, step, place, word);
-      }
-      return;
-    }
-    std::uint32_t upper[2] = {};
-    for (std::size_t eight = 0; eight < 4; ++eight) {
-      std::uint32_t front, back;
-      std::memcpy(&front, codes + 8 * eight, 4);
-      std::memcpy(&back, codes + 8 * eight + 4, 4);
-      put_word(to, eight, place, (front & 0x0f0f0f0fu) | (back & 0x0f0f0f0fu) << 4);
-      const unsigned shift = eight % 2 * 4;
-      upper[eight / 2] |= (front >> 4 & 0x03030303u) << shift | (back >> 4 & 0x03030303u) << (shift + 2);
-    }
-    if (panel.bits != 6) return;
-    for (std::size_t i = 0; i < 2; ++i) put_word(to, 4 + i, place, upper[i]);
+  static void put_word(std::byte* words, std::size_t step, std::size_t place, std::uint32_t word) {
+    std::memcpy(words + (step * kStrip + place) * 4, &word, 4);
   }
 
   /// Inputs of a column that share a unit.
@@ -191,7 +179,8 @@ void put_tile_of_rows(const TileShape& shape, const Columns& columns, std::byte*
 void put_tile_of_floats(const TileShape& shape, const Columns& columns, std::byte* packed) {
   const std::size_t strip_bytes = Panel::e4m3_bytes(Panel::depth(shape.in));
   std::memset(packed, 0, strip_bytes * (Panel::kColumns / kStrip));
-  for (std::size_t c = 0; c < shape.columns; ++c) columns.put_floats(c, packed + c / kStrip * strip_bytes);
+  for (std::size_t c = 0; c < shape.columns; c += kStrip)
+    columns.put_floats(c, std::min(c + kStrip, shape.columns), packed + c / kStrip * strip_bytes);
 }
 
 void put_tile(const Grouping& grouping, const TileShape& shape, const Columns& columns, std::byte* packed) {
