@@ -21,6 +21,8 @@
 namespace mmbatch {
 namespace {
 
+constexpr std::uintptr_t kLargePage = 2 << 20;
+
 /// All mapped files of the process, from begin to end: release_mapped() must not touch other memory.
 struct Mapped {
   std::mutex mutex;
@@ -83,15 +85,23 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 }
 
 void release_mapped(std::span<const std::byte> bytes) {
-  static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto from = reinterpret_cast<std::uintptr_t>(bytes.data());
-  const std::uintptr_t begin = (from + page - 1) / page * page, end = (from + bytes.size()) / page * page;
-  if (bytes.empty() || begin >= end) return;
+  if (bytes.empty()) return;
   Mapped& all = mapped_files();
   const std::lock_guard lock(all.mutex);
   const auto next = all.ends.upper_bound(bytes.data());
-  if (next == all.ends.begin() || std::prev(next)->second < bytes.data() + bytes.size()) return;
-  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);  // of a shared file: nothing is lost
+  if (next == all.ends.begin()) return;
+  const auto& [first, last] = *std::prev(next);
+  if (last < bytes.data() + bytes.size()) return;
+  // The whole of every large page that the bytes touch: one that is read for the sake of a neighbour is
+  // mapped as a whole, and what was given back of it before would stay in memory.
+  const auto from = reinterpret_cast<std::uintptr_t>(bytes.data());
+  const std::uintptr_t begin = from / kLargePage * kLargePage;
+  const std::uintptr_t end = (from + bytes.size() + kLargePage - 1) / kLargePage * kLargePage;
+  const std::uintptr_t file = reinterpret_cast<std::uintptr_t>(first);
+  const std::uintptr_t file_end = reinterpret_cast<std::uintptr_t>(last);
+  void* const start = reinterpret_cast<void*>(std::max(begin, file));
+  ::madvise(start, std::min(end, file_end) - std::max(begin, file),
+            MADV_DONTNEED);  // a shared file loses nothing
 }
 
 }  // namespace mmbatch

@@ -24,8 +24,9 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
-/// Says that bytes will hardly be read again soon: whole pages of mapped files among them need not stay in
-/// this process's memory, and come back when they are read. What lies in no mapped file is left alone.
+/// Says that bytes will hardly be read again soon: the pages of a mapped file that they touch, up to 2 MiB
+/// around them, need not stay in this process's memory, and come back when they are read. What lies in no
+/// mapped file is left alone.
 /// Thread-safe.
 void release_mapped(std::span<const std::byte> bytes);
 

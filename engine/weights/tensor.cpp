@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "engine/base/error.h"
+#include "engine/base/mapped_file.h"
 
 namespace mmbatch {
 namespace {
@@ -147,6 +148,7 @@ std::vector<float> to_floats(const TensorView& tensor) {
   std::vector<float> out(tensor.elements());
   copy_as_float(tensor, 0, out.size(), out.data());
   check_finite(tensor, out);
+  if (!tensor.form && tensor.data != nullptr) release_mapped({tensor.data, tensor.bytes()});
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include "engine/base/output/output_stream.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/model_options.h"
+#include "pipeline/commands/options/values.h"
 #include "pipeline/inspect/inspect.h"
 
 namespace mmbatch {
@@ -45,6 +46,7 @@ void add_inspect_command(CLI::App& program, Action& action) {
     ModelPlace model;
     bool json = false;
     std::vector<std::string> sizes;
+    std::size_t slices = 0;
   };
   const auto state = std::make_shared<State>();
   CLI::App* command =
@@ -62,10 +64,16 @@ void add_inspect_command(CLI::App& program, Action& action) {
                    "what images of this size cost, in pixels, where not all cost the same; may be repeated")
       ->check(picture_size())
       ->type_name("WIDTHxHEIGHT");
+  command
+      ->add_option("--tensor-parallel", state->slices,
+                   "what processes would hold that compute the model together, cut into so many slices")
+      ->check(whole_number(1, 64))
+      ->type_name("N");
   command->callback([state, &action] {
     action = [state] {
-      const Inspection found =
-          state->sizes.empty() ? inspect(state->model) : inspect(state->model, sizes_of(state->sizes));
+      Questions questions{.slices = state->slices};
+      if (!state->sizes.empty()) questions.pictures = sizes_of(state->sizes);
+      const Inspection found = inspect(state->model, questions);
       OutputStream out(state->json ? Audience::programs : Audience::people);
       out << (state->json ? to_json(found) + "\n" : to_text(found));
       out.finish();

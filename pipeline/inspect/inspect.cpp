@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <set>
 
@@ -12,8 +13,8 @@
 #include "engine/weights/precision.h"
 #include "fusion/family.h"
 #include "fusion/model.h"
+#include "fusion/sliced/model_parts.h"
 #include "fusion/source/open_model.h"
-#include "pipeline/inspect/model_memory.h"
 #include "pipeline/run/tasks.h"
 
 namespace mmbatch {
@@ -59,12 +60,8 @@ void list_files(const WeightSource& weights, Inspection& found) {
 }
 
 void size_up(const WeightSource& weights, const ModelSpec& spec, Inspection& found) {
-  for (const std::string& name : precision_names()) {
-    const Precision precision = precision_from(name);
-    if (weights.packed() && *weights.packed() != precision) continue;
-    if (precision == Precision::stored && !weights.packed() && !is_quantized(weights)) continue;
-    found.weights.push_back({name, weight_bytes(weights, spec, precision)});
-  }
+  for (const Precision precision : loadable_precisions(weights))
+    found.weights.push_back({std::string(to_string(precision)), weight_bytes(weights, spec, precision)});
   if (spec.dual) {
     found.activation_bytes = activation_bytes(spec.dual->text.layer, Inspection::kActivationRows);
     return;
@@ -103,13 +100,22 @@ void tell_image_costs(const ModelFiles& files, const std::vector<PictureSize>& p
   }
 }
 
+void tell_division(const ModelFiles& files, std::size_t slices, Inspection& found) {
+  if (slices < 2 || !std::has_single_bit(slices))
+    throw UsageError(fmt::format("--tensor-parallel {}: must be 2, 4, 8 or another power of two", slices));
+  check_sliced(files, slices);
+  found.slices = slices;
+  found.processes = process_memory(*files.weights, files.spec, slices);
+  found.kept_whole = kept_whole(files.spec, slices);
+}
+
 }  // namespace
 
 std::vector<PictureSize> common_picture_sizes() {
   return {{640, 480}, {1024, 1024}, {1920, 1080}, {4032, 3024}};
 }
 
-Inspection inspect(const ModelPlace& place, const std::vector<PictureSize>& pictures) {
+Inspection inspect(const ModelPlace& place, const Questions& questions) {
   Inspection found;
   found.folder = place.model.string();
   const auto opened = open_model(place);
@@ -137,7 +143,8 @@ Inspection inspect(const ModelPlace& place, const std::vector<PictureSize>& pict
     const ModelFiles files(place);
     found.spec = files.spec;
     found.notes = files.unknown_keys;
-    tell_image_costs(files, pictures, found);
+    tell_image_costs(files, questions.pictures, found);
+    if (questions.slices > 0) tell_division(files, questions.slices, found);
     const PrecisionChoice choice = choose_precision(*files.weights, Automatic::floats);
     found.computed_in = fmt::format("{}: {}", to_string(choice.precision), choice.reason);
     if (files.spec.dual) return;

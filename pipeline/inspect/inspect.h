@@ -10,6 +10,8 @@
 #include "fusion/model_spec.h"
 #include "fusion/prompting.h"
 #include "jobs/item/item.h"
+#include "pipeline/inspect/model_memory.h"
+#include "pipeline/inspect/process_memory.h"
 
 namespace mmbatch {
 
@@ -19,10 +21,6 @@ struct Inspection {
     std::string name;
     std::size_t bytes = 0;
     std::size_t tensors = 0;  // of weight files
-  };
-  struct Memory {
-    std::string precision;
-    std::size_t bytes = 0;
   };
 
   std::string folder;
@@ -43,14 +41,18 @@ struct Inspection {
   std::optional<ModelSpec> spec;  // absent: see `missing`
   std::vector<Task> tasks;
   std::size_t tokenizer_tokens = 0;
-  std::string turn_format;              // empty: a dual encoder has none
-  std::string turn_format_note;         // not empty: jobs must name one
-  std::string computed_in;              // what --precision auto means here, and why
-  std::vector<Memory> weights;          // packed, at each precision
-  std::vector<Memory> cache_per_token;  // at each precision of the cache; empty without a decoder
+  std::string turn_format;                // empty: a dual encoder has none
+  std::string turn_format_note;           // not empty: jobs must name one
+  std::string computed_in;                // what --precision auto means here, and why
+  std::vector<MemoryAt> weights;          // packed, at each precision
+  std::vector<MemoryAt> cache_per_token;  // at each precision of the cache; empty without a decoder
   /// Of the layers that see everything: what each token takes once it is outside the windows of the others.
   /// Empty where no layer has a window.
-  std::vector<Memory> cache_per_token_beyond_windows;
+  std::vector<MemoryAt> cache_per_token_beyond_windows;
+  /// Of processes that compute the model together, where slices were asked for, and what those do not divide.
+  std::vector<ProcessMemory> processes;
+  std::size_t slices = 0;
+  std::vector<std::string> kept_whole;
   std::size_t activation_bytes = 0;  // of a step of kActivationRows rows
   static constexpr std::size_t kActivationRows = 1024;
 
@@ -66,9 +68,14 @@ struct Inspection {
 /// The sizes that inspect() tells the costs of when nobody names any.
 std::vector<PictureSize> common_picture_sizes();
 
-/// @throws ModelError when the folder holds no checkpoint at all
-Inspection inspect(const ModelPlace& place,
-                   const std::vector<PictureSize>& pictures = common_picture_sizes());
+/// What somebody asks of a checkpoint.
+struct Questions {
+  std::vector<PictureSize> pictures = common_picture_sizes();
+  std::size_t slices = 0;  // that the model would be cut into for several processes; 0: nobody asks
+};
+
+/// @throws ModelError when the folder holds no checkpoint at all, UsageError when slices cannot divide it
+Inspection inspect(const ModelPlace& place, const Questions& questions = {});
 
 /// Lines for people, or one JSON object.
 std::string to_text(const Inspection& inspection);

@@ -210,12 +210,27 @@ std::string tasks_text(const Inspection& found) {
   return names;
 }
 
-std::string memories_text(const std::vector<Inspection::Memory>& memories) {
+std::string memories_text(const std::vector<MemoryAt>& memories) {
   std::string text;
   for (const auto& one : memories) {
     text += fmt::format("{}{} {}", text.empty() ? "" : ", ", one.precision, bytes_text(one.bytes));
   }
   return text;
+}
+
+/// Of processes that compute a model together.
+void add_division(const Inspection& found, Lines& lines) {
+  const char* name = "divided";
+  for (const ProcessMemory& memory : found.processes) {
+    if (memory.processes == 1) continue;
+    lines.add(name, fmt::format("in {} slices by {} processes: rank 0's weights about {}", found.slices,
+                                memory.processes, memories_text(memory.leading)));
+    lines.add("", "the others' each about " + memories_text(memory.following));
+    if (!memory.cache_per_token.empty())
+      lines.add("", "cache per token of each: " + memories_text(memory.cache_per_token));
+    name = "";
+  }
+  for (const std::string& whole : found.kept_whole) lines.add("", whole);
 }
 
 void add_experts(const DecoderConfig& decoder, JsonObject& json) {
@@ -242,9 +257,26 @@ std::string layers_json(const LayerConfig& layer, std::size_t layers) {
   return json.str();
 }
 
-std::string memories_json(const std::vector<Inspection::Memory>& memories) {
+std::string memories_json(const std::vector<MemoryAt>& memories) {
   JsonObject json;
   for (const auto& one : memories) json.add(one.precision.c_str(), one.bytes);
+  return json.str();
+}
+
+std::string division_json(const Inspection& found) {
+  std::string processes;
+  for (const ProcessMemory& memory : found.processes) {
+    JsonObject one;
+    one.add("processes", memory.processes);
+    one.member("rank_0_weight_bytes", memories_json(memory.leading));
+    one.member("other_weight_bytes", memories_json(memory.following));
+    one.member("cache_bytes_per_token", memories_json(memory.cache_per_token));
+    processes += (processes.empty() ? "" : ", ") + one.str();
+  }
+  JsonObject json;
+  json.add("slices", found.slices);
+  json.member("processes", "[" + processes + "]");
+  json.member("whole", json_array(found.kept_whole));
   return json.str();
 }
 
@@ -313,6 +345,7 @@ std::string to_text(const Inspection& found) {
                 "cache per token beyond the windows: " + memories_text(found.cache_per_token_beyond_windows));
     lines.add("", fmt::format("activations about {} for a step of {} tokens",
                               bytes_text(found.activation_bytes), Inspection::kActivationRows));
+    add_division(found, lines);
   }
   for (const std::string& note : found.notes) lines.add("note", note);
   for (const std::string& why : found.missing) lines.add("unsupported", why);
@@ -352,6 +385,7 @@ std::string to_json(const Inspection& found) {
   if (!found.cache_per_token_beyond_windows.empty())
     json.member("cache_bytes_per_token_beyond_windows", memories_json(found.cache_per_token_beyond_windows));
   json.add("activation_bytes", found.activation_bytes);
+  if (found.slices > 0) json.member("divided", division_json(found));
   if (!found.image_costs.empty()) json.member("image_costs", costs_json(found.image_costs));
   return json.str();
 }

@@ -3,6 +3,8 @@
 #include <set>
 #include <string>
 
+#include "engine/kernels/product/precision_choice.h"
+
 namespace mmbatch {
 namespace {
 
@@ -51,17 +53,36 @@ std::set<std::string> float_tensors(const ModelSpec& spec) {
 
 }  // namespace
 
-std::size_t weight_bytes(const WeightSource& weights, const ModelSpec& spec, Precision precision) {
-  double total = 0;
+std::vector<Precision> loadable_precisions(const WeightSource& weights) {
+  std::vector<Precision> all;
+  for (const std::string& name : precision_names()) {
+    const Precision precision = precision_from(name);
+    if (weights.packed() && *weights.packed() != precision) continue;
+    if (precision == Precision::stored && !weights.packed() && !is_quantized(weights)) continue;
+    all.push_back(precision);
+  }
+  return all;
+}
+
+std::vector<LoadedTensor> loaded_tensors(const WeightSource& weights, const ModelSpec& spec,
+                                         Precision precision) {
+  std::vector<LoadedTensor> all;
   const std::set<std::string> floats = float_tensors(spec);
   for (const auto& [name, tensor] : weights.tensors())
-    total += loaded_bytes(name, tensor, floats.count(name) > 0 ? Precision::f32 : precision);
-  if (!spec.dual && spec.decoder_names.head.empty() && !weights.packed()) {  // the embedding, packed too
+    all.push_back({name, loaded_bytes(name, tensor, floats.count(name) > 0 ? Precision::f32 : precision)});
+  if (!spec.dual && spec.decoder_names.head.empty() && !weights.packed()) {
     const std::string name = spec.decoder_names.embedding + ".weight";
-    total += weights.has(name) ? packed_bytes(weights.tensor(name), head_precision(precision))
-                               : static_cast<double>(spec.decoder.vocab * spec.decoder.hidden) *
-                                     bytes_per_weight(head_precision(precision));
+    const auto elements = static_cast<double>(spec.decoder.vocab * spec.decoder.hidden);
+    all.push_back({kTiedHead, weights.has(name)
+                                  ? packed_bytes(weights.tensor(name), head_precision(precision))
+                                  : elements * bytes_per_weight(head_precision(precision))});
   }
+  return all;
+}
+
+std::size_t weight_bytes(const WeightSource& weights, const ModelSpec& spec, Precision precision) {
+  double total = 0;
+  for (const LoadedTensor& tensor : loaded_tensors(weights, spec, precision)) total += tensor.bytes;
   return static_cast<std::size_t>(total);
 }
 

@@ -122,6 +122,14 @@ std::vector<WholePart> whole_parts(const LayerConfig& layer, std::size_t slices)
   return parts;
 }
 
+DividedParts divided_parts(const LayerConfig& layer, std::size_t slices) {
+  const bool beside = layer.experts && layer.experts_place == ExpertsPlace::beside;
+  return {.attention = !layer.recurrent && why_attention_whole(layer, slices).empty(),
+          .recurrent = layer.recurrent && why_whole(*layer.recurrent, slices).empty(),
+          .feed_forward = (!layer.experts || beside) && why_whole(layer.feed_forward, slices).empty(),
+          .experts = layer.experts && why_whole(*layer.experts, slices).empty()};
+}
+
 bool slices_divide_attention(const LayerConfig& layer, std::size_t slices) {
   return why_attention_whole(layer, slices).empty();
 }

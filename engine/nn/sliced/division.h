@@ -39,6 +39,13 @@ struct WholePart {
   bool operator==(const WholePart&) const = default;
 };
 std::vector<WholePart> whole_parts(const LayerConfig& layer, std::size_t slices);
+
+/// The parts of a layer that slices divide, of those that it has.
+struct DividedParts {
+  bool attention = false;  // and cross-attention, where there is one
+  bool recurrent = false, feed_forward = false, experts = false;
+};
+DividedParts divided_parts(const LayerConfig& layer, std::size_t slices);
 /// Whether so many slices divide a layer's attention, and with it the keys and values that are kept of it.
 bool slices_divide_attention(const LayerConfig& layer, std::size_t slices);
 

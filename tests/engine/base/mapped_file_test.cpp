@@ -41,6 +41,21 @@ TEST(MappedFile, WhatIsReleasedLeavesMemoryAndComesBack) {
   EXPECT_EQ(sum(file.bytes()), before);
 }
 
+// Reading one tensor maps the large pages that it shares with those around it.
+TEST(MappedFile, WhatIsReadAndReleasedInTurnDoesNotStay) {
+  const testing::TemporaryFolder folder;
+  testing::write_file(folder.path() / "file", std::string(kBytes, 'x'));
+  const MappedFile file(folder.path() / "file");
+  const std::size_t before = resident();
+  constexpr std::size_t kTensor = 1'200'000;
+  for (std::size_t first = 0; first < kBytes; first += kTensor) {
+    const auto tensor = file.bytes().subspan(first, std::min(kTensor, kBytes - first));
+    EXPECT_GT(sum(tensor), 0u);
+    release_mapped(tensor);
+  }
+  EXPECT_LT(resident(), before + kBytes / 4);
+}
+
 TEST(MappedFile, OtherMemoryIsLeftAlone) {
   const testing::TemporaryFolder folder;
   testing::write_file(folder.path() / "file", "some bytes");

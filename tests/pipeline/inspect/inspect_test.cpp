@@ -90,6 +90,24 @@ TEST(Inspect, LayersWithAWindowTakeNoMoreBeyondIt) {
       << "one of three layers sees everything";
 }
 
+TEST(Inspect, SaysWhatProcessesHoldThatDivideAModel) {
+  const json found = inspected(reference("llava-gqa") + " --tensor-parallel 2");
+  const json& divided = found["divided"];
+  EXPECT_EQ(divided["slices"], 2);
+  ASSERT_EQ(divided["processes"].size(), 2u);
+  const auto of = [&](std::size_t i, const char* what, const char* precision) {
+    return divided["processes"][i][what][precision].get<double>();
+  };
+  const double whole = found["weight_bytes"]["f32"].get<double>();
+  EXPECT_EQ(of(0, "rank_0_weight_bytes", "f32"), whole);
+  const double leading = of(1, "rank_0_weight_bytes", "f32"), other = of(1, "other_weight_bytes", "f32");
+  EXPECT_LT(other, leading);  // which has the patches and the projector besides
+  EXPECT_LT(leading, 0.75 * whole);
+  EXPECT_GT(leading + other, whole);  // embedding and norms are everywhere
+  EXPECT_EQ(of(1, "cache_bytes_per_token", "f32") * 2, found["cache_bytes_per_token"]["f32"].get<double>());
+  EXPECT_EQ(program("inspect " + reference("llava-gqa") + " --tensor-parallel 3").code, 2);
+}
+
 TEST(Inspect, ADualEncoderHasNoDecoder) {
   const json found = inspected(reference("siglip"));
   EXPECT_EQ(found["tasks"], (json{"classify", "embed"}));
