@@ -57,7 +57,7 @@ struct WidenedCodes {
 };
 
 /// Numbers of something for a strip, and for the next part of kE4m3Inputs.
-struct Pieces {
+struct E4m3Places {
   const std::byte* first;
   std::size_t strip_step, part_step;
 };
@@ -69,7 +69,7 @@ struct E4m3Block {
 
   const PanelProduct& p;
   const std::byte* x;  // of row 0, at the first part
-  Pieces codes, scales;
+  E4m3Places codes, scales;
   std::size_t parts;
   Begin begin;
   float* y;  // rows Panel::kColumns apart
