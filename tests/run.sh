@@ -4,6 +4,7 @@
 #   bash tests/run.sh --long   and 300 kills where the short run has twenty; ten thousand rows of a table, and the same
 #                              from a run that is killed; an array job on a Slurm of two nodes, both
 #                              on this machine; ten thousand damaged pictures of every format where it has hundreds;
+#                              twenty thousand changed GGUF models and files of quantized weights;
 #                              stages, engine and store under ThreadSanitizer; all tests again under AddressSanitizer
 #                              and UndefinedBehaviorSanitizer, and under both a minute of libFuzzer for each fuzz target
 # Ends at the first thing that fails, with its exit status.
@@ -35,6 +36,10 @@ tests/slurm/two_nodes.sh build/mmbatch
 
 step "10,000 damaged pictures of every format"
 MMBATCH_MUTANTS=10000 build/tests/test_vision --gtest_filter='ImageMutants.*'
+
+step "20,000 changed GGUF models, and as many files of weights that other libraries quantized"
+MMBATCH_MUTANTS=20000 build/tests/test_fusion --gtest_filter='HostileGguf.*'
+MMBATCH_MUTANTS=20000 build/tests/test_kernels --gtest_filter='StoredMutants.*'
 
 step "stages, engine and store under ThreadSanitizer"
 build tsan test_threads

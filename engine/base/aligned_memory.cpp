@@ -11,7 +11,7 @@ constexpr std::size_t kCacheLine = 64;
 constexpr std::size_t kLargePage = 2 << 20;
 
 std::align_val_t alignment(std::size_t bytes) {
-  return std::align_val_t{bytes < 2 * kLargePage ? kCacheLine : kLargePage};
+  return std::align_val_t{bytes < kLargePage ? kCacheLine : kLargePage};
 }
 
 }  // namespace

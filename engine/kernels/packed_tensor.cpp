@@ -209,7 +209,8 @@ std::shared_ptr<const PackedTensor> PackedTensor::pack(const MatrixPart& weight,
 std::shared_ptr<const PackedTensor> PackedTensor::pack_in_groups(const MatrixPart& weight) {
   if (weight.tensor.packed) return pack(weight, Precision::stored);
   const Grouping* own = grouping_of(weight);
-  if (own != nullptr && weight.tensor.form->order().empty()) return pack_stored(weight, chosen_kernel(*own));
+  const bool in_groups = own != nullptr && own->codes == Grouping::Codes::integers;
+  if (in_groups && weight.tensor.form->order().empty()) return pack_stored(weight, chosen_kernel(*own));
   return pack_floats(weight, chosen_kernel(*find_grouping(kRoundedTo)), {});
 }
 

@@ -14,11 +14,12 @@ namespace mmbatch {
 ///   bf16     [depth / 2][kStrip][2] bfloat16
 ///   int8     [depth / 4][kStrip][4] uint8 (weight + 128), then scales float[kStrip]
 ///   w8a16    [depth / 2][kStrip][2] int8, then scales float[kStrip]
-///   int4     pairs of groups of kGroup inputs: [2][kGroup / 8][kStrip] words of eight half bytes, weight +
-///   8,
-///            then scales bfloat16[2][kStrip]. Inputs 0…3 of eight are in the low halves of a word's bytes,
-///            4…7 in the high ones
+///   int4     pairs of groups of kGroup inputs: [2][kGroup / 8][kStrip] words of eight half bytes, which are
+///            weight + 8, then scales bfloat16[2][kStrip]. Inputs 0…3 of eight are in the low halves of a
+///            word's bytes, 4…7 in the high ones
 ///   w4a16    the same, but 0, 2, 4, 6 in the lower two bytes and 1, 3, 5, 7 in the upper ones
+///   e4m3     for every kDepthStep inputs: [kDepthStep / 4][kStrip][4] eight-bit floats, then scales
+///            float[kStrip]
 ///
 /// Every output element is one chain of sums in the order of the depth, whatever the number of rows. Packed
 /// files hold panels: kPackedLayout in engine/weights/safetensors.h changes with them.
@@ -32,6 +33,10 @@ struct Panel {
 
   static constexpr std::size_t depth(std::size_t in) {
     return (in + kDepthStep - 1) / kDepthStep * kDepthStep;
+  }
+  /// Of a strip of eight-bit floats.
+  static constexpr std::size_t e4m3_bytes(std::size_t depth) {
+    return depth * kStrip + depth / kDepthStep * kStrip * sizeof(float);
   }
   /// From one row of activations to the next: an odd number of cache lines, for rows a power of two apart
   /// would drive each other out of the few places that the first-level cache has for them.

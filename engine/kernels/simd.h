@@ -113,6 +113,8 @@ struct SimdKernels {
   void (*w8a16_panel)(const PanelProduct& product);
   void (*int4_panel)(const PanelProduct& product);
   void (*w4a16_panel)(const PanelProduct& product);
+  /// The same with eight-bit floats; rows are bf16_panel()'s.
+  void (*e4m3_panel)(const PanelProduct& product);
   /// The same with weights that a quantized file holds, and rows that quantize_in_groups() makes.
   /// @param units of a strip; the product's depth is that of its rows
   void (*grouped_panel)(const PanelProduct& product, const GroupedPanel& panel, std::size_t units);

@@ -63,9 +63,31 @@ MatmulKernel row_kernel(const Grouping& grouping, decltype(MatmulKernel::pack) p
   return kernel;
 }
 
+std::size_t e4m3_bytes(std::size_t in, std::size_t) {
+  return Panel::e4m3_bytes(Panel::depth(in)) * (Panel::kColumns / Panel::kStrip);
+}
+
+void multiply_e4m3(const MatmulKernel::Tile& tile) {
+  simd().e4m3_panel(
+      {tile.x, kBf16Matmul.row_bytes(tile.in), tile.rows, Panel::depth(tile.in), tile.packed, tile.y});
+}
+
+/// Rows of eight-bit floats are bfloat16's.
+MatmulKernel e4m3_kernel(const Grouping& grouping, decltype(MatmulKernel::pack) pack) {
+  MatmulKernel kernel = kBf16Matmul;
+  kernel.name = grouping.name;
+  kernel.precision = Precision::stored;
+  kernel.packed_bytes = e4m3_bytes;
+  kernel.pack = pack;
+  kernel.multiply = multiply_e4m3;
+  kernel.grouping = &grouping;
+  return kernel;
+}
+
 template <std::size_t index>
 MatmulKernel make_kernel() {
   const Grouping& grouping = grouping_at(index);
+  if (grouping.codes == Grouping::Codes::e4m3) return e4m3_kernel(grouping, pack<index>);
   if (grouping.levels == Grouping::Levels::row) return row_kernel(grouping, pack<index>);
   return {"groups",    Precision::stored, always,  Panel::kColumns, packed_bytes<index>,
           pack<index>, row_bytes,         prepare, multiply<index>, &grouping};

@@ -9,7 +9,7 @@
 
 namespace mmbatch {
 
-/// How panels hold a grouping's small numbers; not those of whole rows.
+/// How panels hold a grouping's small numbers; not those of whole rows, nor floats.
 GroupedPanel grouped_panel_of(const Grouping& grouping);
 
 /// One kernel for each of groupings(), in the same order.

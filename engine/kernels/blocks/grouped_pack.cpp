@@ -11,8 +11,10 @@
 #include <vector>
 
 #include "engine/base/error.h"
+#include "engine/kernels/blocks/code_words.h"
 #include "engine/kernels/blocks/grouped_matmul.h"
 #include "engine/kernels/panel.h"
+#include "engine/weights/groups/e4m3.h"
 
 namespace mmbatch {
 namespace {
@@ -68,17 +70,34 @@ class Columns {
   bool finite() const {
     return std::all_of(scales_.begin(), scales_.end(), is_finite_half) &&
            std::all_of(floors_.begin(), floors_.end(), is_finite_half) &&
-           std::all_of(singles_.begin(), singles_.end(), [](float scale) { return std::isfinite(scale); });
+           std::all_of(singles_.begin(), singles_.end(), [](float scale) { return std::isfinite(scale); }) &&
+           (grouping_.codes == Grouping::Codes::integers ||
+            std::none_of(codes_.begin(), codes_.end(), is_e4m3_nan));
   }
 
-  /// @param strip of the tile; all zeros before
-  void put(const GroupedPanel& panel, std::size_t column, std::byte* strip) const {
-    const std::size_t place = column % kStrip;
+  /// Columns [begin, end) of a strip, its first ones, unit by unit: what is written stays in the first-level
+  /// cache.
+  /// @param strip of the tile; zeros where it has more columns or inputs
+  void put(const GroupedPanel& panel, std::size_t begin, std::size_t end, std::byte* strip) const {
     for (std::size_t first = 0; first < in_; first += panel.unit_inputs, strip += panel.unit_bytes) {
       const std::size_t count = std::min(panel.unit_inputs, in_ - first);
       for (std::size_t i = 0; i < count; i += 32)
-        put_codes(panel, &codes_[column * in_ + first + i], place, strip + i * kStrip * panel.bits / 8);
-      put_scales(panel, {column, first, count}, strip + panel.unit_code_bytes);
+        put_group(panel.bits, {begin, first + i, end - begin}, strip + i * kStrip * panel.bits / 8);
+      for (std::size_t column = begin; column < end; ++column)
+        put_scales(panel, {column, first, count}, strip + panel.unit_code_bytes);
+    }
+  }
+
+  /// The same in a panel of eight-bit floats.
+  void put_floats(std::size_t begin, std::size_t end, std::byte* strip) const {
+    constexpr std::size_t kPart = Panel::kDepthStep, kCodes = kPart * kStrip;
+    for (std::size_t first = 0; first < in_; first += kPart, strip += Panel::e4m3_bytes(kPart)) {
+      for (std::size_t i = first; i < std::min(first + kPart, in_); i += 32)
+        put_group(8, {begin, i, end - begin}, strip + (i - first) * kStrip);
+      for (std::size_t column = begin; column < end; ++column) {
+        const float scale = singles_[(column * in_ + first) / grouping_.span()];
+        std::memcpy(strip + kCodes + column % kStrip * sizeof(float), &scale, sizeof(float));
+      }
     }
   }
 
@@ -94,32 +113,22 @@ class Columns {
   }
 
  private:
-  static void put_word(std::byte* words, std::size_t step, std::size_t place, std::uint32_t word) {
-    std::memcpy(words + (step * kStrip + place) * 4, &word, 4);
+  /// 32 inputs of some columns.
+  struct Group {
+    std::size_t column, first, columns;
+  };
+
+  void put_group(unsigned bits, const Group& group, std::byte* to) const {
+    const std::uint8_t* codes = &codes_[group.column * in_ + group.first];
+    std::size_t column = 0;
+    for (; column + 4 <= group.columns; column += 4)
+      put_codes_of_four(bits, codes + column * in_, in_, to + column * sizeof(std::uint32_t));
+    for (; column < group.columns; ++column)
+      put_codes(bits, codes + column * in_, to + column * sizeof(std::uint32_t));
   }
 
-  /// 32 inputs.
-  static void put_codes(const GroupedPanel& panel, const std::uint8_t* codes, std::size_t place,
-                        std::byte* to) {
-    if (panel.bits == 8) {
-      for (std::size_t step = 0; step < 8; ++step) {
-        std::uint32_t word;
-        std::memcpy(&word, codes + 4 * step, 4);
-        put_word(to, step, place, word);
-      }
-      return;
-    }
-    std::uint32_t upper[2] = {};
-    for (std::size_t eight = 0; eight < 4; ++eight) {
-      std::uint32_t front, back;
-      std::memcpy(&front, codes + 8 * eight, 4);
-      std::memcpy(&back, codes + 8 * eight + 4, 4);
-      put_word(to, eight, place, (front & 0x0f0f0f0fu) | (back & 0x0f0f0f0fu) << 4);
-      const unsigned shift = eight % 2 * 4;
-      upper[eight / 2] |= (front >> 4 & 0x03030303u) << shift | (back >> 4 & 0x03030303u) << (shift + 2);
-    }
-    if (panel.bits != 6) return;
-    for (std::size_t i = 0; i < 2; ++i) put_word(to, 4 + i, place, upper[i]);
+  static void put_word(std::byte* words, std::size_t step, std::size_t place, std::uint32_t word) {
+    std::memcpy(words + (step * kStrip + place) * 4, &word, 4);
   }
 
   /// Inputs of a column that share a unit.
@@ -167,13 +176,22 @@ void put_tile_of_rows(const TileShape& shape, const Columns& columns, std::byte*
     columns.put_row(c, depth, packed + c / kStrip * strip_bytes);
 }
 
+void put_tile_of_floats(const TileShape& shape, const Columns& columns, std::byte* packed) {
+  const std::size_t strip_bytes = Panel::e4m3_bytes(Panel::depth(shape.in));
+  std::memset(packed, 0, strip_bytes * (Panel::kColumns / kStrip));
+  for (std::size_t c = 0; c < shape.columns; c += kStrip)
+    columns.put_floats(c, std::min(c + kStrip, shape.columns), packed + c / kStrip * strip_bytes);
+}
+
 void put_tile(const Grouping& grouping, const TileShape& shape, const Columns& columns, std::byte* packed) {
+  if (grouping.codes == Grouping::Codes::e4m3) return put_tile_of_floats(shape, columns, packed);
   if (grouping.levels == Grouping::Levels::row) return put_tile_of_rows(shape, columns, packed);
   const GroupedPanel panel = grouped_panel_of(grouping);
   const std::size_t strip_bytes = (shape.in + panel.unit_inputs - 1) / panel.unit_inputs * panel.unit_bytes;
   const bool all = shape.columns == Panel::kColumns && shape.in % panel.unit_inputs == 0;
   if (!all) std::memset(packed, 0, strip_bytes * (Panel::kColumns / kStrip));
-  for (std::size_t c = 0; c < shape.columns; ++c) columns.put(panel, c, packed + c / kStrip * strip_bytes);
+  for (std::size_t c = 0; c < shape.columns; c += kStrip)
+    columns.put(panel, c, std::min(c + kStrip, shape.columns), packed + c / kStrip * strip_bytes);
 }
 
 }  // namespace
@@ -193,12 +211,12 @@ const Grouping* grouping_of(const MatrixPart& part) {
   const TensorView& tensor = part.tensor;
   const Grouping* grouping = tensor.form ? tensor.form->grouping() : nullptr;
   if (grouping == nullptr || part.column_step != 1) return nullptr;
-  const std::size_t span = grouping->span();
-  const bool whole =
-      part.cols % span == 0 && part.row_step % span == 0 && (tensor.first + part.first) % span == 0;
+  const std::size_t span = grouping->span(), first = tensor.first + part.first;
+  const bool whole = part.cols % span == 0 && part.row_step % span == 0 && first % span == 0 &&
+                     first % std::max<std::size_t>(part.row_step, 1) % grouping->scaled() == 0;
   const std::size_t ordered = tensor.form->order().size();
-  const bool in_order = ordered == 0 || (part.cols == ordered && part.row_step % ordered == 0 &&
-                                         (tensor.first + part.first) % ordered == 0);
+  const bool in_order =
+      ordered == 0 || (part.cols == ordered && part.row_step % ordered == 0 && first % ordered == 0);
   return whole && in_order ? grouping : nullptr;
 }
 
@@ -230,6 +248,14 @@ bool has_finite_scales(const Grouping& grouping, const std::byte* tile, std::siz
     const std::size_t values = Panel::depth(in) * kStrip, strip_bytes = values + kStrip * sizeof(float);
     for (std::size_t strip = 0; strip < Panel::kColumns / kStrip; ++strip) {
       if (!finite_singles(tile + strip * strip_bytes + values, kStrip)) return false;
+    }
+    return true;
+  }
+  if (grouping.codes == Grouping::Codes::e4m3) {
+    constexpr std::size_t kPart = Panel::e4m3_bytes(Panel::kDepthStep);
+    const std::size_t parts = Panel::depth(in) / Panel::kDepthStep * (Panel::kColumns / kStrip);
+    for (std::size_t part = 1; part <= parts; ++part) {
+      if (!finite_singles(tile + part * kPart - kStrip * sizeof(float), kStrip)) return false;
     }
     return true;
   }

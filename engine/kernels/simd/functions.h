@@ -30,6 +30,7 @@ void int8_panel(const PanelProduct& product);
 void w8a16_panel(const PanelProduct& product);
 void int4_panel(const PanelProduct& product);
 void w4a16_panel(const PanelProduct& product);
+void e4m3_panel(const PanelProduct& product);
 void grouped_panel(const PanelProduct& product, const GroupedPanel& panel, std::size_t units);
 void pack_f32(const StripWeights& strip);
 void pack_bf16(const StripWeights& strip);

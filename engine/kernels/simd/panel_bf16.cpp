@@ -1,5 +1,7 @@
-// bfloat16 weights times bfloat16 activations, and int8 weights, which bfloat16 holds exactly; float32.
+// bfloat16 weights times bfloat16 activations, int8 weights and eight-bit floats, which bfloat16 holds
+// exactly; float32.
 
+#include "engine/kernels/simd/blocks/e4m3_block.h"
 #include "engine/kernels/simd/blocks/float_block.h"
 #include "engine/kernels/simd/functions.h"
 #include "engine/kernels/simd/strip.h"
@@ -53,6 +55,16 @@ void w8a16_panel(const PanelProduct& p) {
   for (std::size_t r = 0; r < p.rows; ++r) {
     for (std::size_t s = 0; s < kStrips; ++s, y += kLanes) store(y, load(y) * scales.of[s]);
   }
+}
+
+void e4m3_panel(const PanelProduct& p) {
+#if defined(__AVX512BF16__)
+  const std::size_t parts = p.depth / kE4m3Inputs;
+  if (p.rows <= 4) return take_as_stored(p, parts);
+  take_widened(p, parts);
+#else
+  take_expanded_panel<E4m3AsFloats>(p);
+#endif
 }
 
 void to_bf16(const float* x, std::size_t n, std::size_t depth, std::byte* row) {

@@ -29,6 +29,7 @@ const SimdKernels kTable = {
     w8a16_panel,
     int4_panel,
     w4a16_panel,
+    e4m3_panel,
     grouped_panel,
     pack_f32,
     pack_bf16,

@@ -106,12 +106,16 @@ void add_biases(std::vector<Expert>& experts, const Weights& weights, const Expe
   }
 }
 
-/// Whether a quantized file holds some matrices of experts in groups: rows of all experts' products are put
-/// into one form, so that then those that are stored as floats have to be, too.
+/// Whether a quantized file holds some matrices of experts as integers in groups: rows of all experts'
+/// products are put into one form, so that then those that are stored as floats, of whatever width, have to
+/// be, too.
 bool some_in_groups(const std::vector<ExpertParts>& parts) {
   return std::any_of(parts.begin(), parts.end(), [](const ExpertParts& of) {
-    return stored_grouping(of.gate) != nullptr || stored_grouping(of.up) != nullptr ||
-           stored_grouping(of.down) != nullptr;
+    const auto in_groups = [](const MatrixPart& part) {
+      const Grouping* grouping = stored_grouping(part);
+      return grouping != nullptr && grouping->codes == Grouping::Codes::integers;
+    };
+    return in_groups(of.gate) || in_groups(of.up) || in_groups(of.down);
   });
 }
 

@@ -34,6 +34,7 @@ constexpr Grouping kGroupings[] = {
     {"q8_single", 8, 32, Levels::single, Floors::none, 7, nullptr},
     {"q8_zeros", 8, 32, Levels::single, Floors::zeros, 7, nullptr},
     {"q8_row", 8, 32, Levels::row, Floors::none, 7, nullptr},
+    {"e4m3", 8, 32, Levels::single, Floors::none, 0, nullptr, Grouping::Codes::e4m3},
 };
 
 static_assert(std::size(kGroupings) == kGroupingCount);
@@ -52,6 +53,7 @@ const Grouping* find_grouping(std::string_view name) {
 
 double bytes_per_weight(const Grouping& grouping) {
   if (grouping.levels == Levels::row) return grouping.bits / 8.0;
+  if (grouping.codes == Grouping::Codes::e4m3) return 1.0 + 4.0 / static_cast<double>(grouping.scaled());
   const double halves = 2.0 / static_cast<double>(grouping.span());
   if (grouping.levels == Levels::single)
     return grouping.bits / 8.0 + halves * (grouping.has_floors() ? 3 : 2);

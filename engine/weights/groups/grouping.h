@@ -17,6 +17,9 @@ struct Grouping {
   /// What is added to the products of scales and codes: nothing; a number for every group; or what takes a
   /// group's own zero off its codes, which is stored in the number's place.
   enum class Floors { none, stored, zeros };
+  /// What codes are: integers; or floats of eight bits with four of exponent and three of mantissa, no
+  /// infinities (OCP e4m3fn), whose rows are bfloat16's.
+  enum class Codes { integers, e4m3 };
 
   std::string_view name;  // of the layout, as packed files have it
   unsigned bits;          // that a code takes in a panel: 4, 6 or 8
@@ -26,12 +29,17 @@ struct Grouping {
   unsigned zero_bits;          // without floors, and of eight bits: zero is 2 to the power of it, and what is
                                // stored in a floor's place is added to it
   const std::uint8_t* values;  // of sixteen codes, zero among them at 128; null: codes are values
+  Codes codes = Codes::integers;
 
   constexpr bool has_floors() const { return floors != Floors::none; }
   /// Scales are float32.
   constexpr bool has_singles() const { return levels == Levels::single || levels == Levels::row; }
   /// What is taken off every value, whatever its group.
   constexpr int zero() const { return has_floors() && bits != 8 ? 0 : 1 << zero_bits; }
+  /// Inputs that a scale serves at least.
+  constexpr std::size_t scaled() const {
+    return codes == Codes::e4m3 ? 64 : levels == Levels::two ? group : 32;
+  }
   /// Inputs whose numbers are read together: of one scale, or of one float16.
   constexpr std::size_t span() const { return levels == Levels::two ? 256 : 32; }
 };
@@ -44,7 +52,7 @@ struct GroupedValues {
   std::uint16_t* floors = nullptr;       // float16 [inputs / span], or zeros
   std::int8_t* small_scales = nullptr;   // [inputs / group]
   std::uint8_t* small_floors = nullptr;  // [inputs / group], of what is taken off: a floor is their negative
-  float* singles = nullptr;              // [inputs / span], in place of scales; of a row all are equal
+  float* singles = nullptr;  // [inputs / span], in place of scales; equal within scaled(), or a row
 
   /// What follows so many inputs.
   GroupedValues behind(const Grouping& grouping, std::size_t inputs) const {
@@ -60,7 +68,7 @@ struct GroupedValues {
 /// All layouts, and those that other forms are rounded to.
 std::span<const Grouping> groupings();
 /// Their number.
-inline constexpr std::size_t kGroupingCount = 17;
+inline constexpr std::size_t kGroupingCount = 18;
 /// Null for a name that is unknown.
 const Grouping* find_grouping(std::string_view name);
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "engine/weights/groups/e4m3.h"
 #include "engine/weights/groups/grouping.h"
 #include "engine/weights/groups/half.h"
 #include "engine/weights/tensor.h"
@@ -17,6 +18,7 @@ struct Range {
 };
 
 Range range_of(const Grouping& grouping) {
+  if (grouping.codes == Grouping::Codes::e4m3) return {-448, 448};
   if (grouping.values != nullptr) {
     const auto [least, most] = std::minmax_element(grouping.values, grouping.values + 16);
     return {*least - 128, *most - 128};
@@ -46,6 +48,7 @@ Wanted wanted_of(const Grouping& grouping, const float* x, std::size_t count) {
 std::uint8_t nearest(const Grouping& grouping, float x, float scale, float floor) {
   const float value = scale != 0 ? (x - floor) / scale : 0;
   const Range range = range_of(grouping);
+  if (grouping.codes == Grouping::Codes::e4m3) return to_e4m3(value);
   if (grouping.values == nullptr) {
     const auto bounded =
         std::clamp(std::nearbyint(value), static_cast<float>(range.least), static_cast<float>(range.most));
@@ -125,10 +128,11 @@ void round_singles(const Grouping& grouping, const float* x, std::size_t count, 
 void round_to_groups(const Grouping& grouping, const float* row, std::size_t inputs,
                      const GroupedValues& out) {
   if (grouping.levels == Grouping::Levels::row) return round_singles(grouping, row, inputs, out);
-  for (std::size_t i = 0; i < inputs; i += grouping.span()) {
+  const std::size_t step = std::max(grouping.span(), grouping.scaled());
+  for (std::size_t i = 0; i < inputs; i += step) {
     const GroupedValues at = out.behind(grouping, i);
     if (grouping.levels == Grouping::Levels::single)
-      round_singles(grouping, row + i, grouping.span(), at);
+      round_singles(grouping, row + i, std::min(step, inputs - i), at);
     else if (grouping.levels == Grouping::Levels::two)
       round_two_levels(grouping, row + i, at);
     else

@@ -4,9 +4,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <limits>
 
+#include "engine/weights/groups/e4m3.h"
 #include "engine/weights/quantized/rows_form.h"
 #include "engine/weights/quantized/whole_groups.h"
 
@@ -37,13 +36,14 @@ class ScaledBytesForm final : public RowsForm {
   void read_groups(std::size_t begin, std::size_t count, const GroupedValues& out) const override {
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(weight_.weight.data);
     const std::size_t blocks = (columns() + weight_.block_columns - 1) / weight_.block_columns;
-    constexpr int kMiddle = 128;  // a byte without a sign is so much more
+    constexpr int kMiddle = 128;  // an integer without a sign is so much more
+    const bool is_integer = grouping_->codes == Grouping::Codes::integers;
     for (std::size_t i = 0; i < count; ++i) {
-      out.codes[i] = bytes[begin + i] ^ kMiddle;
+      out.codes[i] = bytes[begin + i] ^ (is_integer ? kMiddle : 0);
       if (i % grouping_->span() != 0) continue;
       const std::size_t row = (begin + i) / columns(), column = (begin + i) % columns();
       const std::size_t block = row / weight_.block_rows * blocks + column / weight_.block_columns;
-      const int zero = weight_.zeros.empty() ? 0 : weight_.zeros[block];
+      const int zero = weight_.zeros.empty() || !is_integer ? 0 : weight_.zeros[block];
       put_group(*grouping_, weight_.scales[block], kMiddle + zero, out.behind(*grouping_, i));
     }
   }
@@ -64,10 +64,15 @@ class ScaledBytesForm final : public RowsForm {
   }
 
  private:
-  /// Of bytes that are integers, where no scale ends within 32 inputs.
+  /// Where no scale ends within what shares one there.
   static const Grouping* find_grouping_of(const ScaledBytes& weight) {
     const std::size_t in = weight.weight.shape[1];
-    if (weight.weight.type != "I8" || in % 32 != 0 || weight.block_columns % 32 != 0) return nullptr;
+    const Grouping& floats = *find_grouping("e4m3");
+    const bool one_scale = weight.block_columns >= in;
+    if (in % 32 != 0) return nullptr;
+    if (weight.weight.type == "F8_E4M3")
+      return one_scale || weight.block_columns % floats.scaled() == 0 ? &floats : nullptr;
+    if (!one_scale && weight.block_columns % 32 != 0) return nullptr;
     if (weight.rounds_tokens && weight.zeros.empty() && weight.block_columns == in)
       return find_grouping("q8_row");
     const bool halves = std::all_of(weight.scales.begin(), weight.scales.end(), is_half);
@@ -83,14 +88,6 @@ class ScaledBytesForm final : public RowsForm {
 
 std::shared_ptr<const StoredForm> scaled_bytes_form(ScaledBytes weight) {
   return std::make_shared<ScaledBytesForm>(std::move(weight));
-}
-
-float e4m3_to_float(std::uint8_t bits) {
-  const int exponent = bits >> 3 & 15, mantissa = bits & 7;
-  float value = exponent == 0 ? static_cast<float>(mantissa) * 0x1p-9f
-                              : std::ldexp(1.0f + static_cast<float>(mantissa) / 8.0f, exponent - 7);
-  if ((bits & 0x7f) == 0x7f) value = std::numeric_limits<float>::quiet_NaN();
-  return (bits & 0x80) != 0 ? -value : value;
 }
 
 void set_blocks(ScaledBytes& form, const std::string& scales, const std::vector<std::size_t>& shape) {

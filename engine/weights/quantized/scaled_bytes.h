@@ -21,9 +21,6 @@ struct ScaledBytes {
 
 std::shared_ptr<const StoredForm> scaled_bytes_form(ScaledBytes weight);
 
-/// The float of eight bits with four of exponent and three of mantissa, no infinities (OCP e4m3fn).
-float e4m3_to_float(std::uint8_t bits);
-
 /// Rectangles of a weight [out, in] by the shape of its scales: one number, [out, 1], or [out, groups].
 /// @throws ModelError naming the tensor of scales
 void set_blocks(ScaledBytes& form, const std::string& scales, const std::vector<std::size_t>& shape);

@@ -115,7 +115,7 @@ const std::vector<Architecture>& table() {
         {"position_embd", "transformer.wpe"},
         {"output_norm", "transformer.ln_f"}},
        "transformer.h"},
-      // Of images and text alone: the text models of GLM-OCR and PaddleOCR-VL.
+      // Of images and text alone: the text models of GLM-OCR, PaddleOCR-VL and DeepSeek-OCR 2.
       {.name = "glm4",
        .model_type = "glm_ocr_text",
        .class_name = "GlmOcrForConditionalGeneration",
@@ -129,6 +129,13 @@ const std::vector<Architecture>& table() {
        .model_type = "paddleocr_vl_text",
        .class_name = "PaddleOCRVLForConditionalGeneration",
        .only_with = "paddleocr"},
+      {.name = "deepseek2-ocr",
+       .model_type = "deepseek_ocr2_text",
+       .class_name = "DeepseekOcr2ForConditionalGeneration",
+       .names = {{"ffn_gate_shexp", "mlp.shared_experts.gate_proj"},
+                 {"ffn_up_shexp", "mlp.shared_experts.up_proj"},
+                 {"ffn_down_shexp", "mlp.shared_experts.down_proj"}},
+       .only_with = "deepseekocr2"},
       {"gpt-oss",
        "gpt_oss",
        "GptOssForCausalLM",

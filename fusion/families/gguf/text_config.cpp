@@ -227,6 +227,25 @@ void describe_qwen35(const Metadata& metadata, const Tensors& tensors, nlohmann:
   if (uniform_size(metadata, "expert_count", 0) > 0) describe_qwen_moe(metadata, tensors, config);
 }
 
+void describe_deepseek_ocr2(const Metadata& metadata, const Tensors&, nlohmann::json& config) {
+  config["n_routed_experts"] = uniform_size(metadata, "expert_count");
+  config["num_experts_per_tok"] = uniform_size(metadata, "expert_used_count");
+  config["n_shared_experts"] = uniform_size(metadata, "expert_shared_count");
+  config["moe_intermediate_size"] = uniform_size(metadata, "expert_feed_forward_length");
+  config["routed_scaling_factor"] = metadata.number(own_key(metadata, "expert_weights_scale"), 1.0);
+  config["topk_method"] = "greedy";
+  constexpr std::uint64_t kSoftmax = 1;  // 0: not said
+  if (uniform_size(metadata, "expert_gating_func", 0) > kSoftmax)
+    metadata.fail(own_key(metadata, "expert_gating_func"), "another than softmax (1) is not supported");
+  if (metadata.flag(own_key(metadata, "expert_weights_norm"), false))
+    metadata.fail(own_key(metadata, "expert_weights_norm"), "true is not supported");
+  const std::size_t dense = uniform_size(metadata, "leading_dense_block_count", 0);
+  auto types = json::array();
+  for (std::size_t i = 0; i < config["num_hidden_layers"].get<std::size_t>(); ++i)
+    types.push_back(i < dense ? "dense" : "sparse");
+  config["mlp_layer_types"] = types;
+}
+
 void add_gemma4(const Metadata& metadata, const Tensors& tensors, nlohmann::json& config) {
   describe_gemma(metadata, tensors, config);
   config = json::parse(describe_gemma4(metadata, tensors, config.dump()));
@@ -237,12 +256,23 @@ using Describe = void (*)(const Metadata& metadata, const Tensors& tensors, json
 
 const std::map<std::string_view, Describe>& own_parts() {
   static const std::map<std::string_view, Describe> table = {
-      {"mistral3", describe_mistral},    {"qwen2moe", describe_qwen_moe}, {"qwen3moe", describe_qwen_moe},
-      {"qwen3vlmoe", describe_qwen_moe}, {"gemma", describe_gemma},       {"gemma2", describe_gemma2},
-      {"gemma3", describe_gemma3},       {"gemma4", add_gemma4},          {"phi3", describe_phi3},
-      {"granite", describe_granite},     {"smollm3", describe_smollm3},   {"gpt-oss", describe_gpt_oss},
-      {"lfm2", describe_lfm2},           {"gpt2", describe_gpt2},         {"qwen35", describe_qwen35},
+      {"mistral3", describe_mistral},
+      {"qwen2moe", describe_qwen_moe},
+      {"qwen3moe", describe_qwen_moe},
+      {"qwen3vlmoe", describe_qwen_moe},
+      {"gemma", describe_gemma},
+      {"gemma2", describe_gemma2},
+      {"gemma3", describe_gemma3},
+      {"gemma4", add_gemma4},
+      {"phi3", describe_phi3},
+      {"granite", describe_granite},
+      {"smollm3", describe_smollm3},
+      {"gpt-oss", describe_gpt_oss},
+      {"lfm2", describe_lfm2},
+      {"gpt2", describe_gpt2},
+      {"qwen35", describe_qwen35},
       {"qwen35moe", describe_qwen35},
+      {"deepseek2-ocr", describe_deepseek_ocr2},
   };
   return table;
 }

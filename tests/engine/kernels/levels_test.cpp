@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/kernels/blocks/grouped_matmul.h"
 #include "engine/kernels/matmul_kernel.h"
 #include "engine/kernels/panel.h"
 #include "engine/kernels/simd.h"
@@ -42,6 +43,7 @@ const Format kFormats[] = {
     {&kW8a16Matmul, &SimdKernels::to_bf16, &SimdKernels::w8a16_panel, false},
     {&kInt4Matmul, &SimdKernels::quantize_groups, &SimdKernels::int4_panel, true},
     {&kW4a16Matmul, &SimdKernels::to_bf16, &SimdKernels::w4a16_panel, false},
+    {&grouped_kernel(*find_grouping("e4m3")), &SimdKernels::to_bf16, &SimdKernels::e4m3_panel, false},
 };
 
 /// Rows of a case prepared at a level, at the distance that is enough for every one.

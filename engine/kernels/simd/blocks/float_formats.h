@@ -66,6 +66,27 @@ struct HalfBytesAsFloats {
   }
 };
 
+/// Eight-bit floats (e4m3) with their scales: bits of a float are those of a smaller one, 2¹²⁰ times too
+/// small.
+struct E4m3AsFloats {
+  static constexpr std::size_t kStep = 4, kStepBytes = 64, kPartBytes = Panel::e4m3_bytes(kPart);
+  static constexpr std::size_t strip_bytes(std::size_t depth) { return Panel::e4m3_bytes(depth); }
+
+  IntRegister word;
+  FloatRegister scale;
+
+  MMBATCH_INLINE E4m3AsFloats load(const std::byte* part, std::size_t step, std::size_t c) {
+    return {load_register<IntRegister>(part + step * kStepBytes + c * kRegisterBytes),
+            load_register<FloatRegister>(part + kPart * Panel::kStrip + c * kRegisterBytes)};
+  }
+  template <std::size_t i>
+  __attribute__((always_inline)) FloatRegister weight() const {
+    const IntRegister code = word >> static_cast<int>(8 * i);
+    const FloatRegister small = (FloatRegister)((code & 0x7f) << 20 | (code & 0x80) << 24);
+    return small * 0x1p120f * scale;
+  }
+};
+
 /// A strip's part as floats [kPart][Panel::kStrip].
 template <class Format>
 MMBATCH_INLINE void expand(const std::byte* part, float* to) {

@@ -30,6 +30,7 @@ const std::vector<ProjectorKind>& kinds() {
       {"pixtral", {"llama", "mistral3"}, add_pixtral},
       {"glm4v", {"glm4"}, add_glm4v},
       {"paddleocr", {"paddleocr"}, add_paddleocr},
+      {"deepseekocr2", {"deepseek2-ocr"}, add_deepseek_ocr2},
   };
   return table;
 }

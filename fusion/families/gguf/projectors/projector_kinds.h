@@ -30,6 +30,7 @@ void add_internvl(TowerFile& file, Multimodal& model);
 void add_pixtral(TowerFile& file, Multimodal& model);
 void add_glm4v(TowerFile& file, Multimodal& model);
 void add_paddleocr(TowerFile& file, Multimodal& model);
+void add_deepseek_ocr2(TowerFile& file, Multimodal& model);
 
 /// Writes `prefix` before all names, or in place of `old` where they begin with it.
 void put_below(std::string_view prefix, std::vector<TensorView>& tensors, std::string_view old = "");

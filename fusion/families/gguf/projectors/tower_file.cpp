@@ -8,8 +8,7 @@
 namespace mmbatch::gguf {
 namespace {
 
-constexpr std::string_view kBlocks = "v.blk.";
-constexpr std::size_t kMaxLayers = 4096;
+constexpr std::string_view kBlocks[] = {"v.blk.", "v.sam.blk."};
 
 /// "v.blk.7.ffn_up.weight" in its parts.
 struct NameParts {
@@ -22,12 +21,11 @@ struct NameParts {
 NameParts take_apart(const std::string& name) {
   NameParts parts;
   parts.whole = name;
-  if (name.starts_with(kBlocks)) {
-    const std::size_t end = name.find('.', kBlocks.size());
-    if (end != std::string::npos) {
-      parts.block = name.substr(kBlocks.size(), end - kBlocks.size());
-      parts.whole = std::string(kBlocks) + "{}" + name.substr(end);
-    }
+  for (const std::string_view blocks : kBlocks) {
+    const std::size_t end = name.starts_with(blocks) ? name.find('.', blocks.size()) : std::string::npos;
+    if (end == std::string::npos) continue;
+    parts.block = name.substr(blocks.size(), end - blocks.size());
+    parts.whole = std::string(blocks) + "{}" + name.substr(end);
   }
   const std::size_t dot = parts.whole.rfind('.');
   parts.stem = parts.whole.substr(0, dot);
@@ -133,9 +131,9 @@ TowerSizes TowerFile::sizes() const {
                                      {"patch_size", sizes.patch_size}}) {
     if (number == 0) metadata().fail(key(name), "must be above 0");
   }
-  if (sizes.layers > kMaxLayers)
+  if (sizes.layers > kMaxTowerLayers)
     metadata().fail(key("block_count"),
-                    fmt::format("{} blocks, at most {} are possible", sizes.layers, kMaxLayers));
+                    fmt::format("{} blocks, at most {} are possible", sizes.layers, kMaxTowerLayers));
   sizes.norm_eps = number("attention.layer_norm_epsilon", 1e-6);
   if (metadata().flag("clip.use_gelu", false)) sizes.activation = "gelu";
   if (metadata().flag("clip.use_silu", false)) sizes.activation = "silu";

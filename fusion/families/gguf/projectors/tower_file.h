@@ -12,8 +12,8 @@
 
 namespace mmbatch::gguf {
 
-/// A tensor's name in GGUF and in Hugging Face's files, "{}" standing for a block's number: a whole name, or
-/// one without its ending (".weight", ".bias"), which then stays.
+/// A tensor's name in GGUF and in Hugging Face's files, "{}" standing for the number of a block ("v.blk.7.…",
+/// "v.sam.blk.7.…"): a whole name, or one without its ending (".weight", ".bias"), which then stays.
 using RenamedTensor = std::pair<std::string, std::string>;
 
 /// Under the names that the list has for them; those that it lacks stay as they are.
@@ -22,6 +22,9 @@ std::map<std::string, TensorView> put_names(const std::vector<RenamedTensor>& na
 
 /// The names of a tower of the CLIP kind, below `prefix`.
 std::vector<RenamedTensor> clip_tower_names(const std::string& prefix);
+
+/// More are not possible; a larger number in a file is a mistake.
+inline constexpr std::size_t kMaxTowerLayers = 4096;
 
 /// What an mmproj file says of its tower.
 struct TowerSizes {

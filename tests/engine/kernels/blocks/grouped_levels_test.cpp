@@ -72,11 +72,13 @@ class GroupedLevels : public ::testing::TestWithParam<std::size_t> {
   const SimdKernels& portable() const { return *simd_levels().back().kernels; }
 };
 
-/// But those of whole rows, which are int8's: levels_test.cpp.
+/// But those of whole rows, which are int8's, and of floats: levels_test.cpp.
 std::vector<Grouping> groupings_of_panels() {
   std::vector<Grouping> some;
-  std::copy_if(groupings().begin(), groupings().end(), std::back_inserter(some),
-               [](const Grouping& grouping) { return grouping.levels != Grouping::Levels::row; });
+  std::copy_if(
+      groupings().begin(), groupings().end(), std::back_inserter(some), [](const Grouping& grouping) {
+        return grouping.levels != Grouping::Levels::row && grouping.codes == Grouping::Codes::integers;
+      });
   return some;
 }
 

@@ -90,7 +90,9 @@ INSTANTIATE_TEST_SUITE_P(All, StoredFolders,
                          ::testing::Values(Folder{"awq", "q4_zeros"}, Folder{"gptq", "q4_zeros"},
                                            Folder{"gptq-8bit", "q8_0"}, Folder{"gptq-actorder", "q4_zeros"},
                                            Folder{"ct-w4a16", "q4_zeros"},
-                                           Folder{"ct-w4a16-asym", "q4_zeros"}, Folder{"ct-w8a8", "q8_row"}),
+                                           Folder{"ct-w4a16-asym", "q4_zeros"}, Folder{"ct-w8a8", "q8_row"},
+                                           Folder{"ct-fp8", "e4m3"}, Folder{"fp8-block", "e4m3"},
+                                           Folder{"fp8-tensor", "e4m3"}),
                          [](const auto& info) {
                            std::string name = info.param.name;
                            std::replace(name.begin(), name.end(), '-', '_');
@@ -137,6 +139,38 @@ TEST(StoredBytes, AreKeptWhateverTheirScales) {
   for (std::size_t i = 0; i < bytes.weight.scales.size(); ++i)
     bytes.weight.zeros.push_back(static_cast<std::int8_t>(i % 2 == 0 ? -128 + static_cast<int>(i % 9) : 127));
   EXPECT_EQ(layout_of(bytes), "q8_zeros");
+}
+
+/// All 254 floats of eight bits, in columns whose scales differ.
+TEST(StoredBytes, EveryEightBitFloatIsExact) {
+  constexpr std::size_t kOut = 70, kIn = 320;
+  std::vector<std::uint8_t> codes(kOut * kIn);
+  for (std::size_t i = 0; i < codes.size(); ++i)
+    codes[i] = static_cast<std::uint8_t>((i % 127) | (i / 127 % 2 == 0 ? 0x80 : 0));
+  quantized::ScaledBytes weight{
+      .name = "FP8",
+      .weight = {"F8_E4M3", {kOut, kIn}, reinterpret_cast<const std::byte*>(codes.data()), codes.size()}};
+  weight.block_rows = 16;
+  weight.block_columns = 128;  // the last one is a part
+  for (std::size_t i = 0; i < 5 * 3; ++i) weight.scales.push_back(1e-3f * static_cast<float>(i + 1));
+  TensorView view{"w", DType::f32, {kOut, kIn}};
+  view.form = quantized::scaled_bytes_form(weight);
+  const std::vector<float> weights = to_floats(view);
+  const PackedMatrix matrix = PackedMatrix::pack(view, Precision::stored);
+  EXPECT_EQ(matrix.kernel().grouping->name, "e4m3");
+  Matrix<float> x(kIn, kIn);
+  std::fill_n(x.data(), kIn * kIn, 0.0f);
+  for (std::size_t k = 0; k < kIn; ++k) x.row(k)[k] = 1.0f;
+  const std::vector<float> y = product(matrix, x);
+  for (std::size_t k = 0; k < kIn; ++k) {
+    for (std::size_t o = 0; o < kOut; ++o) ASSERT_EQ(y[k * kOut + o], weights[o * kIn + k]) << o << " " << k;
+    Matrix<float> alone(1, kIn);  // another loop takes few rows
+    std::copy_n(x.row(k), kIn, alone.data());
+    const std::vector<float> one = product(matrix, alone);
+    ASSERT_EQ(std::memcmp(one.data(), &y[k * kOut], kOut * sizeof(float)), 0) << k;
+  }
+  codes[77] = 0xff;  // no number
+  EXPECT_THROW(PackedTensor::pack(view, Precision::stored), ModelError);
 }
 
 TEST(StoredBytes, ScalesThatAreNotFiniteAreRefused) {

@@ -13,6 +13,7 @@
 #include "engine/weights/derived.h"
 #include "engine/weights/gguf/block_form.h"
 #include "engine/weights/gguf/blocks/codes.h"
+#include "engine/weights/groups/e4m3.h"
 #include "engine/weights/groups/half.h"
 #include "engine/weights/groups/mxfp4.h"
 #include "engine/weights/weight_source.h"
@@ -53,6 +54,7 @@ struct Numbers {
       scale *= static_cast<float>(small_scales[group]);
       floor *= -static_cast<float>(small_floors[group]);
     }
+    if (grouping.codes == Grouping::Codes::e4m3) return scale * e4m3_to_float(codes[i]);
     const int value = grouping.values != nullptr ? grouping.values[codes[i]] : codes[i];
     const float product = scale * static_cast<float>(value - zero);
     return grouping.has_floors() ? product + floor : product;
@@ -125,8 +127,8 @@ TEST(Groupings, SayWhatFourBitsWithZerosAre) {
 }
 
 TEST(Groupings, SayWhatOtherWeightsOfFoldersAre) {
-  for (const char* folder :
-       {"awq", "gptq", "gptq-8bit", "gptq-actorder", "ct-w4a16", "ct-w4a16-asym", "ct-w8a8"})
+  for (const char* folder : {"awq", "gptq", "gptq-8bit", "gptq-actorder", "ct-w4a16", "ct-w4a16-asym",
+                             "ct-w8a8", "ct-fp8", "fp8-block", "fp8-tensor"})
     expect_same_in(std::string("quantized/") + folder);
 }
 
@@ -159,18 +161,34 @@ TEST(Groupings, RoundingKeepsWhatTheyCanHold) {
       error += std::pow(numbers.weight(grouping, i) - row[i], 2);
       square += std::pow(row[i], 2);
     }
-    const double most = grouping.bits == 8 ? 0.01 : grouping.bits == 6 ? 0.06 : 0.25;
+    const double most = grouping.codes == Grouping::Codes::e4m3 ? 0.03
+                        : grouping.bits == 8                    ? 0.01
+                        : grouping.bits == 6                    ? 0.06
+                                                                : 0.25;
     EXPECT_LT(std::sqrt(error / square), most) << grouping.name;
     // What was rounded is held as it is.
     std::vector<float> rounded(row.size());
     for (std::size_t i = 0; i < row.size(); ++i) rounded[i] = numbers.weight(grouping, i);
-    if (grouping.levels == Grouping::Levels::two || grouping.values != nullptr || grouping.has_floors())
+    if (grouping.codes == Grouping::Codes::e4m3 || grouping.levels == Grouping::Levels::two ||
+        grouping.values != nullptr || grouping.has_floors())
       continue;
     round_to_groups(grouping, rounded.data(), row.size(), numbers.values());
     for (std::size_t i = 0; i < row.size(); ++i)
       EXPECT_NEAR(numbers.weight(grouping, i), rounded[i], 0.002f * std::abs(rounded[i]) + 1e-7f)
           << grouping.name;
   }
+}
+
+TEST(EightBitFloats, AreTheNearestOnes) {
+  for (unsigned bits = 0; bits < 0x100; ++bits) {
+    const auto code = static_cast<std::uint8_t>(bits);
+    if (is_e4m3_nan(code)) continue;
+    ASSERT_EQ(to_e4m3(e4m3_to_float(code)), code);
+  }
+  EXPECT_TRUE(std::isnan(e4m3_to_float(0x7f)));
+  EXPECT_EQ(e4m3_to_float(0x7e), 448.0f);
+  EXPECT_EQ(to_e4m3(1e9f), 0x7e);
+  EXPECT_EQ(e4m3_to_float(to_e4m3(-0.003f)), -2 * 0x1p-9f);
 }
 
 TEST(Halves, AreTheNearestOnes) {
