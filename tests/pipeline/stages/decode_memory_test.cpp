@@ -23,7 +23,8 @@ std::size_t per_pixel(const std::string& name, const ImagePart& part = {}) {
   const auto encoded = std::as_bytes(std::span(bytes));
   const ImageHeader header = read_image_header(encoded);
   const auto pixels = static_cast<std::size_t>(header.width * header.height);
-  const bool shared = !part.empty() || needs_helper(header.format);
+  const bool page = !part.empty() && comes_in_parts(header.format);
+  const bool shared = page || needs_helper(header.format);
   return (decode_memory(encoded, part, header) - (shared ? 2 : 1) * bytes.size()) / pixels;
 }
 
