@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 
+#include "engine/base/machine/numa.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/engine_options.h"
 #include "pipeline/commands/options/generation_options.h"
@@ -12,6 +13,9 @@
 namespace mmbatch {
 namespace {
 
+/// Which of the machine's nodes memory comes from.
+enum class MemoryNodes { as_the_system_does, all_in_turn };
+
 struct RunCommand {
   RunOptions run;
   GenerationOverrides generation;
@@ -20,6 +24,7 @@ struct RunCommand {
   double item_timeout = 0;  // seconds
   double lease = 120;       // seconds
   CLI::Option *shard_by = nullptr, *shard_given = nullptr;
+  MemoryNodes memory_nodes = MemoryNodes::as_the_system_does;
 };
 
 void add_files(CLI::App& command, RunOptions& run) {
@@ -115,6 +120,12 @@ void add_choice_of_items(CLI::App& command, RunCommand& state) {
 void add_flow(CLI::App& command, RunCommand& state) {
   RunOptions& run = state.run;
   add_threads_option(command, run.threads);
+  add_choice(command,
+             {"--numa",
+              "interleave: memory on all nodes of a machine with several, in turn; off: where the system "
+              "puts it"},
+             state.memory_nodes,
+             {{"off", MemoryNodes::as_the_system_does}, {"interleave", MemoryNodes::all_in_turn}});
   command
       .add_option("--max-in-flight", run.in_flight,
                   "items between reading and storing (default: 4 x --max-sequences, fewer where image "
@@ -189,7 +200,10 @@ void add_run_command(CLI::App& program, Action& action) {
     if (state->shard_by->count() > 0 && state->shard_given->count() == 0 && run.pieces.folder.empty())
       throw UsageError(
           "--shard-by: is about --shard and --shards-from, and would change nothing without one");
-    action = [state] { return run_manifests(state->run); };
+    action = [state] {
+      if (state->memory_nodes == MemoryNodes::all_in_turn) interleave_memory();
+      return run_manifests(state->run);
+    };
   });
 }
 

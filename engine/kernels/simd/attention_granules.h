@@ -82,8 +82,7 @@ MMBATCH_INLINE FloatPairs unpaired(const std::byte* pairs) {
     return {low_half(both), high_half(both)};
   }
   const Ints both = load_halves(pairs);
-  return {__builtin_convertvector((both << 24) >> 24, Floats),
-          __builtin_convertvector((both << 16) >> 24, Floats)};
+  return {to_floats((both << 24) >> 24), to_floats((both << 16) >> 24)};
 }
 
 /// Elements 2 · i and 2 · i + 1 of a granule's keys.
@@ -127,11 +126,14 @@ MMBATCH_INLINE FloatPairs value_pairs(const std::byte* granule, std::size_t j, s
 /// The scales of a granule's sixteen tokens, zero for those that are not there.
 MMBATCH_INLINE Floats load_scales(const std::byte* granule, std::size_t head_dim, const TilePart& part,
                                   std::size_t g) {
-  Floats scales = load_as_floats(granule + kLanes * head_dim);
-  for (std::size_t k = 0; k < kLanes && !part.whole(g); ++k) {
-    if (!part.has(g * kLanes + k)) scales[k] = 0.0f;
+  const Floats scales = load_as_floats(granule + kLanes * head_dim);
+  if (part.whole(g)) return scales;
+  alignas(64) float there[kLanes];
+  store(there, scales);
+  for (std::size_t k = 0; k < kLanes; ++k) {
+    if (!part.has(g * kLanes + k)) there[k] = 0.0f;
   }
-  return scales;
+  return load(there);
 }
 
 }  // namespace mmbatch::MMBATCH_ISA

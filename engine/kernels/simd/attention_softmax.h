@@ -48,25 +48,37 @@ __attribute__((noinline)) void adjust(const Arithmetic& arithmetic, std::size_t 
   const auto end = static_cast<std::ptrdiff_t>(unit.key_end[query]) - static_cast<std::ptrdiff_t>(tile);
   const std::int32_t low = begin > 0 ? static_cast<std::int32_t>(begin) : 0;
   const std::int32_t high = end < static_cast<std::ptrdiff_t>(kTile) ? static_cast<std::int32_t>(end) : kTile;
-  const Ints lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  const Ints before = Ints{} + (low - 1), behind = Ints{} + high;
   for (std::size_t k = 0; k < kTile; k += kLanes) {
     Floats v = load(scores + k);
     if (arithmetic.tile.scaled) v = v * load(arithmetic.tile.key_scales + k);
     if (unit.softcap > 0.0f) v = tanh(v / unit.softcap) * (unit.softcap * Arithmetic::kScoreUnit);
-    const Ints at = lane + static_cast<std::int32_t>(k);
-    store(scores + k, chosen((at >= low) & (at < high), v, splat(-__builtin_inff())));
+    const Ints at = lane_numbers() + static_cast<std::int32_t>(k);
+    store(scores + k, chosen(above(at, before) & above(behind, at), v, splat(-__builtin_inff())));
   }
 }
+
+#if !defined(__AVX512F__)
+/// Whether a lane's bits are set.
+template <class Vector>
+MMBATCH_INLINE bool any(const Vector& mask) {
+  if constexpr (kInHalves<Vector>) return any(mask.front | mask.back);
+#if defined(__AVX2__)
+  else
+    return _mm256_movemask_ps((__m256)mask) != 0;
+#else
+  else
+    return _mm_movemask_ps((__m128)mask) != 0;
+#endif
+}
+#endif
 
 /// Whether any lane is greater.
 MMBATCH_INLINE bool exceeds(Floats v, float bound) {
 #if defined(__AVX512F__)
   return _mm512_cmp_ps_mask((__m512)v, (__m512)splat(bound), _CMP_GT_OQ) != 0;
 #else
-  const Ints above = v > splat(bound);
-  __m128 part[4];
-  __builtin_memcpy(part, &above, sizeof(part));
-  return _mm_movemask_ps(_mm_or_ps(_mm_or_ps(part[0], part[1]), _mm_or_ps(part[2], part[3]))) != 0;
+  return any(above(v, splat(bound)));
 #endif
 }
 

@@ -90,10 +90,9 @@ void attend(const AttentionUnit& unit, float* scratch) {
     arithmetic.take_query(q);
     for (std::size_t d = 0; d < width; d += kLanes) store(s.out + q * width + d, Floats{});
     // As if a key without a value had been seen before all others.
-    Floats sum{};
-    sum[0] = unit.sink[q] > -__builtin_inff() ? 1.0f : 0.0f;
     s.max[q] = unit.sink[q] * Arithmetic::kScoreUnit;
-    store(s.sum + q * kLanes, sum);
+    store(s.sum + q * kLanes, Floats{});
+    if (unit.sink[q] > -__builtin_inff()) s.sum[q * kLanes] = 1.0f;
   }
   if (unit.rows.layout.form == RowLayout::Form::plain)
     walk<TileRows>(arithmetic, begin, end);

@@ -2,8 +2,6 @@
 
 // Products of narrow numbers, sixteen 32-bit lanes at a time: bfloat16 pairs and bytes by four.
 
-#include <immintrin.h>
-
 #include "engine/kernels/simd/vec.h"
 
 namespace mmbatch::MMBATCH_ISA {
@@ -35,12 +33,10 @@ constexpr std::size_t kBf16Bytes = 4;
 #endif
 
 MMBATCH_INLINE Ints load_ints(const void* p) {
-  Ints v;
-  __builtin_memcpy(&v, p, sizeof(v));
-  return v;
+  return load_vector<Ints>(p);
 }
 MMBATCH_INLINE void store_ints(void* p, Ints v) {
-  __builtin_memcpy(p, &v, sizeof(v));
+  store_vector(p, v);
 }
 /// The four bytes at p in every lane.
 MMBATCH_INLINE Ints splat_ints(const void* p) {
@@ -74,18 +70,20 @@ MMBATCH_INLINE Ints dot4(Ints sum, Ints w, Ints x) {
 #endif
 }
 
-/// Numbers of half and a quarter of the bits, as many as lanes.
-typedef std::int16_t Shorts __attribute__((vector_size(32)));
-typedef std::uint16_t Halves __attribute__((vector_size(32)));
-typedef std::int8_t Bytes __attribute__((vector_size(16)));
-
 /// The low halves of sixteen integers.
 MMBATCH_INLINE void store_halves(std::byte* p, Ints v) {
 #if defined(__AVX512F__)
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16((__m512i)v));
 #else
-  const Shorts narrow = __builtin_convertvector(v, Shorts);
-  __builtin_memcpy(p, &narrow, sizeof(narrow));
+  const Ints low = (v << 16) >> 16;
+#if defined(__AVX2__)
+  const __m256i packed = _mm256_packs_epi32((__m256i)low.front, (__m256i)low.back);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(packed, 0xd8));
+#else
+  auto* to = reinterpret_cast<__m128i*>(p);
+  _mm_storeu_si128(to, _mm_packs_epi32((__m128i)low.front.front, (__m128i)low.front.back));
+  _mm_storeu_si128(to + 1, _mm_packs_epi32((__m128i)low.back.front, (__m128i)low.back.back));
+#endif
 #endif
 }
 
@@ -96,7 +94,7 @@ MMBATCH_INLINE Ints round_to_bf16(Floats v) {
 #else
   const Words bits = (Words)v;
   const Ints rounded = (Ints)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-  return (Ints)chosen(v == v, (Floats)rounded,
+  return (Ints)chosen(is_number(v), (Floats)rounded,
                       (Floats)(Ints{} + 0x7fc0));  // a NaN's bits may round to those of zero
 #endif
 }
@@ -118,15 +116,21 @@ MMBATCH_INLINE Ints bf16_pairs(Floats first, Floats second) {
 }
 #endif
 
+/// As many halves as a register has lanes, widened with zeros.
+MMBATCH_INLINE IntRegister widened_halves(const std::byte* p) {
+#if defined(__AVX512F__)
+  return (IntRegister)_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+#elif defined(__AVX2__)
+  return (IntRegister)_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+#else
+  return (IntRegister)_mm_unpacklo_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)),
+                                         _mm_setzero_si128());
+#endif
+}
+
 /// Sixteen bfloat16 in the lower halves.
 MMBATCH_INLINE Ints load_halves(const std::byte* p) {
-#if defined(__AVX512F__)
-  return (Ints)_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-#else
-  Halves narrow;
-  __builtin_memcpy(&narrow, p, sizeof(narrow));
-  return __builtin_convertvector(narrow, Ints);
-#endif
+  return read_registers<Ints, 2>(p, [](const std::byte* some) { return widened_halves(some); });
 }
 
 /// Sixteen bfloat16 as floats.
@@ -134,26 +138,23 @@ MMBATCH_INLINE Floats load_bf16(const std::byte* p) {
   return (Floats)(load_halves(p) << 16);
 }
 
-/// Sixteen signed bytes as floats.
-MMBATCH_INLINE Floats load_int8(const std::byte* p) {
+/// As many bytes as a register has lanes, with their sign.
+MMBATCH_INLINE IntRegister widened_bytes(const std::byte* p) {
 #if defined(__AVX512F__)
-  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  return (Floats)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
+  return (IntRegister)_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+#elif defined(__AVX2__)
+  return (IntRegister)_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
 #else
-  Bytes bytes;
-  __builtin_memcpy(&bytes, p, sizeof(bytes));
-  return __builtin_convertvector(__builtin_convertvector(bytes, Ints), Floats);
+  std::int32_t four;
+  __builtin_memcpy(&four, p, sizeof(four));
+  const __m128i bytes = _mm_cvtsi32_si128(four), halves = _mm_unpacklo_epi8(bytes, bytes);
+  return (IntRegister)_mm_unpacklo_epi16(halves, halves) >> 24;
 #endif
 }
 
-/// The low bytes of sixteen integers.
-MMBATCH_INLINE void store_int8(std::byte* p, Ints v) {
-#if defined(__AVX512F__)
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8((__m512i)v));
-#else
-  const Bytes bytes = __builtin_convertvector(v, Bytes);
-  __builtin_memcpy(p, &bytes, sizeof(bytes));
-#endif
+/// Sixteen signed bytes as floats.
+MMBATCH_INLINE Floats load_int8(const std::byte* p) {
+  return to_floats(read_registers<Ints, 1>(p, [](const std::byte* some) { return widened_bytes(some); }));
 }
 
 }  // namespace mmbatch::MMBATCH_ISA

@@ -28,17 +28,13 @@ MMBATCH_INLINE void turn(const StripWeights& strip, std::size_t first, Floats* b
   for (std::size_t k = 0; k < kBlock; ++k) block[k] = load(turned[k]);
 }
 
-MMBATCH_INLINE Ints is_number(Floats x) {
-  return x == x;
-}
-
 /// Of a magnitude up to 2²²: to the nearest even integer, which adding 1.5 · 2²³ leaves in the low bits.
 MMBATCH_INLINE Floats rounded(Floats x) {
   return (x + 12582912.0f) - 12582912.0f;
 }
 
 MMBATCH_INLINE Floats clamped(Floats x, float low, float high) {
-  return chosen(x < splat(low), splat(low), chosen(splat(high) < x, splat(high), x));
+  return chosen(above(splat(low), x), splat(low), chosen(above(x, splat(high)), splat(high), x));
 }
 
 /// x · inverse rounded and bounded; 0 where the product is not a number.
@@ -64,15 +60,16 @@ std::int32_t largest_magnitude(const float* x, std::size_t n) {
 /// The largest magnitude of each column, divided by 127. NaN where one of its weights is not finite: as a
 /// scale it shows in every product.
 Floats scales_of(const StripWeights& strip) {
-  Ints most{};
-  for (std::size_t c = 0; c < strip.columns; ++c)
+  alignas(64) std::int32_t most[kLanes] = {};
+  for (std::size_t c = 0; c < strip.columns; ++c) {
     most[c] = largest_magnitude(strip.weights + c * strip.in, strip.in);
-  most = (most < kInfinity) ? most : Ints{} + 0x7fc00000;
-  return (Floats)most / 127.0f;
+    if (most[c] >= kInfinity) most[c] = 0x7fc00000;
+  }
+  return (Floats)load_ints(most) / 127.0f;
 }
 
 MMBATCH_INLINE Floats inverse_of_positive(Floats scale) {
-  return chosen(scale > 0.0f, splat(1.0f) / scale, Floats{});
+  return chosen(above(scale, Floats{}), splat(1.0f) / scale, Floats{});
 }
 
 /// Rounded to nearest even; NaN stays NaN.
@@ -92,7 +89,7 @@ struct Group {
 };
 
 Floats squared_error(const Group& group, Floats scale) {
-  const Floats inverse = chosen(scale != 0.0f, splat(1.0f) / scale, Floats{});
+  const Floats inverse = chosen(equal(scale, Floats{}), Floats{}, splat(1.0f) / scale);
   Floats total{};
   for (std::size_t i = 0; i < group.count; ++i) {
     const Floats error = group.x[i] - scale * rounded(clamped(group.x[i] * inverse, -8.0f, 7.0f));
@@ -110,8 +107,8 @@ Ints int4_scales(const Group& group) {
   for (std::size_t i = 0; i < group.count; ++i) {
     const Floats x = group.x[i];
     const Ints magnitude = (Ints)x & 0x7fffffff, largest = (Ints)extreme & 0x7fffffff;
-    finite = finite & (magnitude < kInfinity);
-    extreme = chosen(magnitude > largest, x, extreme);
+    finite = finite & above(Ints{} + kInfinity, magnitude);
+    extreme = chosen(above(magnitude, largest), x, extreme);
   }
   Ints best = bf16_of(extreme / -8.0f);
   Floats least = squared_error(group, from_bf16(best));
@@ -119,7 +116,7 @@ Ints int4_scales(const Group& group) {
     for (const float sign : {-1.0f, 1.0f}) {
       const Ints tried = bf16_of(sign * extreme / reach);
       const Floats error = squared_error(group, from_bf16(tried));
-      const Ints better = error < least;
+      const Ints better = above(least, error);
       least = chosen(better, error, least);
       best = (tried & better) | (best & ~better);
     }
@@ -137,10 +134,10 @@ constexpr NibbleOrder kPairs = {{0, 4, 1, 5, 2, 6, 3, 7}};
 
 MMBATCH_INLINE void pack_group(const Group& group, std::size_t columns, const NibbleOrder& order,
                                std::byte* values, std::byte* scales) {
-  Ints stored = int4_scales(group);
-  for (std::size_t c = columns; c < kLanes; ++c) stored[c] = 0;
+  const Ints there = above(Ints{} + static_cast<std::int32_t>(columns), lane_numbers());
+  const Ints stored = int4_scales(group) & there;
   const Floats scale = from_bf16(stored);
-  const Floats inverse = chosen(scale != 0.0f, splat(1.0f) / scale, Floats{});
+  const Floats inverse = chosen(equal(scale, Floats{}), Floats{}, splat(1.0f) / scale);
   store_halves(scales, stored);
   for (std::size_t k = 0; k < Panel::kGroup; k += 8, values += 4 * kLanes) {
     Ints word{};
@@ -202,7 +199,7 @@ void pack_int8(const StripWeights& strip) {
       store_ints(to, word);
     }
   }
-  __builtin_memcpy(to, &scale, sizeof scale);
+  store_ints(to, (Ints)scale);
 }
 
 void pack_w8a16(const StripWeights& strip) {
@@ -216,7 +213,7 @@ void pack_w8a16(const StripWeights& strip) {
       store_halves(to, low | ((quantized(block[i + 1], inverse, -127.0f, 127.0f) & 0xff) << 8));
     }
   }
-  __builtin_memcpy(to, &scale, sizeof scale);
+  store_ints(to, (Ints)scale);
 }
 
 void pack_int4(const StripWeights& strip) {

@@ -31,27 +31,36 @@ struct Int4Group {
   __attribute__((always_inline)) void sums(const std::byte* values, std::size_t strip_bytes,
                                            const RowWords<R>& x, Floats (&out)[R][V]) {
     Ints part[R][V];
-    for (std::size_t r = 0; r < R; ++r) {
+    MMBATCH_UNROLLED(R, r) {
       const Ints offset = offsets.splat(r, 0);
-      for (std::size_t v = 0; v < V; ++v) part[r][v] = offset;
-    }
+      MMBATCH_UNROLLED(V, v) {
+        part[r][v] = offset;
+      });
+    });
     offsets.move(sizeof(std::int32_t));
-#pragma GCC unroll 4
-    for (std::size_t i = 0; i < kEights; ++i) {
+    MMBATCH_UNROLLED(kEights, i) {
       Ints low[V], high[V];
-      for (std::size_t v = 0; v < V; ++v) {
+      MMBATCH_UNROLLED(V, v) {
         const Ints both = load_ints(values + v * strip_bytes + i * 64);
         low[v] = both & 0x0f0f0f0f;
         high[v] = (both >> 4) & 0x0f0f0f0f;
-      }
-      for (std::size_t r = 0; r < R; ++r) {
-        const Ints front = x.splat(r, 8 * i), back = x.splat(r, 8 * i + 4);
-        for (std::size_t v = 0; v < V; ++v) part[r][v] = dot4(dot4(part[r][v], low[v], front), high[v], back);
-      }
-    }
-    for (std::size_t r = 0; r < R; ++r) {
-      for (std::size_t v = 0; v < V; ++v) out[r][v] = __builtin_convertvector(part[r][v], Floats);
-    }
+      });
+      MMBATCH_UNROLLED(R, r) {
+        const Ints front = x.splat(r, 8 * i);
+        MMBATCH_UNROLLED(V, v) {
+          part[r][v] = kept(dot4(part[r][v], low[v], front));
+        });
+        const Ints back = x.splat(r, 8 * i + 4);
+        MMBATCH_UNROLLED(V, v) {
+          part[r][v] = kept(dot4(part[r][v], high[v], back));
+        });
+      });
+    });
+    MMBATCH_UNROLLED(R, r) {
+      MMBATCH_UNROLLED(V, v) {
+        out[r][v] = to_floats(part[r][v]);
+      });
+    });
   }
 };
 
@@ -119,10 +128,12 @@ struct Strips {
       for (std::size_t half = 0; half < 2; ++half) {
         Floats part[R][V];
         group.sums(w + half * Panel::kGroupValues, stride, rows, part);
-        for (std::size_t v = 0; v < V; ++v) {
+        MMBATCH_UNROLLED(V, v) {
           const Floats scale = load_scales(w + v * stride, half);
-          for (std::size_t r = 0; r < R; ++r) sums[r][v] = sums[r][v] + part[r][v] * scale;
-        }
+          MMBATCH_UNROLLED(R, r) {
+            sums[r][v] = kept(sums[r][v] + part[r][v] * scale);
+          });
+        });
         rows.move(Panel::kGroup * Group<R, V>::kXBytes);
       }
     }

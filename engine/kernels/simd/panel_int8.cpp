@@ -35,7 +35,7 @@ void int8_panel(const PanelProduct& p) {
     float* y = p.y + r * Panel::kColumns;
     for (std::size_t s = 0; s < kStrips; ++s, y += kLanes) {
       const Ints sum = load_ints(y) - 128 * row.sum;  // weights are stored as weight + 128
-      store(y, __builtin_convertvector(sum, Floats) * (scales.of[s] * row.scale));
+      store(y, to_floats(sum) * (scales.of[s] * row.scale));
     }
   }
 }

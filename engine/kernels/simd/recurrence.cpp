@@ -65,12 +65,6 @@ MMBATCH_INLINE void clear(float* x, std::size_t n) {
   for (std::size_t i = 0; i < n; i += kLanes) store(x + i, Floats{});
 }
 
-MMBATCH_INLINE Ints lane_numbers() {
-  Ints numbers;
-  for (int i = 0; i < static_cast<int>(kLanes); ++i) numbers[i] = i;
-  return numbers;
-}
-
 MMBATCH_INLINE std::size_t whole_vectors(std::size_t n) {
   return (n + kLanes - 1) / kLanes * kLanes;
 }
@@ -159,11 +153,11 @@ void delta_rule_chunk(const DeltaRule& rule, float* scratch) {
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t j = 0; j < columns; j += kLanes) {
       const Ints other = lane_numbers() + static_cast<std::int32_t>(j);
-      const auto row = static_cast<std::int32_t>(i);
+      const Ints row = Ints{} + static_cast<std::int32_t>(i);
       const Floats between = exp_of_negative(min(total[i] - load(total + j), Floats{}));
       float *known = among_keys.row(i) + j, *seen = of_queries.row(i) + j;
-      store(known, other < row ? load(known) * between * -rule.beta[i] : Floats{});
-      store(seen, other <= row ? load(seen) * between : Floats{});
+      store(known, chosen(above(row, other), load(known) * between * -rule.beta[i], Floats{}));
+      store(seen, chosen(above(other, row), Floats{}, load(seen) * between));
     }
   }
   // What the state already says of each key, and what is new.

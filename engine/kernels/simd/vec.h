@@ -1,35 +1,58 @@
 #pragma once
 
-// Sixteen floats at a time, in the compiler's own vector type: one register with AVX-512, two with AVX2, four
-// without either. Only for files that are compiled once for each instruction set; no standard containers
-// here, or their inline functions would be compiled with instructions that another machine lacks.
-
-#include <cstddef>
-#include <cstdint>
+// Sixteen floats at a time: one register with AVX-512, two with AVX2, four without either. Only for files
+// that are compiled once for each instruction set; no standard containers here, or their inline functions
+// would be compiled with instructions that another machine lacks.
 
 #ifndef MMBATCH_ISA
 #error "MMBATCH_ISA names the namespace of the instruction set, see CMakeLists.txt"
 #endif
 
-#define MMBATCH_INLINE static inline __attribute__((always_inline))
+#include <immintrin.h>
+
+#include "engine/kernels/simd/blocks/halves.h"
 
 namespace mmbatch::MMBATCH_ISA {
 
 constexpr std::size_t kLanes = 16;
-typedef float Floats __attribute__((vector_size(64)));
-typedef std::int32_t Ints __attribute__((vector_size(64)));
-typedef std::uint32_t Words __attribute__((vector_size(64)));  // sums of them may overflow
+#if defined(__AVX512F__)
+template <class Register, class Lane>
+using Sixteen = Register;
+#elif defined(__AVX2__)
+template <class Register, class Lane>
+using Sixteen = Halves<Register, Lane>;
+#else
+template <class Register, class Lane>
+using Sixteen = Halves<Halves<Register, Lane>, Lane>;
+#endif
+using Floats = Sixteen<FloatRegister, float>;
+using Ints = Sixteen<IntRegister, std::int32_t>;
+using Words = Sixteen<WordRegister, std::uint32_t>;  // sums of them may overflow
+static_assert(sizeof(Floats) == kLanes * sizeof(float));
 
 MMBATCH_INLINE Floats load(const float* p) {
-  Floats v;
-  __builtin_memcpy(&v, p, sizeof(v));
-  return v;
+  return load_vector<Floats>(p);
 }
 MMBATCH_INLINE void store(float* p, Floats v) {
-  __builtin_memcpy(p, &v, sizeof(v));
+  store_vector(p, v);
 }
 MMBATCH_INLINE Floats splat(float x) {
   return x - Floats{};
+}
+
+/// 0, 1, …, 15
+MMBATCH_INLINE Ints lane_numbers() {
+  alignas(64) static const std::int32_t numbers[kLanes] = {0, 1, 2,  3,  4,  5,  6,  7,
+                                                           8, 9, 10, 11, 12, 13, 14, 15};
+  return load_vector<Ints>(numbers);
+}
+
+/// Whole numbers as floats, and floats as whole numbers, cut off.
+MMBATCH_INLINE Floats to_floats(Ints v) {
+  return by_registers<Floats>(v, [](IntRegister x) { return __builtin_convertvector(x, FloatRegister); });
+}
+MMBATCH_INLINE Ints to_ints(Floats v) {
+  return by_registers<Ints>(v, [](FloatRegister x) { return __builtin_convertvector(x, IntRegister); });
 }
 
 /// The first n < 16 floats, zeros behind.
@@ -44,22 +67,38 @@ MMBATCH_INLINE void store_some(float* p, Floats v, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) p[i] = padded[i];
 }
 
+/// All bits of a lane where a > b, where a = b, and where it holds a number.
+MMBATCH_INLINE Ints above(Floats a, Floats b) {
+  return by_registers<Ints>(a, b, [](FloatRegister x, FloatRegister y) { return x > y; });
+}
+MMBATCH_INLINE Ints above(Ints a, Ints b) {
+  return by_registers<Ints>(a, b, [](IntRegister x, IntRegister y) { return x > y; });
+}
+MMBATCH_INLINE Ints equal(Floats a, Floats b) {
+  return by_registers<Ints>(a, b, [](FloatRegister x, FloatRegister y) { return x == y; });
+}
+MMBATCH_INLINE Ints is_number(Floats x) {
+  return equal(x, x);
+}
+
 /// a where all bits of a lane of `mask` are set, b where none is.
 MMBATCH_INLINE Floats chosen(Ints mask, Floats a, Floats b) {
 #if defined(__AVX512F__)
   return mask ? a : b;
-#else  // of which GCC makes a branch for each lane where the vectors are several registers
+#else
   return (Floats)(((Ints)a & mask) | ((Ints)b & ~mask));
 #endif
 }
 
+/// The larger and the smaller one; b where one of them is not a number.
 MMBATCH_INLINE Floats max(Floats a, Floats b) {
-  return chosen(a > b, a, b);
+  return by_registers<Floats>(a, b, [](FloatRegister x, FloatRegister y) { return x > y ? x : y; });
 }
 MMBATCH_INLINE Floats min(Floats a, Floats b) {
-  return chosen(a < b, a, b);
+  return by_registers<Floats>(a, b, [](FloatRegister x, FloatRegister y) { return x < y ? x : y; });
 }
 
+#if defined(__AVX512F__)
 /// Lane i gets lane from[i] of a and b, one after the other.
 MMBATCH_INLINE Floats shuffled(Floats a, Floats b, Ints from) {
 #ifdef __clang__  // which has shuffles by constants alone; it builds the fuzz targets
@@ -72,7 +111,6 @@ MMBATCH_INLINE Floats shuffled(Floats a, Floats b, Ints from) {
 #endif
 }
 
-#if defined(__AVX512F__)
 /// Lane i gets lane i + width; what comes from beyond the end is not looked at.
 template <int width>
 MMBATCH_INLINE Floats shifted(Floats v) {
@@ -97,17 +135,27 @@ MMBATCH_INLINE float max_lane(Floats v) {
 #else
 typedef float Quarter __attribute__((vector_size(16)));
 
+/// Halves joined with each other, to four lanes.
+template <class Vector, class Join>
+MMBATCH_INLINE Quarter folded(const Vector& v, Join join) {
+  if constexpr (kInHalves<Vector>) {
+    return folded(by_registers<typename Vector::Half>(v.front, v.back, join), join);
+  } else {
+#if defined(__AVX2__)
+    return join((Quarter)_mm256_castps256_ps128((__m256)v), (Quarter)_mm256_extractf128_ps((__m256)v, 1));
+#else
+    return v;
+#endif
+  }
+}
+
 MMBATCH_INLINE float sum(Floats v) {
-  Quarter part[4];
-  __builtin_memcpy(part, &v, sizeof(v));
-  const Quarter lanes = (part[0] + part[2]) + (part[1] + part[3]);
+  const Quarter lanes = folded(v, [](auto a, auto b) { return a + b; });
   return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
 }
 MMBATCH_INLINE float max_lane(Floats v) {
   const auto larger = [](auto a, auto b) { return a > b ? a : b; };
-  Quarter part[4];
-  __builtin_memcpy(part, &v, sizeof(v));
-  const Quarter lanes = larger(larger(part[0], part[2]), larger(part[1], part[3]));
+  const Quarter lanes = folded(v, larger);
   return larger(larger(lanes[0], lanes[2]), larger(lanes[1], lanes[3]));
 }
 #endif
@@ -141,18 +189,18 @@ MMBATCH_INLINE ExpParts exp_parts(Floats x) {
 MMBATCH_INLINE Floats exp(Floats x) {
   const ExpParts parts = exp_parts(min(max(x, splat(kExpLow)), splat(88.72283f)));
   // 2^n in two factors, so that n = 128 does not overflow the exponent field.
-  const Ints whole = __builtin_convertvector(parts.n, Ints);
+  const Ints whole = to_ints(parts.n);
   const Ints half = whole >> 1;
   const Ints first = (half + 127) << 23;
   const Ints second = (whole - half + 127) << 23;
-  return chosen(x < splat(kExpLow), Floats{}, parts.fraction * (Floats)first * (Floats)second);
+  return chosen(above(splat(kExpLow), x), Floats{}, parts.fraction * (Floats)first * (Floats)second);
 }
 
 /// exp() for x ≤ 0, as softmax needs it: less work, for n ≥ -126 is simply added to the exponent.
 MMBATCH_INLINE Floats exp_of_negative(Floats x) {
   const ExpParts parts = exp_parts(max(x, splat(kExpLow)));
   const Floats scaled = (Floats)((Words)parts.fraction + ((Words)parts.shifted << 23));
-  return chosen(x < splat(kExpLow), Floats{}, scaled);
+  return chosen(above(splat(kExpLow), x), Floats{}, scaled);
 }
 
 MMBATCH_INLINE Floats tanh(Floats x) {
@@ -165,13 +213,13 @@ MMBATCH_INLINE Floats tanh(Floats x) {
   series = series * square + 2.0f / 15.0f;
   series = series * square - 1.0f / 3.0f;
   series = series * square * bounded + bounded;
-  return chosen(square < splat(0.04f), series, by_exp);
+  return chosen(above(splat(0.04f), square), series, by_exp);
 }
 
 /// Error function: series below 0.5, else the approximation 7.1.26 of Abramowitz and Stegun's handbook
 /// (absolute error below 1.5e-7).
 MMBATCH_INLINE Floats erf(Floats x) {
-  const Floats positive = chosen(x < Floats{}, -x, x);
+  const Floats positive = chosen(above(Floats{}, x), -x, x);
   const Floats t = 1.0f / (positive * 0.3275911f + 1.0f);
   Floats p = splat(1.061405429f);
   p = p * t - 1.453152027f;
@@ -186,8 +234,8 @@ MMBATCH_INLINE Floats erf(Floats x) {
   series = series * square + 1.0f / 10.0f;
   series = series * square - 1.0f / 3.0f;
   series = (series * square + 1.0f) * x * 1.1283791671f;
-  const Floats signed_far = chosen(x < Floats{}, -far, far);
-  return chosen(positive < splat(0.5f), series, signed_far);
+  const Floats signed_far = chosen(above(Floats{}, x), -far, far);
+  return chosen(above(splat(0.5f), positive), series, signed_far);
 }
 
 }  // namespace mmbatch::MMBATCH_ISA

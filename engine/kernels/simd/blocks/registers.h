@@ -8,26 +8,13 @@
 
 namespace mmbatch::MMBATCH_ISA {
 
-#if defined(__AVX512F__)
-constexpr std::size_t kRegisterBytes = 64, kRegisters = 32;
-#elif defined(__AVX2__)
-constexpr std::size_t kRegisterBytes = 32, kRegisters = 16;
-#else
-constexpr std::size_t kRegisterBytes = 16, kRegisters = 16;
-#endif
-constexpr std::size_t kRegisterLanes = kRegisterBytes / 4;
-typedef float FloatRegister __attribute__((vector_size(kRegisterBytes)));
-typedef std::int32_t IntRegister __attribute__((vector_size(kRegisterBytes)));
-
 template <class Register>
 MMBATCH_INLINE Register load_register(const void* p) {
-  Register v;
-  __builtin_memcpy(&v, p, sizeof(v));
-  return v;
+  return load_vector<Register>(p);
 }
 template <class Register>
 MMBATCH_INLINE void store_register(void* p, Register v) {
-  __builtin_memcpy(p, &v, sizeof(v));
+  store_vector(p, v);
 }
 /// The float at p in every lane.
 MMBATCH_INLINE FloatRegister splat_register(const void* p) {
@@ -42,9 +29,11 @@ MMBATCH_INLINE IntRegister splat_four_bytes(const void* p) {
   return x - IntRegister{};
 }
 
+#if !defined(__AVX512F__)  // with which it is vec.h's
 MMBATCH_INLINE FloatRegister to_floats(IntRegister v) {
   return __builtin_convertvector(v, FloatRegister);
 }
+#endif
 
 /// a[first], a[first + 2], …, b[first], …
 template <std::size_t first>
@@ -81,32 +70,21 @@ MMBATCH_INLINE void unrolled(const Body& body) {
 /// v in a register, now: the compiler must not put off sums, whose terms would take registers meanwhile.
 template <class Register>
 MMBATCH_INLINE Register kept(Register v) {
+  if constexpr (kInHalves<Register>) {
+    return {kept(v.front), kept(v.back)};
+  } else {
 #if defined(__AVX512F__)
-  asm("" : "+v"(v));
+    asm("" : "+v"(v));
 #elif defined(__x86_64__)
-  asm("" : "+x"(v));
+    asm("" : "+x"(v));
 #endif
-  return v;
+    return v;
+  }
 }
 
 /// As many bfloat16 as lanes, as floats.
 MMBATCH_INLINE FloatRegister load_bf16_register(const std::byte* p) {
-#if defined(__AVX512F__)
-  return (FloatRegister)_mm512_slli_epi32(
-      _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16);
-#elif defined(__AVX2__)
-  return (FloatRegister)_mm256_slli_epi32(
-      _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), 16);
-#elif defined(__SSE4_1__)
-  return (FloatRegister)_mm_slli_epi32(
-      _mm_cvtepu16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))), 16);
-#else
-  std::uint16_t narrow[kRegisterLanes];
-  __builtin_memcpy(narrow, p, sizeof(narrow));
-  IntRegister bits;
-  for (std::size_t i = 0; i < kRegisterLanes; ++i) bits[i] = narrow[i];
-  return (FloatRegister)(bits << 16);
-#endif
+  return (FloatRegister)(widened_halves(p) << 16);
 }
 
 /// As many pairs of bytes as lanes, in the lower halves, with their sign.
