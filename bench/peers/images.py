@@ -24,7 +24,6 @@ import pathlib
 import resource
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -114,7 +113,8 @@ class LlamaCpp:
         """@return the position behind it"""
         mtmd = self.mtmd
         bitmap = mtmd.mtmd_helper_bitmap_init_from_file(self.vision, str(path).encode(), False)
-        words = mtmd.mtmd_input_text(b"USER: " + mtmd.mtmd_default_marker() + b"\n", True, True)
+        prompt = b"USER: " + mtmd.mtmd_default_marker() + b"\n"
+        words = mtmd.mtmd_input_text(prompt, len(prompt), True, True)
         chunks = mtmd.mtmd_input_chunks_init()
         if mtmd.mtmd_tokenize(self.vision, chunks, ctypes.byref(words), (ctypes.c_void_p * 1)(bitmap), 1) != 0:
             raise SystemExit("mtmd_tokenize failed")
@@ -247,15 +247,7 @@ def main():
         text.make_model(options.model, options.make, options.tokenizer)
     if options.make and not pathlib.Path(options.mmproj).exists():
         make_tower(options.mmproj, 2048)
-    figures = ["load", *map(str, options.questions), "memory"]
-    print(f"{'':12}" + "".join(f"{name:>10}" for name in figures))
-    for program in filter(None, options.programs.split(",")):
-        run = subprocess.run([sys.executable, __file__, *sys.argv[1:], "--one", program], stdout=subprocess.PIPE, text=True)
-        if run.returncode != 0:
-            print(f"{program:12}failed")
-            continue
-        result = json.loads(run.stdout.splitlines()[-1])
-        print(f"{program:12}" + "".join(f"{result[name]:10.0f}" if name == "memory" else f"{result[name]:10.2f}" for name in figures))
+    text.compare(__file__, options.programs, ["load", *map(str, options.questions), "memory"])
 
 
 if __name__ == "__main__":

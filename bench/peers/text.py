@@ -215,6 +215,19 @@ def make_model(path, kind, tokenizer):
     pathlib.Path(floats).unlink()
 
 
+def compare(script, programs, figures):
+    """Runs a script of this folder once more for each program, and prints a table.
+    @param programs their names, between commas"""
+    print(f"{'':12}" + "".join(f"{name:>10}" for name in figures))
+    for program in filter(None, programs.split(",")):
+        run = subprocess.run([sys.executable, script, *sys.argv[1:], "--one", program], stdout=subprocess.PIPE, text=True)
+        if run.returncode != 0:
+            print(f"{program:12}failed")
+            continue
+        result = json.loads(run.stdout.splitlines()[-1])
+        print(f"{program:12}" + "".join(f"{result[name]:10.2f}" if result[name] < 100 else f"{result[name]:10.0f}" for name in figures))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", help="a GGUF file")
@@ -236,15 +249,7 @@ def main():
         return
     if options.make and not pathlib.Path(options.model).exists():
         make_model(options.model, options.make, options.tokenizer)
-    figures = ["load", "prefill", *(f"x{n}" for n in options.together), "memory"]
-    print(f"{'':12}" + "".join(f"{name:>10}" for name in figures))
-    for program in filter(None, options.programs.split(",")):
-        run = subprocess.run([sys.executable, __file__, *sys.argv[1:], "--one", program], stdout=subprocess.PIPE, text=True)
-        if run.returncode != 0:
-            print(f"{program:12}failed")
-            continue
-        result = json.loads(run.stdout.splitlines()[-1])
-        print(f"{program:12}" + "".join(f"{result[name]:10.2f}" if name == "load" else f"{result[name]:10.1f}" for name in figures))
+    compare(__file__, options.programs, ["load", "prefill", *(f"x{n}" for n in options.together), "memory"])
 
 
 if __name__ == "__main__":
