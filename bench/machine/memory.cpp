@@ -1,6 +1,7 @@
 #include "bench/machine/memory.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -8,6 +9,7 @@
 namespace mmbatch::bench {
 
 std::size_t resident_bytes() {
+  ::malloc_trim(0);
   std::size_t all = 0, resident = 0;
   std::ifstream("/proc/self/statm") >> all >> resident;  // in pages
   return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));

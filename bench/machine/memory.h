@@ -5,7 +5,7 @@
 
 namespace mmbatch::bench {
 
-/// Bytes of memory that this process holds now, pages of mapped files included.
+/// Bytes of memory that this process holds now, pages of mapped files included, after it gave back what is free.
 std::size_t resident_bytes();
 
 /// What a model takes beside what inspect computes, for people.

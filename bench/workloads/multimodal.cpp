@@ -42,8 +42,11 @@ class Measuring {
       decoder_ = std::make_shared<const Decoder>(weights, spec_.decoder, spec_.decoder_names);
     });
     const auto computed = static_cast<double>(weight_bytes(*source_, spec_, session.options().precision));
-    session.say(
-        fmt::format("{}: {}", name_, memory_text(static_cast<double>(resident_bytes()) - before, computed)));
+    // The table of embeddings is read where it lies, in the source.
+    const auto table =
+        static_cast<double>(source_->tensor(spec_.decoder_names.embedding + ".weight").bytes());
+    const double held = static_cast<double>(resident_bytes()) - before + table;
+    session.say(fmt::format("{}: {}", name_, memory_text(held, computed)));
     const ImagePreparation images(*source_, *spec_.vision);
     pixels_ = images.prepare(picture(640, 480), budget);
     rows_ = images.tokens(640, 480, budget);
