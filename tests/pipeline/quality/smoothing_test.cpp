@@ -155,6 +155,10 @@ struct Refusal {
   std::string arguments, expected;
 };
 
+void PrintTo(const Refusal& refusal, std::ostream* out) {
+  *out << refusal.arguments;  // the test's name in lists
+}
+
 class SmoothingRefused : public ::testing::TestWithParam<Refusal> {};
 
 TEST_P(SmoothingRefused, WithTheReason) {
