@@ -90,6 +90,7 @@ std::vector<Matrix<float>> in_random_steps(const Decoder& decoder, std::vector<L
       const auto [line, position] = targets[t];
       const std::size_t count = batch.sequences[t].logit_rows;
       const std::size_t first = position + batch.sequences[t].count - count;
+      if (count == 0) continue;  // where no row wants any, there are none
       std::memcpy(all[line].row(first), logits.row(row), count * logits.cols() * sizeof(float));
       row += count;
     }
