@@ -100,7 +100,9 @@ Reply answer(Kind kind, const Request& request, const Files& files) {
   if (result.outcome == Outcome::decoded && image.rgb.size() > request.capacity) {
     result = {Outcome::damaged, "it holds more pixels than its header says"};
   }
-  if (result.outcome == Outcome::decoded) std::memcpy(pixels.data(), image.rgb.data(), image.rgb.size());
+  // Of a document whose pages were only counted there are no pixels.
+  if (result.outcome == Outcome::decoded && !image.rgb.empty())
+    std::memcpy(pixels.data(), image.rgb.data(), image.rgb.size());
   const bool drawn = image.width > 0;
   Reply reply{.outcome = static_cast<std::int32_t>(result.outcome),
               .width = drawn ? image.width : facts.width,
