@@ -17,12 +17,10 @@ llama.cpp gets the best that its library offers: each image is encoded and read 
 what was read, and all answers are computed together.
 """
 
-import argparse
 import ctypes
 import json
 import pathlib
 import resource
-import statistics
 import subprocess
 import tempfile
 import time
@@ -48,11 +46,6 @@ def write_pictures(folder, count):
     return paths
 
 
-def median(repeat, once):
-    once()
-    return statistics.median(once() for _ in range(repeat))
-
-
 def measure_mmbatch(options):
     def run(asked):
         with tempfile.TemporaryDirectory() as folder:
@@ -76,7 +69,7 @@ def measure_mmbatch(options):
         return (seconds - load) / options.images
 
     result = {"load": run(1)[1]}
-    result |= {str(asked): median(options.repeat, lambda: for_an_image(asked)) for asked in options.questions}
+    result |= {str(asked): text.median(options.repeat, lambda: for_an_image(asked)) for asked in options.questions}
     return result | {"memory": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024}
 
 
@@ -169,7 +162,7 @@ def measure_llama_cpp(options):
             program.answer(pictures, asked, options.answer)
             return (time.perf_counter() - begin) / options.images
 
-        result |= {str(asked): median(options.repeat, lambda: for_an_image(asked)) for asked in options.questions}
+        result |= {str(asked): text.median(options.repeat, lambda: for_an_image(asked)) for asked in options.questions}
     return result | {"memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
@@ -224,21 +217,12 @@ def make_tower(path, width):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", help="a GGUF file")
+    parser = text.parser_of(__doc__.splitlines()[0], PROGRAMS)
     parser.add_argument("mmproj", help="the GGUF file of its vision tower")
-    parser.add_argument("--mmbatch", default="build/mmbatch", help="the program (default: %(default)s)")
-    parser.add_argument("--precision", default="auto", help="of mmbatch (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=2, help="of each program (default: %(default)s)")
     parser.add_argument("--images", type=int, default=4, help="pictures (default: %(default)s)")
     parser.add_argument("--answer", type=int, default=16, help="tokens of an answer (default: %(default)s)")
-    parser.add_argument("--questions", type=lambda words: [int(n) for n in words.split(",")], default=[1, 8],
+    parser.add_argument("--questions", type=text.numbers, default=[1, 8],
                         help="how many about each picture (default: 1,8)")
-    parser.add_argument("--repeat", type=int, default=3, help="samples of each figure (default: %(default)s)")
-    parser.add_argument("--programs", default=",".join(PROGRAMS), help="which, in order (default: %(default)s)")
-    parser.add_argument("--make", choices=["q4_0", "q8_0", "q4_k_m"], help="write the files first, where they are not there")
-    parser.add_argument("--tokenizer", help="with --make: the file whose tokenizer is taken")
-    parser.add_argument("--one", choices=list(PROGRAMS), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(PROGRAMS[options.one](options)))

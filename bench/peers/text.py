@@ -34,7 +34,7 @@ def prompts(count, words):
             for n in range(count)]
 
 
-def median_rate(repeat, once):
+def median(repeat, once):
     once()
     return statistics.median(once() for _ in range(repeat))
 
@@ -62,8 +62,8 @@ def measure_mmbatch(options):
         return summary["answer_tokens"] / summary["decode_seconds"]
 
     summary = run(prompts(max(options.together), 8), 1)
-    result = {"load": summary["load_seconds"], "prefill": median_rate(options.repeat, prefill)}
-    result |= {f"x{n}": median_rate(options.repeat, lambda: together(n)) for n in options.together}
+    result = {"load": summary["load_seconds"], "prefill": median(options.repeat, prefill)}
+    result |= {f"x{n}": median(options.repeat, lambda: together(n)) for n in options.together}
     return result | {"memory": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024}
 
 
@@ -132,9 +132,9 @@ def measure_llama_cpp(options):
         seconds, tokens = answer(prompts(1, options.prompt), 1)
         return tokens / seconds
 
-    result["prefill"] = median_rate(options.repeat, prefill)
+    result["prefill"] = median(options.repeat, prefill)
     for n in options.together:
-        result[f"x{n}"] = median_rate(options.repeat, lambda: n * options.answer / answer(prompts(n, 8), options.answer)[0])
+        result[f"x{n}"] = median(options.repeat, lambda: n * options.answer / answer(prompts(n, 8), options.answer)[0])
     return result | {"memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
@@ -156,9 +156,9 @@ def measure_openvino(options):
 
     long = prompts(1, options.prompt)
     length = tokenizer.encode(long).input_ids.shape[1]
-    result["prefill"] = median_rate(options.repeat, lambda: length / answer(long, 1))
+    result["prefill"] = median(options.repeat, lambda: length / answer(long, 1))
     for n in options.together:
-        result[f"x{n}"] = median_rate(options.repeat, lambda: n * options.answer / answer(prompts(n, 8), options.answer))
+        result[f"x{n}"] = median(options.repeat, lambda: n * options.answer / answer(prompts(n, 8), options.answer))
     return result | {"memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
@@ -228,21 +228,31 @@ def compare(script, programs, figures):
         print(f"{program:12}" + "".join(f"{result[name]:10.2f}" if result[name] < 100 else f"{result[name]:10.0f}" for name in figures))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def numbers(words):
+    return [int(n) for n in words.split(",")]
+
+
+def parser_of(description, programs):
+    """What all scripts of this folder take.  @param programs name and what measures it"""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("model", help="a GGUF file")
     parser.add_argument("--mmbatch", default="build/mmbatch", help="the program (default: %(default)s)")
     parser.add_argument("--precision", default="auto", help="of mmbatch (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="of each program (default: %(default)s)")
+    parser.add_argument("--repeat", type=int, default=3, help="samples of each figure (default: %(default)s)")
+    parser.add_argument("--programs", default=",".join(programs), help="which, in order (default: %(default)s)")
+    parser.add_argument("--make", choices=["q4_0", "q8_0", "q4_k_m"], help="write what is not there of the files first")
+    parser.add_argument("--tokenizer", help="with --make: the file whose tokenizer is taken")
+    parser.add_argument("--one", choices=list(programs), help=argparse.SUPPRESS)
+    return parser
+
+
+def main():
+    parser = parser_of(__doc__.splitlines()[0], PROGRAMS)
     parser.add_argument("--prompt", type=int, default=400, help="words of the long prompt (default: %(default)s)")
     parser.add_argument("--answer", type=int, default=64, help="tokens of an answer (default: %(default)s)")
-    parser.add_argument("--together", type=lambda text: [int(n) for n in text.split(",")], default=[1, 16, 32],
+    parser.add_argument("--together", type=numbers, default=[1, 16, 32],
                         help="how many prompts at once (default: 1,16,32)")
-    parser.add_argument("--repeat", type=int, default=3, help="samples of each figure (default: %(default)s)")
-    parser.add_argument("--programs", default=",".join(PROGRAMS), help="which, in order (default: %(default)s)")
-    parser.add_argument("--make", choices=["q4_0", "q8_0", "q4_k_m"], help="write the model first, if it is not there")
-    parser.add_argument("--tokenizer", help="with --make: the file whose tokenizer is taken")
-    parser.add_argument("--one", choices=list(PROGRAMS), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(PROGRAMS[options.one](options)))

@@ -4,11 +4,12 @@
 
 #include <new>
 
+#include "engine/base/large_page.h"
+
 namespace mmbatch {
 namespace {
 
 constexpr std::size_t kCacheLine = 64;
-constexpr std::size_t kLargePage = 2 << 20;
 
 std::align_val_t alignment(std::size_t bytes) {
   return std::align_val_t{bytes < kLargePage ? kCacheLine : kLargePage};

@@ -17,11 +17,10 @@
 
 #include "engine/base/error.h"
 #include "engine/base/files/lfs_pointer.h"
+#include "engine/base/large_page.h"
 
 namespace mmbatch {
 namespace {
-
-constexpr std::uintptr_t kLargePage = 2 << 20;
 
 /// All mapped files of the process, from begin to end: release_mapped() must not touch other memory.
 struct Mapped {

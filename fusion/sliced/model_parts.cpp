@@ -11,42 +11,12 @@
 namespace mmbatch {
 namespace {
 
-/// An encoder whose layers are all alike, as people name it.
-struct EncoderLayers {
-  std::string name;
-  const LayerConfig* layer;  // of a tower in stages null
-  bool partly = true;        // one half of the layers may be divided without the other
-  const StagedTowerConfig* stages = nullptr;
-};
-
 std::vector<const EncoderStackConfig*> query_encoders(const ProjectorConfig& projector) {
   std::vector<const EncoderStackConfig*> stacks;
   for (const ProjectorOp& op : projector.ops) {
     if (const auto* queries = std::get_if<QueryEncoderOp>(&op)) stacks.push_back(&queries->layers);
   }
   return stacks;
-}
-
-std::vector<EncoderLayers> encoders_of(const ModelSpec& spec) {
-  std::vector<EncoderLayers> all;
-  if (spec.vision) {
-    const VisionConfig& tower = spec.vision->encoder;
-    if (tower.staged)
-      all.push_back({"the vision tower", nullptr, false, &*tower.staged});
-    else
-      all.push_back({"the vision tower", &tower.layer, !tower.relative});
-    for (const ProjectorConfig* projector : {&spec.vision->neck, &spec.vision->projector})
-      for (const EncoderStackConfig* stack : query_encoders(*projector))
-        all.push_back({"the encoder behind the vision tower", &stack->layer});
-  }
-  if (spec.encoder) all.push_back({"the prompt's encoder", &spec.encoder->stack.layer});
-  if (spec.dual) all.push_back({"the text encoder", &spec.dual->text.layer});
-  return all;
-}
-
-bool is_divided(const EncoderLayers& encoder, std::size_t slices) {
-  if (encoder.stages != nullptr) return encoder.stages->some_divided(slices);
-  return encoder.partly ? slices_divide(*encoder.layer, slices) : whole_parts(*encoder.layer, slices).empty();
 }
 
 std::string text_of(const std::vector<WholePart>& parts) {
@@ -56,7 +26,43 @@ std::string text_of(const std::vector<WholePart>& parts) {
   return text;
 }
 
+EncoderLayers layers_of(const char* name, const EncoderStackConfig& stack) {
+  return {.name = name, .layer = &stack.layer, .layers = stack.layers, .names = stack.names};
+}
+
 }  // namespace
+
+std::vector<EncoderLayers> encoders_of(const ModelSpec& spec) {
+  std::vector<EncoderLayers> all;
+  if (spec.vision) {
+    const VisionConfig& tower = spec.vision->encoder;
+    if (tower.staged)
+      all.push_back({.name = "the vision tower", .partly = false, .stages = &*tower.staged});
+    else
+      all.push_back({.name = "the vision tower",
+                     .layer = &tower.layer,
+                     .layers = tower.run_layers,
+                     .names = tower.layer_names.below(spec.vision->prefix),
+                     .partly = !tower.relative});
+    for (const ProjectorConfig* projector : {&spec.vision->neck, &spec.vision->projector})
+      for (const EncoderStackConfig* stack : query_encoders(*projector))
+        all.push_back(layers_of("the encoder behind the vision tower", *stack));
+  }
+  if (spec.encoder) all.push_back(layers_of("the prompt's encoder", spec.encoder->stack));
+  if (spec.dual) {
+    const TextEncoderConfig& text = spec.dual->text;
+    all.push_back({.name = "the text encoder",
+                   .layer = &text.layer,
+                   .layers = text.layers,
+                   .names = text.layer_names.below(spec.dual->text_prefix)});
+  }
+  return all;
+}
+
+bool slices_divide(const EncoderLayers& encoder, std::size_t slices) {
+  if (encoder.stages != nullptr) return encoder.stages->some_divided(slices);
+  return encoder.partly ? slices_divide(*encoder.layer, slices) : whole_parts(*encoder.layer, slices).empty();
+}
 
 std::vector<std::shared_ptr<const SharedWork>> encoder_parts(const Weights& weights, const ModelSpec& spec) {
   std::vector<std::shared_ptr<const SharedWork>> parts;
@@ -79,7 +85,7 @@ std::vector<std::shared_ptr<const SharedWork>> encoder_parts(const Weights& weig
 bool slices_divide_encoders(const ModelSpec& spec, std::size_t slices) {
   const std::vector<EncoderLayers> encoders = encoders_of(spec);
   return std::any_of(encoders.begin(), encoders.end(),
-                     [&](const EncoderLayers& encoder) { return is_divided(encoder, slices); });
+                     [&](const EncoderLayers& encoder) { return slices_divide(encoder, slices); });
 }
 
 std::vector<std::string> kept_whole(const ModelSpec& spec, std::size_t slices) {
@@ -97,7 +103,7 @@ std::vector<std::string> kept_whole(const ModelSpec& spec, std::size_t slices) {
       continue;
     }
     const std::vector<WholePart> parts = whole_parts(*encoder.layer, slices);
-    if (!is_divided(encoder, slices))
+    if (!slices_divide(encoder, slices))
       messages.push_back(
           fmt::format("{} is computed by one process alone: {}", encoder.name, text_of(parts)));
     else if (!parts.empty())

@@ -4,7 +4,6 @@
 #include <spdlog/spdlog.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -15,6 +14,7 @@
 #include <string_view>
 #include <utility>
 
+#include "jobs/output/file_identity.h"
 #include "jobs/results/database_error.h"
 
 namespace mmbatch {
@@ -53,9 +53,7 @@ bool check_kind(const fs::path& file, Database::Mode mode) {
     throw DatabaseError(
         fmt::format("{}: {}", file.string(), errno == ENOENT ? "no such file" : std::strerror(errno)));
   }
-  struct stat output {};
-  if (::fstat(STDOUT_FILENO, &output) == 0 && output.st_ino == status.st_ino &&
-      output.st_dev == status.st_dev)
+  if (const auto output = identity_of_standard_output(); output && output == identity_of(file))
     throw UsageError(
         fmt::format("{}: is the standard output, too, which would write into the database", file.string()));
   if (S_ISREG(status.st_mode)) return true;

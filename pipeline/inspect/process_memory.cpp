@@ -1,5 +1,7 @@
 #include "pipeline/inspect/process_memory.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -15,7 +17,8 @@
 namespace mmbatch {
 namespace {
 
-/// Of a tensor, by its name: how much of it one slice has.
+/// Of a tensor, by its name: how much of it one slice has. Together slices may have more than all of it: what
+/// several need, such as biases and shared heads of keys, each of them has.
 using Portions = std::map<std::string, double>;
 
 /// @param add called with where the tensors of a slice go, and the slice
@@ -37,7 +40,8 @@ void cut_experts(const MixtureOfExpertsConfig& config, const MixtureOfExpertsNam
   for (std::size_t e = 0; e < config.experts.experts; ++e)
     for (const std::string& pattern : {names.experts.gate, names.experts.up, names.experts.down})
       if (!pattern.empty()) portions[of_expert(pattern, e) + ".weight"] = one;
-  for (const std::string& name : {names.experts.all_gate_up, names.experts.all_down}) portions[name] = one;
+  for (const std::string& name : {names.experts.all_gate_up, names.experts.all_down})
+    if (!name.empty()) portions[name] = one;
   if (!config.shared) return;
   cut(weights, slices, portions, [&](SlicedWeights& source, SliceOf slice) {
     source.add_feed_forward(*config.shared, names.shared, slice);
@@ -59,42 +63,65 @@ void cut_layer(const LayerConfig& layer, const LayerNames& names, const WeightSo
   if (divided.experts) cut_experts(*layer.experts, names.experts, weights, slices, portions);
 }
 
-/// Tells the tensors of a model's decoder from those of its encoders.
-class DecoderTensors {
+/// What the names of all layers begin with.
+std::string layers_prefix(const LayerNames& pattern) {
+  const std::string& name =
+      pattern.attention.output.empty() ? pattern.feed_forward.down : pattern.attention.output;
+  return name.substr(0, name.find("{layer}"));
+}
+
+/// Tells what every process has of a model, its slices or all of it, from what rank 0 has alone.
+class Everywhere {
  public:
-  explicit DecoderTensors(const ModelSpec& spec) : alone_(!spec.vision && !spec.encoder && !spec.dual) {
+  Everywhere(const ModelSpec& spec, std::size_t slices)
+      : decoder_alone_(!spec.vision && !spec.encoder && !spec.dual) {
+    for (const EncoderLayers& encoder : encoders_of(spec)) {
+      if (!slices_divide(encoder, slices)) continue;
+      prefixes_.push_back(encoder.stages != nullptr ? spec.vision->prefix : layers_prefix(encoder.names));
+    }
     if (spec.dual) return;
     const DecoderNames& names = spec.decoder_names;
-    const std::string& pattern = names.layers.attention.output;
-    layers_ = pattern.substr(0, pattern.find("{layer}"));
+    prefixes_.push_back(layers_prefix(names.layers));
     for (const std::string& name : {names.embedding, names.norm, names.head, names.positions,
                                     names.embedding_norm, names.per_layer.table, names.per_layer.projection,
                                     names.per_layer.norm, names.head_transform, names.head_transform_norm})
-      if (!name.empty()) others_.insert({name + ".weight", name + ".bias"});
-    others_.insert({kTiedHead, names.head_bias});
+      names_.insert({name + ".weight", name + ".bias"});
+    names_.insert({kTiedHead, names.head_bias});
   }
   bool has(const std::string& name) const {
-    return alone_ || others_.count(name) > 0 || (!layers_.empty() && name.rfind(layers_, 0) == 0);
+    const auto begins = [&](const std::string& prefix) { return name.rfind(prefix, 0) == 0; };
+    return decoder_alone_ || names_.count(name) > 0 ||
+           std::any_of(prefixes_.begin(), prefixes_.end(), begins);
   }
 
  private:
-  bool alone_;
-  std::string layers_;
-  std::set<std::string> others_;
+  bool decoder_alone_;
+  std::vector<std::string> prefixes_;
+  std::set<std::string> names_;
 };
 
-/// Whether a name has the number of a layer, or of a block of a stage, between dots.
-bool is_numbered(const std::string& name) {
-  for (std::size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1)) {
-    const std::size_t end = name.find_first_not_of("0123456789", dot + 1);
-    if (end > dot + 1 && end != std::string::npos && name[end] == '.') return true;
+/// The blocks of stages that are divided as a whole; what is divided of others in part counts as whole.
+void cut_stages(const StagedTowerConfig& tower, const std::string& prefix, const WeightSource& weights,
+                std::size_t slices, Portions& portions) {
+  for (std::size_t i = 0; i < tower.stages.size(); ++i) {
+    if (!tower.stages[i].all_divided(slices)) continue;
+    const std::string blocks = fmt::format("{}blocks.{}.", prefix, i);
+    for (const auto& [name, tensor] : weights.tensors())
+      if (name.rfind(blocks, 0) == 0 && tensor.shape.size() > 1)
+        portions[name] = 1.0 / static_cast<double>(slices);
   }
-  return false;
 }
 
-/// What one slice has of each tensor of the decoder, of those that are divided.
-Portions decoder_portions(const WeightSource& weights, const ModelSpec& spec, std::size_t slices) {
+/// What one slice has of each tensor that is divided.
+Portions portions_of(const WeightSource& weights, const ModelSpec& spec, std::size_t slices) {
   Portions portions;
+  for (const EncoderLayers& encoder : encoders_of(spec)) {
+    if (!slices_divide(encoder, slices)) continue;
+    if (encoder.stages != nullptr)
+      cut_stages(*encoder.stages, spec.vision->prefix, weights, slices, portions);
+    for (std::size_t i = 0; i < encoder.layers; ++i)
+      cut_layer(*encoder.layer, encoder.names.of(i), weights, slices, portions);
+  }
   for (std::size_t i = 0; i < spec.decoder.layers.size(); ++i)
     cut_layer(spec.decoder.layers[i], spec.decoder_names.layers.of(i), weights, slices, portions);
   const std::string& head = spec.decoder_names.head;
@@ -114,9 +141,8 @@ DecoderConfig cache_of(DecoderConfig decoder, std::size_t slices, std::size_t he
 
 std::vector<ProcessMemory> process_memory(const WeightSource& weights, const ModelSpec& spec,
                                           std::size_t slices) {
-  const DecoderTensors decoder(spec);
-  const Portions portions = decoder_portions(weights, spec, slices);
-  const bool encoders = slices_divide_encoders(spec, slices);
+  const Everywhere everywhere(spec, slices);
+  const Portions portions = portions_of(weights, spec, slices);
   std::vector<ProcessMemory> all;
   for (std::size_t processes = 1; processes <= slices; processes *= 2) {
     const std::size_t here = slices / processes;
@@ -126,17 +152,10 @@ std::vector<ProcessMemory> process_memory(const WeightSource& weights, const Mod
       double leading = 0, following = 0;
       for (const auto& [name, bytes] : loaded_tensors(weights, spec, precision)) {
         const auto portion = portions.find(name);
-        if (decoder.has(name)) {
-          const double own =
-              bytes * (portion == portions.end() ? 1.0 : static_cast<double>(here) * portion->second);
-          leading += own;
-          following += own;
-        } else if (encoders && is_numbered(name)) {
-          leading += bytes / static_cast<double>(processes);
-          following += bytes / static_cast<double>(processes);
-        } else {
-          leading += bytes;
-        }
+        const double own =
+            portion == portions.end() ? bytes : bytes * static_cast<double>(here) * portion->second;
+        leading += own;
+        if (everywhere.has(name)) following += own;
       }
       memory.leading.push_back({std::string(to_string(precision)), static_cast<std::size_t>(leading)});
       memory.following.push_back({std::string(to_string(precision)), static_cast<std::size_t>(following)});

@@ -39,6 +39,11 @@ class GgufBytes {
                     const std::string& bytes) {
     return describe(name, sizes, type, data_.size()).data(bytes);
   }
+  /// In float32.  @param shape outermost first, as other formats write it
+  void put(const std::string& name, const std::vector<std::size_t>& shape, const std::vector<float>& values) {
+    tensor(name, {shape.rbegin(), shape.rend()}, 0,
+           {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)});
+  }
   GgufBytes& describe(const std::string& name, const std::vector<std::uint64_t>& sizes, std::uint32_t type,
                       std::uint64_t offset) {
     tensors_ += text(name) + number(static_cast<std::uint32_t>(sizes.size()));

@@ -6,7 +6,6 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
-#include <regex>
 
 #include "engine/base/error.h"
 #include "fusion/source/open_model.h"
@@ -14,6 +13,7 @@
 #include "tests/engine/stored_tensors.h"
 #include "tests/fusion/compared.h"
 #include "tests/fusion/model_folder.h"
+#include "tests/fusion/source/gguf_names.h"
 
 namespace mmbatch {
 namespace {
@@ -24,7 +24,7 @@ using ::testing::HasSubstr;
 using testing::message_of;
 using testing::TemporaryFolder;
 using testing::write_file;
-using Names = std::vector<std::pair<std::string, std::string>>;
+using Names = testing::GgufNames;
 
 const std::filesystem::path kFolder = testing::kReference / "deepseek-ocr2";
 
@@ -61,24 +61,10 @@ const Names kVisionNames = {{R"(model\.sam_model\.pos_embed)", "v.sam.pos_embd.w
                             {kQuery + R"(mlp\.(gate|up|down)_proj\.(.*))", "v.blk.$1.ffn_$2.$3"},
                             {R"(model\.projector\.layers\.(.*))", "mm.model.fc.$1"}};
 
-std::string found_name(const Names& names, const std::string& name) {
-  for (const auto& [expression, form] : names) {
-    std::smatch match;
-    if (std::regex_match(name, match, std::regex(expression))) return match.format(form);
-  }
-  return {};
-}
-
-void put(GgufBytes& file, const std::string& name, const std::vector<std::size_t>& shape,
-         const std::vector<float>& values) {
-  file.tensor(name, {shape.rbegin(), shape.rend()}, 0,
-              {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)});
-}
-
 void put_named(GgufBytes& file, const WeightSource& folder, const Names& names) {
   for (const auto& [stored, tensor] : folder.tensors()) {
-    const std::string name = found_name(names, stored);
-    if (!name.empty()) put(file, name, tensor.shape, to_floats(tensor));
+    const std::string name = testing::gguf_name(names, stored);
+    if (!name.empty()) file.put(name, tensor.shape, to_floats(tensor));
   }
 }
 
@@ -95,7 +81,7 @@ void put_experts(GgufBytes& file, const WeightSource& folder) {
         all.insert(all.end(), values.begin(), values.end());
         shape = {6, one.shape[0], one.shape[1]};
       }
-      put(file, fmt::format("blk.{}.ffn_{}_exps.weight", layer, kind), shape, all);
+      file.put(fmt::format("blk.{}.ffn_{}_exps.weight", layer, kind), shape, all);
     }
   }
 }
@@ -174,7 +160,7 @@ GgufBytes vision_file(const WeightSource& folder) {
   file.floats(key("image_mean"), {0.5f, 0.5f, 0.5f}).floats(key("image_std"), {0.5f, 0.5f, 0.5f});
   put_named(file, folder, kVisionNames);
   const TensorView& mark = folder.tensor("model.view_seperator");
-  put(file, "v.view_seperator", {1, mark.elements()}, to_floats(mark));
+  file.put("v.view_seperator", {1, mark.elements()}, to_floats(mark));
   return file;
 }
 

@@ -8,6 +8,7 @@
 
 #include "engine/base/error.h"
 #include "fusion/model.h"
+#include "tests/engine/mutants.h"
 #include "tests/engine/temporary_folder.h"
 #include "tests/engine/tiny_decoder.h"
 
@@ -19,12 +20,6 @@ using testing::TemporaryFolder;
 using testing::write_file;
 
 const std::filesystem::path kReference = std::filesystem::path(MMBATCH_TEST_DATA) / "reference";
-
-/// More by hand: MMBATCH_MUTANTS=20000
-std::size_t mutants() {
-  const char* set = std::getenv("MMBATCH_MUTANTS");
-  return set != nullptr ? std::strtoul(set, nullptr, 10) : 60;
-}
 
 /// Where values of keys and descriptions of tensors begin: vocabularies are most of a header.
 std::vector<std::size_t> values_of(const std::string& bytes) {
@@ -101,7 +96,7 @@ TEST(HostileGguf, ChangedModelsLoadOrAreRefused) {
   std::mt19937 random(5);
   const TemporaryFolder folder;
   std::size_t loaded = 0, refused = 0;
-  for (std::size_t i = 0; i < mutants(); ++i) {
+  for (std::size_t i = 0; i < testing::mutants(60); ++i) {
     Pair pair = sound[i % sound.size()];
     std::string& part = !pair.projector.empty() && random() % 2 == 0 ? pair.projector : pair.model;
     part = changed(part, random);

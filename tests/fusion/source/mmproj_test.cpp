@@ -6,7 +6,6 @@
 
 #include <functional>
 #include <random>
-#include <regex>
 
 #include "engine/base/error.h"
 #include "fusion/families/gguf/architecture.h"
@@ -14,6 +13,7 @@
 #include "fusion/source/open_model.h"
 #include "tests/engine/gguf_bytes.h"
 #include "tests/engine/stored_tensors.h"
+#include "tests/fusion/source/gguf_names.h"
 #include "vision/tower/encoder.h"
 
 namespace mmbatch {
@@ -28,17 +28,7 @@ using testing::write_file;
 
 const std::filesystem::path kReference = std::filesystem::path(MMBATCH_TEST_DATA) / "reference";
 
-std::string bytes_of(const std::vector<float>& values) {
-  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
-}
-
-void put(GgufBytes& file, const std::string& name, const std::vector<std::size_t>& shape,
-         const std::vector<float>& values) {
-  file.tensor(name, {shape.rbegin(), shape.rend()}, 0, bytes_of(values));
-}
-
-/// From Hugging Face's names to GGUF's.
-using Names = std::vector<std::pair<std::string, std::string>>;
+using Names = testing::GgufNames;
 
 /// Names of a tower of the CLIP kind below a prefix.
 Names clip_names(const std::string& prefix) {
@@ -58,14 +48,6 @@ struct Kind {
   Names names;
   std::function<void(GgufBytes& file, const Config& config)> keys;
 };
-
-std::string found_name(const Names& names, const std::string& name) {
-  for (const auto& [expression, form] : names) {
-    std::smatch match;
-    if (std::regex_match(name, match, std::regex(expression))) return match.format(form);
-  }
-  return {};
-}
 
 std::vector<float> in_pairs(const std::vector<float>& values, std::size_t rows, std::size_t heads) {
   const std::size_t cols = values.size() / rows, width = rows / heads;
@@ -92,7 +74,7 @@ void put_by_colours(const std::string& name, const TensorView& tensor, GgufBytes
         changed.push_back(values[(row * pixels + pixel) * 3 + colour]);
     }
   }
-  put(file, name, {rows, 3, side, side}, changed);
+  file.put(name, {rows, 3, side, side}, changed);
 }
 
 /// What the converter changes besides names. @return true: the tensor was written
@@ -106,7 +88,7 @@ bool put_changed(const Kind& kind, const std::string& name, const TensorView& te
       for (std::size_t at = frame * plane; at < values.size(); at += 2 * plane)
         one.insert(one.end(), values.begin() + static_cast<std::ptrdiff_t>(at),
                    values.begin() + static_cast<std::ptrdiff_t>(at + plane));
-      put(file, frame == 0 ? name : name + ".1", {shape[0], shape[1], shape[3], shape[4]}, one);
+      file.put(frame == 0 ? name : name + ".1", {shape[0], shape[1], shape[3], shape[4]}, one);
     }
     return true;
   }
@@ -115,7 +97,7 @@ bool put_changed(const Kind& kind, const std::string& name, const TensorView& te
     return true;
   }
   if (shape.empty()) {
-    put(file, name, {1}, values);
+    file.put(name, {1}, values);
     return true;
   }
   const std::size_t qkv = name.find("attn_qkv.");
@@ -126,19 +108,19 @@ bool put_changed(const Kind& kind, const std::string& name, const TensorView& te
     for (std::ptrdiff_t i = 0; i < 3; ++i) {
       std::string own = name;
       own.replace(qkv, 9, std::string("attn_") + "qkv"[i] + ".");
-      put(file, own, third, {values.begin() + i * size, values.begin() + (i + 1) * size});
+      file.put(own, third, {values.begin() + i * size, values.begin() + (i + 1) * size});
     }
     return true;
   }
   if (kind.name == "pixtral" &&
       (name.find("attn_q.") != std::string::npos || name.find("attn_k.") != std::string::npos)) {
-    put(file, name, shape, in_pairs(values, shape[0], 3));
+    file.put(name, shape, in_pairs(values, shape[0], 3));
     return true;
   }
   if (name == "mm.soft_emb_norm.weight") {
     std::vector<float> more = values;
     for (float& value : more) value += 1;
-    put(file, name, shape, more);
+    file.put(name, shape, more);
     return true;
   }
   return false;
@@ -298,10 +280,10 @@ std::vector<std::pair<std::string, std::string>> write_files(const Kind& kind, c
   kind.keys(file, config);
   std::vector<std::pair<std::string, std::string>> vision;
   for (const auto& [stored, tensor] : folder.tensors()) {
-    const std::string name = found_name(kind.names, stored);
+    const std::string name = testing::gguf_name(kind.names, stored);
     if (name.empty()) continue;
     vision.emplace_back(stored.starts_with("model.visual.") ? stored.substr(6) : stored, stored);
-    if (!put_changed(kind, name, tensor, file)) put(file, name, tensor.shape, to_floats(tensor));
+    if (!put_changed(kind, name, tensor, file)) file.put(name, tensor.shape, to_floats(tensor));
   }
   const Config text = config.has("text_config") ? config.object("text_config") : config;
   write_file(made.path() / "model.gguf",

@@ -30,20 +30,11 @@ struct Kind {
   Sizes sizes;         // GGUF's key below "vision.", and the one of vision_config
 };
 
-std::string bytes_of(const std::vector<float>& values) {
-  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
-}
-
 std::string replaced(const Kind& kind, std::string name) {
   for (const auto& [from, to] : kind.replacements) {
     if (const std::size_t at = name.find(from); at != std::string::npos) name.replace(at, from.size(), to);
   }
   return name;
-}
-
-void put(GgufBytes& file, const std::string& name, const std::vector<std::size_t>& shape,
-         const std::vector<float>& values) {
-  file.tensor(name, {shape.rbegin(), shape.rend()}, 0, bytes_of(values));
 }
 
 /// Rows in three parts, as query, key and value weights are stored.
@@ -55,7 +46,7 @@ void put_thirds(GgufBytes& file, const std::string& name, std::vector<std::size_
   for (std::ptrdiff_t i = 0; i < 3; ++i) {
     std::string own = name;
     own.replace(at, 8, std::string("attn_") + "qkv"[i]);
-    put(file, own, shape, {values.begin() + i * size, values.begin() + (i + 1) * size});
+    file.put(own, shape, {values.begin() + i * size, values.begin() + (i + 1) * size});
   }
 }
 
@@ -66,8 +57,8 @@ void put_frames(GgufBytes& file, const std::vector<std::size_t>& shape, const st
     for (std::size_t at = frame * plane; at < values.size(); at += 2 * plane)
       one.insert(one.end(), values.begin() + static_cast<std::ptrdiff_t>(at),
                  values.begin() + static_cast<std::ptrdiff_t>(at + plane));
-    put(file, "v.patch_embd_" + std::to_string(frame) + ".weight", {shape[0], shape[1], shape[3], shape[4]},
-        one);
+    file.put("v.patch_embd_" + std::to_string(frame) + ".weight", {shape[0], shape[1], shape[3], shape[4]},
+             one);
   }
 }
 
@@ -77,13 +68,13 @@ void put_tensor(const Kind& kind, const std::string& name, const TensorView& ten
     return put_frames(file, tensor.shape, values);
   if (name == "v.patch_embed.weight") {
     const std::vector<std::size_t>& all = tensor.shape;
-    return put(file, name, {all[0] * all[1], all[2], all[3], all[4]}, values);
+    return file.put(name, {all[0] * all[1], all[2], all[3], all[4]}, values);
   }
   if (name.find("attn.qkv") != std::string::npos) return put_thirds(file, name, tensor.shape, values);
   if (name == "mm.mm_soft_emb_norm.weight") {
     for (float& value : values) value += 1;
   }
-  put(file, name, tensor.shape, values);
+  file.put(name, tensor.shape, values);
 }
 
 /// A text model's keys; nobody reads its tensors here.
@@ -229,7 +220,7 @@ INSTANTIATE_TEST_SUITE_P(Kinds, OwnVision, ::testing::ValuesIn(kinds()),
 
 TEST(OwnVisionKinds, OthersAreRefusedByName) {
   GgufBytes file = text_keys("qwen2", 2);
-  put(file, "v.patch_embd.weight", {2}, {1, 2});
+  file.put("v.patch_embd.weight", {2}, {1, 2});
   const TemporaryFolder made;
   testing::write_file(made.path() / "model.gguf", file.bytes());
   EXPECT_THAT(message_of<ModelError>([&] { open_model(made.path() / "model.gguf"); }),

@@ -99,7 +99,8 @@ TEST(Inspect, SaysWhatProcessesHoldThatDivideAModel) {
     return divided["processes"][i][what][precision].get<double>();
   };
   const double whole = found["weight_bytes"]["f32"].get<double>();
-  EXPECT_EQ(of(0, "rank_0_weight_bytes", "f32"), whole);
+  EXPECT_GE(of(0, "rank_0_weight_bytes", "f32"), whole);  // each slice has biases of its own
+  EXPECT_LT(of(0, "rank_0_weight_bytes", "f32"), 1.001 * whole);
   const double leading = of(1, "rank_0_weight_bytes", "f32"), other = of(1, "other_weight_bytes", "f32");
   EXPECT_LT(other, leading);  // which has the patches and the projector besides
   EXPECT_LT(leading, 0.75 * whole);

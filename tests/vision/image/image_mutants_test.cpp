@@ -16,6 +16,7 @@
 #include <string>
 
 #include "engine/base/error.h"
+#include "tests/engine/mutants.h"
 #include "tests/vision/expected.h"
 #include "vision/image/image_decode.h"
 #include "vision/image/image_header.h"
@@ -83,8 +84,7 @@ bool has_no_redundancy(ImageFormat format) {
 }
 
 TEST(ImageMutants, NoneIsBlack) {
-  const char* asked = std::getenv("MMBATCH_MUTANTS");
-  const std::size_t per_format = asked == nullptr ? 300 : std::stoul(asked);
+  const std::size_t per_format = testing::mutants(300);
   std::map<ImageFormat, std::vector<fs::path>> files;
   for (const auto& entry : fs::directory_iterator(test_data() / "images" / "mutants")) {
     files[read_image_header(read_bytes(entry.path())).format].push_back(entry.path());

@@ -13,6 +13,7 @@
 #include "engine/base/error.h"
 #include "engine/kernels/matmul.h"
 #include "engine/weights/weight_source.h"
+#include "tests/engine/mutants.h"
 #include "tests/engine/temporary_folder.h"
 
 namespace mmbatch {
@@ -23,12 +24,6 @@ using testing::read_file;
 using testing::TemporaryFolder;
 
 const std::filesystem::path kFolders = std::filesystem::path(MMBATCH_TEST_DATA) / "quantized";
-
-/// More by hand: MMBATCH_MUTANTS=20000
-std::size_t mutants() {
-  const char* set = std::getenv("MMBATCH_MUTANTS");
-  return set != nullptr ? std::strtoul(set, nullptr, 10) : 240;
-}
 
 /// What a folder's two files hold.
 struct Files {
@@ -128,7 +123,7 @@ TEST(StoredMutants, AreRefusedOrComputedWith) {
   std::mt19937 random(3);
   const TemporaryFolder folder;
   std::size_t taken = 0, refused = 0;
-  for (std::size_t i = 0; i < mutants(); ++i) {
+  for (std::size_t i = 0; i < testing::mutants(240); ++i) {
     const Files files = changed(sound[i % sound.size()], random);
     folder.write("config.json", files.config);
     folder.write("model.safetensors", files.weights);
