@@ -13,6 +13,7 @@ namespace mmbatch::bench {
 namespace {
 
 constexpr std::size_t kChains = 12;
+constexpr std::size_t kLine = 64;  // bytes of a line of the cache
 
 /// The same value in its register, of which the compiler does not know it: products of it are not computed
 /// once for all, and sums of it are neither put off nor copied.
@@ -44,6 +45,9 @@ bool has_avx2() {
 }
 bool has_bf16() {
   return level_has("bf16");
+}
+bool has_amx() {
+  return level_has("amx");
 }
 bool has_avx512_vnni() {
   return level_has("avx512-vnni");
@@ -134,7 +138,52 @@ __attribute__((target("sse4.2"))) void whole_sse(std::size_t rounds, float* sink
   *sink = static_cast<float>(_mm_cvtsi128_si32(sums[0]));
 }
 
-constexpr std::size_t kLine = 64;
+/// Tiles of AMX: sixteen rows, of activations and of sums.
+constexpr std::uint8_t kTileRows = 16;
+enum class TileNumbers { bytes, bf16 };
+
+/// Operations of a round: four products of sixteen rows and columns.
+constexpr double tile_operations(std::size_t depth) {
+  return 4 * 2.0 * kTileRows * kTileRows * static_cast<double>(depth);
+}
+
+/// @param words of depth, each four bytes or two bfloat16
+template <TileNumbers numbers, std::uint8_t words>
+__attribute__((target("amx-tile,amx-int8,amx-bf16"))) void tiles_amx(std::size_t rounds, float* sink) {
+  struct alignas(kLine) {
+    std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    std::uint16_t row_bytes[16] = {64, 64, 64, 64, 4 * words, 4 * words, 64, 64};
+    std::uint8_t rows[16] = {kTileRows, kTileRows, kTileRows, kTileRows, kTileRows, kTileRows, words, words};
+  } const shapes;
+  alignas(kLine) float tile[kTileRows * kTileRows] = {*sink};
+  asm volatile("" ::: "memory");
+  _tile_loadconfig(&shapes);
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  _tile_loadd(4, tile, 4 * words);
+  _tile_loadd(5, tile, 4 * words);
+  _tile_loadd(6, tile, kLine);
+  _tile_loadd(7, tile, kLine);
+  for (std::size_t r = 0; r < rounds; ++r) {
+    if constexpr (numbers == TileNumbers::bytes) {
+      _tile_dpbsud(0, 4, 6);
+      _tile_dpbsud(1, 4, 7);
+      _tile_dpbsud(2, 5, 6);
+      _tile_dpbsud(3, 5, 7);
+    } else {
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_dpbf16ps(1, 4, 7);
+      _tile_dpbf16ps(2, 5, 6);
+      _tile_dpbf16ps(3, 5, 7);
+    }
+  }
+  _tile_stored(0, tile, kLine);
+  _tile_release();
+  *sink = tile[0];
+}
+
 constexpr std::size_t kLines = 4;  // at a time
 
 __attribute__((target("avx512f"))) std::uint64_t read_avx512(const std::byte* data, std::size_t bytes) {
@@ -182,25 +231,32 @@ std::vector<PeakKernel> f32_peak_kernels() {
 }
 
 std::vector<PeakKernel> bf16_peak_kernels() {
-  static const PeakKernel kernels[] = {{"avx512_bf16", has_bf16, kChains * 64.0, bf16_avx512}};
+  static const PeakKernel kernels[] = {
+      {"amx_bf16", has_amx, tile_operations(32), tiles_amx<TileNumbers::bf16, 16>},
+      {"avx512_bf16", has_bf16, kChains * 64.0, bf16_avx512}};
   return those_that_run(kernels);
 }
 
 std::vector<PeakKernel> int8_peak_kernels() {
-  static const PeakKernel kernels[] = {{"avx512_vnni", has_avx512_vnni, kChains * 128.0, int8_avx512},
-                                       {"avx512", has_avx512, kChains * 64.0, whole_avx512<Factors::shorts>},
-                                       {"avx_vnni", has_avx_vnni, kChains * 64.0, int8_avx_vnni},
-                                       {"avx2", has_avx2, kChains * 32.0, whole_avx2<Factors::shorts>},
-                                       {"sse", has_sse, kChains * 16.0, whole_sse<Factors::shorts>}};
+  static const PeakKernel kernels[] = {
+      {"amx_int8", has_amx, tile_operations(64), tiles_amx<TileNumbers::bytes, 16>},
+      {"avx512_vnni", has_avx512_vnni, kChains * 128.0, int8_avx512},
+      {"avx512", has_avx512, kChains * 64.0, whole_avx512<Factors::shorts>},
+      {"avx_vnni", has_avx_vnni, kChains * 64.0, int8_avx_vnni},
+      {"avx2", has_avx2, kChains * 32.0, whole_avx2<Factors::shorts>},
+      {"sse", has_sse, kChains * 16.0, whole_sse<Factors::shorts>}};
   return those_that_run(kernels);
 }
 
 std::vector<PeakKernel> int4_peak_kernels() {
-  static const PeakKernel kernels[] = {{"avx512_vnni", has_avx512_vnni, kChains * 128.0, int8_avx512},
-                                       {"avx512", has_avx512, kChains * 128.0, whole_avx512<Factors::bytes>},
-                                       {"avx_vnni", has_avx_vnni, kChains * 64.0, int8_avx_vnni},
-                                       {"avx2", has_avx2, kChains * 64.0, whole_avx2<Factors::bytes>},
-                                       {"sse", has_sse, kChains * 32.0, whole_sse<Factors::bytes>}};
+  // A group of 32 inputs has a scale of its own: tiles are half as deep, and take as long.
+  static const PeakKernel kernels[] = {
+      {"amx_int8", has_amx, tile_operations(32), tiles_amx<TileNumbers::bytes, 8>},
+      {"avx512_vnni", has_avx512_vnni, kChains * 128.0, int8_avx512},
+      {"avx512", has_avx512, kChains * 128.0, whole_avx512<Factors::bytes>},
+      {"avx_vnni", has_avx_vnni, kChains * 64.0, int8_avx_vnni},
+      {"avx2", has_avx2, kChains * 64.0, whole_avx2<Factors::bytes>},
+      {"sse", has_sse, kChains * 32.0, whole_sse<Factors::bytes>}};
   return those_that_run(kernels);
 }
 

@@ -3,6 +3,8 @@
 #include <cpuid.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <string>
@@ -34,6 +36,9 @@ extern const SimdKernels kTable;
 namespace isa_avx512_vnni_bf16 {
 extern const SimdKernels kTable;
 }
+namespace isa_avx512_vnni_bf16_amx {
+extern const SimdKernels kTable;
+}
 
 namespace {
 
@@ -58,6 +63,19 @@ bool has_avx512() {
 bool has_avx512_vnni() {
   return has_avx512() && __builtin_cpu_supports("avx512vnni");
 }
+bool has_bf16() {
+  return has_avx512_vnni() && __builtin_cpu_supports("avx512bf16");
+}
+
+/// AMX's tiles, with products of bytes and of bfloat16. Linux gives their registers to processes that ask for
+/// them, from version 5.16 on; threads that there are already have them too.
+bool has_amx() {
+  constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24, kInt8 = 1u << 25, kAll = kBf16 | kTile | kInt8;
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return has_bf16() && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kAll) == kAll &&
+         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
 
 const SimdKernels& choose() {
   const char* variable = std::getenv("MMBATCH_ISA");
@@ -75,7 +93,9 @@ const SimdKernels& choose() {
 }  // namespace
 
 std::vector<SimdLevel> simd_levels() {
-  return {{&isa_avx512_vnni_bf16::kTable, has_avx512_vnni() && __builtin_cpu_supports("avx512bf16")},
+  static const bool amx = has_amx();
+  return {{&isa_avx512_vnni_bf16_amx::kTable, amx},
+          {&isa_avx512_vnni_bf16::kTable, has_bf16()},
           {&isa_avx512_vnni::kTable, has_avx512_vnni()},
           {&isa_avx512::kTable, has_avx512()},
           {&isa_avx_vnni::kTable, has_avx2() && has_avx_vnni()},

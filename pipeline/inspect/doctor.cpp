@@ -95,7 +95,7 @@ std::vector<std::string> problems(const Diagnosis& found) {
   } else if (found.instruction_set == "portable" || found.instruction_set == "sse4.2") {
     say("the processor has no AVX2: everything runs, but several times slower than on machines of the last "
         "ten years");
-  } else if (found.instruction_set != "avx512-vnni-bf16") {
+  } else if (found.instruction_set.find("bf16") == std::string::npos) {
     say("the processor does not multiply bfloat16: --precision bf16, w8a16 and w4a16 save memory, and time "
         "where memory is the limit, but compute as fast as f32; int8 and int4 are faster");
   }

@@ -1,3 +1,4 @@
+#include "engine/kernels/simd/amx/attention.h"
 #include "engine/kernels/simd/attention_tiles.h"
 
 namespace mmbatch::MMBATCH_ISA {
@@ -207,6 +208,9 @@ struct BFloat16 {
 }  // namespace
 
 void attention_bf16(const AttentionUnit& unit, float* scratch) {
+#if defined(__AMX_BF16__)
+  if (AmxAttention<BFloat16>::takes(unit.head_dim)) return attend<AmxAttention<BFloat16>>(unit, scratch);
+#endif
   attend<BFloat16>(unit, scratch);
 }
 #else

@@ -25,18 +25,25 @@ template <std::size_t R>
 constexpr std::size_t kVectors = R < 4 ? 2 : 1;
 #endif
 
+/// Queries whose scores are kept at a time.
+#if defined(__AMX_BF16__)
+constexpr std::size_t kScored = 16;
+#else
+constexpr std::size_t kScored = kRun;
+#endif
+
 /// What every arithmetic keeps of a unit's queries.
 struct RunningSoftmax {
-  float* scores;  // [kRun, kTile], then the weights
+  float* scores;  // [kScored, kTile], then the weights
   float* out;     // [kQueries, padded]
   float* max;     // [kQueries]
   float* sum;     // [kQueries, kLanes]: of every sixteenth key
 
   static constexpr std::size_t floats(std::size_t width) {
-    return kRun * kTile + kQueries * (width + 1 + kLanes);
+    return kScored * kTile + kQueries * (width + 1 + kLanes);
   }
   RunningSoftmax(float* p, std::size_t width)
-      : scores(p), out(scores + kRun * kTile), max(out + kQueries * width), sum(max + kQueries) {}
+      : scores(p), out(scores + kScored * kTile), max(out + kQueries * width), sum(max + kQueries) {}
 };
 
 /// What few units need: scales, the cap, and taking out what the query does not see, whatever its scores are.

@@ -1,7 +1,8 @@
 // bfloat16 weights times bfloat16 activations, int8 weights and eight-bit floats, which bfloat16 holds
 // exactly; float32.
 
-#include "engine/kernels/simd/blocks/e4m3_block.h"
+#include "engine/kernels/simd/amx/e4m3.h"
+#include "engine/kernels/simd/amx/panel.h"
 #include "engine/kernels/simd/blocks/float_block.h"
 #include "engine/kernels/simd/functions.h"
 #include "engine/kernels/simd/strip.h"
@@ -28,6 +29,17 @@ struct PairsOfInt8 : PairsOfBf16 {
   }
 };
 
+#if defined(__AMX_BF16__)
+/// Tiles of int8, as bfloat16.
+struct TilesOfInt8 {
+  static constexpr std::size_t kTileBytes = kAmxBytes / 2;
+  MMBATCH_INLINE void widen(const std::byte* from, std::byte* to) {
+    for (std::size_t row = 0; row < kAmxRows; ++row)
+      store_ints(to + row * kAmxRowBytes, PairsOfInt8{}.weights(from + row * PairsOfInt8::kBytes));
+  }
+};
+#endif
+
 }  // namespace
 #endif
 
@@ -36,7 +48,10 @@ void f32_panel(const PanelProduct& p) {
 }
 
 void bf16_panel(const PanelProduct& p) {
-#if defined(__AVX512BF16__)
+#if defined(__AMX_BF16__)
+  take_amx_panel<AmxWords::bf16>(p, p.x, p.depth / (2 * kAmxRows),
+                                 AmxStoredWeights{p, p.depth * Panel::kStrip * 2});
+#elif defined(__AVX512BF16__)
   take_panel<PairsOfBf16>(p, p.x, p.depth / 2, p.depth * Panel::kStrip * 2);
 #else
   take_expanded_panel<Bf16AsFloats>(p);
@@ -45,7 +60,11 @@ void bf16_panel(const PanelProduct& p) {
 
 void w8a16_panel(const PanelProduct& p) {
   const std::size_t values = p.depth * Panel::kStrip, strip_bytes = values + Panel::kStrip * sizeof(float);
-#if defined(__AVX512BF16__)
+#if defined(__AMX_BF16__)
+  alignas(64) std::byte wide[kStrips * kAmxSteps * kAmxBytes];
+  take_amx_panel<AmxWords::bf16>(p, p.x, p.depth / (2 * kAmxRows),
+                                 AmxWidenedWeights<TilesOfInt8>{p, strip_bytes, wide});
+#elif defined(__AVX512BF16__)
   take_panel<PairsOfInt8>(p, p.x, p.depth / 2, strip_bytes);
 #else
   take_expanded_panel<BytesAsFloats>(p);
@@ -58,7 +77,9 @@ void w8a16_panel(const PanelProduct& p) {
 }
 
 void e4m3_panel(const PanelProduct& p) {
-#if defined(__AVX512BF16__)
+#if defined(__AMX_BF16__)
+  take_amx_e4m3(p);
+#elif defined(__AVX512BF16__)
   const std::size_t parts = p.depth / kE4m3Inputs;
   if (p.rows <= 4) return take_as_stored(p, parts);
   take_widened(p, parts);

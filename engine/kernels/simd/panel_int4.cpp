@@ -1,5 +1,6 @@
 // int4 weights in groups, times int8 activations, and times bfloat16 activations.
 
+#include "engine/kernels/simd/amx/int4.h"
 #include "engine/kernels/simd/blocks/float_block.h"
 #include "engine/kernels/simd/blocks/int4_block.h"
 #include "engine/kernels/simd/functions.h"
@@ -170,7 +171,13 @@ void int4_panel(const PanelProduct& p) {
 #if defined(MMBATCH_INT4_BLOCKS)
   take_int4_panel(p);
 #else
-  take_groups<Int4Group>(p, p.x + QuantizedRow::kHeaderBytes);
+#if defined(__AMX_INT8__)
+  constexpr std::size_t kFewRows = 8;  // which are as fast without tiles
+  if (p.rows > kFewRows)
+    take_amx_int4(p);
+  else
+#endif
+    take_groups<Int4Group>(p, p.x + QuantizedRow::kHeaderBytes);
 #endif
   for (std::size_t r = 0; r < p.rows; ++r) {
     QuantizedRow row;

@@ -1,5 +1,6 @@
 // int8 weights times int8 activations. Sums are integers, so exact in any order.
 
+#include "engine/kernels/simd/amx/panel.h"
 #include "engine/kernels/simd/blocks/int8_block.h"
 #include "engine/kernels/simd/functions.h"
 
@@ -16,6 +17,10 @@ struct FoursOfBytes {
   MMBATCH_INLINE Ints add(Ints sums, Ints weights, Ints x) { return dot4(sums, weights, x); }
 };
 
+#if defined(__AMX_INT8__)
+constexpr std::size_t kFewRows = 4;  // as fast as memory without tiles
+#endif
+
 }  // namespace
 
 void int8_panel(const PanelProduct& p) {
@@ -25,6 +30,11 @@ void int8_panel(const PanelProduct& p) {
   take_int8_panel<WidenedBytes>(p, x, strip_bytes);
 #elif defined(__AVXVNNI__)
   take_int8_panel<BytesByFour>(p, x, strip_bytes);
+#elif defined(__AMX_INT8__)
+  if (p.rows > kFewRows)
+    take_amx_panel<AmxWords::bytes>(p, x, p.depth / (4 * kAmxRows), AmxStoredWeights{p, strip_bytes});
+  else
+    take_panel<FoursOfBytes>(p, x, p.depth / 4, strip_bytes);
 #else
   take_panel<FoursOfBytes>(p, x, p.depth / 4, strip_bytes);
 #endif

@@ -10,7 +10,7 @@
 
 namespace mmbatch::testing {
 
-inline constexpr std::size_t kColumns = Panel::kColumns, kMostRows = 29;
+inline constexpr std::size_t kColumns = Panel::kColumns, kMostRows = 67;
 
 /// Inputs and weights of one panel; `in` leaves a part of the last step empty.
 struct Case {
