@@ -12,6 +12,14 @@ namespace mmbatch::testing {
 
 inline constexpr std::size_t kColumns = Panel::kColumns, kMostRows = 67;
 
+/// Numbers of rows, from `first` on, at which loops over rows begin and end.
+inline std::vector<std::size_t> row_counts(std::size_t first) {
+  std::vector<std::size_t> counts;
+  for (const std::size_t most : {29u, 31u, 32u, 33u, 48u, 49u, 64u, 67u}) counts.push_back(most - first);
+  for (std::size_t few = 1; few <= 18; ++few) counts.push_back(few);
+  return counts;
+}
+
 /// Inputs and weights of one panel; `in` leaves a part of the last step empty.
 struct Case {
   std::size_t in;

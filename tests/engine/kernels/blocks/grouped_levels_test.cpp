@@ -22,6 +22,7 @@ using testing::extremes;
 using testing::kColumns;
 using testing::kMostRows;
 using testing::random_case;
+using testing::row_counts;
 
 std::vector<Case> cases() {
   return {extremes(64), extremes(2048), random_case(53), random_case(300), random_case(1088)};
@@ -100,7 +101,7 @@ TEST_P(GroupedLevels, ARowHasTheSameBytesInEveryCompany) {
       const Rows rows(level(), grouping, random_case(in));
       const std::vector<float> whole = rows.product(0, kMostRows);
       for (const std::size_t first : {0u, 1u, 5u}) {
-        for (std::size_t count = 1; first + count <= kMostRows; ++count) {
+        for (const std::size_t count : row_counts(first)) {
           const std::vector<float> part = rows.product(first, count);
           ASSERT_EQ(std::memcmp(part.data(), &whole[first * kColumns], part.size() * sizeof(float)), 0)
               << grouping.name << " " << in << ", " << count << " rows from " << first;
