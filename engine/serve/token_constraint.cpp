@@ -8,6 +8,23 @@
 
 namespace mmbatch {
 
+std::optional<TokenConstraint::State> TokenConstraint::advance_guess(State state, std::int32_t token) const {
+  try {
+    return advance(state, token);
+  } catch (const ItemError&) {
+    return std::nullopt;
+  }
+}
+
+std::size_t TokenConstraint::fits(State state, std::span<const std::int32_t> tokens) const {
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const auto next = advance_guess(state, tokens[i]);
+    if (!next) return i;
+    state = *next;
+  }
+  return tokens.size();
+}
+
 ChoiceTrie::ChoiceTrie(std::span<const std::vector<std::int32_t>> choices) : nodes_(1) {
   for (const std::vector<std::int32_t>& choice : choices) {
     State node = 0;
@@ -76,16 +93,7 @@ bool takes_the_room(const TokenConstraint& constraint, TokenConstraint::State st
 
 void constrain_draft(const TokenConstraint& constraint, TokenConstraint::State state,
                      std::vector<std::int32_t>& draft) {
-  for (std::size_t i = 0; i < draft.size(); ++i) {
-    std::optional<TokenConstraint::State> next;
-    try {
-      next = constraint.advance(state, draft[i]);
-    } catch (const ItemError&) {
-      // A guess costs nobody an answer.
-    }
-    if (!next) return draft.resize(i);
-    state = *next;
-  }
+  draft.resize(constraint.fits(state, draft));
 }
 
 }  // namespace mmbatch

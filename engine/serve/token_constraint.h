@@ -46,6 +46,9 @@ class TokenConstraint {
   virtual void allowed(State state, TokenMask& mask) const = 0;
   /// The state behind a token; none when it may not come.
   virtual std::optional<State> advance(State state, std::int32_t token) const = 0;
+  /// How many of these may come, one after the other, from the first on: guesses, most of which are wrong.
+  /// They cost nobody an answer, whatever it takes to read them.
+  virtual std::size_t fits(State state, std::span<const std::int32_t> tokens) const;
   /// Whether nothing may come but the end: the answer ends here, and no end token is computed.
   virtual bool complete(State) const { return false; }
   /// Tokens that are the only ones that may come, one after the other: they can be computed in one step.
@@ -57,6 +60,10 @@ class TokenConstraint {
   /// Adds those of the tokens that may come next behind which there is still room, with `left` tokens to
   /// come, that one included. Asked only where there is room before.
   virtual void allowed_within(State state, std::size_t, TokenMask& mask) const { allowed(state, mask); }
+
+ protected:
+  /// As advance(); none also where that is an ItemError.
+  std::optional<State> advance_guess(State state, std::int32_t token) const;
 };
 
 /// Answers out of a list: a trie over their tokens, end token included. States are its nodes.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/base/error.h"
+
 namespace mmbatch {
 
 GrammarConstraint::GrammarConstraint(std::shared_ptr<TokenMasks> masks, std::vector<std::int32_t> ends,
@@ -39,6 +41,28 @@ std::optional<TokenConstraint::State> GrammarConstraint::advance(State state, st
   return number(std::move(behind), AnswerPlace::behind);
 }
 
+std::size_t GrammarConstraint::fits(State state, std::span<const std::int32_t> tokens) const {
+  const Machine::Mark mark = machine_.mark();
+  Machine::State frames = states_[state].frames;
+  AnswerPlace place = states_[state].place;
+  std::size_t count = 0;
+  try {
+    for (; count < tokens.size(); ++count) {
+      if (std::find(ends_.begin(), ends_.end(), tokens[count]) != ends_.end()) {
+        if (!machine_.may_end(frames)) break;
+        continue;
+      }
+      frames = masks_->behind(machine_, frames, place, tokens[count]);
+      if (frames.empty()) break;
+      place = AnswerPlace::behind;
+    }
+  } catch (const ItemError&) {
+    // Too ambiguous to be read: if the answer goes that way, it is told then.
+  }
+  machine_.release(mark);
+  return count;
+}
+
 bool GrammarConstraint::complete(State state) const {
   return next(state).only_end;
 }
@@ -57,12 +81,22 @@ void GrammarConstraint::allowed_within(State state, std::size_t left, TokenMask&
   const Machine::State frames = states_[state].frames;
   const AnswerPlace place = states_[state].place;
   bool any = false;
+  // Most of these tokens do not come: what is read of them goes again, also on the way.
+  constexpr std::size_t kFramesAtOnce = 1u << 18;
+  const Machine::Mark mark = machine_.mark();
+  const Closings::Mark known = closings_->mark();
+  const auto forget = [&] {
+    closings_->forget(known, mark);
+    machine_.release(mark);
+  };
   for (const std::int32_t token : tokens.allowed.ids()) {
+    if (machine_.frames() - mark.frames > kFramesAtOnce) forget();
     const Machine::State behind = masks_->behind(machine_, frames, place, token);
     if (behind.empty() || closings_->tokens(machine_, behind) > left - 1) continue;
     mask.add(token);
     any = true;
   }
+  forget();
   if (tokens.may_end) {
     for (const std::int32_t end : ends_) mask.add(end);
   } else if (!any) {  // the rule of forced tokens allows another beginning only

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -24,11 +25,15 @@ class GrammarConstraint : public TokenConstraint {
   State start() const override { return 0; }
   void allowed(State state, TokenMask& mask) const override;
   std::optional<State> advance(State state, std::int32_t token) const override;
+  /// Leaves nothing behind: what an answer may take to be read is counted, and guesses are not read.
+  std::size_t fits(State state, std::span<const std::int32_t> tokens) const override;
   bool complete(State state) const override;
   std::vector<std::int32_t> forced(State state) const override;
   bool keeps_room() const override { return closings_.has_value(); }
   bool has_room(State state, std::size_t left) const override;
   void allowed_within(State state, std::size_t left, TokenMask& mask) const override;
+  /// Frames that reading the answers took so far (TokenMasks::kMaxFrames).
+  std::size_t frames() const { return machine_.frames(); }
   /// Tokens of the shortest answer; Closings::kNever when that could not be found.
   std::size_t shortest() const { return closings_->tokens(machine_, states_.front().frames); }
 

@@ -189,6 +189,18 @@ class ReasoningConstraint final : public TokenConstraint {
     return answer ? advance_answer(*answer, token) : std::nullopt;
   }
 
+  std::size_t fits(State state, std::span<const std::int32_t> tokens) const override {
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      const Unpacked at = unpack(state);
+      if (at.tracked.phase == Phase::answer)
+        return answer_ != nullptr ? i + answer_->fits(at.answer, tokens.subspan(i)) : tokens.size();
+      const auto next = advance_guess(state, tokens[i]);
+      if (!next) return i;
+      state = *next;
+    }
+    return tokens.size();
+  }
+
  private:
   using Phase = ReasoningTracker::Phase;
   struct Unpacked {

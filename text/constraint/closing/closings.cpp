@@ -20,6 +20,14 @@ std::optional<std::int32_t> Closings::first(Machine& machine, const Machine::Sta
   return place.token;
 }
 
+void Closings::forget(const Mark& mark, const Machine::Mark& frames) {
+  std::erase_if(known_, [&](const auto& known) {
+    const auto& [state, place] = known;
+    return place >= mark.places || (!state.empty() && state.back() >= frames.frames);  // they are sorted
+  });
+  places_.resize(mark.places);
+}
+
 std::uint32_t Closings::place_of(Machine& machine, const Machine::State& state) {
   if (const auto at = known_.find(state); at != known_.end()) return at->second;
   steps_ = 0;

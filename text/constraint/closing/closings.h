@@ -27,6 +27,14 @@ class Closings {
   /// The first of them. Nothing when there is none.
   std::optional<std::int32_t> first(Machine& machine, const Machine::State& state);
 
+  /// What is known now.
+  struct Mark {
+    std::size_t places;
+  };
+  Mark mark() const { return {places_.size()}; }
+  /// Forgets what was found since, and all of states with frames that were made since.
+  void forget(const Mark& mark, const Machine::Mark& frames);
+
  private:
   static constexpr std::size_t kMostBytes = 1u << 16;
   static constexpr std::size_t kMostSteps = 1u << 20;   // of the machine, for one text

@@ -139,11 +139,14 @@ Machine::State TokenMasks::behind(Machine& machine, const Machine::State& state,
   const bool dropped =
       place == AnswerPlace::beginning && tokens_->drops_first_space() && bytes.starts_with(' ');
   if (dropped) bytes.remove_prefix(1);
+  const Machine::Mark mark = machine.mark();
   Machine::State now = state, behind;
   for (const char byte : bytes) {
     machine.step(now, static_cast<std::uint8_t>(byte), behind);
     now.swap(behind);
-    if (now.empty()) break;
+    if (!now.empty()) continue;
+    machine.release(mark);  // what does not come is not part of the answer
+    return now;
   }
   if (machine.frames() > kMaxFrames) {
     throw TooAmbiguous(
