@@ -100,10 +100,10 @@ void Progress::run() {
     if (style_ == ProgressStyle::none || Clock::now() - last_shown < interval) continue;
     last_shown = Clock::now();
     const std::string text = line(milliseconds_since(begin_) / 1000);
-    if (style_ == ProgressStyle::line)
-      fmt::print(stderr, "\r\x1b[K{:.{}}", text, kLineWidth);
-    else
-      fmt::print(stderr, "{}\n", text);
+    const std::string shown =
+        style_ == ProgressStyle::line ? fmt::format("\r\x1b[K{:.{}}", text, kLineWidth) : text + "\n";
+    // Where it cannot be written, such as to a full disk, the run goes on without.
+    std::fputs(shown.c_str(), stderr);
     std::fflush(stderr);
   }
 }
