@@ -147,6 +147,25 @@ TEST(ImageDamage, AJpegNeedsAScanForEveryComponent) {
   EXPECT_TRUE(is_unreadable(jpeg)) << refusal(jpeg);
 }
 
+/// A JPEG file without its scan `which`.
+Bytes without_scan(const Bytes& jpeg, int which) {
+  std::size_t begin = find(jpeg, "\xFF\xDA");
+  for (int i = 0; i < which; ++i) begin = find(jpeg, "\xFF\xDA", begin + 2);
+  std::size_t end = begin + 2;
+  while (jpeg[end] != std::byte{0xFF} || jpeg[end + 1] == std::byte{0}) ++end;
+  Bytes out(jpeg.begin(), jpeg.begin() + static_cast<std::ptrdiff_t>(begin));
+  out.insert(out.end(), jpeg.begin() + static_cast<std::ptrdiff_t>(end), jpeg.end());
+  return out;
+}
+
+TEST(ImageDamage, AProgressiveJpegNeedsTheScansThatOthersRefine) {
+  const Bytes jpeg = image_fixture("progressive.jpg");
+  // The averages of all components; coefficients 1 to 5 of the first, which later scans refine.
+  for (const int scan : {0, 1}) EXPECT_TRUE(is_unreadable(without_scan(jpeg, scan))) << refusal(jpeg);
+  // What the last scan refines need not be as fine.
+  EXPECT_EQ(refusal(without_scan(jpeg, 9)), "");
+}
+
 TEST(ImageDamage, BytesBetweenJpegSegmentsLeaveThePictureWhole) {
   const Bytes jpeg = image_fixture("baseline.jpg");
   Bytes padded = jpeg;

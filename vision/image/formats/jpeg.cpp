@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bitset>
 #include <cstring>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -84,6 +86,18 @@ std::vector<std::uint32_t> components_of(const ImageBytes& bytes, const Segment&
   return found;
 }
 
+/// The coefficients of a progressive scan.
+struct Spectrum {
+  std::uint32_t first = 0, last = 63;
+  bool refines = false;  // what an earlier scan brought
+};
+
+Spectrum spectrum_of(const ImageBytes& bytes, const Segment& scan) {
+  const std::size_t behind = scan.data + 1 + 2 * bytes.u8(scan.data);
+  const std::uint32_t last = bytes.u8(behind + 1);
+  return {bytes.u8(behind), std::min<std::uint32_t>(last, 63), bytes.u8(behind + 2) >> 4 != 0};
+}
+
 }  // namespace
 
 ImageHeader read_jpeg(const ImageBytes& bytes) {
@@ -103,19 +117,33 @@ ImageHeader read_jpeg(const ImageBytes& bytes) {
 }
 
 void check_jpeg(const ImageBytes& bytes) {
-  std::vector<std::uint32_t> missing;  // components of the frame that no scan has brought yet
-  bool has_scan = false;
+  // Of the frame's components, which coefficients a scan has brought: of a frame that is not progressive, all
+  // at once.
+  std::map<std::uint32_t, std::bitset<64>> brought;
+  bool has_scan = false, progressive = false;
   for (Segment segment = next_segment(bytes, 2);; segment = next_segment(bytes, segment.end)) {
-    if (is_frame(segment.marker) && !has_scan) missing = components_of(bytes, segment, 6, 3);
-    if (segment.marker == kStartOfScan) {
-      has_scan = true;
-      for (const std::uint32_t component : components_of(bytes, segment, 1, 2))
-        std::erase(missing, component);
-    }
     if (segment.marker == kEndOfImage) break;
+    if (is_frame(segment.marker) && !has_scan) {
+      progressive = segment.marker == 0xC2 || segment.marker == 0xCA;
+      brought.clear();
+      for (const std::uint32_t component : components_of(bytes, segment, 6, 3)) brought[component];
+    }
+    if (segment.marker != kStartOfScan) continue;
+    has_scan = true;
+    const Spectrum spectrum = progressive ? spectrum_of(bytes, segment) : Spectrum{};
+    for (const std::uint32_t component : components_of(bytes, segment, 1, 2)) {
+      for (std::uint32_t k = spectrum.first; k <= spectrum.last; ++k) {
+        if (spectrum.refines && !brought[component][k])
+          bytes.damaged(fmt::format("a scan refines what no scan brought of component {}", component));
+        brought[component].set(k);
+      }
+    }
   }
   if (!has_scan) bytes.damaged("it ends before any pixel");
-  if (!missing.empty()) bytes.damaged(fmt::format("no scan brings component {}", missing.front()));
+  // What a file leaves out of the higher ones is its own affair (T.81 asks for no more).
+  for (const auto& [component, coefficients] : brought) {
+    if (!coefficients[0]) bytes.damaged(fmt::format("no scan brings component {}", component));
+  }
 }
 
 /// A scan may be empty and still cost a walk over the whole picture. No encoder writes more than a few dozen.
