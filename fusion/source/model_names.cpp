@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
+#include <sstream>
 
 #include "engine/base/config.h"
 #include "engine/base/error.h"
+#include "engine/base/files/small_file.h"
 
 namespace mmbatch {
 namespace {
@@ -91,9 +92,11 @@ ModelPlace find_in_ollama(const std::string& name, const fs::path& model) {
 
 /// The revision that a name means: its own, what "main" is, or the only one that is there.
 std::string revision_of(const fs::path& repository, const std::string& wanted) {
-  std::ifstream stream(repository / "refs" / (wanted.empty() ? "main" : wanted));
+  constexpr std::size_t kMaxBytes = 4096;
+  const auto text = read_small_file(repository / "refs" / (wanted.empty() ? "main" : wanted), kMaxBytes);
+  std::istringstream words(text ? text.value() : "");
   std::string revision;
-  if (stream >> revision) return revision;
+  if (words >> revision) return revision;
   if (!wanted.empty()) return wanted;
   std::vector<std::string> all;
   std::error_code failed;

@@ -22,21 +22,21 @@ namespace {
 
 constexpr std::size_t kBufferBytes = std::size_t{1} << 20;
 
-std::string fault(const std::filesystem::path& file, int reason) {
+std::string fault(const std::filesystem::path& file, const std::string& reason) {
   return fmt::format(
       "--output {}: cannot be written: {}; the answers are in the database, from which "
       "`mmbatch query DB --format openai` writes them",
-      file.string(), std::strerror(reason));
+      file.string(), reason);
 }
 
 [[noreturn]] void fail(const std::filesystem::path& file) {
-  throw OutputError(fault(file, errno));
+  throw OutputError(fault(file, std::strerror(errno)));
 }
 
 /// Opens it to append lines to it.
 int open_lines(const std::filesystem::path& file) {
-  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
-  if (descriptor < 0) throw UsageError(fault(file, errno));
+  const int descriptor = open_for_writing(file, O_CREAT | O_APPEND);
+  if (descriptor < 0) throw UsageError(fault(file, why_not_opened(file, errno)));
   return descriptor;
 }
 

@@ -8,9 +8,9 @@
 #include <cerrno>
 #include <charconv>
 #include <ctime>
-#include <fstream>
 #include <optional>
 
+#include "engine/base/files/small_file.h"
 #include "jobs/results/database.h"
 #include "jobs/results/schema.h"
 #include "jobs/text/clock.h"
@@ -23,10 +23,8 @@ using State = PartStatus::State;
 
 /// What a run's lock says of its holder: "process 12 on host"; empty: there is no lock.
 std::string lock_text(const fs::path& database) {
-  std::ifstream lock(database.string() + ".lock");
-  std::string text;
-  std::getline(lock, text);
-  return text;
+  const auto text = read_small_file(database.string() + ".lock", 512);
+  return text ? text.value().substr(0, text.value().find('\n')) : "";
 }
 
 /// Whether the process that a lock names is there still. Of other machines it cannot be known: their lock

@@ -11,7 +11,10 @@
 #include <cstring>
 #include <optional>
 #include <system_error>
+#include <thread>
+#include <utility>
 
+#include "engine/base/output/message.h"
 #include "engine/base/output/output_error.h"
 
 namespace mmbatch {
@@ -19,7 +22,8 @@ namespace fs = std::filesystem;
 namespace {
 
 [[noreturn]] void refuse(const std::string& option, const fs::path& file, int reason) {
-  throw UsageError(fmt::format("{} {}: cannot be written: {}", option, file.string(), std::strerror(reason)));
+  throw UsageError(
+      fmt::format("{} {}: cannot be written: {}", option, file.string(), why_not_opened(file, reason)));
 }
 
 std::optional<struct stat> status_of(const fs::path& file) {
@@ -40,6 +44,11 @@ fs::path resolved(const fs::path& file) {
   return place;
 }
 
+bool is_named_pipe(const fs::path& file) {
+  std::error_code failed;
+  return fs::is_fifo(file, failed);
+}
+
 fs::path folder_of(const fs::path& file) {
   return file.has_parent_path() ? file.parent_path() : fs::path(".");
 }
@@ -48,6 +57,32 @@ fs::path folder_of(const fs::path& file) {
 
 bool is_standard_output(const fs::path& file) {
   return file == "-";
+}
+
+int open_for_writing(const fs::path& file, int flags, std::chrono::milliseconds wait) {
+  constexpr std::chrono::milliseconds kUnnoticed{500}, kBetween{20};
+  const auto begin = std::chrono::steady_clock::now();
+  for (bool said = false;;) {
+    const int descriptor = ::open(file.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY | flags, 0666);
+    if (descriptor >= 0) {
+      // What is slow to take bytes is waited for.
+      const int now = ::fcntl(descriptor, F_GETFL);
+      if (now >= 0) ::fcntl(descriptor, F_SETFL, now & ~O_NONBLOCK);
+      return descriptor;
+    }
+    const int reason = errno;
+    if (reason != EINTR && (reason != ENXIO || !is_named_pipe(file))) return errno = reason, -1;
+    const auto waited = std::chrono::steady_clock::now() - begin;
+    if (waited >= wait) return errno = reason, -1;
+    if (waited >= kUnnoticed && !std::exchange(said, true))
+      say(fmt::format("{}: waits for somebody to read this FIFO", file.string()));
+    std::this_thread::sleep_for(kBetween);
+  }
+}
+
+std::string why_not_opened(const fs::path& file, int reason) {
+  if (reason == ENXIO && is_named_pipe(file)) return "it is a FIFO, and nobody opened it to read";
+  return std::strerror(reason);
 }
 
 TemporaryFile make_temporary(const fs::path& folder) {
@@ -99,10 +134,8 @@ void OutputFile::commit() {
 }
 
 std::unique_ptr<OutputStream> open_output(const fs::path& file, const std::string& option) {
-  const int descriptor =
-      is_standard_output(file)
-          ? ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
-          : ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+  const int descriptor = is_standard_output(file) ? ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
+                                                  : open_for_writing(file, O_CREAT | O_TRUNC);
   if (descriptor < 0) refuse(option, file, errno);
   return std::make_unique<OutputStream>(descriptor, fmt::format("{} {}", option, file.string()),
                                         Audience::programs);

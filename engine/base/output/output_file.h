@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <ostream>
@@ -41,6 +42,19 @@ class OutputFile {
 /// had.
 /// @throws UsageError as OutputFile
 std::unique_ptr<OutputStream> open_output(const std::filesystem::path& file, const std::string& option);
+
+/// How long a FIFO's reader is waited for.
+constexpr std::chrono::milliseconds kReaderTime{5'000};
+
+/// Opens a file to write to it. A FIFO is a way to hand an output on (`-o >(gzip)`), but opening one waits
+/// for ever where nobody reads: its reader is waited for so long, and that is said.
+/// @param flags of open(2) beside the access mode
+/// @return the descriptor; -1 as open(2), with errno ENXIO where no reader came
+int open_for_writing(const std::filesystem::path& file, int flags,
+                     std::chrono::milliseconds wait = kReaderTime);
+
+/// Why open_for_writing() failed, for people.
+std::string why_not_opened(const std::filesystem::path& file, int reason);
 
 /// An open file of its own.
 struct TemporaryFile {

@@ -1,6 +1,7 @@
 #include "jobs/status/status.h"
 
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "jobs/pieces/piece_folder.h"
@@ -96,6 +97,9 @@ TEST(Status, ARunWhoseProcessIsGoneStopped) {
   EXPECT_EQ(read_status({folder / "r.db"}, {}).parts.at(0).state, State::stopped);
   folder.write("r.db.lock", "process 5 on another-machine");  // who can tell
   EXPECT_EQ(read_status({folder / "r.db"}, {}).parts.at(0).state, State::running);
+  std::filesystem::remove(folder / "r.db.lock");
+  ASSERT_EQ(::mkfifo((folder / "r.db.lock").c_str(), 0600), 0);  // it is not waited for
+  EXPECT_EQ(read_status({folder / "r.db"}, {}).parts.at(0).state, State::stopped);
 }
 
 TEST(Status, AFolderIsItsDatabasesWithoutWhatTheyWereMergedInto) {
