@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,7 +28,10 @@ constexpr const char* kPlan = "plan.json";
 constexpr std::size_t kProgressBytes = 512;
 constexpr std::uint64_t kMostPieces = 1'000'000;
 
+/// Empty also for what is not a file: a FIFO would wait for its writer.
 std::string whole_text(const fs::path& file, std::size_t most) {
+  std::error_code failed;
+  if (!fs::is_regular_file(file, failed)) return {};
   std::ifstream stream(file, std::ios::binary);
   std::string text(most, '\0');
   stream.read(text.data(), static_cast<std::streamsize>(most));
@@ -41,6 +45,21 @@ void write_new(const fs::path& file, const std::string& text) {
   stream.close();
   if (!stream)
     throw fs::filesystem_error("cannot be written", file, std::make_error_code(std::errc::io_error));
+}
+
+/// Under a name that nothing has: whoever was killed over the same may have left his, and it may be
+/// somebody's own.
+fs::path make_new_folder(const fs::path& parent) {
+  fs::create_directories(parent);
+  for (;;) {
+    std::uint64_t number = 0;
+    if (::getrandom(&number, sizeof number, 0) != sizeof number)
+      number = static_cast<std::uint64_t>(::getpid());
+    const fs::path made = parent / fmt::format(".mmbatch-{:016x}.part", number);
+    if (::mkdir(made.c_str(), 0777) == 0) return made;
+    if (errno != EEXIST)
+      throw fs::filesystem_error("cannot be made", made, std::error_code(errno, std::generic_category()));
+  }
 }
 
 }  // namespace
@@ -91,11 +110,10 @@ bool is_piece_folder(const fs::path& folder) {
   return fs::is_regular_file(folder / kPlan, none);
 }
 
-void make_piece_folder(const fs::path& folder, const std::string& worker, const PiecePlan& plan) {
+void make_piece_folder(const fs::path& folder, const PiecePlan& plan) {
   const fs::path place = folder.has_filename() ? folder : folder.parent_path();
-  const fs::path part = place.string() + "." + worker + ".part";
   try {
-    fs::remove_all(part);
+    const fs::path part = make_new_folder(place.has_parent_path() ? place.parent_path() : ".");
     for (const char* name : {"waiting", "taken", "done", "workers"}) fs::create_directories(part / name);
     for (std::uint64_t piece = 0; piece < plan.pieces; ++piece)
       write_new(part / "waiting" / piece_name(piece), "");
@@ -104,7 +122,7 @@ void make_piece_folder(const fs::path& folder, const std::string& worker, const 
     write_new(part / kPlan, text.dump() + "\n");
     if (::rename(part.c_str(), place.c_str()) == 0) return;
     const int reason = errno;
-    fs::remove_all(part);
+    fs::remove_all(part);                // this process made it
     if (is_piece_folder(place)) return;  // another worker was quicker
     const bool taken = reason == EEXIST || reason == ENOTEMPTY || reason == ENOTDIR;
     throw UsageError(fmt::format(
@@ -137,7 +155,7 @@ PiecePlan read_plan(const fs::path& folder) {
 }
 
 bool write_progress(const fs::path& file, const PieceProgress& progress) {
-  const int fd = ::open(file.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+  const int fd = ::open(file.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0) {
     if (errno == ENOENT) return false;
     throw DatabaseError(fmt::format("--shards-from: {}: {}", file.string(), std::strerror(errno)));

@@ -62,7 +62,7 @@ void PieceFolder::lay_out(const PiecePlan& plan) {
   if (!is_piece_folder(folder_)) {
     PiecePlan first = plan;
     if (first.pieces == 0) first.pieces = kPieces;
-    make_piece_folder(folder_, worker_, first);
+    make_piece_folder(folder_, first);
   }
   plan_ = read_plan(folder_);
   if (plan_.work != plan.work) {
@@ -86,7 +86,7 @@ void PieceFolder::lay_out(const PiecePlan& plan) {
         folder_.string(), plan_.pieces, name_of(plan_.by)));
   }
   const fs::path beat = folder_ / "workers" / worker_;
-  const int fd = ::open(beat.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+  const int fd = ::open(beat.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
   if (fd < 0) fail(beat, errno);
   ::close(fd);
   for (const PieceFile& file : list_pieces(folder_ / "taken"))

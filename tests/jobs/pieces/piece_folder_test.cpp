@@ -177,6 +177,15 @@ TEST(PieceReader, GivesBackWhatIsNotDone) {
   EXPECT_EQ(count(folder, PieceState::Kind::waiting), 2u);
 }
 
+TEST(PieceFolder, WhatIsBesideItStays) {
+  const TempFolder folder;
+  std::filesystem::create_directory(folder.path() / "pieces.w.part");
+  folder.write("pieces.w.part/notes", "mine");
+  EXPECT_TRUE(worker(folder, "w").take());
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "pieces.w.part" / "notes"));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 2);
+}
+
 TEST(PieceReader, StopsGivingItemsOfAPieceThatItLost) {
   const TempFolder folder;
   const Manifest manifest = list_of(folder, 400);
