@@ -1,7 +1,6 @@
 #include "jobs/output/file_identity.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 namespace mmbatch {
 namespace fs = std::filesystem;
@@ -16,12 +15,6 @@ fs::path link_target(const fs::path& file) {
     place = place.parent_path() / target;  // an absolute one is the target itself
   }
   return place;
-}
-
-std::optional<FileIdentity> identity_of_standard_output() {
-  struct stat status {};
-  if (::fstat(STDOUT_FILENO, &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
-  return FileIdentity{status.st_dev, status.st_ino, {}};
 }
 
 std::optional<FileIdentity> identity_of(const fs::path& file) {

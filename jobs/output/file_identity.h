@@ -22,9 +22,6 @@ struct FileIdentity {
 /// Nothing for what is not a file: an empty path, devices, pipes, sockets.
 std::optional<FileIdentity> identity_of(const std::filesystem::path& file);
 
-/// Of the file that the standard output was led into, if it is one.
-std::optional<FileIdentity> identity_of_standard_output();
-
 /// Where symbolic links lead, also one whose target is not there yet.
 std::filesystem::path link_target(const std::filesystem::path& file);
 

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -14,29 +15,67 @@
 #include "engine/base/output/output_file.h"
 #include "jobs/listing/archive/samples.h"
 #include "jobs/output/file_identity.h"
+#include "jobs/output/standard_streams.h"
 
 namespace mmbatch {
 namespace fs = std::filesystem;
 namespace {
 
-/// Whether bytes begin as image files of any kind do.
+/// Whether bytes begin as files of images, documents and videos do.
 bool begins_like_an_image(std::string_view bytes) {
   using namespace std::string_view_literals;
-  constexpr std::array kBegins = {"\x89PNG"sv,  "\xFF\xD8\xFF"sv,   "GIF8"sv,           "BM"sv,
-                                  "II*\0"sv,    "MM\0*"sv,          "II+\0"sv,          "MM\0+"sv,
-                                  "\xFF\x0A"sv, "\0\0\0\x0CJXL "sv, "\0\0\0\x0CjP  "sv, "\xFF\x4F\xFF\x51"sv,
-                                  "%PDF-"sv};
+  constexpr std::array kBegins = {"\x89PNG"sv,
+                                  "\xFF\xD8\xFF"sv,
+                                  "GIF8"sv,
+                                  "II*\0"sv,
+                                  "MM\0*"sv,
+                                  "II+\0"sv,
+                                  "MM\0+"sv,
+                                  "\xFF\x0A"sv,
+                                  "\0\0\0\x0CJXL "sv,
+                                  "\0\0\0\x0CjP  "sv,
+                                  "\xFF\x4F\xFF\x51"sv,
+                                  "%PDF-"sv,
+                                  "\x1A\x45\xDF\xA3"sv};
   for (const std::string_view begin : kBegins) {
     if (bytes.substr(0, begin.size()) == begin) return true;
   }
+  if (bytes.substr(0, 2) == "BM") {  // as some words begin, too: the size of its second header is told
+    constexpr std::array kSizes = {12, 40, 52, 56, 64, 108, 124};
+    return bytes.size() >= 18 && bytes.substr(15, 3) == "\0\0\0"sv &&
+           std::find(kSizes.begin(), kSizes.end(), bytes[14]) != kSizes.end();
+  }
   const std::string_view kind = bytes.size() >= 12 ? bytes.substr(4, 4) : std::string_view();
-  return kind == "ftyp" ||
-         (bytes.substr(0, 4) == "RIFF" && bytes.size() >= 12 && bytes.substr(8, 4) == "WEBP");
+  return kind == "ftyp" || (bytes.substr(0, 4) == "RIFF" && bytes.size() >= 12 &&
+                            (bytes.substr(8, 4) == "WEBP" || bytes.substr(8, 4) == "AVI "));
+}
+
+/// Of a checkpoint's folder, which may be the one that all is done in: not everything in it is the model's.
+bool is_of_a_checkpoint(const fs::path& file) {
+  constexpr std::array kEndings = {".safetensors", ".gguf", ".model", ".jinja"};
+  constexpr std::array kNames = {"config.json",
+                                 "generation_config.json",
+                                 "preprocessor_config.json",
+                                 "processor_config.json",
+                                 "video_preprocessor_config.json",
+                                 "tokenizer.json",
+                                 "tokenizer_config.json",
+                                 "special_tokens_map.json",
+                                 "added_tokens.json",
+                                 "chat_template.json",
+                                 "quantize_config.json",
+                                 "adapter_config.json",
+                                 "model.safetensors.index.json",
+                                 "vocab.json",
+                                 "vocab.txt",
+                                 "merges.txt"};
+  return std::find(kEndings.begin(), kEndings.end(), file.extension().string()) != kEndings.end() ||
+         std::find(kNames.begin(), kNames.end(), file.filename().string()) != kNames.end();
 }
 
 bool is_image(const fs::path& file) {
   std::ifstream in(file, std::ios::binary);
-  std::array<char, 16> begin{};
+  std::array<char, 32> begin{};
   in.read(begin.data(), begin.size());
   return begins_like_an_image({begin.data(), static_cast<std::size_t>(in.gcount())});
 }
@@ -62,9 +101,28 @@ void FileRoles::reads(const std::string& what, const fs::path& file) {
 }
 
 void FileRoles::reads_folder(const std::string& what, const fs::path& folder) {
-  reads(what, folder);
   std::error_code failed;
-  for (const auto& entry : fs::directory_iterator(folder, failed)) reads("a file of " + what, entry.path());
+  for (const auto& entry : fs::directory_iterator(folder, failed)) {
+    if (is_of_a_checkpoint(entry.path())) reads("a file of " + what, entry.path());
+  }
+  const fs::path templates = folder / "additional_chat_templates";
+  for (const auto& entry : fs::directory_iterator(templates, failed))
+    reads("a template of " + what, entry.path());
+}
+
+void FileRoles::reads(const ModelPlace& model) {
+  reads("the model", model.model);
+  std::error_code failed;
+  // Of a GGUF file the shards, and the mmproj file that is found beside it.
+  const bool is_file = fs::is_regular_file(model.model, failed);
+  const fs::path folder = is_file ? model.model.parent_path() : model.model;
+  if (!is_file || model.model.extension() == ".gguf")
+    reads_folder("the model", folder.empty() ? "." : folder);
+  if (model.parts.projector != "none") reads("--mmproj", model.parts.projector);
+  for (const AdapterPlace& adapter : model.parts.adapters) {
+    reads("--lora", adapter.folder);
+    reads_folder("--lora", adapter.folder);
+  }
 }
 
 void FileRoles::reads(const Manifest& manifest) {
@@ -81,15 +139,27 @@ void FileRoles::reads(const Manifest& manifest) {
   }
 }
 
+void FileRoles::reads_turn_format(const std::string& format) {
+  const bool is_pattern = format.find("{question}") != std::string::npos;
+  if (!is_pattern && (format.ends_with(".jinja") || format.find('/') != std::string::npos))
+    reads("--turn-format", format);
+}
+
 void FileRoles::reads_database(const fs::path& file) {
   reads("the database", file);
   for (const char* ending : {"-wal", "-shm", "-journal", ".lock"})
     reads(fmt::format("the database's {}", ending), link_target(file).string() + ending);
 }
 
+void FileRoles::reads_standard_input() {
+  struct stat status {};
+  if (::fstat(STDIN_FILENO, &status) == 0 && S_ISREG(status.st_mode))
+    read_.push_back({"what is read, the standard input", {}, {status.st_dev, status.st_ino, {}}});
+}
+
 void FileRoles::writes(const std::string& what, const fs::path& file) {
   if (!is_standard_output(file)) return add(written_, what, file);
-  if (const auto identity = identity_of_standard_output()) written_.push_back({what, file, *identity});
+  if (const auto identity = identity_of(StandardStream::output)) written_.push_back({what, file, *identity});
 }
 
 void FileRoles::writes_locked(const std::string& what, const fs::path& file) {
@@ -114,7 +184,26 @@ void FileRoles::writes_database(const fs::path& file) {
     writes(fmt::format("the database's {}", ending), link_target(file).string() + ending);
 }
 
+/// An output that is one of the streams itself, under whatever name, is wanted there.
+void FileRoles::check_streams() const {
+  const auto is_stream = [](const fs::path& file) {
+    return is_standard_output(file) || file.string().starts_with("/dev/") ||
+           file.string().starts_with("/proc/");
+  };
+  check_standard_streams([&](StandardStream stream, const FileIdentity& file) -> std::string {
+    for (const Role& read : read_) {
+      if (read.identity == file) return fmt::format("would write into {} {}", read.what, read.file.string());
+    }
+    for (const Role& written : written_) {
+      if (written.identity == file && !is_stream(written.file))
+        return fmt::format("would write into {} {}", written.what, written.file.string());
+    }
+    return is_image(name_in_proc(stream)) ? "would write into a file that is an image" : "";
+  });
+}
+
 void FileRoles::check() const {
+  check_streams();
   const auto refuse = [](const Role& written, const Role& other) {
     throw UsageError(fmt::format("{} {} would overwrite {} {}: give one of them another name", written.what,
                                  written.file.string(), other.what, other.file.string()));

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "jobs/output/file_identity.h"
+#include "jobs/output/standard_streams.h"
 #include "jobs/results/database_error.h"
 
 namespace mmbatch {
@@ -45,6 +46,18 @@ std::size_t size_of(const fs::path& file) {
   return failed ? 0 : bytes;
 }
 
+/// No stream may write into the database, or into what SQLite and a run keep beside it.
+void check_streams(const fs::path& file) {
+  check_standard_streams([&](StandardStream, const FileIdentity& led_into) -> std::string {
+    for (const char* ending : {"", "-wal", "-shm", "-journal", ".lock"}) {
+      const fs::path used = beside(link_target(file), ending);
+      if (identity_of(used) == led_into)
+        return fmt::format("would write into {}, which is the database or beside it", used.string());
+    }
+    return {};
+  });
+}
+
 /// @return whether there is a file
 bool check_kind(const fs::path& file, Database::Mode mode) {
   struct stat status {};
@@ -53,9 +66,7 @@ bool check_kind(const fs::path& file, Database::Mode mode) {
     throw DatabaseError(
         fmt::format("{}: {}", file.string(), errno == ENOENT ? "no such file" : std::strerror(errno)));
   }
-  if (const auto output = identity_of_standard_output(); output && output == identity_of(file))
-    throw UsageError(
-        fmt::format("{}: is the standard output, too, which would write into the database", file.string()));
+  check_streams(file);
   if (S_ISREG(status.st_mode)) return true;
   const char* const kind = S_ISDIR(status.st_mode)    ? "a folder"
                            : S_ISFIFO(status.st_mode) ? "a FIFO"

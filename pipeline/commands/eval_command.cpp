@@ -6,6 +6,7 @@
 #include "jobs/eval/compare.h"
 #include "jobs/eval/eval.h"
 #include "jobs/eval/fields/field_eval.h"
+#include "jobs/output/file_roles.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/selection_options.h"
 #include "pipeline/commands/options/values.h"
@@ -25,9 +26,19 @@ struct EvalCommand {
   Fields fields = Fields::none;
   std::vector<std::string> rules;  // PATH=RULE
 
+  void check_streams() const;
   ExitCode run_by_field();
   ExitCode run();
 };
+
+/// That nothing is written into a file that is read; databases are looked at when they are opened.
+void EvalCommand::check_streams() const {
+  FileRoles files;
+  files.reads_database(database);
+  files.reads("--annotations", options.annotations);
+  files.reads("--questions", options.questions);
+  files.check();
+}
 
 /// The fields of answers that are objects.
 ExitCode EvalCommand::run_by_field() {
@@ -56,6 +67,7 @@ ExitCode EvalCommand::run_by_field() {
 }
 
 ExitCode EvalCommand::run() {
+  check_streams();
   if (!compare.empty() && !options.run.empty())
     throw UsageError("--run: --compare names its runs itself: leave one of them out");
   if (fields == Fields::shown) return run_by_field();

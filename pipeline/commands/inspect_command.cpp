@@ -9,6 +9,7 @@
 #include "pipeline/commands/options/model_options.h"
 #include "pipeline/commands/options/values.h"
 #include "pipeline/inspect/inspect.h"
+#include "pipeline/run/outputs.h"
 
 namespace mmbatch {
 namespace {
@@ -71,6 +72,9 @@ void add_inspect_command(CLI::App& program, Action& action) {
       ->type_name("N");
   command->callback([state, &action] {
     action = [state] {
+      FileRoles files;
+      reads_model(files, state->model);
+      files.check();
       Questions questions{.slices = state->slices};
       if (!state->sizes.empty()) questions.pictures = sizes_of(state->sizes);
       const Inspection found = inspect(state->model, questions);

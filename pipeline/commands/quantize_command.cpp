@@ -15,6 +15,7 @@
 #include "pipeline/quality/calibrate.h"
 #include "pipeline/quality/quality.h"
 #include "pipeline/quality/quantize.h"
+#include "pipeline/run/outputs.h"
 
 namespace mmbatch {
 namespace {
@@ -30,11 +31,13 @@ struct QuantizeCommand {
   CalibrationOptions smooth;
 
   void check() const;
+  void check_streams() const;
   ExitCode run();
 };
 
 std::shared_ptr<const Manifest> read(const std::filesystem::path& manifest) {
-  return std::make_shared<const Manifest>(read_manifest(manifest, {.media_root = {}, .count_parts = parts_counter()}));
+  return std::make_shared<const Manifest>(
+      read_manifest(manifest, {.media_root = {}, .count_parts = parts_counter()}));
 }
 
 void QuantizeCommand::check() const {
@@ -47,18 +50,32 @@ void QuantizeCommand::check() const {
   }
 }
 
+/// That nothing is written into a file that is read.
+void QuantizeCommand::check_streams() const {
+  FileRoles roles;
+  reads_model(roles, model);
+  for (const auto& file : {manifest, smooth_manifest})
+    if (file) roles.reads("the manifest", *file);
+  for (const auto& read : {quality.manifest, smooth.manifest})
+    if (read) roles.reads(*read);
+  roles.check();
+}
+
 ExitCode QuantizeCommand::run() {
+  check_streams();
   const auto files = std::make_shared<const ModelFiles>(model);
   options.files = quality.files = smooth.files = files;
   options.weights = weights ? *weights : is_quantized(*files->weights) ? Precision::stored : Precision::int8;
   // Before much is computed: a manifest with a mistake leaves no folder behind.
   if (report && manifest) quality.manifest = read(*manifest);
+  check_streams();
   Smoothing smoothing;
   if (smooth_manifest) {
     smooth.validate(options.weights);
     if (!options.out.empty()) check_target(options.out);  // before much is computed
     smooth.manifest =
         quality.manifest && smooth_manifest == manifest ? quality.manifest : read(*smooth_manifest);
+    check_streams();
     smooth.items = quality.items;
     smooth.threads = options.threads;
     smoothing = calibrate(smooth);

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "engine/base/output/output_stream.h"
+#include "jobs/output/file_roles.h"
 #include "jobs/status/status.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/values.h"
@@ -31,6 +32,12 @@ void StatusCommand::wait() const {
 }
 
 ExitCode StatusCommand::run() const {
+  FileRoles files;
+  for (const auto& part : parts) {
+    files.reads_database(part);
+    files.reads("the plan of", part / "plan.json");
+  }
+  files.check();
   if (watching == Watching::until_the_end) handle_interrupts();
   OutputStream out(form == Form::json ? Audience::programs : Audience::people);
   std::optional<std::uint64_t> counted = items;

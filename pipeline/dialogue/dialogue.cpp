@@ -11,6 +11,7 @@
 #include "jobs/media/media.h"
 #include "jobs/text/clock.h"
 #include "jobs/text/json_text.h"
+#include "pipeline/run/outputs.h"
 #include "pipeline/stages/decode.h"
 #include "pipeline/stages/store.h"
 #include "vision/image/image_decode.h"
@@ -89,12 +90,24 @@ bool streams(const GenerationConfig& generation) {
          generation.num_return_sequences == 1;
 }
 
+/// That nothing is written into a file that is read.
+void check_files(const DialogueOptions& options) {
+  FileRoles files;
+  reads_model(files, options.model);
+  for (const auto& image : options.images) files.reads("--image", image);
+  for (const auto& file : options.generation_files) files.reads("the file of an option,", file);
+  files.reads_turn_format(options.turn_format);
+  files.reads_standard_input();
+  files.check();
+}
+
 }  // namespace
 
 Dialogue::Dialogue(const DialogueOptions& options)
     : manifest_(manifest_of(options)), item_(item_of(options)), arena_(options.threads) {
   options.engine.validate();
   check_settings(options);
+  check_files(options);
   check_constraints(manifest_, options.generation);
   const auto files = std::make_shared<const ModelFiles>(options.model);
   if (files->spec.dual) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <ostream>
 #include <span>
+#include <utility>
 
 #include "engine/base/error.h"
 #include "engine/base/text/counted.h"
@@ -17,6 +18,7 @@
 #include "jobs/text/json_node.h"
 #include "jobs/text/json_text.h"
 #include "pipeline/documents/parts_counter.h"
+#include "pipeline/run/outputs.h"
 #include "pipeline/stages/encode_text.h"
 #include "pipeline/stages/images/shown_pictures.h"
 #include "vision/document/document.h"
@@ -164,10 +166,20 @@ Subject of_manifest(const PromptViewOptions& options) {
                                options.job.empty() ? "" : fmt::format(" in the job '{}'", options.job)));
 }
 
-Shown shown(const ModelFiles& files, const PromptViewOptions& options) {
-  Subject subject = options.text               ? of_text(options)
-                    : options.manifest.empty() ? of_messages(options)
-                                               : of_manifest(options);
+/// That nothing is written into a file that is read.
+void check_streams(const PromptViewOptions& options, const Manifest* manifest) {
+  FileRoles files;
+  reads_model(files, options.model);
+  files.reads("--messages", options.messages);
+  files.reads("--manifest", options.manifest);
+  files.reads_turn_format(options.turn_format);
+  for (const fs::path& image : options.images) files.reads("--image", image);
+  if (options.text) files.reads_standard_input();
+  if (manifest != nullptr) files.reads(*manifest);
+  files.check();
+}
+
+Shown shown(const ModelFiles& files, Subject subject, const PromptViewOptions& options) {
   subject.manifest.command_line_variables = options.template_variables;
   if (options.template_time) subject.manifest.template_time = options.template_time;
   const std::tm now = subject.manifest.template_time.value_or(read_time(utc_now()).value());
@@ -231,6 +243,7 @@ void write(const Shown& shown, const Tokenizer& tokenizer, const PromptViewOptio
 }  // namespace
 
 ExitCode show_prompt(const PromptViewOptions& options, std::ostream& out, std::ostream& notes) {
+  check_streams(options, nullptr);
   const bool bare = options.text && options.form == PromptForm::raw && options.images.empty();
   std::error_code failed;
   if (bare && fs::is_directory(options.model.model, failed)) {
@@ -241,11 +254,15 @@ ExitCode show_prompt(const PromptViewOptions& options, std::ostream& out, std::o
     write(shown, *tokenizer, options, out, notes);
     return ExitCode::ok;
   }
+  Subject subject = options.text               ? of_text(options)
+                    : options.manifest.empty() ? of_messages(options)
+                                               : of_manifest(options);
+  check_streams(options, &subject.manifest);
   const ModelFiles files(options.model);
   if (files.spec.dual)
     throw UsageError(options.model.model.string() +
                      ": a dual encoder takes no prompts: `mmbatch tokenize` takes a text");
-  write(shown(files, options), *files.tokenizer, options, out, notes);
+  write(shown(files, std::move(subject), options), *files.tokenizer, options, out, notes);
   return ExitCode::ok;
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <ostream>
 #include <span>
+#include <utility>
 
 #include "engine/base/result.h"
 #include "engine/base/text/counted.h"
@@ -19,6 +20,7 @@
 #include "pipeline/documents/parts_counter.h"
 #include "pipeline/graph/outcome.h"
 #include "pipeline/inspect/tokenizer_check.h"
+#include "pipeline/run/outputs.h"
 #include "pipeline/run/tasks.h"
 #include "pipeline/stages/embed_text.h"
 #include "pipeline/stages/encode_text.h"
@@ -120,9 +122,37 @@ std::string fault_line(const Item& item, const std::string& job, const Fault& fa
                      error_stage(fault.failed.stage), to_string(error.code), error.message);
 }
 
+Manifest read(const std::filesystem::path& file, const ValidateOptions& options) {
+  return read_manifest(file, {.media_root = options.media_root,
+                              .image_budget = options.image_budget,
+                              .template_variables = options.template_variables,
+                              .template_time = options.template_time,
+                              .count_parts = parts_counter()});
+}
+
+/// That nothing is written into a file that is read. Before the first line about one of several manifests,
+/// the others are looked at, too.
+/// @return the manifest, if there is only one
+std::optional<Manifest> check_streams(const ValidateOptions& options) {
+  FileRoles files;
+  if (options.model) reads_model(files, *options.model);
+  for (const auto& file : options.generation_files) files.reads("the file of an option,", file);
+  for (const auto& file : options.manifests) files.reads("the manifest", file);
+  files.check();
+  std::optional<Manifest> only;
+  for (const auto& file : options.manifests) {
+    Manifest manifest = read(file, options);
+    files.reads(manifest);
+    if (options.manifests.size() == 1) only = std::move(manifest);
+  }
+  files.check();
+  return only;
+}
+
 }  // namespace
 
 ExitCode validate(const ValidateOptions& options, std::ostream& out) {
+  std::optional<Manifest> only = check_streams(options);
   std::shared_ptr<const ModelFiles> files;
   if (options.model) files = std::make_shared<const ModelFiles>(*options.model);
   for (const std::string& note : files ? files->unknown_keys : std::vector<std::string>())
@@ -135,11 +165,7 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
   }
   std::size_t items = 0, bad = 0;
   for (const auto& file : options.manifests) {
-    const Manifest manifest = read_manifest(file, {.media_root = options.media_root,
-                                                   .image_budget = options.image_budget,
-                                                   .template_variables = options.template_variables,
-                                                   .template_time = options.template_time,
-                                                   .count_parts = parts_counter()});
+    const Manifest manifest = only ? *std::exchange(only, {}) : read(file, options);
     const SettingsOfJobs settings(manifest, {files ? files->generation : GenerationOverrides{},
                                              options.generation, options.image_budget});
     for (std::size_t job = 0; job < manifest.jobs.size(); ++job) settings.of_job(job);

@@ -21,8 +21,9 @@ struct ValidateOptions {
   std::filesystem::path media_root;
   ImageBudget image_budget;
   GenerationOverrides generation;
-  TemplateVariables template_variables;  // chat_template_kwargs, stronger than all others
-  std::optional<std::tm> template_time;  // instead of the manifests'
+  TemplateVariables template_variables;                 // chat_template_kwargs, stronger than all others
+  std::optional<std::tm> template_time;                 // instead of the manifests'
+  std::vector<std::filesystem::path> generation_files;  // that options of `generation` name
 };
 
 /// Writes a line for everything that a run would find wrong, without computing anything: settings, items,

@@ -56,8 +56,6 @@ PlannedRun plan(const std::filesystem::path& file, const RunOptions& options) {
   ModelParts parts = options.model ? ModelParts() : manifest.parts;
   if (!options.parts.projector.empty()) parts.projector = options.parts.projector;
   if (!options.parts.adapters.empty()) parts.adapters = options.parts.adapters;
-  if (options.model && manifest.parts != ModelParts())
-    say(fmt::format("{}: its mmproj and lora are of its own model; they do not count with --model", name));
   return {std::move(manifest), {*model, std::move(parts)}, *database};
 }
 
@@ -165,6 +163,9 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
   const PlannedRun planned = plan(file, options);
   const Manifest& manifest = planned.manifest;
   check_outputs(options, {&planned, 1});
+  if (options.model && manifest.parts != ModelParts())
+    say(fmt::format("{}: its mmproj and lora are of its own model; they do not count with --model",
+                    manifest.file.string()));
   check_settings(manifest, {read_generation_config(FolderFiles(planned.model.model)), options.generation});
   Timeline timeline(options.profile, options.on_stage);
   const Model& model = loaded.in(planned.model, manifest, options, arena);
@@ -234,6 +235,7 @@ ExitCode run_manifests(const RunOptions& given) {
   if (options.pieces.worker.empty()) options.pieces.worker = default_worker_name();
   options.engine.validate();
   check_files(options);
+  check_named_files(options);
   check_together(options);
   handle_interrupts();
   LoadedModel loaded;

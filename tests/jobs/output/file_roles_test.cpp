@@ -91,21 +91,45 @@ TEST(FileRoles, ADatabaseHasFilesBesideIt) {
 
 TEST(FileRoles, AModelsFilesAreInputs) {
   const TempFolder folder;
-  folder.write("model/config.json", "{}");
-  EXPECT_THAT(fault([&](FileRoles& files) {
-                files.reads_folder("the model", folder / "model");
-                files.writes("--metrics-file", folder / "model" / "config.json");
-              }),
-              HasSubstr("a file of the model"));
+  const auto said = [&](const ModelPlace& model, const std::string& name) {
+    return fault([&](FileRoles& files) {
+      files.reads(model);
+      files.writes("--metrics-file", folder / name);
+    });
+  };
+  for (const char* name : {"model/config.json", "model/additional_chat_templates/rag.jinja",
+                           "gguf/m-00001-of-00002.gguf", "gguf/m-00002-of-00002.gguf", "gguf/mmproj-m.gguf",
+                           "other/mmproj.gguf", "lora/adapter_model.safetensors"})
+    folder.write(name, "x");
+  for (const char* name : {"model/config.json", "model/additional_chat_templates/rag.jinja"})
+    EXPECT_THAT(said(folder / "model", name), HasSubstr("of the model"));
+  for (const char* name :
+       {"gguf/m-00001-of-00002.gguf", "gguf/m-00002-of-00002.gguf", "gguf/mmproj-m.gguf"}) {
+    EXPECT_THAT(said(folder / "gguf/m-00001-of-00002.gguf", name), HasSubstr("the model"));
+    EXPECT_THAT(said(folder / "gguf", name), HasSubstr("the model"));
+  }
+  const ModelParts parts{.projector = folder / "other/mmproj.gguf", .adapters = {{folder / "lora"}}};
+  EXPECT_THAT(said({folder / "gguf", parts}, "other/mmproj.gguf"), HasSubstr("--mmproj"));
+  EXPECT_THAT(said({folder / "gguf", parts}, "lora/adapter_model.safetensors"), HasSubstr("--lora"));
+  // Its folder may be the one that work is done in.
+  folder.write("model/summary.json", "{}");
+  EXPECT_EQ(said(folder / "model", "model/summary.json"), "");
 }
 
 TEST(FileRoles, ImagesAreNotOverwritten) {
   const TempFolder folder;
-  for (const std::string begin : {"\x89PNG\r\n", "\xFF\xD8\xFF\xE0", "GIF89a"}) {
+  using namespace std::string_literals;
+  const std::string bmp = "BM\x46\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0"s;
+  for (const std::string& begin :
+       {"\x89PNG\r\n"s, "\xFF\xD8\xFF\xE0"s, "GIF89a"s, bmp, "\x1A\x45\xDF\xA3"s}) {
     EXPECT_THAT(
         fault([&](FileRoles& files) { files.writes("--profile", folder.write("p.json", begin + "...")); }),
         HasSubstr("image"));
   }
+  EXPECT_EQ(fault([&](FileRoles& files) {
+              files.writes("--profile", folder.write("p.json", "BMW drivers, all of them"));
+            }),
+            "");
 }
 
 TEST(FileRoles, WhatCannotBeWrittenIsKnownBeforehandAndWhy) {
