@@ -63,6 +63,9 @@ const MatmulKernel& chosen_kernel(Precision precision) {
   return *chosen[index];
 }
 
+/// Where the tiles are of a tensor whose values are not there: of a model that nobody computes with.
+constexpr std::byte kNothing{};
+
 /// What was packed is not read again, and need not be held twice.
 void release(const MatrixPart& part) {
   if (part.tensor.form != nullptr && part.column_step == 1)
@@ -171,7 +174,8 @@ std::shared_ptr<const PackedTensor> PackedTensor::take(const TensorView& stored,
                     "with mmbatch quantize",
                     stored.name, stored_type(stored), stored.packed_bytes, bytes));
   }
-  packed->data_ = stored.data;
+  packed->data_ = stored.data == nullptr ? &kNothing : stored.data;
+  if (stored.data == nullptr) return packed;
   if (stored.ordered) {
     std::memcpy(packed->order_.data(), stored.data + tiles_bytes, packed->in_ * sizeof(packed->order_[0]));
     check_order(packed->order_, stored.name);
@@ -197,6 +201,12 @@ std::shared_ptr<const PackedTensor> PackedTensor::pack(const MatrixPart& weight,
     const MatmulKernel& kernel =
         stored.grouping != nullptr ? chosen_kernel(*stored.grouping) : chosen_kernel(*stored.packed);
     return take(stored, std::shared_ptr<PackedTensor>(new PackedTensor(kernel, weight.cols, weight.rows)));
+  }
+  if (stored.data == nullptr && stored.form == nullptr) {
+    std::shared_ptr<PackedTensor> packed(
+        new PackedTensor(chosen_kernel(precision), weight.cols, weight.rows));
+    packed->data_ = &kNothing;
+    return packed;
   }
   if (precision != Precision::stored) return pack_floats(weight, chosen_kernel(precision), factors);
   const Grouping* own = grouping_of(weight);

@@ -107,7 +107,7 @@ TensorView TensorView::row_range(std::size_t begin, std::size_t count) const {
   part.shape[0] = count;
   if (form)
     part.first += begin * cols();
-  else
+  else if (data != nullptr)
     part.data = data + begin * cols() * element_bytes(dtype);
   return part;
 }
@@ -132,6 +132,10 @@ void copy_as_float(const TensorView& tensor, std::size_t begin, std::size_t coun
                                  tensor.name, to_string(*tensor.packed)));
   }
   if (tensor.form) return tensor.form->read(tensor.first + begin, count, out);
+  if (tensor.data == nullptr) {  // of a source that knows shapes only
+    std::fill_n(out, count, 0.0f);
+    return;
+  }
   const std::byte* from = tensor.data + begin * element_bytes(tensor.dtype);
   switch (tensor.dtype) {
     case DType::f32:
@@ -168,7 +172,8 @@ void check_finite(const TensorView& tensor) {
     }
     return;
   }
-  if (!tensor.packed && !all_finite(tensor.dtype, tensor.data, tensor.elements())) refuse_not_finite(tensor);
+  if (!tensor.packed && tensor.data != nullptr && !all_finite(tensor.dtype, tensor.data, tensor.elements()))
+    refuse_not_finite(tensor);
 }
 
 }  // namespace mmbatch

@@ -12,6 +12,7 @@
 #include "engine/kernels/product/precision_choice.h"
 #include "engine/weights/precision.h"
 #include "fusion/family.h"
+#include "fusion/keys/tensor_check.h"
 #include "fusion/model.h"
 #include "fusion/sliced/model_parts.h"
 #include "fusion/source/open_model.h"
@@ -143,6 +144,7 @@ Inspection inspect(const ModelPlace& place, const Questions& questions) {
     const ModelFiles files(place);
     found.spec = files.spec;
     found.notes = files.unknown_keys;
+    attempt([&] { check_tensors(files); });
     tell_image_costs(files, questions.pictures, found);
     if (questions.slices > 0) tell_division(files, questions.slices, found);
     const PrecisionChoice choice = choose_precision(*files.weights, Automatic::floats);

@@ -10,6 +10,7 @@
 #include "engine/base/result.h"
 #include "engine/base/text/counted.h"
 #include "engine/decoder/prompt_length.h"
+#include "fusion/keys/tensor_check.h"
 #include "fusion/prompting.h"
 #include "jobs/listing/item_reader.h"
 #include "jobs/manifest/manifest.h"
@@ -154,7 +155,10 @@ std::optional<Manifest> check_streams(const ValidateOptions& options) {
 ExitCode validate(const ValidateOptions& options, std::ostream& out) {
   std::optional<Manifest> only = check_streams(options);
   std::shared_ptr<const ModelFiles> files;
-  if (options.model) files = std::make_shared<const ModelFiles>(*options.model);
+  if (options.model) {
+    files = std::make_shared<const ModelFiles>(*options.model);
+    check_tensors(*files);
+  }
   for (const std::string& note : files ? files->unknown_keys : std::vector<std::string>())
     out << fmt::format("note: {}\n", note);
   std::optional<TokenizerCheck> tokenizers;

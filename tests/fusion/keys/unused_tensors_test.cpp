@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "fusion/keys/tensor_check.h"
 #include "fusion/model.h"
 #include "tests/fusion/model_folder.h"
 
@@ -50,6 +51,8 @@ TEST(UnusedTensors, AreNoneOfReferenceFolders) {
       if (!std::filesystem::exists(entry.path() / place) || entry.path().filename() == "gguf-types") continue;
       const auto model = Model::load(entry.path() / place);
       EXPECT_THAT(unused_tensors(*model->files().weights), IsEmpty()) << entry.path();
+      // Without their values, too, of which none is looked at.
+      EXPECT_NO_THROW(check_tensors(ModelFiles(entry.path() / place))) << entry.path();
     }
   }
 }
@@ -63,6 +66,38 @@ TEST(UnusedTensors, AreNamed) {
   const auto model = Model::load(folder.path());
   EXPECT_THAT(unused_tensors_note(*model->files().weights),
               HasSubstr("1 tensor of the checkpoint is not used: lm_head.bias; "));
+}
+
+TEST(TensorCheck, SaysWhatLoadingSays) {
+  const auto said = [](const std::function<void(Json & header, std::string & data)>& change) {
+    const ModelFolder folder("mistral-window");
+    edit(folder, change);
+    ::testing::internal::CaptureStderr();
+    std::string error;
+    try {
+      check_tensors(ModelFiles(folder.path()));
+    } catch (const ModelError& e) {
+      error = e.what();
+    }
+    return error + ::testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ(said([](Json&, std::string&) {}), "");
+  EXPECT_THAT(said([](Json& header, std::string& data) {
+                header["lm_head.bias"] = {
+                    {"dtype", "F32"}, {"shape", {2}}, {"data_offsets", {data.size(), data.size() + 8}}};
+                data.append(8, '\0');
+              }),
+              HasSubstr("not used: lm_head.bias"));
+  EXPECT_THAT(said([](Json& header, std::string&) {
+                header["model.layers.1.mlp.other.weight"] = header["model.layers.1.mlp.down_proj.weight"];
+                header.erase("model.layers.1.mlp.down_proj.weight");
+              }),
+              HasSubstr("model.layers.1.mlp.down_proj.weight' is missing"));
+  EXPECT_THAT(said([](Json& header, std::string&) {
+                Json& shape = header["model.layers.0.self_attn.o_proj.weight"]["shape"];
+                shape = Json::array({shape[1], shape[0]});
+              }),
+              HasSubstr("model.layers.0.self_attn.o_proj.weight"));
 }
 
 TEST(UnusedTensors, WhatChangesNothingIsNot) {
