@@ -90,7 +90,7 @@ bool streams(const GenerationConfig& generation) {
          generation.num_return_sequences == 1;
 }
 
-/// That nothing is written into a file that is read.
+/// That nothing is written into a file that is read, and that images can be decoded if there are any.
 void check_files(const DialogueOptions& options) {
   FileRoles files;
   reads_model(files, options.model);
@@ -99,6 +99,7 @@ void check_files(const DialogueOptions& options) {
   files.reads_turn_format(options.turn_format);
   files.reads_standard_input();
   files.check();
+  if (!options.images.empty()) load_image_decoder();
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "pipeline/run/tasks.h"
 #include "pipeline/run/together.h"
+#include "vision/image/image_decode.h"
 
 namespace mmbatch {
 
@@ -19,6 +20,7 @@ const Model& LoadedModel::in(const ModelPlace& place, const Manifest& manifest, 
   model_.reset();
   const auto files = std::make_shared<const ModelFiles>(place);
   check_tasks(manifest, *files);
+  if (files->images) load_image_decoder();  // what is lacking is told before the weights are read
   choice_ = choose_precision(*files->weights, options.precision);
   const Precision precision = choice_.precision;
   try {
