@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <cstring>
 #include <utility>
 
 #include "jobs/results/database_error.h"
@@ -78,7 +79,10 @@ void throw_damaged(const Database& database, const std::string& what) {
 
 void throw_database_error(sqlite3* handle, int code, const std::filesystem::path& file) {
   const int extended = handle != nullptr ? sqlite3_extended_errcode(handle) : code;
-  const std::string what = handle != nullptr ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
+  std::string what = handle != nullptr ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
+  // A quota and a limit of file sizes are no matter of the disk.
+  const int reason = handle != nullptr ? sqlite3_system_errno(handle) : 0;
+  if ((extended & 0xFF) == SQLITE_IOERR && reason != 0) what += fmt::format(" ({})", std::strerror(reason));
   throw DatabaseError(fmt::format("{}: {}{}", file.string(), what, advice(extended != 0 ? extended : code)));
 }
 

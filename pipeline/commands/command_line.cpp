@@ -3,15 +3,19 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
 #include <exception>
 #include <filesystem>
 #include <new>
 #include <sstream>
+#include <string_view>
 
 #include "engine/base/output/message.h"
 #include "engine/base/output/output_stream.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/engine_options.h"
+#include "pipeline/commands/options/values.h"
 #include "pipeline/commands/usage_error.h"
 #include "pipeline/commands/version.h"
 
@@ -30,6 +34,17 @@ std::string file_error_text(const std::filesystem::filesystem_error& error) {
   }
   const std::string path = error.path1().empty() ? "a path" : error.path1().string();
   return fmt::format("{}: {}", path, error.code().message());
+}
+
+/// An option that is given is never taken as one that is not: only a text that a model reads may be empty.
+void refuse_empty_values(CLI::App& program) {
+  constexpr std::array<std::string_view, 3> kTexts = {"question", "prompt", "text"};
+  for (CLI::App* command : program.get_subcommands({})) {
+    for (CLI::Option* option : command->get_options()) {
+      const bool is_text = std::find(kTexts.begin(), kTexts.end(), option->get_name()) != kTexts.end();
+      if (option->get_items_expected_max() > 0 && !is_text) option->check(not_empty());
+    }
+  }
 }
 
 /// --help and --version.
@@ -68,6 +83,7 @@ int run_command_line(int argc, const char* const* argv) {
   add_render_command(program, action);
   add_tokenize_command(program, action);
   add_doctor_command(program, action);
+  refuse_empty_values(program);
   try {
     try {
       program.parse(argc, argv);

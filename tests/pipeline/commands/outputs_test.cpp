@@ -268,6 +268,14 @@ TEST_F(Outputs, AReportUnderAFileSizeLimitSaysWhatIsFull) {
   EXPECT_FALSE(fs::exists(place->path("limited.html")));
 }
 
+TEST_F(Outputs, ADatabaseUnderAFileSizeLimitSaysWhatIsFull) {
+  const std::string run = "\"$0\" run -q \"$1\" -m \"$2\" -d \"$3\"' MMBATCH " + at("m.yaml") + " " +
+                          at("model") + " " + at("small.db");
+  const ProgramEnd end = shell("bash -c 'trap \"\" XFSZ; ulimit -f 40; " + run);
+  EXPECT_EQ(end.code, 3) << end.text;
+  EXPECT_THAT(end.text, HasSubstr("(File too large)"));
+}
+
 TEST_F(Outputs, AUsersFileNamedPartStays) {
   place->write("p.html.part", "my notes");
   EXPECT_EQ(shell("MMBATCH report " + at("r.db") + " -o " + at("p.html")).code, 0);
@@ -327,6 +335,13 @@ TEST_F(Outputs, OptionsThatAreGivenAreNotTakenAsNotGiven) {
   expect_refused(shell(eval + "--ignore '('"), "--ignore: '('");
   expect_refused(shell(eval + "--ignore ''"), "--ignore");
   expect_refused(shell("MMBATCH report " + at("r.db") + " -o ''"), "--output: must not be empty");
+  for (const char* command :
+       {"validate m.yaml --model ''", "validate m.yaml --media-root ''",
+        "render --model model --manifest m.yaml --id ''", "render --model model --manifest m.yaml --job ''",
+        "render --model model x --messages ''", "render --model model x --turn-format ''",
+        "chat --model model --image ''", "merge '' r.db", "inspect ''", "quantize '' packed-model",
+        "run m.yaml --stop-strings ''"})
+    expect_refused(shell("cd " + at("") + "; MMBATCH " + command), "must not be empty");
   expect_refused(shell(query + "--limit 1 --limit 2"), "--limit: is given 2 times");
   expect_refused(run("--shard-by image"), "--shard");
   expect_refused(run("--media-root " + at("model")), "--media-root");
