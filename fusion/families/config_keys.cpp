@@ -105,6 +105,7 @@ KnownKeys text_keys(const std::string& type) {
        {"perceiver_config", "use_resampler", "qk_layer_norms", "pixel_shuffle_factor", "neftune_noise_alpha",
         "is_llama_config", "_flash_attn_2_enabled"}});
   known.only_at.push_back({"use_bidirectional_attention", {"false"}});
+  known.only_at.push_back({"is_causal", {"true"}});  // transformers 5 reads it in every decoder
   known.only_at.push_back({"use_sliding_window", {"false"}});
   known.only_at.push_back({"rope_interleaved", {"false"}});
   if (const KnownKeys* own = encoder_decoder_keys(type)) return both(*own, known);

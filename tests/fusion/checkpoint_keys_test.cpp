@@ -68,6 +68,7 @@ TEST(CheckpointKeys, WhatChangesResultsIsRefusedByName) {
       {"config.json", "/text_config/use_qk_norm", true},
       {"config.json", "/vision_config/qkv_bias_kind", "none"},
       {"config.json", "/text_config/use_bidirectional_attention", true},
+      {"config.json", "/text_config/is_causal", false},
       {"generation_config.json", "/suppress_tokens", Json::array({3})},
       {"generation_config.json", "/guidance_scale", 1.5},
       {"generation_config.json", "/new_penalty", 1.5},
