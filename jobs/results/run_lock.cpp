@@ -40,6 +40,11 @@ bool is_in_place(int fd, const std::filesystem::path& file) {
          held.st_dev == named.st_dev;
 }
 
+bool is_regular(int fd) {
+  struct stat status {};
+  return ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
 [[noreturn]] void fail(RunLock::On on, const std::string& problem) {
   if (on == RunLock::On::output) throw UsageError(fmt::format("--output {} with --output", problem));
   throw DatabaseError(fmt::format("{}", problem));
@@ -65,7 +70,7 @@ RunLock::RunLock(const std::filesystem::path& file, On on)
       ::close(fd_);
       continue;
     }
-    if (is_lock_text(content(fd_, ""))) break;
+    if (is_regular(fd_) && is_lock_text(content(fd_, ""))) break;
     ::close(fd_);
     fail(on,
          fmt::format("{}: the lock {} would take the place of a file that is not a lock: move it away, or "

@@ -117,6 +117,13 @@ TEST(Database, DoesNotTakeTheNamesOfAUsersFiles) {
   }
 }
 
+TEST(Database, AFifoIsNoLock) {
+  const TempFolder folder;
+  ASSERT_EQ(::mkfifo((folder / "r.db.lock").c_str(), 0600), 0);
+  EXPECT_THAT(error_of<DatabaseError>([&] { RunLock(folder / "r.db"); }), HasSubstr("not a lock"));
+  EXPECT_TRUE(std::filesystem::is_fifo(folder / "r.db.lock"));
+}
+
 TEST(Database, TakesTheLockOfAKilledRun) {
   const TempFolder folder;
   folder.write("r.db.lock", "process 17 on node4");
