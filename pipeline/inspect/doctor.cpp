@@ -41,13 +41,22 @@ std::string kernel_of(Precision precision) {
   }
 }
 
-std::string image_problem() {
+template <class Load>
+std::string problem_of(const Load& load) {
   try {
-    image_codec();
+    load();
     return "";
   } catch (const ModelError& e) {
     return e.what();
   }
+}
+
+/// Nothing is decoded with these here.
+std::vector<std::string> helper_problems() {
+  std::vector<std::string> all = {problem_of(helper_image_codec), problem_of(document_codec),
+                                  problem_of(video_codec)};
+  std::erase(all, "");
+  return all;
 }
 
 }  // namespace
@@ -73,7 +82,8 @@ Diagnosis diagnose() {
   found.libraries = {math.onednn, math.openblas, fmt::format("oneTBB {}", TBB_runtime_version()),
                      fmt::format("SQLite {}", sqlite_version()), MMBATCH_BUILT_WITH};
   found.mpi = !mpi_module().empty();
-  found.image_problem = image_problem();
+  found.image_problem = problem_of(image_codec);
+  found.helper_problems = helper_problems();
   found.forced_instruction_set = environment("MMBATCH_ISA");
   found.forced_openblas_core = environment("OPENBLAS_CORETYPE");
   return found;
@@ -84,6 +94,7 @@ std::vector<std::string> problems(const Diagnosis& found) {
   const auto say = [&texts](std::string text) { texts.push_back(std::move(text)); };
   const MachineInfo& machine = found.machine;
   if (!found.image_problem.empty()) say(found.image_problem);
+  for (const std::string& problem : found.helper_problems) say(problem);
   std::string f32_kernel;
   for (const auto& [precision, kernel] : found.products) {
     if (kernel.empty()) say(fmt::format("no matrix product serves --precision {}", precision));

@@ -20,6 +20,8 @@ struct Diagnosis {
   std::vector<std::string> libraries;  // name and version
   bool mpi = false;                    // whether processes can compute a model together
   std::string image_problem;           // why images cannot be decoded; empty: they can
+  std::vector<std::string>
+      helper_problems;  // why helper processes cannot decode other formats, documents, videos
 
   // Environment variables that were set.
   std::string forced_instruction_set;  // MMBATCH_ISA

@@ -57,6 +57,14 @@ TEST(Doctor, SaysWhatSlowsARunDown) {
   EXPECT_TRUE(container.usable());
 }
 
+TEST(Doctor, SaysWhichDecodersAreMissing) {
+  EXPECT_THAT(diagnose().helper_problems, IsEmpty());
+  Diagnosis incomplete = healthy();
+  incomplete.helper_problems = {"the image codec libmmbatch_video_codec.so cannot be loaded"};
+  EXPECT_THAT(problems(incomplete), ElementsAre(HasSubstr("libmmbatch_video_codec.so")));
+  EXPECT_TRUE(incomplete.usable()) << "without videos";
+}
+
 TEST(Doctor, SaysWhatMakesRunsImpossible) {
   Diagnosis broken = healthy();
   broken.image_problem = "the image decoder cannot be loaded";
