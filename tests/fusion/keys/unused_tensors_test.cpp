@@ -72,14 +72,14 @@ TEST(TensorCheck, SaysWhatLoadingSays) {
   const auto said = [](const std::function<void(Json & header, std::string & data)>& change) {
     const ModelFolder folder("mistral-window");
     edit(folder, change);
-    ::testing::internal::CaptureStderr();
+    ::testing::internal::CaptureStdout();  // where the log goes, unless a program says otherwise
     std::string error;
     try {
       check_tensors(ModelFiles(folder.path()));
     } catch (const ModelError& e) {
       error = e.what();
     }
-    return error + ::testing::internal::GetCapturedStderr();
+    return error + ::testing::internal::GetCapturedStdout();
   };
   EXPECT_EQ(said([](Json&, std::string&) {}), "");
   EXPECT_THAT(said([](Json& header, std::string& data) {
