@@ -14,13 +14,17 @@ namespace mmbatch {
 namespace {
 
 /// Calls body(first_row, rows, tile) for every tile of columns and every kTileRows rows; neighbours share the
-/// tile of columns.
+/// tile of columns. More rows than the second-level cache holds beside weights go in several passes.
 template <class Body>
-void for_each_tile(std::size_t rows, std::size_t column_tiles, Body&& body) {
-  const std::size_t row_tiles = (rows + kTileRows - 1) / kTileRows;
+void for_each_tile(const PreparedRows& x, std::size_t column_tiles, Body&& body) {
+  constexpr std::size_t kCachedBytes = std::size_t{5} << 18;
+  const std::size_t row_tiles = (x.rows + kTileRows - 1) / kTileRows;
+  const std::size_t at_once = std::max<std::size_t>(1, kCachedBytes / (kTileRows * x.row_bytes));
   parallel_tiles(row_tiles * column_tiles, [&](std::size_t i) {
-    const std::size_t first = i % row_tiles * kTileRows;
-    body(first, std::min(kTileRows, rows - first), i / row_tiles);
+    const std::size_t pass = i / (at_once * column_tiles), within = i % (at_once * column_tiles);
+    const std::size_t tiles = std::min(at_once, row_tiles - pass * at_once);
+    const std::size_t first = (pass * at_once + within % tiles) * kTileRows;
+    body(first, std::min(kTileRows, x.rows - first), within / tiles);
   });
 }
 
@@ -72,7 +76,7 @@ void PackedMatrix::multiply(const ProductRows& input, MatrixView<float> y, const
   }
   const MatmulKernel& kernel = parts_.front()->kernel();
   const PreparedRows prepared = prepare_rows(kernel, in_order(input, order()));
-  for_each_tile(x.rows, tiles_.size(), [&](std::size_t first, std::size_t rows, std::size_t index) {
+  for_each_tile(prepared, tiles_.size(), [&](std::size_t first, std::size_t rows, std::size_t index) {
     const Tile& tile = tiles_[index];
     const MatrixView<float> target = y.row_range(first, rows).col_range(tile.column, tile.columns);
     const std::size_t stride = product_stride(kernel, tile.columns);
@@ -100,7 +104,7 @@ void PackedMatrix::multiply_gated(const ProductRows& input, MatrixView<float> y,
   const MatmulKernel& kernel = parts_.front()->kernel();
   const PreparedRows prepared = prepare_rows(kernel, in_order(input, order()));
   const std::size_t half = tiles_.size() / 2;
-  for_each_tile(x.rows, half, [&](std::size_t first, std::size_t rows, std::size_t index) {
+  for_each_tile(prepared, half, [&](std::size_t first, std::size_t rows, std::size_t index) {
     thread_local Matrix<float> sums;
     float* data = thread_buffer(sums, 2 * kTileRows * kernel.tile_columns);
     const std::size_t columns = tiles_[index].columns, stride = product_stride(kernel, columns);

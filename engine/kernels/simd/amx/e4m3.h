@@ -71,7 +71,7 @@ inline void take_amx_e4m3_groups(AmxE4m3Parts& parts, std::size_t first_row, std
       const std::byte* x = p.x + row * p.row_bytes + first * kE4m3Inputs * 2;
       for (std::size_t part = 0; part < count; ++part, x += kE4m3Inputs * 2) {
         for (std::size_t s = 0; s < kStrips; s += 2) {
-          Fetch nothing{x, 0, Fetch::To::second};
+          AmxFetch nothing{x, 0, 0};
           const AmxBlock work{
               x,
               p.row_bytes,

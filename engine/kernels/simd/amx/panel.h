@@ -9,7 +9,7 @@ namespace mmbatch::MMBATCH_ISA {
 #if defined(__AMX_TILE__)
 
 /// Tiles of each strip that groups of rows pass over in the first-level cache.
-constexpr std::size_t kAmxSteps = 8;
+constexpr std::size_t kAmxSteps = 4;
 
 /// Part of the weights of all strips, in tiles.
 struct AmxWeights {
@@ -22,7 +22,6 @@ constexpr std::size_t kAmxAhead = 2048;
 
 /// Weights that are tiles as they lie in a panel.
 struct AmxStoredWeights {
-  static constexpr std::size_t kLines = kAmxBytes / 64;  // of a tile
   const PanelProduct& p;
   std::size_t strip_bytes;
 
@@ -38,9 +37,13 @@ struct AmxStoredWeights {
     }
     return {at, strip_bytes};
   }
-  /// What is wanted after tiles from `first` on.
-  const std::byte* behind(std::size_t first) const {
-    return p.panel + kStrips * (strip_bytes + first * kAmxBytes);
+  /// What is wanted two blocks after tiles from `first` on, for the strips from `strip` on; behind the last
+  /// ones, those of the next panel.
+  AmxFetch behind(std::size_t strip, std::size_t first, std::size_t groups) const {
+    const std::size_t steps = strip_bytes / kAmxBytes, wanted = first + 4 * kAmxSteps;
+    const std::size_t at = wanted < steps ? strip * strip_bytes + wanted * kAmxBytes
+                                          : (kStrips + strip) * strip_bytes + (wanted - steps) * kAmxBytes;
+    return {p.panel + at, strip_bytes, (kAmxBytes / 64 + groups - 1) / groups};
   }
 };
 
@@ -48,7 +51,6 @@ struct AmxStoredWeights {
 /// memory, and widen(from, to).
 template <class Format>
 struct AmxWidenedWeights {
-  static constexpr std::size_t kLines = Format::kTileBytes / 64;
   const PanelProduct& p;
   std::size_t strip_bytes;
   std::byte* wide;  // [kStrips, kAmxSteps, kAmxBytes]
@@ -57,8 +59,11 @@ struct AmxWidenedWeights {
     for (std::size_t s = 0; s < kStrips; ++s) {
       const std::byte* from = p.panel + s * strip_bytes + first * Format::kTileBytes;
       std::byte* to = wide + s * kAmxSteps * kAmxBytes;
-      for (std::size_t tile = 0; tile < count; ++tile, from += Format::kTileBytes, to += kAmxBytes)
+      for (std::size_t tile = 0; tile < count; ++tile, from += Format::kTileBytes, to += kAmxBytes) {
+        for (std::size_t line = 0; line < Format::kTileBytes; line += 64)
+          __builtin_prefetch(from + kAmxSteps * Format::kTileBytes + line, 0, 2);
         Format::widen(from, to);
+      }
     }
     return {wide, kAmxSteps * kAmxBytes};
   }
@@ -72,9 +77,8 @@ struct AmxWidenedWeights {
     }
     return {to, kAmxBytes};
   }
-  const std::byte* behind(std::size_t first) const {
-    return p.panel + kStrips * (strip_bytes + first * Format::kTileBytes);
-  }
+  /// Nothing: they are asked for while they are widened.
+  AmxFetch behind(std::size_t, std::size_t, std::size_t) const { return {wide, 0, 0}; }
 };
 
 /// Rows from `first_row` on: those in front and `back` more, and as many groups of both as there are.
@@ -86,9 +90,7 @@ void take_amx_groups(const PanelProduct& p, const std::byte* x, std::size_t step
     const std::size_t count = kAmxSteps < steps - first ? kAmxSteps : steps - first;
     const AmxWeights part = weights(first, count);
     AmxShapes::written();
-    const std::size_t sharers = 2 * groups;
-    Fetch fetch{weights.behind(first), (kStrips * Weights::kLines + sharers - 1) / sharers,
-                Fetch::To::second};
+    AmxFetch fetches[] = {weights.behind(0, first, groups), weights.behind(2, first, groups)};
     for (std::size_t group = 0; group < groups; ++group) {
       const std::size_t row = first_row + 2 * kAmxRows * group;
       for (std::size_t s = 0; s < kStrips; s += 2) {
@@ -99,7 +101,7 @@ void take_amx_groups(const PanelProduct& p, const std::byte* x, std::size_t step
                             count,
                             first == 0 ? Begin::zero : Begin::stored,
                             p.y + row * Panel::kColumns + s * Panel::kStrip};
-        work.template run<words>(fetch);
+        work.template run<words>(fetches[s / 2]);
       }
     }
   }

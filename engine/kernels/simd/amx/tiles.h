@@ -89,6 +89,20 @@ MMBATCH_INLINE void multiply_front_again() {
   }
 }
 
+/// Lines of two strips that are wanted later, some of both in each step.
+struct AmxFetch {
+  const std::byte* next;
+  std::size_t strip_bytes;
+  std::size_t lines;  // of a step and strip
+
+  MMBATCH_INLINE void step(AmxFetch& fetch) {
+    for (std::size_t i = 0; i < fetch.lines; ++i, fetch.next += 64) {
+      __builtin_prefetch(fetch.next, 0, 2);
+      __builtin_prefetch(fetch.next + fetch.strip_bytes, 0, 2);
+    }
+  }
+};
+
 /// y[some rows] (+)= x · a block of two strips, `steps` tiles of each.
 struct AmxBlock {
   const std::byte* x;  // of the first row, at the block's depth
@@ -103,7 +117,7 @@ struct AmxBlock {
 
   /// Of kAmxRows rows in front, and as many behind them as the shapes say.
   template <AmxWords words>
-  __attribute__((always_inline)) void run(Fetch& fetch) const {
+  __attribute__((always_inline)) void run(AmxFetch& fetch) const {
     const std::byte *front = x, *back = x + kAmxRows * row_bytes;
     const std::byte *w = block, *w_next = block + strip_bytes;
     float* y_back = y + kAmxRows * Panel::kColumns;
@@ -119,7 +133,7 @@ struct AmxBlock {
       _tile_loadd(3, y_back + Panel::kStrip, kYBytes);
     }
     for (std::size_t step = 0; step < steps; ++step) {
-      Fetch::turn(fetch, step);
+      AmxFetch::step(fetch);
       _tile_loadd(6, w, kAmxRowBytes);
       _tile_loadd(4, front, row_bytes);
       _tile_loadd(7, w_next, kAmxRowBytes);
@@ -130,7 +144,6 @@ struct AmxBlock {
       w += kAmxBytes;
       w_next += kAmxBytes;
     }
-    fetch.next += steps * fetch.lines * 64;
     _tile_stored(0, y, kYBytes);
     _tile_stored(1, y + Panel::kStrip, kYBytes);
     _tile_stored(2, y_back, kYBytes);
