@@ -2,6 +2,7 @@
 // joined with a sum here (-ffp-contract=off): not every level can, and all of them make the same bytes.
 
 #include "engine/kernels/simd/blocks/grouped_block.h"
+#include "engine/kernels/simd/blocks/grouped_few.h"
 #include "engine/kernels/simd/functions.h"
 
 namespace mmbatch::MMBATCH_ISA {
@@ -30,34 +31,13 @@ struct BlockScales {
   __attribute__((always_inline)) void widen(const GroupedPanel& g, const std::byte* unit, std::size_t v,
                                             std::size_t index) {
     const std::size_t at = index * g.unit_inputs / 32 * Kind::halves * kLanes;
-    widen_scales<Kind::halves, Kind::floors>(g, unit, scales[v] + at, floors[Kind::floors ? v : 0] + at);
+    float *const of = scales[v] + at, *const minimums = floors[Kind::floors ? v : 0] + at;
+    if (Kind::halves == 2 || g.two_levels)
+      widen_scales<TwoLevels<Kind::floors, Kind::halves>, Kind::floors>(g, unit, of, minimums);
+    else
+      widen_scales<OneLevel<Kind::floors>, Kind::floors>(g, unit, of, minimums);
   }
 };
-
-/// Few rows: each code is looked at once, where it lies.
-template <class Codes, class Kind>
-__attribute__((noinline)) void take_as_stored(const PanelProduct& p, const GroupedPanel& g,
-                                              std::size_t units) {
-  const std::size_t most_units = kBlockInputs / g.unit_inputs, unit_groups = g.unit_inputs / 32;
-  BlockScales<Kind, 1> widened;
-  const std::byte* block = p.panel;
-  for (std::size_t column = 0; column < Panel::kColumns; column += Panel::kStrip) {
-    for (std::size_t first = 0; first < units; first += most_units) {
-      const std::size_t count = most_units < units - first ? most_units : units - first;
-      for (std::size_t i = 0; i < count; ++i) widened.widen(g, block + i * g.unit_bytes, 0, i);
-      const GroupedBlock<Codes, Kind, 1> work{p,
-                                              g,
-                                              {block, count, unit_groups, g.unit_bytes, kRegisterBytes,
-                                               widened.scales[0], widened.floors[0], kRegisterLanes},
-                                              first * unit_groups,
-                                              first == 0 ? Begin::zero : Begin::stored,
-                                              p.y + column};
-      const std::size_t bytes = count * g.unit_bytes;
-      for_row_groups<kFewRows>(p.rows, block, block + bytes, bytes, count * unit_groups, work);
-      block += bytes;
-    }
-  }
-}
 
 MMBATCH_INLINE void widen_unit(const GroupedPanel& g, const std::byte* unit, std::byte* to) {
   const auto all = [&]<class Codes>(Codes) __attribute__((always_inline)) {
@@ -96,7 +76,7 @@ __attribute__((noinline)) void take_widened(const PanelProduct& p, const Grouped
         }
       }
       const std::size_t strip_step = as_stored ? strip_bytes : kBlockBytes;
-      const GroupedBlock<CodesOfBytes, Kind, V> work{
+      const GroupedBlock<Kind, V> work{
           p,
           g,
           {as_stored ? block : codes[0], count, unit_groups, as_stored ? g.unit_bytes : wide_bytes,
@@ -111,9 +91,22 @@ __attribute__((noinline)) void take_widened(const PanelProduct& p, const Grouped
   }
 }
 
+/// Few rows: each code is looked at once, where it lies.
+template <class Codes, class Scales, class Kind>
+void take_as_stored(const PanelProduct& p, const GroupedPanel& g, std::size_t units) {
+  const FewGroupedRows<Codes, Scales, Kind> work{p, g, units};
+  with_rows<kFewRows>(p.rows, [&]<std::size_t R>() { work.template run<R>(); });
+}
+
 template <class Codes, class Kind>
 void take(const PanelProduct& p, const GroupedPanel& g, std::size_t units) {
-  if (p.rows <= kFewRows) return take_as_stored<Codes, Kind>(p, g, units);
+  if (p.rows <= kFewRows) {
+    if constexpr (Codes::kGroupBytes < CodesOfBytes::kGroupBytes) {
+      if (Kind::halves == 2 || g.two_levels)
+        return take_as_stored<Codes, TwoLevels<Kind::floors, Kind::halves>, Kind>(p, g, units);
+    }
+    if constexpr (Kind::halves == 1) return take_as_stored<Codes, OneLevel<Kind::floors>, Kind>(p, g, units);
+  }
 #if defined(__AVX512F__)
   take_widened<Kind, 2, 6>(p, g, units);
 #else

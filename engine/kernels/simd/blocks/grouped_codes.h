@@ -1,7 +1,6 @@
 #pragma once
 
-// Units of a grouped panel (engine/kernels/blocks/grouped_panel.h) as bytes and floats, which rows pass over
-// in the first-level cache.
+// Codes of a grouped panel (engine/kernels/blocks/grouped_panel.h) as bytes.
 
 #include "engine/kernels/blocks/grouped_panel.h"
 #include "engine/kernels/simd/blocks/registers.h"
@@ -89,83 +88,6 @@ MMBATCH_INLINE void widen_codes(const GroupedPanel& g, const std::byte* from, st
       store_register(to + (2 * i + 1) * kStep + column, codes.of[1]);
     }
   });
-}
-
-/// Sixteen float16, finite.
-MMBATCH_INLINE Floats load_float16(const std::byte* p) {
-#if defined(__AVX512F__)
-  return (Floats)_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-#elif defined(__F16C__)
-  alignas(64) float lanes[kLanes];
-  for (std::size_t i = 0; i < kLanes; i += kRegisterLanes)
-    _mm256_store_ps(lanes + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 2 * i))));
-  return load(lanes);
-#else
-  const Ints bits = load_halves(p);
-  const Floats magnitude = (Floats)((bits & 0x7fff) << 13) * splat(0x1p112f);
-  return (Floats)((Ints)magnitude | (bits & 0x8000) << 16);
-#endif
-}
-
-/// Sixteen bytes as floats.
-template <bool with_sign>
-MMBATCH_INLINE Floats load_bytes(const std::byte* p) {
-#if defined(__AVX512F__)
-  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  return (Floats)_mm512_cvtepi32_ps(with_sign ? _mm512_cvtepi8_epi32(bytes) : _mm512_cvtepu8_epi32(bytes));
-#else
-  alignas(64) float lanes[kLanes];
-  for (std::size_t i = 0; i < kLanes; i += kRegisterLanes) {
-#if defined(__AVX2__)
-    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + i));
-    _mm256_store_ps(
-        lanes + i, _mm256_cvtepi32_ps(with_sign ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes)));
-#elif defined(__SSE4_1__)
-    std::int32_t four;
-    __builtin_memcpy(&four, p + i, sizeof(four));
-    const __m128i bytes = _mm_cvtsi32_si128(four);
-    _mm_store_ps(lanes + i, _mm_cvtepi32_ps(with_sign ? _mm_cvtepi8_epi32(bytes) : _mm_cvtepu8_epi32(bytes)));
-#else
-    for (std::size_t l = i; l < i + kRegisterLanes; ++l)
-      lanes[l] = with_sign ? static_cast<float>(static_cast<std::int8_t>(p[l]))
-                           : static_cast<float>(static_cast<std::uint8_t>(p[l]));
-#endif
-  }
-  return load(lanes);
-#endif
-}
-
-/// The scales and floors of a unit, [groups][kLanes].
-template <std::size_t halves, bool floors>
-MMBATCH_INLINE void widen_scales(const GroupedPanel& g, const std::byte* unit, float* scales,
-                                 float* minimums) {
-  const std::byte* at = unit + g.unit_code_bytes;
-  if (!g.two_levels) {
-    const std::size_t bytes = g.singles ? 4 : 2;  // of a scale
-    for (std::size_t i = 0; i < 2; ++i) {
-      const std::byte* from = at + i * bytes * kLanes;
-      const Floats scale = g.singles ? load(reinterpret_cast<const float*>(from)) : load_float16(from);
-      store(scales + i * kLanes, scale);
-      if constexpr (floors) {
-        const Floats floor = load_float16(at + (2 * bytes + i * 2) * kLanes);
-        store(minimums + i * kLanes, g.zero_bits != 0 ? -(scale * floor) : floor);
-      }
-    }
-    return;
-  }
-  constexpr std::size_t kGroups = 8 * halves;
-  const Floats unit_scale = load_float16(at);
-  at += 2 * kLanes;
-  Floats unit_floor{};
-  if constexpr (floors) {
-    unit_floor = -load_float16(at);
-    at += 2 * kLanes;
-  }
-  for (std::size_t i = 0; i < kGroups; ++i) {
-    store(scales + i * kLanes, unit_scale * load_bytes<true>(at + i * kLanes));
-    if constexpr (floors)
-      store(minimums + i * kLanes, unit_floor * load_bytes<false>(at + (kGroups + i) * kLanes));
-  }
 }
 
 }  // namespace mmbatch::MMBATCH_ISA
