@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t kEights = Panel::kGroup / 8;
 /// Rows at a time: each has a sum of its group, and one of all groups so far.
 constexpr std::size_t kRows = kDotRows * 3 / 4, kRowsOfStrips = kRows / kDotStrips;
+constexpr std::size_t kFewRows = 4;
 
 /// The scales of one of the two groups of a pair.
 MMBATCH_INLINE Floats load_scales(const std::byte* pair, std::size_t group) {
@@ -107,6 +108,10 @@ struct W4a16Group {
 };
 #endif
 
+/// Pairs of groups for which memory is asked ahead where all strips of a panel are taken at once, each a
+/// stream of its own.
+constexpr std::size_t kPairsAhead = 4;
+
 /// y[R rows] = x · V strips.
 template <template <std::size_t, std::size_t> class Group, std::size_t V>
 struct Strips {
@@ -123,10 +128,19 @@ struct Strips {
     auto rows = RowWords<R>::of(x + first * p.row_bytes, p.row_bytes);
     const std::byte* w = strips;
     const std::size_t turns = p.depth / (2 * Panel::kGroup), stride = strip_bytes;
+    std::size_t ahead = kPairsAhead * Panel::kGroupPair;
+    const std::size_t last = turns > kPairsAhead ? turns - kPairsAhead : 0;
     for (std::size_t turn = 0; turn < turns; ++turn, w += Panel::kGroupPair) {
-      Fetch::turn(fetch, turn);
+      if constexpr (V != kStrips) Fetch::turn(fetch, turn);
+      if (turn == last) ahead += (kStrips - 1) * stride;  // into the next panel
 #pragma GCC unroll 2
       for (std::size_t half = 0; half < 2; ++half) {
+        if constexpr (V == kStrips) {
+          constexpr std::size_t kLines = Panel::kGroupPair / 64;
+          for (std::size_t line = half * (kLines / 2); line < (half == 0 ? kLines / 2 : kLines); ++line) {
+            for (std::size_t v = 0; v < V; ++v) __builtin_prefetch(w + v * stride + ahead + line * 64, 0, 3);
+          }
+        }
         Floats part[R][V];
         group.sums(w + half * Panel::kGroupValues, stride, rows, part);
         MMBATCH_UNROLLED(V, v) {
@@ -145,7 +159,8 @@ struct Strips {
   }
 };
 
-/// A panel's products: few rows strip by strip, more with two strips at a time, see take_panel().
+/// A panel's products: few rows with all strips at once, see FewRowsBlock, some strip by strip, more with two
+/// strips at a time, see take_panel().
 template <template <std::size_t, std::size_t> class Group, std::size_t V, std::size_t most>
 void take_groups(const PanelProduct& p, const std::byte* x) {
   const std::size_t pairs = p.depth / (2 * Panel::kGroup), bytes = pairs * Panel::kGroupPair;
@@ -158,7 +173,9 @@ void take_groups(const PanelProduct& p, const std::byte* x) {
 
 template <template <std::size_t, std::size_t> class Group>
 void take_groups(const PanelProduct& p, const std::byte* x) {
-  if (kDotStrips == 1 || p.rows <= kRows)
+  if (kDotStrips > 1 && p.rows <= kFewRows)
+    take_groups<Group, kDotStrips == 1 ? 1 : kStrips, kFewRows>(p, x);
+  else if (kDotStrips == 1 || p.rows <= kRows)
     take_groups<Group, 1, kRows>(p, x);
   else
     take_groups<Group, kDotStrips, kRowsOfStrips>(p, x);
