@@ -1,5 +1,6 @@
 #include "text/template/jinja/syntax/string_literal.h"
 
+#include <fmt/format.h>
 #include <unicode/uchar.h>
 
 #include <charconv>
@@ -46,7 +47,7 @@ std::optional<std::string> unescape_string(std::string_view text, std::string& p
       const std::string_view hex = text.substr(at + 2, count);
       const auto value = hex.size() == count ? digits(hex, 16) : std::nullopt;
       if (!value || *value > 0x10FFFF || (*value >= 0xD800 && *value < 0xE000)) {
-        problem = std::string("truncated or impossible \\") + letter + " escape";
+        problem = fmt::format("truncated or impossible \\{} escape", letter);
         return std::nullopt;
       }
       append_code_point(*value, out);
