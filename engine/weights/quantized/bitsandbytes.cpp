@@ -35,6 +35,7 @@ class FourBitForm final : public StoredForm {
 };
 
 std::size_t size_of(const Config& state, const std::string& key) {
+  if (!state.has(key)) state.fail(key, "is missing: the number of values that have a scale in common");
   return static_cast<std::size_t>(state.integer(key, 0, {1, 1 << 24}));
 }
 

@@ -135,6 +135,19 @@ TEST(Quantized, WhatIsNotSupportedIsNamed) {
   EXPECT_THAT(error_with("bnb-nf4", [](json& c) { c["load_in_8bit"] = true; }), HasSubstr("load_in_8bit"));
 }
 
+TEST(Quantized, SizesOfBlocksMustBeThere) {
+  for (const std::string key : {"\"blocksize\"", "\"nested_blocksize\""}) {
+    const TemporaryFolder folder;
+    std::filesystem::copy(kFolders / "bnb-nf4" / "config.json", folder.path() / "config.json");
+    std::string bytes = read_file(kFolders / "bnb-nf4" / "model.safetensors");
+    bytes.replace(bytes.find(key) + 1, 1, "B");
+    write_file(folder.path() / "model.safetensors", bytes);
+    EXPECT_THAT(message_of<ModelError>([&] { open_weights(folder.path()); }),
+                ::testing::AllOf(HasSubstr("quant_state.bitsandbytes__nf4"), HasSubstr("blocksize"),
+                                 HasSubstr("is missing")));
+  }
+}
+
 TEST(Quantized, UnknownMethodsAreRefusedByName) {
   const Config config = Config::parse(R"({"quantization_config": {"quant_method": "aqlm"}})", "config.json");
   EXPECT_THAT(
