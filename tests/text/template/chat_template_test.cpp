@@ -97,6 +97,34 @@ TEST(ChatTemplate, IsBounded) {
 }
 
 /// What outlives its statement must not reach into it.
+TEST(ChatTemplate, ValuesMayHoldThemselves) {
+  const std::string circle = "{% set n = namespace() %}{% set n.a = n %}{% set n.list = [n] %}";
+  EXPECT_EQ(rendered("{% set n = namespace() %}{% set n.a = n %}{{ n }}"),
+            "<Namespace {'a': <Namespace {...}>}>");
+  EXPECT_EQ(rendered("{% set n = namespace(z=1, a=2) %}{% set n.b = 'x' %}{{ n }}"),
+            "<Namespace {'z': 1, 'a': 2, 'b': 'x'}>");
+  EXPECT_EQ(rendered(circle + "{{ n == n }} {{ {n: 1}|length }}"), "True 1");
+  for (const char* use : {"{{ n.list|join }}", "{{ n ~ 1 }}", "{{ '%s'|format(n) }}", "{{ n.list|string }}"})
+    EXPECT_THAT(rendered(circle + use), HasSubstr("<Namespace {...}>")) << use;
+  for (const char* use : {"{{ n|tojson }}", "{{ raise_exception(n) }}"})
+    EXPECT_THAT(rendered(circle + use), HasSubstr("error: ")) << use;
+}
+
+/// Neither what is done with such values nor letting them go takes more of the stack than there is.
+TEST(ChatTemplate, ValuesMayBeNestedDeeply) {
+  const auto nested = [](const std::string& deeper) {
+    return "{% set n = namespace(x=1) %}{% for i in range(90000) %}{% for j in range(3) %}{% set n.x = " +
+           deeper + " %}{% endfor %}{% endfor %}";
+  };
+  for (const char* deeper : {"[n.x]", "(n.x,)", "{'a': n.x}", "namespace(a=n.x)", "cycler(n.x)",
+                             "joiner(n.x)", "cycler(n.x).next"})
+    EXPECT_EQ(rendered(nested(deeper) + "ok"), "ok") << deeper;
+  for (const char* use : {"{{ n.x }}", "{{ {n.x: 1} }}", "{{ n.x == (n.x,) }}", "{{ n.x|tojson }}"})
+    EXPECT_THAT(rendered(nested("(n.x,)") + use), HasSubstr("maximum recursion depth exceeded")) << use;
+  EXPECT_THAT(rendered(nested("namespace(a=n.x)") + "{{ n.x }}"),
+              HasSubstr("maximum recursion depth exceeded"));
+}
+
 TEST(ChatTemplate, KeepsWhatIsStillUsed) {
   EXPECT_EQ(
       rendered(

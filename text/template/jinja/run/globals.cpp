@@ -63,8 +63,8 @@ Dict pairs_of(const Arguments& arguments, std::string_view function) {
   return dict;
 }
 
-Value make_namespace(const Arguments& arguments) {
-  const auto made = std::make_shared<Namespace>();
+Value make_namespace(Interpreter& interpreter, const Arguments& arguments) {
+  const std::shared_ptr<Namespace> made = interpreter.make_namespace();
   const Dict pairs = pairs_of(arguments, "namespace");
   for (const auto& [key, value] : pairs.entries()) {
     const std::string name = print(key);
@@ -81,7 +81,7 @@ Value make_namespace(const Arguments& arguments) {
 class DictType : public Object {
  public:
   std::string type_name() const override { return "type"; }
-  std::string print() const override { return "<class 'dict'>"; }
+  std::string print(int) const override { return "<class 'dict'>"; }
   bool callable() const override { return true; }
   Value call(const Arguments& arguments) override { return Value::dict(pairs_of(arguments, "dict")); }
   std::optional<Value> attribute(std::string_view name) override {
@@ -101,7 +101,7 @@ class DictType : public Object {
 class TemplateReference : public Object {
  public:
   std::string type_name() const override { return "TemplateReference"; }
-  std::string print() const override { return "<TemplateReference None>"; }
+  std::string print(int) const override { return "<TemplateReference None>"; }
 };
 
 class Cycler : public Object, public std::enable_shared_from_this<Cycler> {
@@ -166,7 +166,7 @@ void set_globals(Interpreter& interpreter, const std::tm& now) {
     interpreter.set(name, object(std::make_shared<Function>(name, std::move(body))));
   };
   add("range", range);
-  add("namespace", make_namespace);
+  add("namespace", [&](const Arguments& arguments) { return make_namespace(interpreter, arguments); });
   interpreter.set("dict", object(std::make_shared<DictType>()));
   interpreter.set("self", object(std::make_shared<TemplateReference>()));
   add("cycler", [](const Arguments& arguments) {

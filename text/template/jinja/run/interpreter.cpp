@@ -10,7 +10,7 @@
 namespace mmbatch::jinja {
 namespace {
 
-constexpr std::size_t kStepWork = 32;
+constexpr std::size_t kStepWork = 32, kNamespaceWork = 256;
 
 /// A macro, or the body of a call block: what it sees is what was around it.
 class Macro : public Object {
@@ -19,7 +19,7 @@ class Macro : public Object {
       : interpreter_(interpreter), code_(std::move(code)), around_(std::move(around)) {}
 
   std::string type_name() const override { return "Macro"; }
-  std::string print() const override { return "<Macro '" + code_->name + "'>"; }
+  std::string print(int) const override { return "<Macro '" + code_->name + "'>"; }
   bool callable() const override { return true; }
   Value call(const Arguments& arguments) override {
     return interpreter_.call_macro(*code_, around_, arguments);
@@ -59,7 +59,13 @@ struct Interpreter::DepthGuard {
 
 Interpreter::~Interpreter() {
   for (const ScopePtr& scope : held_) scope->variables.clear();
+  for (const auto& made : namespaces_) made->clear();
   top_->variables.clear();
+}
+
+std::shared_ptr<Namespace> Interpreter::make_namespace() {
+  charge(kNamespaceWork);
+  return namespaces_.emplace_back(std::make_shared<Namespace>());
 }
 
 std::string Interpreter::render(const Body& body) {

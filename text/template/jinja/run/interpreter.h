@@ -24,6 +24,8 @@ class Interpreter {
   /// @throws RenderError
   std::string render(const Body& body);
 
+  /// An empty one, which holds nothing any more when the rendering has ended.
+  std::shared_ptr<Namespace> make_namespace();
   Value call_macro(const MacroCode& code, const ScopePtr& around, const Arguments& arguments);
 
  private:
@@ -56,6 +58,7 @@ class Interpreter {
 
   ScopePtr top_;
   std::vector<ScopePtr> held_;  // by macros that they hold in turn: emptied at the end
+  std::vector<std::shared_ptr<Namespace>> namespaces_;
   std::string* out_ = nullptr;
   bool escapes_ = false;
   int depth_ = 0;

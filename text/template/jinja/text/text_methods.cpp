@@ -315,7 +315,7 @@ class Bytes : public Object {
   std::string type_name() const override { return "bytes"; }
   bool truth() const override { return !bytes_.empty(); }
   std::optional<std::size_t> length() const override { return bytes_.size(); }
-  std::string print() const override {
+  std::string print(int) const override {
     std::string out = "b'";
     for (const char c : bytes_) {
       const auto byte = static_cast<unsigned char>(c);

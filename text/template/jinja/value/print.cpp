@@ -50,6 +50,8 @@ std::string repr_text(std::string_view text) {
   return out + quote;
 }
 
+}  // namespace
+
 void append_repr(const Value& value, std::string& out, int depth) {
   if (depth > kMaxDepth) throw RenderError("maximum recursion depth exceeded while printing");
   if (out.size() > kMaxBytes) throw RenderError("a value too long to print", RenderError::Kind::limit);
@@ -82,12 +84,12 @@ void append_repr(const Value& value, std::string& out, int depth) {
     out += '}';
   } else if (value.is_undefined()) {
     out += "Undefined";
+  } else if (const auto* object = value.get<std::shared_ptr<Object>>()) {
+    out += (*object)->print(depth);
   } else {
     out += print(value);
   }
 }
-
-}  // namespace
 
 std::string print_integer(Int value) {
   if (value == 0) return "0";
@@ -132,7 +134,7 @@ std::string print(const Value& value) {
   if (const bool* flag = value.get<bool>()) return *flag ? "True" : "False";
   if (const Int* integer = value.get<Int>()) return print_integer(*integer);
   if (const double* number = value.get<double>()) return print_float(*number);
-  if (const auto* object = value.get<std::shared_ptr<Object>>()) return (*object)->print();
+  if (const auto* object = value.get<std::shared_ptr<Object>>()) return (*object)->print(0);
   return repr(value);
 }
 

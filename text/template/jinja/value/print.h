@@ -11,6 +11,8 @@ namespace mmbatch::jinja {
 std::string print(const Value& value);
 /// A value inside a list or dictionary: Python's repr().
 std::string repr(const Value& value);
+/// The same, of a value inside of `depth` others.  @throws RenderError where they are too many
+void append_repr(const Value& value, std::string& out, int depth);
 std::string print_integer(Int value);
 /// The shortest digits that give the same number, written as Python writes them: 1.0, 1e+16, inf.
 std::string print_float(double value);

@@ -10,7 +10,10 @@ namespace mmbatch::jinja {
 namespace {
 
 /// A text by which equal keys are found: 1, 1.0 and True are one key.
-std::string key_of(const Value& key) {
+constexpr int kMaxDepth = 200;
+
+std::string key_of(const Value& key, int depth = 0) {
+  if (depth > kMaxDepth) throw RenderError("maximum recursion depth exceeded in a key");
   if (const std::string* text = key.string()) return "s" + *text;
   if (key.is_none()) return "n";
   if (key.is_undefined()) return "u";
@@ -22,7 +25,7 @@ std::string key_of(const Value& key) {
   if (const TupleRef* tuple = key.get<TupleRef>()) {
     std::string text = "t";
     for (const Value& item : *tuple->items) {
-      const std::string part = key_of(item);
+      const std::string part = key_of(item, depth + 1);
       text += std::to_string(part.size()) + ":" + part;
     }
     return text;
@@ -85,6 +88,25 @@ const List* Value::items() const {
 const Dict* Value::dict() const {
   const DictRef* ref = get<DictRef>();
   return ref == nullptr ? nullptr : ref->dict.get();
+}
+
+void Value::let_go() {
+  static constexpr int kMostNested = 100;
+  thread_local int depth = 0;
+  thread_local std::vector<Variant>* later = nullptr;
+  if (depth == kMostNested) {
+    later->push_back(std::move(v_));
+    return;
+  }
+  std::vector<Variant> own;
+  if (depth == 0) later = &own;
+  ++depth;
+  v_ = None{};
+  while (!own.empty()) {
+    const Variant next = std::move(own.back());
+    own.pop_back();
+  }
+  --depth;
 }
 
 std::optional<Int> Value::integer() const {
@@ -158,14 +180,20 @@ std::optional<Value> Sequence::element(Int index) {
 }
 
 std::optional<Value> Namespace::attribute(std::string_view name) {
-  const auto found = values_.find(std::string(name));
-  return found == values_.end() ? std::nullopt : std::optional<Value>(found->second);
+  const Value* found = values_.find(name);
+  return found == nullptr ? std::nullopt : std::optional<Value>(*found);
 }
 
-std::string Namespace::print() const {
-  Dict dict;
-  for (const auto& [name, value] : values_) dict.set(Value(name), value);
-  return "<Namespace " + repr(Value::dict(std::move(dict))) + ">";
+std::string Namespace::print(int depth) const {
+  if (printing_) return "<Namespace {...}>";
+  struct Printing {
+    bool& now;
+    explicit Printing(bool& flag) : now(flag) { now = true; }
+    ~Printing() { now = false; }
+  } const printing(printing_);
+  std::string out = "<Namespace ";
+  append_repr(Value::dict(values_), out, depth + 1);
+  return out + ">";
 }
 
 std::string type_name(const Value& value) {

@@ -71,6 +71,7 @@ struct DictRef {
 };
 
 /// A value of a template, as Python would have it. Cheap to copy: what is large is shared, and never changes.
+/// However deep values are nested, letting one go takes little of the stack.
 class Value {
  public:
   using Variant = std::variant<Undefined, None, bool, Int, double, Text, ListRef, TupleRef, DictRef,
@@ -84,6 +85,13 @@ class Value {
   Value(std::string_view text) : Value(std::string(text)) {}          // NOLINT
   Value(const char* text) : Value(std::string(text)) {}               // NOLINT
   Value(std::shared_ptr<Object> object) : v_(std::move(object)) {}    // NOLINT
+  Value(const Value&) = default;
+  Value(Value&&) = default;
+  Value& operator=(const Value&) = default;
+  Value& operator=(Value&&) = default;
+  ~Value() {
+    if (items() != nullptr || is<DictRef>() || is<std::shared_ptr<Object>>()) let_go();
+  }
   static Value undefined(std::string message);
   static Value text(std::string text, bool safe) { return Value(Variant(make_text(std::move(text), safe))); }
   static Value list(List items);
@@ -128,6 +136,9 @@ class Value {
     return {std::make_shared<const std::string>(std::move(text)), safe};
   }
 
+  /// Forgets what it holds: at once, or where values are nested deeply after the outermost one.
+  void let_go();
+
   Variant v_;
 };
 
@@ -165,7 +176,8 @@ class Object {
  public:
   virtual ~Object() = default;
   virtual std::string type_name() const = 0;
-  virtual std::string print() const { return "<" + type_name() + ">"; }
+  /// Python's str().  @param depth how many values it is inside of
+  virtual std::string print(int /*depth*/) const { return "<" + type_name() + ">"; }
   virtual bool truth() const { return true; }
   virtual std::optional<Value> attribute(std::string_view) { return std::nullopt; }
   virtual bool callable() const { return false; }
@@ -184,7 +196,7 @@ class Function : public Object {
   using Body = std::function<Value(const Arguments&)>;
   Function(std::string name, Body body) : name_(std::move(name)), body_(std::move(body)) {}
   std::string type_name() const override { return "function"; }
-  std::string print() const override { return "<function " + name_ + ">"; }
+  std::string print(int) const override { return "<function " + name_ + ">"; }
   bool callable() const override { return true; }
   Value call(const Arguments& arguments) override { return body_(arguments); }
 
@@ -199,7 +211,7 @@ class Generator : public Object {
   explicit Generator(List items, std::string type = "generator")
       : items_(std::move(items)), type_(std::move(type)) {}
   std::string type_name() const override { return type_; }
-  std::string print() const override { return "<" + type_ + " object>"; }
+  std::string print(int) const override { return "<" + type_ + " object>"; }
   std::optional<List> iterate() override { return std::exchange(items_, {}); }
 
  private:
@@ -214,7 +226,7 @@ class Sequence : public Object {
   Sequence(List items, Kind kind, std::string type, std::string printed)
       : items_(std::move(items)), kind_(kind), type_(std::move(type)), printed_(std::move(printed)) {}
   std::string type_name() const override { return type_; }
-  std::string print() const override { return printed_; }
+  std::string print(int) const override { return printed_; }
   bool truth() const override { return !items_.empty(); }
   std::optional<List> iterate() override { return items_; }
   std::optional<std::size_t> length() const override { return items_.size(); }
@@ -232,11 +244,14 @@ class Namespace : public Object {
  public:
   std::string type_name() const override { return "Namespace"; }
   std::optional<Value> attribute(std::string_view name) override;
-  void set(const std::string& name, Value value) { values_[name] = std::move(value); }
-  std::string print() const override;
+  void set(const std::string& name, Value value) { values_.set(Value(name), std::move(value)); }
+  /// So that none that is its own attribute, or that of one of its attributes, outlives the rendering.
+  void clear() { values_ = {}; }
+  std::string print(int depth) const override;
 
  private:
-  std::unordered_map<std::string, Value> values_;
+  Dict values_;
+  mutable bool printing_ = false;
 };
 
 /// Python's name of a value's type: str, int, NoneType, …
