@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "engine/base/error.h"
+#include "engine/base/files/checkpoint_names.h"
 #include "engine/base/output/output_file.h"
 #include "jobs/listing/archive/samples.h"
 #include "jobs/output/file_identity.h"
@@ -50,27 +51,15 @@ bool begins_like_an_image(std::string_view bytes) {
                             (bytes.substr(8, 4) == "WEBP" || bytes.substr(8, 4) == "AVI "));
 }
 
-/// Of a checkpoint's folder, which may be the one that all is done in: not everything in it is the model's.
+/// Of a checkpoint's or an adapter's folder, which may be the one that all is done in: not everything in it
+/// is the model's.
 bool is_of_a_checkpoint(const fs::path& file) {
   constexpr std::array kEndings = {".safetensors", ".gguf", ".model", ".jinja"};
-  constexpr std::array kNames = {"config.json",
-                                 "generation_config.json",
-                                 "preprocessor_config.json",
-                                 "processor_config.json",
-                                 "video_preprocessor_config.json",
-                                 "tokenizer.json",
-                                 "tokenizer_config.json",
-                                 "special_tokens_map.json",
-                                 "added_tokens.json",
-                                 "chat_template.json",
-                                 "quantize_config.json",
-                                 "adapter_config.json",
-                                 "model.safetensors.index.json",
-                                 "vocab.json",
-                                 "vocab.txt",
-                                 "merges.txt"};
+  const std::string name = file.filename().string();
   return std::find(kEndings.begin(), kEndings.end(), file.extension().string()) != kEndings.end() ||
-         std::find(kNames.begin(), kNames.end(), file.filename().string()) != kNames.end();
+         std::find(kSmallCheckpointFiles.begin(), kSmallCheckpointFiles.end(), name) !=
+             kSmallCheckpointFiles.end() ||
+         name == "adapter_config.json";
 }
 
 bool is_image(const fs::path& file) {

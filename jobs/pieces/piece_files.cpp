@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +15,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "engine/base/files/small_file.h"
+#include "engine/base/output/output_file.h"
 #include "jobs/results/database_error.h"
 
 namespace mmbatch {
@@ -28,17 +29,6 @@ constexpr const char* kPlan = "plan.json";
 constexpr std::size_t kProgressBytes = 512;
 constexpr std::uint64_t kMostPieces = 1'000'000;
 
-/// Empty also for what is not a file: a FIFO would wait for its writer.
-std::string whole_text(const fs::path& file, std::size_t most) {
-  std::error_code failed;
-  if (!fs::is_regular_file(file, failed)) return {};
-  std::ifstream stream(file, std::ios::binary);
-  std::string text(most, '\0');
-  stream.read(text.data(), static_cast<std::streamsize>(most));
-  text.resize(static_cast<std::size_t>(stream.gcount()));
-  return text;
-}
-
 void write_new(const fs::path& file, const std::string& text) {
   std::ofstream stream(file, std::ios::binary);
   stream << text;
@@ -47,19 +37,20 @@ void write_new(const fs::path& file, const std::string& text) {
     throw fs::filesystem_error("cannot be written", file, std::make_error_code(std::errc::io_error));
 }
 
-/// Under a name that nothing has: whoever was killed over the same may have left his, and it may be
-/// somebody's own.
 fs::path make_new_folder(const fs::path& parent) {
   fs::create_directories(parent);
   for (;;) {
-    std::uint64_t number = 0;
-    if (::getrandom(&number, sizeof number, 0) != sizeof number)
-      number = static_cast<std::uint64_t>(::getpid());
-    const fs::path made = parent / fmt::format(".mmbatch-{:016x}.part", number);
+    const fs::path made = temporary_name(parent);
     if (::mkdir(made.c_str(), 0777) == 0) return made;
     if (errno != EEXIST)
       throw fs::filesystem_error("cannot be made", made, std::error_code(errno, std::generic_category()));
   }
+}
+
+/// An object with what a file of the folder says; of one that is no JSON, or no file, nothing.
+nlohmann::json json_of(const fs::path& file, std::size_t most) {
+  const auto text = read_small_file(file, most);
+  return nlohmann::json::parse(text ? text.value() : "", nullptr, false);
 }
 
 }  // namespace
@@ -112,8 +103,9 @@ bool is_piece_folder(const fs::path& folder) {
 
 void make_piece_folder(const fs::path& folder, const PiecePlan& plan) {
   const fs::path place = folder.has_filename() ? folder : folder.parent_path();
+  fs::path part;
   try {
-    const fs::path part = make_new_folder(place.has_parent_path() ? place.parent_path() : ".");
+    part = make_new_folder(place.has_parent_path() ? place.parent_path() : ".");
     for (const char* name : {"waiting", "taken", "done", "workers"}) fs::create_directories(part / name);
     for (std::uint64_t piece = 0; piece < plan.pieces; ++piece)
       write_new(part / "waiting" / piece_name(piece), "");
@@ -129,6 +121,8 @@ void make_piece_folder(const fs::path& folder, const PiecePlan& plan) {
         "--shards-from {}: {}", folder.string(),
         taken ? "something else is there: name a folder that is new or empty" : std::strerror(reason)));
   } catch (const fs::filesystem_error& e) {
+    std::error_code none;
+    if (!part.empty()) fs::remove_all(part, none);
     throw UsageError(
         fmt::format("--shards-from {}: the folder cannot be made: {}", folder.string(), e.code().message()));
   }
@@ -136,7 +130,7 @@ void make_piece_folder(const fs::path& folder, const PiecePlan& plan) {
 
 PiecePlan read_plan(const fs::path& folder) {
   constexpr std::size_t kMost = 4096;
-  const auto json = nlohmann::json::parse(whole_text(folder / kPlan, kMost), nullptr, false);
+  const auto json = json_of(folder / kPlan, kMost);
   PiecePlan plan;
   try {
     plan.pieces = json.at("pieces").get<std::uint64_t>();
@@ -174,7 +168,7 @@ bool write_progress(const fs::path& file, const PieceProgress& progress) {
 }
 
 PieceProgress read_progress(const fs::path& file) {
-  const auto json = nlohmann::json::parse(whole_text(file, kProgressBytes), nullptr, false);
+  const auto json = json_of(file, kProgressBytes);
   PieceProgress progress;
   try {
     progress.worker = json.at("worker").get<std::string>();

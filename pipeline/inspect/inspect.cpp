@@ -8,6 +8,7 @@
 #include <set>
 
 #include "engine/base/error.h"
+#include "engine/base/files/checkpoint_names.h"
 #include "engine/base/result.h"
 #include "engine/kernels/product/precision_choice.h"
 #include "engine/weights/precision.h"
@@ -23,15 +24,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What is read besides the weights, where it is there.
-constexpr const char* kSmallFiles[] = {
-    "config.json",        "generation_config.json",      "preprocessor_config.json", "tokenizer.model",
-    "spiece.model",       "tokenizer_config.json",       "special_tokens_map.json",  "added_tokens.json",
-    "chat_template.json", "chat_template.jinja",         "processor_config.json",    "tokenizer.json",
-    "tokenizer.gguf",     "model.safetensors.index.json"};
-
 void list_files(const WeightSource& weights, Inspection& found) {
-  for (const char* name : kSmallFiles) {
+  for (const char* name : kSmallCheckpointFiles) {
     std::error_code failed;
     const auto bytes = fs::file_size(weights.path() / name, failed);
     if (!failed) found.files.push_back({name, static_cast<std::size_t>(bytes), 0});

@@ -85,12 +85,16 @@ std::string why_not_opened(const fs::path& file, int reason) {
   return std::strerror(reason);
 }
 
+fs::path temporary_name(const fs::path& folder) {
+  std::uint64_t number = 0;
+  if (::getrandom(&number, sizeof number, 0) != sizeof number)
+    number = static_cast<std::uint64_t>(::getpid());
+  return folder / fmt::format(".mmbatch-{:016x}.part", number);
+}
+
 TemporaryFile make_temporary(const fs::path& folder) {
   for (;;) {
-    std::uint64_t number = 0;
-    if (::getrandom(&number, sizeof number, 0) != sizeof number)
-      number = static_cast<std::uint64_t>(::getpid());
-    TemporaryFile made{folder / fmt::format(".mmbatch-{:016x}.part", number)};
+    TemporaryFile made{temporary_name(folder)};
     made.descriptor = ::open(made.path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (made.descriptor >= 0) return made;
     if (errno != EEXIST) throw std::system_error(errno, std::generic_category(), folder.string());

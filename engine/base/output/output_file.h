@@ -56,6 +56,10 @@ int open_for_writing(const std::filesystem::path& file, int flags,
 /// Why open_for_writing() failed, for people.
 std::string why_not_opened(const std::filesystem::path& file, int reason);
 
+/// A name in a folder that nothing has, but for chance: whoever makes something under it has to see that
+/// nothing was there. What was left by a process that was killed, or is somebody's own, stays.
+std::filesystem::path temporary_name(const std::filesystem::path& folder);
+
 /// An open file of its own.
 struct TemporaryFile {
   std::filesystem::path path;

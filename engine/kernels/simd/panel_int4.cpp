@@ -108,6 +108,10 @@ struct W4a16Group {
 };
 #endif
 
+#if defined(__AMX_INT8__)
+constexpr std::size_t kRowsWithoutTiles = 16;
+#endif
+
 /// Pairs of groups for which memory is asked ahead where all strips of a panel are taken at once, each a
 /// stream of its own.
 constexpr std::size_t kPairsAhead = 4;
@@ -189,8 +193,7 @@ void int4_panel(const PanelProduct& p) {
   take_int4_panel(p);
 #else
 #if defined(__AMX_INT8__)
-  constexpr std::size_t kFewRows = 8;  // which are as fast without tiles
-  if (p.rows > kFewRows)
+  if (p.rows > kRowsWithoutTiles)
     take_amx_int4(p);
   else
 #endif

@@ -116,6 +116,25 @@ TEST(FileRoles, AModelsFilesAreInputs) {
   EXPECT_EQ(said(folder / "model", "model/summary.json"), "");
 }
 
+TEST(FileRoles, AllFilesOfReferenceFoldersAreInputs) {
+  std::size_t count = 0;
+  for (const auto& reference : fs::directory_iterator(fs::path(MMBATCH_TEST_DATA) / "reference")) {
+    const fs::path model = reference.path() / "model";
+    if (!fs::is_directory(model)) continue;
+    for (const auto& entry : fs::directory_iterator(model)) {
+      if (!entry.is_regular_file()) continue;
+      EXPECT_NE(fault([&](FileRoles& files) {
+                  files.reads(ModelPlace(model));
+                  files.writes("--summary-json", entry.path());
+                }),
+                "")
+          << entry.path();
+      ++count;
+    }
+  }
+  EXPECT_GT(count, 100u);
+}
+
 TEST(FileRoles, ImagesAreNotOverwritten) {
   const TempFolder folder;
   using namespace std::string_literals;

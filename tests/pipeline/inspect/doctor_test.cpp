@@ -43,6 +43,8 @@ TEST(Doctor, SaysWhatSlowsARunDown) {
   EXPECT_THAT(problems(old), ElementsAre(HasSubstr("does not multiply bfloat16")));
   old.instruction_set = "portable";
   EXPECT_THAT(problems(old), ElementsAre(HasSubstr("no AVX2")));
+  old.instruction_set = "avx512-vnni-bf16-amx";
+  EXPECT_THAT(problems(old), IsEmpty());
 
   Diagnosis forced = healthy();
   forced.forced_instruction_set = "avx2";

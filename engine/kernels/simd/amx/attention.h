@@ -51,7 +51,8 @@ struct AmxAttention : Products {
     rows_ = rows;
   }
 
-  /// Scores of all keys of the tile: what is outside the part that is seen is never looked at.
+  /// Scores of all keys of the tile. A granule that no query sees may have lost its memory: one that is seen
+  /// stands in for it, and adjust() takes its scores out.
   void score(std::size_t first) {
     static_assert(kGranules == 4);
     Tile& tile = this->tile;
@@ -63,10 +64,7 @@ struct AmxAttention : Products {
       if (!seen || tile.next_keys[g] == tile.keys[g]) continue;
       for (std::size_t pair = 0; pair < this->pairs; ++pair) fetch(tile.next_keys[g] + pair * kLanes);
     }
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
+    zero_sums();
     for (std::size_t pair = 0; pair < this->pairs; pair += kAmxRows) {
       _tile_loadd(4, queries + pair, this->pairs * sizeof(float));
       _tile_loadd(6, keys[0] + pair * kLanes, kAmxRowBytes);

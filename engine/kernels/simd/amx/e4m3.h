@@ -95,11 +95,10 @@ inline void take_amx_e4m3_few(AmxE4m3Parts& parts, std::size_t first_row, std::s
   const std::byte* x = p.x + first_row * p.row_bytes;
   for (std::size_t part = 0; part < p.depth / kE4m3Inputs; ++part, x += kE4m3Inputs * 2) {
     parts.widen(part, 1);
-    const AmxWeights weights{parts.wide, AmxE4m3Parts::kStripBytes};
-    zero_amx_sums();
+    zero_sums();
     for (std::size_t tile = 0; tile < AmxE4m3Parts::kTiles; ++tile)
       multiply_amx_strips<AmxWords::bf16>(x + tile * kAmxRowBytes, p.row_bytes,
-                                          {weights.block + tile * kAmxBytes, weights.strip_bytes});
+                                          {parts.wide + tile * kAmxBytes, AmxE4m3Parts::kStripBytes});
     store_amx_strips(parts.sums);
     parts.add(part, first_row, rows);
   }
@@ -108,13 +107,12 @@ inline void take_amx_e4m3_few(AmxE4m3Parts& parts, std::size_t first_row, std::s
 /// A panel's products, the same bits for a row in any number of them.
 inline void take_amx_e4m3(const PanelProduct& p) {
   AmxE4m3Parts parts(p);
-  constexpr std::size_t kGroup = 2 * kAmxRows;
-  const std::size_t groups = p.rows / kGroup, left = p.rows % kGroup, done = p.rows - left;
-  if (groups > 0) take_amx_e4m3_groups(parts, 0, groups, kAmxRows);
-  if (left > kAmxRows)
-    take_amx_e4m3_groups(parts, done, 1, left - kAmxRows);
-  else if (left > 0)
-    take_amx_e4m3_few(parts, done, left);
+  for_amx_rows(
+      p.rows,
+      [&](std::size_t first, std::size_t groups, std::size_t back) {
+        take_amx_e4m3_groups(parts, first, groups, back);
+      },
+      [&](std::size_t first, std::size_t rows) { take_amx_e4m3_few(parts, first, rows); });
 }
 #endif
 

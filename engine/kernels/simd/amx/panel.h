@@ -107,13 +107,6 @@ void take_amx_groups(const PanelProduct& p, const std::byte* x, std::size_t step
   }
 }
 
-MMBATCH_INLINE void zero_amx_sums() {
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
-}
-
 /// Sums 0 … 3, a strip each, += rows at x · a tile of every strip.
 template <AmxWords words>
 MMBATCH_INLINE void multiply_amx_strips(const std::byte* x, std::size_t row_bytes, const AmxWeights& part) {
@@ -121,10 +114,12 @@ MMBATCH_INLINE void multiply_amx_strips(const std::byte* x, std::size_t row_byte
   _tile_loadd(4, x, row_bytes);
   _tile_loadd(6, part.block, kAmxRowBytes);
   _tile_loadd(7, part.block + part.strip_bytes, kAmxRowBytes);
-  multiply_front<words>();
+  MMBATCH_MULTIPLY_TILES(0, 4, 6);
+  MMBATCH_MULTIPLY_TILES(1, 4, 7);
   _tile_loadd(6, part.block + 2 * part.strip_bytes, kAmxRowBytes);
   _tile_loadd(7, part.block + 3 * part.strip_bytes, kAmxRowBytes);
-  multiply_front_again<words>();
+  MMBATCH_MULTIPLY_TILES(2, 4, 6);
+  MMBATCH_MULTIPLY_TILES(3, 4, 7);
 }
 
 /// @param y rows Panel::kColumns apart
@@ -142,7 +137,7 @@ void take_amx_few(const PanelProduct& p, const std::byte* x, std::size_t steps, 
                   std::size_t first_row, std::size_t rows) {
   const AmxShapes shapes(rows, rows);
   x += first_row * p.row_bytes;
-  zero_amx_sums();
+  zero_sums();
   for (std::size_t step = 0; step < steps; ++step, x += kAmxRowBytes) {
     const AmxWeights part = weights.next(step);
     AmxShapes::written();
@@ -151,17 +146,29 @@ void take_amx_few(const PanelProduct& p, const std::byte* x, std::size_t steps, 
   store_amx_strips(p.y + first_row * Panel::kColumns);
 }
 
+/// All rows: calls groups(first_row, count, back) for groups of kAmxRows and `back` more, and
+/// few(first_row, rows) for at most kAmxRows.
+template <class Groups, class Few>
+MMBATCH_INLINE void for_amx_rows(std::size_t rows, const Groups& groups, const Few& few) {
+  constexpr std::size_t kGroup = 2 * kAmxRows;
+  const std::size_t left = rows % kGroup, done = rows - left;
+  if (done > 0) groups(0, done / kGroup, kAmxRows);
+  if (left > kAmxRows)
+    groups(done, 1, left - kAmxRows);
+  else if (left > 0)
+    few(done, left);
+}
+
 /// y[all rows] = x · a panel, whose strips are `steps` tiles deep. Every sum is one chain in the order of the
 /// depth, whatever the number of rows.  @param x of row 0, without its header
 template <AmxWords words, class Weights>
 void take_amx_panel(const PanelProduct& p, const std::byte* x, std::size_t steps, const Weights& weights) {
-  constexpr std::size_t kGroup = 2 * kAmxRows;
-  const std::size_t groups = p.rows / kGroup, left = p.rows % kGroup, done = p.rows - left;
-  if (groups > 0) take_amx_groups<words>(p, x, steps, weights, 0, groups, kAmxRows);
-  if (left > kAmxRows)
-    take_amx_groups<words>(p, x, steps, weights, done, 1, left - kAmxRows);
-  else if (left > 0)
-    take_amx_few<words>(p, x, steps, weights, done, left);
+  for_amx_rows(
+      p.rows,
+      [&](std::size_t first, std::size_t groups, std::size_t back) {
+        take_amx_groups<words>(p, x, steps, weights, first, groups, back);
+      },
+      [&](std::size_t first, std::size_t rows) { take_amx_few<words>(p, x, steps, weights, first, rows); });
 }
 #endif
 

@@ -49,44 +49,28 @@ class AmxShapes {
   MMBATCH_INLINE void written() { asm volatile("" ::: "memory"); }
 };
 
+/// sum += x · w, which the instructions take as numbers written out.
+#define MMBATCH_MULTIPLY_TILES(sum, x, w) \
+  if constexpr (words == AmxWords::bytes) \
+    _tile_dpbsud(sum, x, w);              \
+  else                                    \
+    _tile_dpbf16ps(sum, x, w)
+
+/// Sums 0 … 3 = 0.
+MMBATCH_INLINE void zero_sums() {
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+}
+
 /// Sums 0 … 3 += activations 4 and 5 · weights 6 and 7.
 template <AmxWords words>
 MMBATCH_INLINE void multiply_tiles() {
-  if constexpr (words == AmxWords::bytes) {
-    _tile_dpbsud(0, 4, 6);
-    _tile_dpbsud(1, 4, 7);
-    _tile_dpbsud(2, 5, 6);
-    _tile_dpbsud(3, 5, 7);
-  } else {
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
-  }
-}
-
-/// Sums 0 and 1 += activations 4 · weights 6 and 7.
-template <AmxWords words>
-MMBATCH_INLINE void multiply_front() {
-  if constexpr (words == AmxWords::bytes) {
-    _tile_dpbsud(0, 4, 6);
-    _tile_dpbsud(1, 4, 7);
-  } else {
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 4, 7);
-  }
-}
-
-/// Sums 2 and 3 += activations 4 · weights 6 and 7, for shapes whose rows are in front and behind the same.
-template <AmxWords words>
-MMBATCH_INLINE void multiply_front_again() {
-  if constexpr (words == AmxWords::bytes) {
-    _tile_dpbsud(2, 4, 6);
-    _tile_dpbsud(3, 4, 7);
-  } else {
-    _tile_dpbf16ps(2, 4, 6);
-    _tile_dpbf16ps(3, 4, 7);
-  }
+  MMBATCH_MULTIPLY_TILES(0, 4, 6);
+  MMBATCH_MULTIPLY_TILES(1, 4, 7);
+  MMBATCH_MULTIPLY_TILES(2, 5, 6);
+  MMBATCH_MULTIPLY_TILES(3, 5, 7);
 }
 
 /// Lines of two strips that are wanted later, some of both in each step.
@@ -122,10 +106,7 @@ struct AmxBlock {
     const std::byte *w = block, *w_next = block + strip_bytes;
     float* y_back = y + kAmxRows * Panel::kColumns;
     if (begin == Begin::zero) {
-      _tile_zero(0);
-      _tile_zero(1);
-      _tile_zero(2);
-      _tile_zero(3);
+      zero_sums();
     } else {
       _tile_loadd(0, y, kYBytes);
       _tile_loadd(1, y + Panel::kStrip, kYBytes);

@@ -76,16 +76,8 @@ struct GroupedBlock {
       }
       Fetch::turn(fetch, group);
       MMBATCH_UNROLLED(halves, half) {
-        constexpr std::size_t kMinus = halves == 1 ? 4 : 12 + 4 * half;
         IntRegister part[R][C];
-        MMBATCH_UNROLLED(R, r) {
-          IntRegister start{};
-          if constexpr (Kind::zero && !Bytes::kSigned)
-            start = splat_four_bytes(side.at(r, kMinus)) << static_cast<int>(g.zero_bits);
-          MMBATCH_UNROLLED(C, c) {
-            part[r][c] = start;
-          });
-        });
+        begin_group<Kind, half>(g, side, part);
         MMBATCH_UNROLLED(kSteps / 2, step) {
           constexpr std::size_t kStep = half * kSteps + 2 * step;
           typename Bytes::Weights weights[C];
@@ -111,7 +103,8 @@ struct GroupedBlock {
           FloatRegister sum_of_row{};
           if constexpr (floors) {
             sum_of_row = splat_register(side.at(r, 8));
-            if constexpr (halves == 2) sum_of_row = to_floats(-splat_four_bytes(side.at(r, kMinus))) * of_row;
+            if constexpr (halves == 2)
+              sum_of_row = to_floats(-splat_four_bytes(side.at(r, minus_offset(halves, half)))) * of_row;
           }
           MMBATCH_UNROLLED(C, c) {
             const FloatRegister added = to_floats(part[r][c]) * of_row * scale[c];

@@ -3,6 +3,7 @@
 // Products of bytes and bytes of groups. Rows are signed; weights have no sign.
 
 #include "engine/kernels/simd/blocks/grouped_codes.h"
+#include "engine/kernels/simd/strip.h"
 
 namespace mmbatch::MMBATCH_ISA {
 
@@ -90,5 +91,24 @@ struct GroupedBytes {
   }
 #endif
 };
+
+/// Where in a GroupedRow::Side the sum of the inputs is, taken with a minus: of 32, or of one of two halves.
+constexpr std::size_t minus_offset(std::size_t halves, std::size_t half) {
+  return halves == 1 ? 4 : 12 + 4 * half;
+}
+
+/// What a group's sums begin with: what zero, which is taken off each code, takes off the sum of its
+/// products, unless GroupedBytes takes it off itself.
+template <class Kind, std::size_t half, std::size_t R, std::size_t C>
+MMBATCH_INLINE void begin_group(const GroupedPanel& g, const RowWords<R>& side, IntRegister (&part)[R][C]) {
+  MMBATCH_UNROLLED(R, r) {
+    IntRegister start{};
+    if constexpr (Kind::zero && !GroupedBytes<Kind::wide>::kSigned)
+      start = splat_four_bytes(side.at(r, minus_offset(Kind::halves, half))) << static_cast<int>(g.zero_bits);
+    MMBATCH_UNROLLED(C, c) {
+      part[r][c] = start;
+    });
+  });
+}
 
 }  // namespace mmbatch::MMBATCH_ISA

@@ -71,16 +71,8 @@ struct FewGroupedRows {
           });
         }
         MMBATCH_UNROLLED(halves, half) {
-          constexpr std::size_t kMinus = halves == 1 ? 4 : 12 + 4 * half;
           IntRegister part[R][C];
-          MMBATCH_UNROLLED(R, r) {
-            IntRegister start{};
-            if constexpr (Kind::zero && !Bytes::kSigned)
-              start = splat_four_bytes(side.at(r, kMinus)) << static_cast<int>(g.zero_bits);
-            MMBATCH_UNROLLED(C, c) {
-              part[r][c] = start;
-            });
-          });
+          begin_group<Kind, half>(g, side, part);
           MMBATCH_UNROLLED(kSteps / 2, step) {
             constexpr std::size_t kStep = half * kSteps + 2 * step;
             IntRegister front[R], back[R];
@@ -103,7 +95,8 @@ struct FewGroupedRows {
             of_row[r] = splat_register(side.at(r, 0));
             if constexpr (floors && halves == 1) sum_of_row[r] = splat_register(side.at(r, 8));
             if constexpr (floors && halves == 2)
-              sum_of_row[r] = to_floats(-splat_four_bytes(side.at(r, kMinus))) * of_row[r];
+              sum_of_row[r] =
+                  to_floats(-splat_four_bytes(side.at(r, minus_offset(halves, half)))) * of_row[r];
           });
           MMBATCH_UNROLLED(C, c) {
             const ScaleAndFloor of = of_unit[c].of_group(g, scales + c / kStripRegisters * stride,
