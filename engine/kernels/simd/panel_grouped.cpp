@@ -1,6 +1,7 @@
 // Weights as small numbers in groups, each with its scale, times int8 activations in groups. No product is
 // joined with a sum here (-ffp-contract=off): not every level can, and all of them make the same bytes.
 
+#include "engine/kernels/simd/amx/grouped.h"
 #include "engine/kernels/simd/blocks/grouped_block.h"
 #include "engine/kernels/simd/blocks/grouped_few.h"
 #include "engine/kernels/simd/functions.h"
@@ -91,6 +92,64 @@ __attribute__((noinline)) void take_widened(const PanelProduct& p, const Grouped
   }
 }
 
+#if defined(__AMX_INT8__)
+/// Fewer rows than that are no slower without tiles.
+constexpr std::size_t kRowsWithoutTiles = 16;
+
+/// Codes as bytes with a sign: `zero` is taken off each.
+MMBATCH_INLINE void take_off(const std::byte* from, std::size_t bytes, std::uint8_t zero, std::byte* to) {
+  const __m512i each = _mm512_set1_epi8(static_cast<char>(zero));
+  for (std::size_t i = 0; i < bytes; i += 64)
+    _mm512_store_si512(to + i, _mm512_sub_epi8(_mm512_loadu_si512(from + i), each));
+}
+
+/// Many rows, whose scales are of 32 inputs, with AMX.
+template <class Kind>
+__attribute__((noinline)) void take_tiles(const PanelProduct& p, const GroupedPanel& g, std::size_t units) {
+  alignas(64) std::byte codes[kBlockInputs / 32 * CodesOfBytes::kGroupBytes];
+  BlockScales<Kind, 1> widened;
+  AmxFewRows<kBlockInputs> few;
+  const AmxShapes shapes = amx_group_shapes();
+  const std::size_t strip_bytes = units * g.unit_bytes, unit_groups = g.unit_inputs / 32;
+  const std::size_t most_units = kBlockInputs / g.unit_inputs;
+  const std::size_t wide_bytes = unit_groups * CodesOfBytes::kGroupBytes;
+  const auto zero = static_cast<std::uint8_t>(Kind::zero ? 1u << g.zero_bits : 0);
+  const std::size_t left = p.rows % kAmxRows, whole = p.rows - left;
+  for (std::size_t s = 0; s < kStrips; ++s) {
+    for (std::size_t first = 0; first < units; first += most_units) {
+      const std::size_t count = most_units < units - first ? most_units : units - first;
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::byte* unit = p.panel + s * strip_bytes + (first + i) * g.unit_bytes;
+        for (std::size_t line = 0; line < g.unit_bytes; line += 64)
+          __builtin_prefetch(unit + count * g.unit_bytes + line, 0, 2);
+        std::byte* to = codes + i * wide_bytes;
+        if (g.bits != 8) widen_unit(g, unit, to);
+        take_off(g.bits == 8 ? unit : to, wide_bytes, zero, to);
+        widened.widen(g, unit, 0, i);
+      }
+      AmxShapes::written();
+      const std::byte* x = p.x + first * g.unit_inputs;
+      AmxGroupedBlock work{x,
+                           p.x + p.depth + first * unit_groups * AmxGroupedBlock::kSide,
+                           p.row_bytes,
+                           codes,
+                           widened.scales[0],
+                           widened.floors[0],
+                           count * unit_groups,
+                           first == 0 ? Begin::zero : Begin::stored,
+                           p.y + s * Panel::kStrip};
+      for (std::size_t row = 0; row < whole; row += kAmxRows) {
+        work.template run<Kind::floors>();
+        work.x += kAmxRows * p.row_bytes;
+        work.sides += kAmxRows * p.row_bytes;
+        work.y += kAmxRows * Panel::kColumns;
+      }
+      if (left > 0) few.template run<Kind::floors>(work, left);
+    }
+  }
+}
+#endif
+
 /// Few rows: each code is looked at once, where it lies.
 template <class Codes, class Scales, class Kind>
 void take_as_stored(const PanelProduct& p, const GroupedPanel& g, std::size_t units) {
@@ -107,6 +166,11 @@ void take(const PanelProduct& p, const GroupedPanel& g, std::size_t units) {
     }
     if constexpr (Kind::halves == 1) return take_as_stored<Codes, OneLevel<Kind::floors>, Kind>(p, g, units);
   }
+#if defined(__AMX_INT8__)
+  if constexpr (Kind::halves == 1) {
+    if (p.rows > kRowsWithoutTiles) return take_tiles<Kind>(p, g, units);
+  }
+#endif
 #if defined(__AVX512F__)
   take_widened<Kind, 2, 6>(p, g, units);
 #else
