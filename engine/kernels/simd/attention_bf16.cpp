@@ -70,6 +70,7 @@ struct BFloat16 {
     values = keys + pairs * kTile;
     query = values + kTile / 2 * width;
   }
+  bool takes_keys_as_stored() const { return true; }
   float* own_keys(std::size_t g) const { return keys + g * pairs * kLanes; }
   float* own_values(std::size_t g) const { return values + g * kLanes / 2 * width; }
 
@@ -121,6 +122,8 @@ struct BFloat16 {
       fetch(next + i * kStep, kStep);
       if constexpr (format == KvPrecision::int8)
         store_ints(to + i * kLanes, bf16_of_bytes(granule + i * kStep));
+      else if constexpr (format == KvPrecision::bf16)
+        store_ints(to + i * kLanes, load_ints(granule + i * kStep));
       else
         store_ints(to + i * kLanes, rounded(key_pairs<format>(granule, i)));
     }
@@ -209,9 +212,10 @@ struct BFloat16 {
 
 void attention_bf16(const AttentionUnit& unit, float* scratch) {
 #if defined(__AMX_BF16__)
-  if (AmxAttention<BFloat16>::takes(unit.head_dim)) return attend<AmxAttention<BFloat16>>(unit, scratch);
-#endif
+  attend<AmxAttention<BFloat16>>(unit, scratch);
+#else
   attend<BFloat16>(unit, scratch);
+#endif
 }
 #else
 /// Without instructions for bfloat16, keys and values are expanded to floats.

@@ -82,7 +82,7 @@ void bring(Arithmetic& arithmetic, const TileGranules& granules, const TileGranu
       fetch(next_key + kLanes * unit.head_dim);
       fetch(next_value + kLanes * unit.head_dim);
     }
-    if constexpr (direct) {
+    if (direct && arithmetic.takes_keys_as_stored()) {
       tile.keys[g] = reinterpret_cast<const float*>(key);
       tile.next_keys[g] = reinterpret_cast<const float*>(next_key);
     } else {

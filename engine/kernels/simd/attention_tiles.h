@@ -72,7 +72,8 @@ void walk(Arithmetic& arithmetic, std::size_t begin, std::size_t end) {
 }
 
 /// Arithmetic(unit, scratch) has: unit; RunningSoftmax s; Tile tile; width, the padded head_dim;
-/// take_query(q); kFormat, the cache whose granules it computes with as they are; own_keys(g) and
+/// take_query(q); kFormat, the cache whose granules it computes with as they are, and takes_keys_as_stored(),
+/// whether it does so with keys of this head_dim; own_keys(g) and
 /// own_values(g), a tile's granule in its scratch, and what fills it: gather_…<format, whole>(rows, g) and
 /// expand_…<format>(granule, next, …), with zeros for values that are not there; score<R, V>(first, granule);
 /// weigh<R, V>(first, column); and, of its kind, power(x) for x ≤ 0, base^x; kScoreUnit, log_base(e);

@@ -2,7 +2,7 @@
 
 // Attention in bfloat16 with AMX: sixteen queries at a time, whose scores with sixteen keys are a tile, and
 // whose sums of sixteen columns are one. A granule of keys, see RowLayout, is tiles as it lies, sixteen pairs
-// of elements each; one of values is half as deep.
+// of elements each, or is copied to where zeros fill the last one up; one of values is half as deep.
 
 #include "engine/kernels/simd/amx/tiles.h"
 #include "engine/kernels/simd/attention_tiles.h"
@@ -13,11 +13,16 @@ namespace mmbatch::MMBATCH_ISA {
 /// Products: the arithmetic without tiles, of which all else is taken.
 template <class Products>
 struct AmxAttention : Products {
-  using Products::Products;
+  AmxAttention(const AttentionUnit& unit, float* scratch) : Products(unit, scratch) {
+    for (std::size_t g = 0; g < kGranules; ++g) {
+      for (std::size_t pair = unit.head_dim / 2; pair < this->pairs; ++pair)
+        store(this->own_keys(g) + pair * kLanes, Floats{});
+    }
+  }
   ~AmxAttention() { _tile_release(); }
 
-  /// Head sizes whose granules are whole tiles.
-  static bool takes(std::size_t head_dim) { return head_dim % (2 * kAmxRows) == 0; }
+  /// Whether keys are whole tiles as they lie in a granule.
+  bool takes_keys_as_stored() const { return this->unit.head_dim == 2 * this->pairs; }
 
   /// Queries first … first + count - 1, at most kAmxRows, all of which see the tile of keys.
   void take_queries(std::size_t first, std::size_t count, std::size_t position) {
@@ -90,7 +95,8 @@ struct AmxAttention : Products {
       if (tile.next_values[g] == tile.values[g]) continue;
       for (std::size_t at = 0; at < kDepth * width; at += kLanes) fetch(tile.next_values[g] + at);
     }
-    for (std::size_t column = 0; column < width; column += 2 * kLanes) {
+    std::size_t column = 0;
+    for (; column + 2 * kLanes <= width; column += 2 * kLanes) {
       float* out = this->s.out + first * width + column;
       _tile_loadd(0, out, stride);
       _tile_loadd(1, out + kLanes, stride);
@@ -105,6 +111,15 @@ struct AmxAttention : Products {
       _tile_stored(0, out, stride);
       _tile_stored(1, out + kLanes, stride);
     }
+    if (column == width) return;
+    float* out = this->s.out + first * width + column;
+    _tile_loadd(0, out, stride);
+    for (std::size_t g = tile.first; g < tile.end; ++g) {
+      _tile_loadd(5, this->s.scores + g * kDepth, kTile * sizeof(float));
+      _tile_loadd(7, tile.values[g] + column, stride);
+      _tile_dpbf16ps(0, 5, 7);
+    }
+    _tile_stored(0, out, stride);
   }
 };
 
