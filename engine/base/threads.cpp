@@ -5,19 +5,26 @@
 #include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/task_arena.h>
 
+#include <optional>
+
+#include "engine/base/machine/pinned_threads.h"
+
 namespace mmbatch {
 
 struct Arena::Impl {
-  explicit Impl(int threads)
+  Impl(int threads, ThreadPlacement placement)
       : allowed(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads)),
-        arena(threads) {}
+        arena(threads) {
+    if (placement == ThreadPlacement::pinned) pinned.emplace(arena, threads);
+  }
   tbb::global_control allowed;  // or TBB would warn of, and not give, more threads than cores
   tbb::task_arena arena;
+  std::optional<PinnedThreads> pinned;
 };
 
-Arena::Arena(int threads)
+Arena::Arena(int threads, ThreadPlacement placement)
     : threads_(threads > 0 ? threads : tbb::info::default_concurrency()),
-      impl_(std::make_unique<Impl>(threads_)) {}
+      impl_(std::make_unique<Impl>(threads_, placement)) {}
 Arena::~Arena() = default;
 
 void Arena::run(const std::function<void()>& work) {

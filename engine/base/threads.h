@@ -6,12 +6,16 @@
 
 namespace mmbatch {
 
+/// Where threads run: where the system puts them, or each on one core of those that the process may use.
+enum class ThreadPlacement { anywhere, pinned };
+
 /// The one TBB arena of the program: the flow graph, the stages and the kernels share its threads, so that
 /// the machine is never oversubscribed. Thread-safe.
 class Arena {
  public:
   /// @param threads at least 1; 0 takes one per core.
-  explicit Arena(int threads);
+  /// @throws UsageError where there are fewer cores than threads to pin
+  explicit Arena(int threads, ThreadPlacement placement = ThreadPlacement::anywhere);
   ~Arena();
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;

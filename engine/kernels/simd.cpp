@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <string>
 #include <string_view>
@@ -67,14 +68,23 @@ bool has_bf16() {
   return has_avx512_vnni() && __builtin_cpu_supports("avx512bf16");
 }
 
-/// AMX's tiles, with products of bytes and of bfloat16. Linux gives their registers to processes that ask for
-/// them, from version 5.16 on; threads that there are already have them too.
+/// AMX's tiles, with products of bytes and of bfloat16.
 bool has_amx() {
   constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24, kInt8 = 1u << 25, kAll = kBf16 | kTile | kInt8;
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA
   unsigned a = 0, b = 0, c = 0, d = 0;
-  return has_bf16() && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kAll) == kAll &&
-         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  return has_bf16() && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kAll) == kAll;
+}
+
+/// Linux gives their registers to processes that ask for them, from version 5.16 on; threads that there are
+/// already have them too.
+SimdLevel amx_level() {
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA
+  SimdLevel level{&isa_avx512_vnni_bf16_amx::kTable, has_amx()};
+  if (level.runs_here && syscall(SYS_arch_prctl, kRequestPermission, kTileData) != 0) {
+    level.runs_here = false;
+    level.refusal = errno;
+  }
+  return level;
 }
 
 const SimdKernels& choose() {
@@ -93,8 +103,8 @@ const SimdKernels& choose() {
 }  // namespace
 
 std::vector<SimdLevel> simd_levels() {
-  static const bool amx = has_amx();
-  return {{&isa_avx512_vnni_bf16_amx::kTable, amx},
+  static const SimdLevel amx = amx_level();
+  return {amx,
           {&isa_avx512_vnni_bf16::kTable, has_bf16()},
           {&isa_avx512_vnni::kTable, has_avx512_vnni()},
           {&isa_avx512::kTable, has_avx512()},

@@ -151,10 +151,11 @@ struct SimdKernels {
 struct SimdLevel {
   const SimdKernels* kernels;
   bool runs_here;
+  int refusal = 0;  // the error with which the system refuses what the processor has
 };
 
-/// All of them, the widest first: avx512-vnni-bf16-amx, avx512-vnni-bf16, avx512-vnni, avx512, avx-vnni, avx2,
-/// sse4.2, portable (any x86-64). In int8 and int4 all of them compute the same integers.
+/// All of them, the widest first: avx512-vnni-bf16-amx, avx512-vnni-bf16, avx512-vnni, avx512, avx-vnni,
+/// avx2, sse4.2, portable (any x86-64). In int8 and int4 all of them compute the same integers.
 std::vector<SimdLevel> simd_levels();
 
 /// The kernels for this machine: the first level that runs here, or the one that the environment variable

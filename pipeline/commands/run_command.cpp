@@ -126,6 +126,9 @@ void add_flow(CLI::App& command, RunCommand& state) {
               "puts it"},
              state.memory_nodes,
              {{"off", MemoryNodes::as_the_system_does}, {"interleave", MemoryNodes::all_in_turn}});
+  command.add_flag_callback(
+      "--pin-threads", [&run] { run.placement = ThreadPlacement::pinned; },
+      "each thread on a core of its own, of those that the process may use");
   command
       .add_option("--max-in-flight", run.in_flight,
                   "items between reading and storing (default: 4 x --max-sequences, fewer where image "

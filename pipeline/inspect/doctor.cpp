@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <system_error>
 
 #include "engine/base/error.h"
 #include "engine/kernels/libraries.h"
@@ -72,8 +73,10 @@ Diagnosis diagnose() {
   found.compiler = kCompiler;
   found.machine = this_machine();
   found.instruction_set = simd().name;
-  for (const SimdLevel& level : simd_levels())
+  for (const SimdLevel& level : simd_levels()) {
     (level.runs_here ? found.levels_here : found.levels_missing).emplace_back(level.kernels->name);
+    if (level.refusal != 0) found.amx_refusal = std::generic_category().message(level.refusal);
+  }
   for (const std::string& name : precision_names())
     found.products.emplace_back(name, kernel_of(precision_from(name)));
   const PrecisionChoice automatic = choose_precision(Automatic::floats);
@@ -109,6 +112,12 @@ std::vector<std::string> problems(const Diagnosis& found) {
   } else if (found.instruction_set.find("bf16") == std::string::npos) {
     say("the processor does not multiply bfloat16: --precision bf16, w8a16 and w4a16 save memory, and time "
         "where memory is the limit, but compute as fast as f32; int8 and int4 are faster");
+  }
+  if (!found.amx_refusal.empty()) {
+    say(
+        fmt::format("the processor has AMX, whose registers the system does not give to programs ({}): Linux "
+                    "does from version 5.16 on, a virtual machine's where its host does",
+                    found.amx_refusal));
   }
   if (!found.forced_openblas_core.empty()) {
     say(fmt::format(

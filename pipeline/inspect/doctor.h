@@ -12,8 +12,9 @@ namespace mmbatch {
 struct Diagnosis {
   std::string compiler;
   MachineInfo machine;
-  std::string instruction_set;                                // level of the inner loops
-  std::vector<std::string> levels_here, levels_missing;       // the widest first
+  std::string instruction_set;                           // level of the inner loops
+  std::vector<std::string> levels_here, levels_missing;  // the widest first
+  std::string amx_refusal;  // why the system keeps AMX's registers from programs, where it does
   std::vector<std::pair<std::string, std::string>> products;  // precision, kernel; empty name: none serves
   std::string automatic_precision;                            // and why
   std::string openblas_core;

@@ -225,7 +225,10 @@ ExitCode run_manifests(const RunOptions& given) {
   const std::shared_ptr<Communicator> processes =
       computes_together(options) ? started_together() : no_others();
   if (options.threads == 0 && processes->size() > 1) options.threads = threads_beside(*processes);
-  Arena arena(options.threads);
+  if (options.placement == ThreadPlacement::pinned && processes->size() > 1)
+    throw UsageError(
+        "--pin-threads: mpirun's --bind-to says on which cores processes that compute together run");
+  Arena arena(options.threads, options.placement);
   if (processes->rank() > 0) {
     follow(processes, arena);
     return ExitCode::ok;

@@ -12,6 +12,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/generation_config.h"
+#include "engine/base/threads.h"
 #include "engine/kernels/product/precision_choice.h"
 #include "engine/parallel/slices.h"
 #include "engine/serve/engine.h"
@@ -73,7 +74,8 @@ struct RunOptions {
   EncodeImageOptions images;
   std::size_t image_memory = 0;  // bytes of images in flight; 0: 512 MiB, or 64 MiB per thread
   int threads = 0;               // 0: one per core
-  std::size_t in_flight = 0;     // items between reading and storing; 0: four times max_sequences
+  ThreadPlacement placement = ThreadPlacement::anywhere;
+  std::size_t in_flight = 0;  // items between reading and storing; 0: four times max_sequences
 
   // For tests and measurements.
   ResultsStore::Options store;

@@ -67,6 +67,8 @@ TEST(CommandLine, AWrongValueSaysWhatIsAllowed) {
   expect_error("run x.yaml --block-tokens 0", 2,
                "--block-tokens: '0' is not a whole number from 1 to 1000000");
   expect_error("run x.yaml --threads 1025", 2, "--threads: '1025' is not a whole number from 1 to 1024");
+  expect_error("run x.yaml --threads 1024 --pin-threads", 2,
+               "--pin-threads gives each of 1024 threads a core");
   for (const std::string time : {"nan", "0", "-1", "inf", "1s"})
     expect_error("run x.yaml --item-timeout " + time, 2,
                  "'" + time + "' is not a number from 0.001 to 1000000");

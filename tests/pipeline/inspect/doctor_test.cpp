@@ -46,6 +46,11 @@ TEST(Doctor, SaysWhatSlowsARunDown) {
   old.instruction_set = "avx512-vnni-bf16-amx";
   EXPECT_THAT(problems(old), IsEmpty());
 
+  Diagnosis refused = healthy();
+  refused.amx_refusal = "Operation not supported";
+  EXPECT_THAT(problems(refused),
+              ElementsAre(AllOf(HasSubstr("AMX"), HasSubstr("(Operation not supported)"))));
+
   Diagnosis forced = healthy();
   forced.forced_instruction_set = "avx2";
   forced.forced_openblas_core = "Haswell";

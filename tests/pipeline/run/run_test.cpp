@@ -128,6 +128,7 @@ TEST(Run, SameBytesWhateverTheBatchThreadsChunksAndSharing) {
   const auto expected = run("plain.db", "");
   ASSERT_EQ(expected.size(), 60u);
   EXPECT_EQ(run("one.db", "--threads 1 --max-sequences 1 --image-batch 1"), expected);
+  EXPECT_EQ(run("pinned.db", "--threads 1 --pin-threads"), expected);
   EXPECT_EQ(run("few.db", "--max-sequences 7"), expected);
   EXPECT_EQ(run("chunks.db", "--prefill-chunk 5 --max-batch-tokens 9 --block-tokens 3"), expected);
   EXPECT_EQ(run("tight.db", "--kv-blocks 30 --block-tokens 16"), expected);
