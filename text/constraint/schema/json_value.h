@@ -12,6 +12,8 @@ namespace mmbatch {
 struct JsonValue {
   enum class Kind { null, boolean, number, string, array, object };
 
+  JsonValue();
+
   Kind kind = Kind::null;
   bool truth = false;
   std::string text;  // of a string; of a number as it was written
@@ -25,6 +27,9 @@ struct JsonValue {
     return nullptr;
   }
 };
+
+// Behind the class: a pair of it asks whether it can be made, which clang 14 finds out by looking into the pair.
+inline JsonValue::JsonValue() = default;
 
 /// @throws ConstraintError for a text that is not JSON, a duplicate key, more than `max_depth`
 /// values within each other, or more than `max_bytes`
