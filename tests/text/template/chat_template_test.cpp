@@ -11,6 +11,7 @@
 #include <string>
 
 #include "engine/base/error.h"
+#include "engine/base/text/utf8.h"
 #include "tests/text/reference_data.h"
 
 namespace mmbatch {
@@ -83,6 +84,14 @@ TEST(ChatTemplate, IsBounded) {
            "{{ '%1000000d' % 1 }}",
            "{{ range(99999) | list | tojson(indent=99999) }}",
            "{{ 'x'.center(999999999) }}",
+           "{{ ('\\t' * 16777216).expandtabs(256) | length }}",
+           "{% for c in 'x' * 16777216 %}{% endfor %}",
+           "{% set ns = namespace(l=[]) %}{% set k = 'x' * 4000000 %}{% for i in range(9999) %}{% set ns.l = "
+           "ns.l + [[][[k]]] %}{% endfor %}",
+           "{% set d = {1: 'x' * 9999999} %}{% for i in range(99999) %}{% for j in range(99) %}"
+           "{% if not d.items() %}{% endif %}{% endfor %}{% endfor %}",
+           "{% set d = dict.fromkeys(range(99999)) %}{% for i in range(200) %}{% set n = namespace(d) %}"
+           "{% endfor %}",
        }) {
     EXPECT_THAT(rendered(source), HasSubstr("error: ")) << source;
   }
@@ -91,9 +100,69 @@ TEST(ChatTemplate, IsBounded) {
   std::string sum = "{{ 1";
   for (int i = 0; i < 20000; ++i) sum += " + 1";
   EXPECT_THAT(rendered(sum + " }}"), HasSubstr("error: "));
+  std::string slices = "{{ s";
+  for (int i = 0; i < 340'000; ++i) slices += "[:]";
+  EXPECT_THAT(rendered(slices + " }}"), HasSubstr("error: "));
   std::string nested;
   for (int i = 0; i < 5000; ++i) nested += "{% if true %}";
   EXPECT_THAT(rendered(nested), HasSubstr("error: "));
+}
+
+/// Values that are small in memory, but that to look at would never end, or take all of it.
+TEST(ChatTemplate, ValuesThatGrowByBeingShared) {
+  const auto doubled = [](const std::string& twice, const std::string& use) {
+    const std::string other = std::string(replace_all(twice, "n.x", "n.y"));
+    return rendered("{% set n = namespace(x=1, y=1) %}{% for i in range(150) %}{% set n.x = " + twice +
+                    " %}{% set n.y = " + other + " %}{% endfor %}" + use);
+  };
+  for (const char* twice : {"(n.x, n.x)", "[n.x, n.x]", "{'a': n.x, 'b': n.x}"}) {
+    for (const char* use : {"{{ n.x == n.y }}", "{{ n.x }}", "{{ n.x | tojson }}", "{{ {n.x: 1} }}"})
+      EXPECT_THAT(doubled(twice, use), HasSubstr("error: ")) << twice << use;
+  }
+}
+
+/// Two texts of millions of characters, each of which nearly is in the other at every place.
+TEST(ChatTemplate, LongTextsAreSearchedInOnePass) {
+  const std::string texts = "{% set a = 'a' * 8000000 %}{% set b = a[:4000000] ~ 'b' %}";
+  EXPECT_EQ(rendered(texts + "{{ b in a }}{{ a.find(b) }} {{ a.count(b) }} {{ a.split(b) | length }}"),
+            "False-1 0 1");
+  EXPECT_EQ(rendered(texts + "{{ a.rfind(b) }} {{ a.rsplit(b) | length }} {{ a.rpartition(b)[0] | length }}"),
+            "-1 1 0");
+  EXPECT_EQ(rendered(texts + "{{ a.replace(b, '') | length }}"), "8000000");
+  EXPECT_EQ(rendered("{{ ('a ' * 400000).rsplit() | length }} {{ ('<' * 4000000) | striptags | length }}"),
+            "400000 4000000");
+  EXPECT_THAT(rendered(texts + "{{ a.strip('b' * 4000000 ~ 'a') }}"), HasSubstr("error: "));
+  for (const char* use : {"([a] * 999999) | sort(case_sensitive=true)", "[a] * 999999 == [a ~ ''] * 999999"})
+    EXPECT_THAT(rendered(texts + "{{ " + use + " }}"), HasSubstr("error: ")) << use;
+}
+
+TEST(ChatTemplate, TextsAreSplitAndCutAsPythonDoes) {
+  EXPECT_EQ(
+      rendered("{{ ' ä b\u2003c '.rsplit(none, 1) }}{{ 'aaa'.rsplit('aa') }}{{ '1--2--3'.rsplit('--', 1) }}"),
+      "[' ä b', 'c']['a', '']['1--2', '3']");
+  EXPECT_EQ(
+      rendered("{% set w = 'xy' * 40 %}{% set t = 'ä' ~ w ~ '-' ~ w ~ '.' %}{{ t.rfind(w) }} {{ t.find(w) }} "
+               "{{ t.rpartition(w)[2] }}"),
+      "82 1 .");
+  EXPECT_EQ(
+      rendered(
+          "{% set t = 'aäb€c' %}{{ t[1:4] }} {{ t[::-1] }} {{ t[-2] }} {{ t[::2] }} {{ t[4:1:-2] }} {{ t[9:] "
+          "}}{{ t|first }}{{ t|last }}"),
+      "äb€ c€bäa € abc cb ac");
+}
+
+TEST(ChatTemplate, NumbersAtTheEndOfTheirRange) {
+  const std::string least = "(-170141183460469231731687303715884105727 - 1)";
+  for (const std::string& use : std::initializer_list<std::string>{
+           "-" + least, least + " | abs", least + " // -1", std::string("range(") + least + ", 5)",
+           "170141183460469231731687303715884105727 | round(-37)", std::string("'%d' % 1e999"),
+           std::string("'%d' % -1e300"), std::string("(-1e999) | filesizeformat")}) {
+    EXPECT_THAT(rendered("{{ " + use + " }}"), HasSubstr("error: ")) << use;
+  }
+  EXPECT_EQ(rendered("{{ " + least + " % -1 }} {{ " + least + ".bit_length() }}"), "0 128");
+  EXPECT_EQ(rendered("{{ (1e300).is_integer() }} {{ (1e999).is_integer() }} {{ (2.5).is_integer() }}"),
+            "True False False");
+  EXPECT_EQ(rendered("{{ 'abc' | truncate(3, leeway=170141183460469231731687303715884105727) }}"), "abc");
 }
 
 /// What outlives its statement must not reach into it.
@@ -108,6 +177,7 @@ TEST(ChatTemplate, ValuesMayHoldThemselves) {
     EXPECT_THAT(rendered(circle + use), HasSubstr("<Namespace {...}>")) << use;
   for (const char* use : {"{{ n|tojson }}", "{{ raise_exception(n) }}"})
     EXPECT_THAT(rendered(circle + use), HasSubstr("error: ")) << use;
+  EXPECT_EQ(rendered("{% for i in [1] %}{{ loop.changed(loop) }}{% endfor %}"), "True");
 }
 
 /// Neither what is done with such values nor letting them go takes more of the stack than there is.
@@ -123,6 +193,11 @@ TEST(ChatTemplate, ValuesMayBeNestedDeeply) {
     EXPECT_THAT(rendered(nested("(n.x,)") + use), HasSubstr("maximum recursion depth exceeded")) << use;
   EXPECT_THAT(rendered(nested("namespace(a=n.x)") + "{{ n.x }}"),
               HasSubstr("maximum recursion depth exceeded"));
+  // Lists of different lengths, whose order the innermost decide.
+  EXPECT_THAT(
+      rendered("{% set n = namespace(x=[], y=[]) %}{% for i in range(90000) %}{% set n.x = [n.x, 1] %}"
+               "{% set n.y = [n.y] %}{% endfor %}{{ n.x < n.y }}"),
+      HasSubstr("maximum recursion depth exceeded"));
 }
 
 TEST(ChatTemplate, KeepsWhatIsStillUsed) {

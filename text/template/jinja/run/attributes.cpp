@@ -95,17 +95,21 @@ Value slice(const Value& value, const Value& start, const Value& stop, const Val
   if (by == 0) throw RenderError("slice step cannot be zero");
   const std::string* text = value.string();
   List items;
+  std::vector<std::uint32_t> begins;  // of the characters of a text, and its end
   if (const List* own = value.items()) {
     items = *own;
   } else if (text != nullptr) {
-    items = iterate(value);
+    charge_looking(value);
+    for (std::size_t at = 0; at < text->size(); next_code_point(*text, at))
+      begins.push_back(static_cast<std::uint32_t>(at));
+    begins.push_back(static_cast<std::uint32_t>(text->size()));
   } else if (const auto range = value.object<Sequence>(); range && range->is_sequence()) {
     items = *range->iterate();
   } else {
     throw RenderError("'" + type_name(value) + "' object is not subscriptable");
   }
   charge(items.size());
-  const auto size = static_cast<Int>(items.size());
+  const auto size = static_cast<Int>(text != nullptr ? begins.size() - 1 : items.size());
   const auto clamp = [&](Int at) {
     if (at < 0) at += size;
     return by > 0 ? std::clamp<Int>(at, 0, size) : std::clamp<Int>(at, -1, size - 1);
@@ -115,12 +119,16 @@ Value slice(const Value& value, const Value& start, const Value& stop, const Val
   const Int end = last ? clamp(*last) : by > 0 ? size : Int{-1};
   const Int stride = std::clamp<Int>(by, -size - 1, size + 1);
   List out;
-  for (; by > 0 ? at < end : at > end; at += stride) out.push_back(items[static_cast<std::size_t>(at)]);
-  if (text != nullptr) {
-    std::string joined;
-    for (const Value& character : out) joined += *character.string();
-    return Value::text(std::move(joined), value.is_safe());
+  std::string joined;
+  for (; by > 0 ? at < end : at > end; at += stride) {
+    const auto i = static_cast<std::size_t>(at);
+    if (text != nullptr) {
+      joined.append(*text, begins[i], begins[i + 1] - begins[i]);
+    } else {
+      out.push_back(items[i]);
+    }
   }
+  if (text != nullptr) return Value::text(std::move(joined), value.is_safe());
   return value.is<TupleRef>() ? Value::tuple(std::move(out)) : Value::list(std::move(out));
 }
 

@@ -28,6 +28,11 @@ Value range(const Arguments& arguments) {
     bounds[count == 1 ? 1 : i] = *value.integer();
   }
   const auto [start, stop, step] = bounds;
+  static constexpr Int kMost = Int{1} << 125;  // differences of such fit
+  for (const Int bound : bounds) {
+    if (bound < -kMost || bound > kMost)
+      throw RenderError("an integer too large for this program", RenderError::Kind::limit);
+  }
   if (step == 0) throw RenderError("range() arg 3 must not be zero");
   const Int size = step > 0 ? (stop > start ? (stop - start - 1) / step + 1 : Int{0})
                             : (start > stop ? (start - stop - 1) / -step + 1 : Int{0});
@@ -66,6 +71,7 @@ Dict pairs_of(const Arguments& arguments, std::string_view function) {
 Value make_namespace(Interpreter& interpreter, const Arguments& arguments) {
   const std::shared_ptr<Namespace> made = interpreter.make_namespace();
   const Dict pairs = pairs_of(arguments, "namespace");
+  charge(pairs.size() * 4 * sizeof(Value));
   for (const auto& [key, value] : pairs.entries()) {
     const std::string name = print(key);
     if (name.starts_with('_')) {

@@ -10,7 +10,7 @@
 namespace mmbatch::jinja {
 namespace {
 
-constexpr std::size_t kStepWork = 32, kNamespaceWork = 256;
+constexpr std::size_t kStepWork = 32, kNamespaceWork = 256, kScopeWork = 512;
 
 /// A macro, or the body of a call block: what it sees is what was around it.
 class Macro : public Object {
@@ -44,7 +44,7 @@ class Macro : public Object {
 Value LoopVariable::changed(const Arguments& arguments) {
   const Value now = Value::tuple(arguments.positional);
   if (last_ && equal(*last_, now)) return Value(false);
-  last_ = now;
+  if (!over) last_ = now;
   return Value(true);
 }
 
@@ -193,7 +193,7 @@ Interpreter::Flow Interpreter::run_loop(const Statement& statement, const ScopeP
   const auto loop = std::make_shared<LoopVariable>(std::move(items), depth);
   struct End {  // nothing may call the loop once it is over
     LoopVariable& loop;
-    ~End() { loop.again = nullptr; }
+    ~End() { loop.end(); }
   } const end{*loop};
   if (statement.recursive) {
     loop->again = [this, &statement, scope, depth](const Value& other) {
@@ -257,7 +257,10 @@ void Interpreter::assign(const Target& target, const Value& value, const ScopePt
 }
 
 Value Interpreter::make_macro(const std::shared_ptr<const MacroCode>& code, const ScopePtr& scope) {
-  if (held_.empty() || held_.back() != scope) held_.push_back(scope);
+  if (held_.empty() || held_.back() != scope) {
+    charge(kScopeWork);
+    held_.push_back(scope);
+  }
   return Value(std::static_pointer_cast<Object>(std::make_shared<Macro>(*this, code, scope)));
 }
 
@@ -275,6 +278,7 @@ Value Interpreter::call_macro(const MacroCode& code, const ScopePtr& around, con
     extra.assign(arguments.positional.begin() + static_cast<std::ptrdiff_t>(count),
                  arguments.positional.end());
   }
+  charge(arguments.named.size() * count);
   Dict named;
   std::optional<Value> caller;
   for (const auto& [name, value] : arguments.named) {

@@ -53,11 +53,15 @@ Value join(Val value, Arg arguments) {
 }
 
 Value first(Val value, Arg) {
+  if (const std::string* text = value.string(); text != nullptr && !text->empty())
+    return element(value, Value::integer(0));
   const List items = iterate(value);
   return items.empty() ? Value::undefined("No first item, sequence was empty.") : items.front();
 }
 
 Value last(Val value, Arg) {
+  if (const std::string* text = value.string(); text != nullptr && !text->empty())
+    return element(value, Value::integer(-1));
   const List items = iterate(value);
   return items.empty() ? Value::undefined("No last item, sequence was empty.") : items.back();
 }
@@ -193,7 +197,10 @@ Value map(Val value, Arg arguments) {
   const Filter filter = find_filter(name);
   if (filter == nullptr) throw RenderError("No filter named '" + name + "'.");
   const Arguments rest = behind(arguments, 1);
-  for (const Value& item : iterate(value)) out.push_back(filter(item, rest));
+  for (const Value& item : iterate(value)) {
+    charge_looking(item);
+    out.push_back(filter(item, rest));
+  }
   return generator(std::move(out));
 }
 
@@ -212,6 +219,7 @@ Value select(Val value, Arg arguments, bool wanted, bool by_attribute) {
   List out;
   for (const Value& item : iterate(value)) {
     const Value tested = by_attribute ? attribute_path(item, arguments.positional[0]) : item;
+    charge_looking(tested);
     if ((test == nullptr ? truth(tested) : test(tested, rest)) == wanted) out.push_back(item);
   }
   return generator(std::move(out));

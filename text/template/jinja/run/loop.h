@@ -14,8 +14,16 @@ class LoopVariable : public Object, public std::enable_shared_from_this<LoopVari
   const List& items() const { return items_; }
 
   std::size_t index = 0;
+  bool over = false;
   /// Renders the statement's body for other items: in a recursive loop, while it runs.
   std::function<Value(const Value& over)> again;
+
+  /// Nothing may call it any more, nor may it hold what could be itself.
+  void end() {
+    over = true;
+    again = nullptr;
+    last_.reset();
+  }
 
   std::string type_name() const override { return "LoopContext"; }
   std::optional<std::size_t> length() const override { return items_.size(); }

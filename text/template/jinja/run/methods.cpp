@@ -1,6 +1,7 @@
 #include "text/template/jinja/run/methods.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "engine/base/text/utf8.h"
@@ -17,9 +18,9 @@ namespace {
 using Method = Value (*)(const Value& self, const Arguments& arguments);
 
 Value view(const char* type, List items) {
-  const Value list = Value::list(items);
-  return Value(std::static_pointer_cast<Object>(std::make_shared<Sequence>(
-      std::move(items), Sequence::Kind::view, type, std::string(type) + "(" + repr(list) + ")")));
+  charge(items.size() * sizeof(Value));
+  return Value(std::static_pointer_cast<Object>(
+      std::make_shared<Sequence>(std::move(items), Sequence::Kind::view, type)));
 }
 
 Value dict_items(const Value& self, const Arguments&) {
@@ -78,16 +79,16 @@ const std::map<std::string_view, Method>& list_methods() {
 }
 
 Value bit_length(const Value& self, const Arguments&) {
-  Int value = *self.integer();
-  if (value < 0) value = -value;
+  const Int value = *self.integer();
+  auto rest = value < 0 ? -static_cast<unsigned __int128>(value) : static_cast<unsigned __int128>(value);
   std::int64_t bits = 0;
-  for (; value > 0; value >>= 1) ++bits;
+  for (; rest > 0; rest >>= 1) ++bits;
   return Value::integer(bits);
 }
 
 Value is_integer(const Value& self, const Arguments&) {
   const double value = *self.number();
-  return Value(value == static_cast<double>(static_cast<std::int64_t>(value)));
+  return Value(std::isfinite(value) && std::trunc(value) == value);
 }
 
 }  // namespace
@@ -110,8 +111,11 @@ std::optional<Value> find_method(const Value& value, std::string_view name) {
     method = is_integer;
   }
   if (method == nullptr) return std::nullopt;
-  return Value(std::static_pointer_cast<Object>(std::make_shared<Function>(
-      std::string(name), [value, method](const Arguments& arguments) { return method(value, arguments); })));
+  return Value(std::static_pointer_cast<Object>(
+      std::make_shared<Function>(std::string(name), [value, method](const Arguments& arguments) {
+        charge_looking(value);
+        return method(value, arguments);
+      })));
 }
 
 }  // namespace mmbatch::jinja

@@ -144,7 +144,7 @@ Value to_float(Val value, Arg arguments) {
 
 Value absolute(Val value, Arg) {
   if (value.is_undefined()) fail_undefined(value);
-  if (const auto integer = value.integer()) return Value(*integer < 0 ? -*integer : *integer);
+  if (const auto integer = value.integer()) return *integer < 0 ? negate(value) : Value(*integer);
   if (const double* real = value.get<double>()) return Value(std::abs(*real));
   throw RenderError("bad operand type for abs(): '" + type_name(value) + "'");
 }
@@ -163,7 +163,7 @@ Value round_number(Val value, Arg arguments) {
     if (precision < 0) {
       const double scale = std::pow(10.0, static_cast<double>(-precision));
       const double rounded = std::nearbyint(real / scale) * scale;
-      return value.integer() ? Value(static_cast<Int>(rounded)) : Value(rounded);
+      return value.integer() ? Value(integer_from(rounded)) : Value(rounded);
     }
     return Value(std::strtod(fmt::format("{:.{}f}", real, static_cast<int>(precision)).c_str(), nullptr));
   }
@@ -199,7 +199,7 @@ Value truncate(Val value, Arg arguments) {
   const auto end_size = static_cast<Int>(length(Value(end)));
   if (size < end_size || leeway < 0)
     throw RenderError("truncate: expected a length of at least that of the end");
-  if (static_cast<Int>(length(value)) <= size + leeway) return value;
+  if (static_cast<Int>(length(value)) - leeway <= size) return value;
   const Value text(print(value));
   std::string cut = *slice(text, Value(), Value(size - end_size), Value()).string();
   if (!flag_of(arguments, 1, "killwords", false)) {
@@ -264,12 +264,13 @@ Value wordcount(Val value, Arg) {
 Value striptags(Val value, Arg) {
   const std::string text = print(value);
   std::string plain;
+  const std::size_t last = text.rfind('>');
   for (std::size_t at = 0; at < text.size();) {
     if (text.compare(at, 4, "<!--") == 0) {
       const std::size_t end = text.find("-->", at);
       if (end == std::string::npos) break;
       at = end + 3;
-    } else if (text[at] == '<' && text.find('>', at) != std::string::npos) {
+    } else if (text[at] == '<' && last != std::string::npos && at < last) {
       at = text.find('>', at) + 1;
     } else {
       plain += text[at++];
@@ -320,7 +321,7 @@ Value filesizeformat(Val value, Arg arguments) {
   const Value number = to_float(value, {});
   const double bytes = *number.number(), base = binary ? 1024 : 1000;
   if (bytes == 1) return Value("1 Byte");
-  if (bytes < base) return Value(fmt::format("{} Bytes", static_cast<long long>(bytes)));
+  if (bytes < base) return Value(print_integer(integer_from(bytes)) + " Bytes");
   static constexpr const char* kDecimal[] = {"kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"};
   static constexpr const char* kBinary[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"};
   double unit = base;

@@ -329,7 +329,8 @@ ExpressionPtr ExpressionParser::element(ExpressionPtr operand) {
   } while (tokens_.take_op(","));
   tokens_.expect_op("]");
   if (slice->parts.size() > 1) {
-    if (operand->depth + 1 > slice->depth) slice->depth = operand->depth + 1;
+    slice->depth = std::max(slice->depth, operand->depth + 1);
+    if (slice->depth > kMaxTreeDepth) tokens_.fail("an expression with too many parts");
     slice->parts[0] = std::move(operand);
     return slice;
   }

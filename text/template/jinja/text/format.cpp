@@ -77,7 +77,7 @@ std::string number(const Value& value, const Spec& spec) {
     out = in_base(*value.integer(), spec);
   } else if (spec.type == 'd') {
     if (value.is<double>()) {
-      out = print_integer(static_cast<Int>(std::trunc(*value.get<double>())));
+      out = print_integer(integer_from(*value.get<double>()));
     } else if (value.integer()) {
       out = print_integer(*value.integer());
     } else {

@@ -8,6 +8,7 @@
 #include "text/template/jinja/run/attributes.h"
 #include "text/template/jinja/text/format.h"
 #include "text/template/jinja/text/text_case.h"
+#include "text/template/jinja/text/text_search.h"
 #include "text/template/jinja/value/operators.h"
 #include "text/template/jinja/value/print.h"
 
@@ -28,6 +29,7 @@ std::string text_argument(const Value& self, const Arguments& arguments, std::si
   const Value& value = arguments.require(place, name, "str method");
   if (value.is_undefined()) fail_undefined(value);
   if (value.string() == nullptr) throw RenderError("must be str, not " + type_name(value));
+  charge_looking(value);
   return self.is_safe() && !value.is_safe() ? escape_html(*value.string()) : *value.string();
 }
 
@@ -52,6 +54,13 @@ Value strip_method(const Value& self, const Arguments& arguments) {
   return same_kind(self, strip(own(self), set->string(), side));
 }
 
+/// Where the last character of a text that is not empty begins.
+std::size_t last_character(std::string_view text) {
+  std::size_t begin = text.size() - 1;
+  while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) --begin;
+  return begin;
+}
+
 List split_at_space(std::string_view text, Int most, bool from_right) {
   List parts;
   std::string_view rest = text;
@@ -63,12 +72,18 @@ List split_at_space(std::string_view text, Int most, bool from_right) {
       break;
     }
     std::size_t begin = 0, end = rest.size();
-    for (std::size_t at = 0; at < rest.size();) {
-      const std::size_t here = at;
-      if (!is_space(next_code_point(rest, at))) continue;
-      if (from_right) {
-        begin = at;
-      } else {
+    if (from_right) {
+      begin = end;
+      while (begin > 0) {
+        const std::size_t last = last_character(rest.substr(0, begin));
+        std::size_t behind = last;
+        if (is_space(next_code_point(rest, behind))) break;
+        begin = last;
+      }
+    } else {
+      for (std::size_t at = 0; at < rest.size();) {
+        const std::size_t here = at;
+        if (!is_space(next_code_point(rest, at))) continue;
         end = here;
         break;
       }
@@ -82,15 +97,25 @@ List split_at_space(std::string_view text, Int most, bool from_right) {
 
 List split_at(std::string_view text, const std::string& separator, Int most, bool from_right) {
   if (separator.empty()) throw RenderError("empty separator");
+  // From the right is what from the left is for the bytes in the opposite order.
+  const std::string backward = from_right ? reversed_bytes(text) : "";
+  const std::string by = from_right ? reversed_bytes(separator) : separator;
+  std::string_view rest = from_right ? std::string_view(backward) : text;
   List parts;
+  const auto add = [&](std::string_view part) {
+    if (from_right) {
+      parts.emplace_back(reversed_bytes(part));
+    } else {
+      parts.emplace_back(part);
+    }
+  };
   while (most < 0 || static_cast<Int>(parts.size()) < most) {
-    const std::size_t at = from_right ? text.rfind(separator) : text.find(separator);
+    const std::size_t at = find_text(rest, by);
     if (at == std::string_view::npos) break;
-    const std::size_t behind = at + separator.size();
-    parts.emplace_back(from_right ? text.substr(behind) : text.substr(0, at));
-    text = from_right ? text.substr(0, at) : text.substr(behind);
+    add(rest.substr(0, at));
+    rest.remove_prefix(at + by.size());
   }
-  parts.emplace_back(text);
+  add(rest);
   if (from_right) std::reverse(parts.begin(), parts.end());
   return parts;
 }
@@ -159,7 +184,7 @@ Value replace(const Value& self, const Arguments& arguments) {
   std::string out;
   std::size_t at = 0;
   while (left != 0 && at <= text.size()) {
-    const std::size_t found = text.find(from, at);
+    const std::size_t found = find_text(text, from, at);
     if (found == std::string::npos) break;
     out += text.substr(at, found - at) + to;
     at = found + from.size();
@@ -204,7 +229,7 @@ template <bool from_right>
 Int position(const Value& self, const Arguments& arguments) {
   const std::string wanted = text_argument(self, arguments, 0, "sub");
   const std::string text = part(self, arguments, 1);
-  const Int at = characters_before(text, from_right ? text.rfind(wanted) : text.find(wanted));
+  const Int at = characters_before(text, from_right ? find_last_text(text, wanted) : find_text(text, wanted));
   if (at < 0 || arguments.positional.size() < 2) return at;
   Int start = integer_argument(arguments, 1, "start", 0);
   const auto size = static_cast<Int>(length(self));
@@ -229,8 +254,8 @@ Value count(const Value& self, const Arguments& arguments) {
   const std::string text = part(self, arguments, 1);
   if (wanted.empty()) return Value::size(length(Value(text)) + 1);
   std::int64_t found = 0;
-  for (std::size_t at = text.find(wanted); at != std::string::npos;
-       at = text.find(wanted, at + wanted.size()))
+  for (std::size_t at = find_text(text, wanted); at != std::string::npos;
+       at = find_text(text, wanted, at + wanted.size()))
     ++found;
   return Value::integer(found);
 }
@@ -240,7 +265,7 @@ Value partition(const Value& self, const Arguments& arguments) {
   const std::string separator = text_argument(self, arguments, 0, "sep");
   if (separator.empty()) throw RenderError("empty separator");
   const std::string& text = own(self);
-  const std::size_t at = from_right ? text.rfind(separator) : text.find(separator);
+  const std::size_t at = from_right ? find_last_text(text, separator) : find_text(text, separator);
   if (at == std::string::npos) {
     return from_right ? Value::tuple({same_kind(self, ""), same_kind(self, ""), self})
                       : Value::tuple({self, same_kind(self, ""), same_kind(self, "")});
@@ -298,9 +323,11 @@ Value expandtabs(const Value& self, const Arguments& arguments) {
   for (const char c : own(self)) {
     if (c == '\t') {
       for (Int n = tab > 0 ? tab - column % tab : Int{0}; n > 0; --n, ++column) out += ' ';
+      check_size(out.size(), kMaxTextBytes);
       continue;
     }
     out += c;
+    check_size(out.size(), kMaxTextBytes);
     column =
         c == '\n' || c == '\r' ? Int{0} : column + ((static_cast<unsigned char>(c) & 0xC0) != 0x80 ? 1 : 0);
   }
@@ -346,15 +373,17 @@ std::string strip(std::string_view text, const std::string* set, Side side) {
     if (side != Side::left) text = strip_right(text);
     return std::string(text);
   }
-  const auto among = [&](std::string_view character) { return set->find(character) != std::string::npos; };
+  const auto among = [&](std::string_view character) {
+    charge(set->size() / 8);
+    return set->find(character) != std::string::npos;
+  };
   while (side != Side::right && !text.empty()) {
     const std::string_view first = text.substr(0, std::max<std::size_t>(1, utf8_length(text)));
     if (!among(first)) break;
     text.remove_prefix(first.size());
   }
   while (side != Side::left && !text.empty()) {
-    std::size_t begin = text.size() - 1;
-    while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) --begin;
+    const std::size_t begin = last_character(text);
     if (!among(text.substr(begin))) break;
     text.remove_suffix(text.size() - begin);
   }

@@ -1,14 +1,21 @@
 #include "text/template/jinja/value/operators.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "text/template/jinja/text/format.h"
+#include "text/template/jinja/text/text_search.h"
 #include "text/template/jinja/value/print.h"
 
 namespace mmbatch::jinja {
 namespace {
 
 constexpr int kMaxDepth = 200;
+constexpr std::size_t kItemWork = 8, kEntryWork = 32;  // of comparing
+
+void check_depth(int depth) {
+  if (depth > kMaxDepth) throw RenderError("maximum recursion depth exceeded in comparison");
+}
 
 [[noreturn]] void fail_operands(std::string_view op, const Value& left, const Value& right) {
   for (const Value* value : {&left, &right}) {
@@ -29,6 +36,10 @@ constexpr int kMaxDepth = 200;
 Int checked(bool overflow, const Int& value) {
   if (overflow) throw RenderError("an integer too large for this program", RenderError::Kind::limit);
   return value;
+}
+
+Int opposite(Int value) {
+  return checked(__builtin_sub_overflow(Int{0}, value, &value), value);
 }
 
 Int power(Int base, Int exponent) {
@@ -54,6 +65,7 @@ Value integers(std::string_view op, Int a, Int b) {
   }
   if (b == 0) throw RenderError(op == "/" ? "division by zero" : "integer division or modulo by zero");
   if (op == "/") return static_cast<double>(a) / static_cast<double>(b);
+  if (b == -1) return op == "//" ? opposite(a) : Int{0};  // the least integer has no quotient
   Int quotient = a / b, rest = a % b;
   if (rest != 0 && (rest < 0) != (b < 0)) {
     --quotient;
@@ -101,17 +113,21 @@ Value add_texts(const Value& left, const Value& right) {
 }
 
 bool equal_at(const Value& left, const Value& right, int depth) {
-  if (depth > kMaxDepth) throw RenderError("maximum recursion depth exceeded in comparison");
+  check_depth(depth);
   if (left.is_undefined() || right.is_undefined()) return left.is_undefined() && right.is_undefined();
   if (left.is_none() || right.is_none()) return left.is_none() && right.is_none();
   if (const auto a = left.integer(), b = right.integer(); a && b) return *a == *b;
   if (const auto a = left.number(), b = right.number(); a && b) return *a == *b;
-  if (left.string() != nullptr && right.string() != nullptr) return *left.string() == *right.string();
+  if (left.string() != nullptr && right.string() != nullptr) {
+    if (left.string()->size() != right.string()->size()) return false;
+    charge_looking(left);
+    return *left.string() == *right.string();
+  }
   if (left.items() != nullptr && right.items() != nullptr) {
     if (left.is<ListRef>() != right.is<ListRef>()) return false;
     const List &a = *left.items(), &b = *right.items();
-    charge(a.size());
     if (a.size() != b.size()) return false;
+    charge(a.size() * kItemWork);
     for (std::size_t i = 0; i < a.size(); ++i) {
       if (!equal_at(a[i], b[i], depth + 1)) return false;
     }
@@ -119,6 +135,7 @@ bool equal_at(const Value& left, const Value& right, int depth) {
   }
   if (left.dict() != nullptr && right.dict() != nullptr) {
     if (left.dict()->size() != right.dict()->size()) return false;
+    charge(left.dict()->size() * kEntryWork);
     for (const auto& [key, value] : left.dict()->entries()) {
       const Value* other = right.dict()->find(key);
       if (other == nullptr || !equal_at(value, *other, depth + 1)) return false;
@@ -127,6 +144,37 @@ bool equal_at(const Value& left, const Value& right, int depth) {
   }
   const auto *a = left.get<std::shared_ptr<Object>>(), *b = right.get<std::shared_ptr<Object>>();
   return a != nullptr && b != nullptr && *a == *b;
+}
+
+bool ordered_at(std::string_view op, const Value& left, const Value& right, int depth) {
+  check_depth(depth);
+  const auto decide = [&](auto a, auto b) {
+    if (op == "<") return a < b;
+    if (op == "<=") return a <= b;
+    if (op == ">") return a > b;
+    return a >= b;
+  };
+  if (const auto a = left.integer(), b = right.integer(); a && b) return decide(*a, *b);
+  if (const auto a = left.number(), b = right.number(); a && b) return decide(*a, *b);
+  if (left.string() != nullptr && right.string() != nullptr) {
+    charge_looking(left.string()->size() < right.string()->size() ? left : right);
+    return decide(std::string_view(*left.string()), std::string_view(*right.string()));
+  }
+  const bool lists =
+      left.items() != nullptr && right.items() != nullptr && left.is<ListRef>() == right.is<ListRef>();
+  if (lists) {
+    const List &a = *left.items(), &b = *right.items();
+    charge(std::min(a.size(), b.size()) * kItemWork);
+    for (std::size_t i = 0; i < a.size() && i < b.size(); ++i) {
+      if (!equal(a[i], b[i])) return ordered_at(op, a[i], b[i], depth + 1);
+    }
+    return decide(a.size(), b.size());
+  }
+  for (const Value* value : {&left, &right}) {
+    if (value->is_undefined()) fail_undefined(*value);
+  }
+  throw RenderError("'" + std::string(op) + "' not supported between instances of '" + type_name(left) +
+                    "' and '" + type_name(right) + "'");
 }
 
 }  // namespace
@@ -161,7 +209,7 @@ Value arithmetic(std::string_view op, const Value& left, const Value& right) {
 }
 
 Value negate(const Value& value) {
-  if (const auto integer = value.integer()) return -*integer;
+  if (const auto integer = value.integer()) return opposite(*integer);
   if (const double* number = value.get<double>()) return -*number;
   if (value.is_undefined()) fail_undefined(value);
   throw RenderError("bad operand type for unary -: '" + type_name(value) + "'");
@@ -179,31 +227,7 @@ bool equal(const Value& left, const Value& right) {
 }
 
 bool ordered(std::string_view op, const Value& left, const Value& right) {
-  const auto decide = [&](auto a, auto b) {
-    if (op == "<") return a < b;
-    if (op == "<=") return a <= b;
-    if (op == ">") return a > b;
-    return a >= b;
-  };
-  if (const auto a = left.integer(), b = right.integer(); a && b) return decide(*a, *b);
-  if (const auto a = left.number(), b = right.number(); a && b) return decide(*a, *b);
-  if (left.string() != nullptr && right.string() != nullptr) {
-    return decide(std::string_view(*left.string()), std::string_view(*right.string()));
-  }
-  const bool lists =
-      left.items() != nullptr && right.items() != nullptr && left.is<ListRef>() == right.is<ListRef>();
-  if (lists) {
-    const List &a = *left.items(), &b = *right.items();
-    for (std::size_t i = 0; i < a.size() && i < b.size(); ++i) {
-      if (!equal(a[i], b[i])) return ordered(op, a[i], b[i]);
-    }
-    return decide(a.size(), b.size());
-  }
-  for (const Value* value : {&left, &right}) {
-    if (value->is_undefined()) fail_undefined(*value);
-  }
-  throw RenderError("'" + std::string(op) + "' not supported between instances of '" + type_name(left) +
-                    "' and '" + type_name(right) + "'");
+  return ordered_at(op, left, right, 0);
 }
 
 bool contains(const Value& container, const Value& item) {
@@ -212,8 +236,8 @@ bool contains(const Value& container, const Value& item) {
     if (item.string() == nullptr) {
       throw RenderError("'in <string>' requires string as left operand, not " + type_name(item));
     }
-    charge(text->size() / 8);
-    return text->find(*item.string()) != std::string::npos;
+    charge_looking(container);
+    return find_text(*text, *item.string()) != std::string::npos;
   }
   if (const Dict* dict = container.dict()) return dict->find(item) != nullptr;
   const auto* object = container.get<std::shared_ptr<Object>>();

@@ -14,7 +14,10 @@ constexpr int kMaxDepth = 200;
 
 std::string key_of(const Value& key, int depth = 0) {
   if (depth > kMaxDepth) throw RenderError("maximum recursion depth exceeded in a key");
-  if (const std::string* text = key.string()) return "s" + *text;
+  if (const std::string* text = key.string()) {
+    charge(text->size() / 8);
+    return "s" + *text;
+  }
   if (key.is_none()) return "n";
   if (key.is_undefined()) return "u";
   if (const auto integer = key.integer()) return "i" + print_integer(*integer);
@@ -26,6 +29,7 @@ std::string key_of(const Value& key, int depth = 0) {
     std::string text = "t";
     for (const Value& item : *tuple->items) {
       const std::string part = key_of(item, depth + 1);
+      charge(part.size());  // tuples that hold one another double it at every level
       text += std::to_string(part.size()) + ":" + part;
     }
     return text;
@@ -56,6 +60,7 @@ Budget::~Budget() {
 }
 
 Value Value::undefined(std::string message) {
+  charge(message.size());
   return Value(Variant(Undefined{std::make_shared<const std::string>(std::move(message))}));
 }
 
@@ -179,6 +184,13 @@ std::optional<Value> Sequence::element(Int index) {
   return items_[static_cast<std::size_t>(index)];
 }
 
+std::string Sequence::print(int depth) const {
+  if (kind_ == Kind::range) return printed_;
+  std::string out = type_ + "(";
+  append_repr(Value::list(items_), out, depth + 1);
+  return out + ")";
+}
+
 std::optional<Value> Namespace::attribute(std::string_view name) {
   const Value* found = values_.find(name);
   return found == nullptr ? std::nullopt : std::optional<Value>(*found);
@@ -194,6 +206,13 @@ std::string Namespace::print(int depth) const {
   std::string out = "<Namespace ";
   append_repr(Value::dict(values_), out, depth + 1);
   return out + ">";
+}
+
+Int integer_from(double value) {
+  if (!std::isfinite(value)) throw RenderError("cannot convert float infinity or NaN to integer");
+  if (std::abs(value) > 1e38)
+    throw RenderError("an integer too large for this program", RenderError::Kind::limit);
+  return static_cast<Int>(value);
 }
 
 std::string type_name(const Value& value) {
@@ -228,6 +247,10 @@ bool truth(const Value& value) {
   return std::visit(Truth{}, value.variant());
 }
 
+void charge_looking(const Value& value) {
+  if (const std::string* text = value.string()) charge(text->size() / 8);
+}
+
 List iterate(const Value& value) {
   if (value.is_undefined()) return {};
   if (const List* items = value.items()) {
@@ -250,7 +273,10 @@ List iterate(const Value& value) {
     return keys;
   }
   if (const auto* object = value.get<std::shared_ptr<Object>>()) {
-    if (auto items = (*object)->iterate()) return std::move(*items);
+    if (auto items = (*object)->iterate()) {
+      charge(items->size() * sizeof(Value));
+      return std::move(*items);
+    }
   }
   throw RenderError("'" + type_name(value) + "' object is not iterable");
 }

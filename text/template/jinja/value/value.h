@@ -132,7 +132,7 @@ class Value {
  private:
   explicit Value(Variant v) : v_(std::move(v)) {}
   static Text make_text(std::string text, bool safe) {
-    charge(text.size());
+    charge(text.size() + sizeof(Value));
     return {std::make_shared<const std::string>(std::move(text)), safe};
   }
 
@@ -223,10 +223,11 @@ class Generator : public Object {
 class Sequence : public Object {
  public:
   enum class Kind { range, view };
-  Sequence(List items, Kind kind, std::string type, std::string printed)
+  /// @param printed what a range prints as; a view prints its type and items
+  Sequence(List items, Kind kind, std::string type, std::string printed = {})
       : items_(std::move(items)), kind_(kind), type_(std::move(type)), printed_(std::move(printed)) {}
   std::string type_name() const override { return type_; }
-  std::string print(int) const override { return printed_; }
+  std::string print(int depth) const override;
   bool truth() const override { return !items_.empty(); }
   std::optional<List> iterate() override { return items_; }
   std::optional<std::size_t> length() const override { return items_.size(); }
@@ -254,9 +255,13 @@ class Namespace : public Object {
   mutable bool printing_ = false;
 };
 
+/// A float without what is behind its point.  @throws RenderError for what is no number, or too large.
+Int integer_from(double value);
 /// Python's name of a value's type: str, int, NoneType, …
 std::string type_name(const Value& value);
 bool truth(const Value& value);
+/// Takes for looking at all of a text; nothing for other values.  @throws RenderError
+void charge_looking(const Value& value);
 /// The items to iterate over.  @throws RenderError for what cannot be iterated over
 List iterate(const Value& value);
 /// len().  @throws RenderError
