@@ -137,6 +137,25 @@ TEST(ImageDamage, PartsOfATiffThatDoNotUnpack) {
   }
 }
 
+// libtiff takes such a picture for a grey one, without a word.
+TEST(ImageDamage, ATiffOfColourNumbersNeedsItsPalette) {
+  const std::string shorts[] = {std::string("\x40\x01\x03\x00", 4), std::string("\x01\x40\x00\x03", 4)};
+  for (const bool absent : {true, false}) {
+    Bytes tiff = image_fixture("palette.tif");
+    ASSERT_EQ(refusal(tiff), "");
+    std::size_t at = find(tiff, shorts[0]);
+    const bool little = at != std::string::npos;
+    if (!little) at = find(tiff, shorts[1]);
+    ASSERT_NE(at, std::string::npos);
+    if (absent)
+      tiff[at + (little ? 0 : 1)] = std::byte{0x3F};  // another tag, 319, which is not needed
+    else
+      tiff[at + (little ? 5 : 6)] = std::byte{1};  // 256 numbers instead of 768
+    EXPECT_TRUE(is_unreadable(tiff)) << refusal(tiff);
+    EXPECT_NE(refusal(tiff).find("no palette"), std::string::npos) << refusal(tiff);
+  }
+}
+
 TEST(ImageDamage, AJpegNeedsAScanForEveryComponent) {
   Bytes jpeg = image_fixture("baseline.jpg");
   const std::size_t scan = find(jpeg, "\xFF\xDA");

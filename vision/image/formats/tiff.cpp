@@ -123,6 +123,9 @@ void check_variety(const ImageBytes& bytes, const Directory& directory) {
   if (photometric > 6 || photometric == 4) {
     bytes.unsupported(fmt::format("photometric interpretation {}", photometric));
   }
+  // libtiff would take the numbers of colours for grey.
+  if (photometric == 3 && bits <= 8 && directory.field(kColorMap).count < std::size_t{3} << bits)
+    bytes.damaged("it has no palette, or one that is too short");
   const std::int64_t tile_pixels =
       std::int64_t{directory.value_or(kTileWidth, 0)} * std::int64_t{directory.value_or(kTileHeight, 0)};
   if (tile_pixels < 0 || tile_pixels > kMaxTilePixels) bytes.unsupported("a tile of over 16 megapixels");
