@@ -1,20 +1,32 @@
 #include "jobs/merge/row_copier.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
+
+#include "engine/base/text/visible.h"
 
 namespace mmbatch {
 namespace {
 
-std::vector<std::string> columns_but(Database& database, const std::string& table,
+/// What both databases have. Columns that someone added to one are not this program's to copy.
+std::vector<std::string> columns_but(Database& out, Database& in, const std::string& table,
                                      const std::vector<std::string>& anew) {
-  Statement info = database.prepare(fmt::format("SELECT name FROM pragma_table_info('{}')", table));
+  // The plain table_info leaves out columns that are computed.
+  Statement info = in.prepare(fmt::format("SELECT name FROM pragma_table_xinfo('{}')", table));
   std::vector<std::string> names;
   while (info.step()) {
     const std::string name(info.text(0));
-    if (name != "key" && std::find(anew.begin(), anew.end(), name) == anew.end())
-      names.push_back("\"" + name + "\"");
+    if (name == "key" || std::find(anew.begin(), anew.end(), name) != anew.end()) continue;
+    if (!out.has_column(table.c_str(), name.c_str())) {
+      spdlog::warn("{}: the column {} of {} is not in {}, and is not merged", in.file().string(),
+                   visible_line(name), table, out.file().string());
+      continue;
+    }
+    std::string quoted;
+    for (const char c : name) quoted += c == '"' ? "\"\"" : std::string(1, c);
+    names.push_back("\"" + quoted + "\"");
   }
   return names;
 }
@@ -52,7 +64,7 @@ void bind_value(Statement& to, int index, const Statement& from, int column) {
 RowCopier::RowCopier(Database& out, Database& in, const std::string& table,
                      const std::vector<std::string>& anew)
     : out_(out),
-      copied_(columns_but(in, table, anew)),
+      copied_(columns_but(out, in, table, anew)),
       first_copied_(static_cast<int>(anew.size()) + 1),
       select_(in, fmt::format("SELECT {} FROM {} WHERE key = ?1", fmt::join(copied_, ", "), table)),
       insert_(out, insert_sql(table, anew, copied_)) {}

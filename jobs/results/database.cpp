@@ -19,7 +19,8 @@ const char* advice(int code) {
     case SQLITE_NOTADB:
       return "; this file is not an SQLite database: choose another, or move it away";
     case SQLITE_CORRUPT:
-      return "; the file is damaged: what can be read is saved by `sqlite3 FILE .recover`";
+      return "; the file is damaged: go back to a copy of it; `sqlite3 FILE .dump` writes what can still be "
+             "read";
     case SQLITE_FULL:
       return "; make room on the disk and start the run again: all that was stored is kept";
     case SQLITE_READONLY:

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "jobs/results/database_error.h"
+#include "jobs/results/table_check.h"
 
 namespace mmbatch {
 namespace {
@@ -236,6 +237,19 @@ std::array<std::string, 10> steps() {
 /// The oldest version whose tables are read as they are.
 constexpr std::int64_t kReadableVersion = 4;
 
+/// @return the latest version whose tables are there, or 0
+std::int64_t version_of_tables(Database& database) {
+  for (std::int64_t version = schema_version(); version > 0; --version) {
+    try {
+      check_tables(database, version);
+      return version;
+    } catch (const DatabaseError&) {
+      continue;
+    }
+  }
+  return 0;
+}
+
 /// @throws DatabaseError unless the file is ours, or empty and may become ours.
 std::int64_t checked_version(Database& database) {
   const std::int64_t application = database.number("PRAGMA application_id");
@@ -243,6 +257,14 @@ std::int64_t checked_version(Database& database) {
   const std::int64_t tables = database.number("SELECT count(*) FROM sqlite_schema");
   if (application == 0 && version == 0 && tables == 0) return 0;
   const std::string file = database.file().string();
+  if (application == 0 && version == 0) {
+    if (const std::int64_t tables_of = version_of_tables(database); tables_of > 0) {
+      throw DatabaseError(fmt::format(
+          "{}: a results database without its marks, which a dump leaves out; they are set by `sqlite3 FILE "
+          "\"PRAGMA application_id = {}; PRAGMA user_version = {}\"`",
+          file, kApplicationId, tables_of));
+    }
+  }
   if (application != kApplicationId) {
     throw DatabaseError(fmt::format("{}: a database of another program: choose another file", file));
   }
@@ -251,6 +273,12 @@ std::int64_t checked_version(Database& database) {
         fmt::format("{}: written by a newer mmbatch (version {} of the tables, this one knows {}): "
                     "use that program, or choose another file",
                     file, version, schema_version()));
+  }
+  if (version < 1) {
+    throw DatabaseError(
+        fmt::format("{}: the database is damaged: its tables are said to be of version {}; go "
+                    "back to a copy, or choose another file",
+                    file, version));
   }
   return version;
 }
@@ -348,7 +376,12 @@ int schema_version() {
 }
 
 void create_or_migrate(Database& database) {
-  if (checked_version(database) == schema_version()) return;
+  const std::int64_t found = checked_version(database);
+  check_tables(database, found);
+  if (found == schema_version()) {
+    check_triggers(database);
+    return;
+  }
   // All at once: the views name what the last step adds, and a kill between two steps would leave them
   // broken.
   Transaction transaction(database);
@@ -356,6 +389,7 @@ void create_or_migrate(Database& database) {
   // Another process may have been quicker.
   for (std::int64_t version = checked_version(database); version < schema_version(); ++version)
     database.run(all.at(static_cast<std::size_t>(version)));
+  check_triggers(database);
   database.run(
       fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplicationId, schema_version()));
   transaction.commit();
@@ -366,6 +400,7 @@ std::unique_ptr<Database> open_for_reading(const std::filesystem::path& file) {
   const std::int64_t version = checked_version(*database);
   if (version == 0)
     throw DatabaseError(fmt::format("{}: not a results database: it has no tables", file.string()));
+  check_tables(*database, version);
   if (version >= kReadableVersion) {
     warn_of_loose_ends(*database);
     return database;

@@ -142,6 +142,22 @@ TEST(Merge, RunsOfOtherSettingsStayApart) {
   EXPECT_THAT(rows(folder / "all.db", "SELECT run, answer FROM answers"), ElementsAre("2,green"));
 }
 
+// The database is the user's, too; a name with a quote stays a name.
+TEST(Merge, ColumnsOfTheUsersOwnStayBehind) {
+  const TempFolder folder;
+  const auto a = store(folder / "a.db", {answer("a", "red")});
+  const auto b = store(folder / "b.db", {answer("b", "blue")});
+  Database(b, Database::Mode::create)
+      .run("ALTER TABLE results ADD COLUMN note TEXT; ALTER TABLE items ADD COLUMN \"a\"\"b\" TEXT");
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(merge_databases(folder / "all.db", {a, b}).added, 2u);
+  EXPECT_THAT(rows(folder / "all.db", "SELECT id, answer FROM answers ORDER BY id"),
+              ElementsAre("a,red", "b,blue"));
+  Database(a, Database::Mode::create).run("ALTER TABLE items ADD COLUMN \"a\"\"b\" TEXT DEFAULT 'kept'");
+  EXPECT_EQ(merge_databases(a, {b}).added, 1u);
+  EXPECT_THAT(::testing::internal::GetCapturedStdout(), HasSubstr("the column note of results"));
+}
+
 TEST(Merge, WhatDoesNotBelongTogetherIsRefused) {
   const TempFolder folder;
   const auto a = store(folder / "a.db", {answer("a", "blue")});
