@@ -52,13 +52,27 @@ void check_unique(const Node& map) {
                     fmt::format("key '{}' is given twice", shortened(entry.key, kShownBytes)));
 }
 
+std::string guess_of(const std::string& key, const std::vector<std::string>& known) {
+  std::vector<std::string> names = known;
+  if (std::find(known.begin(), known.end(), "generation") != known.end()) {
+    const auto settings = generation_names();
+    names.insert(names.end(), settings.begin(), settings.end());
+  }
+  if (std::find(names.begin(), names.end(), key) != names.end())
+    return fmt::format("it is a setting, and stands in 'generation: {{{}: …}}'", key);
+  const std::string nearest = nearest_name(key, names);
+  if (nearest.empty()) return {};
+  const bool is_key = std::find(known.begin(), known.end(), nearest) != known.end();
+  return is_key ? fmt::format("did you mean '{}'?", nearest)
+                : fmt::format("did you mean 'generation: {{{}: …}}'?", nearest);
+}
+
 void check_keys(const Node& map, const std::vector<std::string>& known, const std::string& owner) {
   check_unique(map);
   for (const Node::Entry& entry : map.map) {
     if (std::find(known.begin(), known.end(), entry.key) != known.end()) continue;
-    const std::string nearest = nearest_name(entry.key, known);
-    const std::string hint = nearest.empty() ? fmt::format("known keys are {}", fmt::join(known, ", "))
-                                             : fmt::format("did you mean '{}'?", nearest);
+    std::string hint = guess_of(entry.key, known);
+    if (hint.empty()) hint = fmt::format("known keys are {}", fmt::join(known, ", "));
     throw PlacedError(
         ErrorCode::unknown_key, entry.place,
         fmt::format("unknown key '{}' in {}, {}", shortened(entry.key, kShownBytes), owner, hint));

@@ -130,9 +130,9 @@ class ManifestReader {
     check_unique(node);
     for (const Entry& entry : node.map) {
       if (std::find(known.begin(), known.end(), entry.key) != known.end()) continue;
-      const std::string nearest = nearest_name(entry.key, known);
-      fail(entry, fmt::format("unknown key '{}' in {}{}; {}", entry.key.substr(0, 80), owner,
-                              nearest.empty() ? "" : fmt::format(", did you mean '{}'?", nearest), list));
+      const std::string guess = guess_of(entry.key, known);
+      fail(entry, fmt::format("unknown key '{}' in {}{}{}; {}", entry.key.substr(0, 80), owner,
+                              guess.empty() ? "" : ", ", guess, list));
     }
   }
 

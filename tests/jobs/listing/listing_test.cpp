@@ -75,6 +75,19 @@ TEST(Jsonl, EveryKindOfBadLineIsOneFailedItem) {
   EXPECT_THAT(items[13].item->references, ElementsAre("a", "3", "b"));
 }
 
+TEST(Listings, ASettingOutsideOfGenerationIsToldWhereItBelongs) {
+  const testing::TempFolder folder;
+  const auto items =
+      testing::read_listing(folder, "q.jsonl",
+                            R"({"id": "a", "image": "a.png", "question": "q", "max_new_tokens": 4}
+{"id": "b", "image": "a.png", "question": "q", "temprature": 4}
+)");
+  ASSERT_EQ(items.size(), 2u);
+  EXPECT_THAT(testing::fault(items[0]), HasSubstr("in an item, it is a setting, and stands in 'generation: "
+                                                  "{max_new_tokens: …}'"));
+  EXPECT_THAT(testing::fault(items[1]), HasSubstr("did you mean 'generation: {temperature: …}'?"));
+}
+
 TEST(Jsonl, AnOverlongLineFailsAndTheNextIsRead) {
   TempFolder folder;
   const auto items = testing::read_listing(
