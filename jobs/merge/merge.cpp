@@ -13,7 +13,7 @@
 #include "jobs/output/file_roles.h"
 #include "jobs/results/columns/table_views.h"
 #include "jobs/results/database_error.h"
-#include "jobs/results/phrases.h"
+#include "jobs/results/search/phrases.h"
 #include "jobs/results/run_lock.h"
 #include "jobs/results/schema.h"
 

@@ -16,7 +16,7 @@
 #include "jobs/query/user_sql.h"
 #include "jobs/results/result_rows.h"
 #include "jobs/results/schema.h"
-#include "jobs/results/text_search.h"
+#include "jobs/results/search/text_search.h"
 #include "jobs/text/text_width.h"
 
 namespace mmbatch {

@@ -8,7 +8,7 @@
 
 #include "jobs/results/database_error.h"
 #include "jobs/results/database_opening.h"
-#include "jobs/results/text_finder.h"
+#include "jobs/results/search/text_finder.h"
 
 namespace mmbatch {
 namespace {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "jobs/results/database.h"
-#include "jobs/results/phrases.h"
+#include "jobs/results/search/phrases.h"
 #include "jobs/results/store.h"
 
 namespace mmbatch {

@@ -1,4 +1,4 @@
-#include "jobs/results/text_finder.h"
+#include "jobs/results/search/text_finder.h"
 
 #include <sqlite3.h>
 

@@ -1,4 +1,4 @@
-#include "jobs/results/text_search.h"
+#include "jobs/results/search/text_search.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "jobs/results/phrases.h"
+#include "jobs/results/search/phrases.h"
 
 #include "engine/base/sha256.h"
 

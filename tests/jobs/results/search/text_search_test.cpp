@@ -1,4 +1,4 @@
-#include "jobs/results/text_search.h"
+#include "jobs/results/search/text_search.h"
 
 #include <gmock/gmock.h>
 
@@ -7,7 +7,7 @@
 
 #include "engine/base/text/lower_case.h"
 #include "jobs/query/query.h"
-#include "jobs/results/text_finder.h"
+#include "jobs/results/search/text_finder.h"
 #include "tests/jobs/helpers.h"
 
 namespace mmbatch {
