@@ -1,15 +1,55 @@
 #include "engine/base/threads.h"
 
+#include <fmt/format.h>
 #include <oneapi/tbb/global_control.h>
 #include <oneapi/tbb/info.h>
 #include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/task_arena.h>
+#include <oneapi/tbb/task_scheduler_observer.h>
 
 #include <optional>
+#include <vector>
 
-#include "engine/base/machine/pinned_threads.h"
+#include "engine/base/error.h"
+#include "engine/base/machine/cores.h"
 
 namespace mmbatch {
+namespace {
+
+/// While it lives, threads inside an arena run on a core each: the slot that a thread takes there says on
+/// which. Slots are spread evenly over the cores, whose neighbours are mostly those of one socket.
+class PinnedThreads : public tbb::task_scheduler_observer {
+ public:
+  PinnedThreads(tbb::task_arena& arena, int threads)
+      : tbb::task_scheduler_observer(arena), cores_(usable_cores()) {
+    const auto slots = static_cast<std::size_t>(threads);
+    if (slots > cores_.size()) {
+      throw UsageError(fmt::format(
+          "--pin-threads gives each of {} threads a core of its own, and this process may use {}: "
+          "take --threads {} or fewer, or leave it out",
+          threads, cores_.size(), cores_.size()));
+    }
+    for (std::size_t slot = 0; slot < slots; ++slot)
+      core_of_slot_.push_back(cores_[slot * cores_.size() / slots]);
+    observe(true);
+  }
+  ~PinnedThreads() override { observe(false); }
+  PinnedThreads(const PinnedThreads&) = delete;
+  PinnedThreads& operator=(const PinnedThreads&) = delete;
+
+  void on_scheduler_entry(bool) override {
+    const int slot = tbb::this_task_arena::current_thread_index();
+    if (slot >= 0 && static_cast<std::size_t>(slot) < core_of_slot_.size())
+      run_on({&core_of_slot_[static_cast<std::size_t>(slot)], 1});
+  }
+  void on_scheduler_exit(bool) override { run_on(cores_); }
+
+ private:
+  std::vector<int> cores_;
+  std::vector<int> core_of_slot_;
+};
+
+}  // namespace
 
 struct Arena::Impl {
   Impl(int threads, ThreadPlacement placement)

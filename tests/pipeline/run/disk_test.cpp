@@ -111,7 +111,7 @@ TEST(Disk, ADamagedDatabaseIsToldAndNotTouched) {
                                 "run -q " + Workplace::demo("manifest.yaml") + " --database " + database}) {
     const ProgramEnd outcome = program(command);
     EXPECT_EQ(outcome.code, 3) << command << outcome.text;
-    EXPECT_NE(outcome.text.find("recover"), std::string::npos) << command << outcome.text;
+    EXPECT_NE(outcome.text.find("go back to a copy"), std::string::npos) << command << outcome.text;
   }
   EXPECT_EQ(std::filesystem::file_size(database), size);
 }

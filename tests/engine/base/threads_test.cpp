@@ -1,4 +1,4 @@
-#include "engine/base/machine/pinned_threads.h"
+#include "engine/base/threads.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <set>
 
 #include "engine/base/error.h"
-#include "engine/base/threads.h"
+#include "engine/base/machine/cores.h"
 #include "tests/engine/stored_tensors.h"
 
 namespace mmbatch {
@@ -35,14 +35,14 @@ TEST(PinnedThreads, EachHasACoreOfItsOwn) {
   EXPECT_LE(seen.size(), static_cast<std::size_t>(threads));
   for (const std::vector<int>& cores : seen) {
     EXPECT_EQ(cores.size(), 1u);
-    EXPECT_THAT(all, testing::IsSupersetOf(cores));
+    EXPECT_THAT(all, ::testing::IsSupersetOf(cores));
   }
 }
 
 TEST(PinnedThreads, ThereMustBeAsManyCores) {
   const int threads = static_cast<int>(usable_cores().size()) + 1;
   EXPECT_THAT(testing::message_of<UsageError>([&] { Arena(threads, ThreadPlacement::pinned); }),
-              testing::HasSubstr("or leave it out"));
+              ::testing::HasSubstr("or leave it out"));
 }
 
 TEST(PinnedThreads, OthersRunAnywhere) {
