@@ -17,20 +17,19 @@ namespace mmbatch {
 namespace {
 
 /// While it lives, threads inside an arena run on a core each: the slot that a thread takes there says on
-/// which. Slots are spread evenly over the cores, whose neighbours are mostly those of one socket.
+/// which. TBB's own threads may stay there when the arena is gone.
 class PinnedThreads : public tbb::task_scheduler_observer {
  public:
-  PinnedThreads(tbb::task_arena& arena, int threads)
-      : tbb::task_scheduler_observer(arena), cores_(usable_cores()) {
+  PinnedThreads(tbb::task_arena& arena, int threads) : tbb::task_scheduler_observer(arena) {
     const auto slots = static_cast<std::size_t>(threads);
-    if (slots > cores_.size()) {
+    const std::vector<int>& cores = cores_of_process();
+    if (slots > cores.size()) {
       throw UsageError(fmt::format(
           "--pin-threads gives each of {} threads a core of its own, and this process may use {}: "
           "take --threads {} or fewer, or leave it out",
-          threads, cores_.size(), cores_.size()));
+          threads, cores.size(), cores.size()));
     }
-    for (std::size_t slot = 0; slot < slots; ++slot)
-      core_of_slot_.push_back(cores_[slot * cores_.size() / slots]);
+    core_of_slot_ = cores_for(slots, cores, threads_of_core);
     observe(true);
   }
   ~PinnedThreads() override { observe(false); }
@@ -42,10 +41,9 @@ class PinnedThreads : public tbb::task_scheduler_observer {
     if (slot >= 0 && static_cast<std::size_t>(slot) < core_of_slot_.size())
       run_on({&core_of_slot_[static_cast<std::size_t>(slot)], 1});
   }
-  void on_scheduler_exit(bool) override { run_on(cores_); }
+  void on_scheduler_exit(bool) override { run_on(cores_of_process()); }
 
  private:
-  std::vector<int> cores_;
   std::vector<int> core_of_slot_;
 };
 

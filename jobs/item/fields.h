@@ -23,11 +23,10 @@ struct PlacedError : ItemError {
 /// Refuses a key that is given twice, and one that is not known: the nearest is named.
 /// @param owner such as "an item"
 void check_keys(const Node& map, const std::vector<std::string>& known, const std::string& owner);
-
-/// What an unknown key may have been meant to be: another, or a setting where `generation` is known; may be
-/// empty.
-std::string guess_of(const std::string& key, const std::vector<std::string>& known);
 void check_unique(const Node& map);
+/// What an unknown key may have been meant to be: another one, or, where `generation` is among them, a
+/// setting that stands in there; may be empty.
+std::string guess_of(const std::string& key, const std::vector<std::string>& known);
 
 /// A text without NUL characters. The value is the entry's, or an element of its list.
 const std::string& text_of(const Node::Entry& entry, const Node& value);

@@ -10,16 +10,23 @@
 namespace mmbatch {
 namespace {
 
+/// Whether a table has a column whose values are given: table_info leaves out those that are computed.
+bool is_written(Database& database, const std::string& table, const std::string& column) {
+  Statement found =
+      database.prepare(fmt::format("SELECT 1 FROM pragma_table_info('{}') WHERE name = ?1", table));
+  found.bind(1, column);
+  return found.step();
+}
+
 /// What both databases have. Columns that someone added to one are not this program's to copy.
 std::vector<std::string> columns_but(Database& out, Database& in, const std::string& table,
                                      const std::vector<std::string>& anew) {
-  // The plain table_info leaves out columns that are computed.
-  Statement info = in.prepare(fmt::format("SELECT name FROM pragma_table_xinfo('{}')", table));
+  Statement info = in.prepare(fmt::format("SELECT name FROM pragma_table_info('{}')", table));
   std::vector<std::string> names;
   while (info.step()) {
     const std::string name(info.text(0));
     if (name == "key" || std::find(anew.begin(), anew.end(), name) != anew.end()) continue;
-    if (!out.has_column(table.c_str(), name.c_str())) {
+    if (!is_written(out, table, name)) {
       spdlog::warn("{}: the column {} of {} is not in {}, and is not merged", in.file().string(),
                    visible_line(name), table, out.file().string());
       continue;

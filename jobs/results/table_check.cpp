@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <strings.h>
+
+#include <algorithm>
+#include <cstring>
 #include <map>
 #include <sstream>
 #include <string_view>
@@ -22,7 +26,7 @@ using Kind = ExpectedObject::Kind;
 }
 
 std::string_view word(Kind kind) {
-  return kind == Kind::index ? "index" : "table";
+  return kind == Kind::index || kind == Kind::unique_index ? "index" : "table";
 }
 
 }  // namespace
@@ -67,7 +71,7 @@ const std::vector<ExpectedObject>& expected_objects() {
       {Kind::index, "results_errors", 1,
        "results(run_key, error_stage, error_code) WHERE error_code IS NOT NULL"},
       {Kind::index, "results_phrase", 3, "results(answer_phrase) WHERE answer_phrase IS NOT NULL"},
-      {Kind::index, "phrases_digest", 5, "phrases(digest) WHERE digest IS NOT NULL"},
+      {Kind::unique_index, "phrases_digest", 5, "phrases(digest) WHERE digest IS NOT NULL"},
       {Kind::index, "phrases_cut", 5, "phrases(key) WHERE indexed IS NOT NULL"},
   };
   return objects;
@@ -87,9 +91,11 @@ void check_tables(Database& database, std::int64_t version) {
   for (const ExpectedObject& expected : expected_objects()) {
     if (expected.since > version) continue;
     const auto there = found.find(expected.name);
-    if (there == found.end() && expected.kind == Kind::index) {
-      throw_changed(database, fmt::format("the index {0} is missing (CREATE INDEX {0} ON {1} makes it again)",
-                                          expected.name, expected.details));
+    if (there == found.end() && word(expected.kind) == "index") {
+      throw_changed(
+          database,
+          fmt::format("the index {0} is missing (CREATE {1}INDEX {0} ON {2} makes it again)", expected.name,
+                      expected.kind == Kind::unique_index ? "UNIQUE " : "", expected.details));
     }
     if (there == found.end()) throw_changed(database, fmt::format("the table {} is missing", expected.name));
     const bool is_virtual = there->second.sql.rfind("CREATE VIRTUAL", 0) == 0;
@@ -110,7 +116,16 @@ void check_tables(Database& database, std::int64_t version) {
 void check_triggers(Database& database) {
   Statement rows = database.prepare(
       "SELECT name, tbl_name FROM sqlite_schema WHERE type = 'trigger' AND name <> 'embeddings_removed'");
-  if (!rows.step()) return;
+  const auto is_ours = [](std::string_view table) {
+    return std::any_of(expected_objects().begin(), expected_objects().end(),
+                       [&](const ExpectedObject& object) {
+                         return word(object.kind) == "table" && table.size() == std::strlen(object.name) &&
+                                ::strncasecmp(table.data(), object.name, table.size()) == 0;
+                       });
+  };
+  do {
+    if (!rows.step()) return;
+  } while (!is_ours(rows.text(1)));
   throw DatabaseError(
       fmt::format("{}: the trigger {} on {} is not this program's, and could change or drop what is stored: "
                   "remove it (DROP "

@@ -10,7 +10,7 @@ namespace mmbatch {
 
 /// What a database has from some version of its tables on.
 struct ExpectedObject {
-  enum class Kind { table, search, index };
+  enum class Kind { table, search, index, unique_index };
   Kind kind;
   const char* name;
   int since;            // version of the tables

@@ -93,9 +93,6 @@ __attribute__((noinline)) void take_widened(const PanelProduct& p, const Grouped
 }
 
 #if defined(__AMX_INT8__)
-/// Fewer rows than that are no slower without tiles.
-constexpr std::size_t kRowsWithoutTiles = 16;
-
 /// Codes as bytes with a sign: `zero` is taken off each.
 MMBATCH_INLINE void take_off(const std::byte* from, std::size_t bytes, std::uint8_t zero, std::byte* to) {
   const __m512i each = _mm512_set1_epi8(static_cast<char>(zero));
@@ -108,13 +105,13 @@ template <class Kind>
 __attribute__((noinline)) void take_tiles(const PanelProduct& p, const GroupedPanel& g, std::size_t units) {
   alignas(64) std::byte codes[kBlockInputs / 32 * CodesOfBytes::kGroupBytes];
   BlockScales<Kind, 1> widened;
-  AmxFewRows<kBlockInputs> few;
   const AmxShapes shapes = amx_group_shapes();
   const std::size_t strip_bytes = units * g.unit_bytes, unit_groups = g.unit_inputs / 32;
   const std::size_t most_units = kBlockInputs / g.unit_inputs;
   const std::size_t wide_bytes = unit_groups * CodesOfBytes::kGroupBytes;
   const auto zero = static_cast<std::uint8_t>(Kind::zero ? 1u << g.zero_bits : 0);
   const std::size_t left = p.rows % kAmxRows, whole = p.rows - left;
+  AmxFewRows<kBlockInputs> few(left);
   for (std::size_t s = 0; s < kStrips; ++s) {
     for (std::size_t first = 0; first < units; first += most_units) {
       const std::size_t count = most_units < units - first ? most_units : units - first;

@@ -108,10 +108,6 @@ struct W4a16Group {
 };
 #endif
 
-#if defined(__AMX_INT8__)
-constexpr std::size_t kRowsWithoutTiles = 16;
-#endif
-
 /// Pairs of groups for which memory is asked ahead where all strips of a panel are taken at once, each a
 /// stream of its own.
 constexpr std::size_t kPairsAhead = 4;

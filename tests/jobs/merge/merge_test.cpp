@@ -149,6 +149,8 @@ TEST(Merge, ColumnsOfTheUsersOwnStayBehind) {
   const auto b = store(folder / "b.db", {answer("b", "blue")});
   Database(b, Database::Mode::create)
       .run("ALTER TABLE results ADD COLUMN note TEXT; ALTER TABLE items ADD COLUMN \"a\"\"b\" TEXT");
+  for (const auto& file : {a, b})
+    Database(file, Database::Mode::create).run("ALTER TABLE results ADD COLUMN size AS (length(answer))");
   ::testing::internal::CaptureStdout();
   EXPECT_EQ(merge_databases(folder / "all.db", {a, b}).added, 2u);
   EXPECT_THAT(rows(folder / "all.db", "SELECT id, answer FROM answers ORDER BY id"),

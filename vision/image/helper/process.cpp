@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "engine/base/error.h"
+#include "engine/base/machine/cores.h"
 #include "vision/image/helper/image_helper.h"
 
 namespace mmbatch::helper {
@@ -73,6 +74,7 @@ pid_t spawn(const std::filesystem::path& program, Kind kind, int socket) {
   for (std::string& text : texts) variables.push_back(text.data());
   variables.push_back(nullptr);
   pid_t pid = -1;
+  const OnAllCores everywhere;  // any thread may wait for the helper, not the pinned one that starts it alone
   const int failed = ::posix_spawn(&pid, program.c_str(), &files, &attributes, arguments, variables.data());
   posix_spawn_file_actions_destroy(&files);
   posix_spawnattr_destroy(&attributes);

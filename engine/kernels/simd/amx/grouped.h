@@ -70,8 +70,15 @@ struct AmxFewRows {
   static constexpr std::size_t kSides = kInputs / Panel::kGroup * AmxGroupedBlock::kSide;
   static constexpr std::size_t kRowBytes = kInputs + kSides;
 
-  alignas(64) std::byte x[kAmxRows * kRowBytes] = {};
-  alignas(64) float y[kAmxRows * Panel::kColumns] = {};
+  alignas(64) std::byte x[kAmxRows * kRowBytes];
+  alignas(64) float y[kAmxRows * Panel::kColumns];
+
+  /// @param rows that run() will be given
+  explicit AmxFewRows(std::size_t rows) {
+    if (rows == 0) return;
+    __builtin_memset(x, 0, sizeof(x));
+    __builtin_memset(y, 0, sizeof(y));
+  }
 
   template <bool with_floors>
   void run(AmxGroupedBlock work, std::size_t rows) {
@@ -79,7 +86,8 @@ struct AmxFewRows {
       __builtin_memcpy(x + r * kRowBytes, work.x + r * work.row_bytes, work.groups * Panel::kGroup);
       __builtin_memcpy(x + r * kRowBytes + kInputs, work.sides + r * work.row_bytes,
                        work.groups * AmxGroupedBlock::kSide);
-      store_register(y + r * Panel::kColumns, load_register<FloatRegister>(work.y + r * Panel::kColumns));
+      if (work.begin == Begin::stored)
+        store_register(y + r * Panel::kColumns, load_register<FloatRegister>(work.y + r * Panel::kColumns));
     }
     float* to = work.y;
     work.x = x;

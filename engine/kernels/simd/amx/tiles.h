@@ -12,6 +12,8 @@ namespace mmbatch::MMBATCH_ISA {
 constexpr std::size_t kAmxRows = 16;
 constexpr std::size_t kAmxRowBytes = 64;
 constexpr std::size_t kAmxBytes = kAmxRows * kAmxRowBytes;
+/// Up to so many rows are no slower without tiles where products of groups go through memory.
+constexpr std::size_t kRowsWithoutTiles = 16;
 
 /// What a word of four bytes holds: activations in int8 and weights without sign, or two bfloat16 of both.
 enum class AmxWords { bytes, bf16 };

@@ -11,7 +11,8 @@ Value Interpreter::apply_filter(const Expression& expression, const ScopePtr& sc
   const Value value = expression.parts[0] == nullptr ? *block
                       : block != nullptr             ? apply_filter(*expression.parts[0], scope, block)
                                                      : evaluate(*expression.parts[0], scope);
-  charge_looking(value);
+  const bool passes_on = expression.text == "default" || expression.text == "d";
+  if (!passes_on) charge_looking(value);
   return filter(value, arguments_of(expression.arguments, scope));
 }
 
@@ -19,7 +20,6 @@ bool Interpreter::apply_test(const Expression& expression, const ScopePtr& scope
   const Test test = find_test(expression.text);
   if (test == nullptr) throw RenderError("No test named '" + expression.text + "' found.");
   const Value value = evaluate(*expression.parts[0], scope);
-  charge_looking(value);
   return test(value, arguments_of(expression.arguments, scope));
 }
 

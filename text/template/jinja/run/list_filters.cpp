@@ -219,7 +219,6 @@ Value select(Val value, Arg arguments, bool wanted, bool by_attribute) {
   List out;
   for (const Value& item : iterate(value)) {
     const Value tested = by_attribute ? attribute_path(item, arguments.positional[0]) : item;
-    charge_looking(tested);
     if ((test == nullptr ? truth(tested) : test(tested, rest)) == wanted) out.push_back(item);
   }
   return generator(std::move(out));

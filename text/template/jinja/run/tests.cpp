@@ -44,6 +44,11 @@ bool is_same(const Value& a, const Value& b) {
   return equal(a, b);
 }
 
+bool is_all_of(const char* kind, const Value& value) {
+  charge_looking(value);
+  return is_all(kind, print(value));
+}
+
 using Arg = const Arguments&;
 using Val = const Value&;
 
@@ -76,8 +81,8 @@ const std::map<std::string_view, Test>& all_tests() {
        [](Val v, Arg a) { return has_remainder(v, a.require(0, "num", "test_divisibleby"), 0); }},
       {"in", [](Val v, Arg a) { return contains(a.require(0, "seq", "test_in"), v); }},
       {"sameas", [](Val v, Arg a) { return is_same(v, other(a, "sameas")); }},
-      {"lower", [](Val v, Arg) { return is_all("lower", print(v)); }},
-      {"upper", [](Val v, Arg) { return is_all("upper", print(v)); }},
+      {"lower", [](Val v, Arg) { return is_all_of("lower", v); }},
+      {"upper", [](Val v, Arg) { return is_all_of("upper", v); }},
       {"filter", [](Val v, Arg) { return v.string() != nullptr && find_filter(*v.string()) != nullptr; }},
       {"test", [](Val v, Arg) { return v.string() != nullptr && find_test(*v.string()) != nullptr; }},
       {"eq", eq},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 
 #include "engine/base/text/utf8.h"
 #include "text/template/jinja/value/print.h"
@@ -9,9 +10,9 @@
 namespace mmbatch::jinja {
 namespace {
 
-/// A text by which equal keys are found: 1, 1.0 and True are one key.
-constexpr int kMaxDepth = 200;
+constexpr int kMaxDepth = 200;  // of tuples within tuples
 
+/// A text by which equal keys are found: 1, 1.0 and True are one key.
 std::string key_of(const Value& key, int depth = 0) {
   if (depth > kMaxDepth) throw RenderError("maximum recursion depth exceeded in a key");
   if (const std::string* text = key.string()) {
@@ -99,9 +100,12 @@ void Value::let_go() {
   static constexpr int kMostNested = 100;
   thread_local int depth = 0;
   thread_local std::vector<Variant>* later = nullptr;
-  if (depth == kMostNested) {
-    later->push_back(std::move(v_));
-    return;
+  if (depth >= kMostNested) {
+    try {
+      later->push_back(std::move(v_));
+      return;
+    } catch (const std::bad_alloc&) {  // then deeper, for as long as the stack lasts
+    }
   }
   std::vector<Variant> own;
   if (depth == 0) later = &own;
@@ -111,7 +115,7 @@ void Value::let_go() {
     const Variant next = std::move(own.back());
     own.pop_back();
   }
-  --depth;
+  if (--depth == 0) later = nullptr;
 }
 
 std::optional<Int> Value::integer() const {
