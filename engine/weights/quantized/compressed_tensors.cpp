@@ -2,6 +2,7 @@
 // float-quantized ("weight" of I8 or F8_E4M3), each with "weight_scale".
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <bit>
@@ -110,7 +111,40 @@ std::vector<std::uint32_t> read_groups(const std::string& name, const StoredPart
   return group_of;
 }
 
-void present_packed(const std::string& module, StoredParts& parts) {
+/// What a weight's tensors are.
+struct Stored {
+  std::size_t bits;
+  bool is_float;
+  std::size_t in, groups;  // groups: scales of a row, where the config says how long they are
+};
+
+bool fits(const Config& weights, const Stored& stored) {
+  if (weights.integer("num_bits", 8, {1, 64}) != static_cast<std::int64_t>(stored.bits)) return false;
+  if ((weights.text("type", "int") == "float") != stored.is_float) return false;
+  const std::int64_t size = weights.integer("group_size", -1, {-1, 1 << 24});
+  if (size > 0)
+    return stored.groups == (stored.in + static_cast<std::size_t>(size) - 1) / static_cast<std::size_t>(size);
+  return weights.text("strategy", "") != "channel" || stored.groups == 1;
+}
+
+/// Tensors say what they are; a config that says otherwise of all of its groups belongs to others.
+void check_groups(const Config& quantization, const std::string& weight, const Stored& stored) {
+  std::vector<std::string> said;
+  for (const auto& [name, group] : quantization.object("config_groups").members()) {
+    const Config weights = group.child("weights");
+    if (!weights.has("num_bits")) continue;
+    if (fits(weights, stored)) return;
+    said.push_back(name);
+  }
+  if (said.empty()) return;
+  fail(weight,
+       fmt::format(
+           "{} bits of type {}, {} groups in a row of {} inputs: no group of the config's config_groups "
+           "({}) describes such weights",
+           stored.bits, stored.is_float ? "float" : "int", stored.groups, stored.in, fmt::join(said, ", ")));
+}
+
+void present_packed(const std::string& module, const Config& quantization, StoredParts& parts) {
   const std::string weight = module + ".weight", codes = weight + "_packed", scales = weight + "_scale",
                     zeros = weight + "_zero_point", shape = weight + "_shape", index = weight + "_g_idx";
   const RawTensor& packed = *parts.other(codes);
@@ -123,6 +157,7 @@ void present_packed(const std::string& module, StoredParts& parts) {
   const std::size_t groups = scale_view.shape.size() == 2 ? scale_view.shape[1] : 1;
   if (scale_view.shape != std::vector<std::size_t>{out, groups} || groups == 0 || in % groups != 0)
     fail(scales, fmt::format("shape {} fits no weight of [{}, {}]", shape_text(scale_view.shape), out, in));
+  check_groups(quantization, weight, {bits, false, in, groups});
   const auto width = static_cast<unsigned>(bits);
   Packed form{.codes = PackedWords(packed.data, packed.shape[1], width),
               .zeros = {},
@@ -164,6 +199,8 @@ void present_bytes(const std::string& module, const Config& quantization, Stored
   form.bytes = stored.bytes + scale_view.bytes();
   form.scales = to_floats(scale_view);
   set_blocks(form, scales, scale_view.shape);
+  check_groups(quantization, weight,
+               {8, stored.type != "I8", stored.shape[1], stored.shape[1] / form.block_columns});
   form.rounds_tokens = rounds_tokens(quantization);
   if (const RawTensor* zero = parts.other(zeros); zero != nullptr) {
     if (zero->type != "I8" || zero->bytes != form.scales.size())
@@ -196,7 +233,8 @@ void check_format(const Config& quantization) {
 
 void present_compressed_tensors(const Config& quantization, StoredParts& parts) {
   check_format(quantization);
-  for (const std::string& module : parts.modules(".weight_packed")) present_packed(module, parts);
+  for (const std::string& module : parts.modules(".weight_packed"))
+    present_packed(module, quantization, parts);
   for (const std::string& module : parts.modules(".weight")) {
     const std::string& type = parts.others.at(module + ".weight").type;
     const bool scaled = parts.tensors.count(module + ".weight_scale") > 0;

@@ -125,6 +125,22 @@ TEST(Quantized, WhatIsNotSupportedIsNamed) {
                            c["transform_config"] = {{"a", 1}};
                          }),
               HasSubstr("transforms"));
+  const auto of_weights = [](const char* method, const char* key, const json& value) {
+    return error_with(method, [&](json& c) { c["config_groups"]["group_0"]["weights"][key] = value; });
+  };
+  for (const auto& [method, key, value] :
+       std::vector<std::tuple<const char*, const char*, json>>{{"ct-w4a16", "num_bits", 8},
+                                                               {"ct-w4a16", "group_size", 64},
+                                                               {"ct-w4a16", "type", "float"},
+                                                               {"ct-w4a16-asym", "group_size", 128},
+                                                               {"ct-w8a8", "num_bits", 4},
+                                                               {"ct-w8a8", "type", "float"},
+                                                               {"ct-fp8", "type", "int"}})
+    EXPECT_THAT(of_weights(method, key, value), HasSubstr("(group_0) describes such weights"))
+        << method << key;
+  EXPECT_THAT(of_weights("ct-w4a16", "num_bits", "x"), HasSubstr("num_bits"));
+  EXPECT_THAT(error_with("ct-w4a16", [](json& c) { c["config_groups"] = "x"; }), HasSubstr("config_groups"));
+  EXPECT_EQ(error_with("ct-w4a16", [](json& c) { c["config_groups"] = {{"W4A16", {"Linear"}}}; }), "");
   EXPECT_THAT(error_with("fp8-block", [](json& c) { c.erase("weight_block_size"); }),
               HasSubstr("names no weight_block_size"));
   EXPECT_THAT(error_with("fp8-block",
