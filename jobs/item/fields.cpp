@@ -59,7 +59,7 @@ std::string guess_of(const std::string& key, const std::vector<std::string>& kno
     names.insert(names.end(), settings.begin(), settings.end());
   }
   if (std::find(names.begin(), names.end(), key) != names.end())
-    return fmt::format("it is a setting, and stands in 'generation: {{{}: …}}'", key);
+    return fmt::format("write it as 'generation: {{{}: …}}'", key);
   const std::string nearest = nearest_name(key, names);
   if (nearest.empty()) return {};
   const bool is_key = std::find(known.begin(), known.end(), nearest) != known.end();

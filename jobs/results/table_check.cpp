@@ -1,7 +1,6 @@
 #include "jobs/results/table_check.h"
 
 #include <fmt/format.h>
-
 #include <strings.h>
 
 #include <algorithm>

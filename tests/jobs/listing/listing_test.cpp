@@ -83,8 +83,8 @@ TEST(Listings, ASettingOutsideOfGenerationIsToldWhereItBelongs) {
 {"id": "b", "image": "a.png", "question": "q", "temprature": 4}
 )");
   ASSERT_EQ(items.size(), 2u);
-  EXPECT_THAT(testing::fault(items[0]), HasSubstr("in an item, it is a setting, and stands in 'generation: "
-                                                  "{max_new_tokens: …}'"));
+  EXPECT_THAT(testing::fault(items[0]),
+              HasSubstr("in an item, write it as 'generation: {max_new_tokens: …}'"));
   EXPECT_THAT(testing::fault(items[1]), HasSubstr("did you mean 'generation: {temperature: …}'?"));
 }
 

@@ -107,9 +107,8 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         BadManifest{"modle: x\njobs: []\n",
                     ":1:1:", "unknown key 'modle' in the manifest, did you mean 'model'?"},
-        BadManifest{
-            "model: x\nmax_new_tokens: 3\njobs: []\n", ":2:1:",
-            "in the manifest, it is a setting, and stands in 'generation: {max_new_tokens: …}'; known keys"},
+        BadManifest{"model: x\nmax_new_tokens: 3\njobs: []\n",
+                    ":2:1:", "in the manifest, write it as 'generation: {max_new_tokens: …}'; known keys"},
         BadManifest{"jobs: [{name: a, num_beans: 3}]\n",
                     ":1:18:", "did you mean 'generation: {num_beams: …}'?"},
         BadManifest{"model: x\n", ":1:1:", "'jobs' is missing"},
