@@ -69,6 +69,10 @@ void Arena::run(const std::function<void()>& work) {
   impl_->arena.execute(work);
 }
 
+std::size_t threads_of_arena() {
+  return static_cast<std::size_t>(tbb::this_task_arena::max_concurrency());
+}
+
 void parallel_tiles(std::size_t count, const std::function<void(std::size_t)>& body) {
   if (count == 0) return;
   if (count == 1) return body(0);

@@ -30,6 +30,9 @@ class Arena {
   std::unique_ptr<Impl> impl_;
 };
 
+/// How many threads parallel_tiles() has here: those of the caller's arena.
+std::size_t threads_of_arena();
+
 /// Calls body(0) … body(count - 1), in any order and on any thread of the caller's arena, and returns when
 /// all are done. Isolated: while it waits, the calling thread takes no task of another item, so thread-local
 /// scratch stays its own. A body must not depend on which thread runs it or on how many there are.

@@ -13,18 +13,35 @@
 namespace mmbatch {
 namespace {
 
-/// Calls body(first_row, rows, tile) for every tile of columns and every kTileRows rows; neighbours share the
+/// What of the second-level cache rows may take beside weights; processors whose panels take many rows have
+/// two megabytes of it.
+std::size_t cached_bytes() {
+  return simd().panel_rows > kTileRows ? std::size_t{6} << 18 : std::size_t{5} << 18;
+}
+
+/// Rows of a tile: as many as make good use of weights and as the cache holds, about equally many in each,
+/// and no more than leave work for every thread.
+std::size_t rows_of_tile(const MatmulKernel& kernel, const PreparedRows& x, std::size_t column_tiles) {
+  constexpr std::size_t kStep = 32, kTilesOfThread = 4;
+  if (kernel.prepare == nullptr || simd().panel_rows <= kTileRows) return kTileRows;
+  const std::size_t most = std::clamp(cached_bytes() / x.row_bytes, kTileRows, simd().panel_rows);
+  std::size_t parts = (x.rows + most - 1) / most;
+  while (parts * column_tiles < kTilesOfThread * threads_of_arena() && x.rows > parts * kTileRows) ++parts;
+  return (x.rows + parts * kStep - 1) / (parts * kStep) * kStep;
+}
+
+/// Calls body(first_row, rows, tile) for every tile of columns and every tile of rows; neighbours share the
 /// tile of columns. More rows than the second-level cache holds beside weights go in several passes.
 template <class Body>
-void for_each_tile(const PreparedRows& x, std::size_t column_tiles, Body&& body) {
-  constexpr std::size_t kCachedBytes = std::size_t{5} << 18;
-  const std::size_t row_tiles = (x.rows + kTileRows - 1) / kTileRows;
-  const std::size_t at_once = std::max<std::size_t>(1, kCachedBytes / (kTileRows * x.row_bytes));
+void for_each_tile(const MatmulKernel& kernel, const PreparedRows& x, std::size_t column_tiles, Body&& body) {
+  const std::size_t most = rows_of_tile(kernel, x, column_tiles);
+  const std::size_t row_tiles = (x.rows + most - 1) / most;
+  const std::size_t at_once = std::max<std::size_t>(1, cached_bytes() / (most * x.row_bytes));
   parallel_tiles(row_tiles * column_tiles, [&](std::size_t i) {
     const std::size_t pass = i / (at_once * column_tiles), within = i % (at_once * column_tiles);
     const std::size_t tiles = std::min(at_once, row_tiles - pass * at_once);
-    const std::size_t first = (pass * at_once + within % tiles) * kTileRows;
-    body(first, std::min(kTileRows, x.rows - first), within / tiles);
+    const std::size_t first = (pass * at_once + within % tiles) * most;
+    body(first, std::min(most, x.rows - first), within / tiles);
   });
 }
 
@@ -76,14 +93,14 @@ void PackedMatrix::multiply(const ProductRows& input, MatrixView<float> y, const
   }
   const MatmulKernel& kernel = parts_.front()->kernel();
   const PreparedRows prepared = prepare_rows(kernel, in_order(input, order()));
-  for_each_tile(prepared, tiles_.size(), [&](std::size_t first, std::size_t rows, std::size_t index) {
+  for_each_tile(kernel, prepared, tiles_.size(), [&](std::size_t first, std::size_t rows, std::size_t index) {
     const Tile& tile = tiles_[index];
     const MatrixView<float> target = y.row_range(first, rows).col_range(tile.column, tile.columns);
     const std::size_t stride = product_stride(kernel, tile.columns);
     const bool direct =
         !epilogue.accumulate && kernel.prepare == nullptr && (target.stride == stride || rows == 1);
     thread_local Matrix<float> sums;
-    float* data = direct ? target.data : thread_buffer(sums, kTileRows * kernel.tile_columns);
+    float* data = direct ? target.data : thread_buffer(sums, rows * kernel.tile_columns);
     tile.kernel->multiply({prepared.row(first), data, rows, in_, tile.columns, tile.packed});
     finish_tile(target, MatrixView<float>{data, rows, tile.columns, stride}, epilogue, tile.column);
   });
@@ -104,14 +121,14 @@ void PackedMatrix::multiply_gated(const ProductRows& input, MatrixView<float> y,
   const MatmulKernel& kernel = parts_.front()->kernel();
   const PreparedRows prepared = prepare_rows(kernel, in_order(input, order()));
   const std::size_t half = tiles_.size() / 2;
-  for_each_tile(prepared, half, [&](std::size_t first, std::size_t rows, std::size_t index) {
+  for_each_tile(kernel, prepared, half, [&](std::size_t first, std::size_t rows, std::size_t index) {
     thread_local Matrix<float> sums;
-    float* data = thread_buffer(sums, 2 * kTileRows * kernel.tile_columns);
+    float* data = thread_buffer(sums, 2 * rows * kernel.tile_columns);
     const std::size_t columns = tiles_[index].columns, stride = product_stride(kernel, columns);
     MatrixView<float> products[2];
     for (std::size_t part = 0; part < 2; ++part) {
       const Tile& tile = tiles_[part * half + index];
-      products[part] = {data + part * kTileRows * kernel.tile_columns, rows, columns, stride};
+      products[part] = {data + part * rows * kernel.tile_columns, rows, columns, stride};
       tile.kernel->multiply({prepared.row(first), products[part].data, rows, in_, columns, tile.packed});
       add_bias(products[part], bias != nullptr ? bias + tile.column : nullptr);
     }

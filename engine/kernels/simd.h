@@ -76,6 +76,9 @@ struct SimdKernels {
   /// bfloat16, bfloat16 or float: some levels multiply only the wider ones.
   std::size_t int8_bytes;
   std::size_t bf16_bytes;
+  /// Rows that a product with a panel takes at most to be fast: so many share weights in the first-level
+  /// cache.
+  std::size_t panel_rows;
   /// Floats of scratch that attention() needs.
   std::size_t (*attention_scratch)(std::size_t head_dim);
   void (*attention_f32)(const AttentionUnit& unit, float* scratch);

@@ -32,6 +32,13 @@ constexpr std::size_t kBf16Bytes = 2;
 constexpr std::size_t kBf16Bytes = 4;
 #endif
 
+/// See SimdKernels.
+#if defined(__AMX_TILE__)
+constexpr std::size_t kPanelRows = 512;
+#else
+constexpr std::size_t kPanelRows = 128;
+#endif
+
 MMBATCH_INLINE Ints load_ints(const void* p) {
   return load_vector<Ints>(p);
 }

@@ -8,6 +8,7 @@ const SimdKernels kTable = {
     MMBATCH_LEVEL,
     kInt8Bytes,
     kBf16Bytes,
+    kPanelRows,
     attention_scratch,
     attention_f32,
     attention_bf16,

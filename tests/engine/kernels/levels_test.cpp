@@ -63,13 +63,23 @@ class Rows {
   }
 
   std::vector<float> product(std::size_t first, std::size_t count) const {
-    Matrix<float> y(count, kColumns);
-    (level_.*format_.product)({rows_.row(first), row_bytes_, count, depth_, packed_.data(), y.data()});
-    return {y.data(), y.data() + count * kColumns};
+    return product(rows_.row(first), count);
+  }
+  /// Of `count` rows, the case's again and again.
+  std::vector<float> product_of_many(std::size_t count) const {
+    Matrix<std::byte> many(count, row_bytes_);
+    for (std::size_t r = 0; r < count; ++r) std::memcpy(many.row(r), rows_.row(r % kMostRows), row_bytes_);
+    return product(many.data(), count);
   }
   const std::byte* row(std::size_t r) const { return rows_.row(r); }
 
  private:
+  std::vector<float> product(const std::byte* rows, std::size_t count) const {
+    Matrix<float> y(count, kColumns);
+    (level_.*format_.product)({rows, row_bytes_, count, depth_, packed_.data(), y.data()});
+    return {y.data(), y.data() + count * kColumns};
+  }
+
   const SimdKernels& level_;
   const Format& format_;
   std::size_t depth_;
@@ -152,6 +162,23 @@ TEST_P(Levels, ARowHasTheSameBitsInEveryCompany) {
   }
 }
 
+TEST_P(Levels, ManyRowsHaveTheBitsOfFew) {
+  for (const Format& format : kFormats) {
+    for (const Case& one : cases()) {
+      const Rows rows(level(), format, one);
+      const std::vector<float> few = rows.product(0, kMostRows);
+      for (const std::size_t count : {std::size_t{256}, level().panel_rows + 37}) {
+        const std::vector<float> many = rows.product_of_many(count);
+        for (std::size_t r = 0; r < count; ++r) {
+          ASSERT_EQ(
+              std::memcmp(&many[r * kColumns], &few[r % kMostRows * kColumns], kColumns * sizeof(float)), 0)
+              << format.kernel->name << " " << one.in << ", row " << r << " of " << count;
+        }
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, Levels, ::testing::Range<std::size_t>(0, simd_levels().size()),
                          [](const auto& info) {
                            std::string name = simd_levels()[info.param].kernels->name;
@@ -162,8 +189,8 @@ INSTANTIATE_TEST_SUITE_P(All, Levels, ::testing::Range<std::size_t>(0, simd_leve
 TEST(LevelNames, GoFromTheWidestDown) {
   std::vector<std::string> names;
   for (const SimdLevel& level : simd_levels()) names.push_back(level.kernels->name);
-  EXPECT_THAT(names, ElementsAre("avx512-vnni-bf16-amx", "avx512-vnni-bf16", "avx512-vnni", "avx512", "avx-vnni",
-                                 "avx2", "sse4.2", "portable"));
+  EXPECT_THAT(names, ElementsAre("avx512-vnni-bf16-amx", "avx512-vnni-bf16", "avx512-vnni", "avx512",
+                                 "avx-vnni", "avx2", "sse4.2", "portable"));
   EXPECT_TRUE(simd_levels().back().runs_here);
 }
 

@@ -8,13 +8,24 @@
 namespace mmbatch::MMBATCH_ISA {
 #if defined(__AMX_TILE__)
 
-/// Tiles of each strip that groups of rows pass over in the first-level cache.
-constexpr std::size_t kAmxSteps = 4;
+/// From so many groups of rows on, the weights of two strips stay in the first-level cache while rows pass
+/// by, kAmxSteps tiles of each: the deeper, the less often sums go to memory and back. With fewer groups
+/// weights are hardly used twice; then rows stay there for all strips, kAmxFewSteps tiles of each.
+constexpr std::size_t kAmxManyGroups = 8;
+constexpr std::size_t kAmxSteps = 16;
+constexpr std::size_t kAmxFewSteps = 4;
 
-/// Part of the weights of all strips, in tiles.
+/// Part of the weights of some strips, in tiles.
 struct AmxWeights {
   const std::byte* block;
   std::size_t strip_bytes;
+};
+
+/// The depth of a panel in blocks of about equally many tiles.
+struct AmxDepth {
+  std::size_t steps, most, blocks = (steps + most - 1) / most;
+
+  std::size_t first(std::size_t block) const { return steps * block / blocks; }
 };
 
 /// How far few rows look ahead in every strip, in bytes.
@@ -25,8 +36,9 @@ struct AmxStoredWeights {
   const PanelProduct& p;
   std::size_t strip_bytes;
 
-  AmxWeights operator()(std::size_t first, std::size_t) const {
-    return {p.panel + first * kAmxBytes, strip_bytes};
+  /// Of two strips from `strip` on, `count` tiles of each from `first` on.
+  AmxWeights operator()(std::size_t strip, std::size_t first, std::size_t) const {
+    return {p.panel + strip * strip_bytes + first * kAmxBytes, strip_bytes};
   }
   /// One tile of each strip, with what is ahead asked for.
   AmxWeights next(std::size_t step) const {
@@ -37,13 +49,11 @@ struct AmxStoredWeights {
     }
     return {at, strip_bytes};
   }
-  /// What is wanted two blocks after tiles from `first` on, for the strips from `strip` on; behind the last
-  /// ones, those of the next panel.
-  AmxFetch behind(std::size_t strip, std::size_t first, std::size_t groups) const {
-    const std::size_t steps = strip_bytes / kAmxBytes, wanted = first + 4 * kAmxSteps;
-    const std::size_t at = wanted < steps ? strip * strip_bytes + wanted * kAmxBytes
-                                          : (kStrips + strip) * strip_bytes + (wanted - steps) * kAmxBytes;
-    return {p.panel + at, strip_bytes, (kAmxBytes / 64 + groups - 1) / groups};
+  /// What is wanted after `block`: the same strips `ahead` blocks deeper; behind the last, of the next panel.
+  AmxFetch behind(std::size_t strip, const AmxDepth& depth, std::size_t block, std::size_t ahead,
+                  std::size_t groups) const {
+    for (block += ahead; block >= depth.blocks; block -= depth.blocks) strip += kStrips;
+    return {(*this)(strip, depth.first(block), 0).block, strip_bytes, (kAmxBytes / 64 + groups - 1) / groups};
   }
 };
 
@@ -55,17 +65,18 @@ struct AmxWidenedWeights {
   std::size_t strip_bytes;
   std::byte* wide;  // [kStrips, kAmxSteps, kAmxBytes]
 
-  AmxWeights operator()(std::size_t first, std::size_t count) const {
-    for (std::size_t s = 0; s < kStrips; ++s) {
+  AmxWeights operator()(std::size_t strip, std::size_t first, std::size_t count) const {
+    constexpr std::size_t kWideStrip = kAmxSteps * kAmxBytes;
+    for (std::size_t s = strip; s < strip + 2; ++s) {
       const std::byte* from = p.panel + s * strip_bytes + first * Format::kTileBytes;
-      std::byte* to = wide + s * kAmxSteps * kAmxBytes;
+      std::byte* to = wide + s * kWideStrip;
       for (std::size_t tile = 0; tile < count; ++tile, from += Format::kTileBytes, to += kAmxBytes) {
         for (std::size_t line = 0; line < Format::kTileBytes; line += 64)
           __builtin_prefetch(from + kAmxSteps * Format::kTileBytes + line, 0, 2);
         Format::widen(from, to);
       }
     }
-    return {wide, kAmxSteps * kAmxBytes};
+    return {wide + strip * kWideStrip, kWideStrip};
   }
   AmxWeights next(std::size_t step) const {
     std::byte* to = wide + step % 2 * kStrips * kAmxBytes;  // not where the last one may yet be read
@@ -78,7 +89,9 @@ struct AmxWidenedWeights {
     return {to, kAmxBytes};
   }
   /// Nothing: they are asked for while they are widened.
-  AmxFetch behind(std::size_t, std::size_t, std::size_t) const { return {wide, 0, 0}; }
+  AmxFetch behind(std::size_t, const AmxDepth&, std::size_t, std::size_t, std::size_t) const {
+    return {wide, 0, 0};
+  }
 };
 
 /// Rows from `first_row` on: those in front and `back` more, and as many groups of both as there are.
@@ -86,22 +99,44 @@ template <AmxWords words, class Weights>
 void take_amx_groups(const PanelProduct& p, const std::byte* x, std::size_t steps, const Weights& weights,
                      std::size_t first_row, std::size_t groups, std::size_t back) {
   const AmxShapes shapes(kAmxRows, back);
-  for (std::size_t first = 0; first < steps; first += kAmxSteps) {
-    const std::size_t count = kAmxSteps < steps - first ? kAmxSteps : steps - first;
-    const AmxWeights part = weights(first, count);
-    AmxShapes::written();
-    AmxFetch fetches[] = {weights.behind(0, first, groups), weights.behind(2, first, groups)};
-    for (std::size_t group = 0; group < groups; ++group) {
+  const bool many = groups >= kAmxManyGroups;
+  const AmxDepth depth{steps, many ? kAmxSteps : kAmxFewSteps};
+  for (std::size_t block = 0; block < depth.blocks; ++block) {
+    const std::size_t first = depth.first(block), count = depth.first(block + 1) - first;
+    const auto multiply = [&](std::size_t group, std::size_t strip, const AmxWeights& part, AmxFetch& fetch)
+        __attribute__((always_inline)) {
       const std::size_t row = first_row + 2 * kAmxRows * group;
-      for (std::size_t s = 0; s < kStrips; s += 2) {
-        const AmxBlock work{x + row * p.row_bytes + first * kAmxRowBytes,
-                            p.row_bytes,
-                            part.block + s * part.strip_bytes,
-                            part.strip_bytes,
-                            count,
-                            first == 0 ? Begin::zero : Begin::stored,
-                            p.y + row * Panel::kColumns + s * Panel::kStrip};
-        work.template run<words>(fetches[s / 2]);
+      const AmxBlock work{x + row * p.row_bytes + first * kAmxRowBytes,
+                          p.row_bytes,
+                          part.block,
+                          part.strip_bytes,
+                          count,
+                          first == 0 ? Begin::zero : Begin::stored,
+                          p.y + row * Panel::kColumns + strip * Panel::kStrip};
+      if (many)
+        work.template run<words, AmxRowsFrom::second_level>(fetch);
+      else
+        work.template run<words, AmxRowsFrom::first_level>(fetch);
+    };
+    const auto weights_of = [&](std::size_t strip) { return weights(strip, first, count); };
+    const auto fetch_of = [&](std::size_t strip) {
+      return weights.behind(strip, depth, block, many ? 1 : 4, groups);
+    };
+    if (many) {
+      for (std::size_t strip = 0; strip < kStrips; strip += 2) {
+        const AmxWeights part = weights_of(strip);
+        AmxShapes::written();
+        AmxFetch fetch = fetch_of(strip);
+        for (std::size_t group = 0; group < groups; ++group) multiply(group, strip, part, fetch);
+      }
+    } else {
+      static_assert(kStrips == 4);
+      const AmxWeights parts[] = {weights_of(0), weights_of(2)};
+      AmxShapes::written();
+      AmxFetch fetches[] = {fetch_of(0), fetch_of(2)};
+      for (std::size_t group = 0; group < groups; ++group) {
+        multiply(group, 0, parts[0], fetches[0]);
+        multiply(group, 2, parts[1], fetches[1]);
       }
     }
   }

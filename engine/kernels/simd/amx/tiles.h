@@ -89,6 +89,16 @@ struct AmxFetch {
   }
 };
 
+/// Where activations are expected. From the second-level cache they come past the first, where they would
+/// drive out weights that all rows share.
+enum class AmxRowsFrom { first_level, second_level };
+
+#define MMBATCH_LOAD_ROWS(tile, x, row_bytes)      \
+  if constexpr (from == AmxRowsFrom::second_level) \
+    _tile_stream_loadd(tile, x, row_bytes);        \
+  else                                             \
+    _tile_loadd(tile, x, row_bytes)
+
 /// y[some rows] (+)= x · a block of two strips, `steps` tiles of each.
 struct AmxBlock {
   const std::byte* x;  // of the first row, at the block's depth
@@ -102,7 +112,7 @@ struct AmxBlock {
   static constexpr std::size_t kYBytes = Panel::kColumns * sizeof(float);
 
   /// Of kAmxRows rows in front, and as many behind them as the shapes say.
-  template <AmxWords words>
+  template <AmxWords words, AmxRowsFrom from = AmxRowsFrom::first_level>
   __attribute__((always_inline)) void run(AmxFetch& fetch) const {
     const std::byte *front = x, *back = x + kAmxRows * row_bytes;
     const std::byte *w = block, *w_next = block + strip_bytes;
@@ -118,9 +128,9 @@ struct AmxBlock {
     for (std::size_t step = 0; step < steps; ++step) {
       AmxFetch::step(fetch);
       _tile_loadd(6, w, kAmxRowBytes);
-      _tile_loadd(4, front, row_bytes);
+      MMBATCH_LOAD_ROWS(4, front, row_bytes);
       _tile_loadd(7, w_next, kAmxRowBytes);
-      _tile_loadd(5, back, row_bytes);
+      MMBATCH_LOAD_ROWS(5, back, row_bytes);
       multiply_tiles<words>();
       front += kAmxRowBytes;
       back += kAmxRowBytes;
