@@ -6,8 +6,8 @@
 
 Folders that are not there are made: the first by mmbatch_bench, CLIP-L/14-336 and TinyLlama's shape of 1.1 billion parameters as
 Hugging Face's files are published, with random weights; the second from it by optimum-cli, with weights in int8.
-mmbatch gets the first and rounds it itself, in int8 if --precision says nothing else; vLLM gets it as it is.  vLLM needs an
-environment of its own (--programs vllm).  Neither build nor tests need this file.
+mmbatch gets the first and rounds it itself, in int8 if --precision says nothing else; vLLM gets it as it is, or with the decoder's
+weights in int8 (--w8a8 FOLDER).  It needs an environment of its own (--programs vllm).  Neither build nor tests need this file.
 
 The figures are those of text.py (load, prefill, x N) and of images.py (1, 8: seconds for an image with as many questions).
 All programs compute one prompt of --prompt words, N texts of --text-answer tokens, and --images pictures with their questions.
@@ -22,6 +22,7 @@ import json
 import os
 import pathlib
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -122,15 +123,15 @@ def measure_openvino(options):
 
 
 class Vllm:
-    """vLLM for processors, in bfloat16 or as the checkpoint's quantization_config says."""
+    """vLLM's build for processors."""
 
     def __init__(self, options):
         os.environ |= {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_KVCACHE_SPACE": "2",
-                       "VLLM_LOGGING_LEVEL": "ERROR", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+                       "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
         import vllm
 
         self.settings = vllm.SamplingParams
-        self.model = vllm.LLM(model=options.model, dtype="bfloat16", max_model_len=2048, enable_prefix_caching=True,
+        self.model = vllm.LLM(model=options.w8a8 or options.model, dtype="bfloat16", max_model_len=2048, enable_prefix_caching=True,
                               limit_mm_per_prompt={"image": 1}, disable_log_stats=True,
                               max_num_seqs=max(*options.together, options.images * max(options.questions)))
         self.asked = 0
@@ -181,11 +182,44 @@ def export(folder, exported):
                     exported], check=True, env=os.environ | {"HF_HUB_OFFLINE": "1"})
 
 
+def write_w8a8(folder, out):
+    """The checkpoint with the decoder's linear layers but its head in int8, a scale for each output, as compressed-tensors writes it.
+    vLLM's int8 products refuse the batches of a vision tower, which is left as it is, as in published checkpoints."""
+    import safetensors.torch
+    import torch
+
+    pathlib.Path(out).mkdir()
+    index = {}
+    for path in pathlib.Path(folder).iterdir():
+        if path.suffix != ".safetensors":
+            if path.name not in ("config.json", "model.safetensors.index.json"):
+                shutil.copy(path, out)
+            continue
+        tensors = safetensors.torch.load_file(path)
+        for name in [name for name in tensors if name.startswith("language_model") and name.endswith("proj.weight")]:
+            weight = tensors[name].float()
+            scale = weight.abs().amax(1, keepdim=True) / 127
+            tensors[name] = (weight / scale).round().to(torch.int8)
+            tensors[f"{name}_scale"] = scale.bfloat16()
+        safetensors.torch.save_file(tensors, pathlib.Path(out, path.name), {"format": "pt"})
+        index |= {name: path.name for name in tensors}
+    pathlib.Path(out, "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
+    config = json.loads(pathlib.Path(folder, "config.json").read_text())
+    number = {"num_bits": 8, "type": "int", "symmetric": True}
+    config["quantization_config"] = {
+        "quant_method": "compressed-tensors", "format": "int-quantized", "quantization_status": "compressed",
+        "ignore": ["re:.*lm_head", "re:.*vision_tower.*", "re:.*multi_modal_projector.*"],
+        "config_groups": {"group_0": {"targets": ["Linear"], "weights": number | {"strategy": "channel", "dynamic": False},
+                                      "input_activations": number | {"strategy": "token", "dynamic": True}}}}
+    pathlib.Path(out, "config.json").write_text(json.dumps(config))
+
+
 def main():
     parser = text.parser_of(__doc__.splitlines()[0], PROGRAMS, "a folder of a LLaVA checkpoint")
     parser.add_argument("exported", help="the folder that is exported from it for OpenVINO")
     parser.add_argument("--bench", default="build/bench/mmbatch_bench", help="what writes the checkpoint (default: %(default)s)")
     parser.add_argument("--hint", help="OpenVINO's INFERENCE_PRECISION_HINT (default: its own, bf16 where there is AMX)")
+    parser.add_argument("--w8a8", help="the folder that vLLM gets, made from the first by its environment (default: the first)")
     parser.add_argument("--text-answer", type=int, default=32, help="tokens of a text's answer (default: %(default)s)")
     text.add_options(parser)
     images.add_options(parser)
@@ -199,6 +233,8 @@ def main():
     pathlib.Path(options.model, "processor_config.json").write_text(json.dumps(PROCESSOR))
     if "openvino" in options.programs and not pathlib.Path(options.exported).exists():
         export(options.model, options.exported)
+    if options.w8a8 and not pathlib.Path(options.w8a8).exists():
+        write_w8a8(options.model, options.w8a8)
     text.compare(__file__, options.programs, ["load", "prefill", *(f"x{n}" for n in options.together),
                                               *map(str, options.questions), "memory"])
 
