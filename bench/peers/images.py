@@ -34,13 +34,14 @@ def questions(image, count):
     return [f"{n + 3}{image} what is the {text.WORDS[(image + 5 * n) % 16]} in the picture?" for n in range(count)]
 
 
-def write_pictures(folder, count):
+def write_pictures(folder, count, first=0):
+    """@param first different numbers give different pictures"""
     import numpy
     from PIL import Image
 
     paths = []
     for n in range(count):
-        pixels = numpy.random.default_rng(n).integers(0, 256, (24, 32, 3), numpy.uint8)
+        pixels = numpy.random.default_rng(first + n).integers(0, 256, (24, 32, 3), numpy.uint8)
         paths.append(pathlib.Path(folder, f"{n}.png"))
         Image.fromarray(pixels).resize((640, 480), Image.BICUBIC).save(paths[-1])
     return paths
@@ -52,10 +53,11 @@ def measure_mmbatch(options):
             items = [{"id": f"{i}-{n}", "image": str(picture), "question": question}
                      for i, picture in enumerate(write_pictures(folder, options.images))
                      for n, question in enumerate(questions(i, asked))]
-            manifest = {"model": str(pathlib.Path(options.model).resolve()),
-                        "mmproj": str(pathlib.Path(options.mmproj).resolve()), "database": "results.db",
+            manifest = {"model": str(pathlib.Path(options.model).resolve()), "database": "results.db",
                         "generation": {"max_new_tokens": options.answer, "min_new_tokens": options.answer, "temperature": 0},
                         "jobs": [{"name": "peers", "task": "vqa", "items": items}]}
+            if options.mmproj:
+                manifest["mmproj"] = str(pathlib.Path(options.mmproj).resolve())
             path = pathlib.Path(folder, "manifest.yaml")
             path.write_text(json.dumps(manifest))
             begin = time.perf_counter()
@@ -216,13 +218,18 @@ def make_tower(path, width):
     writer.close()
 
 
-def main():
-    parser = text.parser_of(__doc__.splitlines()[0], PROGRAMS)
-    parser.add_argument("mmproj", help="the GGUF file of its vision tower")
+def add_options(parser):
     parser.add_argument("--images", type=int, default=4, help="pictures (default: %(default)s)")
     parser.add_argument("--answer", type=int, default=16, help="tokens of an answer (default: %(default)s)")
     parser.add_argument("--questions", type=text.numbers, default=[1, 8],
                         help="how many about each picture (default: 1,8)")
+
+
+def main():
+    parser = text.parser_of(__doc__.splitlines()[0], PROGRAMS)
+    parser.add_argument("mmproj", help="the GGUF file of its vision tower")
+    text.add_making(parser)
+    add_options(parser)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(PROGRAMS[options.one](options)))

@@ -232,27 +232,35 @@ def numbers(words):
     return [int(n) for n in words.split(",")]
 
 
-def parser_of(description, programs):
-    """What all scripts of this folder take.  @param programs name and what measures it"""
+def parser_of(description, programs, model="a GGUF file"):
+    """What all scripts of this folder take.  @param programs name and what measures it   @param model what is measured"""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("model", help="a GGUF file")
+    parser.add_argument("model", help=model)
     parser.add_argument("--mmbatch", default="build/mmbatch", help="the program (default: %(default)s)")
     parser.add_argument("--precision", default="auto", help="of mmbatch (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="of each program (default: %(default)s)")
     parser.add_argument("--repeat", type=int, default=3, help="samples of each figure (default: %(default)s)")
     parser.add_argument("--programs", default=",".join(programs), help="which, in order (default: %(default)s)")
-    parser.add_argument("--make", choices=["q4_0", "q8_0", "q4_k_m"], help="write what is not there of the files first")
-    parser.add_argument("--tokenizer", help="with --make: the file whose tokenizer is taken")
     parser.add_argument("--one", choices=list(programs), help=argparse.SUPPRESS)
     return parser
 
 
-def main():
-    parser = parser_of(__doc__.splitlines()[0], PROGRAMS)
+def add_options(parser):
     parser.add_argument("--prompt", type=int, default=400, help="words of the long prompt (default: %(default)s)")
-    parser.add_argument("--answer", type=int, default=64, help="tokens of an answer (default: %(default)s)")
     parser.add_argument("--together", type=numbers, default=[1, 16, 32],
                         help="how many prompts at once (default: 1,16,32)")
+
+
+def add_making(parser):
+    parser.add_argument("--make", choices=["q4_0", "q8_0", "q4_k_m"], help="write what is not there of the files first")
+    parser.add_argument("--tokenizer", help="with --make: the file whose tokenizer is taken")
+
+
+def main():
+    parser = parser_of(__doc__.splitlines()[0], PROGRAMS)
+    add_making(parser)
+    parser.add_argument("--answer", type=int, default=64, help="tokens of an answer (default: %(default)s)")
+    add_options(parser)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(PROGRAMS[options.one](options)))
