@@ -63,18 +63,18 @@ class Rows {
   }
 
   std::vector<float> product(std::size_t first, std::size_t count) const {
-    return product(rows_.row(first), count);
+    return product_of(rows_.row(first), count);
   }
   /// Of `count` rows, the case's again and again.
   std::vector<float> product_of_many(std::size_t count) const {
     Matrix<std::byte> many(count, row_bytes_);
     for (std::size_t r = 0; r < count; ++r) std::memcpy(many.row(r), rows_.row(r % kMostRows), row_bytes_);
-    return product(many.data(), count);
+    return product_of(many.data(), count);
   }
   const std::byte* row(std::size_t r) const { return rows_.row(r); }
 
  private:
-  std::vector<float> product(const std::byte* rows, std::size_t count) const {
+  std::vector<float> product_of(const std::byte* rows, std::size_t count) const {
     Matrix<float> y(count, kColumns);
     (level_.*format_.product)({rows, row_bytes_, count, depth_, packed_.data(), y.data()});
     return {y.data(), y.data() + count * kColumns};
