@@ -25,9 +25,9 @@ std::size_t rows_of_tile(const MatmulKernel& kernel, const PreparedRows& x, std:
   constexpr std::size_t kStep = 32, kTilesOfThread = 4;
   if (kernel.prepare == nullptr || simd().panel_rows <= kTileRows) return kTileRows;
   const std::size_t most = std::clamp(cached_bytes() / x.row_bytes, kTileRows, simd().panel_rows);
-  std::size_t parts = (x.rows + most - 1) / most;
+  std::size_t parts = std::max<std::size_t>(1, (x.rows + most - 1) / most);
   while (parts * column_tiles < kTilesOfThread * threads_of_arena() && x.rows > parts * kTileRows) ++parts;
-  return (x.rows + parts * kStep - 1) / (parts * kStep) * kStep;
+  return std::max(kStep, (x.rows + parts * kStep - 1) / (parts * kStep) * kStep);
 }
 
 /// Calls body(first_row, rows, tile) for every tile of columns and every tile of rows; neighbours share the

@@ -120,17 +120,29 @@ TEST_P(MatmulPrecision, ErrsNoMoreThanRoundingMay) {
 }
 
 TEST_P(MatmulPrecision, ARowHasTheSameBitsInEveryCompany) {
-  const std::size_t in = 200, out = 300, rows = 260;
+  const std::size_t in = 200, out = 300, rows = 700;
   const auto w = random_floats(out * in, 1), x = random_floats(rows * in, 2);
   const PackedMatrix packed = PackedMatrix::pack(tensor_of(w, out), GetParam());
   std::vector<float> whole(rows * out), part(rows * out);
   packed.multiply({x.data(), rows, in}, {whole.data(), rows, out});
-  for (const std::size_t first : {0u, 1u, 127u, 130u, 200u}) {
+  for (const std::size_t first : {0u, 1u, 127u, 130u, 200u, 640u}) {
     for (const std::size_t count : {1u, 2u, 5u, 9u, 60u}) {
       packed.multiply({x.data() + first * in, count, in}, {part.data(), count, out});
       EXPECT_EQ(std::memcmp(part.data(), &whole[first * out], count * out * sizeof(float)), 0);
     }
   }
+}
+
+TEST_P(MatmulPrecision, NoRowsAreNoWork) {
+  const std::size_t in = 96, half = 70;
+  const auto gate = random_floats(half * in, 1), up = random_floats(half * in, 2);
+  const TensorView parts[] = {tensor_of(gate, half), tensor_of(up, half)};
+  const PackedMatrix packed = PackedMatrix::pack(parts, GetParam());
+  const float x = 0;
+  float y = 7;
+  packed.multiply({&x, 0, in}, {&y, 0, 2 * half});
+  packed.multiply_gated({{&x, 0, in}}, {&y, 0, half}, Activation::silu, nullptr);
+  EXPECT_EQ(y, 7);
 }
 
 TEST_P(MatmulPrecision, GatedIsActivationOfOneHalfTimesTheOther) {
