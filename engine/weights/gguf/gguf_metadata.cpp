@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "engine/base/error.h"
 
 namespace mmbatch::gguf {
@@ -154,6 +156,7 @@ double Metadata::number(const std::string& key, double otherwise) const {
   if (value == nullptr) return otherwise;
   const auto number = number_at(*value, 0);
   if (!number) fail(key, "is not a number");
+  if (!std::isfinite(*number)) fail(key, "is not a finite number");
   return *number;
 }
 
@@ -190,7 +193,7 @@ std::vector<double> Metadata::numbers(const std::string& key) const {
   if (value == nullptr) return numbers;
   for (std::size_t i = 0; i < value->count; ++i) {
     const auto number = number_at(*value, i);
-    if (!number) fail(key, "has an element that is not a number");
+    if (!number || !std::isfinite(*number)) fail(key, "has an element that is not a finite number");
     numbers.push_back(*number);
   }
   return numbers;

@@ -2,10 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "engine/base/error.h"
+#include "engine/base/text/visible.h"
 #include "fusion/families/gguf/architecture.h"
 #include "fusion/families/gguf/projectors/own_vision.h"
 #include "fusion/families/gguf/projectors/projector_file.h"
@@ -36,11 +37,16 @@ json describe_tokenizer(const gguf::Metadata& metadata, const gguf::VocabularyKe
   config["add_eos_token"] = keys.add_eos;
   const std::string key = "tokenizer.chat_template";
   if (metadata.has(key)) config["chat_template"] = metadata.text(key, "");
-  const std::vector<std::string_view> others = metadata.texts("tokenizer.chat_templates");
+  const std::string names = "tokenizer.chat_templates";
+  const std::vector<std::string_view> others = metadata.texts(names);
   if (others.empty()) return config;
   auto all = json::array();
   if (metadata.has(key)) all.push_back({{"name", "default"}, {"template", metadata.text(key, "")}});
+  std::set<std::string_view> seen;
   for (const std::string_view other : others) {
+    // Each would be a copy of the template: of a file of one megabyte that is more than there is memory.
+    if (!seen.insert(other).second)
+      metadata.fail(names, fmt::format("names '{}' twice", visible_line(std::string(other.substr(0, 80)))));
     const std::string own = key + "." + std::string(other);
     if (metadata.has(own)) all.push_back({{"name", other}, {"template", metadata.text(own, "")}});
   }
@@ -60,7 +66,6 @@ json describe_generation(const gguf::Metadata& metadata) {
                                   {"penalty_repeat", "repetition_penalty"}}) {
     const std::string stored = std::string("general.sampling.") + key;
     const double value = metadata.number(stored, 0.0);
-    if (!std::isfinite(value)) metadata.fail(stored, "is not a finite number");
     if (value > 0) config[name] = json::parse(fmt::format("{:.6g}", value)).get<double>();
   }
   const std::string top_k = "general.sampling.top_k";

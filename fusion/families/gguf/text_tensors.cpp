@@ -131,11 +131,22 @@ class TensorNames {
     if (norm && part != "ssm_norm" && architecture_.added_to_norms != 0)
       return plus(tensor, name, -architecture_.added_to_norms);
     if (architecture_.rows == RotaryRows::pairs && (part == "attn_q" || part == "attn_k"))
-      return reordered_rows(tensor, name, rows_in_halves(tensor, part == "attn_q" ? heads_ : kv_heads_));
+      return reordered_rows(tensor, name, rows_in_halves(tensor, heads_of(part, tensor)));
     if (architecture_.rows == RotaryRows::turned && (part == "attn_q" || part == "attn_k"))
-      return reordered_rows(tensor, name,
-                            rows_in_pairs(tensor, part == "attn_q" ? heads_ : kv_heads_, rotated_));
+      return reordered_rows(tensor, name, rows_in_pairs(tensor, heads_of(part, tensor), rotated_));
     return renamed(tensor, name, tensor.shape);
+  }
+
+  /// Those that the rows of a tensor of queries or keys are cut into.
+  std::uint64_t heads_of(const std::string& part, const TensorView& tensor) const {
+    const bool queries = part == "attn_q";
+    const std::uint64_t heads = queries ? heads_ : kv_heads_;
+    if (heads == 0 || tensor.rows() % heads != 0 || tensor.rows() / heads % 2 != 0) {
+      metadata_.fail(own_key(metadata_, queries ? "attention.head_count" : "attention.head_count_kv"),
+                     fmt::format("the {} rows of tensor '{}' are not {} heads of an even width",
+                                 tensor.rows(), tensor.name, heads));
+    }
+    return heads;
   }
 
   /// ffn_up_exps [experts, out, in]: one weight for each expert; of ffn_gate_up_exps, the upper half of the

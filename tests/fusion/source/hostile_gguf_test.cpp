@@ -1,5 +1,6 @@
 // GGUF models and vision parts whose bytes were changed: a message, or a model; never anything else.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -8,13 +9,17 @@
 
 #include "engine/base/error.h"
 #include "fusion/model.h"
+#include "tests/engine/gguf_bytes.h"
 #include "tests/engine/mutants.h"
+#include "tests/engine/stored_tensors.h"
 #include "tests/engine/temporary_folder.h"
 #include "tests/engine/tiny_decoder.h"
 
 namespace mmbatch {
 namespace {
 
+using testing::GgufBytes;
+using ::testing::HasSubstr;
 using testing::read_file;
 using testing::TemporaryFolder;
 using testing::write_file;
@@ -113,6 +118,48 @@ TEST(HostileGguf, ChangedModelsLoadOrAreRefused) {
   }
   EXPECT_GT(loaded, 0u);
   EXPECT_GT(refused, 0u);
+}
+
+/// A small file that says what it likes about its vocabulary and heads.
+struct Said {
+  GgufBytes file;
+
+  Said() {
+    file.key("general.architecture", "llama").key("tokenizer.ggml.model", "gpt2");
+    for (const char* key : {"block_count", "context_length"}) file.key(std::string("llama.") + key, 2u);
+    file.texts("tokenizer.ggml.tokens", {"a", "b", "c"});
+  }
+  Said& heads(std::uint32_t count) {
+    file.key("llama.attention.head_count", count).key("llama.embedding_length", 8u);
+    return *this;
+  }
+  std::string error() const {
+    const TemporaryFolder folder;
+    write_file(folder.path() / "m.gguf", file.bytes());
+    return testing::message_of<ModelError>([&] { open_model(folder.path() / "m.gguf"); });
+  }
+};
+
+TEST(HostileGguf, TemplatesAreNamedOnce) {
+  Said said;
+  said.heads(2).file.texts("tokenizer.chat_templates", {"tool", "rag", "tool"});
+  said.file.key("tokenizer.chat_template.tool", "{{ messages[0].content }}");
+  EXPECT_THAT(said.error(), HasSubstr("m.gguf: key 'tokenizer.chat_templates': names 'tool' twice"));
+}
+
+TEST(HostileGguf, IdsOfTokensAreNoLists) {
+  const std::string list = GgufBytes::number(std::uint32_t{4}) + GgufBytes::number(std::uint64_t{2}) +
+                           GgufBytes::number(std::uint32_t{1}) + GgufBytes::number(std::uint32_t{2});
+  Said said;
+  said.heads(2).file.key("tokenizer.ggml.eos_token_id", 9, list);
+  EXPECT_THAT(said.error(), HasSubstr("m.gguf: key 'tokenizer.ggml.eos_token_id': is a list"));
+}
+
+TEST(HostileGguf, HeadsThatDoNotDivideAreToldWithFileAndKey) {
+  Said said;
+  said.heads(3).file.put("blk.0.attn_q.weight", {8, 8}, std::vector<float>(64, 1.0f));
+  EXPECT_THAT(said.error(), HasSubstr("m.gguf: key 'llama.attention.head_count': the 8 rows of tensor "
+                                      "'blk.0.attn_q.weight' are not 3 heads of an even width"));
 }
 
 }  // namespace

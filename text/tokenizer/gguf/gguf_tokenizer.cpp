@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <unordered_set>
@@ -42,8 +41,6 @@ std::vector<std::uint32_t> rank_scores(const Metadata& metadata, const Vocabular
   if (scores.size() != keys.stored)
     metadata.fail(key, fmt::format("{} scores for {} tokens", scores.size(), keys.stored));
   scores.resize(tokens);
-  if (!std::all_of(scores.begin(), scores.end(), [](double score) { return std::isfinite(score); }))
-    metadata.fail(key, "has a score that is not finite");
   std::vector<std::uint32_t> order(tokens), ranks(tokens);
   std::iota(order.begin(), order.end(), 0u);
   std::sort(order.begin(), order.end(), [&](auto a, auto b) { return scores[a] > scores[b]; });

@@ -16,9 +16,10 @@ const std::string kPrefix = "tokenizer.ggml.";
 std::optional<std::size_t> id_of(const Metadata& metadata, const std::string& name, std::size_t tokens) {
   const std::string key = kPrefix + name + "_token_id";
   if (!metadata.has(key)) return {};
+  if (metadata.is_list(key)) metadata.fail(key, "is a list, one value is expected");
   const std::vector<std::int64_t> id = metadata.integers(key);
   // -1, in 32 bits, means none.
-  if (id.size() != 1 || id[0] == -1 || id[0] == 0xffffffff) return {};
+  if (id[0] == -1 || id[0] == 0xffffffff) return {};
   if (id[0] < 0 || static_cast<std::uint64_t>(id[0]) >= tokens)
     metadata.fail(key, fmt::format("{} is outside the vocabulary of {} tokens", id[0], tokens));
   return static_cast<std::size_t>(id[0]);

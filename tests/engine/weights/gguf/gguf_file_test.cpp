@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -124,6 +125,25 @@ TEST(GgufFile, SaysWhatIsWrong) {
               HasSubstr("where another one is"));
   EXPECT_THAT(error_of(GgufBytes().tensor("t", {4}, 0, ones).tensor("t", {4}, 0, ones).bytes()),
               HasSubstr("listed twice"));
+}
+
+TEST(GgufFile, NumbersAreFinite) {
+  const float none = std::numeric_limits<float>::quiet_NaN(),
+              endless = std::numeric_limits<float>::infinity();
+  const TemporaryFolder folder;
+  write_file(folder.path() / "m.gguf", GgufBytes()
+                                           .key("a", 6, GgufBytes::number(none))
+                                           .key("b", 12, GgufBytes::number(-double{endless}))
+                                           .floats("c", {1.0f, endless})
+                                           .bytes());
+  const GgufFile file(folder.path() / "m.gguf");
+  const auto error = [&](const char* key) {
+    return message_of<ModelError>([&] { (void)file.metadata().number(key, 1.0); });
+  };
+  EXPECT_THAT(error("a"), HasSubstr("m.gguf: key 'a': is not a finite number"));
+  EXPECT_THAT(error("b"), HasSubstr("key 'b': is not a finite number"));
+  EXPECT_THAT(message_of<ModelError>([&] { (void)file.metadata().numbers("c"); }),
+              HasSubstr("key 'c': has an element that is not a finite number"));
 }
 
 TEST(GgufFile, TypesThatHoldNoWeightsAreNamed) {
