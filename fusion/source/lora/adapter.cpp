@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+#include <map>
 #include <optional>
 
 #include "engine/base/error.h"
@@ -79,6 +81,8 @@ class Adapter {
     for (const Role& role : kRoles) {
       if (!rest.ends_with(role.ending)) continue;
       Target& target = targets[std::string(rest.substr(0, rest.size() - role.ending.size()))];
+      if (target.*role.place != nullptr)
+        fail(name, fmt::format("is there twice: '{}' is the same part", (target.*role.place)->name));
       target.*role.place = &tensor;
       target.table = target.table || role.table;
       return;
@@ -94,6 +98,8 @@ class Adapter {
   /// A whole tensor, of modules_to_save or of biases that were trained, takes the place of the model's.
   void replace(const std::string& name, const std::string& stored, const TensorView& tensor) {
     TensorView& old = find(name, stored);
+    if (const auto [other, first] = replaced_.emplace(old.name, name); !first)
+      fail(name, fmt::format("and '{}' are for one weight, {}", other->second, old.name));
     if (old.shape != tensor.shape) {
       fail(name, fmt::format(
                      "has shape {}, the model's own has {}; a vocabulary that was extended is not supported",
@@ -108,6 +114,9 @@ class Adapter {
     const std::string name = fmt::format("{}{}", kPeft, module);
     if (target.a == nullptr || target.b == nullptr) fail(name, "lacks one of lora_A and lora_B");
     TensorView& weight = find(name, module + ".weight");
+    // Other names that mean one module would be added to each other.
+    if (const auto [other, first] = adapted_.emplace(weight.name, name); !first)
+      fail(name, fmt::format("and '{}' are for one weight, {}", other->second, weight.name));
     const bool turned = target.table || config_.transposed();
     const std::size_t rank = config_.rank(module);
     const std::size_t rows = weight.rows(), cols = weight.cols();
@@ -121,6 +130,8 @@ class Adapter {
       change.b = std::move(b);
     }
     change.scale = static_cast<float>(static_cast<double>(config_.scale(module)) * scale_);
+    if (!std::isfinite(change.scale))
+      fail(name, "has a scale (lora_alpha or alpha_pattern by the rank) that float32 does not hold");
     if (target.magnitude != nullptr) {
       if (!config_.has_magnitudes())
         fail(name, "has lora_magnitude_vector, but the config does not say use_dora");
@@ -164,6 +175,7 @@ class Adapter {
   LoraConfig config_;
   double scale_;
   TensorMap& tensors_;
+  std::map<std::string, std::string> adapted_, replaced_;  // the model's tensors, and by what
 };
 
 /// Says what was given in place of an adapter.

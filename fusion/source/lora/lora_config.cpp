@@ -85,6 +85,7 @@ std::vector<LoraConfig::Pattern> LoraConfig::read_patterns(const Config& file, c
     const bool rank = key == "rank_pattern";
     if (!std::isfinite(number) || (rank && !(number >= 1 && number <= kMaxRank)))
       all.fail(pattern, fmt::format("{} is out of range", number));
+    if (rank && number != std::floor(number)) all.fail(pattern, fmt::format("{} is not an integer", number));
     // As peft: what a module's name ends with.
     patterns.push_back(
         {Regex("^(?:.*\\.)?(?:" + pattern + ")$", all.where(pattern)), number, all.where(pattern)});

@@ -186,20 +186,54 @@ TEST(LoraErrors, NameWhatDoesNotFit) {
     WrittenAdapter adapter;
     EXPECT_THAT(adapter.error(), HasSubstr("has no tensors of LoRA"));
   }
-  for (const auto& [key, value] : std::map<std::string, Json>{{"peft_type", "LOHA"},
-                                                              {"r", 0},
-                                                              {"r", 1e9},
-                                                              {"lora_alpha", "many"},
-                                                              {"init_lora_weights", "pissa_niter_4"},
-                                                              {"layer_replication", {{0, 2}}},
-                                                              {"target_parameters", {"experts.gate_up_proj"}},
-                                                              {"alpha_pattern", {{"(", 1}}},
-                                                              {"rank_pattern", {{"q_proj", -1}}}}) {
+  for (const auto& [key, value] :
+       std::multimap<std::string, Json>{{"peft_type", "LOHA"},
+                                        {"r", 0},
+                                        {"r", 1e9},
+                                        {"lora_alpha", "many"},
+                                        {"init_lora_weights", "pissa_niter_4"},
+                                        {"layer_replication", {{0, 2}}},
+                                        {"target_parameters", {"experts.gate_up_proj"}},
+                                        {"alpha_pattern", {{"(", 1}}},
+                                        {"rank_pattern", {{"q_proj", -1}}},
+                                        {"rank_pattern", {{"q_proj", 1.5}}}}) {
     WrittenAdapter adapter;
     adapter.add("model.layers.0.self_attn.q_proj", 64, 64);
     adapter.config[key] = value;
     EXPECT_THAT(adapter.error(), HasSubstr(key)) << value;
   }
+}
+
+// As files that were put together by hand are: one of the two would be lost, or both be added.
+TEST(LoraErrors, OneModuleIsAdaptedOnce) {
+  const std::string module = "model.layers.0.self_attn.q_proj";
+  {
+    WrittenAdapter adapter;
+    adapter.add(module, 64, 64);
+    adapter.file.add_random(module + ".lora_A.weight", {1, 64}, 0, 1);
+    EXPECT_THAT(adapter.error(), AllOf(HasSubstr("'" + module + ".lora_A.weight'"), HasSubstr("twice")));
+  }
+  {
+    WrittenAdapter adapter;
+    adapter.add(module, 64, 64);
+    adapter.add("layers.0.self_attn.q_proj", 64, 64);
+    EXPECT_THAT(adapter.error(), AllOf(HasSubstr("base_model.model.layers.0.self_attn.q_proj"),
+                                       HasSubstr("are for one weight, " + module + ".weight")));
+  }
+  {
+    WrittenAdapter adapter;
+    adapter.add(module, 64, 64);
+    adapter.file.add_random("base_model.model.model.norm.weight", {64}, 0, 1);
+    adapter.file.add_random("base_model.model.norm.weight", {64}, 0, 1);
+    EXPECT_THAT(adapter.error(), HasSubstr("are for one weight, model.norm.weight"));
+  }
+}
+
+TEST(LoraErrors, ScalesFitFloat32) {
+  WrittenAdapter adapter;
+  adapter.add("model.layers.0.self_attn.q_proj", 64, 64);
+  adapter.config["lora_alpha"] = 1e300;
+  EXPECT_THAT(adapter.error(), AllOf(HasSubstr("q_proj"), HasSubstr("lora_alpha")));
 }
 
 TEST(LoraErrors, SayWhatAnAdapterIs) {
