@@ -168,7 +168,8 @@ std::string known_formats(const std::vector<CheckpointTemplate>& templates) {
 
 std::string several_templates(const std::vector<CheckpointTemplate>& templates) {
   return fmt::format(
-      "{}: several chat templates, of which none is the default; set turn_format in the manifest: {}",
+      "{}: several chat templates, of which none is the default; set turn_format in the manifest, or "
+      "--turn-format: {}",
       templates.front().file, known_formats(templates));
 }
 
@@ -234,8 +235,8 @@ ModelFiles::ModelFiles(const ModelPlace& place)
   try {
     turn_format = TurnFormat::from_template(*chat, find_template(templates, "tool_use"));
   } catch (const ModelError& e) {
-    turn_format_warning =
-        fmt::format("{}; set turn_format in the manifest: {}", e.what(), known_formats(templates));
+    turn_format_warning = fmt::format("{}; set turn_format in the manifest, or --turn-format: {}", e.what(),
+                                      known_formats(templates));
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "engine/base/error.h"
 #include "jobs/item/images/image_budget.h"
+#include "jobs/item/job_place.h"
 
 namespace mmbatch {
 namespace {
@@ -110,7 +111,7 @@ GenerationConfig generation_of(const Manifest& manifest, const Job& job,
     all.config().validate();
     return all.config();
   } catch (const GenerationError& e) {
-    throw UsageError(fmt::format("{}: job '{}': {}", manifest.file.string(), job.name, e.what()));
+    throw UsageError(place_of(manifest, job) + e.what());
   }
 }
 

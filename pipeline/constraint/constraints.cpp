@@ -6,6 +6,7 @@
 
 #include "engine/base/text/counted.h"
 #include "jobs/item/constraint/constraint_keys.h"
+#include "jobs/item/job_place.h"
 #include "jobs/item/prompt_template.h"
 #include "jobs/item/settings.h"
 #include "pipeline/constraint/grammar_constraint.h"
@@ -159,12 +160,11 @@ std::vector<std::string> check_constraints(const Manifest& manifest,
     last = *spec;
     try {
       for (const std::string& warning : compile_constraint(*spec).warnings)
-        warnings.push_back(fmt::format("job '{}': response_format: {}", job.name, warning));
+        warnings.push_back(fmt::format("{}response_format: {}", place_of(job), warning));
     } catch (const ConstraintError& e) {
       for (const ConstraintProblem& problem : e.problems()) {
         const bool schema = spec->kind == ConstraintSpec::Kind::json_schema;
-        const std::string file = manifest.file.empty() ? "" : manifest.file.string() + ": ";
-        problems += fmt::format("{}{}job '{}': {}{}", problems.empty() ? "" : "\n", file, job.name,
+        problems += fmt::format("{}{}{}{}", problems.empty() ? "" : "\n", place_of(manifest, job),
                                 schema ? "response_format: " : "", problem.text());
       }
     }

@@ -21,7 +21,6 @@ namespace {
 
 Manifest manifest_of(const DialogueOptions& options) {
   Job job;
-  job.name = "dialogue";
   job.task = options.task;
   job.form = options.form;
   job.turn_format = options.turn_format;

@@ -68,7 +68,6 @@ NodePointer with_images(const Node& item, const std::vector<std::string>& images
 
 Job job_of(const PromptViewOptions& options, Task task) {
   Job job;
-  job.name = "prompt";
   job.task = task;
   job.form = options.form;
   job.turn_format = options.turn_format;

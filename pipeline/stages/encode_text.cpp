@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "engine/base/error.h"
+#include "jobs/item/job_place.h"
 #include "pipeline/stages/images/shown_pictures.h"
 #include "pipeline/watch/at_stage.h"
 
@@ -19,9 +20,9 @@ void check_not_empty(const Item& item) {
 
 TurnFormat turn_format_of(const Job& job, const Manifest& manifest, const ModelFiles& files) {
   if (job.turn_format.empty() && !files.turn_format_warning.empty() && job.form == PromptForm::turns)
-    throw UsageError(fmt::format("job '{}': {}", job.name, files.turn_format_warning));
-  return find_turn_format(files, job.turn_format, manifest.file.parent_path(),
-                          fmt::format("job '{}'", job.name));
+    throw UsageError(place_of(job) + files.turn_format_warning);
+  const std::string owner = job.name.empty() ? "--turn-format" : fmt::format("job '{}'", job.name);
+  return find_turn_format(files, job.turn_format, manifest.file.parent_path(), owner);
 }
 
 std::vector<std::string> idle_variables(const Manifest& manifest, const ModelFiles& files) {
@@ -31,8 +32,8 @@ std::vector<std::string> idle_variables(const Manifest& manifest, const ModelFil
     const TurnFormat format = turn_format_of(job, manifest, files);
     for (const auto& [name, value] : merged(job.template_variables, manifest.command_line_variables)) {
       if (format.reads(name) || !format.is_template()) continue;
-      notes.push_back(fmt::format("job '{}': chat_template_kwargs: the chat template does not read '{}'",
-                                  job.name, name));
+      notes.push_back(
+          fmt::format("{}chat_template_kwargs: the chat template does not read '{}'", place_of(job), name));
     }
   }
   return notes;

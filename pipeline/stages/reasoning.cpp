@@ -4,6 +4,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/text/utf8.h"
+#include "jobs/item/job_place.h"
 
 namespace mmbatch {
 
@@ -17,7 +18,7 @@ std::shared_ptr<const ReasoningFormat> reasoning_of(const Job& job, const ModelF
     return std::make_shared<const ReasoningFormat>(
         reasoning_between(*files.tokenizer, job.reasoning_marks->front(), job.reasoning_marks->back()));
   } catch (const ItemError& e) {
-    throw UsageError(fmt::format("job '{}': {}", job.name, e.what()));
+    throw UsageError(place_of(job) + e.what());
   }
 }
 

@@ -113,5 +113,22 @@ TEST(Chat, ATurnWithoutAnAnswerLeavesTheDialogueAsItWas) {
   EXPECT_THAT(outcome.text, testing::EndsWith("\n" + lines[1] + "\n"));
 }
 
+// A command's options are no job of the user's.
+TEST(Ask, MistakesInOptionsNameNoJob) {
+  const Workplace place;
+  const std::string schema = place.write("schema.json", R"({"type": "text"})");
+  const std::string ask = "ask --model " + Workplace::demo("model") + " " + with_image() + " ";
+  const std::vector<std::string> mistakes = {"--response-format " + schema, "--regex '['",
+                                             "--turn-format nonsense",
+                                             "--num-beams 2 --num-return-sequences 3"};
+  for (const std::string& options : mistakes) {
+    const ProgramEnd end = program(ask + options + " \"what color is the shape?\"");
+    EXPECT_EQ(end.code, 2) << end.text;
+    EXPECT_THAT(end.text, testing::Not(HasSubstr("job"))) << options;
+    EXPECT_THAT(end.text, testing::StartsWith("mmbatch: ")) << options;
+    EXPECT_THAT(end.text, testing::Not(testing::StartsWith("mmbatch: :"))) << options;
+  }
+}
+
 }  // namespace
 }  // namespace mmbatch
