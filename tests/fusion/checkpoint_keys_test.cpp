@@ -51,6 +51,16 @@ TEST(CheckpointKeys, OfEveryReferenceFolderAreKnown) {
   EXPECT_THAT(ModelFiles(MMBATCH_DEMO "/model").unknown_keys, IsEmpty());
 }
 
+TEST(CheckpointKeys, TokensOfTheFamilyAreThoseOfTheTokenizer) {
+  EXPECT_THAT(error_with("paligemma", "config.json", "/image_token_index", 5),
+              HasSubstr("does not have '<image>' as token 5"));
+  EXPECT_THAT(error_with("florence2", "config.json", "/image_token_id", 5),
+              HasSubstr("does not have '<image>' as token 5"));
+  EXPECT_THAT(
+      error_after("blip-vqa", "config.json", [](Json& c) { c["text_config"].erase("bos_token_id"); }),
+      HasSubstr("key 'text_config.bos_token_id': missing; its default 30522 is outside the vocabulary"));
+}
+
 TEST(CheckpointKeys, UnknownOnesAreReportedOnce) {
   const auto notes = [](const std::string& file) {
     return files_after("llava-gqa", file, [](Json& c) { c["colour_of_the_sky"] = "blue"; }).unknown_keys;

@@ -134,6 +134,10 @@ DecoderNames decoder_names(const WeightSource& weights) {
 
 std::int32_t parse_token(const Config& config, const std::string& key, std::int64_t otherwise,
                          std::size_t vocab) {
+  if (!config.has(key) && otherwise >= static_cast<std::int64_t>(vocab)) {
+    config.fail(key,
+                fmt::format("missing; its default {} is outside the vocabulary of {}", otherwise, vocab));
+  }
   return static_cast<std::int32_t>(config.integer(key, otherwise, {0, static_cast<std::int64_t>(vocab) - 1}));
 }
 
