@@ -139,10 +139,11 @@ void check_tokenizer(const ModelSpec& spec, const Tokenizer& tokenizer, const st
                     "belong together{}",
                     folder.string(), eos, pieces, kTokenizerAdvice));
   }
-  if (!spec.vision || spec.dual || spec.image_token.empty()) return;
+  if (!spec.vision || spec.dual) return;
   // Where images stand in front, the token need not be there; another id would still never be generated.
   const auto placeholder = tokenizer.token_id(spec.image_token);
-  if (spec.placement != ImagePlacement::placeholders && !placeholder) return;
+  const bool needed = spec.placement == ImagePlacement::placeholders;
+  if (!needed && (spec.image_token.empty() || !placeholder)) return;
   if (placeholder != spec.image_token_id) {
     throw ModelError(
         fmt::format("{}: the tokenizer does not have '{}' as token {}, which config.json names as the image "

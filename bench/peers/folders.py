@@ -230,7 +230,9 @@ def main():
         return
     if not pathlib.Path(options.model).exists():
         subprocess.run([options.bench, "--write-checkpoint", options.model, "--model", "llava-1b"], check=True)
-    pathlib.Path(options.model, "processor_config.json").write_text(json.dumps(PROCESSOR))
+    processor = pathlib.Path(options.model, "processor_config.json")
+    if not processor.exists():
+        processor.write_text(json.dumps(PROCESSOR))
     if "openvino" in options.programs and not pathlib.Path(options.exported).exists():
         export(options.model, options.exported)
     if options.w8a8 and not pathlib.Path(options.w8a8).exists():

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/base/text/counted.h"
+#include "jobs/item/job_place.h"
 #include "jobs/item/settings.h"
 #include "text/constraint/closing/closings.h"
 
@@ -51,13 +52,11 @@ std::vector<std::string> AnswerLengths::notes(const Manifest& manifest,
     const GenerationConfig generation = generation_of(manifest, job, {{}, command_line});
     const auto tokens = shortest(generation);
     if (!tokens) continue;
-    notes.push_back(fmt::format("job '{}': the shortest answer has {}, max_new_tokens is {}", job.name,
+    notes.push_back(fmt::format("{}the shortest answer has {}, max_new_tokens is {}", place_of(job),
                                 counted(*tokens, "token"), generation.max_new_tokens));
     if (has_endless_strings(*compiled_.of(*constraint_of(generation))->compiled.grammar))
-      notes.push_back(
-          fmt::format("job '{}': response_format: strings without maxLength may go on to "
-                      "max_new_tokens",
-                      job.name));
+      notes.push_back(place_of(job) +
+                      "response_format: strings without maxLength may go on to max_new_tokens");
   }
   return notes;
 }

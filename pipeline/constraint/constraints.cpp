@@ -149,11 +149,11 @@ std::vector<std::string> check_constraints(const Manifest& manifest,
   for (const Job& job : manifest.jobs) {
     // Its items were read before, with the manifest's schema in their prompts.
     if (shows_schema(job.prompt_template) && schema_of(command_line, "manifest's") != "manifest's") {
-      throw UsageError(fmt::format(
-          "{}: job '{}': its 'prompt' shows {{schema}} of the manifest, but the command line sets "
-          "another constraint: put the schema into the manifest, or take {{schema}} out of the "
-          "prompt",
-          manifest.file.string(), job.name));
+      throw UsageError(
+          fmt::format("{}its 'prompt' shows {{schema}} of the manifest, but the command line sets another "
+                      "constraint: put "
+                      "the schema into the manifest, or take {{schema}} out of the prompt",
+                      place_of(manifest, job)));
     }
     const auto spec = constraint_of(generation_of(manifest, job, {{}, command_line}));
     if (!spec || *spec == last) continue;

@@ -6,6 +6,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/result.h"
+#include "jobs/item/job_place.h"
 
 namespace mmbatch {
 namespace {
@@ -51,7 +52,7 @@ void check_tasks(const Manifest& manifest, const ModelFiles& files) {
       if (!possible) why = possible.error().message;
     }
     if (why.empty()) continue;
-    throw UsageError(fmt::format("job '{}': {} ({})", job.name, why, files.folder.string()));
+    throw UsageError(fmt::format("{}{} ({})", place_of(job), why, files.folder.string()));
   }
 }
 

@@ -12,7 +12,7 @@ namespace mmbatch::MMBATCH_ISA {
 /// Parts of 64 inputs of all strips, as tiles.
 struct AmxE4m3Parts {
   static constexpr std::size_t kTiles = 2;  // of a part and strip
-  static constexpr std::size_t kMost = 2;
+  static constexpr std::size_t kMost = kAmxFewSteps / kTiles;
   static constexpr std::size_t kStripBytes = kMost * kTiles * kAmxBytes;
 
   const PanelProduct& p;

@@ -120,7 +120,7 @@ void take_amx_groups(const PanelProduct& p, const std::byte* x, std::size_t step
     };
     const auto weights_of = [&](std::size_t strip) { return weights(strip, first, count); };
     const auto fetch_of = [&](std::size_t strip) {
-      return weights.behind(strip, depth, block, many ? 1 : 4, groups);
+      return weights.behind(strip, depth, block, many ? 1 : kAmxSteps / kAmxFewSteps, groups);
     };
     if (many) {
       for (std::size_t strip = 0; strip < kStrips; strip += 2) {
