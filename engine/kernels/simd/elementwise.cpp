@@ -21,16 +21,12 @@ MMBATCH_INLINE void store_at(float* p, Floats v, std::size_t lanes) {
     store_some(p, v, lanes);
 }
 
-MMBATCH_INLINE Floats sigmoid(Floats x) {
-  return 1.0f / (exp(-x) + 1.0f);
-}
-
 template <Activation kind>
 MMBATCH_INLINE Floats act(Floats x) {
   if constexpr (kind == Activation::gelu) return x * 0.5f * (erf(x * 0.70710678118654752f) + 1.0f);
   if constexpr (kind == Activation::gelu_tanh) {
-    const Floats inner = (x + x * x * x * 0.044715f) * 0.79788456080286536f;
-    return x * 0.5f * (tanh(inner) + 1.0f);
+    // 0.5 · (1 + tanh(y)) = sigmoid(2 · y)
+    return x * sigmoid((x + x * x * x * 0.044715f) * 1.5957691216057308f);
   }
   if constexpr (kind == Activation::quick_gelu) return x * sigmoid(x * 1.702f);
   if constexpr (kind == Activation::silu) return x * sigmoid(x);

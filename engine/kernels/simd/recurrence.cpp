@@ -207,7 +207,7 @@ void causal_convolution(const CausalConvolution& convolution) {
       sum = sum + lanes_at(convolution.weight + tap * channels + c, lanes) *
                       lanes_at(convolution.input[tap] + c, lanes);
     }
-    if (convolution.activated) sum = sum / (exp(-sum) + 1.0f);
+    if (convolution.activated) sum = sum * sigmoid(sum);
     if (lanes == kLanes)
       store(convolution.out + c, sum);
     else

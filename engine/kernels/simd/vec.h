@@ -196,17 +196,37 @@ MMBATCH_INLINE Floats exp(Floats x) {
   return chosen(above(splat(kExpLow), x), Floats{}, parts.fraction * (Floats)first * (Floats)second);
 }
 
-/// exp() for x ≤ 0, as softmax needs it: less work, for n ≥ -126 is simply added to the exponent.
+/// exp() for x in [-87.3, 80]: less work, for n is simply added to the exponent.
+MMBATCH_INLINE Floats exp_of_moderate(Floats x) {
+  const ExpParts parts = exp_parts(x);
+  return (Floats)((Words)parts.fraction + ((Words)parts.shifted << 23));
+}
+
+/// exp() for x ≤ 0, as softmax needs it.
 MMBATCH_INLINE Floats exp_of_negative(Floats x) {
-  const ExpParts parts = exp_parts(max(x, splat(kExpLow)));
-  const Floats scaled = (Floats)((Words)parts.fraction + ((Words)parts.shifted << 23));
-  return chosen(above(splat(kExpLow), x), Floats{}, scaled);
+  return chosen(above(splat(kExpLow), x), Floats{}, exp_of_moderate(max(x, splat(kExpLow))));
+}
+
+/// 1 / x to about 1 ulp for x in [1, 2¹²⁰], where divisions would be most of the time. A guess that is off by
+/// an eighth at most, the exponent negated and the fraction on a line, and Newton's method: a step of third
+/// order, then two of second.
+MMBATCH_INLINE Floats reciprocal(Floats x) {
+  Floats r = (Floats)(0x7ef311c7 - (Words)x);
+  const Floats left = 1.0f - x * r;
+  r = r * (left * left + left) + r;
+  r = r * (1.0f - x * r) + r;
+  return r * (1.0f - x * r) + r;
+}
+
+/// 1 / (1 + e^-x); below -80 as at -80.
+MMBATCH_INLINE Floats sigmoid(Floats x) {
+  return reciprocal(exp_of_moderate(min(max(-x, splat(kExpLow)), splat(80.0f))) + 1.0f);
 }
 
 MMBATCH_INLINE Floats tanh(Floats x) {
   const Floats bounded = min(max(x, splat(-15.0f)), splat(15.0f));
-  const Floats e = exp(bounded * 2.0f);
-  const Floats by_exp = (e - 1.0f) / (e + 1.0f);
+  const Floats e = exp_of_moderate(bounded * 2.0f);
+  const Floats by_exp = (e - 1.0f) * reciprocal(e + 1.0f);
   // Near zero e - 1 cancels: the series instead.
   const Floats square = bounded * bounded;
   Floats series = splat(-17.0f / 315.0f);
@@ -220,13 +240,13 @@ MMBATCH_INLINE Floats tanh(Floats x) {
 /// (absolute error below 1.5e-7).
 MMBATCH_INLINE Floats erf(Floats x) {
   const Floats positive = chosen(above(Floats{}, x), -x, x);
-  const Floats t = 1.0f / (positive * 0.3275911f + 1.0f);
+  const Floats t = reciprocal(min(positive, splat(10.0f)) * 0.3275911f + 1.0f);
   Floats p = splat(1.061405429f);
   p = p * t - 1.453152027f;
   p = p * t + 1.421413741f;
   p = p * t - 0.284496736f;
   p = p * t + 0.254829592f;
-  const Floats far = 1.0f - p * t * exp(-positive * positive);
+  const Floats far = 1.0f - p * t * exp_of_negative(-positive * positive);
   const Floats square = x * x;
   Floats series = splat(-1.0f / 1320.0f);
   series = series * square + 1.0f / 216.0f;

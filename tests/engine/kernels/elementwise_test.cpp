@@ -35,6 +35,21 @@ TEST(Elementwise, ActivationsAgreeWithTheirFormulas) {
   }
 }
 
+TEST(Elementwise, ActivationsOfLargeNumbersAreNothingOrThemselves) {
+  for (const Activation kind :
+       {Activation::gelu, Activation::gelu_tanh, Activation::quick_gelu, Activation::silu}) {
+    for (const float x : {40.0f, 79.0f, 90.0f, 700.0f, 1e10f}) {
+      float y[2] = {x, -x};
+      simd().finish({nullptr, &kind}, {y, 0, y, 0, 1, 2});
+      EXPECT_NEAR(y[0], x, 1e-6f * x);
+      EXPECT_NEAR(y[1], 0.0f, 1e-15f) << x;
+    }
+    float y[1] = {NAN};
+    simd().finish({nullptr, &kind}, {y, 0, y, 0, 1, 1});
+    EXPECT_TRUE(std::isnan(y[0]));
+  }
+}
+
 TEST(Elementwise, TheClampedGateAgreesWithItsFormula) {
   std::mt19937 random(4);
   std::normal_distribution<float> normal(0, 6);
