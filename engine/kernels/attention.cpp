@@ -34,6 +34,19 @@ PositionRange visible(const AttentionShape& shape, const AttentionSpan& span, st
   return {begin, end};
 }
 
+/// Units that the queries of a span are divided into for each kv head, with about equally many each. Plain
+/// rows are brought into the kernel's form for each unit anew, those of a cache lie in it. Every thread has
+/// work.
+std::size_t parts_of(const AttentionShape& shape, const AttentionSpan& span, std::size_t spans) {
+  constexpr std::size_t kCachedQueries = 256, kFewRows = 64, kUnitsOfThread = 4;
+  const bool plain = span.rows.layout.form == RowLayout::Form::plain;
+  const std::size_t group = shape.heads / shape.kv_heads, units = spans * shape.kv_heads;
+  assert(group <= kCachedQueries);
+  const std::size_t most = (plain ? AttentionUnit::kMaxQueries : kCachedQueries) / group;
+  const std::size_t wanted = (kUnitsOfThread * threads_of_arena() + units - 1) / units;
+  return std::max((span.count + most - 1) / most, std::min(wanted, span.count / kFewRows));
+}
+
 PagedRows rows_of(const Work& work) {
   PagedRows rows = work.span->rows;
   rows.keys += work.kv_head * work.span->head_stride;
@@ -125,16 +138,12 @@ void attention(const AttentionShape& shape, MatrixView<const float> queries,
   assert(shape.sinks.empty() || shape.sinks.size() == shape.heads);
   assert(queries.cols == shape.heads * shape.head_dim && out.cols == queries.cols &&
          out.rows == queries.rows);
-  const std::size_t group = shape.heads / shape.kv_heads;
-  assert(group <= AttentionUnit::kMaxQueries);
-  const std::size_t step = AttentionUnit::kMaxQueries / group;
   std::vector<Work> works;
   for (const AttentionSpan& span : spans) {
     assert(span.first_row + span.count <= queries.rows);
     assert(span.rows.layout.head_dim == shape.head_dim);
+    const std::size_t parts = parts_of(shape, span, spans.size());
     for (std::size_t head = 0; head < shape.kv_heads; ++head) {
-      // Equal parts: what a unit does with its keys is paid for by its queries.
-      const std::size_t parts = (span.count + step - 1) / step;
       for (std::size_t part = 0; part < parts; ++part) {
         const std::size_t begin = span.count * part / parts;
         works.push_back({&span, head, begin, span.count * (part + 1) / parts - begin});

@@ -25,7 +25,7 @@ struct ClampedGate {
 /// Queries that look at the same keys: one key-value head of one sequence. Query i sees the positions
 /// [key_begin[i], key_end[i]), which hold at least one.
 struct AttentionUnit {
-  static constexpr std::size_t kMaxQueries = 256;
+  static constexpr std::size_t kMaxQueries = 768;  // all patches of the usual images
   /// Keys are taken in tiles that begin at multiples of this position, so that a query's sums do not depend
   /// on the chunk, the batch or the blocks it came with.
   static constexpr std::size_t kKeyTile = 64;

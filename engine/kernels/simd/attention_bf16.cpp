@@ -71,6 +71,7 @@ struct BFloat16 {
     query = values + kTile / 2 * width;
   }
   bool takes_keys_as_stored() const { return true; }
+  void complete() {}
   float* own_keys(std::size_t g) const { return keys + g * pairs * kLanes; }
   float* own_values(std::size_t g) const { return values + g * kLanes / 2 * width; }
 

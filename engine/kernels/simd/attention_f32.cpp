@@ -27,6 +27,7 @@ struct Float32 {
     query = values + kTile * width;
   }
   bool takes_keys_as_stored() const { return true; }
+  void complete() {}
   float* own_keys(std::size_t g) const { return keys + g * width * kLanes; }
   float* own_values(std::size_t g) const { return values + g * kLanes * width; }
 

@@ -25,9 +25,9 @@ template <std::size_t R>
 constexpr std::size_t kVectors = R < 4 ? 2 : 1;
 #endif
 
-/// Queries whose scores are kept at a time.
+/// Queries whose scores are kept at a time: with tiles those of two groups.
 #if defined(__AMX_BF16__)
-constexpr std::size_t kScored = 16;
+constexpr std::size_t kScored = 32;
 #else
 constexpr std::size_t kScored = kRun;
 #endif
@@ -89,6 +89,10 @@ MMBATCH_INLINE bool exceeds(Floats v, float bound) {
 #endif
 }
 
+/// By how much scores may exceed the maximum that is taken off them, as a natural logarithm: weights up to 2⁸
+/// are as exact as those up to 1, and what has been summed seldom has to be scaled.
+constexpr float kLeeway = 5.5451774f;
+
 /// Moves a query's maximum on, and what has been summed with the old one.
 template <class Arithmetic>
 __attribute__((noinline)) void raise(const Arithmetic& arithmetic, std::size_t query, float new_max) {
@@ -109,7 +113,8 @@ __attribute__((noinline)) void soften(const Arithmetic& arithmetic, std::size_t 
 #pragma GCC unroll 4
   for (std::size_t k = 0; k < kGranules; ++k) v[k] = load(scores + k * kLanes);
   const Floats most = max(max(v[0], v[1]), max(v[2], v[3]));
-  if (exceeds(most, s.max[query])) raise(arithmetic, query, max_lane(most));  // in the first few tiles
+  if (exceeds(most, s.max[query] + kLeeway * Arithmetic::kScoreUnit))
+    raise(arithmetic, query, max_lane(most));  // in the first tile, and seldom afterwards
   const Floats top = splat(s.max[query]);
 #pragma GCC unroll 4
   for (Floats& x : v) x = Arithmetic::power(x - top);

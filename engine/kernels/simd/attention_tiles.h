@@ -60,6 +60,7 @@ void walk(Arithmetic& arithmetic, std::size_t begin, std::size_t end) {
     if (format == KvPrecision::f32) bring<KvPrecision::f32>(arithmetic, rows, next);
     if (format == KvPrecision::bf16) bring<KvPrecision::bf16>(arithmetic, rows, next);
     if (format == KvPrecision::int8) bring<KvPrecision::int8>(arithmetic, rows, next);
+    arithmetic.complete();
     // With causal masks the first queries may not see this tile, with windows the last.
     for (std::size_t q = 0; q < unit.queries;) {
       std::size_t run = 0;
@@ -75,9 +76,9 @@ void walk(Arithmetic& arithmetic, std::size_t begin, std::size_t end) {
 /// take_query(q); kFormat, the cache whose granules it computes with as they are, and takes_keys_as_stored(),
 /// whether it does so with keys of this head_dim; own_keys(g) and
 /// own_values(g), a tile's granule in its scratch, and what fills it: gather_…<format, whole>(rows, g) and
-/// expand_…<format>(granule, next, …), with zeros for values that are not there; score<R, V>(first, granule);
-/// weigh<R, V>(first, column); and, of its kind, power(x) for x ≤ 0, base^x; kScoreUnit, log_base(e);
-/// put_weights(weights, to).
+/// expand_…<format>(granule, next, …), with zeros for values that are not there; complete(), called once a
+/// tile's granules are all known; score<R, V>(first, granule); weigh<R, V>(first, column); and, of its kind,
+/// power(x) for x ≤ 0, base^x; kScoreUnit, log_base(e); put_weights(weights, to).
 template <class Arithmetic>
 void attend(const AttentionUnit& unit, float* scratch) {
   Arithmetic arithmetic(unit, scratch);

@@ -140,6 +140,35 @@ TEST_P(Attention, FlashAgreesWithNaive) {
   }
 }
 
+TEST_P(Attention, ScoresMayRiseFromTileToTile) {
+  const auto [arithmetic, format] = GetParam();
+  const double allowed = arithmetic == AttentionArithmetic::f32 ? 2e-5 : 0.06;
+  const Case c{330, 2, 1, 16, {{0, 330}}, 0, 0};
+  for (const float step : {0.02f, 1.0f, 4.0f, 7.0f, 30.0f}) {
+    PagedSequence sequence(c, 32, 3, format);
+    // Of every tile the first key has the highest score, higher by a step than that of the tile before; all
+    // others score nothing.
+    std::vector<float> value(c.head_dim);
+    for (std::size_t p = 0; p < c.tokens; ++p) {
+      std::vector<float> key(c.head_dim, 0.0f);
+      if (p % AttentionUnit::kKeyTile == 0) key[0] = step * static_cast<float>(p / AttentionUnit::kKeyTile);
+      for (std::size_t d = 0; d < c.head_dim; ++d)
+        value[d] = std::sin(static_cast<float>(p * c.head_dim + d));
+      sequence.store(p, 0, key, value);
+    }
+    Matrix<float> queries = Matrix<float>::zeros(c.tokens, c.heads * c.head_dim);
+    for (std::size_t r = 0; r < c.tokens; ++r) queries.row(r)[0] = queries.row(r)[c.head_dim] = 4.0f;
+    Matrix<float> flash(c.tokens, queries.cols()), naive(c.tokens, queries.cols());
+    AttentionSpan span = sequence.span();
+    span.count = c.tokens;
+    span.bidirectional = c.bidirectional;
+    attention(shape_of(c, arithmetic), queries.view(), {&span, 1}, flash.view(), AttentionKernel::flash);
+    attention(shape_of(c, arithmetic), queries.view(), {&span, 1}, naive.view(), AttentionKernel::naive);
+    for (std::size_t i = 0; i < flash.rows() * flash.cols(); ++i)
+      ASSERT_NEAR(flash.data()[i], naive.data()[i], allowed) << "step " << step << ", element " << i;
+  }
+}
+
 TEST_P(Attention, ASinkIsAKeyWithoutValue) {
   const auto [arithmetic, format] = GetParam();
   // Of a head whose sink is s, all results are those without it, times e^max / (e^max + e^s): one token sees

@@ -2,7 +2,8 @@
 
 // Attention in bfloat16 with AMX: sixteen queries at a time, whose scores with sixteen keys are a tile, and
 // whose sums of sixteen columns are one. A granule of keys, see RowLayout, is tiles as it lies, sixteen pairs
-// of elements each, or is copied to where zeros fill the last one up; one of values is half as deep.
+// of elements each, or is copied to where zeros fill the last one up; one of values is half a tile, and two
+// that follow each other are whole ones.
 
 #include "engine/kernels/simd/amx/tiles.h"
 #include "engine/kernels/simd/attention_tiles.h"
@@ -24,41 +25,81 @@ struct AmxAttention : Products {
   /// Whether keys are whole tiles as they lie in a granule.
   bool takes_keys_as_stored() const { return this->unit.head_dim == 2 * this->pairs; }
 
-  /// Queries first … first + count - 1, at most kAmxRows, all of which see the tile of keys.
-  void take_queries(std::size_t first, std::size_t count, std::size_t position) {
-    Products& products = *this;
-    if (count != rows_) shape(count);
-    AmxShapes::written();
-    score(first);
-    for (std::size_t r = 0; r < count; ++r) {
-      float* scores = this->s.scores + r * kTile;
-      if (special(products, first + r, position)) adjust(products, first + r, position, scores);
-      soften(products, first + r, scores);
+  /// Values are multiplied two granules at a time: two that do not follow each other are copied, and zeros
+  /// stand in for one that no query sees.
+  void complete() {
+    Tile& tile = this->tile;
+    const std::size_t floats = kGranuleWords * this->width;
+    for (std::size_t g = tile.first / 2 * 2; g < tile.end; g += 2) {
+      const bool both = g >= tile.first && g + 1 < tile.end;
+      if (both && tile.values[g + 1] == tile.values[g] + floats) continue;
+      for (std::size_t i = g; i < g + 2; ++i) {
+        const bool seen = i >= tile.first && i < tile.end;
+        float* own = this->own_values(i);
+        for (std::size_t at = 0; at < floats; at += kLanes) {
+          if (seen) fetch(tile.next_values[i] + at);
+          store(own + at, seen ? load(tile.values[i] + at) : Floats{});
+        }
+        tile.values[i] = tile.next_values[i] = own;
+      }
     }
-    AmxShapes::written();
-    weigh(first);
-    this->tile.fetch_nothing();
+  }
+
+  /// Queries first … first + count - 1, all of which see the tile of keys.
+  void take_queries(std::size_t first, std::size_t count, std::size_t position) {
+    const std::size_t left = count % kAmxRows, whole = count - left;
+    if (whole > 0) take_groups(first, whole, kAmxRows, position);
+    if (left > 0) take_groups(first + whole, left, left, position);
   }
 
  private:
-  static constexpr std::size_t kDepth = kLanes / 2;  // of a granule of values, in words
-  std::size_t rows_ = 0;                             // that tiles are shaped for
+  static constexpr std::size_t kGranuleWords = kLanes / 2;  // of a granule of values: its depth
+  static_assert(kScored == 2 * kAmxRows);
+
+  std::size_t rows_ = 0;  // that tiles are shaped for
 
   /// Tiles 0 to 3: sums; 4: queries, 5: weights of values; 6: keys, 7: values.
   void shape(std::size_t rows) {
+    if (rows == rows_) return;
     AmxShapes::Shapes shapes;
-    const auto queries = static_cast<std::uint8_t>(rows);
     for (std::size_t tile = 0; tile < 8; ++tile) {
-      shapes.rows[tile] = tile < 6 ? queries : tile == 6 ? kAmxRows : kDepth;
-      shapes.row_bytes[tile] = tile == 5 ? 4 * kDepth : kAmxRowBytes;
+      shapes.rows[tile] = static_cast<std::uint8_t>(tile < 6 ? rows : kAmxRows);
+      shapes.row_bytes[tile] = kAmxRowBytes;
     }
     AmxShapes::load(shapes);
     rows_ = rows;
   }
 
-  /// Scores of all keys of the tile. A granule that no query sees may have lost its memory: one that is seen
-  /// stands in for it, and adjust() takes its scores out.
-  void score(std::size_t first) {
+  /// Queries in groups of `rows`. Scores are made a group ahead: tiles are multiplied while vectors turn the
+  /// scores before them into weights.
+  void take_groups(std::size_t first, std::size_t count, std::size_t rows, std::size_t position) {
+    shape(rows);
+    float *scores = this->s.scores, *next = scores + kAmxRows * kTile;
+    AmxShapes::written();
+    score(first, scores);
+    for (std::size_t end = first + count; first < end; first += rows) {
+      if (first + rows < end) score(first + rows, next);
+      soften_all(first, rows, position, scores);
+      AmxShapes::written();
+      weigh(first, scores);
+      this->tile.fetch_nothing();
+      float* done = scores;
+      scores = next;
+      next = done;
+    }
+  }
+
+  void soften_all(std::size_t first, std::size_t rows, std::size_t position, float* scores) {
+    Products& products = *this;
+    for (std::size_t query = first; query < first + rows; ++query, scores += kTile) {
+      if (special(products, query, position)) adjust(products, query, position, scores);
+      soften(products, query, scores);
+    }
+  }
+
+  /// Scores, [rows, kTile], of all keys of the tile. A granule that no query sees may have lost its memory:
+  /// one that is seen stands in for it, and adjust() takes its scores out.
+  void score(std::size_t first, float* scores) {
     static_assert(kGranules == 4);
     Tile& tile = this->tile;
     const float* queries = this->query + first * this->pairs;
@@ -81,28 +122,28 @@ struct AmxAttention : Products {
       _tile_loadd(6, keys[3] + pair * kLanes, kAmxRowBytes);
       _tile_dpbf16ps(3, 4, 6);
     }
-    float* scores = this->s.scores;
     _tile_stored(0, scores, kTile * sizeof(float));
     _tile_stored(1, scores + kLanes, kTile * sizeof(float));
     _tile_stored(2, scores + 2 * kLanes, kTile * sizeof(float));
     _tile_stored(3, scores + 3 * kLanes, kTile * sizeof(float));
   }
 
-  void weigh(std::size_t first) {
+  /// @param weights [rows, kTile]
+  void weigh(std::size_t first, const float* weights) {
     Tile& tile = this->tile;
     const std::size_t width = this->width, stride = width * sizeof(float);
     for (std::size_t g = tile.first; g < tile.end; ++g) {
       if (tile.next_values[g] == tile.values[g]) continue;
-      for (std::size_t at = 0; at < kDepth * width; at += kLanes) fetch(tile.next_values[g] + at);
+      for (std::size_t at = 0; at < kGranuleWords * width; at += kLanes) fetch(tile.next_values[g] + at);
     }
     std::size_t column = 0;
     for (; column + 2 * kLanes <= width; column += 2 * kLanes) {
       float* out = this->s.out + first * width + column;
       _tile_loadd(0, out, stride);
       _tile_loadd(1, out + kLanes, stride);
-      for (std::size_t g = tile.first; g < tile.end; ++g) {
+      for (std::size_t g = tile.first / 2 * 2; g < tile.end; g += 2) {
         const float* values = tile.values[g] + column;
-        _tile_loadd(5, this->s.scores + g * kDepth, kTile * sizeof(float));
+        _tile_loadd(5, weights + g * kGranuleWords, kTile * sizeof(float));
         _tile_loadd(7, values, stride);
         _tile_dpbf16ps(0, 5, 7);
         _tile_loadd(7, values + kLanes, stride);
@@ -114,8 +155,8 @@ struct AmxAttention : Products {
     if (column == width) return;
     float* out = this->s.out + first * width + column;
     _tile_loadd(0, out, stride);
-    for (std::size_t g = tile.first; g < tile.end; ++g) {
-      _tile_loadd(5, this->s.scores + g * kDepth, kTile * sizeof(float));
+    for (std::size_t g = tile.first / 2 * 2; g < tile.end; g += 2) {
+      _tile_loadd(5, weights + g * kGranuleWords, kTile * sizeof(float));
       _tile_loadd(7, tile.values[g] + column, stride);
       _tile_dpbf16ps(0, 5, 7);
     }
@@ -127,8 +168,6 @@ struct AmxAttention : Products {
 /// be zero
 template <class Products>
 void take_tile(AmxAttention<Products>& arithmetic, std::size_t first, std::size_t count, std::size_t tile) {
-  for (; count > kAmxRows; first += kAmxRows, count -= kAmxRows)
-    arithmetic.take_queries(first, kAmxRows, tile);
   if (count > 0) arithmetic.take_queries(first, count, tile);
 }
 #endif
