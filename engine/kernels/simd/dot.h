@@ -9,10 +9,10 @@ namespace mmbatch::MMBATCH_ISA {
 /// Rows that are worked on together: as many sums as the registers hold beside what they are made of.
 #if defined(__AVX512F__)
 constexpr std::size_t kDotRows = 16;
-constexpr std::size_t kDotStrips = 2, kDotRowsOfStrips = 12;  // where there are more rows
+constexpr std::size_t kDotStrips = 2;  // where there are more rows
 #else
 constexpr std::size_t kDotRows = 4;
-constexpr std::size_t kDotStrips = 1, kDotRowsOfStrips = kDotRows;
+constexpr std::size_t kDotStrips = 1;
 #endif
 
 /// Whether rows that are quantized for int8 weights hold int16: without an instruction that adds four

@@ -11,7 +11,7 @@ namespace {
 #if !defined(MMBATCH_INT4_BLOCKS)
 constexpr std::size_t kEights = Panel::kGroup / 8;
 /// Rows at a time: each has a sum of its group, and one of all groups so far.
-constexpr std::size_t kRows = kDotRows * 3 / 4, kRowsOfStrips = kRows / kDotStrips;
+constexpr std::size_t kRows = kDotRows * 3 / 4 / kDotStrips;
 constexpr std::size_t kFewRows = 4;
 
 /// The scales of one of the two groups of a pair.
@@ -26,9 +26,11 @@ struct Int4Group {
 
   RowWords<R> offsets;
 
-  Int4Group(const PanelProduct& p, std::size_t first)
-      : offsets(
-            RowWords<R>::of(p.x + first * p.row_bytes + QuantizedRow::kHeaderBytes + p.depth, p.row_bytes)) {}
+  /// @param first row  @param pair of groups that comes first
+  Int4Group(const PanelProduct& p, std::size_t first, std::size_t pair)
+      : offsets(RowWords<R>::of(p.x + first * p.row_bytes + QuantizedRow::kHeaderBytes + p.depth +
+                                    pair * 2 * sizeof(std::int32_t),
+                                p.row_bytes)) {}
 
   __attribute__((always_inline)) void sums(const std::byte* values, std::size_t strip_bytes,
                                            const RowWords<R>& x, Floats (&out)[R][V]) {
@@ -82,7 +84,7 @@ template <std::size_t R, std::size_t V>
 struct W4a16Group {
   static constexpr std::size_t kXBytes = 2;
 
-  W4a16Group(const PanelProduct&, std::size_t) {}
+  W4a16Group(const PanelProduct&, std::size_t, std::size_t) {}
 
   __attribute__((always_inline)) void sums(const std::byte* values, std::size_t strip_bytes,
                                            const RowWords<R>& x, Floats (&out)[R][V]) {
@@ -112,26 +114,37 @@ struct W4a16Group {
 /// stream of its own.
 constexpr std::size_t kPairsAhead = 4;
 
-/// y[R rows] = x · V strips.
+/// y[R rows] (+)= x · some pairs of groups of V strips.
 template <template <std::size_t, std::size_t> class Group, std::size_t V>
 struct Strips {
   const PanelProduct& p;
   const std::byte* x;  // of row 0
   const std::byte* strips;
   std::size_t strip_bytes;
+  std::size_t first_pair;
+  std::size_t pairs;
   float* y;
 
   template <std::size_t R>
   __attribute__((noinline)) void run(std::size_t first, Fetch fetch) const {
-    Floats sums[R][V] = {};
-    Group<R, V> group(p, first);
-    auto rows = RowWords<R>::of(x + first * p.row_bytes, p.row_bytes);
-    const std::byte* w = strips;
-    const std::size_t turns = p.depth / (2 * Panel::kGroup), stride = strip_bytes;
+    float* to = y + first * Panel::kColumns;
+    Floats sums[R][V];
+    for (std::size_t r = 0; r < R; ++r) {
+      for (std::size_t v = 0; v < V; ++v)
+        sums[r][v] = first_pair == 0 ? Floats{} : load(to + r * Panel::kColumns + v * Panel::kStrip);
+    }
+    Group<R, V> group(p, first, first_pair);
+    auto rows = RowWords<R>::of(
+        x + first * p.row_bytes + first_pair * 2 * Panel::kGroup * Group<R, V>::kXBytes, p.row_bytes);
+    const std::byte* w = strips + first_pair * Panel::kGroupPair;
+    const std::size_t stride = strip_bytes;
     std::size_t ahead = kPairsAhead * Panel::kGroupPair;
-    const std::size_t last = turns > kPairsAhead ? turns - kPairsAhead : 0;
-    for (std::size_t turn = 0; turn < turns; ++turn, w += Panel::kGroupPair) {
-      if constexpr (V != kStrips) Fetch::turn(fetch, turn);
+    const std::size_t last = pairs > kPairsAhead ? pairs - kPairsAhead : 0;
+    for (std::size_t turn = 0; turn < pairs; ++turn, w += Panel::kGroupPair) {
+      if constexpr (V != kStrips) {
+        for (std::size_t v = 0; v < V; ++v)
+          Fetch::turn({fetch.next + v * stride, fetch.lines, fetch.to}, turn);
+      }
       if (turn == last) ahead += (kStrips - 1) * stride;  // into the next panel
 #pragma GCC unroll 2
       for (std::size_t half = 0; half < 2; ++half) {
@@ -153,32 +166,44 @@ struct Strips {
       }
     }
     for (std::size_t r = 0; r < R; ++r) {
-      for (std::size_t v = 0; v < V; ++v)
-        store(y + (first + r) * Panel::kColumns + v * Panel::kStrip, sums[r][v]);
+      for (std::size_t v = 0; v < V; ++v) store(to + r * Panel::kColumns + v * Panel::kStrip, sums[r][v]);
     }
   }
 };
 
-/// A panel's products: few rows with all strips at once, see FewRowsBlock, some strip by strip, more with two
-/// strips at a time, see take_panel().
+/// Few rows, which take all strips at once, see FewRowsBlock.
+template <template <std::size_t, std::size_t> class Group>
+void take_few(const PanelProduct& p, const std::byte* x) {
+  constexpr std::size_t V = kDotStrips == 1 ? 1 : kStrips;
+  const std::size_t pairs = p.depth / (2 * Panel::kGroup);
+  const Strips<Group, V> work{p, x, p.panel, pairs * Panel::kGroupPair, 0, pairs, p.y};
+  for_row_groups<kFewRows>(p.rows, p.panel, p.panel, 0, 1, work);
+}
+
+/// In parts of the depth, each with all strips, V at a time: so short that groups of rows pass over one in
+/// the first-level cache, and the strips are streams of memory side by side.
 template <template <std::size_t, std::size_t> class Group, std::size_t V, std::size_t most>
 void take_groups(const PanelProduct& p, const std::byte* x) {
-  const std::size_t pairs = p.depth / (2 * Panel::kGroup), bytes = pairs * Panel::kGroupPair;
-  const std::byte* strips = p.panel;
-  for (std::size_t column = 0; column < Panel::kColumns; column += V * Panel::kStrip, strips += V * bytes) {
-    const Strips<Group, V> work{p, x, strips, bytes, p.y + column};
-    for_row_groups<most>(p.rows, strips, strips + V * bytes, V * bytes, pairs, work);
+  const std::size_t pairs = p.depth / (2 * Panel::kGroup), strip_bytes = pairs * Panel::kGroupPair;
+  constexpr std::size_t kPairs = 4;
+  for (std::size_t first = 0; first < pairs; first += kPairs) {
+    const std::size_t count = kPairs < pairs - first ? kPairs : pairs - first;
+    for (std::size_t s = 0; s < kStrips; s += V) {
+      const std::byte* strips = p.panel + s * strip_bytes;
+      const Strips<Group, V> work{p, x, strips, strip_bytes, first, count, p.y + s * Panel::kStrip};
+      const std::byte* behind = first + count < pairs ? strips + (first + count) * Panel::kGroupPair
+                                                      : strips + kStrips * strip_bytes;
+      for_row_groups_of_block<most>(p.rows, behind, count * Panel::kGroupPair, count, work);
+    }
   }
 }
 
 template <template <std::size_t, std::size_t> class Group>
 void take_groups(const PanelProduct& p, const std::byte* x) {
   if (kDotStrips > 1 && p.rows <= kFewRows)
-    take_groups<Group, kDotStrips == 1 ? 1 : kStrips, kFewRows>(p, x);
-  else if (kDotStrips == 1 || p.rows <= kRows)
-    take_groups<Group, 1, kRows>(p, x);
+    take_few<Group>(p, x);
   else
-    take_groups<Group, kDotStrips, kRowsOfStrips>(p, x);
+    take_groups<Group, kDotStrips, kRows>(p, x);
 }
 #endif
 

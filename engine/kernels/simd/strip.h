@@ -11,9 +11,6 @@ namespace mmbatch::MMBATCH_ISA {
 static_assert(Panel::kStrip == kLanes);
 constexpr std::size_t kStrips = Panel::kColumns / Panel::kStrip;
 
-/// Weights that groups of rows pass over one after the other: more would not stay in the second-level cache.
-constexpr std::size_t kBlockBytes = 128 * 1024;
-
 /// Lines of memory that are wanted later, some in each turn of a loop.
 struct Fetch {
   /// Which cache they go to. The first one can wait for few lines at a time: what is wanted late would hold
@@ -66,6 +63,22 @@ MMBATCH_INLINE void for_row_groups(std::size_t rows, const std::byte* block, con
   }
 }
 
+/// The same for a block that is so short that it stays in the first-level cache: each group asks for its
+/// share of the `bytes` behind, whichever rows there are.
+template <std::size_t most, class Work>
+MMBATCH_INLINE void for_row_groups_of_block(std::size_t rows, const std::byte* behind, std::size_t bytes,
+                                            std::size_t turns, const Work& work) {
+  const std::size_t groups = (rows + most - 1) / most, shares = 64 * turns * groups;
+  Fetch fetch{behind, (bytes + shares - 1) / shares, Fetch::To::second};
+  std::size_t first = 0;
+  for (std::size_t g = 0; g < groups; ++g) {
+    const std::size_t count = rows / groups + (g < rows % groups ? 1 : 0);
+    with_rows<most>(count, [&]<std::size_t R>() { work.template run<R>(first, fetch); });
+    fetch.next += turns * fetch.lines * 64;
+    first += count;
+  }
+}
+
 /// Words of R rows. A pointer for every four of them, which the compiler must not see through: with one for
 /// each it runs out of registers.
 template <std::size_t R>
@@ -101,10 +114,17 @@ class RowWords {
 /// Whether a block begins its sums or continues those that are stored.
 enum class Begin { zero, stored };
 
-/// y[R rows] (+)= x · a block of V neighbouring strips: `steps` times [kStrip] words of four bytes, which
-/// meet words of x. Words says what they are: it has Sums, load(y), store(y, sums), weights(block), kBytes
-/// that a step of weights takes in memory, and add(sums, weights, x).
-template <class Words, std::size_t V>
+/// Rows of which the sums of kBlockStrips strips stay in registers, beside what they are made of.
+#if defined(__AVX512F__)
+constexpr std::size_t kBlockStrips = kStrips, kBlockRows = 6;
+#else
+constexpr std::size_t kBlockStrips = 1, kBlockRows = 4;
+#endif
+
+/// y[R rows] (+)= x · a block of neighbouring strips: `steps` times [kStrip] words of four bytes of each,
+/// which meet words of x. Words says what they are: it has Sums, load(y), store(y, sums), weights(block),
+/// kBytes that a step of weights takes in memory, and add(sums, weights, x).
+template <class Words>
 struct Block {
   static constexpr std::size_t kTurn = 4;  // steps of a turn
 
@@ -116,8 +136,10 @@ struct Block {
   Begin begin;
   float* y;  // rows Panel::kColumns apart
 
+  /// @param fetch of the first strip; of the others, what lies as far from theirs
   template <std::size_t R>
   __attribute__((noinline)) void run(std::size_t first, Fetch fetch) const {
+    constexpr std::size_t V = kBlockStrips;
     typename Words::Sums sums[R][V];
     float* to = y + first * Panel::kColumns;
     for (std::size_t r = 0; r < R; ++r) {
@@ -130,7 +152,7 @@ struct Block {
     const std::byte* w = block;
     const std::size_t turns = steps / kTurn, stride = strip_bytes;
     for (std::size_t turn = 0; turn < turns; ++turn) {
-      Fetch::turn(fetch, turn);
+      for (std::size_t v = 0; v < V; ++v) Fetch::turn({fetch.next + v * stride, fetch.lines, fetch.to}, turn);
 #pragma GCC unroll 4
       for (std::size_t i = 0; i < kTurn; ++i) {
         Ints weights[V];
@@ -150,20 +172,24 @@ struct Block {
   }
 };
 
-/// y[all rows] = x · V strips, whose depth is `steps` times a step.  @param x of row 0, without its header
-template <class Words, std::size_t V, std::size_t most>
+/// y[all rows] = x · kBlockStrips strips, whose depth is `steps` times a step: in blocks that stay in the
+/// first-level cache while groups of rows pass over them. Each group asks for its share of the block behind,
+/// so that memory is busy all the time.  @param x of row 0, without its header
+template <class Words>
 MMBATCH_INLINE void take_strips(const PanelProduct& p, const std::byte* x, std::size_t steps,
                                 const std::byte* strips, std::size_t strip_bytes, float* y) {
-  constexpr std::size_t kSteps = kBlockBytes / (V * Words::kBytes);
-  for (std::size_t first = 0; first < steps; first += kSteps) {
-    const std::size_t count = kSteps < steps - first ? kSteps : steps - first;
-    const std::byte* block = strips + first * Words::kBytes;
-    const Block<Words, V> work{
-        x + 4 * first, p.row_bytes, block, strip_bytes, count, first == 0 ? Begin::zero : Begin::stored, y};
+  // With few rows it is soon wanted; with many, sums go to memory and back less often.
+  constexpr std::size_t kSomeRows = 32, kFewSteps = 32, kManySteps = 128;
+  const std::size_t most = p.rows <= kSomeRows ? kFewSteps : kManySteps;
+  for (std::size_t done = 0; done < steps; done += most) {
+    const std::size_t count = most < steps - done ? most : steps - done;
+    const std::byte* block = strips + done * Words::kBytes;
+    const Block<Words> work{
+        x + 4 * done, p.row_bytes, block, strip_bytes, count, done == 0 ? Begin::zero : Begin::stored, y};
     const std::byte* behind =
-        first + count < steps ? block + count * Words::kBytes : strips + V * strip_bytes;
-    for_row_groups<most>(p.rows, block, behind, V * count * Words::kBytes, count / Block<Words, V>::kTurn,
-                         work);
+        done + count < steps ? block + count * Words::kBytes : strips + kBlockStrips * strip_bytes;
+    for_row_groups_of_block<kBlockRows>(p.rows, behind, count * Words::kBytes, count / Block<Words>::kTurn,
+                                        work);
   }
 }
 
@@ -210,25 +236,15 @@ struct FewRowsBlock {
   }
 };
 
-/// A panel's products: as many rows as one strip can take at a time meet each line once; more, in groups, are
-/// bound by computing, which two strips at a time do with fewer loads.
+/// A panel's products.
 template <class Words>
 void take_panel(const PanelProduct& p, const std::byte* x, std::size_t steps, std::size_t strip_bytes) {
   if (p.rows <= FewRowsBlock<Words>::kRows) {
     const FewRowsBlock<Words> work{p, x, steps, strip_bytes};
     return for_row_groups<FewRowsBlock<Words>::kRows>(p.rows, p.panel, p.panel, 0, 1, work);
   }
-  const std::byte* strip = p.panel;
-  for (std::size_t column = 0; column < Panel::kColumns;) {
-    const bool one = kDotStrips == 1 || p.rows <= kDotRows;
-    if (one)
-      take_strips<Words, 1, kDotRows>(p, x, steps, strip, strip_bytes, p.y + column);
-    else
-      take_strips<Words, kDotStrips, kDotRowsOfStrips>(p, x, steps, strip, strip_bytes, p.y + column);
-    const std::size_t taken = one ? 1 : kDotStrips;
-    column += taken * Panel::kStrip;
-    strip += taken * strip_bytes;
-  }
+  for (std::size_t s = 0; s < kStrips; s += kBlockStrips)
+    take_strips<Words>(p, x, steps, p.panel + s * strip_bytes, strip_bytes, p.y + s * Panel::kStrip);
 }
 
 /// The scales of a panel's columns.

@@ -47,7 +47,6 @@ struct HalfBytes {
 /// y[all rows] (+)= x · some pairs of groups of a strip. y holds the sums from pair to pair but for few rows.
 struct Int4Block {
   static constexpr std::size_t kEights = Panel::kGroup / 8;
-  static constexpr std::size_t kPairs = 16;  // at most: 9 KiB of weights
   static constexpr std::size_t kStripRegisters = Panel::kStrip / kRegisterLanes;
   static constexpr std::size_t kRows = kRegisters == 32 ? 12 : 4;
 
@@ -140,18 +139,20 @@ struct Int4Block {
   }
 };
 
-/// A panel's sums, before they are scaled by the rows' scales.
+/// A panel's sums, before they are scaled by the rows' scales. In parts, see take_int8_panel().
 MMBATCH_INLINE void take_int4_panel(const PanelProduct& p) {
   const std::size_t pairs = p.depth / (2 * Panel::kGroup), strip_bytes = pairs * Panel::kGroupPair;
-  for (std::size_t s = 0; s < kStrips; ++s) {
-    const std::byte* strip = p.panel + s * strip_bytes;
-    for (std::size_t first = 0; first < pairs; first += Int4Block::kPairs) {
-      const std::size_t count = Int4Block::kPairs < pairs - first ? Int4Block::kPairs : pairs - first;
+  const std::size_t most = p.rows <= 8 ? 2 : 16;
+  for (std::size_t first = 0; first < pairs; first += most) {
+    const std::size_t count = most < pairs - first ? most : pairs - first;
+    const std::size_t bytes = count * Panel::kGroupPair;
+    for (std::size_t s = 0; s < kStrips; ++s) {
+      const std::byte* strip = p.panel + s * strip_bytes;
       const std::byte* block = strip + first * Panel::kGroupPair;
       const Int4Block work{
           p, first, count, block, first == 0 ? Begin::zero : Begin::stored, p.y + s * Panel::kStrip};
-      const std::size_t bytes = count * Panel::kGroupPair;
-      for_row_groups<Int4Block::kRows>(p.rows, block, block + bytes, bytes, count, work);
+      const std::byte* behind = first + count < pairs ? block + bytes : strip + kStrips * strip_bytes;
+      for_row_groups_of_block<Int4Block::kRows>(p.rows, behind, bytes, count, work);
     }
   }
 }

@@ -80,12 +80,10 @@ struct BytesByFour {
 };
 #endif
 
-/// y[all rows] (+)= x · a part of a strip, `steps` times four inputs. Parts are so short that rows pass over
-/// one in the first-level cache.
+/// y[all rows] (+)= x · a part of a strip, `steps` times four inputs.
 template <class Bytes>
 struct Int8Block {
-  static constexpr std::size_t kTurn = 4;     // steps
-  static constexpr std::size_t kSteps = 256;  // at most, 16 KiB of weights
+  static constexpr std::size_t kTurn = 4;  // steps
   static constexpr std::size_t kStripRegisters = Panel::kStrip / Bytes::kColumns;
   static constexpr std::size_t kRows = kRegisters == 32 ? 12 : 6;
 
@@ -149,22 +147,24 @@ struct Int8Block {
   }
 };
 
-/// A panel's sums, as integers.  @param x of row 0, without its header
+/// A panel's sums, as integers. The depth in parts, so short that rows pass over one in the first-level
+/// cache, and with few rows so much shorter that the strips are streams of memory side by side.
+/// @param x of row 0, without its header
 template <class Bytes>
 void take_int8_panel(const PanelProduct& p, const std::byte* x, std::size_t strip_bytes) {
   using Block = Int8Block<Bytes>;
-  const std::size_t steps = p.depth / 4;
-  for (std::size_t s = 0; s < kStrips; ++s) {
-    const std::byte* strip = p.panel + s * strip_bytes;
-    for (std::size_t first = 0; first < steps; first += Block::kSteps) {
-      const std::size_t count = Block::kSteps < steps - first ? Block::kSteps : steps - first;
-      const std::size_t bytes = count * Panel::kStrip * 4;
+  const std::size_t steps = p.depth / 4, most = p.rows <= 8 ? 16 : p.rows <= 16 ? 32 : 256;
+  for (std::size_t first = 0; first < steps; first += most) {
+    const std::size_t count = most < steps - first ? most : steps - first;
+    const std::size_t bytes = count * Panel::kStrip * 4;
+    for (std::size_t s = 0; s < kStrips; ++s) {
+      const std::byte* strip = p.panel + s * strip_bytes;
       const std::byte* block = strip + first * Panel::kStrip * 4;
       const Block work{
           x + first * Bytes::kXBytes, p.row_bytes, block, count, first == 0 ? Begin::zero : Begin::stored,
           p.y + s * Panel::kStrip};
-      const std::byte* behind = first + count < steps ? block + bytes : strip + strip_bytes;
-      for_row_groups<Block::kRows>(p.rows, block, behind, bytes, count / Block::kTurn, work);
+      const std::byte* behind = first + count < steps ? block + bytes : strip + kStrips * strip_bytes;
+      for_row_groups_of_block<Block::kRows>(p.rows, behind, bytes, count / Block::kTurn, work);
     }
   }
 }
