@@ -9,6 +9,7 @@
 #include "jobs/item/job_place.h"
 #include "jobs/item/settings.h"
 #include "text/constraint/closing/closings.h"
+#include "text/constraint/closing/fewest_tokens.h"
 
 namespace mmbatch {
 namespace {
@@ -42,6 +43,12 @@ std::optional<std::size_t> AnswerLengths::shortest(const GenerationConfig& gener
 void AnswerLengths::check(const GenerationConfig& generation) {
   const auto tokens = shortest(generation);
   if (!tokens || std::cmp_less_equal(*tokens, generation.max_new_tokens)) return;
+  // A text with more bytes may take fewer tokens.
+  const auto& grammar = compiled_.of(*constraint_of(generation))->compiled.grammar;
+  const bool closes = generation.on_length == "close";
+  if (!closes && has_answer_within(grammar, LeastBytes(grammar), *tokens_,
+                                   static_cast<std::size_t>(generation.max_new_tokens)) != false)
+    return;
   throw ItemError(ErrorCode::invalid_value, too_short_for(*tokens, generation));
 }
 
