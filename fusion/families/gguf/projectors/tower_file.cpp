@@ -154,6 +154,13 @@ double TowerFile::number(const std::string& name, double otherwise) const {
   return metadata().number(key(name), otherwise);
 }
 
+TowerFile::Tiles TowerFile::tiles(Tiles otherwise) const {
+  const Tiles tiles{size("preproc_min_tiles", otherwise.least), size("preproc_max_tiles", otherwise.most)};
+  if (tiles.least <= tiles.most) return tiles;
+  const char* given = metadata().has(key("preproc_max_tiles")) ? "preproc_max_tiles" : "preproc_min_tiles";
+  metadata().fail(key(given), fmt::format("at least {} tiles, at most {}", tiles.least, tiles.most));
+}
+
 std::vector<double> TowerFile::mean() const {
   return colours("image_mean", place_.mean, -kLargest);
 }

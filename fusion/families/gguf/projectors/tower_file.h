@@ -60,6 +60,12 @@ class TowerFile {
   std::size_t size(const std::string& key) const;
   std::size_t size(const std::string& key, std::size_t otherwise) const;
   double number(const std::string& key, double otherwise) const;
+  /// How many tiles a picture is cut into, at least and at most.  @throws ModelError where there is no such
+  /// number
+  struct Tiles {
+    std::size_t least, most;
+  };
+  Tiles tiles(Tiles otherwise) const;
   /// Of each colour.  @throws ModelError for what is not three numbers that pixels can be scaled with
   std::vector<double> mean() const;
   std::vector<double> deviation() const;
