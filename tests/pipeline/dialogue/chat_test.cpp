@@ -153,6 +153,17 @@ TEST(Ask, AConstraintWithoutRoomIsRefusedBeforeAnythingIsWritten) {
   EXPECT_EQ(end.code, 2);
   EXPECT_THAT(end.text, testing::StartsWith("mmbatch: --max-new-tokens 8: too few: the shortest answer that "
                                             "fits has "));
+  // A tree of 2^40 nodes.
+  std::string definitions = R"("n40": {"type": "boolean"})";
+  for (int i = 0; i < 40; ++i)
+    definitions += fmt::format(
+        R"(, "n{}": {{"properties": {{"a": {{"$ref": "#/$defs/n{}"}}, "b": {{"$ref": "#/$defs/n{}"}}}}, "required": ["a", "b"]}})",
+        i, i + 1, i + 1);
+  const std::string tree =
+      place.write("tree.json", R"({"$ref": "#/$defs/n0", "$defs": {)" + definitions + "}}");
+  const ProgramEnd endless = program(ask + "--response-format " + tree + " \"what is it?\"");
+  EXPECT_EQ(endless.code, 2);
+  EXPECT_THAT(endless.text, HasSubstr("no answer that fits is short enough, and max_new_tokens is 128"));
   // What is shortest in bytes has more tokens than words of the model's have.
   const ProgramEnd words = program(ask + "--regex '[a-z]{60,99}' --max-new-tokens 20 \"what is it?\"");
   EXPECT_THAT(words.text, testing::Not(HasSubstr("too few")));
