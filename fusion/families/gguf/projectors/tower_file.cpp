@@ -220,7 +220,17 @@ TowerSizes TowerFile::sizes() const {
 }
 
 void TowerFile::check_blocks(const TowerSizes& sizes) const {
-  if (sizes.hidden % sizes.heads != 0)
+  const auto first = [&](const std::string& name) -> const TensorView* {
+    const auto found = place_.tensors.find(name);
+    return found == place_.tensors.end() ? nullptr : &found->second;
+  };
+  if (const TensorView* norm = first("v.blk.0.ln1.weight");
+      norm != nullptr && norm->elements() != sizes.hidden)
+    metadata().fail(key("embedding_length"), fmt::format("{}, tensor '{}' has {} numbers", sizes.hidden,
+                                                         norm->name, norm->elements()));
+  // Where heads are not shares of the width, their number has to divide something else.
+  const TensorView* queries = first("v.blk.0.attn_q.weight");
+  if (sizes.hidden % sizes.heads != 0 && (queries == nullptr || queries->rows() == sizes.hidden))
     metadata().fail(key("attention.head_count"),
                     fmt::format("{} does not divide embedding_length {}", sizes.heads, sizes.hidden));
   const auto stored = [&](std::size_t block) {
@@ -235,10 +245,6 @@ void TowerFile::check_blocks(const TowerSizes& sizes) const {
   if (stored(sizes.layers))
     metadata().fail(key("block_count"), fmt::format("{} blocks, but there are tensors of 'v.blk.{}' too",
                                                     sizes.layers, sizes.layers));
-  const auto norm = place_.tensors.find("v.blk.0.ln1.weight");
-  if (norm != place_.tensors.end() && norm->second.elements() != sizes.hidden)
-    metadata().fail(key("embedding_length"), fmt::format("{}, tensor '{}' has {} numbers", sizes.hidden,
-                                                         norm->first, norm->second.elements()));
 }
 
 const TensorView& TowerFile::tensor(const std::string& name) const {
