@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <vector>
 
 #include "engine/base/error.h"
 #include "engine/base/output/output_error.h"
@@ -21,6 +22,16 @@ constexpr const char* kInside = ".mmbatch-unfinished";
 
 [[noreturn]] void refuse(const fs::path& folder, const std::string& action, const std::string& reason) {
   throw OutputError(fmt::format("{}: {}: {}", folder.string(), action, reason));
+}
+
+/// All of a folder, before some of it goes away.
+std::vector<fs::path> entries_of(const fs::path& folder) {
+  std::vector<fs::path> entries;
+  std::error_code failed;
+  for (fs::directory_iterator entry(folder, failed), end; !failed && entry != end; entry.increment(failed))
+    entries.push_back(entry->path());
+  if (failed) refuse(folder, "cannot be read", failed.message());
+  return entries;
 }
 
 void move(const fs::path& from, const fs::path& to) {
@@ -56,10 +67,9 @@ NewFolder::NewFolder(const fs::path& folder) : folder_(folder), inside_(folder /
     ::close(descriptor_);
     throw;
   }
-  for (fs::directory_iterator entry(inside_, failed), end; !failed && entry != end; entry.increment(failed)) {
-    std::error_code kept;
-    fs::remove_all(entry->path(), kept);  // of a process that was killed
-    if (kept) refuse(entry->path(), "cannot be removed", kept.message());
+  for (const fs::path& left : entries_of(inside_)) {
+    fs::remove_all(left, failed);  // of a process that was killed
+    if (failed) refuse(left, "cannot be removed", failed.message());
   }
 }
 
@@ -88,13 +98,11 @@ NewFolder::~NewFolder() {
 }
 
 void NewFolder::finish(const fs::path& last) {
-  std::error_code failed;
-  for (fs::directory_iterator entry(inside_, failed), end; !failed && entry != end; entry.increment(failed)) {
-    const fs::path name = entry->path().filename();
-    if (name != last) move(entry->path(), folder_ / name);
+  for (const fs::path& entry : entries_of(inside_)) {
+    if (entry.filename() != last) move(entry, folder_ / entry.filename());
   }
-  if (failed) refuse(inside_, "cannot be read", failed.message());
   move(inside_ / last, folder_ / last);
+  std::error_code failed;
   fs::remove(inside_, failed);
   if (failed) refuse(inside_, "cannot be removed", failed.message());
   inside_.clear();
