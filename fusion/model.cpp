@@ -8,6 +8,7 @@
 #include <set>
 
 #include "engine/base/error.h"
+#include "engine/weights/gguf/gguf_metadata.h"
 #include "fusion/family.h"
 #include "fusion/keys/known_keys.h"
 #include "fusion/keys/unused_tensors.h"
@@ -124,9 +125,18 @@ std::size_t rows_needed(const ModelSpec& spec, const Tokenizer& tokenizer) {
   return static_cast<std::size_t>(rows);
 }
 
-void check_tokenizer(const ModelSpec& spec, const Tokenizer& tokenizer, const std::filesystem::path& folder) {
+void check_tokenizer(const ModelSpec& spec, const Tokenizer& tokenizer, const WeightSource& weights) {
+  const std::filesystem::path& folder = weights.path();
   const auto pieces = static_cast<std::size_t>(tokenizer.vocab_size());
-  if (rows_needed(spec, tokenizer) > spec.vocab()) {
+  const bool rows_missing = rows_needed(spec, tokenizer) > spec.vocab();
+  if (rows_missing && weights.gguf() != nullptr) {
+    weights.gguf()->fail(
+        "tokenizer.ggml.tokens",
+        fmt::format("{} tokens, but only {} rows of embeddings are there: they do not belong "
+                    "together",
+                    pieces, spec.vocab()));
+  }
+  if (rows_missing) {
     throw ModelError(
         fmt::format("{}: the tokenizer has {} tokens, config.json's vocab_size is {}: they do not belong "
                     "together{}",
@@ -182,7 +192,7 @@ ModelSpec read_spec(const WeightSource& weights, const Tokenizer& tokenizer) {
   check_quantization(config);
   ModelSpec spec = find_family(config).parse(config, weights);
   if (!spec.dual) fill_special_tokens(spec, config, weights.json_file("generation_config.json"), tokenizer);
-  check_tokenizer(spec, tokenizer, weights.path());
+  check_tokenizer(spec, tokenizer, weights);
   return spec;
 }
 

@@ -17,15 +17,21 @@
 
 #include "engine/base/error.h"
 #include "engine/base/files/lfs_pointer.h"
+#include "engine/base/files/mapped_path.h"
 #include "engine/base/large_page.h"
 
 namespace mmbatch {
 namespace {
 
-/// All mapped files of the process, from begin to end: release_mapped() must not touch other memory.
+struct Extent {
+  const std::byte* end;
+  std::filesystem::path path;
+};
+
+/// All mapped files of the process, by their begin: release_mapped() must not touch other memory.
 struct Mapped {
   std::mutex mutex;
-  std::map<const std::byte*, const std::byte*> ends;
+  std::map<const std::byte*, Extent> files;
 };
 
 Mapped& mapped_files() {
@@ -59,14 +65,14 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   // Only a request, which file systems that keep files in large pages can follow.
   ::madvise(mapped, size_, MADV_HUGEPAGE);
   const std::lock_guard lock(mapped_files().mutex);
-  mapped_files().ends[data_] = data_ + size_;
+  mapped_files().files[data_] = {data_ + size_, path_};
 }
 
 MappedFile::~MappedFile() {
   if (data_ == nullptr) return;
   {
     const std::lock_guard lock(mapped_files().mutex);
-    mapped_files().ends.erase(data_);
+    mapped_files().files.erase(data_);
   }
   ::munmap(const_cast<std::byte*>(data_), size_);
 }
@@ -87,9 +93,9 @@ void release_mapped(std::span<const std::byte> bytes) {
   if (bytes.empty()) return;
   Mapped& all = mapped_files();
   const std::lock_guard lock(all.mutex);
-  const auto next = all.ends.upper_bound(bytes.data());
-  if (next == all.ends.begin()) return;
-  const auto& [first, last] = *std::prev(next);
+  const auto next = all.files.upper_bound(bytes.data());
+  if (next == all.files.begin()) return;
+  const std::byte *const first = std::prev(next)->first, *const last = std::prev(next)->second.end;
   if (last < bytes.data() + bytes.size()) return;
   // The whole of every large page that the bytes touch: one that is read for the sake of a neighbour is
   // mapped as a whole, and what was given back of it before would stay in memory.
@@ -101,6 +107,14 @@ void release_mapped(std::span<const std::byte> bytes) {
   void* const start = reinterpret_cast<void*>(std::max(begin, file));
   ::madvise(start, std::min(end, file_end) - std::max(begin, file),
             MADV_DONTNEED);  // a shared file loses nothing
+}
+
+std::filesystem::path mapped_path(const std::byte* at) {
+  Mapped& all = mapped_files();
+  const std::lock_guard lock(all.mutex);
+  const auto next = all.files.upper_bound(at);
+  if (next == all.files.begin() || at >= std::prev(next)->second.end) return {};
+  return std::prev(next)->second.path;
 }
 
 }  // namespace mmbatch

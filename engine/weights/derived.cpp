@@ -3,16 +3,19 @@
 #include <algorithm>
 #include <cassert>
 
+#include "engine/weights/files/stored_place.h"
+
 namespace mmbatch {
 namespace {
 
 /// A form over another tensor: its type and bytes are that one's.
-class DerivedForm : public StoredForm {
+class DerivedForm : public StoredForm, public StoredPlace {
  public:
   explicit DerivedForm(TensorView tensor) : tensor_(std::move(tensor)), name_(stored_type(tensor_)) {}
 
   std::string_view name() const final { return name_; }
   std::size_t bytes() const final { return tensor_.bytes(); }
+  const std::byte* place() const final { return place_of(tensor_); }
 
  protected:
   const TensorView tensor_;
@@ -155,12 +158,13 @@ class Transposed final : public DerivedForm {
   }
 };
 
-class Alternating final : public StoredForm {
+class Alternating final : public StoredForm, public StoredPlace {
  public:
   Alternating(std::vector<TensorView> parts, std::size_t piece)
       : parts_(std::move(parts)), piece_(piece), name_(stored_type(parts_.front())) {}
 
   std::string_view name() const override { return name_; }
+  const std::byte* place() const override { return place_of(parts_.front()); }
   std::size_t bytes() const override {
     std::size_t bytes = 0;
     for (const TensorView& part : parts_) bytes += part.bytes();

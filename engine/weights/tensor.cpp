@@ -8,6 +8,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/mapped_file.h"
+#include "engine/weights/files/stored_place.h"
 
 namespace mmbatch {
 namespace {
@@ -46,10 +47,11 @@ bool all_finite(DType type, const std::byte* from, std::size_t count) {
 }
 
 [[noreturn]] void refuse_not_finite(const TensorView& tensor) {
+  const std::string file = file_of(tensor);
   throw ModelError(fmt::format(
-      "tensor '{}' has values that are NaN or infinite: the weights are damaged. Download or copy "
+      "{}tensor '{}' has values that are NaN or infinite: the weights are damaged. Download or copy "
       "them again",
-      tensor.name));
+      file.empty() ? "" : file + ": ", tensor.name));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/base/error.h"
+#include "engine/weights/files/stored_place.h"
 #include "engine/weights/safetensors_folder.h"
 
 namespace mmbatch {
@@ -36,8 +37,10 @@ const TensorView& WeightSource::tensor(const std::string& name) const {
 TensorView WeightSource::tensor(const std::string& name, const std::vector<std::size_t>& shape) const {
   const TensorView& found = tensor(name);
   if (found.shape != shape) {
-    throw ModelError(fmt::format("{}: tensor '{}': expected shape {} by config.json, found {}",
-                                 path().string(), name, shape_text(shape), shape_text(found.shape)));
+    const std::string file = gguf() != nullptr ? file_of(found) : std::string();
+    throw ModelError(fmt::format(
+        "{}: tensor '{}': expected shape {} by {}, found {}", file.empty() ? path().string() : file, name,
+        shape_text(shape), gguf() != nullptr ? "the model's keys" : "config.json", shape_text(found.shape)));
   }
   return found;
 }

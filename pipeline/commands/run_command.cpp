@@ -186,9 +186,8 @@ void add_run_command(CLI::App& program, Action& action) {
   add_image_options(*command, run.image_budget);
   add_template_variables_option(*command, state->run.template_variables);
   add_template_time_option(*command, state->run.template_time);
-  add_generation_options(
-      *command, generation,
-      std::shared_ptr<std::vector<std::filesystem::path>>(state, &state->run.generation_files));
+  add_generation_options(*command, generation,
+                         std::shared_ptr<SettingFiles>(state, &state->run.generation_files));
   command->callback([state, quiet, &action] {
     RunOptions& run = state->run;
     run.generation = state->generation;

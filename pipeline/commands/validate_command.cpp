@@ -34,9 +34,8 @@ void add_validate_command(CLI::App& program, Action& action) {
   add_image_options(*command, options->image_budget);
   add_template_variables_option(*command, options->template_variables);
   add_template_time_option(*command, options->template_time);
-  add_generation_options(
-      *command, generation,
-      std::shared_ptr<std::vector<std::filesystem::path>>(options, &options->generation_files));
+  add_generation_options(*command, generation,
+                         std::shared_ptr<SettingFiles>(options, &options->generation_files));
   command->callback([options, generation, place, model, &action] {
     options->generation = *generation;
     if (model->count() == 0 && place->parts != ModelParts())

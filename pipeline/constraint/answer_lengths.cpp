@@ -9,6 +9,7 @@
 #include "jobs/item/job_place.h"
 #include "jobs/item/settings.h"
 #include "text/constraint/closing/closings.h"
+#include "text/constraint/closing/fewest_tokens.h"
 
 namespace mmbatch {
 namespace {
@@ -40,9 +41,21 @@ std::optional<std::size_t> AnswerLengths::shortest(const GenerationConfig& gener
 }
 
 void AnswerLengths::check(const GenerationConfig& generation) {
+  const auto spec = constraint_of(generation);
+  if (!spec) return;
   const auto tokens = shortest(generation);
-  if (!tokens || std::cmp_less_equal(*tokens, generation.max_new_tokens)) return;
-  throw ItemError(ErrorCode::invalid_value, too_short_for(*tokens, generation));
+  if (tokens && std::cmp_less_equal(*tokens, generation.max_new_tokens)) return;
+  const bool closes = generation.on_length == "close";
+  if (tokens && closes) throw ItemError(ErrorCode::invalid_value, too_short_for(*tokens, generation));
+  // A text with more bytes may take fewer tokens.
+  const auto& grammar = compiled_.of(*spec)->compiled.grammar;
+  const auto fits = has_answer_within(grammar, LeastBytes(grammar), *tokens_,
+                                      static_cast<std::size_t>(generation.max_new_tokens));
+  if (fits != false) return;
+  if (tokens) throw ItemError(ErrorCode::invalid_value, too_short_for(*tokens, generation));
+  throw ItemError(ErrorCode::invalid_value,
+                  fmt::format("no answer that fits is short enough, and max_new_tokens is {}",
+                              generation.max_new_tokens));
 }
 
 std::vector<std::string> AnswerLengths::notes(const Manifest& manifest,

@@ -16,11 +16,12 @@ class AnswerLengths {
  public:
   explicit AnswerLengths(std::shared_ptr<const Tokenizer> tokenizer) : tokenizer_(std::move(tokenizer)) {}
 
-  /// Of the shortest answer; nothing without a constraint, or when it cannot be found.
+  /// Of the answer with the fewest bytes; nothing without a constraint, or when it cannot be found.
   /// @throws ItemError(invalid_value) when the constraint cannot be enforced
   std::optional<std::size_t> shortest(const GenerationConfig& generation);
 
-  /// @throws ItemError(invalid_value) when max_new_tokens leaves no room for the shortest answer
+  /// @throws ItemError(invalid_value) when max_new_tokens certainly leaves no room for any answer, or, where
+  /// answers are brought to their end, for the one that they are brought to
   void check(const GenerationConfig& generation);
 
   /// What is worth knowing of each job: the shortest answer, and strings that may go on for ever.

@@ -50,6 +50,25 @@ bool is_valid(CompiledConstraints::Entry& entry, const std::string& text) {
   }
 }
 
+/// The file that the command line names for a constraint, whose word counts; empty: it stands elsewhere.
+std::string file_of(const ConstraintSpec& spec, const SettingFiles& files) {
+  std::string found;
+  for (const SettingFile& file : files) {
+    const auto kind =
+        file.setting == "grammar" ? ConstraintSpec::Kind::grammar : ConstraintSpec::Kind::json_schema;
+    if (spec.kind == kind) found = file.path.string();
+  }
+  return found;
+}
+
+/// A problem with the name of the file that it is in, or of the setting.
+std::string placed(const ConstraintProblem& problem, const ConstraintSpec& spec, const SettingFiles& files) {
+  const bool schema = spec.kind == ConstraintSpec::Kind::json_schema;
+  const std::string file = file_of(spec, files);
+  if (file.empty()) return (schema ? "response_format: " : "") + problem.text();
+  return fmt::format("{}: {}", file, schema ? problem.text() : problem.reason);
+}
+
 /// Whether an answer that is closed in time has room for anything at all.
 void check_shortest(std::size_t tokens, const GenerationConfig& generation) {
   if (tokens == Closings::kNever) {
@@ -141,8 +160,8 @@ std::optional<AnswerCheck::Fault> AnswerCheck::fault(const GenerationConfig& gen
   return Fault{Fault::Kind::misfit, "the answer does not fit its response_format, a fault of this program"};
 }
 
-std::vector<std::string> check_constraints(const Manifest& manifest,
-                                           const GenerationOverrides& command_line) {
+std::vector<std::string> check_constraints(const Manifest& manifest, const GenerationOverrides& command_line,
+                                           const SettingFiles& files) {
   std::vector<std::string> warnings;
   std::string problems;
   ConstraintSpec last;
@@ -163,9 +182,8 @@ std::vector<std::string> check_constraints(const Manifest& manifest,
         warnings.push_back(fmt::format("{}response_format: {}", place_of(job), warning));
     } catch (const ConstraintError& e) {
       for (const ConstraintProblem& problem : e.problems()) {
-        const bool schema = spec->kind == ConstraintSpec::Kind::json_schema;
-        problems += fmt::format("{}{}{}{}", problems.empty() ? "" : "\n", place_of(manifest, job),
-                                schema ? "response_format: " : "", problem.text());
+        problems += fmt::format("{}{}{}", problems.empty() ? "" : "\n", place_of(manifest, job),
+                                placed(problem, *spec, files));
       }
     }
   }

@@ -11,6 +11,7 @@
 #include "engine/base/generation_config.h"
 #include "engine/serve/token_constraint.h"
 #include "jobs/item/job.h"
+#include "pipeline/constraint/setting_files.h"
 #include "text/constraint/closing/least_bytes.h"
 #include "text/constraint/constraint.h"
 #include "text/constraint/mask/token_masks.h"
@@ -89,8 +90,10 @@ class AnswerCheck {
 };
 
 /// Checks what the jobs of a manifest are held to.
-/// @throws UsageError that names job and keyword, all of them.  @return warnings
-std::vector<std::string> check_constraints(const Manifest& manifest, const GenerationOverrides& command_line);
+/// @param files that settings of the command line were read from
+/// @throws UsageError that names job or file, and keyword, all of them.  @return warnings
+std::vector<std::string> check_constraints(const Manifest& manifest, const GenerationOverrides& command_line,
+                                           const SettingFiles& files = {});
 
 /// Checks what an item itself brings; what it has of its job was checked before.
 /// @throws ItemError(invalid_value)

@@ -11,6 +11,7 @@
 #include "jobs/media/media.h"
 #include "jobs/text/clock.h"
 #include "jobs/text/json_text.h"
+#include "pipeline/constraint/answer_lengths.h"
 #include "pipeline/run/outputs.h"
 #include "pipeline/stages/decode.h"
 #include "pipeline/stages/store.h"
@@ -94,11 +95,20 @@ void check_files(const DialogueOptions& options) {
   FileRoles files;
   reads_model(files, options.model);
   for (const auto& image : options.images) files.reads("--image", image);
-  for (const auto& file : options.generation_files) files.reads("the file of an option,", file);
+  for (const SettingFile& file : options.generation_files) files.reads("the file of an option,", file.path);
   files.reads_turn_format(options.turn_format);
   files.reads_standard_input();
   files.check();
   if (!options.images.empty()) load_image_decoder();
+}
+
+/// That an answer can come to its end at all, before weights are read and a part of it is written.
+void check_room(const ModelFiles& files, const GenerationConfig& generation) {
+  try {
+    AnswerLengths(files.tokenizer).check(generation);
+  } catch (const ItemError& e) {
+    throw UsageError(fmt::format("--max-new-tokens {}: too few: {}", generation.max_new_tokens, e.what()));
+  }
 }
 
 }  // namespace
@@ -108,7 +118,7 @@ Dialogue::Dialogue(const DialogueOptions& options)
   options.engine.validate();
   check_settings(options);
   check_files(options);
-  check_constraints(manifest_, options.generation);
+  check_constraints(manifest_, options.generation, options.generation_files);
   const auto files = std::make_shared<const ModelFiles>(options.model);
   if (files->spec.dual) {
     throw UsageError(
@@ -116,6 +126,8 @@ Dialogue::Dialogue(const DialogueOptions& options)
                     "nothing; it serves `mmbatch run` with the tasks classify and embed",
                     options.model.model.string(), files->spec.family));
   }
+  generation_ = generation_of(manifest_, item_, {files->generation, options.generation});
+  check_room(*files, generation_);
   arena_.run([&] {
     model_ =
         std::make_shared<const Model>(files, choose_precision(*files->weights, options.precision).precision);
@@ -123,7 +135,6 @@ Dialogue::Dialogue(const DialogueOptions& options)
   if (!item_.images.empty() && model_->images() == nullptr) {
     throw UsageError("--image: the model is text-only");
   }
-  generation_ = generation_of(manifest_, item_, {model_->files().generation, options.generation});
   if (item_.form == PromptForm::turns) reasoning_ = reasoning_of(manifest_.jobs.front(), model_->files());
   encode_text_ = std::make_unique<const EncodeText>(
       model_->files(), manifest_, manifest_.template_time.value_or(read_time(utc_now()).value()));

@@ -35,7 +35,7 @@ struct DialogueOptions {
   TemplateVariables template_variables;  // chat_template_kwargs
   std::optional<std::tm> template_time;  // none: now
   GenerationOverrides generation;
-  std::vector<std::filesystem::path> generation_files;  // that options of `generation` name
+  SettingFiles generation_files;  // that options of `generation` name
   PrecisionWish precision = Automatic::floats;
   EngineOptions engine;
   int threads = 0;  // 0: one per core

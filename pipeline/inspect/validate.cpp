@@ -137,7 +137,7 @@ Manifest read(const std::filesystem::path& file, const ValidateOptions& options)
 std::optional<Manifest> check_streams(const ValidateOptions& options) {
   FileRoles files;
   if (options.model) reads_model(files, *options.model);
-  for (const auto& file : options.generation_files) files.reads("the file of an option,", file);
+  for (const SettingFile& file : options.generation_files) files.reads("the file of an option,", file.path);
   for (const auto& file : options.manifests) files.reads("the manifest", file);
   files.check();
   std::optional<Manifest> only;
@@ -173,7 +173,8 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
     const SettingsOfJobs settings(manifest, {files ? files->generation : GenerationOverrides{},
                                              options.generation, options.image_budget});
     for (std::size_t job = 0; job < manifest.jobs.size(); ++job) settings.of_job(job);
-    for (const std::string& warning : check_constraints(manifest, options.generation))
+    for (const std::string& warning :
+         check_constraints(manifest, options.generation, options.generation_files))
       out << fmt::format("note: {}\n", warning);
     for (const std::string& note : lengths ? lengths->notes(manifest, options.generation) : Notes())
       out << fmt::format("note: {}\n", note);

@@ -11,6 +11,7 @@
 #include "engine/base/image/image_budget.h"
 #include "engine/base/model_place.h"
 #include "jobs/item/dialogue/template_variables.h"
+#include "pipeline/constraint/setting_files.h"
 #include "pipeline/exit_code.h"
 
 namespace mmbatch {
@@ -21,9 +22,9 @@ struct ValidateOptions {
   std::filesystem::path media_root;
   ImageBudget image_budget;
   GenerationOverrides generation;
-  TemplateVariables template_variables;                 // chat_template_kwargs, stronger than all others
-  std::optional<std::tm> template_time;                 // instead of the manifests'
-  std::vector<std::filesystem::path> generation_files;  // that options of `generation` name
+  TemplateVariables template_variables;  // chat_template_kwargs, stronger than all others
+  std::optional<std::tm> template_time;  // instead of the manifests'
+  SettingFiles generation_files;         // that options of `generation` name
 };
 
 /// Writes a line for everything that a run would find wrong, without computing anything: settings, items,

@@ -20,6 +20,7 @@
 #include "engine/weights/safetensors_writer.h"
 #include "fusion/model.h"
 #include "pipeline/graph/messages.h"
+#include "pipeline/quality/new_folder.h"
 
 namespace mmbatch {
 namespace fs = std::filesystem;
@@ -111,43 +112,10 @@ std::vector<StoredTensor> tensors_to_store(const WeightSource& weights, const Pa
   return tensors;
 }
 
-/// The folder that is written: empty again, or gone as before, unless it is finished.
-class NewFolder {
- public:
-  explicit NewFolder(const fs::path& folder) : folder_(folder) {
-    std::error_code failed;
-    was_there_ = fs::exists(folder, failed);
-    fs::create_directories(folder, failed);
-    if (failed) throw OutputError(fmt::format("{}: cannot be made: {}", folder.string(), failed.message()));
-  }
-  ~NewFolder() {
-    if (finished_) return;
-    std::error_code failed;
-    for (const auto& entry : fs::directory_iterator(folder_, failed)) {
-      std::error_code ignored;
-      fs::remove(entry.path(), ignored);  // files only: a folder in it is not of this program
-    }
-    if (!was_there_) fs::remove(folder_, failed);
-  }
-  NewFolder(const NewFolder&) = delete;
-  NewFolder& operator=(const NewFolder&) = delete;
-
-  void finish() { finished_ = true; }
-
- private:
-  fs::path folder_;
-  bool was_there_ = false;
-  bool finished_ = false;
-};
-
 }  // namespace
 
 void check_target(const fs::path& out) {
-  std::error_code failed;
-  if (fs::exists(out, failed) && !(fs::is_directory(out, failed) && fs::is_empty(out, failed))) {
-    throw UsageError(
-        fmt::format("{}: is there already and not an empty folder; name a new one", out.string()));
-  }
+  NewFolder::check(out);
 }
 
 void quantize(const QuantizeOptions& options, std::ostream& out) {
@@ -166,7 +134,6 @@ void quantize(const QuantizeOptions& options, std::ostream& out) {
                     "are bf16, int8, "
                     "w8a16, int4, w4a16",
                     files->folder.string()));
-  check_target(options.out);
   NewFolder folder(options.out);
   const auto begin = Clock::now();
   PackedTensors packed;
@@ -185,12 +152,13 @@ void quantize(const QuantizeOptions& options, std::ostream& out) {
   if (options.smoothing != nullptr) metadata["mmbatch.smoothed"] = options.smoothing->made_by;
   Arena arena(options.threads);
   arena.run([&] { Model(files, options.weights, std::move(hooks)); });
-  bring_small_files(*files->weights, options.out);
+  bring_small_files(*files->weights, folder.inside());
   std::deque<std::vector<float>> floats;
   const std::vector<StoredTensor> tensors =
       tensors_to_store(*files->weights, packed, divided, options, floats, metadata);
-  write_safetensors(options.out / "model.safetensors", tensors, metadata);
-  folder.finish();
+  const std::string name = "model.safetensors";
+  write_safetensors(folder.inside() / name, tensors, metadata);
+  folder.finish(name);
   std::size_t before = 0, after = 0;
   for (const auto& [name, view] : files->weights->tensors()) before += view.bytes();
   for (const StoredTensor& tensor : tensors) after += tensor.bytes;

@@ -30,8 +30,8 @@ void check_named_files(const RunOptions& options) {
 
 void check_outputs(const RunOptions& options, std::span<const PlannedRun> runs) {
   FileRoles files;
-  for (const std::filesystem::path& file : options.generation_files)
-    files.reads("the file of --response-format or --grammar", file);
+  for (const SettingFile& file : options.generation_files)
+    files.reads("the file of --response-format or --grammar", file.path);
   std::vector<FileIdentity> databases;
   for (const PlannedRun& run : runs) {
     reads_model(files, run.model);

@@ -71,10 +71,11 @@ void check_together(const RunOptions& options) {
 }
 
 /// Everything that can be wrong with the jobs themselves, before any weights are read.
-void check_settings(const Manifest& manifest, const GenerationSurroundings& around) {
+void check_settings(const Manifest& manifest, const GenerationSurroundings& around,
+                    const SettingFiles& files) {
   const SettingsOfJobs settings(manifest, around);
   for (std::size_t job = 0; job < manifest.jobs.size(); ++job) settings.of_job(job);
-  for (const std::string& warning : check_constraints(manifest, around.command_line)) say(warning);
+  for (const std::string& warning : check_constraints(manifest, around.command_line, files)) say(warning);
 }
 
 void warn_of_four_bits(const Model& model) {
@@ -166,7 +167,8 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
   if (options.model && manifest.parts != ModelParts())
     say(fmt::format("{}: its mmproj and lora are of its own model; they do not count with --model",
                     manifest.file.string()));
-  check_settings(manifest, {read_generation_config(FolderFiles(planned.model.model)), options.generation});
+  check_settings(manifest, {read_generation_config(FolderFiles(planned.model.model)), options.generation},
+                 options.generation_files);
   Timeline timeline(options.profile, options.on_stage);
   const Model& model = loaded.in(planned.model, manifest, options, arena);
   if (options.progress != ProgressStyle::none) {

@@ -20,6 +20,7 @@
 #include "jobs/item/dialogue/template_variables.h"
 #include "jobs/listing/shard.h"
 #include "jobs/results/store.h"
+#include "pipeline/constraint/setting_files.h"
 #include "pipeline/exit_code.h"
 #include "pipeline/graph/flow_graph.h"
 #include "pipeline/stages/encode_image.h"
@@ -49,9 +50,9 @@ struct RunOptions {
   TemplateVariables template_variables;             // chat_template_kwargs, stronger than all others
   std::optional<std::tm> template_time;             // instead of the manifests'
   GenerationOverrides generation;
-  std::vector<std::filesystem::path> generation_files;  // that these were read from
-  Shard shard;                                          // the part of the items that is run
-  PieceOptions pieces;                                  // or pieces of them
+  SettingFiles generation_files;  // that these were read from
+  Shard shard;                    // the part of the items that is run
+  PieceOptions pieces;            // or pieces of them
   ResumePolicy resume = ResumePolicy::resume;
   FingerprintScope fingerprint = FingerprintScope::samples;
   std::chrono::milliseconds item_timeout{0};  // from admission to answer; 0: none

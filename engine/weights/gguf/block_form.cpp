@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "engine/base/mapped_file.h"
+#include "engine/weights/files/stored_place.h"
 #include "engine/weights/gguf/blocks/codes.h"
 
 namespace mmbatch::gguf {
@@ -16,7 +17,7 @@ std::optional<DType> plain_type(const BlockType& type) {
   return {};
 }
 
-class BlockForm final : public StoredForm {
+class BlockForm final : public StoredForm, public StoredPlace {
  public:
   BlockForm(const BlockType& type, const std::byte* data, std::size_t elements)
       : type_(type),
@@ -29,6 +30,7 @@ class BlockForm final : public StoredForm {
 
   std::string_view name() const override { return type_.name; }
   std::size_t bytes() const override { return bytes_; }
+  const std::byte* place() const override { return reinterpret_cast<const std::byte*>(data_); }
 
   void read(std::size_t begin, std::size_t count, float* out) const override {
     const std::size_t size = type_.elements;

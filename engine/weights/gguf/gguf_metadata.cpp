@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstring>
 
 #include "engine/base/error.h"
 
@@ -213,6 +214,13 @@ std::vector<std::string> Metadata::keys() const {
   std::vector<std::string> keys;
   for (const auto& [key, value] : values_) keys.push_back(key);
   return keys;
+}
+
+bool Metadata::contradicts(const Metadata& other, const std::string& key) const {
+  const Value *own = find(key), *others = other.find(key);
+  if (own == nullptr || others == nullptr) return false;
+  return own->type != others->type || own->array != others->array || own->bytes != others->bytes ||
+         std::memcmp(own->data, others->data, own->bytes) != 0;
 }
 
 }  // namespace mmbatch::gguf

@@ -51,6 +51,8 @@ class Metadata {
   std::vector<std::string_view> texts(const std::string& key) const;
   /// In alphabetical order.
   std::vector<std::string> keys() const;
+  /// Whether both have the key, with other bytes or of another type.
+  bool contradicts(const Metadata& other, const std::string& key) const;
 
   /// @throws ModelError "FILE: key 'KEY': PROBLEM"
   [[noreturn]] void fail(const std::string& key, const std::string& problem) const;

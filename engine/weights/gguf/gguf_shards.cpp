@@ -39,6 +39,10 @@ std::optional<ShardName> parse_shard_name(const fs::path& file) {
   return ShardName{name.substr(0, at), *number, *count};
 }
 
+fs::path shard_path(const fs::path& any, const ShardName& name, std::size_t number) {
+  return any.parent_path() / fmt::format("{}-{:05}-of-{:05}.gguf", name.stem, number, name.count);
+}
+
 void check_shard(const GgufFile& shard, std::size_t number, std::size_t count) {
   const gguf::Metadata& metadata = shard.metadata();
   if (metadata.size("split.count", count) != count)
@@ -50,6 +54,29 @@ void check_shard(const GgufFile& shard, std::size_t number, std::size_t count) {
   }
 }
 
+/// Later files mostly have no other keys than these; where they have, they are of the same model.
+void check_same_model(const GgufFile& first, const GgufFile& later) {
+  const std::string architecture = "general.architecture";
+  const gguf::Metadata& metadata = later.metadata();
+  const std::string own = metadata.text(architecture, "") + ".";
+  for (const std::string& key : metadata.keys()) {
+    if ((key != architecture && !key.starts_with(own)) || !metadata.contradicts(first.metadata(), key))
+      continue;
+    metadata.fail(key, fmt::format("differs from that of {}: the file is a part of another model",
+                                   first.path().filename().string()));
+  }
+}
+
+/// That a file whose name says that there are others says so itself.
+void check_single(const GgufFile& file, const std::optional<ShardName>& name, const fs::path& path) {
+  if (!name || name->count <= 1) return;
+  const std::string key = "split.count";
+  std::error_code failed;
+  if (!file.metadata().has(key) && !fs::exists(shard_path(path, *name, 2), failed)) return;
+  file.metadata().fail(
+      key, fmt::format("{}, by its name the file is one of {}", file.metadata().size(key, 0), name->count));
+}
+
 }  // namespace
 
 std::vector<GgufFile> open_gguf(const fs::path& path) {
@@ -57,7 +84,10 @@ std::vector<GgufFile> open_gguf(const fs::path& path) {
   files.emplace_back(path);
   const std::size_t count = files.front().metadata().size("split.count", 1, 99999);
   const auto name = parse_shard_name(path);
-  if (count <= 1) return files;
+  if (count <= 1) {
+    check_single(files.front(), name, path);
+    return files;
+  }
   if (!name || name->number != 1 || name->count != count) {
     throw ModelError(
         fmt::format("{}: a part of a model in {} files; give the first one, whose name ends in "
@@ -67,7 +97,7 @@ std::vector<GgufFile> open_gguf(const fs::path& path) {
   check_shard(files.front(), 0, count);
   std::size_t tensors = files.front().tensors().size() + files.front().other_tensors().size();
   for (std::size_t i = 2; i <= count; ++i) {
-    const fs::path next = path.parent_path() / fmt::format("{}-{:05}-of-{:05}.gguf", name->stem, i, count);
+    const fs::path next = shard_path(path, *name, i);
     std::error_code failed;
     if (!fs::exists(next, failed)) {
       throw ModelError(
@@ -76,6 +106,7 @@ std::vector<GgufFile> open_gguf(const fs::path& path) {
     }
     files.emplace_back(next);
     check_shard(files.back(), i - 1, count);
+    check_same_model(files.front(), files.back());
     tensors += files.back().tensors().size() + files.back().other_tensors().size();
   }
   const std::string key = "split.tensors.count";

@@ -6,12 +6,13 @@
 
 #include <array>
 
+#include "engine/weights/files/stored_place.h"
 #include "engine/weights/quantized/stored_parts.h"
 
 namespace mmbatch::quantized {
 namespace {
 
-class FourBitForm final : public StoredForm {
+class FourBitForm final : public StoredForm, public StoredPlace {
  public:
   FourBitForm(const RawTensor& codes, std::vector<float> values, std::vector<float> largest,
               std::size_t block)
@@ -19,6 +20,7 @@ class FourBitForm final : public StoredForm {
 
   std::string_view name() const override { return "bitsandbytes 4 bit"; }
   std::size_t bytes() const override { return codes_.bytes + largest_.size() * sizeof(float); }
+  const std::byte* place() const override { return codes_.data; }
 
   void read(std::size_t begin, std::size_t count, float* out) const override {
     const auto* codes = reinterpret_cast<const std::uint8_t*>(codes_.data);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "engine/weights/files/stored_place.h"
 #include "engine/weights/quantized/packed_words.h"
 #include "engine/weights/quantized/rows_form.h"
 #include "engine/weights/quantized/scaled_bytes.h"
@@ -24,7 +25,7 @@ struct Packed {
   std::size_t groups = 0;
 };
 
-class PackedForm final : public RowsForm {
+class PackedForm final : public RowsForm, public StoredPlace {
  public:
   PackedForm(std::string name, std::size_t bytes, Packed weight)
       : RowsForm(std::move(name), weight.group_of.size(), bytes), weight_(std::move(weight)) {
@@ -36,6 +37,7 @@ class PackedForm final : public RowsForm {
   }
 
   const Grouping* grouping() const override { return grouping_; }
+  const std::byte* place() const override { return place_of(weight_.scales); }
   std::span<const std::uint32_t> order() const override { return order_; }
 
   void read_groups(std::size_t begin, std::size_t count, const GroupedValues& out) const override {

@@ -2,12 +2,13 @@
 
 #include <algorithm>
 
+#include "engine/weights/files/stored_place.h"
 #include "engine/weights/quantized/whole_groups.h"
 
 namespace mmbatch::quantized {
 namespace {
 
-class InputMajorForm final : public RowsForm {
+class InputMajorForm final : public RowsForm, public StoredPlace {
  public:
   explicit InputMajorForm(InputMajor weight)
       : RowsForm(weight.name, weight.in, weight.bytes), weight_(std::move(weight)) {
@@ -18,6 +19,7 @@ class InputMajorForm final : public RowsForm {
   }
 
   const Grouping* grouping() const override { return grouping_; }
+  const std::byte* place() const override { return place_of(weight_.scales); }
   std::span<const std::uint32_t> order() const override { return order_; }
 
   void read_groups(std::size_t begin, std::size_t count, const GroupedValues& out) const override {

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "engine/weights/files/stored_place.h"
 #include "engine/weights/groups/mxfp4.h"
 #include "engine/weights/quantized/stored_parts.h"
 
@@ -13,12 +14,13 @@ constexpr std::size_t kElements = 32, kBytes = 16;
 constexpr float kE2m1[16] = {0.0f,  0.5f,  1.0f,  1.5f,  2.0f,  3.0f,  4.0f,  6.0f,
                              -0.0f, -0.5f, -1.0f, -1.5f, -2.0f, -3.0f, -4.0f, -6.0f};
 
-class Mxfp4Form final : public StoredForm {
+class Mxfp4Form final : public StoredForm, public StoredPlace {
  public:
   Mxfp4Form(const RawTensor& blocks, const RawTensor& scales) : blocks_(blocks), scales_(scales) {}
 
   std::string_view name() const override { return "MXFP4"; }
   std::size_t bytes() const override { return blocks_.bytes + scales_.bytes; }
+  const std::byte* place() const override { return blocks_.data; }
 
   void read(std::size_t begin, std::size_t count, float* out) const override {
     const auto* codes = reinterpret_cast<const std::uint8_t*>(blocks_.data);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "engine/weights/files/stored_place.h"
 #include "engine/weights/groups/e4m3.h"
 #include "engine/weights/quantized/rows_form.h"
 #include "engine/weights/quantized/whole_groups.h"
@@ -23,7 +24,7 @@ ByteValues values_of(const std::string& type) {
   return values;
 }
 
-class ScaledBytesForm final : public RowsForm {
+class ScaledBytesForm final : public RowsForm, public StoredPlace {
  public:
   explicit ScaledBytesForm(ScaledBytes weight)
       : RowsForm(weight.name, weight.weight.shape[1], weight.bytes),
@@ -32,6 +33,7 @@ class ScaledBytesForm final : public RowsForm {
         grouping_(find_grouping_of(weight_)) {}
 
   const Grouping* grouping() const override { return grouping_; }
+  const std::byte* place() const override { return weight_.weight.data; }
 
   void read_groups(std::size_t begin, std::size_t count, const GroupedValues& out) const override {
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(weight_.weight.data);

@@ -106,6 +106,8 @@ std::string describe_gemma4(const Metadata& metadata, const Tensors& tensors, co
   for (const bool one : sliding) types.push_back(one ? "sliding_attention" : "full_attention");
   config["layer_types"] = types;
   config["sliding_window"] = uniform_size(metadata, "attention.sliding_window");
+  if (config["sliding_window"] == 0)
+    metadata.fail(own_key(metadata, "attention.sliding_window"), "must be above 0");
   config["global_head_dim"] = head_dim;
   const std::size_t narrow = uniform_size(metadata, "attention.key_length_swa", head_dim);
   if (uniform_size(metadata, "attention.value_length_swa", narrow) != narrow)

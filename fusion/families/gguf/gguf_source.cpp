@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -54,22 +56,41 @@ json describe_tokenizer(const gguf::Metadata& metadata, const gguf::VocabularyKe
   return config;
 }
 
+/// A number that a draw is made with, and what it may be. 0 takes no part, as everywhere: llama.cpp too reads
+/// "top_k" and "min_p" of 0 as off and a temperature of 0 as the likeliest token, which is taken here anyway
+/// where no draw is asked for.
+struct SamplingKey {
+  const char *key, *name;
+  double most;
+};
+
+constexpr SamplingKey kSamplingKeys[] = {{"temp", "temperature", 1e9},
+                                         {"top_p", "top_p", 1.0},
+                                         {"min_p", "min_p", 1.0},
+                                         {"penalty_repeat", "repetition_penalty", 1e9}};
+
 /// Ends of texts, and what a draw is made with where one is asked for: the file does not say whether it
 /// should be. Numbers are those that were rounded to float32.
 json describe_generation(const gguf::Metadata& metadata) {
   json config = json::object();
   const std::vector<std::int64_t> ends = gguf::end_tokens(metadata);
   if (!ends.empty()) config["eos_token_id"] = ends;
-  for (const auto& [key, name] : {std::pair{"temp", "temperature"},
-                                  {"top_p", "top_p"},
-                                  {"min_p", "min_p"},
-                                  {"penalty_repeat", "repetition_penalty"}}) {
-    const std::string stored = std::string("general.sampling.") + key;
+  for (const SamplingKey& sampling : kSamplingKeys) {
+    const std::string stored = std::string("general.sampling.") + sampling.key;
     const double value = metadata.number(stored, 0.0);
-    if (value > 0) config[name] = json::parse(fmt::format("{:.6g}", value)).get<double>();
+    if (value < 0 || value > sampling.most)
+      metadata.fail(stored,
+                    fmt::format("expected a number from 0 to {:g}, found {:g}", sampling.most, value));
+    if (value > 0) config[sampling.name] = json::parse(fmt::format("{:.6g}", value)).get<double>();
   }
+  // A negative number is how llama.cpp's own options write "all tokens", and llama.cpp takes it from a file
+  // too: 0 means the same there and here.
   const std::string top_k = "general.sampling.top_k";
-  if (metadata.has(top_k)) config["top_k"] = metadata.size(top_k, 0);
+  const std::vector<std::int64_t> likeliest = metadata.integers(top_k);
+  if (metadata.is_list(top_k)) metadata.fail(top_k, "is a list, one value is expected");
+  if (!likeliest.empty() && likeliest.front() > INT32_MAX)
+    metadata.fail(top_k, fmt::format("expected an integer up to {}, found {}", INT32_MAX, likeliest.front()));
+  if (!likeliest.empty()) config["top_k"] = std::max<std::int64_t>(likeliest.front(), 0);
   return config;
 }
 

@@ -6,13 +6,12 @@
 #include <nlohmann/json.hpp>
 
 #include "fusion/families/gguf/architecture.h"
+#include "fusion/families/gguf/text_check.h"
 
 namespace mmbatch::gguf {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::size_t kMaxLayers = 4096;
 
 /// The numbers by which single frequencies are divided, as the kind of scaling that has such a list.
 json frequency_factors(const Metadata& metadata, const Tensors& tensors, const std::string& name,
@@ -51,6 +50,10 @@ json rope_scaling(const Metadata& metadata, const Tensors& tensors, std::size_t 
     return scaling;
   }
   if (type == "none" || (type == "linear" && factor == 1.0)) return nullptr;
+  if (!(factor >= 1.0)) {
+    metadata.fail(metadata.has(key("factor")) ? key("factor") : own_key(metadata, "rope.scale_linear"),
+                  fmt::format("expected a number from 1, found {}", factor));
+  }
   if (type == "linear") return {{"rope_type", "linear"}, {"factor", factor}};
   if (type != "yarn")
     metadata.fail(key("type"), fmt::format("'{}' is not supported; allowed are none, linear and yarn",
@@ -66,6 +69,19 @@ json rope_scaling(const Metadata& metadata, const Tensors& tensors, std::size_t 
   return scaling;
 }
 
+/// Of models of which some layers see a window only.
+std::uint64_t window_size(const Metadata& metadata, std::uint64_t otherwise) {
+  const std::uint64_t window = uniform_size(metadata, "attention.sliding_window", otherwise);
+  if (window == 0) metadata.fail(own_key(metadata, "attention.sliding_window"), "must be above 0");
+  return window;
+}
+
+double softcap(const Metadata& metadata, const char* key, double otherwise) {
+  const double cap = metadata.number(own_key(metadata, key), otherwise);
+  if (!(cap > 0)) metadata.fail(own_key(metadata, key), fmt::format("{}: must be above 0", cap));
+  return cap;
+}
+
 void describe_gemma(const Metadata&, const Tensors&, nlohmann::json& config) {
   config["hidden_activation"] = "gelu_pytorch_tanh";
   config.erase("hidden_act");
@@ -73,9 +89,9 @@ void describe_gemma(const Metadata&, const Tensors&, nlohmann::json& config) {
 
 void describe_gemma2(const Metadata& metadata, const Tensors& tensors, nlohmann::json& config) {
   describe_gemma(metadata, tensors, config);
-  config["attn_logit_softcapping"] = metadata.number(own_key(metadata, "attn_logit_softcapping"), 50.0);
-  config["final_logit_softcapping"] = metadata.number(own_key(metadata, "final_logit_softcapping"), 30.0);
-  config["sliding_window"] = uniform_size(metadata, "attention.sliding_window", 4096);
+  config["attn_logit_softcapping"] = softcap(metadata, "attn_logit_softcapping", 50.0);
+  config["final_logit_softcapping"] = softcap(metadata, "final_logit_softcapping", 30.0);
+  config["sliding_window"] = window_size(metadata, 4096);
   const std::size_t hidden = config["hidden_size"], heads = config["num_attention_heads"];
   // The 27B model divides by another root than its heads are wide, which its file does not say.
   const bool largest = config["num_hidden_layers"] == 46;
@@ -93,7 +109,7 @@ void describe_gemma3(const Metadata& metadata, const Tensors& tensors, nlohmann:
   const std::size_t hidden = config["hidden_size"], heads = config["num_attention_heads"];
   const std::size_t layers = config["num_hidden_layers"];
   config["query_pre_attn_scalar"] = layers == 62 ? hidden / heads : config["head_dim"].get<std::size_t>();
-  config["sliding_window"] = uniform_size(metadata, "attention.sliding_window", 4096);
+  config["sliding_window"] = window_size(metadata, 4096);
   // Ollama's files have the bases under keys of their own, and lack the scaling of the published models.
   const auto own = [&](const char* key) { return own_key(metadata, key); };
   const double base = metadata.number(own("rope.local.freq_base"), 10000.0);
@@ -105,7 +121,7 @@ void describe_gemma3(const Metadata& metadata, const Tensors& tensors, nlohmann:
     config["rope_scaling"] = {{"rope_type", "linear"}, {"factor", 8.0}};
   config["layer_types"] = layer_types(sliding_layers(metadata, layers, 6));
   if (metadata.has(own_key(metadata, "final_logit_softcapping")))
-    config["final_logit_softcapping"] = metadata.number(own_key(metadata, "final_logit_softcapping"), 0.0);
+    config["final_logit_softcapping"] = softcap(metadata, "final_logit_softcapping", 0.0);
 }
 
 void describe_qwen_moe(const Metadata& metadata, const Tensors& tensors, nlohmann::json& config) {
@@ -169,10 +185,11 @@ void describe_gpt_oss(const Metadata& metadata, const Tensors& tensors, nlohmann
   const auto experts = tensors.find("blk.0.ffn_up_exps.weight");
   if (experts != tensors.end() && experts->second.shape.size() == 3)
     config["intermediate_size"] = experts->second.shape[1];
-  config["sliding_window"] = uniform_size(metadata, "attention.sliding_window", 128);
+  config["sliding_window"] = window_size(metadata, 128);
   config["attention_bias"] = true;
   // The model's range is not rounded, which the file cannot say.
-  if (config.contains("rope_scaling")) config["rope_scaling"]["truncate"] = false;
+  if (config.contains("rope_scaling") && config["rope_scaling"]["rope_type"] == "yarn")
+    config["rope_scaling"]["truncate"] = false;
 }
 
 /// Layers without key heads have a short convolution.
@@ -306,9 +323,6 @@ std::uint64_t layer_count(const Metadata& metadata) {
   const std::uint64_t further = uniform_size(metadata, "nextn_predict_layers", 0);
   if (further > 0 && further >= all)
     metadata.fail(own_key(metadata, "nextn_predict_layers"), fmt::format("{} of {} layers", further, all));
-  if (all > kMaxLayers)
-    metadata.fail(own_key(metadata, "block_count"),
-                  fmt::format("{} layers, at most {} are possible", all, kMaxLayers));
   return all - further;
 }
 
@@ -341,22 +355,34 @@ std::uint64_t key_heads(const Metadata& metadata, std::uint64_t heads) {
 
 std::string describe_text(const Architecture& architecture, const Metadata& metadata,
                           const Tensors& tensors) {
+  check_text_keys(metadata);
   const std::uint64_t hidden = uniform_size(metadata, "embedding_length");
   const std::uint64_t heads = uniform_size(metadata, "attention.head_count");
   if (heads == 0) metadata.fail(own_key(metadata, "attention.head_count"), "must be above 0");
   const std::uint64_t head_dim = uniform_size(metadata, "attention.key_length", hidden / heads);
-  if (uniform_size(metadata, "attention.value_length", head_dim) != head_dim)
-    metadata.fail(own_key(metadata, "attention.value_length"), "other than key_length is not supported");
+  const std::uint64_t value_dim = uniform_size(metadata, "attention.value_length", head_dim);
+  if (value_dim != head_dim)
+    metadata.fail(own_key(metadata, "attention.value_length"),
+                  fmt::format("{}, another number than {}, which keys have (attention.key_length), is not "
+                              "supported",
+                              value_dim, head_dim));
   const bool uniform = architecture.sizes == LayerSizes::uniform;
+  const TextSizes sizes{.hidden = hidden,
+                        .heads = heads,
+                        .kv_heads = uniform ? key_heads(metadata, heads) : heads,
+                        .head_dim = head_dim,
+                        .ffn = uniform ? uniform_size(metadata, "feed_forward_length", 1) : 1,
+                        .layers = layer_count(metadata)};
+  check_text_sizes(architecture, metadata, tensors, sizes);
   json config = {
       {"architectures", {architecture.class_name}},
       {"model_type", architecture.model_type},
       {"hidden_size", hidden},
-      {"num_hidden_layers", layer_count(metadata)},
+      {"num_hidden_layers", sizes.layers},
       {"num_attention_heads", heads},
-      {"num_key_value_heads", uniform ? key_heads(metadata, heads) : heads},
+      {"num_key_value_heads", sizes.kv_heads},
       {"head_dim", head_dim},
-      {"intermediate_size", uniform ? uniform_size(metadata, "feed_forward_length", 1) : 1},
+      {"intermediate_size", sizes.ffn},
       {"max_position_embeddings", uniform_size(metadata, "context_length")},
       {"rms_norm_eps", metadata.number(own_key(metadata, "attention.layer_norm_rms_epsilon"),
                                        architecture.model_type.starts_with("gemma") ? 1e-6 : 1e-5)},
@@ -377,6 +403,11 @@ std::string describe_text(const Architecture& architecture, const Metadata& meta
   } else if (uniform_size(metadata, "expert_count", 0) > 0) {
     metadata.fail(own_key(metadata, "expert_count"), "experts are not supported in this architecture");
   } else if (rotated != head_dim) {
+    if (architecture.rows != RotaryRows::turned)
+      metadata.fail(own_key(metadata, "rope.dimension_count"),
+                    fmt::format("{} of the {} numbers of a head: only all of them are supported in this "
+                                "architecture",
+                                rotated, head_dim));
     config["partial_rotary_factor"] = static_cast<double>(rotated) / static_cast<double>(head_dim);
   }
   return config.dump();

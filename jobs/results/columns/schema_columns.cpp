@@ -9,6 +9,8 @@ namespace mmbatch {
 namespace {
 
 constexpr int kMaxDepth = 32;
+/// Subschemas that are looked at: references can make a tree of a few lines that no computer walks through.
+constexpr std::size_t kMaxSteps = 100'000;
 
 std::string joined(const std::vector<std::string>& keys, const char* none) {
   std::string out;
@@ -84,8 +86,8 @@ class Reader {
     }
   }
 
-  void gather(const Node& schema, Shape& out, int depth) const {
-    if (depth > kMaxDepth || schema.kind != Node::Kind::map) {
+  void gather(const Node& schema, Shape& out, int depth) {
+    if (++steps_ > kMaxSteps || depth > kMaxDepth || schema.kind != Node::Kind::map) {
       out.open = true;
       return;
     }
@@ -134,7 +136,7 @@ class Reader {
     }
   }
 
-  Shape shape_of(const Node& schema, int depth) const {
+  Shape shape_of(const Node& schema, int depth) {
     Shape shape;
     gather(schema, shape, depth);
     return shape;
@@ -142,6 +144,7 @@ class Reader {
 
   /// Puts the columns of a value that stands behind `path` into a table.
   void place(const Shape& shape, const std::vector<std::string>& path, SchemaTable& table, int depth) {
+    if (columns_ >= kMaxSchemaColumns) return;
     const bool scalar = shape.integer || shape.real || shape.text;
     const bool one_object = !shape.objects.empty() && shape.object_branches <= 1 && has_properties(shape);
     if (!shape.open && !scalar && shape.lists.empty() && one_object && depth < kMaxDepth &&
@@ -200,12 +203,13 @@ class Reader {
   }
 
   void add(const std::vector<std::string>& path, SchemaColumn::Type type, SchemaTable& table) {
-    if (++columns_ <= kMaxSchemaColumns) table.columns.push_back({path, type});
+    ++columns_;
+    table.columns.push_back({path, type});
   }
 
   const Node& root_;
   std::set<const Node*> open_;  // within which we are
-  std::size_t columns_ = 0;
+  std::size_t columns_ = 0, steps_ = 0;
 };
 
 }  // namespace

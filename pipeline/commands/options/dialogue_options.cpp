@@ -27,9 +27,8 @@ void add_dialogue_options(CLI::App& command, Action& action, const std::shared_p
   add_precision_option(command, options->precision);
   add_engine_options(command, options->engine);
   add_image_options(command, options->image_budget);
-  add_generation_options(
-      command, generation,
-      std::shared_ptr<std::vector<std::filesystem::path>>(options, &options->generation_files));
+  add_generation_options(command, generation,
+                         std::shared_ptr<SettingFiles>(options, &options->generation_files));
   command.callback([options, generation, work = std::move(work), &action] {
     options->generation = *generation;
     action = work;

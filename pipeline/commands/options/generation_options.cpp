@@ -76,7 +76,7 @@ std::string option_name(std::string name) {
 }  // namespace
 
 void add_generation_options(CLI::App& command, const std::shared_ptr<GenerationOverrides>& overrides,
-                            const std::shared_ptr<std::vector<std::filesystem::path>>& files) {
+                            const std::shared_ptr<SettingFiles>& files) {
   for (const std::string& name : generation_names()) {
     const auto take = [overrides, files, name](const std::vector<std::string>& texts) {
       GenerationConfig checked;
@@ -84,7 +84,7 @@ void add_generation_options(CLI::App& command, const std::shared_ptr<GenerationO
         GenerationValue value = value_of(name, texts);
         set(checked, name, value);
         overrides->emplace_back(name, std::move(value));
-        if (files && names_file(name, texts.front())) files->emplace_back(texts.front());
+        if (files && names_file(name, texts.front())) files->push_back({name, texts.front()});
       } catch (const std::invalid_argument& e) {
         throw CLI::ValidationError(option_name(name), fmt::format("'{}': {}", texts.front(), e.what()));
       }

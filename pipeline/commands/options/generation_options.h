@@ -1,10 +1,9 @@
 #pragma once
 
-#include <filesystem>
 #include <memory>
-#include <vector>
 
 #include "engine/base/generation_config.h"
+#include "pipeline/constraint/setting_files.h"
 
 namespace CLI {
 class App;
@@ -16,6 +15,6 @@ namespace mmbatch {
 /// the command line is parsed; values are checked like those of a manifest.
 /// @param files gets the files that options name; may be null
 void add_generation_options(CLI::App& command, const std::shared_ptr<GenerationOverrides>& overrides,
-                            const std::shared_ptr<std::vector<std::filesystem::path>>& files = nullptr);
+                            const std::shared_ptr<SettingFiles>& files = nullptr);
 
 }  // namespace mmbatch

@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 
 #include "engine/base/error.h"
+#include "engine/weights/derived.h"
 #include "tests/engine/stored_tensors.h"
 
 namespace mmbatch {
@@ -69,6 +71,28 @@ TEST(WeightSource, ShardsAreOneCheckpoint) {
                 checkpoint.prefix_of("y", {"", "b."});
               }),
               HasSubstr("none of the tensors 'y', 'b.y' is there"));
+}
+
+TEST(WeightSource, DamagedTensorsAreToldWithTheirShard) {
+  const TemporaryFolder folder;
+  write_tensor(folder.path() / "one.safetensors", "a.x");
+  TensorFile damaged;
+  damaged.add("b.x", {2, 1}, {1, std::numeric_limits<float>::quiet_NaN()});
+  damaged.write(folder.path() / "two.safetensors");
+  write_file(folder.path() / "model.safetensors.index.json",
+             R"({"weight_map":{"a.x":"one.safetensors","b.x":"two.safetensors"}})");
+  const SafetensorsFolder checkpoint(folder.path());
+  const std::string expected = (folder.path() / "two.safetensors").string() + ": tensor 'b.x' has values";
+  EXPECT_THAT(message_of<ModelError>([&] { to_floats(checkpoint.tensor("b.x")); }), HasSubstr(expected));
+  EXPECT_THAT(message_of<ModelError>([&] { checkpoint.fingerprint(FingerprintScope::all_bytes); }),
+              HasSubstr(expected));
+  // What was made of it lies in no file of its own.
+  const TensorView turned = transposed(checkpoint.tensor("b.x"), "turned");
+  EXPECT_THAT(message_of<ModelError>([&] { to_floats(turned); }),
+              HasSubstr("two.safetensors: tensor 'turned' has values"));
+  EXPECT_THAT(
+      message_of<ModelError>([&] { to_floats(filled("odd", {1}, std::numeric_limits<float>::infinity())); }),
+      ::testing::StartsWith("tensor 'odd' has values"));
 }
 
 TEST(WeightSource, ShardsStayInsideTheFolder) {

@@ -190,5 +190,25 @@ TEST(GgufDeepSeekOcr2, OtherWaysToChooseExpertsAreRefused) {
       HasSubstr("expert_weights_norm"));
 }
 
+TEST(GgufDeepSeekOcr2, KeysOfBothTowersAreHeldToEachOtherAndToTheTensors) {
+  const auto folder = open_model(kFolder / "model");
+  const TemporaryFolder made;
+  write_file(made.path() / "model.gguf", text_file(*folder).bytes());
+  const std::string sound = vision_file(*folder).bytes();
+  const auto refusal = [&](const std::string& name, std::uint32_t value) {
+    const std::string key = "clip.vision." + name;
+    std::string bytes = sound;
+    bytes.replace(bytes.find(GgufBytes::text(key)) + 8 + key.size() + 4, 4, GgufBytes::number(value));
+    write_file(made.path() / "mmproj-model.gguf", bytes);
+    const std::string message = message_of<ModelError>([&] { open_model(made.path() / "model.gguf"); });
+    EXPECT_THAT(message, HasSubstr("mmproj-model.gguf: key '" + key + "': "));
+    return message;
+  };
+  EXPECT_THAT(refusal("sam.head_count", 3), HasSubstr("3 does not divide sam.embedding_length 16"));
+  EXPECT_THAT(refusal("sam.block_count", 1), HasSubstr("there are tensors of 'v.sam.blk.1' too"));
+  EXPECT_THAT(refusal("attention.head_count_kv", 3), HasSubstr("3 does not divide attention.head_count 4"));
+  EXPECT_THAT(refusal("preproc_max_tiles", 1), HasSubstr("at least 2 tiles, at most 1"));
+}
+
 }  // namespace
 }  // namespace mmbatch

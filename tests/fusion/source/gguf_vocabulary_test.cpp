@@ -28,8 +28,9 @@ std::shared_ptr<const Tokenizer> load(const Vocabulary& vocabulary) {
   GgufBytes file;
   const std::string name = "llama";
   file.key("general.architecture", name);
-  for (const char* key : {"block_count", "embedding_length", "attention.head_count", "context_length"})
+  for (const char* key : {"block_count", "attention.head_count", "context_length"})
     file.key(name + "." + key, 2u);
+  file.key(name + ".embedding_length", 8u);
   std::vector<std::string> tokens;
   std::string types =
       GgufBytes::number(std::uint32_t{5}) + GgufBytes::number(std::uint64_t{vocabulary.tokens.size()});

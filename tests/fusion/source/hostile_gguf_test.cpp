@@ -158,8 +158,8 @@ TEST(HostileGguf, IdsOfTokensAreNoLists) {
 TEST(HostileGguf, HeadsThatDoNotDivideAreToldWithFileAndKey) {
   Said said;
   said.heads(3).file.put("blk.0.attn_q.weight", {8, 8}, std::vector<float>(64, 1.0f));
-  EXPECT_THAT(said.error(), HasSubstr("m.gguf: key 'llama.attention.head_count': the 8 rows of tensor "
-                                      "'blk.0.attn_q.weight' are not 3 heads of an even width"));
+  EXPECT_THAT(said.error(), HasSubstr("m.gguf: key 'llama.attention.head_count': 3 does not divide "
+                                      "embedding_length 8"));
 }
 
 }  // namespace

@@ -130,5 +130,48 @@ TEST(Ask, MistakesInOptionsNameNoJob) {
   }
 }
 
+TEST(Ask, MistakesInFilesOfOptionsNameTheFile) {
+  const Workplace place;
+  const std::string schema = place.write("schema.json", R"({"properties": {"a": {"type": "text"}}})");
+  const std::string grammar = place.write("answer.gbnf", "root ::= other");
+  const std::string ask = "ask --model " + Workplace::demo("model") + " " + with_image() + " ";
+  const ProgramEnd of_schema = program(ask + "--response-format " + schema + " \"what is it?\"");
+  EXPECT_EQ(of_schema.code, 2);
+  EXPECT_THAT(of_schema.text,
+              testing::StartsWith("mmbatch: " + schema + ": /properties/a/type: expected one or a list of"));
+  const ProgramEnd of_grammar = program(ask + "--grammar " + grammar + " \"what is it?\"");
+  EXPECT_EQ(of_grammar.code, 2);
+  EXPECT_THAT(of_grammar.text, testing::StartsWith("mmbatch: " + grammar + ": line 1: the rule 'other'"));
+}
+
+TEST(Ask, AConstraintWithoutRoomIsRefusedBeforeAnythingIsWritten) {
+  const Workplace place;
+  const std::string schema =
+      place.write("schema.json", R"({"properties": {"a": {"const": "x/y/z/x/y/z"}}, "required": ["a"]})");
+  const std::string ask = "ask --model " + Workplace::demo("model") + " " + with_image() + " ";
+  const ProgramEnd end = program(ask + "--response-format " + schema + " --max-new-tokens 8 \"what is it?\"");
+  EXPECT_EQ(end.code, 2);
+  EXPECT_THAT(end.text, testing::StartsWith("mmbatch: --max-new-tokens 8: too few: the shortest answer that "
+                                            "fits has "));
+  // A tree of 2^40 nodes.
+  std::string definitions = R"("n40": {"type": "boolean"})";
+  for (int i = 0; i < 40; ++i)
+    definitions += fmt::format(
+        R"(, "n{}": {{"properties": {{"a": {{"$ref": "#/$defs/n{}"}}, "b": {{"$ref": "#/$defs/n{}"}}}}, "required": ["a", "b"]}})",
+        i, i + 1, i + 1);
+  const std::string tree =
+      place.write("tree.json", R"({"$ref": "#/$defs/n0", "$defs": {)" + definitions + "}}");
+  const ProgramEnd endless = program(ask + "--response-format " + tree + " \"what is it?\"");
+  EXPECT_EQ(endless.code, 2);
+  EXPECT_THAT(endless.text, HasSubstr("no answer that fits is short enough, and max_new_tokens is 128"));
+  // What is shortest in bytes has more tokens than words of the model's have.
+  const ProgramEnd words = program(ask + "--regex '[a-z]{60,99}' --max-new-tokens 20 \"what is it?\"");
+  EXPECT_THAT(words.text, testing::Not(HasSubstr("too few")));
+  const ProgramEnd just = program(ask + "--regex 'a{4}' --max-new-tokens 4 \"what is it?\"");
+  EXPECT_EQ(just.code, 0) << just.text;
+  EXPECT_EQ(just.text, "aaaa\n");
+  EXPECT_EQ(program(ask + "--regex 'a{4}' --max-new-tokens 3 \"what is it?\"").code, 2);
+}
+
 }  // namespace
 }  // namespace mmbatch

@@ -119,6 +119,41 @@ TEST(ConstraintSchema, OneOfNeedsProofThatBranchesExclude) {
   EXPECT_THAT(refusal(R"({"oneOf": [{"type": "string"}, {"pattern": "a"}]})"), HasSubstr("/oneOf"));
 }
 
+/// A oneOf of branches in which `#` is their number.
+std::string one_of(std::size_t count, const std::string& branch) {
+  std::string text;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::string own = branch;
+    own.replace(own.find('#'), 1, std::to_string(i));
+    text += (i == 0 ? "" : ", ") + own;
+  }
+  return R"({"oneOf": [)" + text + "]}";
+}
+
+TEST(ConstraintSchema, ManyBranchesAreToldApartByConstants) {
+  EXPECT_EQ(refusal(one_of(3000, R"({"const": "v#"})")), "");
+  EXPECT_EQ(refusal(one_of(3000, R"({"const": #})")), "");
+  const std::string object = R"({"type": "object", "properties": {"k": {"const": "v#"}}, "required": ["k"]})";
+  EXPECT_EQ(refusal(one_of(2700, object)), "");
+  EXPECT_TRUE(fits(one_of(2700, object), R"({"k": "v2699"})"));
+  EXPECT_THAT(refusal(one_of(3000, R"({"type": "string", "maxLength": #})")),
+              HasSubstr("/oneOf: 3000 branches, of which at most 2500 are compared with each other"));
+}
+
+TEST(ConstraintSchema, ConstantsThatAreEqualTellNothingApart) {
+  for (const char* schema :
+       {R"({"oneOf": [{"const": 1}, {"const": 1.0}]})",
+        R"({"oneOf": [{"const": "a"}, {"enum": ["b", "a"]}]})",
+        R"({"oneOf": [{"const": null}, {"const": "x", "nullable": true}]})",
+        // The key need not be there, or the value need not be an object.
+        R"({"oneOf": [{"type": "object", "properties": {"k": {"const": 1}}, "required": ["k"]},
+                      {"type": "object", "properties": {"k": {"const": 2}}}]})",
+        R"({"oneOf": [{"properties": {"k": {"const": 1}}, "required": ["k"], "type": ["object", "null"]},
+                      {"properties": {"k": {"const": 2}}, "required": ["k"], "type": ["object", "null"]}]})"})
+    EXPECT_THAT(refusal(schema), HasSubstr("/oneOf: branches 0 and 1 may both fit one value")) << schema;
+  EXPECT_EQ(refusal(R"({"oneOf": [{"const": 1}, {"const": "1"}, {"const": true}, {"const": "true"}]})"), "");
+}
+
 TEST(ConstraintSchema, ConstBesideEnum) {
   const std::string schema = R"({"enum": ["red", "blue", null], "const": "blue"})";
   EXPECT_TRUE(fits(schema, R"("blue")"));

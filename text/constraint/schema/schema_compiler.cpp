@@ -7,6 +7,7 @@
 #include <map>
 
 #include "text/constraint/automaton/nfa.h"
+#include "text/constraint/schema/branches/constant_marks.h"
 #include "text/constraint/schema/document.h"
 #include "text/constraint/schema/grammar_builder.h"
 #include "text/constraint/schema/object_plan.h"
@@ -95,8 +96,17 @@ class Compiler {
     return out;
   }
 
+  /// Each branch with each other, where they are not told apart at sight.
   void check_one_of(const SchemaBranches& branches) {
     const auto& all = branches.branches;
+    if (told_apart_by_constants(document_, all, work_)) return;
+    if (all.size() > kMaxCompared) {
+      throw ConstraintError(ConstraintProblem{
+          document_.pointer(*branches.of.schema), "oneOf",
+          fmt::format("{} branches, of which at most {} are compared with each other; write anyOf, or give "
+                      "them a key that all require with different constants",
+                      all.size(), kMaxCompared)});
+    }
     for (std::size_t i = 0; i < all.size(); ++i) {
       for (std::size_t j = 0; j < i; ++j) {
         if (provably_disjoint(document_, all[i], all[j], work_)) continue;
@@ -181,6 +191,8 @@ class Compiler {
     }
     out.push_back(builder_.object(std::move(object)));
   }
+
+  static constexpr std::size_t kMaxCompared = 2500;  // branches of a oneOf
 
   const SchemaDocument& document_;
   Work& work_;

@@ -81,10 +81,18 @@ json describe_sam(const TowerFile& file, std::size_t side) {
     file.metadata().fail(file.key("sam.block_count"),
                          fmt::format("{} blocks, at most {} are possible", layers, kMaxTowerLayers));
   if (window == 0) file.metadata().fail(file.key("window_size"), "must be above 0");
+  if (!file.names_below(fmt::format("v.sam.blk.{}.", layers)).empty())
+    file.metadata().fail(
+        file.key("sam.block_count"),
+        fmt::format("{} blocks, but there are tensors of 'v.sam.blk.{}' too", layers, layers));
+  const std::size_t hidden = file.size("sam.embedding_length"), heads = file.size("sam.head_count");
+  if (hidden % heads != 0)
+    file.metadata().fail(file.key("sam.head_count"),
+                         fmt::format("{} does not divide sam.embedding_length {}", heads, hidden));
   return {{"model_type", "deepseek_ocr2_sam_vision_model"},
-          {"hidden_size", file.size("sam.embedding_length")},
+          {"hidden_size", hidden},
           {"num_hidden_layers", layers},
-          {"num_attention_heads", file.size("sam.head_count")},
+          {"num_attention_heads", heads},
           {"mlp_dim", file.tensor("v.sam.blk.0.mlp.lin1.weight").rows()},
           {"image_size", side * patch_size(file)},
           {"patch_size", patch_size(file)},
@@ -104,6 +112,10 @@ void add_deepseek_ocr2(TowerFile& file, Multimodal& model) {
   const TensorView positions = file.take("v.sam.pos_embd.weight"), mark = file.take("v.view_seperator");
   const std::size_t width = file.size("sam.embedding_length");
   if (width == 0) file.metadata().fail(file.key("sam.embedding_length"), "must be above 0");
+  const std::size_t kv_heads = file.size("attention.head_count_kv");
+  if (sizes.heads % kv_heads != 0)
+    file.metadata().fail(file.key("attention.head_count_kv"),
+                         fmt::format("{} does not divide attention.head_count {}", kv_heads, sizes.heads));
   const std::size_t side = square_side(file, positions.name, positions.elements() / width);
   const json sam = describe_sam(file, side);
   const std::string queries = "v.resample_query_768.weight";
@@ -114,12 +126,13 @@ void add_deepseek_ocr2(TowerFile& file, Multimodal& model) {
   file.rename(names(), model.tensors);
   model.image_token = "<image>";
   const std::size_t whole = sam["image_size"];
+  const TowerFile::Tiles tiles = file.tiles({2, 6});
   model.processor = image_processor(file, json({{"image_processor_type", "DeepseekOcr2ImageProcessor"},
                                                 {"size", {{"height", whole}, {"width", whole}}},
                                                 {"tile_size", tile},
                                                 {"crop_to_patches", true},
-                                                {"min_patches", file.size("preproc_min_tiles", 2)},
-                                                {"max_patches", file.size("preproc_max_tiles", 6)},
+                                                {"min_patches", tiles.least},
+                                                {"max_patches", tiles.most},
                                                 {"background_color", {127, 127, 127}},
                                                 {"resample", 3}})
                                               .dump());
@@ -134,7 +147,7 @@ void add_deepseek_ocr2(TowerFile& file, Multimodal& model) {
                            {"intermediate_size", sizes.ffn},
                            {"num_hidden_layers", sizes.layers},
                            {"num_attention_heads", sizes.heads},
-                           {"num_key_value_heads", file.size("attention.head_count_kv")},
+                           {"num_key_value_heads", kv_heads},
                            {"max_position_embeddings", 131072},
                            {"rms_norm_eps", sizes.norm_eps},
                            {"rope_theta", 1000000.0},

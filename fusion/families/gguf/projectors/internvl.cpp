@@ -65,7 +65,7 @@ void add_internvl(TowerFile& file, Multimodal& model) {
   put_embedding(file, "v.position_embd.weight", kTower + "embeddings.position_embeddings", model);
   file.rename(names(), model.tensors);
   model.image_token = "<IMG_CONTEXT>";
-  const std::size_t least = file.size("preproc_min_tiles", 1), most = file.size("preproc_max_tiles", 12);
+  const auto [least, most] = file.tiles({1, 12});
   model.processor =
       image_processor(file, json({{"image_processor_type", "GotOcr2ImageProcessor"},
                                   {"size", {{"height", sizes.image_size}, {"width", sizes.image_size}}},

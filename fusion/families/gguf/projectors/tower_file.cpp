@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "engine/base/error.h"
 #include "engine/weights/derived.h"
 
@@ -9,6 +12,50 @@ namespace mmbatch::gguf {
 namespace {
 
 constexpr std::string_view kBlocks[] = {"v.blk.", "v.sam.blk."};
+
+constexpr std::size_t kMaxWidth = 1 << 20, kMaxPixels = std::size_t{1} << 40;
+
+struct KeyRange {
+  std::string_view name;
+  std::size_t most;  // the least is 1
+};
+
+/// Any tower's keys. A config.json is made of them, whose own checks would name keys that nobody sees who has
+/// an mmproj file.
+constexpr KeyRange kRanges[] = {
+    {"embedding_length", kMaxWidth},
+    {"feed_forward_length", kMaxWidth},
+    {"block_count", kMaxTowerLayers},
+    {"attention.head_count", kMaxWidth},
+    {"image_size", 8192},
+    {"patch_size", 1024},
+    {"projector.scale_factor", 64},
+    {"spatial_merge_size", 64},
+    {"window_size", 8192},
+    {"preproc_image_size", 4096},
+    {"preproc_min_tiles", 256},
+    {"preproc_max_tiles", 256},
+    {"image_min_pixels", kMaxPixels},
+    {"image_max_pixels", kMaxPixels},
+    {"attention.head_count_kv", kMaxWidth},
+    {"sam.embedding_length", kMaxWidth},
+    {"sam.block_count", kMaxTowerLayers},
+    {"sam.head_count", kMaxWidth},
+};
+
+/// What a mean or a deviation of a colour may be: as the image processors have it.
+constexpr double kLargest = 1000.0, kLeastDeviation = 1e-4;
+
+/// Three numbers in a range.
+std::vector<double> read_colours(const Metadata& metadata, const std::string& key, double least) {
+  std::vector<double> values = metadata.numbers(key);
+  if (values.size() != 3) metadata.fail(key, fmt::format("expected three numbers, found {}", values.size()));
+  for (const double value : values) {
+    if (!(value >= least && value <= kLargest))
+      metadata.fail(key, fmt::format("expected numbers from {} to {}, found {}", least, kLargest, value));
+  }
+  return values;
+}
 
 /// "v.blk.7.ffn_up.weight" in its parts.
 struct NameParts {
@@ -93,19 +140,40 @@ std::size_t TowerFile::size(const std::string& name) const {
 
 std::size_t TowerFile::size(const std::string& name, std::size_t otherwise) const {
   const auto given = place_.sizes.find(name);
-  return given != place_.sizes.end() ? given->second : metadata().size(key(name), otherwise);
+  if (given != place_.sizes.end()) return given->second;
+  if (!metadata().has(key(name))) return otherwise;
+  const std::size_t value = metadata().size(key(name), otherwise);
+  const auto range = std::find_if(std::begin(kRanges), std::end(kRanges),
+                                  [&](const KeyRange& one) { return one.name == name; });
+  if (range != std::end(kRanges) && (value < 1 || value > range->most))
+    metadata().fail(key(name), fmt::format("expected an integer from 1 to {}, found {}", range->most, value));
+  return value;
 }
 
 double TowerFile::number(const std::string& name, double otherwise) const {
   return metadata().number(key(name), otherwise);
 }
 
+TowerFile::Tiles TowerFile::tiles(Tiles otherwise) const {
+  const Tiles tiles{size("preproc_min_tiles", otherwise.least), size("preproc_max_tiles", otherwise.most)};
+  if (tiles.least <= tiles.most) return tiles;
+  const char* given = metadata().has(key("preproc_max_tiles")) ? "preproc_max_tiles" : "preproc_min_tiles";
+  metadata().fail(key(given), fmt::format("at least {} tiles, at most {}", tiles.least, tiles.most));
+}
+
 std::vector<double> TowerFile::mean() const {
-  return metadata().has(key("image_mean")) ? metadata().numbers(key("image_mean")) : place_.mean;
+  return colours("image_mean", place_.mean, -kLargest);
 }
 
 std::vector<double> TowerFile::deviation() const {
-  return metadata().has(key("image_std")) ? metadata().numbers(key("image_std")) : place_.deviation;
+  return colours("image_std", place_.deviation, kLeastDeviation);
+}
+
+std::vector<double> TowerFile::colours(const std::string& name, const std::vector<double>& otherwise,
+                                       double least) const {
+  if (metadata().has(key(name))) return read_colours(metadata(), key(name), least);
+  if (otherwise.empty()) metadata().fail(key(name), "missing");
+  return otherwise;
 }
 
 bool TowerFile::exchanged() const {
@@ -126,18 +194,57 @@ TowerSizes TowerFile::sizes() const {
   // Of some kinds, the key has another number: what is stored decides.
   const std::string first = exchanged() ? "v.blk.0.ffn_down.weight" : "v.blk.0.ffn_up.weight";
   sizes.ffn = has(first) ? tensor(first).rows() : size("feed_forward_length");
+  // Where they are not keys of the tower, they are made of others.
   for (const auto& [name, number] : {std::pair{"embedding_length", sizes.hidden},
                                      {"attention.head_count", sizes.heads},
                                      {"patch_size", sizes.patch_size}}) {
     if (number == 0) metadata().fail(key(name), "must be above 0");
   }
-  if (sizes.layers > kMaxTowerLayers)
-    metadata().fail(key("block_count"),
-                    fmt::format("{} blocks, at most {} are possible", sizes.layers, kMaxTowerLayers));
+  // 0 is that of any picture.
+  if (sizes.image_size > 0 && sizes.image_size < sizes.patch_size)
+    metadata().fail(key("image_size"), fmt::format("{}, a patch of patch_size has {} pixels",
+                                                   sizes.image_size, sizes.patch_size));
+  const auto patches = place_.tensors.find("v.patch_embd.weight");
+  if (patches != place_.tensors.end() && patches->second.shape.size() == 4 &&
+      patches->second.shape.back() != sizes.patch_size)
+    metadata().fail(key("patch_size"), fmt::format("{}, tensor '{}' has the shape {}", sizes.patch_size,
+                                                   patches->first, shape_text(patches->second.shape)));
+  check_blocks(sizes);
   sizes.norm_eps = number("attention.layer_norm_epsilon", 1e-6);
+  if (sizes.norm_eps < 0)
+    metadata().fail(key("attention.layer_norm_epsilon"),
+                    fmt::format("{}: must be at least 0", sizes.norm_eps));
   if (metadata().flag("clip.use_gelu", false)) sizes.activation = "gelu";
   if (metadata().flag("clip.use_silu", false)) sizes.activation = "silu";
   return sizes;
+}
+
+void TowerFile::check_blocks(const TowerSizes& sizes) const {
+  const auto first = [&](const std::string& name) -> const TensorView* {
+    const auto found = place_.tensors.find(name);
+    return found == place_.tensors.end() ? nullptr : &found->second;
+  };
+  if (const TensorView* norm = first("v.blk.0.ln1.weight");
+      norm != nullptr && norm->elements() != sizes.hidden)
+    metadata().fail(key("embedding_length"), fmt::format("{}, tensor '{}' has {} numbers", sizes.hidden,
+                                                         norm->name, norm->elements()));
+  // Where heads are not shares of the width, their number has to divide something else.
+  const TensorView* queries = first("v.blk.0.attn_q.weight");
+  if (sizes.hidden % sizes.heads != 0 && (queries == nullptr || queries->rows() == sizes.hidden))
+    metadata().fail(key("attention.head_count"),
+                    fmt::format("{} does not divide embedding_length {}", sizes.heads, sizes.hidden));
+  const auto stored = [&](std::size_t block) {
+    return !names_below(fmt::format("v.blk.{}.", block)).empty();
+  };
+  if (!stored(0)) return;  // taking them says what is missing
+  for (std::size_t i = 0; i < sizes.layers; ++i) {
+    if (stored(i)) continue;
+    metadata().fail(key("block_count"),
+                    fmt::format("{} blocks, but no tensor of 'v.blk.{}' is there", sizes.layers, i));
+  }
+  if (stored(sizes.layers))
+    metadata().fail(key("block_count"), fmt::format("{} blocks, but there are tensors of 'v.blk.{}' too",
+                                                    sizes.layers, sizes.layers));
 }
 
 const TensorView& TowerFile::tensor(const std::string& name) const {

@@ -56,14 +56,20 @@ class TowerFile {
   /// The whole name of a key of the tower.
   std::string key(const std::string& name) const { return place_.keys + name; }
   bool has_key(const std::string& name) const;
-  /// A key of the tower that must be there.  @throws ModelError
+  /// A key of the tower that must be there.  @throws ModelError naming file, key, value and what is allowed
   std::size_t size(const std::string& key) const;
   std::size_t size(const std::string& key, std::size_t otherwise) const;
   double number(const std::string& key, double otherwise) const;
-  /// Of each colour.
+  /// How many tiles a picture is cut into, at least and at most.  @throws ModelError where there is no such
+  /// number
+  struct Tiles {
+    std::size_t least, most;
+  };
+  Tiles tiles(Tiles otherwise) const;
+  /// Of each colour.  @throws ModelError for what is not three numbers that pixels can be scaled with
   std::vector<double> mean() const;
   std::vector<double> deviation() const;
-  /// @throws ModelError naming a key that is missing
+  /// @throws ModelError naming a key that is missing, or that does not fit the others or the tensors
   TowerSizes sizes() const;
 
   bool has(const std::string& name) const { return place_.tensors.count(name) > 0; }
@@ -85,6 +91,9 @@ class TowerFile {
  private:
   /// Whether the two matrices of the feed-forward have each other's names, as in old files.
   bool exchanged() const;
+  void check_blocks(const TowerSizes& sizes) const;
+  std::vector<double> colours(const std::string& name, const std::vector<double>& otherwise,
+                              double least) const;
 
   TowerPlace place_;  // its tensors are those that are left
   std::string kind_;

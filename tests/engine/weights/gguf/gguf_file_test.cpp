@@ -184,6 +184,37 @@ TEST(GgufFile, ShardsBelongTogether) {
   EXPECT_THAT(error("other.gguf"), HasSubstr("give the first one"));
 }
 
+TEST(GgufFile, ShardsAreOfOneModel) {
+  const TemporaryFolder folder;
+  const auto put = [&](std::uint32_t number, std::uint32_t count, const std::string& architecture,
+                       std::uint32_t width) {
+    GgufBytes file;
+    file.key("split.no", number).key("split.count", count);
+    file.key("general.architecture", architecture).key(architecture + ".embedding_length", width);
+    file.tensor(std::to_string(number), {2}, 0, float_bytes({1, 2}));
+    write_file(folder.path() / fmt::format("m-0000{}-of-00002.gguf", number + 1), file.bytes());
+  };
+  const auto error = [&] {
+    return message_of<ModelError>([&] { open_gguf(folder.path() / "m-00001-of-00002.gguf"); });
+  };
+  put(0, 2, "llama", 64);
+  put(1, 2, "llama", 64);
+  EXPECT_EQ(open_gguf(folder.path() / "m-00001-of-00002.gguf").size(), 2u);
+  put(1, 2, "llama", 65);
+  EXPECT_THAT(error(), HasSubstr("m-00002-of-00002.gguf: key 'llama.embedding_length': differs from that of "
+                                 "m-00001-of-00002.gguf"));
+  put(1, 2, "qwen3", 64);
+  EXPECT_THAT(error(), HasSubstr("m-00002-of-00002.gguf: key 'general.architecture': differs"));
+  // One that denies the others.
+  for (const std::uint32_t count : {0u, 1u}) {
+    put(0, count, "llama", 64);
+    EXPECT_THAT(error(),
+                HasSubstr(fmt::format("m-00001-of-00002.gguf: key 'split.count': {}, by its name the "
+                                      "file is one of 2",
+                                      count)));
+  }
+}
+
 TEST(GgufFile, DamagedFilesAreReadOrRefused) {
   const std::string sound = read_file(kTypes / "model.gguf");
   const TemporaryFolder folder;

@@ -54,6 +54,26 @@ TEST(SchemaColumns, RecursionAndNonsenseEnd) {
   columns_of_schema(R"({"anyOf": [{"$ref": "#"}, {"$ref": "#"}]})");
 }
 
+/// Definitions n0 to n40, each with references to the next one in place of REF.
+std::string doubling(const std::string& schema) {
+  std::string definitions;
+  for (int i = 0; i < 40; ++i) {
+    std::string one = schema;
+    for (std::size_t at = one.find("REF"); at != std::string::npos; at = one.find("REF"))
+      one.replace(at, 3, fmt::format(R"({{"$ref": "#/$defs/n{}"}})", i + 1));
+    definitions += fmt::format(R"("n{}": {}, )", i, one);
+  }
+  return R"({"$ref": "#/$defs/n0", "$defs": {)" + definitions + R"("n40": {"type": "string"}}})";
+}
+
+TEST(SchemaColumns, TreesOfReferencesEnd) {
+  const SchemaTable objects = columns_of_schema(doubling(R"({"properties": {"a": REF, "b": REF}})"));
+  EXPECT_EQ(objects.columns.size(), kMaxSchemaColumns);
+  columns_of_schema(doubling(R"({"anyOf": [REF, REF]})"));
+  columns_of_schema(doubling(R"({"allOf": [REF, REF]})"));
+  columns_of_schema(doubling(R"({"type": "array", "items": {"properties": {"a": REF, "b": REF}}})"));
+}
+
 TEST(TableViews, RowsColumnsAndAnotherSchema) {
   TempFolder folder;
   const auto file = folder / "r.db";

@@ -1,0 +1,81 @@
+#include "text/constraint/closing/fewest_tokens.h"
+
+#include <set>
+#include <vector>
+
+#include "text/constraint/constraint_error.h"
+
+namespace mmbatch {
+namespace {
+
+constexpr std::uint64_t kMostWork = 1u << 23;  // of the machine (Machine::work), and nodes of the trie
+
+/// Goes on token by token, all states of equally many tokens together, so that a state is met first behind
+/// the fewest tokens.
+class Search {
+ public:
+  Search(const std::shared_ptr<const Grammar>& grammar, const LeastBytes& least, const TokenBytes& tokens,
+         std::size_t limit)
+      : machine_(grammar), least_(least), tokens_(tokens), limit_(limit), states_(tokens.longest() + 1) {}
+
+  std::optional<bool> run() {
+    std::vector<Machine::State> level{machine_.start()}, next;
+    if (machine_.may_end(level.front())) return true;
+    for (std::size_t used = 0; used < limit_ && !level.empty(); ++used, level.swap(next), next.clear()) {
+      for (const Machine::State& state : level) {
+        if (follow(state, 0, used + 1, next)) return true;
+        const bool drops_space = used == 0 && tokens_.drops_first_space();
+        if (drops_space && follow(state, tokens_.all().find(" "), used + 1, next)) return true;
+        if (machine_.work() + nodes_ > kMostWork) return std::nullopt;
+      }
+    }
+    return false;
+  }
+
+ private:
+  /// All states one token further that may still come to an end in time.
+  /// @param from the trie's node behind whose bytes the state reads.  @return whether an answer may end there
+  bool follow(const Machine::State& state, std::uint32_t from, std::size_t used,
+              std::vector<Machine::State>& next) {
+    const TokenTrie& trie = tokens_.all();
+    const std::uint32_t end = from == 0 ? static_cast<std::uint32_t>(trie.size()) : trie.node(from).end;
+    states_[trie.node(from).depth] = state;
+    for (std::uint32_t i = from + 1; i < end && machine_.work() + nodes_ <= kMostWork; ++nodes_) {
+      const TokenTrie::Node& node = trie.node(i);
+      Machine::State& here = states_[node.depth];
+      machine_.step(states_[node.depth - 1u], node.byte, here);
+      if (here.empty()) {
+        i = node.end;
+        continue;
+      }
+      ++i;
+      if (node.tokens == 0) continue;
+      if (machine_.may_end(here)) return true;
+      const std::uint64_t bytes = least_.of(machine_, here), longest = tokens_.longest();
+      if ((bytes + longest - 1) / longest > limit_ - used) continue;
+      if (seen_.insert(here).second) next.push_back(here);
+    }
+    return false;
+  }
+
+  Machine machine_;
+  const LeastBytes& least_;
+  const TokenBytes& tokens_;
+  std::size_t limit_;
+  std::vector<Machine::State> states_;  // by bytes of the token
+  std::set<Machine::State> seen_;
+  std::uint64_t nodes_ = 0;
+};
+
+}  // namespace
+
+std::optional<bool> has_answer_within(const std::shared_ptr<const Grammar>& grammar, const LeastBytes& least,
+                                      const TokenBytes& tokens, std::size_t limit) {
+  try {
+    return Search(grammar, least, tokens, limit).run();
+  } catch (const TooAmbiguous&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace mmbatch
