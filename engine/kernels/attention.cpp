@@ -41,8 +41,8 @@ std::size_t parts_of(const AttentionShape& shape, const AttentionSpan& span, std
   constexpr std::size_t kCachedQueries = 256, kFewRows = 64, kUnitsOfThread = 4;
   const bool plain = span.rows.layout.form == RowLayout::Form::plain;
   const std::size_t group = shape.heads / shape.kv_heads, units = spans * shape.kv_heads;
-  assert(group <= kCachedQueries);
-  const std::size_t most = (plain ? AttentionUnit::kMaxQueries : kCachedQueries) / group;
+  assert(group <= AttentionUnit::kMaxQueries);
+  const std::size_t most = (plain ? AttentionUnit::kMaxQueries : std::max(kCachedQueries, group)) / group;
   const std::size_t wanted = (kUnitsOfThread * threads_of_arena() + units - 1) / units;
   return std::max((span.count + most - 1) / most, std::min(wanted, span.count / kFewRows));
 }

@@ -5,8 +5,8 @@ namespace mmbatch::MMBATCH_ISA {
 #if defined(__AVX512BF16__)
 namespace {
 
-/// 2^x to 3e-6 for x ≤ 0, 0 below -127: the weights are rounded to eight bits.
-MMBATCH_INLINE Floats exp2_of_negative(Floats x) {
+/// 2^x to 3e-6 for x ≤ 127, 0 below -127: the weights are rounded to eight bits.
+MMBATCH_INLINE Floats exp2_or_zero(Floats x) {
   const Floats bounded = max(x, splat(-127.0f));  // 2^-127 comes out as zero
   const Floats shifted = bounded + 12582912.0f;   // 1.5 · 2²³: rounds to an integer
   const Floats f = bounded - (shifted - 12582912.0f);
@@ -59,7 +59,7 @@ struct BFloat16 {
 
   static constexpr KvPrecision kFormat = KvPrecision::bf16;
   static constexpr float kScoreUnit = 1.44269504f;  // powers of two
-  static Floats power(Floats x) { return exp2_of_negative(x); }
+  static Floats power(Floats x) { return exp2_or_zero(x); }
 
   BFloat16(const AttentionUnit& unit_, float* p)
       : unit(unit_),

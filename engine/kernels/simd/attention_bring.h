@@ -17,7 +17,7 @@ struct Tile {
   std::size_t first, end;  // granules
   bool scaled;             // int8: the products with keys and the weights of values have yet to be
   alignas(64) float key_scales[kTile];
-  alignas(64) float value_scales[kTile];  // 0 where nothing is
+  alignas(64) float value_scales[kTile];  // 0 for keys of its granules that are not there
 
   void begin(const TilePart& part, KvPrecision format) {
     first = part.first / kLanes;

@@ -16,7 +16,7 @@ struct Float32 {
 
   static constexpr KvPrecision kFormat = KvPrecision::f32;
   static constexpr float kScoreUnit = 1.0f;
-  static Floats power(Floats x) { return exp_of_negative(x); }
+  static Floats power(Floats x) { return exp_or_zero(x); }
 
   static std::size_t scratch(std::size_t width) {
     return RunningSoftmax::floats(width) + width * (2 * kTile + kQueries);

@@ -78,7 +78,7 @@ void walk(Arithmetic& arithmetic, std::size_t begin, std::size_t end) {
 /// own_values(g), a tile's granule in its scratch, and what fills it: gather_…<format, whole>(rows, g) and
 /// expand_…<format>(granule, next, …), with zeros for values that are not there; complete(), called once a
 /// tile's granules are all known; score<R, V>(first, granule); weigh<R, V>(first, column); and, of its kind,
-/// power(x) for x ≤ 0, base^x; kScoreUnit, log_base(e); put_weights(weights, to).
+/// power(x), base^x for x up to kLeeway · kScoreUnit; kScoreUnit, log_base(e); put_weights(weights, to).
 template <class Arithmetic>
 void attend(const AttentionUnit& unit, float* scratch) {
   Arithmetic arithmetic(unit, scratch);

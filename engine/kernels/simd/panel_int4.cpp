@@ -138,14 +138,14 @@ struct Strips {
         x + first * p.row_bytes + first_pair * 2 * Panel::kGroup * Group<R, V>::kXBytes, p.row_bytes);
     const std::byte* w = strips + first_pair * Panel::kGroupPair;
     const std::size_t stride = strip_bytes;
-    std::size_t ahead = kPairsAhead * Panel::kGroupPair;
-    const std::size_t last = pairs > kPairsAhead ? pairs - kPairsAhead : 0;
+    [[maybe_unused]] std::size_t ahead = kPairsAhead * Panel::kGroupPair;
     for (std::size_t turn = 0; turn < pairs; ++turn, w += Panel::kGroupPair) {
-      if constexpr (V != kStrips) {
+      if constexpr (V == kStrips) {
+        if (turn + kPairsAhead == pairs) ahead += (kStrips - 1) * stride;  // into the next panel
+      } else {
         for (std::size_t v = 0; v < V; ++v)
           Fetch::turn({fetch.next + v * stride, fetch.lines, fetch.to}, turn);
       }
-      if (turn == last) ahead += (kStrips - 1) * stride;  // into the next panel
 #pragma GCC unroll 2
       for (std::size_t half = 0; half < 2; ++half) {
         if constexpr (V == kStrips) {
@@ -174,7 +174,7 @@ struct Strips {
 /// Few rows, which take all strips at once, see FewRowsBlock.
 template <template <std::size_t, std::size_t> class Group>
 void take_few(const PanelProduct& p, const std::byte* x) {
-  constexpr std::size_t V = kDotStrips == 1 ? 1 : kStrips;
+  constexpr std::size_t V = kDotStrips == 1 ? 1 : kStrips;  // one where nobody calls it: four would not fit
   const std::size_t pairs = p.depth / (2 * Panel::kGroup);
   const Strips<Group, V> work{p, x, p.panel, pairs * Panel::kGroupPair, 0, pairs, p.y};
   for_row_groups<kFewRows>(p.rows, p.panel, p.panel, 0, 1, work);

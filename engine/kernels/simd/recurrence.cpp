@@ -53,7 +53,7 @@ void add_product(ConstRows a, ConstRows b, Rows c, std::size_t rows, std::size_t
 }
 
 float exp_of(float x) {
-  return exp_of_negative(splat(x))[0];
+  return exp_or_zero(splat(x))[0];
 }
 
 /// y = factor · x, n a multiple of kLanes; y may be x.
@@ -154,7 +154,7 @@ void delta_rule_chunk(const DeltaRule& rule, float* scratch) {
     for (std::size_t j = 0; j < columns; j += kLanes) {
       const Ints other = lane_numbers() + static_cast<std::int32_t>(j);
       const Ints row = Ints{} + static_cast<std::int32_t>(i);
-      const Floats between = exp_of_negative(min(total[i] - load(total + j), Floats{}));
+      const Floats between = exp_or_zero(min(total[i] - load(total + j), Floats{}));
       float *known = among_keys.row(i) + j, *seen = of_queries.row(i) + j;
       store(known, chosen(above(row, other), load(known) * between * -rule.beta[i], Floats{}));
       store(seen, chosen(above(other, row), Floats{}, load(seen) * between));

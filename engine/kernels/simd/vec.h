@@ -202,23 +202,22 @@ MMBATCH_INLINE Floats exp_of_moderate(Floats x) {
   return (Floats)((Words)parts.fraction + ((Words)parts.shifted << 23));
 }
 
-/// exp() for x ≤ 0, as softmax needs it.
-MMBATCH_INLINE Floats exp_of_negative(Floats x) {
+/// exp() for x ≤ 80, and 0 where it is smaller than floats are.
+MMBATCH_INLINE Floats exp_or_zero(Floats x) {
   return chosen(above(splat(kExpLow), x), Floats{}, exp_of_moderate(max(x, splat(kExpLow))));
 }
 
 /// 1 / x to about 1 ulp for x in [1, 2¹²⁰], where divisions would be most of the time. A guess that is off by
-/// an eighth at most, the exponent negated and the fraction on a line, and Newton's method: a step of third
-/// order, then two of second.
+/// a twentieth at most, the exponent negated and the fraction on a line, and Newton's method: a step of third
+/// order, then one of second.
 MMBATCH_INLINE Floats reciprocal(Floats x) {
   Floats r = (Floats)(0x7ef311c7 - (Words)x);
   const Floats left = 1.0f - x * r;
   r = r * (left * left + left) + r;
-  r = r * (1.0f - x * r) + r;
   return r * (1.0f - x * r) + r;
 }
 
-/// 1 / (1 + e^-x); below -80 as at -80.
+/// 1 / (1 + e^-x); below -80 as at -80, and 1 where x is not a number.
 MMBATCH_INLINE Floats sigmoid(Floats x) {
   return reciprocal(exp_of_moderate(min(max(-x, splat(kExpLow)), splat(80.0f))) + 1.0f);
 }
@@ -246,7 +245,7 @@ MMBATCH_INLINE Floats erf(Floats x) {
   p = p * t + 1.421413741f;
   p = p * t - 0.284496736f;
   p = p * t + 0.254829592f;
-  const Floats far = 1.0f - p * t * exp_of_negative(-positive * positive);
+  const Floats far = 1.0f - p * t * exp_or_zero(-positive * positive);
   const Floats square = x * x;
   Floats series = splat(-1.0f / 1320.0f);
   series = series * square + 1.0f / 216.0f;

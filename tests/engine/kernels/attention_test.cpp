@@ -169,6 +169,28 @@ TEST_P(Attention, ScoresMayRiseFromTileToTile) {
   }
 }
 
+/// Leaves bytes of which no four are a number where functions that are called next keep their variables.
+__attribute__((noinline)) void soil_the_stack() {
+  volatile unsigned char bytes[256 * 1024];
+  for (volatile unsigned char& byte : bytes) byte = 0xff;
+}
+
+TEST_P(Attention, NothingIsReadThatWasNeverWritten) {
+  const auto [arithmetic, format] = GetParam();
+  for (const std::size_t tokens : {1u, 16u, 17u, 40u, 110u}) {
+    const Case c{tokens, 2, 1, 64, {}, 0, 0};
+    const PagedSequence sequence(c, 32, 3, format);
+    const Matrix<float> queries = random_queries(tokens, c.heads * c.head_dim);
+    Matrix<float> out(tokens, queries.cols());
+    AttentionSpan span = sequence.span();
+    span.count = tokens;
+    soil_the_stack();
+    attention(shape_of(c, arithmetic), queries.view(), {&span, 1}, out.view());
+    for (std::size_t i = 0; i < out.rows() * out.cols(); ++i)
+      ASSERT_TRUE(std::isfinite(out.data()[i])) << tokens << " tokens, element " << i;
+  }
+}
+
 TEST_P(Attention, ASinkIsAKeyWithoutValue) {
   const auto [arithmetic, format] = GetParam();
   // Of a head whose sink is s, all results are those without it, times e^max / (e^max + e^s): one token sees
@@ -265,6 +287,20 @@ std::vector<float> some_row(std::size_t n) {
   std::vector<float> x = {0.1f, -3.0f, 0.0f, 2.9f, 1e-3f};
   for (std::size_t i = x.size(); i < n; ++i) x.push_back(std::sin(static_cast<float>(i)));
   return x;
+}
+
+TEST(AttentionUnits, ManyQueryHeadsMayShareAKeyHead) {
+  const Case c{3, 300, 1, 2, {}, 0, 0};
+  const PagedSequence sequence(c, 32, 3);
+  const Matrix<float> queries = random_queries(c.tokens, c.heads * c.head_dim);
+  Matrix<float> flash(c.tokens, queries.cols()), naive(c.tokens, queries.cols());
+  AttentionSpan span = sequence.span();
+  span.count = c.tokens;
+  const AttentionShape shape = shape_of(c, AttentionArithmetic::f32);
+  attention(shape, queries.view(), {&span, 1}, flash.view(), AttentionKernel::flash);
+  attention(shape, queries.view(), {&span, 1}, naive.view(), AttentionKernel::naive);
+  for (std::size_t i = 0; i < flash.rows() * flash.cols(); ++i)
+    ASSERT_NEAR(flash.data()[i], naive.data()[i], 2e-5) << i;
 }
 
 TEST(RowLayout, BlocksOfSixteensHoldGranules) {

@@ -40,6 +40,8 @@ struct AmxAttention : Products {
           if (seen) fetch(tile.next_values[i] + at);
           store(own + at, seen ? load(tile.values[i] + at) : Floats{});
         }
+        // Nor may what is multiplied with the zeros be anything but a number.
+        if (!seen) store(tile.value_scales + i * kLanes, Floats{});
         tile.values[i] = tile.next_values[i] = own;
       }
     }

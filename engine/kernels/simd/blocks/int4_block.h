@@ -47,6 +47,8 @@ struct HalfBytes {
 /// y[all rows] (+)= x · some pairs of groups of a strip. y holds the sums from pair to pair but for few rows.
 struct Int4Block {
   static constexpr std::size_t kEights = Panel::kGroup / 8;
+  /// Of a part, at most, found by measurement: 1 or 9 KiB of weights.
+  static constexpr std::size_t pairs_of(std::size_t rows) { return rows <= 8 ? 2 : 16; }
   static constexpr std::size_t kStripRegisters = Panel::kStrip / kRegisterLanes;
   static constexpr std::size_t kRows = kRegisters == 32 ? 12 : 4;
 
@@ -142,7 +144,7 @@ struct Int4Block {
 /// A panel's sums, before they are scaled by the rows' scales. In parts, see take_int8_panel().
 MMBATCH_INLINE void take_int4_panel(const PanelProduct& p) {
   const std::size_t pairs = p.depth / (2 * Panel::kGroup), strip_bytes = pairs * Panel::kGroupPair;
-  const std::size_t most = p.rows <= 8 ? 2 : 16;
+  const std::size_t most = Int4Block::pairs_of(p.rows);
   for (std::size_t first = 0; first < pairs; first += most) {
     const std::size_t count = most < pairs - first ? most : pairs - first;
     const std::size_t bytes = count * Panel::kGroupPair;

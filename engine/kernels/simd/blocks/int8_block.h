@@ -84,6 +84,8 @@ struct BytesByFour {
 template <class Bytes>
 struct Int8Block {
   static constexpr std::size_t kTurn = 4;  // steps
+  /// Of a part, at most, found by measurement: from 1 to 16 KiB of weights.
+  static constexpr std::size_t steps_of(std::size_t rows) { return rows <= 8 ? 16 : rows <= 16 ? 32 : 256; }
   static constexpr std::size_t kStripRegisters = Panel::kStrip / Bytes::kColumns;
   static constexpr std::size_t kRows = kRegisters == 32 ? 12 : 6;
 
@@ -153,7 +155,7 @@ struct Int8Block {
 template <class Bytes>
 void take_int8_panel(const PanelProduct& p, const std::byte* x, std::size_t strip_bytes) {
   using Block = Int8Block<Bytes>;
-  const std::size_t steps = p.depth / 4, most = p.rows <= 8 ? 16 : p.rows <= 16 ? 32 : 256;
+  const std::size_t steps = p.depth / 4, most = Block::steps_of(p.rows);
   for (std::size_t first = 0; first < steps; first += most) {
     const std::size_t count = most < steps - first ? most : steps - first;
     const std::size_t bytes = count * Panel::kStrip * 4;
