@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -32,8 +33,10 @@ class CompiledConstraints {
     ConstraintSpec spec;
     CompiledConstraint compiled;
     std::shared_ptr<TokenMasks> masks = {};        // once they were needed
-    std::shared_ptr<const LeastBytes> least = {};  // once an answer was to be closed
+    std::shared_ptr<const LeastBytes> least = {};  // once an answer was to be closed, or measured
     std::optional<std::size_t> shortest = {};      // tokens of the shortest answer, once somebody asked
+    /// has_answer_within() of each max_new_tokens that somebody asked for.
+    std::map<std::size_t, std::optional<bool>> within = {};
     // Of a JSON Schema, once an answer was looked at:
     std::shared_ptr<const JsonValue> schema = {};
     std::shared_ptr<const SchemaDocument> document = {};
