@@ -45,9 +45,8 @@ void AnswerLengths::check(const GenerationConfig& generation) {
   const auto spec = constraint_of(generation);
   if (!spec) return;
   const auto tokens = shortest(generation);
+  if (generation.on_length == "close") return check_shortest(tokens.value_or(Closings::kNever), generation);
   if (tokens && std::cmp_less_equal(*tokens, generation.max_new_tokens)) return;
-  const bool closes = generation.on_length == "close";
-  if (tokens && closes) throw ItemError(ErrorCode::invalid_value, too_short_for(*tokens, generation));
   // A text with more bytes may take fewer tokens. Items of a job mostly share constraint and limit.
   const auto entry = compiled_.of(*spec);
   const auto limit = static_cast<std::size_t>(generation.max_new_tokens);

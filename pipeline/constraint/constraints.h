@@ -26,6 +26,11 @@ std::optional<ConstraintSpec> constraint_of(const GenerationConfig& generation);
 /// That max_new_tokens leaves no room for the shortest answer, which has so many tokens.
 std::string too_short_for(std::size_t tokens, const GenerationConfig& generation);
 
+/// That an answer that is brought to its end has room: `tokens` are those of the shortest, or
+/// Closings::kNever.
+/// @throws ItemError(invalid_value)
+void check_shortest(std::size_t tokens, const GenerationConfig& generation);
+
 /// Compiled constraints by their text; the last few are kept. Thread-safe.
 class CompiledConstraints {
  public:

@@ -44,5 +44,19 @@ TEST(AnswerLengths, AreKnownForEachLimit) {
   EXPECT_TRUE(has_room(with_regex("[a-z]{4}", 4)));
 }
 
+TEST(AnswerLengths, WhatIsClosedIsFoundBefore) {
+  GenerationConfig generation;
+  generation.response_format = R"({"type": "string", "minLength": 100000})";
+  generation.max_new_tokens = 60000;
+  EXPECT_TRUE(has_room(generation));  // nobody knows that it has none
+  generation.on_length = "close";
+  EXPECT_THAT(message_of<ItemError>([&] { lengths().check(generation); }),
+              HasSubstr("on_length: close: the shortest answer is too long to be found"));
+  GenerationConfig short_one = with_regex("[a-z]{64}", 1);
+  short_one.on_length = "close";
+  EXPECT_THAT(message_of<ItemError>([&] { lengths().check(short_one); }),
+              HasSubstr("and max_new_tokens is 1"));
+}
+
 }  // namespace
 }  // namespace mmbatch
