@@ -58,7 +58,7 @@ void AnswerLengths::check(const GenerationConfig& generation) {
   if (fits->second != false) return;
   if (tokens) throw ItemError(ErrorCode::invalid_value, too_short_for(*tokens, generation));
   throw ItemError(ErrorCode::invalid_value,
-                  fmt::format("no answer that fits is short enough, and max_new_tokens is {}",
+                  fmt::format("max_new_tokens is {}, but every answer that fits has more tokens",
                               generation.max_new_tokens));
 }
 
