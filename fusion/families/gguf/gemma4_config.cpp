@@ -139,8 +139,7 @@ std::string describe_gemma4(const Metadata& metadata, const Tensors& tensors, co
       {"sliding_attention",
        {{"rope_type", "default"},
         {"rope_theta", metadata.number(own_key(metadata, "rope.freq_base_swa"), 10000.0)}}}};
-  const std::string softcap = own_key(metadata, "final_logit_softcapping");
-  if (metadata.has(softcap)) config["final_logit_softcapping"] = metadata.number(softcap, 0.0);
+  if (const auto cap = final_softcap(metadata)) config["final_logit_softcapping"] = *cap;
   const std::size_t width = uniform_size(metadata, "embedding_length_per_layer_input", 0);
   config["hidden_size_per_layer_input"] = width;
   const auto table = tensors.find("per_layer_token_embd.weight");
