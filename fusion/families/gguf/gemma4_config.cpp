@@ -100,7 +100,6 @@ void put_experts(const Metadata& metadata, const Tensors& tensors, json& config)
 std::string describe_gemma4(const Metadata& metadata, const Tensors& tensors, const std::string& shared) {
   json config = json::parse(shared);
   const std::size_t layers = config["num_hidden_layers"], head_dim = config["head_dim"];
-  if (layers == 0) metadata.fail(own_key(metadata, "block_count"), "must be above 0");
   const std::vector<bool> sliding = sliding_layers(metadata, layers, 6);
   auto types = json::array();
   for (const bool one : sliding) types.push_back(one ? "sliding_attention" : "full_attention");
