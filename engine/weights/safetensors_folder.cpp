@@ -122,7 +122,7 @@ FolderSource::FolderSource(const fs::path& folder, std::vector<SafetensorsFile> 
       present_quantized(find_quantization(json_file("config.json"), json_file("quantize_config.json")),
                         parts);
     } catch (const ModelError& e) {
-      if (std::string_view(e.what()).starts_with(folder.string())) throw;  // names the file
+      if (std::string_view(e.what()).starts_with((folder / "").string())) throw;  // names the file
       throw ModelError(fmt::format("{}: {}", folder.string(), e.what()));
     }
   }

@@ -28,8 +28,9 @@ std::optional<std::size_t> AnswerLengths::shortest(const GenerationConfig& gener
   const auto entry = compiled_.of(*spec);
   if (!entry->shortest) {
     if (!tokens_) tokens_ = std::make_shared<const TokenBytes>(tokenizer_);
+    entry->least = std::make_shared<const LeastBytes>(entry->compiled.grammar);
     Machine machine(entry->compiled.grammar);
-    Closings closings(std::make_shared<const LeastBytes>(entry->compiled.grammar), tokens_);
+    Closings closings(entry->least, tokens_);
     try {
       entry->shortest = closings.tokens(machine, machine.start());
     } catch (const TooAmbiguous&) {
@@ -44,17 +45,20 @@ void AnswerLengths::check(const GenerationConfig& generation) {
   const auto spec = constraint_of(generation);
   if (!spec) return;
   const auto tokens = shortest(generation);
+  if (generation.on_length == "close") return check_shortest(tokens.value_or(Closings::kNever), generation);
   if (tokens && std::cmp_less_equal(*tokens, generation.max_new_tokens)) return;
-  const bool closes = generation.on_length == "close";
-  if (tokens && closes) throw ItemError(ErrorCode::invalid_value, too_short_for(*tokens, generation));
-  // A text with more bytes may take fewer tokens.
-  const auto& grammar = compiled_.of(*spec)->compiled.grammar;
-  const auto fits = has_answer_within(grammar, LeastBytes(grammar), *tokens_,
-                                      static_cast<std::size_t>(generation.max_new_tokens));
-  if (fits != false) return;
+  // A text with more bytes may take fewer tokens. Items of a job mostly share constraint and limit.
+  const auto entry = compiled_.of(*spec);
+  const auto limit = static_cast<std::size_t>(generation.max_new_tokens);
+  auto fits = entry->within.find(limit);
+  if (fits == entry->within.end()) {
+    const auto found = has_answer_within(entry->compiled.grammar, *entry->least, *tokens_, limit);
+    fits = entry->within.emplace(limit, found).first;
+  }
+  if (fits->second != false) return;
   if (tokens) throw ItemError(ErrorCode::invalid_value, too_short_for(*tokens, generation));
   throw ItemError(ErrorCode::invalid_value,
-                  fmt::format("no answer that fits is short enough, and max_new_tokens is {}",
+                  fmt::format("max_new_tokens is {}, but every answer that fits has more tokens",
                               generation.max_new_tokens));
 }
 

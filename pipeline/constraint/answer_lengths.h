@@ -21,7 +21,8 @@ class AnswerLengths {
   std::optional<std::size_t> shortest(const GenerationConfig& generation);
 
   /// @throws ItemError(invalid_value) when max_new_tokens certainly leaves no room for any answer, or, where
-  /// answers are brought to their end, for the one that they are brought to
+  /// answers are brought to their end, when it leaves none for the one that they are brought to, or that one
+  /// cannot be found
   void check(const GenerationConfig& generation);
 
   /// What is worth knowing of each job: the shortest answer, and strings that may go on for ever.

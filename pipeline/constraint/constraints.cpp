@@ -69,7 +69,13 @@ std::string placed(const ConstraintProblem& problem, const ConstraintSpec& spec,
   return fmt::format("{}: {}", file, schema ? problem.text() : problem.reason);
 }
 
-/// Whether an answer that is closed in time has room for anything at all.
+}  // namespace
+
+std::string too_short_for(std::size_t tokens, const GenerationConfig& generation) {
+  return fmt::format("the shortest answer that fits has {}, and max_new_tokens is {}",
+                     counted(tokens, "token"), generation.max_new_tokens);
+}
+
 void check_shortest(std::size_t tokens, const GenerationConfig& generation) {
   if (tokens == Closings::kNever) {
     throw ItemError(ErrorCode::invalid_value,
@@ -77,13 +83,6 @@ void check_shortest(std::size_t tokens, const GenerationConfig& generation) {
   }
   if (std::cmp_greater(tokens, generation.max_new_tokens))
     throw ItemError(ErrorCode::invalid_value, too_short_for(tokens, generation));
-}
-
-}  // namespace
-
-std::string too_short_for(std::size_t tokens, const GenerationConfig& generation) {
-  return fmt::format("the shortest answer that fits has {}, and max_new_tokens is {}",
-                     counted(tokens, "token"), generation.max_new_tokens);
 }
 
 std::optional<ConstraintSpec> constraint_of(const GenerationConfig& generation) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -25,6 +26,11 @@ std::optional<ConstraintSpec> constraint_of(const GenerationConfig& generation);
 /// That max_new_tokens leaves no room for the shortest answer, which has so many tokens.
 std::string too_short_for(std::size_t tokens, const GenerationConfig& generation);
 
+/// That an answer that is brought to its end has room: `tokens` are those of the shortest, or
+/// Closings::kNever.
+/// @throws ItemError(invalid_value)
+void check_shortest(std::size_t tokens, const GenerationConfig& generation);
+
 /// Compiled constraints by their text; the last few are kept. Thread-safe.
 class CompiledConstraints {
  public:
@@ -32,8 +38,10 @@ class CompiledConstraints {
     ConstraintSpec spec;
     CompiledConstraint compiled;
     std::shared_ptr<TokenMasks> masks = {};        // once they were needed
-    std::shared_ptr<const LeastBytes> least = {};  // once an answer was to be closed
+    std::shared_ptr<const LeastBytes> least = {};  // once an answer was to be closed, or measured
     std::optional<std::size_t> shortest = {};      // tokens of the shortest answer, once somebody asked
+    /// has_answer_within() of each max_new_tokens that somebody asked for.
+    std::map<std::size_t, std::optional<bool>> within = {};
     // Of a JSON Schema, once an answer was looked at:
     std::shared_ptr<const JsonValue> schema = {};
     std::shared_ptr<const SchemaDocument> document = {};

@@ -107,7 +107,7 @@ void check_room(const ModelFiles& files, const GenerationConfig& generation) {
   try {
     AnswerLengths(files.tokenizer).check(generation);
   } catch (const ItemError& e) {
-    throw UsageError(fmt::format("--max-new-tokens {}: too few: {}", generation.max_new_tokens, e.what()));
+    throw UsageError(e.what());
   }
 }
 

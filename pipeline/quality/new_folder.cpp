@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "engine/base/error.h"
@@ -53,7 +54,11 @@ void NewFolder::check(const fs::path& folder) {
                                folder.string(), unfinished ? ", or remove it: it was never finished" : ""));
 }
 
-NewFolder::NewFolder(const fs::path& folder) : folder_(folder), inside_(folder / kInside) {
+NewFolder::NewFolder(fs::path folder, fs::path inside)
+    : folder_(std::move(folder)), inside_(std::move(inside)) {}
+
+// What throws below is behind a whole constructor: the destructor unlocks.
+NewFolder::NewFolder(const fs::path& folder) : NewFolder(folder, folder / kInside) {
   check(folder);
   std::error_code failed;
   was_there_ = fs::exists(folder, failed) && !fs::exists(inside_, failed);
@@ -64,7 +69,7 @@ NewFolder::NewFolder(const fs::path& folder) : folder_(folder), inside_(folder /
     check(folder);  // another process may have finished it meanwhile
   } catch (const UsageError&) {
     fs::remove(inside_, failed);
-    ::close(descriptor_);
+    inside_.clear();
     throw;
   }
   for (const fs::path& left : entries_of(inside_)) {
@@ -84,13 +89,15 @@ void NewFolder::lock() {
   const bool same = ::fstat(descriptor_, &locked) == 0 && ::lstat(inside_.c_str(), &there) == 0 &&
                     locked.st_ino == there.st_ino;
   if (!taken && same) return;
-  ::close(descriptor_);
+  ::close(std::exchange(descriptor_, -1));
   throw UsageError(fmt::format("{}: another process is writing it", folder_.string()));
 }
 
 NewFolder::~NewFolder() {
+  if (descriptor_ < 0) return;
   if (!inside_.empty()) {
     std::error_code failed;
+    for (const fs::path& file : moved_) fs::remove_all(file, failed);
     fs::remove_all(inside_, failed);
     if (!was_there_) fs::remove(folder_, failed);  // where it is empty
   }
@@ -99,9 +106,12 @@ NewFolder::~NewFolder() {
 
 void NewFolder::finish(const fs::path& last) {
   for (const fs::path& entry : entries_of(inside_)) {
-    if (entry.filename() != last) move(entry, folder_ / entry.filename());
+    if (entry.filename() == last) continue;
+    move(entry, folder_ / entry.filename());
+    moved_.push_back(folder_ / entry.filename());
   }
   move(inside_ / last, folder_ / last);
+  moved_.clear();
   std::error_code failed;
   fs::remove(inside_, failed);
   if (failed) refuse(inside_, "cannot be removed", failed.message());

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <filesystem>
+#include <vector>
 
 namespace mmbatch {
 
 /// A folder that is filled in a folder of its own inside of it, `.mmbatch-unfinished`, out of which the files
 /// are moved once all of them are there: until then nobody takes it for whole. What a process that was killed
-/// left is found by that name and begun again. Without finish(), all is as it was before. Not thread-safe.
+/// left is found by that name and begun again. Without finish(), or where a file cannot be moved, all is as
+/// it was before. Not thread-safe.
 class NewFolder {
  public:
   /// Tells before much is computed whether one can be made there.
@@ -26,10 +28,12 @@ class NewFolder {
   void finish(const std::filesystem::path& last);
 
  private:
+  NewFolder(std::filesystem::path folder, std::filesystem::path inside);
   void lock();
 
   std::filesystem::path folder_, inside_;
-  int descriptor_ = -1;  // of `inside_`, locked
+  std::vector<std::filesystem::path> moved_;  // while others are not
+  int descriptor_ = -1;                       // of `inside_`, locked; below 0: another's, or nobody's
   bool was_there_ = false;
 };
 

@@ -67,14 +67,18 @@ void check_same_model(const GgufFile& first, const GgufFile& later) {
   }
 }
 
-/// That a file whose name says that there are others says so itself.
+/// A file that says it is the only one may have kept the name of a part that it was merged from; where others
+/// lie beside it, they would be left out.
 void check_single(const GgufFile& file, const std::optional<ShardName>& name, const fs::path& path) {
   if (!name || name->count <= 1) return;
-  const std::string key = "split.count";
+  const fs::path sibling = shard_path(path, *name, name->number == 1 ? 2 : 1);
   std::error_code failed;
-  if (!file.metadata().has(key) && !fs::exists(shard_path(path, *name, 2), failed)) return;
-  file.metadata().fail(
-      key, fmt::format("{}, by its name the file is one of {}", file.metadata().size(key, 0), name->count));
+  if (!fs::exists(sibling, failed)) return;
+  const std::string key = "split.count";
+  const gguf::Metadata& metadata = file.metadata();
+  const std::string said = metadata.has(key) ? std::to_string(metadata.size(key, 0)) : "missing";
+  metadata.fail(key, fmt::format("{}, but by its name the file is one of {}, and {} lies beside it", said,
+                                 name->count, sibling.filename().string()));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,6 +52,10 @@ std::uint64_t layer_count(const Metadata& metadata);
 
 /// config.json of a text model, by the file's keys: JSON text.  @throws ModelError naming the key
 std::string describe_text(const Architecture& architecture, const Metadata& metadata, const Tensors& tensors);
+
+/// "final_logit_softcapping"; nothing where the file has none, or 0, which llama.cpp takes for none.
+/// @throws ModelError naming the key
+std::optional<double> final_softcap(const Metadata& metadata);
 
 /// JSON of a text model with layers of two kinds, whose heads and feed-forwards differ.
 /// @param shared JSON, what all architectures have

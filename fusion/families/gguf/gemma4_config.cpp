@@ -100,7 +100,6 @@ void put_experts(const Metadata& metadata, const Tensors& tensors, json& config)
 std::string describe_gemma4(const Metadata& metadata, const Tensors& tensors, const std::string& shared) {
   json config = json::parse(shared);
   const std::size_t layers = config["num_hidden_layers"], head_dim = config["head_dim"];
-  if (layers == 0) metadata.fail(own_key(metadata, "block_count"), "must be above 0");
   const std::vector<bool> sliding = sliding_layers(metadata, layers, 6);
   auto types = json::array();
   for (const bool one : sliding) types.push_back(one ? "sliding_attention" : "full_attention");
@@ -139,8 +138,7 @@ std::string describe_gemma4(const Metadata& metadata, const Tensors& tensors, co
       {"sliding_attention",
        {{"rope_type", "default"},
         {"rope_theta", metadata.number(own_key(metadata, "rope.freq_base_swa"), 10000.0)}}}};
-  const std::string softcap = own_key(metadata, "final_logit_softcapping");
-  if (metadata.has(softcap)) config["final_logit_softcapping"] = metadata.number(softcap, 0.0);
+  if (const auto cap = final_softcap(metadata)) config["final_logit_softcapping"] = *cap;
   const std::size_t width = uniform_size(metadata, "embedding_length_per_layer_input", 0);
   config["hidden_size_per_layer_input"] = width;
   const auto table = tensors.find("per_layer_token_embd.weight");

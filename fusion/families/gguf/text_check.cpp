@@ -140,8 +140,8 @@ void check_heads(const Architecture& architecture, const Metadata& metadata, con
   const std::string heads = own_key(metadata, "attention.head_count");
   if (!metadata.has(width) && sizes.hidden % sizes.heads != 0)
     metadata.fail(heads, fmt::format("{} does not divide embedding_length {}", sizes.heads, sizes.hidden));
-  const bool turned = architecture.model_type != "gpt2";  // its positions are learned
-  if (sizes.head_dim > kMaxHead || (turned && sizes.head_dim % 2 != 0)) {
+  const bool rotary = architecture.model_type != "gpt2";  // its positions are learned
+  if (sizes.head_dim > kMaxHead || (rotary && sizes.head_dim % 2 != 0)) {
     const bool given = metadata.has(width);
     metadata.fail(given ? width : heads,
                   fmt::format("heads of {} numbers{}: an even number up to {} is needed", sizes.head_dim,

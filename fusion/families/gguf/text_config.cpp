@@ -120,8 +120,7 @@ void describe_gemma3(const Metadata& metadata, const Tensors& tensors, nlohmann:
   if (published && metadata.has(own("vision.block_count")) && !config.contains("rope_scaling"))
     config["rope_scaling"] = {{"rope_type", "linear"}, {"factor", 8.0}};
   config["layer_types"] = layer_types(sliding_layers(metadata, layers, 6));
-  if (metadata.has(own_key(metadata, "final_logit_softcapping")))
-    config["final_logit_softcapping"] = softcap(metadata, "final_logit_softcapping", 0.0);
+  if (const auto cap = final_softcap(metadata)) config["final_logit_softcapping"] = *cap;
 }
 
 void describe_qwen_moe(const Metadata& metadata, const Tensors& tensors, nlohmann::json& config) {
@@ -316,6 +315,12 @@ std::uint64_t uniform_size(const Metadata& metadata, const std::string& key, std
 std::uint64_t uniform_size(const Metadata& metadata, const std::string& key) {
   if (!metadata.has(own_key(metadata, key))) metadata.fail(own_key(metadata, key), "missing");
   return uniform_size(metadata, key, 0);
+}
+
+std::optional<double> final_softcap(const Metadata& metadata) {
+  const char* key = "final_logit_softcapping";
+  if (metadata.number(own_key(metadata, key), 0.0) == 0.0) return std::nullopt;
+  return softcap(metadata, key, 0.0);
 }
 
 std::uint64_t layer_count(const Metadata& metadata) {

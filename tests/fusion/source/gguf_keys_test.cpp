@@ -177,12 +177,12 @@ TEST(GgufKeys, DamagedWeightsAreToldWithTheirOwnFile) {
 }
 
 /// The keys of a small text model.
-GgufBytes small_model() {
+GgufBytes small_model(const std::string& architecture = "llama") {
   GgufBytes file;
-  file.key("general.architecture", "llama").key("tokenizer.ggml.model", "gpt2");
+  file.key("general.architecture", architecture).key("tokenizer.ggml.model", "gpt2");
   for (const char* size : {"block_count", "context_length", "attention.head_count"})
-    file.key(std::string("llama.") + size, 2u);
-  return file.key("llama.embedding_length", 8u).texts("tokenizer.ggml.tokens", {"a", "b", "c"});
+    file.key(architecture + "." + size, 2u);
+  return file.key(architecture + ".embedding_length", 8u).texts("tokenizer.ggml.tokens", {"a", "b", "c"});
 }
 
 TEST(GgufKeys, TokensWithoutRowsAreToldWithTheirKey) {
@@ -192,6 +192,28 @@ TEST(GgufKeys, TokensWithoutRowsAreToldWithTheirKey) {
   write_file(folder.path() / "m.gguf", file.bytes());
   EXPECT_THAT(message_of<ModelError>([&] { Model::load(folder.path() / "m.gguf"); }),
               HasSubstr("m.gguf: key 'tokenizer.ggml.tokens': 3 tokens, but only 2 rows of embeddings"));
+}
+
+/// What a small text model's config.json has of logits that are capped, 0: nothing.
+double softcap(const std::string& architecture, float written) {
+  const TemporaryFolder folder;
+  GgufBytes file = small_model(architecture);
+  for (const char* size : {"feed_forward_length", "attention.head_count_kv", "attention.sliding_window"})
+    file.key(architecture + "." + size, 2u);
+  file.key(architecture + ".final_logit_softcapping", 6, GgufBytes::number(written));
+  write_file(folder.path() / "m.gguf", file.bytes());
+  return open_model(folder.path() / "m.gguf")->config().number("final_logit_softcapping", 0);
+}
+
+TEST(GgufKeys, ACapOfLogitsMayBeNone) {
+  for (const std::string architecture : {"gemma3", "gemma4"}) {
+    EXPECT_EQ(softcap(architecture, 0.0f), 0) << architecture;  // as llama.cpp
+    EXPECT_EQ(softcap(architecture, 5.0f), 5) << architecture;
+    EXPECT_THAT(message_of<ModelError>([&] { softcap(architecture, -1.0f); }),
+                HasSubstr("m.gguf: key '" + architecture + ".final_logit_softcapping': -1: must be above 0"));
+  }
+  EXPECT_THAT(message_of<ModelError>([&] { softcap("gemma2", 0.0f); }),
+              HasSubstr("'gemma2.final_logit_softcapping': 0: must be above 0"));
 }
 
 /// A small text model that says how it wants to be sampled.

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "engine/base/error.h"
+#include "engine/base/output/output_error.h"
 #include "tests/engine/temporary_folder.h"
 
 namespace mmbatch {
@@ -58,6 +59,20 @@ TEST(NewFolder, LeavesNothingWhereItIsNotFinished) {
   fs::create_directory(parent.path() / "empty");
   { fill(NewFolder(parent.path() / "empty")); }
   EXPECT_TRUE(fs::is_empty(parent.path() / "empty"));
+}
+
+TEST(NewFolder, LeavesNothingWhereNotAllCanBeMoved) {
+  const TemporaryFolder parent;
+  const fs::path place = parent.path() / "copy";
+  {
+    NewFolder folder(place);
+    fill(folder);
+    fs::create_directory(place / "weights");  // in the way of the last one
+    EXPECT_THAT(message_of<OutputError>([&] { folder.finish("weights"); }),
+                HasSubstr("weights: cannot be written"));
+    EXPECT_TRUE(fs::exists(place / "config.json"));
+  }
+  EXPECT_EQ(names_in(place), std::set<std::string>{"weights"});
 }
 
 /// Fills a folder in a process that is killed before it is finished.

@@ -9,6 +9,7 @@ namespace mmbatch {
 namespace {
 
 constexpr std::uint64_t kMostWork = 1u << 23;  // of the machine (Machine::work), and nodes of the trie
+constexpr std::size_t kMostStates = 1u << 17, kMostFrames = 1u << 20;  // some dozens of megabytes
 
 /// Goes on token by token, all states of equally many tokens together, so that a state is met first behind
 /// the fewest tokens.
@@ -26,13 +27,18 @@ class Search {
         if (follow(state, 0, used + 1, next)) return true;
         const bool drops_space = used == 0 && tokens_.drops_first_space();
         if (drops_space && follow(state, tokens_.all().find(" "), used + 1, next)) return true;
-        if (machine_.work() + nodes_ > kMostWork) return std::nullopt;
+        if (!goes_on()) return std::nullopt;
       }
     }
     return false;
   }
 
  private:
+  bool goes_on() const {
+    return machine_.work() + nodes_ <= kMostWork && seen_.size() <= kMostStates &&
+           machine_.frames() <= kMostFrames;
+  }
+
   /// All states one token further that may still come to an end in time.
   /// @param from the trie's node behind whose bytes the state reads.  @return whether an answer may end there
   bool follow(const Machine::State& state, std::uint32_t from, std::size_t used,
@@ -40,7 +46,7 @@ class Search {
     const TokenTrie& trie = tokens_.all();
     const std::uint32_t end = from == 0 ? static_cast<std::uint32_t>(trie.size()) : trie.node(from).end;
     states_[trie.node(from).depth] = state;
-    for (std::uint32_t i = from + 1; i < end && machine_.work() + nodes_ <= kMostWork; ++nodes_) {
+    for (std::uint32_t i = from + 1; i < end && goes_on(); ++nodes_) {
       const TokenTrie::Node& node = trie.node(i);
       Machine::State& here = states_[node.depth];
       machine_.step(states_[node.depth - 1u], node.byte, here);

@@ -10,7 +10,7 @@
 namespace mmbatch {
 
 /// Whether some answer that a grammar reads has at most `limit` tokens, whichever tokens spell it: false is
-/// certain. Nothing when that takes too long to find out.
+/// certain. Nothing when that takes too long, or too much memory, to find out.
 std::optional<bool> has_answer_within(const std::shared_ptr<const Grammar>& grammar, const LeastBytes& least,
                                       const TokenBytes& tokens, std::size_t limit);
 

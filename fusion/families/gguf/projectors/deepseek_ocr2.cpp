@@ -77,10 +77,6 @@ json whole_layers(const TowerFile& file, std::size_t layers, std::size_t window)
 /// @param side of the grid of learned positions
 json describe_sam(const TowerFile& file, std::size_t side) {
   const std::size_t layers = file.size("sam.block_count"), window = file.size("window_size", 14);
-  if (layers > kMaxTowerLayers)
-    file.metadata().fail(file.key("sam.block_count"),
-                         fmt::format("{} blocks, at most {} are possible", layers, kMaxTowerLayers));
-  if (window == 0) file.metadata().fail(file.key("window_size"), "must be above 0");
   if (!file.names_below(fmt::format("v.sam.blk.{}.", layers)).empty())
     file.metadata().fail(
         file.key("sam.block_count"),
@@ -111,7 +107,6 @@ void add_deepseek_ocr2(TowerFile& file, Multimodal& model) {
   const TowerSizes sizes = file.sizes();
   const TensorView positions = file.take("v.sam.pos_embd.weight"), mark = file.take("v.view_seperator");
   const std::size_t width = file.size("sam.embedding_length");
-  if (width == 0) file.metadata().fail(file.key("sam.embedding_length"), "must be above 0");
   const std::size_t kv_heads = file.size("attention.head_count_kv");
   if (sizes.heads % kv_heads != 0)
     file.metadata().fail(file.key("attention.head_count_kv"),

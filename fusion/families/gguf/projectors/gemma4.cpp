@@ -1,6 +1,8 @@
 // "gemma4v", a transformer whose rows are averaged over squares, and "gemma4uv", large patches and three
 // norms. What such a file has for hearing is left out.
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -54,9 +56,7 @@ std::vector<RenamedTensor> embedder_names() {
 }
 
 /// Where the values of a patch, which are stored colour by colour, lie pixel by pixel.
-std::vector<std::uint32_t> by_pixels(const TowerFile& file, std::size_t side) {
-  if (side == 0 || side > kMaxSide)
-    file.metadata().fail(file.key("patch_size"), "must be from 1 to 1024");
+std::vector<std::uint32_t> by_pixels(std::size_t side) {
   std::vector<std::uint32_t> places;
   for (std::size_t pixel = 0; pixel < side * side; ++pixel) {
     for (std::size_t colour = 0; colour < 3; ++colour)
@@ -67,7 +67,7 @@ std::vector<std::uint32_t> by_pixels(const TowerFile& file, std::size_t side) {
 
 void put_patches(TowerFile& file, std::size_t side, const std::string& name, Multimodal& model) {
   const TensorView stored = file.take("v.patch_embd.weight");
-  const std::vector<std::uint32_t> places = by_pixels(file, side);
+  const std::vector<std::uint32_t> places = by_pixels(side);
   if (stored.cols() != places.size())
     file.fail(stored.name, "its rows are not patches of three colours of clip.vision.patch_size");
   std::vector<ColumnRange> ranges;
@@ -77,7 +77,7 @@ void put_patches(TowerFile& file, std::size_t side, const std::string& name, Mul
 }
 
 void put_norm_of_values(TowerFile& file, std::size_t side, Multimodal& model) {
-  const std::vector<std::uint32_t> places = by_pixels(file, side);
+  const std::vector<std::uint32_t> places = by_pixels(side);
   for (const std::string ending : {".weight", ".bias"}) {
     const TensorView stored = file.take("v.patch_norm.1" + ending);
     if (stored.shape.size() != 1 || stored.rows() != places.size())
@@ -171,8 +171,10 @@ void add_gemma4(TowerFile& file, Multimodal& model) {
 void add_gemma4_unified(TowerFile& file, Multimodal& model) {
   const std::size_t hidden = file.size("embedding_length"), patch = file.size("patch_size");
   const std::size_t pool = pool_of(file);
-  if (patch > kMaxSide || pool > kMaxSide)
-    file.metadata().fail(file.key("patch_size"), "must be from 1 to 1024");
+  if (patch * pool > kMaxSide)
+    file.metadata().fail(file.key("patch_size"),
+                         fmt::format("{}, and projector.scale_factor is {}: their product may be at most {}",
+                                     patch, pool, kMaxSide));
   put_below("model.language_model.", model.tensors, "model.");
   drop_audio(file);
   put_patches(file, patch * pool, kEmbedder + "patch_dense.weight", model);

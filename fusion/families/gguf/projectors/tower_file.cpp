@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::string_view kBlocks[] = {"v.blk.", "v.sam.blk."};
 
-constexpr std::size_t kMaxWidth = 1 << 20, kMaxPixels = std::size_t{1} << 40;
+constexpr std::size_t kMaxLayers = 4096, kMaxWidth = 1 << 20, kMaxPixels = std::size_t{1} << 40;
 
 struct KeyRange {
   std::string_view name;
@@ -25,7 +25,7 @@ struct KeyRange {
 constexpr KeyRange kRanges[] = {
     {"embedding_length", kMaxWidth},
     {"feed_forward_length", kMaxWidth},
-    {"block_count", kMaxTowerLayers},
+    {"block_count", kMaxLayers},
     {"attention.head_count", kMaxWidth},
     {"image_size", 8192},
     {"patch_size", 1024},
@@ -39,7 +39,7 @@ constexpr KeyRange kRanges[] = {
     {"image_max_pixels", kMaxPixels},
     {"attention.head_count_kv", kMaxWidth},
     {"sam.embedding_length", kMaxWidth},
-    {"sam.block_count", kMaxTowerLayers},
+    {"sam.block_count", kMaxLayers},
     {"sam.head_count", kMaxWidth},
 };
 

@@ -23,9 +23,6 @@ std::map<std::string, TensorView> put_names(const std::vector<RenamedTensor>& na
 /// The names of a tower of the CLIP kind, below `prefix`.
 std::vector<RenamedTensor> clip_tower_names(const std::string& prefix);
 
-/// More are not possible; a larger number in a file is a mistake.
-inline constexpr std::size_t kMaxTowerLayers = 4096;
-
 /// What an mmproj file says of its tower.
 struct TowerSizes {
   std::size_t hidden = 0, ffn = 0, layers = 0, heads = 0, image_size = 0, patch_size = 0;
@@ -60,8 +57,8 @@ class TowerFile {
   std::size_t size(const std::string& key) const;
   std::size_t size(const std::string& key, std::size_t otherwise) const;
   double number(const std::string& key, double otherwise) const;
-  /// How many tiles a picture is cut into, at least and at most.  @throws ModelError where there is no such
-  /// number
+  /// How many tiles a picture is cut into, at least and at most.  @throws ModelError where the least is above
+  /// the most
   struct Tiles {
     std::size_t least, most;
   };

@@ -208,10 +208,22 @@ TEST(GgufFile, ShardsAreOfOneModel) {
   // One that denies the others.
   for (const std::uint32_t count : {0u, 1u}) {
     put(0, count, "llama", 64);
-    EXPECT_THAT(error(),
-                HasSubstr(fmt::format("m-00001-of-00002.gguf: key 'split.count': {}, by its name the "
-                                      "file is one of 2",
-                                      count)));
+    EXPECT_THAT(error(), HasSubstr(fmt::format(
+                             "m-00001-of-00002.gguf: key 'split.count': {}, but by its name the file "
+                             "is one of 2, and m-00002-of-00002.gguf lies beside it",
+                             count)));
+  }
+  write_file(folder.path() / "m-00001-of-00002.gguf", GgufBytes().bytes());
+  EXPECT_THAT(error(), HasSubstr("key 'split.count': missing, but by its name the file is one of 2"));
+}
+
+TEST(GgufFile, MergedShardsMayKeepTheNameOfOne) {
+  const TemporaryFolder folder;
+  for (const char* name : {"m-00001-of-00002.gguf", "n-00002-of-00002.gguf"}) {
+    write_file(folder.path() / name, shard(0, 0, "a"));  // as gguf-split --merge writes it
+    EXPECT_EQ(open_gguf(folder.path() / name).size(), 1u) << name;
+    write_file(folder.path() / name, GgufBytes().tensor("a", {2}, 0, float_bytes({1, 2})).bytes());
+    EXPECT_EQ(open_gguf(folder.path() / name).size(), 1u) << name;
   }
 }
 

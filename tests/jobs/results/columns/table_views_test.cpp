@@ -66,12 +66,33 @@ std::string doubling(const std::string& schema) {
   return R"({"$ref": "#/$defs/n0", "$defs": {)" + definitions + R"("n40": {"type": "string"}}})";
 }
 
+struct Size {
+  std::size_t columns = 0, tables = 1;
+};
+
+/// Of a table and all that it has below it.
+Size size_of(const SchemaTable& table) {
+  Size size{table.columns.size()};
+  for (const SchemaTable& child : table.children) {
+    const Size below = size_of(child);
+    size.columns += below.columns;
+    size.tables += below.tables;
+  }
+  return size;
+}
+
 TEST(SchemaColumns, TreesOfReferencesEnd) {
   const SchemaTable objects = columns_of_schema(doubling(R"({"properties": {"a": REF, "b": REF}})"));
   EXPECT_EQ(objects.columns.size(), kMaxSchemaColumns);
-  columns_of_schema(doubling(R"({"anyOf": [REF, REF]})"));
-  columns_of_schema(doubling(R"({"allOf": [REF, REF]})"));
-  columns_of_schema(doubling(R"({"type": "array", "items": {"properties": {"a": REF, "b": REF}}})"));
+  for (const char* key : {"anyOf", "allOf"}) {
+    const SchemaTable one = columns_of_schema(doubling(fmt::format(R"({{"{}": [REF, REF]}})", key)));
+    EXPECT_THAT(names(one), ElementsAre("value json")) << key;
+    EXPECT_TRUE(one.children.empty()) << key;
+  }
+  const Size lists = size_of(
+      columns_of_schema(doubling(R"({"type": "array", "items": {"properties": {"a": REF, "b": REF}}})")));
+  EXPECT_LE(lists.columns, kMaxSchemaColumns);
+  EXPECT_LE(lists.tables, 3 * kMaxSchemaColumns);
 }
 
 TEST(TableViews, RowsColumnsAndAnotherSchema) {
