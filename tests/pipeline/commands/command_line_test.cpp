@@ -150,12 +150,15 @@ TEST(CommandLine, AskAnswersAQuestionAboutAnImage) {
       program("ask --model " + Workplace::demo("model") + " --image " + Workplace::images().front() +
               " --choices zebra --choices yellow --choices blue \"what color is the shape?\"");
   EXPECT_THAT(chosen.text, ::testing::AnyOf("yellow\n", "blue\n"));
-  // What is cut before it is complete is said, as a run does.
-  const ProgramEnd cut =
-      program("ask --model " + Workplace::demo("model") + " --image " + Workplace::images().front() +
-              " --regex \"[a-z]{200}\" --max-new-tokens 3 \"what color is the shape?\"");
+  // What is cut before it is complete is said, as a run does; one that must be cut is not begun.
+  const std::string ask = "ask --model " + Workplace::demo("model") + " --image " +
+                          Workplace::images().front() + " --max-new-tokens 3 \"what color is the shape?\" ";
+  const ProgramEnd cut = program(ask + "--regex \"[a-z]{26,60}\"");
   EXPECT_EQ(cut.code, 1) << cut.text;
   EXPECT_THAT(cut.text, HasSubstr("answer_incomplete: stopped"));
+  const ProgramEnd refused = program(ask + "--regex \"[a-z]{200}\"");
+  EXPECT_EQ(refused.code, 2) << refused.text;
+  EXPECT_THAT(refused.text, HasSubstr("max_new_tokens is 3"));
 }
 
 }  // namespace
