@@ -63,8 +63,8 @@ MMBATCH_INLINE void for_row_groups(std::size_t rows, const std::byte* block, con
   }
 }
 
-/// The same for a block that is so short that it stays in the first-level cache: each group asks for its
-/// share of the `bytes` behind, whichever rows there are.
+/// The same for a block that is so short that it stays in the first-level cache: groups ask for their shares
+/// of the `bytes` behind, until all of them are on their way.
 template <std::size_t most, class Work>
 MMBATCH_INLINE void for_row_groups_of_block(std::size_t rows, const std::byte* behind, std::size_t bytes,
                                             std::size_t turns, const Work& work) {
@@ -72,6 +72,7 @@ MMBATCH_INLINE void for_row_groups_of_block(std::size_t rows, const std::byte* b
   Fetch fetch{behind, (bytes + shares - 1) / shares, Fetch::To::second};
   std::size_t first = 0;
   for (std::size_t g = 0; g < groups; ++g) {
+    if (fetch.next >= behind + bytes) fetch.lines = 0;
     const std::size_t count = rows / groups + (g < rows % groups ? 1 : 0);
     with_rows<most>(count, [&]<std::size_t R>() { work.template run<R>(first, fetch); });
     fetch.next += turns * fetch.lines * 64;
