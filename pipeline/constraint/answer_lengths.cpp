@@ -58,7 +58,7 @@ void AnswerLengths::check(const GenerationConfig& generation) {
   if (fits->second != false) return;
   if (tokens) throw ItemError(ErrorCode::invalid_value, too_short_for(*tokens, generation));
   throw ItemError(ErrorCode::invalid_value,
-                  fmt::format("max_new_tokens is {}, but every answer that fits has more tokens",
+                  fmt::format("max_new_tokens is {}, but every answer that fits has more tokens: raise it",
                               generation.max_new_tokens));
 }
 

@@ -72,7 +72,7 @@ std::string placed(const ConstraintProblem& problem, const ConstraintSpec& spec,
 }  // namespace
 
 std::string too_short_for(std::size_t tokens, const GenerationConfig& generation) {
-  return fmt::format("the shortest answer that fits has {}, and max_new_tokens is {}",
+  return fmt::format("the shortest answer that fits has {}, and max_new_tokens is {}: raise it",
                      counted(tokens, "token"), generation.max_new_tokens);
 }
 
@@ -169,8 +169,7 @@ std::vector<std::string> check_constraints(const Manifest& manifest, const Gener
     if (shows_schema(job.prompt_template) && schema_of(command_line, "manifest's") != "manifest's") {
       throw UsageError(
           fmt::format("{}its 'prompt' shows {{schema}} of the manifest, but the command line sets another "
-                      "constraint: put "
-                      "the schema into the manifest, or take {{schema}} out of the prompt",
+                      "constraint: put the schema into the manifest, or take {{schema}} out of the prompt",
                       place_of(manifest, job)));
     }
     const auto spec = constraint_of(generation_of(manifest, job, {{}, command_line}));

@@ -152,7 +152,7 @@ TEST(Ask, AConstraintWithoutRoomIsRefusedBeforeAnythingIsWritten) {
   const ProgramEnd end = program(ask + "--response-format " + schema + " --max-new-tokens 8 \"what is it?\"");
   EXPECT_EQ(end.code, 2);
   EXPECT_THAT(end.text, testing::StartsWith("mmbatch: the shortest answer that fits has "));
-  EXPECT_THAT(end.text, testing::EndsWith("and max_new_tokens is 8\n"));
+  EXPECT_THAT(end.text, testing::EndsWith("and max_new_tokens is 8: raise it\n"));
   // A tree of 2^40 nodes.
   std::string definitions = R"("n40": {"type": "boolean"})";
   for (int i = 0; i < 40; ++i)
