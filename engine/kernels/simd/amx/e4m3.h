@@ -98,7 +98,8 @@ inline void take_amx_e4m3_few(AmxE4m3Parts& parts, std::size_t first_row, std::s
     zero_sums();
     for (std::size_t tile = 0; tile < AmxE4m3Parts::kTiles; ++tile)
       multiply_amx_strips<AmxWords::bf16>(x + tile * kAmxRowBytes, p.row_bytes,
-                                          {parts.wide + tile * kAmxBytes, AmxE4m3Parts::kStripBytes});
+                                          {parts.wide + tile * kAmxBytes, AmxE4m3Parts::kStripBytes},
+                                          AmxNothingAhead{});
     store_amx_strips(parts.sums);
     parts.add(part, first_row, rows);
   }

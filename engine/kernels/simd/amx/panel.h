@@ -3,104 +3,18 @@
 // A panel's products with AMX: rows by thirty-two and two strips, whose products need the fewest loads that
 // eight tiles allow; what is left over by sixteen at most and all strips.
 
-#include "engine/kernels/simd/amx/tiles.h"
+#include "engine/kernels/simd/amx/weights.h"
 
 namespace mmbatch::MMBATCH_ISA {
 #if defined(__AMX_TILE__)
 
-/// From so many groups of rows on, the weights of two strips stay in the first-level cache while rows pass
-/// by, kAmxSteps tiles of each: the deeper, the less often sums go to memory and back. With fewer groups
-/// weights are hardly used twice; then rows stay there for all strips, kAmxFewSteps tiles of each.
-constexpr std::size_t kAmxManyGroups = 8;
-constexpr std::size_t kAmxSteps = 16;
-constexpr std::size_t kAmxFewSteps = 4;
-
-/// Part of the weights of some strips, in tiles.
-struct AmxWeights {
-  const std::byte* block;
-  std::size_t strip_bytes;
-};
-
-/// The depth of a panel in blocks of about equally many tiles.
-struct AmxDepth {
-  std::size_t steps, most, blocks = (steps + most - 1) / most;
-
-  std::size_t first(std::size_t block) const { return steps * block / blocks; }
-};
-
-/// How far few rows look ahead in every strip, in bytes.
-constexpr std::size_t kAmxAhead = 2048;
-
-/// Weights that are tiles as they lie in a panel.
-struct AmxStoredWeights {
-  const PanelProduct& p;
-  std::size_t strip_bytes;
-
-  /// Of two strips from `strip` on, `count` tiles of each from `first` on.
-  AmxWeights operator()(std::size_t strip, std::size_t first, std::size_t) const {
-    return {p.panel + strip * strip_bytes + first * kAmxBytes, strip_bytes};
-  }
-  /// One tile of each strip, with what is ahead asked for.
-  AmxWeights next(std::size_t step) const {
-    const std::byte* at = p.panel + step * kAmxBytes;
-    for (std::size_t s = 0; s < kStrips; ++s) {
-      for (std::size_t line = 0; line < kAmxBytes; line += 64)
-        __builtin_prefetch(at + s * strip_bytes + kAmxAhead + line, 0, 3);
-    }
-    return {at, strip_bytes};
-  }
-  /// What is wanted after `block`: the same strips `ahead` blocks deeper; behind the last, of the next panel.
-  AmxFetch behind(std::size_t strip, const AmxDepth& depth, std::size_t block, std::size_t ahead,
-                  std::size_t groups) const {
-    for (block += ahead; block >= depth.blocks; block -= depth.blocks) strip += kStrips;
-    return {(*this)(strip, depth.first(block), 0).block, strip_bytes, (kAmxBytes / 64 + groups - 1) / groups};
-  }
-};
-
-/// Weights that become tiles of bfloat16 before they are multiplied. Format: kTileBytes that a tile takes in
-/// memory, and widen(from, to).
-template <class Format>
-struct AmxWidenedWeights {
-  const PanelProduct& p;
-  std::size_t strip_bytes;
-  std::byte* wide;  // [kStrips, kAmxSteps, kAmxBytes]
-
-  AmxWeights operator()(std::size_t strip, std::size_t first, std::size_t count) const {
-    constexpr std::size_t kWideStrip = kAmxSteps * kAmxBytes;
-    for (std::size_t s = strip; s < strip + 2; ++s) {
-      const std::byte* from = p.panel + s * strip_bytes + first * Format::kTileBytes;
-      std::byte* to = wide + s * kWideStrip;
-      for (std::size_t tile = 0; tile < count; ++tile, from += Format::kTileBytes, to += kAmxBytes) {
-        for (std::size_t line = 0; line < Format::kTileBytes; line += 64)
-          __builtin_prefetch(from + kAmxSteps * Format::kTileBytes + line, 0, 2);
-        Format::widen(from, to);
-      }
-    }
-    return {wide + strip * kWideStrip, kWideStrip};
-  }
-  AmxWeights next(std::size_t step) const {
-    std::byte* to = wide + step % 2 * kStrips * kAmxBytes;  // not where the last one may yet be read
-    for (std::size_t s = 0; s < kStrips; ++s) {
-      const std::byte* from = p.panel + s * strip_bytes + step * Format::kTileBytes;
-      for (std::size_t line = 0; line < Format::kTileBytes; line += 64)
-        __builtin_prefetch(from + kAmxAhead + line, 0, 3);
-      Format::widen(from, to + s * kAmxBytes);
-    }
-    return {to, kAmxBytes};
-  }
-  /// Nothing: they are asked for while they are widened.
-  AmxFetch behind(std::size_t, const AmxDepth&, std::size_t, std::size_t, std::size_t) const {
-    return {wide, 0, 0};
-  }
-};
-
 /// Rows from `first_row` on: those in front and `back` more, and as many groups of both as there are.
 template <AmxWords words, class Weights>
-void take_amx_groups(const PanelProduct& p, const std::byte* x, std::size_t steps, const Weights& weights,
-                     std::size_t first_row, std::size_t groups, std::size_t back) {
+void take_amx_groups(const PanelProduct& p, const std::byte* x, const Weights& weights, std::size_t first_row,
+                     std::size_t groups, std::size_t back) {
   const AmxShapes shapes(kAmxRows, back);
   const bool many = groups >= kAmxManyGroups;
-  const AmxDepth depth{steps, many ? kAmxSteps : kAmxFewSteps};
+  const AmxDepth depth{weights.steps, many ? kAmxSteps : kAmxFewSteps};
   for (std::size_t block = 0; block < depth.blocks; ++block) {
     const std::size_t first = depth.first(block), count = depth.first(block + 1) - first;
     const auto multiply = [&](std::size_t group, std::size_t strip, const AmxWeights& part, AmxFetch& fetch)
@@ -142,18 +56,55 @@ void take_amx_groups(const PanelProduct& p, const std::byte* x, std::size_t step
   }
 }
 
+/// One group of kAmxRows rows and `back` more, whose sums of two strips stay in tiles: as fast as memory.
+template <AmxWords words, class Weights>
+void take_amx_group(const PanelProduct& p, const std::byte* x, const Weights& weights, std::size_t first_row,
+                    std::size_t back) {
+  const AmxShapes shapes(kAmxRows, back);
+  x += first_row * p.row_bytes;
+  for (std::size_t strip = 0; strip < kStrips; strip += 2) {
+    const std::byte *front = x, *behind = x + kAmxRows * p.row_bytes;
+    zero_sums();
+    for (std::size_t step = 0; step < weights.steps; ++step) {
+      const AmxWeights part = weights.template next<2>(strip, step);
+      const auto ahead = weights.template ahead<2>(strip, step);
+      AmxShapes::written();
+      _tile_loadd(4, front, p.row_bytes);
+      ahead.template ask<2, 0>();
+      _tile_loadd(6, part.block, kAmxRowBytes);
+      MMBATCH_MULTIPLY_TILES(0, 4, 6);
+      ahead.template ask<2, 1>();
+      _tile_loadd(7, part.block + part.strip_bytes, kAmxRowBytes);
+      MMBATCH_MULTIPLY_TILES(1, 4, 7);
+      _tile_loadd(5, behind, p.row_bytes);
+      ahead.template ask<2, 2>();
+      MMBATCH_MULTIPLY_TILES(2, 5, 6);
+      ahead.template ask<2, 3>();
+      MMBATCH_MULTIPLY_TILES(3, 5, 7);
+      front += kAmxRowBytes;
+      behind += kAmxRowBytes;
+    }
+    AmxBlock::store(p.y + first_row * Panel::kColumns + strip * Panel::kStrip);
+  }
+}
+
 /// Sums 0 … 3, a strip each, += rows at x · a tile of every strip.
-template <AmxWords words>
-MMBATCH_INLINE void multiply_amx_strips(const std::byte* x, std::size_t row_bytes, const AmxWeights& part) {
+template <AmxWords words, class Ahead>
+MMBATCH_INLINE void multiply_amx_strips(const std::byte* x, std::size_t row_bytes, const AmxWeights& part,
+                                        const Ahead& ahead) {
   static_assert(kStrips == 4);
   _tile_loadd(4, x, row_bytes);
+  ahead.template ask<kStrips, 0>();
   _tile_loadd(6, part.block, kAmxRowBytes);
-  _tile_loadd(7, part.block + part.strip_bytes, kAmxRowBytes);
   MMBATCH_MULTIPLY_TILES(0, 4, 6);
+  ahead.template ask<kStrips, 1>();
+  _tile_loadd(7, part.block + part.strip_bytes, kAmxRowBytes);
   MMBATCH_MULTIPLY_TILES(1, 4, 7);
+  ahead.template ask<kStrips, 2>();
   _tile_loadd(6, part.block + 2 * part.strip_bytes, kAmxRowBytes);
-  _tile_loadd(7, part.block + 3 * part.strip_bytes, kAmxRowBytes);
   MMBATCH_MULTIPLY_TILES(2, 4, 6);
+  ahead.template ask<kStrips, 3>();
+  _tile_loadd(7, part.block + 3 * part.strip_bytes, kAmxRowBytes);
   MMBATCH_MULTIPLY_TILES(3, 4, 7);
 }
 
@@ -168,15 +119,15 @@ MMBATCH_INLINE void store_amx_strips(float* y) {
 /// At most kAmxRows rows from `first_row` on, with the sums of all strips, each a stream of memory of its
 /// own.
 template <AmxWords words, class Weights>
-void take_amx_few(const PanelProduct& p, const std::byte* x, std::size_t steps, const Weights& weights,
-                  std::size_t first_row, std::size_t rows) {
+void take_amx_few(const PanelProduct& p, const std::byte* x, const Weights& weights, std::size_t first_row,
+                  std::size_t rows) {
   const AmxShapes shapes(rows, rows);
   x += first_row * p.row_bytes;
   zero_sums();
-  for (std::size_t step = 0; step < steps; ++step, x += kAmxRowBytes) {
-    const AmxWeights part = weights.next(step);
+  for (std::size_t step = 0; step < weights.steps; ++step, x += kAmxRowBytes) {
+    const AmxWeights part = weights.template next<kStrips>(0, step);
     AmxShapes::written();
-    multiply_amx_strips<words>(x, p.row_bytes, part);
+    multiply_amx_strips<words>(x, p.row_bytes, part, weights.template ahead<kStrips>(0, step));
   }
   store_amx_strips(p.y + first_row * Panel::kColumns);
 }
@@ -194,16 +145,19 @@ MMBATCH_INLINE void for_amx_rows(std::size_t rows, const Groups& groups, const F
     few(done, left);
 }
 
-/// y[all rows] = x · a panel, whose strips are `steps` tiles deep. Every sum is one chain in the order of the
-/// depth, whatever the number of rows.  @param x of row 0, without its header
+/// y[all rows] = x · a panel. Every sum is one chain in the order of the depth, whatever the number of rows.
+/// @param x of row 0, without its header
 template <AmxWords words, class Weights>
-void take_amx_panel(const PanelProduct& p, const std::byte* x, std::size_t steps, const Weights& weights) {
+void take_amx_panel(const PanelProduct& p, const std::byte* x, const Weights& weights) {
   for_amx_rows(
       p.rows,
       [&](std::size_t first, std::size_t groups, std::size_t back) {
-        take_amx_groups<words>(p, x, steps, weights, first, groups, back);
+        if (groups == 1)
+          take_amx_group<words>(p, x, weights, first, back);
+        else
+          take_amx_groups<words>(p, x, weights, first, groups, back);
       },
-      [&](std::size_t first, std::size_t rows) { take_amx_few<words>(p, x, steps, weights, first, rows); });
+      [&](std::size_t first, std::size_t rows) { take_amx_few<words>(p, x, weights, first, rows); });
 }
 #endif
 

@@ -137,10 +137,15 @@ struct AmxBlock {
       w += kAmxBytes;
       w_next += kAmxBytes;
     }
-    _tile_stored(0, y, kYBytes);
-    _tile_stored(1, y + Panel::kStrip, kYBytes);
-    _tile_stored(2, y_back, kYBytes);
-    _tile_stored(3, y_back + Panel::kStrip, kYBytes);
+    store(y);
+  }
+  /// Sums 0 … 3.  @param to of the first row in front, rows Panel::kColumns apart
+  MMBATCH_INLINE void store(float* to) {
+    float* to_back = to + kAmxRows * Panel::kColumns;
+    _tile_stored(0, to, kYBytes);
+    _tile_stored(1, to + Panel::kStrip, kYBytes);
+    _tile_stored(2, to_back, kYBytes);
+    _tile_stored(3, to_back + Panel::kStrip, kYBytes);
   }
 };
 #endif
