@@ -11,6 +11,36 @@
 namespace mmbatch::MMBATCH_ISA {
 #if defined(__AMX_BF16__)
 
+/// Lines that are wanted soon: a tile's values, then the next one's keys. Products and what is between them
+/// ask for a few at a time, so that memory is never without work, and never holds up what is loaded now.
+class AmxLinesAhead {
+ public:
+  AmxLinesAhead() = default;
+  /// @param granule_bytes that are wanted of each granule
+  explicit AmxLinesAhead(std::size_t granule_bytes) : chunks_((granule_bytes + kChunk - 1) / kChunk) {}
+
+  void want(const float* granule) { granules_[wanted_++] = reinterpret_cast<const std::byte*>(granule); }
+  /// A quarter of all are for products with keys and with values each, the other half is for what is between
+  /// them, divided among `queries`.
+  std::size_t asks_of_query(std::size_t queries) const {
+    return (kGranules * chunks_ + queries - 1) / queries;
+  }
+  __attribute__((always_inline)) void ask() {
+    if (asked_ == wanted_) return;
+    const std::byte* at = granules_[asked_] + chunk_ * kChunk;
+    for (std::size_t line = 0; line < kChunk; line += 64) fetch(at + line);
+    if (++chunk_ < chunks_) return;
+    chunk_ = 0;
+    ++asked_;
+  }
+
+ private:
+  static constexpr std::size_t kChunk = 512;
+
+  const std::byte* granules_[2 * kGranules];
+  std::size_t chunks_ = 0, wanted_ = 0, asked_ = 0, chunk_ = 0;
+};
+
 /// Products: the arithmetic without tiles, of which all else is taken.
 template <class Products>
 struct AmxAttention : Products {
@@ -26,7 +56,7 @@ struct AmxAttention : Products {
   bool takes_keys_as_stored() const { return this->unit.head_dim == 2 * this->pairs; }
 
   /// Values are multiplied two granules at a time: two that do not follow each other are copied, and zeros
-  /// stand in for one that no query sees.
+  /// stand in for one that no query sees. What is read as it lies is asked for ahead.
   void complete() {
     Tile& tile = this->tile;
     const std::size_t floats = kGranuleWords * this->width;
@@ -45,6 +75,13 @@ struct AmxAttention : Products {
         tile.values[i] = tile.next_values[i] = own;
       }
     }
+    ahead_ = AmxLinesAhead(kLanes * this->unit.rows.layout.row_stride);
+    for (std::size_t g = tile.first; g < tile.end; ++g) {
+      if (tile.values[g] != this->own_values(g)) ahead_.want(tile.values[g]);
+    }
+    for (std::size_t g = tile.first; g < tile.end; ++g) {
+      if (tile.next_keys[g] != tile.keys[g]) ahead_.want(tile.next_keys[g]);
+    }
   }
 
   /// Queries first … first + count - 1, all of which see the tile of keys.
@@ -59,6 +96,7 @@ struct AmxAttention : Products {
   static_assert(kScored == 2 * kAmxRows);
 
   std::size_t rows_ = 0;  // that tiles are shaped for
+  AmxLinesAhead ahead_;
 
   /// Tiles 0 to 3: sums; 4: queries, 5: weights of values; 6: keys, 7: values.
   void shape(std::size_t rows) {
@@ -93,7 +131,9 @@ struct AmxAttention : Products {
 
   void soften_all(std::size_t first, std::size_t rows, std::size_t position, float* scores) {
     Products& products = *this;
+    const std::size_t asks = ahead_.asks_of_query(rows);
     for (std::size_t query = first; query < first + rows; ++query, scores += kTile) {
+      for (std::size_t i = 0; i < asks; ++i) ahead_.ask();
       if (special(products, query, position)) adjust(products, query, position, scores);
       soften(products, query, scores);
     }
@@ -109,18 +149,20 @@ struct AmxAttention : Products {
     for (std::size_t g = 0; g < kGranules; ++g) {
       const bool seen = g >= tile.first && g < tile.end;
       keys[g] = tile.keys[seen ? g : tile.first];
-      if (!seen || tile.next_keys[g] == tile.keys[g]) continue;
-      for (std::size_t pair = 0; pair < this->pairs; ++pair) fetch(tile.next_keys[g] + pair * kLanes);
     }
     zero_sums();
     for (std::size_t pair = 0; pair < this->pairs; pair += kAmxRows) {
       _tile_loadd(4, queries + pair, this->pairs * sizeof(float));
+      ahead_.ask();
       _tile_loadd(6, keys[0] + pair * kLanes, kAmxRowBytes);
       _tile_dpbf16ps(0, 4, 6);
+      ahead_.ask();
       _tile_loadd(6, keys[1] + pair * kLanes, kAmxRowBytes);
       _tile_dpbf16ps(1, 4, 6);
+      ahead_.ask();
       _tile_loadd(6, keys[2] + pair * kLanes, kAmxRowBytes);
       _tile_dpbf16ps(2, 4, 6);
+      ahead_.ask();
       _tile_loadd(6, keys[3] + pair * kLanes, kAmxRowBytes);
       _tile_dpbf16ps(3, 4, 6);
     }
@@ -134,10 +176,6 @@ struct AmxAttention : Products {
   void weigh(std::size_t first, const float* weights) {
     Tile& tile = this->tile;
     const std::size_t width = this->width, stride = width * sizeof(float);
-    for (std::size_t g = tile.first; g < tile.end; ++g) {
-      if (tile.next_values[g] == tile.values[g]) continue;
-      for (std::size_t at = 0; at < kGranuleWords * width; at += kLanes) fetch(tile.next_values[g] + at);
-    }
     std::size_t column = 0;
     for (; column + 2 * kLanes <= width; column += 2 * kLanes) {
       float* out = this->s.out + first * width + column;
@@ -146,8 +184,10 @@ struct AmxAttention : Products {
       for (std::size_t g = tile.first / 2 * 2; g < tile.end; g += 2) {
         const float* values = tile.values[g] + column;
         _tile_loadd(5, weights + g * kGranuleWords, kTile * sizeof(float));
+        ahead_.ask();
         _tile_loadd(7, values, stride);
         _tile_dpbf16ps(0, 5, 7);
+        ahead_.ask();
         _tile_loadd(7, values + kLanes, stride);
         _tile_dpbf16ps(1, 5, 7);
       }
