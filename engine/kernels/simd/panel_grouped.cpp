@@ -9,7 +9,7 @@
 namespace mmbatch::MMBATCH_ISA {
 namespace {
 
-/// Inputs that are widened at a time: with rows' own they stay in the first-level cache.
+/// Inputs of a strip that are widened at a time: with rows' own they stay in the first-level cache.
 constexpr std::size_t kBlockInputs = 512;
 constexpr std::size_t kFewRows = 4;
 
@@ -22,10 +22,10 @@ struct Kind {
   static constexpr bool zero = wide_ || !floors_;  // is taken off each code
 };
 
-/// Scales of a block's units as floats, for V strips.
-template <class Kind, std::size_t V>
+/// Scales of a block's units as floats, for V strips of `inputs`.
+template <class Kind, std::size_t V, std::size_t inputs>
 struct BlockScales {
-  static constexpr std::size_t kScales = kBlockInputs / 32 * Kind::halves * kLanes;
+  static constexpr std::size_t kScales = inputs / 32 * Kind::halves * kLanes;
   alignas(64) float scales[V][kScales];
   alignas(64) float floors[Kind::floors ? V : 1][kScales];
 
@@ -53,14 +53,14 @@ MMBATCH_INLINE void widen_unit(const GroupedPanel& g, const std::byte* unit, std
     all(CodesOfHalves());
 }
 
-/// Many rows: codes become bytes once, for all of them.
-template <class Kind, std::size_t V, std::size_t most>
+/// Many rows: codes become bytes once, for all of them; those of V strips, `inputs` at a time.
+template <class Kind, std::size_t V, std::size_t inputs, std::size_t most>
 __attribute__((noinline)) void take_widened(const PanelProduct& p, const GroupedPanel& g, std::size_t units) {
-  constexpr std::size_t kBlockBytes = kBlockInputs / 32 * CodesOfBytes::kGroupBytes;
+  constexpr std::size_t kBlockBytes = inputs / 32 * CodesOfBytes::kGroupBytes;
   alignas(64) std::byte codes[V][kBlockBytes];
-  BlockScales<Kind, V> widened;
+  BlockScales<Kind, V, inputs> widened;
   const std::size_t strip_bytes = units * g.unit_bytes;
-  const std::size_t most_units = kBlockInputs / g.unit_inputs, unit_groups = g.unit_inputs / 32;
+  const std::size_t most_units = inputs / g.unit_inputs, unit_groups = g.unit_inputs / 32;
   const std::size_t wide_bytes = unit_groups * CodesOfBytes::kGroupBytes;
   const bool as_stored = g.bits == 8;
   const std::byte* strips = p.panel;
@@ -82,12 +82,14 @@ __attribute__((noinline)) void take_widened(const PanelProduct& p, const Grouped
           g,
           {as_stored ? block : codes[0], count, unit_groups, as_stored ? g.unit_bytes : wide_bytes,
            V == 1 ? kRegisterBytes : strip_step, widened.scales[0], widened.floors[0],
-           V == 1 ? kRegisterLanes : BlockScales<Kind, V>::kScales},
+           V == 1 ? kRegisterLanes : BlockScales<Kind, V, inputs>::kScales},
           first * unit_groups,
+          strip_bytes,
           first == 0 ? Begin::zero : Begin::stored,
           p.y + column};
-      const std::size_t bytes = V * count * g.unit_bytes;
-      for_row_groups<most>(p.rows, block, block + count * g.unit_bytes, bytes, count * unit_groups, work);
+      const std::byte* behind =
+          first + count < units ? block + count * g.unit_bytes : strips + V * strip_bytes;
+      for_row_groups_of_block<most>(p.rows, behind, count * g.unit_bytes, count * unit_groups, work);
     }
   }
 }
@@ -104,7 +106,7 @@ MMBATCH_INLINE void take_off(const std::byte* from, std::size_t bytes, std::uint
 template <class Kind>
 __attribute__((noinline)) void take_tiles(const PanelProduct& p, const GroupedPanel& g, std::size_t units) {
   alignas(64) std::byte codes[kBlockInputs / 32 * CodesOfBytes::kGroupBytes];
-  BlockScales<Kind, 1> widened;
+  BlockScales<Kind, 1, kBlockInputs> widened;
   const AmxShapes shapes = amx_group_shapes();
   const std::size_t strip_bytes = units * g.unit_bytes, unit_groups = g.unit_inputs / 32;
   const std::size_t most_units = kBlockInputs / g.unit_inputs;
@@ -117,8 +119,6 @@ __attribute__((noinline)) void take_tiles(const PanelProduct& p, const GroupedPa
       const std::size_t count = most_units < units - first ? most_units : units - first;
       for (std::size_t i = 0; i < count; ++i) {
         const std::byte* unit = p.panel + s * strip_bytes + (first + i) * g.unit_bytes;
-        for (std::size_t line = 0; line < g.unit_bytes; line += 64)
-          __builtin_prefetch(unit + count * g.unit_bytes + line, 0, 2);
         std::byte* to = codes + i * wide_bytes;
         if (g.bits != 8) widen_unit(g, unit, to);
         take_off(g.bits == 8 ? unit : to, wide_bytes, zero, to);
@@ -135,13 +135,16 @@ __attribute__((noinline)) void take_tiles(const PanelProduct& p, const GroupedPa
                            count * unit_groups,
                            first == 0 ? Begin::zero : Begin::stored,
                            p.y + s * Panel::kStrip};
+      const std::byte* behind = p.panel + s * strip_bytes + (first + count) * g.unit_bytes;
+      SharedFetch fetch(behind, count * g.unit_bytes, work.groups, p.rows,
+                        (p.rows + kAmxRows - 1) / kAmxRows);
       for (std::size_t row = 0; row < whole; row += kAmxRows) {
-        work.template run<Kind::floors>();
+        work.template run<Kind::floors>(fetch.next());
         work.x += kAmxRows * p.row_bytes;
         work.sides += kAmxRows * p.row_bytes;
         work.y += kAmxRows * Panel::kColumns;
       }
-      if (left > 0) few.template run<Kind::floors>(work, left);
+      if (left > 0) few.template run<Kind::floors>(work, left, fetch.next());
     }
   }
 }
@@ -169,9 +172,9 @@ void take(const PanelProduct& p, const GroupedPanel& g, std::size_t units) {
   }
 #endif
 #if defined(__AVX512F__)
-  take_widened<Kind, 2, 6>(p, g, units);
+  take_widened<Kind, kStrips, kBlockInputs / 2, 6>(p, g, units);
 #else
-  take_widened<Kind, 1, 4>(p, g, units);
+  take_widened<Kind, 1, kBlockInputs, 4>(p, g, units);
 #endif
 }
 

@@ -177,7 +177,7 @@ void take_few(const PanelProduct& p, const std::byte* x) {
   constexpr std::size_t V = kDotStrips == 1 ? 1 : kStrips;  // one where nobody calls it: four would not fit
   const std::size_t pairs = p.depth / (2 * Panel::kGroup);
   const Strips<Group, V> work{p, x, p.panel, pairs * Panel::kGroupPair, 0, pairs, p.y};
-  for_row_groups<kFewRows>(p.rows, p.panel, p.panel, 0, 1, work);
+  with_rows<kFewRows>(p.rows, [&]<std::size_t R>() { work.template run<R>(0, {}); });
 }
 
 /// In parts of the depth, each with all strips, V at a time: so short that groups of rows pass over one in

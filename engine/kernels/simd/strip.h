@@ -39,45 +39,52 @@ MMBATCH_INLINE void with_rows(std::size_t rows, const Body& body) {
   if constexpr (most > 1) with_rows<most - 1>(rows, body);
 }
 
-/// Calls work.run<R>(first_row, fetch) for groups of R ≤ most rows that cover all rows. Each call passes over
-/// `bytes` of weights from `block` on in `turns` turns; the next ones are `behind`. One group is as fast as
-/// memory, and asks for what it needs a little later; of more, each asks for a part of what is behind the
-/// block, so that memory is busy all the time. How far ahead was found by measurement.
-template <std::size_t most, class Work>
-MMBATCH_INLINE void for_row_groups(std::size_t rows, const std::byte* block, const std::byte* behind,
-                                   std::size_t bytes, std::size_t turns, const Work& work) {
-  constexpr std::size_t kFewRows = 4, kFewAhead = 4096, kAhead = 8192, kSharers = 4;
+/// Calls body.operator()<R>(first_row) for groups of R ≤ most rows, about equally many, that cover all rows.
+template <std::size_t most, class Body>
+MMBATCH_INLINE void for_row_groups(std::size_t rows, const Body& body) {
   const std::size_t groups = (rows + most - 1) / most;
-  const std::size_t sharers = groups < kSharers ? groups : kSharers;
-  const std::size_t part = 64 * turns * sharers;
-  const bool few = rows <= kFewRows;
-  Fetch fetch{groups > 1 ? behind : block + (few ? kFewAhead : kAhead), (bytes + part - 1) / part,
-              few ? Fetch::To::first : Fetch::To::second};
   std::size_t first = 0;
   for (std::size_t g = 0; g < groups; ++g) {
-    if (g == kSharers) fetch.lines = 0;
     const std::size_t count = rows / groups + (g < rows % groups ? 1 : 0);
-    with_rows<most>(count, [&]<std::size_t R>() { work.template run<R>(first, fetch); });
-    fetch.next += turns * fetch.lines * 64;
+    with_rows<most>(count, [&]<std::size_t R>() { body.template operator()<R>(first); });
     first += count;
   }
 }
 
-/// The same for a block that is so short that it stays in the first-level cache: groups ask for their shares
-/// of the `bytes` behind, until all of them are on their way.
+/// What lies behind a block that is so short that it stays in the first-level cache: each group of rows that
+/// passes over it, in `turns` turns, asks for a share, until all is on its way.
+class SharedFetch {
+ public:
+  SharedFetch(const std::byte* behind, std::size_t bytes, std::size_t turns, std::size_t rows,
+              std::size_t groups)
+      : fetch_{behind, (bytes + 64 * turns * groups - 1) / (64 * turns * groups),
+               rows <= kSoonRows ? Fetch::To::first : Fetch::To::second},
+        end_(behind + bytes),
+        turns_(turns) {}
+
+  /// Of the next group.
+  __attribute__((always_inline)) Fetch next() {
+    if (fetch_.next >= end_) fetch_.lines = 0;
+    const Fetch share = fetch_;
+    fetch_.next += turns_ * fetch_.lines * 64;
+    return share;
+  }
+
+ private:
+  static constexpr std::size_t kSoonRows = 16;  // so few want it soon
+
+  Fetch fetch_;
+  const std::byte* end_;
+  std::size_t turns_;
+};
+
+/// Calls work.run<R>(first_row, fetch) for groups of R ≤ most rows, which pass over such a short block.
 template <std::size_t most, class Work>
 MMBATCH_INLINE void for_row_groups_of_block(std::size_t rows, const std::byte* behind, std::size_t bytes,
                                             std::size_t turns, const Work& work) {
-  const std::size_t groups = (rows + most - 1) / most, shares = 64 * turns * groups;
-  Fetch fetch{behind, (bytes + shares - 1) / shares, Fetch::To::second};
-  std::size_t first = 0;
-  for (std::size_t g = 0; g < groups; ++g) {
-    if (fetch.next >= behind + bytes) fetch.lines = 0;
-    const std::size_t count = rows / groups + (g < rows % groups ? 1 : 0);
-    with_rows<most>(count, [&]<std::size_t R>() { work.template run<R>(first, fetch); });
-    fetch.next += turns * fetch.lines * 64;
-    first += count;
-  }
+  SharedFetch fetch(behind, bytes, turns, rows, (rows + most - 1) / most);
+  for_row_groups<most>(rows,
+                       [&]<std::size_t R>(std::size_t first) { work.template run<R>(first, fetch.next()); });
 }
 
 /// Words of R rows. A pointer for every four of them, which the compiler must not see through: with one for
@@ -208,9 +215,9 @@ struct FewRowsBlock {
   std::size_t strip_bytes;
 
   template <std::size_t R>
-  __attribute__((noinline)) void run(std::size_t first, Fetch) const {
+  __attribute__((noinline)) void run() const {
     typename Words::Sums sums[R][kStrips] = {};
-    auto rows = RowWords<R>::of(x + first * p.row_bytes, p.row_bytes);
+    auto rows = RowWords<R>::of(x, p.row_bytes);
     const std::byte* w = p.panel;
     const std::size_t turns = steps / kTurn, stride = strip_bytes;
     for (std::size_t turn = 0; turn < turns; ++turn) {
@@ -232,7 +239,7 @@ struct FewRowsBlock {
     }
     for (std::size_t r = 0; r < R; ++r) {
       for (std::size_t s = 0; s < kStrips; ++s)
-        Words::store(p.y + (first + r) * Panel::kColumns + s * Panel::kStrip, sums[r][s]);
+        Words::store(p.y + r * Panel::kColumns + s * Panel::kStrip, sums[r][s]);
     }
   }
 };
@@ -242,7 +249,7 @@ template <class Words>
 void take_panel(const PanelProduct& p, const std::byte* x, std::size_t steps, std::size_t strip_bytes) {
   if (p.rows <= FewRowsBlock<Words>::kRows) {
     const FewRowsBlock<Words> work{p, x, steps, strip_bytes};
-    return for_row_groups<FewRowsBlock<Words>::kRows>(p.rows, p.panel, p.panel, 0, 1, work);
+    return with_rows<FewRowsBlock<Words>::kRows>(p.rows, [&]<std::size_t R>() { work.template run<R>(); });
   }
   for (std::size_t s = 0; s < kStrips; s += kBlockStrips)
     take_strips<Words>(p, x, steps, p.panel + s * strip_bytes, strip_bytes, p.y + s * Panel::kStrip);

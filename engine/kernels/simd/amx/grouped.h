@@ -26,8 +26,9 @@ struct AmxGroupedBlock {
   Begin begin;
   float* y;  // rows Panel::kColumns apart
 
+  /// @param fetch a turn for each group
   template <bool with_floors>
-  __attribute__((noinline)) void run() const {
+  __attribute__((noinline)) void run(Fetch fetch) const {
     alignas(64) std::int32_t products[kAhead + 1][kAmxRows * Panel::kStrip];
     const auto multiply = [&](std::size_t group) __attribute__((always_inline)) {
       _tile_zero(0);
@@ -45,6 +46,7 @@ struct AmxGroupedBlock {
     for (std::size_t group = 0; group < kAhead && group < groups; ++group) multiply(group);
     for (std::size_t group = 0; group < groups; ++group) {
       if (group + kAhead < groups) multiply(group + kAhead);
+      Fetch::turn(fetch, group);
       const std::int32_t* product = products[group % (kAhead + 1)];
       const auto scale = load_register<FloatRegister>(scales + group * kLanes);
       FloatRegister floor{};
@@ -81,7 +83,7 @@ struct AmxFewRows {
   }
 
   template <bool with_floors>
-  void run(AmxGroupedBlock work, std::size_t rows) {
+  void run(AmxGroupedBlock work, std::size_t rows, Fetch fetch) {
     for (std::size_t r = 0; r < rows; ++r) {
       __builtin_memcpy(x + r * kRowBytes, work.x + r * work.row_bytes, work.groups * Panel::kGroup);
       __builtin_memcpy(x + r * kRowBytes + kInputs, work.sides + r * work.row_bytes,
@@ -94,7 +96,7 @@ struct AmxFewRows {
     work.sides = x + kInputs;
     work.row_bytes = kRowBytes;
     work.y = y;
-    work.template run<with_floors>();
+    work.template run<with_floors>(fetch);
     for (std::size_t r = 0; r < rows; ++r)
       store_register(to + r * Panel::kColumns, load_register<FloatRegister>(y + r * Panel::kColumns));
   }

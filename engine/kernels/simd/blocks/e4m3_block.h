@@ -47,12 +47,14 @@ MMBATCH_INLINE TwoPairs widened(const std::byte* p) {
 /// As they lie in a panel.
 struct StoredCodes {
   static constexpr std::size_t kStepBytes = 64;  // of four inputs
+  static constexpr std::size_t kAhead = 2048;  // bytes; each line is asked for where its counterpart is used
   MMBATCH_INLINE TwoPairs load(const std::byte* p) { return widened(p); }
 };
 
 /// As widened() makes them.
 struct WidenedCodes {
   static constexpr std::size_t kStepBytes = 128;
+  static constexpr std::size_t kAhead = 0;
   MMBATCH_INLINE TwoPairs load(const std::byte* p) { return {{load_ints(p), load_ints(p + 64)}}; }
 };
 
@@ -74,19 +76,24 @@ struct E4m3Block {
   Begin begin;
   float* y;  // rows Panel::kColumns apart
 
+  /// @param fetch of the first strip; of the others, what lies as far from theirs
   template <std::size_t R>
   __attribute__((noinline)) void run(std::size_t first, Fetch fetch) const {
     auto rows = RowWords<R>::of(x + first * p.row_bytes, p.row_bytes);
     float* to = y + first * Panel::kColumns;
     const std::byte *w = codes.first, *scale = scales.first;
     for (std::size_t part = 0; part < parts; ++part, w += codes.part_step, scale += scales.part_step) {
-      Fetch::turn(fetch, part);
+      for (std::size_t v = 0; v < V; ++v)
+        Fetch::turn({fetch.next + v * scales.strip_step, fetch.lines, fetch.to}, part);
       Floats sums[R][V][2] = {};
 #pragma GCC unroll 2
       for (std::size_t step = 0; step < kSteps; ++step) {
         TwoPairs weights[V];
-        for (std::size_t v = 0; v < V; ++v)
-          weights[v] = Codes::load(w + v * codes.strip_step + step * Codes::kStepBytes);
+        for (std::size_t v = 0; v < V; ++v) {
+          const std::byte* at = w + v * codes.strip_step + step * Codes::kStepBytes;
+          if constexpr (Codes::kAhead > 0) __builtin_prefetch(at + Codes::kAhead, 0, 3);
+          weights[v] = Codes::load(at);
+        }
         for (std::size_t r = 0; r < R; ++r) {
           for (std::size_t pair = 0; pair < 2; ++pair) {
             const Ints word = rows.splat(r, 4 * pair);
@@ -97,6 +104,8 @@ struct E4m3Block {
         rows.move(8);
       }
       for (std::size_t v = 0; v < V; ++v) {
+        if constexpr (Codes::kAhead > 0)
+          __builtin_prefetch(scale + v * scales.strip_step + Codes::kAhead, 0, 3);
         const Floats of_column = load(reinterpret_cast<const float*>(scale + v * scales.strip_step));
         for (std::size_t r = 0; r < R; ++r) {
           float* at = to + r * Panel::kColumns + v * Panel::kStrip;
@@ -111,18 +120,19 @@ struct E4m3Block {
 
 /// Few rows: each code is widened once, where it lies.
 void take_as_stored(const PanelProduct& p, std::size_t parts) {
-  constexpr std::size_t kFewRows = 4;
-  const std::byte* strip = p.panel;
+  constexpr std::size_t V = kStrips, kFewRows = 4;
+  const std::byte* strips = p.panel;
   const std::size_t strip_bytes = parts * kE4m3PartBytes;
-  for (std::size_t column = 0; column < Panel::kColumns; column += Panel::kStrip, strip += strip_bytes) {
-    const E4m3Block<StoredCodes, 1> work{p,
+  for (std::size_t column = 0; column < Panel::kColumns;
+       column += V * Panel::kStrip, strips += V * strip_bytes) {
+    const E4m3Block<StoredCodes, V> work{p,
                                          p.x,
-                                         {strip, 0, kE4m3PartBytes},
-                                         {strip + kE4m3CodeBytes, 0, kE4m3PartBytes},
+                                         {strips, strip_bytes, kE4m3PartBytes},
+                                         {strips + kE4m3CodeBytes, strip_bytes, kE4m3PartBytes},
                                          parts,
                                          Begin::zero,
                                          p.y + column};
-    for_row_groups<kFewRows>(p.rows, strip, strip + strip_bytes, strip_bytes, parts, work);
+    with_rows<kFewRows>(p.rows, [&]<std::size_t R>() { work.template run<R>(0, {}); });
   }
 }
 
@@ -155,8 +165,9 @@ void take_widened(const PanelProduct& p, std::size_t parts) {
                                             count,
                                             first == 0 ? Begin::zero : Begin::stored,
                                             p.y + column};
-      const std::size_t bytes = count * kE4m3PartBytes;
-      for_row_groups<kMost>(p.rows, block, block + bytes, V * bytes, count, work);
+      const std::byte* behind =
+          first + count < parts ? block + count * kE4m3PartBytes : strips + V * strip_bytes;
+      for_row_groups_of_block<kMost>(p.rows, behind, count * kE4m3PartBytes, count, work);
     }
   }
 }

@@ -65,7 +65,7 @@ struct FloatBlock {
   float* y;  // rows Panel::kColumns apart
 
   template <std::size_t R>
-  __attribute__((always_inline)) void run(std::size_t first, Fetch) const {
+  __attribute__((always_inline)) void run(std::size_t first) const {
     constexpr std::size_t C = float_columns(R, R);
     for (std::size_t c = 0; c < kPanelRegisters; c += C)
       columns<R, C>(first, c, first == 0 ? ahead.turn_bytes : 0);
@@ -129,16 +129,16 @@ struct ExpandingBlock {
   const PanelProduct& p;
 
   template <std::size_t R>
-  __attribute__((always_inline)) void run(std::size_t first, Fetch) const {
+  __attribute__((always_inline)) void run() const {
     constexpr std::size_t C = float_columns(R, 2);
-    for (std::size_t c = 0; c < kPanelRegisters; c += C) columns<R, C>(first, c);
+    for (std::size_t c = 0; c < kPanelRegisters; c += C) columns<R, C>(c);
   }
 
   template <std::size_t R, std::size_t C>
-  __attribute__((noinline)) void columns(std::size_t first, std::size_t column) const {
-    float* to = p.y + first * Panel::kColumns + column * kRegisterLanes;
+  __attribute__((noinline)) void columns(std::size_t column) const {
+    float* to = p.y + column * kRegisterLanes;
     FloatSums<R, C> sums = FloatSums<R, C>::load(to, Begin::zero);
-    auto rows = RowWords<R>::of(p.x + first * p.row_bytes, p.row_bytes);
+    auto rows = RowWords<R>::of(p.x, p.row_bytes);
     const std::size_t strip_bytes = Format::strip_bytes(p.depth), within = column % kStripRegisters;
     const std::byte* part = p.panel + column / kStripRegisters * strip_bytes;
     for (std::size_t k = 0; k < p.depth; k += kPart, part += Format::kPartBytes) {
@@ -176,7 +176,8 @@ MMBATCH_INLINE void take_float_panel(const PanelProduct& p) {
                           first == 0 ? Begin::zero : Begin::stored,
                           {at + kAhead, strip_bytes, FloatBlock::kTurn * kInputBytes},
                           p.y};
-    for_row_groups<FloatBlock::kRows>(p.rows, p.panel, p.panel, 0, 1, work);
+    for_row_groups<FloatBlock::kRows>(p.rows,
+                                      [&]<std::size_t R>(std::size_t first) { work.template run<R>(first); });
   }
 }
 
@@ -185,7 +186,7 @@ template <class Format>
 void take_expanded_panel(const PanelProduct& p) {
   if (p.rows <= ExpandingBlock<Format>::kRows) {
     const ExpandingBlock<Format> work{p};
-    return for_row_groups<ExpandingBlock<Format>::kRows>(p.rows, p.panel, p.panel, 0, 1, work);
+    return with_rows<ExpandingBlock<Format>::kRows>(p.rows, [&]<std::size_t R>() { work.template run<R>(); });
   }
   constexpr std::size_t kFloats = kPart * Panel::kStrip, kTurns = kPart / FloatBlock::kTurn;
   alignas(64) float floats[kStrips * kFloats];
@@ -201,7 +202,8 @@ void take_expanded_panel(const PanelProduct& p) {
                           first == 0 ? Begin::zero : Begin::stored,
                           {part + Format::kPartBytes, strip_bytes, Format::kPartBytes / kTurns},
                           p.y};
-    for_row_groups<FloatBlock::kRows>(p.rows, p.panel, p.panel, 0, 1, work);
+    for_row_groups<FloatBlock::kRows>(p.rows,
+                                      [&]<std::size_t R>(std::size_t first) { work.template run<R>(first); });
   }
 }
 

@@ -34,15 +34,20 @@ struct GroupedBlock {
   const GroupedPanel& g;
   BlockUnits units;
   std::size_t first_group;  // of 32 inputs
+  std::size_t strip_bytes;  // in the panel, from one strip to the next
   Begin begin;
   float* y;
 
+  /// @param fetch of the first strip; of the others, what lies as far from theirs
   template <std::size_t R>
   __attribute__((always_inline)) void run(std::size_t first, Fetch fetch) const {
     constexpr std::size_t C = kRegistersOfColumns < 2 ? kRegistersOfColumns : 2;
     for (std::size_t c = 0; c < kRegistersOfColumns; c += C) {
       columns<R, C>(first, c, fetch);
-      fetch.lines = 0;
+      if constexpr (V == 1)
+        fetch.lines = 0;
+      else
+        fetch.next += C * strip_bytes;
     }
   }
 
@@ -74,7 +79,9 @@ struct GroupedBlock {
         in_unit = 1;
         w += units.unit_bytes - units.groups * Codes::kGroupBytes;
       }
-      Fetch::turn(fetch, group);
+      MMBATCH_UNROLLED((V == 1 ? 1 : C), v) {
+        Fetch::turn({fetch.next + v * strip_bytes, fetch.lines, fetch.to}, group);
+      });
       MMBATCH_UNROLLED(halves, half) {
         IntRegister part[R][C];
         begin_group<Kind, half>(g, side, part);
