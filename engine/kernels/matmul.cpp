@@ -101,7 +101,8 @@ void PackedMatrix::multiply(const ProductRows& input, MatrixView<float> y, const
         !epilogue.accumulate && kernel.prepare == nullptr && (target.stride == stride || rows == 1);
     thread_local Matrix<float> sums;
     float* data = direct ? target.data : thread_buffer(sums, rows * kernel.tile_columns);
-    tile.kernel->multiply({prepared.row(first), data, rows, in_, tile.columns, tile.packed});
+    const std::byte* next = index + 1 < tiles_.size() ? tiles_[index + 1].packed : nullptr;
+    tile.kernel->multiply({prepared.row(first), data, rows, in_, tile.columns, tile.packed, next});
     finish_tile(target, MatrixView<float>{data, rows, tile.columns, stride}, epilogue, tile.column);
   });
 }
@@ -128,8 +129,12 @@ void PackedMatrix::multiply_gated(const ProductRows& input, MatrixView<float> y,
     MatrixView<float> products[2];
     for (std::size_t part = 0; part < 2; ++part) {
       const Tile& tile = tiles_[part * half + index];
+      const std::byte* next = part == 0          ? tiles_[half + index].packed
+                              : index + 1 < half ? tiles_[index + 1].packed
+                                                 : nullptr;
       products[part] = {data + part * rows * kernel.tile_columns, rows, columns, stride};
-      tile.kernel->multiply({prepared.row(first), products[part].data, rows, in_, columns, tile.packed});
+      tile.kernel->multiply(
+          {prepared.row(first), products[part].data, rows, in_, columns, tile.packed, next});
       add_bias(products[part], bias != nullptr ? bias + tile.column : nullptr);
     }
     for (std::size_t r = 0; r < rows; ++r) {

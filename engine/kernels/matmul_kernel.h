@@ -20,6 +20,7 @@ struct MatmulKernel {
     std::size_t in;
     std::size_t columns;
     const std::byte* packed;
+    const std::byte* next = nullptr;  // what is multiplied next, where that is known
   };
 
   std::string_view name;

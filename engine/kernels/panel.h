@@ -73,6 +73,8 @@ struct PanelProduct {
   std::size_t depth;
   const std::byte* panel;
   float* y;  // [rows, Panel::kColumns]
+  /// The panel that is multiplied next, whose begin is asked for meanwhile; null: the one behind this one.
+  const std::byte* next = nullptr;
 };
 
 }  // namespace mmbatch

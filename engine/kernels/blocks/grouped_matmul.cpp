@@ -50,8 +50,9 @@ void pack(const float* weights, std::size_t in, std::size_t columns, std::byte* 
 template <std::size_t index>
 void multiply(const MatmulKernel::Tile& tile) {
   static const GroupedPanel panel = grouped_panel_of(grouping_at(index));
-  simd().grouped_panel({tile.x, row_bytes(tile.in), tile.rows, depth_of(tile.in), tile.packed, tile.y}, panel,
-                       units_of(panel, tile.in));
+  simd().grouped_panel(
+      {tile.x, row_bytes(tile.in), tile.rows, depth_of(tile.in), tile.packed, tile.y, tile.next}, panel,
+      units_of(panel, tile.in));
 }
 
 /// Rows of one scale are int8's panels.

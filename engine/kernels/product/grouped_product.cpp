@@ -19,6 +19,12 @@ struct Work {
   std::size_t first, rows;
 };
 
+/// A work's weights, of the part whose tiles begin at `first_tile`; null: there is no such work.
+const std::byte* packed_of(std::span<const Work> works, std::size_t index, std::size_t first_tile = 0) {
+  if (index >= works.size()) return nullptr;
+  return works[index].group->weights->tiles()[first_tile + works[index].tile].packed;
+}
+
 /// @param tiles of each group's weights that are taken.  Neighbours share a tile of columns.
 std::vector<Work> works_of(std::span<const RowGroup> groups, std::size_t tiles) {
   std::vector<Work> works;
@@ -70,7 +76,8 @@ void multiply_grouped(const GroupedRows& input, std::span<const RowGroup> groups
     const std::size_t stride = product_stride(kernel, tile.columns);
     thread_local Matrix<float> sums;
     float* data = thread_buffer(sums, kTileRows * kernel.tile_columns);
-    tile.kernel->multiply({prepared.row(work.first), data, work.rows, shape.in(), tile.columns, tile.packed});
+    tile.kernel->multiply({prepared.row(work.first), data, work.rows, shape.in(), tile.columns, tile.packed,
+                           packed_of(works, i + 1)});
     finish_tile(target, MatrixView<float>{data, work.rows, tile.columns, stride},
                 Epilogue{work.group->bias, {}, false}, tile.column);
   });
@@ -96,8 +103,9 @@ void multiply_grouped_gated(const GroupedRows& input, std::span<const RowGroup> 
       const PackedMatrix::Tile& tile = work.group->weights->tiles()[part * half + work.tile];
       products[part] = {data + part * kTileRows * kernel.tile_columns, work.rows, tile.columns,
                         product_stride(kernel, tile.columns)};
-      tile.kernel->multiply(
-          {prepared.row(work.first), products[part].data, work.rows, shape.in(), tile.columns, tile.packed});
+      tile.kernel->multiply({prepared.row(work.first), products[part].data, work.rows, shape.in(),
+                             tile.columns, tile.packed,
+                             part == 0 ? packed_of(works, i, half) : packed_of(works, i + 1)});
       add_bias(products[part], work.group->bias != nullptr ? work.group->bias + tile.column : nullptr);
     }
     const std::size_t column = shape.tiles()[work.tile].column;

@@ -49,8 +49,8 @@ void f32_panel(const PanelProduct& p) {
 
 void bf16_panel(const PanelProduct& p) {
 #if defined(__AMX_BF16__)
-  take_amx_panel<AmxWords::bf16>(p, p.x,
-                                 AmxStoredWeights{p, p.depth * Panel::kStrip * 2, p.depth / (2 * kAmxRows)});
+  take_amx_panel<AmxWords::bf16>(
+      p, p.x, AmxStoredWeights{{p, p.depth * Panel::kStrip * 2}, p.depth / (2 * kAmxRows)});
 #elif defined(__AVX512BF16__)
   take_panel<PairsOfBf16>(p, p.x, p.depth / 2, p.depth * Panel::kStrip * 2);
 #else
@@ -63,7 +63,7 @@ void w8a16_panel(const PanelProduct& p) {
 #if defined(__AMX_BF16__)
   alignas(64) std::byte wide[kStrips * kAmxSteps * kAmxBytes];
   take_amx_panel<AmxWords::bf16>(
-      p, p.x, AmxWidenedWeights<TilesOfInt8>{p, strip_bytes, p.depth / (2 * kAmxRows), wide});
+      p, p.x, AmxWidenedWeights<TilesOfInt8>{{p, strip_bytes}, p.depth / (2 * kAmxRows), wide});
 #elif defined(__AVX512BF16__)
   take_panel<PairsOfInt8>(p, p.x, p.depth / 2, strip_bytes);
 #else

@@ -63,12 +63,11 @@ __attribute__((noinline)) void take_widened(const PanelProduct& p, const Grouped
   const std::size_t most_units = inputs / g.unit_inputs, unit_groups = g.unit_inputs / 32;
   const std::size_t wide_bytes = unit_groups * CodesOfBytes::kGroupBytes;
   const bool as_stored = g.bits == 8;
-  const std::byte* strips = p.panel;
-  for (std::size_t column = 0; column < Panel::kColumns;
-       column += V * Panel::kStrip, strips += V * strip_bytes) {
+  const StripsInTurn strips(p, strip_bytes);
+  for (std::size_t s = 0; s < kStrips; s += V) {
     for (std::size_t first = 0; first < units; first += most_units) {
       const std::size_t count = most_units < units - first ? most_units : units - first;
-      const std::byte* block = strips + first * g.unit_bytes;
+      const std::byte* block = strips[s] + first * g.unit_bytes;
       for (std::size_t v = 0; v < V; ++v) {
         for (std::size_t i = 0; i < count; ++i) {
           const std::byte* unit = block + v * strip_bytes + i * g.unit_bytes;
@@ -86,9 +85,8 @@ __attribute__((noinline)) void take_widened(const PanelProduct& p, const Grouped
           first * unit_groups,
           strip_bytes,
           first == 0 ? Begin::zero : Begin::stored,
-          p.y + column};
-      const std::byte* behind =
-          first + count < units ? block + count * g.unit_bytes : strips + V * strip_bytes;
+          p.y + s * Panel::kStrip};
+      const std::byte* behind = first + count < units ? block + count * g.unit_bytes : strips[s + V];
       for_row_groups_of_block<most>(p.rows, behind, count * g.unit_bytes, count * unit_groups, work);
     }
   }
@@ -111,6 +109,7 @@ __attribute__((noinline)) void take_tiles(const PanelProduct& p, const GroupedPa
   const std::size_t strip_bytes = units * g.unit_bytes, unit_groups = g.unit_inputs / 32;
   const std::size_t most_units = kBlockInputs / g.unit_inputs;
   const std::size_t wide_bytes = unit_groups * CodesOfBytes::kGroupBytes;
+  const StripsInTurn strips(p, strip_bytes);
   const auto zero = static_cast<std::uint8_t>(Kind::zero ? 1u << g.zero_bits : 0);
   const std::size_t left = p.rows % kAmxRows, whole = p.rows - left;
   AmxFewRows<kBlockInputs> few(left);
@@ -118,7 +117,7 @@ __attribute__((noinline)) void take_tiles(const PanelProduct& p, const GroupedPa
     for (std::size_t first = 0; first < units; first += most_units) {
       const std::size_t count = most_units < units - first ? most_units : units - first;
       for (std::size_t i = 0; i < count; ++i) {
-        const std::byte* unit = p.panel + s * strip_bytes + (first + i) * g.unit_bytes;
+        const std::byte* unit = strips[s] + (first + i) * g.unit_bytes;
         std::byte* to = codes + i * wide_bytes;
         if (g.bits != 8) widen_unit(g, unit, to);
         take_off(g.bits == 8 ? unit : to, wide_bytes, zero, to);
@@ -135,7 +134,8 @@ __attribute__((noinline)) void take_tiles(const PanelProduct& p, const GroupedPa
                            count * unit_groups,
                            first == 0 ? Begin::zero : Begin::stored,
                            p.y + s * Panel::kStrip};
-      const std::byte* behind = p.panel + s * strip_bytes + (first + count) * g.unit_bytes;
+      const std::byte* behind =
+          first + count < units ? strips[s] + (first + count) * g.unit_bytes : strips[s + 1];
       SharedFetch fetch(behind, count * g.unit_bytes, work.groups, p.rows,
                         (p.rows + kAmxRows - 1) / kAmxRows);
       for (std::size_t row = 0; row < whole; row += kAmxRows) {

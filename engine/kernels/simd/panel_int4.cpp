@@ -138,10 +138,10 @@ struct Strips {
         x + first * p.row_bytes + first_pair * 2 * Panel::kGroup * Group<R, V>::kXBytes, p.row_bytes);
     const std::byte* w = strips + first_pair * Panel::kGroupPair;
     const std::size_t stride = strip_bytes;
-    [[maybe_unused]] std::size_t ahead = kPairsAhead * Panel::kGroupPair;
-    for (std::size_t turn = 0; turn < pairs; ++turn, w += Panel::kGroupPair) {
+    [[maybe_unused]] const std::byte* ahead = w + kPairsAhead * Panel::kGroupPair;
+    for (std::size_t turn = 0; turn < pairs; ++turn, w += Panel::kGroupPair, ahead += Panel::kGroupPair) {
       if constexpr (V == kStrips) {
-        if (turn + kPairsAhead == pairs) ahead += (kStrips - 1) * stride;  // into the next panel
+        if (turn + kPairsAhead == pairs) ahead = StripsInTurn(p, stride).next;
       } else {
         for (std::size_t v = 0; v < V; ++v)
           Fetch::turn({fetch.next + v * stride, fetch.lines, fetch.to}, turn);
@@ -151,7 +151,7 @@ struct Strips {
         if constexpr (V == kStrips) {
           constexpr std::size_t kLines = Panel::kGroupPair / 64;
           for (std::size_t line = half * (kLines / 2); line < (half == 0 ? kLines / 2 : kLines); ++line) {
-            for (std::size_t v = 0; v < V; ++v) __builtin_prefetch(w + v * stride + ahead + line * 64, 0, 3);
+            for (std::size_t v = 0; v < V; ++v) __builtin_prefetch(ahead + v * stride + line * 64, 0, 3);
           }
         }
         Floats part[R][V];
@@ -186,13 +186,14 @@ template <template <std::size_t, std::size_t> class Group, std::size_t V, std::s
 void take_groups(const PanelProduct& p, const std::byte* x) {
   const std::size_t pairs = p.depth / (2 * Panel::kGroup), strip_bytes = pairs * Panel::kGroupPair;
   constexpr std::size_t kPairs = 4;
+  const StripsInTurn all(p, strip_bytes);
   for (std::size_t first = 0; first < pairs; first += kPairs) {
     const std::size_t count = kPairs < pairs - first ? kPairs : pairs - first;
     for (std::size_t s = 0; s < kStrips; s += V) {
-      const std::byte* strips = p.panel + s * strip_bytes;
+      const std::byte* strips = all[s];
       const Strips<Group, V> work{p, x, strips, strip_bytes, first, count, p.y + s * Panel::kStrip};
-      const std::byte* behind = first + count < pairs ? strips + (first + count) * Panel::kGroupPair
-                                                      : strips + kStrips * strip_bytes;
+      const std::byte* behind =
+          first + count < pairs ? strips + (first + count) * Panel::kGroupPair : all[s + kStrips];
       for_row_groups_of_block<most>(p.rows, behind, count * Panel::kGroupPair, count, work);
     }
   }

@@ -32,7 +32,7 @@ void int8_panel(const PanelProduct& p) {
   take_int8_panel<BytesByFour>(p, x, strip_bytes);
 #elif defined(__AMX_INT8__)
   if (p.rows > kFewRows)
-    take_amx_panel<AmxWords::bytes>(p, x, AmxStoredWeights{p, strip_bytes, p.depth / (4 * kAmxRows)});
+    take_amx_panel<AmxWords::bytes>(p, x, AmxStoredWeights{{p, strip_bytes}, p.depth / (4 * kAmxRows)});
   else
     take_panel<FoursOfBytes>(p, x, p.depth / 4, strip_bytes);
 #else

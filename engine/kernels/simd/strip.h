@@ -11,6 +11,21 @@ namespace mmbatch::MMBATCH_ISA {
 static_assert(Panel::kStrip == kLanes);
 constexpr std::size_t kStrips = Panel::kColumns / Panel::kStrip;
 
+/// The strips of a panel, and behind them those of the one that is multiplied next.
+struct StripsInTurn {
+  const std::byte* panel;
+  const std::byte* next;
+  std::size_t strip_bytes;
+
+  StripsInTurn(const PanelProduct& p, std::size_t strip_bytes_)
+      : panel(p.panel),
+        next(p.next != nullptr ? p.next : p.panel + kStrips * strip_bytes_),
+        strip_bytes(strip_bytes_) {}
+  __attribute__((always_inline)) const std::byte* operator[](std::size_t strip) const {
+    return strip < kStrips ? panel + strip * strip_bytes : next + (strip - kStrips) * strip_bytes;
+  }
+};
+
 /// Lines of memory that are wanted later, some in each turn of a loop.
 struct Fetch {
   /// Which cache they go to. The first one can wait for few lines at a time: what is wanted late would hold
@@ -185,17 +200,22 @@ struct Block {
 /// so that memory is busy all the time.  @param x of row 0, without its header
 template <class Words>
 MMBATCH_INLINE void take_strips(const PanelProduct& p, const std::byte* x, std::size_t steps,
-                                const std::byte* strips, std::size_t strip_bytes, float* y) {
+                                const StripsInTurn& all, std::size_t strip) {
   // With few rows it is soon wanted; with many, sums go to memory and back less often.
   constexpr std::size_t kSomeRows = 32, kFewSteps = 32, kManySteps = 128;
   const std::size_t most = p.rows <= kSomeRows ? kFewSteps : kManySteps;
   for (std::size_t done = 0; done < steps; done += most) {
     const std::size_t count = most < steps - done ? most : steps - done;
-    const std::byte* block = strips + done * Words::kBytes;
-    const Block<Words> work{
-        x + 4 * done, p.row_bytes, block, strip_bytes, count, done == 0 ? Begin::zero : Begin::stored, y};
+    const std::byte* block = all[strip] + done * Words::kBytes;
+    const Block<Words> work{x + 4 * done,
+                            p.row_bytes,
+                            block,
+                            all.strip_bytes,
+                            count,
+                            done == 0 ? Begin::zero : Begin::stored,
+                            p.y + strip * Panel::kStrip};
     const std::byte* behind =
-        done + count < steps ? block + count * Words::kBytes : strips + kBlockStrips * strip_bytes;
+        done + count < steps ? block + count * Words::kBytes : all[strip + kBlockStrips];
     for_row_groups_of_block<kBlockRows>(p.rows, behind, count * Words::kBytes, count / Block<Words>::kTurn,
                                         work);
   }
@@ -218,16 +238,18 @@ struct FewRowsBlock {
   __attribute__((noinline)) void run() const {
     typename Words::Sums sums[R][kStrips] = {};
     auto rows = RowWords<R>::of(x, p.row_bytes);
-    const std::byte* w = p.panel;
+    const std::byte *w = p.panel, *ahead = w + kAhead;
     const std::size_t turns = steps / kTurn, stride = strip_bytes;
+    constexpr std::size_t kTurnsAhead = kAhead / (kTurn * Words::kBytes);
     for (std::size_t turn = 0; turn < turns; ++turn) {
+      if (turn + kTurnsAhead == turns) ahead = StripsInTurn(p, stride).next;
 #pragma GCC unroll 4
       for (std::size_t i = 0; i < kTurn; ++i) {
         Ints weights[kStrips];
         for (std::size_t s = 0; s < kStrips; ++s) {
-          const std::byte* at = w + s * stride + i * Words::kBytes;
-          if (i * Words::kBytes % 64 == 0) __builtin_prefetch(at + kAhead, 0, 3);
-          weights[s] = Words::weights(at);
+          const std::size_t at = s * stride + i * Words::kBytes;
+          if (i * Words::kBytes % 64 == 0) __builtin_prefetch(ahead + at, 0, 3);
+          weights[s] = Words::weights(w + at);
         }
         for (std::size_t r = 0; r < R; ++r) {
           const Ints word = rows.splat(r, 4 * i);
@@ -235,6 +257,7 @@ struct FewRowsBlock {
         }
       }
       w += kTurn * Words::kBytes;
+      ahead += kTurn * Words::kBytes;
       rows.move(kTurn * 4);
     }
     for (std::size_t r = 0; r < R; ++r) {
@@ -251,8 +274,8 @@ void take_panel(const PanelProduct& p, const std::byte* x, std::size_t steps, st
     const FewRowsBlock<Words> work{p, x, steps, strip_bytes};
     return with_rows<FewRowsBlock<Words>::kRows>(p.rows, [&]<std::size_t R>() { work.template run<R>(); });
   }
-  for (std::size_t s = 0; s < kStrips; s += kBlockStrips)
-    take_strips<Words>(p, x, steps, p.panel + s * strip_bytes, strip_bytes, p.y + s * Panel::kStrip);
+  const StripsInTurn strips(p, strip_bytes);
+  for (std::size_t s = 0; s < kStrips; s += kBlockStrips) take_strips<Words>(p, x, steps, strips, s);
 }
 
 /// The scales of a panel's columns.

@@ -38,14 +38,13 @@ struct AmxAhead {
   const std::byte* at;
   std::size_t strip_bytes;
 
-  /// Of `strips` strips from `strip` on, whose depth is `steps` tiles. Behind it lie the strips that follow,
-  /// which may be the next panel's.
-  AmxAhead(const std::byte* panel, std::size_t strip_bytes_, std::size_t strip, std::size_t strips,
-           std::size_t step, std::size_t steps)
-      : strip_bytes(strip_bytes_) {
+  /// Of `count` strips from `strip` on, whose depth is `steps` tiles; then of the strips that follow.
+  AmxAhead(const StripsInTurn& strips, std::size_t strip, std::size_t count, std::size_t step,
+           std::size_t steps)
+      : strip_bytes(strips.strip_bytes) {
     step += tiles;
-    if (step >= steps) step -= steps, strip += strips;
-    at = panel + strip * strip_bytes + step * bytes;
+    if (step >= steps) step -= steps, strip += count;
+    at = strips[strip] + step * bytes;
   }
 
   template <std::size_t strips, std::size_t quarter>
@@ -64,28 +63,28 @@ struct AmxNothingAhead {
 
 /// Weights that are tiles as they lie in a panel.
 struct AmxStoredWeights {
-  const PanelProduct& p;
-  std::size_t strip_bytes;
+  StripsInTurn strips;
   std::size_t steps;  // the depth in tiles
 
   /// Of two strips from `strip` on, `count` tiles of each from `first` on.
   AmxWeights operator()(std::size_t strip, std::size_t first, std::size_t) const {
-    return {p.panel + strip * strip_bytes + first * kAmxBytes, strip_bytes};
+    return {strips[strip] + first * kAmxBytes, strips.strip_bytes};
   }
-  /// One tile each of `strips` strips from `strip` on.
-  template <std::size_t strips>
+  /// One tile each of `count` strips from `strip` on.
+  template <std::size_t count>
   AmxWeights next(std::size_t strip, std::size_t step) const {
     return (*this)(strip, step, 1);
   }
-  template <std::size_t strips>
+  template <std::size_t count>
   AmxAhead<kAmxBytes, 1> ahead(std::size_t strip, std::size_t step) const {
-    return {p.panel, strip_bytes, strip, strips, step, steps};
+    return {strips, strip, count, step, steps};
   }
   /// What is wanted after `block`: the same strips `ahead` blocks deeper; behind the last, of the next panel.
   AmxFetch behind(std::size_t strip, const AmxDepth& depth, std::size_t block, std::size_t ahead,
                   std::size_t groups) const {
     for (block += ahead; block >= depth.blocks; block -= depth.blocks) strip += kStrips;
-    return {(*this)(strip, depth.first(block), 0).block, strip_bytes, (kAmxBytes / 64 + groups - 1) / groups};
+    return {(*this)(strip, depth.first(block), 0).block, strips.strip_bytes,
+            (kAmxBytes / 64 + groups - 1) / groups};
   }
 };
 
@@ -93,15 +92,14 @@ struct AmxStoredWeights {
 /// kTileBytes that a tile takes in memory, and widen(from, to).
 template <class Format>
 struct AmxWidenedWeights {
-  const PanelProduct& p;
-  std::size_t strip_bytes;
+  StripsInTurn strips;
   std::size_t steps;
   std::byte* wide;  // [kStrips, kAmxSteps, kAmxBytes]
 
   AmxWeights operator()(std::size_t strip, std::size_t first, std::size_t count) const {
     constexpr std::size_t kWideStrip = kAmxSteps * kAmxBytes;
     for (std::size_t s = strip; s < strip + 2; ++s) {
-      const std::byte* from = p.panel + s * strip_bytes + first * Format::kTileBytes;
+      const std::byte* from = strips[s] + first * Format::kTileBytes;
       std::byte* to = wide + s * kWideStrip;
       for (std::size_t tile = 0; tile < count; ++tile, from += Format::kTileBytes, to += kAmxBytes) {
         for (std::size_t line = 0; line < Format::kTileBytes; line += 64)
@@ -111,16 +109,16 @@ struct AmxWidenedWeights {
     }
     return {wide + strip * kWideStrip, kWideStrip};
   }
-  template <std::size_t strips>
+  template <std::size_t count>
   AmxWeights next(std::size_t strip, std::size_t step) const {
     std::byte* to = wide + step % 2 * kStrips * kAmxBytes;  // not where the last one may yet be read
     constexpr std::size_t kBytes = Format::kTileBytes;
-    const AmxAhead<kBytes, kAmxAhead / kBytes> ahead(p.panel, strip_bytes, strip, strips, step, steps);
-    const std::byte* from = p.panel + strip * strip_bytes + step * kBytes;
-    MMBATCH_UNROLLED(strips, s) {
-      ahead.template ask<strips, 4 * s / strips>();
-      if constexpr (strips == 2) ahead.template ask<strips, 2 * s + 1>();
-      Format::widen(from + s * strip_bytes, to + s * kAmxBytes);
+    const AmxAhead<kBytes, kAmxAhead / kBytes> ahead(strips, strip, count, step, steps);
+    const std::byte* from = strips[strip] + step * kBytes;
+    MMBATCH_UNROLLED(count, s) {
+      ahead.template ask<count, 4 * s / count>();
+      if constexpr (count == 2) ahead.template ask<count, 2 * s + 1>();
+      Format::widen(from + s * strips.strip_bytes, to + s * kAmxBytes);
     });
     return {to, kAmxBytes};
   }

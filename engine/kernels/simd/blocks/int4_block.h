@@ -145,15 +145,15 @@ struct Int4Block {
 MMBATCH_INLINE void take_int4_panel(const PanelProduct& p) {
   const std::size_t pairs = p.depth / (2 * Panel::kGroup), strip_bytes = pairs * Panel::kGroupPair;
   const std::size_t most = Int4Block::pairs_of(p.rows);
+  const StripsInTurn strips(p, strip_bytes);
   for (std::size_t first = 0; first < pairs; first += most) {
     const std::size_t count = most < pairs - first ? most : pairs - first;
     const std::size_t bytes = count * Panel::kGroupPair;
     for (std::size_t s = 0; s < kStrips; ++s) {
-      const std::byte* strip = p.panel + s * strip_bytes;
-      const std::byte* block = strip + first * Panel::kGroupPair;
+      const std::byte* block = strips[s] + first * Panel::kGroupPair;
       const Int4Block work{
           p, first, count, block, first == 0 ? Begin::zero : Begin::stored, p.y + s * Panel::kStrip};
-      const std::byte* behind = first + count < pairs ? block + bytes : strip + kStrips * strip_bytes;
+      const std::byte* behind = first + count < pairs ? block + bytes : strips[s + kStrips];
       for_row_groups_of_block<Int4Block::kRows>(p.rows, behind, bytes, count, work);
     }
   }

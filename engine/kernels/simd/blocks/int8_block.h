@@ -156,16 +156,16 @@ template <class Bytes>
 void take_int8_panel(const PanelProduct& p, const std::byte* x, std::size_t strip_bytes) {
   using Block = Int8Block<Bytes>;
   const std::size_t steps = p.depth / 4, most = Block::steps_of(p.rows);
+  const StripsInTurn strips(p, strip_bytes);
   for (std::size_t first = 0; first < steps; first += most) {
     const std::size_t count = most < steps - first ? most : steps - first;
     const std::size_t bytes = count * Panel::kStrip * 4;
     for (std::size_t s = 0; s < kStrips; ++s) {
-      const std::byte* strip = p.panel + s * strip_bytes;
-      const std::byte* block = strip + first * Panel::kStrip * 4;
+      const std::byte* block = strips[s] + first * Panel::kStrip * 4;
       const Block work{
           x + first * Bytes::kXBytes, p.row_bytes, block, count, first == 0 ? Begin::zero : Begin::stored,
           p.y + s * Panel::kStrip};
-      const std::byte* behind = first + count < steps ? block + bytes : strip + kStrips * strip_bytes;
+      const std::byte* behind = first + count < steps ? block + bytes : strips[s + kStrips];
       for_row_groups_of_block<Block::kRows>(p.rows, behind, bytes, count / Block::kTurn, work);
     }
   }
