@@ -69,8 +69,8 @@ std::size_t e4m3_bytes(std::size_t in, std::size_t) {
 }
 
 void multiply_e4m3(const MatmulKernel::Tile& tile) {
-  simd().e4m3_panel(
-      {tile.x, kBf16Matmul.row_bytes(tile.in), tile.rows, Panel::depth(tile.in), tile.packed, tile.y});
+  simd().e4m3_panel({tile.x, kBf16Matmul.row_bytes(tile.in), tile.rows, Panel::depth(tile.in), tile.packed,
+                     tile.y, tile.next});
 }
 
 /// Rows of eight-bit floats are bfloat16's.

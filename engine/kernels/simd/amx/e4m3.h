@@ -32,20 +32,20 @@ struct AmxE4m3Parts {
                       parts_ahead = (kAmxAhead + kE4m3PartBytes - 1) / kE4m3PartBytes;
     for (std::size_t part = first; part < first + count; ++part) {
       std::byte* to = wide + (part - first) * kTiles * kAmxBytes;
-      // Behind the last part of a strip, the next panel's begins.
-      const std::size_t ahead =
-          parts_ahead * kE4m3PartBytes + (part + parts_ahead < all ? 0 : (kStrips - 1) * strip_bytes);
+      const std::size_t later = part + parts_ahead;
+      const std::byte* ahead =
+          later < all ? stored(0, later) : StripsInTurn(p, strip_bytes).next + (later - all) * kE4m3PartBytes;
       for (std::size_t at = 0; at < kE4m3CodeBytes; at += 64, to += 128) {
         MMBATCH_UNROLLED(kStrips, s) {
           const std::byte* from = stored(s, part) + at;
-          __builtin_prefetch(from + ahead, 0, 3);
+          __builtin_prefetch(ahead + s * strip_bytes + at, 0, 3);
           const TwoPairs pairs = widened(from);
           store_ints(to + s * kStripBytes, pairs.of[0]);
           store_ints(to + s * kStripBytes + 64, pairs.of[1]);
         });
       }
       for (std::size_t s = 0; s < kStrips; ++s)
-        __builtin_prefetch(stored(s, part) + kE4m3CodeBytes + ahead, 0, 3);
+        __builtin_prefetch(ahead + s * strip_bytes + kE4m3CodeBytes, 0, 3);
     }
     AmxShapes::written();
   }

@@ -118,22 +118,18 @@ struct E4m3Block {
   }
 };
 
-/// Few rows: each code is widened once, where it lies.
+/// Few rows, with all strips at once: each code is widened once, where it lies.
 void take_as_stored(const PanelProduct& p, std::size_t parts) {
-  constexpr std::size_t V = kStrips, kFewRows = 4;
-  const std::byte* strips = p.panel;
+  constexpr std::size_t kFewRows = 4;
   const std::size_t strip_bytes = parts * kE4m3PartBytes;
-  for (std::size_t column = 0; column < Panel::kColumns;
-       column += V * Panel::kStrip, strips += V * strip_bytes) {
-    const E4m3Block<StoredCodes, V> work{p,
-                                         p.x,
-                                         {strips, strip_bytes, kE4m3PartBytes},
-                                         {strips + kE4m3CodeBytes, strip_bytes, kE4m3PartBytes},
-                                         parts,
-                                         Begin::zero,
-                                         p.y + column};
-    with_rows<kFewRows>(p.rows, [&]<std::size_t R>() { work.template run<R>(0, {}); });
-  }
+  const E4m3Block<StoredCodes, kStrips> work{p,
+                                             p.x,
+                                             {p.panel, strip_bytes, kE4m3PartBytes},
+                                             {p.panel + kE4m3CodeBytes, strip_bytes, kE4m3PartBytes},
+                                             parts,
+                                             Begin::zero,
+                                             p.y};
+  with_rows<kFewRows>(p.rows, [&]<std::size_t R>() { work.template run<R>(0, {}); });
 }
 
 /// Many rows: codes become bfloat16 once, for all of them.
@@ -141,12 +137,11 @@ void take_widened(const PanelProduct& p, std::size_t parts) {
   constexpr std::size_t V = 2, kMost = 6, kMostParts = 4, kWideBytes = 2 * kE4m3CodeBytes;
   alignas(64) std::byte wide[V][kMostParts * kWideBytes];
   const std::size_t strip_bytes = parts * kE4m3PartBytes;
-  const std::byte* strips = p.panel;
-  for (std::size_t column = 0; column < Panel::kColumns;
-       column += V * Panel::kStrip, strips += V * strip_bytes) {
+  const StripsInTurn strips(p, strip_bytes);
+  for (std::size_t s = 0; s < kStrips; s += V) {
     for (std::size_t first = 0; first < parts; first += kMostParts) {
       const std::size_t count = kMostParts < parts - first ? kMostParts : parts - first;
-      const std::byte* block = strips + first * kE4m3PartBytes;
+      const std::byte* block = strips[s] + first * kE4m3PartBytes;
       for (std::size_t v = 0; v < V; ++v) {
         for (std::size_t part = 0; part < count; ++part) {
           const std::byte* from = block + v * strip_bytes + part * kE4m3PartBytes;
@@ -164,9 +159,8 @@ void take_widened(const PanelProduct& p, std::size_t parts) {
                                             {block + kE4m3CodeBytes, strip_bytes, kE4m3PartBytes},
                                             count,
                                             first == 0 ? Begin::zero : Begin::stored,
-                                            p.y + column};
-      const std::byte* behind =
-          first + count < parts ? block + count * kE4m3PartBytes : strips + V * strip_bytes;
+                                            p.y + s * Panel::kStrip};
+      const std::byte* behind = first + count < parts ? block + count * kE4m3PartBytes : strips[s + V];
       for_row_groups_of_block<kMost>(p.rows, behind, count * kE4m3PartBytes, count, work);
     }
   }

@@ -55,19 +55,20 @@ struct FewGroupedRows {
     auto side = RowWords<R>::of(p.x + p.depth, p.row_bytes);
     FloatRegister sums[R][C] = {};
     const std::byte* w = p.panel + first / kStripRegisters * stride;
-    std::size_t ahead = kUnitsAhead * g.unit_bytes;
+    const std::byte* ahead = w + kUnitsAhead * g.unit_bytes;
     const std::size_t last = units > kUnitsAhead ? units - kUnitsAhead : 0;
     for (std::size_t unit = 0; unit < units; ++unit) {
-      if (unit == last) ahead += (kStreams - 1) * stride;  // into the strips behind these, or the next panel
-      const std::byte* scales = w + g.unit_code_bytes;
+      if (unit == last) ahead = StripsInTurn(p, stride)[first / kStripRegisters + kStreams];
+      const std::byte *scales = w + g.unit_code_bytes, *scales_ahead = ahead + g.unit_code_bytes;
       Scales of_unit[C];
       MMBATCH_UNROLLED(C, c) {
         of_unit[c] = Scales::of_unit(scales + c / kStripRegisters * stride, lane + lane_of(c));
       });
-      for (std::size_t group = 0; group < kGroups; ++group, w += Codes::kGroupBytes) {
+      for (std::size_t group = 0; group < kGroups;
+           ++group, w += Codes::kGroupBytes, ahead += Codes::kGroupBytes) {
         for (std::size_t at = group * 64; at < scale_bytes; at += kGroups * 64) {
           MMBATCH_UNROLLED(kStreams, s) {
-            __builtin_prefetch(scales + s * stride + ahead + at, 0, 3);
+            __builtin_prefetch(scales_ahead + s * stride + at, 0, 3);
           });
         }
         MMBATCH_UNROLLED(halves, half) {
@@ -82,7 +83,7 @@ struct FewGroupedRows {
             });
             MMBATCH_UNROLLED(C, c) {
               const std::byte* codes = w + c / kStripRegisters * stride;
-              if constexpr (c % kStripRegisters == 0) fetch<kStep / 2>(codes + ahead);
+              if constexpr (c % kStripRegisters == 0) fetch<kStep / 2>(ahead + c / kStripRegisters * stride);
               const auto weights =
                   Bytes::ready(Codes::template two_steps<kStep>(g, codes + 4 * (lane + lane_of(c))));
               MMBATCH_UNROLLED(R, r) {
@@ -112,6 +113,7 @@ struct FewGroupedRows {
         side.move(kSide);
       }
       w += g.unit_bytes - kGroups * Codes::kGroupBytes;
+      ahead += g.unit_bytes - kGroups * Codes::kGroupBytes;
     }
     MMBATCH_UNROLLED(R, r) {
       MMBATCH_UNROLLED(C, c) {
