@@ -1,6 +1,8 @@
 // Weights in the panels of panel.h: sizes, and what serves each format. Rounding and layout are in
 // simd/pack.cpp, the products in simd/panel_*.cpp.
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "engine/kernels/matmul_kernel.h"
@@ -73,6 +75,21 @@ void multiply(const MatmulKernel::Tile& tile) {
 }
 
 }  // namespace
+
+std::size_t panel_block_bytes() {
+  static const std::size_t bytes = [] {
+    constexpr std::size_t kSmallest = 32 << 10;  // of processors with AVX-512, and where it is not told
+    const long told = ::sysconf(_SC_LEVEL1_DCACHE_SIZE);
+    const std::size_t cache = std::max(kSmallest, told > 0 ? static_cast<std::size_t>(told) : 0);
+    return std::min(cache * 2 / 3, kMostBlockBytes);
+  }();
+  return bytes;
+}
+
+bool strips_one_by_one() {
+  static const bool amd = __builtin_cpu_is("amd") != 0;
+  return amd;
+}
 
 const MatmulKernel kF32Matmul = {
     "f32",         Precision::f32, always,

@@ -23,6 +23,7 @@ struct PairsOfBf16 {
 
 /// Pairs of int8, widened on the way.
 struct PairsOfInt8 : PairsOfBf16 {
+  using Wide = PairsOfBf16;
   static constexpr std::size_t kBytes = 32;
   MMBATCH_INLINE Ints weights(const std::byte* block) {
     return bf16_pairs(load_int8(block), load_int8(block + kLanes));

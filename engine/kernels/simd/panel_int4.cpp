@@ -12,7 +12,6 @@ namespace {
 constexpr std::size_t kEights = Panel::kGroup / 8;
 /// Rows at a time: each has a sum of its group, and one of all groups so far.
 constexpr std::size_t kRows = kDotRows * 3 / 4 / kDotStrips;
-constexpr std::size_t kFewRows = 4;
 
 /// The scales of one of the two groups of a pair.
 MMBATCH_INLINE Floats load_scales(const std::byte* pair, std::size_t group) {
@@ -22,7 +21,8 @@ MMBATCH_INLINE Floats load_scales(const std::byte* pair, std::size_t group) {
 /// What a group adds to its rows' sums of V strips before scaling, from activations in int8.
 template <std::size_t R, std::size_t V>
 struct Int4Group {
-  static constexpr std::size_t kXBytes = 1;  // of an activation
+  static constexpr std::size_t kXBytes = 1;       // of an activation
+  static constexpr std::size_t kRowsOfStrip = 8;  // at most, where one strip is a stream
 
   RowWords<R> offsets;
 
@@ -83,6 +83,7 @@ MMBATCH_INLINE Ints nibble_pairs(Ints halves) {
 template <std::size_t R, std::size_t V>
 struct W4a16Group {
   static constexpr std::size_t kXBytes = 2;
+  static constexpr std::size_t kRowsOfStrip = 4;
 
   W4a16Group(const PanelProduct&, std::size_t, std::size_t) {}
 
@@ -110,24 +111,26 @@ struct W4a16Group {
 };
 #endif
 
-/// Pairs of groups for which memory is asked ahead where all strips of a panel are taken at once, each a
-/// stream of its own.
-constexpr std::size_t kPairsAhead = 4;
+/// How weights come from memory: as streams that the loop itself asks for, or as blocks that others asked
+/// for.
+enum class From { streams, blocks };
 
 /// y[R rows] (+)= x · some pairs of groups of V strips.
-template <template <std::size_t, std::size_t> class Group, std::size_t V>
+template <template <std::size_t, std::size_t> class Group, std::size_t V, From from>
 struct Strips {
+  /// Pairs of groups for which memory is asked ahead, in each of V streams.
+  static constexpr std::size_t kPairsAhead = 8 / V;
+
   const PanelProduct& p;
   const std::byte* x;  // of row 0
-  const std::byte* strips;
-  std::size_t strip_bytes;
+  StripsInTurn all;
+  std::size_t strip;  // the first of V
   std::size_t first_pair;
   std::size_t pairs;
-  float* y;
 
   template <std::size_t R>
   __attribute__((noinline)) void run(std::size_t first, Fetch fetch) const {
-    float* to = y + first * Panel::kColumns;
+    float* to = p.y + strip * Panel::kStrip + first * Panel::kColumns;
     Floats sums[R][V];
     for (std::size_t r = 0; r < R; ++r) {
       for (std::size_t v = 0; v < V; ++v)
@@ -136,19 +139,18 @@ struct Strips {
     Group<R, V> group(p, first, first_pair);
     auto rows = RowWords<R>::of(
         x + first * p.row_bytes + first_pair * 2 * Panel::kGroup * Group<R, V>::kXBytes, p.row_bytes);
-    const std::byte* w = strips + first_pair * Panel::kGroupPair;
-    const std::size_t stride = strip_bytes;
+    const std::byte* w = all[strip] + first_pair * Panel::kGroupPair;
+    const std::size_t stride = all.strip_bytes;
     [[maybe_unused]] const std::byte* ahead = w + kPairsAhead * Panel::kGroupPair;
     for (std::size_t turn = 0; turn < pairs; ++turn, w += Panel::kGroupPair, ahead += Panel::kGroupPair) {
-      if constexpr (V == kStrips) {
-        if (turn + kPairsAhead == pairs) ahead = StripsInTurn(p, stride).next;
+      if constexpr (from == From::streams) {
+        if (turn + kPairsAhead == pairs) ahead = all[strip + V];
       } else {
-        for (std::size_t v = 0; v < V; ++v)
-          Fetch::turn({fetch.next + v * stride, fetch.lines, fetch.to}, turn);
+        for (std::size_t v = 0; v < V; ++v) Fetch::turn({fetch.next + v * stride, fetch.lines}, turn);
       }
 #pragma GCC unroll 2
       for (std::size_t half = 0; half < 2; ++half) {
-        if constexpr (V == kStrips) {
+        if constexpr (from == From::streams) {
           constexpr std::size_t kLines = Panel::kGroupPair / 64;
           for (std::size_t line = half * (kLines / 2); line < (half == 0 ? kLines / 2 : kLines); ++line) {
             for (std::size_t v = 0; v < V; ++v) __builtin_prefetch(ahead + v * stride + line * 64, 0, 3);
@@ -171,13 +173,15 @@ struct Strips {
   }
 };
 
-/// Few rows, which take all strips at once, see FewRowsBlock.
-template <template <std::size_t, std::size_t> class Group>
-void take_few(const PanelProduct& p, const std::byte* x) {
-  constexpr std::size_t V = kDotStrips == 1 ? 1 : kStrips;  // one where nobody calls it: four would not fit
+/// Few rows, V strips at a time, each a stream of memory.
+template <template <std::size_t, std::size_t> class Group, std::size_t V, std::size_t most>
+void take_streams(const PanelProduct& p, const std::byte* x) {
   const std::size_t pairs = p.depth / (2 * Panel::kGroup);
-  const Strips<Group, V> work{p, x, p.panel, pairs * Panel::kGroupPair, 0, pairs, p.y};
-  with_rows<kFewRows>(p.rows, [&]<std::size_t R>() { work.template run<R>(0, {}); });
+  const StripsInTurn all(p, pairs * Panel::kGroupPair);
+  for (std::size_t s = 0; s < kStrips; s += V) {
+    const Strips<Group, V, From::streams> work{p, x, all, s, 0, pairs};
+    with_rows<most>(p.rows, [&]<std::size_t R>() { work.template run<R>(0, {}); });
+  }
 }
 
 /// In parts of the depth, each with all strips, V at a time: so short that groups of rows pass over one in
@@ -185,15 +189,14 @@ void take_few(const PanelProduct& p, const std::byte* x) {
 template <template <std::size_t, std::size_t> class Group, std::size_t V, std::size_t most>
 void take_groups(const PanelProduct& p, const std::byte* x) {
   const std::size_t pairs = p.depth / (2 * Panel::kGroup), strip_bytes = pairs * Panel::kGroupPair;
-  constexpr std::size_t kPairs = 4;
+  constexpr std::size_t kPairs = 8;
   const StripsInTurn all(p, strip_bytes);
   for (std::size_t first = 0; first < pairs; first += kPairs) {
     const std::size_t count = kPairs < pairs - first ? kPairs : pairs - first;
     for (std::size_t s = 0; s < kStrips; s += V) {
-      const std::byte* strips = all[s];
-      const Strips<Group, V> work{p, x, strips, strip_bytes, first, count, p.y + s * Panel::kStrip};
+      const Strips<Group, V, From::blocks> work{p, x, all, s, first, count};
       const std::byte* behind =
-          first + count < pairs ? strips + (first + count) * Panel::kGroupPair : all[s + kStrips];
+          first + count < pairs ? all[s] + (first + count) * Panel::kGroupPair : all[s + kStrips];
       for_row_groups_of_block<most>(p.rows, behind, count * Panel::kGroupPair, count, work);
     }
   }
@@ -201,10 +204,12 @@ void take_groups(const PanelProduct& p, const std::byte* x) {
 
 template <template <std::size_t, std::size_t> class Group>
 void take_groups(const PanelProduct& p, const std::byte* x) {
-  if (kDotStrips > 1 && p.rows <= kFewRows)
-    take_few<Group>(p, x);
-  else
-    take_groups<Group, kDotStrips, kRows>(p, x);
+  if constexpr (kDotStrips > 1) {
+    constexpr std::size_t kRowsOfStrips = 4, kRowsOfStrip = Group<1, 1>::kRowsOfStrip;
+    if (strips_one_by_one() && p.rows <= kRowsOfStrip) return take_streams<Group, 1, kRowsOfStrip>(p, x);
+    if (p.rows <= kRowsOfStrips) return take_streams<Group, kStrips, kRowsOfStrips>(p, x);
+  }
+  take_groups<Group, kDotStrips, kRows>(p, x);
 }
 #endif
 

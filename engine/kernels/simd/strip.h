@@ -28,22 +28,13 @@ struct StripsInTurn {
 
 /// Lines of memory that are wanted later, some in each turn of a loop.
 struct Fetch {
-  /// Which cache they go to. The first one can wait for few lines at a time: what is wanted late would hold
-  /// up there what is computed with.
-  enum class To { first, second };
-
   const std::byte* next;
   std::size_t lines;  // of each turn
-  To to;
 
   MMBATCH_INLINE void turn(const Fetch& fetch, std::size_t index) {
     const std::byte* at = fetch.next + index * fetch.lines * 64;
     const std::byte* const end = at + fetch.lines * 64;
-    if (fetch.to == To::first) {
-      for (; at != end; at += 64) __builtin_prefetch(at, 0, 3);
-    } else {
-      for (; at != end; at += 64) __builtin_prefetch(at, 0, 2);
-    }
+    for (; at != end; at += 64) __builtin_prefetch(at, 0, 3);
   }
 };
 
@@ -70,10 +61,8 @@ MMBATCH_INLINE void for_row_groups(std::size_t rows, const Body& body) {
 /// passes over it, in `turns` turns, asks for a share, until all is on its way.
 class SharedFetch {
  public:
-  SharedFetch(const std::byte* behind, std::size_t bytes, std::size_t turns, std::size_t rows,
-              std::size_t groups)
-      : fetch_{behind, (bytes + 64 * turns * groups - 1) / (64 * turns * groups),
-               rows <= kSoonRows ? Fetch::To::first : Fetch::To::second},
+  SharedFetch(const std::byte* behind, std::size_t bytes, std::size_t turns, std::size_t groups)
+      : fetch_{behind, (bytes + 64 * turns * groups - 1) / (64 * turns * groups)},
         end_(behind + bytes),
         turns_(turns) {}
 
@@ -86,8 +75,6 @@ class SharedFetch {
   }
 
  private:
-  static constexpr std::size_t kSoonRows = 16;  // so few want it soon
-
   Fetch fetch_;
   const std::byte* end_;
   std::size_t turns_;
@@ -97,7 +84,7 @@ class SharedFetch {
 template <std::size_t most, class Work>
 MMBATCH_INLINE void for_row_groups_of_block(std::size_t rows, const std::byte* behind, std::size_t bytes,
                                             std::size_t turns, const Work& work) {
-  SharedFetch fetch(behind, bytes, turns, rows, (rows + most - 1) / most);
+  SharedFetch fetch(behind, bytes, turns, (rows + most - 1) / most);
   for_row_groups<most>(rows,
                        [&]<std::size_t R>(std::size_t first) { work.template run<R>(first, fetch.next()); });
 }
@@ -137,16 +124,18 @@ class RowWords {
 /// Whether a block begins its sums or continues those that are stored.
 enum class Begin { zero, stored };
 
-/// Rows of which the sums of kBlockStrips strips stay in registers, beside what they are made of.
+/// Rows of which the sums of kBlockStrips strips stay in registers, beside what they are made of; and rows so
+/// few that weights need not stay in a cache for them.
 #if defined(__AVX512F__)
-constexpr std::size_t kBlockStrips = kStrips, kBlockRows = 6;
+constexpr std::size_t kBlockStrips = 2, kBlockRows = 12, kStreamedRows = kBlockRows;
 #else
-constexpr std::size_t kBlockStrips = 1, kBlockRows = 4;
+constexpr std::size_t kBlockStrips = 1, kBlockRows = 4, kStreamedRows = 1;
 #endif
 
 /// y[R rows] (+)= x · a block of neighbouring strips: `steps` times [kStrip] words of four bytes of each,
 /// which meet words of x. Words says what they are: it has Sums, load(y), store(y, sums), weights(block),
-/// kBytes that a step of weights takes in memory, and add(sums, weights, x).
+/// kBytes that a step of weights takes in memory, and add(sums, weights, x); where weights are narrower than
+/// what is multiplied, Wide, the Words of what they become for many rows.
 template <class Words>
 struct Block {
   static constexpr std::size_t kTurn = 4;  // steps of a turn
@@ -154,7 +143,8 @@ struct Block {
   const std::byte* x;  // of row 0, at the block's depth
   std::size_t row_bytes;
   const std::byte* block;
-  std::size_t strip_bytes;  // from one strip to the next
+  std::size_t block_stride;  // from one strip to the next
+  std::size_t fetch_stride;  // of what lies behind, the same
   std::size_t steps;
   Begin begin;
   float* y;  // rows Panel::kColumns apart
@@ -173,9 +163,9 @@ struct Block {
     }
     auto rows = RowWords<R>::of(x + first * row_bytes, row_bytes);
     const std::byte* w = block;
-    const std::size_t turns = steps / kTurn, stride = strip_bytes;
+    const std::size_t turns = steps / kTurn, stride = block_stride;
     for (std::size_t turn = 0; turn < turns; ++turn) {
-      for (std::size_t v = 0; v < V; ++v) Fetch::turn({fetch.next + v * stride, fetch.lines, fetch.to}, turn);
+      for (std::size_t v = 0; v < V; ++v) Fetch::turn({fetch.next + v * fetch_stride, fetch.lines}, turn);
 #pragma GCC unroll 4
       for (std::size_t i = 0; i < kTurn; ++i) {
         Ints weights[V];
@@ -201,32 +191,48 @@ struct Block {
 template <class Words>
 MMBATCH_INLINE void take_strips(const PanelProduct& p, const std::byte* x, std::size_t steps,
                                 const StripsInTurn& all, std::size_t strip) {
-  // With few rows it is soon wanted; with many, sums go to memory and back less often.
-  constexpr std::size_t kSomeRows = 32, kFewSteps = 32, kManySteps = 128;
-  const std::size_t most = p.rows <= kSomeRows ? kFewSteps : kManySteps;
+  constexpr std::size_t kTurn = Block<Words>::kTurn;
+  constexpr bool widens = requires {
+    typename Words::Wide;
+  };
+  const std::size_t cached = panel_block_bytes() / (kBlockStrips * 64 * kTurn), turns = steps / kTurn;
+  const std::size_t blocks = (turns + cached - 1) / cached, most = (turns + blocks - 1) / blocks * kTurn;
   for (std::size_t done = 0; done < steps; done += most) {
     const std::size_t count = most < steps - done ? most : steps - done;
     const std::byte* block = all[strip] + done * Words::kBytes;
-    const Block<Words> work{x + 4 * done,
-                            p.row_bytes,
-                            block,
-                            all.strip_bytes,
-                            count,
-                            done == 0 ? Begin::zero : Begin::stored,
-                            p.y + strip * Panel::kStrip};
     const std::byte* behind =
         done + count < steps ? block + count * Words::kBytes : all[strip + kBlockStrips];
-    for_row_groups_of_block<kBlockRows>(p.rows, behind, count * Words::kBytes, count / Block<Words>::kTurn,
-                                        work);
+    const auto take = [&]<class W>(W, const std::byte* weights, std::size_t stride) {
+      const Block<W> work{x + 4 * done,
+                          p.row_bytes,
+                          weights,
+                          stride,
+                          all.strip_bytes,
+                          count,
+                          done == 0 ? Begin::zero : Begin::stored,
+                          p.y + strip * Panel::kStrip};
+      for_row_groups_of_block<kBlockRows>(p.rows, behind, count * Words::kBytes, count / kTurn, work);
+    };
+    if constexpr (widens) {
+      alignas(64) std::byte wide[kMostBlockBytes];
+      const std::size_t stride = count * 64;
+      for (std::size_t v = 0; v < kBlockStrips; ++v) {
+        for (std::size_t i = 0; i < count; ++i)
+          store_ints(wide + v * stride + i * 64,
+                     Words::weights(block + v * all.strip_bytes + i * Words::kBytes));
+      }
+      take(typename Words::Wide(), wide, stride);
+    } else {
+      take(Words(), block, all.strip_bytes);
+    }
   }
 }
 
-/// Few rows are as fast as memory where a step waits for no sum of the step before: with the sums of all
+/// Few rows are as fast as memory where a step waits for no sum of the step before: with the sums of several
 /// strips at once, of which each has a stream of memory of its own.
 template <class Words>
-struct FewRowsBlock {
-  static constexpr std::size_t kRows = kDotRows / 4;
-  static constexpr std::size_t kAhead = 2048;  // bytes
+struct StreamedBlock {
+  static constexpr std::size_t kAhead = 4096;  // bytes of all streams
   static constexpr std::size_t kTurn = 4;      // steps
 
   const PanelProduct& p;
@@ -235,34 +241,43 @@ struct FewRowsBlock {
   std::size_t strip_bytes;
 
   template <std::size_t R>
-  __attribute__((noinline)) void run() const {
-    typename Words::Sums sums[R][kStrips] = {};
+  __attribute__((always_inline)) void run() const {
+    constexpr std::size_t V = R * kStrips <= kBlockRows * kBlockStrips ? kStrips : kBlockStrips;
+    for (std::size_t strip = 0; strip < kStrips; strip += V) strips<R, V>(strip);
+  }
+
+  /// V strips from `first` on.
+  template <std::size_t R, std::size_t V>
+  __attribute__((noinline)) void strips(std::size_t first) const {
+    typename Words::Sums sums[R][V] = {};
     auto rows = RowWords<R>::of(x, p.row_bytes);
-    const std::byte *w = p.panel, *ahead = w + kAhead;
+    const StripsInTurn all(p, strip_bytes);
+    const std::byte *w = all[first], *ahead = w + kAhead / V;
     const std::size_t turns = steps / kTurn, stride = strip_bytes;
-    constexpr std::size_t kTurnsAhead = kAhead / (kTurn * Words::kBytes);
+    constexpr std::size_t kTurnsAhead = kAhead / V / (kTurn * Words::kBytes);
     for (std::size_t turn = 0; turn < turns; ++turn) {
-      if (turn + kTurnsAhead == turns) ahead = StripsInTurn(p, stride).next;
+      if (turn + kTurnsAhead == turns) ahead = all[first + V];
 #pragma GCC unroll 4
       for (std::size_t i = 0; i < kTurn; ++i) {
-        Ints weights[kStrips];
-        for (std::size_t s = 0; s < kStrips; ++s) {
-          const std::size_t at = s * stride + i * Words::kBytes;
+        Ints weights[V];
+        for (std::size_t v = 0; v < V; ++v) {
+          const std::size_t at = v * stride + i * Words::kBytes;
           if (i * Words::kBytes % 64 == 0) __builtin_prefetch(ahead + at, 0, 3);
-          weights[s] = Words::weights(w + at);
+          weights[v] = Words::weights(w + at);
         }
         for (std::size_t r = 0; r < R; ++r) {
           const Ints word = rows.splat(r, 4 * i);
-          for (std::size_t s = 0; s < kStrips; ++s) sums[r][s] = Words::add(sums[r][s], weights[s], word);
+          for (std::size_t v = 0; v < V; ++v) sums[r][v] = Words::add(sums[r][v], weights[v], word);
         }
       }
       w += kTurn * Words::kBytes;
       ahead += kTurn * Words::kBytes;
       rows.move(kTurn * 4);
     }
+    float* to = p.y + first * Panel::kStrip;
     for (std::size_t r = 0; r < R; ++r) {
-      for (std::size_t s = 0; s < kStrips; ++s)
-        Words::store(p.y + r * Panel::kColumns + s * Panel::kStrip, sums[r][s]);
+      for (std::size_t v = 0; v < V; ++v)
+        Words::store(to + r * Panel::kColumns + v * Panel::kStrip, sums[r][v]);
     }
   }
 };
@@ -270,9 +285,9 @@ struct FewRowsBlock {
 /// A panel's products.
 template <class Words>
 void take_panel(const PanelProduct& p, const std::byte* x, std::size_t steps, std::size_t strip_bytes) {
-  if (p.rows <= FewRowsBlock<Words>::kRows) {
-    const FewRowsBlock<Words> work{p, x, steps, strip_bytes};
-    return with_rows<FewRowsBlock<Words>::kRows>(p.rows, [&]<std::size_t R>() { work.template run<R>(); });
+  if (p.rows <= kStreamedRows) {
+    const StreamedBlock<Words> work{p, x, steps, strip_bytes};
+    return with_rows<kStreamedRows>(p.rows, [&]<std::size_t R>() { work.template run<R>(); });
   }
   const StripsInTurn strips(p, strip_bytes);
   for (std::size_t s = 0; s < kStrips; s += kBlockStrips) take_strips<Words>(p, x, steps, strips, s);
