@@ -74,21 +74,25 @@ void multiply(const MatmulKernel::Tile& tile) {
    product)({tile.x, row_bytes(tile.in), tile.rows, Panel::depth(tile.in), tile.packed, tile.y, tile.next});
 }
 
+constexpr std::size_t kSmallestCache = 32 << 10;  // of processors with AVX-512
+
+std::size_t first_level_cache() {
+  const long told = ::sysconf(_SC_LEVEL1_DCACHE_SIZE);
+  return std::max(kSmallestCache, told > 0 ? static_cast<std::size_t>(told) : 0);
+}
+
 }  // namespace
 
 std::size_t panel_block_bytes() {
-  static const std::size_t bytes = [] {
-    constexpr std::size_t kSmallest = 32 << 10;  // of processors with AVX-512, and where it is not told
-    const long told = ::sysconf(_SC_LEVEL1_DCACHE_SIZE);
-    const std::size_t cache = std::max(kSmallest, told > 0 ? static_cast<std::size_t>(told) : 0);
-    return std::min(cache * 2 / 3, kMostBlockBytes);
-  }();
+  static const std::size_t bytes = std::min(first_level_cache() * 2 / 3, kMostBlockBytes);
   return bytes;
 }
 
-bool strips_one_by_one() {
-  static const bool amd = __builtin_cpu_is("amd") != 0;
-  return amd;
+bool reads_as_zen5() {
+  // Of AMD's processors with AVX-512 the first with so large a first-level cache; GCC 12 does not know its
+  // name.
+  static const bool zen5 = __builtin_cpu_is("amd") != 0 && first_level_cache() > kSmallestCache;
+  return zen5;
 }
 
 const MatmulKernel kF32Matmul = {

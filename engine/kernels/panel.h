@@ -82,8 +82,9 @@ struct PanelProduct {
 std::size_t panel_block_bytes();
 constexpr std::size_t kMostBlockBytes = 64 << 10;
 
-/// Whether few rows had better take a panel's strips one after the other, as one stream of memory, than side
-/// by side: so on AMD's processors (measured on Zen 5), while Intel's (Sapphire Rapids) read several faster.
-bool strips_one_by_one();
+/// Whether this is AMD's Zen 5, whose memory is read fastest as one stream, so that few rows take a panel's
+/// strips one after the other, and into the first-level cache, however many rows wait. Elsewhere (Zen 4,
+/// Sapphire Rapids) strips are read side by side, and for many rows into the second-level cache.
+bool reads_as_zen5();
 
 }  // namespace mmbatch

@@ -136,7 +136,7 @@ __attribute__((noinline)) void take_tiles(const PanelProduct& p, const GroupedPa
                            p.y + s * Panel::kStrip};
       const std::byte* behind =
           first + count < units ? strips[s] + (first + count) * g.unit_bytes : strips[s + 1];
-      SharedFetch fetch(behind, count * g.unit_bytes, work.groups,
+      SharedFetch fetch(behind, count * g.unit_bytes, work.groups, p.rows,
                         (p.rows + kAmxRows - 1) / kAmxRows);
       for (std::size_t row = 0; row < whole; row += kAmxRows) {
         work.template run<Kind::floors>(fetch.next());

@@ -146,7 +146,8 @@ struct Strips {
       if constexpr (from == From::streams) {
         if (turn + kPairsAhead == pairs) ahead = all[strip + V];
       } else {
-        for (std::size_t v = 0; v < V; ++v) Fetch::turn({fetch.next + v * stride, fetch.lines}, turn);
+        for (std::size_t v = 0; v < V; ++v)
+          Fetch::turn({fetch.next + v * stride, fetch.lines, fetch.to}, turn);
       }
 #pragma GCC unroll 2
       for (std::size_t half = 0; half < 2; ++half) {
@@ -206,7 +207,7 @@ template <template <std::size_t, std::size_t> class Group>
 void take_groups(const PanelProduct& p, const std::byte* x) {
   if constexpr (kDotStrips > 1) {
     constexpr std::size_t kRowsOfStrips = 4, kRowsOfStrip = Group<1, 1>::kRowsOfStrip;
-    if (strips_one_by_one() && p.rows <= kRowsOfStrip) return take_streams<Group, 1, kRowsOfStrip>(p, x);
+    if (reads_as_zen5() && p.rows <= kRowsOfStrip) return take_streams<Group, 1, kRowsOfStrip>(p, x);
     if (p.rows <= kRowsOfStrips) return take_streams<Group, kStrips, kRowsOfStrips>(p, x);
   }
   take_groups<Group, kDotStrips, kRows>(p, x);

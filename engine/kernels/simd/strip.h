@@ -28,13 +28,22 @@ struct StripsInTurn {
 
 /// Lines of memory that are wanted later, some in each turn of a loop.
 struct Fetch {
+  /// Which cache they go to. The first one can wait for few lines at a time: what is wanted late may hold up
+  /// there what is computed with.
+  enum class To { first, second };
+
   const std::byte* next;
   std::size_t lines;  // of each turn
+  To to;
 
   MMBATCH_INLINE void turn(const Fetch& fetch, std::size_t index) {
     const std::byte* at = fetch.next + index * fetch.lines * 64;
     const std::byte* const end = at + fetch.lines * 64;
-    for (; at != end; at += 64) __builtin_prefetch(at, 0, 3);
+    if (fetch.to == To::first) {
+      for (; at != end; at += 64) __builtin_prefetch(at, 0, 3);
+    } else {
+      for (; at != end; at += 64) __builtin_prefetch(at, 0, 2);
+    }
   }
 };
 
@@ -61,8 +70,10 @@ MMBATCH_INLINE void for_row_groups(std::size_t rows, const Body& body) {
 /// passes over it, in `turns` turns, asks for a share, until all is on its way.
 class SharedFetch {
  public:
-  SharedFetch(const std::byte* behind, std::size_t bytes, std::size_t turns, std::size_t groups)
-      : fetch_{behind, (bytes + 64 * turns * groups - 1) / (64 * turns * groups)},
+  SharedFetch(const std::byte* behind, std::size_t bytes, std::size_t turns, std::size_t rows,
+              std::size_t groups)
+      : fetch_{behind, (bytes + 64 * turns * groups - 1) / (64 * turns * groups),
+               rows <= kSoonRows || reads_as_zen5() ? Fetch::To::first : Fetch::To::second},
         end_(behind + bytes),
         turns_(turns) {}
 
@@ -75,6 +86,8 @@ class SharedFetch {
   }
 
  private:
+  static constexpr std::size_t kSoonRows = 16;  // so few want it soon
+
   Fetch fetch_;
   const std::byte* end_;
   std::size_t turns_;
@@ -84,7 +97,7 @@ class SharedFetch {
 template <std::size_t most, class Work>
 MMBATCH_INLINE void for_row_groups_of_block(std::size_t rows, const std::byte* behind, std::size_t bytes,
                                             std::size_t turns, const Work& work) {
-  SharedFetch fetch(behind, bytes, turns, (rows + most - 1) / most);
+  SharedFetch fetch(behind, bytes, turns, rows, (rows + most - 1) / most);
   for_row_groups<most>(rows,
                        [&]<std::size_t R>(std::size_t first) { work.template run<R>(first, fetch.next()); });
 }
@@ -165,7 +178,8 @@ struct Block {
     const std::byte* w = block;
     const std::size_t turns = steps / kTurn, stride = block_stride;
     for (std::size_t turn = 0; turn < turns; ++turn) {
-      for (std::size_t v = 0; v < V; ++v) Fetch::turn({fetch.next + v * fetch_stride, fetch.lines}, turn);
+      for (std::size_t v = 0; v < V; ++v)
+        Fetch::turn({fetch.next + v * fetch_stride, fetch.lines, fetch.to}, turn);
 #pragma GCC unroll 4
       for (std::size_t i = 0; i < kTurn; ++i) {
         Ints weights[V];

@@ -84,7 +84,7 @@ struct E4m3Block {
     const std::byte *w = codes.first, *scale = scales.first;
     for (std::size_t part = 0; part < parts; ++part, w += codes.part_step, scale += scales.part_step) {
       for (std::size_t v = 0; v < V; ++v)
-        Fetch::turn({fetch.next + v * scales.strip_step, fetch.lines}, part);
+        Fetch::turn({fetch.next + v * scales.strip_step, fetch.lines, fetch.to}, part);
       Floats sums[R][V][2] = {};
 #pragma GCC unroll 2
       for (std::size_t step = 0; step < kSteps; ++step) {

@@ -80,7 +80,7 @@ struct GroupedBlock {
         w += units.unit_bytes - units.groups * Codes::kGroupBytes;
       }
       MMBATCH_UNROLLED((V == 1 ? 1 : C), v) {
-        Fetch::turn({fetch.next + v * strip_bytes, fetch.lines}, group);
+        Fetch::turn({fetch.next + v * strip_bytes, fetch.lines, fetch.to}, group);
       });
       MMBATCH_UNROLLED(halves, half) {
         IntRegister part[R][C];

@@ -40,7 +40,16 @@ struct FewGroupedRows {
 
   template <std::size_t R>
   __attribute__((always_inline)) void run() const {
-    constexpr std::size_t C = together(R);
+    // More rows of codes narrower than bytes wait for the sums of a single strip.
+    constexpr bool one_by_one =
+        kRegisters == 32 && (R == 1 || Codes::kGroupBytes == CodesOfBytes::kGroupBytes);
+    if constexpr (one_by_one) {
+      if (reads_as_zen5()) return run<R, kStripRegisters>();
+    }
+    run<R, together(R)>();
+  }
+  template <std::size_t R, std::size_t C>
+  __attribute__((always_inline)) void run() const {
     for (std::size_t column = 0; column < kStrips * kStripRegisters; column += C) columns<R, C>(column);
   }
 
