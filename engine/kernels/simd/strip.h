@@ -246,8 +246,7 @@ MMBATCH_INLINE void take_strips(const PanelProduct& p, const std::byte* x, std::
 /// strips at once, of which each has a stream of memory of its own.
 template <class Words>
 struct StreamedBlock {
-  static constexpr std::size_t kAhead = 4096;  // bytes of all streams
-  static constexpr std::size_t kTurn = 4;      // steps
+  static constexpr std::size_t kTurn = 4;  // steps
 
   const PanelProduct& p;
   const std::byte* x;
@@ -263,14 +262,16 @@ struct StreamedBlock {
   /// V strips from `first` on.
   template <std::size_t R, std::size_t V>
   __attribute__((noinline)) void strips(std::size_t first) const {
+    // Bytes of each stream; up to four rows look farther ahead elsewhere.
+    const std::size_t bytes_ahead = R > 4 || reads_as_zen5() ? 4096 / V : 2048;
     typename Words::Sums sums[R][V] = {};
     auto rows = RowWords<R>::of(x, p.row_bytes);
     const StripsInTurn all(p, strip_bytes);
-    const std::byte *w = all[first], *ahead = w + kAhead / V;
+    const std::byte *w = all[first], *ahead = w + bytes_ahead;
     const std::size_t turns = steps / kTurn, stride = strip_bytes;
-    constexpr std::size_t kTurnsAhead = kAhead / V / (kTurn * Words::kBytes);
+    const std::size_t turns_ahead = bytes_ahead / (kTurn * Words::kBytes);
     for (std::size_t turn = 0; turn < turns; ++turn) {
-      if (turn + kTurnsAhead == turns) ahead = all[first + V];
+      if (turn + turns_ahead == turns) ahead = all[first + V];
 #pragma GCC unroll 4
       for (std::size_t i = 0; i < kTurn; ++i) {
         Ints weights[V];
