@@ -91,7 +91,8 @@ std::size_t panel_block_bytes() {
 bool reads_as_zen5() {
   // Of AMD's processors with AVX-512 the first with so large a first-level cache; GCC 12 does not know its
   // name.
-  static const bool zen5 = __builtin_cpu_is("amd") != 0 && first_level_cache() > kSmallestCache;
+  static const bool zen5 = __builtin_cpu_is("amd") != 0 && __builtin_cpu_supports("avx512f") != 0 &&
+                           first_level_cache() > kSmallestCache;
   return zen5;
 }
 
