@@ -57,7 +57,6 @@ struct BFloat16 {
   float* values;
   float* query;  // pairs [kQueries, pairs]
 
-  static constexpr KvPrecision kFormat = KvPrecision::bf16;
   static constexpr float kScoreUnit = 1.44269504f;  // powers of two
   static Floats power(Floats x) { return exp2_or_zero(x); }
 
@@ -70,7 +69,6 @@ struct BFloat16 {
     values = keys + pairs * kTile;
     query = values + kTile / 2 * width;
   }
-  bool takes_keys_as_stored() const { return true; }
   void complete() {}
   float* own_keys(std::size_t g) const { return keys + g * pairs * kLanes; }
   float* own_values(std::size_t g) const { return values + g * kLanes / 2 * width; }
@@ -116,9 +114,15 @@ struct BFloat16 {
   }
 
   template <KvPrecision format>
-  void expand_keys(const std::byte* granule, const std::byte* next, std::size_t g) {
+  const float* keys_of(const std::byte* granule, std::size_t g) {
+    if constexpr (format == KvPrecision::bf16) return reinterpret_cast<const float*>(granule);
+    return expanded_keys<format>(granule, g);
+  }
+  template <KvPrecision format>
+  const float* expanded_keys(const std::byte* granule, std::size_t g) {
     constexpr std::size_t kStep = 2 * kLanes * element_bytes(format);
     float* to = own_keys(g);
+    const std::byte* next = tile.next_keys[g];
     for (std::size_t i = 0; i < unit.head_dim / 2; ++i) {
       fetch(next + i * kStep, kStep);
       if constexpr (format == KvPrecision::int8)
@@ -128,12 +132,17 @@ struct BFloat16 {
       else
         store_ints(to + i * kLanes, rounded(key_pairs<format>(granule, i)));
     }
+    tile.next_keys[g] = reinterpret_cast<const std::byte*>(to);  // all has been asked for
+    return to;
   }
 
   template <KvPrecision format>
-  void expand_values(const std::byte* granule, const std::byte* next, const TilePart& part, std::size_t g) {
+  const float* values_of(const std::byte* granule, const TilePart& part, std::size_t g) {
+    if (format == KvPrecision::bf16 && part.whole(g) && width == unit.head_dim)
+      return reinterpret_cast<const float*>(granule);
     const std::size_t step = 2 * unit.head_dim * element_bytes(format);
     float* to = own_values(g);
+    const std::byte* next = tile.next_values[g];
     for (std::size_t j = 0; j < kLanes / 2; ++j) {
       fetch(next + j * step, step);
       const std::size_t key = g * kLanes + 2 * j;
@@ -146,6 +155,8 @@ struct BFloat16 {
           store_ints(to + j * width + d, rounded(value_pairs<format>(granule, j, d, unit.head_dim)) & there);
       }
     }
+    tile.next_values[g] = reinterpret_cast<const std::byte*>(to);
+    return to;
   }
 
   /// scores[r, :] = query[r, :] · keys for R queries and V granules from `granule` on.
@@ -158,7 +169,7 @@ struct BFloat16 {
       Ints key[V];
       for (std::size_t v = 0; v < V; ++v) {
         key[v] = load_ints(tile.keys[granule + v] + i * kLanes);
-        fetch(tile.next_keys[granule + v] + i * kLanes);
+        fetch(tile.next_keys[granule + v] + i * sizeof(Ints));
       }
       for (std::size_t r = 0; r < R; ++r) {
         const Ints x = splat_ints(q + r * pairs + i);
@@ -193,7 +204,7 @@ struct BFloat16 {
         Ints value[V];
         for (std::size_t v = 0; v < V; ++v) {
           value[v] = load_ints(tile.values[g] + j * width + column + v * kLanes);
-          fetch(tile.next_values[g] + j * width + column + v * kLanes);
+          fetch(tile.next_values[g] + (j * width + column + v * kLanes) * sizeof(float));
         }
         for (std::size_t r = 0; r < R; ++r) {
           const Ints p = splat_ints(weights + r * kTile + j);

@@ -11,9 +11,11 @@ namespace mmbatch::MMBATCH_ISA {
 struct Tile {
   const float* keys[kGranules];
   const float* values[kGranules];
-  /// What is read at some distance from keys and values is the signal to fetch what lies as far from these.
-  const float* next_keys[kGranules];
-  const float* next_values[kGranules];
+  /// What is read at some distance from keys and values is the signal to fetch what lies as far from these,
+  /// whose elements take `next_bytes`.
+  const std::byte* next_keys[kGranules];
+  const std::byte* next_values[kGranules];
+  std::size_t next_bytes;
   std::size_t first, end;  // granules
   bool scaled;             // int8: the products with keys and the weights of values have yet to be
   alignas(64) float key_scales[kTile];
@@ -23,12 +25,13 @@ struct Tile {
     first = part.first / kLanes;
     end = (part.count + kLanes - 1) / kLanes;
     scaled = format == KvPrecision::int8;
+    next_bytes = element_bytes(format);
   }
   /// Nothing has to be fetched, or all has been.
   void fetch_nothing() {
     for (std::size_t g = first; g < end; ++g) {
-      next_keys[g] = keys[g];
-      next_values[g] = values[g];
+      next_keys[g] = reinterpret_cast<const std::byte*>(keys[g]);
+      next_values[g] = reinterpret_cast<const std::byte*>(values[g]);
     }
   }
 };
@@ -65,7 +68,6 @@ template <KvPrecision format, class Arithmetic>
 void bring(Arithmetic& arithmetic, const TileGranules& granules, const TileGranules& next) {
   Tile& tile = arithmetic.tile;
   const AttentionUnit& unit = arithmetic.unit;
-  constexpr bool direct = format == Arithmetic::kFormat;
   for (std::size_t g = 0; g < kGranules; ++g) {
     const std::size_t bytes = kLanes * unit.rows.layout.row_stride;
     if (g < tile.first || g >= tile.end) {
@@ -82,20 +84,10 @@ void bring(Arithmetic& arithmetic, const TileGranules& granules, const TileGranu
       fetch(next_key + kLanes * unit.head_dim);
       fetch(next_value + kLanes * unit.head_dim);
     }
-    if (direct && arithmetic.takes_keys_as_stored()) {
-      tile.keys[g] = reinterpret_cast<const float*>(key);
-      tile.next_keys[g] = reinterpret_cast<const float*>(next_key);
-    } else {
-      arithmetic.template expand_keys<format>(key, next_key, g);
-      tile.keys[g] = tile.next_keys[g] = arithmetic.own_keys(g);
-    }
-    if (direct && granules.whole(g) && arithmetic.width == unit.head_dim) {
-      tile.values[g] = reinterpret_cast<const float*>(value);
-      tile.next_values[g] = reinterpret_cast<const float*>(next_value);
-    } else {
-      arithmetic.template expand_values<format>(value, next_value, granules, g);
-      tile.values[g] = tile.next_values[g] = arithmetic.own_values(g);
-    }
+    tile.next_keys[g] = next_key;
+    tile.next_values[g] = next_value;
+    tile.keys[g] = arithmetic.template keys_of<format>(key, g);
+    tile.values[g] = arithmetic.template values_of<format>(value, granules, g);
   }
 }
 

@@ -1,5 +1,6 @@
 #include "engine/kernels/simd/attention_tiles.h"
 #include "engine/kernels/simd/blocks/registers.h"
+#include "engine/kernels/simd/strip.h"
 
 namespace mmbatch::MMBATCH_ISA {
 namespace {
@@ -12,9 +13,9 @@ struct Float32 {
   Tile tile;    // keys: [head_dim, kLanes]; values: [kLanes, padded]
   float* keys;  // of a tile that the cache does not hold so
   float* values;
-  float* query;  // [kQueries, head_dim], scaled
+  float* query;        // [kQueries, head_dim], scaled
+  KvPrecision stored;  // what the cache holds in granules, which are read there; f32 in rows
 
-  static constexpr KvPrecision kFormat = KvPrecision::f32;
   static constexpr float kScoreUnit = 1.0f;
   static Floats power(Floats x) { return exp_or_zero(x); }
 
@@ -25,8 +26,8 @@ struct Float32 {
       : unit(unit_), width(padded(unit_.head_dim)), s(p, width), keys(p + RunningSoftmax::floats(width)) {
     values = keys + width * kTile;
     query = values + kTile * width;
+    stored = unit.rows.layout.form == RowLayout::Form::granules ? unit.rows.layout.format : KvPrecision::f32;
   }
-  bool takes_keys_as_stored() const { return true; }
   void complete() {}
   float* own_keys(std::size_t g) const { return keys + g * width * kLanes; }
   float* own_values(std::size_t g) const { return values + g * kLanes * width; }
@@ -63,23 +64,18 @@ struct Float32 {
   }
 
   template <KvPrecision format>
-  void expand_keys(const std::byte* granule, const std::byte* next, std::size_t g) {
-    constexpr std::size_t kStep = 2 * kLanes * element_bytes(format);
-    float* to = own_keys(g);
-    for (std::size_t i = 0; i < unit.head_dim / 2; ++i) {
-      fetch(next + i * kStep, kStep);
-      const FloatPairs some = key_pairs<format>(granule, i);
-      store(to + 2 * i * kLanes, some.even);
-      store(to + (2 * i + 1) * kLanes, some.odd);
-    }
+  const float* keys_of(const std::byte* granule, std::size_t) {
+    return reinterpret_cast<const float*>(granule);
   }
 
+  /// What a granule lacks of keys has to be zeros, for it may hold anything there; bytes are numbers, and get
+  /// a scale of zero.
   template <KvPrecision format>
-  void expand_values(const std::byte* granule, const std::byte* next, const TilePart& part, std::size_t g) {
-    const std::size_t step = 2 * unit.head_dim * element_bytes(format);
+  const float* values_of(const std::byte* granule, const TilePart& part, std::size_t g) {
+    if ((format == KvPrecision::int8 || part.whole(g)) && width == unit.head_dim)
+      return reinterpret_cast<const float*>(granule);
     float* to = own_values(g);
     for (std::size_t j = 0; j < kLanes / 2; ++j) {
-      fetch(next + j * step, step);
       const bool even = part.has(g * kLanes + 2 * j), odd = part.has(g * kLanes + 2 * j + 1);
       for (std::size_t d = 0; d < width; d += kLanes) {
         const FloatPairs some = value_pairs<format>(granule, j, d, unit.head_dim);
@@ -87,24 +83,16 @@ struct Float32 {
         store(to + (2 * j + 1) * width + d, odd ? some.odd : Floats{});
       }
     }
+    return to;
   }
 
   /// scores[r, :] = query[r, :] · keys for R queries and V granules from `granule` on.
   template <std::size_t R, std::size_t V>
   void score(std::size_t first, std::size_t granule) {
     FloatRegister sums[R][V * kParts] = {};
-    const float* q = query + first * unit.head_dim;
-    for (std::size_t d = 0; d < unit.head_dim; ++d) {
-      FloatRegister key[V * kParts];
-      MMBATCH_UNROLLED(V * kParts, i) {
-        const std::size_t g = granule + i / kParts, at = d * kLanes + i % kParts * kRegisterLanes;
-        key[i] = load_register<FloatRegister>(tile.keys[g] + at);
-        if constexpr (i % kParts == 0) fetch(tile.next_keys[g] + at);
-      });
-      MMBATCH_UNROLLED(R, r) {
-        add_product<V>(splat_register(q + r * unit.head_dim + d), key, sums[r]);
-      });
-    }
+    if (stored == KvPrecision::f32) add_scores<Singles, R, V>(first, granule, sums);
+    if (stored == KvPrecision::bf16) add_scores<Pairs, R, V>(first, granule, sums);
+    if (stored == KvPrecision::int8) add_scores<BytePairs, R, V>(first, granule, sums);
     MMBATCH_UNROLLED(R, r) {
       MMBATCH_UNROLLED(V * kParts, i) {
         store_register(s.scores + r * kTile + granule * kLanes + i * kRegisterLanes, sums[r][i]);
@@ -127,18 +115,10 @@ struct Float32 {
       });
     });
     for (std::size_t g = tile.first; g < tile.end; ++g) {
-      const float* weights = s.scores + g * kLanes;
-      for (std::size_t j = 0; j < kLanes; ++j) {
-        FloatRegister value[V * kParts];
-        MMBATCH_UNROLLED(V * kParts, i) {
-          const std::size_t at = j * width + column + i * kRegisterLanes;
-          value[i] = load_register<FloatRegister>(tile.values[g] + at);
-          if constexpr (i % kParts == 0) fetch(tile.next_values[g] + at);
-        });
-        MMBATCH_UNROLLED(R, r) {
-          add_product<V>(splat_register(weights + r * kTile + j), value, sums[r]);
-        });
-      }
+      const KvPrecision format = tile.values[g] == own_values(g) ? KvPrecision::f32 : stored;
+      if (format == KvPrecision::f32) add_values<Singles, R, V>(g, column, sums);
+      if (format == KvPrecision::bf16) add_values<Pairs, R, V>(g, column, sums);
+      if (format == KvPrecision::int8) add_values<BytePairs, R, V>(g, column, sums);
     }
     MMBATCH_UNROLLED(R, r) {
       MMBATCH_UNROLLED(V * kParts, i) {
@@ -149,6 +129,96 @@ struct Float32 {
 
  private:
   static constexpr std::size_t kParts = kLanes / kRegisterLanes;  // registers of sixteen floats
+
+  /// What granules hold: floats, or pairs of neighbours, bfloat16 or bytes, with their size and how many they
+  /// are.
+  struct Singles {
+    static constexpr std::size_t kBytes = 4, kCount = 1;
+    MMBATCH_INLINE IntRegister load(const std::byte* p) { return load_register<IntRegister>(p); }
+    template <std::size_t i>
+    MMBATCH_INLINE FloatRegister of(IntRegister words) {
+      return (FloatRegister)words;
+    }
+  };
+  struct Pairs {
+    static constexpr std::size_t kBytes = 4, kCount = 2;
+    MMBATCH_INLINE IntRegister load(const std::byte* p) { return load_register<IntRegister>(p); }
+    template <std::size_t i>
+    MMBATCH_INLINE FloatRegister of(IntRegister words) {
+      return (FloatRegister)(i == 0 ? words << 16 : words & -65536);
+    }
+  };
+  struct BytePairs {
+    static constexpr std::size_t kBytes = 2, kCount = 2;
+    MMBATCH_INLINE IntRegister load(const std::byte* p) { return load_byte_pairs(p); }
+    template <std::size_t i>
+    MMBATCH_INLINE FloatRegister of(IntRegister words) {
+      return to_floats(i == 0 ? (words << 24) >> 24 : words >> 8);
+    }
+  };
+
+  template <class Words, std::size_t R, std::size_t V>
+  __attribute__((always_inline)) void add_scores(std::size_t first, std::size_t granule,
+                                                 FloatRegister (&sums)[R][V * kParts]) {
+    constexpr std::size_t kCount = Words::kCount, kPartBytes = kRegisterLanes * Words::kBytes;
+    const std::size_t row_bytes = unit.head_dim * sizeof(float);
+    auto rows = RowWords<R>::of(reinterpret_cast<const std::byte*>(query) + first * row_bytes, row_bytes);
+    const std::size_t next_step = kCount * kLanes * tile.next_bytes;
+    const std::byte *at[V], *next[V];
+    MMBATCH_UNROLLED(V, v) {
+      at[v] = reinterpret_cast<const std::byte*>(tile.keys[granule + v]);
+      next[v] = tile.next_keys[granule + v];
+    });
+    for (std::size_t d = 0; d < unit.head_dim; d += kCount) {
+      IntRegister words[V * kParts];
+      MMBATCH_UNROLLED(V * kParts, i) {
+        words[i] = Words::load(at[i / kParts] + i % kParts * kPartBytes);
+      });
+      MMBATCH_UNROLLED(V, v) {
+        fetch(next[v]);
+        at[v] += kLanes * Words::kBytes;
+        next[v] += next_step;
+      });
+      MMBATCH_UNROLLED(kCount, e) {
+        FloatRegister key[V * kParts];
+        MMBATCH_UNROLLED(V * kParts, i) {
+          key[i] = Words::template of<e>(words[i]);
+        });
+        MMBATCH_UNROLLED(R, r) {
+          add_product<V>(splat_register(rows.at(r, e * sizeof(float))), key, sums[r]);
+        });
+      });
+      rows.move(kCount * sizeof(float));
+    }
+  }
+
+  template <class Words, std::size_t R, std::size_t V>
+  __attribute__((always_inline)) void add_values(std::size_t g, std::size_t column,
+                                                 FloatRegister (&sums)[R][V * kParts]) {
+    constexpr std::size_t kCount = Words::kCount, kPartBytes = kRegisterLanes * Words::kBytes;
+    const float* weights = s.scores + g * kLanes;
+    const std::byte* at = reinterpret_cast<const std::byte*>(tile.values[g]) + column * Words::kBytes;
+    const std::size_t next_bytes = kCount * tile.next_bytes;
+    const std::byte* next = tile.next_values[g] + column * next_bytes;
+    for (std::size_t j = 0; j < kLanes; j += kCount, weights += kCount) {
+      IntRegister words[V * kParts];
+      MMBATCH_UNROLLED(V * kParts, i) {
+        words[i] = Words::load(at + i * kPartBytes);
+        if constexpr (i % kParts == 0) fetch(next + i * kRegisterLanes * next_bytes);
+      });
+      at += width * Words::kBytes;
+      next += width * next_bytes;
+      MMBATCH_UNROLLED(kCount, e) {
+        FloatRegister value[V * kParts];
+        MMBATCH_UNROLLED(V * kParts, i) {
+          value[i] = Words::template of<e>(words[i]);
+        });
+        MMBATCH_UNROLLED(R, r) {
+          add_product<V>(splat_register(weights + r * kTile + e), value, sums[r]);
+        });
+      });
+    }
+  }
 
   /// sums = sums + factor · values
   template <std::size_t V>

@@ -19,7 +19,7 @@ class AmxLinesAhead {
   /// @param granule_bytes that are wanted of each granule
   explicit AmxLinesAhead(std::size_t granule_bytes) : chunks_((granule_bytes + kChunk - 1) / kChunk) {}
 
-  void want(const float* granule) { granules_[wanted_++] = reinterpret_cast<const std::byte*>(granule); }
+  void want(const void* granule) { granules_[wanted_++] = static_cast<const std::byte*>(granule); }
   /// A quarter of all are for products with keys and with values each, the other half is for what is between
   /// them, divided among `queries`.
   std::size_t asks_of_query(std::size_t queries) const {
@@ -52,8 +52,12 @@ struct AmxAttention : Products {
   }
   ~AmxAttention() { _tile_release(); }
 
-  /// Whether keys are whole tiles as they lie in a granule.
-  bool takes_keys_as_stored() const { return this->unit.head_dim == 2 * this->pairs; }
+  /// Keys are whole tiles as they lie in a granule where no zeros have to fill one up.
+  template <KvPrecision format>
+  const float* keys_of(const std::byte* granule, std::size_t g) {
+    if (this->unit.head_dim == 2 * this->pairs) return Products::template keys_of<format>(granule, g);
+    return this->template expanded_keys<format>(granule, g);
+  }
 
   /// Values are multiplied two granules at a time: two that do not follow each other are copied, and zeros
   /// stand in for one that no query sees. What is read as it lies is asked for ahead.
@@ -67,12 +71,13 @@ struct AmxAttention : Products {
         const bool seen = i >= tile.first && i < tile.end;
         float* own = this->own_values(i);
         for (std::size_t at = 0; at < floats; at += kLanes) {
-          if (seen) fetch(tile.next_values[i] + at);
+          if (seen) fetch(tile.next_values[i] + at * sizeof(float));
           store(own + at, seen ? load(tile.values[i] + at) : Floats{});
         }
         // Nor may what is multiplied with the zeros be anything but a number.
         if (!seen) store(tile.value_scales + i * kLanes, Floats{});
-        tile.values[i] = tile.next_values[i] = own;
+        tile.values[i] = own;
+        tile.next_values[i] = reinterpret_cast<const std::byte*>(own);
       }
     }
     ahead_ = AmxLinesAhead(kLanes * this->unit.rows.layout.row_stride);
@@ -80,7 +85,8 @@ struct AmxAttention : Products {
       if (tile.values[g] != this->own_values(g)) ahead_.want(tile.values[g]);
     }
     for (std::size_t g = tile.first; g < tile.end; ++g) {
-      if (tile.next_keys[g] != tile.keys[g]) ahead_.want(tile.next_keys[g]);
+      const void* key = tile.keys[g];
+      if (tile.next_keys[g] != key) ahead_.want(tile.next_keys[g]);
     }
   }
 
