@@ -256,14 +256,20 @@ struct StreamedBlock {
   template <std::size_t R>
   __attribute__((always_inline)) void run() const {
     constexpr std::size_t V = R * kStrips <= kBlockRows * kBlockStrips ? kStrips : kBlockStrips;
-    for (std::size_t strip = 0; strip < kStrips; strip += V) strips<R, V>(strip);
+    for (std::size_t strip = 0; strip < kStrips; strip += V) {
+      if (reads_as_zen5())
+        strips<R, V, Fetch::To::first>(strip);
+      else
+        strips<R, V, Fetch::To::second>(strip);
+    }
   }
 
-  /// V strips from `first` on.
-  template <std::size_t R, std::size_t V>
+  /// V strips from `first` on.  @param to where lines go from memory: those that go to the second-level cache
+  /// are asked for once more, shortly before their use
+  template <std::size_t R, std::size_t V, Fetch::To to>
   __attribute__((noinline)) void strips(std::size_t first) const {
-    // Bytes of each stream; up to four rows look farther ahead elsewhere.
-    const std::size_t bytes_ahead = R > 4 || reads_as_zen5() ? 4096 / V : 2048;
+    constexpr std::size_t bytes_ahead = (to == Fetch::To::first ? 4096 : 16384) / V;  // of each stream
+    constexpr std::size_t bytes_soon = 512;
     typename Words::Sums sums[R][V] = {};
     auto rows = RowWords<R>::of(x, p.row_bytes);
     const StripsInTurn all(p, strip_bytes);
@@ -277,7 +283,10 @@ struct StreamedBlock {
         Ints weights[V];
         for (std::size_t v = 0; v < V; ++v) {
           const std::size_t at = v * stride + i * Words::kBytes;
-          if (i * Words::kBytes % 64 == 0) __builtin_prefetch(ahead + at, 0, 3);
+          if (i * Words::kBytes % 64 == 0) {
+            __builtin_prefetch(ahead + at, 0, to == Fetch::To::first ? 3 : 2);
+            if constexpr (to == Fetch::To::second) __builtin_prefetch(w + bytes_soon + at, 0, 3);
+          }
           weights[v] = Words::weights(w + at);
         }
         for (std::size_t r = 0; r < R; ++r) {
@@ -289,10 +298,10 @@ struct StreamedBlock {
       ahead += kTurn * Words::kBytes;
       rows.move(kTurn * 4);
     }
-    float* to = p.y + first * Panel::kStrip;
+    float* y = p.y + first * Panel::kStrip;
     for (std::size_t r = 0; r < R; ++r) {
       for (std::size_t v = 0; v < V; ++v)
-        Words::store(to + r * Panel::kColumns + v * Panel::kStrip, sums[r][v]);
+        Words::store(y + r * Panel::kColumns + v * Panel::kStrip, sums[r][v]);
     }
   }
 };
