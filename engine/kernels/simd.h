@@ -154,15 +154,17 @@ struct SimdKernels {
 struct SimdLevel {
   const SimdKernels* kernels;
   bool runs_here;
-  int refusal = 0;  // the error with which the system refuses what the processor has
+  int refusal = 0;      // the error with which the system refuses what the processor has
+  bool slower = false;  // here than the next one
 };
 
 /// All of them, the widest first: avx512-vnni-bf16-amx, avx512-vnni-bf16, avx512-vnni, avx512, avx-vnni,
 /// avx2, sse4.2, portable (any x86-64). In int8 and int4 all of them compute the same integers.
 std::vector<SimdLevel> simd_levels();
 
-/// The kernels for this machine: the first level that runs here, or the one that the environment variable
-/// MMBATCH_ISA names.  @throws UsageError when that one is unknown or missing here.
+/// The kernels for this machine: the first level that runs here and is not slower than the next, or the one
+/// that the environment variable MMBATCH_ISA names.  @throws UsageError when that one is unknown or missing
+/// here.
 const SimdKernels& simd();
 
 }  // namespace mmbatch

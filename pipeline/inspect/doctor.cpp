@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <string_view>
 #include <system_error>
 
 #include "engine/base/error.h"
@@ -60,6 +61,10 @@ std::vector<std::string> helper_problems() {
   return all;
 }
 
+bool has(const std::vector<std::string>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 }  // namespace
 
 bool Diagnosis::usable() const {
@@ -109,6 +114,11 @@ std::vector<std::string> problems(const Diagnosis& found) {
   } else if (found.instruction_set == "portable" || found.instruction_set == "sse4.2") {
     say("the processor has no AVX2: everything runs, but several times slower than on machines of the last "
         "ten years");
+  } else if (found.instruction_set == "avx512-vnni" && has(found.levels_here, "avx512-vnni-bf16")) {
+    say("the processor multiplies bfloat16 at half the speed of float32 where it has no AMX: avx512-vnni is "
+        "faster than avx512-vnni-bf16, and --precision bf16, w8a16 and w4a16 save memory, and time where "
+        "memory "
+        "is the limit, but compute as fast as f32; int8 and int4 are faster");
   } else if (found.instruction_set.find("bf16") == std::string::npos) {
     say("the processor does not multiply bfloat16: --precision bf16, w8a16 and w4a16 save memory, and time "
         "where memory is the limit, but compute as fast as f32; int8 and int4 are faster");

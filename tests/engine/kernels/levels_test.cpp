@@ -194,5 +194,14 @@ TEST(LevelNames, GoFromTheWidestDown) {
   EXPECT_TRUE(simd_levels().back().runs_here);
 }
 
+TEST(LevelNames, TheOneThatServesIsTheWidestThatIsNotSlowerHere) {
+  if (std::getenv("MMBATCH_ISA") != nullptr) GTEST_SKIP() << "MMBATCH_ISA names one";
+  for (const SimdLevel& level : simd_levels()) {
+    if (!level.runs_here || level.slower) continue;
+    EXPECT_STREQ(simd().name, level.kernels->name);
+    return;
+  }
+}
+
 }  // namespace
 }  // namespace mmbatch

@@ -41,6 +41,10 @@ TEST(Doctor, SaysWhatSlowsARunDown) {
   Diagnosis old = healthy();
   old.instruction_set = "avx2";
   EXPECT_THAT(problems(old), ElementsAre(HasSubstr("does not multiply bfloat16")));
+  old.instruction_set = "avx512-vnni";
+  EXPECT_THAT(problems(old), ElementsAre(HasSubstr("multiplies bfloat16 at half the speed of float32")));
+  old.levels_here.erase(old.levels_here.begin());
+  EXPECT_THAT(problems(old), ElementsAre(HasSubstr("does not multiply bfloat16")));
   old.instruction_set = "portable";
   EXPECT_THAT(problems(old), ElementsAre(HasSubstr("no AVX2")));
   old.instruction_set = "avx512-vnni-bf16-amx";
