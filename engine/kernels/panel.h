@@ -84,7 +84,7 @@ constexpr std::size_t kMostBlockBytes = 64 << 10;
 
 /// Whether this is AMD's Zen 5, whose memory is read fastest as one stream, so that few rows take a panel's
 /// strips one after the other, and into the first-level cache, however many rows wait. Elsewhere (Zen 4,
-/// Sapphire Rapids) strips are read side by side, and for many rows into the second-level cache.
+/// Intel's) strips are read side by side, and most into the second-level cache.
 bool reads_as_zen5();
 
 }  // namespace mmbatch

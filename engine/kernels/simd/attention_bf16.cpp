@@ -230,7 +230,7 @@ void attention_bf16(const AttentionUnit& unit, float* scratch) {
 #endif
 }
 #else
-/// Without instructions for bfloat16, keys and values are expanded to floats.
+/// Without instructions for bfloat16, keys and values are multiplied as floats.
 void attention_bf16(const AttentionUnit& unit, float* scratch) {
   attention_f32(unit, scratch);
 }

@@ -6,13 +6,13 @@
 
 namespace mmbatch::MMBATCH_ISA {
 
-/// A tile's granules in the form that an arithmetic computes with: where the cache holds them so, there, else
-/// in its scratch. Those that no query sees are left out.
+/// A tile's granules in the form that an arithmetic computes with, floats or what it takes for them: where
+/// the cache holds them so, there, else in its scratch. Those that no query sees are left out.
 struct Tile {
   const float* keys[kGranules];
   const float* values[kGranules];
   /// What is read at some distance from keys and values is the signal to fetch what lies as far from these,
-  /// whose elements take `next_bytes`.
+  /// whose elements take `next_bytes`, until fetch_nothing().
   const std::byte* next_keys[kGranules];
   const std::byte* next_values[kGranules];
   std::size_t next_bytes;

@@ -10,12 +10,14 @@ struct Float32 {
   const AttentionUnit& unit;
   std::size_t width;
   RunningSoftmax s;
-  Tile tile;    // keys: [head_dim, kLanes]; values: [kLanes, padded]
-  float* keys;  // of a tile that the cache does not hold so
-  float* values;
+  Tile tile;           // what the cache holds in granules, there; else floats, as granules hold them
+  KvPrecision stored;  // format of what is read in the cache
+  float* keys;         // floats of a tile: [head_dim, kLanes] of each granule
+  float* values;       // [kLanes, padded]
   float* query;        // [kQueries, head_dim], scaled
-  KvPrecision stored;  // what the cache holds in granules, which are read there; f32 in rows
 
+  /// So many meet bytes as they are stored; for more it pays to make them floats first.
+  static constexpr std::size_t kFewQueries = 32;
   static constexpr float kScoreUnit = 1.0f;
   static Floats power(Floats x) { return exp_or_zero(x); }
 
@@ -26,7 +28,10 @@ struct Float32 {
       : unit(unit_), width(padded(unit_.head_dim)), s(p, width), keys(p + RunningSoftmax::floats(width)) {
     values = keys + width * kTile;
     query = values + kTile * width;
-    stored = unit.rows.layout.form == RowLayout::Form::granules ? unit.rows.layout.format : KvPrecision::f32;
+    const KvPrecision format = unit.rows.layout.format;
+    const bool as_it_is = unit.rows.layout.form == RowLayout::Form::granules &&
+                          (format != KvPrecision::int8 || unit.queries <= kFewQueries);
+    stored = as_it_is ? format : KvPrecision::f32;
   }
   void complete() {}
   float* own_keys(std::size_t g) const { return keys + g * width * kLanes; }
@@ -64,15 +69,22 @@ struct Float32 {
   }
 
   template <KvPrecision format>
-  const float* keys_of(const std::byte* granule, std::size_t) {
-    return reinterpret_cast<const float*>(granule);
+  const float* keys_of(const std::byte* granule, std::size_t g) {
+    if (format == stored) return reinterpret_cast<const float*>(granule);
+    float* to = own_keys(g);
+    for (std::size_t i = 0; i < unit.head_dim / 2; ++i) {
+      const FloatPairs some = key_pairs<format>(granule, i);
+      store(to + 2 * i * kLanes, some.even);
+      store(to + (2 * i + 1) * kLanes, some.odd);
+    }
+    return to;
   }
 
-  /// What a granule lacks of keys has to be zeros, for it may hold anything there; bytes are numbers, and get
-  /// a scale of zero.
+  /// Values of keys that are not there must be zero, since a granule may hold anything in their place; int8
+  /// needs no copy: any byte is a number, and its scale is zero.
   template <KvPrecision format>
   const float* values_of(const std::byte* granule, const TilePart& part, std::size_t g) {
-    if ((format == KvPrecision::int8 || part.whole(g)) && width == unit.head_dim)
+    if (format == stored && (format == KvPrecision::int8 || part.whole(g)) && width == unit.head_dim)
       return reinterpret_cast<const float*>(granule);
     float* to = own_values(g);
     for (std::size_t j = 0; j < kLanes / 2; ++j) {
@@ -130,8 +142,8 @@ struct Float32 {
  private:
   static constexpr std::size_t kParts = kLanes / kRegisterLanes;  // registers of sixteen floats
 
-  /// What granules hold: floats, or pairs of neighbours, bfloat16 or bytes, with their size and how many they
-  /// are.
+  /// What granules hold: floats, or pairs of neighbours, bfloat16 or bytes. kBytes in a lane, which are
+  /// kCount elements.
   struct Singles {
     static constexpr std::size_t kBytes = 4, kCount = 1;
     MMBATCH_INLINE IntRegister load(const std::byte* p) { return load_register<IntRegister>(p); }

@@ -75,11 +75,12 @@ void walk(Arithmetic& arithmetic, std::size_t begin, std::size_t end) {
 /// Arithmetic(unit, scratch) has: unit; RunningSoftmax s; Tile tile; width, the padded head_dim;
 /// take_query(q); own_keys(g) and own_values(g), a tile's granule in its scratch, and what fills it from
 /// rows: gather_…<format, whole>(rows, g); keys_of<format>(granule, g) and values_of<format>(granule, part,
-/// g), a granule of the cache, there or brought into its scratch, with zeros for values that are not there;
-/// complete(), called once a tile's granules are all known; score<R, V>(first, granule); weigh<R, V>(first,
-/// column); and, of its kind, power(x), base^x for x up to kLeeway · kScoreUnit; kScoreUnit, log_base(e);
-/// put_weights(weights, to). The tile's next_keys and next_values are asked for by score() and weigh(), or by
-/// what brings granules into its scratch, which takes them out.
+/// g), a granule of the cache, there or brought into its scratch, with zeros for values that are not there
+/// (int8: any bytes, whose scale is zero); complete(), called once a tile's granules are all known; score<R,
+/// V>(first, granule); weigh<R, V>(first, column); and, of its kind, power(x), base^x for x up to kLeeway ·
+/// kScoreUnit; kScoreUnit, log_base(e); put_weights(weights, to). The tile's next_keys and next_values are
+/// asked for by score() and weigh(), or by what brings granules into its scratch, which then points them
+/// there.
 template <class Arithmetic>
 void attend(const AttentionUnit& unit, float* scratch) {
   Arithmetic arithmetic(unit, scratch);

@@ -275,7 +275,8 @@ struct StreamedBlock {
     const StripsInTurn all(p, strip_bytes);
     const std::byte *w = all[first], *ahead = w + bytes_ahead;
     const std::size_t turns = steps / kTurn, stride = strip_bytes;
-    const std::size_t turns_ahead = bytes_ahead / (kTurn * Words::kBytes);
+    constexpr std::size_t most_ahead = bytes_ahead / (kTurn * Words::kBytes);
+    const std::size_t turns_ahead = most_ahead < turns ? most_ahead : turns;
     for (std::size_t turn = 0; turn < turns; ++turn) {
       if (turn + turns_ahead == turns) ahead = all[first + V];
 #pragma GCC unroll 4

@@ -42,7 +42,7 @@ TEST(Doctor, SaysWhatSlowsARunDown) {
   old.instruction_set = "avx2";
   EXPECT_THAT(problems(old), ElementsAre(HasSubstr("does not multiply bfloat16")));
   old.instruction_set = "avx512-vnni";
-  EXPECT_THAT(problems(old), ElementsAre(HasSubstr("multiplies bfloat16 at half the speed of float32")));
+  EXPECT_THAT(problems(old), ElementsAre(HasSubstr("avx512-vnni serves instead of avx512-vnni-bf16")));
   old.levels_here.erase(old.levels_here.begin());
   EXPECT_THAT(problems(old), ElementsAre(HasSubstr("does not multiply bfloat16")));
   old.instruction_set = "portable";
@@ -54,6 +54,8 @@ TEST(Doctor, SaysWhatSlowsARunDown) {
   refused.amx_refusal = "Operation not supported";
   EXPECT_THAT(problems(refused),
               ElementsAre(AllOf(HasSubstr("AMX"), HasSubstr("(Operation not supported)"))));
+  refused.instruction_set = "avx512-vnni";
+  EXPECT_THAT(problems(refused), ElementsAre(HasSubstr("without AMX"), HasSubstr("the processor has AMX")));
 
   Diagnosis forced = healthy();
   forced.forced_instruction_set = "avx2";
