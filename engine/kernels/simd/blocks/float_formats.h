@@ -62,7 +62,13 @@ struct HalfBytesAsFloats {
   template <std::size_t i>
   __attribute__((always_inline)) FloatRegister weight() const {
     constexpr int shift = 4 * (i / 2) + 16 * (i % 2);
+#if defined(__AVX512F__)
+    // The instruction looks at the lowest four bits.
+    alignas(64) static constexpr float table[16] = {-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7};
+    return (FloatRegister)_mm512_permutexvar_ps((__m512i)(word >> shift), _mm512_load_ps(table)) * scale;
+#else
     return to_floats(((word >> shift) & 15) - 8) * scale;
+#endif
   }
 };
 
@@ -81,8 +87,9 @@ struct E4m3AsFloats {
   }
   template <std::size_t i>
   __attribute__((always_inline)) FloatRegister weight() const {
-    const IntRegister code = word >> static_cast<int>(8 * i);
-    const FloatRegister small = (FloatRegister)((code & 0x7f) << 20 | (code & 0x80) << 24);
+    constexpr int left = 24 - 8 * static_cast<int>(i);  // to where a float has its sign; four less, the rest
+    const IntRegister rest = left == 0 ? word >> 4 : word << (left == 0 ? 0 : left - 4);
+    const FloatRegister small = (FloatRegister)((rest & 0x07f00000) | (word << left & (1 << 31)));
     return small * 0x1p120f * scale;
   }
 };
