@@ -25,6 +25,7 @@ Json to_json(const Ceilings& ceilings) {
           {"read_gb_per_second", ceilings.read_bytes / 1e9},
           {"f32_gflop_per_second", ceilings.f32 / 1e9},
           {"bf16_gflop_per_second", or_null(ceilings.bf16, 1e9)},
+          {"int16_gop_per_second", or_null(ceilings.int16, 1e9)},
           {"int8_gop_per_second", or_null(ceilings.int8, 1e9)},
           {"int4_gop_per_second", or_null(ceilings.int4, 1e9)}};
 }
@@ -110,10 +111,11 @@ void print_table(const Ceilings& ceilings, const std::vector<Row>& rows, std::os
     return value ? number_text(*value / 1e9) : std::string("none");
   };
   out << fmt::format(
-      "ceilings of {} with {} threads: read {} GB/s, f32 {} GFLOP/s, bf16 {} GFLOP/s, int8 {} GOP/s, "
-      "int4 {} GOP/s\n\n",
+      "ceilings of {} with {} threads: read {} GB/s, f32 {} GFLOP/s, bf16 {} GFLOP/s, int16 {} GOP/s, "
+      "int8 {} GOP/s, int4 {} GOP/s\n\n",
       simd().name, ceilings.threads, number_text(ceilings.read_bytes / 1e9), peak_text(ceilings.f32),
-      peak_text(ceilings.bf16), peak_text(ceilings.int8), peak_text(ceilings.int4));
+      peak_text(ceilings.bf16), peak_text(ceilings.int16), peak_text(ceilings.int8),
+      peak_text(ceilings.int4));
   TextTable table(
       {"workload", "case", "precision", ">median", ">min", ">max", ">value", "unit", ">ceiling", ">share"});
   for (const Row& row : rows) {

@@ -128,6 +128,7 @@ void Ceilings::raise_to(const Ceilings& other) {
   read_bytes = std::max(read_bytes, other.read_bytes);
   f32 = std::max(f32, other.f32);
   bf16 = std::max(bf16, other.bf16);  // an absent one is the smallest
+  int16 = std::max(int16, other.int16);
   int8 = std::max(int8, other.int8);
   int4 = std::max(int4, other.int4);
 }
@@ -139,6 +140,7 @@ Ceilings measure_ceilings(const ReadMeter& meter, double seconds) {
   ceilings.read_bytes = meter.bytes_a_second(seconds);
   ceilings.f32 = *operations_a_second(f32_peak_kernels(), threads, seconds);
   ceilings.bf16 = operations_a_second(bf16_peak_kernels(), threads, seconds);
+  ceilings.int16 = operations_a_second(int16_peak_kernels(), threads, seconds);
   ceilings.int8 = operations_a_second(int8_peak_kernels(), threads, seconds);
   ceilings.int4 = operations_a_second(int4_peak_kernels(), threads, seconds);
   return ceilings;
@@ -163,8 +165,11 @@ double peak(const Ceilings& ceilings, Precision precision) {
 }
 
 double floor_seconds(const Ceilings& ceilings, const Work& work, Precision precision) {
-  const Precision attention = precision == Precision::f32 ? Precision::f32 : Precision::bf16;
-  return std::max(work.operations / peak(ceilings, precision) + work.attention / peak(ceilings, attention),
+  const bool floats = precision == Precision::f32;
+  const double attention = peak(ceilings, floats ? Precision::f32 : Precision::bf16);
+  const double image_attention = floats ? attention : std::max(attention, ceilings.int16.value_or(0));
+  return std::max(work.operations / peak(ceilings, precision) + work.attention / attention +
+                      work.image_attention / image_attention,
                   work.bytes / ceilings.read_bytes);
 }
 

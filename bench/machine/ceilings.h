@@ -15,7 +15,7 @@ struct Ceilings {
   double read_bytes = 0;       // per second, from memory
   double f32 = 0;              // operations per second; a multiplication and an addition are two
   std::optional<double> bf16;  // absent: the machine has no such instructions
-  std::optional<double> int8, int4;
+  std::optional<double> int16, int8, int4;
 
   /// The better of two measurements: what disturbs a ceiling only ever lowers it.
   void raise_to(const Ceilings& other);
@@ -43,6 +43,8 @@ struct Work {
   double operations = 0;  // of products with weights
   double bytes = 0;       // that have to come from memory
   double attention = 0;   // operations of attention: in bfloat16, but for f32
+  /// The same of image encoders: in bfloat16 or int16, whichever is faster, but for f32.
+  double image_attention = 0;
 };
 
 /// Operations per second of the unit that products of this precision run on. A precision that the machine has

@@ -87,15 +87,25 @@ __attribute__((target("avx512f,avx512bf16"))) void bf16_avx512(std::size_t round
   *sink = _mm512_reduce_add_ps(sums[0]);
 }
 
-__attribute__((target("avx512f,avx512vnni"))) void int8_avx512(std::size_t rounds, float* sink) {
+/// Words of four bytes, or of two numbers of sixteen bits: what VNNI's instructions multiply and add up.
+enum class Words { bytes, shorts };
+
+template <Words words>
+__attribute__((target("avx512f,avx512vnni"))) void words_avx512(std::size_t rounds, float* sink) {
   const __m512i left = _mm512_set1_epi8(static_cast<char>(*sink)), right = _mm512_set1_epi8(3);
-  MMBATCH_CHAINS(__m512i, _mm512_set1_epi32, sum = _mm512_dpbusd_epi32(sum, left, right), _mm512_add_epi32);
+  MMBATCH_CHAINS(__m512i, _mm512_set1_epi32,
+                 sum = words == Words::bytes ? _mm512_dpbusd_epi32(sum, left, right)
+                                             : _mm512_dpwssd_epi32(sum, left, right),
+                 _mm512_add_epi32);
   *sink = static_cast<float>(_mm512_reduce_add_epi32(sums[0]));
 }
 
-__attribute__((target("avxvnni"))) void int8_avx_vnni(std::size_t rounds, float* sink) {
+template <Words words>
+__attribute__((target("avxvnni"))) void words_avx_vnni(std::size_t rounds, float* sink) {
   const __m256i left = _mm256_set1_epi8(static_cast<char>(*sink)), right = _mm256_set1_epi8(3);
-  MMBATCH_CHAINS(__m256i, _mm256_set1_epi32, sum = _mm256_dpbusd_avx_epi32(sum, left, right),
+  MMBATCH_CHAINS(__m256i, _mm256_set1_epi32,
+                 sum = words == Words::bytes ? _mm256_dpbusd_avx_epi32(sum, left, right)
+                                             : _mm256_dpwssd_avx_epi32(sum, left, right),
                  _mm256_add_epi32);
   *sink = static_cast<float>(_mm256_extract_epi32(sums[0], 0));
 }
@@ -237,12 +247,22 @@ std::vector<PeakKernel> bf16_peak_kernels() {
   return those_that_run(kernels);
 }
 
+std::vector<PeakKernel> int16_peak_kernels() {
+  static const PeakKernel kernels[] = {
+      {"avx512_vnni", has_avx512_vnni, kChains * 64.0, words_avx512<Words::shorts>},
+      {"avx512", has_avx512, kChains * 64.0, whole_avx512<Factors::shorts>},
+      {"avx_vnni", has_avx_vnni, kChains * 32.0, words_avx_vnni<Words::shorts>},
+      {"avx2", has_avx2, kChains * 32.0, whole_avx2<Factors::shorts>},
+      {"sse", has_sse, kChains * 16.0, whole_sse<Factors::shorts>}};
+  return those_that_run(kernels);
+}
+
 std::vector<PeakKernel> int8_peak_kernels() {
   static const PeakKernel kernels[] = {
       {"amx_int8", has_amx, tile_operations(64), tiles_amx<TileNumbers::bytes, 16>},
-      {"avx512_vnni", has_avx512_vnni, kChains * 128.0, int8_avx512},
+      {"avx512_vnni", has_avx512_vnni, kChains * 128.0, words_avx512<Words::bytes>},
       {"avx512", has_avx512, kChains * 64.0, whole_avx512<Factors::shorts>},
-      {"avx_vnni", has_avx_vnni, kChains * 64.0, int8_avx_vnni},
+      {"avx_vnni", has_avx_vnni, kChains * 64.0, words_avx_vnni<Words::bytes>},
       {"avx2", has_avx2, kChains * 32.0, whole_avx2<Factors::shorts>},
       {"sse", has_sse, kChains * 16.0, whole_sse<Factors::shorts>}};
   return those_that_run(kernels);
@@ -252,9 +272,9 @@ std::vector<PeakKernel> int4_peak_kernels() {
   // A group of 32 inputs has a scale of its own: tiles are half as deep, and take as long.
   static const PeakKernel kernels[] = {
       {"amx_int8", has_amx, tile_operations(32), tiles_amx<TileNumbers::bytes, 8>},
-      {"avx512_vnni", has_avx512_vnni, kChains * 128.0, int8_avx512},
+      {"avx512_vnni", has_avx512_vnni, kChains * 128.0, words_avx512<Words::bytes>},
       {"avx512", has_avx512, kChains * 128.0, whole_avx512<Factors::bytes>},
-      {"avx_vnni", has_avx_vnni, kChains * 64.0, int8_avx_vnni},
+      {"avx_vnni", has_avx_vnni, kChains * 64.0, words_avx_vnni<Words::bytes>},
       {"avx2", has_avx2, kChains * 64.0, whole_avx2<Factors::bytes>},
       {"sse", has_sse, kChains * 32.0, whole_sse<Factors::bytes>}};
   return those_that_run(kernels);

@@ -20,6 +20,7 @@ struct PeakKernel {
 /// when it has no such instructions.
 std::vector<PeakKernel> f32_peak_kernels();
 std::vector<PeakKernel> bf16_peak_kernels();
+std::vector<PeakKernel> int16_peak_kernels();
 std::vector<PeakKernel> int8_peak_kernels();
 /// Half bytes times bytes: sums of some of their products fit into sixteen bits.
 std::vector<PeakKernel> int4_peak_kernels();

@@ -111,7 +111,8 @@ void vision(Session& session, std::size_t tokens, std::size_t heads, std::size_t
   const auto n = static_cast<double>(tokens);
   const double operations = attention_operations(shape, n, n);
   session.add({fmt::format("vision {} tokens, {} heads of {}", tokens, heads, head_dim), timing,
-               operations / 1e9, "GFLOP/s", Work{operations, static_cast<double>(qkv.bytes() + out.bytes())}},
+               operations / 1e9, "GFLOP/s",
+               Work{.bytes = static_cast<double>(qkv.bytes() + out.bytes()), .image_attention = operations}},
               unit_of(shape));
 }
 

@@ -39,7 +39,7 @@ PositionRange visible(const AttentionShape& shape, const AttentionSpan& span, st
 /// work.
 std::size_t parts_of(const AttentionShape& shape, const AttentionSpan& span, std::size_t spans) {
   constexpr std::size_t kCachedQueries = 256, kFewRows = 64, kUnitsOfThread = 4;
-  const bool plain = span.rows.layout.form == RowLayout::Form::plain;
+  const bool plain = span.rows.layout.form != RowLayout::Form::granules;
   const std::size_t group = shape.heads / shape.kv_heads, units = spans * shape.kv_heads;
   assert(group <= AttentionUnit::kMaxQueries);
   const std::size_t most = (plain ? AttentionUnit::kMaxQueries : std::max(kCachedQueries, group)) / group;

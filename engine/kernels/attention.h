@@ -10,7 +10,9 @@
 
 namespace mmbatch {
 
-/// What the products of an attention layer are computed in; sums and softmax are float32.
+/// What the products of an attention layer are computed in; softmax is float32. Where the processor
+/// multiplies no bfloat16, bf16 stands for float32, and of uncached rows for integers: eleven bits or more of
+/// the largest number in each.
 enum class AttentionArithmetic { f32, bf16 };
 
 /// What a layer's positions see of the bidirectional range that they lie in.

@@ -74,7 +74,7 @@ void to_floats(KvPrecision format, const std::byte* row, std::size_t n, float* x
 }  // namespace
 
 RowLayout RowLayout::floats(std::size_t head_dim, std::size_t stride) {
-  return {KvPrecision::f32, Form::plain, head_dim, stride * sizeof(float)};
+  return {KvPrecision::f32, Form::uncached, head_dim, stride * sizeof(float)};
 }
 
 RowLayout RowLayout::cached(KvPrecision format, std::size_t head_dim, std::size_t block_tokens) {
@@ -83,7 +83,7 @@ RowLayout RowLayout::cached(KvPrecision format, std::size_t head_dim, std::size_
 }
 
 void RowLayout::store(RowKind kind, const float* x, std::byte* rows, std::size_t token) const {
-  if (form == Form::plain) return simd().store_cached(format, x, head_dim, rows + token * row_stride);
+  if (form != Form::granules) return simd().store_cached(format, x, head_dim, rows + token * row_stride);
   assert(row_stride <= kMaxRowBytes);
   std::byte row[kMaxRowBytes];
   simd().store_cached(format, x, head_dim, row);
@@ -97,7 +97,7 @@ void RowLayout::store(RowKind kind, const float* x, std::byte* rows, std::size_t
 }
 
 void RowLayout::load(RowKind kind, const std::byte* rows, std::size_t token, float* x) const {
-  if (form == Form::plain) return to_floats(format, rows + token * row_stride, head_dim, x);
+  if (form != Form::granules) return to_floats(format, rows + token * row_stride, head_dim, x);
   assert(row_stride <= kMaxRowBytes);
   std::byte row[kMaxRowBytes];
   const Granule granule = granule_of(*this, token);

@@ -24,17 +24,18 @@ enum class RowKind { key, value };
 ///
 /// Elements are float, bfloat16 or int8; scales, floats, exist in int8 alone. Granules are what the kernels
 /// compute with: a cache holds them where its blocks can. This is all that describes the layout; the kernels
-/// read it in engine/kernels/simd/attention_granules.h.
+/// read it in engine/kernels/simd/attention/granules.h.
 struct RowLayout {
   static constexpr std::size_t kGranule = 16;
-  enum class Form { plain, granules };
+  /// uncached: plain rows of floats that no cache holds, as the products of an encoder leave them.
+  enum class Form { plain, granules, uncached };
 
   KvPrecision format = KvPrecision::f32;
   Form form = Form::plain;
   std::size_t head_dim = 0;
   std::size_t row_stride = 0;  // bytes from one token to the next; in granules a sixteenth of one
 
-  /// Rows of floats that lie `stride` floats apart.
+  /// Uncached rows that lie `stride` floats apart.
   static RowLayout floats(std::size_t head_dim, std::size_t stride);
   /// What a cache with such blocks holds: granules where they fill blocks, else plain rows.
   static RowLayout cached(KvPrecision format, std::size_t head_dim, std::size_t block_tokens);
@@ -55,7 +56,7 @@ struct PagedRows {
   std::size_t block_stride = 0;
   RowLayout layout;
 
-  /// One block of rows of floats, `stride` floats apart.
+  /// One block of uncached rows, `stride` floats apart.
   static PagedRows floats(const float* keys, const float* values, std::size_t head_dim, std::size_t rows,
                           std::size_t stride);
 };

@@ -7,6 +7,7 @@
 
 #include "engine/base/threads.h"
 #include "engine/kernels/matmul_kernel.h"
+#include "engine/kernels/panel.h"
 #include "engine/kernels/product/tile_product.h"
 #include "engine/kernels/rows.h"
 
@@ -43,6 +44,10 @@ void for_each_tile(const MatmulKernel& kernel, const PreparedRows& x, std::size_
     const std::size_t first = (pass * at_once + within % tiles) * most;
     body(first, std::min(most, x.rows - first), within / tiles);
   });
+}
+
+const float* at_column(const float* bias, std::size_t column) {
+  return bias == nullptr ? nullptr : bias + column;
 }
 
 }  // namespace
@@ -95,15 +100,13 @@ void PackedMatrix::multiply(const ProductRows& input, MatrixView<float> y, const
   const PreparedRows prepared = prepare_rows(kernel, in_order(input, order()));
   for_each_tile(kernel, prepared, tiles_.size(), [&](std::size_t first, std::size_t rows, std::size_t index) {
     const Tile& tile = tiles_[index];
-    const MatrixView<float> target = y.row_range(first, rows).col_range(tile.column, tile.columns);
-    const std::size_t stride = product_stride(kernel, tile.columns);
-    const bool direct =
-        !epilogue.accumulate && kernel.prepare == nullptr && (target.stride == stride || rows == 1);
+    const Finish finish{at_column(epilogue.bias, tile.column),
+                        epilogue.activation ? &*epilogue.activation : nullptr, epilogue.accumulate};
     thread_local Matrix<float> sums;
-    float* data = direct ? target.data : thread_buffer(sums, rows * kernel.tile_columns);
+    float* data = thread_buffer(sums, rows * kernel.tile_columns);
     const std::byte* next = index + 1 < tiles_.size() ? tiles_[index + 1].packed : nullptr;
-    tile.kernel->multiply({prepared.row(first), data, rows, in_, tile.columns, tile.packed, next});
-    finish_tile(target, MatrixView<float>{data, rows, tile.columns, stride}, epilogue, tile.column);
+    multiply_tile(*tile.kernel, {prepared.row(first), data, rows, in_, tile.columns, tile.packed, next},
+                  finish, y.row_range(first, rows).col_range(tile.column, tile.columns));
   });
 }
 
@@ -123,24 +126,16 @@ void PackedMatrix::multiply_gated(const ProductRows& input, MatrixView<float> y,
   const PreparedRows prepared = prepare_rows(kernel, in_order(input, order()));
   const std::size_t half = tiles_.size() / 2;
   for_each_tile(kernel, prepared, half, [&](std::size_t first, std::size_t rows, std::size_t index) {
-    thread_local Matrix<float> sums;
-    float* data = thread_buffer(sums, 2 * rows * kernel.tile_columns);
-    const std::size_t columns = tiles_[index].columns, stride = product_stride(kernel, columns);
-    MatrixView<float> products[2];
-    for (std::size_t part = 0; part < 2; ++part) {
-      const Tile& tile = tiles_[part * half + index];
-      const std::byte* next = part == 0          ? tiles_[half + index].packed
-                              : index + 1 < half ? tiles_[index + 1].packed
-                                                 : nullptr;
-      products[part] = {data + part * rows * kernel.tile_columns, rows, columns, stride};
-      tile.kernel->multiply(
-          {prepared.row(first), products[part].data, rows, in_, columns, tile.packed, next});
-      add_bias(products[part], bias != nullptr ? bias + tile.column : nullptr);
-    }
-    for (std::size_t r = 0; r < rows; ++r) {
-      simd().activate_gated(activation, products[0].row(r), products[1].row(r), columns,
-                            y.row(first + r) + tiles_[index].column);
-    }
+    const Tile &gate = tiles_[index], &up = tiles_[half + index];
+    thread_local Matrix<float> memory;
+    float* sums = thread_buffer(memory, 2 * rows * kernel.tile_columns);
+    const MatrixView<float> gates(sums + rows * kernel.tile_columns, rows, gate.columns);
+    multiply_tile(*gate.kernel, {prepared.row(first), sums, rows, in_, gate.columns, gate.packed, up.packed},
+                  {at_column(bias, gate.column), &activation}, gates);
+    const std::byte* next = index + 1 < half ? tiles_[index + 1].packed : nullptr;
+    multiply_tile(*up.kernel, {prepared.row(first), sums, rows, in_, up.columns, up.packed, next},
+                  {at_column(bias, up.column), nullptr, false, gates.data, gates.stride},
+                  y.row_range(first, rows).col_range(gate.column, gate.columns));
   });
 }
 
@@ -148,7 +143,7 @@ bool rows_are_independent(const MatmulKernel& kernel) {
   std::mt19937 random(7);
   std::normal_distribution<float> normal;
   for (const auto& [in, columns] : {std::pair<std::size_t, std::size_t>{53, 37}, {64, 64}, {300, 50}}) {
-    const std::size_t stride = product_stride(kernel, columns);
+    const std::size_t stride = kernel.prepare != nullptr ? Panel::kColumns : columns;
     Matrix<float> weights(columns, in), x(kTileRows, in), whole(kTileRows, stride), part(kTileRows, stride);
     Matrix<std::byte> packed(1, kernel.packed_bytes(in, columns));
     std::generate_n(weights.data(), columns * in, [&] { return normal(random); });

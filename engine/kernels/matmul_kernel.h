@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "engine/base/matrix.h"
+#include "engine/kernels/panel.h"
 #include "engine/weights/groups/grouping.h"
 #include "engine/weights/precision.h"
 
@@ -21,6 +22,8 @@ struct MatmulKernel {
     std::size_t columns;
     const std::byte* packed;
     const std::byte* next = nullptr;  // what is multiplied next, where that is known
+    /// Panels alone: where the product goes; null: it stays in y.
+    const ProductTarget* target = nullptr;
   };
 
   std::string_view name;

@@ -70,8 +70,8 @@ void prepare_int4(const float* x, std::size_t in, std::byte* row) {
 
 template <void (*SimdKernels::*product)(const PanelProduct&), std::size_t (*row_bytes)(std::size_t)>
 void multiply(const MatmulKernel::Tile& tile) {
-  (simd().*
-   product)({tile.x, row_bytes(tile.in), tile.rows, Panel::depth(tile.in), tile.packed, tile.y, tile.next});
+  (simd().*product)({tile.x, row_bytes(tile.in), tile.rows, Panel::depth(tile.in), tile.packed, tile.y,
+                     tile.next, tile.target});
 }
 
 constexpr std::size_t kSmallestCache = 32 << 10;  // of processors with AVX-512

@@ -65,6 +65,8 @@ struct StripWeights {
   std::byte* packed;
 };
 
+struct ProductTarget;
+
 /// Rows times one panel.
 struct PanelProduct {
   const std::byte* x;     // rows in the format's and the level's form
@@ -72,9 +74,11 @@ struct PanelProduct {
   std::size_t rows;
   std::size_t depth;
   const std::byte* panel;
-  float* y;  // [rows, Panel::kColumns]
+  float* y;  // [rows, Panel::kColumns], the product, or memory for sums on their way to the target
   /// The panel that is multiplied next, whose begin is asked for meanwhile; null: the one behind this one.
   const std::byte* next = nullptr;
+  /// Where the product goes, of many rows some at a time; null: it stays in y.
+  const ProductTarget* target = nullptr;
 };
 
 /// Bytes of weights that stay in the first-level cache while rows and sums pass through it: two thirds of it,

@@ -45,11 +45,13 @@ struct AttentionUnit {
   float sink[kMaxQueries];  // the logit of a key without a value, as it is; -infinity: none
 };
 
-/// What happens to a product before it is stored.
+/// What happens to a product before it is stored. At most one of activation, accumulate and factor.
 struct Finish {
   const float* bias = nullptr;             // added first; null: nothing
   const Activation* activation = nullptr;  // null: none
-  bool accumulate = false;                 // y = y + result; not together with an activation
+  bool accumulate = false;                 // y = y + result
+  const float* factor = nullptr;           // y = factor · result, element by element; null: nothing
+  std::size_t factor_stride = 0;           // floats from one of its rows to the next
 };
 
 /// A product and where it is stored, [rows, cols] both; strides count floats.
@@ -60,6 +62,14 @@ struct ProductTile {
   std::size_t y_stride;
   std::size_t rows;
   std::size_t cols;
+};
+
+/// Where a product with a panel goes and what happens to it on its way.
+struct ProductTarget {
+  Finish finish;        // its bias and factor begin at the panel's first column
+  float* y;             // [rows, columns]
+  std::size_t stride;   // floats
+  std::size_t columns;  // of the panel's that exist
 };
 
 /// Maximum of a row and the sum of exp(x - maximum): all that log-softmax needs.
@@ -90,7 +100,7 @@ struct SimdKernels {
   /// out = (x - mean) / sqrt(variance + eps) · weight + bias
   void (*layer_norm)(const float* x, const float* weight, const float* bias, std::size_t n, float eps,
                      float* out);
-  /// y = activation(x + bias), or y = y + x + bias, for every row; y may be x
+  /// y = activation(x + bias), y + x + bias, or factor · (x + bias), for every row; y may be x
   void (*finish)(const Finish& finish, const ProductTile& tile);
   /// out = activation(gate) · up
   void (*activate_gated)(Activation kind, const float* gate, const float* up, std::size_t n, float* out);

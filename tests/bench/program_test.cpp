@@ -93,7 +93,7 @@ TEST(Bench, QuickRunsOfEveryWorkloadWriteTheDocumentedJson) {
   const Json& ceilings = json.at("ceilings");
   EXPECT_GT(ceilings.at("read_gb_per_second").get<double>(), 0);
   EXPECT_GT(ceilings.at("f32_gflop_per_second").get<double>(), 0);
-  for (const char* unit : {"bf16_gflop_per_second", "int8_gop_per_second"})
+  for (const char* unit : {"bf16_gflop_per_second", "int16_gop_per_second", "int8_gop_per_second"})
     EXPECT_TRUE(ceilings.at(unit).is_null() || ceilings.at(unit).get<double>() > 0) << unit;
 
   const Json& results = json.at("results");

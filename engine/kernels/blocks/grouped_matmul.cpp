@@ -51,8 +51,8 @@ template <std::size_t index>
 void multiply(const MatmulKernel::Tile& tile) {
   static const GroupedPanel panel = grouped_panel_of(grouping_at(index));
   simd().grouped_panel(
-      {tile.x, row_bytes(tile.in), tile.rows, depth_of(tile.in), tile.packed, tile.y, tile.next}, panel,
-      units_of(panel, tile.in));
+      {tile.x, row_bytes(tile.in), tile.rows, depth_of(tile.in), tile.packed, tile.y, tile.next, tile.target},
+      panel, units_of(panel, tile.in));
 }
 
 /// Rows of one scale are int8's panels.
@@ -70,7 +70,7 @@ std::size_t e4m3_bytes(std::size_t in, std::size_t) {
 
 void multiply_e4m3(const MatmulKernel::Tile& tile) {
   simd().e4m3_panel({tile.x, kBf16Matmul.row_bytes(tile.in), tile.rows, Panel::depth(tile.in), tile.packed,
-                     tile.y, tile.next});
+                     tile.y, tile.next, tile.target});
 }
 
 /// Rows of eight-bit floats are bfloat16's.

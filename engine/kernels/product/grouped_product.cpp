@@ -19,10 +19,9 @@ struct Work {
   std::size_t first, rows;
 };
 
-/// A work's weights, of the part whose tiles begin at `first_tile`; null: there is no such work.
-const std::byte* packed_of(std::span<const Work> works, std::size_t index, std::size_t first_tile = 0) {
-  if (index >= works.size()) return nullptr;
-  return works[index].group->weights->tiles()[first_tile + works[index].tile].packed;
+/// A work's weights; null: there is no such work.
+const std::byte* packed_of(std::span<const Work> works, std::size_t index) {
+  return index < works.size() ? works[index].group->weights->tiles()[works[index].tile].packed : nullptr;
 }
 
 /// @param tiles of each group's weights that are taken.  Neighbours share a tile of columns.
@@ -51,11 +50,9 @@ PreparedRows prepare(const MatmulKernel& kernel, const GroupedRows& input) {
   return {out, prepared.row_bytes, input.rows.size()};
 }
 
-void gate_row(const Gating& gating, const float* gate, const float* up, std::size_t n, float* out) {
-  if (gating.clamped)
-    simd().activate_clamped(*gating.clamped, gate, up, n, out);
-  else
-    simd().activate_gated(gating.activation, gate, up, n, out);
+/// Of a group's bias what a tile's columns add; null: nothing.
+const float* bias_of(const Work& work, const PackedMatrix::Tile& tile) {
+  return work.group->bias == nullptr ? nullptr : work.group->bias + tile.column;
 }
 
 }  // namespace
@@ -72,14 +69,13 @@ void multiply_grouped(const GroupedRows& input, std::span<const RowGroup> groups
     const Work& work = works[i];
     assert(work.group->weights->kernel().takes_rows_of(kernel) && work.group->weights->out() == shape.out());
     const PackedMatrix::Tile& tile = work.group->weights->tiles()[work.tile];
-    const MatrixView<float> target = y.row_range(work.first, work.rows).col_range(tile.column, tile.columns);
-    const std::size_t stride = product_stride(kernel, tile.columns);
     thread_local Matrix<float> sums;
     float* data = thread_buffer(sums, kTileRows * kernel.tile_columns);
-    tile.kernel->multiply({prepared.row(work.first), data, work.rows, shape.in(), tile.columns, tile.packed,
-                           packed_of(works, i + 1)});
-    finish_tile(target, MatrixView<float>{data, work.rows, tile.columns, stride},
-                Epilogue{work.group->bias, {}, false}, tile.column);
+    multiply_tile(*tile.kernel,
+                  {prepared.row(work.first), data, work.rows, shape.in(), tile.columns, tile.packed,
+                   packed_of(works, i + 1)},
+                  {bias_of(work, tile)},
+                  y.row_range(work.first, work.rows).col_range(tile.column, tile.columns));
   });
 }
 
@@ -96,23 +92,27 @@ void multiply_grouped_gated(const GroupedRows& input, std::span<const RowGroup> 
   parallel_tiles(works.size(), [&](std::size_t i) {
     const Work& work = works[i];
     assert(work.group->weights->kernel().takes_rows_of(kernel) && work.group->weights->out() == shape.out());
-    thread_local Matrix<float> sums;
-    float* data = thread_buffer(sums, 2 * kTileRows * kernel.tile_columns);
-    MatrixView<float> products[2];
-    for (std::size_t part = 0; part < 2; ++part) {
-      const PackedMatrix::Tile& tile = work.group->weights->tiles()[part * half + work.tile];
-      products[part] = {data + part * kTileRows * kernel.tile_columns, work.rows, tile.columns,
-                        product_stride(kernel, tile.columns)};
-      tile.kernel->multiply({prepared.row(work.first), products[part].data, work.rows, shape.in(),
-                             tile.columns, tile.packed,
-                             part == 0 ? packed_of(works, i, half) : packed_of(works, i + 1)});
-      add_bias(products[part], work.group->bias != nullptr ? work.group->bias + tile.column : nullptr);
+    const auto& tiles = work.group->weights->tiles();
+    const PackedMatrix::Tile &gate = tiles[work.tile], &up = tiles[half + work.tile];
+    thread_local Matrix<float> memory;
+    float* sums = thread_buffer(memory, 2 * kTileRows * kernel.tile_columns);
+    const MatrixView<float> gates(sums + kTileRows * kernel.tile_columns, work.rows, gate.columns);
+    const MatrixView<float> target = y.row_range(work.first, work.rows).col_range(gate.column, gate.columns);
+    const auto multiply = [&](const PackedMatrix::Tile& tile, const std::byte* next, const Finish& finish,
+                              MatrixView<float> to) {
+      multiply_tile(*tile.kernel,
+                    {prepared.row(work.first), sums, work.rows, shape.in(), tile.columns, tile.packed, next},
+                    finish, to);
+    };
+    const std::byte* next = packed_of(works, i + 1);
+    if (!gating.clamped) {
+      multiply(gate, up.packed, {bias_of(work, gate), &gating.activation}, gates);
+      return multiply(up, next, {bias_of(work, up), nullptr, false, gates.data, gates.stride}, target);
     }
-    const std::size_t column = shape.tiles()[work.tile].column;
-    for (std::size_t r = 0; r < work.rows; ++r) {
-      gate_row(gating, products[0].row(r), products[1].row(r), products[0].cols,
-               y.row(work.first + r) + column);
-    }
+    multiply(gate, up.packed, {bias_of(work, gate)}, gates);
+    multiply(up, next, {bias_of(work, up)}, target);
+    for (std::size_t r = 0; r < work.rows; ++r)
+      simd().activate_clamped(*gating.clamped, gates.row(r), target.row(r), gate.columns, target.row(r));
   });
 }
 

@@ -2,26 +2,22 @@
 
 #include <cstring>
 
-#include "engine/kernels/panel.h"
 #include "engine/kernels/rows.h"
 
 namespace mmbatch {
 
-std::size_t product_stride(const MatmulKernel& kernel, std::size_t columns) {
-  return kernel.prepare != nullptr ? Panel::kColumns : columns;
-}
-
-void add_bias(MatrixView<float> product, const float* bias) {
-  if (bias == nullptr) return;
-  for (std::size_t r = 0; r < product.rows; ++r) simd().add(product.row(r), bias, product.cols);
-}
-
-void finish_tile(MatrixView<float> y, MatrixView<const float> product, const Epilogue& epilogue,
-                 std::size_t first_column) {
-  const Finish finish{epilogue.bias != nullptr ? epilogue.bias + first_column : nullptr,
-                      epilogue.activation ? &*epilogue.activation : nullptr, epilogue.accumulate};
-  const bool done = product.data == y.data && finish.bias == nullptr && finish.activation == nullptr;
-  if (!done) simd().finish(finish, {product.data, product.stride, y.data, y.stride, y.rows, y.cols});
+void multiply_tile(const MatmulKernel& kernel, MatmulKernel::Tile tile, const Finish& finish,
+                   MatrixView<float> y) {
+  if (kernel.prepare != nullptr) {
+    const ProductTarget target{finish, y.data, y.stride, y.cols};
+    tile.target = &target;
+    return kernel.multiply(tile);
+  }
+  const bool in_place = !finish.accumulate && (y.stride == tile.columns || tile.rows == 1);
+  if (in_place) tile.y = y.data;
+  kernel.multiply(tile);
+  if (!in_place || finish.bias != nullptr || finish.activation != nullptr || finish.factor != nullptr)
+    simd().finish(finish, {tile.y, tile.columns, y.data, y.stride, y.rows, y.cols});
 }
 
 ProductRows in_order(const ProductRows& rows, std::span<const std::uint32_t> order) {

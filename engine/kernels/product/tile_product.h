@@ -36,14 +36,10 @@ ProductRows in_order(const ProductRows& rows, std::span<const std::uint32_t> ord
 /// What it returns is the calling thread's until its next product.
 PreparedRows prepare_rows(const MatmulKernel& kernel, const ProductRows& rows);
 
-/// Panels give whole rows of their columns; library routines want none but those that exist.
-std::size_t product_stride(const MatmulKernel& kernel, std::size_t columns);
-
-/// Adds a bias to every row; null: nothing.
-void add_bias(MatrixView<float> product, const float* bias);
-
-/// Stores a tile's product as the epilogue says.  @param first_column of the whole product
-void finish_tile(MatrixView<float> y, MatrixView<const float> product, const Epilogue& epilogue,
-                 std::size_t first_column);
+/// A tile's product, finished and stored in y: by panels on the way there, by library routines afterwards.
+/// @param tile its y is memory for sums, [rows, kernel.tile_columns]  @param finish its bias and factor begin
+/// at the tile's first column  @param y [rows, columns]
+void multiply_tile(const MatmulKernel& kernel, MatmulKernel::Tile tile, const Finish& finish,
+                   MatrixView<float> y);
 
 }  // namespace mmbatch

@@ -32,7 +32,28 @@ MMBATCH_INLINE Floats act(Floats x) {
   if constexpr (kind == Activation::silu) return x * sigmoid(x);
 }
 
-/// y = change(x + bias, y) for every element; the bias may be null.
+/// Calls body.operator()<kind>().
+template <class Body>
+MMBATCH_INLINE void with_activation(Activation kind, const Body& body) {
+  switch (kind) {
+    case Activation::gelu:
+      return body.template operator()<Activation::gelu>();
+    case Activation::gelu_tanh:
+      return body.template operator()<Activation::gelu_tanh>();
+    case Activation::quick_gelu:
+      return body.template operator()<Activation::quick_gelu>();
+    case Activation::silu:
+      return body.template operator()<Activation::silu>();
+  }
+}
+
+/// Where up to sixteen elements of a tile lie.
+struct Place {
+  float* y;
+  std::size_t row, column, lanes;
+};
+
+/// y = change(x + bias, place) for every element; the bias may be null.
 template <class Change>
 MMBATCH_INLINE void finish_tile(const float* bias, const ProductTile& tile, Change change) {
   const auto each = [&](auto biased) {
@@ -40,7 +61,7 @@ MMBATCH_INLINE void finish_tile(const float* bias, const ProductTile& tile, Chan
       const float* x = tile.x + r * tile.x_stride;
       float* y = tile.y + r * tile.y_stride;
       for_each_vector(tile.cols, [&](std::size_t i, std::size_t lanes) {
-        store_at(y + i, change(biased(load_at(x + i, lanes), i, lanes), y + i, lanes), lanes);
+        store_at(y + i, change(biased(load_at(x + i, lanes), i, lanes), Place{y + i, r, i, lanes}), lanes);
       });
     }
   };
@@ -48,11 +69,6 @@ MMBATCH_INLINE void finish_tile(const float* bias, const ProductTile& tile, Chan
     each([](Floats v, std::size_t, std::size_t) { return v; });
   else
     each([bias](Floats v, std::size_t i, std::size_t lanes) { return v + load_at(bias + i, lanes); });
-}
-
-template <Activation kind>
-void activate_tile(const float* bias, const ProductTile& tile) {
-  finish_tile(bias, tile, [](Floats v, const float*, std::size_t) { return act<kind>(v); });
 }
 
 template <Activation kind>
@@ -100,33 +116,21 @@ void layer_norm(const float* x, const float* weight, const float* bias, std::siz
 void finish(const Finish& finish, const ProductTile& tile) {
   if (finish.accumulate) {
     return finish_tile(finish.bias, tile,
-                       [](Floats v, const float* y, std::size_t lanes) { return load_at(y, lanes) + v; });
+                       [](Floats v, Place place) { return load_at(place.y, place.lanes) + v; });
   }
-  if (finish.activation == nullptr)
-    return finish_tile(finish.bias, tile, [](Floats v, const float*, std::size_t) { return v; });
-  switch (*finish.activation) {
-    case Activation::gelu:
-      return activate_tile<Activation::gelu>(finish.bias, tile);
-    case Activation::gelu_tanh:
-      return activate_tile<Activation::gelu_tanh>(finish.bias, tile);
-    case Activation::quick_gelu:
-      return activate_tile<Activation::quick_gelu>(finish.bias, tile);
-    case Activation::silu:
-      return activate_tile<Activation::silu>(finish.bias, tile);
+  if (finish.factor != nullptr) {
+    return finish_tile(finish.bias, tile, [&](Floats v, Place place) {
+      return load_at(finish.factor + place.row * finish.factor_stride + place.column, place.lanes) * v;
+    });
   }
+  if (finish.activation == nullptr) return finish_tile(finish.bias, tile, [](Floats v, Place) { return v; });
+  with_activation(*finish.activation, [&]<Activation kind>() {
+    finish_tile(finish.bias, tile, [](Floats v, Place) { return act<kind>(v); });
+  });
 }
 
 void activate_gated(Activation kind, const float* gate, const float* up, std::size_t n, float* out) {
-  switch (kind) {
-    case Activation::gelu:
-      return activate_gated_row<Activation::gelu>(gate, up, n, out);
-    case Activation::gelu_tanh:
-      return activate_gated_row<Activation::gelu_tanh>(gate, up, n, out);
-    case Activation::quick_gelu:
-      return activate_gated_row<Activation::quick_gelu>(gate, up, n, out);
-    case Activation::silu:
-      return activate_gated_row<Activation::silu>(gate, up, n, out);
-  }
+  with_activation(kind, [&]<Activation k>() { activate_gated_row<k>(gate, up, n, out); });
 }
 
 void activate_clamped(const ClampedGate& clamp, const float* gate, const float* up, std::size_t n,

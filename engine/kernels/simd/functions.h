@@ -9,6 +9,8 @@ namespace mmbatch::MMBATCH_ISA {
 std::size_t attention_scratch(std::size_t head_dim);
 void attention_f32(const AttentionUnit& unit, float* scratch);
 void attention_bf16(const AttentionUnit& unit, float* scratch);
+/// Of uncached rows alone, where nothing multiplies bfloat16.
+void attention_int16(const AttentionUnit& unit, float* scratch);
 void store_cached(KvPrecision format, const float* x, std::size_t n, std::byte* row);
 /// store_cached() for int8: int8[n], then the scale, a float.
 void quantize_cached(const float* x, std::size_t n, std::byte* row);

@@ -44,48 +44,72 @@ struct TilesOfInt8 {
 }  // namespace
 #endif
 
+namespace {
+
+/// Sums times the scales of columns.
+struct ScaledSums {
+  static constexpr bool kChange = true;
+
+  StripScales columns;
+
+  __attribute__((always_inline)) const ScaledSums& of(std::size_t) const { return *this; }
+  __attribute__((always_inline)) Floats operator()(const float* sums, std::size_t strip) const {
+    return load(sums) * columns.of[strip];
+  }
+};
+
+}  // namespace
+
 void f32_panel(const PanelProduct& p) {
   take_float_panel(p);
+  deliver_all(p, SumsAsTheyAre());
 }
 
 void bf16_panel(const PanelProduct& p) {
+  const SumsAsTheyAre values;
 #if defined(__AMX_BF16__)
   take_amx_panel<AmxWords::bf16>(
       p, p.x, AmxStoredWeights{{p, p.depth * Panel::kStrip * 2}, p.depth / (2 * kAmxRows)});
+  deliver_all(p, values);
 #elif defined(__AVX512BF16__)
-  take_panel<PairsOfBf16>(p, p.x, p.depth / 2, p.depth * Panel::kStrip * 2);
+  take_panel<PairsOfBf16>(p, p.x, p.depth / 2, p.depth * Panel::kStrip * 2, values);
 #else
   take_expanded_panel<Bf16AsFloats>(p);
+  deliver_all(p, values);
 #endif
 }
 
 void w8a16_panel(const PanelProduct& p) {
-  const std::size_t values = p.depth * Panel::kStrip, strip_bytes = values + Panel::kStrip * sizeof(float);
+  const std::size_t bytes = p.depth * Panel::kStrip, strip_bytes = bytes + Panel::kStrip * sizeof(float);
+  const ScaledSums values{StripScales(p.panel + bytes, strip_bytes)};
 #if defined(__AMX_BF16__)
   alignas(64) std::byte wide[kStrips * kAmxSteps * kAmxBytes];
   take_amx_panel<AmxWords::bf16>(
       p, p.x, AmxWidenedWeights<TilesOfInt8>{{p, strip_bytes}, p.depth / (2 * kAmxRows), wide});
+  deliver_all(p, values);
 #elif defined(__AVX512BF16__)
-  take_panel<PairsOfInt8>(p, p.x, p.depth / 2, strip_bytes);
+  take_panel<PairsOfInt8>(p, p.x, p.depth / 2, strip_bytes, values);
 #else
   take_expanded_panel<BytesAsFloats>(p);
+  deliver_all(p, values);
 #endif
-  const StripScales scales(p.panel + values, strip_bytes);
-  float* y = p.y;
-  for (std::size_t r = 0; r < p.rows; ++r) {
-    for (std::size_t s = 0; s < kStrips; ++s, y += kLanes) store(y, load(y) * scales.of[s]);
-  }
 }
 
 void e4m3_panel(const PanelProduct& p) {
+  const SumsAsTheyAre values;
 #if defined(__AMX_BF16__)
   take_amx_e4m3(p);
+  deliver_all(p, values);
 #elif defined(__AVX512BF16__)
   const std::size_t parts = p.depth / kE4m3Inputs;
-  if (p.rows <= 4) return take_as_stored(p, parts);
-  take_widened(p, parts);
+  if (p.rows <= 4)
+    take_as_stored(p, parts);
+  else
+    take_widened(p, parts);
+  deliver_all(p, values);
 #else
   take_expanded_panel<E4m3AsFloats>(p);
+  deliver_all(p, values);
 #endif
 }
 

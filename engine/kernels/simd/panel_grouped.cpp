@@ -178,9 +178,8 @@ void take(const PanelProduct& p, const GroupedPanel& g, std::size_t units) {
 #endif
 }
 
-}  // namespace
-
-void grouped_panel(const PanelProduct& p, const GroupedPanel& g, std::size_t units) {
+/// By the panel's kind.
+void take(const PanelProduct& p, const GroupedPanel& g, std::size_t units) {
   const bool six = g.bits == 6;
   if (g.floors && g.bits == 8) return take<CodesOfBytes, Kind<true, 1, true>>(p, g, units);
   if (g.floors && g.group == 16) return take<CodesOfHalves, Kind<false, 2, true>>(p, g, units);
@@ -192,6 +191,13 @@ void grouped_panel(const PanelProduct& p, const GroupedPanel& g, std::size_t uni
   if (g.values != nullptr) return take<CodesOfTables, Kind<true, 1, false>>(p, g, units);
   if (six) return take<CodesOfSixBits, Kind<false, 1, false>>(p, g, units);
   take<CodesOfHalves, Kind<false, 1, false>>(p, g, units);
+}
+
+}  // namespace
+
+void grouped_panel(const PanelProduct& p, const GroupedPanel& g, std::size_t units) {
+  take(p, g, units);
+  deliver_all(p, SumsAsTheyAre());
 }
 
 }  // namespace mmbatch::MMBATCH_ISA

@@ -214,6 +214,25 @@ void take_groups(const PanelProduct& p, const std::byte* x) {
 }
 #endif
 
+/// Sums times the scales of rows.
+struct ScaledByRow {
+  static constexpr bool kChange = true;
+
+  const PanelProduct& p;
+
+  struct OfRow {
+    float scale;
+    __attribute__((always_inline)) Floats operator()(const float* sums, std::size_t) const {
+      return load(sums) * scale;
+    }
+  };
+  __attribute__((always_inline)) OfRow of(std::size_t row) const {
+    QuantizedRow header;
+    __builtin_memcpy(&header, p.x + row * p.row_bytes, sizeof(header));
+    return {header.scale};
+  }
+};
+
 }  // namespace
 
 void int4_panel(const PanelProduct& p) {
@@ -227,19 +246,17 @@ void int4_panel(const PanelProduct& p) {
 #endif
     take_groups<Int4Group>(p, p.x + QuantizedRow::kHeaderBytes);
 #endif
-  for (std::size_t r = 0; r < p.rows; ++r) {
-    QuantizedRow row;
-    __builtin_memcpy(&row, p.x + r * p.row_bytes, sizeof(row));
-    float* y = p.y + r * Panel::kColumns;
-    for (std::size_t c = 0; c < Panel::kColumns; c += kLanes) store(y + c, load(y + c) * row.scale);
-  }
+  deliver_all(p, ScaledByRow{p});
 }
 
 void w4a16_panel(const PanelProduct& p) {
+  const SumsAsTheyAre values;
 #if defined(__AVX512BF16__)
   take_groups<W4a16Group>(p, p.x);
+  deliver_all(p, values);
 #else
   take_expanded_panel<HalfBytesAsFloats>(p);
+  deliver_all(p, values);
 #endif
 }
 

@@ -17,6 +17,28 @@ struct FoursOfBytes {
   MMBATCH_INLINE Ints add(Ints sums, Ints weights, Ints x) { return dot4(sums, weights, x); }
 };
 
+/// Integers as what they are worth, by the scales of rows and columns.
+struct ScaledInts {
+  static constexpr bool kChange = true;
+
+  const PanelProduct& p;
+  StripScales columns;
+
+  struct OfRow {
+    const StripScales& columns;
+    QuantizedRow row;
+    __attribute__((always_inline)) Floats operator()(const float* sums, std::size_t strip) const {
+      const Ints sum = load_ints(sums) - 128 * row.sum;  // weights are stored as weight + 128
+      return to_floats(sum) * (columns.of[strip] * row.scale);
+    }
+  };
+  __attribute__((always_inline)) OfRow of(std::size_t row) const {
+    OfRow of_row{columns, {}};
+    __builtin_memcpy(&of_row.row, p.x + row * p.row_bytes, sizeof(of_row.row));
+    return of_row;
+  }
+};
+
 #if defined(__AMX_INT8__)
 constexpr std::size_t kFewRows = 4;  // as fast as memory without tiles
 #endif
@@ -24,30 +46,22 @@ constexpr std::size_t kFewRows = 4;  // as fast as memory without tiles
 }  // namespace
 
 void int8_panel(const PanelProduct& p) {
-  const std::size_t values = p.depth * Panel::kStrip, strip_bytes = values + Panel::kStrip * sizeof(float);
+  const std::size_t bytes = p.depth * Panel::kStrip, strip_bytes = bytes + Panel::kStrip * sizeof(float);
   const std::byte* x = p.x + QuantizedRow::kHeaderBytes;
+  const ScaledInts values{p, StripScales(p.panel + bytes, strip_bytes)};
 #if defined(MMBATCH_WIDENED_BYTES)
   take_int8_panel<WidenedBytes>(p, x, strip_bytes);
+  deliver_all(p, values);
 #elif defined(__AVXVNNI__)
   take_int8_panel<BytesByFour>(p, x, strip_bytes);
+  deliver_all(p, values);
 #elif defined(__AMX_INT8__)
-  if (p.rows > kFewRows)
-    take_amx_panel<AmxWords::bytes>(p, x, AmxStoredWeights{{p, strip_bytes}, p.depth / (4 * kAmxRows)});
-  else
-    take_panel<FoursOfBytes>(p, x, p.depth / 4, strip_bytes);
+  if (p.rows <= kFewRows) return take_panel<FoursOfBytes>(p, x, p.depth / 4, strip_bytes, values);
+  take_amx_panel<AmxWords::bytes>(p, x, AmxStoredWeights{{p, strip_bytes}, p.depth / (4 * kAmxRows)});
+  deliver_all(p, values);
 #else
-  take_panel<FoursOfBytes>(p, x, p.depth / 4, strip_bytes);
+  take_panel<FoursOfBytes>(p, x, p.depth / 4, strip_bytes, values);
 #endif
-  const StripScales scales(p.panel + values, strip_bytes);
-  for (std::size_t r = 0; r < p.rows; ++r) {
-    QuantizedRow row;
-    __builtin_memcpy(&row, p.x + r * p.row_bytes, sizeof(row));
-    float* y = p.y + r * Panel::kColumns;
-    for (std::size_t s = 0; s < kStrips; ++s, y += kLanes) {
-      const Ints sum = load_ints(y) - 128 * row.sum;  // weights are stored as weight + 128
-      store(y, to_floats(sum) * (scales.of[s] * row.scale));
-    }
-  }
 }
 
 }  // namespace mmbatch::MMBATCH_ISA

@@ -4,6 +4,7 @@
 // for what comes behind it meanwhile.
 
 #include "engine/kernels/panel.h"
+#include "engine/kernels/simd/blocks/results.h"
 #include "engine/kernels/simd/dot.h"
 
 namespace mmbatch::MMBATCH_ISA {
@@ -163,15 +164,16 @@ struct Block {
   float* y;  // rows Panel::kColumns apart
 
   /// @param fetch of the first strip; of the others, what lies as far from theirs
+  /// @param to [R, kBlockStrips · kStrip], rows to_stride apart: where the sums go
   template <std::size_t R>
-  __attribute__((noinline)) void run(std::size_t first, Fetch fetch) const {
+  __attribute__((noinline)) void run(std::size_t first, Fetch fetch, float* to, std::size_t to_stride) const {
     constexpr std::size_t V = kBlockStrips;
     typename Words::Sums sums[R][V];
-    float* to = y + first * Panel::kColumns;
+    const float* from = y + first * Panel::kColumns;
     for (std::size_t r = 0; r < R; ++r) {
       for (std::size_t v = 0; v < V; ++v) {
         sums[r][v] = begin == Begin::zero ? typename Words::Sums{}
-                                          : Words::load(to + r * Panel::kColumns + v * Panel::kStrip);
+                                          : Words::load(from + r * Panel::kColumns + v * Panel::kStrip);
       }
     }
     auto rows = RowWords<R>::of(x + first * row_bytes, row_bytes);
@@ -193,18 +195,42 @@ struct Block {
       rows.move(kTurn * 4);
     }
     for (std::size_t r = 0; r < R; ++r) {
-      for (std::size_t v = 0; v < V; ++v)
-        Words::store(to + r * Panel::kColumns + v * Panel::kStrip, sums[r][v]);
+      for (std::size_t v = 0; v < V; ++v) Words::store(to + r * to_stride + v * Panel::kStrip, sums[r][v]);
     }
+  }
+};
+
+/// A block whose sums stay in y, or, if it is the last one of a panel's depth, are complete: those of a group
+/// of rows do not leave the first-level cache on their way to the target.
+template <class Words, class Values>
+struct BlockInTurn {
+  Block<Words> block;
+  const PanelProduct& p;
+  std::size_t strip;
+  bool last;
+  const Values& values;
+
+  template <std::size_t R>
+  __attribute__((always_inline)) void run(std::size_t first, Fetch fetch) const {
+    float* const place = block.y + first * Panel::kColumns;
+    if (!last) return block.template run<R>(first, fetch, place, Panel::kColumns);
+    constexpr std::size_t kStride = kBlockStrips * Panel::kStrip;
+    alignas(64) float sums[R * kStride];
+    const Results results = p.target == nullptr
+                                ? Results{place, Panel::kColumns, first, R, strip, kBlockStrips}
+                                : Results{sums, kStride, first, R, strip, kBlockStrips};
+    block.template run<R>(first, fetch, results.at, results.stride);
+    deliver(p, results, values);
   }
 };
 
 /// y[all rows] = x · kBlockStrips strips, whose depth is `steps` times a step: in blocks that stay in the
 /// first-level cache while groups of rows pass over them. Each group asks for its share of the block behind,
-/// so that memory is busy all the time.  @param x of row 0, without its header
-template <class Words>
+/// so that memory is busy all the time.  @param x of row 0, without its header  @param values see
+/// deliver()
+template <class Words, class Values>
 MMBATCH_INLINE void take_strips(const PanelProduct& p, const std::byte* x, std::size_t steps,
-                                const StripsInTurn& all, std::size_t strip) {
+                                const StripsInTurn& all, std::size_t strip, const Values& values) {
   constexpr std::size_t kTurn = Block<Words>::kTurn;
   constexpr bool widens = requires {
     typename Words::Wide;
@@ -217,14 +243,13 @@ MMBATCH_INLINE void take_strips(const PanelProduct& p, const std::byte* x, std::
     const std::byte* behind =
         done + count < steps ? block + count * Words::kBytes : all[strip + kBlockStrips];
     const auto take = [&]<class W>(W, const std::byte* weights, std::size_t stride) {
-      const Block<W> work{x + 4 * done,
-                          p.row_bytes,
-                          weights,
-                          stride,
-                          all.strip_bytes,
-                          count,
-                          done == 0 ? Begin::zero : Begin::stored,
-                          p.y + strip * Panel::kStrip};
+      const BlockInTurn<W, Values> work{
+          {x + 4 * done, p.row_bytes, weights, stride, all.strip_bytes, count,
+           done == 0 ? Begin::zero : Begin::stored, p.y + strip * Panel::kStrip},
+          p,
+          strip,
+          done + count == steps,
+          values};
       for_row_groups_of_block<kBlockRows>(p.rows, behind, count * Words::kBytes, count / kTurn, work);
     };
     if constexpr (widens) {
@@ -307,15 +332,17 @@ struct StreamedBlock {
   }
 };
 
-/// A panel's products.
-template <class Words>
-void take_panel(const PanelProduct& p, const std::byte* x, std::size_t steps, std::size_t strip_bytes) {
+/// A panel's products.  @param values see deliver()
+template <class Words, class Values>
+void take_panel(const PanelProduct& p, const std::byte* x, std::size_t steps, std::size_t strip_bytes,
+                const Values& values) {
   if (p.rows <= kStreamedRows) {
     const StreamedBlock<Words> work{p, x, steps, strip_bytes};
-    return with_rows<kStreamedRows>(p.rows, [&]<std::size_t R>() { work.template run<R>(); });
+    with_rows<kStreamedRows>(p.rows, [&]<std::size_t R>() { work.template run<R>(); });
+    return deliver_all(p, values);
   }
   const StripsInTurn strips(p, strip_bytes);
-  for (std::size_t s = 0; s < kStrips; s += kBlockStrips) take_strips<Words>(p, x, steps, strips, s);
+  for (std::size_t s = 0; s < kStrips; s += kBlockStrips) take_strips<Words>(p, x, steps, strips, s, values);
 }
 
 /// The scales of a panel's columns.

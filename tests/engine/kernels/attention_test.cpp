@@ -1,5 +1,3 @@
-#include "engine/kernels/attention.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -8,16 +6,11 @@
 #include <tuple>
 #include <vector>
 
+#include "engine/kernels/attention.h"
+#include "tests/engine/kernels/attention_cases.h"
+
 namespace mmbatch {
 namespace {
-
-struct Case {
-  std::size_t tokens, heads, kv_heads, head_dim;
-  std::vector<PositionRange> bidirectional;
-  std::size_t window;
-  float softcap;
-  std::vector<float> sinks = {};
-};
 
 /// Keys and values of one sequence, scattered over blocks in a shuffled order.
 struct PagedSequence {
@@ -26,7 +19,7 @@ struct PagedSequence {
   RowLayout layout;
   std::vector<std::byte> keys, values;
 
-  PagedSequence(const Case& c, std::size_t block_tokens_, unsigned layout_seed,
+  PagedSequence(const AttentionCase& c, std::size_t block_tokens_, unsigned layout_seed,
                 KvPrecision format = KvPrecision::f32)
       : tokens(c.tokens),
         kv_heads(c.kv_heads),
@@ -74,65 +67,10 @@ struct PagedSequence {
   }
 };
 
-std::vector<Case> cases() {
-  return {{1, 1, 1, 16, {}, 0, 0},
-          {70, 4, 2, 12, {}, 0, 0},
-          {131, 8, 1, 24, {}, 0, 0},
-          {200, 3, 3, 64, {{0, 200}}, 0, 0},
-          {150, 4, 2, 16, {{0, 77}}, 0, 0},
-          {190, 4, 2, 16, {}, 12, 0},
-          {90, 2, 1, 80, {}, 33, 50},
-          {129, 6, 2, 128, {{0, 40}}, 0, 30},
-          {100, 16, 2, 32, {}, 0, 0},
-          {67, 7, 1, 15, {}, 0, 0},
-          {180, 2, 2, 36, {{0, 180}}, 0, 0},
-          {160, 4, 2, 16, {{5, 30}, {30, 61}, {100, 140}}, 0, 0},
-          {160, 4, 2, 16, {{5, 30}, {100, 140}}, 12, 0},
-          {150, 4, 2, 16, {}, 0, 0, {0.5f, -3.0f, 8.0f, 60.0f}},
-          {140, 6, 3, 20, {}, 12, 0, {1.0f, 2.0f, -1.0f, 0.0f, -90.0f, 3.0f}},
-          {90, 2, 1, 80, {}, 33, 50, {2.0f, -1.0f}}};
-}
-
-Matrix<float> random_queries(std::size_t rows, std::size_t cols) {
-  Matrix<float> q(rows, cols);
-  std::mt19937 random(5);
-  std::normal_distribution<float> normal;
-  for (std::size_t i = 0; i < rows * cols; ++i) q.data()[i] = 2 * normal(random);
-  return q;
-}
-
-AttentionShape shape_of(const Case& c, AttentionArithmetic arithmetic) {
-  return {.heads = c.heads,
-          .kv_heads = c.kv_heads,
-          .head_dim = c.head_dim,
-          .scale = 1 / std::sqrt(static_cast<float>(c.head_dim)),
-          .softcap = c.softcap,
-          .window = c.window,
-          .arithmetic = arithmetic,
-          .sinks = c.sinks};
-}
-
 /// By how much the tiled kernel may differ: rounding queries, keys, values and weights to eight bits of
 /// mantissa makes some 2^-8 of values that are up to 4.
 double allowed(AttentionArithmetic arithmetic) {
   return arithmetic == AttentionArithmetic::f32 ? 2e-5 : 0.06;
-}
-
-/// Between the tiled kernel and the naive one; infinite where one gives what is not a number.
-double largest_difference(const Case& c, AttentionArithmetic arithmetic, const PagedSequence& sequence,
-                          const Matrix<float>& queries) {
-  Matrix<float> flash(c.tokens, queries.cols()), naive(c.tokens, queries.cols());
-  AttentionSpan span = sequence.span();
-  span.count = c.tokens;
-  span.bidirectional = c.bidirectional;
-  attention(shape_of(c, arithmetic), queries.view(), {&span, 1}, flash.view(), AttentionKernel::flash);
-  attention(shape_of(c, arithmetic), queries.view(), {&span, 1}, naive.view(), AttentionKernel::naive);
-  double largest = 0;
-  for (std::size_t i = 0; i < flash.rows() * flash.cols(); ++i) {
-    const double difference = std::abs(flash.data()[i] - naive.data()[i]);
-    largest = std::isnan(difference) ? INFINITY : std::max(largest, difference);
-  }
-  return largest;
 }
 
 /// What is computed in, and what keys and values are cached in.
@@ -142,7 +80,7 @@ class Attention : public testing::TestWithParam<Formats> {};
 
 TEST_P(Attention, FlashAgreesWithNaive) {
   const auto [arithmetic, format] = GetParam();
-  for (const Case& c : cases()) {
+  for (const AttentionCase& c : attention_cases()) {
     for (const std::size_t block_tokens : {7u, 32u}) {
       const PagedSequence sequence(c, block_tokens, 3, format);
       const Matrix<float> queries = random_queries(c.tokens, c.heads * c.head_dim);
@@ -154,7 +92,7 @@ TEST_P(Attention, FlashAgreesWithNaive) {
 
 TEST_P(Attention, ScoresMayRiseFromTileToTile) {
   const auto [arithmetic, format] = GetParam();
-  const Case c{330, 2, 1, 16, {{0, 330}}, 0, 0};
+  const AttentionCase c{330, 2, 1, 16, {{0, 330}}, 0, 0};
   for (const float step : {0.02f, 1.0f, 4.0f, 7.0f, 30.0f}) {
     PagedSequence sequence(c, 32, 3, format);
     // Of every tile the first key has the highest score, higher by a step than that of the tile before; all
@@ -182,7 +120,7 @@ __attribute__((noinline)) void soil_the_stack() {
 TEST_P(Attention, NothingIsReadThatWasNeverWritten) {
   const auto [arithmetic, format] = GetParam();
   for (const std::size_t tokens : {1u, 16u, 17u, 40u, 110u}) {
-    const Case c{tokens, 2, 1, 64, {}, 0, 0};
+    const AttentionCase c{tokens, 2, 1, 64, {}, 0, 0};
     const PagedSequence sequence(c, 32, 3, format);
     const Matrix<float> queries = random_queries(tokens, c.heads * c.head_dim);
     Matrix<float> out(tokens, queries.cols());
@@ -199,7 +137,7 @@ TEST_P(Attention, ASinkIsAKeyWithoutValue) {
   const auto [arithmetic, format] = GetParam();
   // Of a head whose sink is s, all results are those without it, times e^max / (e^max + e^s): one token sees
   // one key, whose weight is known.
-  const Case c{1, 3, 1, 16, {}, 0, 0, {-1.0f, 0.0f, 2.5f}};
+  const AttentionCase c{1, 3, 1, 16, {}, 0, 0, {-1.0f, 0.0f, 2.5f}};
   const PagedSequence sequence(c, 16, 3, format);
   const Matrix<float> queries = random_queries(1, c.heads * c.head_dim);
   Matrix<float> with(1, queries.cols()), without(1, queries.cols());
@@ -226,7 +164,7 @@ TEST_P(Attention, ASinkIsAKeyWithoutValue) {
 
 TEST_P(Attention, SameBitsForEveryChunkAndBlockSize) {
   const auto [arithmetic, format] = GetParam();
-  for (const Case& c : cases()) {
+  for (const AttentionCase& c : attention_cases()) {
     const Matrix<float> queries = random_queries(c.tokens, c.heads * c.head_dim);
     Matrix<float> whole(c.tokens, queries.cols()), parts(c.tokens, queries.cols());
     const PagedSequence one_block(c, c.tokens, 1, format);
@@ -256,7 +194,7 @@ TEST_P(Attention, SameBitsForEveryChunkAndBlockSize) {
 TEST_P(Attention, WhatNoQuerySeesIsNotLookedAt) {
   const auto [arithmetic, format] = GetParam();
   // The last two tokens but some see a window that begins and ends within a block.
-  const Case c{150, 4, 2, 32, {}, 75, 0};
+  const AttentionCase c{150, 4, 2, 32, {}, 75, 0};
   const std::size_t first = 138, count = 2;
   const Matrix<float> queries = random_queries(count, c.heads * c.head_dim);
   for (const std::size_t block_tokens : {1u, 8u, 16u, 32u}) {
@@ -294,7 +232,7 @@ std::vector<float> some_row(std::size_t n) {
 }
 
 TEST(AttentionUnits, ManyQueryHeadsMayShareAKeyHead) {
-  const Case c{3, 300, 1, 2, {}, 0, 0};
+  const AttentionCase c{3, 300, 1, 2, {}, 0, 0};
   const PagedSequence sequence(c, 32, 3);
   const Matrix<float> queries = random_queries(c.tokens, c.heads * c.head_dim);
   EXPECT_LT(largest_difference(c, AttentionArithmetic::f32, sequence, queries), 2e-5);

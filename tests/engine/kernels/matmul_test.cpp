@@ -133,6 +133,39 @@ TEST_P(MatmulPrecision, ARowHasTheSameBitsInEveryCompany) {
   }
 }
 
+TEST_P(MatmulPrecision, AFinishedRowHasTheSameBitsInEveryCompany) {
+  const std::size_t in = 1100, half = 75, rows = 150;  // more inputs than a block of weights has
+  const auto gate = random_floats(half * in, 1), up = random_floats(half * in, 2);
+  const auto x = random_floats(rows * in, 3), bias = random_floats(2 * half, 4),
+             start = random_floats(rows * 2 * half, 5);
+  const TensorView parts[] = {tensor_of(gate, half), tensor_of(up, half)};
+  const PackedMatrix packed = PackedMatrix::pack(parts, GetParam());
+  /// Every way to finish rows [first, first + count), one after the other.
+  const auto finished = [&](std::size_t first, std::size_t count) {
+    const MatrixView<const float> some(x.data() + first * in, count, in);
+    std::vector<std::vector<float>> all(4, std::vector<float>(count * 2 * half));
+    const auto begin = start.begin() + static_cast<std::ptrdiff_t>(first * 2 * half);
+    std::copy_n(begin, all[0].size(), all[0].begin());
+    packed.multiply(some, {all[0].data(), count, 2 * half}, {bias.data(), {}, true});
+    packed.multiply(some, {all[1].data(), count, 2 * half}, {bias.data(), Activation::quick_gelu, false});
+    packed.multiply_gated({some}, {all[2].data(), count, half}, Activation::silu, bias.data());
+    packed.multiply_gated({some}, {all[3].data(), count, half}, Activation::gelu, nullptr);
+    for (std::size_t way : {2u, 3u}) all[way].resize(count * half);
+    return all;
+  };
+  const auto whole = finished(0, rows);
+  for (const std::size_t first : {0u, 1u, 127u}) {
+    for (const std::size_t count : {1u, 2u, 7u, 12u, 13u, 23u}) {
+      const auto some = finished(first, count);
+      for (std::size_t way = 0; way < whole.size(); ++way) {
+        const std::size_t width = whole[way].size() / rows;
+        EXPECT_EQ(std::memcmp(some[way].data(), &whole[way][first * width], count * width * sizeof(float)), 0)
+            << count << " rows from " << first << " on, finished in way " << way;
+      }
+    }
+  }
+}
+
 TEST_P(MatmulPrecision, NoRowsAreNoWork) {
   const std::size_t in = 96, half = 70;
   const auto gate = random_floats(half * in, 1), up = random_floats(half * in, 2);

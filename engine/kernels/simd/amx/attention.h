@@ -6,7 +6,7 @@
 // that follow each other are whole ones.
 
 #include "engine/kernels/simd/amx/tiles.h"
-#include "engine/kernels/simd/attention_tiles.h"
+#include "engine/kernels/simd/attention/tiles.h"
 
 namespace mmbatch::MMBATCH_ISA {
 #if defined(__AMX_BF16__)

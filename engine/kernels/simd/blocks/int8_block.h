@@ -20,24 +20,18 @@ struct WidenedBytes {
   MMBATCH_INLINE IntRegister weights(const std::byte* p) {
     return (IntRegister)_mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   }
-  MMBATCH_INLINE IntRegister add(IntRegister sum, IntRegister w, IntRegister x) {
-    return sum + (IntRegister)_mm512_madd_epi16((__m512i)w, (__m512i)x);
-  }
 #elif defined(__AVX2__)
   MMBATCH_INLINE IntRegister weights(const std::byte* p) {
     return (IntRegister)_mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-  }
-  MMBATCH_INLINE IntRegister add(IntRegister sum, IntRegister w, IntRegister x) {
-    return sum + (IntRegister)_mm256_madd_epi16((__m256i)w, (__m256i)x);
   }
 #else
   MMBATCH_INLINE IntRegister weights(const std::byte* p) {
     return (IntRegister)_mm_cvtepu8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
   }
-  MMBATCH_INLINE IntRegister add(IntRegister sum, IntRegister w, IntRegister x) {
-    return sum + (IntRegister)_mm_madd_epi16((__m128i)w, (__m128i)x);
-  }
 #endif
+  MMBATCH_INLINE IntRegister add(IntRegister sum, IntRegister w, IntRegister x) {
+    return add_pairs(sum, w, x);
+  }
   MMBATCH_INLINE IntRegister splat(const std::byte* x) {
     typedef std::int64_t Longs __attribute__((vector_size(kRegisterBytes)));
     std::int64_t four;

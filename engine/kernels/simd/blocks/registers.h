@@ -35,6 +35,21 @@ MMBATCH_INLINE FloatRegister to_floats(IntRegister v) {
 }
 #endif
 
+/// sum + w[0] · x[0] + w[1] · x[1] over pairs of int16; exact.
+MMBATCH_INLINE IntRegister add_pairs(IntRegister sum, IntRegister w, IntRegister x) {
+#if defined(__AVX512VNNI__)
+  return (IntRegister)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)w, (__m512i)x);
+#elif defined(__AVX512BW__)
+  return sum + (IntRegister)_mm512_madd_epi16((__m512i)w, (__m512i)x);
+#elif defined(__AVXVNNI__)
+  return (IntRegister)_mm256_dpwssd_avx_epi32((__m256i)sum, (__m256i)w, (__m256i)x);
+#elif defined(__AVX2__)
+  return sum + (IntRegister)_mm256_madd_epi16((__m256i)w, (__m256i)x);
+#else
+  return sum + (IntRegister)_mm_madd_epi16((__m128i)w, (__m128i)x);
+#endif
+}
+
 /// a[first], a[first + 2], …, b[first], …
 template <std::size_t first>
 MMBATCH_INLINE IntRegister every_other(IntRegister a, IntRegister b) {

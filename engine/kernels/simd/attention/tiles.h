@@ -4,10 +4,11 @@
 // [tokens, tokens] matrix is made.
 //
 // A query's result depends on its own interval of positions only: tiles begin at multiples of kKeyTile, every
-// score is one chain of multiply-adds over head_dim, every output one chain over the keys of each tile. What
-// the products are computed in is the Arithmetic's business, see attention_f32.cpp and attention_bf16.cpp.
+// score is one chain of multiply-adds over head_dim, or a sum of integers, and every output one over the keys
+// of each tile. What the products are computed in is the Arithmetic's business, see attention_f32.cpp,
+// attention_bf16.cpp and attention_int16.cpp.
 
-#include "engine/kernels/simd/attention_softmax.h"
+#include "engine/kernels/simd/attention/softmax.h"
 #include "engine/kernels/simd/functions.h"
 
 namespace mmbatch::MMBATCH_ISA {
@@ -58,8 +59,10 @@ void walk(Arithmetic& arithmetic, std::size_t begin, std::size_t end) {
                           : Rows(unit.next, unit.next_begin / kTile * kTile, unit.next_begin, unit.next_end);
     arithmetic.tile.begin(rows, format);
     if (format == KvPrecision::f32) bring<KvPrecision::f32>(arithmetic, rows, next);
-    if (format == KvPrecision::bf16) bring<KvPrecision::bf16>(arithmetic, rows, next);
-    if (format == KvPrecision::int8) bring<KvPrecision::int8>(arithmetic, rows, next);
+    if constexpr (!Arithmetic::kUncached) {
+      if (format == KvPrecision::bf16) bring<KvPrecision::bf16>(arithmetic, rows, next);
+      if (format == KvPrecision::int8) bring<KvPrecision::int8>(arithmetic, rows, next);
+    }
     arithmetic.complete();
     // With causal masks the first queries may not see this tile, with windows the last.
     for (std::size_t q = 0; q < unit.queries;) {
@@ -72,25 +75,28 @@ void walk(Arithmetic& arithmetic, std::size_t begin, std::size_t end) {
   }
 }
 
-/// Arithmetic(unit, scratch) has: unit; RunningSoftmax s; Tile tile; width, the padded head_dim;
-/// take_query(q); own_keys(g) and own_values(g), a tile's granule in its scratch, and what fills it from
-/// rows: gather_…<format, whole>(rows, g); keys_of<format>(granule, g) and values_of<format>(granule, part,
-/// g), a granule of the cache, there or brought into its scratch, with zeros for values that are not there
-/// (int8: any bytes, whose scale is zero); complete(), called once a tile's granules are all known; score<R,
-/// V>(first, granule); weigh<R, V>(first, column); and, of its kind, power(x), base^x for x up to kLeeway ·
-/// kScoreUnit; kScoreUnit, log_base(e); put_weights(weights, to). The tile's next_keys and next_values are
-/// asked for by score() and weigh(), or by what brings granules into its scratch, which then points them
-/// there.
+/// Arithmetic(unit, scratch) has: kUncached, whether it takes uncached rows alone; unit; RunningSoftmax s;
+/// Tile tile; width, the padded head_dim; take_query(q); own_keys(g) and own_values(g), a tile's granule in
+/// its scratch, and what fills it from rows: gather_…<format, whole>(rows, g); keys_of<format>(granule, g)
+/// and values_of<format>(granule, part, g), a granule of the cache, there or brought into its scratch, with
+/// zeros for values that are not there (int8: any bytes, whose scale is zero); complete(), called once a
+/// tile's granules are all known; score<R, V>(first, granule); weigh<R, V>(first, column); and, of its kind,
+/// power(x), base^x for x up to kLeeway · kScoreUnit; kScoreUnit, log_base(e); put_weights(weights, to). The
+/// tile's next_keys and next_values are asked for by score() and weigh(), or by what brings granules into its
+/// scratch, which then points them there.
 template <class Arithmetic>
 void attend(const AttentionUnit& unit, float* scratch) {
   Arithmetic arithmetic(unit, scratch);
   const RunningSoftmax& s = arithmetic.s;
-  const std::size_t width = arithmetic.width;
+  constexpr std::size_t kAhead = 8;  // rows of different tokens lie far apart
+  const std::size_t width = arithmetic.width, row_bytes = unit.head_dim * sizeof(float);
   std::size_t begin = unit.key_begin[0];
   std::size_t end = unit.key_end[0];
   for (std::size_t q = 0; q < unit.queries; ++q) {
     begin = unit.key_begin[q] < begin ? unit.key_begin[q] : begin;
     end = unit.key_end[q] > end ? unit.key_end[q] : end;
+    if (q + kAhead < unit.queries)
+      fetch(reinterpret_cast<const std::byte*>(unit.query[q + kAhead]), row_bytes);
     arithmetic.take_query(q);
     for (std::size_t d = 0; d < width; d += kLanes) store(s.out + q * width + d, Floats{});
     // As if a key without a value had been seen before all others.
@@ -98,11 +104,14 @@ void attend(const AttentionUnit& unit, float* scratch) {
     store(s.sum + q * kLanes, Floats{});
     if (unit.sink[q] > -__builtin_inff()) s.sum[q * kLanes] = 1.0f;
   }
-  if (unit.rows.layout.form == RowLayout::Form::plain)
+  if constexpr (Arithmetic::kUncached)
+    walk<TileRows>(arithmetic, begin, end);
+  else if (unit.rows.layout.form != RowLayout::Form::granules)
     walk<TileRows>(arithmetic, begin, end);
   else
     walk<TileGranules>(arithmetic, begin, end);
   for (std::size_t q = 0; q < unit.queries; ++q) {
+    if (q + kAhead < unit.queries) fetch(reinterpret_cast<const std::byte*>(unit.out[q + kAhead]), row_bytes);
     const float inverse = 1.0f / sum(load(s.sum + q * kLanes));
     for (std::size_t d = 0; d < unit.head_dim; ++d) unit.out[q][d] = s.out[q * width + d] * inverse;
   }

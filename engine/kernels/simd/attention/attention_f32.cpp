@@ -1,4 +1,4 @@
-#include "engine/kernels/simd/attention_tiles.h"
+#include "engine/kernels/simd/attention/tiles.h"
 #include "engine/kernels/simd/blocks/registers.h"
 #include "engine/kernels/simd/strip.h"
 
@@ -7,6 +7,7 @@ namespace {
 
 /// Products and sums in float32.
 struct Float32 {
+  static constexpr bool kUncached = false;
   const AttentionUnit& unit;
   std::size_t width;
   RunningSoftmax s;
@@ -249,7 +250,7 @@ void attention_f32(const AttentionUnit& unit, float* scratch) {
 }
 
 std::size_t attention_scratch(std::size_t head_dim) {
-  // bfloat16 takes less, but pads head_dim to twice as many lanes.
+  // bfloat16 and int16 take less, but pad head_dim to twice as many lanes.
   return Float32::scratch(padded(head_dim) + kLanes);
 }
 

@@ -2,7 +2,7 @@
 
 // A tile's keys and values, where they lie or brought into the form that an arithmetic computes with.
 
-#include "engine/kernels/simd/attention_plain.h"
+#include "engine/kernels/simd/attention/plain.h"
 
 namespace mmbatch::MMBATCH_ISA {
 
@@ -17,14 +17,15 @@ struct Tile {
   const std::byte* next_values[kGranules];
   std::size_t next_bytes;
   std::size_t first, end;  // granules
-  bool scaled;             // int8: the products with keys and the weights of values have yet to be
+  bool keys_scaled;        // whether products with keys have yet to be multiplied by key_scales
+  bool values_scaled;      // whether weights of values have yet to be multiplied by value_scales
   alignas(64) float key_scales[kTile];
   alignas(64) float value_scales[kTile];  // 0 for keys of its granules that are not there
 
   void begin(const TilePart& part, KvPrecision format) {
     first = part.first / kLanes;
     end = (part.count + kLanes - 1) / kLanes;
-    scaled = format == KvPrecision::int8;
+    keys_scaled = values_scaled = format == KvPrecision::int8;
     next_bytes = element_bytes(format);
   }
   /// Nothing has to be fetched, or all has been.
@@ -51,7 +52,7 @@ template <KvPrecision format, class Arithmetic>
 void bring(Arithmetic& arithmetic, const TileRows& rows, const TileRows& next) {
   Tile& tile = arithmetic.tile;
   next.fetch_all();
-  if (tile.scaled) {
+  if (format == KvPrecision::int8) {
     load_plain_scales(rows.keys, rows, arithmetic.unit.head_dim, tile.key_scales);
     load_plain_scales(rows.values, rows, arithmetic.unit.head_dim, tile.value_scales);
   }
@@ -78,7 +79,7 @@ void bring(Arithmetic& arithmetic, const TileGranules& granules, const TileGranu
     const std::byte *key = granules.keys[g], *value = granules.values[g];
     const std::byte* next_key = next.touches(g) ? next.keys[g] : key;
     const std::byte* next_value = next.touches(g) ? next.values[g] : value;
-    if (tile.scaled) {
+    if (format == KvPrecision::int8) {
       store(tile.key_scales + g * kLanes, load_scales(key, unit.head_dim, granules, g));
       store(tile.value_scales + g * kLanes, load_scales(value, unit.head_dim, granules, g));
       fetch(next_key + kLanes * unit.head_dim);

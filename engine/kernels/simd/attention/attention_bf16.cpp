@@ -1,22 +1,9 @@
 #include "engine/kernels/simd/amx/attention.h"
-#include "engine/kernels/simd/attention_tiles.h"
+#include "engine/kernels/simd/attention/tiles.h"
 
 namespace mmbatch::MMBATCH_ISA {
 #if defined(__AVX512BF16__)
 namespace {
-
-/// 2^x to 3e-6 for x ≤ 127, 0 below -127: the weights are rounded to eight bits.
-MMBATCH_INLINE Floats exp2_or_zero(Floats x) {
-  const Floats bounded = max(x, splat(-127.0f));  // 2^-127 comes out as zero
-  const Floats shifted = bounded + 12582912.0f;   // 1.5 · 2²³: rounds to an integer
-  const Floats f = bounded - (shifted - 12582912.0f);
-  Floats p = splat(9.5828529e-3f);
-  p = p * f + 5.5906425e-2f;
-  p = p * f + 2.4024099e-1f;
-  p = p * f + 6.9312419e-1f;
-  p = p * f + 1.0f;
-  return (Floats)((Words)p + ((Words)shifted << 23));
-}
 
 /// Sixteen elements of a plain row from element d on as bfloat16, in the lower halves.
 template <KvPrecision format>
@@ -48,6 +35,7 @@ MMBATCH_INLINE Ints bf16_of_bytes(const std::byte* pairs) {
 /// Products of bfloat16, sums and softmax in float32. Queries are rounded after scaling, weights after the
 /// softmax.
 struct BFloat16 {
+  static constexpr bool kUncached = false;
   const AttentionUnit& unit;
   std::size_t width;  // padded head_dim
   std::size_t pairs;  // of the padded head_dim: a multiple of kLanes
@@ -230,9 +218,13 @@ void attention_bf16(const AttentionUnit& unit, float* scratch) {
 #endif
 }
 #else
-/// Without instructions for bfloat16, keys and values are multiplied as floats.
+/// Without instructions for bfloat16, keys and values of a cache are multiplied as floats; uncached ones,
+/// which have to be brought into the kernel's form anyway, as whole numbers, which is faster.
 void attention_bf16(const AttentionUnit& unit, float* scratch) {
-  attention_f32(unit, scratch);
+  if (unit.rows.layout.form == RowLayout::Form::uncached)
+    attention_int16(unit, scratch);
+  else
+    attention_f32(unit, scratch);
 }
 #endif
 

@@ -3,7 +3,7 @@
 // Keys and values in plain rows, see RowLayout: those of encoders, and of caches whose blocks hold no
 // granules. They are brought into the kernel's form tile by tile.
 
-#include "engine/kernels/simd/attention_granules.h"
+#include "engine/kernels/simd/attention/granules.h"
 
 namespace mmbatch::MMBATCH_ISA {
 

@@ -3,7 +3,7 @@
 // From scores to weights, tile by tile: Milakov and Gimelshein, Online normalizer calculation for softmax
 // (arXiv 1805.02867).
 
-#include "engine/kernels/simd/attention_bring.h"
+#include "engine/kernels/simd/attention/bring.h"
 
 namespace mmbatch::MMBATCH_ISA {
 
@@ -32,6 +32,19 @@ constexpr std::size_t kScored = 32;
 constexpr std::size_t kScored = kRun;
 #endif
 
+/// 2^x to 3e-6 for x ≤ 127, 0 below -127: for weights that are rounded.
+MMBATCH_INLINE Floats exp2_or_zero(Floats x) {
+  const Floats bounded = max(x, splat(-127.0f));  // 2^-127 comes out as zero
+  const Floats shifted = bounded + 12582912.0f;   // 1.5 · 2²³: rounds to an integer
+  const Floats f = bounded - (shifted - 12582912.0f);
+  Floats p = splat(9.5828529e-3f);
+  p = p * f + 5.5906425e-2f;
+  p = p * f + 2.4024099e-1f;
+  p = p * f + 6.9312419e-1f;
+  p = p * f + 1.0f;
+  return (Floats)((Words)p + ((Words)shifted << 23));
+}
+
 /// What every arithmetic keeps of a unit's queries.
 struct RunningSoftmax {
   float* scores;  // [kScored, kTile], then the weights
@@ -58,7 +71,7 @@ __attribute__((noinline)) void adjust(const Arithmetic& arithmetic, std::size_t 
   const Ints before = Ints{} + (low - 1), behind = Ints{} + high;
   for (std::size_t k = 0; k < kTile; k += kLanes) {
     Floats v = load(scores + k);
-    if (arithmetic.tile.scaled) v = v * load(arithmetic.tile.key_scales + k);
+    if (arithmetic.tile.keys_scaled) v = v * load(arithmetic.tile.key_scales + k);
     if (unit.softcap > 0.0f) v = tanh(v / unit.softcap) * (unit.softcap * Arithmetic::kScoreUnit);
     const Ints at = lane_numbers() + static_cast<std::int32_t>(k);
     store(scores + k, chosen(above(at, before) & above(behind, at), v, splat(-__builtin_inff())));
@@ -119,18 +132,18 @@ __attribute__((noinline)) void soften(const Arithmetic& arithmetic, std::size_t 
 #pragma GCC unroll 4
   for (Floats& x : v) x = Arithmetic::power(x - top);
   store(s.sum + query * kLanes, load(s.sum + query * kLanes) + ((v[0] + v[1]) + (v[2] + v[3])));
-  if (arithmetic.tile.scaled) {
+  if (arithmetic.tile.values_scaled) {
 #pragma GCC unroll 4
     for (std::size_t k = 0; k < kGranules; ++k) v[k] = v[k] * load(arithmetic.tile.value_scales + k * kLanes);
   }
-  Arithmetic::put_weights(v, scores);
+  arithmetic.put_weights(v, scores);
 }
 
 /// Whether a query's scores of a tile have to be adjusted.
 template <class Arithmetic>
 MMBATCH_INLINE bool special(const Arithmetic& arithmetic, std::size_t query, std::size_t tile) {
   const AttentionUnit& unit = arithmetic.unit;
-  return arithmetic.tile.scaled || unit.softcap > 0.0f || unit.key_begin[query] > tile ||
+  return arithmetic.tile.keys_scaled || unit.softcap > 0.0f || unit.key_begin[query] > tile ||
          unit.key_end[query] < tile + kTile;
 }
 
