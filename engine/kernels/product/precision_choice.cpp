@@ -4,8 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
+#include <ctime>
 #include <limits>
 #include <set>
 #include <vector>
@@ -14,6 +14,13 @@
 
 namespace mmbatch {
 namespace {
+
+/// Processor time of the calling thread: other programs that take the core do not count.
+double thread_seconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
 
 /// A tile of products on the calling thread, of numbers that are neither all equal nor random.
 class TriedProduct {
@@ -34,12 +41,12 @@ class TriedProduct {
 
   Precision precision() const { return precision_; }
   double seconds() {
-    const auto begin = std::chrono::steady_clock::now();
+    const double begin = thread_seconds();
     const MatmulKernel& kernel = packed_->kernel();
     for (std::size_t tile = 0; tile < packed_->tiles(); ++tile)
       kernel.multiply(
           {x_.data(), y_.data(), kRows, kIn, std::min(kernel.tile_columns, kColumns), packed_->tile(tile)});
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    return thread_seconds() - begin;
   }
 
  private:
@@ -51,7 +58,7 @@ class TriedProduct {
   Matrix<float> y_;
 };
 
-/// The best of several tries, taken in turn: another program that takes the core for a while meets them all.
+/// The best of several tries, taken in turn: what slows the core down for a while meets them all.
 std::vector<ProductTime> times_of(std::span<const Precision> precisions) {
   constexpr std::size_t kTries = 12;
   std::vector<TriedProduct> products;
@@ -100,6 +107,23 @@ PrecisionChoice choose(std::span<const ProductTime> times) {
   return {taken.precision, reason};
 }
 
+namespace {
+
+/// Of these and of bfloat16, where it is multiplied: elsewhere it becomes float32 and cannot be faster.
+PrecisionChoice choose_of(std::vector<Precision> precisions) {
+  std::string reason;
+  if (simd().bf16_bytes == 2)
+    precisions.insert(precisions.begin() + 1, Precision::bf16);
+  else
+    reason = fmt::format("nothing multiplies bf16 at level {}", simd().name);
+  if (precisions.size() == 1) return {precisions.front(), reason};
+  PrecisionChoice choice = choose(times_of(precisions));
+  if (!reason.empty()) choice.reason = reason + "; " + choice.reason;
+  return choice;
+}
+
+}  // namespace
+
 bool is_quantized(const WeightSource& weights) {
   std::size_t quantized = 0, all = 0;
   for (const auto& [name, tensor] : weights.tensors()) {
@@ -112,11 +136,10 @@ bool is_quantized(const WeightSource& weights) {
 
 PrecisionChoice choose_precision(Automatic automatic) {
   if (automatic == Automatic::floats) {
-    static const PrecisionChoice floats = choose(times_of(std::vector{Precision::f32, Precision::bf16}));
+    static const PrecisionChoice floats = choose_of({Precision::f32});
     return floats;
   }
-  static const PrecisionChoice all =
-      choose(times_of(std::vector{Precision::f32, Precision::bf16, Precision::int8}));
+  static const PrecisionChoice all = choose_of({Precision::f32, Precision::int8});
   return all;
 }
 

@@ -39,7 +39,8 @@ bool is_quantized(const WeightSource& weights);
 
 /// The one that is named; else what packed weights are stored in; else Precision::stored for what
 /// is_quantized(), which takes about as much memory as the file; else what choose() takes of products of 32
-/// rows, measured on this machine's kernels in a few milliseconds, once per process.
+/// rows, measured on this machine's kernels in a few milliseconds, once per process: float32 where nothing
+/// multiplies bfloat16.
 PrecisionChoice choose_precision(const WeightSource& weights, const PrecisionWish& wish);
 
 /// The same where weights do not matter.
