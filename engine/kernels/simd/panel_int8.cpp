@@ -7,6 +7,7 @@
 namespace mmbatch::MMBATCH_ISA {
 namespace {
 
+#if !defined(MMBATCH_WIDENED_BYTES) && !defined(__AVXVNNI__)
 /// Four bytes; y holds integers meanwhile.
 struct FoursOfBytes {
   using Sums = Ints;
@@ -16,6 +17,7 @@ struct FoursOfBytes {
   MMBATCH_INLINE Ints weights(const std::byte* block) { return load_ints(block); }
   MMBATCH_INLINE Ints add(Ints sums, Ints weights, Ints x) { return dot4(sums, weights, x); }
 };
+#endif
 
 /// Integers as what they are worth, by the scales of rows and columns.
 struct ScaledInts {

@@ -41,7 +41,7 @@ MMBATCH_INLINE std::int32_t sum_lanes(const Whole& whole) {
 }
 
 /// As int16[16].
-MMBATCH_INLINE void store_shorts(std::byte* to, const Whole& whole) {
+[[maybe_unused]] MMBATCH_INLINE void store_shorts(std::byte* to, const Whole& whole) {
 #if defined(__AVX512F__)
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16((__m512i)whole.part[0]));
 #elif defined(__AVX2__)
