@@ -1,3 +1,4 @@
+#include "engine/kernels/simd/attention/rounding.h"
 #include "engine/kernels/simd/attention/tiles.h"
 #include "engine/kernels/simd/strip.h"
 
@@ -5,44 +6,22 @@ namespace mmbatch::MMBATCH_ISA {
 #if !defined(__AVX512BF16__)
 namespace {
 
-/// Whole numbers next to x · factor, of magnitude below 2²².
-MMBATCH_INLINE Ints nearest(Floats x, float factor) {
-  return (Ints)(x * factor + 12582912.0f) - 0x4b400000;  // 1.5 · 2²³: what is added to it is rounded
-}
-
-/// Thirty-two numbers in a row as sixteen pairs.
-MMBATCH_INLINE Ints short_pairs(Ints first, Ints second) {
 #if defined(__AVX512F__)
-  const __m512i low = _mm512_castsi256_si512(_mm512_cvtepi32_epi16((__m512i)first));
-  return (Ints)_mm512_inserti64x4(low, _mm512_cvtepi32_epi16((__m512i)second), 1);
-#else
-  alignas(64) std::byte pairs[4 * kLanes];
-  store_halves(pairs, first);
-  store_halves(pairs + 2 * kLanes, second);
-  return load_ints(pairs);
-#endif
+/// 2^x to 3e-6 for x ≤ 127; where x is not a number, neither is the result.
+MMBATCH_INLINE Floats exp2(Floats x) {
+  const Floats f = (Floats)_mm512_reduce_ps((__m512)x, _MM_FROUND_TO_NEG_INF);
+  Floats p = splat(1.353417e-2f);
+  p = p * f + 5.201146e-2f;
+  p = p * f + 2.4144275e-1f;
+  p = p * f + 6.9300384e-1f;
+  p = p * f + 1.00000259f;
+  return (Floats)_mm512_scalef_ps((__m512)p, (__m512)x);
 }
-
-/// How numbers become integers up to a largest one: zeros stay zeros, and where one of them is not finite the
-/// scale is not a number, so that nothing that is multiplied by it is one.
-struct Rounding {
-  float scale, inverse;
-
-  MMBATCH_INLINE Rounding up_to(float integer, float largest) {
-    constexpr float kTiny = 1e-33f;  // the integer divided by less may overflow
-    return {largest * (1.0f / integer), largest > kTiny ? integer / largest : 0.0f};
-  }
-  static Rounding of_row(const std::byte* row, std::size_t head_dim, float integer) {
-    Floats largest{}, total{};
-    for (std::size_t d = 0; d < head_dim; d += kLanes) {
-      const Floats x = load_plain<KvPrecision::f32>(row, d, head_dim);
-      largest = max(largest, max(x, -x));
-      total = total + x * 0.0f;  // zero, or, of what is not finite, not a number
-    }
-    if (sum(total) != 0.0f) return {__builtin_nanf(""), 0.0f};
-    return up_to(integer, max_lane(largest));
-  }
-};
+#else
+MMBATCH_INLINE Floats exp2(Floats x) {
+  return exp2_or_zero(x);
+}
+#endif
 
 /// Products of integers of sixteen bits, exact in any order; softmax in float32. Each row of queries, keys
 /// and values is rounded to at least eleven bits of its largest magnitude, and so are the weights that a
@@ -50,7 +29,7 @@ struct Rounding {
 struct Int16 {
   static constexpr bool kUncached = true;
   static constexpr float kScoreUnit = 1.44269504f;  // powers of two
-  static Floats power(Floats x) { return exp2_or_zero(x); }
+  static Floats power(Floats x) { return exp2(x); }
 
   /// The largest integers: as fit a sum of kTile products.
   static constexpr std::int64_t kMostWeight = 8191, kMostValue = 4095;
@@ -66,13 +45,12 @@ struct Int16 {
   std::size_t width;  // padded head_dim
   std::size_t pairs;  // of the padded head_dim: a multiple of kLanes
   RunningSoftmax s;   // weights are put where the scores were, as pairs, and their scale behind them
-  Tile tile;          // keys: pairs [pairs, kLanes]; values: pairs [kLanes / 2, padded]
+  Tile tile;          // keys: pairs [pairs, kLanes]; values of two granules: pairs [kLanes, padded]
   float* keys;
   float* values;
   float* query;         // pairs [kQueries, pairs]
   float* query_scales;  // [kQueries]
   float most;           // largest_integer()
-  float one_or_nan;     // not a number where one of a tile's values is none
 
   Int16(const AttentionUnit& unit_, float* p)
       : unit(unit_),
@@ -86,78 +64,88 @@ struct Int16 {
         most(largest_integer(unit_.head_dim)) {}
   void complete() {
     tile.values_scaled = true;
-    Floats total{};
     for (std::size_t g = 0; g < kGranules; ++g) {
-      float* scales = tile.value_scales + g * kLanes;
-      if (g < tile.first || g >= tile.end) store(scales, Floats{});  // weights are scaled all together
-      total = total + load(scales) * 0.0f;
+      if (g < tile.first || g >= tile.end) store(tile.value_scales + g * kLanes, Floats{});
     }
-    one_or_nan = 1.0f + sum(total);
   }
   float* own_keys(std::size_t g) const { return keys + g * pairs * kLanes; }
-  float* own_values(std::size_t g) const { return values + g * kLanes / 2 * width; }
+  float* own_values(std::size_t g) const { return values + g / 2 * kLanes * width; }
 
-  /// Elements d … d + 31 of a row.
+  /// Elements d … d + 31 of a row, or as many as there are: those of the first half with those of the second.
   Ints row_pairs(const std::byte* row, std::size_t d, float factor) const {
-    return short_pairs(nearest(load_plain<KvPrecision::f32>(row, d, unit.head_dim), factor),
-                       nearest(load_plain<KvPrecision::f32>(row, d + kLanes, unit.head_dim), factor));
+    const std::size_t left = unit.head_dim > d ? unit.head_dim - d : 0;
+    const std::size_t half = left < 2 * kLanes ? (left + 1) / 2 : kLanes;
+    return paired(nearest(load_plain<KvPrecision::f32>(row, d, d + half), factor),
+                  nearest(load_plain<KvPrecision::f32>(row, d + half, unit.head_dim), factor));
   }
 
+  /// Takes sixteen queries where the first of them is asked for.
   void take_query(std::size_t q) {
-    const auto* row = reinterpret_cast<const std::byte*>(unit.query[q]);
-    const Rounding rounding = Rounding::of_row(row, unit.head_dim, most);
-    query_scales[q] = rounding.scale * (unit.softcap > 0.0f ? unit.scale : unit.scale * kScoreUnit);
-    for (std::size_t i = 0; i < pairs; i += kLanes)
-      store_ints(query + q * pairs + i, row_pairs(row, 2 * i, rounding.inverse));
+    if (q % kLanes != 0) return;
+    const std::size_t count = unit.queries - q < kLanes ? unit.queries - q : kLanes;
+    const auto row = [&](std::size_t k) { return reinterpret_cast<const std::byte*>(unit.query[q + k]); };
+    const Rounding rounding = rounding_of(most, [&](std::size_t k) { return k < count ? row(k) : nullptr; });
+    const float scale = unit.softcap > 0.0f ? unit.scale : unit.scale * kScoreUnit;
+    alignas(64) float scales[kLanes], inverses[kLanes];
+    store(scales, rounding.scale * scale);
+    store(inverses, rounding.inverse);
+    for (std::size_t k = 0; k < count; ++k) {
+      query_scales[q + k] = scales[k];
+      for (std::size_t i = 0; i < pairs; i += kLanes)
+        store_ints(query + (q + k) * pairs + i, row_pairs(row(k), 2 * i, inverses[k]));
+    }
   }
 
   template <KvPrecision, bool whole>
   void gather_keys(const TileRows& rows, std::size_t g) {
-    float inverse[kLanes];
-    for (std::size_t k = 0; k < kLanes; ++k) {
+    const auto row = [&](std::size_t k) {
       const std::size_t j = g * kLanes + k;
-      const bool there = whole || rows.has(j);
-      const Rounding rounding =
-          there ? Rounding::of_row(rows.keys + rows.offset[j], unit.head_dim, most) : Rounding{};
-      tile.key_scales[j] = rounding.scale;
-      inverse[k] = rounding.inverse;
-    }
+      return whole || rows.has(j) ? rows.keys + rows.offset[j] : nullptr;
+    };
+    const Rounding rounding = rounding_of(most, row);
+    alignas(64) float inverses[kLanes];
+    store(inverses, rounding.inverse);
+    store(tile.key_scales + g * kLanes, rounding.scale);
     for (std::size_t i = 0; i < pairs; i += kLanes) {
       Floats key[kLanes];
 #pragma GCC unroll 16
-      for (std::size_t k = 0; k < kLanes; ++k) {
-        const std::size_t j = g * kLanes + k;
-        key[k] = whole || rows.has(j) ? (Floats)row_pairs(rows.keys + rows.offset[j], 2 * i, inverse[k])
-                                      : Floats{};
-      }
+      for (std::size_t k = 0; k < kLanes; ++k)
+        key[k] = row(k) != nullptr ? (Floats)row_pairs(row(k), 2 * i, inverses[k]) : Floats{};
       transpose16(key, own_keys(g) + i * kLanes);
     }
   }
 
+  /// Values of a granule become pairs with those of the next one, in the same place, where they are not yet.
   template <KvPrecision, bool whole>
-  void gather_values(const TileRows& rows, std::size_t g) {
-    for (std::size_t j = g * kLanes; j < (g + 1) * kLanes; j += 2) {
-      Rounding rounding[2] = {};
-      for (std::size_t k = 0; k < 2; ++k) {
-        if (whole || rows.has(j + k))
-          rounding[k] = Rounding::of_row(rows.values + rows.offset[j + k], unit.head_dim, kMostValue);
-        tile.value_scales[j + k] = rounding[k].scale;
-      }
-      float* to = own_values(g) + (j - g * kLanes) / 2 * width;
+  void gather_values(const TileRows& rows, std::size_t granule) {
+    if (granule % 2 == 1 && granule > tile.first) return;
+    const std::size_t first = granule / 2 * 2 * kLanes;
+    const auto row = [&](std::size_t k) {
+      return whole || rows.has(first + k) ? rows.values + rows.offset[first + k] : nullptr;
+    };
+    alignas(64) float inverses[2 * kLanes];
+    for (std::size_t k = 0; k < 2 * kLanes; k += kLanes) {
+      const Rounding rounding = rounding_of(kMostValue, [&](std::size_t i) { return row(k + i); });
+      store(inverses + k, rounding.inverse);
+      store(tile.value_scales + first + k, rounding.scale);
+    }
+    float* to = own_values(granule);
+    for (std::size_t k = 0; k < kLanes; ++k, to += width) {
       for (std::size_t d = 0; d < width; d += kLanes) {
-        const auto value = [&](std::size_t k) {
-          if (!whole && !rows.has(j + k)) return Ints{};
-          return nearest(load_plain<KvPrecision::f32>(rows.values + rows.offset[j + k], d, unit.head_dim),
-                         rounding[k].inverse);
+        const auto value = [&](std::size_t i) {
+          if (row(i) == nullptr) return Ints{};
+          return nearest(load_plain<KvPrecision::f32>(row(i), d, unit.head_dim), inverses[i]);
         };
-        store_ints(to + d, (value(0) & 0xffff) | value(1) << 16);
+        store_ints(to + d, paired(value(k), value(k + kLanes)));
       }
     }
   }
 
+  // score() and weigh() are compiled apart: inlined into one function their sums leave the registers.
+
   /// scores[r, :] = query[r, :] · keys for R queries and V granules from `granule` on.
   template <std::size_t R, std::size_t V>
-  void score(std::size_t first, std::size_t granule) {
+  __attribute__((noinline)) void score(std::size_t first, std::size_t granule) {
     IntRegister sums[R][V * kParts] = {};
     auto rows =
         RowWords<R>::of(reinterpret_cast<const std::byte*>(query + first * pairs), pairs * sizeof(float));
@@ -186,31 +174,39 @@ struct Int16 {
     });
   }
 
-  void put_weights(const Floats (&weights)[kGranules], float* to) const {
-    const Floats largest = max(max(weights[0], weights[1]), max(weights[2], weights[3]));
-    const Rounding rounding = Rounding::up_to(kMostWeight, max_lane(largest));
-    for (std::size_t k = 0; k < kGranules; k += 2) {
-      store_ints(to + k / 2 * kLanes, short_pairs(nearest(weights[k], rounding.inverse),
-                                                  nearest(weights[k + 1], rounding.inverse)));
+  /// Makes weights of the scores of `count` queries from `first` on. Compiled once, as soften() of one query.
+  __attribute__((noinline)) void soften(std::size_t first, std::size_t count) {
+    Ints largest[kLanes] = {};
+    for (std::size_t r = 0; r < count; ++r) largest[r] = weights_of(first + r, s.scores + r * kTile);
+    const Rounding rounding = Rounding::up_to(kMostWeight, lane_maxima(largest, count));
+    alignas(64) float scales[kLanes], inverses[kLanes];
+    store(scales, rounding.scale);
+    store(inverses, rounding.inverse);
+    for (std::size_t r = 0; r < count; ++r) {
+      float* weights = s.scores + r * kTile;
+      for (std::size_t g = 0; g < kGranules; g += 2) {
+        store_ints(weights + g / 2 * kLanes, paired(nearest(load(weights + g * kLanes), inverses[r]),
+                                                    nearest(load(weights + (g + 1) * kLanes), inverses[r])));
+      }
+      weights[kTile / 2] = scales[r];
     }
-    to[kTile / 2] = rounding.scale * one_or_nan;
   }
 
   /// out[r, :] = out[r, :] + weights[r, :] · values for R queries and V vectors of columns from `column` on.
   template <std::size_t R, std::size_t V>
-  void weigh(std::size_t first, std::size_t column) {
+  __attribute__((noinline)) void weigh(std::size_t first, std::size_t column) {
     IntRegister sums[R][V * kParts] = {};
-    for (std::size_t g = tile.first; g < tile.end; ++g) {
-      const float *weights = s.scores + g * kLanes / 2, *at = tile.values[g] + column;
-      for (std::size_t j = 0; j < kLanes / 2; ++j, at += width) {
-        IntRegister value[V * kParts];
-        MMBATCH_UNROLLED(V * kParts, c) {
-          value[c] = load_register<IntRegister>(at + c * kRegisterLanes);
-        });
-        MMBATCH_UNROLLED(R, r) {
-          add_products<V>(splat_four_bytes(weights + r * kTile + j), value, sums[r]);
-        });
-      }
+    const std::size_t last = (tile.end - 1) / 2, left = tile.keys_end - 2 * last * kLanes;
+    const std::size_t begin = tile.first / 2 * kLanes, end = last * kLanes + (left < kLanes ? left : kLanes);
+    const float* at = values + begin * width + column;
+    for (std::size_t j = begin; j < end; ++j, at += width) {
+      IntRegister value[V * kParts];
+      MMBATCH_UNROLLED(V * kParts, c) {
+        value[c] = load_register<IntRegister>(at + c * kRegisterLanes);
+      });
+      MMBATCH_UNROLLED(R, r) {
+        add_products<V>(splat_four_bytes(s.scores + r * kTile + j), value, sums[r]);
+      });
     }
     float* out = s.out + first * width + column;
     MMBATCH_UNROLLED(R, r) {
@@ -224,6 +220,25 @@ struct Int16 {
 
  private:
   static constexpr std::size_t kParts = kLanes / kRegisterLanes;  // registers of sixteen floats
+
+  /// Of sixteen rows; null: there is none.
+  template <class Row>
+  Rounding rounding_of(float integer, const Row& row) const {
+    Ints magnitudes[kLanes];
+    for (std::size_t k = 0; k < kLanes; ++k)
+      magnitudes[k] = row(k) != nullptr ? Rounding::magnitudes(row(k), unit.head_dim) : Ints{};
+    return Rounding::up_to(integer, lane_maxima(magnitudes, kLanes));
+  }
+
+  /// Puts the weights of a tile's keys, times the values' scales, where the scores were. The bits of the
+  /// largest ones are returned; a value that is not a number has made them so, whatever its weight.
+  Ints weights_of(std::size_t query, float* scores) const {
+    Floats v[kGranules];
+    weigh_keys(*this, query, scores, v);
+#pragma GCC unroll 4
+    for (std::size_t k = 0; k < kGranules; ++k) store(scores + k * kLanes, v[k]);
+    return larger(larger((Ints)v[0], (Ints)v[1]), larger((Ints)v[2], (Ints)v[3]));
+  }
 
   template <std::size_t V>
   MMBATCH_INLINE void add_products(IntRegister factor, const IntRegister (&words)[V * kParts],

@@ -17,6 +17,7 @@ struct Tile {
   const std::byte* next_values[kGranules];
   std::size_t next_bytes;
   std::size_t first, end;  // granules
+  std::size_t keys_end;    // behind the last key that some query sees
   bool keys_scaled;        // whether products with keys have yet to be multiplied by key_scales
   bool values_scaled;      // whether weights of values have yet to be multiplied by value_scales
   alignas(64) float key_scales[kTile];
@@ -25,6 +26,7 @@ struct Tile {
   void begin(const TilePart& part, KvPrecision format) {
     first = part.first / kLanes;
     end = (part.count + kLanes - 1) / kLanes;
+    keys_end = part.count;
     keys_scaled = values_scaled = format == KvPrecision::int8;
     next_bytes = element_bytes(format);
   }

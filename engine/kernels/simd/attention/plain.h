@@ -43,6 +43,13 @@ struct TileRows : TilePart {
 template <KvPrecision format>
 MMBATCH_INLINE Floats load_plain(const std::byte* row, std::size_t d, std::size_t head_dim) {
   constexpr std::size_t kBytes = element_bytes(format);
+#if defined(__AVX512F__)
+  if constexpr (format == KvPrecision::f32) {
+    const std::size_t left = head_dim > d ? head_dim - d : 0;
+    const auto there = static_cast<__mmask16>(left < kLanes ? (1u << left) - 1 : 0xffff);
+    return (Floats)_mm512_maskz_loadu_ps(there, row + d * kBytes);
+  }
+#endif
   alignas(64) std::byte some[4 * kLanes] = {};
   const std::byte* from = row + d * kBytes;
   if (d + kLanes > head_dim) {

@@ -117,12 +117,11 @@ __attribute__((noinline)) void raise(const Arithmetic& arithmetic, std::size_t q
   for (std::size_t d = 0; d < arithmetic.width; d += kLanes) store(out + d, load(out + d) * keep);
 }
 
-/// Turns a query's scores of a tile into weights, and adds them up. Compiled once, whatever the number of
-/// queries: where the compiler joins multiplications with additions is the same for all.
+/// The weights that a query gives to the keys of a tile, out of its scores; adds them up.
 template <class Arithmetic>
-__attribute__((noinline)) void soften(const Arithmetic& arithmetic, std::size_t query, float* scores) {
+MMBATCH_INLINE void weigh_keys(const Arithmetic& arithmetic, std::size_t query, const float* scores,
+                               Floats (&v)[kGranules]) {
   const RunningSoftmax& s = arithmetic.s;
-  Floats v[kGranules];
 #pragma GCC unroll 4
   for (std::size_t k = 0; k < kGranules; ++k) v[k] = load(scores + k * kLanes);
   const Floats most = max(max(v[0], v[1]), max(v[2], v[3]));
@@ -136,6 +135,14 @@ __attribute__((noinline)) void soften(const Arithmetic& arithmetic, std::size_t 
 #pragma GCC unroll 4
     for (std::size_t k = 0; k < kGranules; ++k) v[k] = v[k] * load(arithmetic.tile.value_scales + k * kLanes);
   }
+}
+
+/// Turns a query's scores of a tile into weights. Compiled once, whatever the number of queries: where the
+/// compiler joins multiplications with additions is the same for all.
+template <class Arithmetic>
+__attribute__((noinline)) void soften(const Arithmetic& arithmetic, std::size_t query, float* scores) {
+  Floats v[kGranules];
+  weigh_keys(arithmetic, query, scores, v);
   arithmetic.put_weights(v, scores);
 }
 

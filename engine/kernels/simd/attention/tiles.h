@@ -27,8 +27,9 @@ void take_tile(Arithmetic& arithmetic, std::size_t first, std::size_t tile) {
   for (std::size_t r = 0; r < R; ++r) {
     float* scores = arithmetic.s.scores + r * kTile;
     if (special(arithmetic, first + r, tile)) adjust(arithmetic, first + r, tile, scores);
-    soften(arithmetic, first + r, scores);
+    if constexpr (!Arithmetic::kUncached) soften(arithmetic, first + r, scores);
   }
+  if constexpr (Arithmetic::kUncached) arithmetic.soften(first, R);
   std::size_t column = 0;
   for (; column + V * kLanes <= arithmetic.width; column += V * kLanes)
     arithmetic.template weigh<R, V>(first, column);
@@ -81,14 +82,15 @@ void walk(Arithmetic& arithmetic, std::size_t begin, std::size_t end) {
 /// and values_of<format>(granule, part, g), a granule of the cache, there or brought into its scratch, with
 /// zeros for values that are not there (int8: any bytes, whose scale is zero); complete(), called once a
 /// tile's granules are all known; score<R, V>(first, granule); weigh<R, V>(first, column); and, of its kind,
-/// power(x), base^x for x up to kLeeway · kScoreUnit; kScoreUnit, log_base(e); put_weights(weights, to). The
-/// tile's next_keys and next_values are asked for by score() and weigh(), or by what brings granules into its
-/// scratch, which then points them there.
+/// power(x), base^x for x up to kLeeway · kScoreUnit; kScoreUnit, log_base(e); put_weights(weights, to) or,
+/// for uncached rows, soften(first, count) of at most kRun queries. The tile's next_keys and next_values are
+/// asked for by score() and weigh(), or by what brings granules into its scratch, which then points them
+/// there.
 template <class Arithmetic>
 void attend(const AttentionUnit& unit, float* scratch) {
   Arithmetic arithmetic(unit, scratch);
   const RunningSoftmax& s = arithmetic.s;
-  constexpr std::size_t kAhead = 8;  // rows of different tokens lie far apart
+  constexpr std::size_t kAhead = kLanes;  // rows of different tokens lie far apart
   const std::size_t width = arithmetic.width, row_bytes = unit.head_dim * sizeof(float);
   std::size_t begin = unit.key_begin[0];
   std::size_t end = unit.key_end[0];
