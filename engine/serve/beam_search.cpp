@@ -53,7 +53,9 @@ class BeamSearch : public Strategy {
     const bool done = is_done(group, best_sum, length);
     const bool full = length + group.prompt_tokens() >= group.max_tokens;
     if (!done && !next.empty()) go_on(group, context, next);
-    if (!done && full && !next.empty()) add_running(group);
+    const bool stuck = next.empty() && finished_.empty();  // no token may follow
+    if (!done && ((full && !next.empty()) || stuck))
+      add_running(group, stuck ? FinishReason::stop : FinishReason::length);
     if (done || full || next.empty()) {
       for (const auto& sequence : group.sequences) sequence->finished = true;
     }
@@ -187,10 +189,10 @@ class BeamSearch : public Strategy {
   }
 
   /// Beams that still run count as answers when the length limit ends the search.
-  void add_running(const SequenceGroup& group) {
+  void add_running(const SequenceGroup& group, FinishReason reason) {
     for (const auto& sequence : group.sequences) {
       Answer answer = sequence->answer;
-      answer.finish_reason = FinishReason::length;
+      answer.finish_reason = reason;
       const std::size_t length = answer.tokens.size();
       add_finished(group.request.generation, std::move(answer), sequence->answer.logprob, length);
     }

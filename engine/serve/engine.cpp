@@ -16,6 +16,12 @@ namespace {
 
 using Clock = SequenceGroup::Clock;
 
+void check_token(std::int32_t id, std::size_t vocab) {
+  if (id < 0 || static_cast<std::size_t>(id) >= vocab)
+    throw ItemError(ErrorCode::invalid_value,
+                    fmt::format("token {} is outside the vocabulary of {}", id, vocab));
+}
+
 double milliseconds(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double, std::milli>(to - from).count();
 }
@@ -177,10 +183,11 @@ Result<std::unique_ptr<SequenceGroup>> Engine::prepare(Request request) const {
     check_feature_width(*request.prompt, config);
     for (std::size_t i = 0; i < request.prompt->ids.size(); ++i) {
       const std::int32_t id = request.prompt->ids[i];
-      if (id >= 0 && static_cast<std::size_t>(id) < config.vocab) continue;
-      if (id == Prompt::kNoToken && feature_row(*request.prompt, i) != nullptr) continue;
-      throw ItemError(ErrorCode::invalid_value,
-                      fmt::format("token {} is outside the vocabulary of {}", id, config.vocab));
+      if (id != Prompt::kNoToken || feature_row(*request.prompt, i) == nullptr) check_token(id, config.vocab);
+    }
+    for (const auto& choice : request.choices) {
+      if (choice.empty()) throw ItemError(ErrorCode::invalid_value, "a choice has no tokens");
+      for (const std::int32_t id : choice) check_token(id, config.vocab);
     }
     const GenerationConfig& generation = request.generation;
     for (const auto& id : {generation.forced_bos_token_id, generation.forced_eos_token_id}) {

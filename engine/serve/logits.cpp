@@ -15,15 +15,17 @@ namespace {
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 
 void penalise_repetition(float penalty, const History& history, std::span<float> scores) {
-  std::vector<std::int32_t> seen(history.prompt.begin(), history.prompt.end());
-  seen.insert(seen.end(), history.answer.begin(), history.answer.end());
-  std::sort(seen.begin(), seen.end());
-  seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
-  for (const std::int32_t token : seen) {
-    if (token == Prompt::kNoToken) continue;
-    float& score = scores[static_cast<std::size_t>(token)];
-    if (score != 0) score = score < 0 ? score * penalty : score / penalty;
-  }
+  std::vector<bool> seen(scores.size());
+  const auto penalise = [&](std::span<const std::int32_t> tokens) {
+    for (const std::int32_t token : tokens) {
+      if (token == Prompt::kNoToken || seen[static_cast<std::size_t>(token)]) continue;
+      seen[static_cast<std::size_t>(token)] = true;
+      float& score = scores[static_cast<std::size_t>(token)];
+      if (score != 0) score = score < 0 ? score * penalty : score / penalty;
+    }
+  };
+  penalise(history.prompt);
+  penalise(history.answer);
 }
 
 void penalise_presence(const GenerationConfig& config, const History& history, std::span<float> scores) {

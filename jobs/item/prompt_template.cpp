@@ -38,12 +38,14 @@ bool shows_schema(std::string_view prompt_template) {
 }
 
 Misspelt misspelt_placeholder(std::string_view prompt_template) {
+  constexpr std::size_t kMostLetters = 64;  // of what may be a placeholder
   const std::vector<std::string> known = {"question", "prompt", "schema"};
   for (std::size_t open = prompt_template.find('{'); open != std::string_view::npos;
        open = prompt_template.find('{', open + 1)) {
-    const std::size_t close = prompt_template.find('}', open);
-    if (close == std::string_view::npos) break;
-    const std::string word(prompt_template.substr(open + 1, close - open - 1));
+    const std::string_view behind = prompt_template.substr(open + 1, kMostLetters);
+    const std::size_t close = behind.find('}');
+    if (close == std::string_view::npos) continue;
+    const std::string word(behind.substr(0, close));
     const bool is_word = !word.empty() && std::all_of(word.begin(), word.end(), [](unsigned char c) {
       return std::isalpha(c) != 0 || c == '_' || c == ' ';
     });

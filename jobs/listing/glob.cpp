@@ -50,6 +50,7 @@ Matches matches(const std::string& pattern) {
   std::vector<std::string>& files = all.files;
   if (code == 0) files.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
   ::globfree(&found);
+  if (code == GLOB_NOSPACE) throw std::bad_alloc();
   const auto is_folder = [](const std::string& file) { return file.back() == '/'; };
   files.erase(std::remove_if(files.begin(), files.end(), is_folder), files.end());
   std::sort(files.begin(), files.end());

@@ -124,7 +124,9 @@ class UniqueIds : public ItemReader {
   ReadItem renamed(ReadItem read) {
     auto named = std::make_shared<Item>(*read.item);
     named->id += " (no id)";
-    while (!seen_.insert(named->id)) named->id += "'";
+    constexpr int kMostMarks = 8;  // a name of thousands would be taken a thousand times
+    for (int marks = 1; !seen_.insert(named->id); ++marks)
+      named->id += marks == kMostMarks ? fmt::format(" {}", named->position) : "'";
     if (read.error) named->variant = named->position;
     read.item = std::move(named);
     return read;

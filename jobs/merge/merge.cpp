@@ -13,9 +13,10 @@
 #include "jobs/output/file_roles.h"
 #include "jobs/results/columns/table_views.h"
 #include "jobs/results/database_error.h"
-#include "jobs/results/search/phrases.h"
 #include "jobs/results/run_lock.h"
 #include "jobs/results/schema.h"
+#include "jobs/results/search/phrases.h"
+#include "jobs/text/json_text.h"
 
 namespace mmbatch {
 namespace {
@@ -44,8 +45,8 @@ class Keys {
 /// Counts and seconds of runs that become one: the work is added up; peaks and clock times are the largest.
 std::string merged_stats(const std::string& a, const std::string& b) {
   using Json = nlohmann::json;
-  Json sum = Json::parse(a, nullptr, false);
-  const Json more = Json::parse(b, nullptr, false);
+  Json sum = Json::parse(shallow_json(a), nullptr, false);
+  const Json more = Json::parse(shallow_json(b), nullptr, false);
   if (!sum.is_object() || !more.is_object()) return a.empty() ? b : a;
   static const std::set<std::string> largest = {
       "seconds",       "load_seconds",  "mean_item_ms",        "peak_rss_bytes",
@@ -55,8 +56,10 @@ std::string merged_stats(const std::string& a, const std::string& b) {
     Json& own = sum[name];
     if (largest.count(name) > 0)
       own = std::max(own, value);
-    else if (own.is_number_integer() && value.is_number_integer())
-      own = own.get<std::int64_t>() + value.get<std::int64_t>();
+    else if (std::int64_t both = 0;
+             own.is_number_integer() && value.is_number_integer() &&
+             !__builtin_add_overflow(own.get<std::int64_t>(), value.get<std::int64_t>(), &both))
+      own = both;
     else
       own = own.get<double>() + value.get<double>();
   }

@@ -18,6 +18,7 @@
 #include "engine/base/files/small_file.h"
 #include "engine/base/output/output_file.h"
 #include "jobs/results/database_error.h"
+#include "jobs/text/json_text.h"
 
 namespace mmbatch {
 namespace {
@@ -50,7 +51,7 @@ fs::path make_new_folder(const fs::path& parent) {
 /// An object with what a file of the folder says; of one that is no JSON, or no file, nothing.
 nlohmann::json json_of(const fs::path& file, std::size_t most) {
   const auto text = read_small_file(file, most);
-  return nlohmann::json::parse(text ? text.value() : "", nullptr, false);
+  return nlohmann::json::parse(text ? shallow_json(text.value()) : "", nullptr, false);
 }
 
 }  // namespace

@@ -34,7 +34,10 @@ bool PieceReader::open_next() {
   if (held_.size() >= kMostHeld) return false;
   current_ = folder_.take();
   if (!current_) return false;
+  // It may be one that was lost, whose items are still on their way.
+  const std::size_t in_flight = held_[*current_].in_flight;
   held_[*current_] = {};
+  held_[*current_].in_flight = in_flight;
   const PiecePlan& plan = folder_.plan();
   items_ = only_shard(open_items(manifest_), Shard{.index = *current_, .count = plan.pieces, .by = plan.by});
   return true;

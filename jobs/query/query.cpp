@@ -255,7 +255,7 @@ Statement select_rows(Database& database, const QueryOptions& options) {
   const std::string columns = selected_columns(options);
   const std::string rows = run_filter(database, options.run);
   check_job(database, options.job);
-  database.forbid_writing();
+  allow_reading_only(database);
   if (!options.where.empty())
     check_condition(database, options.where, columns_of_conditions(database, options));
   const Picks picks = picks_of(database, options, rows);
@@ -335,11 +335,9 @@ std::uint64_t query(const std::filesystem::path& file, const QueryOptions& optio
     throw UsageError("--sort: --nearest has the most similar first already");
   const auto database = open_for_reading(file);
   add_cosine(*database);
-  // Their first use makes tables, in memory.
-  database->prepare("SELECT 1 FROM texts, json_each('[]') LIMIT 0").step();
   if (!options.sql.empty()) {
     check_sql_alone(options);
-    database->forbid_writing();
+    allow_reading_only(*database);
     Statement statement = prepare_select(*database, options.sql);
     return write_rows(statement, options.style, out);
   }

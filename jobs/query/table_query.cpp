@@ -8,6 +8,7 @@
 #include "engine/base/error.h"
 #include "engine/base/generation_config.h"
 #include "jobs/query/row_writer.h"
+#include "jobs/query/user_sql.h"
 #include "jobs/results/columns/field_values.h"
 #include "jobs/results/columns/table_views.h"
 #include "jobs/results/schema.h"
@@ -54,9 +55,12 @@ std::unique_ptr<Database> open_tables(const std::filesystem::path& file, const Q
   return open_for_reading(file);
 }
 
-/// On a line of its own, so that a comment in it ends there.
-std::string where(const QueryOptions& options) {
-  return options.where.empty() ? "" : fmt::format(" WHERE ({}\n)", options.where);
+/// The condition, on a line of its own, so that a comment in it ends there.
+std::string where(Database& database, const std::string& view, const QueryOptions& options) {
+  allow_reading_only(database);
+  if (options.where.empty()) return "";
+  check_condition(database, options.where, sql_name(view));
+  return fmt::format(" WHERE ({}\n)", options.where);
 }
 
 }  // namespace
@@ -69,8 +73,8 @@ std::uint64_t query_table(const std::filesystem::path& file, const std::string& 
   std::string columns;
   for (const std::string& name : options.columns)
     columns += (columns.empty() ? "" : ", ") + column_of(known, name);
-  std::string sql =
-      fmt::format("SELECT {} FROM {}{}", columns.empty() ? "*" : columns, sql_name(view), where(options));
+  std::string sql = fmt::format("SELECT {} FROM {}{}", columns.empty() ? "*" : columns, sql_name(view),
+                                where(*database, view, options));
   if (!options.sort.empty()) {
     const bool descending = options.sort[0] == '-';
     sql += fmt::format(" ORDER BY {}{}", column_of(known, options.sort.substr(descending ? 1 : 0)),
@@ -101,8 +105,9 @@ std::uint64_t count_table_values(const std::filesystem::path& file, const std::s
                     fields.size(), kMaxCountedFields));
   const bool has_failed_rows = answers && answers->list.empty();  // lists are of answers alone
   for (const std::string& field : fields) column_of(known, field);
-  const std::string shown = fmt::format("SELECT * FROM (SELECT * FROM {}{}){}", sql_name(view),
-                                        where(options), has_failed_rows ? " WHERE status = 'answered'" : "");
+  const std::string shown =
+      fmt::format("SELECT * FROM (SELECT * FROM {}{}){}", sql_name(view), where(*database, view, options),
+                  has_failed_rows ? " WHERE status = 'answered'" : "");
   const std::string sql = value_counts_sql(shown, fields, options.limit.value_or(kValues));
   Statement rows = database->prepare_user_query(sql);
   return write_rows(rows, options.style, out);

@@ -33,6 +33,11 @@ bool can_be_prepared(Database& database, const std::string& sql) {
 
 }  // namespace
 
+void allow_reading_only(Database& database) {
+  database.prepare("SELECT 1 FROM texts, json_each('[]') LIMIT 0").step();
+  database.forbid_writing();
+}
+
 Statement prepare_select(Database& database, const std::string& sql) {
   Statement statement = database.prepare_user_query(sql);
   refuse_parameters(database, sql, "--sql");

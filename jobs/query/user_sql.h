@@ -6,6 +6,10 @@
 
 namespace mmbatch {
 
+/// Forbids all but reading from now on. What the first use of some functions makes, in memory, is made
+/// before.
+void allow_reading_only(Database& database);
+
 /// What a user wrote for --sql.
 /// @throws UsageError when it is not one reading statement, or has parameters, which have no values here
 Statement prepare_select(Database& database, const std::string& sql);

@@ -108,7 +108,7 @@ std::string stages_panel(const std::vector<std::string>& stats) {
   for (const auto& [key, name] : kStages) {
     double seconds = 0;
     for (const std::string& one : stats) {
-      const auto parsed = nlohmann::json::parse(one, nullptr, false);
+      const auto parsed = nlohmann::json::parse(shallow_json(one), nullptr, false);
       if (parsed.is_object() && parsed.contains(key) && parsed[key].is_number())
         seconds += parsed[key].get<double>();
     }

@@ -192,8 +192,7 @@ std::string region_of(const nlohmann::json& region) {
 
 std::string regions_of(std::string_view stored) {
   std::vector<std::string> drawn;
-  const auto regions =
-      nlohmann::json::parse(stored.empty() ? "[]" : stored, nullptr, /*allow_exceptions=*/false);
+  const auto regions = nlohmann::json::parse(stored.empty() ? "[]" : shallow_json(stored), nullptr, false);
   if (!regions.is_array()) return "[]";
   for (const auto& region : regions) {
     if (std::string one = region_of(region); !one.empty()) drawn.push_back(std::move(one));

@@ -110,8 +110,11 @@ Statement Database::prepare_user_query(const std::string& sql) {
   if (code != SQLITE_OK && !is_about_sql(code)) throw_database_error(handle_, code, file_);
   if (code != SQLITE_OK) throw UsageError(fmt::format("SQL: {}", sqlite3_errmsg(handle_)));
   if (handle == nullptr) throw UsageError("SQL: there is no statement");
-  if (std::string_view(rest).find_first_not_of(" \t\r\n;") != std::string_view::npos) {
-    throw UsageError("SQL: more than one statement: one SELECT is allowed");
+  while (*rest != '\0') {  // a comment is no statement
+    sqlite3_stmt* more = nullptr;
+    const bool ok = sqlite3_prepare_v2(handle_, rest, -1, &more, &rest) == SQLITE_OK;
+    sqlite3_finalize(more);
+    if (!ok || more != nullptr) throw UsageError("SQL: more than one statement: one SELECT is allowed");
   }
   if (sqlite3_stmt_readonly(handle) == 0) throw UsageError("SQL: only reading is allowed here: one SELECT");
   return statement;

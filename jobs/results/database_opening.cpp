@@ -26,7 +26,7 @@ constexpr int kBusyMilliseconds = 30'000;
 
 /// A path as a URI of SQLite, whose parameters begin with '?'.
 std::string file_uri(const fs::path& file, const char* parameters) {
-  std::string uri = "file:";
+  std::string uri = "file://";  // what comes up to the next slash would be a machine
   for (const char c : fs::absolute(file).string()) {
     if (c == '?' || c == '#' || c == '%')
       uri += fmt::format("%{:02x}", static_cast<unsigned char>(c));

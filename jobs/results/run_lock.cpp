@@ -61,8 +61,11 @@ RunLock::RunLock(const std::filesystem::path& file, On on)
                            std::strerror(errno)));
     if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
       const int reason = errno;
-      const std::string holder = reason == EWOULDBLOCK ? content(fd_, "another process") : "";
+      const std::string holder = content(fd_, "another process");
       ::close(fd_);
+      if (reason != EWOULDBLOCK)
+        fail(on, fmt::format("{}: cannot be locked: {}: choose another folder", file_.string(),
+                             std::strerror(reason)));
       fail(on, fmt::format("{}: {} is running jobs into it: wait for it, or choose another file",
                            file.string(), holder));
     }

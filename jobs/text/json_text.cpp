@@ -7,6 +7,21 @@
 
 namespace mmbatch {
 
+std::string_view shallow_json(std::string_view text) {
+  int depth = 0;
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted && c == '\\') ++i;
+    if (c == '"') quoted = !quoted;
+    if (quoted) continue;
+    if (c == '{' || c == '[') ++depth;
+    if (c == '}' || c == ']') --depth;
+    if (depth > kMaxJsonDepth) return {};
+  }
+  return text;
+}
+
 std::string json_string(std::string_view text) {
   const auto is_plain = [](unsigned char c) { return c >= 0x20 && c < 0x7F && c != '"' && c != '\\'; };
   if (std::all_of(text.begin(), text.end(), is_plain)) {

@@ -106,7 +106,7 @@ ResultsStore::Options store_options(const RunOptions& options, Timeline& timelin
 RunSummary run_recorded(const RunContext& context, RunFiles& files) {
   try {
     return run_items(context, files);
-  } catch (const FatalError&) {
+  } catch (...) {
     try {
       context.results.finish_run(RunStatus::failed, "{}");
     } catch (const std::exception&) {

@@ -48,11 +48,18 @@ class BatchEncoder {
   void operator()(std::vector<Wanted> wanted, Arrived done) {
     if (wanted.empty()) return done(std::vector<Features>{});
     const auto collector = std::make_shared<Collector>(wanted.size(), std::move(done));
+    std::exception_ptr fatal;  // thrown when nobody waits any longer
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       const auto ready = [collector, i](const Result<Features>& one) { collector->arrived(i, one); };
-      if (cache_.request(wanted[i].key, ready)) prepare(wanted[i]);
+      if (!cache_.request(wanted[i].key, ready)) continue;
+      try {
+        prepare(wanted[i]);
+      } catch (const std::exception& e) {
+        fatal = std::current_exception();
+        cache_.finish(wanted[i].key, Error{ErrorCode::internal, e.what()});  // others may wait for it
+      }
     }
-    encode_waiting();
+    encode_waiting(fatal);
   }
 
   std::size_t encoded() const { return encoded_; }
@@ -91,20 +98,14 @@ class BatchEncoder {
   };
 
   void prepare(const Wanted& wanted) {
-    Result<Input> input;
-    try {
-      input = at_stage(timeline_, options_.preparing, {}, wanted.prepare);
-    } catch (const FatalError& e) {
-      cache_.finish(wanted.key, Error{ErrorCode::internal, e.what()});  // others may wait for it
-      throw;
-    }
+    Result<Input> input = at_stage(timeline_, options_.preparing, {}, wanted.prepare);
     if (!input) return cache_.finish(wanted.key, input.error());
     const std::lock_guard lock(mutex_);
     waiting_.push_back({wanted.key, std::move(input.value())});
   }
 
-  void encode_waiting() {
-    std::exception_ptr fatal;  // thrown when nobody waits any longer
+  /// @param fatal thrown at the end, as is what goes wrong here
+  void encode_waiting(std::exception_ptr fatal) {
     for (;;) {
       std::vector<Waiting> batch;
       {
@@ -117,7 +118,7 @@ class BatchEncoder {
       }
       try {
         encode(batch);
-      } catch (const FatalError& e) {
+      } catch (const std::exception& e) {
         fatal = std::current_exception();
         for (const Waiting& waiting : batch) cache_.finish(waiting.key, Error{ErrorCode::internal, e.what()});
       }

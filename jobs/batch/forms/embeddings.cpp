@@ -51,9 +51,10 @@ std::unique_ptr<AnswerForm> embedding_form(AnswerHead head, VectorText text) {
 }
 
 std::unique_ptr<AnswerForm> form_of(AnswerHead head, std::string_view task) {
-  const auto request = nlohmann::json::parse(head.request, nullptr, false);
+  const auto request = nlohmann::json::parse(shallow_json(head.request), nullptr, false);
   const auto said = [&](const char* key) {
-    return request.is_object() ? request.value(key, std::string()) : std::string();
+    const bool is_text = request.is_object() && request.contains(key) && request[key].is_string();
+    return is_text ? request[key].get<std::string>() : std::string();
   };
   if (task == "embed") {
     const bool packed = said("encoding_format") == "base64";

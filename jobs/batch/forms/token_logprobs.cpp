@@ -46,7 +46,7 @@ std::string head_json(const LoggedToken& token) {
 }  // namespace
 
 LoggedTokens::LoggedTokens(std::string_view details, std::string_view answer) {
-  const Json json = Json::parse(details.begin(), details.end(), nullptr, false);
+  const Json json = Json::parse(shallow_json(details), nullptr, false);
   if (!json.is_object() || !json.contains("logprobs") || !json["logprobs"].is_array()) return;
   kept = true;
   const bool are_texts = json.contains("tokens") && json["tokens"] == "text";

@@ -34,7 +34,7 @@ std::map<std::string, Rules> rules_of_jobs(Database& database, const EvalOptions
     for (const auto& [path, rule] : field_rules_of(rows.text(2))) job.rules[path] = rule;
     for (const auto& [path, rule] : options.fields)
       job.rules[path] = parse_field_rule(rule, "--field " + path);
-    const auto schema = nlohmann::json::parse(rows.text(1), nullptr, false);
+    const auto schema = nlohmann::json::parse(shallow_json(rows.text(1)), nullptr, false);
     if (!schema.is_object() || !schema.contains("properties") || !schema["properties"].is_object()) continue;
     for (const auto& [name, value] : schema["properties"].items()) job.properties.push_back(name);
   }
@@ -43,7 +43,7 @@ std::map<std::string, Rules> rules_of_jobs(Database& database, const EvalOptions
 
 /// Of an item whose references are columns of its listing.
 std::string reference_in(const std::string& metadata, const std::vector<std::string>& properties) {
-  const auto values = nlohmann::json::parse(metadata, nullptr, false);
+  const auto values = nlohmann::json::parse(shallow_json(metadata), nullptr, false);
   if (!values.is_object()) return {};
   auto reference = nlohmann::json::object();
   for (const std::string& name : properties) {

@@ -62,6 +62,7 @@ struct ArchiveFile::State {
   int fd;
   archive* reader;
   std::int64_t packed_size = 0;
+  std::int64_t members = 0;
   bool ended = false;
 };
 
@@ -91,17 +92,42 @@ bool ArchiveFile::is_bomb() {
   return true;
 }
 
+bool ArchiveFile::is_damaged(int outcome) {
+  if (outcome != ARCHIVE_FATAL && outcome != ARCHIVE_RETRY) return false;
+  fault_ = fmt::format("the archive cannot be read to its end: {}", state_->said("it is damaged"));
+  return true;
+}
+
+bool ArchiveFile::pass_member() {
+  archive* const reader = state_->reader;
+  if (archive_filter_code(reader, 0) == ARCHIVE_FILTER_NONE)  // nothing is unpacked
+    return !is_damaged(archive_read_data_skip(reader));
+  const void* block = nullptr;
+  std::size_t bytes = 0;
+  la_int64_t offset = 0;
+  int outcome = ARCHIVE_OK;
+  while (outcome == ARCHIVE_OK || outcome == ARCHIVE_WARN) {
+    if (is_bomb()) return false;
+    outcome = archive_read_data_block(reader, &block, &bytes, &offset);
+  }
+  return !is_damaged(outcome);
+}
+
 bool ArchiveFile::next(Member& member) {
   if (!fault_.empty() || state_->ended) return false;
+  if (state_->members > 0 && !pass_member()) return false;
+  const std::int64_t before = archive_filter_bytes(state_->reader, 0);
   archive_entry* entry = nullptr;
   const int outcome = archive_read_next_header(state_->reader, &entry);
   state_->ended = outcome == ARCHIVE_EOF;
-  if (state_->ended) return false;
-  if (outcome == ARCHIVE_FATAL || outcome == ARCHIVE_RETRY || entry == nullptr) {
-    fault_ = fmt::format("the archive cannot be read to its end: {}", state_->said("it is damaged"));
+  if (state_->ended) {
+    const bool is_tar = (archive_format(state_->reader) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR;
+    if (is_tar && state_->members > 0 && archive_filter_bytes(state_->reader, 0) == before)
+      fault_ = "the archive has no end: it was cut, or whoever packed it did not finish";
     return false;
   }
-  if (is_bomb()) return false;
+  ++state_->members;
+  if (is_damaged(entry == nullptr ? ARCHIVE_FATAL : outcome) || is_bomb()) return false;
   // Names that are not text in this locale are there as bytes only.
   const char* const name = archive_entry_pathname(entry);
   member = {};

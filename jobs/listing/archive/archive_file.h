@@ -37,6 +37,9 @@ class ArchiveFile {
 
  private:
   struct State;
+  /// Goes behind what was not read of the member.  @return false when reading ends here
+  bool pass_member();
+  bool is_damaged(int outcome);
   /// Whether it unpacks to far more than it is, as files do that were made to fill memory or time.
   bool is_bomb();
 

@@ -131,7 +131,11 @@ class SampleReader : public RecordReader {
     for (;;) {
       if (!pending_) {
         ArchiveFile::Member member;
-        if (!file_->next(member)) return any;
+        if (!file_->next(member)) {
+          if (any && !file_->fault().empty())  // who knows what else belonged to it
+            fail(ErrorCode::invalid_item, file_->fault());
+          return any;
+        }
         if (is_nothing(member)) continue;
         pending_ = std::move(member);
       }

@@ -8,6 +8,7 @@
 
 #include "jobs/metrics/fields/assignment.h"
 #include "jobs/metrics/fields/field_values.h"
+#include "jobs/text/json_text.h"
 
 namespace mmbatch {
 namespace {
@@ -15,6 +16,12 @@ namespace {
 using Json = nlohmann::json;
 constexpr std::size_t kMostAssigned = 200;  // elements; longer lists meet in their order
 constexpr int kMostLevels = 64;
+constexpr std::uint64_t kMostComparisons = 1'000'000;  // of one answer; then lists meet in their order
+
+Json parsed(std::string_view text) {
+  const std::string_view json = shallow_json(text);
+  return Json::parse(json.begin(), json.end(), nullptr, false);
+}
 
 FieldValue value_of(const Json& json) {
   FieldValue value;
@@ -53,10 +60,13 @@ class Scorer {
  public:
   /// Of an item that failed there is no answer, which is not the same as null.
   enum class Answer { given, none };
-  Scorer(const FieldRules& rules, FieldScores& scores, Answer answer = Answer::given)
-      : rules_(rules), scores_(scores), answer_(answer) {}
+  /// @param comparisons so far, of this answer
+  Scorer(const FieldRules& rules, FieldScores& scores, std::uint64_t& comparisons,
+         Answer answer = Answer::given)
+      : rules_(rules), scores_(scores), comparisons_(comparisons), answer_(answer) {}
 
   bool compare(const Spot& spot, const Json& answer, const Json& reference) {
+    ++comparisons_;
     const FieldRule rule = rule_of(spot.path);
     if (rule.match == FieldRule::Match::ignore) return true;
     if (reference.is_object() && spot.level < kMostLevels) return objects(spot, answer, reference);
@@ -144,9 +154,10 @@ class Scorer {
   std::vector<int> partners(const Spot& spot, const Json& answer, const Json& reference,
                             const FieldRule& rule) const {
     std::vector<int> partner(reference.size(), -1);
+    const bool too_many = std::max(answer.size(), reference.size()) > kMostAssigned ||
+                          comparisons_ > kMostComparisons;  // lists in lists: each level squares them
     const bool by_order =
-        rule.align == FieldRule::Align::order ||
-        (rule.align == FieldRule::Align::best && std::max(answer.size(), reference.size()) > kMostAssigned);
+        rule.align == FieldRule::Align::order || (rule.align == FieldRule::Align::best && too_many);
     if (by_order) {
       for (std::size_t i = 0; i < std::min(answer.size(), reference.size()); ++i)
         partner[i] = static_cast<int>(i);
@@ -170,7 +181,7 @@ class Scorer {
     for (std::size_t i = 0; i < reference.size(); ++i) {
       for (std::size_t k = 0; k < answer.size(); ++k) {
         FieldScores trial;
-        Scorer(rules_, trial).compare(spot.element(), answer[k], reference[i]);
+        Scorer(rules_, trial, comparisons_).compare(spot.element(), answer[k], reference[i]);
         for (const auto& [name, score] : trial) gains[i][k] += static_cast<double>(score.hits);
       }
     }
@@ -204,6 +215,7 @@ class Scorer {
 
   const FieldRules& rules_;
   FieldScores& scores_;
+  std::uint64_t& comparisons_;
   const Answer answer_;
   const Json empty_ = Json::array();
 };
@@ -254,25 +266,27 @@ FieldScore& FieldScore::operator+=(const FieldScore& other) {
 
 std::optional<bool> score_fields(std::optional<std::string_view> answer, std::string_view reference,
                                  const FieldRules& rules, FieldScores& scores) {
-  const Json wanted = Json::parse(reference.begin(), reference.end(), nullptr, false);
+  const Json wanted = parsed(reference);
   if (!wanted.is_object()) return std::nullopt;
   Json given;
-  if (answer) given = Json::parse(answer->begin(), answer->end(), nullptr, false);
+  if (answer) given = parsed(*answer);
   const auto is_there = answer ? Scorer::Answer::given : Scorer::Answer::none;
-  const bool right = Scorer(rules, scores, is_there).compare({}, given, wanted);
+  std::uint64_t comparisons = 0;
+  const bool right = Scorer(rules, scores, comparisons, is_there).compare({}, given, wanted);
   return right && given.is_object();
 }
 
 FieldRules rules_of_schema(std::string_view schema) {
   FieldRules rules;
-  const Json root = Json::parse(schema.begin(), schema.end(), nullptr, false);
+  const Json root = parsed(schema);
   if (root.is_object()) add_rules(root, root, {}, rules);
   return rules;
 }
 
 bool is_json_object(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(" \t\r\n");
-  return begin != std::string_view::npos && text[begin] == '{' && Json::accept(text.begin(), text.end());
+  const std::string_view json = shallow_json(text);
+  return begin != std::string_view::npos && text[begin] == '{' && Json::accept(json.begin(), json.end());
 }
 
 }  // namespace mmbatch

@@ -153,6 +153,7 @@ class Reader {
         const Node::Entry* properties = object->find("properties");
         if (properties == nullptr) continue;
         for (const Node::Entry& property : properties->value->map) {
+          if (property.key.find('\0') != std::string::npos) continue;  // where SQLite's texts end
           std::vector<std::string> inner = path;
           inner.push_back(property.key);
           place(shape_of(*property.value, depth), inner, table, depth + 1);

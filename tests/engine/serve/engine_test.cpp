@@ -70,6 +70,16 @@ TEST_F(EngineTest, ScoresThatAreNoNumbersFailTheItem) {
   fails([](Request& request) { request.choices = {{3, 2}, {4, 7, 2}}; });
 }
 
+TEST_F(EngineTest, ChoicesOfTokensThatAreNoneFailTheItem) {
+  const auto vocab = static_cast<std::int32_t>(decoder_->config().vocab);
+  for (const Ids& choice : {Ids{3, vocab}, Ids{vocab, 2}, Ids{-1, 2}, Ids{}}) {
+    Request request;
+    request.prompt = prompt_of(kPrompt);
+    request.choices = {{3, 2}, choice};
+    EXPECT_EQ(error(std::move(request)).code, ErrorCode::invalid_value);
+  }
+}
+
 TEST_F(EngineTest, GreedyAnswersAreTheLikeliestTokens) {
   config_.max_new_tokens = 30;
   config_.ignore_eos = true;

@@ -193,6 +193,14 @@ TEST_F(Query, MistakesAreExplained) {
   EXPECT_THROW(text({}), DatabaseError);
 }
 
+TEST_F(Query, ACommentBehindAStatementIsNone) {
+  QueryOptions o;
+  o.sql = "SELECT 1 AS one; -- done\n /* really */ ;";
+  EXPECT_THAT(text(o), HasSubstr("1"));
+  o.sql = "SELECT 1; SELECT 2";
+  EXPECT_THAT(testing::error_of<UsageError>([&] { text(o); }), HasSubstr("more than one statement"));
+}
+
 TEST_F(Query, ACommentInAConditionHidesNoOtherFilter) {
   QueryOptions o;
   o.columns = {"id"};

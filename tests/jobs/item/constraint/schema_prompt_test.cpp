@@ -49,6 +49,7 @@ TEST(SchemaInPrompts, QuestionsCannotAskForIt) {
   EXPECT_EQ(fill_template("{question} {schema}", {.question = "{schema}", .schema = "{question}"}),
             "{schema} {question}");
   EXPECT_EQ(misspelt_placeholder("as {shema}").nearest, "schema");
+  EXPECT_EQ(misspelt_placeholder("{ as {" + std::string(100, ' ') + "{shema}").nearest, "schema");
   EXPECT_THAT(template_size_fault("{schema}{schema}{schema}{schema}{schema}",
                                   {.question = "", .schema = std::string(1 << 20, 'x')}),
               HasSubstr("5 placeholders"));

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <set>
+
 #include "jobs/media/media.h"
 #include "tests/jobs/helpers.h"
 #include "tests/jobs/listing/archive/archives.h"
@@ -173,6 +175,49 @@ TEST(Samples, AKeyWithNullIsAsIfItWereNotThere) {
   EXPECT_EQ(fault(items[0]), "");
   EXPECT_EQ(items[0].item->prompt, "what?");
   EXPECT_THAT(items[0].item->references, ElementsAre("red"));
+}
+
+TEST(Samples, AnArchiveThatWasCutBetweenMembersIsNotWhole) {
+  const TempFolder folder;
+  const std::string tar = testing::tar_of({{"a.png", "P"}, {"b.1.png", "P"}, {"b.2.png", "P"}});
+  folder.write("a.tar", tar.substr(0, 2 * 1024));  // behind b.1.png
+  const auto items = read(folder, "a.tar", ", question: q");
+  ASSERT_EQ(items.size(), 3u);
+  EXPECT_EQ(fault(items[0]), "");
+  EXPECT_EQ(items[1].item->id, "b");
+  for (const std::size_t failed : {1, 2}) EXPECT_THAT(fault(items[failed]), HasSubstr("it was cut"));
+}
+
+TEST(Samples, WhatIsPassedOverIsNotUnpackedWithoutEnd) {
+  const TempFolder folder;
+  // 288 MiB of zeros, and cut: who unpacks them all finds that more are missing.
+  constexpr std::size_t kPart = 16u << 20;
+  std::string bomb = testing::gzip_of(testing::tar_member("passed.over", "", std::size_t{1} << 32));
+  const std::string zeros = testing::gzip_of(std::string(kPart, '\0'));
+  for (int i = 0; i < 18; ++i) bomb += zeros;
+  folder.write("a.tar.gz", bomb);
+  const auto items = read(folder, "a.tar.gz", ", question: q");
+  ASSERT_EQ(items.size(), 1u);
+  EXPECT_THAT(fault(items[0]), HasSubstr("unpacks to more than 200 times its size"));
+}
+
+TEST(Samples, ThousandsOfOneNameGetIdsOfTheirOwn) {
+  const TempFolder folder;
+  testing::Members members;
+  for (int i = 0; i < 5'000; ++i) {
+    members.emplace_back("a.png", "P");
+    members.emplace_back("b.png", "P");
+  }
+  folder.write("a.tar", testing::tar_of(members));
+  const auto items = read(folder, "a.tar", ", question: q");
+  ASSERT_EQ(items.size(), members.size());
+  std::set<std::string> ids;
+  for (const ReadItem& item : items) {
+    EXPECT_LT(item.item->id.size(), 40u);
+    ids.insert(item.item->id);
+  }
+  EXPECT_EQ(ids.size(), items.size());
+  EXPECT_EQ(items[4].item->id, "a (no id)'");
 }
 
 TEST(Samples, ArchivesThatAreNoneEndTheRun) {

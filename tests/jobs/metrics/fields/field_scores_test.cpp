@@ -96,6 +96,26 @@ TEST(Fields, ListsOfObjectsAreAligned) {
   EXPECT_EQ(none.at("items.sku").missing, 2u);
 }
 
+TEST(Fields, ListsInListsInListsEnd) {
+  std::string nested = R"({"x": 1})";  // each level would square the comparisons of the one below
+  for (int level = 0; level < 8; ++level) nested = R"({"l": [)" + nested + "," + nested + "," + nested + "]}";
+  EXPECT_TRUE(right(nested, nested));
+}
+
+TEST(Fields, WhatIsNestedTooDeeplyIsNotJson) {
+  for (const int levels : {65, 200'000}) {
+    const std::string deep =
+        R"({"a": )" + std::string(levels, '[') + std::string(static_cast<std::size_t>(levels), ']') + "}";
+    EXPECT_FALSE(is_json_object(deep));
+    FieldScores scores;
+    EXPECT_EQ(score_fields(deep, deep, {}, scores), std::nullopt);
+    EXPECT_EQ(score_fields(deep, R"({"a": 1})", {}, scores), false);
+    EXPECT_TRUE(rules_of_schema(deep).empty());
+  }
+  EXPECT_TRUE(
+      is_json_object(R"({"a": "[[[[\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["})"));
+}
+
 TEST(Fields, TheBestAssignmentIsFound) {
   EXPECT_THAT(best_assignment({{1, 2}, {2, 4}}), ElementsAre(0, 1));
   EXPECT_THAT(best_assignment({{5, 4, 0}, {5, 0, 0}}), ElementsAre(1, 0));

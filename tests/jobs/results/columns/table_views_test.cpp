@@ -45,6 +45,12 @@ TEST(SchemaColumns, OfNestedValuesAndLists) {
   EXPECT_THAT(names(table.children[1]), ElementsAre("value text"));
 }
 
+TEST(SchemaColumns, AKeyThatSqlCannotWriteHasNone) {
+  const SchemaTable table = columns_of_schema(
+      R"({"type": "object", "properties": {"a\u0000b": {"type": "string"}, "c": {"type": "string"}}})");
+  EXPECT_THAT(names(table), ElementsAre("c text"));
+}
+
 TEST(SchemaColumns, RecursionAndNonsenseEnd) {
   const SchemaTable tree = columns_of_schema(
       R"({"type": "object", "properties": {"name": {"type": "string"}, "child": {"$ref": "#"}}})");
