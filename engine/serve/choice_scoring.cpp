@@ -50,7 +50,7 @@ class ChoiceScoring : public Strategy {
     for (const auto& sequence : group.sequences) score(*sequence);
   }
 
-  std::vector<Answer> answers(SequenceGroup&) override {
+  std::vector<Answer> answers(SequenceGroup& group) override {
     std::vector<double> sums;
     for (const std::vector<std::int32_t>& choice : choices_) {
       double& sum = sums.emplace_back(0.0);
@@ -64,6 +64,10 @@ class ChoiceScoring : public Strategy {
       answers[c].choice = c;
       answers[c].tokens.assign(choices_[c].begin(), choices_[c].end() - 1);
       answers[c].finish_reason = FinishReason::choice;
+      if (group.request.generation.logprobs) {
+        for (const ChoiceTrie::State node : path(answers[c].tokens))
+          answers[c].logprobs.push_back(logprobs_[node]);
+      }
       answers[c].logprob = sums[c];
       answers[c].score = std::exp(sums[c] - best) / total;
     }

@@ -233,16 +233,18 @@ Result<std::unique_ptr<SequenceGroup>> Engine::prepare(Request request) const {
     group->sequences.front()->group = group.get();
     if (group->request.constraint)
       group->sequences.front()->constraint_state = group->request.constraint->start();
-    if (!scheduler_.may_fit(*group)) throw cache_too_small(group->max_tokens);
+    if (!scheduler_.may_fit(*group)) throw cache_too_small(*group);
     return group;
   });
 }
 
-ItemError Engine::cache_too_small(std::size_t tokens) const {
+ItemError Engine::cache_too_small(const SequenceGroup& group) const {
   return too_long(
-      fmt::format("prompt and answer of {} tokens do not fit into the cache of {} blocks of {} tokens: "
-                  "it needs a larger cache, or a request for fewer tokens or beams",
-                  tokens, allocator_.blocks(), options_.scheduler.block_tokens));
+      fmt::format("prompt and answer of {} tokens may take {} blocks of {} tokens, and the cache has {}: it "
+                  "needs a larger "
+                  "cache, or a request for fewer tokens, beams or choices",
+                  group.max_tokens, scheduler_.worst_case_blocks(group), options_.scheduler.block_tokens,
+                  allocator_.blocks()));
 }
 
 RequestId Engine::submit(Request request) {
@@ -284,7 +286,7 @@ bool Engine::step() {
   const StepPlan plan = scheduler_.plan();
   const auto stuck = scheduler_.take_stuck();
   for (const auto& group : stuck) {
-    const ItemError error = cache_too_small(group->max_tokens);
+    const ItemError error = cache_too_small(*group);
     group->request.on_done(Error{error.code(), error.what()});
   }
   if (plan.chunks.empty()) return !stuck.empty();

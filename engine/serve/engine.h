@@ -106,7 +106,7 @@ class Engine {
 
   RecurrentStates recurrent_states();
   Result<std::unique_ptr<SequenceGroup>> prepare(Request request) const;
-  ItemError cache_too_small(std::size_t tokens) const;
+  ItemError cache_too_small(const SequenceGroup& group) const;
   void run(const StepPlan& plan);
   void advance_groups();
   void finish(SequenceGroup& group);

@@ -29,8 +29,7 @@ class ItemBuilder {
     if (const Node::Entry* entry = get("chat_template_kwargs"))
       item_.template_variables = read_template_variables(*entry);
     if (const Node::Entry* entry = get("tools")) item_.tools = read_tools(*entry);
-    const GenerationOverrides constraint = read_constraint(node_, std::nullopt);
-    item_.generation.insert(item_.generation.end(), constraint.begin(), constraint.end());
+    add_constraint(node_, std::nullopt, item_.generation);
     read_references();
     if (const Node::Entry* entry = get("question_type")) item_.question_type = scalar(*entry, *entry->value);
     if (const Node::Entry* entry = get("answer_type")) item_.answer_type = scalar(*entry, *entry->value);

@@ -105,7 +105,7 @@ class ManifestReader {
     }
     manifest_.parts = model_parts(root);
     image_budget_ = image_budget(root);
-    add_constraint(root, manifest_.generation);
+    hold_to_form(root, manifest_.generation);
     const Entry* jobs = root.find("jobs");
     if (jobs == nullptr) fail(root, "'jobs' is missing: a list of jobs, each with name, task and items");
     if (jobs->value->kind != Node::Kind::list || jobs->value->list.empty()) {
@@ -236,10 +236,9 @@ class ManifestReader {
   }
 
   /// What answers are held to, on top of the settings.
-  void add_constraint(const Node& node, GenerationOverrides& settings) {
+  void hold_to_form(const Node& node, GenerationOverrides& settings) {
     try {
-      const GenerationOverrides held = read_constraint(node, folder_);
-      settings.insert(settings.end(), held.begin(), held.end());
+      add_constraint(node, folder_, settings);
       if (const auto file = schema_file(node, folder_)) manifest_.named_files.push_back(*file);
     } catch (const PlacedError& e) {
       throw UsageError(fmt::format("{}: {}", said_at(e.place), e.what()));
@@ -262,7 +261,7 @@ class ManifestReader {
     }
     if (const Entry* entry = node.find("generation")) job.generation = generation(*entry);
     job.image_budget = merged(image_budget_, image_budget(node));
-    add_constraint(node, job.generation);
+    hold_to_form(node, job.generation);
     job.schema = schema_of(job.generation, schema_of(manifest_.generation, ""));
     if (const Entry* entry = node.find("fields")) job.fields = fields(*entry);
     if (asks_about_images(job.task)) job.regions = regions_;

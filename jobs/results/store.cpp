@@ -75,6 +75,7 @@ struct ResultsStore::Impl {
   /// Opens the batch when there is none.
   void begin() {
     refuse_after_failure();
+    begin_items();
     if (transaction) return;
     transaction.emplace(*database);
     since = Clock::now();
@@ -162,7 +163,30 @@ struct ResultsStore::Impl {
   };
   std::unordered_map<std::string, Digest> digests;  // of this run, by path: seen before they are committed
 
+  /// The run as it was, until its items begin.
+  struct Before {
+    bool is_new = true;
+    std::string status, ended;
+    std::int64_t resumed = 0;
+  };
+
+  /// Reading happens again, so that its failures are found again, or no longer.
+  void begin_items() {
+    if (!before) return;
+    Transaction forgetting(*database);
+    database->run(fmt::format(
+        "DELETE FROM results WHERE run_key = {} AND error_stage = 'read' AND error_code IS NOT NULL", run));
+    // No item would take the place of one that was repaired.
+    Statement forget = database->prepare(
+        "UPDATE results SET current = 0 WHERE current = 1 AND status = 'failed' AND error_stage = 'read' "
+        "AND item_key IN (SELECT key FROM items WHERE job_key = ?1)");
+    for (const std::int64_t job : jobs) forget.bind(1, job).run();
+    forgetting.commit();
+    before.reset();
+  }
+
   // Set by begin_run(), before other threads come.
+  std::optional<Before> before;  // guarded by mutex
   std::int64_t run = 0;
   ResumePolicy policy = ResumePolicy::resume;
   std::vector<std::int64_t> jobs;  // keys by Item::job
@@ -203,14 +227,16 @@ std::int64_t ResultsStore::begin_run(const RunInfo& info, ResumePolicy policy) {
   Statement found = s.database->prepare("SELECT max(key) FROM runs WHERE identity = ?1");
   found.bind(1, identity).step();
   s.run = policy == ResumePolicy::fresh ? 0 : found.integer(0);
+  s.before.emplace();
   // The lock says that no other process is at it: such a run was killed.
   s.database->run("UPDATE runs SET status = 'interrupted' WHERE status = 'running'");
   if (s.run != 0) {
+    Statement now = s.database->prepare("SELECT status, ended, resumed FROM runs WHERE key = ?1");
+    now.bind(1, s.run).step();
+    *s.before = {false, std::string(now.text(0)), std::string(now.text(1)), now.integer(2)};
+    now.reset();
     s.database->run(fmt::format(
-        "UPDATE runs SET status = 'running', ended = NULL, resumed = resumed + 1 WHERE key = {};"
-        // Reading happens again, so its failures are found again, or no longer.
-        "DELETE FROM results WHERE run_key = {} AND error_stage = 'read' AND error_code IS NOT NULL",
-        s.run, s.run));
+        "UPDATE runs SET status = 'running', ended = NULL, resumed = resumed + 1 WHERE key = {}", s.run));
     s.database->prepare("UPDATE runs SET environment = ?1, version = ?2, machine = ?3 WHERE key = ?4")
         .bind(1, info.environment)
         .bind(2, info.version)
@@ -230,9 +256,6 @@ std::int64_t ResultsStore::begin_run(const RunInfo& info, ResumePolicy policy) {
   s.jobs.clear();
   Statement upsert = s.database->prepare(
       "INSERT INTO jobs(name, task) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET task = ?2 RETURNING key");
-  Statement forget = s.database->prepare(
-      "UPDATE results SET current = 0 WHERE current = 1 AND status = 'failed' AND error_stage = 'read' "
-      "AND item_key IN (SELECT key FROM items WHERE job_key = ?1)");
   Statement say_fields = s.database->prepare("UPDATE jobs SET fields = ?1 WHERE key = ?2");
   for (const Job& job : info.jobs) {
     upsert.bind(1, job.name).bind(2, mmbatch::to_string(job.task)).step();
@@ -241,8 +264,6 @@ std::int64_t ResultsStore::begin_run(const RunInfo& info, ResumePolicy policy) {
     const std::size_t place = s.jobs.size() - 1;
     if (place < info.schemas.size())
       keep_job_schema(*s.database, s.jobs.back(), job.name, info.schemas[place]);
-    // Failures of reading are found again, or were repaired: no item would take the place of a repaired one.
-    forget.bind(1, s.jobs.back()).run();
     if (!job.fields.empty()) say_fields.bind(1, field_rules_json(job.fields)).bind(2, s.jobs.back()).run();
   }
   transaction.commit();
@@ -259,6 +280,10 @@ Known ResultsStore::look_up(const std::shared_ptr<const Item>& item, const std::
                             const std::vector<std::string>& image_sha256) {
   Impl& s = *impl_;
   if (s.policy == ResumePolicy::fresh) return Known::no;
+  {
+    const std::scoped_lock guard(s.mutex);
+    s.begin_items();
+  }
   const ItemIdentity identity{s.jobs.at(item->job), item->id, item->variant};
   KnownResults::Found found;
   {
@@ -291,6 +316,24 @@ void ResultsStore::flush_if_due() {
 void ResultsStore::flush() {
   const std::scoped_lock guard(impl_->mutex);
   impl_->commit();
+}
+
+bool ResultsStore::withdraw_run() {
+  Impl& s = *impl_;
+  const std::scoped_lock guard(s.mutex);
+  if (!s.before) return false;
+  const Impl::Before before = *std::exchange(s.before, {});
+  if (before.is_new) {
+    s.database->prepare("DELETE FROM runs WHERE key = ?1").bind(1, s.run).run();
+    return true;
+  }
+  s.database->prepare("UPDATE runs SET status = ?1, ended = nullif(?2, ''), resumed = ?3 WHERE key = ?4")
+      .bind(1, before.status)
+      .bind(2, before.ended)
+      .bind(3, before.resumed)
+      .bind(4, s.run)
+      .run();
+  return true;
 }
 
 void ResultsStore::finish_run(RunStatus status, const std::string& stats) {

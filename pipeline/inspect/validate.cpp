@@ -14,6 +14,7 @@
 #include "fusion/prompting.h"
 #include "jobs/listing/item_reader.h"
 #include "jobs/manifest/manifest.h"
+#include "jobs/manifest/setting_notes.h"
 #include "jobs/media/media.h"
 #include "jobs/text/clock.h"
 #include "pipeline/constraint/answer_lengths.h"
@@ -176,6 +177,9 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
     for (const std::string& warning :
          check_constraints(manifest, options.generation, options.generation_files))
       out << fmt::format("note: {}\n", warning);
+    const GenerationSurroundings around{files ? files->generation : GenerationOverrides{},
+                                        options.generation};
+    for (const std::string& note : setting_notes(manifest, around)) out << fmt::format("note: {}\n", note);
     for (const std::string& note : lengths ? lengths->notes(manifest, options.generation) : Notes())
       out << fmt::format("note: {}\n", note);
     if (files) check_tasks(manifest, *files);

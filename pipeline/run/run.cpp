@@ -13,6 +13,7 @@
 #include "engine/base/threads.h"
 #include "engine/parallel/launcher.h"
 #include "jobs/manifest/manifest.h"
+#include "jobs/manifest/setting_notes.h"
 #include "jobs/pieces/piece_folder.h"
 #include "jobs/text/clock.h"
 #include "pipeline/constraint/constraints.h"
@@ -102,39 +103,20 @@ ResultsStore::Options store_options(const RunOptions& options, Timeline& timelin
   return store;
 }
 
-/// Runs the items; a run that a fault ends is recorded as failed.
-RunSummary run_recorded(const RunContext& context, RunFiles& files) {
+/// Runs the items; a run that a fault ends is recorded as failed, or, before its first item, as if it had not
+/// begun.
+RunSummary run_recorded(const RunContext& context, const std::filesystem::path& database, std::int64_t run,
+                        RunFiles& files) {
   try {
+    files.open_output(database, run);
     return run_items(context, files);
   } catch (...) {
     try {
-      context.results.finish_run(RunStatus::failed, "{}");
+      if (!context.results.withdraw_run()) context.results.finish_run(RunStatus::failed, "{}");
     } catch (const std::exception&) {
       // The database may be what failed; then the next run says of this one that it was interrupted.
     }
     throw;
-  }
-}
-
-/// A checkpoint whose own settings sample surprises who expects the same answer from the same question.
-void say_that_answers_are_sampled(const Manifest& manifest, const GenerationSurroundings& around) {
-  const auto samples = [](const GenerationOverrides& source) {
-    return std::any_of(source.begin(), source.end(), [](const auto& setting) {
-      return setting.first == "do_sample" && setting.second == GenerationValue(true);
-    });
-  };
-  if (!samples(around.checkpoint)) return;
-  for (const Job& job : manifest.jobs) {
-    if (!needs_decoder(job.task) || samples(manifest.generation) || samples(job.generation) ||
-        samples(around.command_line))
-      continue;
-    const GenerationConfig settings = generation_of(manifest, job, around);
-    if (!settings.do_sample) continue;
-    return say(fmt::format(
-        "answers are drawn at random, by each item's seed, as the model's generation_config.json asks for "
-        "(temperature {}, top_k {}, top_p {}); for the likeliest answers give do_sample: false in the "
-        "manifest's generation, or --do-sample false",
-        settings.temperature, settings.top_k, settings.top_p));
   }
 }
 
@@ -178,7 +160,8 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
                       loaded.precision_reason()));
     say_how_parts_are_made(options.shard, manifest);
     for (const std::string& note : idle_variables(manifest, model.files())) say(note);
-    say_that_answers_are_sampled(manifest, {model.files().generation, options.generation});
+    for (const std::string& note : setting_notes(manifest, {model.files().generation, options.generation}))
+      say(note);
   }
 
   const ModelIdentity identity{.fingerprint = model.files().weights->fingerprint(options.fingerprint),
@@ -188,7 +171,6 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
   const auto pieces = open_pieces(manifest, info, options);
   const std::int64_t run = results->begin_run(info, options.resume);
   RunFiles files(options, timeline);
-  files.open_output(planned.database, run);
   RunSummary summary = run_recorded({.manifest = manifest,
                                      .options = options,
                                      .model = model,
@@ -198,10 +180,12 @@ ExitCode run_manifest(const std::filesystem::path& file, const RunOptions& optio
                                      .arena = arena,
                                      .now = template_time(manifest, *results),
                                      .pieces = pieces.get()},
-                                    files);
+                                    planned.database, run, files);
   summary.load_seconds = loaded.seconds();
   results->finish_run(interrupted ? RunStatus::interrupted : RunStatus::finished, to_json(summary));
   files.end_run(summary);
+  if (interrupted && options.progress != ProgressStyle::none)
+    say("interrupted: what was answered is kept, and the same command goes on from there");
   if (summary.failed > 0 && options.progress != ProgressStyle::none)
     say(fmt::format("why items failed: mmbatch query {} failures", planned.database.string()));
   if (interrupted) return ExitCode::interrupted;

@@ -133,15 +133,33 @@ class BatchEncoder {
     for (const Waiting& waiting : batch) inputs.push_back(&waiting.input);
     const auto features = at_stage(timeline_, options_.encoding, {}, [&](CallNumbers& numbers) {
       numbers.add("inputs", batch.size());
-      return options_.encode(inputs, scratch_);
+      return encode_each(inputs);
     });
     encoded_ += batch.size();
     for (std::size_t i = 0; i < batch.size(); ++i)
       cache_.finish(batch[i].key, features ? checked(features.value()[i]) : features.error());
   }
 
+  /// All together, or, where that fails, one by one: what is wrong with one of them is not the others' fault.
+  std::vector<Result<Features>> encode_each(std::span<const Input* const> inputs) {
+    const auto together = guarded([&] { return options_.encode(inputs, scratch_); });
+    if (together) return {together.value().begin(), together.value().end()};
+    if (inputs.size() == 1) return {together.error()};
+    std::vector<Result<Features>> each;
+    for (const Input* const& one : inputs) {
+      const auto alone = guarded([&] { return options_.encode({&one, 1}, scratch_); });
+      each.push_back(alone ? Result<Features>(alone.value().front()) : alone.error());
+    }
+    return each;
+  }
+
   /// Numbers that are not finite would show late or not at all: a softmax of the model may hide them.
-  Result<Features> checked(const Features& features) {
+  Result<Features> checked(const Result<Features>& encoded) {
+    if (!encoded) {
+      timeline_.failed(options_.encoding);
+      return encoded;
+    }
+    const Features& features = encoded.value();
     for (std::size_t row = 0; row < features->rows(); ++row) {
       const float* const values = features->row(row);
       const auto finite = [](float value) { return std::isfinite(value); };

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "engine/base/text/utf8.h"
 #include "jobs/text/json_text.h"
@@ -96,6 +97,16 @@ std::string choices_json(const GenerationConfig& generation, const std::vector<A
                                   json_number(answer.score)));
   }
   return fmt::format(R"({{"choices":{}}})", joined(choices));
+}
+
+/// Choices with their probabilities, the likeliest first.
+std::string probabilities_json(const GenerationConfig& generation, const std::vector<Answer>& answers) {
+  std::string json = "{";
+  for (const Answer& answer : answers) {
+    json += fmt::format("{}{}: {}", json.size() > 1 ? ", " : "",
+                        json_string(generation.choices[answer.choice]), json_number(answer.score));
+  }
+  return json + "}";
 }
 
 ItemResult::Answer stored(const Tokenizer& tokenizer, const Answer& answer,
@@ -244,7 +255,12 @@ std::optional<AnswerCheck::Fault> Store::add_completion(const Ticket& ticket, co
     if (!fault) fault = check_.fault(generation, result.answers.back().text, answer.tokens.size());
     if (scored) break;  // the likeliest choice is the answer
   }
-  if (scored) result.answers.front().details = choices_json(generation, completion.answers);
+  if (scored) {
+    ItemResult::Answer& row = result.answers.front();
+    const std::string of_tokens = std::exchange(row.details, choices_json(generation, completion.answers));
+    if (!of_tokens.empty()) row.details.replace(row.details.size() - 1, 1, "," + of_tokens.substr(1));
+    row.probabilities = probabilities_json(generation, completion.answers);
+  }
   result.prompt_tokens = static_cast<int>(completion.prompt_tokens);
   counters_.prompt_tokens += completion.prompt_tokens;
   counters_.prompt_tokens_reused += completion.reused_tokens;

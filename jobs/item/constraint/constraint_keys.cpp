@@ -169,4 +169,29 @@ GenerationOverrides read_constraint(const Node& owner, const std::optional<std::
   return out;
 }
 
+void add_constraint(const Node& owner, const std::optional<std::filesystem::path>& folder,
+                    GenerationOverrides& settings) {
+  const GenerationOverrides held = read_constraint(owner, folder);
+  settings.insert(settings.end(), held.begin(), held.end());
+  const auto both = two_forms(settings);
+  if (!both) return;
+  const Node::Entry* entry = owner.get(both->second.c_str());
+  if (entry == nullptr) entry = owner.get("generation");
+  throw PlacedError(ErrorCode::invalid_item, entry != nullptr ? entry->place : Place{},
+                    fmt::format("both '{}' and '{}' are given: one is allowed", both->first, both->second));
+}
+
+std::optional<std::pair<std::string, std::string>> two_forms(const GenerationOverrides& settings) {
+  std::string first;
+  for (const auto& [name, value] : settings) {
+    const bool is_form =
+        name == "response_format" || name == "regex" || name == "grammar" || name == "choices";
+    const auto* const text = std::get_if<std::string>(&value);
+    if (!is_form || (text != nullptr && (text->empty() || *text == "text"))) continue;
+    if (!first.empty() && first != name) return std::pair(first, name);
+    first = name;
+  }
+  return {};
+}
+
 }  // namespace mmbatch

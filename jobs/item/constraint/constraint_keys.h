@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/base/generation_config.h"
@@ -23,6 +24,14 @@ const std::vector<std::string>& constraint_keys();
 /// @param folder where a schema that is given as a file is looked for; none: it must be given in place
 /// @throws PlacedError
 GenerationOverrides read_constraint(const Node& owner, const std::optional<std::filesystem::path>& folder);
+
+/// Adds them to the settings of the same place, such as those of its key 'generation'.
+/// @throws PlacedError, also where these hold answers to something else already
+void add_constraint(const Node& owner, const std::optional<std::filesystem::path>& folder,
+                    GenerationOverrides& settings);
+
+/// Two of response_format, regex, grammar and choices that settings of one place give, if they do.
+std::optional<std::pair<std::string, std::string>> two_forms(const GenerationOverrides& settings);
 
 /// What OpenAI calls response_format, and `text.format` of its responses, as settings.  @throws PlacedError
 GenerationOverrides read_response_format(const Node::Entry& entry,

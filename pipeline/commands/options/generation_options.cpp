@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/base/files/small_file.h"
+#include "jobs/item/constraint/constraint_keys.h"
 
 namespace mmbatch {
 namespace {
@@ -84,6 +85,9 @@ void add_generation_options(CLI::App& command, const std::shared_ptr<GenerationO
         GenerationValue value = value_of(name, texts);
         set(checked, name, value);
         overrides->emplace_back(name, std::move(value));
+        if (const auto both = two_forms(*overrides))
+          throw std::invalid_argument(
+              fmt::format("{} is given too: one is allowed", option_name(both->first)));
         if (files && names_file(name, texts.front())) files->push_back({name, texts.front()});
       } catch (const std::invalid_argument& e) {
         throw CLI::ValidationError(option_name(name), fmt::format("'{}': {}", texts.front(), e.what()));

@@ -282,7 +282,7 @@ TEST_F(EngineTest, ImpossibleRequestsAreErrorsOfTheirOwn) {
   request.generation.max_new_tokens = 30;
   EXPECT_EQ(error(request, tiny).code, ErrorCode::prompt_too_long);
   EXPECT_THAT(error(request, tiny).message,
-              HasSubstr("50 tokens do not fit into the cache of 3 blocks of 16 tokens"));
+              HasSubstr("50 tokens may take 4 blocks of 16 tokens, and the cache has 3"));
   request.generation.max_new_tokens = 29;
   EXPECT_EQ(error(request, tiny).message, "no error");
 }

@@ -116,6 +116,33 @@ TEST(Store, ProbabilitiesAndEmbeddingsAreKeptCopiedAndRemoved) {
   EXPECT_THAT(rows(file, "SELECT count(*) FROM embeddings"), ElementsAre("2"));
 }
 
+TEST(Store, ARunThatWasRefusedBeforeItsItemsIsAsItWas) {
+  TempFolder folder;
+  const auto file = folder / "r.db";
+  constexpr const char* kRuns = "SELECT key, status, ended IS NULL, resumed FROM runs";
+  {
+    const auto store = ResultsStore::open_or_create(file);
+    store->begin_run(make_run(), ResumePolicy::resume);
+    EXPECT_TRUE(store->withdraw_run());
+  }
+  EXPECT_THAT(rows(file, kRuns), ElementsAre());
+  {
+    const auto store = ResultsStore::open_or_create(file);
+    store->begin_run(make_run(), ResumePolicy::resume);
+    store->put(make_failure(make_item("a"), "", "read", ErrorCode::invalid_item));
+    EXPECT_FALSE(store->withdraw_run()) << "its items have begun";
+    store->finish_run(RunStatus::finished, "{}");
+  }
+  const auto before = rows(file, kAnswers);
+  {
+    const auto store = ResultsStore::open_or_create(file);
+    store->begin_run(make_run(), ResumePolicy::resume);
+    EXPECT_TRUE(store->withdraw_run());
+  }
+  EXPECT_THAT(rows(file, kRuns), ElementsAre("1|finished|0|0"));
+  EXPECT_EQ(rows(file, kAnswers), before);
+}
+
 TEST(Store, ResumeTakesUpWhatIsNotAnswered) {
   TempFolder folder;
   const auto file = folder / "r.db";

@@ -150,6 +150,9 @@ TEST(CommandLine, AskAnswersAQuestionAboutAnImage) {
       program("ask --model " + Workplace::demo("model") + " --image " + Workplace::images().front() +
               " --choices zebra --choices yellow --choices blue \"what color is the shape?\"");
   EXPECT_THAT(chosen.text, ::testing::AnyOf("yellow\n", "blue\n"));
+  const ProgramEnd two = program("ask --model " + Workplace::demo("model") + " --choices a --regex b x");
+  EXPECT_EQ(two.code, 2) << two.text;
+  EXPECT_THAT(two.text, HasSubstr("--choices is given too: one is allowed"));
   // What is cut before it is complete is said, as a run does; one that must be cut is not begun.
   const std::string ask = "ask --model " + Workplace::demo("model") + " --image " +
                           Workplace::images().front() + " --max-new-tokens 3 \"what color is the shape?\" ";

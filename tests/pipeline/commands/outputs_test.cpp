@@ -418,6 +418,14 @@ TEST_F(Outputs, TokensOfLogprobsPutTogetherAreTheAnswer) {
   }
   EXPECT_EQ(tokens, choice["message"]["content"]);
   EXPECT_EQ(bytes, tokens);
+  ASSERT_EQ(run("--fresh --logprobs true --choices zebra --choices yellow -o " + at("o.jsonl")).code, 0);
+  const auto chosen = nlohmann::json::parse(content(file))["response"]["body"]["choices"][0];
+  tokens.clear();
+  for (const auto& token : chosen["logprobs"]["content"]) {
+    EXPECT_LE(token["logprob"].get<double>(), 0);
+    tokens += token["token"].get<std::string>();
+  }
+  EXPECT_EQ(tokens, chosen["message"]["content"]);
 }
 
 }  // namespace

@@ -132,6 +132,14 @@ TEST(Sampling, ACheckpointThatSamplesIsTold) {
       AllOf(HasSubstr("drawn at random"), HasSubstr("temperature 0.5"), HasSubstr("--do-sample false")));
   EXPECT_THAT(program("run --progress plain " + manifest + " --do-sample false").text,
               ::testing::Not(HasSubstr("drawn at random")));
+  const std::string idle = program("run --progress plain " + manifest +
+                                   " --do-sample false --top-p 0.5 --temperature 0 --length-penalty 2")
+                               .text;
+  EXPECT_THAT(idle, AllOf(HasSubstr("'top_p' has no effect on job 'a'"),
+                          HasSubstr("'length_penalty' has no effect on job 'a'")));
+  EXPECT_THAT(idle, ::testing::Not(HasSubstr("'temperature' has")));
+  EXPECT_THAT(program("validate " + manifest + " --do-sample false --top-p 0.5 --model " + model).text,
+              HasSubstr("'top_p' has no effect"));
 }
 
 }  // namespace

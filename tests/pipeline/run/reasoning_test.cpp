@@ -54,6 +54,9 @@ TEST(Reasoning, ChoicesAreScoredBehindTheThoughts) {
   EXPECT_EQ(thought["reasoning_tokens"], 3);
   EXPECT_EQ(thought["prompt_tokens"], plain["prompt_tokens"]);
   EXPECT_NE(thought["logprob"], plain["logprob"]);
+  const double yes = plain["probabilities"]["yes"], no = plain["probabilities"]["no"];
+  EXPECT_NEAR(yes + no, 1, 1e-5);
+  EXPECT_EQ(plain["answer"], yes > no ? "yes" : "no");
   // A model that does not begin with the mark is asked for its choice at once.
   const auto other = run(place, "reasoning_marks: [\"▁blue\", \"▁red\"]\n", "choices: [yes, no]").at(0);
   EXPECT_EQ(other["reasoning_tokens"], nullptr);

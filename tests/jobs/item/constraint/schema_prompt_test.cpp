@@ -55,6 +55,24 @@ TEST(SchemaInPrompts, QuestionsCannotAskForIt) {
               HasSubstr("5 placeholders"));
 }
 
+TEST(Forms, OnePlaceGivesOneOfThem) {
+  const TempFolder folder;
+  folder.write("s.json", "{}");
+  const auto error = [&](const std::string& top, const std::string& job) {
+    return testing::error_of<UsageError>([&] { read(folder, top, job, "{prompt: x}"); });
+  };
+  EXPECT_THAT(error("", "regex: a, generation: {choices: [b]}"),
+              HasSubstr("both 'choices' and 'regex' are given: one is allowed"));
+  EXPECT_THAT(error("grammar: 'root ::= \"a\"'\ngeneration: {regex: a}", kFormat),
+              HasSubstr("one is allowed"));
+  EXPECT_THAT(fault(read(folder, "", kFormat, "{prompt: x, generation: {regex: a, choices: [b]}}")[0]),
+              HasSubstr("both 'regex' and 'choices' are given"));
+  // A text is no form, and what an item says takes the place of what its job says.
+  EXPECT_THAT(
+      fault(read(folder, "", kFormat, "{prompt: x, generation: {response_format: text}, choices: [b]}")[0]),
+      HasSubstr("no response_format says which"));
+}
+
 TEST(SchemaInPrompts, StrictIsTrueOrFalse) {
   const TempFolder folder;
   folder.write("s.json", "{}");
