@@ -93,6 +93,16 @@ std::vector<std::uint64_t> content_keys(const Prompt& prompt) {
   return keys;
 }
 
+Prompt continued(const Prompt& prompt, std::span<const std::int32_t> tokens) {
+  Prompt longer = prompt;
+  longer.ids.insert(longer.ids.end(), tokens.begin(), tokens.end());
+  if (prompt.positions.empty()) return longer;
+  for (std::size_t i = prompt.tokens(); i < longer.tokens(); ++i)
+    longer.positions.push_back(rope_position(prompt, i));
+  longer.next_position = prompt.next_position + tokens.size();
+  return longer;
+}
+
 Prompt cut_left(const Prompt& prompt, std::size_t keep) {
   const std::size_t drop = prompt.tokens() - keep;
   Prompt cut;

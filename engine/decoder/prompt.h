@@ -67,6 +67,9 @@ RopePosition rope_position(const Prompt& prompt, std::size_t index);
 /// What is in each place, as numbers: equal prefixes of keys, equal prefixes of content and positions.
 std::vector<std::uint64_t> content_keys(const Prompt& prompt);
 
+/// The prompt with tokens behind it, each where it stands when they are an answer to the prompt.
+Prompt continued(const Prompt& prompt, std::span<const std::int32_t> tokens);
+
 /// The last `keep` tokens of a prompt without features.
 Prompt cut_left(const Prompt& prompt, std::size_t keep);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <span>
 #include <utility>
 
 #include "text/tokenizer/stream_decoder.h"
@@ -84,16 +85,27 @@ Request thinking_request(const Request& request) {
   return thinking;
 }
 
+namespace {
+
+bool is_answer_behind(const ReasoningTracker& tracker, std::span<const std::int32_t> thoughts) {
+  ReasoningTracker::State state = tracker.start();
+  for (const std::int32_t token : thoughts) state = tracker.next(state, token);
+  return state.phase == ReasoningTracker::Phase::answer;
+}
+
+}  // namespace
+
 Request behind_thoughts(const Model& model, Request request, const Completion& thinking) {
-  const Answer& thought = thinking.answers.front();
-  std::vector<std::int32_t> added = thought.thoughts.tokens;
-  // Ended by max_new_tokens in the middle: the choices come behind the closing mark all the same.
-  if (thought.tokens.empty() && thought.finish_reason == FinishReason::length && !added.empty()) {
+  const Thoughts& thoughts = thinking.answers.front().thoughts;
+  std::vector<std::int32_t> added = thoughts.tokens;
+  // Ended in the middle, by max_new_tokens or the model: the choices come behind the closing mark all the
+  // same.
+  if (!added.empty() && !is_answer_behind(*request.reasoning, added)) {
+    added.resize(thoughts.end);
     const auto& mark = request.reasoning->marks().written;
     added.insert(added.end(), mark.begin(), mark.end());
   }
-  auto prompt = std::make_shared<Prompt>(*request.prompt);
-  prompt->ids.insert(prompt->ids.end(), added.begin(), added.end());
+  auto prompt = std::make_shared<const Prompt>(continued(*request.prompt, added));
   request.choices = choice_ids(model, *prompt, request.generation);
   request.prompt = std::move(prompt);
   request.reasoning = nullptr;

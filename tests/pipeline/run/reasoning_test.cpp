@@ -63,5 +63,40 @@ TEST(Reasoning, ChoicesAreScoredBehindTheThoughts) {
   EXPECT_EQ(other["logprob"], plain["logprob"]);
 }
 
+TEST(Reasoning, TheClosingMarkStandsOnceBeforeChoices) {
+  const Workplace place;
+  // The opening mark, three thoughts, the closing one: max_new_tokens cuts before the mark, in its place, or
+  // behind it.
+  const std::string choices = "choices: [yes, no], max_reasoning_tokens: 3, max_new_tokens: ";
+  const auto cut = run(place, kMarks, choices + "4").at(0);
+  const auto at_mark = run(place, kMarks, choices + "5").at(0);
+  const auto behind = run(place, kMarks, choices + "6").at(0);
+  EXPECT_EQ(behind["reasoning_tokens"], 3);
+  EXPECT_EQ(cut["logprob"], behind["logprob"]);
+  EXPECT_EQ(at_mark["logprob"], behind["logprob"]);
+}
+
+// A model whose positions have three axes: those of thoughts go on behind an image's.
+TEST(Reasoning, ChoicesAreScoredBehindThoughtsAboutAnImage) {
+  const std::string folder = reference_folder("qwen3-5");
+  const std::string ask = "ask --model " + folder + "/model --image " + folder +
+                          "/images/wide.png --max-new-tokens 9 --choices yes --choices no 'what is it?'";
+  const ProgramEnd end = program(ask);
+  EXPECT_EQ(end.code, 0) << end.text;
+  EXPECT_THAT(end.text, HasSubstr("[thinking]"));
+  const Workplace place;
+  const std::string manifest =
+      place.write("manifest.yaml", "model: " + folder +
+                                       "/model\ndatabase: results.db\n"
+                                       "generation: {choices: [yes, no], max_new_tokens: 9}\n"
+                                       "jobs:\n  - {name: j, task: vqa, items: [{image: " +
+                                       folder + "/images/wide.png, question: \"what is it?\"}]}\n");
+  const ProgramEnd ran = program("run -q " + manifest);
+  ASSERT_EQ(ran.code, 0) << ran.text;
+  const json row = rows(place.path("results.db")).at(0);
+  EXPECT_EQ(row["finish_reason"], "choice");
+  EXPECT_GT(row["reasoning_tokens"], 0);
+}
+
 }  // namespace
 }  // namespace mmbatch
