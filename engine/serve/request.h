@@ -27,6 +27,9 @@ struct TokenLogprob {
 struct Thoughts {
   std::vector<std::int32_t> tokens;
   std::size_t begin = 0, end = 0;  // without the marks
+
+  /// Whether no closing mark came behind them.
+  bool unfinished() const { return !tokens.empty() && end == tokens.size(); }
 };
 
 class ReasoningTracker;

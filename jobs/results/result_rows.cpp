@@ -210,6 +210,16 @@ void ResultRows::bind_common(std::int64_t run, std::int64_t item, const ItemResu
   if (!result.content_key.empty()) insert.bind_blob(kContentKey, from_hex(result.content_key));
 }
 
+/// What a model wrote, whether the answer is whole or was cut.
+void ResultRows::bind_written(const ItemResult::Answer& answer) {
+  Statement& insert = insert_result_;
+  insert.bind(kAnswer, answer.text).bind(kAnswerPhrase, phrases_.key_of(answer.text));
+  bind_text_or_null(insert, kFinishReason, answer.finish_reason);
+  insert.bind(kLogprob, answer.logprob).bind(kAnswerTokens, answer.answer_tokens);
+  bind_text_or_null(insert, kReasoning, answer.reasoning);
+  insert.bind(kReasoningTokens, answer.reasoning_tokens);
+}
+
 void ResultRows::insert_error(std::int64_t run, std::int64_t item, const ItemResult& result,
                               const std::string& created) {
   // Answers that were cut are kept beside their failure, each in its row.
@@ -217,11 +227,8 @@ void ResultRows::insert_error(std::int64_t run, std::int64_t item, const ItemRes
     bind_common(run, item, result, created);
     Statement& insert = insert_result_;
     if (i < result.answers.size()) {
-      const ItemResult::Answer& answer = result.answers[i];
-      insert.bind(kSequence, static_cast<std::int64_t>(i)).bind(kAnswer, answer.text);
-      bind_text_or_null(insert, kFinishReason, answer.finish_reason);
-      insert.bind(kLogprob, answer.logprob).bind(kAnswerTokens, answer.answer_tokens);
-      insert.bind(kAnswerPhrase, phrases_.key_of(answer.text));
+      insert.bind(kSequence, static_cast<std::int64_t>(i));
+      bind_written(result.answers[i]);
     }
     insert.bind(kStatus, "failed").bind(kErrorStage, result.failure->stage);
     insert.bind(kErrorCode, result.failure->code_name()).bind(kErrorMessage, result.failure->message).run();
@@ -234,14 +241,10 @@ void ResultRows::insert_answers(std::int64_t run, std::int64_t item, const ItemR
   for (const ItemResult::Answer& answer : result.answers) {
     bind_common(run, item, result, created);
     Statement& insert = insert_result_;
-    insert.bind(kSequence, sequence++).bind(kStatus, "answered").bind(kAnswer, answer.text);
-    bind_text_or_null(insert, kFinishReason, answer.finish_reason);
-    insert.bind(kLogprob, answer.logprob);
-    insert.bind(kAnswerTokens, answer.answer_tokens).bind(kAnswerPhrase, phrases_.key_of(answer.text));
+    insert.bind(kSequence, sequence++).bind(kStatus, "answered");
+    bind_written(answer);
     bind_text_or_null(insert, kDetails, answer.details);
     bind_text_or_null(insert, kProbabilities, answer.probabilities);
-    bind_text_or_null(insert, kReasoning, answer.reasoning);
-    insert.bind(kReasoningTokens, answer.reasoning_tokens);
     bind_text_or_null(insert, kRegions, answer.regions);
     if (answer.closed) insert.bind(kClosed, std::int64_t{*answer.closed});
     if (const auto score = score_answer(answer.text, result.item->references)) {

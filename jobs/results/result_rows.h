@@ -49,6 +49,7 @@ class ResultRows {
   std::int64_t insert_item(const ItemIdentity& identity, const ItemResult& result, const std::string& digest);
   void insert_answers(std::int64_t run, std::int64_t item, const ItemResult& result,
                       const std::string& created);
+  void bind_written(const ItemResult::Answer& answer);
   void insert_error(std::int64_t run, std::int64_t item, const ItemResult& result,
                     const std::string& created);
   void bind_common(std::int64_t run, std::int64_t item, const ItemResult& result, const std::string& created);

@@ -50,6 +50,24 @@ bool is_valid(CompiledConstraints::Entry& entry, const std::string& text) {
   }
 }
 
+/// Why an answer is no whole one, and what helps.
+std::string why_incomplete(const ConstraintSpec& spec, const std::string& text, const Answer& answer) {
+  using Kind = ConstraintSpec::Kind;
+  if (answer.thoughts.unfinished() && answer.finish_reason == FinishReason::stop) {
+    return fmt::format(
+        "the model ended within its thoughts, after {}, before it began an answer: let it answer without "
+        "them (chat_template_kwargs: {{enable_thinking: false}}, where its template reads that), limit "
+        "them (max_reasoning_tokens), or ask otherwise",
+        counted(answer.thoughts.tokens.size(), "token"));
+  }
+  const bool json = spec.kind == Kind::json_schema || spec.kind == Kind::json_object;
+  const std::string stopped = fmt::format("stopped{} after {}", json ? " at " + json_place(text) : "",
+                                          counted(answer.tokens.size(), "token"));
+  return stopped +
+         ": a larger limit (max_new_tokens; in requests max_tokens or max_output_tokens) lets it come to "
+         "its end";
+}
+
 /// The file that the command line names for a constraint, whose word counts; empty: it stands elsewhere.
 std::string file_of(const ConstraintSpec& spec, const SettingFiles& files) {
   std::string found;
@@ -137,7 +155,7 @@ std::shared_ptr<const TokenConstraint> Constraints::of(const GenerationConfig& g
 }
 
 std::optional<AnswerCheck::Fault> AnswerCheck::fault(const GenerationConfig& generation,
-                                                     const std::string& text, std::size_t tokens) {
+                                                     const std::string& text, const Answer& answer) {
   const auto spec = constraint_of(generation);
   if (!spec) return std::nullopt;
   const auto entry = compiled_.of(*spec);
@@ -147,14 +165,7 @@ std::optional<AnswerCheck::Fault> AnswerCheck::fault(const GenerationConfig& gen
   } catch (const TooAmbiguous&) {
     return std::nullopt;  // as far as it can be read, the engine has read it
   }
-  if (!whole) {
-    const bool json =
-        spec->kind == ConstraintSpec::Kind::json_schema || spec->kind == ConstraintSpec::Kind::json_object;
-    return Fault{Fault::Kind::incomplete,
-                 fmt::format("stopped{} after {}: a larger limit (max_new_tokens; in requests max_tokens or "
-                             "max_output_tokens) lets it come to its end",
-                             json ? " at " + json_place(text) : "", counted(tokens, "token"))};
-  }
+  if (!whole) return Fault{Fault::Kind::incomplete, why_incomplete(*spec, text, answer)};
   if (is_valid(*entry, text)) return std::nullopt;
   return Fault{Fault::Kind::misfit, "the answer does not fit its response_format, a fault of this program"};
 }

@@ -10,7 +10,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/generation_config.h"
-#include "engine/serve/token_constraint.h"
+#include "engine/serve/request.h"
 #include "jobs/item/job.h"
 #include "pipeline/constraint/setting_files.h"
 #include "text/constraint/closing/least_bytes.h"
@@ -90,8 +90,9 @@ class AnswerCheck {
     }
   };
 
-  /// @param tokens of the answer
-  std::optional<Fault> fault(const GenerationConfig& generation, const std::string& text, std::size_t tokens);
+  /// @param text of the answer
+  std::optional<Fault> fault(const GenerationConfig& generation, const std::string& text,
+                             const Answer& answer);
 
  private:
   CompiledConstraints compiled_;

@@ -211,7 +211,7 @@ std::optional<AnswerCheck::Fault> Dialogue::fault(const Completion& completion) 
   AnswerCheck check;
   for (const Answer& answer : completion.answers) {
     const std::string text = answer_text(model_->tokenizer(), answer, generation_);
-    if (auto fault = check.fault(generation_, text, answer.tokens.size())) return fault;
+    if (auto fault = check.fault(generation_, text, answer)) return fault;
     if (!generation_.choices.empty()) break;  // the likeliest is the answer
   }
   return std::nullopt;

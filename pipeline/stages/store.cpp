@@ -252,7 +252,7 @@ std::optional<AnswerCheck::Fault> Store::add_completion(const Ticket& ticket, co
   for (const Answer& answer : completion.answers) {
     result.answers.push_back(stored(model_.tokenizer(), answer, generation, ticket.reasoning.get()));
     counters_.answer_tokens += answer.tokens.size() + answer.thoughts.tokens.size();
-    if (!fault) fault = check_.fault(generation, result.answers.back().text, answer.tokens.size());
+    if (!fault) fault = check_.fault(generation, result.answers.back().text, answer);
     if (scored) break;  // the likeliest choice is the answer
   }
   if (scored) {

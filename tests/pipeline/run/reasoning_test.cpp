@@ -7,7 +7,9 @@ namespace mmbatch {
 namespace {
 
 using nlohmann::json;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // The demo's model does not think. With words of its own as marks it does: it answers "yellow".
 constexpr const char* kMarks = "reasoning_marks: [\"▁yellow\", \"▁red\"]\n";
@@ -61,6 +63,32 @@ TEST(Reasoning, ChoicesAreScoredBehindTheThoughts) {
   const auto other = run(place, "reasoning_marks: [\"▁blue\", \"▁red\"]\n", "choices: [yes, no]").at(0);
   EXPECT_EQ(other["reasoning_tokens"], nullptr);
   EXPECT_EQ(other["logprob"], plain["logprob"]);
+}
+
+// "a yellow rectangle" is a mark and thoughts, behind which the demo's model ends.
+TEST(Reasoning, AModelThatEndsWithinItsThoughtsSaysSoAndTheyAreKept) {
+  const Workplace place;
+  const std::string held = "--regex 'yes|no' --max-new-tokens 40";
+  const std::string manifest =
+      place.write("manifest.yaml", "model: " + Workplace::demo("model") +
+                                       "\ndatabase: results.db\nreasoning_marks: [\"▁a\", \"▁red\"]\n"
+                                       "jobs:\n  - {name: j, task: vqa, items: [{image: " +
+                                       Workplace::images().front() + ", question: \"what is this?\"}]}\n");
+  EXPECT_EQ(program("run -q " + held + " " + manifest).code, 1);
+  const json row = rows(place.path("results.db")).at(0);
+  EXPECT_EQ(row["error_code"], "answer_incomplete");
+  EXPECT_THAT(row["error_message"].get<std::string>(),
+              AllOf(HasSubstr("the model ended within its thoughts"), HasSubstr("enable_thinking: false"),
+                    Not(HasSubstr("max_new_tokens"))));
+  EXPECT_EQ(row["answer"], "");
+  EXPECT_EQ(row["reasoning"], "yellow rectangle");
+  EXPECT_GE(row["reasoning_tokens"], 2);
+  EXPECT_EQ(row["finish_reason"], "stop");
+  // Cut by the limit within them: a larger one helps.
+  EXPECT_EQ(program("run -q --fresh --regex 'yes|no' --max-new-tokens 2 " + manifest).code, 1);
+  const json cut = rows(place.path("results.db")).at(0);
+  EXPECT_THAT(cut["error_message"].get<std::string>(), HasSubstr("a larger limit (max_new_tokens"));
+  EXPECT_EQ(cut["reasoning"], "yellow");
 }
 
 TEST(Reasoning, TheClosingMarkStandsOnceBeforeChoices) {
