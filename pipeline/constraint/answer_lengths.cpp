@@ -22,17 +22,21 @@ bool has_endless_strings(const Grammar& grammar) {
 
 }  // namespace
 
+const std::shared_ptr<const TokenBytes>& AnswerLengths::tokens() {
+  if (!tokens_) tokens_ = std::make_shared<const TokenBytes>(tokenizer_);
+  return tokens_;
+}
+
 std::optional<std::size_t> AnswerLengths::shortest(const GenerationConfig& generation) {
   const auto spec = constraint_of(generation);
   if (!spec) return std::nullopt;
   const auto entry = compiled_.of(*spec);
   if (!entry->shortest) {
-    if (!tokens_) tokens_ = std::make_shared<const TokenBytes>(tokenizer_);
     entry->least = std::make_shared<const LeastBytes>(entry->compiled.grammar);
     Machine machine(entry->compiled.grammar);
-    Closings closings(entry->least, tokens_);
+    Closings closings(entry->least, tokens());
     try {
-      entry->shortest = closings.tokens(machine, machine.start());
+      entry->shortest = closings.tokens(machine, machine.start(), AnswerPlace::beginning);
     } catch (const TooAmbiguous&) {
       entry->shortest = Closings::kNever;
     }
@@ -44,11 +48,13 @@ std::optional<std::size_t> AnswerLengths::shortest(const GenerationConfig& gener
 void AnswerLengths::check(const GenerationConfig& generation) {
   const auto spec = constraint_of(generation);
   if (!spec) return;
-  const auto tokens = shortest(generation);
-  if (generation.on_length == "close") return check_shortest(tokens.value_or(Closings::kNever), generation);
-  if (tokens && std::cmp_less_equal(*tokens, generation.max_new_tokens)) return;
-  // A text with more bytes may take fewer tokens. Items of a job mostly share constraint and limit.
   const auto entry = compiled_.of(*spec);
+  if (!entry->masks) entry->masks = std::make_shared<TokenMasks>(entry->compiled.grammar, tokens());
+  check_writable(GrammarConstraint(entry->masks, {}, nullptr), *tokens(), generation);
+  const auto fewest = shortest(generation);
+  if (generation.on_length == "close") return check_shortest(fewest.value_or(Closings::kNever), generation);
+  if (fewest && std::cmp_less_equal(*fewest, generation.max_new_tokens)) return;
+  // A text with more bytes may take fewer tokens. Items of a job mostly share constraint and limit.
   const auto limit = static_cast<std::size_t>(generation.max_new_tokens);
   auto fits = entry->within.find(limit);
   if (fits == entry->within.end()) {
@@ -56,7 +62,7 @@ void AnswerLengths::check(const GenerationConfig& generation) {
     fits = entry->within.emplace(limit, found).first;
   }
   if (fits->second != false) return;
-  if (tokens) throw ItemError(ErrorCode::invalid_value, too_short_for(*tokens, generation));
+  if (fewest) throw ItemError(ErrorCode::invalid_value, too_short_for(*fewest, generation));
   throw ItemError(ErrorCode::invalid_value,
                   fmt::format("max_new_tokens is {}, but every answer that fits has more tokens: raise it",
                               generation.max_new_tokens));

@@ -29,6 +29,8 @@ class AnswerLengths {
   std::vector<std::string> notes(const Manifest& manifest, const GenerationOverrides& command_line);
 
  private:
+  const std::shared_ptr<const TokenBytes>& tokens();
+
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::shared_ptr<const TokenBytes> tokens_;  // once they were needed
   CompiledConstraints compiled_;

@@ -63,6 +63,8 @@ std::string why_incomplete(const ConstraintSpec& spec, const std::string& text, 
   const bool json = spec.kind == Kind::json_schema || spec.kind == Kind::json_object;
   const std::string stopped = fmt::format("stopped{} after {}", json ? " at " + json_place(text) : "",
                                           counted(answer.tokens.size(), "token"));
+  if (answer.finish_reason == FinishReason::stop)
+    return stopped + ": the model's tokens spell nothing that goes on from there";
   return stopped +
          ": a larger limit (max_new_tokens; in requests max_tokens or max_output_tokens) lets it come to "
          "its end";
@@ -94,10 +96,25 @@ std::string too_short_for(std::size_t tokens, const GenerationConfig& generation
                      counted(tokens, "token"), generation.max_new_tokens);
 }
 
+void check_writable(const GrammarConstraint& constraint, const TokenBytes& tokens,
+                    const GenerationConfig& generation) {
+  if (!tokens.spaces_words() || constraint.can_be_written()) return;
+  const std::string_view key = !generation.response_format.empty() ? "response_format"
+                               : generation.regex.empty()          ? "grammar"
+                                                                   : "regex";
+  throw ItemError(
+      ErrorCode::invalid_value,
+      fmt::format("{}: no text that fits can be written in this model's tokens: its tokenizer is of "
+                  "word pieces, which puts a space before each word and mark that does not go on with "
+                  "a word: allow spaces there{}, or take choices",
+                  key, key == "response_format" ? " (whitespace: flexible)" : ""));
+}
+
 void check_shortest(std::size_t tokens, const GenerationConfig& generation) {
   if (tokens == Closings::kNever) {
     throw ItemError(ErrorCode::invalid_value,
-                    "on_length: close: the shortest answer is too long to be found: take on_length: fail");
+                    "on_length: close: the shortest answer is too long to be found, or not one that the "
+                    "model's tokens spell: take on_length: fail");
   }
   if (std::cmp_greater(tokens, generation.max_new_tokens))
     throw ItemError(ErrorCode::invalid_value, too_short_for(tokens, generation));
@@ -150,6 +167,7 @@ std::shared_ptr<const TokenConstraint> Constraints::of(const GenerationConfig& g
   ends.insert(ends.end(), generation.stop_token_ids.begin(), generation.stop_token_ids.end());
   auto constraint = std::make_shared<const GrammarConstraint>(entry->masks, std::move(ends),
                                                               closes ? entry->least : nullptr);
+  check_writable(*constraint, *tokens_, generation);
   if (closes) check_shortest(constraint->shortest(), generation);
   return constraint;
 }

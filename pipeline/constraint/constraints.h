@@ -12,6 +12,7 @@
 #include "engine/base/generation_config.h"
 #include "engine/serve/request.h"
 #include "jobs/item/job.h"
+#include "pipeline/constraint/grammar_constraint.h"
 #include "pipeline/constraint/setting_files.h"
 #include "text/constraint/closing/least_bytes.h"
 #include "text/constraint/constraint.h"
@@ -25,6 +26,12 @@ std::optional<ConstraintSpec> constraint_of(const GenerationConfig& generation);
 
 /// That max_new_tokens leaves no room for the shortest answer, which has so many tokens.
 std::string too_short_for(std::size_t tokens, const GenerationConfig& generation);
+
+/// That some answer that fits can be written in a model's tokens. Looked at where words stand apart;
+/// elsewhere tokens spell every text.
+/// @throws ItemError(invalid_value)
+void check_writable(const GrammarConstraint& constraint, const TokenBytes& tokens,
+                    const GenerationConfig& generation);
 
 /// That an answer that is brought to its end has room: `tokens` are those of the shortest, or
 /// Closings::kNever.

@@ -71,8 +71,14 @@ std::vector<std::int32_t> GrammarConstraint::forced(State state) const {
   return next(state).forced;
 }
 
+bool GrammarConstraint::can_be_written() const {
+  const NextTokens& tokens = next(start());
+  return tokens.may_end || !tokens.allowed.ids().empty();
+}
+
 bool GrammarConstraint::has_room(State state, std::size_t left) const {
-  const std::size_t needed = closings_->tokens(machine_, states_[state].frames);
+  const Known& at = states_[state];
+  const std::size_t needed = closings_->tokens(machine_, at.frames, at.place);
   return needed <= left;
 }
 
@@ -100,7 +106,7 @@ void GrammarConstraint::allowed_within(State state, std::size_t left, TokenMask&
   if (tokens.may_end) {
     for (const std::int32_t end : ends_) mask.add(end);
   } else if (!any) {  // the rule of forced tokens allows another beginning only
-    mask.add(*closings_->first(machine_, frames));
+    mask.add(*closings_->first(machine_, frames, place));
   }
 }
 

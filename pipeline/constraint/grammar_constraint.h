@@ -35,7 +35,11 @@ class GrammarConstraint : public TokenConstraint {
   /// Frames that reading the answers took so far (TokenMasks::kMaxFrames).
   std::size_t frames() const { return machine_.frames(); }
   /// Tokens of the shortest answer; Closings::kNever when that could not be found.
-  std::size_t shortest() const { return closings_->tokens(machine_, states_.front().frames); }
+  std::size_t shortest() const {
+    return closings_->tokens(machine_, states_.front().frames, AnswerPlace::beginning);
+  }
+  /// Whether the model's tokens spell any answer that fits.
+  bool can_be_written() const;
 
  private:
   struct Known {

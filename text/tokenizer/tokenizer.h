@@ -76,6 +76,10 @@ class Tokenizer {
   virtual std::optional<std::int32_t> pad() const = 0;
   virtual std::optional<std::int32_t> unk() const = 0;
 
+  /// Whether decoding puts spaces between tokens, but for those that go on with a word: then the first one
+  /// adds none, and no text has two words, or marks, next to each other.
+  virtual bool spaces_words() const { return false; }
+
  protected:
   Tokenizer() = default;
 };

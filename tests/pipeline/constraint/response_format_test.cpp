@@ -121,6 +121,33 @@ TEST(ResponseFormat, AnAnswerThatIsCutFailsAndIsKept) {
   EXPECT_THAT(row["answer"].get<std::string>(), testing::StartsWith("{"));
 }
 
+// A tokenizer of word pieces puts spaces between words, and spells some texts not at all.
+TEST(ResponseFormat, OfWordPieces) {
+  const std::string folder = reference_folder("blip-vqa");
+  const std::string model =
+      " --model " + folder + "/model --image " + folder + "/images/gray.png --max-new-tokens 50 red ";
+  EXPECT_EQ(program("ask" + model + "--regex yes").text, "yes\n");
+  const ProgramEnd word = program("ask" + model + "--regex '[a-z ]{1,4}'");
+  EXPECT_EQ(word.code, 0) << word.text;
+  EXPECT_THAT(word.text, testing::MatchesRegex("[a-z ]+\n"));
+  const ProgramEnd refused = program("ask" + model + "--regex '\"a\"'");
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.text, AllOf(HasSubstr("regex: no text that fits"), HasSubstr("word pieces")));
+  const Workplace place;
+  const std::string item = folder + "/images/gray.png, question: red}]}\n";
+  const std::string file = place.write(
+      "manifest.yaml", "model: " + folder +
+                           "/model\ndatabase: results.db\njobs:\n"
+                           "  - {name: a, task: vqa, regex: yes|no, items: [{image: " +
+                           item + "  - {name: b, task: vqa, regex: yes\"no, items: [{image: " + item);
+  const ProgramEnd ran = program("run -q " + file);
+  ASSERT_EQ(ran.code, 1) << ran.text;
+  EXPECT_EQ(rows(place.path("results.db"), "--job a").at(0)["finish_reason"], "stop");
+  const json none = rows(place.path("results.db"), "--job b").at(0);
+  EXPECT_EQ(none["error_code"], "invalid_value");
+  EXPECT_THAT(none["error_message"].get<std::string>(), HasSubstr("word pieces"));
+}
+
 TEST(ResponseFormat, WhatCannotBeHeldIsSaidBeforeAModelIsLoaded) {
   const Workplace place;
   const auto refused = [&](const std::string& keys) {

@@ -9,15 +9,28 @@ Closings::Closings(std::shared_ptr<const LeastBytes> least, std::shared_ptr<cons
   places_[kUnknown].tokens = kNoTokens;
 }
 
-std::size_t Closings::tokens(Machine& machine, const Machine::State& state) {
-  const Place& place = places_[place_of(machine, state)];
-  return place.tokens == kNoTokens ? kNever : place.tokens;
+std::size_t Closings::tokens(Machine& machine, const Machine::State& state, AnswerPlace place) {
+  const Way way = way_from(machine, state, place);
+  return way.tokens == kNoTokens ? kNever : way.tokens;
 }
 
-std::optional<std::int32_t> Closings::first(Machine& machine, const Machine::State& state) {
-  const Place& place = places_[place_of(machine, state)];
-  if (place.tokens == kNoTokens || place.tokens == 0) return std::nullopt;
-  return place.token;
+std::optional<std::int32_t> Closings::first(Machine& machine, const Machine::State& state,
+                                            AnswerPlace place) {
+  const Way way = way_from(machine, state, place);
+  if (way.tokens == kNoTokens || way.tokens == 0) return std::nullopt;
+  return way.token;
+}
+
+/// A first token may be another than inside an answer: its space is dropped, or it goes on with a word.
+Closings::Way Closings::way_from(Machine& machine, const Machine::State& state, AnswerPlace place) {
+  const std::uint32_t at = place_of(machine, state);
+  const bool ends = at == kEnd || at == kUnknown;
+  if (ends || place == AnswerPlace::behind || !tokens_->drops_first_space())
+    return {places_[at].tokens, places_[at].token};
+  const std::uint32_t space = tokens_->all().find(" ");
+  const Way plain = fewest(at, 0, place);
+  const Way spaced = space != 0 ? fewest(at, space, place) : Way{};
+  return spaced.tokens < plain.tokens ? spaced : plain;
 }
 
 void Closings::forget(const Mark& mark, const Machine::Mark& frames) {
@@ -102,21 +115,32 @@ std::optional<std::uint32_t> Closings::next_step(Machine& machine, std::vector<S
 std::uint32_t Closings::add(std::uint8_t byte, std::uint32_t next) {
   places_.push_back({.next = next, .bytes = places_[next].bytes + 1, .tokens = kNoTokens, .byte = byte});
   const auto place = static_cast<std::uint32_t>(places_.size() - 1);
-  Place& first = places_.back();
+  const Way way = fewest(place, 0, AnswerPlace::behind);
+  places_.back().tokens = way.tokens;
+  places_.back().token = way.token;
+  return place;
+}
+
+/// @param node of the trie, behind which the text of the place is spelled
+Closings::Way Closings::fewest(std::uint32_t place, std::uint32_t node, AnswerPlace where) const {
+  Way way;
   const TokenTrie& trie = tokens_->all();
-  std::uint32_t at = place, node = 0;
-  while (at != kEnd) {
+  const std::size_t dropped = trie.node(node).depth;
+  for (std::uint32_t at = place; at != kEnd;) {
     node = trie.child(node, places_[at].byte);
     if (node == 0) break;
     at = places_[at].next;
     const auto here = trie.tokens(trie.node(node));
     if (here.empty() || places_[at].tokens == kNoTokens) continue;
     // Of equally many the longest comes first.
-    if (places_[at].tokens + 1 > first.tokens) continue;
-    first.tokens = places_[at].tokens + 1;
-    first.token = here.front();
+    if (places_[at].tokens + 1 > way.tokens) continue;
+    const auto token = where == AnswerPlace::behind
+                           ? here.front()
+                           : tokens_->beginning(here, trie.node(node).depth - dropped);
+    if (!token) continue;
+    way = {places_[at].tokens + 1, *token};
   }
-  return place;
+  return way;
 }
 
 }  // namespace mmbatch

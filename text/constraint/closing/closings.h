@@ -23,9 +23,10 @@ class Closings {
 
   /// How many tokens end an answer behind a state; kNever when that takes too long to find, or too many
   /// bytes.
-  std::size_t tokens(Machine& machine, const Machine::State& state);
+  std::size_t tokens(Machine& machine, const Machine::State& state, AnswerPlace place = AnswerPlace::behind);
   /// The first of them. Nothing when there is none.
-  std::optional<std::int32_t> first(Machine& machine, const Machine::State& state);
+  std::optional<std::int32_t> first(Machine& machine, const Machine::State& state,
+                                    AnswerPlace place = AnswerPlace::behind);
 
   /// What is known now.
   struct Mark {
@@ -64,6 +65,13 @@ class Closings {
   std::optional<std::uint32_t> search(Machine& machine, const Machine::State& from, std::size_t bytes);
   std::optional<std::uint32_t> next_step(Machine& machine, std::vector<Step>& path);
   std::uint32_t add(std::uint8_t byte, std::uint32_t next);
+  /// The fewest tokens from somewhere to the end, and the first of them.
+  struct Way {
+    std::uint32_t tokens = kNoTokens;
+    std::int32_t token = -1;
+  };
+  Way way_from(Machine& machine, const Machine::State& state, AnswerPlace place);
+  Way fewest(std::uint32_t place, std::uint32_t node, AnswerPlace where) const;
 
   std::shared_ptr<const LeastBytes> least_;
   std::shared_ptr<const TokenBytes> tokens_;

@@ -3,6 +3,7 @@
 #include <set>
 #include <vector>
 
+#include "text/constraint/closing/token_states.h"
 #include "text/constraint/constraint_error.h"
 
 namespace mmbatch {
@@ -44,24 +45,21 @@ class Search {
   bool follow(const Machine::State& state, std::uint32_t from, std::size_t used,
               std::vector<Machine::State>& next) {
     const TokenTrie& trie = tokens_.all();
-    const std::uint32_t end = from == 0 ? static_cast<std::uint32_t>(trie.size()) : trie.node(from).end;
-    states_[trie.node(from).depth] = state;
-    for (std::uint32_t i = from + 1; i < end && goes_on(); ++nodes_) {
-      const TokenTrie::Node& node = trie.node(i);
-      Machine::State& here = states_[node.depth];
-      machine_.step(states_[node.depth - 1u], node.byte, here);
-      if (here.empty()) {
-        i = node.end;
-        continue;
-      }
-      ++i;
-      if (node.tokens == 0) continue;
-      if (machine_.may_end(here)) return true;
-      const std::uint64_t bytes = least_.of(machine_, here), longest = tokens_.longest();
-      if ((bytes + longest - 1) / longest > limit_ - used) continue;
-      if (seen_.insert(here).second) next.push_back(here);
-    }
-    return false;
+    bool ends = false;
+    visit_token_states(
+        machine_, trie, from, state, states_, [&](const TokenTrie::Node& node, const Machine::State& here) {
+          ++nodes_;
+          if (node.tokens == 0) return goes_on();
+          if (used == 1 && !tokens_.beginning(trie.tokens(node), node.depth - trie.node(from).depth))
+            return goes_on();
+          ends = machine_.may_end(here);
+          if (ends) return false;
+          const std::uint64_t bytes = least_.of(machine_, here), longest = tokens_.longest();
+          if ((bytes + longest - 1) / longest > limit_ - used) return goes_on();
+          if (seen_.insert(here).second) next.push_back(here);
+          return goes_on();
+        });
+    return ends;
   }
 
   Machine machine_;

@@ -16,6 +16,12 @@ std::vector<std::string> bytes_of(const Tokenizer& tokenizer) {
   return out;
 }
 
+/// Whether a token that is decoded alone adds what it adds inside a text, but for the space before it.
+bool begins_as_inside(const Tokenizer& tokenizer, std::int32_t token, std::string_view inside) {
+  if (inside.starts_with(' ')) inside.remove_prefix(1);
+  return tokenizer.decode(std::span(&token, 1)) == inside;
+}
+
 /// Found by trying: a word with a space before it, alone.
 bool drops_space(const Tokenizer& tokenizer, const std::vector<std::string>& bytes) {
   for (std::size_t id = 0; id < bytes.size(); ++id) {
@@ -32,7 +38,9 @@ bool drops_space(const Tokenizer& tokenizer, const std::vector<std::string>& byt
 TokenBytes::TokenBytes(std::shared_ptr<const Tokenizer> tokenizer)
     : tokenizer_(std::move(tokenizer)),
       bytes_(bytes_of(*tokenizer_)),
-      drops_first_space_(drops_space(*tokenizer_, bytes_)),
+      spaces_words_(tokenizer_->spaces_words()),
+      drops_first_space_(spaces_words_ || drops_space(*tokenizer_, bytes_)),
+      never_first_(spaces_words_ ? bytes_.size() : 0),
       all_(bytes_, [](const std::string&) { return true; }),
       quoting_(bytes_,
                [](const std::string& text) { return text.find_first_of("\"\\") != std::string::npos; }) {
@@ -40,6 +48,8 @@ TokenBytes::TokenBytes(std::shared_ptr<const Tokenizer> tokenizer)
   for (std::size_t id = 0; id < bytes_.size(); ++id) {
     const std::string& text = bytes_[id];
     const auto token = static_cast<std::int32_t>(id);
+    if (spaces_words_ && !text.empty() && !begins_as_inside(*tokenizer_, token, text))
+      never_first_.add(token);
     longest_ = std::max(longest_, std::min(text.size(), TokenTrie::kMaxBytes));
     const auto characters = static_cast<std::size_t>(
         std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
@@ -71,6 +81,21 @@ const std::string& TokenBytes::of(std::int32_t id) const {
   static const std::string none;
   return id >= 0 && static_cast<std::size_t>(id) < bytes_.size() ? bytes_[static_cast<std::size_t>(id)]
                                                                  : none;
+}
+
+std::string_view TokenBytes::at_beginning(std::int32_t id) const {
+  std::string_view bytes = of(id);
+  if (bytes.empty() || never_first_.has(id)) return {};
+  if (drops_first_space_ && bytes.front() == ' ') bytes.remove_prefix(1);
+  return bytes;
+}
+
+std::optional<std::int32_t> TokenBytes::beginning(std::span<const std::int32_t> same,
+                                                  std::size_t bytes) const {
+  for (const std::int32_t token : same) {
+    if (at_beginning(token).size() == bytes) return token;
+  }
+  return std::nullopt;
 }
 
 }  // namespace mmbatch

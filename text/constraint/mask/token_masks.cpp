@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/base/text/utf8.h"
+#include "text/constraint/closing/ways_to_end.h"
 #include "text/constraint/constraint_error.h"
 #include "text/constraint/mask/trie_walk.h"
 
@@ -15,6 +16,8 @@ using Kind = GrammarNode::Kind;
 
 // Of a state's forced stretch, beyond which it is not looked for.
 constexpr std::uint64_t kMaxForcedWork = 8'000'000;
+// Of Machine::key_of: everything that may follow counts.
+constexpr std::uint32_t kAnyReach = UINT32_MAX - 1;
 
 std::size_t memory_of(const TokenSet& set) {
   return set.words().size() * sizeof(std::uint64_t) + 256;
@@ -78,14 +81,17 @@ void TokenMasks::Cache<Value>::put(const std::string& key, std::shared_ptr<const
 }
 
 TokenMasks::TokenMasks(std::shared_ptr<const Grammar> grammar, std::shared_ptr<const TokenBytes> tokens)
-    : grammar_(std::move(grammar)), tokens_(std::move(tokens)) {}
+    : grammar_(std::move(grammar)), tokens_(std::move(tokens)) {
+  if (tokens_->spaces_words()) least_ = std::make_shared<const LeastBytes>(grammar_);
+}
 
 std::shared_ptr<const NextTokens> TokenMasks::next(Machine& machine, const Machine::State& state,
                                                    AnswerPlace place) {
   const bool first = place == AnswerPlace::beginning && tokens_->drops_first_space();
   std::string key(1, first ? 'f' : 'b');
-  for (const Machine::FrameId id : state)
-    key += machine.key_of(id, static_cast<std::uint32_t>(tokens_->longest())) + '|';
+  // Whether an end can be reached depends on all that is to come, not on one token.
+  const auto reach = least_ ? kAnyReach : static_cast<std::uint32_t>(tokens_->longest());
+  for (const Machine::FrameId id : state) key += machine.key_of(id, reach) + '|';
   {
     const std::lock_guard lock(mutex_);
     if (auto known = states_.find(key)) return known;
@@ -93,9 +99,11 @@ std::shared_ptr<const NextTokens> TokenMasks::next(Machine& machine, const Machi
   auto next = std::make_shared<NextTokens>();
   next->may_end = machine.may_end(state);
   // Where the first space is dropped, the forced tokens of a beginning are not those of an inside.
-  if (!first) next->forced = forced_tokens(machine, state);
+  // Where there are dead ends, only single tokens are known to lead into none.
+  if (!first && !least_) next->forced = forced_tokens(machine, state);
   if (next->forced.empty()) {
     next->allowed = unforced(machine, state, place);
+    if (least_) drop_dead_ends(machine, state, place, next->allowed);
     const auto& words = next->allowed.words();
     next->only_end =
         next->may_end && std::all_of(words.begin(), words.end(), [](std::uint64_t w) { return w == 0; });
@@ -113,12 +121,15 @@ TokenSet TokenMasks::unforced(Machine& machine, const Machine::State& state, Ans
   TokenSet out(tokens_->vocab());
   if (place == AnswerPlace::beginning && tokens_->drops_first_space()) {
     const Machine::Mark mark = machine.mark();
-    walk(machine, tokens_->all(), tokens_->all().find(" "), state, out);
-    TokenSet plain(tokens_->vocab());
-    walk(machine, tokens_->all(), 0, state, plain);
-    for (const std::int32_t id : plain.ids()) {
-      if (tokens_->of(id)[0] != ' ') out.add(id);
-    }
+    const auto add = [&](std::uint32_t from, std::size_t dropped) {
+      TokenSet found(tokens_->vocab());
+      walk(machine, tokens_->all(), from, state, found);
+      for (const std::int32_t id : found.ids()) {
+        if (tokens_->at_beginning(id).size() + dropped == tokens_->of(id).size()) out.add(id);
+      }
+    };
+    add(0, 0);
+    if (const std::uint32_t space = tokens_->all().find(" ")) add(space, 1);
     machine.release(mark);
     return out;
   }
@@ -134,11 +145,9 @@ TokenSet TokenMasks::unforced(Machine& machine, const Machine::State& state, Ans
 
 Machine::State TokenMasks::behind(Machine& machine, const Machine::State& state, AnswerPlace place,
                                   std::int32_t token) const {
-  std::string_view bytes = tokens_->of(token);
+  const std::string_view bytes =
+      place == AnswerPlace::beginning ? tokens_->at_beginning(token) : tokens_->of(token);
   if (bytes.empty()) return {};
-  const bool dropped =
-      place == AnswerPlace::beginning && tokens_->drops_first_space() && bytes.starts_with(' ');
-  if (dropped) bytes.remove_prefix(1);
   const Machine::Mark mark = machine.mark();
   Machine::State now = state, behind;
   for (const char byte : bytes) {
@@ -156,6 +165,19 @@ Machine::State TokenMasks::behind(Machine& machine, const Machine::State& state,
                     machine.frames(), kMaxFrames));
   }
   return now;
+}
+
+/// Takes out the tokens behind which no tokens spell a way to an end.
+void TokenMasks::drop_dead_ends(Machine& machine, const Machine::State& state, AnswerPlace place,
+                                TokenSet& tokens) const {
+  const Machine::Mark mark = machine.mark();
+  {
+    WaysToEnd ways(machine, *least_, *tokens_);
+    for (const std::int32_t id : tokens.ids()) {
+      if (!ways.any_from(behind(machine, state, place, id))) tokens.remove(id);
+    }
+  }
+  machine.release(mark);
 }
 
 TokenMasks::Mask TokenMasks::of_frame(Machine& machine, Machine::FrameId frame) {

@@ -10,14 +10,12 @@
 #include <unordered_map>
 #include <vector>
 
+#include "text/constraint/closing/least_bytes.h"
 #include "text/constraint/grammar/machine.h"
 #include "text/constraint/mask/token_bytes.h"
 #include "text/constraint/mask/token_set.h"
 
 namespace mmbatch {
-
-/// Where an answer stands: some decoders drop a space that it begins with.
-enum class AnswerPlace { beginning, behind };
 
 /// What may follow in one state.
 struct NextTokens {
@@ -69,6 +67,8 @@ class TokenMasks {
             TokenSet& out) const;
   bool any_below(Machine& machine, std::uint32_t node, const Machine::State& state,
                  std::uint64_t limit) const;
+  void drop_dead_ends(Machine& machine, const Machine::State& state, AnswerPlace place,
+                      TokenSet& tokens) const;
   std::string forced_bytes(Machine& machine, Machine::State state) const;
   std::vector<std::int32_t> forced_tokens(Machine& machine, const Machine::State& state) const;
 
@@ -93,7 +93,8 @@ class TokenMasks {
 
   std::shared_ptr<const Grammar> grammar_;
   std::shared_ptr<const TokenBytes> tokens_;
-  std::mutex mutex_;  // of all below, and of the walks
+  std::shared_ptr<const LeastBytes> least_;  // where there are dead ends
+  std::mutex mutex_;                         // of all below, and of the walks
   Cache<FrameTokens> frames_{kMaxCacheBytes / 4};
   Cache<TokenSet> strings_{kMaxCacheBytes / 4};
   Cache<NextTokens> states_{kMaxCacheBytes / 2};

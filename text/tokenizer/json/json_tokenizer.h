@@ -44,6 +44,7 @@ class JsonTokenizer : public Tokenizer {
   bool is_special(std::int32_t id) const override;
   bool in_vocabulary(std::int32_t id) const override;
   std::optional<std::string> bytes_inside_text(std::int32_t id) const override;
+  bool spaces_words() const override { return decoder_->spaces_words(); }
   std::int32_t vocab_size() const override;
 
   std::optional<std::int32_t> bos() const override { return bos_; }

@@ -41,6 +41,7 @@ TokenDecoder::TokenDecoder(const Config& tokenizer, const std::string& word_end)
   if (tokenizer.has("decoder")) {
     read(tokenizer.object("decoder"), 0);
   } else {
+    spaces_words_ = true;
     makers_.push_back([] { return std::make_unique<JoinStage>(); });
   }
   if (!word_end.empty()) makers_.push_back([word_end] { return std::make_unique<WordEndStage>(word_end); });
@@ -79,6 +80,7 @@ void TokenDecoder::read(const Config& step, int depth) {
       return std::make_unique<MetaspaceStage>(replacement, first);
     });
   } else if (type == "WordPiece") {
+    spaces_words_ = true;
     const auto cleanup =
         step.flag("cleanup", true) ? WordPieceStage::Cleanup::yes : WordPieceStage::Cleanup::no;
     makers_.push_back([prefix = short_text(step, "prefix", "##"), cleanup] {
@@ -101,15 +103,22 @@ std::string TokenDecoder::bytes_inside_text(std::string_view token) const {
   if (byte_level_) return bytes_of_byte_level(token);
   const auto byte = byte_fallback_ ? byte_of_token(token) : std::nullopt;
   if (byte) return std::string(1, *byte);
-  // Between two letters nothing is put before a text, and nothing taken off its end.
+  // Between two letters nothing is put before a text, and nothing taken off its end. The last one may bring a
+  // space of its own.
+  const std::string out = text_of({"a", token, "z"}), around = text_of({"a", "z"});
+  if (!out.starts_with('a') || !around.starts_with('a') || out.size() < around.size()) return {};
+  const std::string_view last = std::string_view(around).substr(1);
+  if (!out.ends_with(last)) return {};
+  return out.substr(1, out.size() - around.size());
+}
+
+std::string TokenDecoder::text_of(std::initializer_list<std::string_view> tokens) const {
   std::string out;
   std::string* to = &out;
   const auto stages = start(&to);
-  for (const std::string_view part : {std::string_view("a"), token, std::string_view("z")})
-    stages.front()->put(part, DecodeStage::whole);
+  for (const std::string_view token : tokens) stages.front()->put(token, DecodeStage::whole);
   stages.front()->finish();
-  if (!out.starts_with('a') || !out.ends_with('z') || out.size() < 2) return {};
-  return out.substr(1, out.size() - 2);
+  return out;
 }
 
 std::vector<std::unique_ptr<DecodeStage>> TokenDecoder::start(std::string* const* out) const {

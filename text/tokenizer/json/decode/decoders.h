@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -39,15 +40,19 @@ class TokenDecoder {
 
   /// The bytes of a token inside a text.
   std::string bytes_inside_text(std::string_view token) const;
+  /// Whether spaces are put between tokens.
+  bool spaces_words() const { return spaces_words_; }
 
  private:
   using Maker = std::function<std::unique_ptr<DecodeStage>()>;
 
   void read(const Config& step, int depth);
+  std::string text_of(std::initializer_list<std::string_view> tokens) const;
 
   std::vector<Maker> makers_;
   bool byte_level_ = false;     // tokens are written in GPT-2's alphabet
   bool byte_fallback_ = false;  // <0x00> to <0xFF> are bytes
+  bool spaces_words_ = false;
 };
 
 }  // namespace mmbatch
