@@ -14,8 +14,8 @@ namespace mmbatch {
 /// Files that hold several pictures: the pages of PDF and TIFF files, the frames of GIF and WebP animations,
 /// the moments of videos. They are opened in helper processes (image/helper/), so that a hostile one costs no
 /// more than its item. A file of one picture is a document of one page. All throw ItemError as
-/// decode_image(); a page that is not there, a document that asks for a password and a damaged one are told
-/// apart in the message. All are thread-safe.
+/// decode_image(); a page or moment that is not there, a document that asks for a password and a damaged one
+/// are told apart in the message. All are thread-safe.
 
 struct DocumentInfo {
   std::uint32_t pages = 1;

@@ -78,7 +78,7 @@ std::vector<PageRange> read_pages(const Node::Entry& entry) {
 }
 
 std::vector<double> read_times(const Node::Entry& entry) {
-  constexpr const char* kExpected = "a list of 1 to 1024 times in seconds";
+  constexpr const char* kExpected = "a list of 1 to 1024 times in seconds, each from 0 to 1000000";
   NodePointer list = entry.value;
   if (list->kind == Node::Kind::text) {  // a column's text
     const ParsedJson parsed = parse_json(list->text);

@@ -111,10 +111,23 @@ TEST(Document, MomentsOfAVideo) {
   EXPECT_NEAR(red_at(0.2), 25, kOfColours);
   EXPECT_NEAR(red_at(0.39), 25, kOfColours);
   EXPECT_NEAR(red_at(1.9), 225, kOfColours);
-  EXPECT_NEAR(red_at(100), 225, kOfColours);
+  EXPECT_NEAR(red_at(2), 225, kOfColours);  // its end
   const Bytes lossy = file("ten.mp4");
   EXPECT_NEAR(pixel(part_of(lossy, {.seconds = 1.1}), 3, 3)[0], 125, 6);
   EXPECT_THAT(problem_of(file("three.pdf"), {.seconds = 0}), HasSubstr("damaged video"));
+}
+
+TEST(Document, BehindItsEndAVideoShowsNothing) {
+  for (const char* name : {"ten.avi", "ten.mp4"}) {
+    const Bytes video = file(name);
+    EXPECT_EQ(problem_of(video, {.seconds = 2}), "") << name;
+    EXPECT_EQ(problem_of(video, {.seconds = 2.01}),
+              "image_unreadable: there is no moment 2.01 s: the video is 2 s long")
+        << name;
+    EXPECT_THAT(problem_of(video, {.seconds = 100}), HasSubstr("no moment 100 s")) << name;
+    // Known before it is decoded: what only asks for sizes says so too.
+    EXPECT_THROW(read_part_header(video, {.seconds = 100}), ItemError) << name;
+  }
 }
 
 TEST(Document, PagesAreBoundedAsImagesAre) {

@@ -104,6 +104,7 @@ TEST(DocumentItems, SayWhatIsWrong) {
   EXPECT_THAT(problem("{id: a, image: x.png, pages: 3}"), HasSubstr("'pages' has no meaning without"));
   EXPECT_THAT(problem("{id: a, document: x.pdf, dpi: 5}"), HasSubstr("from 36 to 600"));
   EXPECT_THAT(problem("{id: a, video: x.mp4, fps: 1, frames: 2}"), HasSubstr("one is allowed"));
+  EXPECT_THAT(problem("{id: a, video: x.mp4, times: [1000001]}"), HasSubstr("each from 0 to 1000000"));
 }
 
 TEST(DocumentItems, PagesAndResolutionsHaveKeysOfTheirOwn) {

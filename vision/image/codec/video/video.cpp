@@ -67,6 +67,14 @@ T* made(T* object) {
   return object;
 }
 
+/// Up to six places, as many as it has.
+std::string number(double value) {
+  std::string text = std::to_string(value);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.back() == '.') text.pop_back();
+  return text;
+}
+
 /// A video's first stream of pictures.
 class Video {
  public:
@@ -101,21 +109,23 @@ class Video {
   int width() const { return turns() % 2 == 0 ? codec_->width : codec_->height; }
   int height() const { return turns() % 2 == 0 ? codec_->height : codec_->width; }
 
-  /// The last frame that begins at or before a time.
-  Image at(double seconds, const CodecRequest& file) {
-    const std::int64_t start = stream().start_time == AV_NOPTS_VALUE ? 0 : stream().start_time;
+  /// The picture that is shown at a time.  @throws Absent behind the video's end
+  Image at(double seconds, const CodecRequest& file) { return rgb(*frame_at(seconds, file), file); }
+
+  /// The last frame that begins at or before a time.  @throws Absent behind the video's end
+  Owned<AVFrame> frame_at(double seconds, const CodecRequest& file) {
     const auto wanted =
-        start + static_cast<std::int64_t>(std::floor(seconds / av_q2d(stream().time_base) + 1e-6));
+        start() + static_cast<std::int64_t>(std::floor(seconds / av_q2d(stream().time_base) + 1e-6));
     // Where it cannot be entered in the middle, it is read from its beginning.
     if (seconds > 0) av_seek_frame(format_.get(), number_, wanted, AVSEEK_FLAG_BACKWARD);
     const Owned<AVPacket> packet(made(av_packet_alloc()));
     Owned<AVFrame> frame(made(av_frame_alloc())), shown(made(av_frame_alloc()));
-    bool any = false, ended = false;
+    bool any = false, ended = false, more = false;
     while (true) {
       const int got = avcodec_receive_frame(codec_.get(), frame.get());
       if (got == 0) {
-        if (any && frame->best_effort_timestamp != AV_NOPTS_VALUE && frame->best_effort_timestamp > wanted)
-          break;
+        more = any && frame->best_effort_timestamp != AV_NOPTS_VALUE && frame->best_effort_timestamp > wanted;
+        if (more) break;
         std::swap(frame, shown);
         av_frame_unref(frame.get());
         any = true;
@@ -137,10 +147,31 @@ class Video {
     if (!any) throw Damage("it has no picture at that time");
     const bool patched = shown->decode_error_flags != 0 || (shown->flags & AV_FRAME_FLAG_CORRUPT) != 0;
     if (patched && file.truncated == TruncatedImages::fail) throw Damage("parts of the picture are missing");
-    return rgb(*shown, file);
+    if (!more) check_end(seconds, *shown);
+    return shown;
   }
 
  private:
+  /// Headers may say too little: a video lasts as long as its last frame at least.
+  void check_end(double seconds, const AVFrame& last) {
+    constexpr double kRounding = 1e-6;  // of times in manifests
+    if (last.best_effort_timestamp == AV_NOPTS_VALUE && this->seconds() <= 0) return;  // nothing is known
+    const double end = std::max(this->seconds(), end_of(last));
+    if (seconds > end + kRounding)
+      throw Absent("there is no moment " + number(seconds) + " s: the video is " + number(end) + " s long");
+  }
+
+  /// When a frame gives way to the next, at the usual rate; 0: that is not known.
+  double end_of(const AVFrame& frame) {
+    if (frame.best_effort_timestamp == AV_NOPTS_VALUE) return 0;
+    const AVRational rate = av_guess_frame_rate(format_.get(), &stream(), nullptr);
+    const double lasts = rate.num > 0 && rate.den > 0 ? 1 / av_q2d(rate) : 0;
+    const auto begins = static_cast<double>(frame.best_effort_timestamp - start());
+    return begins * av_q2d(stream().time_base) + lasts;
+  }
+
+  std::int64_t start() const { return stream().start_time == AV_NOPTS_VALUE ? 0 : stream().start_time; }
+
   AVStream& stream() const { return *format_->streams[number_]; }
 
   /// Quarters of a turn, clockwise, that the picture is to be shown by.
@@ -185,8 +216,11 @@ void read_video(const DocumentRequest& request, DocumentFacts& facts, Image& ima
   facts.seconds = video.seconds();
   facts.width = video.width();
   facts.height = video.height();
+  const double seconds = request.file.part.seconds;
   if (request.wanted == DocumentRequest::Wanted::pixels)
-    image = video.at(request.file.part.seconds, request.file);
+    image = video.at(seconds, request.file);
+  else if (request.wanted == DocumentRequest::Wanted::size && seconds > facts.seconds)
+    video.frame_at(seconds, request.file);  // says that it is not there
 }
 
 }  // namespace mmbatch::codec
