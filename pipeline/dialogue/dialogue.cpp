@@ -14,6 +14,7 @@
 #include "pipeline/constraint/answer_lengths.h"
 #include "pipeline/run/outputs.h"
 #include "pipeline/stages/decode.h"
+#include "pipeline/stages/images/image_names.h"
 #include "pipeline/stages/store.h"
 #include "vision/image/image_decode.h"
 
@@ -52,12 +53,14 @@ std::vector<EncodedImage> encode_images(const Model& model, const Item& item,
   limits.truncated = options.truncated_images;
   std::vector<PixelValues> pixels;
   std::vector<std::uint64_t> keys;
-  for (const Item::Image& image : item.images) {
-    const std::vector<unsigned char> bytes = read_image(image);
+  for (std::size_t i = 0; i < item.images.size(); ++i) {
+    const std::vector<unsigned char> bytes = read_image(item.images[i]);
     const std::string sha = sha256_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
     keys.push_back(std::stoull(sha.substr(0, 16), nullptr, 16));
-    pixels.push_back(model.files().images->prepare(decode_image(std::as_bytes(std::span(bytes)), limits),
-                                                   options.image_budget));
+    pixels.push_back(naming(name_in_messages(item, i), [&] {
+      const Image image = decode_image(std::as_bytes(std::span(bytes)), limits);
+      return model.files().images->prepare(image, options.image_budget);
+    }));
   }
   std::vector<const PixelValues*> all;
   for (const PixelValues& one : pixels) all.push_back(&one);

@@ -3,6 +3,7 @@
 #include <span>
 
 #include "jobs/media/media.h"
+#include "pipeline/stages/images/image_names.h"
 #include "vision/document/document.h"
 
 namespace mmbatch {
@@ -13,8 +14,10 @@ PartsCounter parts_counter() {
     const bool video = question.shows == Item::Shows::video;
     ImageLimits limits;
     limits.truncated = question.truncated_images;
-    const DocumentInfo info = read_document_info(std::as_bytes(std::span(bytes)),
-                                                 video ? DocumentKind::video : DocumentKind::pages, limits);
+    const DocumentInfo info = naming(file.written, [&] {
+      return read_document_info(std::as_bytes(std::span(bytes)),
+                                video ? DocumentKind::video : DocumentKind::pages, limits);
+    });
     return {info.pages, info.seconds};
   };
 }

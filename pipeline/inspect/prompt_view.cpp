@@ -20,6 +20,7 @@
 #include "pipeline/documents/parts_counter.h"
 #include "pipeline/run/outputs.h"
 #include "pipeline/stages/encode_text.h"
+#include "pipeline/stages/images/image_names.h"
 #include "pipeline/stages/images/shown_pictures.h"
 #include "vision/document/document.h"
 
@@ -192,9 +193,11 @@ Shown shown(const ModelFiles& files, Subject subject, const PromptViewOptions& o
     return shown;
   }
   std::vector<PictureSize> pictures;
-  for (const Item::Image& image : item.images) {
-    const std::vector<unsigned char> bytes = read_image(image);
-    const ImageHeader header = read_part_header(std::as_bytes(std::span(bytes)), image.part);
+  for (std::size_t i = 0; i < item.images.size(); ++i) {
+    const std::vector<unsigned char> bytes = read_image(item.images[i]);
+    const ImageHeader header = naming(name_in_messages(item, i), [&] {
+      return read_part_header(std::as_bytes(std::span(bytes)), item.images[i].part);
+    });
     const PictureSize size{static_cast<int>(header.width), static_cast<int>(header.height)};
     pictures.push_back(header.orientation >= 5 ? PictureSize{size.height, size.width} : size);
   }

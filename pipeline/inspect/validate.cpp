@@ -26,6 +26,7 @@
 #include "pipeline/run/tasks.h"
 #include "pipeline/stages/embed_text.h"
 #include "pipeline/stages/encode_text.h"
+#include "pipeline/stages/images/image_names.h"
 #include "pipeline/stages/images/shown_pictures.h"
 #include "vision/document/document.h"
 #include "vision/image/image_header.h"
@@ -64,10 +65,12 @@ std::optional<Failed> check_item(const Item& item, const SettingsOfJobs& merged,
   const auto held = guarded([&] { return check_own_constraint(item, settings.value()->generation), true; });
   if (!held) return Failed{Stage::read, held.error()};
   std::vector<PictureSize> images;
-  for (const Item::Image& image : item.images) {
+  for (std::size_t i = 0; i < item.images.size(); ++i) {
+    const Item::Image& image = item.images[i];
     const auto header = guarded([&] {
       const std::vector<unsigned char> bytes = read_image(image);
-      return read_part_header(std::as_bytes(std::span(bytes)), image.part);
+      return naming(name_in_messages(item, i),
+                    [&] { return read_part_header(std::as_bytes(std::span(bytes)), image.part); });
     });
     if (!header) return Failed{Stage::preprocess, header.error()};
     images.push_back(size_of(header.value()));

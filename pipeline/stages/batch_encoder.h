@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "engine/nn/scratch.h"
+#include "pipeline/stages/images/image_names.h"
 #include "pipeline/watch/at_stage.h"
 #include "vision/tower/feature_cache.h"
 
@@ -37,6 +38,8 @@ class BatchEncoder {
   struct Wanted {
     std::string key;  // equal keys stand for equal inputs
     std::function<Input()> prepare;
+    /// What messages call it (images/image_names.h). Of equal inputs each has the name of who wants it.
+    std::string name = {};
   };
   using Arrived = std::function<void(Result<std::vector<Features>>)>;
 
@@ -50,7 +53,9 @@ class BatchEncoder {
     const auto collector = std::make_shared<Collector>(wanted.size(), std::move(done));
     std::exception_ptr fatal;  // thrown when nobody waits any longer
     for (std::size_t i = 0; i < wanted.size(); ++i) {
-      const auto ready = [collector, i](const Result<Features>& one) { collector->arrived(i, one); };
+      const auto ready = [collector, i, name = wanted[i].name](const Result<Features>& one) {
+        collector->arrived(i, one ? one : with_name(one.error(), name));
+      };
       if (!cache_.request(wanted[i].key, ready)) continue;
       try {
         prepare(wanted[i]);

@@ -119,7 +119,8 @@ void EncodeImage::operator()(const TicketPtr& ticket, Done<Branch<Images>> done)
   const std::vector<PictureGroup> groups = picture_groups(*ticket->item, model_.spec());
   std::vector<BatchEncoder<Prepared>::Wanted> wanted;
   for (const PictureGroup& group : groups)
-    wanted.push_back({cache_key(*ticket, group), [this, ticket, group] { return prepare(*ticket, group); }});
+    wanted.push_back({cache_key(*ticket, group), [this, ticket, group] { return prepare(*ticket, group); },
+                      name_in_messages(*ticket->item, group)});
   encoder_(std::move(wanted), [this, ticket, groups,
                                done = std::move(done)](Result<std::vector<Features>> features) {
     // Another item that wanted the image ran out of time over it.

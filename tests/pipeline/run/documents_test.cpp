@@ -68,6 +68,44 @@ TEST(Documents, EveryPageIsARowAndDamageCostsOneItem) {
   EXPECT_EQ(by_id(place).at("scan#page=2")["answer"], found.at("scan#page=2")["answer"]);
 }
 
+TEST(Documents, FaultsNameTheImageWhereSeveralCouldBeMeant) {
+  const Workplace place;
+  const std::string good = Workplace::images().front();
+  std::ifstream whole(good, std::ios::binary);
+  const std::string png{std::istreambuf_iterator<char>(whole), std::istreambuf_iterator<char>()};
+  place.write("cut.png", png.substr(0, png.size() / 2));
+  place.write("none.png", "");
+  place.write("same.png", "");  // the same bytes, which are decoded once for both
+  const std::string mp4 = kDocuments + "ten.mp4", pdf = kDocuments + "three.pdf";
+  const std::string file = manifest(place, "      - {id: none, images: ['" + good +
+                                               "', none.png]}\n"
+                                               "      - {id: same, images: ['" +
+                                               good +
+                                               "', same.png]}\n"
+                                               "      - {id: cut, images: [cut.png, '" +
+                                               good +
+                                               "']}\n"
+                                               "      - {id: alone, image: cut.png}\n"
+                                               "      - {id: late, video: '" +
+                                               mp4 +
+                                               "', times: [1, 100]}\n"
+                                               "      - {id: far, document: '" +
+                                               pdf +
+                                               "', pages: 9}\n"
+                                               "      - {id: count, document: none.png, pages: all}\n");
+  EXPECT_EQ(program("run -q " + file).code, 1);
+  std::map<std::string, std::string> messages;
+  for (const auto& [id, row] : by_id(place)) messages[id] = row.value("error_message", json()).dump();
+  EXPECT_EQ(messages["none"], "\"none.png: the image is empty (0 bytes)\"");
+  EXPECT_EQ(messages["same"], "\"same.png: the image is empty (0 bytes)\"");
+  EXPECT_THAT(messages["cut"], HasSubstr("\"cut.png: damaged PNG image"));
+  EXPECT_THAT(messages["alone"], HasSubstr("\"damaged PNG image"));
+  EXPECT_EQ(messages["late"], "\"" + mp4 + "#t=100: there is no moment 100 s: the video is 2 s long\"");
+  EXPECT_EQ(messages["far#page=9"], "\"" + pdf + "#page=9: there is no page 9: it has 3\"");
+  EXPECT_THAT(messages["count"], HasSubstr(": none.png: the document is empty (0 bytes)"));
+  EXPECT_THAT(program("validate " + file).text, HasSubstr("same.png: the image is empty (0 bytes)"));
+}
+
 TEST(Documents, PageAndResolutionTellAnswersApart) {
   const Workplace place;
   const auto run = [&](const std::string& keys) {
