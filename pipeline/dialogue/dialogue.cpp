@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "engine/base/output/message.h"
 #include "engine/base/sha256.h"
 #include "engine/base/text/utf8.h"
 #include "jobs/media/media.h"
@@ -121,7 +122,9 @@ Dialogue::Dialogue(const DialogueOptions& options)
   options.engine.validate();
   check_settings(options);
   check_files(options);
-  check_constraints(manifest_, options.generation, options.generation_files);
+  for (const std::string& warning :
+       check_constraints(manifest_, options.generation, options.generation_files))
+    say(warning);
   const auto files = std::make_shared<const ModelFiles>(options.model);
   if (files->spec.dual) {
     throw UsageError(

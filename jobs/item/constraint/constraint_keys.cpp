@@ -93,6 +93,20 @@ GenerationOverrides read_response_format(const Node::Entry& entry,
   return out;
 }
 
+GenerationValue response_format_in_file(const std::string& text) {
+  const ParsedJson parsed = parse_json(text);
+  if (!parsed.node || parsed.node->kind != Node::Kind::map) return text;
+  // No JSON Schema has such a type, nor this key. {"type": "text"} is taken for a schema that is wrong: who
+  // wants no constraint names no file.
+  const Node::Entry* const type = parsed.node->find("type");
+  const std::string kind = type != nullptr && type->value->is_scalar() ? type->value->text : "";
+  const bool wrapped =
+      kind == "json_schema" || kind == "json_object" || parsed.node->find("json_schema") != nullptr;
+  if (!wrapped) return text;
+  const Node::Entry format{"response_format", parsed.node->place, parsed.node};
+  return read_response_format(format, std::nullopt).front().second;
+}
+
 GenerationOverrides read_structured_outputs(const Node::Entry& entry) {
   if (entry.value->kind != Node::Kind::map)
     ill_typed(entry, "a map {json | regex | choice | grammar | json_object}");

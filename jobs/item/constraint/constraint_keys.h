@@ -37,6 +37,10 @@ std::optional<std::pair<std::string, std::string>> two_forms(const GenerationOve
 GenerationOverrides read_response_format(const Node::Entry& entry,
                                          const std::optional<std::filesystem::path>& folder);
 
+/// What a file holds that an option names as response_format: a JSON Schema, or the map that manifests and
+/// requests have around one, told by its `type` or by its key `json_schema`.  @throws PlacedError
+GenerationValue response_format_in_file(const std::string& text);
+
 /// vLLM's structured_outputs of a request: { "json" | "regex" | "choice" | "grammar" | "json_object" }, one
 /// of them.
 /// @throws PlacedError, unsupported for whitespace_pattern and structural_tag

@@ -47,6 +47,14 @@ std::optional<Number> as_number(const std::string& text) {
   return number;
 }
 
+GenerationValue response_format_of(const std::string& text) {
+  try {
+    return response_format_in_file(text);
+  } catch (const PlacedError& e) {
+    throw std::invalid_argument(fmt::format("{}:{}: {}", e.place.line, e.place.column, e.what()));
+  }
+}
+
 /// What a manifest would have in this place: the words of a command line have no types.
 GenerationValue value_of(const std::string& name, const std::vector<std::string>& texts) {
   if (name == "stop_token_ids") {
@@ -60,7 +68,8 @@ GenerationValue value_of(const std::string& name, const std::vector<std::string>
   }
   if (takes_list(name)) return texts;
   const std::string& text = texts.front();
-  if (names_file(name, text)) return text_of_file(text);
+  if (names_file(name, text))
+    return name == "response_format" ? response_format_of(text_of_file(text)) : text_of_file(text);
   if (takes_text(name) || takes_file(name)) return text;
   if (text == "true") return true;
   if (text == "false") return false;

@@ -144,6 +144,38 @@ TEST(Ask, MistakesInFilesOfOptionsNameTheFile) {
   EXPECT_THAT(of_grammar.text, testing::StartsWith("mmbatch: " + grammar + ": line 1: the rule 'other'"));
 }
 
+TEST(Ask, TakesASchemaAsRequestsHaveIt) {
+  const Workplace place;
+  const std::string ask = "ask --model " + Workplace::demo("model") + " " + with_image() + " ";
+  const auto answer = [&](const std::string& file) {
+    return program(ask + "--response-format " + place.write("format.json", file) + " \"what is it?\"");
+  };
+  const std::string schema = R"({"const": "a circle"})";
+  for (const std::string& file :
+       {schema, R"({"type": "json_schema", "json_schema": {"name": "n", "schema": )" + schema + "}}",
+        R"({"type": "json_schema", "name": "n", "strict": true, "schema": )" + schema + "}"}) {
+    const ProgramEnd end = answer(file);
+    EXPECT_EQ(end.code, 0) << file;
+    EXPECT_EQ(end.text, "\"a circle\"\n") << file;
+  }
+  const ProgramEnd untyped = answer(R"({"json_schema": {"schema": {"type": "string"}}})");
+  EXPECT_EQ(untyped.code, 2) << untyped.text;
+  EXPECT_THAT(untyped.text, HasSubstr("--response-format: '" + place.path("format.json") + "': 1:1: "));
+  EXPECT_THAT(untyped.text, HasSubstr("type must be text, json_object or json_schema"));
+  const ProgramEnd unknown = answer(R"({"type": "json_schema", "json_schema": {"shema": {}}})");
+  EXPECT_EQ(unknown.code, 2) << unknown.text;
+  EXPECT_THAT(unknown.text, HasSubstr("schema"));
+}
+
+TEST(Ask, SaysWhichKeywordsOfASchemaHaveNoEffect) {
+  const Workplace place;
+  const std::string schema = place.write("schema.json", R"({"const": 1, "colour": 2})");
+  const ProgramEnd end = program("ask --model " + Workplace::demo("model") + " " + with_image() +
+                                 " --response-format " + schema + " \"what is it?\"");
+  EXPECT_EQ(end.code, 0);
+  EXPECT_EQ(end.text, "response_format: /colour: unknown, without effect\n1\n");
+}
+
 TEST(Ask, AConstraintWithoutRoomIsRefusedBeforeAnythingIsWritten) {
   const Workplace place;
   const std::string schema =
