@@ -230,9 +230,11 @@ class ManifestReader {
   }
 
   std::tm time(const Entry& entry) const {
-    const auto read = entry.value->is_scalar() ? read_time(entry.value->text) : std::nullopt;
-    if (!read) fail(entry, "'template_time' must be a date, or a date and a time: 2026-01-31T12:34:56");
-    return *read;
+    if (const auto read = entry.value->is_scalar() ? read_time(entry.value->text) : std::nullopt)
+      return *read;
+    fail(entry, fmt::format("'template_time': '{}' is not a date that there is, such as 2026-01-31 or "
+                            "2026-01-31T12:34:56",
+                            shortened(entry.value->text, 40)));
   }
 
   /// What answers are held to, on top of the settings.

@@ -34,8 +34,10 @@ std::optional<std::tm> read_time(std::string_view text) {
   if (*end == '.') end += 1 + std::strspn(end + 1, "0123456789");
   if (*end == 'Z') ++end;
   if (*end != '\0') return std::nullopt;
-  ::timegm(&time);  // fills in the days
-  return time;
+  const std::tm written = time;
+  ::timegm(&time);  // fills in the days, and makes 2 March of 30 February
+  const bool exists = time.tm_mday == written.tm_mday && time.tm_sec == written.tm_sec;
+  return exists ? std::optional(time) : std::nullopt;
 }
 
 }  // namespace mmbatch

@@ -11,7 +11,8 @@ namespace mmbatch {
 std::string utc_now();
 
 /// A date and time, "2026-01-31T12:34:56", with or without what utc_now() writes behind it, or a date alone;
-/// with the day of the week and of the year. None for anything else.
+/// with the day of the week and of the year. None for anything else, nor
+/// for a day that its month does not have.
 std::optional<std::tm> read_time(std::string_view text);
 /// "2026-01-31T12:34:56"
 std::string time_text(const std::tm& time);

@@ -26,7 +26,8 @@ void add_template_time_option(CLI::App& command, std::optional<std::tm>& time) {
             time = read_time(text);
             if (!time)
               throw CLI::ValidationError(
-                  "--template-time", "'" + text + "': not a date such as 2026-01-31 or 2026-01-31T12:34:56");
+                  "--template-time",
+                  "'" + text + "': not a date that there is, such as 2026-01-31 or 2026-01-31T12:34:56");
           },
           "what chat templates are told that ask for the time")
       ->type_name("TIME");

@@ -68,6 +68,7 @@ TEST(Messages, WhatChatTemplatesRead) {
     return testing::error_of<UsageError>([&] { read(top, job, "{prompt: x}"); });
   };
   EXPECT_THAT(error("template_time: tomorrow", ""), HasSubstr("2026-01-31T12:34:56"));
+  EXPECT_THAT(error("template_time: 2026-02-30", ""), HasSubstr("'2026-02-30' is not a date"));
   EXPECT_THAT(error("reasoning_marks: [a]", ""), HasSubstr("'reasoning_marks' must be"));
   EXPECT_THAT(error("chat_template_kwargs: [a]", ""), HasSubstr("a map of names"));
   EXPECT_THAT(error("chat_template_kwargs: {tools: []}", ""), HasSubstr("keys of items"));

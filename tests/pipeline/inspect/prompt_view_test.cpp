@@ -93,6 +93,8 @@ TEST(Render, FaultsSayWhatIsWrong) {
   EXPECT_THAT(fault("render --messages " + place.write("m.json", "[\n1, }")), HasSubstr("m.json:2:"));
   EXPECT_THAT(fault("render x --chat-template-kwargs 5"), HasSubstr("expected a JSON object"));
   EXPECT_THAT(fault("render x --template-time noon"), HasSubstr("2026-01-31"));
+  EXPECT_THAT(fault("render x --template-time 2026-02-30"),
+              HasSubstr("'2026-02-30': not a date that there is, such as 2026-01-31"));
   const std::string manifest =
       place.write("m.yaml", "jobs:\n  - {name: a, task: generate, items: [{id: i, prompt: one}]}\n");
   EXPECT_THAT(fault("render --id j --manifest " + manifest), HasSubstr("no item 'j'"));
