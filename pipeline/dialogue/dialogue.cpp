@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/base/output/message.h"
+#include "engine/base/result.h"
 #include "engine/base/sha256.h"
 #include "engine/base/text/utf8.h"
 #include "jobs/media/media.h"
@@ -106,6 +107,13 @@ void check_files(const DialogueOptions& options) {
   if (!options.images.empty()) load_image_decoder();
 }
 
+/// That the model's images can keep to a budget, as run and validate say of a job.
+void check_budget(const ModelFiles& files, const ImageBudget& budget) {
+  if (!files.images) return;
+  const auto possible = guarded([&] { return files.images->check(budget), true; });
+  if (!possible) throw UsageError(fmt::format("{} ({})", possible.error().message, files.folder.string()));
+}
+
 /// That an answer can come to its end at all, before weights are read and a part of it is written.
 void check_room(const ModelFiles& files, const GenerationConfig& generation) {
   try {
@@ -134,6 +142,7 @@ Dialogue::Dialogue(const DialogueOptions& options)
   }
   generation_ = generation_of(manifest_, item_, {files->generation, options.generation});
   check_room(*files, generation_);
+  check_budget(*files, options.image_budget);
   arena_.run([&] {
     model_ =
         std::make_shared<const Model>(files, choose_precision(*files->weights, options.precision).precision);

@@ -130,6 +130,17 @@ TEST(Ask, MistakesInOptionsNameNoJob) {
   }
 }
 
+TEST(Ask, RefusesABudgetThatTheModelsImagesCannotKeepTo) {
+  for (const char* command : {"ask", "chat"}) {
+    const ProgramEnd end = program(command + std::string(" --model ") + Workplace::demo("model") + " " +
+                                   with_image() + " --min-image-tokens 4 " +
+                                   (command == std::string("ask") ? "\"what is it?\"" : "< /dev/null"));
+    EXPECT_EQ(end.code, 2) << end.text;
+    EXPECT_THAT(end.text, testing::StartsWith("mmbatch: a budget of image tokens or pixels is set, but"))
+        << command;
+  }
+}
+
 TEST(Ask, MistakesInFilesOfOptionsNameTheFile) {
   const Workplace place;
   const std::string schema = place.write("schema.json", R"({"properties": {"a": {"type": "text"}}})");
