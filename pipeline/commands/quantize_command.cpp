@@ -110,7 +110,9 @@ void add_quantize_command(CLI::App& program, Action& action) {
   std::vector<std::pair<std::string, std::optional<Precision>>> precisions = {{"auto", std::nullopt}};
   for (const std::string& name : precision_names()) precisions.emplace_back(name, precision_from(name));
   add_choice(*command,
-             {"--weights", "what the weights are packed for; auto: stored for a quantized file, else int8"},
+             {"--weights",
+              "what the weights are packed for; auto is stored for a quantized file, else int8; f32 is for "
+              "--report alone"},
              state->weights, precisions);
   add_threads_option(*command, state->options.threads);
   CLI::Option* smooth =
