@@ -39,17 +39,6 @@ bool touch(const fs::path& file) {
   fail(file, errno);
 }
 
-void check_worker_name(const std::string& name) {
-  constexpr std::size_t kLongest = 100;
-  const auto allowed = [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
-  };
-  if (!name.empty() && name.size() <= kLongest && std::all_of(name.begin(), name.end(), allowed)) return;
-  throw UsageError(
-      fmt::format("--worker '{}': a name is 1 to {} letters, digits, '.', '-' and '_', such as host7 or 12",
-                  name, kLongest));
-}
-
 }  // namespace
 
 PieceFolder::PieceFolder(fs::path folder, std::string worker, std::chrono::milliseconds lease)
@@ -157,6 +146,19 @@ void PieceFolder::give_back(std::uint64_t piece) {
 
 bool PieceFolder::all_done() const {
   return list_pieces(folder_ / "done").size() == plan_.pieces;
+}
+
+void check_worker_name(const std::string& name) {
+  constexpr std::size_t kLongest = 100;
+  const auto allowed = [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+  };
+  const bool folder = name == "." || name == "..";
+  const bool fits = !name.empty() && name.size() <= kLongest && !folder;
+  if (fits && std::all_of(name.begin(), name.end(), allowed)) return;
+  throw UsageError(
+      fmt::format("--worker '{}': a name is 1 to {} letters, digits, '.', '-' and '_', such as host7 or 12{}",
+                  name, kLongest, folder ? "; this one is a folder's" : ""));
 }
 
 std::string default_worker_name() {

@@ -71,6 +71,8 @@ class PieceFolder {
   std::vector<std::uint64_t> left_behind_;  // by this worker, when it was killed
 };
 
+/// Names become parts of file names.  @throws UsageError that says what a worker may be called
+void check_worker_name(const std::string& name);
 /// This process, as a name of a worker: host and process number.
 std::string default_worker_name();
 

@@ -222,6 +222,7 @@ ExitCode run_manifests(const RunOptions& given) {
   const Leader leader(*processes);
   options.slices = slices_for(options, processes);
   if (options.pieces.worker.empty()) options.pieces.worker = default_worker_name();
+  check_worker_name(options.pieces.worker);  // before it is part of a database's name
   options.engine.validate();
   check_files(options);
   check_named_files(options);

@@ -121,6 +121,17 @@ TEST(PieceFolder, RefusesOtherWork) {
             std::string::npos);
 }
 
+TEST(PieceFolder, WorkersHaveNamesThatFilesCanHave) {
+  for (const char* name : {"host7", "12", "a.b-c_d", "...", ".x"}) EXPECT_NO_THROW(check_worker_name(name));
+  EXPECT_NO_THROW(check_worker_name(default_worker_name()));
+  for (const std::string& name : {std::string(), std::string("."), std::string(".."), std::string("x/../y"),
+                                  std::string("a b"), std::string(101, 'a')}) {
+    EXPECT_NE(error_of<UsageError>([&] { check_worker_name(name); }).find("a name is 1 to 100 letters"),
+              std::string::npos)
+        << name;
+  }
+}
+
 TEST(PieceFolder, RefusesAFolderOfOtherThings) {
   const TempFolder folder;
   std::filesystem::create_directory(folder.path() / "pieces");

@@ -84,6 +84,20 @@ TEST(CommandLine, AWrongValueSaysWhatIsAllowed) {
   expect_error("quantize m out --weights int5", 2, "--weights: 'int5' is not one of auto, f32, bf16, int8");
 }
 
+TEST(CommandLine, AWorkersNameIsLookedAtBeforeItIsPartOfAFilesName) {
+  const TempFolder folder;
+  const std::string demo = MMBATCH_DEMO;
+  const auto manifest =
+      folder.write("m.yaml", "model: " + demo +
+                                 "/model\ndatabase: r.db\njobs: [{name: a, task: vqa, items: [{image: "
+                                 "none.png, question: q}]}]\n");
+  for (const char* name : {"x/../y", "."}) {
+    expect_error(
+        "run " + manifest.string() + " --shards-from " + (folder / "pieces").string() + " --worker " + name,
+        2, "--worker '" + std::string(name) + "': a name is 1 to 100 letters, digits");
+  }
+}
+
 TEST(CommandLine, WhatIsNotThereIsNamed) {
   expect_error("run nowhere.yaml", 2, "nowhere.yaml");
   expect_error("query nowhere.db", 3, "nowhere.db");
