@@ -3,6 +3,9 @@
 
 #include <CLI/CLI.hpp>
 #include <optional>
+#include <sstream>
+#include <string>
+#include <vector>
 
 #include "engine/base/output/output_stream.h"
 #include "jobs/query/query.h"
@@ -31,6 +34,22 @@ std::size_t terminal_width() {
   winsize size{};
   const bool known = ::isatty(STDOUT_FILENO) && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
   return known ? size.ws_col : 0;
+}
+
+/// The names in words such as "id,answer". CLI11 splits them itself, but takes the next option for a name
+/// where a word has none.
+std::vector<std::string> column_names(const std::vector<std::string>& words) {
+  std::vector<std::string> names;
+  for (const std::string& word : words) {
+    if (word.starts_with("--"))
+      throw CLI::ValidationError("--columns", "'" + word + "' is an option, no column");
+    std::istringstream list(word);
+    for (std::string name; std::getline(list, name, ',');)
+      if (!name.empty()) names.push_back(name);
+  }
+  if (names.empty())
+    throw CLI::ValidationError("--columns", "'" + words.front() + "' names no column; write id,answer");
+  return names;
 }
 
 ExitCode QueryCommand::run() {
@@ -99,8 +118,10 @@ void add_query_command(CLI::App& program, Action& action) {
       ->type_name("JOB");
   command->add_flag("--values", state->values,
                     "with --table: how often each value stands in its fields (--limit 10 for each)");
-  command->add_option("--columns", options.columns, "columns, separated by commas")
-      ->delimiter(',')
+  command
+      ->add_option_function<std::vector<std::string>>(
+          "--columns", [&options](const auto& words) { options.columns = column_names(words); },
+          "columns, separated by commas")
       ->check(not_empty())
       ->type_name("NAMES");
   command->add_option("--sort", options.sort, "column; -column for descending")
