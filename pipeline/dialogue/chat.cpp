@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <istream>
 #include <ostream>
 #include <string>
@@ -19,6 +21,19 @@ std::string strip(const std::string& line) {
   const std::size_t begin = line.find_first_not_of(" \t\r");
   if (begin == std::string::npos) return "";
   return line.substr(begin, line.find_last_not_of(" \t\r") + 1 - begin);
+}
+
+/// What is wrong with a line that was meant as a command; empty: it is a question. A command's word has
+/// letters only, so that a question may begin with a path.
+std::string command_fault(const std::string& line) {
+  if (line.front() != '/') return "";
+  const std::string word = line.substr(0, line.find_first_of(" \t"));
+  const auto is_letter = [](unsigned char c) { return std::isalpha(c) != 0; };
+  const bool letters = word.size() > 1 && std::all_of(word.begin() + 1, word.end(), is_letter);
+  const bool alone = word == line && word.find('/', 1) == std::string::npos;
+  if (!letters && !alone) return "";
+  if (word == "/exit" || word == "/reset" || word == "/help") return word + " takes no more words";
+  return word + " is not a command";
 }
 
 std::string report(const Completion& completion) {
@@ -49,8 +64,8 @@ ExitCode chat(const ChatOptions& options, std::istream& in, std::ostream& out, s
       dialogue.reset();
     } else if (line == "/help") {
       notes << kHelp << std::flush;
-    } else if (line.front() == '/' && line.find_first_of(" /", 1) == std::string::npos) {
-      notes << fmt::format("{} is not a command\n{}", line, kHelp) << std::flush;
+    } else if (const std::string fault = command_fault(line); !fault.empty()) {
+      notes << fault << '\n' << kHelp << std::flush;
     } else {
       try {
         const Completion completion = dialogue.ask(line, out, notes);

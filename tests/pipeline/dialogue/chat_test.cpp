@@ -99,6 +99,20 @@ TEST(Chat, CommandsAreNoQuestions) {
   EXPECT_GT(prompt_and_reused(reports[1]).second, 0);
 }
 
+TEST(Chat, ACommandWithAnArgumentIsNoQuestionButAPathIs) {
+  const Workplace place;
+  const auto lines =
+      chat(place, "/image /path/x.png\n/reset now\n/path/x.png\n/path/x.png what shape is it?\n",
+           with_image() + " --stats");
+  const std::string all = testing::PrintToString(lines);
+  EXPECT_THAT(all, HasSubstr("/image is not a command"));
+  EXPECT_THAT(all, HasSubstr("/reset takes no more words"));
+  const auto questions = std::count_if(lines.begin(), lines.end(), [](const std::string& line) {
+    return line.rfind("prompt tokens", 0) == 0;
+  });
+  EXPECT_EQ(questions, 2) << all;
+}
+
 TEST(Chat, ATurnWithoutAnAnswerLeavesTheDialogueAsItWas) {
   const Workplace place;
   const std::string input = place.write(
