@@ -36,7 +36,7 @@ std::string fault(const std::filesystem::path& file, const std::string& reason) 
 /// Opens it to append lines to it.
 int open_lines(const std::filesystem::path& file) {
   const int descriptor = open_for_writing(file, O_CREAT | O_APPEND);
-  if (descriptor < 0) throw UsageError(fault(file, why_not_opened(file, errno)));
+  if (descriptor < 0) throw OutputError(fault(file, why_not_opened(file, errno)));
   return descriptor;
 }
 

@@ -20,7 +20,7 @@ class BatchOutput {
     ResumePolicy policy = ResumePolicy::resume;  // which of the lines that are there stay
   };
   /// @throws UsageError when the file is something else, holds answers of another database, is held by
-  /// another process, or cannot be opened.
+  /// another process; OutputError when it cannot be opened.
   BatchOutput(const std::filesystem::path& file, const Options& options);
   ~BatchOutput();
 

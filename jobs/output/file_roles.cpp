@@ -13,6 +13,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/files/checkpoint_names.h"
+#include "engine/base/output/output_error.h"
 #include "engine/base/output/output_file.h"
 #include "jobs/listing/archive/samples.h"
 #include "jobs/output/file_identity.h"
@@ -213,8 +214,8 @@ void FileRoles::check() const {
 
 void FileRoles::check_place(const Role& written) {
   const auto refuse = [&](int reason) {
-    throw UsageError(fmt::format("{} {}: cannot be written: {}", written.what, written.file.string(),
-                                 std::strerror(reason)));
+    throw OutputError(fmt::format("{} {}: cannot be written: {}", written.what, written.file.string(),
+                                  std::strerror(reason)));
   };
   const fs::path place = link_target(written.file);
   const fs::path folder = place.has_parent_path() ? place.parent_path() : fs::path(".");

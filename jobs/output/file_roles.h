@@ -40,8 +40,9 @@ class FileRoles {
 
   /// Nothing is opened except for a look at the beginning of what would be overwritten.
   /// @throws UsageError that names both when a file is written and read, or written twice; when an image
-  /// would be overwritten, whichever items may ask about it; or when the file of an option cannot be there,
-  /// and why. As check_standard_streams() for what the standard streams would write into
+  /// would be overwritten, whichever items may ask about it. As check_standard_streams() for what the
+  /// standard streams would write into
+  /// @throws OutputError that says why the file of an option cannot be there
   void check() const;
 
  private:

@@ -16,6 +16,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/base/files/small_file.h"
+#include "engine/base/output/output_error.h"
 #include "engine/base/output/output_file.h"
 #include "jobs/results/database_error.h"
 #include "jobs/text/json_text.h"
@@ -117,14 +118,15 @@ void make_piece_folder(const fs::path& folder, const PiecePlan& plan) {
     const int reason = errno;
     fs::remove_all(part);                // this process made it
     if (is_piece_folder(place)) return;  // another worker was quicker
-    const bool taken = reason == EEXIST || reason == ENOTEMPTY || reason == ENOTDIR;
-    throw UsageError(fmt::format(
-        "--shards-from {}: {}", folder.string(),
-        taken ? "something else is there: name a folder that is new or empty" : std::strerror(reason)));
+    if (reason == EEXIST || reason == ENOTEMPTY || reason == ENOTDIR) {
+      throw UsageError(fmt::format(
+          "--shards-from {}: something else is there: name a folder that is new or empty", folder.string()));
+    }
+    throw OutputError(fmt::format("--shards-from {}: {}", folder.string(), std::strerror(reason)));
   } catch (const fs::filesystem_error& e) {
     std::error_code none;
     if (!part.empty()) fs::remove_all(part, none);
-    throw UsageError(
+    throw OutputError(
         fmt::format("--shards-from {}: the folder cannot be made: {}", folder.string(), e.code().message()));
   }
 }

@@ -30,7 +30,8 @@ std::vector<PieceFile> list_pieces(const std::filesystem::path& folder);
 std::optional<std::int64_t> modified_ns(const std::filesystem::path& file);
 
 /// Makes the folder with all its files, under another name, and puts it in place at once; whoever comes
-/// second throws its own away.  @throws UsageError when it cannot be made, or something else is there
+/// second throws its own away.  @throws OutputError when it cannot be made, UsageError when something else is
+/// there
 void make_piece_folder(const std::filesystem::path& folder, const PiecePlan& plan);
 /// @throws UsageError
 PiecePlan read_plan(const std::filesystem::path& folder);

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "engine/base/output/output_error.h"
 #include "jobs/results/database_error.h"
 
 namespace mmbatch {
@@ -45,6 +46,13 @@ bool is_regular(int fd) {
   return ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
+/// There can be no lock, since the system makes none.
+[[noreturn]] void cannot(RunLock::On on, const std::string& problem, int reason) {
+  const std::string text = fmt::format("{}: {}: choose another folder", problem, std::strerror(reason));
+  if (on == RunLock::On::output) throw OutputError("--output " + text);
+  throw DatabaseError(text);
+}
+
 [[noreturn]] void fail(RunLock::On on, const std::string& problem) {
   if (on == RunLock::On::output) throw UsageError(fmt::format("--output {} with --output", problem));
   throw DatabaseError(fmt::format("{}", problem));
@@ -56,16 +64,12 @@ RunLock::RunLock(const std::filesystem::path& file, On on)
     : file_(std::filesystem::weakly_canonical(file).string() + ".lock") {
   for (;;) {
     fd_ = ::open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
-    if (fd_ < 0)
-      fail(on, fmt::format("{}: cannot be written: {}: choose another folder", file_.string(),
-                           std::strerror(errno)));
+    if (fd_ < 0) cannot(on, file_.string() + ": cannot be written", errno);
     if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
       const int reason = errno;
       const std::string holder = content(fd_, "another process");
       ::close(fd_);
-      if (reason != EWOULDBLOCK)
-        fail(on, fmt::format("{}: cannot be locked: {}: choose another folder", file_.string(),
-                             std::strerror(reason)));
+      if (reason != EWOULDBLOCK) cannot(on, file_.string() + ": cannot be locked", reason);
       fail(on, fmt::format("{}: {} is running jobs into it: wait for it, or choose another file",
                            file.string(), holder));
     }

@@ -11,8 +11,8 @@ namespace mmbatch {
 class RunLock {
  public:
   enum class On { database, output };
-  /// @throws DatabaseError, or UsageError for an output file, that names the holder, or says why there can be
-  /// no lock.
+  /// @throws DatabaseError, or UsageError for an output file, that names the holder; OutputError for one
+  /// where the system makes no lock, and why
   explicit RunLock(const std::filesystem::path& file, On on = On::database);
   ~RunLock();
   RunLock(const RunLock&) = delete;

@@ -17,10 +17,11 @@ namespace mmbatch {
 /// others out: all are ended, and then the first failure is thrown. Not thread-safe.
 class RunFiles {
  public:
-  /// @throws UsageError when the trace or the output cannot be opened
+  /// @throws OutputError when the trace or the output cannot be opened
   RunFiles(const RunOptions& options, Timeline& timeline);
 
-  /// From here on answers go to --output too, if there is one.  @throws UsageError, DatabaseError
+  /// From here on answers go to --output too, if there is one.  @throws UsageError, OutputError,
+  /// DatabaseError
   void open_output(const std::filesystem::path& database, std::int64_t run);
 
   /// Appends answers that were stored since, and the metrics when they are due. What fails here fails again
@@ -34,7 +35,7 @@ class RunFiles {
   }
   /// When all items are stored.
   void end_items(const RunSummary& summary, std::optional<std::uint64_t> total);
-  /// When the run is, too.  @throws UsageError: the first of all failures
+  /// When the run is, too.  @throws FatalError: the first of all failures
   void end_run(const RunSummary& summary);
 
  private:

@@ -23,7 +23,7 @@ class MetricsFile {
   explicit MetricsFile(std::filesystem::path file) : file_(std::move(file)) {}
 
   bool is_due() const;
-  /// @throws UsageError when it cannot be written
+  /// @throws OutputError when it cannot be written
   void write(const std::string& text);
 
  private:

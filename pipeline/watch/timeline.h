@@ -32,14 +32,14 @@ class Timeline {
   /// @param trace empty: seconds only
   /// @param hook called by whatever thread comes to a stage; for tests that end the process there. May be
   /// empty.
-  /// @throws UsageError when the trace cannot be written
+  /// @throws OutputError when the trace cannot be written
   explicit Timeline(const std::filesystem::path& trace = {}, StageHook hook = {});
   /// Ends the file; finish() says whether that succeeded.
   ~Timeline();
   Timeline(const Timeline&) = delete;
   Timeline& operator=(const Timeline&) = delete;
 
-  /// Ends the trace.  @throws UsageError when it could not be written
+  /// Ends the trace.  @throws OutputError when it could not be written
   void finish();
 
   /// Something about a piece of work, or a curve of a counter.

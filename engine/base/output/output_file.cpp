@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 namespace {
 
 [[noreturn]] void refuse(const std::string& option, const fs::path& file, int reason) {
-  throw UsageError(
+  throw OutputError(
       fmt::format("{} {}: cannot be written: {}", option, file.string(), why_not_opened(file, reason)));
 }
 

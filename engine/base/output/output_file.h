@@ -20,7 +20,7 @@ bool is_standard_output(const std::filesystem::path& file);
 class OutputFile {
  public:
   /// @param file or "-"  @param option that named the file, for messages: "--summary-json"
-  /// @throws UsageError that says why the file cannot be there: no such folder, is a folder, no permission
+  /// @throws OutputError that says why the file cannot be there: no such folder, is a folder, no permission
   OutputFile(const std::filesystem::path& file, const std::string& option);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;
@@ -40,7 +40,7 @@ class OutputFile {
 
 /// A file, or "-", that is written as it goes, from its beginning, so that a killed program leaves what it
 /// had.
-/// @throws UsageError as OutputFile
+/// @throws OutputError as OutputFile
 std::unique_ptr<OutputStream> open_output(const std::filesystem::path& file, const std::string& option);
 
 /// How long a FIFO's reader is waited for.

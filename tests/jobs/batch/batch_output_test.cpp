@@ -273,7 +273,7 @@ TEST(BatchOutput, AnotherFileIsLeftAlone) {
               HasSubstr("not batch output"));
   EXPECT_EQ(read_text(file), "{\"custom_id\": \"a\", \"body\": {}}\n");
   EXPECT_THAT(
-      error_of<UsageError>([&] { write_output(folder.path() / "no" / "out.jsonl", folder / "r.db", run); }),
+      error_of<OutputError>([&] { write_output(folder.path() / "no" / "out.jsonl", folder / "r.db", run); }),
       HasSubstr("cannot be written"));
 }
 

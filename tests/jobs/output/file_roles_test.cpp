@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "engine/base/output/output_error.h"
 #include "tests/jobs/helpers.h"
 
 namespace mmbatch {
@@ -155,7 +156,11 @@ TEST(FileRoles, WhatCannotBeWrittenIsKnownBeforehandAndWhy) {
   const TempFolder folder;
   folder.write("file", "");
   const auto said = [&](const fs::path& file) {
-    return fault([&](FileRoles& files) { files.writes("--profile", file); });
+    return error_of<OutputError>([&] {
+      FileRoles files;
+      files.writes("--profile", file);
+      files.check();
+    });
   };
   EXPECT_THAT(said(folder / "none/p.json"), HasSubstr("No such file"));
   EXPECT_THAT(said(folder / "file/p.json"), HasSubstr("Not a directory"));

@@ -233,11 +233,17 @@ TEST_F(Outputs, AReportReplacesPagesOnly) {
 }
 
 TEST_F(Outputs, WhatCannotBeWrittenSaysWhy) {
+  const auto expect_unwritten = [](const ProgramEnd& end, const std::string& said) {
+    EXPECT_EQ(end.code, 3) << end.text;  // as /dev/full
+    EXPECT_THAT(end.text, HasSubstr(said));
+  };
+  const std::string report = "MMBATCH report " + at("r.db") + " -o ";
   for (const char* option : {"--summary-json", "--metrics-file", "--profile", "--output"})
-    expect_refused(run(option + std::string(" ") + at("none/file")), "No such file or directory");
-  expect_refused(shell("MMBATCH report " + at("r.db") + " -o " + at("none/p.html")),
-                 "No such file or directory");
-  expect_refused(shell("MMBATCH report " + at("r.db") + " -o " + at("model")), "Is a directory");
+    expect_unwritten(run(option + std::string(" ") + at("none/file")), "No such file or directory");
+  expect_unwritten(run("--shards-from /proc/none"), "cannot be made");
+  expect_unwritten(shell(report + at("none/p.html")), "No such file or directory");
+  expect_unwritten(shell(report + at("model")), "Is a directory");
+  expect_unwritten(shell(report + "/proc/none/p.html"), "No such file or directory");
   EXPECT_FALSE(fs::exists(place->path("model.part")));
 }
 

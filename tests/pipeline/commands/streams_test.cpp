@@ -129,7 +129,7 @@ TEST_F(Streams, AFifoIsAnOutputIfSomebodyReadsIt) {
             0)
       << said_;
   EXPECT_THAT(content(place_.path("lines.jsonl")), HasSubstr("\"custom_id\""));
-  EXPECT_EQ(shell("MMBATCH report r.db -o fifo"), 2);
+  EXPECT_EQ(shell("MMBATCH report r.db -o fifo"), 3);
   EXPECT_THAT(said_, HasSubstr("fifo: cannot be written: it is a FIFO, and nobody opened it to read"));
   EXPECT_EQ(shell("MMBATCH run -q m.yaml -d r.db --model model --metrics-file fifo"), 2);
 }

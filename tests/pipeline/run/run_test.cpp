@@ -320,7 +320,7 @@ TEST(Run, AFileInAFolderThatIsNotThereIsRefusedBeforeAnythingIsDone) {
   const std::string run = "run -q --fresh " + questions_manifest(place, 3);
   for (const char* option : {"--output", "--metrics-file", "--summary-json", "--profile"}) {
     const ProgramEnd end = program(run + " " + option + " " + place.path("no/file"));
-    EXPECT_EQ(end.code, 2) << end.text;
+    EXPECT_EQ(end.code, 3) << end.text;
     EXPECT_NE(end.text.find(std::string(option) + " "), std::string::npos) << end.text;
     EXPECT_NE(end.text.find("No such file or directory"), std::string::npos) << end.text;
     EXPECT_FALSE(std::filesystem::exists(place.path("results.db"))) << option;

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "engine/base/error.h"
+#include "engine/base/output/output_error.h"
 #include "pipeline/watch/at_stage.h"
 #include "pipeline/watch/core_load.h"
 #include "tests/pipeline/program.h"
@@ -109,7 +110,7 @@ TEST(StageTable, NamesAreThoseThatUsersKnow) {
 }
 
 TEST(Timeline, AFileThatCannotBeWrittenIsSaidAtOnce) {
-  EXPECT_THROW(Timeline("/nowhere/trace.json"), UsageError);
+  EXPECT_THROW(Timeline("/nowhere/trace.json"), OutputError);
   Timeline full("/dev/full");
   EXPECT_THROW(full.finish(), FatalError);
 }
@@ -164,7 +165,7 @@ TEST(Profile, ARunsTraceShowsEveryStageItemAndStep) {
   EXPECT_EQ(program("run -q " + Workplace::demo("manifest.yaml") + " --database " + place.path("r.db") +
                     " --profile /nowhere/trace.json")
                 .code,
-            2);
+            3);
 }
 
 }  // namespace

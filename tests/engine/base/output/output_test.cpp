@@ -126,7 +126,7 @@ TEST(OutputFile, SaysWhyItCannotBeThere) {
   const TemporaryFolder folder;
   folder.write("file", "");
   const auto why = [&](const fs::path& file) {
-    return message_of<UsageError>([&] { OutputFile(file, "--profile"); });
+    return message_of<OutputError>([&] { OutputFile(file, "--profile"); });
   };
   EXPECT_THAT(why(folder / "none/p"), HasSubstr("No such file"));
   EXPECT_THAT(why(folder.path()), HasSubstr("Is a directory"));
