@@ -134,6 +134,16 @@ bool is_quantized(const WeightSource& weights) {
   return 2 * quantized > all;
 }
 
+bool is_bfloat16(const WeightSource& weights) {
+  bool any = false;
+  for (const auto& [name, tensor] : weights.tensors()) {
+    if (tensor.shape.size() < 2) continue;
+    if (is_quantized(tensor) || tensor.dtype != DType::bf16) return false;
+    any = true;
+  }
+  return any;
+}
+
 PrecisionChoice choose_precision(Automatic automatic) {
   if (automatic == Automatic::floats) {
     static const PrecisionChoice floats = choose_of({Precision::f32});
@@ -148,7 +158,16 @@ PrecisionChoice choose_precision(const WeightSource& weights, const PrecisionWis
   if (const auto packed = weights.packed())
     return {*packed, fmt::format("the weights are packed in {}", to_string(*packed))};
   if (is_quantized(weights)) return {Precision::stored, reason_to_keep(weights)};
-  return choose_precision(std::get<Automatic>(wish));
+  PrecisionChoice choice = choose_precision(std::get<Automatic>(wish));
+  // The same products take as long, and a step waits for half as many bytes.
+  if (choice.precision == Precision::f32 && simd().bf16_bytes != 2 && is_bfloat16(weights)) {
+    return {
+        Precision::bf16,
+        fmt::format("the weights of the file are bf16, which is half as large as f32; at level {} they are "
+                    "multiplied as float32",
+                    simd().name)};
+  }
+  return choice;
 }
 
 }  // namespace mmbatch

@@ -91,9 +91,14 @@ DecoderConfig qwen3_5_text(const Config& config, DecoderDefaults defaults) {
     if (attend[i]) {
       attention.query_key_norm = {layer.norm, QueryKeyNorm::Span::head};
       attention.gate = OutputGate::sigmoid;
-      if (!stated)
-        attention.rope->dims =
+      if (!stated) {
+        const auto dims =
             static_cast<std::size_t>(kRotatedPart * static_cast<double>(attention.shape.head_dim));
+        if (dims < 2 || dims % 2 != 0)
+          config.fail("head_dim", fmt::format("a quarter of {} is not an even number of dimensions from 2 on",
+                                              attention.shape.head_dim));
+        attention.rope->dims = dims;
+      }
     } else {
       layer.recurrent = delta_net(config, decoder);
       attention.rope.reset();

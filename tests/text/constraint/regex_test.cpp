@@ -98,6 +98,8 @@ TEST(ConstraintRegex, IsBoundedWhateverItSays) {
   EXPECT_NE(refusal("(.*a){30}.{30}"), "");
   EXPECT_NE(refusal(std::string(5000, '(')), "");
   EXPECT_EQ(refusal("^((((((a|a)*|a)*|a)*|a)*|a)*)$"), "");
+  EXPECT_EQ(refusal(std::string(60'000, '^') + "a"), "");
+  EXPECT_THAT(refusal(std::string(70'000, 'a')), HasSubstr("are the most"));
 }
 
 TEST(ConstraintRegex, DatesExist) {

@@ -233,6 +233,9 @@ TEST(ChatTemplate, ALongWordIsWrappedInOnePass) {
   EXPECT_EQ(rendered("{{ 'aäb c' | wordwrap(2) }}"), "aä\nb\nc");
   EXPECT_EQ(rendered("{{ (('ä' * 40000) | wordwrap(1)) | length }}"), "79999");
   EXPECT_THAT(rendered("{{ ('a' * 40000) | wordwrap(1, wrapstring='b' * 40000) }}"), HasSubstr("too large"));
+  EXPECT_THAT(rendered("{{ ('\\n' * 40000) | wordwrap(1, wrapstring='b' * 40000) }}"),
+              HasSubstr("too large"));
+  EXPECT_THAT(rendered("{{ ([('a', '%' * 40000)] * 40000) | urlencode }}"), HasSubstr("too large"));
 }
 
 }  // namespace

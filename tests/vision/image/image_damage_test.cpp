@@ -295,5 +295,30 @@ TEST(ImageWork, CompressedTextInAPngIsNotUnpacked) {
   }
 }
 
+TEST(Damage, AJpegWhoseFrameNamesAComponentTwice) {
+  // 8 × 8 pixels; scans bring components 1 and 2, and libjpeg takes both of id 1 for the first: the second
+  // has quantization table 255, of four.
+  Bytes jpeg;
+  const auto segment = [&](int marker, const std::string& data) {
+    for (const int byte : {0xFF, marker, 0, static_cast<int>(data.size()) + 2})
+      jpeg.push_back(static_cast<std::byte>(byte));
+    for (const char byte : data) jpeg.push_back(static_cast<std::byte>(byte));
+  };
+  const auto bytes = [](std::initializer_list<int> values) {
+    std::string out;
+    for (const int value : values) out += static_cast<char>(value);
+    return out;
+  };
+  jpeg = {std::byte{0xFF}, std::byte{0xD8}};
+  segment(0xDB, bytes({0}) + std::string(64, 16));
+  segment(0xC0, bytes({8, 0, 8, 0, 8, 3, 1, 0x11, 0, 1, 0x11, 255, 2, 0x11, 0}));
+  segment(0xC4, bytes({0x00, 1, 1}) + std::string(14, 0) + bytes({7, 0}));
+  segment(0xC4, bytes({0x10, 1}) + std::string(15, 0) + bytes({0}));
+  segment(0xDA, bytes({1, 1, 0, 0, 63, 0}));
+  for (const int byte : {0x3E, 0xFF, 0xDA, 0, 8, 1, 2, 0, 0, 63, 0, 0x9F, 0xFF, 0xD9})
+    jpeg.push_back(static_cast<std::byte>(byte));
+  EXPECT_EQ(refusal(jpeg), "image_unreadable: damaged JPEG image: its frame has component 1 twice");
+}
+
 }  // namespace
 }  // namespace mmbatch

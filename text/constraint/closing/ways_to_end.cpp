@@ -8,8 +8,10 @@
 namespace mmbatch {
 namespace {
 
-constexpr std::uint64_t kMostWork = 1u << 24;  // of the machine (Machine::work), and nodes of the trie
-constexpr std::size_t kMostPlaces = 1u << 17;
+// Of the machine (Machine::work), and nodes of the trie: of one search, so that one that takes too long
+// leaves the others theirs, and of all.
+constexpr std::uint64_t kMostOfSearch = 1u << 20, kMostWork = 1u << 24;
+constexpr std::size_t kMostPlaces = 1u << 17, kMostFrames = 1u << 20;
 
 }  // namespace
 
@@ -18,7 +20,8 @@ WaysToEnd::WaysToEnd(Machine& machine, const LeastBytes& least, const TokenBytes
       least_(least),
       tokens_(tokens),
       on_the_way_(tokens.longest() + 1),
-      work_begin_(machine.work()) {}
+      work_begin_(machine.work()),
+      frames_begin_(machine.frames()) {}
 
 bool WaysToEnd::any_from(const Machine::State& state) {
   if (state.empty()) return false;
@@ -27,22 +30,32 @@ bool WaysToEnd::any_from(const Machine::State& state) {
   return machine_.may_end(state) || search(state);
 }
 
-bool WaysToEnd::goes_on() const {
-  return machine_.work() - work_begin_ + nodes_ <= kMostWork && known_.size() + places_.size() <= kMostPlaces;
+bool WaysToEnd::goes_on() {
+  gave_up_ = work() - search_begin_ > kMostOfSearch || work() - work_begin_ > kMostWork ||
+             known_.size() + places_.size() > kMostPlaces || machine_.frames() - frames_begin_ > kMostFrames;
+  return !gave_up_;
 }
 
 /// The states that are nearest to an end, in bytes, come first: mostly the way is straight.
 bool WaysToEnd::search(const Machine::State& from) {
+  const Machine::Mark mark = machine_.mark();
+  search_begin_ = work();
   places_.assign(1, {from, 0});
   met_ = {from};
   open_.assign(1, {0, 0});
   while (!open_.empty()) {
-    if (!goes_on()) return true;
+    if (!goes_on()) break;
     std::pop_heap(open_.begin(), open_.end(), std::greater<>());
     const std::size_t place = open_.back().second;
     open_.pop_back();
     if (!leads_to_end(place)) continue;
+    if (gave_up_) break;
     keep_way(place);
+    return true;
+  }
+  if (gave_up_) {
+    places_.clear();
+    machine_.release(mark);
     return true;
   }
   for (const Place& place : places_) known_[place.state] = false;

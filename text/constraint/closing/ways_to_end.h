@@ -33,8 +33,9 @@ class WaysToEnd {
 
   bool search(const Machine::State& from);
   bool leads_to_end(std::size_t place);
-  bool goes_on() const;
+  bool goes_on();
   void keep_way(std::size_t place);
+  std::uint64_t work() const { return machine_.work() + nodes_; }
 
   Machine& machine_;
   const LeastBytes& least_;
@@ -43,8 +44,11 @@ class WaysToEnd {
   std::map<Machine::State, bool> known_;    // whether there is a way
   std::uint64_t nodes_ = 0;                 // of the trie, that were visited
   std::uint64_t work_begin_;
+  std::size_t frames_begin_;
 
   // Of the search under way:
+  std::uint64_t search_begin_ = 0;  // of work()
+  bool gave_up_ = false;
   std::vector<Place> places_;
   std::set<Machine::State> met_;
   std::vector<std::pair<LeastBytes::Count, std::size_t>> open_;  // a heap: bytes to an end, place

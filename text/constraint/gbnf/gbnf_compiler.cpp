@@ -164,7 +164,7 @@ class Compiler {
     if (!facts_.recursive(e) && e.kind != Kind::rule) {
       std::size_t nodes = 0;
       try {
-        return grammar_->add_bytes(compile_tree(tree_of(e, nodes), RegexMatch::whole, work_));
+        return grammar_->add_bytes(compile_tree(tree_of(e, nodes, 0), RegexMatch::whole, work_));
       } catch (const ConstraintTooLarge&) {
         if (e.kind == Kind::characters) throw;
       }
@@ -196,10 +196,13 @@ class Compiler {
     }
   }
 
-  RegexTree tree_of(const GbnfExpression& e, std::size_t& nodes) const {
+  /// @param depth of e in the whole tree, which others walk by recursion
+  RegexTree tree_of(const GbnfExpression& e, std::size_t& nodes, std::size_t depth) const {
+    constexpr std::size_t kMaxTreeDepth = 500;
     work_.spend(10);
+    if (depth > kMaxTreeDepth) throw ConstraintTooLarge("its rules nest too deeply when put into each other");
     if (++nodes > kMaxTreeNodes) throw ConstraintTooLarge("its rules are too many when put into each other");
-    if (e.kind == Kind::rule) return tree_of(rules_[e.rule].expression, nodes);
+    if (e.kind == Kind::rule) return tree_of(rules_[e.rule].expression, nodes, depth + 1);
     RegexTree out;
     out.kind = e.kind == Kind::characters     ? RegexTree::Kind::characters
                : e.kind == Kind::alternatives ? RegexTree::Kind::alternatives
@@ -208,7 +211,7 @@ class Compiler {
     out.characters = e.characters;
     out.min = e.min;
     out.max = e.max;
-    for (const GbnfExpression& child : e.children) out.children.push_back(tree_of(child, nodes));
+    for (const GbnfExpression& child : e.children) out.children.push_back(tree_of(child, nodes, depth + 1));
     return out;
   }
 

@@ -319,16 +319,16 @@ void check_anchors(const RegexTree& tree, bool first, bool last) {
     case Kind::end:
       if (!last) throw RegexError("'$' is supported at the end of the pattern or of a branch only");
       return;
-    case Kind::sequence:
-      for (std::size_t i = 0; i < tree.children.size(); ++i) {
-        const auto anchor = [](const RegexTree& t) { return t.kind == Kind::begin || t.kind == Kind::end; };
-        const auto begin = tree.children.begin();
-        const bool none_before = std::all_of(begin, begin + static_cast<std::ptrdiff_t>(i), anchor);
-        const bool none_behind =
-            std::all_of(begin + static_cast<std::ptrdiff_t>(i) + 1, tree.children.end(), anchor);
-        check_anchors(tree.children[i], first && none_before, last && none_behind);
-      }
+    case Kind::sequence: {
+      const auto no_anchor = [](const RegexTree& t) { return t.kind != Kind::begin && t.kind != Kind::end; };
+      const auto& all = tree.children;
+      // Those up to the first that is no anchor have anchors alone before them; likewise from the last on.
+      const auto begins_end = std::find_if(all.begin(), all.end(), no_anchor);
+      const auto ends_begin = std::find_if(all.rbegin(), all.rend(), no_anchor).base();
+      for (auto child = all.begin(); child != all.end(); ++child)
+        check_anchors(*child, first && child <= begins_end, last && child + 1 >= ends_begin);
       return;
+    }
     case Kind::alternatives:
       for (const RegexTree& child : tree.children) check_anchors(child, first, last);
       return;
@@ -343,6 +343,9 @@ void check_anchors(const RegexTree& tree, bool first, bool last) {
 }  // namespace
 
 RegexTree parse_regex(std::string_view pattern, RegexMatch match) {
+  constexpr std::size_t kMaxBytes = 64u << 10;
+  if (pattern.size() > kMaxBytes)
+    throw RegexError(fmt::format("it has {} bytes, and {} are the most", pattern.size(), kMaxBytes));
   if (!is_utf8(pattern)) throw RegexError("it is not UTF-8");
   RegexTree tree = Parser(pattern, match).parse();
   check_anchors(tree, true, true);

@@ -159,8 +159,7 @@ void check_coefficients(Decoding& decoding, const CodecRequest& request, Image&)
   jvirt_barray_ptr* const arrays = jpeg_read_coefficients(&jpeg);
   for (int c = 0; c < jpeg.num_components && !decoding.lost_pixels; ++c) {
     const jpeg_component_info& component = jpeg.comp_info[c];
-    const JQUANT_TBL* table = component.quant_table != nullptr ? component.quant_table
-                                                               : jpeg.quant_tbl_ptrs[component.quant_tbl_no];
+    const JQUANT_TBL* table = component.quant_table;  // none, where no scan has brought the component
     for (JDIMENSION y = 0; table != nullptr && y < component.height_in_blocks; ++y) {
       const JBLOCKARRAY row =
           jpeg.mem->access_virt_barray(reinterpret_cast<j_common_ptr>(&jpeg), arrays[c], y, 1, FALSE);

@@ -139,9 +139,9 @@ Layout layout_of(TIFF* tiff) {
     };
     if (small(red) && small(green) && small(blue)) layout.map_shift = 0;
   }
-  const unsigned needed = layout.photometric == PHOTOMETRIC_SEPARATED ? 4
-                          : layout.photometric == PHOTOMETRIC_RGB     ? 3
-                                                                      : 1;
+  const bool one = layout.photometric == PHOTOMETRIC_MINISWHITE ||
+                   layout.photometric == PHOTOMETRIC_MINISBLACK || layout.photometric == PHOTOMETRIC_PALETTE;
+  const unsigned needed = layout.photometric == PHOTOMETRIC_SEPARATED ? 4 : one ? 1 : 3;
   if (layout.samples < needed) throw Damage("it has too few samples a pixel");
   return layout;
 }

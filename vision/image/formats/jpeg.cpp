@@ -126,7 +126,10 @@ void check_jpeg(const ImageBytes& bytes) {
     if (is_frame(segment.marker) && !has_scan) {
       progressive = segment.marker == 0xC2 || segment.marker == 0xCA;
       brought.clear();
-      for (const std::uint32_t component : components_of(bytes, segment, 6, 3)) brought[component];
+      for (const std::uint32_t component : components_of(bytes, segment, 6, 3)) {
+        if (!brought.emplace(component, 0).second)
+          bytes.damaged(fmt::format("its frame has component {} twice", component));
+      }
     }
     if (segment.marker != kStartOfScan) continue;
     has_scan = true;

@@ -93,5 +93,15 @@ TEST(HostileGrammar, OneRuleThatIsNamedVeryOftenCountsOnce) {
   EXPECT_TRUE(accepts(grammar, "x"));
 }
 
+TEST(HostileGrammar, RulesThatNestWhenPutIntoEachOther) {
+  constexpr int kRules = 900, kParentheses = 90;
+  const std::string open(kParentheses, '('), close(kParentheses, ')');
+  std::string grammar = "root ::= \"a\" r0\n";
+  for (int i = 0; i < kRules; ++i) grammar += fmt::format("r{} ::= {}r{}{}\n", i, open, i + 1, close);
+  grammar += fmt::format("r{} ::= \"b\"\n", kRules);
+  EXPECT_TRUE(accepts(grammar, "ab"));
+  EXPECT_FALSE(accepts(grammar, "a"));
+}
+
 }  // namespace
 }  // namespace mmbatch

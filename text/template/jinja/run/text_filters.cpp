@@ -219,6 +219,7 @@ Value wordwrap(Val value, Arg arguments) {
   bool first_line = true;
   for (const Value& line : iterate(text_methods().at("splitlines")(Value(print(value)), {}))) {
     if (!first_line) out += wrap;
+    check_size(out.size(), kMaxTextBytes);
     first_line = false;
     Int column = 0;
     for (const Value& word : iterate(text_methods().at("split")(line, {}))) {
@@ -293,6 +294,7 @@ std::string url_quoted(const std::string& text, bool slash) {
     const bool plain = (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || c == '_' ||
                        c == '.' || c == '-' || c == '~' || (c == '/' && slash);
     out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    check_size(out.size(), kMaxTextBytes);
   }
   return out;
 }
@@ -303,6 +305,7 @@ Value urlencode(Val value, Arg) {
   const auto add = [&](Val key, Val item) {
     if (!out.empty()) out += '&';
     out += url_quoted(print(key), false) + "=" + url_quoted(print(item), false);
+    check_size(out.size(), kMaxTextBytes);
   };
   if (value.dict() != nullptr) {
     for (const auto& [key, item] : value.dict()->entries()) add(key, item);
@@ -342,6 +345,7 @@ Value xmlattr(Val value, Arg arguments) {
     }
     if (!out.empty()) out += ' ';
     out += escape_html(name) + "=\"" + escape_html(print(item)) + "\"";
+    check_size(out.size(), kMaxTextBytes);
   }
   if (!out.empty() && flag_of(arguments, 0, "autospace", true)) out.insert(0, " ");
   return Value(std::move(out));

@@ -21,6 +21,10 @@ void check_variety(TIFF* tiff) {
     throw Unsupported("a page of " + std::to_string(samples) + " samples a pixel");
   if (bits != 1 && bits != 2 && bits != 4 && bits != 8 && bits != 16)
     throw Unsupported("a depth of " + std::to_string(bits) + " bits");
+  std::uint16_t photometric = PHOTOMETRIC_MINISBLACK;
+  TIFFGetField(tiff, TIFFTAG_PHOTOMETRIC, &photometric);
+  if (photometric > PHOTOMETRIC_YCBCR || photometric == PHOTOMETRIC_MASK)
+    throw Unsupported("photometric interpretation " + std::to_string(photometric));
   if (format != SAMPLEFORMAT_UINT) throw Unsupported("a page of signed or float samples");
   TIFFGetField(tiff, TIFFTAG_TILEWIDTH, &tile_width);
   TIFFGetField(tiff, TIFFTAG_TILELENGTH, &tile_height);
