@@ -232,9 +232,9 @@ struct Int16 {
 
   /// Puts the weights of a tile's keys, times the values' scales, where the scores were. The bits of the
   /// largest ones are returned; a value that is not a number has made them so, whatever its weight.
-  Ints weights_of(std::size_t query, float* scores) const {
+  Ints weights_of(std::size_t q, float* scores) const {
     Floats v[kGranules];
-    weigh_keys(*this, query, scores, v);
+    weigh_keys(*this, q, scores, v);
 #pragma GCC unroll 4
     for (std::size_t k = 0; k < kGranules; ++k) store(scores + k * kLanes, v[k]);
     return larger(larger((Ints)v[0], (Ints)v[1]), larger((Ints)v[2], (Ints)v[3]));
