@@ -241,8 +241,7 @@ Result<std::unique_ptr<SequenceGroup>> Engine::prepare(Request request) const {
 ItemError Engine::cache_too_small(const SequenceGroup& group) const {
   return too_long(
       fmt::format("prompt and answer of {} tokens may take {} blocks of {} tokens, and the cache has {}: it "
-                  "needs a larger "
-                  "cache, or a request for fewer tokens, beams or choices",
+                  "needs a larger cache, or a request for fewer tokens, beams or choices",
                   group.max_tokens, scheduler_.worst_case_blocks(group), options_.scheduler.block_tokens,
                   allocator_.blocks()));
 }

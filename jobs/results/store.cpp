@@ -166,7 +166,7 @@ struct ResultsStore::Impl {
   /// The run as it was, until its items begin.
   struct Before {
     bool is_new = true;
-    std::string status, ended;
+    std::string status, ended, environment, version, machine;
     std::int64_t resumed = 0;
   };
 
@@ -231,9 +231,11 @@ std::int64_t ResultsStore::begin_run(const RunInfo& info, ResumePolicy policy) {
   // The lock says that no other process is at it: such a run was killed.
   s.database->run("UPDATE runs SET status = 'interrupted' WHERE status = 'running'");
   if (s.run != 0) {
-    Statement now = s.database->prepare("SELECT status, ended, resumed FROM runs WHERE key = ?1");
+    Statement now = s.database->prepare(
+        "SELECT status, ended, environment, version, machine, resumed FROM runs WHERE key = ?1");
     now.bind(1, s.run).step();
-    *s.before = {false, std::string(now.text(0)), std::string(now.text(1)), now.integer(2)};
+    const auto text = [&](int column) { return std::string(now.text(column)); };
+    *s.before = {false, text(0), text(1), text(2), text(3), text(4), now.integer(5)};
     now.reset();
     s.database->run(fmt::format(
         "UPDATE runs SET status = 'running', ended = NULL, resumed = resumed + 1 WHERE key = {}", s.run));
@@ -327,12 +329,11 @@ bool ResultsStore::withdraw_run() {
     s.database->prepare("DELETE FROM runs WHERE key = ?1").bind(1, s.run).run();
     return true;
   }
-  s.database->prepare("UPDATE runs SET status = ?1, ended = nullif(?2, ''), resumed = ?3 WHERE key = ?4")
-      .bind(1, before.status)
-      .bind(2, before.ended)
-      .bind(3, before.resumed)
-      .bind(4, s.run)
-      .run();
+  Statement restore = s.database->prepare(
+      "UPDATE runs SET status = ?1, ended = nullif(?2, ''), environment = ?3, version = ?4, machine = ?5, "
+      "resumed = ?6 WHERE key = ?7");
+  restore.bind(1, before.status).bind(2, before.ended).bind(3, before.environment).bind(4, before.version);
+  restore.bind(5, before.machine).bind(6, before.resumed).bind(7, s.run).run();
   return true;
 }
 

@@ -130,7 +130,7 @@ class ResultsStore : public DigestCache {
   void flush_if_due();
   /// Commits: what was put is on the disk.
   void flush();
-  /// As if the run had not begun: what it was before, or nothing.
+  /// The run's row is what it was before begin_run(), or there is none.
   /// @return false when its items have begun; then it stays as it is
   bool withdraw_run();
   /// @param stats JSON: counts, seconds, tokens per second, time by stage.

@@ -65,9 +65,6 @@ std::string why_incomplete(const ConstraintSpec& spec, const std::string& text, 
                                           counted(answer.tokens.size(), "token"));
   if (answer.finish_reason == FinishReason::stop)
     return stopped + ": the model's tokens spell nothing that goes on from there";
-  if (answer.finish_reason == FinishReason::stop_string) return stopped + ": a stop string ended it";
-  if (answer.finish_reason == FinishReason::repetition)
-    return stopped + ": it repeated itself (repetition_ngram_size)";
   return stopped +
          ": a larger limit (max_new_tokens; in requests max_tokens or max_output_tokens) lets it come to "
          "its end";

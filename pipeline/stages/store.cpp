@@ -8,7 +8,9 @@
 #include <numeric>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "engine/base/text/utf8.h"
 #include "jobs/text/json_text.h"
@@ -99,13 +101,11 @@ std::string choices_json(const GenerationConfig& generation, const std::vector<A
   return fmt::format(R"({{"choices":{}}})", joined(choices));
 }
 
-/// Choices with their probabilities, the likeliest first.
-std::string probabilities_json(const GenerationConfig& generation, const std::vector<Answer>& answers) {
+/// Labels or choices with their probabilities, in this order.
+std::string probabilities_json(std::span<const std::pair<std::string_view, double>> texts) {
   std::string json = "{";
-  for (const Answer& answer : answers) {
-    json += fmt::format("{}{}: {}", json.size() > 1 ? ", " : "",
-                        json_string(generation.choices[answer.choice]), json_number(answer.score));
-  }
+  for (const auto& [text, probability] : texts)
+    json += fmt::format("{}{}: {}", json.size() > 1 ? ", " : "", json_string(text), json_number(probability));
   return json + "}";
 }
 
@@ -144,17 +144,6 @@ std::string answer_text(const Tokenizer& tokenizer, const Answer& answer,
 
 namespace {
 
-/// Labels with their probabilities, the likeliest first.
-std::string probabilities_json(const std::vector<std::string>& labels, const std::vector<LabelScore>& scores,
-                               std::span<const std::size_t> order) {
-  std::string json = "{";
-  for (const std::size_t i : order) {
-    json += fmt::format("{}{}: {}", json.size() > 1 ? ", " : "", json_string(labels[i]),
-                        json_number(scores[i].probability));
-  }
-  return json + "}";
-}
-
 /// The best label; of equal ones the first.
 ItemResult::Answer best_label(const LabelSet& labels, const Matched& matched) {
   std::vector<std::size_t> order(matched.logits.size());
@@ -165,7 +154,9 @@ ItemResult::Answer best_label(const LabelSet& labels, const Matched& matched) {
   row.text = labels.labels[order.front()];
   row.finish_reason = to_string(FinishReason::choice);
   row.logprob = matched.scores[order.front()].logprob;
-  row.probabilities = probabilities_json(labels.labels, matched.scores, order);
+  std::vector<std::pair<std::string_view, double>> likeliest;
+  for (const std::size_t i : order) likeliest.emplace_back(labels.labels[i], matched.scores[i].probability);
+  row.probabilities = probabilities_json(likeliest);
   return row;
 }
 
@@ -259,7 +250,10 @@ std::optional<AnswerCheck::Fault> Store::add_completion(const Ticket& ticket, co
     ItemResult::Answer& row = result.answers.front();
     const std::string of_tokens = std::exchange(row.details, choices_json(generation, completion.answers));
     if (!of_tokens.empty()) row.details.replace(row.details.size() - 1, 1, "," + of_tokens.substr(1));
-    row.probabilities = probabilities_json(generation, completion.answers);
+    std::vector<std::pair<std::string_view, double>> likeliest;
+    for (const Answer& answer : completion.answers)
+      likeliest.emplace_back(generation.choices[answer.choice], answer.score);
+    row.probabilities = probabilities_json(likeliest);
   }
   result.prompt_tokens = static_cast<int>(completion.prompt_tokens);
   counters_.prompt_tokens += completion.prompt_tokens;

@@ -119,7 +119,7 @@ TEST(Store, ProbabilitiesAndEmbeddingsAreKeptCopiedAndRemoved) {
 TEST(Store, ARunThatWasRefusedBeforeItsItemsIsAsItWas) {
   TempFolder folder;
   const auto file = folder / "r.db";
-  constexpr const char* kRuns = "SELECT key, status, ended IS NULL, resumed FROM runs";
+  constexpr const char* kRuns = "SELECT key, status, ended IS NULL, resumed, environment FROM runs";
   {
     const auto store = ResultsStore::open_or_create(file);
     store->begin_run(make_run(), ResumePolicy::resume);
@@ -133,13 +133,16 @@ TEST(Store, ARunThatWasRefusedBeforeItsItemsIsAsItWas) {
     EXPECT_FALSE(store->withdraw_run()) << "its items have begun";
     store->finish_run(RunStatus::finished, "{}");
   }
-  const auto before = rows(file, kAnswers);
+  const auto before = rows(file, kAnswers), runs = rows(file, kRuns);
   {
     const auto store = ResultsStore::open_or_create(file);
-    store->begin_run(make_run(), ResumePolicy::resume);
+    RunInfo elsewhere = make_run();
+    elsewhere.environment += " elsewhere";
+    EXPECT_EQ(store->begin_run(elsewhere, ResumePolicy::resume), 1);
     EXPECT_TRUE(store->withdraw_run());
   }
-  EXPECT_THAT(rows(file, kRuns), ElementsAre("1|finished|0|0"));
+  EXPECT_EQ(rows(file, kRuns), runs);
+  EXPECT_THAT(runs, ElementsAre(::testing::StartsWith("1|finished|0|0|")));
   EXPECT_EQ(rows(file, kAnswers), before);
 }
 

@@ -105,6 +105,12 @@ TEST(ResponseFormat, AnswersFillATable) {
   EXPECT_THAT(program("query " + database + " --table k").text, HasSubstr("tables are j, j.tags"));
   EXPECT_EQ(program("query " + database + " --table j --where 'size > 200' --format csv").text,
             "run,id,status,error_code,sequence,color,size,ratio,note,box.x\n");
+  for (const char* wrong : {"size > :x", "1=1) OR (1", "1 LIMIT 1"}) {
+    const ProgramEnd refused = program("query " + database + " --table j --where '" + wrong + "'");
+    EXPECT_EQ(refused.code, 2) << refused.text;
+    EXPECT_THAT(refused.text, HasSubstr("--where")) << wrong;
+  }
+  EXPECT_EQ(program("query /" + database + " --table j --where 'size > 200'").code, 0) << "two slashes";
 }
 
 TEST(ResponseFormat, AnAnswerThatIsCutFailsAndIsKept) {

@@ -83,5 +83,16 @@ TEST(Forms, OfEmbeddings) {
   EXPECT_EQ(packed["data"][0]["embedding"], "AAAAPwAAgL8=");
 }
 
+TEST(Forms, WhatADatabaseHoldsMayBeAnything) {
+  const std::string deep = std::string(200'000, '[') + std::string(200'000, ']');
+  const json body =
+      body_of(R"({"url":5,"more":)" + deep + "}",
+              {{.answer = "a",
+                .finish_reason = "stop",
+                .details = R"({"tokens":"text","logprobs":[{"token":"a","logprob":)" + deep + "}]}"}});
+  EXPECT_EQ(body["choices"][0]["message"]["content"], "a");
+  EXPECT_EQ(body["choices"][0]["logprobs"], nullptr);
+}
+
 }  // namespace
 }  // namespace mmbatch
