@@ -10,7 +10,7 @@
 #include "bench/machine/ceilings.h"
 #include "bench/result.h"
 #include "engine/base/threads.h"
-#include "engine/weights/precision.h"
+#include "engine/kernels/product/precision_choice.h"
 
 namespace mmbatch::bench {
 

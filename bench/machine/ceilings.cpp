@@ -165,11 +165,10 @@ double peak(const Ceilings& ceilings, Precision precision) {
 }
 
 double floor_seconds(const Ceilings& ceilings, const Work& work, Precision precision) {
-  const bool floats = precision == Precision::f32;
-  const double attention = peak(ceilings, floats ? Precision::f32 : Precision::bf16);
-  const double image_attention = floats ? attention : std::max(attention, ceilings.int16.value_or(0));
-  return std::max(work.operations / peak(ceilings, precision) + work.attention / attention +
-                      work.image_attention / image_attention,
+  double attention = ceilings.f32;
+  if (precision != Precision::f32)
+    attention = std::max(peak(ceilings, Precision::bf16), ceilings.int16.value_or(0));
+  return std::max(work.operations / peak(ceilings, precision) + work.attention / attention,
                   work.bytes / ceilings.read_bytes);
 }
 

@@ -42,9 +42,8 @@ Ceilings measure_ceilings(const ReadMeter& meter, double seconds);
 struct Work {
   double operations = 0;  // of products with weights
   double bytes = 0;       // that have to come from memory
-  double attention = 0;   // operations of attention: in bfloat16, but for f32
-  /// The same of image encoders: in bfloat16 or int16, whichever is faster, but for f32.
-  double image_attention = 0;
+  /// Operations of attention: in bfloat16 or int16, whichever is faster, but for f32.
+  double attention = 0;
 };
 
 /// Operations per second of the unit that products of this precision run on. A precision that the machine has

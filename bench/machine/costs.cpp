@@ -79,7 +79,7 @@ Work vision_work(const VisionSpec& vision, std::size_t images, const Session& se
       layers * attention_operations(encoder.layer.attention.shape, tokens, tokens) * real(images);
   const double bytes = layers * layer * bytes_per_weight(precision) +
                        (patch + projector) * bytes_per_weight(edge_precision(precision));
-  return {.operations = operations * real(images), .bytes = bytes, .image_attention = attention};
+  return {.operations = operations * real(images), .bytes = bytes, .attention = attention};
 }
 
 namespace {
@@ -122,7 +122,7 @@ Work image_work(const VisionSpec& vision, const PixelValues& image, std::size_t 
   return {.operations = 2 * tokens * (layers * layer + patch) + 2 * projected * real(rows),
           .bytes = layers * layer * bytes_per_weight(precision) +
                    (patch + projected) * bytes_per_weight(edge_precision(precision)),
-          .image_attention = attention_operations(encoder.layer.attention.shape, 1, attended)};
+          .attention = attention_operations(encoder.layer.attention.shape, 1, attended)};
 }
 
 Work decoder_work(const DecoderConfig& decoder, const DecoderStep& step, const Session& session) {

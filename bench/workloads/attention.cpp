@@ -110,10 +110,10 @@ void vision(Session& session, std::size_t tokens, std::size_t heads, std::size_t
   });
   const auto n = static_cast<double>(tokens);
   const double operations = attention_operations(shape, n, n);
-  session.add({fmt::format("vision {} tokens, {} heads of {}", tokens, heads, head_dim), timing,
-               operations / 1e9, "GFLOP/s",
-               Work{.bytes = static_cast<double>(qkv.bytes() + out.bytes()), .image_attention = operations}},
-              unit_of(shape));
+  session.add(
+      {fmt::format("vision {} tokens, {} heads of {}", tokens, heads, head_dim), timing, operations / 1e9,
+       "GFLOP/s", Work{.bytes = static_cast<double>(qkv.bytes() + out.bytes()), .attention = operations}},
+      unit_of(shape));
 }
 
 void prefill(Session& session, std::size_t tokens) {
@@ -122,7 +122,7 @@ void prefill(Session& session, std::size_t tokens) {
   const auto n = static_cast<double>(tokens);
   const double operations = attention_operations(shape, 1, n * (n + 1) / 2);
   session.add({fmt::format("prefill {} tokens, causal", tokens), work.time(session, 9, tokens),
-               operations / 1e9, "GFLOP/s", Work{operations, 0}},
+               operations / 1e9, "GFLOP/s", Work{.attention = operations}},
               unit_of(shape));
 }
 
@@ -135,7 +135,7 @@ void decode(Session& session, std::size_t sequences, std::size_t context) {
   const std::size_t layers = session.quick() ? 2 : static_cast<std::size_t>(128e6 / bytes) + 1;
   CachedAttention work(shape, session.kv_precision(), sequences, context, std::min<std::size_t>(layers, 22));
   session.add({fmt::format("decode x{} at {}", sequences, context), work.time(session, 9, 1), bytes / 1e9,
-               "GB/s", Work{attention_operations(shape, 1, cached), bytes}},
+               "GB/s", Work{.bytes = bytes, .attention = attention_operations(shape, 1, cached)}},
               unit_of(shape));
 }
 

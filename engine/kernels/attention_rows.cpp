@@ -18,9 +18,7 @@ struct Scattered {
 
 Scattered scattered(const RowLayout& layout, RowKind kind, std::size_t token) {
   const bool pairs = layout.format != KvPrecision::f32;
-  const std::size_t element = layout.format == KvPrecision::f32    ? 4
-                              : layout.format == KvPrecision::bf16 ? 2
-                                                                   : 1;
+  const std::size_t element = kv_element_bytes(layout.format);
   if (kind == RowKind::key) {
     const std::size_t run = pairs ? 2 * element : element;
     return {token * run, run, RowLayout::kGranule * run};
@@ -48,15 +46,25 @@ struct Granule {
   std::size_t offset;    // of the granule in its rows, in bytes
   std::size_t token;     // in it
   std::size_t elements;  // bytes of a row's elements
-  std::size_t scale;     // offset of the row's scale in the granule; int8 alone has one
+  std::size_t scale;     // offset of the row's scale in the granule, where it has one
 };
 
 Granule granule_of(const RowLayout& layout, std::size_t token) {
   const std::size_t in_granule = token % RowLayout::kGranule;
-  const bool scaled = layout.format == KvPrecision::int8;
-  const std::size_t elements = layout.row_stride - (scaled ? sizeof(float) : 0);
+  const std::size_t elements = layout.head_dim * kv_element_bytes(layout.format);
   return {(token - in_granule) * layout.row_stride, in_granule, elements,
           RowLayout::kGranule * elements + in_granule * sizeof(float)};
+}
+
+template <class Integer>
+void scaled_floats(const std::byte* row, std::size_t n, float* x) {
+  float scale;
+  std::memcpy(&scale, row + n * sizeof(Integer), sizeof(scale));
+  for (std::size_t d = 0; d < n; ++d) {
+    Integer integer;
+    std::memcpy(&integer, row + d * sizeof(integer), sizeof(integer));
+    x[d] = static_cast<float>(integer) * scale;
+  }
 }
 
 void to_floats(KvPrecision format, const std::byte* row, std::size_t n, float* x) {
@@ -64,10 +72,10 @@ void to_floats(KvPrecision format, const std::byte* row, std::size_t n, float* x
     std::memcpy(x, row, n * sizeof(float));
   } else if (format == KvPrecision::bf16) {
     copy_as_float({"", DType::bf16, {n}, row, {}, 0}, 0, n, x);
+  } else if (format == KvPrecision::int16) {
+    scaled_floats<std::int16_t>(row, n, x);
   } else {
-    float scale;
-    std::memcpy(&scale, row + n, sizeof(scale));
-    for (std::size_t d = 0; d < n; ++d) x[d] = static_cast<float>(static_cast<std::int8_t>(row[d])) * scale;
+    scaled_floats<std::int8_t>(row, n, x);
   }
 }
 
@@ -83,17 +91,18 @@ RowLayout RowLayout::cached(KvPrecision format, std::size_t head_dim, std::size_
 }
 
 void RowLayout::store(RowKind kind, const float* x, std::byte* rows, std::size_t token) const {
-  if (form != Form::granules) return simd().store_cached(format, x, head_dim, rows + token * row_stride);
+  if (form != Form::granules)
+    return simd().store_cached(kind, format, x, head_dim, rows + token * row_stride);
   assert(row_stride <= kMaxRowBytes);
   std::byte row[kMaxRowBytes];
-  simd().store_cached(format, x, head_dim, row);
+  simd().store_cached(kind, format, x, head_dim, row);
   const Granule granule = granule_of(*this, token);
   std::byte* to = rows + granule.offset;
   each_run(scattered(*this, kind, granule.token), granule.elements,
            [&]<std::size_t run>(std::size_t place, std::size_t done) {
              std::memcpy(to + place, row + done, run);
            });
-  if (format == KvPrecision::int8) std::memcpy(to + granule.scale, row + granule.elements, sizeof(float));
+  if (kv_scaled(format)) std::memcpy(to + granule.scale, row + granule.elements, sizeof(float));
 }
 
 void RowLayout::load(RowKind kind, const std::byte* rows, std::size_t token, float* x) const {
@@ -106,7 +115,7 @@ void RowLayout::load(RowKind kind, const std::byte* rows, std::size_t token, flo
            [&]<std::size_t run>(std::size_t place, std::size_t done) {
              std::memcpy(row + done, from + place, run);
            });
-  if (format == KvPrecision::int8) std::memcpy(row + granule.elements, from + granule.scale, sizeof(float));
+  if (kv_scaled(format)) std::memcpy(row + granule.elements, from + granule.scale, sizeof(float));
   to_floats(format, row, head_dim, x);
 }
 

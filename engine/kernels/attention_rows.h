@@ -7,10 +7,18 @@
 
 namespace mmbatch {
 
+constexpr std::size_t kv_element_bytes(KvPrecision format) {
+  return format == KvPrecision::f32 ? 4 : format == KvPrecision::int8 ? 1 : 2;
+}
+
+/// Whether a row of keys or values has a scale, a float.
+constexpr bool kv_scaled(KvPrecision format) {
+  return format == KvPrecision::int16 || format == KvPrecision::int8;
+}
+
 /// Bytes that one row of keys or values takes in a cache.
 constexpr std::size_t kv_row_bytes(KvPrecision format, std::size_t head_dim) {
-  if (format == KvPrecision::int8) return head_dim + sizeof(float);
-  return head_dim * (format == KvPrecision::f32 ? 4 : 2);
+  return head_dim * kv_element_bytes(format) + (kv_scaled(format) ? sizeof(float) : 0);
 }
 
 enum class RowKind { key, value };
@@ -19,10 +27,10 @@ enum class RowKind { key, value };
 ///
 ///   plain     row        = element[head_dim] scale?
 ///   granules  granule    = element[16 · head_dim] scale[16]?       sixteen tokens
-///             keys       f32: [head_dim][16]     bf16, int8: [head_dim / 2][16][2], a pair of a row's
-///             elements values     f32: [16][head_dim]     bf16, int8: [8][head_dim][2], a pair of rows
+///             keys       f32: [head_dim][16]     others: [head_dim / 2][16][2], a pair of a row's elements
+///             values     f32: [16][head_dim]     others: [8][head_dim][2], a pair of rows
 ///
-/// Elements are float, bfloat16 or int8; scales, floats, exist in int8 alone. Granules are what the kernels
+/// Elements are float, bfloat16, int16 or int8; the last two have scales. Granules are what the kernels
 /// compute with: a cache holds them where its blocks can. This is all that describes the layout; the kernels
 /// read it in engine/kernels/simd/attention/granules.h.
 struct RowLayout {

@@ -94,7 +94,7 @@ struct SimdKernels {
   void (*attention_f32)(const AttentionUnit& unit, float* scratch);
   void (*attention_bf16)(const AttentionUnit& unit, float* scratch);
   /// A row of n floats as the cache holds it, kv_row_bytes() long; RowLayout says where it goes.
-  void (*store_cached)(KvPrecision format, const float* x, std::size_t n, std::byte* row);
+  void (*store_cached)(RowKind kind, KvPrecision format, const float* x, std::size_t n, std::byte* row);
   /// out = x / sqrt(mean(x²) + eps) · (weight + offset)
   void (*rms_norm)(const float* x, const float* weight, std::size_t n, float eps, float offset, float* out);
   /// out = (x - mean) / sqrt(variance + eps) · weight + bias

@@ -8,6 +8,7 @@
 
 #include "engine/base/memory_limits.h"
 #include "engine/decoder/prompt_length.h"
+#include "engine/kernels/product/precision_choice.h"
 #include "engine/serve/logits.h"
 #include "engine/serve/reasoning/reasoning.h"
 

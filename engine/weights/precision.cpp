@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::array<std::string_view, kPrecisions> kNames = {"f32",  "bf16",  "int8",  "w8a16",
                                                               "int4", "w4a16", "stored"};
-constexpr std::array<std::string_view, 3> kKvNames = {"f32", "bf16", "int8"};
+constexpr std::array<std::string_view, 4> kKvNames = {"f32", "bf16", "int16", "int8"};
 
 template <class Enum, std::size_t N>
 Enum find_name(const std::array<std::string_view, N>& names, std::string_view name, std::string_view what) {
@@ -44,15 +44,6 @@ Precision precision_from(std::string_view name) {
 }
 KvPrecision kv_precision_from(std::string_view name) {
   return find_name<KvPrecision>(kKvNames, name, "KV precision");
-}
-
-KvPrecision automatic_kv_precision(Precision precision) {
-  return precision == Precision::f32 ? KvPrecision::f32 : KvPrecision::bf16;
-}
-
-std::string precision_text(Precision precision, std::optional<KvPrecision> kv) {
-  if (!kv || *kv == automatic_kv_precision(precision)) return std::string(to_string(precision));
-  return fmt::format("{}, kv {}", to_string(precision), to_string(*kv));
 }
 
 Precision head_precision(Precision precision) {

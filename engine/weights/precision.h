@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,15 +22,15 @@ enum class Precision {
 constexpr std::size_t kPrecisions = 7;
 
 /// How keys and values are cached.
-enum class KvPrecision { f32, bf16, int8 };
+enum class KvPrecision {
+  f32,
+  bf16,
+  int16,  // a float32 scale for each row, whose largest number has about twelve bits: sums are exact
+  int8,   // a float32 scale for each row
+};
 
 std::string_view to_string(Precision precision);
 std::string_view to_string(KvPrecision precision);
-
-/// What keys and values are cached in when nobody says: float32 for float32, else bfloat16.
-KvPrecision automatic_kv_precision(Precision precision);
-/// "int8", or "int8, kv int8" where the cache is not what it would be by itself.
-std::string precision_text(Precision precision, std::optional<KvPrecision> kv);
 
 /// All names, in the order of the enumeration.
 std::vector<std::string> precision_names();

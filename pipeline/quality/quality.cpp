@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "engine/base/threads.h"
+#include "engine/kernels/product/precision_choice.h"
 #include "jobs/metrics/metrics.h"
 #include "pipeline/quality/quality_trace.h"
 #include "pipeline/stages/decode.h"

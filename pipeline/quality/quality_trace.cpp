@@ -4,6 +4,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "engine/kernels/product/precision_choice.h"
 #include "fusion/prompting.h"
 #include "pipeline/stages/decode.h"
 

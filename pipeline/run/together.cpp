@@ -13,6 +13,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/output/message.h"
+#include "engine/kernels/product/precision_choice.h"
 #include "engine/parallel/message.h"
 #include "fusion/sliced/model_follower.h"
 #include "fusion/sliced/model_parts.h"

@@ -15,6 +15,10 @@
 namespace mmbatch {
 namespace {
 
+bool multiplies_bfloat16() {
+  return simd().bf16_bytes == sizeof(std::uint16_t);
+}
+
 /// Processor time of the calling thread: other programs that take the core do not count.
 double thread_seconds() {
   timespec now{};
@@ -112,7 +116,7 @@ namespace {
 /// Of these and of bfloat16, where it is multiplied: elsewhere it becomes float32 and cannot be faster.
 PrecisionChoice choose_of(std::vector<Precision> precisions) {
   std::string reason;
-  if (simd().bf16_bytes == 2)
+  if (multiplies_bfloat16())
     precisions.insert(precisions.begin() + 1, Precision::bf16);
   else
     reason = fmt::format("nothing multiplies bf16 at level {}", simd().name);
@@ -160,7 +164,7 @@ PrecisionChoice choose_precision(const WeightSource& weights, const PrecisionWis
   if (is_quantized(weights)) return {Precision::stored, reason_to_keep(weights)};
   PrecisionChoice choice = choose_precision(std::get<Automatic>(wish));
   // The same products take as long, and a step waits for half as many bytes.
-  if (choice.precision == Precision::f32 && simd().bf16_bytes != 2 && is_bfloat16(weights)) {
+  if (choice.precision == Precision::f32 && !multiplies_bfloat16() && is_bfloat16(weights)) {
     return {
         Precision::bf16,
         fmt::format("the weights of the file are bf16, which is half as large as f32; at level {} they are "
@@ -168,6 +172,16 @@ PrecisionChoice choose_precision(const WeightSource& weights, const PrecisionWis
                     simd().name)};
   }
   return choice;
+}
+
+KvPrecision automatic_kv_precision(Precision precision) {
+  if (precision == Precision::f32) return KvPrecision::f32;
+  return multiplies_bfloat16() ? KvPrecision::bf16 : KvPrecision::int16;
+}
+
+std::string precision_text(Precision precision, std::optional<KvPrecision> kv) {
+  if (!kv || *kv == automatic_kv_precision(precision)) return std::string(to_string(precision));
+  return fmt::format("{}, kv {}", to_string(precision), to_string(*kv));
 }
 
 }  // namespace mmbatch

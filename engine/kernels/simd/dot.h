@@ -94,6 +94,21 @@ MMBATCH_INLINE void store_halves(std::byte* p, Ints v) {
 #endif
 }
 
+/// The low halves of sixteen integers and of sixteen more, in this order.
+MMBATCH_INLINE Ints joined_halves(Ints first, Ints second) {
+#if defined(__AVX512BW__)
+  alignas(64) static const std::int16_t kEven[2 * kLanes] = {0,  2,  4,  6,  8,  10, 12, 14, 16, 18, 20,
+                                                             22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 42,
+                                                             44, 46, 48, 50, 52, 54, 56, 58, 60, 62};
+  return (Ints)_mm512_permutex2var_epi16((__m512i)first, (__m512i)load_ints(kEven), (__m512i)second);
+#else
+  alignas(64) std::byte halves[sizeof(Ints)];
+  store_halves(halves, first);
+  store_halves(halves + sizeof(Ints) / 2, second);
+  return load_ints(halves);
+#endif
+}
+
 /// Sixteen floats as bfloat16, rounded to nearest even, in the lower halves.
 MMBATCH_INLINE Ints round_to_bf16(Floats v) {
 #if defined(__AVX512BF16__)
@@ -143,6 +158,20 @@ MMBATCH_INLINE Ints load_halves(const std::byte* p) {
 /// Sixteen bfloat16 as floats.
 MMBATCH_INLINE Floats load_bf16(const std::byte* p) {
   return (Floats)(load_halves(p) << 16);
+}
+
+/// Thirty-two signed bytes as halves.
+MMBATCH_INLINE Ints halves_of_bytes(const std::byte* p) {
+  return read_registers<Ints, 2>(p, [](const std::byte* some) {
+#if defined(__AVX512BW__)
+    return (IntRegister)_mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(some)));
+#elif defined(__AVX2__)
+    return (IntRegister)_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(some)));
+#else
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(some));
+    return (IntRegister)_mm_srai_epi16(_mm_unpacklo_epi8(bytes, bytes), 8);
+#endif
+  });
 }
 
 /// As many bytes as a register has lanes, with their sign.

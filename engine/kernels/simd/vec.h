@@ -202,9 +202,9 @@ MMBATCH_INLINE Floats exp_of_moderate(Floats x) {
   return (Floats)((Words)parts.fraction + ((Words)parts.shifted << 23));
 }
 
-/// exp() for x ≤ 80, and 0 where it is smaller than floats are.
+/// exp() for x ≤ 80, and 0 where it is smaller than floats are; what is no number stays none.
 MMBATCH_INLINE Floats exp_or_zero(Floats x) {
-  return chosen(above(splat(kExpLow), x), Floats{}, exp_of_moderate(max(x, splat(kExpLow))));
+  return chosen(above(splat(kExpLow), x), Floats{}, exp_of_moderate(max(splat(kExpLow), x)));
 }
 
 /// 1 / x to about 1 ulp for x in [1, 2¹²⁰], where divisions would be most of the time. A guess that is off by

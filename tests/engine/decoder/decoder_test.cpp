@@ -410,7 +410,8 @@ TEST(CacheLayout, GroupsLayersByWhatTheyLookBackTo) {
 
 TEST(KvPool, CopiesABlockInEveryLayer) {
   const DecoderConfig config = testing::tiny_config();
-  for (const KvPrecision format : {KvPrecision::f32, KvPrecision::bf16, KvPrecision::int8}) {
+  for (const std::string& name : kv_precision_names()) {
+    const KvPrecision format = kv_precision_from(name);
     KvPool pool(config, 3, 4, format);
     const std::size_t block = 2 * 4 * kv_row_bytes(format, 10);  // kv_heads · block_tokens rows of head_dim
     EXPECT_EQ(pool.block_bytes(), 2 * 2 * block);

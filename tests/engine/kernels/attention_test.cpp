@@ -30,7 +30,7 @@ struct PagedSequence {
     blocks.resize(count + 3);
     for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i] = static_cast<std::int32_t>(i);
     std::shuffle(blocks.begin(), blocks.end(), std::mt19937(layout_seed));
-    // What was never written is not a number in any format but int8, whose scale is not.
+    // What was never written is not a number as a float, nor is a scale.
     keys.assign(blocks.size() * kv_heads * head_stride(), std::byte{0xff});
     values = keys;
     std::vector<float> key(head_dim), value(head_dim);
@@ -68,9 +68,11 @@ struct PagedSequence {
 };
 
 /// By how much the tiled kernel may differ: rounding queries, keys, values and weights to eight bits of
-/// mantissa makes some 2^-8 of values that are up to 4.
-double allowed(AttentionArithmetic arithmetic) {
-  return arithmetic == AttentionArithmetic::f32 ? 2e-5 : 0.06;
+/// mantissa makes some 2^-8 of values that are up to 4; with keys and values of int16 queries and weights
+/// have about twelve bits.
+double allowed(AttentionArithmetic arithmetic, KvPrecision format) {
+  if (arithmetic == AttentionArithmetic::f32) return 2e-5;
+  return format == KvPrecision::int16 ? 0.006 : 0.06;
 }
 
 /// What is computed in, and what keys and values are cached in.
@@ -84,7 +86,7 @@ TEST_P(Attention, FlashAgreesWithNaive) {
     for (const std::size_t block_tokens : {7u, 32u}) {
       const PagedSequence sequence(c, block_tokens, 3, format);
       const Matrix<float> queries = random_queries(c.tokens, c.heads * c.head_dim);
-      EXPECT_LT(largest_difference(c, arithmetic, sequence, queries), allowed(arithmetic))
+      EXPECT_LT(largest_difference(c, arithmetic, sequence, queries), allowed(arithmetic, format))
           << c.tokens << " tokens in blocks of " << block_tokens;
     }
   }
@@ -107,7 +109,8 @@ TEST_P(Attention, ScoresMayRiseFromTileToTile) {
     }
     Matrix<float> queries = Matrix<float>::zeros(c.tokens, c.heads * c.head_dim);
     for (std::size_t r = 0; r < c.tokens; ++r) queries.row(r)[0] = queries.row(r)[c.head_dim] = 4.0f;
-    EXPECT_LT(largest_difference(c, arithmetic, sequence, queries), allowed(arithmetic)) << "step " << step;
+    EXPECT_LT(largest_difference(c, arithmetic, sequence, queries), allowed(arithmetic, format))
+        << "step " << step;
   }
 }
 
@@ -218,17 +221,57 @@ TEST_P(Attention, WhatNoQuerySeesIsNotLookedAt) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Formats, Attention,
-    testing::Combine(testing::Values(AttentionArithmetic::f32, AttentionArithmetic::bf16),
-                     testing::Values(KvPrecision::f32, KvPrecision::bf16, KvPrecision::int8)));
+INSTANTIATE_TEST_SUITE_P(Formats, Attention,
+                         testing::Combine(testing::Values(AttentionArithmetic::f32,
+                                                          AttentionArithmetic::bf16),
+                                          testing::Values(KvPrecision::f32, KvPrecision::bf16,
+                                                          KvPrecision::int16, KvPrecision::int8)));
 
-constexpr KvPrecision kFormats[] = {KvPrecision::f32, KvPrecision::bf16, KvPrecision::int8};
+constexpr KvPrecision kFormats[] = {KvPrecision::f32, KvPrecision::bf16, KvPrecision::int16,
+                                    KvPrecision::int8};
 
 std::vector<float> some_row(std::size_t n) {
   std::vector<float> x = {0.1f, -3.0f, 0.0f, 2.9f, 1e-3f};
   for (std::size_t i = x.size(); i < n; ++i) x.push_back(std::sin(static_cast<float>(i)));
   return x;
+}
+
+TEST(CachedIntegers, TheLargestSumsFit) {
+  // All of a row's elements round to the largest integer, and so do weights and values of whole tiles.
+  for (const std::size_t head_dim : {2u, 64u, 128u, 512u}) {
+    for (const KvPrecision format : {KvPrecision::int16, KvPrecision::int8}) {
+      const AttentionCase c{128, 1, 1, head_dim, {{0, 128}}, 0, 0};
+      PagedSequence sequence(c, 32, 3, format);
+      for (std::size_t p = 0; p < c.tokens; ++p)
+        sequence.store(p, 0, std::vector<float>(head_dim, 3.0f), std::vector<float>(head_dim, 3.0f));
+      Matrix<float> queries(c.tokens, head_dim);
+      std::fill_n(queries.data(), queries.rows() * queries.cols(), -0.5f);
+      EXPECT_LT(largest_difference(c, AttentionArithmetic::bf16, sequence, queries), 0.02) << head_dim;
+    }
+  }
+}
+
+TEST_P(Attention, WhatIsNoNumberIsNotHidden) {
+  const auto [arithmetic, format] = GetParam();
+  const AttentionCase c{70, 1, 1, 32, {{0, 70}}, 0, 0};
+  for (const RowKind kind : {RowKind::key, RowKind::value}) {
+    for (const float bad : {NAN, INFINITY}) {
+      if (kind == RowKind::key && bad == INFINITY && format != KvPrecision::int16)
+        continue;  // may count as -∞
+      PagedSequence sequence(c, 32, 3, format);
+      std::vector<float> key(c.head_dim, 0.5f), value = key;
+      (kind == RowKind::key ? key : value)[3] = bad;
+      sequence.store(66, 0, key, value);
+      const Matrix<float> queries = random_queries(c.tokens, c.head_dim);
+      Matrix<float> out(c.tokens, c.head_dim);
+      AttentionSpan span = sequence.span();
+      span.count = c.tokens;
+      span.bidirectional = c.bidirectional;
+      attention(shape_of(c, arithmetic), queries.view(), {&span, 1}, out.view());
+      for (std::size_t r = 0; r < c.tokens; ++r)
+        EXPECT_FALSE(std::isfinite(out.row(r)[3])) << bad << ", row " << r;
+    }
+  }
 }
 
 TEST(AttentionUnits, ManyQueryHeadsMayShareAKeyHead) {
@@ -249,6 +292,21 @@ TEST(RowLayout, BlocksOfSixteensHoldGranules) {
   EXPECT_EQ(form(35, 32), RowLayout::Form::plain) << "no pairs";
 }
 
+/// By how much an element may err in a row of which `largest` is the largest magnitude.
+float half_step(KvPrecision format, float largest, float x) {
+  switch (format) {
+    case KvPrecision::f32:
+      return 0;
+    case KvPrecision::bf16:
+      return std::abs(x) / 256;
+    case KvPrecision::int16:
+      return largest / 4095 / 2;
+    case KvPrecision::int8:
+      return largest / 127 / 2;
+  }
+  return 0;
+}
+
 TEST(RowLayout, StoredRowsErrByHalfAStepAtMost) {
   for (const std::size_t head_dim : {35u, 36u}) {
     const std::vector<float> x = some_row(head_dim);
@@ -260,8 +318,7 @@ TEST(RowLayout, StoredRowsErrByHalfAStepAtMost) {
         layout.store(kind, x.data(), rows.data(), 21);
         layout.load(kind, rows.data(), 21, back.data());
         for (std::size_t d = 0; d < head_dim; ++d) {
-          const float step = format == KvPrecision::int8 ? 3.0f / 127 / 2 : std::abs(x[d]) / 256;
-          EXPECT_NEAR(back[d], x[d], format == KvPrecision::f32 ? 0.0f : step * 1.001f) << d;
+          EXPECT_NEAR(back[d], x[d], half_step(format, 3.0f, x[d]) * 1.001f) << d;
         }
       }
     }

@@ -59,7 +59,7 @@ TEST(CommandLine, AWrongValueSaysWhatIsAllowed) {
                "--precision: 'int9' is not one of auto, auto-int8, f32, bf16, int8, w8a16, int4, w4a16, "
                "stored; did you mean");
   expect_error("run x.yaml --kv-precision f16", 2,
-               "--kv-precision: 'f16' is not one of auto, f32, bf16, int8");
+               "--kv-precision: 'f16' is not one of auto, f32, bf16, int16, int8");
   for (const std::string size : {"much", "0", "-1", "1e30", "nan", "5X"})
     expect_error("run x.yaml --kv-memory " + size, 2,
                  "'" + size + "' is not a size above 0; write it as 512M");

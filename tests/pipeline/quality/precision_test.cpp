@@ -44,7 +44,7 @@ TEST_P(Precisions, AnswersAreRightAndTheSameInEveryCompany) {
 
 INSTANTIATE_TEST_SUITE_P(All, Precisions,
                          testing::Values("bf16", "int8", "w8a16", "int4", "w4a16", "int8 --kv-precision int8",
-                                         "f32 --kv-precision bf16"),
+                                         "int8 --kv-precision int16", "f32 --kv-precision bf16"),
                          [](const auto& info) { return "case" + std::to_string(info.index); });
 
 class PackedFolders : public Precisions {};

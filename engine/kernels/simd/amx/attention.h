@@ -141,7 +141,7 @@ struct AmxAttention : Products {
     for (std::size_t query = first; query < first + rows; ++query, scores += kTile) {
       for (std::size_t i = 0; i < asks; ++i) ahead_.ask();
       if (special(products, query, position)) adjust(products, query, position, scores);
-      soften(products, query, scores);
+      soften_one(products, query, scores);
     }
   }
 

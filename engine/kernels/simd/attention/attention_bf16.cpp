@@ -35,7 +35,10 @@ MMBATCH_INLINE Ints bf16_of_bytes(const std::byte* pairs) {
 /// Products of bfloat16, sums and softmax in float32. Queries are rounded after scaling, weights after the
 /// softmax.
 struct BFloat16 {
-  static constexpr bool kUncached = false;
+  template <class Rows>
+  static constexpr bool takes(KvPrecision format) {
+    return format != KvPrecision::int16;
+  }
   const AttentionUnit& unit;
   std::size_t width;  // padded head_dim
   std::size_t pairs;  // of the padded head_dim: a multiple of kLanes
@@ -108,7 +111,7 @@ struct BFloat16 {
   }
   template <KvPrecision format>
   const float* expanded_keys(const std::byte* granule, std::size_t g) {
-    constexpr std::size_t kStep = 2 * kLanes * element_bytes(format);
+    constexpr std::size_t kStep = 2 * kLanes * kv_element_bytes(format);
     float* to = own_keys(g);
     const std::byte* next = tile.next_keys[g];
     for (std::size_t i = 0; i < unit.head_dim / 2; ++i) {
@@ -128,7 +131,7 @@ struct BFloat16 {
   const float* values_of(const std::byte* granule, const TilePart& part, std::size_t g) {
     if (format == KvPrecision::bf16 && part.whole(g) && width == unit.head_dim)
       return reinterpret_cast<const float*>(granule);
-    const std::size_t step = 2 * unit.head_dim * element_bytes(format);
+    const std::size_t step = 2 * unit.head_dim * kv_element_bytes(format);
     float* to = own_values(g);
     const std::byte* next = tile.next_values[g];
     for (std::size_t j = 0; j < kLanes / 2; ++j) {
@@ -171,6 +174,9 @@ struct BFloat16 {
     }
   }
 
+  void soften(std::size_t first, std::size_t count) {
+    for (std::size_t r = 0; r < count; ++r) soften_one(*this, first + r, s.scores + r * kTile);
+  }
   static void put_weights(const Floats (&weights)[kGranules], float* to) {
     for (std::size_t k = 0; k < kGranules; k += 2)
       store_ints(to + k / 2 * kLanes, bf16_pairs(weights[k], weights[k + 1]));
@@ -209,37 +215,25 @@ struct BFloat16 {
 };
 
 }  // namespace
+#endif
 
+/// Integers are multiplied as integers. Without instructions for bfloat16 so are uncached rows, which have to
+/// be brought into the kernel's form anyway; what a cache holds otherwise is multiplied as floats.
 void attention_bf16(const AttentionUnit& unit, float* scratch) {
+  const RowLayout& layout = unit.rows.layout;
+#if defined(__AVX512BF16__)
+  if (layout.format == KvPrecision::int16) return attention_int16(unit, scratch);
 #if defined(__AMX_BF16__)
   attend<AmxAttention<BFloat16>>(unit, scratch);
 #else
   attend<BFloat16>(unit, scratch);
 #endif
-}
 #else
-/// Without instructions for bfloat16, keys and values of a cache are multiplied as floats; uncached ones,
-/// which have to be brought into the kernel's form anyway, as whole numbers, which is faster.
-void attention_bf16(const AttentionUnit& unit, float* scratch) {
-  if (unit.rows.layout.form == RowLayout::Form::uncached)
+  if (layout.form == RowLayout::Form::uncached || kv_scaled(layout.format))
     attention_int16(unit, scratch);
   else
     attention_f32(unit, scratch);
-}
 #endif
-
-void store_cached(KvPrecision format, const float* x, std::size_t n, std::byte* row) {
-  if (format == KvPrecision::f32) {
-    __builtin_memcpy(row, x, n * sizeof(float));
-    return;
-  }
-  if (format == KvPrecision::int8) return quantize_cached(x, n, row);
-  std::size_t d = 0;
-  for (; d + kLanes <= n; d += kLanes) store_bf16(row + 2 * d, load(x + d));
-  if (d == n) return;
-  std::byte some[2 * kLanes];
-  store_bf16(some, load_some(x + d, n - d));
-  __builtin_memcpy(row + 2 * d, some, 2 * (n - d));
 }
 
 }  // namespace mmbatch::MMBATCH_ISA

@@ -7,7 +7,10 @@ namespace {
 
 /// Products and sums in float32.
 struct Float32 {
-  static constexpr bool kUncached = false;
+  template <class Rows>
+  static constexpr bool takes(KvPrecision) {
+    return true;
+  }
   const AttentionUnit& unit;
   std::size_t width;
   RunningSoftmax s;
@@ -30,8 +33,9 @@ struct Float32 {
     values = keys + width * kTile;
     query = values + kTile * width;
     const KvPrecision format = unit.rows.layout.format;
-    const bool as_it_is = unit.rows.layout.form == RowLayout::Form::granules &&
-                          (format != KvPrecision::int8 || unit.queries <= kFewQueries);
+    const bool as_it_is =
+        unit.rows.layout.form == RowLayout::Form::granules &&
+        (!kv_scaled(format) || (format == KvPrecision::int8 && unit.queries <= kFewQueries));
     stored = as_it_is ? format : KvPrecision::f32;
   }
   void complete() {}
@@ -113,6 +117,9 @@ struct Float32 {
     });
   }
 
+  void soften(std::size_t first, std::size_t count) {
+    for (std::size_t r = 0; r < count; ++r) soften_one(*this, first + r, s.scores + r * kTile);
+  }
   static void put_weights(const Floats (&weights)[kGranules], float* to) {
     for (std::size_t k = 0; k < kGranules; ++k) store(to + k * kLanes, weights[k]);
   }

@@ -3,7 +3,6 @@
 #include "engine/kernels/simd/strip.h"
 
 namespace mmbatch::MMBATCH_ISA {
-#if !defined(__AVX512BF16__)
 namespace {
 
 #if defined(__AVX512F__)
@@ -23,34 +22,28 @@ MMBATCH_INLINE Floats exp2(Floats x) {
 }
 #endif
 
-/// Products of integers of sixteen bits, exact in any order; softmax in float32. Each row of queries, keys
-/// and values is rounded to at least eleven bits of its largest magnitude, and so are the weights that a
-/// query gives to the keys of a tile.
+/// Products of integers of sixteen bits, exact in any order; softmax in float32. Each row of queries is
+/// rounded to at least eleven bits of its largest magnitude, and so are uncached rows of keys and values, as
+/// the cache rounds the others, and the weights that a query gives to the keys of a tile.
+/// @tparam cached whether a cache holds keys and values, as integers, or they are uncached
+template <bool cached>
 struct Int16 {
-  static constexpr bool kUncached = true;
+  template <class Rows>
+  static constexpr bool takes(KvPrecision format) {
+    return cached ? kv_scaled(format) : Rows::kPlain && format == KvPrecision::f32;
+  }
   static constexpr float kScoreUnit = 1.44269504f;  // powers of two
   static Floats power(Floats x) { return exp2(x); }
-
-  /// The largest integers: as fit a sum of kTile products.
-  static constexpr std::int64_t kMostWeight = 8191, kMostValue = 4095;
-  static_assert(static_cast<std::int64_t>(kTile) * kMostWeight * kMostValue < std::int64_t{1} << 31);
-  /// The same of queries and keys, for sums of head_dim products.
-  static float largest_integer(std::size_t head_dim) {
-    const auto root =
-        static_cast<std::int32_t>(__builtin_sqrtf(2147483000.0f / static_cast<float>(head_dim)));
-    return static_cast<float>(root < 32767 ? root : 32767);
-  }
 
   const AttentionUnit& unit;
   std::size_t width;  // padded head_dim
   std::size_t pairs;  // of the padded head_dim: a multiple of kLanes
   RunningSoftmax s;   // weights are put where the scores were, as pairs, and their scale behind them
-  Tile tile;          // keys: pairs [pairs, kLanes]; values of two granules: pairs [kLanes, padded]
-  float* keys;
+  Tile tile;          // keys: pairs [pairs, kLanes]; values: pairs [kLanes / 2, padded]
+  float* keys;        // of a tile that the cache does not hold so
   float* values;
   float* query;         // pairs [kQueries, pairs]
   float* query_scales;  // [kQueries]
-  float most;           // largest_integer()
 
   Int16(const AttentionUnit& unit_, float* p)
       : unit(unit_),
@@ -60,23 +53,29 @@ struct Int16 {
         keys(p + RunningSoftmax::floats(width)),
         values(keys + pairs * kTile),
         query(values + kTile / 2 * width),
-        query_scales(query + kQueries * pairs),
-        most(largest_integer(unit_.head_dim)) {}
+        query_scales(query + kQueries * pairs) {}
+  float* own_keys(std::size_t g) const { return keys + g * pairs * kLanes; }
+  float* own_values(std::size_t g) const { return values + g * kLanes / 2 * width; }
+
+  /// Scores are multiplied by keys' scales where they are made; a granule that no query sees has no scales.
   void complete() {
+    tile.keys_scaled = false;
     tile.values_scaled = true;
     for (std::size_t g = 0; g < kGranules; ++g) {
       if (g < tile.first || g >= tile.end) store(tile.value_scales + g * kLanes, Floats{});
     }
   }
-  float* own_keys(std::size_t g) const { return keys + g * pairs * kLanes; }
-  float* own_values(std::size_t g) const { return values + g / 2 * kLanes * width; }
 
-  /// Elements d … d + 31 of a row, or as many as there are: those of the first half with those of the second.
+  /// Elements d … d + 31 of a row, which `factor` makes integers if they are none.
+  template <KvPrecision format>
   Ints row_pairs(const std::byte* row, std::size_t d, float factor) const {
-    const std::size_t left = unit.head_dim > d ? unit.head_dim - d : 0;
-    const std::size_t half = left < 2 * kLanes ? (left + 1) / 2 : kLanes;
-    return paired(nearest(load_plain<KvPrecision::f32>(row, d, d + half), factor),
-                  nearest(load_plain<KvPrecision::f32>(row, d + half, unit.head_dim), factor));
+    const auto some = [&](std::size_t at) {
+      if constexpr (format == KvPrecision::f32)
+        return nearest(load_plain<format>(row, at, unit.head_dim), factor);
+      else
+        return load_plain_halves<format>(row, at, unit.head_dim);
+    };
+    return joined_halves(some(d), some(d + kLanes));
   }
 
   /// Takes sixteen queries where the first of them is asked for.
@@ -84,7 +83,8 @@ struct Int16 {
     if (q % kLanes != 0) return;
     const std::size_t count = unit.queries - q < kLanes ? unit.queries - q : kLanes;
     const auto row = [&](std::size_t k) { return reinterpret_cast<const std::byte*>(unit.query[q + k]); };
-    const Rounding rounding = rounding_of(most, [&](std::size_t k) { return k < count ? row(k) : nullptr; });
+    const Rounding rounding =
+        rounding_of(largest_key(unit.head_dim), [&](std::size_t k) { return k < count ? row(k) : nullptr; });
     const float scale = unit.softcap > 0.0f ? unit.scale : unit.scale * kScoreUnit;
     alignas(64) float scales[kLanes], inverses[kLanes];
     store(scales, rounding.scale * scale);
@@ -92,53 +92,95 @@ struct Int16 {
     for (std::size_t k = 0; k < count; ++k) {
       query_scales[q + k] = scales[k];
       for (std::size_t i = 0; i < pairs; i += kLanes)
-        store_ints(query + (q + k) * pairs + i, row_pairs(row(k), 2 * i, inverses[k]));
+        store_ints(query + (q + k) * pairs + i, row_pairs<KvPrecision::f32>(row(k), 2 * i, inverses[k]));
     }
   }
 
-  template <KvPrecision, bool whole>
+  template <KvPrecision format, bool whole>
   void gather_keys(const TileRows& rows, std::size_t g) {
     const auto row = [&](std::size_t k) {
       const std::size_t j = g * kLanes + k;
       return whole || rows.has(j) ? rows.keys + rows.offset[j] : nullptr;
     };
-    const Rounding rounding = rounding_of(most, row);
     alignas(64) float inverses[kLanes];
-    store(inverses, rounding.inverse);
-    store(tile.key_scales + g * kLanes, rounding.scale);
+    if constexpr (format == KvPrecision::f32) {
+      const Rounding rounding = rounding_of(largest_key(unit.head_dim), row);
+      store(inverses, rounding.inverse);
+      store(tile.key_scales + g * kLanes, rounding.scale);
+    }
     for (std::size_t i = 0; i < pairs; i += kLanes) {
       Floats key[kLanes];
 #pragma GCC unroll 16
       for (std::size_t k = 0; k < kLanes; ++k)
-        key[k] = row(k) != nullptr ? (Floats)row_pairs(row(k), 2 * i, inverses[k]) : Floats{};
+        key[k] = row(k) != nullptr ? (Floats)row_pairs<format>(row(k), 2 * i, inverses[k]) : Floats{};
       transpose16(key, own_keys(g) + i * kLanes);
     }
   }
 
-  /// Values of a granule become pairs with those of the next one, in the same place, where they are not yet.
-  template <KvPrecision, bool whole>
-  void gather_values(const TileRows& rows, std::size_t granule) {
-    if (granule % 2 == 1 && granule > tile.first) return;
-    const std::size_t first = granule / 2 * 2 * kLanes;
+  template <KvPrecision format, bool whole>
+  void gather_values(const TileRows& rows, std::size_t g) {
     const auto row = [&](std::size_t k) {
-      return whole || rows.has(first + k) ? rows.values + rows.offset[first + k] : nullptr;
+      const std::size_t j = g * kLanes + k;
+      return whole || rows.has(j) ? rows.values + rows.offset[j] : nullptr;
     };
-    alignas(64) float inverses[2 * kLanes];
-    for (std::size_t k = 0; k < 2 * kLanes; k += kLanes) {
-      const Rounding rounding = rounding_of(kMostValue, [&](std::size_t i) { return row(k + i); });
-      store(inverses + k, rounding.inverse);
-      store(tile.value_scales + first + k, rounding.scale);
+    alignas(64) float inverses[kLanes];
+    if constexpr (format == KvPrecision::f32) {
+      const Rounding rounding = rounding_of(kMostValue, row);
+      store(inverses, rounding.inverse);
+      store(tile.value_scales + g * kLanes, rounding.scale);
     }
-    float* to = own_values(granule);
-    for (std::size_t k = 0; k < kLanes; ++k, to += width) {
+    float* to = own_values(g);
+    for (std::size_t k = 0; k < kLanes; k += 2, to += width) {
       for (std::size_t d = 0; d < width; d += kLanes) {
         const auto value = [&](std::size_t i) {
           if (row(i) == nullptr) return Ints{};
-          return nearest(load_plain<KvPrecision::f32>(row(i), d, unit.head_dim), inverses[i]);
+          if constexpr (format == KvPrecision::f32)
+            return nearest(load_plain<format>(row(i), d, unit.head_dim), inverses[i]);
+          else
+            return load_plain_halves<format>(row(i), d, unit.head_dim);
         };
-        store_ints(to + d, paired(value(k), value(k + kLanes)));
+        store_ints(to + d, paired(value(k), value(k + 1)));
       }
     }
+  }
+
+  template <KvPrecision format>
+  const float* keys_of(const std::byte* granule, std::size_t g) {
+    if constexpr (format == KvPrecision::int16) return reinterpret_cast<const float*>(granule);
+    constexpr std::size_t kStep = 2 * kLanes;
+    float* to = own_keys(g);
+    const std::byte* next = tile.next_keys[g];
+    for (std::size_t i = 0; i < unit.head_dim / 2; ++i) {
+      fetch(next + i * kStep, kStep);
+      store_ints(to + i * kLanes, halves_of_bytes(granule + i * kStep));
+    }
+    tile.next_keys[g] = reinterpret_cast<const std::byte*>(to);  // all has been asked for
+    return to;
+  }
+
+  /// Values of keys that are not there may be any numbers: their scales are zero.
+  template <KvPrecision format>
+  const float* values_of(const std::byte* granule, const TilePart&, std::size_t g) {
+    if (format == KvPrecision::int16 && width == unit.head_dim)
+      return reinterpret_cast<const float*>(granule);
+    constexpr std::size_t kBytes = 2 * kv_element_bytes(format);  // of a pair
+    float* to = own_values(g);
+    const std::byte* next = tile.next_values[g];
+    for (std::size_t j = 0; j < kLanes / 2; ++j) {
+      const std::size_t row = j * unit.head_dim * kBytes;
+      fetch(next + row, unit.head_dim * kBytes);
+      for (std::size_t d = 0; d < width; d += kLanes) {
+        alignas(64) std::byte copy[4 * kLanes];
+        const std::byte* from =
+            columns(granule + row + d * kBytes, (unit.head_dim - d) * kBytes, kLanes * kBytes, copy);
+        if constexpr (format == KvPrecision::int16)
+          store_ints(to + j * width + d, load_ints(from));
+        else
+          store_ints(to + j * width + d, halves_of_bytes(from));
+      }
+    }
+    tile.next_values[g] = reinterpret_cast<const std::byte*>(to);
+    return to;
   }
 
   // score() and weigh() are compiled apart: inlined into one function their sums leave the registers.
@@ -150,14 +192,17 @@ struct Int16 {
     auto rows =
         RowWords<R>::of(reinterpret_cast<const std::byte*>(query + first * pairs), pairs * sizeof(float));
     const float* at[V];
+    const std::byte* next[V];
     MMBATCH_UNROLLED(V, v) {
       at[v] = tile.keys[granule + v];
+      next[v] = tile.next_keys[granule + v];
     });
     const std::size_t count = (unit.head_dim + 1) / 2;
     for (std::size_t i = 0; i < count; ++i) {
       IntRegister key[V * kParts];
       MMBATCH_UNROLLED(V * kParts, c) {
         key[c] = load_register<IntRegister>(at[c / kParts] + i * kLanes + c % kParts * kRegisterLanes);
+        if constexpr (cached && c % kParts == 0) fetch(next[c / kParts] + i * sizeof(Ints));
       });
       MMBATCH_UNROLLED(R, r) {
         add_products<V>(splat_four_bytes(rows.at(r, 0)), key, sums[r]);
@@ -185,8 +230,9 @@ struct Int16 {
     for (std::size_t r = 0; r < count; ++r) {
       float* weights = s.scores + r * kTile;
       for (std::size_t g = 0; g < kGranules; g += 2) {
-        store_ints(weights + g / 2 * kLanes, paired(nearest(load(weights + g * kLanes), inverses[r]),
-                                                    nearest(load(weights + (g + 1) * kLanes), inverses[r])));
+        store_ints(weights + g / 2 * kLanes,
+                   joined_halves(nearest(load(weights + g * kLanes), inverses[r]),
+                                 nearest(load(weights + (g + 1) * kLanes), inverses[r])));
       }
       weights[kTile / 2] = scales[r];
     }
@@ -196,17 +242,20 @@ struct Int16 {
   template <std::size_t R, std::size_t V>
   __attribute__((noinline)) void weigh(std::size_t first, std::size_t column) {
     IntRegister sums[R][V * kParts] = {};
-    const std::size_t last = (tile.end - 1) / 2, left = tile.keys_end - 2 * last * kLanes;
-    const std::size_t begin = tile.first / 2 * kLanes, end = last * kLanes + (left < kLanes ? left : kLanes);
-    const float* at = values + begin * width + column;
-    for (std::size_t j = begin; j < end; ++j, at += width) {
-      IntRegister value[V * kParts];
-      MMBATCH_UNROLLED(V * kParts, c) {
-        value[c] = load_register<IntRegister>(at + c * kRegisterLanes);
-      });
-      MMBATCH_UNROLLED(R, r) {
-        add_products<V>(splat_four_bytes(s.scores + r * kTile + j), value, sums[r]);
-      });
+    for (std::size_t g = tile.first; g < tile.end; ++g) {
+      const float* weights = s.scores + g * kLanes / 2;
+      const float* at = tile.values[g] + column;
+      const std::byte* next = tile.next_values[g] + column * sizeof(float);
+      for (std::size_t j = 0; j < kLanes / 2; ++j, at += width, next += width * sizeof(float)) {
+        IntRegister value[V * kParts];
+        MMBATCH_UNROLLED(V * kParts, c) {
+          value[c] = load_register<IntRegister>(at + c * kRegisterLanes);
+          if constexpr (cached && c % kParts == 0) fetch(next + c * kRegisterLanes * sizeof(float));
+        });
+        MMBATCH_UNROLLED(R, r) {
+          add_products<V>(splat_four_bytes(weights + r * kTile + j), value, sums[r]);
+        });
+      }
     }
     float* out = s.out + first * width + column;
     MMBATCH_UNROLLED(R, r) {
@@ -252,8 +301,10 @@ struct Int16 {
 }  // namespace
 
 void attention_int16(const AttentionUnit& unit, float* scratch) {
-  attend<Int16>(unit, scratch);
+  if (unit.rows.layout.form == RowLayout::Form::uncached)
+    attend<Int16<false>>(unit, scratch);
+  else
+    attend<Int16<true>>(unit, scratch);
 }
-#endif
 
 }  // namespace mmbatch::MMBATCH_ISA

@@ -17,7 +17,6 @@ struct Tile {
   const std::byte* next_values[kGranules];
   std::size_t next_bytes;
   std::size_t first, end;  // granules
-  std::size_t keys_end;    // behind the last key that some query sees
   bool keys_scaled;        // whether products with keys have yet to be multiplied by key_scales
   bool values_scaled;      // whether weights of values have yet to be multiplied by value_scales
   alignas(64) float key_scales[kTile];
@@ -26,9 +25,8 @@ struct Tile {
   void begin(const TilePart& part, KvPrecision format) {
     first = part.first / kLanes;
     end = (part.count + kLanes - 1) / kLanes;
-    keys_end = part.count;
-    keys_scaled = values_scaled = format == KvPrecision::int8;
-    next_bytes = element_bytes(format);
+    keys_scaled = values_scaled = kv_scaled(format);
+    next_bytes = kv_element_bytes(format);
   }
   /// Nothing has to be fetched, or all has been.
   void fetch_nothing() {
@@ -54,9 +52,10 @@ template <KvPrecision format, class Arithmetic>
 void bring(Arithmetic& arithmetic, const TileRows& rows, const TileRows& next) {
   Tile& tile = arithmetic.tile;
   next.fetch_all();
-  if (format == KvPrecision::int8) {
-    load_plain_scales(rows.keys, rows, arithmetic.unit.head_dim, tile.key_scales);
-    load_plain_scales(rows.values, rows, arithmetic.unit.head_dim, tile.value_scales);
+  if (kv_scaled(format)) {
+    const std::size_t elements = arithmetic.unit.head_dim * kv_element_bytes(format);
+    load_plain_scales(rows.keys + elements, rows, tile.key_scales);
+    load_plain_scales(rows.values + elements, rows, tile.value_scales);
   }
   if (rows.whole())
     gather<format, true>(arithmetic, rows);
@@ -81,11 +80,12 @@ void bring(Arithmetic& arithmetic, const TileGranules& granules, const TileGranu
     const std::byte *key = granules.keys[g], *value = granules.values[g];
     const std::byte* next_key = next.touches(g) ? next.keys[g] : key;
     const std::byte* next_value = next.touches(g) ? next.values[g] : value;
-    if (format == KvPrecision::int8) {
-      store(tile.key_scales + g * kLanes, load_scales(key, unit.head_dim, granules, g));
-      store(tile.value_scales + g * kLanes, load_scales(value, unit.head_dim, granules, g));
-      fetch(next_key + kLanes * unit.head_dim);
-      fetch(next_value + kLanes * unit.head_dim);
+    if (kv_scaled(format)) {
+      const std::size_t elements = kLanes * unit.head_dim * kv_element_bytes(format);
+      store(tile.key_scales + g * kLanes, load_scales(key + elements, granules, g));
+      store(tile.value_scales + g * kLanes, load_scales(value + elements, granules, g));
+      fetch(next_key + elements);
+      fetch(next_value + elements);
     }
     tile.next_keys[g] = next_key;
     tile.next_values[g] = next_value;

@@ -34,6 +34,7 @@ struct TilePart {
 
 /// Where a tile's granules lie.
 struct TileGranules : TilePart {
+  static constexpr bool kPlain = false;
   const std::byte* keys[kGranules];
   const std::byte* values[kGranules];
 
@@ -66,20 +67,20 @@ struct FloatPairs {
   Floats even, odd;
 };
 
-constexpr std::size_t element_bytes(KvPrecision format) {
-  return format == KvPrecision::f32 ? 4 : format == KvPrecision::bf16 ? 2 : 1;
-}
-
 MMBATCH_INLINE Floats load_as_floats(const std::byte* p) {
   return load(reinterpret_cast<const float*>(p));
 }
 
-/// As FloatPairs; int8 comes without its scale.
+/// As FloatPairs; integers come without their scale.
 template <KvPrecision format>
 MMBATCH_INLINE FloatPairs unpaired(const std::byte* pairs) {
   if constexpr (format == KvPrecision::bf16) {
     const Ints both = load_ints(pairs);
     return {low_half(both), high_half(both)};
+  }
+  if constexpr (format == KvPrecision::int16) {
+    const Ints both = load_ints(pairs);
+    return {to_floats((both << 16) >> 16), to_floats(both >> 16)};
   }
   const Ints both = load_halves(pairs);
   return {to_floats((both << 24) >> 24), to_floats((both << 16) >> 24)};
@@ -88,7 +89,7 @@ MMBATCH_INLINE FloatPairs unpaired(const std::byte* pairs) {
 /// Elements 2 · i and 2 · i + 1 of a granule's keys.
 template <KvPrecision format>
 MMBATCH_INLINE FloatPairs key_pairs(const std::byte* granule, std::size_t i) {
-  const std::byte* from = granule + i * 2 * kLanes * element_bytes(format);
+  const std::byte* from = granule + i * 2 * kLanes * kv_element_bytes(format);
   if constexpr (format == KvPrecision::f32) {
     return {load_as_floats(from), load_as_floats(from + sizeof(Floats))};
   } else {
@@ -110,7 +111,7 @@ MMBATCH_INLINE const std::byte* columns(const std::byte* from, std::size_t there
 template <KvPrecision format>
 MMBATCH_INLINE FloatPairs value_pairs(const std::byte* granule, std::size_t j, std::size_t d,
                                       std::size_t head_dim) {
-  constexpr std::size_t kBytes = element_bytes(format);
+  constexpr std::size_t kBytes = kv_element_bytes(format);
   alignas(64) std::byte copy[4 * kLanes];
   if constexpr (format == KvPrecision::f32) {
     const std::byte* from = granule + (2 * j * head_dim + d) * kBytes;
@@ -123,10 +124,10 @@ MMBATCH_INLINE FloatPairs value_pairs(const std::byte* granule, std::size_t j, s
   }
 }
 
-/// The scales of a granule's sixteen tokens, zero for those that are not there.
-MMBATCH_INLINE Floats load_scales(const std::byte* granule, std::size_t head_dim, const TilePart& part,
-                                  std::size_t g) {
-  const Floats scales = load_as_floats(granule + kLanes * head_dim);
+/// The scales of a granule's sixteen tokens, which lie behind its elements; zero for those that are not
+/// there.
+MMBATCH_INLINE Floats load_scales(const std::byte* from, const TilePart& part, std::size_t g) {
+  const Floats scales = load_as_floats(from);
   if (part.whole(g)) return scales;
   alignas(64) float there[kLanes];
   store(there, scales);

@@ -9,6 +9,7 @@ namespace mmbatch::MMBATCH_ISA {
 
 /// Where a tile's rows lie, in bytes from the start of a head's keys or values.
 struct TileRows : TilePart {
+  static constexpr bool kPlain = true;
   const std::byte* keys;
   const std::byte* values;
   std::size_t bytes;  // of a row
@@ -38,11 +39,11 @@ struct TileRows : TilePart {
   }
 };
 
-/// Sixteen elements of a plain row from element d on, as floats; elements behind head_dim are zero, int8
-/// comes without its scale.
+/// Sixteen elements of a plain row from element d on, as floats; elements behind head_dim are zero, integers
+/// come without their scale.
 template <KvPrecision format>
 MMBATCH_INLINE Floats load_plain(const std::byte* row, std::size_t d, std::size_t head_dim) {
-  constexpr std::size_t kBytes = element_bytes(format);
+  constexpr std::size_t kBytes = kv_element_bytes(format);
 #if defined(__AVX512F__)
   if constexpr (format == KvPrecision::f32) {
     const std::size_t left = head_dim > d ? head_dim - d : 0;
@@ -58,15 +59,16 @@ MMBATCH_INLINE Floats load_plain(const std::byte* row, std::size_t d, std::size_
   }
   if constexpr (format == KvPrecision::f32) return load(reinterpret_cast<const float*>(from));
   if constexpr (format == KvPrecision::bf16) return load_bf16(from);
+  if constexpr (format == KvPrecision::int16) return to_floats((load_halves(from) << 16) >> 16);
   return load_int8(from);
 }
 
 /// The scales of a tile's rows, zero for those that are not there.
-MMBATCH_INLINE void load_plain_scales(const std::byte* from, const TileRows& rows, std::size_t head_dim,
-                                      float* scales) {
+/// @param from the scale of a row that lies where offsets count from
+MMBATCH_INLINE void load_plain_scales(const std::byte* from, const TileRows& rows, float* scales) {
   for (std::size_t j = 0; j < kTile; ++j) {
     scales[j] = 0.0f;
-    if (rows.has(j)) __builtin_memcpy(scales + j, from + rows.offset[j] + head_dim, sizeof(float));
+    if (rows.has(j)) __builtin_memcpy(scales + j, from + rows.offset[j], sizeof(float));
   }
 }
 

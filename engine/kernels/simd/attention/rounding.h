@@ -6,6 +6,16 @@
 
 namespace mmbatch::MMBATCH_ISA {
 
+/// The largest integers of weights and values: as fit a sum of kTile products.
+constexpr std::int64_t kMostWeight = 8191, kMostValue = 4095;
+static_assert(static_cast<std::int64_t>(kTile) * kMostWeight * kMostValue < std::int64_t{1} << 31);
+
+/// The same of queries and keys, for sums of head_dim products.
+MMBATCH_INLINE float largest_key(std::size_t head_dim) {
+  const auto root = static_cast<std::int32_t>(__builtin_sqrtf(2147483000.0f / static_cast<float>(head_dim)));
+  return static_cast<float>(root < 32767 ? root : 32767);
+}
+
 /// Integers next to x · factor, of magnitude below 2¹⁵, in the lower halves of the lanes. What stands in the
 /// upper halves means nothing.
 MMBATCH_INLINE Ints nearest(Floats x, float factor) {
@@ -15,6 +25,17 @@ MMBATCH_INLINE Ints nearest(Floats x, float factor) {
 /// The lower halves of both, lane by lane.
 MMBATCH_INLINE Ints paired(Ints first, Ints second) {
   return (first & 0xffff) | second << 16;
+}
+
+/// Sixteen integers of a plain row from element d on, in the lower halves; zeros behind head_dim.
+template <KvPrecision format>
+MMBATCH_INLINE Ints load_plain_halves(const std::byte* row, std::size_t d, std::size_t head_dim) {
+  constexpr std::size_t kBytes = kv_element_bytes(format);
+  alignas(64) std::byte copy[4 * kLanes];
+  const std::size_t there = head_dim > d ? (head_dim - d) * kBytes : 0;
+  const std::byte* from = columns(row + d * kBytes, there, kBytes * kLanes, copy);
+  if constexpr (format == KvPrecision::int16) return load_halves(from);
+  return read_registers<Ints, 1>(from, [](const std::byte* some) { return widened_bytes(some); });
 }
 
 template <class Vector>

@@ -32,9 +32,9 @@ constexpr std::size_t kScored = 32;
 constexpr std::size_t kScored = kRun;
 #endif
 
-/// 2^x to 3e-6 for x ≤ 127, 0 below -127: for weights that are rounded.
+/// 2^x to 3e-6 for x ≤ 127, 0 below -127: for weights that are rounded. What is no number stays none.
 MMBATCH_INLINE Floats exp2_or_zero(Floats x) {
-  const Floats bounded = max(x, splat(-127.0f));  // 2^-127 comes out as zero
+  const Floats bounded = max(splat(-127.0f), x);  // 2^-127 comes out as zero
   const Floats shifted = bounded + 12582912.0f;   // 1.5 · 2²³: rounds to an integer
   const Floats f = bounded - (shifted - 12582912.0f);
   Floats p = splat(9.5828529e-3f);
@@ -137,10 +137,11 @@ MMBATCH_INLINE void weigh_keys(const Arithmetic& arithmetic, std::size_t query, 
   }
 }
 
-/// Turns a query's scores of a tile into weights. Compiled once, whatever the number of queries: where the
-/// compiler joins multiplications with additions is the same for all.
+/// Turns a query's scores of a tile into weights, which go where put_weights(weights, to) of the arithmetic
+/// puts them. Compiled once, whatever the number of queries: where the compiler joins multiplications with
+/// additions is the same for all.
 template <class Arithmetic>
-__attribute__((noinline)) void soften(const Arithmetic& arithmetic, std::size_t query, float* scores) {
+__attribute__((noinline)) void soften_one(const Arithmetic& arithmetic, std::size_t query, float* scores) {
   Floats v[kGranules];
   weigh_keys(arithmetic, query, scores, v);
   arithmetic.put_weights(v, scores);

@@ -27,9 +27,8 @@ void take_tile(Arithmetic& arithmetic, std::size_t first, std::size_t tile) {
   for (std::size_t r = 0; r < R; ++r) {
     float* scores = arithmetic.s.scores + r * kTile;
     if (special(arithmetic, first + r, tile)) adjust(arithmetic, first + r, tile, scores);
-    if constexpr (!Arithmetic::kUncached) soften(arithmetic, first + r, scores);
   }
-  if constexpr (Arithmetic::kUncached) arithmetic.soften(first, R);
+  arithmetic.soften(first, R);
   std::size_t column = 0;
   for (; column + V * kLanes <= arithmetic.width; column += V * kLanes)
     arithmetic.template weigh<R, V>(first, column);
@@ -48,23 +47,32 @@ void take_tile(Arithmetic& arithmetic, std::size_t first, std::size_t count, std
   if (count > 0) take_tile<1>(arithmetic, first, tile);
 }
 
+/// A tile's keys and values in the form that the arithmetic computes with.
+template <class Rows, class Arithmetic>
+void bring(Arithmetic& arithmetic, KvPrecision format, const Rows& rows, const Rows& next) {
+  arithmetic.tile.begin(rows, format);
+  const auto if_it_is = [&]<KvPrecision tried>() {
+    if constexpr (Arithmetic::template takes<Rows>(tried)) {
+      if (format == tried) bring<tried>(arithmetic, rows, next);
+    }
+  };
+  if_it_is.template operator()<KvPrecision::f32>();
+  if_it_is.template operator()<KvPrecision::bf16>();
+  if_it_is.template operator()<KvPrecision::int16>();
+  if_it_is.template operator()<KvPrecision::int8>();
+  arithmetic.complete();
+}
+
 /// All tiles from position `begin` to `end`, whose keys and values lie in `Rows`.
 template <class Rows, class Arithmetic>
 void walk(Arithmetic& arithmetic, std::size_t begin, std::size_t end) {
   const AttentionUnit& unit = arithmetic.unit;
-  const KvPrecision format = unit.rows.layout.format;
   Rows rows(unit.rows, begin / kTile * kTile, begin, end);
   for (std::size_t tile = begin / kTile * kTile; tile < end; tile += kTile) {
     const Rows next = tile + kTile < end
                           ? Rows(unit.rows, tile + kTile, begin, end)
                           : Rows(unit.next, unit.next_begin / kTile * kTile, unit.next_begin, unit.next_end);
-    arithmetic.tile.begin(rows, format);
-    if (format == KvPrecision::f32) bring<KvPrecision::f32>(arithmetic, rows, next);
-    if constexpr (!Arithmetic::kUncached) {
-      if (format == KvPrecision::bf16) bring<KvPrecision::bf16>(arithmetic, rows, next);
-      if (format == KvPrecision::int8) bring<KvPrecision::int8>(arithmetic, rows, next);
-    }
-    arithmetic.complete();
+    bring(arithmetic, unit.rows.layout.format, rows, next);
     // With causal masks the first queries may not see this tile, with windows the last.
     for (std::size_t q = 0; q < unit.queries;) {
       std::size_t run = 0;
@@ -76,14 +84,14 @@ void walk(Arithmetic& arithmetic, std::size_t begin, std::size_t end) {
   }
 }
 
-/// Arithmetic(unit, scratch) has: kUncached, whether it takes uncached rows alone; unit; RunningSoftmax s;
+/// Arithmetic(unit, scratch) has: takes<Rows>(format), what it is compiled for; unit; RunningSoftmax s;
 /// Tile tile; width, the padded head_dim; take_query(q); own_keys(g) and own_values(g), a tile's granule in
 /// its scratch, and what fills it from rows: gather_…<format, whole>(rows, g); keys_of<format>(granule, g)
 /// and values_of<format>(granule, part, g), a granule of the cache, there or brought into its scratch, with
-/// zeros for values that are not there (int8: any bytes, whose scale is zero); complete(), called once a
+/// zeros for values that are not there (integers: any, whose scale is zero); complete(), called once a
 /// tile's granules are all known; score<R, V>(first, granule); weigh<R, V>(first, column); and, of its kind,
-/// power(x), base^x for x up to kLeeway · kScoreUnit; kScoreUnit, log_base(e); put_weights(weights, to) or,
-/// for uncached rows, soften(first, count) of at most kRun queries. The tile's next_keys and next_values are
+/// soften(first, count), which makes weights of the scores of at most kRun queries; power(x), base^x for x up
+/// to kLeeway · kScoreUnit; kScoreUnit, log_base(e). The tile's next_keys and next_values are
 /// asked for by score() and weigh(), or by what brings granules into its scratch, which then points them
 /// there.
 template <class Arithmetic>
@@ -106,12 +114,10 @@ void attend(const AttentionUnit& unit, float* scratch) {
     store(s.sum + q * kLanes, Floats{});
     if (unit.sink[q] > -__builtin_inff()) s.sum[q * kLanes] = 1.0f;
   }
-  if constexpr (Arithmetic::kUncached)
-    walk<TileRows>(arithmetic, begin, end);
-  else if (unit.rows.layout.form != RowLayout::Form::granules)
-    walk<TileRows>(arithmetic, begin, end);
-  else
+  if (unit.rows.layout.form == RowLayout::Form::granules)
     walk<TileGranules>(arithmetic, begin, end);
+  else
+    walk<TileRows>(arithmetic, begin, end);
   for (std::size_t q = 0; q < unit.queries; ++q) {
     if (q + kAhead < unit.queries) fetch(reinterpret_cast<const std::byte*>(unit.out[q + kAhead]), row_bytes);
     const float inverse = 1.0f / sum(load(s.sum + q * kLanes));
