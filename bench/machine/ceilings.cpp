@@ -155,6 +155,8 @@ double peak(const Ceilings& ceilings, Precision precision) {
     case Precision::w8a16:
     case Precision::w4a16:
       return bf16;
+    case Precision::int16:
+      return ceilings.int16.value_or(ceilings.f32);
     case Precision::int8:
     case Precision::stored:
       return ceilings.int8.value_or(bf16);

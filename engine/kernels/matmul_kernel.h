@@ -62,6 +62,7 @@ extern const MatmulKernel kOpenBlasMatmul;
 /// Own kernels over panels, see panel.h.
 extern const MatmulKernel kF32Matmul;
 extern const MatmulKernel kBf16Matmul;
+extern const MatmulKernel kInt16Matmul;
 extern const MatmulKernel kInt8Matmul;
 extern const MatmulKernel kW8a16Matmul;
 extern const MatmulKernel kInt4Matmul;

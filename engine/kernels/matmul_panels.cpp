@@ -24,6 +24,9 @@ std::size_t f32_bytes(std::size_t in, std::size_t) {
 std::size_t bf16_bytes(std::size_t in, std::size_t) {
   return Panel::depth(in) * kColumns * 2;
 }
+std::size_t int16_bytes(std::size_t in, std::size_t) {
+  return Panel::depth(in) * kColumns * 2 + kColumns * sizeof(float);
+}
 std::size_t int8_bytes(std::size_t in, std::size_t) {
   return Panel::depth(in) * kColumns + kColumns * sizeof(float);
 }
@@ -36,6 +39,9 @@ std::size_t f32_row_bytes(std::size_t in) {
 }
 std::size_t bf16_row_bytes(std::size_t in) {
   return Panel::row_bytes(Panel::depth(in) * simd().bf16_bytes);
+}
+std::size_t int16_row_bytes(std::size_t in) {
+  return Int16Row::bytes(Panel::depth(in));
 }
 std::size_t int8_row_bytes(std::size_t in) {
   return QuantizedRow::bytes(Panel::depth(in) * simd().int8_bytes);
@@ -60,6 +66,9 @@ void prepare_f32(const float* x, std::size_t in, std::byte* row) {
 }
 void prepare_bf16(const float* x, std::size_t in, std::byte* row) {
   simd().to_bf16(x, in, Panel::depth(in), row);
+}
+void prepare_int16(const float* x, std::size_t in, std::byte* row) {
+  simd().quantize_int16(x, in, Panel::depth(in), row);
 }
 void prepare_int8(const float* x, std::size_t in, std::byte* row) {
   simd().quantize(x, in, Panel::depth(in), row);
@@ -104,6 +113,10 @@ const MatmulKernel kBf16Matmul = {
     "bf16",         Precision::bf16, always,
     kColumns,       bf16_bytes,      pack<&SimdKernels::pack_bf16, bf16_bytes>,
     bf16_row_bytes, prepare_bf16,    multiply<&SimdKernels::bf16_panel, bf16_row_bytes>};
+const MatmulKernel kInt16Matmul = {
+    "int16",         Precision::int16, always,
+    kColumns,        int16_bytes,      pack<&SimdKernels::pack_int16, int16_bytes>,
+    int16_row_bytes, prepare_int16,    multiply<&SimdKernels::int16_panel, int16_row_bytes>};
 const MatmulKernel kInt8Matmul = {
     "int8",         Precision::int8, always,
     kColumns,       int8_bytes,      pack<&SimdKernels::pack_int8, int8_bytes>,

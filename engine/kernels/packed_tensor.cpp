@@ -25,8 +25,9 @@ namespace mmbatch {
 namespace {
 
 /// For each precision the first that is usable serves.
-const MatmulKernel* const kTable[] = {&kOneDnnMatmul, &kF32Matmul,   &kOpenBlasMatmul, &kBf16Matmul,
-                                      &kInt8Matmul,   &kW8a16Matmul, &kInt4Matmul,     &kW4a16Matmul};
+const MatmulKernel* const kTable[] = {&kOneDnnMatmul, &kF32Matmul,   &kOpenBlasMatmul,
+                                      &kBf16Matmul,   &kInt16Matmul, &kInt8Matmul,
+                                      &kW8a16Matmul,  &kInt4Matmul,  &kW4a16Matmul};
 
 [[noreturn]] void refuse(std::string_view format) {
   throw ModelError(
@@ -77,15 +78,15 @@ void release(const MatrixPart& part) {
   release_mapped({part.tensor.data + part.first * bytes, (last + 1) * bytes});
 }
 
-/// Whether the scales of a stored tile are numbers that packing writes: finite, and of whole columns (int8)
-/// not negative. Of bfloat16 there are none.
+/// Whether the scales of a stored tile are numbers that packing writes: finite, and of whole columns (int16,
+/// int8) not negative. Of bfloat16 there are none.
 bool has_sound_scales(const MatmulKernel& kernel, const std::byte* tile, std::size_t in) {
   if (kernel.grouping != nullptr) return has_finite_scales(*kernel.grouping, tile, in);
   const Precision precision = kernel.precision;
   const std::size_t depth = Panel::depth(in);
   constexpr std::size_t kStrips = Panel::kColumns / Panel::kStrip;
-  if (precision == Precision::int8 || precision == Precision::w8a16) {
-    const std::size_t values = depth * Panel::kStrip;
+  if (precision == Precision::int16 || precision == Precision::int8 || precision == Precision::w8a16) {
+    const std::size_t values = depth * Panel::kStrip * (precision == Precision::int16 ? 2 : 1);
     std::array<float, Panel::kStrip> scales;
     for (std::size_t strip = 0; strip < kStrips; ++strip) {
       std::memcpy(scales.data(), tile + strip * (values + sizeof scales) + values, sizeof scales);

@@ -12,6 +12,7 @@ namespace mmbatch {
 ///
 ///   f32      [depth][kStrip] float
 ///   bf16     [depth / 2][kStrip][2] bfloat16
+///   int16    [depth / 2][kStrip][2] int16, then scales float[kStrip]
 ///   int8     [depth / 4][kStrip][4] uint8 (weight + 128), then scales float[kStrip]
 ///   w8a16    [depth / 2][kStrip][2] int8, then scales float[kStrip]
 ///   int4     pairs of groups of kGroup inputs: [2][kGroup / 8][kStrip] words of eight half bytes, which are
@@ -28,6 +29,7 @@ struct Panel {
   static constexpr std::size_t kStrip = 16;
   static constexpr std::size_t kDepthStep = 64;
   static constexpr std::size_t kGroup = 32;
+  static constexpr std::size_t kInt16Group = 128;
   static constexpr std::size_t kGroupValues = kGroup / 2 * kStrip;            // bytes
   static constexpr std::size_t kGroupPair = 2 * (kGroupValues + 2 * kStrip);  // bytes
 
@@ -54,6 +56,18 @@ struct QuantizedRow {
   static constexpr std::size_t bytes(std::size_t values) { return Panel::row_bytes(kHeaderBytes + values); }
   static constexpr std::size_t bytes_with_offsets(std::size_t depth) {
     return bytes(depth + depth / Panel::kGroup * sizeof(std::int32_t));
+  }
+};
+
+/// A row of activations for int16: int16[depth], then a float for every kInt16Group inputs, their scale. The
+/// largest numbers of it and of weights are those whose products fit a sum of a group.
+struct Int16Row {
+  static constexpr std::int32_t kLargest = 4095, kLargestWeight = 4095;
+  static_assert(std::int64_t{Panel::kInt16Group} * kLargest * kLargestWeight < std::int64_t{1} << 31);
+
+  static constexpr std::size_t bytes(std::size_t depth) {
+    const std::size_t groups = (depth + Panel::kInt16Group - 1) / Panel::kInt16Group;
+    return Panel::row_bytes(depth * sizeof(std::int16_t) + groups * sizeof(float));
   }
 };
 

@@ -122,6 +122,7 @@ struct SimdKernels {
   /// Products with a panel of weights, one for each format.
   void (*f32_panel)(const PanelProduct& product);
   void (*bf16_panel)(const PanelProduct& product);
+  void (*int16_panel)(const PanelProduct& product);
   void (*int8_panel)(const PanelProduct& product);
   void (*w8a16_panel)(const PanelProduct& product);
   void (*int4_panel)(const PanelProduct& product);
@@ -131,12 +132,13 @@ struct SimdKernels {
   /// The same with weights that a quantized file holds, and rows that quantize_in_groups() makes.
   /// @param units of a strip; the product's depth is that of its rows
   void (*grouped_panel)(const PanelProduct& product, const GroupedPanel& panel, std::size_t units);
-  /// Strips of such panels out of floats, byte for byte the same at every level. int8, w8a16: a scale for
-  /// each column, its largest magnitude / 127, to nearest even; int4, w4a16: for each group of a column the
-  /// bfloat16 scale with the least squared error of eleven tried. A scale is NaN where a weight is not
-  /// finite.
+  /// Strips of such panels out of floats, byte for byte the same at every level. int16, int8, w8a16: a
+  /// scale for each column, its largest magnitude / 4095 or 127, to nearest even; int4, w4a16: for each group
+  /// of a column the bfloat16 scale with the least squared error of eleven tried. A scale is NaN where a
+  /// weight is not finite.
   void (*pack_f32)(const StripWeights& strip);
   void (*pack_bf16)(const StripWeights& strip);
+  void (*pack_int16)(const StripWeights& strip);
   void (*pack_int8)(const StripWeights& strip);
   void (*pack_w8a16)(const StripWeights& strip);
   void (*pack_int4)(const StripWeights& strip);
@@ -145,6 +147,8 @@ struct SimdKernels {
   void (*to_f32)(const float* x, std::size_t n, std::size_t depth, std::byte* row);
   /// A row of n floats rounded to bfloat16, to nearest even, zeros behind.
   void (*to_bf16)(const float* x, std::size_t n, std::size_t depth, std::byte* row);
+  /// A row of n floats as an Int16Row: scales = largest magnitudes / 4095, rounded to nearest even.
+  void (*quantize_int16)(const float* x, std::size_t n, std::size_t depth, std::byte* row);
   /// A row of n floats as a QuantizedRow: scale = largest magnitude / 127, rounded to nearest even.
   void (*quantize)(const float* x, std::size_t n, std::size_t depth, std::byte* row);
   /// The same with the offsets of the groups.

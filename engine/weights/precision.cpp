@@ -10,8 +10,8 @@
 namespace mmbatch {
 namespace {
 
-constexpr std::array<std::string_view, kPrecisions> kNames = {"f32",  "bf16",  "int8",  "w8a16",
-                                                              "int4", "w4a16", "stored"};
+constexpr std::array<std::string_view, kPrecisions> kNames = {"f32",   "bf16", "int16", "int8",
+                                                              "w8a16", "int4", "w4a16", "stored"};
 constexpr std::array<std::string_view, 4> kKvNames = {"f32", "bf16", "int16", "int8"};
 
 template <class Enum, std::size_t N>
@@ -60,6 +60,7 @@ double bytes_per_weight(Precision precision) {
     case Precision::f32:
       return 4.0;
     case Precision::bf16:
+    case Precision::int16:
       return 2.0;
     case Precision::int8:
     case Precision::w8a16:

@@ -11,6 +11,7 @@ namespace mmbatch {
 enum class Precision {
   f32,     // as transformers computes in float32: the reference
   bf16,    // W bfloat16, A bfloat16, sums float32
+  int16,   // W int16 per channel, A int16 in groups of 128 inputs, sums of a group exact
   int8,    // W int8 per channel, A int8 per token, sums int32 (W8A8)
   w8a16,   // W int8 per channel, A bfloat16
   int4,    // W int4 in groups of 32 inputs, A int8 per token (W4A8)
@@ -19,7 +20,7 @@ enum class Precision {
            // it holds floats, both bfloat16
 };
 
-constexpr std::size_t kPrecisions = 7;
+constexpr std::size_t kPrecisions = 8;
 
 /// How keys and values are cached.
 enum class KvPrecision {

@@ -52,6 +52,15 @@ void check_unique(const Node& map) {
                     fmt::format("key '{}' is given twice", shortened(entry.key, kShownBytes)));
 }
 
+const std::vector<std::string>& settings_of_runs() {
+  static const std::vector<std::string> names = {
+      "admission_window", "block_tokens",     "image_batch",     "image_cache",
+      "item_timeout",     "kv_blocks",        "kv_memory",       "kv_precision",
+      "lookup_tokens",    "max_batch_tokens", "max_in_flight",   "max_sequences",
+      "precision",        "prefill_chunk",    "tensor_parallel", "threads"};
+  return names;
+}
+
 std::string guess_of(const std::string& key, const std::vector<std::string>& known) {
   std::vector<std::string> names = known;
   if (std::find(known.begin(), known.end(), "generation") != known.end()) {
@@ -60,6 +69,12 @@ std::string guess_of(const std::string& key, const std::vector<std::string>& kno
   }
   if (std::find(names.begin(), names.end(), key) != names.end())
     return fmt::format("write it as 'generation: {{{}: …}}'", key);
+  const std::vector<std::string>& of_runs = settings_of_runs();
+  if (std::find(of_runs.begin(), of_runs.end(), key) != of_runs.end()) {
+    std::string option = key;
+    std::replace(option.begin(), option.end(), '_', '-');
+    return fmt::format("it is the option --{} of a run", option);
+  }
   const std::string nearest = nearest_name(key, names);
   if (nearest.empty()) return {};
   const bool is_key = std::find(known.begin(), known.end(), nearest) != known.end();

@@ -24,8 +24,10 @@ struct PlacedError : ItemError {
 /// @param owner such as "an item"
 void check_keys(const Node& map, const std::vector<std::string>& known, const std::string& owner);
 void check_unique(const Node& map);
+/// What a manifest does not say, since it is an option where a run is started: `kv_memory` is --kv-memory.
+const std::vector<std::string>& settings_of_runs();
 /// What an unknown key may have been meant to be: another one, or, where `generation` is among them, a
-/// setting that stands in there; may be empty.
+/// setting that stands in there, or one of settings_of_runs(); may be empty.
 std::string guess_of(const std::string& key, const std::vector<std::string>& known);
 
 /// A text without NUL characters. The value is the entry's, or an element of its list.

@@ -118,10 +118,10 @@ std::vector<std::string> problems(const Diagnosis& found) {
   } else if (found.instruction_set == "avx512-vnni" && has(found.levels_here, "avx512-vnni-bf16")) {
     say("without AMX this processor multiplies bfloat16 at half the speed of float32, so avx512-vnni serves "
         "instead of avx512-vnni-bf16: --precision bf16, w8a16 and w4a16 save memory, and time where memory "
-        "is the limit, but compute as fast as f32; int8 and int4 are faster");
+        "is the limit, but compute as fast as f32; int16, int8 and int4 are faster");
   } else if (found.instruction_set.find("bf16") == std::string::npos) {
     say("the processor does not multiply bfloat16: --precision bf16, w8a16 and w4a16 save memory, and time "
-        "where memory is the limit, but compute as fast as f32; int8 and int4 are faster");
+        "where memory is the limit, but compute as fast as f32; int16, int8 and int4 are faster");
   }
   if (!found.amx_refusal.empty()) {
     say(

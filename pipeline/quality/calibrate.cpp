@@ -12,6 +12,16 @@
 
 namespace mmbatch {
 
+namespace {
+
+/// What a precision that rounds them less than int8 leaves activations in.
+std::string_view activations(Precision precision) {
+  const bool as_weights = precision == Precision::f32 || precision == Precision::int16;
+  return as_weights ? to_string(precision) : "bf16";
+}
+
+}  // namespace
+
 void CalibrationOptions::validate(Precision precision) const {
   if (!(alpha >= 0 && alpha <= 1))
     throw UsageError(fmt::format("--smooth-alpha {}: must be from 0 to 1", alpha));
@@ -19,7 +29,7 @@ void CalibrationOptions::validate(Precision precision) const {
   throw UsageError(
       fmt::format("--smooth: makes activations easier to round to int8, which --weights int8 and int4 do; {} "
                   "leaves them in {}",
-                  to_string(precision), precision == Precision::f32 ? "f32" : "bf16"));
+                  to_string(precision), activations(precision)));
 }
 
 Smoothing calibrate(const CalibrationOptions& options) {

@@ -122,7 +122,7 @@ void quantize(const QuantizeOptions& options, std::ostream& out) {
   if (options.weights == Precision::f32)
     throw UsageError(
         "--weights f32: a checkpoint is that already once it is loaded, so it is for --report alone, without "
-        "a folder to write; allowed for one are auto, bf16, int8, w8a16, int4, w4a16, stored");
+        "a folder to write; allowed for one are auto, bf16, int16, int8, w8a16, int4, w4a16, stored");
   const std::shared_ptr<const ModelFiles>& files = options.files;
   if (files->weights->packed()) {
     throw UsageError(fmt::format("{}: is packed already, in {}; take the published checkpoint",
@@ -131,7 +131,7 @@ void quantize(const QuantizeOptions& options, std::ostream& out) {
   if (options.weights == Precision::stored && !is_quantized(*files->weights))
     throw UsageError(
         fmt::format("--weights stored: keeps the small numbers of a quantized file, and {} is none; allowed "
-                    "are bf16, int8, "
+                    "are bf16, int16, int8, "
                     "w8a16, int4, w4a16",
                     files->folder.string()));
   NewFolder folder(options.out);

@@ -113,17 +113,20 @@ PrecisionChoice choose(std::span<const ProductTime> times) {
 
 namespace {
 
-/// Of these and of bfloat16, where it is multiplied: elsewhere it becomes float32 and cannot be faster.
-PrecisionChoice choose_of(std::vector<Precision> precisions) {
-  std::string reason;
-  if (multiplies_bfloat16())
-    precisions.insert(precisions.begin() + 1, Precision::bf16);
-  else
-    reason = fmt::format("nothing multiplies bf16 at level {}", simd().name);
-  if (precisions.size() == 1) return {precisions.front(), reason};
-  PrecisionChoice choice = choose(times_of(precisions));
-  if (!reason.empty()) choice.reason = reason + "; " + choice.reason;
-  return choice;
+/// Of float32, bfloat16 and int8, if it may be taken. Where nothing multiplies bfloat16, int16 stands for
+/// both of the first: its products are never slower.
+PrecisionChoice choose_of(Automatic automatic) {
+  const bool bf16 = multiplies_bfloat16(), int8_too = automatic == Automatic::int8_too;
+  const PrecisionChoice whole = {
+      Precision::int16,
+      fmt::format("nothing multiplies bf16 at level {}; int16 errs less, in half of f32's memory",
+                  simd().name)};
+  if (!bf16 && !int8_too) return whole;
+  std::vector<Precision> precisions = {Precision::f32};
+  if (bf16) precisions.push_back(Precision::bf16);
+  if (int8_too) precisions.push_back(Precision::int8);
+  const PrecisionChoice choice = choose(times_of(precisions));
+  return choice.precision == Precision::f32 && !bf16 ? whole : choice;
 }
 
 }  // namespace
@@ -138,22 +141,12 @@ bool is_quantized(const WeightSource& weights) {
   return 2 * quantized > all;
 }
 
-bool is_bfloat16(const WeightSource& weights) {
-  bool any = false;
-  for (const auto& [name, tensor] : weights.tensors()) {
-    if (tensor.shape.size() < 2) continue;
-    if (is_quantized(tensor) || tensor.dtype != DType::bf16) return false;
-    any = true;
-  }
-  return any;
-}
-
 PrecisionChoice choose_precision(Automatic automatic) {
   if (automatic == Automatic::floats) {
-    static const PrecisionChoice floats = choose_of({Precision::f32});
+    static const PrecisionChoice floats = choose_of(Automatic::floats);
     return floats;
   }
-  static const PrecisionChoice all = choose_of({Precision::f32, Precision::int8});
+  static const PrecisionChoice all = choose_of(Automatic::int8_too);
   return all;
 }
 
@@ -162,16 +155,7 @@ PrecisionChoice choose_precision(const WeightSource& weights, const PrecisionWis
   if (const auto packed = weights.packed())
     return {*packed, fmt::format("the weights are packed in {}", to_string(*packed))};
   if (is_quantized(weights)) return {Precision::stored, reason_to_keep(weights)};
-  PrecisionChoice choice = choose_precision(std::get<Automatic>(wish));
-  // The same products take as long, and a step waits for half as many bytes.
-  if (choice.precision == Precision::f32 && !multiplies_bfloat16() && is_bfloat16(weights)) {
-    return {
-        Precision::bf16,
-        fmt::format("the weights of the file are bf16, which is half as large as f32; at level {} they are "
-                    "multiplied as float32",
-                    simd().name)};
-  }
-  return choice;
+  return choose_precision(std::get<Automatic>(wish));
 }
 
 KvPrecision automatic_kv_precision(Precision precision) {

@@ -38,13 +38,10 @@ PrecisionChoice choose(std::span<const ProductTime> times);
 /// Whether most of the weights of matrices are stored quantized, in blocks or groups with scales.
 bool is_quantized(const WeightSource& weights);
 
-/// Whether all weights of matrices are stored as bfloat16, which loses nothing of them then.
-bool is_bfloat16(const WeightSource& weights);
-
 /// The one that is named; else what packed weights are stored in; else Precision::stored for what
 /// is_quantized(), which takes about as much memory as the file; else what choose() takes of products of 32
 /// rows, measured on this machine's kernels in a few milliseconds, once per process. Where nothing multiplies
-/// bfloat16: bfloat16 for what is_bfloat16(), else float32.
+/// bfloat16, int16 stands for it and for float32.
 PrecisionChoice choose_precision(const WeightSource& weights, const PrecisionWish& wish);
 
 /// The same where weights do not matter.

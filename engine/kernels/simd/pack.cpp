@@ -57,15 +57,15 @@ std::int32_t largest_magnitude(const float* x, std::size_t n) {
   return most;
 }
 
-/// The largest magnitude of each column, divided by 127. NaN where one of its weights is not finite: as a
-/// scale it shows in every product.
-Floats scales_of(const StripWeights& strip) {
+/// The largest magnitude of each column, divided by `integer`. NaN where one of its weights is not finite: as
+/// a scale it shows in every product.
+Floats scales_of(const StripWeights& strip, float integer) {
   alignas(64) std::int32_t most[kLanes] = {};
   for (std::size_t c = 0; c < strip.columns; ++c) {
     most[c] = largest_magnitude(strip.weights + c * strip.in, strip.in);
     if (most[c] >= kInfinity) most[c] = 0x7fc00000;
   }
-  return (Floats)load_ints(most) / 127.0f;
+  return (Floats)load_ints(most) / integer;
 }
 
 MMBATCH_INLINE Floats inverse_of_positive(Floats scale) {
@@ -186,8 +186,23 @@ void pack_bf16(const StripWeights& strip) {
   }
 }
 
+void pack_int16(const StripWeights& strip) {
+  constexpr float kLargest = Int16Row::kLargestWeight;
+  const Floats scale = scales_of(strip, kLargest), inverse = inverse_of_positive(scale);
+  std::byte* to = strip.packed;
+  for (std::size_t k = 0; k < Panel::depth(strip.in); k += kBlock) {
+    Floats block[kBlock];
+    turn(strip, k, block);
+    for (std::size_t i = 0; i < kBlock; i += 2, to += 4 * kLanes) {
+      const Ints low = quantized(block[i], inverse, -kLargest, kLargest) & 0xffff;
+      store_ints(to, low | (quantized(block[i + 1], inverse, -kLargest, kLargest) << 16));
+    }
+  }
+  store_ints(to, (Ints)scale);
+}
+
 void pack_int8(const StripWeights& strip) {
-  const Floats scale = scales_of(strip), inverse = inverse_of_positive(scale);
+  const Floats scale = scales_of(strip, 127.0f), inverse = inverse_of_positive(scale);
   std::byte* to = strip.packed;
   for (std::size_t k = 0; k < Panel::depth(strip.in); k += kBlock) {
     Floats block[kBlock];
@@ -203,7 +218,7 @@ void pack_int8(const StripWeights& strip) {
 }
 
 void pack_w8a16(const StripWeights& strip) {
-  const Floats scale = scales_of(strip), inverse = inverse_of_positive(scale);
+  const Floats scale = scales_of(strip, 127.0f), inverse = inverse_of_positive(scale);
   std::byte* to = strip.packed;
   for (std::size_t k = 0; k < Panel::depth(strip.in); k += kBlock) {
     Floats block[kBlock];

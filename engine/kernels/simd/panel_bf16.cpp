@@ -44,22 +44,6 @@ struct TilesOfInt8 {
 }  // namespace
 #endif
 
-namespace {
-
-/// Sums times the scales of columns.
-struct ScaledSums {
-  static constexpr bool kChange = true;
-
-  StripScales columns;
-
-  __attribute__((always_inline)) const ScaledSums& of(std::size_t) const { return *this; }
-  __attribute__((always_inline)) Floats operator()(const float* sums, std::size_t strip) const {
-    return load(sums) * columns.of[strip];
-  }
-};
-
-}  // namespace
-
 void f32_panel(const PanelProduct& p) {
   take_float_panel(p);
   deliver_all(p, SumsAsTheyAre());

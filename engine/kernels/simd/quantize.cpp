@@ -1,4 +1,4 @@
-// Rows of activations to int8, one scale per row.
+// Rows of activations to int8, one scale per row or group, and to int16.
 
 #include "engine/kernels/simd/blocks/registers.h"
 #include "engine/kernels/simd/functions.h"
@@ -8,12 +8,12 @@ namespace {
 
 constexpr std::size_t kParts = kLanes / kRegisterLanes;
 
-/// Sixteen integers of at most a byte.
+/// Sixteen integers of at most two bytes.
 struct Whole {
   IntRegister part[kParts];
 };
 
-/// x · factor, of magnitude up to 127, rounded once, to the nearest even integer: adding 1.5 · 2²³ does this
+/// x · factor, of magnitude below 2¹⁵, rounded once, to the nearest even integer: adding 1.5 · 2²³ does this
 /// and leaves it in the low bits, where the product is joined with the sum. Where there is no such
 /// instruction, doubles hold the product exactly.
 MMBATCH_INLINE IntRegister rounded_product(FloatRegister x, float factor) {
@@ -41,7 +41,7 @@ MMBATCH_INLINE std::int32_t sum_lanes(const Whole& whole) {
 }
 
 /// As int16[16].
-[[maybe_unused]] MMBATCH_INLINE void store_shorts(std::byte* to, const Whole& whole) {
+MMBATCH_INLINE void store_shorts(std::byte* to, const Whole& whole) {
 #if defined(__AVX512F__)
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16((__m512i)whole.part[0]));
 #elif defined(__AVX2__)
@@ -71,11 +71,12 @@ struct Scaled {
   std::size_t count;  // numbers to store; zeros follow them
 };
 
-constexpr float kTiny = 1e-36f;  // 127 divided by less may overflow: such a row is taken as zeros
+/// An integer divided by less than it times this may overflow: such numbers are taken as zeros.
+constexpr float kTiny = 1e-38f;
 
-/// The scale of a row of n. With an infinity or a NaN among them it is NaN, as then are all products of the
-/// row.
-Scaled scale_of(const float* x, std::size_t n) {
+/// The scale of a row of n whose largest number becomes `integer`. With an infinity or a NaN among them it is
+/// NaN, as then are all products of the row.
+Scaled scale_of(const float* x, std::size_t n, float integer = 127.0f) {
   std::int32_t most = 0;  // bits of the largest magnitude, whose order as integers is that of floats
   for (std::size_t i = 0; i < n; ++i) {
     std::int32_t bits;
@@ -86,7 +87,7 @@ Scaled scale_of(const float* x, std::size_t n) {
   if (most >= 0x7f800000) return {__builtin_nanf(""), 0.0f, 0};
   float largest;
   __builtin_memcpy(&largest, &most, sizeof largest);
-  return {largest / 127.0f, largest > kTiny ? 127.0f / largest : 0.0f, n};
+  return {largest / integer, largest > integer * kTiny ? integer / largest : 0.0f, n};
 }
 
 MMBATCH_INLINE Whole quantized(const float* x, std::size_t i, const Scaled& scaled) {
@@ -130,6 +131,18 @@ void quantize(const float* x, std::size_t n, std::size_t depth, std::byte* row) 
   }
   const QuantizedRow header{scaled.scale, sum_lanes(total)};
   __builtin_memcpy(row, &header, sizeof(header));
+}
+
+void quantize_int16(const float* x, std::size_t n, std::size_t depth, std::byte* row) {
+  std::byte *to = row, *scales = row + depth * sizeof(std::int16_t);
+  for (std::size_t first = 0; first < depth; first += Panel::kInt16Group, scales += sizeof(float)) {
+    const std::size_t there = n > first ? n - first : 0, left = depth - first;
+    const std::size_t count = left < Panel::kInt16Group ? left : Panel::kInt16Group;
+    const Scaled scaled = scale_of(x + first, there < count ? there : count, Int16Row::kLargest);
+    for (std::size_t i = 0; i < count; i += kLanes, to += kLanes * sizeof(std::int16_t))
+      store_shorts(to, quantized(x + first, i, scaled));
+    __builtin_memcpy(scales, &scaled.scale, sizeof(scaled.scale));
+  }
 }
 
 void quantize_cached(const float* x, std::size_t n, std::byte* row) {
@@ -214,7 +227,7 @@ MMBATCH_INLINE void put_groups(const float* x, std::size_t count, std::byte* val
     if (largest[g] >= kInfinity) {
       scaled = {__builtin_nanf(""), 0.0f, 0};
       scale[g] = scaled.scale;
-    } else if (!(of_group > kTiny)) {
+    } else if (!(of_group > 127.0f * kTiny)) {
       scaled.inverse = 0.0f;
     }
     std::byte unused[2 * kLanes];

@@ -11,6 +11,9 @@ namespace mmbatch::MMBATCH_ISA {
 
 static_assert(Panel::kStrip == kLanes);
 constexpr std::size_t kStrips = Panel::kColumns / Panel::kStrip;
+/// Registers of sums of a row with a strip, and with a panel.
+constexpr std::size_t kStripRegisters = Panel::kStrip / kRegisterLanes;
+constexpr std::size_t kPanelRegisters = kStrips * kStripRegisters;
 
 /// The strips of a panel, and behind them those of the one that is multiplied next.
 struct StripsInTurn {
@@ -352,6 +355,18 @@ struct StripScales {
   StripScales(const std::byte* first, std::size_t strip_bytes) {
     for (std::size_t s = 0; s < kStrips; ++s)
       of[s] = load(reinterpret_cast<const float*>(first + s * strip_bytes));
+  }
+};
+
+/// Sums times the scales of columns, see deliver().
+struct ScaledSums {
+  static constexpr bool kChange = true;
+
+  StripScales columns;
+
+  __attribute__((always_inline)) const ScaledSums& of(std::size_t) const { return *this; }
+  __attribute__((always_inline)) Floats operator()(const float* sums, std::size_t strip) const {
+    return load(sums) * columns.of[strip];
   }
 };
 

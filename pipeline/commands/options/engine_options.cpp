@@ -94,7 +94,7 @@ void add_precision_option(CLI::App& command, PrecisionWish& precision) {
   add_choice(command,
              {"--precision",
               "what products are computed in; auto: of a quantized file, its own small "
-              "numbers; else bf16 where it is much faster than f32"},
+              "numbers; else bf16 where it is much faster than f32, or int16 where nothing multiplies bf16"},
              precision, choices)
       ->group(kGroup);
 }

@@ -46,6 +46,7 @@ const Format kFormats[] = {
     {&kInt4Matmul, &SimdKernels::quantize_groups, &SimdKernels::int4_panel, true},
     {&kW4a16Matmul, &SimdKernels::to_bf16, &SimdKernels::w4a16_panel, false},
     {&grouped_kernel(*find_grouping("e4m3")), &SimdKernels::to_bf16, &SimdKernels::e4m3_panel, false},
+    {&kInt16Matmul, &SimdKernels::quantize_int16, &SimdKernels::int16_panel, true},
 };
 
 /// Rows of a case prepared at a level, at the distance that is enough for every one.
@@ -121,6 +122,18 @@ TEST_P(Levels, RowsAreQuantizedToTheSameIntegers) {
       EXPECT_EQ(a.sum, b.sum);
       EXPECT_EQ(values(level(), mine.row(r), one), values(portable(), other.row(r), one))
           << one.in << " row " << r;
+    }
+  }
+}
+
+TEST_P(Levels, RowsOfInt16HaveTheSameBytes) {
+  for (const Case& one : cases()) {
+    const std::size_t depth = Panel::depth(one.in), bytes = Int16Row::bytes(depth);
+    for (std::size_t r = 0; r < kMostRows; ++r) {
+      std::vector<std::byte> mine(bytes), other(bytes);
+      level().quantize_int16(&one.x[r * one.in], one.in, depth, mine.data());
+      portable().quantize_int16(&one.x[r * one.in], one.in, depth, other.data());
+      EXPECT_EQ(mine, other) << one.in << " row " << r;
     }
   }
 }

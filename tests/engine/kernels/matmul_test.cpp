@@ -78,6 +78,11 @@ double rounding_bound(Precision precision, const float* x, const float* w, std::
     if (precision != Precision::f32) of_x = whole_bytes ? scale_x / 2 : std::abs(x[i]) * bf16;
     if (precision == Precision::bf16) of_w = std::abs(w[i]) * bf16;
     if (precision == Precision::int8 || precision == Precision::w8a16) of_w = scale_w / 2;
+    if (precision == Precision::int16) {
+      const std::size_t first = i / Panel::kInt16Group * Panel::kInt16Group;
+      of_x = largest(x + first, std::min(Panel::kInt16Group, in - first)) / Int16Row::kLargest / 2;
+      of_w = scale_w * 127 / Int16Row::kLargestWeight / 2;
+    }
     if (precision == Precision::int4 || precision == Precision::w4a16) of_w = scale_group * 1.5;
     bound += of_x * std::abs(w[i]) + of_w * std::abs(x[i]) + of_x * of_w + 1e-6 * std::abs(x[i] * w[i]);
   }
@@ -242,8 +247,8 @@ TEST_P(MatmulPrecision, AWeightThatIsNotFiniteIsRefused) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, MatmulPrecision,
-                         testing::Values(Precision::f32, Precision::bf16, Precision::int8, Precision::w8a16,
-                                         Precision::int4, Precision::w4a16),
+                         testing::Values(Precision::f32, Precision::bf16, Precision::int16, Precision::int8,
+                                         Precision::w8a16, Precision::int4, Precision::w4a16),
                          [](const auto& info) { return std::string(to_string(info.param)); });
 
 TEST(Matmul, APackedTensorIsTakenAsItLies) {
@@ -266,7 +271,8 @@ TEST(Matmul, APackedTensorIsTakenAsItLies) {
 TEST(Matmul, StoredScalesThatNoPackingWritesAreRefused) {
   constexpr std::size_t kIn = 70, kOut = 130;
   const auto w = random_floats(kOut * kIn, 1);
-  for (const Precision precision : {Precision::int8, Precision::w8a16, Precision::int4, Precision::w4a16}) {
+  for (const Precision precision :
+       {Precision::int16, Precision::int8, Precision::w8a16, Precision::int4, Precision::w4a16}) {
     const auto packed = PackedTensor::pack(tensor_of(w, kOut), precision);
     std::vector<std::byte> bytes(packed->bytes().begin(), packed->bytes().end());
     TensorView stored = tensor_of(w, kOut);
@@ -276,7 +282,7 @@ TEST(Matmul, StoredScalesThatNoPackingWritesAreRefused) {
     EXPECT_NO_THROW(PackedTensor::pack(stored, precision)) << to_string(precision);
     // The last scale of the last tile: behind its strip's values, which are as deep as the inputs and
     // padding.
-    const bool wide = precision == Precision::int8 || precision == Precision::w8a16;
+    const bool wide = precision != Precision::int4 && precision != Precision::w4a16;
     std::byte* const last = bytes.data() + bytes.size() - (wide ? 4 : 2);
     const std::uint32_t infinite = wide ? 0x7f800000u : 0x7f80u,
                         no_number = infinite | 0x40u << (wide ? 16 : 0);

@@ -80,22 +80,38 @@ Bytes packed_bf16(const Weights& w, std::size_t depth) {
   return bytes;
 }
 
+/// The largest magnitude of a column; not a number where it has what is not finite.
+float largest(const Weights& w, std::size_t c) {
+  float most = 0;
+  for (std::size_t k = 0; k < w.in; ++k) {
+    if (!std::isfinite(w.at(c, k))) return std::nanf("");
+    most = std::max(most, std::abs(w.at(c, k)));
+  }
+  return most;
+}
+
 /// `together` inputs of a column side by side, `offset` added; behind them the scales.
 Bytes packed_bytes(const Weights& w, std::size_t depth, std::size_t together, int offset) {
   Bytes bytes(depth * 16 + 64);
   for (std::size_t c = 0; c < 16; ++c) {
-    float most = 0;
-    bool finite = true;
-    for (std::size_t k = 0; k < w.in; ++k) {
-      most = std::max(most, std::abs(w.at(c, k)));
-      finite = finite && std::isfinite(w.at(c, k));
-    }
-    if (!finite) most = std::nanf("");
-    const float scale = most / 127.0f, inverse = scale > 0 ? 1.0f / scale : 0.0f;
+    const float scale = largest(w, c) / 127.0f, inverse = scale > 0 ? 1.0f / scale : 0.0f;
     put(bytes, depth * 16 + 4 * c, scale);
     for (std::size_t k = 0; k < depth; ++k)
       put(bytes, (k / together * 16 + c) * together + k % together,
           static_cast<std::uint8_t>(quantized(w.at(c, k), inverse, -127, 127) + offset));
+  }
+  return bytes;
+}
+
+/// Pairs of inputs of a column side by side; behind them the scales.
+Bytes packed_shorts(const Weights& w, std::size_t depth) {
+  Bytes bytes(depth * 32 + 64);
+  for (std::size_t c = 0; c < 16; ++c) {
+    const float scale = largest(w, c) / 4095.0f, inverse = scale > 0 ? 1.0f / scale : 0.0f;
+    put(bytes, depth * 32 + 4 * c, scale);
+    for (std::size_t k = 0; k < depth; ++k)
+      put(bytes, ((k / 2 * 16 + c) * 2 + k % 2) * 2,
+          static_cast<std::int16_t>(quantized(w.at(c, k), inverse, -4095, 4095)));
   }
   return bytes;
 }
@@ -165,6 +181,7 @@ TEST_P(Packing, WritesWhatTheFormatSays) {
       const std::size_t depth = Panel::depth(in);
       expect(&SimdKernels::pack_f32, w, packed_f32(w, depth));
       expect(&SimdKernels::pack_bf16, w, packed_bf16(w, depth));
+      expect(&SimdKernels::pack_int16, w, packed_shorts(w, depth));
       expect(&SimdKernels::pack_int8, w, packed_bytes(w, depth, 4, 128));
       expect(&SimdKernels::pack_w8a16, w, packed_bytes(w, depth, 2, 0));
       expect(&SimdKernels::pack_int4, w, packed_nibbles(w, depth, {0, 2, 4, 6, 1, 3, 5, 7}));

@@ -108,8 +108,8 @@ TEST_P(FusedLinear, GatesActivatesAndAddsWithTheBitsOfPassesBehind) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Precisions, FusedLinear,
-                         ::testing::Values(Precision::f32, Precision::bf16, Precision::int8, Precision::w8a16,
-                                           Precision::int4, Precision::w4a16),
+                         ::testing::Values(Precision::f32, Precision::bf16, Precision::int16, Precision::int8,
+                                           Precision::w8a16, Precision::int4, Precision::w4a16),
                          [](const auto& info) { return std::string(to_string(info.param)); });
 
 }  // namespace

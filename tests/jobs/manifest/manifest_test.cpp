@@ -111,6 +111,8 @@ INSTANTIATE_TEST_SUITE_P(
                     ":2:1:", "in the manifest, write it as 'generation: {max_new_tokens: …}'; known keys"},
         BadManifest{"jobs: [{name: a, num_beans: 3}]\n",
                     ":1:18:", "did you mean 'generation: {num_beams: …}'?"},
+        BadManifest{"model: x\nkv_memory: 2G\njobs: []\n", ":2:1:",
+                    "unknown key 'kv_memory' in the manifest, it is the option --kv-memory of a run"},
         BadManifest{"model: x\n", ":1:1:", "'jobs' is missing"},
         BadManifest{"jobs: []\n", ":1:1:", "'jobs' must be a list"},
         BadManifest{"- a\n", ":1:1:", "the manifest must be a map"}, BadManifest{"", ":", "empty"},

@@ -1,6 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "jobs/item/fields.h"
 #include "tests/jobs/helpers.h"
 #include "tests/pipeline/program.h"
 
@@ -55,9 +58,10 @@ TEST(CommandLine, AWrongValueSaysWhatIsAllowed) {
   expect_error("run x.yaml --temperature=-1", 2,
                "--temperature: '-1': generation setting 'temperature' must be");
   expect_error("run x.yaml --stop-token-ids x", 2, "--stop-token-ids: 'x': not a token id");
-  expect_error("run x.yaml --precision int9", 2,
-               "--precision: 'int9' is not one of auto, auto-int8, f32, bf16, int8, w8a16, int4, w4a16, "
-               "stored; did you mean");
+  expect_error(
+      "run x.yaml --precision int9", 2,
+      "--precision: 'int9' is not one of auto, auto-int8, f32, bf16, int16, int8, w8a16, int4, w4a16, "
+      "stored; did you mean");
   expect_error("run x.yaml --kv-precision f16", 2,
                "--kv-precision: 'f16' is not one of auto, f32, bf16, int16, int8");
   for (const std::string size : {"much", "0", "-1", "1e30", "nan", "5X"})
@@ -127,6 +131,14 @@ TEST(CommandLine, HelpShowsExamples) {
     EXPECT_EQ(outcome.code, 0);
     EXPECT_THAT(outcome.text, HasSubstr("mmbatch " + command)) << command;
     EXPECT_THAT(outcome.text, HasSubstr("Example")) << command;
+  }
+}
+
+TEST(CommandLine, SettingsOfRunsAreOptionsOfRun) {
+  const std::string help = program("run --help").text;
+  for (std::string name : settings_of_runs()) {
+    std::replace(name.begin(), name.end(), '_', '-');
+    EXPECT_THAT(help, HasSubstr("--" + name + " "));
   }
 }
 

@@ -43,8 +43,9 @@ TEST_P(Precisions, AnswersAreRightAndTheSameInEveryCompany) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Precisions,
-                         testing::Values("bf16", "int8", "w8a16", "int4", "w4a16", "int8 --kv-precision int8",
-                                         "int8 --kv-precision int16", "f32 --kv-precision bf16"),
+                         testing::Values("bf16", "int16", "int8", "w8a16", "int4", "w4a16",
+                                         "int8 --kv-precision int8", "int8 --kv-precision int16",
+                                         "f32 --kv-precision bf16"),
                          [](const auto& info) { return "case" + std::to_string(info.index); });
 
 class PackedFolders : public Precisions {};
@@ -68,12 +69,13 @@ TEST_P(PackedFolders, AnswerAsTheCheckpointDoes) {
   EXPECT_EQ(program("quantize " + Workplace::demo("model") + " " + folder).code, 2);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, PackedFolders, testing::Values("bf16", "int8", "w8a16", "int4", "w4a16"));
+INSTANTIATE_TEST_SUITE_P(All, PackedFolders,
+                         testing::Values("bf16", "int16", "int8", "w8a16", "int4", "w4a16"));
 
 TEST(Precision, AnUnknownOneIsAUsageErrorThatNamesTheKnown) {
   const ProgramEnd end = program("run " + Workplace::demo("manifest.yaml") + " --precision fp8");
   EXPECT_EQ(end.code, 2);
-  EXPECT_THAT(end.text, HasSubstr("f32, bf16, int8, w8a16, int4, w4a16"));
+  EXPECT_THAT(end.text, HasSubstr("f32, bf16, int16, int8, w8a16, int4, w4a16"));
 }
 
 TEST(Precision, APackedFolderWhoseHeaderPromisesTooMuchIsRefused) {

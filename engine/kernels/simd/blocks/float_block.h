@@ -8,8 +8,6 @@
 
 namespace mmbatch::MMBATCH_ISA {
 
-constexpr std::size_t kPanelRegisters = kStrips * kStripRegisters;
-
 /// Registers of columns whose sums for R rows leave room for a constant and, of each of them or of each row,
 /// what is multiplied: as few as `held` of these at a time.
 constexpr std::size_t float_columns(std::size_t R, std::size_t held) {

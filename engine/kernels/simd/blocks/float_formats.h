@@ -9,7 +9,6 @@
 
 namespace mmbatch::MMBATCH_ISA {
 
-constexpr std::size_t kStripRegisters = Panel::kStrip / kRegisterLanes;
 constexpr std::size_t kPart = Panel::kDepthStep;
 static_assert(kPart == 2 * Panel::kGroup);
 

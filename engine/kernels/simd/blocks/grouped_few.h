@@ -19,7 +19,6 @@ struct FewGroupedRows {
   static constexpr bool floors = Kind::floors;
   static constexpr std::size_t kSide = sizeof(GroupedRow::Side);
   static constexpr std::size_t kGroups = Scales::kGroups / halves;  // of 32 inputs, in a unit
-  static constexpr std::size_t kStripRegisters = Panel::kStrip / kRegisterLanes;
   /// Units that memory is asked for ahead: two to four kilobytes of each strip. As whole units, so that each
   /// line is asked for where its counterpart is used.
   static constexpr std::size_t kUnitsAhead = 8 / kGroups;

@@ -49,7 +49,6 @@ struct Int4Block {
   static constexpr std::size_t kEights = Panel::kGroup / 8;
   /// Of a part, at most, found by measurement: 1 or 9 KiB of weights.
   static constexpr std::size_t pairs_of(std::size_t rows) { return rows <= 8 ? 2 : 16; }
-  static constexpr std::size_t kStripRegisters = Panel::kStrip / kRegisterLanes;
   static constexpr std::size_t kRows = kRegisters == 32 ? 12 : 4;
 
   const PanelProduct& p;

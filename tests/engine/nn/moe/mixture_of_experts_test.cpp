@@ -361,8 +361,8 @@ TEST_P(ExpertPrecision, IsNearFloat32) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Precisions, ExpertPrecision,
-                         ::testing::Values(Precision::f32, Precision::bf16, Precision::int8, Precision::w8a16,
-                                           Precision::int4, Precision::w4a16),
+                         ::testing::Values(Precision::f32, Precision::bf16, Precision::int16, Precision::int8,
+                                           Precision::w8a16, Precision::int4, Precision::w4a16),
                          [](const auto& info) { return std::string(to_string(info.param)); });
 
 TEST(ExpertWeights, PartsHaveNamesOfTheirOwnAndReplaceTheTensorOfAll) {
