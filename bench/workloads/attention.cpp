@@ -20,8 +20,7 @@ constexpr std::size_t kBlockTokens = 32;
 AttentionShape shape_of(const Session& session, std::size_t heads, std::size_t kv_heads,
                         std::size_t head_dim) {
   AttentionShape shape;
-  // As SelfAttention chooses it.
-  if (session.options().precision != Precision::f32) shape.arithmetic = AttentionArithmetic::bf16;
+  shape.arithmetic = attention_arithmetic(session.options().precision);
   shape.heads = heads;
   shape.kv_heads = kv_heads;
   shape.head_dim = head_dim;

@@ -85,6 +85,18 @@ void fill(AttentionUnit& unit, const AttentionShape& shape, const Work& work, Ma
   }
 }
 
+auto kernel_of(const SimdKernels& kernels, AttentionArithmetic arithmetic) {
+  switch (arithmetic) {
+    case AttentionArithmetic::f32:
+      return kernels.attention_f32;
+    case AttentionArithmetic::bf16:
+      return kernels.attention_bf16;
+    case AttentionArithmetic::int16:
+      break;
+  }
+  return kernels.attention_int16;
+}
+
 float* thread_scratch(std::size_t floats) {
   thread_local Matrix<float> scratch;
   if (scratch.cols() < floats) scratch = Matrix<float>(1, floats);
@@ -151,8 +163,7 @@ void attention(const AttentionShape& shape, MatrixView<const float> queries,
     }
   }
   const SimdKernels& kernels = simd();
-  const auto compute =
-      shape.arithmetic == AttentionArithmetic::f32 ? kernels.attention_f32 : kernels.attention_bf16;
+  const auto compute = kernel_of(kernels, shape.arithmetic);
   const std::size_t scratch = kernels.attention_scratch(shape.head_dim);
   parallel_tiles(works.size(), [&](std::size_t i) {
     AttentionUnit unit;

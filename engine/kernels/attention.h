@@ -10,10 +10,16 @@
 
 namespace mmbatch {
 
-/// What the products of an attention layer are computed in; softmax is float32. Where the processor
-/// multiplies no bfloat16, bf16 stands for float32, and of uncached rows for integers: eleven bits or more of
-/// the largest number in each.
-enum class AttentionArithmetic { f32, bf16 };
+/// What the products of an attention layer are computed in; softmax is float32. int16: integers of eleven
+/// bits or more of the largest number in each row; keys and values that a cache holds as floats are
+/// multiplied as such. Where the processor multiplies no bfloat16, int16 stands for it.
+enum class AttentionArithmetic { f32, bf16, int16 };
+
+/// What it is in a layer of such products.
+constexpr AttentionArithmetic attention_arithmetic(Precision precision) {
+  if (precision == Precision::f32) return AttentionArithmetic::f32;
+  return precision == Precision::int16 ? AttentionArithmetic::int16 : AttentionArithmetic::bf16;
+}
 
 /// What a layer's positions see of the bidirectional range that they lie in.
 enum class RangeView {

@@ -93,6 +93,7 @@ struct SimdKernels {
   std::size_t (*attention_scratch)(std::size_t head_dim);
   void (*attention_f32)(const AttentionUnit& unit, float* scratch);
   void (*attention_bf16)(const AttentionUnit& unit, float* scratch);
+  void (*attention_int16)(const AttentionUnit& unit, float* scratch);
   /// A row of n floats as the cache holds it, kv_row_bytes() long; RowLayout says where it goes.
   void (*store_cached)(RowKind kind, KvPrecision format, const float* x, std::size_t n, std::byte* row);
   /// out = x / sqrt(mean(x²) + eps) · (weight + offset)

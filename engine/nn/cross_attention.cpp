@@ -32,7 +32,7 @@ CrossAttention::CrossAttention(const Weights& weights, const CrossAttentionConfi
     : config_(config),
       query_(weights, {names.query, query_width(config)}, config.hidden, config.bias),
       output_(weights, {names.output, config.hidden}, query_width(config), config.bias) {
-  if (weights.precision != Precision::f32) config_.shape.arithmetic = AttentionArithmetic::bf16;
+  config_.shape.arithmetic = attention_arithmetic(weights.precision);
 }
 
 void CrossAttention::forward(const LayerInput& x, MatrixView<float> y, const AttentionInput& input,

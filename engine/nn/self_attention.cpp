@@ -18,7 +18,7 @@ SelfAttention::SelfAttention(const Weights& weights, const SelfAttentionConfig& 
                              const SelfAttentionNames& pattern)
     : config_(config) {
   const SelfAttentionNames names = pattern.stored(config);
-  if (weights.precision != Precision::f32) config_.shape.arithmetic = AttentionArithmetic::bf16;
+  config_.shape.arithmetic = attention_arithmetic(weights.precision);
   if (!names.query_key_value.empty()) {
     const std::size_t width = projected_width() + 2 * key_width();
     qkv_ = Linear(weights, {names.query_key_value, width, config.order}, config.hidden, config.bias);

@@ -52,7 +52,7 @@ Precision head_precision(Precision precision) {
 }
 
 Precision edge_precision(Precision precision) {
-  return precision == Precision::f32 ? Precision::f32 : Precision::bf16;
+  return precision == Precision::f32 || precision == Precision::int16 ? precision : Precision::bf16;
 }
 
 double bytes_per_weight(Precision precision) {

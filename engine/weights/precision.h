@@ -43,8 +43,8 @@ KvPrecision kv_precision_from(std::string_view name);
 
 /// What the output head is computed in where the layers are in `precision`: four bits are too few for it.
 Precision head_precision(Precision precision);
-/// What the layers between pixels, features and embeddings are computed in: little work, sensitive to
-/// rounding.
+/// What the layers between pixels, features and embeddings are computed in, and the few columns that say how
+/// fast the state of a recurrent layer is forgotten: little work, sensitive to rounding.
 Precision edge_precision(Precision precision);
 
 /// Bytes that a number of weights takes, scales included but for rounding up.

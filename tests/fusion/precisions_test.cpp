@@ -28,7 +28,7 @@ struct Allowed {
   Precision precision;
   double error;
 };
-constexpr Allowed kAllowed[] = {{Precision::bf16, 0.1},  {Precision::int16, 0.05}, {Precision::w8a16, 0.2},
+constexpr Allowed kAllowed[] = {{Precision::bf16, 0.1},  {Precision::int16, 0.02}, {Precision::w8a16, 0.2},
                                 {Precision::int8, 0.25}, {Precision::w4a16, 0.95}, {Precision::int4, 0.95}};
 
 /// What is allowed to a folder: towers with outliers, as CLIP has them, cost more.

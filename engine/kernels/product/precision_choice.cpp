@@ -160,7 +160,7 @@ PrecisionChoice choose_precision(const WeightSource& weights, const PrecisionWis
 
 KvPrecision automatic_kv_precision(Precision precision) {
   if (precision == Precision::f32) return KvPrecision::f32;
-  return multiplies_bfloat16() ? KvPrecision::bf16 : KvPrecision::int16;
+  return multiplies_bfloat16() && precision != Precision::int16 ? KvPrecision::bf16 : KvPrecision::int16;
 }
 
 std::string precision_text(Precision precision, std::optional<KvPrecision> kv) {

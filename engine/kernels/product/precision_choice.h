@@ -47,8 +47,8 @@ PrecisionChoice choose_precision(const WeightSource& weights, const PrecisionWis
 /// The same where weights do not matter.
 PrecisionChoice choose_precision(Automatic automatic);
 
-/// What keys and values are cached in when nobody says: float32 for float32, else bfloat16, or int16 where
-/// nothing multiplies bfloat16.
+/// What keys and values are cached in when nobody says: float32 for float32, int16 for int16, else bfloat16,
+/// or int16 where nothing multiplies bfloat16.
 KvPrecision automatic_kv_precision(Precision precision);
 
 /// "int8", or "int8, kv int8" where the cache is not what it would be by itself.

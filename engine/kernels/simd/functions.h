@@ -9,7 +9,6 @@ namespace mmbatch::MMBATCH_ISA {
 std::size_t attention_scratch(std::size_t head_dim);
 void attention_f32(const AttentionUnit& unit, float* scratch);
 void attention_bf16(const AttentionUnit& unit, float* scratch);
-/// Of uncached rows, and of those that are cached as integers.
 void attention_int16(const AttentionUnit& unit, float* scratch);
 void store_cached(RowKind kind, KvPrecision format, const float* x, std::size_t n, std::byte* row);
 /// store_cached() for int8: int8[n], then the scale, a float.

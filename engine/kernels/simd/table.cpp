@@ -12,6 +12,7 @@ const SimdKernels kTable = {
     attention_scratch,
     attention_f32,
     attention_bf16,
+    attention_int16,
     store_cached,
     rms_norm,
     layer_norm,

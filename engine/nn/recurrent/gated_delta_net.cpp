@@ -32,11 +32,6 @@ float softplus(float x) {
   return x > 20.0f ? x : std::log1p(std::exp(x));
 }
 
-/// What the rates are computed in: a few columns, which decide how fast a state is forgotten.
-Precision rate_precision(Precision precision) {
-  return precision == Precision::f32 ? Precision::f32 : Precision::bf16;
-}
-
 }  // namespace
 
 GatedDeltaNet::GatedDeltaNet(const Weights& weights, const GatedDeltaNetConfig& config,
@@ -51,7 +46,7 @@ GatedDeltaNet::GatedDeltaNet(const Weights& weights, const GatedDeltaNetConfig& 
   const StoredLinear wide[] = {{names.qkv, config.channels()}, {names.gate, config.value_width()}};
   qkv_gate_ = Linear(weights, wide, config.hidden, Bias::absent);
   const StoredLinear narrow[] = {{names.beta, config.value_heads}, {names.alpha, config.value_heads}};
-  rates_ = Linear(weights.in(rate_precision(weights.precision)), narrow, config.hidden, Bias::absent);
+  rates_ = Linear(weights.in(edge_precision(weights.precision)), narrow, config.hidden, Bias::absent);
   if (config.stored_decay == StoredDecay::itself) return;
   for (float& decay : decay_) decay = -std::exp(decay);
 }

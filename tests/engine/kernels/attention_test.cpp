@@ -68,11 +68,11 @@ struct PagedSequence {
 };
 
 /// By how much the tiled kernel may differ: rounding queries, keys, values and weights to eight bits of
-/// mantissa makes some 2^-8 of values that are up to 4; with keys and values of int16 queries and weights
-/// have about twelve bits.
+/// mantissa makes some 2^-8 of values that are up to 4; integers have about twelve bits.
 double allowed(AttentionArithmetic arithmetic, KvPrecision format) {
   if (arithmetic == AttentionArithmetic::f32) return 2e-5;
-  return format == KvPrecision::int16 ? 0.006 : 0.06;
+  const bool whole = arithmetic == AttentionArithmetic::int16 || format == KvPrecision::int16;
+  return whole ? 0.006 : 0.06;
 }
 
 /// What is computed in, and what keys and values are cached in.
@@ -222,8 +222,8 @@ TEST_P(Attention, WhatNoQuerySeesIsNotLookedAt) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, Attention,
-                         testing::Combine(testing::Values(AttentionArithmetic::f32,
-                                                          AttentionArithmetic::bf16),
+                         testing::Combine(testing::Values(AttentionArithmetic::f32, AttentionArithmetic::bf16,
+                                                          AttentionArithmetic::int16),
                                           testing::Values(KvPrecision::f32, KvPrecision::bf16,
                                                           KvPrecision::int16, KvPrecision::int8)));
 
@@ -246,7 +246,7 @@ TEST(CachedIntegers, TheLargestSumsFit) {
         sequence.store(p, 0, std::vector<float>(head_dim, 3.0f), std::vector<float>(head_dim, 3.0f));
       Matrix<float> queries(c.tokens, head_dim);
       std::fill_n(queries.data(), queries.rows() * queries.cols(), -0.5f);
-      EXPECT_LT(largest_difference(c, AttentionArithmetic::bf16, sequence, queries), 0.02) << head_dim;
+      EXPECT_LT(largest_difference(c, AttentionArithmetic::int16, sequence, queries), 0.02) << head_dim;
     }
   }
 }

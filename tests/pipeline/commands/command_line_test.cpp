@@ -85,7 +85,8 @@ TEST(CommandLine, AWrongValueSaysWhatIsAllowed) {
                "'failure' is not one of answers, runs, jobs, failures; did you mean");
   expect_error("eval x.db --bootstrap -1", 2, "--bootstrap: '-1' is not a whole number from 0 to 100000");
   expect_error("report x.db -o x.html --max-items many", 2, "--max-items: 'many' is not a whole number");
-  expect_error("quantize m out --weights int5", 2, "--weights: 'int5' is not one of auto, f32, bf16, int8");
+  expect_error("quantize m out --weights int5", 2,
+               "--weights: 'int5' is not one of auto, f32, bf16, int16, int8");
 }
 
 TEST(CommandLine, AWorkersNameIsLookedAtBeforeItIsPartOfAFilesName) {

@@ -103,7 +103,7 @@ TEST(Quantize, FloatsAreForReportsAlone) {
   const ProgramEnd written = program(model + place.path("out") + " --weights f32");
   EXPECT_EQ(written.code, 2) << written.text;
   EXPECT_THAT(written.text, HasSubstr("--report alone"));
-  EXPECT_THAT(written.text, HasSubstr("allowed for one are auto, bf16, int8"));
+  EXPECT_THAT(written.text, HasSubstr("allowed for one are auto, bf16, int16, int8"));
   EXPECT_FALSE(std::filesystem::exists(place.path("out")));
   EXPECT_EQ(program(model + "--weights f32 --report --kv-precision int8 --items 1").code, 0);
   EXPECT_THAT(program("quantize --help").text, testing::ContainsRegex("f32 is for[ \n]+--report alone"));

@@ -24,7 +24,7 @@ RelativeAttention::RelativeAttention(const Weights& weights, const SelfAttention
       output_(weights, {names.output, config.hidden}, width(), config.output_bias),
       rows_(to_floats(weights.tensor(tables.rows, {tables.length, config.shape.head_dim}))),
       columns_(to_floats(weights.tensor(tables.columns, {tables.length, config.shape.head_dim}))) {
-  if (weights.precision != Precision::f32) config_.shape.arithmetic = AttentionArithmetic::bf16;
+  config_.shape.arithmetic = attention_arithmetic(weights.precision);
 }
 
 std::size_t RelativeAttention::bytes() const {

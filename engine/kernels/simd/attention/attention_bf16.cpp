@@ -217,22 +217,16 @@ struct BFloat16 {
 }  // namespace
 #endif
 
-/// Integers are multiplied as integers. Without instructions for bfloat16 so are uncached rows, which have to
-/// be brought into the kernel's form anyway; what a cache holds otherwise is multiplied as floats.
 void attention_bf16(const AttentionUnit& unit, float* scratch) {
-  const RowLayout& layout = unit.rows.layout;
 #if defined(__AVX512BF16__)
-  if (layout.format == KvPrecision::int16) return attention_int16(unit, scratch);
+  if (unit.rows.layout.format == KvPrecision::int16) return attention_int16(unit, scratch);
 #if defined(__AMX_BF16__)
   attend<AmxAttention<BFloat16>>(unit, scratch);
 #else
   attend<BFloat16>(unit, scratch);
 #endif
 #else
-  if (layout.form == RowLayout::Form::uncached || kv_scaled(layout.format))
-    attention_int16(unit, scratch);
-  else
-    attention_f32(unit, scratch);
+  attention_int16(unit, scratch);
 #endif
 }
 

@@ -303,8 +303,10 @@ struct Int16 {
 void attention_int16(const AttentionUnit& unit, float* scratch) {
   if (unit.rows.layout.form == RowLayout::Form::uncached)
     attend<Int16<false>>(unit, scratch);
-  else
+  else if (kv_scaled(unit.rows.layout.format))
     attend<Int16<true>>(unit, scratch);
+  else
+    attention_f32(unit, scratch);
 }
 
 }  // namespace mmbatch::MMBATCH_ISA
