@@ -15,7 +15,8 @@
 
 namespace mmbatch {
 
-// One table for each level: simd/table.cpp, compiled with that level's flags.
+// One table for each level: simd/table.cpp, compiled with that level's flags. Those that CMake's
+// MMBATCH_LEVELS leaves out are empty.
 namespace isa_portable {
 extern const SimdKernels kTable;
 }
@@ -105,22 +106,25 @@ const SimdKernels& choose() {
     if (wanted.empty() ? !level.slower : wanted == level.kernels->name) return *level.kernels;
     here.push_back(level.kernels->name);
   }
-  throw UsageError(fmt::format("MMBATCH_ISA={} is not available on this machine; allowed here are {}", wanted,
-                               fmt::join(here, ", ")));
+  throw UsageError(
+      fmt::format("MMBATCH_ISA={} is not available in this program on this machine; allowed here are {}",
+                  wanted, fmt::join(here, ", ")));
 }
 
 }  // namespace
 
 std::vector<SimdLevel> simd_levels() {
   static const SimdLevel amx = amx_level();
-  return {amx,
-          bf16_level(),
-          {&isa_avx512_vnni::kTable, has_avx512_vnni()},
-          {&isa_avx512::kTable, has_avx512()},
-          {&isa_avx_vnni::kTable, has_avx2() && has_avx_vnni()},
-          {&isa_avx2::kTable, has_avx2()},
-          {&isa_sse4_2::kTable, has_sse4_2()},
-          {&isa_portable::kTable, true}};
+  std::vector<SimdLevel> levels = {amx,
+                                   bf16_level(),
+                                   {&isa_avx512_vnni::kTable, has_avx512_vnni()},
+                                   {&isa_avx512::kTable, has_avx512()},
+                                   {&isa_avx_vnni::kTable, has_avx2() && has_avx_vnni()},
+                                   {&isa_avx2::kTable, has_avx2()},
+                                   {&isa_sse4_2::kTable, has_sse4_2()},
+                                   {&isa_portable::kTable, true}};
+  std::erase_if(levels, [](const SimdLevel& level) { return level.kernels->name == nullptr; });
+  return levels;
 }
 
 const SimdKernels& simd() {

@@ -4,6 +4,9 @@
 namespace mmbatch::MMBATCH_ISA {
 
 extern const SimdKernels kTable;
+#ifdef MMBATCH_LEVEL_LEFT_OUT
+const SimdKernels kTable = {};
+#else
 const SimdKernels kTable = {
     MMBATCH_LEVEL,
     kInt8Bytes,
@@ -51,5 +54,6 @@ const SimdKernels kTable = {
     delta_rule_chunk,
     causal_convolution,
 };
+#endif
 
 }  // namespace mmbatch::MMBATCH_ISA

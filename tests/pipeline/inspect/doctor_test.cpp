@@ -105,7 +105,7 @@ TEST(Doctor, DescribesThisMachine) {
 TEST(Doctor, NamesAnInstructionSetThatIsNotThere) {
   const ProgramEnd outcome = program_with("MMBATCH_ISA=avx1024", "doctor");
   EXPECT_EQ(outcome.code, 2);
-  EXPECT_THAT(outcome.text, AllOf(HasSubstr("MMBATCH_ISA=avx1024"), HasSubstr("sse4.2, portable")));
+  EXPECT_THAT(outcome.text, AllOf(HasSubstr("MMBATCH_ISA=avx1024"), HasSubstr("portable")));
 }
 
 }  // namespace
