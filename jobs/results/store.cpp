@@ -227,7 +227,7 @@ std::int64_t ResultsStore::begin_run(const RunInfo& info, ResumePolicy policy) {
   Statement found = s.database->prepare("SELECT max(key) FROM runs WHERE identity = ?1");
   found.bind(1, identity).step();
   s.run = policy == ResumePolicy::fresh ? 0 : found.integer(0);
-  s.before.emplace();
+  s.before = Impl::Before();
   // The lock says that no other process is at it: such a run was killed.
   s.database->run("UPDATE runs SET status = 'interrupted' WHERE status = 'running'");
   if (s.run != 0) {
