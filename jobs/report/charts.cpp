@@ -62,7 +62,8 @@ std::string time_text(double ms) {
   if (ms < 10) return fmt::format("{:.1f} ms", ms);
   if (ms < 1000) return fmt::format("{:.0f} ms", ms);
   if (ms < 60'000) return fmt::format("{:.1f} s", ms / 1000);
-  const auto seconds = static_cast<long long>(ms / 1000 + 0.5);
+  constexpr double kMost = 1e15;
+  const auto seconds = static_cast<long long>(std::min(ms / 1000 + 0.5, kMost));
   if (seconds < 3600) return fmt::format("{}:{:02} min", seconds / 60, seconds % 60);
   return fmt::format("{}:{:02} h", seconds / 3600, seconds / 60 % 60);
 }

@@ -79,8 +79,9 @@ class Pictures {
   const std::vector<PictureFile>& files() const { return files_; }
 
  private:
-  /// "scan.pdf#page=2", "clip.mp4#t=1.5"
+  /// "scan.pdf#page=2", "clip.mp4#t=1.5"; a moment that no item can ask for is none.
   static ImagePart part_of(const std::string& written) {
+    constexpr double kLatest = 1e6;
     constexpr int kDpi = 72;
     constexpr std::int64_t kPixels = 500'000;
     const std::size_t mark = written.rfind('#');
@@ -90,8 +91,9 @@ class Pictures {
       return {.page = static_cast<std::uint32_t>(std::strtoul(name.c_str() + 6, nullptr, 10)),
               .dpi = kDpi,
               .pixels = kPixels};
-    if (name.rfind("#t=", 0) == 0) return {.seconds = std::strtod(name.c_str() + 3, nullptr)};
-    return {};
+    if (name.rfind("#t=", 0) != 0) return {};
+    const double seconds = std::strtod(name.c_str() + 3, nullptr);
+    return seconds >= 0 && seconds <= kLatest ? ImagePart{.seconds = seconds} : ImagePart{};
   }
 
   std::size_t most_;
@@ -123,7 +125,9 @@ std::vector<double> report_latencies(const ReportSource& source) {
   Statement rows =
       select(source, "r.total_ms", "AND r.sequence = 0 AND r.status = 'answered' AND r.total_ms IS NOT NULL");
   std::vector<double> values;
-  while (rows.step()) values.push_back(rows.real(0));
+  while (rows.step()) {
+    if (std::isfinite(rows.real(0))) values.push_back(rows.real(0));
+  }
   std::sort(values.begin(), values.end());
   return values;
 }

@@ -117,6 +117,25 @@ TEST_F(Report, HasARowAnItemInTheirOrder) {
   EXPECT_EQ(json::parse(between(html, "id=\"thumbnails\">", "</script>")), json::array({base64("jpeg\xff")}));
 }
 
+TEST_F(Report, TakesNumbersOfOthersThatAreNone) {
+  {
+    Database database(file_, Database::Mode::create);
+    database.run(
+        "UPDATE items SET document = 'a.mp4', images = json_array('a.mp4#t=' || CASE position WHEN 1 THEN "
+        "'1e999' WHEN 2 THEN 'nan' WHEN 3 THEN '-1' ELSE '1.5' END)");
+    database.run("UPDATE results SET total_ms = 1e999 WHERE total_ms > 60");
+  }
+  ReportOptions options;
+  std::vector<double> seconds;
+  options.thumbnails = [&](const std::vector<PictureFile>& files) {
+    for (const PictureFile& one : files) seconds.push_back(one.part.seconds);
+    return std::vector<std::string>(files.size(), "jpeg");
+  };
+  const std::string html = page(options);
+  EXPECT_EQ(seconds, (std::vector<double>{-1, 1.5}));
+  EXPECT_THAT(between(html, "Latency", "</section>"), HasSubstr("longest 60"));
+}
+
 TEST_F(Report, CountsAllAndShowsAsManyAsAskedFor) {
   ReportOptions options;
   options.max_items = 4;
@@ -139,6 +158,7 @@ TEST(Charts, StandTheirGroundAtTheEdges) {
   EXPECT_THAT(bar_chart({{"a<b", 0, "0"}, {"b", 2, "2"}}, 0), HasSubstr("a&lt;b"));
   EXPECT_EQ(time_text(0.84), "0.8 ms");
   EXPECT_EQ(time_text(125'000), "2:05 min");
+  EXPECT_EQ(time_text(1e300), time_text(1e18)) << "longer than whole numbers say";
 }
 
 TEST(Html, EscapesAndEncodes) {
