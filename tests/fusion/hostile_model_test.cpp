@@ -114,6 +114,8 @@ TEST(HostileConfig, WrongTypesAndRangesNameTheKey) {
   EXPECT_THAT(with("llava-next", "/image_grid_pinpoints", Json::array({Json::array({56})})),
               HasSubstr("image_grid_pinpoints"));
   EXPECT_THAT(with("llava-next", "/vision_feature_select_strategy", "full"), HasSubstr("class token"));
+  EXPECT_THAT(with("deepseek-ocr2", "/vision_config/sam_config/mlp_ratio", 1e300),
+              HasSubstr("'vision_config.sam_config.mlp_ratio': expected a number from 0 to 64"));
 }
 
 TEST(HostileConfig, HeadsMustDivideWhatTheyShare) {

@@ -90,6 +90,7 @@ LayerConfig sam_layer(const Config& sam) {
   shape.head_dim = attention.hidden / shape.heads;
   shape.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
   const double ratio = sam.number("mlp_ratio", 4.0);
+  if (!(ratio > 0 && ratio <= 64)) sam.fail("mlp_ratio", "expected a number from 0 to 64");
   const auto ffn = static_cast<std::int64_t>(static_cast<double>(attention.hidden) * ratio);
   layer.feed_forward = {.hidden = attention.hidden,
                         .ffn = size(sam, "mlp_dim", std::max<std::int64_t>(1, ffn)),
