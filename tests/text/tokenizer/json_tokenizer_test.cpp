@@ -178,6 +178,30 @@ TEST(JsonTokenizer, RefusesBrokenFiles) {
               HasSubstr("normalization map"));
 }
 
+TEST(JsonTokenizer, BoundsWhatAFileOfAFewLinesCanAskFor) {
+  const std::string a64(64, 'a');
+  const std::string replace = R"({"type": "Replace", "pattern": {"String": "a"}, "content": ")" + a64 + "\"}";
+  const std::string sequence =
+      R"("normalizer": {"type": "Sequence", "normalizers": [)" + replace + ", " + replace + "]}";
+  const auto added = [&](const std::string& content) {
+    return with(sequence + R"(, "added_tokens": [{"id": 3, "normalized": true, "content": ")" + content +
+                "\"}]");
+  };
+  EXPECT_EQ(error_of(added("a")), "no error");
+  EXPECT_THAT(error_of(added("aa")), HasSubstr("a token of more than 4096 bytes after normalization"));
+  EXPECT_THAT(error_of(added(a64 + a64)), HasSubstr("'added_tokens'"));
+  const auto many = [](const char* section, const char* list, std::size_t count) {
+    std::string steps;
+    for (std::size_t i = 0; i < count; ++i)
+      steps += std::string(i > 0 ? ", " : "") + R"({"type": ")" + (list[0] == 'n' ? "NFC" : "Digits") + "\"}";
+    return with(std::string("\"") + section + R"(": {"type": "Sequence", ")" + list + "\": [" + steps + "]}");
+  };
+  EXPECT_EQ(error_of(many("normalizer", "normalizers", 64)), "no error");
+  EXPECT_THAT(error_of(many("normalizer", "normalizers", 65)), HasSubstr("normalizers': too many"));
+  EXPECT_EQ(error_of(many("pre_tokenizer", "pretokenizers", 64)), "no error");
+  EXPECT_THAT(error_of(many("pre_tokenizer", "pretokenizers", 65)), HasSubstr("pretokenizers': too many"));
+}
+
 /// `legacy: false` with add_prefix_space: as the sentencepiece tokenizer of such a folder does it.
 TEST(JsonTokenizer, PutsThePrefixAtTheBeginningOnlyWhereTheConfigSaysSo) {
   const TemporaryFolder folder;

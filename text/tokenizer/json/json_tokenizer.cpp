@@ -57,10 +57,14 @@ JsonTokenizer::JsonTokenizer(std::unique_ptr<const TokenModel> model, std::strin
     : model_(std::move(model)) {
   read(json, source, special);
   add_tokens(special);
-  added_.build([this](const std::string& content) {
+  added_.build([&](const std::string& content) {
     NormalizedText text;
     text.text = content;
-    normalize(text);
+    if (!normalize(text, AddedTokens::kMaxContentBytes)) {
+      throw ModelError(
+          fmt::format("{}: key 'added_tokens': a token of more than {} bytes after normalization", source,
+                      AddedTokens::kMaxContentBytes));
+    }
     return text.text;
   });
 }
@@ -119,15 +123,12 @@ void JsonTokenizer::add_tokens(const SpecialTokenFiles& special) {
   unk_ = id_of("unk_token");
 }
 
-void JsonTokenizer::normalize(NormalizedText& text) const {
+bool JsonTokenizer::normalize(NormalizedText& text, std::size_t most) const {
   for (const auto& normalizer : normalizers_) {
     normalizer->apply(text);
-    if (text.text.size() > kMaxNormalizedBytes) {
-      throw ItemError(
-          ErrorCode::prompt_too_long,
-          fmt::format("a text of more than {} MiB after normalization", kMaxNormalizedBytes >> 20));
-    }
+    if (text.text.size() > most) return false;
   }
+  return true;
 }
 
 std::vector<std::int32_t> JsonTokenizer::encode(std::string_view text, SpecialTokens special) const {
@@ -165,7 +166,10 @@ Ids JsonTokenizer::ids_of(std::string_view text, Beginning beginning) const {
 }
 
 void JsonTokenizer::encode_segment(NormalizedText segment, bool first, Ids& ids) const {
-  normalize(segment);
+  if (!normalize(segment, kMaxNormalizedBytes)) {
+    throw ItemError(ErrorCode::prompt_too_long,
+                    fmt::format("a text of more than {} MiB after normalization", kMaxNormalizedBytes >> 20));
+  }
   std::vector<TextSegment> parts;
   added_.split(segment.text, AddedTokens::Stage::normalized, parts);
   for (const TextSegment& part : parts) {

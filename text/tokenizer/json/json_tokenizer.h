@@ -55,7 +55,8 @@ class JsonTokenizer : public Tokenizer {
  private:
   void read(std::string_view json, const std::string& source, const SpecialTokenFiles& special);
   void add_tokens(const SpecialTokenFiles& special);
-  void normalize(NormalizedText& text) const;
+  /// False when it became longer than `most` bytes.
+  bool normalize(NormalizedText& text, std::size_t most) const;
   Ids ids_of(std::string_view text, Beginning beginning) const;
   void encode_segment(NormalizedText segment, bool first, Ids& ids) const;
 

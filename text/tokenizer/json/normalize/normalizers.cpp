@@ -16,6 +16,7 @@ namespace mmbatch {
 namespace {
 
 constexpr int kMaxDepth = 16;
+constexpr std::size_t kMaxSteps = 64;
 constexpr std::size_t kMaxGrowth = 64;  // a text's bytes, times this, at most
 
 /// Rewrites a text character by character; says whether the first one was removed.
@@ -118,7 +119,8 @@ class Reader {
     const auto add_form = [&](NormalForm form) {
       add([form](NormalizedText& text) { text.text = normalize(text.text, form); });
     };
-    if (depth > kMaxDepth) step.fail("normalizers", "sequences nested too deeply");
+    if (depth > kMaxDepth || steps.size() >= kMaxSteps)
+      step.fail("normalizers", "too many, or nested too deeply");
     if (type == "Sequence") {
       for (const Config& part : step.list("normalizers")) read(part, depth + 1);
     } else if (type == "NFC") {

@@ -14,6 +14,7 @@ namespace mmbatch {
 namespace {
 
 constexpr int kMaxDepth = 16;
+constexpr std::size_t kMaxSteps = 64;
 constexpr const char* kByteLevelRegex =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 constexpr std::string_view kSpaceSymbol = "\xE2\x96\x81";
@@ -171,7 +172,8 @@ class Reader {
  public:
   void read(const Config& step, bool last, int depth) {
     const std::string type = step.text("type", "");
-    if (depth > kMaxDepth) step.fail("pretokenizers", "sequences nested too deeply");
+    if (depth > kMaxDepth || steps.size() >= kMaxSteps)
+      step.fail("pretokenizers", "too many, or nested too deeply");
     if (type == "Sequence") {
       const std::vector<Config> parts = step.list("pretokenizers");
       for (std::size_t i = 0; i < parts.size(); ++i) read(parts[i], last && i + 1 == parts.size(), depth + 1);
