@@ -50,7 +50,7 @@ class Nfa::Subsets {
         if (skip.when == When::always || skip.when == besides) visit(skip.to, out);
       }
     }
-    work_.spend(out.size() + 1);
+    work_.spend(out.size() * kStepsOfState + 1);
     std::sort(out.begin(), out.end());
     return out;
   }
@@ -62,6 +62,8 @@ class Nfa::Subsets {
   }
 
  private:
+  static constexpr std::size_t kStepsOfState = 16;  // it is sorted, hashed, kept, and its edges followed
+
   void visit(State s, Set& out) {
     if (seen_[s] == mark_) return;
     seen_[s] = mark_;

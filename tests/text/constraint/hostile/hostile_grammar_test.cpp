@@ -103,5 +103,11 @@ TEST(HostileGrammar, RulesThatNestWhenPutIntoEachOther) {
   EXPECT_FALSE(accepts(grammar, "a"));
 }
 
+TEST(HostileRegex, ManyStatesAtOnceAreCountedForWhatTheyCost) {
+  for (const char* pattern : {"(a?){30000}a{30000}", "(.*a){2000}"}) {
+    EXPECT_THAT(testing::refusal_of(ConstraintSpec::Kind::regex, pattern), HasSubstr("too many")) << pattern;
+  }
+}
+
 }  // namespace
 }  // namespace mmbatch
