@@ -99,6 +99,13 @@ TEST(ChatTemplate, IsBounded) {
            "ns.l + [[][[k]]] %}{% endfor %}",
            "{% set d = {1: 'x' * 9999999} %}{% for i in range(99999) %}{% for j in range(99) %}"
            "{% if not d.items() %}{% endif %}{% endfor %}{% endfor %}",
+           "{% set k = 'a' * 4000000 %}{% for i in range(20) %}{% if k.isalnum() %}{% endif %}{% endfor %}",
+           "{% set k = 'a' * 4000000 %}{% for i in range(20) %}{% if k is upper %}{% endif %}{% endfor %}",
+           "{% set k = 'a' * 4000000 %}{% for i in range(20) %}{% if k | wordcount %}{% endif %}{% endfor %}",
+           "{% set k = 'a' * 4000000 %}{% for i in range(20) %}{% if k | title %}{% endif %}{% endfor %}",
+           "{% set k = 'a' * 9999999 %}{% for i in range(40) %}{% if k[-1] %}{% endif %}{% endfor %}",
+           "{% set l = [1] * 1000000 %}{% for i in range(20) %}{% if l[:1] %}{% endif %}{% endfor %}",
+           "{% set l = [1] * 1000000 %}{% for i in range(99) %}{% if l.count(2) %}{% endif %}{% endfor %}",
            "{% set d = dict.fromkeys(range(99999)) %}{% for i in range(200) %}{% set n = namespace(d) %}"
            "{% endfor %}",
        }) {

@@ -99,7 +99,7 @@ Value slice(const Value& value, const Value& start, const Value& stop, const Val
   if (const List* own = value.items()) {
     items = *own;
   } else if (text != nullptr) {
-    charge_looking(value);
+    charge(text->size());
     for (std::size_t at = 0; at < text->size(); next_code_point(*text, at))
       begins.push_back(static_cast<std::uint32_t>(at));
     begins.push_back(static_cast<std::uint32_t>(text->size()));
@@ -108,7 +108,7 @@ Value slice(const Value& value, const Value& start, const Value& stop, const Val
   } else {
     throw RenderError("'" + type_name(value) + "' object is not subscriptable");
   }
-  charge(items.size());
+  charge(items.size() * sizeof(Value));
   const auto size = static_cast<Int>(text != nullptr ? begins.size() - 1 : items.size());
   const auto clamp = [&](Int at) {
     if (at < 0) at += size;

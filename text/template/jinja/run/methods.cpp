@@ -17,6 +17,8 @@ namespace {
 
 using Method = Value (*)(const Value& self, const Arguments& arguments);
 
+constexpr std::size_t kItemWork = 8;  // of comparing
+
 Value view(const char* type, List items) {
   charge(items.size() * sizeof(Value));
   return Value(std::static_pointer_cast<Object>(
@@ -53,6 +55,7 @@ Value copy(const Value& self, const Arguments&) {
 Value list_index(const Value& self, const Arguments& arguments) {
   const Value& wanted = arguments.require(0, "value", "index");
   const List& items = *self.items();
+  charge(items.size() * kItemWork);
   for (std::size_t i = 0; i < items.size(); ++i) {
     if (equal(items[i], wanted)) return Value::size(i);
   }
@@ -62,6 +65,7 @@ Value list_index(const Value& self, const Arguments& arguments) {
 Value list_count(const Value& self, const Arguments& arguments) {
   const Value& wanted = arguments.require(0, "value", "count");
   const List& items = *self.items();
+  charge(items.size() * kItemWork);
   return Value::integer(
       std::count_if(items.begin(), items.end(), [&](const Value& item) { return equal(item, wanted); }));
 }

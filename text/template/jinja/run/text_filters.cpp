@@ -173,6 +173,7 @@ Value round_number(Val value, Arg arguments) {
 
 Value jinja_title(Val value, Arg) {
   const std::string text = print(value);
+  charge_characters(text);
   std::string out;
   bool begins = true;
   for (std::size_t at = 0; at < text.size();) {

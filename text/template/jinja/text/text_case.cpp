@@ -5,6 +5,7 @@
 #include <unicode/uchar.h>
 
 #include "engine/base/text/utf8.h"
+#include "text/template/jinja/value/value.h"
 
 namespace mmbatch::jinja {
 namespace {
@@ -46,6 +47,11 @@ bool of_kind(std::string_view kind, char32_t c) {
 
 }  // namespace
 
+void charge_characters(std::string_view text) {
+  constexpr std::size_t kCharacterWork = 4;
+  charge(text.size() * kCharacterWork);
+}
+
 std::string upper(std::string_view text) {
   return mapped(text, [](auto in, auto& sink, auto& status) {
     CaseMap::utf8ToUpper("", 0, in, sink, nullptr, status);
@@ -64,6 +70,7 @@ std::string casefold(std::string_view text) {
 }
 
 std::string title(std::string_view text) {
+  charge_characters(text);
   std::string out;
   bool inside = false;
   for (std::size_t at = 0; at < text.size();) {
@@ -84,6 +91,7 @@ std::string capitalize(std::string_view text) {
 }
 
 std::string swapcase(std::string_view text) {
+  charge_characters(text);
   std::string out;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t begin = at;
@@ -101,6 +109,7 @@ bool is_all(std::string_view kind, std::string_view text) {
     }
     return true;
   }
+  charge_characters(text);
   bool any = false;
   for (std::size_t at = 0; at < text.size();) {
     const char32_t c = next_code_point(text, at);

@@ -5,6 +5,9 @@
 
 namespace mmbatch::jinja {
 
+/// Charges for looking at a text character by character, which costs many times what copying it does.
+void charge_characters(std::string_view text);
+
 // Python's str methods of these names.
 std::string upper(std::string_view text);
 std::string lower(std::string_view text);
