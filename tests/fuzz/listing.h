@@ -17,6 +17,10 @@ inline void read_listing(ItemSource::Kind kind, const std::uint8_t* data, std::s
   job.image_root = "/nowhere";
   job.source.kind = kind;
   job.source.path = file.path();
+  if (kind == ItemSource::Kind::vqa) {
+    job.source.annotations = file.path();
+    job.source.image_pattern = "{image_id:012}.jpg";
+  }
   manifest.jobs.push_back(job);
   try {
     count_items(manifest);
