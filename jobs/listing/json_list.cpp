@@ -161,7 +161,7 @@ class JsonListReader : public RecordReader {
   void append(Record& record, char c) {
     if (json_.size() < kMaxRecordBytes)
       json_ += c;
-    else
+    else if (!record.fault)  // made once, not for every further character
       fail(record, fmt::format("item longer than {} MiB", kMaxRecordBytes >> 20));
   }
 
