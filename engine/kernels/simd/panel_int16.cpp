@@ -56,29 +56,13 @@ struct Int16Block {
           return load_register<IntRegister>(w + c / kStripRegisters * stride + i * kStepBytes +
                                             c % kStripRegisters * kRegisterBytes);
         };
-        if constexpr (R < C) {
-          IntRegister some[R];
-          MMBATCH_UNROLLED(R, r) {
-            some[r] = splat_four_bytes(rows.at(r, 4 * i));
-          });
-          MMBATCH_UNROLLED(C, c) {
-            const IntRegister weights = weights_of.template operator()<c>();
-            MMBATCH_UNROLLED(R, r) {
-              sums[r][c] = kept(add_pairs(sums[r][c], weights, some[r]));
-            });
-          });
-        } else {
-          IntRegister weights[C];
-          MMBATCH_UNROLLED(C, c) {
-            weights[c] = weights_of.template operator()<c>();
-          });
-          MMBATCH_UNROLLED(R, r) {
-            const IntRegister some = splat_four_bytes(rows.at(r, 4 * i));
-            MMBATCH_UNROLLED(C, c) {
-              sums[r][c] = kept(add_pairs(sums[r][c], weights[c], some));
-            });
-          });
-        }
+        const auto row_of = [&]<std::size_t r>() __attribute__((always_inline)) {
+          return splat_four_bytes(rows.at(r, 4 * i));
+        };
+        add_each(
+            sums, weights_of, row_of,
+            [](IntRegister sum, IntRegister weights, IntRegister row)
+                __attribute__((always_inline)) { return add_pairs(sum, weights, row); });
       });
       w += kTurn * kStepBytes;
       rows.move(kTurn * 4);

@@ -88,29 +88,13 @@ struct FloatBlock {
           return load_register<FloatRegister>(w + c / kStripRegisters * stride + i * Panel::kStrip +
                                               c % kStripRegisters * kRegisterLanes);
         };
-        if constexpr (R < C) {
-          FloatRegister row[R];
-          MMBATCH_UNROLLED(R, r) {
-            row[r] = splat_register(rows.at(r, 4 * i));
-          });
-          MMBATCH_UNROLLED(C, c) {
-            const FloatRegister weights = weights_of.template operator()<c>();
-            MMBATCH_UNROLLED(R, r) {
-              sums.of[r][c] = kept(sums.of[r][c] + weights * row[r]);
-            });
-          });
-        } else {
-          FloatRegister weights[C];
-          MMBATCH_UNROLLED(C, c) {
-            weights[c] = weights_of.template operator()<c>();
-          });
-          MMBATCH_UNROLLED(R, r) {
-            const FloatRegister row = splat_register(rows.at(r, 4 * i));
-            MMBATCH_UNROLLED(C, c) {
-              sums.of[r][c] = kept(sums.of[r][c] + weights[c] * row);
-            });
-          });
-        }
+        const auto row_of = [&]<std::size_t r>() __attribute__((always_inline)) {
+          return splat_register(rows.at(r, 4 * i));
+        };
+        add_each(
+            sums.of, weights_of, row_of,
+            [](FloatRegister sum, FloatRegister weights, FloatRegister row)
+                __attribute__((always_inline)) { return sum + weights * row; });
       });
       rows.move(kTurn * sizeof(float));
     }

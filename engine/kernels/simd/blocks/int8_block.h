@@ -109,29 +109,16 @@ struct Int8Block {
       Fetch::turn(fetch, turn);
       MMBATCH_UNROLLED(kTurn, i) {
         const std::byte* step = w + i * Panel::kStrip * 4;
-        if constexpr (R < C) {
-          IntRegister row[R];
-          MMBATCH_UNROLLED(R, r) {
-            row[r] = Bytes::splat(rows.at(r, i * Bytes::kXBytes));
-          });
-          MMBATCH_UNROLLED(C, c) {
-            const IntRegister weights = Bytes::weights(step + c * Bytes::kWeightBytes);
-            MMBATCH_UNROLLED(R, r) {
-              sums[r][c] = kept(Bytes::add(sums[r][c], weights, row[r]));
-            });
-          });
-        } else {
-          IntRegister weights[C];
-          MMBATCH_UNROLLED(C, c) {
-            weights[c] = Bytes::weights(step + c * Bytes::kWeightBytes);
-          });
-          MMBATCH_UNROLLED(R, r) {
-            const IntRegister row = Bytes::splat(rows.at(r, i * Bytes::kXBytes));
-            MMBATCH_UNROLLED(C, c) {
-              sums[r][c] = kept(Bytes::add(sums[r][c], weights[c], row));
-            });
-          });
-        }
+        const auto weights_of = [&]<std::size_t c>() __attribute__((always_inline)) {
+          return Bytes::weights(step + c * Bytes::kWeightBytes);
+        };
+        const auto row_of = [&]<std::size_t r>() __attribute__((always_inline)) {
+          return Bytes::splat(rows.at(r, i * Bytes::kXBytes));
+        };
+        add_each(
+            sums, weights_of, row_of,
+            [](IntRegister sum, IntRegister weights, IntRegister row)
+                __attribute__((always_inline)) { return Bytes::add(sum, weights, row); });
       });
       w += kTurn * Panel::kStrip * 4;
       rows.move(kTurn * Bytes::kXBytes);

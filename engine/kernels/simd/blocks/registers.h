@@ -97,6 +97,36 @@ MMBATCH_INLINE Register kept(Register v) {
   }
 }
 
+/// sums[r][c] = add(sums[r][c], weights_of<c>(), row_of<r>()) for all of them. What there are fewer of, rows
+/// or weights, stays in registers meanwhile.
+template <std::size_t R, std::size_t C, class Sum, class WeightsOf, class RowOf, class Add>
+__attribute__((always_inline)) inline void add_each(Sum (&sums)[R][C], const WeightsOf& weights_of,
+                                                    const RowOf& row_of, const Add& add) {
+  if constexpr (R < C) {
+    Sum row[R];
+    MMBATCH_UNROLLED(R, r) {
+      row[r] = row_of.template operator()<r>();
+    });
+    MMBATCH_UNROLLED(C, c) {
+      const Sum weights = weights_of.template operator()<c>();
+      MMBATCH_UNROLLED(R, r) {
+        sums[r][c] = kept(add(sums[r][c], weights, row[r]));
+      });
+    });
+  } else {
+    Sum weights[C];
+    MMBATCH_UNROLLED(C, c) {
+      weights[c] = weights_of.template operator()<c>();
+    });
+    MMBATCH_UNROLLED(R, r) {
+      const Sum row = row_of.template operator()<r>();
+      MMBATCH_UNROLLED(C, c) {
+        sums[r][c] = kept(add(sums[r][c], weights[c], row));
+      });
+    });
+  }
+}
+
 /// As many bfloat16 as lanes, as floats.
 MMBATCH_INLINE FloatRegister load_bf16_register(const std::byte* p) {
   return (FloatRegister)(widened_halves(p) << 16);
