@@ -86,7 +86,6 @@ Diagnosis diagnose() {
     found.products.emplace_back(name, kernel_of(precision_from(name)));
   const PrecisionChoice automatic = choose_precision(Automatic::floats);
   found.automatic_precision = fmt::format("{}: {}", to_string(automatic.precision), automatic.reason);
-  if (simd().bf16_bytes != 2) found.automatic_precision += "; bf16 where a file's weights are";
   found.openblas_core = math.openblas_core;
   found.libraries = {math.onednn, math.openblas, fmt::format("oneTBB {}", TBB_runtime_version()),
                      fmt::format("SQLite {}", sqlite_version()), MMBATCH_BUILT_WITH};
