@@ -12,6 +12,7 @@ std::uint16_t half_of_power(int power) {
 }
 
 std::uint16_t to_half(float x) {
+  if (std::isnan(x)) return 0x7e00;
   const unsigned sign = std::signbit(x) ? 0x8000u : 0u;
   const float magnitude = std::min(std::abs(x), 65504.0f);
   if (magnitude == 0) return static_cast<std::uint16_t>(sign);

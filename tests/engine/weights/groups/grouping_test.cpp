@@ -198,6 +198,7 @@ TEST(Halves, AreTheNearestOnes) {
     ASSERT_EQ(to_half(half_to_float(half)), half);
   }
   EXPECT_EQ(to_half(1e30f), 0x7bff);
+  EXPECT_EQ(to_half(NAN), 0x7e00);
   EXPECT_EQ(to_half(-1e30f), 0xfbff);
   EXPECT_EQ(half_to_float(to_half(0.1f)), 0.0999755859375f);
 }
