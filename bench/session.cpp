@@ -42,7 +42,7 @@ std::string Session::case_of_model(const std::string& name) const {
 
 void Session::add(Measured measured, Precision peak) {
   say(fmt::format("{}: {}", measured.name, seconds_text(measured.timing.median)));
-  const std::string precision = precision_text(options_.precision, options_.kv_precision);
+  const std::string precision = precision_text(options_.precision, kv_precision());
   results_.push_back(
       {workload_,
        options_.stored_as.empty() ? precision : fmt::format("{} {}", precision, options_.stored_as),

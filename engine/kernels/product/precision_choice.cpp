@@ -158,13 +158,23 @@ PrecisionChoice choose_precision(const WeightSource& weights, const PrecisionWis
   return choose_precision(std::get<Automatic>(wish));
 }
 
-KvPrecision automatic_kv_precision(Precision precision) {
+namespace {
+
+/// Where bfloat16 is multiplied.
+KvPrecision usual_kv_precision(Precision precision) {
   if (precision == Precision::f32) return KvPrecision::f32;
-  return multiplies_bfloat16() && precision != Precision::int16 ? KvPrecision::bf16 : KvPrecision::int16;
+  return precision == Precision::int16 ? KvPrecision::int16 : KvPrecision::bf16;
+}
+
+}  // namespace
+
+KvPrecision automatic_kv_precision(Precision precision) {
+  const KvPrecision usual = usual_kv_precision(precision);
+  return usual == KvPrecision::bf16 && !multiplies_bfloat16() ? KvPrecision::int16 : usual;
 }
 
 std::string precision_text(Precision precision, std::optional<KvPrecision> kv) {
-  if (!kv || *kv == automatic_kv_precision(precision)) return std::string(to_string(precision));
+  if (!kv || *kv == usual_kv_precision(precision)) return std::string(to_string(precision));
   return fmt::format("{}, kv {}", to_string(precision), to_string(*kv));
 }
 

@@ -51,7 +51,8 @@ PrecisionChoice choose_precision(Automatic automatic);
 /// or int16 where nothing multiplies bfloat16.
 KvPrecision automatic_kv_precision(Precision precision);
 
-/// "int8", or "int8, kv int8" where the cache is not what it would be by itself.
+/// "int8", or "int8, kv int16" where keys and values are not in the format that goes with a precision on
+/// processors that multiply bfloat16.  @param kv none: not mentioned
 std::string precision_text(Precision precision, std::optional<KvPrecision> kv);
 
 }  // namespace mmbatch
