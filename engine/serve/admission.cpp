@@ -100,7 +100,7 @@ void Scheduler::admit(StepPlan& plan) {
     const auto lead = std::find_if(admitted.sequences.begin(), admitted.sequences.end(),
                                    [](const auto& sequence) { return !sequence->waits(); });
     for (const auto& sequence : admitted.sequences) settle_length(*sequence);
-    if (lead != admitted.sequences.end()) reuse_prefix(**lead);
+    if (lead != admitted.sequences.end()) reuse_prefix(**lead, plan);
     admitted.started = true;
     if (!schedule(admitted, plan)) return;
   }

@@ -1,20 +1,12 @@
 #include "engine/serve/block_allocator.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace mmbatch {
 
 BlockHandle::~BlockHandle() {
   if (owner_ != nullptr) owner_->release(block_);
-}
-
-std::size_t BlockAllocator::ContentHash::operator()(const BlockContent& content) const {
-  std::uint64_t hash = content.parent + 0x9e3779b97f4a7c15ULL * (content.group + 1);
-  for (const std::uint64_t key : content.keys) {
-    hash = (hash ^ key) * 0xbf58476d1ce4e5b9ULL;
-    hash ^= hash >> 29;
-  }
-  return hash;
 }
 
 BlockAllocator::BlockAllocator(std::size_t blocks) : entries_(blocks) {
@@ -42,7 +34,6 @@ void BlockAllocator::release(std::int32_t block) {
 
 void BlockAllocator::forget(Entry& entry) {
   published_.erase(entry.content);
-  entry.content = {};
   entry.publication = 0;
 }
 
@@ -64,21 +55,21 @@ BlockHandle BlockAllocator::share(const BlockHandle& handle) {
   return take(handle.block());
 }
 
-bool BlockAllocator::claim(const BlockHandle& handle) {
+bool BlockAllocator::claim(const BlockHandle& handle, std::size_t kept) {
   Entry& entry = entries_[index(handle.block())];
   if (entry.references > 1) return false;
-  if (entry.publication != 0) forget(entry);
+  const bool stays = kept > 0 && entry.publication != 0 && entry.content->first.keys.size() <= kept;
+  if (entry.publication != 0 && !stays) forget(entry);
   return true;
 }
 
 std::uint64_t BlockAllocator::publish(const BlockHandle& handle, BlockContent content) {
-  const auto known = published_.find(content);
-  if (known != published_.end()) return entries_[index(known->second)].publication;
+  const auto [place, is_new] = published_.try_emplace(std::move(content), handle.block());
+  if (!is_new) return entries_[index(place->second)].publication;
   Entry& entry = entries_[index(handle.block())];
   if (entry.publication != 0) forget(entry);
   entry.publication = next_publication_++;
-  entry.content = std::move(content);
-  published_.emplace(entry.content, handle.block());
+  entry.content = place;
   return entry.publication;
 }
 
@@ -92,6 +83,26 @@ std::optional<BlockAllocator::Found> BlockAllocator::find(const BlockContent& co
   if (known == published_.end()) return {};
   const std::uint64_t publication = entries_[index(known->second)].publication;
   return Found{take(known->second), publication};
+}
+
+std::optional<BlockAllocator::Alike> BlockAllocator::find_alike(const BlockContent& content) {
+  Published::const_iterator best = published_.end();
+  std::size_t most = 0;
+  const auto compare = [&](Published::const_iterator place) {
+    const BlockContent& other = place->first;
+    if (other.parent != content.parent || other.group != content.group) return;
+    const auto end =
+        std::mismatch(other.keys.begin(), other.keys.end(), content.keys.begin(), content.keys.end());
+    const auto same = static_cast<std::size_t>(end.first - other.keys.begin());
+    if (same <= most) return;
+    best = place;
+    most = same;
+  };
+  const auto behind = published_.lower_bound(content);
+  if (behind != published_.end()) compare(behind);
+  if (behind != published_.begin()) compare(std::prev(behind));
+  if (most == 0) return {};
+  return Alike{take(best->second), best->first, most};
 }
 
 }  // namespace mmbatch

@@ -1,10 +1,11 @@
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <map>
 #include <optional>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -34,19 +35,20 @@ class BlockHandle {
   std::int32_t block_ = -1;
 };
 
-/// What a full block holds: keys and values of which layers, the block before it, as a publication of the
-/// first group, and the content of its own positions. Compared exactly, so two prefixes are never taken for
-/// one another.
+/// What a block holds: keys and values of which layers, the block before it, as a publication of the first
+/// group, and the content of its own positions, or of the first of them. Compared exactly, so two prefixes
+/// are never taken for one another. Those that begin alike are neighbours in their order.
 struct BlockContent {
   std::uint64_t parent = 0;  // publication of the block before; 0 = none
+  std::size_t group = 0;     // of layers
   std::vector<std::uint64_t> keys;
-  std::size_t group = 0;  // of layers
-  bool operator==(const BlockContent&) const = default;
+  auto operator<=>(const BlockContent&) const = default;
 };
 
-/// Hands out the blocks of a cache: numbers and reference counts only, no memory. Full blocks can be
-/// published by content; they are found again while in use and after it, until their memory is needed, the
-/// least recently used first. Not thread-safe: the engine's thread owns it. Outlives its handles.
+/// Hands out the blocks of a cache: numbers and reference counts only, no memory. Blocks can be published by
+/// content, full ones and those whose first positions will not change; they are found again while in use and
+/// after it, until their memory is needed, the least recently used first. Not thread-safe: the engine's
+/// thread owns it. Outlives its handles.
 class BlockAllocator {
  public:
   explicit BlockAllocator(std::size_t blocks);
@@ -57,18 +59,28 @@ class BlockAllocator {
   std::optional<BlockHandle> allocate();
   /// One more reference to the same block.
   BlockHandle share(const BlockHandle& handle);
-  /// Makes the block fit to be written: nobody else refers to it, and nobody finds it by content any more.
-  /// False when somebody else refers to it: write to a copy.
-  bool claim(const BlockHandle& handle);
+  /// Makes the block fit to be written: nobody else refers to it, and nobody finds it by content that is
+  /// written over. False when somebody else refers to it: write to a copy.
+  /// @param kept so many of its first positions stay as they are
+  bool claim(const BlockHandle& handle, std::size_t kept = 0);
 
-  /// Names a full block's content. Returns its publication, to be the parent of the next block's content.
-  /// When the content is known already, the known publication is returned and this block stays private.
+  /// Names a block's content, in place of what it was named before. Returns its publication, to be the parent
+  /// of the next block's content if the block is full. When the content is known already, the known
+  /// publication is returned and this block stays as it was.
   std::uint64_t publish(const BlockHandle& handle, BlockContent content);
   struct Found {
     BlockHandle handle;
     std::uint64_t publication;
   };
   std::optional<Found> find(const BlockContent& content);
+  struct Alike {
+    BlockHandle handle;
+    BlockContent content;
+    std::size_t positions = 0;  // so many of the first ones are the same
+  };
+  /// The published block of this parent and group that begins with most of the same positions; none when no
+  /// block begins with the first of them.
+  std::optional<Alike> find_alike(const BlockContent& content);
   /// Whether find() finds this block.
   bool published(const BlockHandle& handle) const { return entries_[index(handle.block())].publication != 0; }
   /// The publication of a content that find() would find, without a reference to it; 0 for none.
@@ -86,14 +98,13 @@ class BlockAllocator {
 
  private:
   friend class BlockHandle;
+  using Published = std::map<BlockContent, std::int32_t>;
+
   struct Entry {
     std::size_t references = 0;
-    std::uint64_t publication = 0;  // 0 = not published
-    BlockContent content;
+    std::uint64_t publication = 0;           // 0 = not published
+    Published::iterator content;             // while published
     std::list<std::int32_t>::iterator idle;  // place in idle_, while published and not in use
-  };
-  struct ContentHash {
-    std::size_t operator()(const BlockContent& content) const;
   };
   static std::size_t index(std::int32_t block) { return static_cast<std::size_t>(block); }
   BlockHandle take(std::int32_t block);
@@ -103,7 +114,7 @@ class BlockAllocator {
   std::vector<Entry> entries_;
   std::vector<std::int32_t> free_;
   std::list<std::int32_t> idle_;  // published, no reference; front = least recently used
-  std::unordered_map<BlockContent, std::int32_t, ContentHash> published_;
+  Published published_;
   std::uint64_t next_publication_ = 1;
   std::size_t peak_used_ = 0;
   std::size_t shared_ = 0;

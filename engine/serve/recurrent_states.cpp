@@ -82,7 +82,7 @@ namespace {
 
 /// A snapshot's name: where the keys and values before it end.
 BlockContent state_behind(std::uint64_t publication) {
-  return {.parent = publication, .keys = {}, .group = 0};
+  return {.parent = publication, .group = 0, .keys = {}};
 }
 
 }  // namespace

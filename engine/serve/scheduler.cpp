@@ -99,11 +99,13 @@ void Scheduler::add(std::unique_ptr<SequenceGroup> group) {
   waiting_.push_back(std::move(group));
 }
 
-BlockContent Scheduler::content(const Sequence& sequence, std::size_t block, std::uint64_t parent) const {
+/// Of a whole block, or of its positions before `end`.
+BlockContent Scheduler::content(const Sequence& sequence, std::size_t block, std::uint64_t parent,
+                                std::size_t end) const {
   const SequenceGroup& group = *sequence.group;
-  BlockContent content{.parent = parent, .keys = {}, .group = 0};
+  BlockContent content{.parent = parent, .group = 0, .keys = {}};
   const std::size_t begin = block * options_.block_tokens;
-  for (std::size_t p = begin; p < begin + options_.block_tokens; ++p) {
+  for (std::size_t p = begin; p < std::min(begin + options_.block_tokens, end); ++p) {
     const std::size_t prompt = group.prompt_tokens();
     content.keys.push_back(p < prompt ? group.keys[p]
                                       : static_cast<std::uint64_t>(sequence.answer.tokens[p - prompt]));
@@ -136,7 +138,7 @@ std::size_t Scheduler::reusable_blocks(const Sequence& sequence,
   return count;
 }
 
-void Scheduler::reuse_prefix(Sequence& sequence) {
+void Scheduler::reuse_prefix(Sequence& sequence, StepPlan& plan) {
   SequenceGroup& group = *sequence.group;
   if (!options_.prefix_sharing || !group.shares_prefixes()) return;
   // The last position is always computed: its logits are wanted.
@@ -170,8 +172,46 @@ void Scheduler::reuse_prefix(Sequence& sequence) {
   sequence.publication = parents[count];
   sequence.computed = count * options_.block_tokens;
   find_state(sequence);
+  reuse_part_of_block(sequence, last, plan);
   free_passed(sequence);
   if (!group.started) group.reused_tokens += std::min(sequence.computed, group.prompt_tokens());
+}
+
+/// Behind its whole blocks a prefix often ends in the midst of one: what is the same there is copied, from
+/// the block that begins most like the sequence's own.  @param end positions from here on are computed
+void Scheduler::reuse_part_of_block(Sequence& sequence, std::size_t end, StepPlan& plan) {
+  if (states_.slots != nullptr) return;  // no state is known there
+  BlockContent wanted = content(sequence, sequence.published, sequence.publication, end);
+  std::size_t positions = wanted.keys.size();
+  std::vector<BlockHandle> found, own;
+  for (; wanted.group < windows_.size(); ++wanted.group) {
+    auto alike = allocator_.find_alike(wanted);
+    if (!alike) return;
+    positions = std::min(positions, alike->positions);
+    found.push_back(std::move(alike->handle));
+  }
+  for (std::size_t g = 0; g < windows_.size(); ++g) {
+    auto block = allocator_.allocate();
+    if (!block) return;
+    own.push_back(std::move(*block));
+  }
+  for (std::size_t g = 0; g < windows_.size(); ++g) {
+    plan.copies.push_back({found[g].block(), own[g].block()});
+    sequence.tables[g].add(std::move(own[g]));
+  }
+  sequence.computed += positions;
+}
+
+/// What follows in its last block, an answer, is written behind it.
+void Scheduler::publish_end_of_prompt(const Sequence& sequence) {
+  const std::size_t begin = sequence.published * options_.block_tokens, end = sequence.group->prompt_tokens();
+  if (states_.slots != nullptr || begin >= end || end - begin >= options_.block_tokens) return;
+  BlockContent named = content(sequence, sequence.published, sequence.publication, end);
+  for (std::size_t g = 0; g < windows_.size(); ++g) {
+    const BlockHandle& block = sequence.tables[g].blocks[sequence.published];
+    named.group = g;
+    if (block.block() >= 0) allocator_.publish(block, named);
+  }
 }
 
 void Scheduler::computed(const ScheduledChunk& chunk) {
@@ -200,6 +240,9 @@ void Scheduler::computed(const ScheduledChunk& chunk) {
       break;  // it was freed before it was named: what follows has no name either
     ++sequence.published;
   }
+  const std::size_t prompt = sequence.group->prompt_tokens();
+  if (sequence.computed >= prompt && sequence.computed - chunk.count < prompt)
+    publish_end_of_prompt(sequence);
   keep_state(sequence);
 }
 
@@ -265,9 +308,13 @@ bool Scheduler::reserve(Sequence& sequence, std::size_t positions, StepPlan& pla
   const std::size_t needed = blocks_for(positions), there = sequence.table_blocks();
   const std::size_t first_written = sequence.computed / options_.block_tokens;
   std::vector<std::pair<BlockTable*, std::size_t>> to_copy;
+  const auto claim = [&](const BlockTable& table, std::size_t b) {
+    return allocator_.claim(table.blocks[b],
+                            b == first_written ? sequence.computed % options_.block_tokens : 0);
+  };
   for (BlockTable& table : sequence.tables) {
     for (std::size_t b = first_written; b < there; ++b) {
-      if (!allocator_.claim(table.blocks[b])) to_copy.emplace_back(&table, b);
+      if (!claim(table, b)) to_copy.emplace_back(&table, b);
     }
   }
   const std::size_t fresh = needed > there ? (needed - there) * windows_.size() : 0;
@@ -275,7 +322,7 @@ bool Scheduler::reserve(Sequence& sequence, std::size_t positions, StepPlan& pla
   if (!make_room(*sequence.group, enough, plan)) return false;
   for (const auto& [table, b] : to_copy) {
     // Making room may have ended the sharing.
-    if (allocator_.claim(table->blocks[b])) continue;
+    if (claim(*table, b)) continue;
     BlockHandle copy = std::move(*allocator_.allocate());
     plan.copies.push_back({table->numbers[b], copy.block()});
     table->set(b, std::move(copy));

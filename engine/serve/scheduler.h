@@ -72,7 +72,8 @@ class Scheduler {
 
   /// Plans the next step; empty when there is nothing to do.
   StepPlan plan();
-  /// To be called for each chunk once it is computed: publishes the blocks that are full now.
+  /// To be called for each chunk once it is computed: publishes the blocks that are full now, and the one in
+  /// which the prompt ends.
   void computed(const ScheduledChunk& chunk);
   /// Makes another sequence of the same group that shares all blocks.
   std::unique_ptr<Sequence> fork(const Sequence& sequence);
@@ -105,7 +106,9 @@ class Scheduler {
   std::size_t blocks_shared_with_last(const SequenceGroup& group) const;
   bool may_admit(const SequenceGroup& group) const;
   bool prefix_is_under_way(const SequenceGroup& group) const;
-  void reuse_prefix(Sequence& sequence);
+  void reuse_prefix(Sequence& sequence, StepPlan& plan);
+  void reuse_part_of_block(Sequence& sequence, std::size_t end, StepPlan& plan);
+  void publish_end_of_prompt(const Sequence& sequence);
   void preempt(SequenceGroup& group, StepPlan& plan);
   std::size_t blocks_for(std::size_t positions) const;
   std::size_t sequence_blocks(const SequenceGroup& group, std::size_t positions) const;
@@ -114,7 +117,8 @@ class Scheduler {
   void free_passed(Sequence& sequence) const;
   std::size_t next_count(const Sequence& sequence, const StepPlan& plan) const;
   bool draft_fits(const Sequence& sequence) const;
-  BlockContent content(const Sequence& sequence, std::size_t block, std::uint64_t parent) const;
+  BlockContent content(const Sequence& sequence, std::size_t block, std::uint64_t parent,
+                       std::size_t end = SIZE_MAX) const;
   std::size_t reusable_blocks(const Sequence& sequence, const std::vector<std::uint64_t>& parents) const;
   // Of recurrent layers, see recurrent_states.cpp:
   std::size_t state_slots() const;

@@ -10,7 +10,7 @@ namespace mmbatch {
 namespace {
 
 BlockContent content(std::uint64_t parent, std::uint64_t key) {
-  return {parent, {key, key + 1}};
+  return {parent, 0, {key, key + 1}};
 }
 
 TEST(BlockAllocator, HandsOutEachBlockOnce) {
@@ -91,6 +91,47 @@ TEST(BlockAllocator, AClaimedBlockIsNotFoundByItsContentAnyMore) {
   EXPECT_FALSE(allocator.find(content(0, 1)));
 }
 
+TEST(BlockAllocator, WhatIsWrittenBehindAContentLeavesItToBeFound) {
+  BlockAllocator allocator(1);
+  const BlockHandle handle = std::move(*allocator.allocate());
+  allocator.publish(handle, content(0, 1));
+  EXPECT_TRUE(allocator.claim(handle, 2));
+  EXPECT_TRUE(allocator.find(content(0, 1)));
+  const std::uint64_t longer = allocator.publish(handle, {0, 0, {1, 2, 3}});
+  EXPECT_FALSE(allocator.find(content(0, 1)));
+  EXPECT_EQ(allocator.publication_of({0, 0, {1, 2, 3}}), longer);
+  EXPECT_TRUE(allocator.claim(handle, 2));
+  EXPECT_FALSE(allocator.find_alike(content(0, 1)));
+}
+
+TEST(BlockAllocator, TheContentThatBeginsMostAlikeIsFound) {
+  BlockAllocator allocator(5);
+  std::vector<BlockHandle> handles;
+  const std::vector<BlockContent> contents = {{0, 0, {1, 2, 3, 4}},
+                                              {0, 0, {1, 2, 9}},
+                                              {0, 0, {1, 7}},
+                                              {0, 1, {1, 2, 3, 4, 5}},
+                                              {1, 0, {1, 2, 3, 4, 5}}};
+  for (const BlockContent& each : contents) {
+    handles.push_back(std::move(*allocator.allocate()));
+    allocator.publish(handles.back(), each);
+  }
+  const auto positions = [&](const BlockContent& wanted, std::size_t expected) {
+    const auto alike = allocator.find_alike(wanted);
+    EXPECT_EQ(alike ? alike->handle.block() : -1, handles[expected].block());
+    return alike ? alike->positions : 0;
+  };
+  EXPECT_EQ(positions({0, 0, {1, 2, 3, 4, 5}}, 0), 4u);
+  EXPECT_EQ(positions({0, 0, {1, 2, 3}}, 0), 3u);
+  EXPECT_EQ(positions({0, 0, {1, 2, 9, 9}}, 1), 3u);
+  EXPECT_EQ(positions({0, 0, {1, 8}}, 2), 1u);
+  EXPECT_EQ(positions({0, 1, {1, 2, 3, 4, 6}}, 3), 4u);
+  EXPECT_EQ(positions({1, 0, {1, 2, 5}}, 4), 2u);
+  EXPECT_FALSE(allocator.find_alike({0, 0, {2}}));
+  EXPECT_FALSE(allocator.find_alike({2, 0, {1, 2, 3}}));
+  EXPECT_FALSE(allocator.find_alike({0, 0, {}}));
+}
+
 TEST(BlockAllocator, KnownContentKeepsItsFirstBlock) {
   BlockAllocator allocator(2);
   const BlockHandle first = std::move(*allocator.allocate());
@@ -133,7 +174,7 @@ TEST(BlockAllocator, RandomUseNeverLeaks) {
     std::vector<BlockHandle> handles;
     for (int step = 0; step < 2000; ++step) {
       const auto any = [&] { return random() % handles.size(); };
-      switch (random() % 5) {
+      switch (random() % 6) {
         case 0:
         case 1:
           if (auto handle = allocator.allocate()) handles.push_back(std::move(*handle));
@@ -145,6 +186,12 @@ TEST(BlockAllocator, RandomUseNeverLeaks) {
           if (!handles.empty()) {
             std::swap(handles[any()], handles.back());
             handles.pop_back();
+          }
+          break;
+        case 4:
+          if (auto alike = allocator.find_alike({0, 0, {random() % 8, 0}})) {
+            ASSERT_EQ(alike->positions, 1u);
+            handles.push_back(std::move(alike->handle));
           }
           break;
         default:

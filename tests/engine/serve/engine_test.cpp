@@ -345,9 +345,9 @@ TEST_F(EngineTest, ImagesShareTheirPrefixByContent) {
   };
   Harness harness(decoder_);
   EXPECT_EQ(ask(harness, 1, 10), 0u);
-  EXPECT_EQ(ask(harness, 1, 11), 32u);
+  EXPECT_EQ(ask(harness, 1, 11), 40u);
   EXPECT_EQ(ask(harness, 2, 11), 0u);
-  EXPECT_EQ(harness.engine().stats().prompt_tokens_reused, 32u);
+  EXPECT_EQ(harness.engine().stats().prompt_tokens_reused, 40u);
   EngineOptions alone = small_cache();
   alone.scheduler.prefix_sharing = false;
   Harness without(decoder_, alone);
