@@ -11,7 +11,7 @@
 #include "engine/base/error.h"
 #include "engine/decoder/decoder.h"
 #include "engine/serve/prompt_lookup.h"
-#include "engine/serve/scheduler.h"
+#include "engine/serve/schedule/scheduler.h"
 #include "engine/serve/strategy.h"
 
 namespace mmbatch {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "engine/base/matrix.h"
-#include "engine/serve/block_allocator.h"
+#include "engine/serve/schedule/block_allocator.h"
 #include "engine/serve/request.h"
 
 namespace mmbatch {

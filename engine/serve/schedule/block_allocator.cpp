@@ -1,4 +1,4 @@
-#include "engine/serve/block_allocator.h"
+#include "engine/serve/schedule/block_allocator.h"
 
 #include <algorithm>
 #include <iterator>
@@ -102,7 +102,7 @@ std::optional<BlockAllocator::Alike> BlockAllocator::find_alike(const BlockConte
   if (behind != published_.end()) compare(behind);
   if (behind != published_.begin()) compare(std::prev(behind));
   if (most == 0) return {};
-  return Alike{take(best->second), best->first, most};
+  return Alike{take(best->second), most};
 }
 
 }  // namespace mmbatch

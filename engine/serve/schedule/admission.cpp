@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "engine/serve/scheduler.h"
+#include "engine/serve/schedule/scheduler.h"
 #include "engine/serve/strategy.h"
 
 namespace mmbatch {

@@ -1,4 +1,4 @@
-#include "engine/serve/block_allocator.h"
+#include "engine/serve/schedule/block_allocator.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "engine/serve/scheduler.h"
+#include "engine/serve/schedule/scheduler.h"
 
 #include <gtest/gtest.h>
 

@@ -75,7 +75,6 @@ class BlockAllocator {
   std::optional<Found> find(const BlockContent& content);
   struct Alike {
     BlockHandle handle;
-    BlockContent content;
     std::size_t positions = 0;  // so many of the first ones are the same
   };
   /// The published block of this parent and group that begins with most of the same positions; none when no

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "engine/serve/scheduler.h"
+#include "engine/serve/schedule/scheduler.h"
 #include "engine/serve/strategy.h"
 
 namespace mmbatch {

@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "engine/serve/scheduler.h"
+#include "engine/serve/schedule/scheduler.h"
 #include "tests/engine/serve/fake_strategy.h"
 
 namespace mmbatch {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "engine/decoder/step_batch.h"
-#include "engine/serve/block_allocator.h"
+#include "engine/serve/schedule/block_allocator.h"
 #include "engine/serve/sequence.h"
 
 namespace mmbatch {
