@@ -17,9 +17,16 @@ std::size_t width(const std::list<std::unique_ptr<SequenceGroup>>& groups) {
 
 }  // namespace
 
+/// Whether no request at all may be admitted: then none has to be looked for.
+bool Scheduler::is_full() const {
+  if (running_.empty()) return false;
+  return running_.front()->needs_whole_cache || width(running_) >= options_.max_sequences ||
+         allocator_.available() <= running_.size() * windows_.size();
+}
+
 bool Scheduler::may_admit(const SequenceGroup& group) const {
   if (running_.empty()) return true;
-  if (group.needs_whole_cache || running_.front()->needs_whole_cache) return false;
+  if (group.needs_whole_cache || is_full()) return false;
   if (width(running_) + group.strategy->width() > options_.max_sequences) return false;
   if (free_slots() < most_slots(group)) return false;
   // Room for the whole prompt and a block per group to grow for everybody, or admission would only cause
@@ -88,7 +95,7 @@ std::unique_ptr<SequenceGroup> Scheduler::pass_over_to(std::size_t place) {
 }
 
 void Scheduler::admit(StepPlan& plan) {
-  while (plan.rows < options_.max_batch_tokens) {
+  while (plan.rows < options_.max_batch_tokens && !is_full()) {
     const auto next = next_to_admit();
     if (!next || !may_admit(*waiting_[*next])) return;
     std::unique_ptr<SequenceGroup> group = pass_over_to(*next);
