@@ -17,22 +17,26 @@ std::size_t width(const std::list<std::unique_ptr<SequenceGroup>>& groups) {
 
 }  // namespace
 
+/// Blocks for everybody at work to grow by one in each group of layers.
+std::size_t Scheduler::growth() const {
+  return running_.size() * windows_.size();
+}
+
 /// Whether no request at all may be admitted: then none has to be looked for.
 bool Scheduler::is_full() const {
   if (running_.empty()) return false;
   return running_.front()->needs_whole_cache || width(running_) >= options_.max_sequences ||
-         allocator_.available() <= running_.size() * windows_.size();
+         allocator_.available() <= growth();
 }
 
+/// Of a scheduler that is not full.
 bool Scheduler::may_admit(const SequenceGroup& group) const {
   if (running_.empty()) return true;
-  if (group.needs_whole_cache || is_full()) return false;
+  if (group.needs_whole_cache) return false;
   if (width(running_) + group.strategy->width() > options_.max_sequences) return false;
   if (free_slots() < most_slots(group)) return false;
-  // Room for the whole prompt and a block per group to grow for everybody, or admission would only cause
-  // preemption.
-  const std::size_t growth = running_.size() * windows_.size();
-  return allocator_.available() >= sequence_blocks(group, group.prompt_tokens() + 1) + growth;
+  // Room for the whole prompt and for growth, or admission would only cause preemption.
+  return allocator_.available() >= sequence_blocks(group, group.prompt_tokens() + 1) + growth();
 }
 
 /// True when somebody at work computes, and will publish, the very block that this group would look for next:

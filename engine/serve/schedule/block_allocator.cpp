@@ -102,7 +102,9 @@ std::optional<BlockAllocator::Alike> BlockAllocator::find_alike(const BlockConte
   if (behind != published_.end()) compare(behind);
   if (behind != published_.begin()) compare(std::prev(behind));
   if (most == 0) return {};
-  return Alike{take(best->second), most};
+  const Entry& entry = entries_[index(best->second)];
+  if (entry.references == 0) idle_.splice(idle_.end(), idle_, entry.idle);
+  return Alike{best->second, most};
 }
 
 }  // namespace mmbatch

@@ -74,7 +74,7 @@ class BlockAllocator {
   };
   std::optional<Found> find(const BlockContent& content);
   struct Alike {
-    BlockHandle handle;
+    std::int32_t block = -1;    // without a reference to it: to be copied from before the next step
     std::size_t positions = 0;  // so many of the first ones are the same
   };
   /// The published block of this parent and group that begins with most of the same positions; none when no

@@ -93,24 +93,24 @@ void Scheduler::reuse_prefix(Sequence& sequence, StepPlan& plan) {
 /// the block that begins most like the sequence's own.  @param end positions from here on are computed
 void Scheduler::reuse_part_of_block(Sequence& sequence, std::size_t end, StepPlan& plan) {
   if (states_.slots != nullptr) return;  // no state is known there
-  BlockContent wanted = content(sequence, sequence.published, sequence.publication, end);
-  std::size_t positions = wanted.keys.size();
-  std::vector<BlockHandle> found, own;
-  for (; wanted.group < windows_.size(); ++wanted.group) {
-    auto alike = allocator_.find_alike(wanted);
-    if (!alike) return;
-    positions = std::min(positions, alike->positions);
-    found.push_back(std::move(alike->handle));
-  }
+  // Blocks are taken first: what is found then stays until it is copied.
+  std::vector<BlockHandle> own;
   for (std::size_t g = 0; g < windows_.size(); ++g) {
     auto block = allocator_.allocate();
     if (!block) return;
     own.push_back(std::move(*block));
   }
-  for (std::size_t g = 0; g < windows_.size(); ++g) {
-    plan.copies.push_back({found[g].block(), own[g].block()});
-    sequence.tables[g].add(std::move(own[g]));
+  BlockContent wanted = content(sequence, sequence.published, sequence.publication, end);
+  std::size_t positions = wanted.keys.size();
+  std::vector<BlockCopy> copies;
+  for (; wanted.group < windows_.size(); ++wanted.group) {
+    const auto alike = allocator_.find_alike(wanted);
+    if (!alike) return;
+    positions = std::min(positions, alike->positions);
+    copies.push_back({alike->block, own[wanted.group].block()});
   }
+  plan.copies.insert(plan.copies.end(), copies.begin(), copies.end());
+  for (std::size_t g = 0; g < windows_.size(); ++g) sequence.tables[g].add(std::move(own[g]));
   sequence.computed += positions;
 }
 

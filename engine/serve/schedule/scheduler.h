@@ -104,6 +104,7 @@ class Scheduler {
   std::optional<std::size_t> next_to_admit() const;
   std::unique_ptr<SequenceGroup> pass_over_to(std::size_t place);
   std::size_t blocks_shared_with_last(const SequenceGroup& group) const;
+  std::size_t growth() const;
   bool is_full() const;
   bool may_admit(const SequenceGroup& group) const;
   bool prefix_is_under_way(const SequenceGroup& group) const;

@@ -118,7 +118,7 @@ TEST(BlockAllocator, TheContentThatBeginsMostAlikeIsFound) {
   }
   const auto positions = [&](const BlockContent& wanted, std::size_t expected) {
     const auto alike = allocator.find_alike(wanted);
-    EXPECT_EQ(alike ? alike->handle.block() : -1, handles[expected].block());
+    EXPECT_EQ(alike ? alike->block : -1, handles[expected].block());
     return alike ? alike->positions : 0;
   };
   EXPECT_EQ(positions({0, 0, {1, 2, 3, 4, 5}}, 0), 4u);
@@ -158,6 +158,20 @@ TEST(BlockAllocator, TheLeastRecentlyUsedContentGoesFirst) {
   EXPECT_TRUE(allocator.find(content(0, 20)));
 }
 
+TEST(BlockAllocator, WhatWasFoundAlikeIsTheYoungestAndNotInUse) {
+  BlockAllocator allocator(2);
+  {
+    const BlockHandle first = std::move(*allocator.allocate()), second = std::move(*allocator.allocate());
+    allocator.publish(second, content(0, 10));
+    allocator.publish(first, content(0, 0));
+  }  // the second goes first
+  allocator.find_alike({0, 0, {10}});
+  EXPECT_EQ(allocator.used(), 0u);
+  const BlockHandle taken = std::move(*allocator.allocate());
+  EXPECT_TRUE(allocator.find(content(0, 10)));
+  EXPECT_FALSE(allocator.find(content(0, 0)));
+}
+
 TEST(BlockAllocator, FreeBlocksGoBeforeContentIsForgotten) {
   BlockAllocator allocator(2);
   { allocator.publish(std::move(*allocator.allocate()), content(0, 1)); }
@@ -189,9 +203,8 @@ TEST(BlockAllocator, RandomUseNeverLeaks) {
           }
           break;
         case 4:
-          if (auto alike = allocator.find_alike({0, 0, {random() % 8, 0}})) {
+          if (const auto alike = allocator.find_alike({0, 0, {random() % 8, 0}})) {
             ASSERT_EQ(alike->positions, 1u);
-            handles.push_back(std::move(alike->handle));
           }
           break;
         default:
