@@ -34,9 +34,7 @@ class Session {
   explicit Session(BenchOptions options);
 
   const BenchOptions& options() const { return options_; }
-  KvPrecision kv_precision() const {
-    return options_.kv_precision.value_or(automatic_kv_precision(options_.precision));
-  }
+  KvPrecision kv_precision() const { return choose_kv_precision(options_.kv_precision, options_.precision); }
   bool quick() const { return options_.scale == Scale::quick; }
   Arena& arena() { return arena_; }
   const Ceilings& ceilings() const { return ceilings_; }

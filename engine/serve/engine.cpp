@@ -28,7 +28,7 @@ double milliseconds(Clock::time_point from, Clock::time_point to) {
 }
 
 KvPrecision kv_precision(const Decoder& decoder, const EngineOptions& options) {
-  return options.kv_precision.value_or(automatic_kv_precision(decoder.precision()));
+  return choose_kv_precision(options.kv_precision, decoder.precision());
 }
 
 std::string gigabytes(std::size_t bytes) {

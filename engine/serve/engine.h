@@ -33,7 +33,7 @@ struct EngineOptions {
   SchedulerOptions scheduler;
   std::size_t kv_bytes = 0;  // memory of the cache; 0 = a quarter of the machine's free memory, at most 8 GiB
   std::size_t kv_blocks = 0;                // not 0: this many blocks instead, of any group of layers
-  std::optional<KvPrecision> kv_precision;  // none: automatic_kv_precision() of the decoder's
+  std::optional<KvPrecision> kv_precision;  // none: choose_kv_precision() of the decoder's
   AttentionKernel attention = AttentionKernel::flash;
   /// Speculative decoding by prompt lookup: tokens to guess at most and to verify in one step; 0 = off. Never
   /// changes an answer. Off in models with recurrent layers, whose state cannot go back.

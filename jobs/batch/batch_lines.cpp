@@ -2,10 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <ctime>
-
 #include "engine/base/sha256.h"
 #include "jobs/results/schema.h"
+#include "jobs/text/clock.h"
 #include "jobs/text/json_text.h"
 
 namespace mmbatch {
@@ -40,12 +39,6 @@ enum Column {
 constexpr std::string_view kIdPrefix = "batch_req_";
 constexpr std::size_t kIdDigits = 24;
 constexpr std::string_view kLineBegin = R"({"id": ")";
-
-/// Seconds since 1970 of "2026-01-31T12:34:56.789Z".
-std::int64_t unix_time(std::string_view text) {
-  std::tm utc{};
-  return ::strptime(std::string(text).c_str(), "%Y-%m-%dT%H:%M:%S", &utc) != nullptr ? ::timegm(&utc) : 0;
-}
 
 std::string last_part(std::string_view path) {
   while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
@@ -103,7 +96,7 @@ std::optional<std::string> BatchLines::add(const Statement& row) {
     const std::string digits = id.substr(kIdPrefix.size());
     head_ += fmt::format("{{\"status_code\": 200, \"request_id\": \"req_{}\", \"body\": ", digits);
     form_ = form_of({.digits = digits,
-                     .created = unix_time(row.text(kCreated)),
+                     .created = static_cast<std::int64_t>(unix_seconds(row.text(kCreated)).value_or(0)),
                      .model = last_part(row.text(kModel)),
                      .fingerprint = "fp_" + std::string(row.text(kFingerprint).substr(0, 12)),
                      .request = std::string(row.text(kRequest)),

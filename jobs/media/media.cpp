@@ -2,17 +2,16 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <climits>
 #include <cstring>
 #include <ctime>
 
 #include "engine/base/sha256.h"
+#include "engine/base/text/base64.h"
 #include "jobs/media/retry.h"
 #include "jobs/text/text_width.h"
 
@@ -186,7 +185,7 @@ std::vector<unsigned char> read_data(const Item::Image& image, const MediaLimits
                     fmt::format("{}: more than {} bytes", image.written, limits.max_file_bytes));
   }
   if (limits.before_reading) limits.before_reading(image.data.size() / 4 * 3);
-  auto bytes = decode_base64(image.data);
+  auto bytes = from_base64(image.data);
   if (!bytes)
     throw ItemError(ErrorCode::image_unreadable, fmt::format("{}: not valid base64", image.written));
   return std::move(*bytes);
@@ -237,32 +236,6 @@ ImageDigest digest_image(const Item::Image& image, DigestCache* cache, const Med
   std::vector<unsigned char> bytes = image.bytes ? copy_bytes(image, limits) : read_data(image, limits);
   std::string digest = digest_of(bytes);
   return {std::move(digest), std::move(bytes)};
-}
-
-std::optional<std::vector<unsigned char>> decode_base64(std::string_view text) {
-  std::string digits;  // without white space, in the usual alphabet, padded
-  digits.reserve(text.size() + 3);
-  std::size_t padding = 0;
-  for (const char c : text) {
-    if (c == ' ' || c == '\n' || c == '\r' || c == '\t') continue;
-    if (c == '=') {
-      ++padding;
-      continue;
-    }
-    const bool is_digit = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-                          c == '+' || c == '/' || c == '-' || c == '_';  // '-' and '_': the URLs' alphabet
-    if (!is_digit || padding > 0) return std::nullopt;
-    digits += c == '-' ? '+' : c == '_' ? '/' : c;
-  }
-  if (digits.size() % 4 == 1 || digits.size() > INT_MAX - 4) return std::nullopt;
-  const std::size_t missing = (4 - digits.size() % 4) % 4;
-  digits.append(missing, '=');
-  std::vector<unsigned char> bytes(digits.size() / 4 * 3);
-  const int got = EVP_DecodeBlock(bytes.data(), reinterpret_cast<const unsigned char*>(digits.data()),
-                                  static_cast<int>(digits.size()));
-  if (got < 0) return std::nullopt;
-  bytes.resize(static_cast<std::size_t>(got) - missing);
-  return bytes;
 }
 
 }  // namespace mmbatch

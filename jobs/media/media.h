@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "jobs/media/deadline.h"
 #include "jobs/item/item.h"
+#include "jobs/media/deadline.h"
 
 namespace mmbatch {
 
@@ -55,8 +55,5 @@ struct ImageDigest {
 /// @param cache gives the digest of a file whose stamp is known, unread; may be null.
 /// @throws ItemError as read_image().
 ImageDigest digest_image(const Item::Image& image, DigestCache* cache, const MediaLimits& limits = {});
-
-/// Bytes of base64 text (RFC 4648, padding optional, white space skipped); nothing when it is something else.
-std::optional<std::vector<unsigned char>> decode_base64(std::string_view text);
 
 }  // namespace mmbatch

@@ -58,7 +58,7 @@ double percentile(const std::vector<double>& sorted, double share) {
   return sorted[static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1) + 0.5)];
 }
 
-std::string time_text(double ms) {
+std::string milliseconds_text(double ms) {
   if (ms < 10) return fmt::format("{:.1f} ms", ms);
   if (ms < 1000) return fmt::format("{:.0f} ms", ms);
   if (ms < 60'000) return fmt::format("{:.1f} s", ms / 1000);
@@ -114,14 +114,14 @@ std::string latency_chart(const std::vector<double>& ms) {
         "{:.0f} "
         "items</title></rect>",
         kLeft + room * static_cast<double>(i) / kBins + 1, kHeight - kBottom - bar, room / kBins - 2, bar,
-        time_text(begin), time_text(end), counts[i]);
+        milliseconds_text(begin), milliseconds_text(end), counts[i]);
   }
   for (const double share : {0.0, 0.25, 0.5, 0.75, 1.0}) {
     out += text(kLeft + room * share, kHeight - 8,
                 share == 0   ? "start"
                 : share == 1 ? "end"
                              : "middle",
-                time_text(std::exp(low + (high - low) * share)));
+                milliseconds_text(std::exp(low + (high - low) * share)));
   }
   for (const auto& [share, name] : {std::pair{0.5, "median"}, std::pair{0.95, "95 %"}}) {
     const double x = kLeft + room * std::clamp(place(percentile(ms, share)), 0.0, 1.0);
@@ -153,7 +153,7 @@ std::string rate_chart(const std::vector<RatePoint>& points) {
                 share == 0   ? "start"
                 : share == 1 ? "end"
                              : "middle",
-                time_text(1000 * last * share));
+                milliseconds_text(1000 * last * share));
   }
   return svg(kHeight, out, "items per second");
 }

@@ -29,6 +29,6 @@ std::string rate_chart(const std::vector<RatePoint>& points);
 double percentile(const std::vector<double>& sorted, double share);
 
 /// "0.8 ms", "120 ms", "3.1 s", "2:05 min".
-std::string time_text(double milliseconds);
+std::string milliseconds_text(double milliseconds);
 
 }  // namespace mmbatch

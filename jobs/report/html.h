@@ -12,7 +12,4 @@ std::string html_text(std::string_view text);
 /// JSON as it may be written in a <script type="application/json">: no tag can begin or end in it.
 std::string script_json(std::string_view json);
 
-/// RFC 4648, with padding.
-std::string base64(std::string_view bytes);
-
 }  // namespace mmbatch

@@ -8,6 +8,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/sha256.h"
+#include "engine/base/text/base64.h"
 #include "jobs/eval/eval.h"
 #include "jobs/eval/fields/field_eval.h"
 #include "jobs/query/run_filter.h"
@@ -90,12 +91,13 @@ std::string rate_panel(const std::vector<double>& stored_at) {
 
 std::string latency_panel(const std::vector<double>& sorted) {
   if (sorted.size() < 2) return "";
-  return panel("Latency",
-               latency_chart(sorted) +
-                   fmt::format("<p class=\"note\">from admission to answer: median {}, 95 % {}, longest "
-                               "{}; the axis is logarithmic</p>",
-                               time_text(percentile(sorted, 0.5)), time_text(percentile(sorted, 0.95)),
-                               time_text(sorted.back())));
+  return panel(
+      "Latency",
+      latency_chart(sorted) +
+          fmt::format("<p class=\"note\">from admission to answer: median {}, 95 % {}, longest "
+                      "{}; the axis is logarithmic</p>",
+                      milliseconds_text(percentile(sorted, 0.5)), milliseconds_text(percentile(sorted, 0.95)),
+                      milliseconds_text(sorted.back())));
 }
 
 /// Where the time of the runs went, as their summaries say.
@@ -112,7 +114,7 @@ std::string stages_panel(const std::vector<std::string>& stats) {
       if (parsed.is_object() && parsed.contains(key) && parsed[key].is_number())
         seconds += parsed[key].get<double>();
     }
-    bars.push_back({name, seconds, time_text(seconds * 1000)});
+    bars.push_back({name, seconds, milliseconds_text(seconds * 1000)});
   }
   const bool any = std::any_of(bars.begin(), bars.end(), [](const Bar& bar) { return bar.value > 0; });
   return any ? panel("Time by stage", bar_chart(bars, 0)) : "";
@@ -178,7 +180,7 @@ std::string cards(const ReportTotals& totals, const EvalReport& eval, const std:
     out += card(percent(eval.all.exact_match), what);
     out += card(percent(eval.all.vqa_accuracy), "VQA accuracy");
   }
-  if (!latencies.empty()) out += card(time_text(percentile(latencies, 0.5)), "median latency");
+  if (!latencies.empty()) out += card(milliseconds_text(percentile(latencies, 0.5)), "median latency");
   return "<div class=\"cards\">\n" + out + "</div>\n";
 }
 
@@ -212,7 +214,7 @@ void write_report(const std::filesystem::path& file, const ReportOptions& option
   const std::vector<double> latencies = report_latencies(source);
   const ReportRows rows = report_rows(source, options);
 
-  const std::string script_hash = base64(Sha256().update(kReportScript).digest());
+  const std::string script_hash = to_base64(Sha256().update(kReportScript).digest());
   const std::string title = file.filename().string();
   out << "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";

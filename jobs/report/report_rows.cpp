@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <ctime>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <unordered_map>
 
-#include "jobs/report/html.h"
+#include "engine/base/text/base64.h"
 #include "jobs/results/schema.h"
+#include "jobs/text/clock.h"
 #include "jobs/text/json_text.h"
 
 namespace mmbatch {
@@ -32,16 +32,6 @@ std::vector<std::vector<std::string>> table_of(Statement& statement) {
     for (int i = 0; i < statement.columns(); ++i) line.emplace_back(statement.text(i));
   }
   return lines;
-}
-
-/// "2026-01-31T12:34:56.789Z"; nothing when it is not such a time.
-std::optional<double> seconds_of(std::string_view text) {
-  std::tm utc{};
-  const std::string copy(text);
-  const char* const rest = ::strptime(copy.c_str(), "%Y-%m-%dT%H:%M:%S", &utc);
-  if (rest == nullptr) return std::nullopt;
-  const double fraction = *rest == '.' ? std::strtod(rest, nullptr) : 0;
-  return static_cast<double>(::timegm(&utc)) + fraction;
 }
 
 /// Which pictures are shown, and where their files are.
@@ -136,7 +126,7 @@ std::vector<double> report_times(const ReportSource& source) {
   Statement rows = select(source, "r.created", "AND r.sequence = 0 AND r.status = 'answered'");
   std::vector<double> values;
   while (rows.step()) {
-    if (const auto seconds = seconds_of(rows.text(0))) values.push_back(*seconds);
+    if (const auto seconds = unix_seconds(rows.text(0))) values.push_back(*seconds);
   }
   std::sort(values.begin(), values.end());
   return values;
@@ -264,7 +254,7 @@ ReportRows report_rows(const ReportSource& source, const ReportOptions& options)
   std::vector<std::string> encoded;
   if (options.thumbnails) {
     for (const std::string& bytes : options.thumbnails(pictures.files()))
-      encoded.push_back("\"" + base64(bytes) + "\"");
+      encoded.push_back("\"" + to_base64(bytes) + "\"");
   }
   rows.thumbnails_json = fmt::format("[{}]", fmt::join(encoded, ",\n"));
   return rows;

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <ctime>
 #include <optional>
 
 #include "engine/base/files/small_file.h"
@@ -50,19 +49,6 @@ State state_of(std::string_view status, const std::string& holder) {
   return may_be_alive(holder) ? State::running : State::stopped;
 }
 
-/// Seconds since some day of a time as utc_now() writes it.
-std::optional<double> seconds_of(std::string_view text) {
-  const auto time = read_time(text);
-  if (!time) return {};
-  std::tm parts = *time;
-  double seconds = static_cast<double>(::timegm(&parts));
-  int milliseconds = 0;
-  constexpr std::size_t kPoint = 19;
-  if (text.size() > kPoint + 3 && text[kPoint] == '.')
-    std::from_chars(text.data() + kPoint + 1, text.data() + kPoint + 4, milliseconds);
-  return seconds + milliseconds / 1000.0;
-}
-
 /// Outcomes a second of the last minute before the latest one, by the clock of the machine that wrote them.
 double recent_rate(Database& database, std::int64_t run) {
   constexpr double kWindow = 60;
@@ -73,7 +59,7 @@ double recent_rate(Database& database, std::int64_t run) {
   double oldest = 0;
   std::uint64_t count = 0;
   while (rows.step()) {
-    const auto created = seconds_of(rows.text(0));
+    const auto created = unix_seconds(rows.text(0));
     if (!created) continue;
     if (!newest) newest = oldest = *created;
     if (*created < *newest - kWindow || *created > *newest) continue;  // copied from an earlier run

@@ -113,7 +113,7 @@ const char* name_of(State state) {
   return "stopped";
 }
 
-std::string time_text(double seconds) {
+std::string rough_duration(double seconds) {
   const auto whole = static_cast<std::int64_t>(seconds + 0.5);
   if (whole >= 86400) return fmt::format("{} d {} h", whole / 86400, whole / 3600 % 24);
   if (whole >= 3600) return fmt::format("{} h {} min", whole / 3600, whole / 60 % 60);
@@ -187,7 +187,7 @@ std::string to_text(const StatusReport& report) {
                        : counted(report.done, "item");
   if (report.failed > 0) text += fmt::format(", {} failed", report.failed);
   if (report.items_per_second > 0) text += fmt::format(" · {:.1f} items/s", report.items_per_second);
-  if (const auto left = report.seconds_left()) text += fmt::format(" · {} left", time_text(*left));
+  if (const auto left = report.seconds_left()) text += fmt::format(" · {} left", rough_duration(*left));
   text += "\n";
   for (const std::string& note : report.notes) text += note + "\n";
   return text;

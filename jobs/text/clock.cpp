@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <chrono>
 #include <cstring>
 #include <ctime>
@@ -38,6 +39,16 @@ std::optional<std::tm> read_time(std::string_view text) {
   ::timegm(&time);  // fills in the days, and makes 2 March of 30 February
   const bool exists = time.tm_mday == written.tm_mday && time.tm_sec == written.tm_sec;
   return exists ? std::optional(time) : std::nullopt;
+}
+
+std::optional<double> unix_seconds(std::string_view text) {
+  auto time = read_time(text);
+  if (!time) return std::nullopt;
+  double fraction = 0;
+  const std::size_t point = text.find('.');
+  if (point != std::string_view::npos)
+    std::from_chars(text.data() + point, text.data() + text.size(), fraction);
+  return static_cast<double>(::timegm(&*time)) + fraction;
 }
 
 }  // namespace mmbatch

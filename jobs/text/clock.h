@@ -14,6 +14,8 @@ std::string utc_now();
 /// with the day of the week and of the year. None for anything else, nor
 /// for a day that its month does not have.
 std::optional<std::tm> read_time(std::string_view text);
+/// Seconds since 1970, with their fraction, of what read_time() reads.
+std::optional<double> unix_seconds(std::string_view text);
 /// "2026-01-31T12:34:56"
 std::string time_text(const std::tm& time);
 

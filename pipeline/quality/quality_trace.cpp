@@ -135,7 +135,7 @@ std::vector<QualityTrace> trace_items(const Model& model, std::optional<KvPrecis
   answer(model, kv_precision, items, prompts, traces);
 
   const DecoderConfig& config = model.decoder()->config();
-  const KvPrecision format = kv_precision.value_or(automatic_kv_precision(model.precision()));
+  const KvPrecision format = choose_kv_precision(kv_precision, model.precision());
   for (std::size_t i = 0; i < items.size(); ++i) {
     const std::vector<std::int32_t>& tokens =
         reference == nullptr ? traces[i].answer : (*reference)[i].answer;

@@ -193,7 +193,7 @@ std::shared_ptr<const Model> load_together(const std::shared_ptr<const ModelFile
 std::string computed_in(const Model& model, const RunOptions& options) {
   const Precision precision = model.precision();
   const std::string text =
-      precision_text(precision, options.engine.kv_precision.value_or(automatic_kv_precision(precision)));
+      precision_text(precision, choose_kv_precision(options.engine.kv_precision, precision));
   if (!options.slices) return text;
   // Before encoders were divided too, they were computed whole: those are other answers.
   const bool all = slices_divide_encoders(model.spec(), options.slices->count());

@@ -168,7 +168,8 @@ KvPrecision usual_kv_precision(Precision precision) {
 
 }  // namespace
 
-KvPrecision automatic_kv_precision(Precision precision) {
+KvPrecision choose_kv_precision(std::optional<KvPrecision> named, Precision precision) {
+  if (named) return *named;
   const KvPrecision usual = usual_kv_precision(precision);
   return usual == KvPrecision::bf16 && !multiplies_bfloat16() ? KvPrecision::int16 : usual;
 }

@@ -47,9 +47,9 @@ PrecisionChoice choose_precision(const WeightSource& weights, const PrecisionWis
 /// The same where weights do not matter.
 PrecisionChoice choose_precision(Automatic automatic);
 
-/// What keys and values are cached in when nobody says: float32 for float32, int16 for int16, else bfloat16,
-/// or int16 where nothing multiplies bfloat16.
-KvPrecision automatic_kv_precision(Precision precision);
+/// What keys and values are cached in: as named; else float32 for float32, int16 for int16, else bfloat16, or
+/// int16 where nothing multiplies bfloat16.
+KvPrecision choose_kv_precision(std::optional<KvPrecision> named, Precision precision);
 
 /// "int8", or "int8, kv int16" where keys and values are not in the format that goes with a precision on
 /// processors that multiply bfloat16.  @param kv none: not mentioned

@@ -1,10 +1,10 @@
 // Embeddings (platform.openai.com/docs/api-reference/embeddings/object).
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
 #include <nlohmann/json.hpp>
 
+#include "engine/base/text/base64.h"
 #include "jobs/batch/forms/answer_form.h"
 #include "jobs/results/result_rows.h"
 #include "jobs/text/json_text.h"
@@ -12,22 +12,13 @@
 namespace mmbatch {
 namespace {
 
-std::string base64(std::string_view bytes) {
-  std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-  const int size =
-      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                      reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
-  text.resize(static_cast<std::size_t>(size));
-  return text;
-}
-
 class EmbeddingForm : public AnswerForm {
  public:
   EmbeddingForm(AnswerHead head, VectorText text) : AnswerForm(std::move(head)), text_(text) {}
 
   void add(const AnswerRow& row) override {
     const std::string vector = text_ == VectorText::base64
-                                   ? "\"" + base64(row.vector) + "\""
+                                   ? "\"" + to_base64(row.vector) + "\""
                                    : fmt::format("[{}]", fmt::join(embedding_of(row.vector), ", "));
     parts_ += fmt::format("{}{{\"object\": \"embedding\", \"index\": {}, \"embedding\": {}}}",
                           parts_.empty() ? "" : ", ", row.sequence, vector);

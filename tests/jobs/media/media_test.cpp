@@ -147,21 +147,6 @@ TEST(Media, DataUris) {
   EXPECT_EQ(digest_image(image, nullptr).sha256, sha256_hex("hello"));
 }
 
-TEST(Media, Base64) {
-  const auto decoded = [](std::string_view text) -> std::string {
-    const auto bytes = decode_base64(text);
-    return bytes ? std::string(bytes->begin(), bytes->end()) : "?";
-  };
-  EXPECT_EQ(decoded(""), "");
-  EXPECT_EQ(decoded("Zg=="), "f");
-  EXPECT_EQ(decoded("Zg"), "f");
-  EXPECT_EQ(decoded("Zm8="), "fo");
-  EXPECT_EQ(decoded("Zm9v\nYmFy"), "foobar");
-  EXPECT_EQ(decoded("__-_"), "\xff\xff\xbf");
-  EXPECT_EQ(decoded("Z"), "?");
-  EXPECT_EQ(decoded("Zg==Zg"), "?");
-}
-
 class MapCache : public DigestCache {
  public:
   std::optional<std::string> find_digest(const FileStamp& stamp) override {

@@ -14,6 +14,14 @@ TEST(Clock, ReadsTimesThatThereAre) {
     EXPECT_FALSE(read_time(time)) << time;
 }
 
+TEST(Clock, CountsSeconds) {
+  EXPECT_EQ(unix_seconds("1970-01-02"), 86400);
+  EXPECT_EQ(unix_seconds("2026-01-31T12:34:56.75Z"), 1769862896.75);
+  EXPECT_EQ(unix_seconds("2026-01-31T12:34:56.Z"), 1769862896);
+  EXPECT_EQ(unix_seconds("2026-01-31T12:34:56.1e300Z"), std::nullopt);
+  EXPECT_EQ(unix_seconds("noon"), std::nullopt);
+}
+
 TEST(Clock, KnowsTheDays) {
   const auto time = read_time("2024-03-01");
   ASSERT_TRUE(time);

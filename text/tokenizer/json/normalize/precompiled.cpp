@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <optional>
 #include <stdexcept>
 
+#include "engine/base/text/base64.h"
 #include "engine/base/text/utf8.h"
 #include "text/tokenizer/sentencepiece/charsmap.h"
 
@@ -14,25 +14,6 @@ namespace mmbatch {
 namespace {
 
 constexpr std::size_t kWholeClusterBytes = 6;  // shorter clusters are looked up as a whole
-
-std::optional<std::string> from_base64(std::string_view text) {
-  static constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  std::uint32_t bits = 0;
-  int count = 0;
-  while (!text.empty() && text.back() == '=') text.remove_suffix(1);
-  for (const char c : text) {
-    const std::size_t digit = kDigits.find(c);
-    if (digit == std::string_view::npos) return std::nullopt;
-    bits = bits << 6 | static_cast<std::uint32_t>(digit);
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    out += static_cast<char>(bits >> count & 0xFF);
-  }
-  return out;
-}
 
 icu::BreakIterator& cluster_breaks() {
   static const std::unique_ptr<icu::BreakIterator> shared = [] {
@@ -53,15 +34,16 @@ bool is_ascii(std::string_view text) {
 }  // namespace
 
 PrecompiledMap::PrecompiledMap(const Config& step, const std::string& key) {
-  const auto blob = from_base64(step.text(key, ""));
-  if (!blob) step.fail(key, "expected base64");
-  check_charsmap(*blob, step.where(key));
+  const auto bytes = from_base64(step.text(key, ""));
+  if (!bytes) step.fail(key, "expected base64");
+  const std::string_view blob(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+  check_charsmap(blob, step.where(key));
   auto table = std::make_shared<Table>();
-  std::uint32_t bytes = 0;
-  std::memcpy(&bytes, blob->data(), sizeof(bytes));
-  table->units.resize(bytes / sizeof(std::uint32_t));
-  std::memcpy(table->units.data(), blob->data() + sizeof(bytes), bytes);
-  table->replacements = blob->substr(sizeof(bytes) + bytes);
+  std::uint32_t unit_bytes = 0;
+  std::memcpy(&unit_bytes, blob.data(), sizeof(unit_bytes));
+  table->units.resize(unit_bytes / sizeof(std::uint32_t));
+  std::memcpy(table->units.data(), blob.data() + sizeof(unit_bytes), unit_bytes);
+  table->replacements = blob.substr(sizeof(unit_bytes) + unit_bytes);
   table_ = std::move(table);
 }
 
