@@ -53,7 +53,7 @@ struct StepBatch {
   std::vector<std::int32_t> blocks;          // block tables of all sequences
   std::vector<PositionRange> bidirectional;  // of all sequences, in each from its own start
   std::vector<StepSequence> sequences;
-  std::vector<BlockCopy> copies;  // before all else
+  std::vector<BlockCopy> copies;  // before all else, in this order
 
   std::size_t rows() const { return ids.size(); }
   /// Adds tokens of one sequence; its block tables, one per cache group, are to be added with add_table().

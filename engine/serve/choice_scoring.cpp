@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include "engine/serve/logits.h"
 #include "engine/serve/strategy.h"
@@ -45,9 +46,18 @@ class ChoiceScoring : public Strategy {
     return prompt_scored_ ? prompt : prompt - 1;
   }
 
+  /// Logits are scored as they come: of many long choices they would not all fit the memory.
+  bool is_ready(const SequenceGroup& group) const override {
+    if (!prompt_scored_) return Strategy::is_ready(group);
+    return std::any_of(group.sequences.begin(), group.sequences.end(),
+                       [](const auto& sequence) { return !sequence->logits.empty(); });
+  }
+
   void advance(SequenceGroup& group, const StrategyContext& context) override {
     if (!prompt_scored_) return begin(group, context);
-    for (const auto& sequence : group.sequences) score(*sequence);
+    for (const auto& sequence : group.sequences) {
+      if (!sequence->logits.empty()) score(*sequence);
+    }
   }
 
   std::vector<Answer> answers(SequenceGroup& group) override {
@@ -122,14 +132,14 @@ class ChoiceScoring : public Strategy {
   void score(Sequence& sequence) {
     const Line& line = lines_[sequence.index];
     const std::vector<ChoiceTrie::State> nodes = path(choices_[line.choice]);
-    std::size_t next = 0;
-    for (const LogitRows& rows : sequence.logits) {
-      for (std::size_t r = 0; r < rows.count; ++r, ++next) {
-        if (next < line.scored) continue;
-        score_children(nodes[next], {rows.logits->row(rows.first + r), rows.logits->cols()});
+    for (const LogitRows& rows : std::exchange(sequence.logits, {})) {
+      for (std::size_t r = 0; r < rows.count; ++r) {
+        const std::size_t token = rows.position + r - sequence.group->prompt_tokens();
+        if (token < line.scored) continue;
+        score_children(nodes[token], {rows.logits->row(rows.first + r), rows.logits->cols()});
       }
     }
-    sequence.finished = true;
+    sequence.finished = sequence.remaining() == 0;
   }
 
   std::vector<std::vector<std::int32_t>> choices_;

@@ -176,67 +176,67 @@ RecurrentStates Engine::recurrent_states() {
   return {.slots = &state_slots_, .grid = RecurrentSpan::kGrid};
 }
 
-Result<std::unique_ptr<SequenceGroup>> Engine::prepare(Request request) const {
-  return guarded([&] {
-    const DecoderConfig& config = decoder_->config();
-    if (request.prompt->tokens() == 0) throw ItemError(ErrorCode::prompt_empty, "the prompt has no tokens");
-    check(*request.prompt);
-    check_feature_width(*request.prompt, config);
-    for (std::size_t i = 0; i < request.prompt->ids.size(); ++i) {
-      const std::int32_t id = request.prompt->ids[i];
-      if (id != Prompt::kNoToken || feature_row(*request.prompt, i) == nullptr) check_token(id, config.vocab);
+/// @throws ItemError for a request that can never be answered
+std::unique_ptr<SequenceGroup> Engine::prepare(Request request) const {
+  const DecoderConfig& config = decoder_->config();
+  if (request.prompt->tokens() == 0) throw ItemError(ErrorCode::prompt_empty, "the prompt has no tokens");
+  check(*request.prompt);
+  check_feature_width(*request.prompt, config);
+  for (std::size_t i = 0; i < request.prompt->ids.size(); ++i) {
+    const std::int32_t id = request.prompt->ids[i];
+    if (id != Prompt::kNoToken || feature_row(*request.prompt, i) == nullptr) check_token(id, config.vocab);
+  }
+  for (const auto& choice : request.choices) {
+    if (choice.empty()) throw ItemError(ErrorCode::invalid_value, "a choice has no tokens");
+    for (const std::int32_t id : choice) check_token(id, config.vocab);
+  }
+  const GenerationConfig& generation = request.generation;
+  for (const auto& id : {generation.forced_bos_token_id, generation.forced_eos_token_id}) {
+    if (id && static_cast<std::size_t>(*id) >= config.vocab) {
+      throw ItemError(ErrorCode::invalid_value,
+                      fmt::format("forced token {} is outside the vocabulary of {}", *id, config.vocab));
     }
-    for (const auto& choice : request.choices) {
-      if (choice.empty()) throw ItemError(ErrorCode::invalid_value, "a choice has no tokens");
-      for (const std::int32_t id : choice) check_token(id, config.vocab);
-    }
-    const GenerationConfig& generation = request.generation;
-    for (const auto& id : {generation.forced_bos_token_id, generation.forced_eos_token_id}) {
-      if (id && static_cast<std::size_t>(*id) >= config.vocab) {
-        throw ItemError(ErrorCode::invalid_value,
-                        fmt::format("forced token {} is outside the vocabulary of {}", *id, config.vocab));
-      }
-    }
-    const std::size_t prompt = request.prompt->decoder_ids().size();
-    std::size_t image_tokens = 0;
-    for (const FeatureSpan& span : request.prompt->features)
-      image_tokens += span.begin >= request.prompt->encoded ? span.tokens() : 0;
-    if (const auto fault = length_fault({prompt, request.prompt->features.size(), image_tokens},
-                                        generation.truncate_prompt, longest_prompt(config.max_positions))) {
-      throw ItemError(fault->code, fault->message);
-    }
-    if (prompt > longest_prompt(config.max_positions))
-      request.prompt =
-          std::make_shared<const Prompt>(cut_left(*request.prompt, longest_prompt(config.max_positions)));
-    auto group = std::make_unique<SequenceGroup>();
-    std::size_t new_tokens = static_cast<std::size_t>(generation.max_new_tokens);
-    for (const auto& choice : request.choices) new_tokens = std::max<std::size_t>(new_tokens, choice.size());
-    // What an encoder read does not count among the decoder's positions.
-    const std::size_t encoded = request.prompt->encoded;
-    group->max_tokens = std::min(request.prompt->tokens() + new_tokens, encoded + config.max_positions);
-    if (generation.max_length) {
-      group->max_tokens =
-          std::min(group->max_tokens, encoded + static_cast<std::size_t>(*generation.max_length));
-    }
-    if (group->max_tokens <= request.prompt->tokens()) {
-      throw too_long(fmt::format("the prompt has {} tokens, which leaves none of max_length {}", prompt,
-                                 *generation.max_length));
-    }
-    group->strategy = make_strategy(request, config.length_border());
-    group->request = std::move(request);
-    if (group->request.reasoning) {
-      group->request.constraint =
-          make_reasoning_constraint(group->request.reasoning, group->request.constraint);
-    }
-    group->keys = cache_keys(config, *group->request.prompt, group->max_tokens);
-    group->submitted = Clock::now();
-    group->sequences.push_back(std::make_unique<Sequence>());
-    group->sequences.front()->group = group.get();
-    if (group->request.constraint)
-      group->sequences.front()->constraint_state = group->request.constraint->start();
-    if (!scheduler_.may_fit(*group)) throw cache_too_small(*group);
-    return group;
-  });
+  }
+  const std::size_t prompt = request.prompt->decoder_ids().size();
+  std::size_t image_tokens = 0;
+  for (const FeatureSpan& span : request.prompt->features)
+    image_tokens += span.begin >= request.prompt->encoded ? span.tokens() : 0;
+  if (const auto fault = length_fault({prompt, request.prompt->features.size(), image_tokens},
+                                      generation.truncate_prompt, longest_prompt(config.max_positions))) {
+    throw ItemError(fault->code, fault->message);
+  }
+  if (prompt > longest_prompt(config.max_positions))
+    request.prompt =
+        std::make_shared<const Prompt>(cut_left(*request.prompt, longest_prompt(config.max_positions)));
+  auto group = std::make_unique<SequenceGroup>();
+  std::size_t new_tokens = static_cast<std::size_t>(generation.max_new_tokens);
+  for (const auto& choice : request.choices) new_tokens = std::max<std::size_t>(new_tokens, choice.size());
+  // What an encoder read does not count among the decoder's positions.
+  const std::size_t encoded = request.prompt->encoded;
+  group->max_tokens = std::min(request.prompt->tokens() + new_tokens, encoded + config.max_positions);
+  if (generation.max_length) {
+    group->max_tokens =
+        std::min(group->max_tokens, encoded + static_cast<std::size_t>(*generation.max_length));
+  }
+  if (group->max_tokens <= request.prompt->tokens()) {
+    throw too_long(fmt::format("the prompt has {} tokens, which leaves none of max_length {}", prompt,
+                               *generation.max_length));
+  }
+  group->strategy = make_strategy(request, config.length_border());
+  group->request = std::move(request);
+  if (group->request.reasoning) {
+    group->request.constraint =
+        make_reasoning_constraint(group->request.reasoning, group->request.constraint);
+  }
+  group->keys = cache_keys(config, *group->request.prompt, group->max_tokens);
+  group->submitted = Clock::now();
+  group->sequences.push_back(std::make_unique<Sequence>());
+  group->sequences.front()->group = group.get();
+  if (group->request.constraint)
+    group->sequences.front()->constraint_state = group->request.constraint->start();
+  if (!scheduler_.has_slots_for(*group)) throw too_few_states(*group);
+  if (!scheduler_.may_fit(*group)) throw cache_too_small(*group);
+  return group;
 }
 
 ItemError Engine::cache_too_small(const SequenceGroup& group) const {
@@ -247,16 +247,24 @@ ItemError Engine::cache_too_small(const SequenceGroup& group) const {
                   allocator_.blocks()));
 }
 
+ItemError Engine::too_few_states(const SequenceGroup& group) const {
+  return {ErrorCode::invalid_value,
+          fmt::format(
+              "{} beams, answers or choices at a time need {} states of this model's recurrent layers, and "
+              "there are {}: it needs a larger max_sequences (or cache), or a request for fewer",
+              group.strategy->width(), 2 * group.strategy->width(), state_slots_.blocks())};
+}
+
 RequestId Engine::submit(Request request) {
   const RequestId id = next_id_++;
   const auto on_done = request.on_done;
-  Result<std::unique_ptr<SequenceGroup>> group = prepare(std::move(request));
-  if (!group) {
-    on_done(group.error());
-    return id;
-  }
-  group.value()->id = id;
-  scheduler_.add(std::move(group.value()));
+  const auto added = guarded([&] {
+    std::unique_ptr<SequenceGroup> group = prepare(std::move(request));
+    group->id = id;
+    scheduler_.add(std::move(group));
+    return true;
+  });
+  if (!added) on_done(added.error());
   return id;
 }
 
@@ -284,17 +292,17 @@ struct Engine::InStep {
 bool Engine::step() {
   const auto begin = Clock::now();
   const StepPlan plan = scheduler_.plan();
-  const auto stuck = scheduler_.take_stuck();
-  for (const auto& group : stuck) {
+  while (const auto group = scheduler_.take_stuck()) {
     const ItemError error = cache_too_small(*group);
     group->request.on_done(Error{error.code(), error.what()});
   }
-  if (plan.chunks.empty()) return !stuck.empty();
+  if (plan.chunks.empty()) return !idle();
   {
     const InStep in_step(phase_);
     run(plan);
     advance_groups();
-    for (const auto& group : scheduler_.take_finished()) finish(*group);
+    while (const auto group = scheduler_.take_finished())
+      group->request.on_done(guarded([&] { return completion_of(*group); }));
   }
   for (const auto& [id, error] : std::exchange(cancelled_, {})) cancel_now(id, error);
   ++stats_.steps;
@@ -337,7 +345,9 @@ void Engine::run(const StepPlan& plan) {
   std::size_t row = 0;
   for (std::size_t i = 0; i < plan.chunks.size(); ++i) {
     const std::size_t rows = batch.sequences[i].logit_rows;
-    if (rows > 0) plan.chunks[i].sequence->logits.push_back({logits_, row, rows});
+    Sequence& sequence = *plan.chunks[i].sequence;
+    const std::size_t end = sequence.computed + plan.chunks[i].count;
+    if (rows > 0) sequence.logits.push_back({logits_, row, rows, end - rows});
     row += rows;
     scheduler_.computed(plan.chunks[i]);
   }
@@ -348,8 +358,7 @@ void Engine::advance_groups() {
                                 [this](const Sequence& sequence) { return scheduler_.fork(sequence); },
                                 options_.lookup_tokens, options_.jump_forward, &earlier_answers_};
   for (const auto& group : scheduler_.running()) {
-    const auto waits = [](const auto& sequence) { return sequence->waits(); };
-    if (!std::all_of(group->sequences.begin(), group->sequences.end(), waits)) continue;
+    if (!group->strategy->is_ready(*group)) continue;
     const auto finite = [](const auto& sequence) { return has_finite_logits(*sequence); };
     if (!std::all_of(group->sequences.begin(), group->sequences.end(), finite)) {
       cancelled_.emplace_back(group->id, Error{ErrorCode::internal,
@@ -358,10 +367,9 @@ void Engine::advance_groups() {
       continue;
     }
     if (group->first_token == Clock::time_point{}) group->first_token = Clock::now();
-    try {
-      group->strategy->advance(*group, context);
-    } catch (const ItemError& error) {  // of its constraint
-      cancelled_.emplace_back(group->id, Error{error.code(), error.what()});
+    const auto advanced = guarded([&] { return group->strategy->advance(*group, context), true; });
+    if (!advanced) {  // its constraint's steps, or memory, ran out
+      cancelled_.emplace_back(group->id, advanced.error());
       continue;
     }
     for (const auto& sequence : group->sequences) {
@@ -370,7 +378,7 @@ void Engine::advance_groups() {
   }
 }
 
-void Engine::finish(SequenceGroup& group) {
+Completion Engine::completion_of(SequenceGroup& group) {
   Completion completion;
   completion.prompt_tokens = group.prompt_tokens();
   completion.reused_tokens = group.reused_tokens;
@@ -387,12 +395,12 @@ void Engine::finish(SequenceGroup& group) {
     stats_.answer_tokens += answer.tokens.size();
     if (group.request.reasoning) take_thoughts(*group.request.reasoning, answer);
   }
-  group.request.on_done(std::move(completion));
+  return completion;
 }
 
-void Engine::fail_all(const Error& error) {
-  cancelled_.clear();
-  for (const auto& group : scheduler_.take_all()) group->request.on_done(error);
+void Engine::fail_running(const Error& error) {
+  for (const auto& [id, reason] : std::exchange(cancelled_, {})) cancel_now(id, reason);
+  while (const auto group = scheduler_.take_running()) group->request.on_done(error);
 }
 
 bool Engine::idle() const {

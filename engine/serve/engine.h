@@ -91,10 +91,11 @@ class Engine {
   /// Ends a request: its blocks are free at once, or at the end of the step when a callback of that step
   /// calls this, and its on_done gets the error. An unknown or finished one is left alone.
   void cancel(RequestId id, const Error& error);
-  /// One step: plan, forward, choose tokens, finish. False when there was nothing to do.
+  /// One step: plan, forward, choose tokens, finish. False when there is nothing left to do.
   bool step();
-  /// Ends every request with this error, after a step() that threw.
-  void fail_all(const Error& error);
+  /// Ends the requests that are at work with this error, after a step() that threw: what their blocks hold is
+  /// not known. Those that wait go on.
+  void fail_running(const Error& error);
 
   bool idle() const;
   std::size_t waiting() const;
@@ -105,11 +106,12 @@ class Engine {
   struct InStep;
 
   RecurrentStates recurrent_states();
-  Result<std::unique_ptr<SequenceGroup>> prepare(Request request) const;
+  std::unique_ptr<SequenceGroup> prepare(Request request) const;
+  ItemError too_few_states(const SequenceGroup& group) const;
   ItemError cache_too_small(const SequenceGroup& group) const;
   void run(const StepPlan& plan);
   void advance_groups();
-  void finish(SequenceGroup& group);
+  Completion completion_of(SequenceGroup& group);
   void cancel_now(RequestId id, const Error& error);
 
   std::shared_ptr<const Decoder> decoder_;

@@ -202,6 +202,11 @@ std::string_view to_string(FinishReason reason) {
   return "unknown";
 }
 
+bool Strategy::is_ready(const SequenceGroup& group) const {
+  return std::all_of(group.sequences.begin(), group.sequences.end(),
+                     [](const auto& sequence) { return sequence->waits(); });
+}
+
 std::unique_ptr<Strategy> make_sampling(std::size_t sequences) {
   return std::make_unique<Sampling>(sequences);
 }

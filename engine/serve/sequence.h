@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "engine/base/matrix.h"
-#include "engine/serve/schedule/block_allocator.h"
 #include "engine/serve/request.h"
+#include "engine/serve/schedule/block_allocator.h"
 
 namespace mmbatch {
 
@@ -19,6 +19,7 @@ struct LogitRows {
   std::shared_ptr<const Matrix<float>> logits;
   std::size_t first = 0;
   std::size_t count = 0;
+  std::size_t position = 0;  // of the token that the first of them stands behind, in the sequence
 };
 
 /// The blocks of one sequence in one group of layers.
@@ -48,8 +49,8 @@ struct Sequence {
   std::vector<BlockTable> tables;  // one per cache group, all of the same length
   std::size_t computed = 0;        // positions whose keys and values are in the cache
   bool longer = false;             // than the model's border: its keys and values are those of long sequences
-  std::size_t published = 0;       // blocks whose content was named, of each group
-  std::uint64_t publication = 0;   // of the last of them in the first group
+  std::size_t published_blocks = 0;  // so many of each group are named by their content
+  std::uint64_t publication = 0;     // of the last of them in the first group
   /// Where the recurrent layers' state behind the computed positions is kept; nothing at the start, and in a
   /// model without such layers.
   BlockHandle state;
@@ -106,7 +107,7 @@ inline std::size_t Sequence::tokens() const {
 
 inline void Sequence::drop_cache() {
   for (BlockTable& table : tables) table = {};
-  computed = published = 0;
+  computed = published_blocks = 0;
   publication = root();
   state = {};
   next_state = {};

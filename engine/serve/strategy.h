@@ -40,8 +40,11 @@ class Strategy {
   virtual std::size_t width() const = 0;
   /// Logits are wanted from this position on.
   virtual std::size_t first_logit_position(const Sequence& sequence) const { return sequence.tokens() - 1; }
-  /// Called when no unfinished sequence of the group has anything left to compute: uses their logits, appends
-  /// tokens, forks, marks sequences as finished.
+  /// Whether it can advance: by default when no unfinished sequence of the group has anything left to
+  /// compute.
+  virtual bool is_ready(const SequenceGroup& group) const;
+  /// Called after a step when it is ready: uses the sequences' logits, appends tokens, forks, marks sequences
+  /// as finished.
   virtual void advance(SequenceGroup& group, const StrategyContext& context) = 0;
   /// The answers, the best first, once all sequences are finished.
   virtual std::vector<Answer> answers(SequenceGroup& group) = 0;

@@ -29,15 +29,38 @@ void emit(std::variant<Message, Outcome> message, Ports& ports) {
   else
     std::get<1>(ports).try_put(std::get<Outcome>(std::move(message)));
 }
-/// Sends the first message that it is called with; the graph waits until then.
+/// Sends the first message that it is given; the graph waits until then. Where none comes any more, because
+/// whoever was to make it has let go of it, the item is abandoned, and the run ends.
 template <class Message, class Gateway>
-Done<Message> emitter(Gateway& gateway) {
-  gateway.reserve_wait();
-  return [&gateway, called = std::make_shared<std::atomic<bool>>(false)](Message message) {
-    if (called->exchange(true)) return;
-    gateway.try_put(std::move(message));
-    gateway.release_wait();
-  };
+class Emission {
+ public:
+  Emission(Gateway& gateway, NodeBodies& bodies, TicketPtr ticket)
+      : gateway_(gateway), bodies_(bodies), ticket_(std::move(ticket)) {
+    gateway_.reserve_wait();
+  }
+  Emission(const Emission&) = delete;
+  Emission& operator=(const Emission&) = delete;
+  ~Emission() {
+    if (sent_) return;
+    bodies_.keep_lost();
+    send({std::move(ticket_), Abandoned{}});
+  }
+  void send(Message message) {
+    if (sent_.exchange(true)) return;
+    bodies_.keep([&] { gateway_.try_put(std::move(message)); });
+    gateway_.release_wait();
+  }
+
+ private:
+  Gateway& gateway_;
+  NodeBodies& bodies_;
+  TicketPtr ticket_;
+  std::atomic<bool> sent_{false};
+};
+template <class Message, class Gateway>
+Done<Message> emitter(Gateway& gateway, NodeBodies& bodies, const TicketPtr& ticket) {
+  const auto emission = std::make_shared<Emission<Message, Gateway>>(gateway, bodies, ticket);
+  return [emission](Message message) { emission->send(std::move(message)); };
 }
 std::uint64_t number_of_images(const ImagesEncoded& message) {
   return message.ticket->number;
@@ -64,16 +87,16 @@ void run_flow_graph(const FlowStages& stages, std::size_t in_flight, const std::
   AdmitNode admit(graph, concurrency(Stage::admit),
                   [&](const ReadItem& item, auto& ports) { emit(bodies.admit(item), ports); });
   ImagesNode encode_images(graph, flow::unlimited, [&](const TicketPtr& ticket, auto& gateway) {
-    bodies.encode_images(ticket, emitter<ImagesEncoded>(gateway));
+    bodies.encode_images(ticket, emitter<ImagesEncoded>(gateway, bodies, ticket));
   });
   TextNode encode_text(graph, flow::unlimited, [&](const TicketPtr& ticket, auto& gateway) {
-    bodies.encode_text(ticket, emitter<TextEncoded>(gateway));
+    bodies.encode_text(ticket, emitter<TextEncoded>(gateway, bodies, ticket));
   });
   flow::join_node<Both, flow::key_matching<std::uint64_t>> join(graph, number_of_images, number_of_text);
   FuseNode fuse(graph, concurrency(Stage::fuse),
                 [&](const Both& both, auto& ports) { emit(bodies.fuse(both), ports); });
   DecodeNode decode(graph, flow::unlimited, [&](const Fused& fused, auto& gateway) {
-    bodies.decode(fused, emitter<Outcome>(gateway));
+    bodies.decode(fused, emitter<Outcome>(gateway, bodies, fused.ticket));
   });
   flow::function_node<Outcome> store(graph, concurrency(Stage::store), [&](const Outcome& outcome) {
     bodies.store(outcome);

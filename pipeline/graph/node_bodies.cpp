@@ -51,6 +51,12 @@ void NodeBodies::store(const Outcome& outcome) {
   storing_.keep([&] { stages_.store(outcome); });
 }
 
+void NodeBodies::keep_lost() {
+  keep([] {
+    throw FatalError("a stage gave an item up without an answer, for want of memory or by a fault");
+  });
+}
+
 void NodeBodies::rethrow() const {
   storing_.rethrow();
   fatal_.rethrow();

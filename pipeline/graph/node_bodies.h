@@ -5,6 +5,7 @@
 #include <mutex>
 #include <optional>
 #include <tuple>
+#include <utility>
 #include <variant>
 
 #include "pipeline/graph/flow_stages.h"
@@ -53,6 +54,14 @@ class NodeBodies {
   std::variant<Fused, Outcome> fuse(const std::tuple<ImagesEncoded, TextEncoded>& both);
   void decode(const Fused& fused, const Done<Outcome>& emit);
   void store(const Outcome& outcome);
+
+  /// Runs what a body does around its stage; the first fault ends the run.
+  template <class Body>
+  void keep(Body&& body) {
+    fatal_.keep(std::forward<Body>(body));
+  }
+  /// Ends the run: a stage did not answer, and never will.
+  void keep_lost();
 
   /// To be called when the graph has come to rest.  @throws what a stage threw first
   void rethrow() const;

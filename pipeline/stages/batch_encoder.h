@@ -116,10 +116,10 @@ class BatchEncoder {
       {
         const std::lock_guard lock(mutex_);
         if (encoding_ || waiting_.empty()) break;
-        encoding_ = true;
         const auto count = static_cast<std::ptrdiff_t>(std::min(options_.batch, waiting_.size()));
         batch.assign(std::move_iterator(waiting_.begin()), std::move_iterator(waiting_.begin() + count));
         waiting_.erase(waiting_.begin(), waiting_.begin() + count);
+        encoding_ = true;
       }
       try {
         encode(batch);

@@ -216,16 +216,21 @@ void Decode::run() {
       arrived.swap(incoming_);
       settled_ = false;
     }
-    for (Arrival& one : arrived) {
-      const RequestId id = engine_.submit(std::move(one.request));
-      if (one.deadline.time() != Clock::time_point::max()) due_.push({one.deadline, id});
-    }
-    end_late_ones();
+    for (Arrival& one : arrived) take(std::move(one));
     // A fault in here is nobody's in particular: whoever is at work fails, and the next ones go on.
-    const auto stepped =
-        at_stage(timeline_, Stage::decode, {}, [this](CallNumbers& numbers) { step(numbers); });
-    if (!stepped) engine_.fail_all(stepped.error());
+    const auto stepped = at_stage(timeline_, Stage::decode, {}, [this](CallNumbers& numbers) {
+      end_late_ones();
+      step(numbers);
+    });
+    if (!stepped) engine_.fail_running(stepped.error());
   }
+}
+
+void Decode::take(Arrival one) {
+  const RequestId id = engine_.submit(std::move(one.request));
+  if (one.deadline.time() == Clock::time_point::max()) return;
+  const auto watched = guarded([&] { return due_.push({one.deadline, id}), true; });
+  if (!watched) engine_.cancel(id, watched.error());
 }
 
 void Decode::end_late_ones() {

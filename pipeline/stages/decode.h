@@ -69,6 +69,7 @@ class Decode {
   };
 
   void run();
+  void take(Arrival one);
   void end_late_ones();
   void step(CallNumbers& numbers);
   Request request_of(const Fused& fused, Done<Outcome> done);

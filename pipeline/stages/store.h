@@ -23,9 +23,9 @@ class Store {
   void store(const Outcome& outcome, const Answered& answered);
   void store(const Outcome& outcome, const KnownBefore& known);
   void store(const Outcome&, const Abandoned&) {}
-  /// @return what is wrong with the answers, if anything
   /// Where the answers say something is, of a task that asks for it.
   void add_regions(const PictureFrame& picture, ItemResult& result) const;
+  /// @return what is wrong with the answers, if anything
   std::optional<AnswerCheck::Fault> add_completion(const Ticket& ticket, const Completion& completion,
                                                    ItemResult& result);
 

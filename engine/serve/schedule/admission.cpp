@@ -9,7 +9,7 @@
 namespace mmbatch {
 namespace {
 
-std::size_t width(const std::list<std::unique_ptr<SequenceGroup>>& groups) {
+std::size_t width(const SequenceGroups& groups) {
   std::size_t total = 0;
   for (const auto& group : groups) total += group->strategy->width();
   return total;
@@ -46,15 +46,16 @@ bool Scheduler::prefix_is_under_way(const SequenceGroup& group) const {
   const std::size_t full_blocks = (group.prompt_tokens() - 1) / options_.block_tokens;
   std::uint64_t parent = group.sequences.front()->root();
   for (std::size_t block = 0; block < full_blocks; ++block) {
-    const BlockContent next = content(*group.sequences.front(), block, parent);
+    const BlockContent next = content(*group.sequences.front(), block, parent, 0);
     parent = allocator_.publication_of(next);
     if (parent != 0) continue;
     return std::any_of(running_.begin(), running_.end(), [&](const auto& other) {
       if (!other->shares_prefixes()) return false;
       const Sequence& lead = *other->sequences.front();
-      const std::size_t published_end = (lead.published + 1) * options_.block_tokens;
-      return !lead.finished && lead.published == block && published_end <= other->prompt_tokens() &&
-             content(lead, block, lead.publication) == next;
+      const std::size_t published_end = (lead.published_blocks + 1) * options_.block_tokens;
+      const std::size_t last = std::min(other->prompt_tokens(), shareable_end(*other));
+      return !lead.finished && lead.published_blocks == block && published_end <= last &&
+             content(lead, block, lead.publication, 0) == next;
     });
   }
   return false;
@@ -70,44 +71,38 @@ std::size_t Scheduler::blocks_shared_with_last(const SequenceGroup& group) const
 
 /// The place of the request that is to be admitted next: a preempted one; else, within the window, the one
 /// that shares most with the one before, so that prompts about one image follow each other while its blocks
-/// are there. Nobody is passed over more than a window's length of times. None when all wait for a prefix
+/// are there. Nobody is passed over more than a window's length of times. The end when all wait for a prefix
 /// that is under way.
-std::optional<std::size_t> Scheduler::next_to_admit() const {
+SequenceGroups::iterator Scheduler::next_to_admit() {
   struct Candidate {
-    std::size_t place, shared;
+    SequenceGroups::iterator place;
+    std::size_t shared;
   };
   std::vector<Candidate> candidates;
-  for (std::size_t i = 0; i < std::min(options_.admission_window, waiting_.size()); ++i) {
-    const SequenceGroup& group = *waiting_[i];
+  for (auto place = waiting_.begin(); place != waiting_.end(); ++place) {
+    const SequenceGroup& group = **place;
     const bool preempted = group.age != 0;
-    candidates.push_back({i, preempted ? SIZE_MAX : blocks_shared_with_last(group)});
-    if (group.overtaken >= options_.admission_window) break;
+    candidates.push_back({place, preempted ? SIZE_MAX : blocks_shared_with_last(group)});
+    if (group.overtaken >= options_.admission_window || candidates.size() == options_.admission_window) break;
   }
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const Candidate& a, const Candidate& b) { return a.shared > b.shared; });
   for (const Candidate& candidate : candidates) {
-    if (!prefix_is_under_way(*waiting_[candidate.place])) return candidate.place;
+    if (!prefix_is_under_way(**candidate.place)) return candidate.place;
   }
-  return {};
-}
-
-std::unique_ptr<SequenceGroup> Scheduler::pass_over_to(std::size_t place) {
-  for (std::size_t i = 0; i < place; ++i) ++waiting_[i]->overtaken;
-  std::unique_ptr<SequenceGroup> group = std::move(waiting_[place]);
-  waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(place));
-  return group;
+  return waiting_.end();
 }
 
 void Scheduler::admit(StepPlan& plan) {
   while (plan.rows < options_.max_batch_tokens && !is_full()) {
     const auto next = next_to_admit();
-    if (!next || !may_admit(*waiting_[*next])) return;
-    std::unique_ptr<SequenceGroup> group = pass_over_to(*next);
-    SequenceGroup& admitted = *group;
-    if (admitted.age == 0) admitted.age = next_age_++;
+    if (next == waiting_.end() || !may_admit(**next)) return;
+    SequenceGroup& admitted = **next;
     if (options_.prefix_sharing) last_admitted_ = admitted.keys;
+    std::for_each(waiting_.begin(), next, [](const auto& passed_over) { ++passed_over->overtaken; });
+    if (admitted.age == 0) admitted.age = next_age_++;
     const auto younger = [&](const std::unique_ptr<SequenceGroup>& g) { return g->age > admitted.age; };
-    running_.insert(std::find_if(running_.begin(), running_.end(), younger), std::move(group));
+    running_.splice(std::find_if(running_.begin(), running_.end(), younger), waiting_, next);
     const auto lead = std::find_if(admitted.sequences.begin(), admitted.sequences.end(),
                                    [](const auto& sequence) { return !sequence->waits(); });
     for (const auto& sequence : admitted.sequences) settle_length(*sequence);

@@ -11,15 +11,13 @@
 
 namespace mmbatch {
 
-/// Of a whole block, or of its positions before `end`.
+/// Of a whole block, or of its positions before `end`.  @param group of layers
 BlockContent Scheduler::content(const Sequence& sequence, std::size_t block, std::uint64_t parent,
-                                std::size_t end) const {
-  const SequenceGroup& group = *sequence.group;
-  BlockContent content{.parent = parent, .group = 0, .keys = {}};
-  const std::size_t begin = block * options_.block_tokens;
+                                std::size_t group, std::size_t end) const {
+  BlockContent content{.parent = parent, .group = group, .keys = {}};
+  const std::size_t begin = block * options_.block_tokens, prompt = sequence.group->prompt_tokens();
   for (std::size_t p = begin; p < std::min(begin + options_.block_tokens, end); ++p) {
-    const std::size_t prompt = group.prompt_tokens();
-    content.keys.push_back(p < prompt ? group.keys[p]
+    content.keys.push_back(p < prompt ? sequence.group->keys[p]
                                       : static_cast<std::uint64_t>(sequence.answer.tokens[p - prompt]));
   }
   return content;
@@ -30,9 +28,7 @@ BlockContent Scheduler::content(const Sequence& sequence, std::size_t block, std
 std::size_t Scheduler::reusable_blocks(const Sequence& sequence,
                                        const std::vector<std::uint64_t>& parents) const {
   const auto known = [&](std::size_t group, std::size_t block) {
-    BlockContent wanted = content(sequence, block, parents[block]);
-    wanted.group = group;
-    return allocator_.publication_of(wanted) != 0;
+    return allocator_.publication_of(content(sequence, block, parents[block], group)) != 0;
   };
   const Prompt& prompt = *sequence.group->request.prompt;
   std::size_t count = parents.size() - 1;
@@ -53,14 +49,14 @@ std::size_t Scheduler::reusable_blocks(const Sequence& sequence,
 void Scheduler::reuse_prefix(Sequence& sequence, StepPlan& plan) {
   SequenceGroup& group = *sequence.group;
   if (!options_.prefix_sharing || !group.shares_prefixes()) return;
-  // The last position is always computed: its logits are wanted.
-  std::size_t last = group.strategy->first_logit_position(sequence);
+  // Positions from here on are computed: their logits are wanted.
+  std::size_t end = group.strategy->first_logit_position(sequence);
   // The others of its group want to share the prompt's blocks, which no window may have passed.
-  if (group.sequences.size() > 1) last = std::min(last, group.prompt_tokens());
+  if (group.sequences.size() > 1) end = std::min(end, group.prompt_tokens());
   std::vector<std::uint64_t> parents{sequence.root()};
   std::vector<BlockHandle> first_group;
-  while (parents.size() * options_.block_tokens <= last) {
-    auto found = allocator_.find(content(sequence, first_group.size(), parents.back()));
+  while (parents.size() * options_.block_tokens <= end) {
+    auto found = allocator_.find(content(sequence, first_group.size(), parents.back(), 0));
     if (!found) break;
     first_group.push_back(std::move(found->handle));
     parents.push_back(found->publication);
@@ -75,16 +71,16 @@ void Scheduler::reuse_prefix(Sequence& sequence, StepPlan& plan) {
   for (std::size_t g = 1; g < windows_.size(); ++g) {
     const std::size_t begin = first_live_block(windows_[g], count * options_.block_tokens, prompt);
     for (std::size_t b = 0; b < count; ++b) {
-      BlockContent wanted = content(sequence, b, parents[b]);
-      wanted.group = g;
-      sequence.tables[g].add(b < begin ? BlockHandle() : std::move(allocator_.find(wanted)->handle));
+      sequence.tables[g].add(b < begin
+                                 ? BlockHandle()
+                                 : std::move(allocator_.find(content(sequence, b, parents[b], g))->handle));
     }
   }
-  sequence.published = count;
+  sequence.published_blocks = count;
   sequence.publication = parents[count];
   sequence.computed = count * options_.block_tokens;
   find_state(sequence);
-  reuse_part_of_block(sequence, last, plan);
+  reuse_part_of_block(sequence, end, plan);
   free_passed(sequence);
   if (!group.started) group.reused_tokens += std::min(sequence.computed, group.prompt_tokens());
 }
@@ -100,7 +96,7 @@ void Scheduler::reuse_part_of_block(Sequence& sequence, std::size_t end, StepPla
     if (!block) return;
     own.push_back(std::move(*block));
   }
-  BlockContent wanted = content(sequence, sequence.published, sequence.publication, end);
+  BlockContent wanted = content(sequence, sequence.published_blocks, sequence.publication, 0, end);
   std::size_t positions = wanted.keys.size();
   std::vector<BlockCopy> copies;
   for (; wanted.group < windows_.size(); ++wanted.group) {
@@ -116,13 +112,13 @@ void Scheduler::reuse_part_of_block(Sequence& sequence, std::size_t end, StepPla
 
 /// What follows in its last block, an answer, is written behind it.
 void Scheduler::publish_end_of_prompt(const Sequence& sequence) {
-  const std::size_t begin = sequence.published * options_.block_tokens, end = sequence.group->prompt_tokens();
+  const std::size_t begin = sequence.published_blocks * options_.block_tokens,
+                    end = sequence.group->prompt_tokens();
   if (states_.slots != nullptr || begin >= end || end - begin >= options_.block_tokens) return;
-  BlockContent named = content(sequence, sequence.published, sequence.publication, end);
   for (std::size_t g = 0; g < windows_.size(); ++g) {
-    const BlockHandle& block = sequence.tables[g].blocks[sequence.published];
-    named.group = g;
-    if (block.block() >= 0) allocator_.publish(block, named);
+    const BlockHandle& block = sequence.tables[g].blocks[sequence.published_blocks];
+    if (block.block() < 0) continue;
+    allocator_.publish(block, content(sequence, sequence.published_blocks, sequence.publication, g, end));
   }
 }
 
@@ -134,23 +130,21 @@ void Scheduler::computed(const ScheduledChunk& chunk) {
   // A draft's tokens are not content before they are verified.
   const std::size_t certain =
       std::min({sequence.computed, sequence.tokens(), shareable_end(*sequence.group)});
-  while ((sequence.published + 1) * options_.block_tokens <= certain) {
-    const BlockContent named = content(sequence, sequence.published, sequence.publication);
+  while ((sequence.published_blocks + 1) * options_.block_tokens <= certain) {
     for (std::size_t g = 1; g < windows_.size(); ++g) {
-      const BlockHandle& block = sequence.tables[g].blocks[sequence.published];
+      const BlockHandle& block = sequence.tables[g].blocks[sequence.published_blocks];
       if (block.block() < 0) continue;
-      BlockContent own = named;
-      own.group = g;
-      allocator_.publish(block, std::move(own));
+      allocator_.publish(block, content(sequence, sequence.published_blocks, sequence.publication, g));
     }
-    const BlockHandle& block = sequence.tables[0].blocks[sequence.published];
+    const BlockHandle& block = sequence.tables[0].blocks[sequence.published_blocks];
+    const BlockContent named = content(sequence, sequence.published_blocks, sequence.publication, 0);
     if (block.block() >= 0)
       sequence.publication = allocator_.publish(block, named);
     else if (const std::uint64_t known = allocator_.publication_of(named))
       sequence.publication = known;
     else
       break;  // it was freed before it was named: what follows has no name either
-    ++sequence.published;
+    ++sequence.published_blocks;
   }
   const std::size_t prompt = sequence.group->prompt_tokens();
   if (sequence.computed >= prompt && sequence.computed - chunk.count < prompt)

@@ -100,7 +100,7 @@ void Scheduler::find_state(Sequence& sequence) {
 void Scheduler::keep_state(Sequence& sequence) {
   if (states_.slots == nullptr || sequence.computed == 0) return;
   const bool shareable = sequence.computed <= shareable_end(*sequence.group) &&
-                         sequence.computed == sequence.published * options_.block_tokens;
+                         sequence.computed == sequence.published_blocks * options_.block_tokens;
   if (shareable) states_.slots->publish(sequence.state, state_behind(sequence.publication));
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <iterator>
 #include <utility>
 
 #include "engine/decoder/cache_layout.h"
@@ -22,6 +21,17 @@ const PositionRange* split_range(const Prompt& prompt, std::size_t end) {
     if (range.begin < end && end < range.end) return &range;
   }
   return nullptr;
+}
+
+/// Takes the first of the requests that is such a one, and frees its blocks; null for none.
+template <class Which>
+std::unique_ptr<SequenceGroup> take_from(SequenceGroups& groups, const Which& which) {
+  const auto place = std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return which(*g); });
+  if (place == groups.end()) return nullptr;
+  std::unique_ptr<SequenceGroup> group = std::move(*place);
+  groups.erase(place);
+  for (const auto& sequence : group->sequences) sequence->drop_cache();
+  return group;
 }
 
 }  // namespace
@@ -51,6 +61,7 @@ std::size_t Scheduler::first_live_block(std::size_t window, std::size_t computed
 /// Rows of one sequence in one step, at most.
 std::size_t Scheduler::step_rows(const SequenceGroup& group) const {
   std::size_t rows = std::min(options_.prefill_chunk, options_.max_batch_tokens);
+  if (states_.slots != nullptr) rows = std::max(rows, states_.grid);
   for (const PositionRange& range : group.request.prompt->bidirectional)
     rows = std::max(rows, range.end - range.begin);
   return rows;
@@ -80,12 +91,15 @@ std::size_t Scheduler::worst_case_blocks(const SequenceGroup& group) const {
   const std::size_t prompt = group.prompt_tokens() / options_.block_tokens;
   std::size_t shared = prompt;
   const bool passes_border = group.prompt_tokens() <= length_border_ && length_border_ < group.max_tokens;
-  // Those that are past the border have the prompt's blocks once more.
-  if (passes_border && group.strategy->width() > 1) shared *= 2;
+  const bool forgets = std::any_of(windows_.begin(), windows_.end(), [](std::size_t w) { return w > 0; });
+  // Those that are past the border have the prompt's blocks once more, or each its own: whoever comes late
+  // may find that windows have passed them in those that computed them.
+  const std::size_t width = group.strategy->width();
+  if (passes_border && width > 1) shared *= forgets ? width : 2;
   std::size_t total = 0;
   for (const std::size_t window : windows_) {
     const std::size_t own = group_blocks(positions, window, step_rows(group), options_.block_tokens);
-    total += own < all ? group.strategy->width() * own : shared + group.strategy->width() * (all - prompt);
+    total += own < all ? width * own : shared + width * (all - prompt);
   }
   return total;
 }
@@ -112,7 +126,7 @@ std::unique_ptr<Sequence> Scheduler::fork(const Sequence& sequence) {
   }
   twin->computed = sequence.computed;
   twin->longer = sequence.longer;
-  twin->published = sequence.published;
+  twin->published_blocks = sequence.published_blocks;
   twin->publication = sequence.publication;
   share_state(*twin, sequence);
   return twin;
@@ -130,8 +144,7 @@ void Scheduler::preempt(SequenceGroup& group, StepPlan& plan) {
   const auto behind = [&](const std::unique_ptr<SequenceGroup>& g) {
     return g->age == 0 || g->age > group.age;
   };
-  waiting_.insert(std::find_if(waiting_.begin(), waiting_.end(), behind), std::move(*place));
-  running_.erase(place);
+  waiting_.splice(std::find_if(waiting_.begin(), waiting_.end(), behind), running_, place);
   ++preemptions_;
 }
 
@@ -147,8 +160,7 @@ bool Scheduler::make_room(const SequenceGroup& for_group, const std::function<bo
       // It had everything, and would come to the same end again.
       const auto place = std::find_if(waiting_.begin(), waiting_.end(),
                                       [&](const auto& group) { return group.get() == &for_group; });
-      stuck_.push_back(std::move(*place));
-      waiting_.erase(place);
+      stuck_.splice(stuck_.end(), waiting_, place);
     }
     return false;
   }
@@ -199,8 +211,7 @@ std::size_t Scheduler::next_count(const Sequence& sequence, const StepPlan& plan
 /// Guesses are not worth anybody's blocks: they are computed only where there is room for all of them and for
 /// the copies of shared blocks.
 bool Scheduler::draft_fits(const Sequence& sequence) const {
-  const bool under_way = sequence.computed + 1 != sequence.tokens();
-  if (sequence.draft.empty() || under_way) return true;
+  if (sequence.draft.empty()) return true;
   if (sequence.group->needs_whole_cache) return false;
   const std::size_t needed = blocks_for(sequence.tokens() + sequence.draft.size());
   const std::size_t there = sequence.table_blocks(), groups = windows_.size();
@@ -219,22 +230,39 @@ void Scheduler::settle_length(Sequence& sequence) const {
   }
 }
 
-/// After a preemption all sequences of a group begin anew, and those that pass the border of lengths. The
-/// first computes the prompt, and goes no further before the others share its blocks, or the group would need
-/// the prompt's blocks several times over.
-/// @return the sequence that computes the prompt for others; null when all have it
+/// Whether a sequence that begins anew may go on from what this one has of their prompt.
+bool Scheduler::has_prompt(const Sequence& sequence) const {
+  const Prompt& prompt = *sequence.group->request.prompt;
+  const std::size_t tokens = prompt.tokens();
+  if (sequence.computed < tokens || (states_.slots != nullptr && sequence.computed > tokens)) return false;
+  for (std::size_t g = 0; g < windows_.size(); ++g) {
+    const std::size_t begin = first_live_block(windows_[g], tokens, prompt);
+    if (begin < blocks_for(tokens) && sequence.tables[g].numbers[begin] < 0) return false;
+  }
+  return true;
+}
+
+/// After a preemption all sequences of a group begin anew, and those that pass the border of lengths. One
+/// computes the prompt, and goes no further before the others share its blocks, or the group would need the
+/// prompt's blocks several times over.
+/// @return the sequence that computes the prompt for others; null when no others need it
 const Sequence* Scheduler::share_prompt(SequenceGroup& group) {
   const std::size_t prompt = group.prompt_tokens();
   for (const bool longer : {false, true}) {
-    const Sequence* first = nullptr;
+    std::vector<Sequence*> without;
+    const Sequence* with = nullptr;
     for (const auto& sequence : group.sequences) {
       if (sequence->finished || sequence->longer != longer) continue;
-      if (first == nullptr) {
-        first = sequence.get();
-      } else if (sequence->computed < prompt) {
-        if (first->computed < prompt) return first;
-        adopt_prompt(*sequence, *first);
-      }
+      if (sequence->computed < prompt)
+        without.push_back(sequence.get());
+      else if (with == nullptr && has_prompt(*sequence))
+        with = sequence.get();
+    }
+    if (with != nullptr) {
+      for (Sequence* const sequence : without) adopt_prompt(*sequence, *with);
+    } else if (without.size() > 1) {
+      const auto behind = [](const Sequence* a, const Sequence* b) { return a->computed < b->computed; };
+      return *std::max_element(without.begin(), without.end(), behind);
     }
   }
   return nullptr;
@@ -267,6 +295,8 @@ bool Scheduler::schedule(SequenceGroup& group, StepPlan& plan) {
     std::size_t count = next_count(sequence, plan);
     if (for_all == &sequence) count = std::min(count, group.prompt_tokens() - sequence.computed);
     if (count == 0) continue;
+    // Guesses are verified in one step: where they turn out wrong, no window has passed what they go back to.
+    if (sequence.draft.size() >= count) sequence.draft.resize(count - 1);
     if (!reserve(sequence, sequence.computed + count, plan)) return false;
     plan.chunks.push_back({&sequence, count});
     plan.rows += count;
@@ -289,47 +319,22 @@ StepPlan Scheduler::plan() {
   return plan;
 }
 
-std::vector<std::unique_ptr<SequenceGroup>> Scheduler::take_finished() {
-  std::vector<std::unique_ptr<SequenceGroup>> finished;
-  for (auto it = running_.begin(); it != running_.end();) {
-    if (all_finished(**it)) {
-      for (const auto& sequence : (*it)->sequences) sequence->drop_cache();
-      finished.push_back(std::move(*it));
-      it = running_.erase(it);
-    } else {
-      ++it;
-    }
-  }
-  return finished;
+std::unique_ptr<SequenceGroup> Scheduler::take_finished() {
+  return take_from(running_, all_finished);
 }
 
 std::unique_ptr<SequenceGroup> Scheduler::take(std::uint64_t id) {
-  const auto take_from = [id](auto& groups) {
-    const auto place =
-        std::find_if(groups.begin(), groups.end(), [id](const auto& g) { return g->id == id; });
-    std::unique_ptr<SequenceGroup> group;
-    if (place == groups.end()) return group;
-    group = std::move(*place);
-    groups.erase(place);
-    return group;
-  };
-  std::unique_ptr<SequenceGroup> group = take_from(running_);
-  if (!group) group = take_from(waiting_);
-  if (!group) return group;
-  for (const auto& sequence : group->sequences) sequence->drop_cache();
-  return group;
+  const auto is_it = [id](const SequenceGroup& group) { return group.id == id; };
+  auto group = take_from(running_, is_it);
+  return group ? std::move(group) : take_from(waiting_, is_it);
 }
 
-std::vector<std::unique_ptr<SequenceGroup>> Scheduler::take_all() {
-  std::vector<std::unique_ptr<SequenceGroup>> all;
-  std::move(running_.begin(), running_.end(), std::back_inserter(all));
-  std::move(waiting_.begin(), waiting_.end(), std::back_inserter(all));
-  running_.clear();
-  waiting_.clear();
-  for (const auto& group : all) {
-    for (const auto& sequence : group->sequences) sequence->drop_cache();
-  }
-  return all;
+std::unique_ptr<SequenceGroup> Scheduler::take_stuck() {
+  return take_from(stuck_, [](const SequenceGroup&) { return true; });
+}
+
+std::unique_ptr<SequenceGroup> Scheduler::take_running() {
+  return take_from(running_, [](const SequenceGroup&) { return true; });
 }
 
 }  // namespace mmbatch

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <functional>
 #include <list>
 #include <memory>
@@ -24,6 +23,9 @@ struct SchedulerOptions {
   std::size_t admission_window = 256;   // this many of the waiting may be admitted out of order; 1 = none
 };
 
+/// From one list into another a request moves without memory being asked for, so that none is ever lost.
+using SequenceGroups = std::list<std::unique_ptr<SequenceGroup>>;
+
 /// The next positions of one sequence.
 struct ScheduledChunk {
   Sequence* sequence = nullptr;
@@ -33,7 +35,7 @@ struct ScheduledChunk {
 /// What one step does. Blocks for all its positions are already in the sequences' tables.
 struct StepPlan {
   std::vector<ScheduledChunk> chunks;
-  std::vector<BlockCopy> copies;
+  std::vector<BlockCopy> copies;  // in this order: a block that one of them writes, a later one may read
   std::size_t rows = 0;
 };
 
@@ -66,9 +68,10 @@ class Scheduler {
   std::size_t worst_case_blocks(const SequenceGroup& group) const;
   /// False when not even one of its sequences fits. (The last token is never computed.)
   bool may_fit(const SequenceGroup& group) const {
-    return sequence_blocks(group, group.max_tokens - 1) <= allocator_.blocks() &&
-           most_slots(group) <= state_slots();
+    return sequence_blocks(group, group.max_tokens - 1) <= allocator_.blocks() && has_slots_for(group);
   }
+  /// False when there are fewer slots for states than its sequences need.
+  bool has_slots_for(const SequenceGroup& group) const { return most_slots(group) <= state_slots(); }
 
   /// Plans the next step; empty when there is nothing to do.
   StepPlan plan();
@@ -77,17 +80,17 @@ class Scheduler {
   void computed(const ScheduledChunk& chunk);
   /// Makes another sequence of the same group that shares all blocks.
   std::unique_ptr<Sequence> fork(const Sequence& sequence);
-  /// Takes the requests of which all sequences are finished.
-  std::vector<std::unique_ptr<SequenceGroup>> take_finished();
 
+  /// Takes a request of which all sequences are finished; null when there is none.
+  std::unique_ptr<SequenceGroup> take_finished();
   /// Takes one request, whatever its state, and frees its blocks; null when there is none of this id.
   std::unique_ptr<SequenceGroup> take(std::uint64_t id);
-  /// Takes the requests for which the whole cache was not enough.
-  std::vector<std::unique_ptr<SequenceGroup>> take_stuck() { return std::exchange(stuck_, {}); }
-  /// Takes all requests, whatever their state, and frees their blocks.
-  std::vector<std::unique_ptr<SequenceGroup>> take_all();
+  /// Takes a request that is at work, and frees its blocks; null when there is none.
+  std::unique_ptr<SequenceGroup> take_running();
+  /// Takes a request for which the whole cache was not enough; null when there is none.
+  std::unique_ptr<SequenceGroup> take_stuck();
 
-  const std::list<std::unique_ptr<SequenceGroup>>& running() const { return running_; }
+  const SequenceGroups& running() const { return running_; }
   bool idle() const { return running_.empty() && waiting_.empty(); }
   std::size_t waiting() const { return waiting_.size(); }
   std::size_t preemptions() const { return preemptions_; }
@@ -96,13 +99,13 @@ class Scheduler {
  private:
   bool schedule(SequenceGroup& group, StepPlan& plan);
   void settle_length(Sequence& sequence) const;
+  bool has_prompt(const Sequence& sequence) const;
   const Sequence* share_prompt(SequenceGroup& group);
   void adopt_prompt(Sequence& sequence, const Sequence& other);
   bool reserve(Sequence& sequence, std::size_t positions, StepPlan& plan);
   bool make_room(const SequenceGroup& for_group, const std::function<bool()>& enough, StepPlan& plan);
   void admit(StepPlan& plan);
-  std::optional<std::size_t> next_to_admit() const;
-  std::unique_ptr<SequenceGroup> pass_over_to(std::size_t place);
+  SequenceGroups::iterator next_to_admit();
   std::size_t blocks_shared_with_last(const SequenceGroup& group) const;
   std::size_t growth() const;
   bool is_full() const;
@@ -119,7 +122,7 @@ class Scheduler {
   void free_passed(Sequence& sequence) const;
   std::size_t next_count(const Sequence& sequence, const StepPlan& plan) const;
   bool draft_fits(const Sequence& sequence) const;
-  BlockContent content(const Sequence& sequence, std::size_t block, std::uint64_t parent,
+  BlockContent content(const Sequence& sequence, std::size_t block, std::uint64_t parent, std::size_t group,
                        std::size_t end = SIZE_MAX) const;
   std::size_t reusable_blocks(const Sequence& sequence, const std::vector<std::uint64_t>& parents) const;
   // Of recurrent layers, see recurrent_states.cpp:
@@ -139,11 +142,11 @@ class Scheduler {
   std::vector<std::size_t> windows_;
   std::size_t length_border_;
   RecurrentStates states_;
-  std::list<std::unique_ptr<SequenceGroup>> running_;   // by age
-  std::deque<std::unique_ptr<SequenceGroup>> waiting_;  // preempted ones first, by age; then by submission
-  std::vector<std::uint64_t> last_admitted_;            // content of its prompt
+  SequenceGroups running_;                    // by age
+  SequenceGroups waiting_;                    // preempted ones first, by age; then by submission
+  SequenceGroups stuck_;                      // had the whole cache, and it was not enough
+  std::vector<std::uint64_t> last_admitted_;  // content of its prompt
   std::uint64_t next_age_ = 1;
-  std::vector<std::unique_ptr<SequenceGroup>> stuck_;
   std::size_t preemptions_ = 0;
 };
 

@@ -9,10 +9,10 @@
 namespace mmbatch {
 namespace {
 
-// Of the columns that are not counted SQLite takes the row where min() found its value: the first item's.
+// Each of an item's answers has a row, and its error is the item's once. Of the columns that are not counted SQLite takes the row where min() found its value: the first item's.
 constexpr const char* kFailures = R"sql(
 SELECT job, error_stage, error_code, items, example, message FROM
-  (SELECT j.name AS job, r.error_stage, r.error_code, count(*) AS items, i.id AS example,
+  (SELECT j.name AS job, r.error_stage, r.error_code, count(DISTINCT i.key) AS items, i.id AS example,
           r.error_message AS message, min(i.key) AS first, j.key AS job_key
    FROM {} WHERE {} AND {} AND r.error_code IS NOT NULL GROUP BY j.key, r.error_stage, r.error_code)
 ORDER BY items DESC, job_key, first)sql";

@@ -313,7 +313,41 @@ TEST_F(EngineTest, OneBadRequestLeavesTheOthersAlone) {
   EXPECT_EQ(first->value().value().answers[0].tokens, third->value().value().answers[0].tokens);
 }
 
-TEST_F(EngineTest, AllRequestsCanBeEnded) {
+// Whatever a request's callbacks throw, it is its own fault, and every other request is done once.
+TEST_F(EngineTest, AFaultOfOneLeavesTheOthersAlone) {
+  Engine engine(decoder_, testing::tiny_vocabulary(), small_cache());
+  std::vector<std::string> done(4);
+  for (std::size_t i = 0; i < done.size(); ++i) {
+    Request request;
+    request.prompt = prompt_of(kPrompt);
+    request.generation.max_new_tokens = 3;
+    request.generation.ignore_eos = true;
+    if (i == 0) {
+      request.generation.stop_strings = {"x"};
+      request.text = [] {
+        return [](std::int32_t) -> std::string { throw std::runtime_error("of the first"); };
+      };
+    }
+    request.on_done = [&done, i](const Result<Completion>& completion) {
+      done[i] += completion ? "answered" : completion.error().message;
+      if (i == 2) throw std::bad_alloc();
+    };
+    engine.submit(std::move(request));
+  }
+  bool more = true;
+  while (more) {
+    try {
+      more = engine.step();
+    } catch (const std::bad_alloc&) {
+      engine.fail_running({ErrorCode::internal, "at work"});
+    }
+  }
+  EXPECT_EQ(done, (std::vector<std::string>{"of the first", "answered", "answered", "at work"}));
+  EXPECT_TRUE(engine.idle());
+  EXPECT_EQ(engine.stats().kv_bytes_used, 0u);
+}
+
+TEST_F(EngineTest, ThoseAtWorkCanBeEnded) {
   EngineOptions options = small_cache();
   options.scheduler.max_sequences = 2;
   Harness harness(decoder_, options);
@@ -324,10 +358,11 @@ TEST_F(EngineTest, AllRequestsCanBeEnded) {
     done.push_back(harness.submit(std::move(request)));
   }
   harness.engine().step();
-  harness.engine().fail_all({ErrorCode::timeout, "late"});
-  for (const auto& one : done) EXPECT_EQ(one->value().error().code, ErrorCode::timeout);
-  EXPECT_TRUE(harness.engine().idle());
+  harness.engine().fail_running({ErrorCode::timeout, "late"});
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(done[i]->value().error().code, ErrorCode::timeout);
   EXPECT_EQ(harness.engine().stats().kv_bytes_used, 0u);
+  harness.run();
+  for (int i = 2; i < 5; ++i) EXPECT_TRUE(done[i]->value().ok());
   EXPECT_EQ(harness.answer(kPrompt, {}).answers.size(), 1u);
 }
 

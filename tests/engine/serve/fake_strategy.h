@@ -30,18 +30,33 @@ class FakeStrategy : public Strategy {
     if (kind_ == choices) return advance_choices(group, context);
     while (group.sequences.size() < width_) group.sequences.push_back(context.fork(*group.sequences.front()));
     for (const auto& sequence : group.sequences) {
-      if (sequence->finished) continue;
-      sequence->answer.tokens.push_back(token());
-      sequence->finished = sequence->tokens() >= group.max_tokens || random_() % 10 == 0;
+      if (!sequence->finished) go_on(group, *sequence);
     }
   }
 
   std::vector<Answer> answers(SequenceGroup&) override { return {}; }
 
   std::size_t advances = 0;
+  std::size_t guesses = 0;  // of sampling: tokens to guess at most
 
  private:
   std::int32_t token() { return static_cast<std::int32_t>(random_() % 3); }
+
+  /// Takes guesses as long as they are right, and makes others.
+  void go_on(const SequenceGroup& group, Sequence& sequence) {
+    const std::vector<std::int32_t> draft = std::exchange(sequence.draft, {});
+    bool right = true;
+    for (std::size_t i = 0; i <= draft.size() && right && !sequence.finished; ++i) {
+      sequence.answer.tokens.push_back(token());
+      right = i < draft.size() && draft[i] == sequence.answer.tokens.back();
+      sequence.finished = sequence.tokens() >= group.max_tokens || random_() % 10 == 0;
+    }
+    if (sequence.finished) return;
+    sequence.computed = std::min(sequence.computed, sequence.tokens() - 1);
+    const std::size_t room = group.max_tokens - sequence.tokens() - 1;
+    for (std::size_t left = std::min(room, guesses > 0 ? random_() % (guesses + 1) : 0); left > 0; --left)
+      sequence.draft.push_back(token());
+  }
 
   void advance_beams(SequenceGroup& group, const StrategyContext& context) {
     std::vector<std::unique_ptr<Sequence>> next;

@@ -131,6 +131,31 @@ TEST_P(Recurrent, NoScheduleChangesABitOfAnAnswer) {
   EXPECT_GT(reused, 1000u);
 }
 
+// Of a prompt of 100 tokens whole chunks of 64 are shared: nobody waits for what is behind them.
+TEST_P(Recurrent, PromptsThatAreAlikeAreAnsweredTogether) {
+  const auto decoder = hybrid(GetParam());
+  Request request;
+  request.prompt = prompt_of(tokens(100, 1));
+  request.generation.max_new_tokens = 20;
+  request.generation.ignore_eos = true;
+  Harness harness(decoder);
+  for (int i = 0; i < 4; ++i) harness.submit(request);
+  harness.run();
+  EXPECT_LT(harness.engine().stats().steps, 30u);
+}
+
+TEST_P(Recurrent, MoreChoicesThanThereAreStatesAreRefusedByName) {
+  EngineOptions options = testing::small_cache();
+  options.kv_blocks = 1000;
+  options.scheduler.max_sequences = 4;
+  Request request;
+  request.prompt = prompt_of(tokens(20, 1));
+  for (std::int32_t i = 0; i < 40; ++i) request.choices.push_back({10 + i, 5, 5});
+  const auto answer = Harness(hybrid(GetParam()), options).answer(request);
+  ASSERT_FALSE(answer.ok());
+  EXPECT_NE(answer.error().message.find("max_sequences"), std::string::npos) << answer.error().message;
+}
+
 INSTANTIATE_TEST_SUITE_P(Kinds, Recurrent, ::testing::Values(Kind::delta_net, Kind::convolution));
 
 }  // namespace

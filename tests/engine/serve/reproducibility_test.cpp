@@ -104,6 +104,7 @@ Schedule random_schedule(std::mt19937& random) {
   scheduler.max_batch_tokens = rows[random() % 4];
   scheduler.max_sequences = 1 + random() % 20;
   scheduler.prefix_sharing = random() % 2 == 0;
+  schedule.options.lookup_tokens = random() % 2 == 0 ? 0 : 1 + random() % 6;
   // Just enough for the largest request, or some more.
   const std::size_t tokens = 60 + 3 * 13;
   schedule.options.kv_blocks = 2 * (tokens / scheduler.block_tokens + 6) + random() % 8;

@@ -40,6 +40,38 @@ void expect_same(const Completion& found, const Completion& expected) {
   }
 }
 
+// Steps that others have filled, or short chunks, have no room for all guesses.
+TEST(RollingCache, GuessesThatAStepHasNoRoomForChangeNoAnswer) {
+  const auto decoder = windowed();
+  GenerationConfig generation;
+  generation.max_new_tokens = 100;
+  generation.ignore_eos = true;
+  generation.logprobs = true;
+  for (const std::size_t chunk : {2u, 3u, 512u}) {
+    EngineOptions options = cache_of(1000, 4);
+    options.scheduler.prefill_chunk = chunk;
+    options.scheduler.max_batch_tokens = 16;
+    std::vector<Completion> expected;
+    for (std::size_t tokens = 20; tokens < 40; ++tokens)
+      expected.push_back(Harness(decoder, options).answer(long_prompt(tokens), generation));
+    options.lookup_tokens = 6;
+    Harness harness(decoder, options);
+    std::vector<std::shared_ptr<std::optional<Result<Completion>>>> done;
+    for (std::size_t tokens = 20; tokens < 40; ++tokens) {
+      Request request;
+      request.prompt = testing::prompt_of(long_prompt(tokens));
+      request.generation = generation;
+      done.push_back(harness.submit(std::move(request)));
+    }
+    harness.run();
+    EXPECT_GT(harness.engine().stats().draft_tokens, 100u);
+    for (std::size_t i = 0; i < done.size(); ++i) {
+      ASSERT_TRUE(done[i]->value().ok()) << done[i]->value().error().message;
+      expect_same(done[i]->value().value(), expected[i]);
+    }
+  }
+}
+
 TEST(RollingCache, ALongAnswerTakesTheWindowsBlocksAndStaysTheSame) {
   const auto decoder = windowed();
   GenerationConfig generation;

@@ -270,6 +270,27 @@ TEST_F(Query, Summaries) {
   EXPECT_EQ(failures[0]["example"], "f");
 }
 
+TEST_F(Query, FailuresCountItemsAndNotTheirAnswers) {
+  {
+    const auto store = ResultsStore::open_or_create(file_);
+    store->begin_run(make_run(R"({"top_k":2})"), ResumePolicy::resume);
+    const Item item = make_item("cut", "what color?", 20);
+    ItemResult result = make_answer(item, key_of(20), "bl");
+    result.answers.resize(3, result.answers[0]);
+    result.failure = Failure{"decode", ErrorCode::invalid_value, "cut"};
+    store->put(result);
+    store->finish_run(RunStatus::finished, "{}");
+  }
+  QueryOptions options;
+  options.run = "3";
+  options.style.format = OutputFormat::jsonl;
+  std::ostringstream out;
+  summarize(file_, Summary::failures, options, out);
+  const auto failure = nlohmann::json::parse(out.str());
+  EXPECT_EQ(failure["error_code"], "invalid_value");
+  EXPECT_EQ(failure["items"], 1);
+}
+
 TEST_F(Query, Evaluation) {
   const auto report = nlohmann::json::parse(to_json(evaluate(file_, {})));
   EXPECT_EQ(report["items"], 5);

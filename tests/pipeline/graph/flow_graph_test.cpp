@@ -214,6 +214,32 @@ TEST(FlowGraph, AFatalFaultInAnyStageEndsTheRunAndLosesNothingElse) {
   }
 }
 
+TEST(FlowGraph, AStageThatNeverAnswersEndsTheRunAndNothingHangs) {
+  for (const char* stage : {"images", "text", "decode"}) {
+    Arena arena(2);
+    FakeStages fake(1000000);
+    std::atomic<bool> stop{false};
+    std::atomic<int> calls{0};
+    const auto forgets = [&](const char* here) { return here == std::string(stage) && ++calls == 40; };
+    FlowStages stages = fake.stages();
+    stages.encode_images = [&, inner = stages.encode_images](const TicketPtr& ticket,
+                                                             Done<Branch<Images>> done) {
+      if (!forgets("images")) inner(ticket, std::move(done));
+    };
+    stages.encode_text = [&, inner = stages.encode_text](const TicketPtr& ticket,
+                                                         Done<Branch<EncodedText>> done) {
+      if (!forgets("text")) inner(ticket, std::move(done));
+    };
+    stages.decode = [&, inner = stages.decode](const Fused& fused, Done<Outcome> done) {
+      if (!forgets("decode")) inner(fused, std::move(done));
+    };
+    const auto run = [&] { arena.run([&] { run_flow_graph(stages, 8, stop); }); };
+    EXPECT_THROW(run(), FatalError) << stage;
+    EXPECT_EQ(fake.seen_.size() + 1, fake.next_) << stage;
+    EXPECT_LT(fake.next_, 1000u) << stage;
+  }
+}
+
 TEST(FlowGraph, NoItemsIsNoWork) {
   Arena arena(1);
   FakeStages fake(0);

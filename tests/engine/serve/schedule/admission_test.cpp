@@ -39,7 +39,7 @@ class Queue {
     EXPECT_EQ(plan.chunks.size(), 1u);
     scheduler_.computed(plan.chunks.front());
     plan.chunks.front().sequence->finished = true;
-    return scheduler_.take_finished().front()->id;
+    return scheduler_.take_finished()->id;
   }
   std::vector<std::uint64_t> all() {
     std::vector<std::uint64_t> ids;
