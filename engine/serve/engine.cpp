@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "engine/base/memory_limits.h"
-#include "engine/decoder/prompt_length.h"
 #include "engine/kernels/product/precision_choice.h"
 #include "engine/serve/logits.h"
 #include "engine/serve/reasoning/reasoning.h"
@@ -16,12 +15,6 @@ namespace mmbatch {
 namespace {
 
 using Clock = SequenceGroup::Clock;
-
-void check_token(std::int32_t id, std::size_t vocab) {
-  if (id < 0 || static_cast<std::size_t>(id) >= vocab)
-    throw ItemError(ErrorCode::invalid_value,
-                    fmt::format("token {} is outside the vocabulary of {}", id, vocab));
-}
 
 double milliseconds(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double, std::milli>(to - from).count();
@@ -81,20 +74,6 @@ KvPool make_pool(const Decoder& decoder, const EngineOptions& options) {
   }
 }
 
-/// The prompt's content as far as keys and values depend on it: with dynamic_ntk scaling also on the length
-/// that the sequence may reach, once that is longer than what the model was trained on.
-std::vector<std::uint64_t> cache_keys(const DecoderConfig& config, const Prompt& prompt,
-                                      std::size_t max_tokens) {
-  std::vector<std::uint64_t> keys = content_keys(prompt);
-  const bool stretched =
-      std::any_of(config.layers.begin(), config.layers.end(), [&](const LayerConfig& layer) {
-        const auto& rope = layer.attention.rope;
-        return rope && rope->scaling == RopeScaling::dynamic_ntk && max_tokens > rope->original_positions;
-      });
-  if (stretched) keys.front() ^= static_cast<std::uint64_t>(max_tokens) << 32;
-  return keys;
-}
-
 /// Whether all scores for the next token are numbers; answers chosen by others would mean nothing.
 bool has_finite_logits(const Sequence& sequence) {
   for (const LogitRows& rows : sequence.logits) {
@@ -117,25 +96,6 @@ void take_thoughts(const ReasoningTracker& tracker, Answer& answer) {
   };
   cut(answer.logprobs);
   cut(answer.top);
-}
-
-ItemError too_long(const std::string& message) {
-  return {ErrorCode::prompt_too_long, message};
-}
-
-/// @throws ItemError invalid_value for image rows that this decoder cannot take
-void check_feature_width(const Prompt& prompt, const DecoderConfig& config) {
-  if ((prompt.encoded > 0) != (config.encoded_width > 0))
-    throw ItemError(ErrorCode::invalid_value,
-                    config.encoded_width > 0 ? "a prompt without an encoder's rows, which this decoder reads"
-                                             : "a prompt with an encoder's rows; this decoder reads none");
-  for (const FeatureSpan& span : prompt.features) {
-    const std::size_t width = span.begin < prompt.encoded ? config.encoded_width : config.feature_width();
-    if (span.rows->cols() == width) continue;
-    throw ItemError(
-        ErrorCode::invalid_value,
-        fmt::format("feature rows of {} numbers; this decoder takes rows of {}", span.rows->cols(), width));
-  }
 }
 
 }  // namespace
@@ -174,85 +134,6 @@ RecurrentStates Engine::recurrent_states() {
   if (state_slots_.blocks() == 0) return {};
   options_.lookup_tokens = 0;  // a recurrent state cannot be taken back where a guess was wrong
   return {.slots = &state_slots_, .grid = RecurrentSpan::kGrid};
-}
-
-/// @throws ItemError for a request that can never be answered
-std::unique_ptr<SequenceGroup> Engine::prepare(Request request) const {
-  const DecoderConfig& config = decoder_->config();
-  if (request.prompt->tokens() == 0) throw ItemError(ErrorCode::prompt_empty, "the prompt has no tokens");
-  check(*request.prompt);
-  check_feature_width(*request.prompt, config);
-  for (std::size_t i = 0; i < request.prompt->ids.size(); ++i) {
-    const std::int32_t id = request.prompt->ids[i];
-    if (id != Prompt::kNoToken || feature_row(*request.prompt, i) == nullptr) check_token(id, config.vocab);
-  }
-  for (const auto& choice : request.choices) {
-    if (choice.empty()) throw ItemError(ErrorCode::invalid_value, "a choice has no tokens");
-    for (const std::int32_t id : choice) check_token(id, config.vocab);
-  }
-  const GenerationConfig& generation = request.generation;
-  for (const auto& id : {generation.forced_bos_token_id, generation.forced_eos_token_id}) {
-    if (id && static_cast<std::size_t>(*id) >= config.vocab) {
-      throw ItemError(ErrorCode::invalid_value,
-                      fmt::format("forced token {} is outside the vocabulary of {}", *id, config.vocab));
-    }
-  }
-  const std::size_t prompt = request.prompt->decoder_ids().size();
-  std::size_t image_tokens = 0;
-  for (const FeatureSpan& span : request.prompt->features)
-    image_tokens += span.begin >= request.prompt->encoded ? span.tokens() : 0;
-  if (const auto fault = length_fault({prompt, request.prompt->features.size(), image_tokens},
-                                      generation.truncate_prompt, longest_prompt(config.max_positions))) {
-    throw ItemError(fault->code, fault->message);
-  }
-  if (prompt > longest_prompt(config.max_positions))
-    request.prompt =
-        std::make_shared<const Prompt>(cut_left(*request.prompt, longest_prompt(config.max_positions)));
-  auto group = std::make_unique<SequenceGroup>();
-  std::size_t new_tokens = static_cast<std::size_t>(generation.max_new_tokens);
-  for (const auto& choice : request.choices) new_tokens = std::max<std::size_t>(new_tokens, choice.size());
-  // What an encoder read does not count among the decoder's positions.
-  const std::size_t encoded = request.prompt->encoded;
-  group->max_tokens = std::min(request.prompt->tokens() + new_tokens, encoded + config.max_positions);
-  if (generation.max_length) {
-    group->max_tokens =
-        std::min(group->max_tokens, encoded + static_cast<std::size_t>(*generation.max_length));
-  }
-  if (group->max_tokens <= request.prompt->tokens()) {
-    throw too_long(fmt::format("the prompt has {} tokens, which leaves none of max_length {}", prompt,
-                               *generation.max_length));
-  }
-  group->strategy = make_strategy(request, config.length_border());
-  group->request = std::move(request);
-  if (group->request.reasoning) {
-    group->request.constraint =
-        make_reasoning_constraint(group->request.reasoning, group->request.constraint);
-  }
-  group->keys = cache_keys(config, *group->request.prompt, group->max_tokens);
-  group->submitted = Clock::now();
-  group->sequences.push_back(std::make_unique<Sequence>());
-  group->sequences.front()->group = group.get();
-  if (group->request.constraint)
-    group->sequences.front()->constraint_state = group->request.constraint->start();
-  if (!scheduler_.has_slots_for(*group)) throw too_few_states(*group);
-  if (!scheduler_.may_fit(*group)) throw cache_too_small(*group);
-  return group;
-}
-
-ItemError Engine::cache_too_small(const SequenceGroup& group) const {
-  return too_long(
-      fmt::format("prompt and answer of {} tokens may take {} blocks of {} tokens, and the cache has {}: it "
-                  "needs a larger cache, or a request for fewer tokens, beams or choices",
-                  group.max_tokens, scheduler_.worst_case_blocks(group), options_.scheduler.block_tokens,
-                  allocator_.blocks()));
-}
-
-ItemError Engine::too_few_states(const SequenceGroup& group) const {
-  return {ErrorCode::invalid_value,
-          fmt::format(
-              "{} beams, answers or choices at a time need {} states of this model's recurrent layers, and "
-              "there are {}: it needs a larger max_sequences (or cache), or a request for fewer",
-              group.strategy->width(), 2 * group.strategy->width(), state_slots_.blocks())};
 }
 
 RequestId Engine::submit(Request request) {

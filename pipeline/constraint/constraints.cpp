@@ -51,7 +51,8 @@ bool is_valid(CompiledConstraints::Entry& entry, const std::string& text) {
 }
 
 /// Why an answer is no whole one, and what helps.
-std::string why_incomplete(const ConstraintSpec& spec, const std::string& text, const Answer& answer) {
+std::string why_incomplete(const ConstraintSpec& spec, const std::string& text, const Answer& answer,
+                           const GenerationConfig& generation) {
   using Kind = ConstraintSpec::Kind;
   if (answer.thoughts.unfinished() && answer.finish_reason == FinishReason::stop) {
     return fmt::format(
@@ -65,6 +66,11 @@ std::string why_incomplete(const ConstraintSpec& spec, const std::string& text, 
                                           counted(answer.tokens.size(), "token"));
   if (answer.finish_reason == FinishReason::stop)
     return stopped + ": the model's tokens spell nothing that goes on from there";
+  const std::size_t written = answer.thoughts.tokens.size() + answer.tokens.size();
+  if (written < static_cast<std::size_t>(generation.max_new_tokens)) {
+    return fmt::format("{}, before max_new_tokens: {} is full; a shorter prompt leaves it more room", stopped,
+                       generation.max_length ? "max_length" : "the model's context");
+  }
   return stopped +
          ": a larger limit (max_new_tokens; in requests max_tokens or max_output_tokens) lets it come to "
          "its end";
@@ -183,7 +189,7 @@ std::optional<AnswerCheck::Fault> AnswerCheck::fault(const GenerationConfig& gen
   } catch (const TooAmbiguous&) {
     return std::nullopt;  // as far as it can be read, the engine has read it
   }
-  if (!whole) return Fault{Fault::Kind::incomplete, why_incomplete(*spec, text, answer)};
+  if (!whole) return Fault{Fault::Kind::incomplete, why_incomplete(*spec, text, answer, generation)};
   if (is_valid(*entry, text)) return std::nullopt;
   return Fault{Fault::Kind::misfit, "the answer does not fit its response_format, a fault of this program"};
 }

@@ -293,12 +293,38 @@ TEST_F(EngineTest, LongPromptsAreCutAtTheirLeftIfAskedTo) {
   Request request;
   request.prompt = prompt_of(ids);
   request.generation.truncate_prompt = TruncatePrompt::left;
-  const Completion done = Harness(decoder_).answer(request).value();
-  EXPECT_EQ(done.prompt_tokens, 255u);
-  const Ids kept(ids.end() - 255, ids.end());
-  GenerationConfig one;
-  one.max_new_tokens = 1;
-  EXPECT_EQ(done.answers[0].tokens, plain_greedy(*decoder_, kept, one));
+  request.generation.ignore_eos = true;
+  // The answer's tokens find room, but half of the positions stay the prompt's.
+  for (const auto& [new_tokens, kept] : {std::pair{1, 255u}, {10, 246u}, {300, 128u}}) {
+    request.generation.max_new_tokens = new_tokens;
+    const Completion done = Harness(decoder_).answer(request).value();
+    EXPECT_EQ(done.prompt_tokens, kept);
+    EXPECT_EQ(done.answers[0].tokens.size(),
+              std::min<std::size_t>(static_cast<std::size_t>(new_tokens), 256 - kept));
+    GenerationConfig one;
+    one.max_new_tokens = 1;
+    EXPECT_EQ(done.answers[0].tokens[0], plain_greedy(*decoder_, Ids(ids.end() - kept, ids.end()), one)[0]);
+  }
+  request.generation.max_new_tokens = 40;
+  request.generation.max_length = 100;
+  EXPECT_EQ(Harness(decoder_).answer(request).value().prompt_tokens, 60u);
+}
+
+TEST_F(EngineTest, ChoicesHaveTheirPlaceWithinTheModelsPositions) {
+  Request request;
+  request.prompt = prompt_of(Ids(200, 7));
+  request.choices = {Ids(57, 8), {9, 5}};  // the last token is only predicted
+  EXPECT_TRUE(Harness(decoder_).answer(request).ok());
+  request.generation.max_length = 210;  // of a generated answer
+  EXPECT_TRUE(Harness(decoder_).answer(request).ok());
+  request.choices.front().push_back(8);
+  const auto refused = Harness(decoder_).answer(request);
+  EXPECT_EQ(refused.error().code, ErrorCode::prompt_too_long);
+  EXPECT_THAT(refused.error().message, HasSubstr("200 tokens and the longest choice 57"));
+  request.generation.truncate_prompt = TruncatePrompt::left;
+  EXPECT_EQ(Harness(decoder_).answer(request).value().prompt_tokens, 199u);
+  request.choices.front() = Ids(300, 8);
+  EXPECT_FALSE(Harness(decoder_).answer(request).ok());
 }
 
 TEST_F(EngineTest, OneBadRequestLeavesTheOthersAlone) {

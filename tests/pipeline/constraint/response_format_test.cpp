@@ -127,6 +127,20 @@ TEST(ResponseFormat, AnAnswerThatIsCutFailsAndIsKept) {
   EXPECT_THAT(row["answer"].get<std::string>(), testing::StartsWith("{"));
 }
 
+TEST(ResponseFormat, AnAnswerThatTheContextCutsSaysSo) {
+  const Workplace place;
+  std::string words;
+  for (int i = 0; i < 120; ++i) words += "is it blue ";
+  const std::string file =
+      place.write("manifest.yaml", "model: " + Workplace::demo("model") +
+                                       "\ndatabase: results.db\njobs:\n  - {name: j, task: generate, "
+                                       "items: [{prompt: \"" +
+                                       words + "\"}]}\n");
+  EXPECT_EQ(program("run -q --regex '[a-z]{600}' --max-new-tokens 500 " + file).code, 1);
+  const json row = rows(place.path("results.db")).at(0);
+  EXPECT_THAT(row["error_message"].get<std::string>(), HasSubstr("the model's context is full"));
+}
+
 // A tokenizer of word pieces puts spaces between words, and spells some texts not at all.
 TEST(ResponseFormat, OfWordPieces) {
   const std::string folder = reference_folder("blip-vqa");
