@@ -388,7 +388,7 @@ std::string generation_help(std::string_view name) {
       {"seed", "of an item's random draws (0)"},
       {"logprobs", "true: keep each answer token's log-probability (false)"},
       {"top_logprobs", "keep so many likeliest alternatives too, 0 to 100 (0)"},
-      {"truncate_prompt", "a prompt that is too long: error, or left to cut its beginning and leave room for the answer (error)"},
+      {"truncate_prompt", "a prompt that is too long: error, or left to cut its beginning (error)"},
       {"forced_bos_token_id", "the token that every answer begins with"},
       {"forced_eos_token_id", "the token that ends an answer that is cut for its length"},
       {"choices", "an answer to choose from; may be given several times"},

@@ -3,6 +3,7 @@
 #include <limits>
 #include <set>
 
+#include "engine/base/text/running_search.h"
 #include "engine/serve/logits.h"
 #include "engine/serve/strategy.h"
 
@@ -39,13 +40,21 @@ class BeamSearch : public Strategy {
     std::vector<Step> next;
     for (std::size_t rank = 0; rank < steps.size() && next.size() < beams_; ++rank) {
       const Step& step = steps[rank];
-      if (!ends(group.request.generation, context.vocabulary, step.token)) {
+      const bool ends_here = ends(group.request.generation, context.vocabulary, step.token);
+      const Answer& before = group.sequences[step.beam]->answer;
+      if (!ends_here && !ends_with_stop_string(group.request, before, step.token)) {
         next.push_back(step);
       } else if (rank < beams_) {
-        Answer answer = group.sequences[step.beam]->answer;
-        const bool cut = group.request.generation.forced_eos_token_id && length == group.most_answer_tokens();
-        const bool closed = answer.closed || step.closed;
-        answer.finish_reason = cut || closed ? FinishReason::length : FinishReason::stop;
+        Answer answer = before;
+        if (ends_here) {
+          const bool cut =
+              group.request.generation.forced_eos_token_id && length == group.most_answer_tokens();
+          answer.finish_reason =
+              cut || answer.closed || step.closed ? FinishReason::length : FinishReason::stop;
+        } else {
+          answer.tokens.push_back(step.token);
+          answer.finish_reason = FinishReason::stop_string;
+        }
         add_finished(group.request.generation, std::move(answer), step.sum, length);
       }
     }
@@ -74,6 +83,15 @@ class BeamSearch : public Strategy {
       return std::find(ids.begin(), ids.end(), token) != ids.end();
     };
     return has(config.stop_token_ids) || (!config.ignore_eos && has(vocabulary.eos));
+  }
+
+  /// Whether a stop string ends with this token. What stands before has none, or the beam would have ended.
+  static bool ends_with_stop_string(const Request& request, const Answer& before, std::int32_t token) {
+    if (request.generation.stop_strings.empty() || !request.text) return false;
+    const auto text = request.text();
+    RunningSearch search(request.generation.stop_strings);
+    for (const std::int32_t one : before.tokens) search.push(text(one));
+    return search.push(text(token));
   }
 
   std::vector<Step> best_steps(SequenceGroup& group, const Vocabulary& vocabulary) {

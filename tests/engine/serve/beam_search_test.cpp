@@ -20,6 +20,18 @@ struct Hypothesis {
   double score = 0;
 };
 
+/// What a token writes in these tests: a letter, of which each stands for several tokens.
+std::string letter(std::int32_t token) {
+  return std::string(1, static_cast<char>('a' + token % 12));
+}
+
+bool has_stop_string(const Ids& tokens, const GenerationConfig& config) {
+  std::string text;
+  for (const std::int32_t token : tokens) text += letter(token);
+  return std::any_of(config.stop_strings.begin(), config.stop_strings.end(),
+                     [&](const std::string& stop) { return text.ends_with(stop); });
+}
+
 /// Beam search as transformers' documentation describes it, every beam computed anew at every step.
 std::vector<Hypothesis> plain_beam_search(const Decoder& decoder, const Vocabulary& vocabulary,
                                           const Ids& prompt, const GenerationConfig& config) {
@@ -55,7 +67,7 @@ std::vector<Hypothesis> plain_beam_search(const Decoder& decoder, const Vocabula
     running.clear();
     for (std::size_t rank = 0; rank < all.size() && running.size() < beams; ++rank) {
       const bool ends = std::count(vocabulary.eos.begin(), vocabulary.eos.end(), all[rank].tokens.back()) > 0;
-      if (!ends)
+      if (!ends && !has_stop_string(all[rank].tokens, config))
         running.push_back(all[rank]);
       else if (rank < beams)
         keep(all[rank]);
@@ -76,6 +88,7 @@ TEST(BeamSearch, AgreesWithAPlainImplementation) {
   const auto decoder = testing::tiny_decoder();
   // Many ends, so that beams finish at all lengths.
   const Vocabulary vocabulary{58, {2}, {5, 9, 20, 33}};
+  int stop_strings = 0;
   for (unsigned round = 0; round < 24; ++round) {
     GenerationConfig config;
     config.num_beams = config.num_return_sequences = 2 + static_cast<int>(round % 4);
@@ -86,9 +99,15 @@ TEST(BeamSearch, AgreesWithAPlainImplementation) {
     config.early_stopping = stops[round % 3];
     if (round % 5 == 0) config.repetition_penalty = 1.4;
     if (round % 7 == 0) config.min_new_tokens = 2;
+    if (round % 2 == 0) config.stop_strings = {"de", "k", "bb"};
     const Ids prompt = {1, static_cast<std::int32_t>(10 + round), 7, static_cast<std::int32_t>(round)};
     const auto expected = plain_beam_search(*decoder, vocabulary, prompt, config);
-    const Completion done = Harness(decoder, testing::small_cache(), vocabulary).answer(prompt, config);
+    Request request;
+    request.prompt = testing::prompt_of(prompt);
+    request.generation = config;
+    request.text = [] { return letter; };
+    const Completion done =
+        Harness(decoder, testing::small_cache(), vocabulary).answer(std::move(request)).value();
     ASSERT_EQ(done.answers.size(), expected.size()) << "round " << round;
     for (std::size_t i = 0; i < expected.size(); ++i) {
       const Answer& found = done.answers[i];
@@ -96,11 +115,16 @@ TEST(BeamSearch, AgreesWithAPlainImplementation) {
       const bool ended = std::count(vocabulary.eos.begin(), vocabulary.eos.end(), tokens.back()) > 0;
       if (ended) tokens.pop_back();
       EXPECT_EQ(found.tokens, tokens) << "round " << round << ", beam " << i;
-      EXPECT_EQ(found.finish_reason, ended ? FinishReason::stop : FinishReason::length);
+      const bool stopped = !ended && has_stop_string(tokens, config);
+      stop_strings += stopped ? 1 : 0;
+      EXPECT_EQ(found.finish_reason, ended     ? FinishReason::stop
+                                     : stopped ? FinishReason::stop_string
+                                               : FinishReason::length);
       EXPECT_NEAR(found.score, expected[i].score, 1e-4 * (1 + std::abs(expected[i].score)));
       EXPECT_NEAR(found.logprob, expected[i].sum, 1e-3);
     }
   }
+  EXPECT_GT(stop_strings, 5);
 }
 
 TEST(BeamSearch, ReturnsAsManyAsAskedFor) {
