@@ -33,6 +33,11 @@ std::string lacking(const std::string& name, const GenerationValue& value, const
     return "it is for num_beams above 1";
   if (name == "repetition_window" && settings.repetition_ngram_size == 0)
     return "it is for repetition_ngram_size above 0";
+  if (!settings.choices.empty() &&
+      is_one_of({"max_new_tokens", "max_length", "min_new_tokens", "min_length", "stop_strings",
+                 "stop_token_ids", "ignore_eos", "repetition_penalty", "presence_penalty",
+                 "frequency_penalty", "no_repeat_ngram_size"}))
+    return "its choices are scored as they are; it is for what is generated, such as thoughts before them";
   return {};
 }
 

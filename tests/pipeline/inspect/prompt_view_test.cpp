@@ -142,6 +142,11 @@ TEST(Sampling, ACheckpointThatSamplesIsTold) {
   EXPECT_THAT(idle, ::testing::Not(HasSubstr("'temperature' has")));
   EXPECT_THAT(program("validate " + manifest + " --do-sample false --top-p 0.5 --model " + model).text,
               HasSubstr("'top_p' has no effect"));
+  const std::string scored =
+      " --do-sample false --choices yes --choices no --repetition-penalty 2 --stop-strings x";
+  EXPECT_THAT(program("run --fresh --progress plain " + manifest + scored).text,
+              AllOf(HasSubstr("'repetition_penalty' has no effect on job 'a': its choices are scored"),
+                    HasSubstr("'stop_strings' has no effect on job 'a'")));
 }
 
 }  // namespace
