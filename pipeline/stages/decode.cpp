@@ -240,7 +240,11 @@ void Decode::end_late_ones() {
 
 void Decode::step(CallNumbers& numbers) {
   const std::size_t rows_before = engine_.stats().computed_rows;
-  arena_.run([this] { engine_.step(); });
+  try {
+    arena_.run([this] { engine_.step(); });
+  } catch (const FatalError& e) {  // nobody is above this thread whom it could end
+    throw ItemError(ErrorCode::internal, e.what());
+  }
   const EngineStats stats = engine_.stats();
   numbers.add("rows", stats.computed_rows - rows_before);
   numbers.add("sequences", stats.step_sequences);
