@@ -74,7 +74,7 @@ AnyPreprocessor preprocessor_for(const Config& config, const VisionSpec& spec) {
     return tiler;
   }
   const Padding padding = pads_to_square(config) ? Padding::to_square : Padding::unsupported;
-  Preprocessor preprocessor(config, padding, spec.resize_backend);
+  Preprocessor preprocessor(config, padding, spec.resize_backend, spec.resample);
   check_size(config, preprocessor.output_width(), spec.encoder.image_size);
   check_size(config, preprocessor.output_height(), spec.encoder.image_size);
   return preprocessor;

@@ -84,6 +84,7 @@ struct VisionSpec {
   std::vector<DeepStackTap> deepstack;  // added behind the decoder's first layers, one after another
   ImageForm form = OneSize{};
   ResizeBackend resize_backend = ResizeBackend::pillow_13;  // with OneSize and WholeAndTiles
+  Resample resample = Resample::bicubic;  // with OneSize, where the image processor's file does not say
 
   /// An image becomes one row, an embedding.
   bool pools() const {

@@ -45,6 +45,7 @@ ModelSpec parse_with_pixtral(const Config& config, const WeightSource& weights) 
   vision.form = OwnShapeWithin{{.patch_size = static_cast<int>(vision.encoder.patch_size), .merge = 1}};
   add_projector(config, weights, spec.decoder.hidden, vision);
   spec.vision = std::move(vision);
+  set_llava_text(config, spec);
   set_pixtral_turns(spec);
   return spec;
 }
@@ -54,6 +55,7 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
     return parse_with_pixtral(config, weights);
   ModelSpec spec = read_image_text(config, weights, {"llava", "llama", 32000});
   spec.vision = parse_llava_vision(config, weights, spec.decoder.hidden);
+  set_llava_text(config, spec);
   spec.turn_format = "user_assistant";
   spec.eos = {2};
   return spec;
@@ -76,6 +78,14 @@ VisionSpec parse_llava_vision(const Config& config, const WeightSource& weights,
   vision.resize_backend = resize_backend_of(weights);
   add_projector(config, weights, text_hidden, vision);
   return vision;
+}
+
+void set_llava_text(const Config& config, ModelSpec& spec) {
+  spec.decoder.logit_softcap = 0.0f;
+  spec.decoder.logit_divisor = 1.0f;
+  const bool is_gemma = config.object("text_config").text("model_type", "llama").starts_with("gemma");
+  // Gemma multiplies what it embeds; the decoder multiplies every input row.
+  if (is_gemma) spec.vision->projector.ops.push_back(ScaleOp{1.0f / spec.decoder.embedding_scale});
 }
 
 Family llava_family() {

@@ -22,6 +22,7 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
   spec.vision->form = WholeAndTiles{read_pinpoints(config)};
   spec.vision->projector.ops.push_back(
       JoinTilesOp{.newline = weights.prefix_of("image_newline", {"", "model."}) + "image_newline"});
+  set_llava_text(config, spec);
   // The published ones were trained on their text model's own format.
   const bool is_mistral = config.object("text_config").text("model_type", "llama") == "mistral";
   spec.turn_format = is_mistral ? "inst" : "user_assistant_curious_human";

@@ -64,6 +64,8 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
   spec.image_token_id = parse_image_token(config, 256000, spec.decoder.vocab);
   spec.placement = ImagePlacement::before_text;
   spec.visibility = PromptVisibility::prompt;
+  // Gemma 2's windows hold for what follows the prompt.
+  for (LayerConfig& layer : spec.decoder.layers) layer.attention.shape.ranges = RangeView::whole;
   spec.suppressed = {spec.image_token_id};
   spec.regions = RegionFormat::location_tokens_of_1024;
   spec.turn_format = "line";

@@ -62,6 +62,15 @@ LayerConfig parse_encoder_layer(const Config& config, const EncoderDefaults& def
   return layer;
 }
 
+/// Positions that a scaling stretches those to that a model was trained on; 0 where max_position_embeddings
+/// says it.
+std::size_t reach(const RopeConfig& rope) {
+  if (rope.scaling != RopeScaling::dynamic_ntk && rope.scaling != RopeScaling::yarn) return 0;
+  constexpr double kMost = std::int64_t{1} << 32;
+  return static_cast<std::size_t>(
+      std::min(kMost, rope.factor * static_cast<double>(rope.original_positions)));
+}
+
 }  // namespace
 
 Activation parse_activation(const Config& config, const std::string& key, Activation otherwise) {
@@ -117,6 +126,7 @@ DecoderConfig parse_decoder(const Config& config, const DecoderDefaults& default
 
   layer.norm = {NormKind::rms, static_cast<float>(config.number("rms_norm_eps", defaults.norm_eps)), 0.0f};
   attention.rope = parse_rope(config, defaults.rope(shape.head_dim));
+  decoder.max_positions = std::max(decoder.max_positions, reach(*attention.rope));
   decoder.norm = layer.norm;
   decoder.layers.assign(size(config, "num_hidden_layers", defaults.layers, 4096), layer);
   return decoder;

@@ -326,7 +326,7 @@ TEST(Families, Gemma2DefaultsAreToldApartByTheTensors) {
   EXPECT_EQ(first.decoder.layers[1].attention.shape.window, 0u);
   EXPECT_FLOAT_EQ(first.decoder.layers[0].attention.shape.softcap, 50);
   EXPECT_FLOAT_EQ(first.decoder.logit_softcap, 30);
-  EXPECT_EQ(spec(64, 0, 0, 0, 0).decoder.hidden, 3072u);  // neither: the tensors' check will say so
+  EXPECT_EQ(spec(64, 0, 0, 0, 0).decoder.hidden, 2304u);  // neither: the tensors' check will say so
 }
 
 TEST(Families, ALlavaOfDefaultsIsTheFirstPublishedOne) {
@@ -347,6 +347,56 @@ TEST(Families, ALlavaOfDefaultsIsTheFirstPublishedOne) {
   EXPECT_EQ(spec.vision->encoder.feature_tokens(), 576u);
   EXPECT_EQ(spec.vision->projector.out(), 4096u);
   EXPECT_EQ(spec.turn_format, "user_assistant");
+}
+
+// transformers' class has the head alone, and Gemma scales what it embeds.
+TEST(Families, ALlavaLeavesOutWhatItsTextModelDoesToImagesAndLogits) {
+  const auto spec = [](const char* text) {
+    return spec_of(
+        R"({"architectures":["LlavaForConditionalGeneration"],"image_token_index":1,"text_config":)" +
+            std::string(text) + "}",
+        [](TensorFile& file) {
+          add_embedding(file, "language_model.model.");
+          file.add("language_model.lm_head.weight", {1}, {0});
+          file.add("vision_tower.vision_model.embeddings.position_embedding.weight", {1}, {0});
+          file.add("multi_modal_projector.linear_1.weight", {1}, {0});
+        });
+  };
+  const ModelSpec granite =
+      spec(R"({"model_type":"granite","vocab_size":2,"embedding_multiplier":12,"logits_scaling":8})");
+  EXPECT_EQ(granite.decoder.logit_divisor, 1);
+  EXPECT_EQ(granite.vision->projector.ops.size(), 2u) << "Granite multiplies every row";
+  const ModelSpec gemma = spec(R"({"model_type":"gemma2","vocab_size":2,"hidden_size":256,"head_dim":256})");
+  EXPECT_EQ(gemma.decoder.logit_softcap, 0);
+  EXPECT_FLOAT_EQ(std::get<ScaleOp>(gemma.vision->projector.ops.at(2)).factor, 1.0f / 16);
+}
+
+TEST(Families, Ministral3HasARotationOfItsOwnWhereNoneIsWritten) {
+  const auto rope = [](const char* more) {
+    const std::string config = R"({"architectures":["Ministral3ForCausalLM"])" + std::string(more) + "}";
+    return *text_spec(config).decoder.layers[0].attention.rope;
+  };
+  const RopeConfig own = rope("");
+  EXPECT_EQ(own.scaling, RopeScaling::yarn);
+  EXPECT_EQ(own.theta, 1e6);
+  EXPECT_EQ(own.factor, 16);
+  EXPECT_EQ(own.original_positions, 16384u);
+  EXPECT_EQ(own.query_scale_beta, 0.1);
+  EXPECT_EQ(rope(R"(,"rope_parameters":{"rope_type":"default","rope_theta":500.0})").scaling,
+            RopeScaling::none);
+}
+
+TEST(Families, ScaledRotationsReachFartherThanWhatWasTrained) {
+  const auto positions = [](const char* scaling) {
+    return text_spec(
+               R"({"architectures":["LlamaForCausalLM"],"max_position_embeddings":1000,"rope_scaling":)" +
+               std::string(scaling) + "}")
+        .decoder.max_positions;
+  };
+  EXPECT_EQ(positions(R"({"type":"dynamic","factor":3.0})"), 3000u);
+  EXPECT_EQ(positions(R"({"type":"yarn","factor":4.0})"), 4000u);
+  EXPECT_EQ(positions(R"({"type":"yarn","factor":4.0,"original_max_position_embeddings":250})"), 1000u);
+  EXPECT_EQ(positions(R"({"type":"linear","factor":4.0})"), 1000u) << "is said by max_position_embeddings";
 }
 
 TEST(Families, APaliGemmaOfDefaultsIsThePublishedOne) {
@@ -388,6 +438,7 @@ TEST(Families, PaliGemmaTakesGemma2Too) {
               });
   EXPECT_EQ(spec.decoder.layers[0].attention.shape.heads, 8u);
   EXPECT_EQ(spec.decoder.layers[0].placement, NormPlacement::before_and_after);
+  EXPECT_EQ(spec.decoder.layers[0].attention.shape.ranges, RangeView::whole) << "a prompt sees all of itself";
   EXPECT_FLOAT_EQ(std::get<ScaleOp>(spec.vision->projector.ops.at(1)).factor, 1 / std::sqrt(2304.0f));
 }
 

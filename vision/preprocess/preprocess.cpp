@@ -129,11 +129,11 @@ void Preprocessor::read_padding(const Config& config, Padding padding) {
     colour[channel] = static_cast<std::uint8_t>(std::min(255.0, mean[channel] * 255.0));
 }
 
-Preprocessor::Preprocessor(const Config& config, Padding padding, ResizeBackend backend)
-    : scaling_(config), resampling_(Resample::bicubic, backend) {
+Preprocessor::Preprocessor(const Config& config, Padding padding, ResizeBackend backend, Resample otherwise)
+    : scaling_(config), resampling_(otherwise, backend) {
   read_padding(config, padding);
-  const std::int64_t resample = config.integer("resample", 3, {0, 5});
-  resampling_.filter = resample_from(resample).value_or(Resample::bicubic);
+  if (config.has("resample"))
+    resampling_.filter = resample_from(config.integer("resample", 3, {0, 5})).value_or(otherwise);
   if (config.flag("do_center_crop", config.has("crop_size"))) {
     if (!config.has("crop_size")) config.fail("crop_size", "missing, and do_center_crop is true");
     crop_ = read_sides(config, "crop_size");

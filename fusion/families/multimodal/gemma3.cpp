@@ -34,6 +34,7 @@ VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::
   vision.encoder = parse_vision_tower(vision_config, tower_defaults());
   vision.encoder.norm_after = "post_layernorm";
   vision.encoder.select = FeatureSelect::all;
+  vision.resample = Resample::bilinear;
   check_tower_layers(vision_config, weights, vision);
   const std::string matrix = "mm_input_projection_weight";
   const std::string projector = projector_prefix(weights, matrix);

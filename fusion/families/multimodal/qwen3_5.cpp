@@ -26,6 +26,8 @@ GatedDeltaNetConfig delta_net(const Config& config, const DecoderConfig& decoder
                           .taps = size(config, "linear_conv_kernel_dim", 4),
                           .norm = decoder.norm};
   net.norm.offset = 0.0f;
+  if (parse_activation(config, "hidden_act", Activation::silu) != Activation::silu)
+    config.fail("hidden_act", "only silu is supported: the recurrent layers' convolution has it");
   if (config.flag(kTurnsKey, false)) {
     net.sharing = HeadSharing::in_turn;
     net.stored_decay = StoredDecay::itself;

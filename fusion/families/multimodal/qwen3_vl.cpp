@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "fusion/families/multimodal/qwen_vl.h"
@@ -34,6 +35,9 @@ void add_deepstack(const Config& config, VisionSpec& vision, const ModelSpec& sp
          qwen_merger(vision.encoder, {merger + "norm", merger + "linear_fc1", merger + "linear_fc2"},
                      MergerNorm::after_merging, spec.decoder.hidden)});
   }
+  // They are added in the order of the tower's layers, whatever that of the list.
+  std::stable_sort(vision.deepstack.begin(), vision.deepstack.end(),
+                   [](const DeepStackTap& a, const DeepStackTap& b) { return a.layer < b.layer; });
 }
 
 }  // namespace

@@ -9,7 +9,8 @@
 namespace mmbatch {
 namespace {
 
-/// The class defaults changed: files of both times leave them out.
+/// The class defaults changed: files of both times leave them out. Where both fit what is stored, the later
+/// ones hold.
 struct ClassDefaults {
   DecoderDefaults decoder;
   double query_scalar = 224;
@@ -61,7 +62,7 @@ DecoderConfig parse_with(const Config& config, const ClassDefaults& defaults) {
 }
 
 DecoderConfig parse_text(const Config& config, const StoredDecoder& stored) {
-  for (const ClassDefaults& defaults : {first_defaults(), later_defaults()}) {
+  for (const ClassDefaults& defaults : {later_defaults(), first_defaults()}) {
     try {
       DecoderConfig decoder = parse_with(config, defaults);
       if (stored.fits(decoder)) return decoder;
@@ -69,7 +70,7 @@ DecoderConfig parse_text(const Config& config, const StoredDecoder& stored) {
       // These defaults and the file's own numbers do not go together.
     }
   }
-  return parse_with(config, first_defaults());
+  return parse_with(config, later_defaults());
 }
 
 ModelSpec parse(const Config& config, const WeightSource& weights) {

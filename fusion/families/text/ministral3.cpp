@@ -5,6 +5,14 @@
 namespace mmbatch {
 namespace {
 
+/// What a config.json says that says nothing of its rotary embedding.
+Config default_rope(const Config& config) {
+  return Config::parse(R"({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1000000.0, "factor": 16.0,
+                           "original_max_position_embeddings": 16384, "beta_fast": 32.0, "beta_slow": 1.0,
+                           "mscale_all_dim": 1.0, "mscale": 1.0, "llama_4_scaling_beta": 0.1}})",
+                       config.source());
+}
+
 DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
   DecoderDefaults defaults;
   defaults.vocab = 131072;
@@ -15,6 +23,11 @@ DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
   defaults.norm_eps = 1e-5;
   defaults.max_positions = 262144;
   DecoderConfig decoder = parse_decoder(config, defaults);
+  if (!config.has("rope_parameters") && !config.has("rope_scaling")) {
+    const RopeConfig rope =
+        parse_rope(default_rope(config), defaults.rope(decoder.layers.front().attention.shape.head_dim));
+    for (LayerConfig& layer : decoder.layers) layer.attention.rope = rope;
+  }
   const bool windowed = config.has("sliding_window");
   set_windows(decoder, config, windowed ? parse_window(config, 0) : 0, [](std::size_t) { return true; });
   return decoder;
