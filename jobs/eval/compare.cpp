@@ -107,8 +107,8 @@ Comparison compare(const std::filesystem::path& database, const std::string& fir
     const ScoredItem& two = found->second;
     // Either side may have been stored without references.
     const auto& references = two.references.empty() ? one.references : two.references;
-    const bool was = one.answer && matches(*one.answer, references);
-    const bool is = two.answer && matches(*two.answer, references);
+    const bool was = one.answer && matches(*one.answer, references, one.job_rules->rules);
+    const bool is = two.answer && matches(*two.answer, references, two.job_rules->rules);
     if (one.answer != two.answer)
       c.changed.push_back(
           {key.first, key.second, one.answer.value_or(""), two.answer.value_or(""), references, was, is});
