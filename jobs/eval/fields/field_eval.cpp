@@ -6,8 +6,11 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "engine/base/error.h"
+#include "engine/base/generation_config.h"
 #include "engine/base/text/counted.h"
 #include "engine/base/text/visible.h"
+#include "jobs/metrics/fields/field_paths.h"
 #include "jobs/results/columns/schema_columns.h"
 #include "jobs/results/schema.h"
 #include "jobs/text/json_text.h"
@@ -28,6 +31,38 @@ std::string reference_in(const std::string& metadata, const std::vector<std::str
   }
   return reference.empty() ? "" : reference.dump();
 }
+
+/// The paths that rules were given for, until one is met: in a schema, a reference or an answer.
+class UnmetPaths {
+ public:
+  explicit UnmetPaths(const std::map<std::string, std::string>& rules) {
+    for (const auto& [path, rule] : rules) unmet_.push_back(path);
+  }
+
+  void see(const ScoredItem& item, const std::string& reference) {
+    std::erase_if(unmet_, [&](const std::string& path) {
+      const std::string& schema = item.job_rules->schema;
+      return (!schema.empty() && schema_has_path(schema, path)) || value_has_path(reference, path) ||
+             (item.answer && value_has_path(*item.answer, path));
+    });
+  }
+
+  /// @throws UsageError
+  void refuse(const std::map<std::string, FieldsOfJob>& jobs) const {
+    if (unmet_.empty() || jobs.empty()) return;
+    std::vector<std::string> known;
+    for (const auto& [name, job] : jobs) {
+      for (const auto& [field, score] : job.fields) known.push_back(field);
+    }
+    const std::string nearest = nearest_name(unmet_.front(), known);
+    throw UsageError(fmt::format("--field {}: no schema, reference or answer has this field{}",
+                                 unmet_.front(),
+                                 nearest.empty() ? "" : fmt::format(", did you mean '{}'?", nearest)));
+  }
+
+ private:
+  std::vector<std::string> unmet_;
+};
 
 double share(std::uint64_t part, std::uint64_t whole) {
   return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
@@ -66,6 +101,7 @@ std::vector<Pair> pairs(const std::vector<FieldsOfJob>& first, const std::vector
 
 std::vector<FieldsOfJob> evaluate_fields(Database& database, const EvalOptions& options) {
   std::map<std::string, FieldsOfJob> jobs;
+  UnmetPaths unmet(options.fields);
   for_each_scored(database, options, [&](const ScoredItem& item) {
     std::string reference;
     for (const std::string& one : item.references) {
@@ -73,6 +109,7 @@ std::vector<FieldsOfJob> evaluate_fields(Database& database, const EvalOptions& 
     }
     if (item.references.empty()) reference = reference_in(item.metadata, item.job_rules->properties);
     if (reference.empty()) return;
+    unmet.see(item, reference);
     FieldsOfJob& job = jobs[item.job];
     job.job = item.job;
     ++job.items;
@@ -80,6 +117,7 @@ std::vector<FieldsOfJob> evaluate_fields(Database& database, const EvalOptions& 
     const auto answer = item.answer ? std::optional<std::string_view>(*item.answer) : std::nullopt;
     job.right += score_fields(answer, reference, item.job_rules->rules, job.fields).value_or(false) ? 1 : 0;
   });
+  unmet.refuse(jobs);
   std::vector<FieldsOfJob> out;
   for (auto& [name, job] : jobs) {
     for (const auto& [field, score] : job.fields) job.all += score;

@@ -147,7 +147,7 @@ TEST(DualEncoder, TheNearestAreFoundByItemAndByText) {
   const ProgramEnd text = nearest("a photo of a red circle");
   EXPECT_EQ(text.code, 0);
   EXPECT_THAT(text.text, HasSubstr("taken as a text"));
-  EXPECT_THAT(text.text, HasSubstr("\n1.0,text\n"));
+  EXPECT_THAT(text.text, HasSubstr("\n1,text\n"));
   EXPECT_EQ(nearest("...").code, 1);
   EXPECT_EQ(program("query " + place.path("results.db") + " runs --nearest wide").code, 2);
 }

@@ -63,6 +63,10 @@ TEST(FieldEval, CountsByField) {
   loosely.fields["total"] = "number:1";
   const auto loose = evaluate_fields(folder / "r.db", loosely);
   EXPECT_EQ(loose[0].fields.at("total").right, 3u);
+  loosely.fields["totl"] = "text";
+  EXPECT_THAT(
+      testing::error_of<UsageError>([&] { evaluate_fields(folder / "r.db", loosely); }),
+      HasSubstr("--field totl: no schema, reference or answer has this field, did you mean 'total'?"));
 }
 
 TEST(FieldEval, ExactMatchAndTheColumnCorrectFollowTheSameRules) {
