@@ -108,8 +108,7 @@ TEST(FieldValues, OneComputationForAll) {
   options.columns = {"paid"};
   options.where = "total > 0 -- of all that were paid";
   count_table_values(folder / "r.db", "shapes", options, counted);
-  EXPECT_EQ(counted.str(),
-            "field,value,count,percent\npaid,,2,40\npaid,cash,2,40\npaid,\"card\n\",1,20\n");
+  EXPECT_EQ(counted.str(), "field,value,count,percent\npaid,,2,40\npaid,cash,2,40\npaid,\"card\n\",1,20\n");
 }
 
 /// Fields may have the names of keys.
