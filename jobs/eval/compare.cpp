@@ -52,7 +52,7 @@ std::map<Key, ScoredItem> items_of(const ComparedSide& side) {
 std::pair<double, double> paired_interval(const Comparison& c, int samples) {
   constexpr std::uint64_t kDraws = 20'000;
   const auto n = static_cast<double>(c.items);
-  if (c.items > kDraws || samples <= 0) {
+  if (c.items > kDraws) {
     const double square = static_cast<double>(c.lost + c.gained) / n;
     const double margin = 1.959964 * std::sqrt(std::max(0.0, square - c.difference * c.difference) / n);
     return {c.difference - margin, c.difference + margin};
@@ -107,8 +107,8 @@ Comparison compare(const std::filesystem::path& database, const std::string& fir
     const ScoredItem& two = found->second;
     // Either side may have been stored without references.
     const auto& references = two.references.empty() ? one.references : two.references;
-    const bool was = one.answer && matches(*one.answer, references);
-    const bool is = two.answer && matches(*two.answer, references);
+    const bool was = one.answer && matches(*one.answer, references, one.job_rules->rules);
+    const bool is = two.answer && matches(*two.answer, references, two.job_rules->rules);
     if (one.answer != two.answer)
       c.changed.push_back(
           {key.first, key.second, one.answer.value_or(""), two.answer.value_or(""), references, was, is});
@@ -120,7 +120,7 @@ Comparison compare(const std::filesystem::path& database, const std::string& fir
   if (c.items > 0) {
     c.difference =
         (static_cast<double>(c.gained) - static_cast<double>(c.lost)) / static_cast<double>(c.items);
-    c.interval = paired_interval(c, options.bootstrap_samples);
+    if (options.bootstrap_samples > 0) c.interval = paired_interval(c, options.bootstrap_samples);
     c.p_value = mcnemar_p_value(c.lost, c.gained);
   }
   return c;
@@ -136,13 +136,15 @@ std::string to_json(const Comparison& c) {
         changed.empty() ? "" : ", ", json_string(item.job), json_string(item.id), json_string(item.first),
         json_string(item.second), json_array(item.references), item.first_correct, item.second_correct);
   }
+  const std::string interval =
+      c.interval ? fmt::format("[{}, {}]", c.interval->first, c.interval->second) : "null";
   return fmt::format(
       "{{\"first\": {}, \"second\": {}, \"items\": {}, \"only_first\": {}, \"only_second\": {}, "
       "\"both_correct\": "
-      "{}, \"lost\": {}, \"gained\": {}, \"both_wrong\": {}, \"difference\": {}, \"interval\": [{}, {}], "
+      "{}, \"lost\": {}, \"gained\": {}, \"both_wrong\": {}, \"difference\": {}, \"interval\": {}, "
       "\"p_value\": {}, \"changed\": [{}]}}",
       json_string(c.first), json_string(c.second), c.items, c.only_first, c.only_second, c.both_correct,
-      c.lost, c.gained, c.both_wrong, c.difference, c.interval.first, c.interval.second, c.p_value, changed);
+      c.lost, c.gained, c.both_wrong, c.difference, interval, c.p_value, changed);
 }
 
 std::string to_text(const Comparison& c, std::size_t limit) {
@@ -151,9 +153,11 @@ std::string to_text(const Comparison& c, std::size_t limit) {
   };
   std::string out = fmt::format("{} with references on both sides (only in {}: {}, only in {}: {})\n",
                                 counted(c.items, "item"), c.first, c.only_first, c.second, c.only_second);
-  out += fmt::format("exact match: {:.4f} in {}, {:.4f} in {}: {:+.4f} (95 % interval {:+.4f} to {:+.4f})\n",
-                     rate(c.both_correct + c.lost), c.first, rate(c.both_correct + c.gained), c.second,
-                     c.difference, c.interval.first, c.interval.second);
+  const std::string interval =
+      c.interval ? fmt::format(" (95 % interval {:+.4f} to {:+.4f})", c.interval->first, c.interval->second)
+                 : "";
+  out += fmt::format("exact match: {:.4f} in {}, {:.4f} in {}: {:+.4f}{}\n", rate(c.both_correct + c.lost),
+                     c.first, rate(c.both_correct + c.gained), c.second, c.difference, interval);
   out += fmt::format("{} gained, {} lost, {} correct in both, {} in neither; McNemar's test: p = {:.4g}\n",
                      c.gained, c.lost, c.both_correct, c.both_wrong, c.p_value);
   out += fmt::format("\n{} changed\n", counted(c.changed.size(), "answer"));

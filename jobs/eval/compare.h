@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,9 +26,10 @@ struct Comparison {
   std::uint64_t only_first = 0, only_second = 0;                         // items of one side
   std::uint64_t both_correct = 0, lost = 0, gained = 0, both_wrong = 0;  // lost: only the first was correct
   double difference = 0;                                                 // of the rates, second - first
-  std::pair<double, double> interval{0, 0};  // 95 % of the difference, by paired bootstrap over items
-  double p_value = 1;                        // exact McNemar test, two-sided
-  std::vector<ChangedItem> changed;          // also items without references
+  std::optional<std::pair<double, double>>
+      interval;                      // 95 % of the difference, by paired bootstrap over items
+  double p_value = 1;                // exact McNemar test, two-sided
+  std::vector<ChangedItem> changed;  // also items without references
 };
 
 /// @param first a run's number in `database`, or another database, "file.db" or "file.db:RUN"; likewise

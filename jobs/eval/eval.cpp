@@ -9,6 +9,7 @@
 #include "engine/base/error.h"
 #include "engine/base/text/counted.h"
 #include "engine/base/text/visible.h"
+#include "jobs/eval/fields/job_rules.h"
 #include "jobs/listing/vqa_files.h"
 #include "jobs/metrics/draws.h"
 #include "jobs/query/run_filter.h"
@@ -22,17 +23,16 @@ namespace {
 struct Group {
   EvalScores sums;
 
-  void add(const std::optional<std::string>& answer, const std::vector<std::string>& references,
-           const Matcher& matches) {
+  void add(const ScoredItem& item, const Matcher& matches) {
     ++sums.items;
-    if (!answer) {
+    if (!item.answer) {
       ++sums.failed;
       return;
     }
     ++sums.answered;
-    sums.exact_match += matches(*answer, references) ? 1 : 0;
-    sums.vqa_accuracy += vqa_accuracy(*answer, references);
-    sums.anls += anls(*answer, references);
+    sums.exact_match += matches(*item.answer, item.references, item.job_rules->rules) ? 1 : 0;
+    sums.vqa_accuracy += vqa_accuracy(*item.answer, item.references);
+    sums.anls += anls(*item.answer, item.references);
   }
 
   EvalScores rates(int samples) const {
@@ -126,6 +126,7 @@ void for_each_scored(Database& database, const EvalOptions& options,
     if (rows.type(column) == Statement::Type::null) return std::nullopt;
     return std::string(rows.text(column));
   };
+  const auto rules = rules_of_jobs(database, options.fields);
   while (rows.step()) {
     ScoredItem item{.job = std::string(rows.text(0)),
                     .id = std::string(rows.text(1)),
@@ -133,7 +134,8 @@ void for_each_scored(Database& database, const EvalOptions& options,
                     .references = {},
                     .question_type = optional_text(2),
                     .answer_type = optional_text(3),
-                    .metadata = std::string(rows.text(9))};
+                    .metadata = std::string(rows.text(9)),
+                    .job_rules = rules.at(std::string(rows.text(0)))};
     if (rows.text(5) == "answered") item.answer = std::string(rows.text(6));
     if (annotations) {
       const std::vector<std::string> images = parse_json_array(rows.text(7));
@@ -161,7 +163,7 @@ EvalReport evaluate(Database& database, const EvalOptions& options) {
       ++report.without_references;
       return;
     }
-    const auto add = [&](Group& group) { group.add(item.answer, item.references, matches); };
+    const auto add = [&](Group& group) { group.add(item, matches); };
     add(all);
     add(jobs[item.job]);
     if (item.question_type) add(question_types[*item.question_type]);

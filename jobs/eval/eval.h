@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -51,13 +52,21 @@ struct EvalReport {
   std::vector<FailureGroup> failures;
 };
 
+/// How a job's answers are compared with references that are objects.
+struct JobRules {
+  FieldRules rules;                     // the schema's, the manifest's `fields`, EvalOptions::fields
+  std::string schema;                   // of its answers, or empty
+  std::vector<std::string> properties;  // of the schema
+};
+
 /// An item as it is scored.
 struct ScoredItem {
   std::string job, id;
   std::optional<std::string> answer;  // none: it failed
   std::vector<std::string> references;
   std::optional<std::string> question_type, answer_type;
-  std::string metadata;  // JSON, or empty
+  std::string metadata;                       // JSON, or empty
+  std::shared_ptr<const JobRules> job_rules;  // never null
 };
 
 /// Calls `take` for the first sequence of each item.  @throws DatabaseError, UsageError.

@@ -18,6 +18,23 @@ GenerationValue number_of(const Node& node) {
   return real_of(node.text);
 }
 
+bool is_setting(const std::string& name) {
+  const std::vector<std::string> names = generation_names();
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// Refuses a value that is of no setting's type, in the words of this one.
+[[noreturn]] void ill_typed_setting(const Node::Entry& entry) {
+  GenerationConfig checked;
+  try {
+    for (const GenerationValue& wrong : {GenerationValue(false), GenerationValue(std::string())})
+      if (is_setting(entry.key)) set(checked, entry.key, wrong);
+  } catch (const GenerationError& e) {
+    throw PlacedError(ErrorCode::invalid_value, entry.place, e.what());
+  }
+  ill_typed(entry, "a number, a text, true, false or a list of texts or of integers");
+}
+
 GenerationValue list_value(const Node::Entry& entry) {
   std::vector<std::string> texts;
   std::vector<std::int64_t> integers;
@@ -31,9 +48,9 @@ GenerationValue list_value(const Node::Entry& entry) {
     else if (element->kind == Node::Kind::number && integer_of(element->text, whole))
       integers.push_back(whole);
     else
-      ill_typed(entry, "a list of texts or of integers");
+      ill_typed_setting(entry);
   }
-  if (!texts.empty() && !integers.empty()) ill_typed(entry, "a list of one kind of values");
+  if (!texts.empty() && !integers.empty()) ill_typed_setting(entry);
   if (!integers.empty()) return integers;
   return texts;
 }
@@ -130,9 +147,7 @@ GenerationValue setting_of(const Node::Entry& entry) {
     case Node::Kind::map:
       break;
   }
-  throw PlacedError(ErrorCode::invalid_value, entry.place,
-                    fmt::format("generation setting '{}' must be a number, a text, true, false or a list",
-                                shortened(entry.key, kShownBytes)));
+  ill_typed_setting(entry);
 }
 
 GenerationOverrides read_generation(const Node::Entry& owner) {
@@ -142,7 +157,8 @@ GenerationOverrides read_generation(const Node::Entry& owner) {
   GenerationConfig checked;
   for (const Node::Entry& entry : owner.value->map) {
     try {
-      GenerationValue value = setting_of(entry);
+      // What an unknown one holds does not matter.
+      GenerationValue value = is_setting(entry.key) ? setting_of(entry) : GenerationValue(true);
       set(checked, entry.key, value);
       overrides.emplace_back(entry.key, std::move(value));
     } catch (const GenerationError& e) {

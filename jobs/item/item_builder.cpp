@@ -99,7 +99,9 @@ class ItemBuilder {
 
   /// A text, or an object whose fields an answer's are compared with.
   std::string reference(const Node::Entry& entry, const Node& value) {
-    if (value.kind != Node::Kind::map || value.map.empty()) return scalar(entry, value);
+    if (value.is_scalar()) return scalar(entry, value);
+    if (value.kind != Node::Kind::map) ill_typed(entry, "a text, a number or an object of fields");
+    if (value.map.empty()) ill_typed(entry, "an object with at least one field, which answers are held to");
     check_nested(value);
     try {
       std::string json = to_json(value, JsonForm::written, kMaxItemBytes);
@@ -158,18 +160,25 @@ class ItemBuilder {
       item_.shows = std::string_view(key) == "video" ? Item::Shows::video : Item::Shows::pages;
     }
     if (context_.images.size() == 1) item_.shows = shown_by(context_.images.front().written);
-    if (item_.shows == Item::Shows::image) {
-      for (const std::string& key : document_keys()) {
-        if (const Node::Entry* entry = get(key.c_str()))
-          fail(*entry, fmt::format("key '{}' has no meaning without a 'document' or 'video'", key));
-      }
-      item_.document_settings.reset();
-    }
+    check_document_keys();
+    if (item_.shows == Item::Shows::image) item_.document_settings.reset();
     if (item_.shows != Item::Shows::image) item_.document = item_.images.front().written;
     if (item_.shows != Item::Shows::image && !needs_decoder(item_.task) &&
         (item_.shows == Item::Shows::video || item_.document_settings->pages_as == PagesAs::images))
       fail(fmt::format("the task {} takes one image: show pages with 'pages_as: items'",
                        to_string(item_.task)));
+  }
+
+  /// Keys that say nothing to what the item shows.
+  void check_document_keys() const {
+    const bool image = item_.shows == Item::Shows::image, video = item_.shows == Item::Shows::video;
+    const char* const problem = image   ? "without a 'document' or 'video'"
+                                : video ? "for a video: it is about the pages of a document"
+                                        : "for a document: it is about the frames of a video";
+    for (const std::string& key : image ? document_keys() : video ? page_keys() : video_keys()) {
+      if (const Node::Entry* entry = get(key.c_str()))
+        fail(*entry, fmt::format("key '{}' has no meaning {}", key, problem));
+    }
   }
 
   void read_images() {

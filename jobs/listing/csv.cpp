@@ -27,9 +27,10 @@ namespace {
 /// A quote inside an unquoted field is a quote. An empty field is as if the key were absent. Spaces
 /// around a field belong to it only where a prompt may mean them: see strip_fields(). A column without a
 /// name, as pandas writes its index, goes into the metadata as "Unnamed: 0", which is what pandas reads.
-/// `images`, `answers` and `labels` hold one value or a list as JSON or Python writes it; `messages`,
-/// `generation`, `tools`, `chat_template_kwargs` and `metadata` hold JSON. Columns that are not keys of items
-/// go into the metadata.
+/// `images`, `answers`, `labels` and `choices` hold one value or a list as JSON or Python writes it, `pages`
+/// a text or such a list, `answer` and `answers` a JSON object too; `messages`, `generation`, `tools`,
+/// `chat_template_kwargs`, `response_format`, `image_tokens` and `metadata` hold JSON. Columns that are not
+/// keys of items go into the metadata.
 class CsvReader : public RecordReader {
  public:
   CsvReader(const std::filesystem::path& file, char separator)
@@ -254,14 +255,22 @@ class CsvReader : public RecordReader {
   /// A cell as what its column holds.
   NodePointer value_of(const std::string& name, std::string value) const {
     const Place place{begin_line_, 0};
-    if (name == "messages" || name == "generation" || name == "tools" || name == "chat_template_kwargs") {
+    if (holds_json(name)) {
       ParsedJson parsed = parse_json(value, place);
       if (parsed.node) return std::move(parsed.node);
       fail(ErrorCode::invalid_value,
            fmt::format("column '{}' must be JSON: {}", name, parsed.fault->problem));
     }
-    const bool takes_list = name == "images" || name == "answers" || name == "labels";
+    if (name == "pages") {
+      NodePointer pages = list_in(value);
+      return pages ? std::move(pages) : text_node(std::move(value), place);
+    }
+    const bool takes_list = name == "images" || name == "answers" || name == "labels" || name == "choices";
     const bool takes_one = name == "image" || name == "answer";
+    if (name == "answer" || name == "answers") {
+      NodePointer object = object_in(value);
+      if (object) return takes_one ? std::move(object) : list_of_one(std::move(object));
+    }
     NodePointer list = takes_list || takes_one ? list_in(value) : nullptr;
     if (list && takes_one) {
       fail(ErrorCode::invalid_value,
@@ -281,12 +290,30 @@ class CsvReader : public RecordReader {
            fmt::format("column '{}' holds a tuple, set or array of Python: write a list, as [\"a\", \"b\"]",
                        name));
     }
-    if (!takes_list) return text_node(std::move(value), place);
+    NodePointer text = text_node(std::move(value), place);
+    return takes_list ? list_of_one(std::move(text)) : text;
+  }
+
+  static bool holds_json(const std::string& name) {
+    return name == "messages" || name == "generation" || name == "tools" || name == "chat_template_kwargs" ||
+           name == "response_format" || name == "image_tokens";
+  }
+
+  static NodePointer list_of_one(NodePointer element) {
     auto one = std::make_shared<Node>();
     one->kind = Node::Kind::list;
-    one->place = place;
-    one->list.push_back(text_node(std::move(value), place));
+    one->place = element->place;
+    one->height = element->height + 1;
+    one->list.push_back(std::move(element));
     return one;
+  }
+
+  /// A JSON object with fields; null for anything else.
+  NodePointer object_in(const std::string& value) const {
+    if (value[0] != '{') return nullptr;
+    ParsedJson parsed = parse_json(value, {begin_line_, 0});
+    const bool has_fields = parsed.node && parsed.node->kind == Node::Kind::map && !parsed.node->map.empty();
+    return has_fields ? std::move(parsed.node) : nullptr;
   }
 
   /// As Python and NumPy write a tuple, a set or an array of texts.

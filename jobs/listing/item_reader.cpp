@@ -100,19 +100,24 @@ class UniqueIds : public ItemReader {
   std::optional<ReadItem> next() override {
     std::optional<ReadItem> read = inner_->next();
     if (!read) return read;
-    const bool nameless = read->item->id_from != Item::IdFrom::listing;
+    const Item::IdFrom from = read->item->id_from;
+    const bool nameless = from == Item::IdFrom::position;
     // An item that is too broken to tell its id takes none from another; its files name it all the same.
-    if (read->error && read->item->id_from == Item::IdFrom::position) return renamed(std::move(*read));
+    if (read->error && nameless) return renamed(std::move(*read));
     if (seen_.insert(read->item->id)) return read;
     if (nameless) return renamed(std::move(*read));
     auto twin = std::make_shared<Item>(*read->item);  // others may hold the item
     twin->variant = twin->position;
     if (!read->error) {
+      const char* const what =
+          from == Item::IdFrom::file
+              ? "', which is the name of these files: names must differ, or their .json "
+                "have an 'id'"
+              : "', or was given it because it has none: ids must differ, and either all "
+                "items have one or none";
       read->error = ReadError{
           ErrorCode::duplicate_id,
-          fmt::format("an earlier item of this job has the id '{}', or was given it because it has none: "
-                      "ids must differ, and either all items have one or none",
-                      shortened(twin->id, 200)),
+          fmt::format("an earlier item of this job has the id '{}{}", shortened(twin->id, 200), what),
           twin->where};
     }
     read->item = std::move(twin);

@@ -30,10 +30,10 @@ double similarity(const std::vector<char32_t>& a, const std::vector<char32_t>& b
 }
 
 /// Of references that are JSON objects: all of their fields are right.
-bool same_object(std::string_view answer, std::string_view reference) {
+bool same_object(std::string_view answer, std::string_view reference, const FieldRules& rules) {
   if (stripped(answer).substr(0, 1) != "{" || stripped(reference).substr(0, 1) != "{") return false;
   FieldScores scores;
-  return score_fields(answer, reference, {}, scores).value_or(false);
+  return score_fields(answer, reference, rules, scores).value_or(false);
 }
 
 }  // namespace
@@ -59,11 +59,12 @@ Matcher::Matcher(const MatchOptions& options) : impl_(std::make_shared<Impl>(Imp
   for (const std::string& expression : options.ignore) impl_->ignore.emplace_back(expression, "--ignore");
 }
 
-bool Matcher::operator()(std::string_view answer, const std::vector<std::string>& references) const {
+bool Matcher::operator()(std::string_view answer, const std::vector<std::string>& references,
+                         const FieldRules& rules) const {
   const std::string own = impl_->compared(answer);
   return std::any_of(references.begin(), references.end(), [&](const std::string& reference) {
     return impl_->compared(reference) == own || same_whole_number(reference, answer) ||
-           same_object(answer, reference);
+           same_object(answer, reference, rules);
   });
 }
 
@@ -85,10 +86,11 @@ double anls(std::string_view answer, const std::vector<std::string>& references)
   return best;
 }
 
-std::optional<AnswerScore> score_answer(std::string_view answer, const std::vector<std::string>& references) {
+std::optional<AnswerScore> score_answer(std::string_view answer, const std::vector<std::string>& references,
+                                        const FieldRules& rules) {
   static const Matcher kPlain{MatchOptions{}};
   if (references.empty()) return std::nullopt;
-  return AnswerScore{kPlain(answer, references), vqa_accuracy(answer, references)};
+  return AnswerScore{kPlain(answer, references, rules), vqa_accuracy(answer, references)};
 }
 
 }  // namespace mmbatch

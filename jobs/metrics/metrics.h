@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "jobs/metrics/fields/field_rules.h"
+
 namespace mmbatch {
 
 /// What exact match looks past. White space at both ends never counts.
@@ -23,8 +25,10 @@ class Matcher {
  public:
   /// @throws UsageError when a regular expression is none.
   explicit Matcher(const MatchOptions& options);
+  /// @param rules of objects: how their fields are compared
   /// @throws UsageError when a regular expression takes too long on a text.
-  bool operator()(std::string_view answer, const std::vector<std::string>& references) const;
+  bool operator()(std::string_view answer, const std::vector<std::string>& references,
+                  const FieldRules& rules = {}) const;
 
  private:
   struct Impl;
@@ -56,6 +60,7 @@ struct AnswerScore {
   double score = 0;
 };
 /// Nothing when there are no references.
-std::optional<AnswerScore> score_answer(std::string_view answer, const std::vector<std::string>& references);
+std::optional<AnswerScore> score_answer(std::string_view answer, const std::vector<std::string>& references,
+                                        const FieldRules& rules = {});
 
 }  // namespace mmbatch

@@ -10,6 +10,7 @@
 #include "jobs/query/table_writer.h"
 #include "jobs/text/json_node.h"
 #include "jobs/text/json_text.h"
+#include "jobs/text/number_text.h"
 
 namespace mmbatch {
 namespace {
@@ -65,6 +66,8 @@ class CsvWriter : public RowWriter {
         out_ << plain_value(row, i, "");
       else if (row.type(i) == Statement::Type::text)
         out_ << text_cell(row.text(i));
+      else if (row.type(i) == Statement::Type::real && std::isfinite(row.real(i)))
+        out_ << exact_number(row.real(i));
       else
         out_ << row.text(i);  // a number is not a formula, whatever its sign
     }
@@ -140,7 +143,7 @@ std::string json_value(const Statement& row, int column, const std::string& name
       if (name == "correct") return row.integer(column) != 0 ? "true" : "false";
       return std::string(row.text(column));
     case Statement::Type::real:
-      return std::isfinite(row.real(column)) ? fmt::format("{}", row.real(column)) : "null";
+      return std::isfinite(row.real(column)) ? exact_number(row.real(column)) : "null";
     case Statement::Type::blob:
       return json_string(plain_value(row, column, name));
     case Statement::Type::text:

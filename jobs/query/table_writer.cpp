@@ -10,6 +10,7 @@
 #include "engine/base/text/utf8.h"
 #include "engine/base/text/visible.h"
 #include "jobs/text/json_text.h"
+#include "jobs/text/number_text.h"
 #include "jobs/text/text_width.h"
 
 namespace mmbatch {
@@ -93,7 +94,7 @@ std::string hexadecimal(std::string_view bytes) {
 
 std::string plain_value(const Statement& row, int column, const std::string& name) {
   if (row.type(column) == Statement::Type::blob) return hexadecimal(row.text(column));
-  if (row.type(column) == Statement::Type::real) return fmt::format("{:.6g}", row.real(column));
+  if (row.type(column) == Statement::Type::real) return readable_number(row.real(column));
   std::string text(row.text(column));
   // One image or reference reads better without its list.
   if (name == "images" || name == "references") {

@@ -145,7 +145,7 @@ void ResultRows::write(std::int64_t run, std::int64_t job_key, const ItemResult&
   if (result.failure)
     insert_error(run, item, result, time);
   else
-    insert_answers(run, item, result, time);
+    insert_answers(run, item, result, rules_[job_key], time);
 }
 
 std::vector<ResultRows::Older> ResultRows::older_items(const ItemIdentity& identity) {
@@ -236,7 +236,7 @@ void ResultRows::insert_error(std::int64_t run, std::int64_t item, const ItemRes
 }
 
 void ResultRows::insert_answers(std::int64_t run, std::int64_t item, const ItemResult& result,
-                                const std::string& created) {
+                                const FieldRules& rules, const std::string& created) {
   int sequence = 0;
   for (const ItemResult::Answer& answer : result.answers) {
     bind_common(run, item, result, created);
@@ -247,7 +247,7 @@ void ResultRows::insert_answers(std::int64_t run, std::int64_t item, const ItemR
     bind_text_or_null(insert, kProbabilities, answer.probabilities);
     bind_text_or_null(insert, kRegions, answer.regions);
     if (answer.closed) insert.bind(kClosed, std::int64_t{*answer.closed});
-    if (const auto score = score_answer(answer.text, result.item->references)) {
+    if (const auto score = score_answer(answer.text, result.item->references, rules)) {
       insert.bind(kCorrect, score->correct ? 1 : 0).bind(kScore, score->score);
     }
     insert.run();

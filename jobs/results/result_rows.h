@@ -4,8 +4,10 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "jobs/metrics/fields/field_rules.h"
 #include "jobs/results/database.h"
 #include "jobs/results/search/phrases.h"
 #include "jobs/results/store.h"
@@ -33,6 +35,8 @@ std::vector<float> embedding_of(std::string_view bytes);
 class ResultRows {
  public:
   explicit ResultRows(Database& database);
+  /// How the fields of a job's answers are compared with those of references.
+  void compare_by(std::int64_t job_key, FieldRules rules) { rules_[job_key] = std::move(rules); }
   /// Puts the outcome of an item in place of its current one. @param created empty: now.
   void write(std::int64_t run, std::int64_t job_key, const ItemResult& result, const std::string& created);
   /// To be called when the transaction was rolled back.
@@ -47,7 +51,7 @@ class ResultRows {
   bool is_written(std::int64_t run, std::int64_t item_key, const Failure& failure);
   void retire(std::int64_t run, const std::vector<Older>& items, const std::string& content_key);
   std::int64_t insert_item(const ItemIdentity& identity, const ItemResult& result, const std::string& digest);
-  void insert_answers(std::int64_t run, std::int64_t item, const ItemResult& result,
+  void insert_answers(std::int64_t run, std::int64_t item, const ItemResult& result, const FieldRules& rules,
                       const std::string& created);
   void bind_written(const ItemResult::Answer& answer);
   void insert_error(std::int64_t run, std::int64_t item, const ItemResult& result,
@@ -56,6 +60,7 @@ class ResultRows {
 
   Database& database_;
   Phrases phrases_;
+  std::unordered_map<std::int64_t, FieldRules> rules_;  // by job
   Statement find_items_, insert_item_, find_error_, retire_, remove_, insert_result_, insert_embedding_;
 };
 

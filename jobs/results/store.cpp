@@ -8,7 +8,7 @@
 #include <unordered_map>
 
 #include "engine/base/sha256.h"
-#include "jobs/metrics/fields/field_rules.h"
+#include "jobs/metrics/fields/field_scores.h"
 #include "jobs/results/columns/table_views.h"
 #include "jobs/results/database.h"
 #include "jobs/results/result_rows.h"
@@ -264,9 +264,11 @@ std::int64_t ResultsStore::begin_run(const RunInfo& info, ResumePolicy policy) {
     s.jobs.push_back(upsert.integer(0));
     upsert.run();
     const std::size_t place = s.jobs.size() - 1;
-    if (place < info.schemas.size())
-      keep_job_schema(*s.database, s.jobs.back(), job.name, info.schemas[place]);
-    if (!job.fields.empty()) say_fields.bind(1, field_rules_json(job.fields)).bind(2, s.jobs.back()).run();
+    const std::string schema = place < info.schemas.size() ? info.schemas[place] : "";
+    if (place < info.schemas.size()) keep_job_schema(*s.database, s.jobs.back(), job.name, schema);
+    const std::string fields = field_rules_json(job.fields);
+    if (!job.fields.empty()) say_fields.bind(1, fields).bind(2, s.jobs.back()).run();
+    s.rows.compare_by(s.jobs.back(), rules_of_job(schema, fields));
   }
   transaction.commit();
   return s.run;

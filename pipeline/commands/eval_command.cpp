@@ -47,8 +47,10 @@ ExitCode EvalCommand::run_by_field() {
     if (equals == std::string::npos || equals == 0)
       throw UsageError(fmt::format(
           "--field '{}': must be a field and how it is compared, such as total=number:0.01", written));
-    options.fields[written.substr(0, equals)] = written.substr(equals + 1);
-    parse_field_rule(written.substr(equals + 1), "--field " + written.substr(0, equals));
+    const std::string path = written.substr(0, equals), rule = written.substr(equals + 1);
+    if (!options.fields.emplace(path, rule).second)
+      throw UsageError(fmt::format("--field {}: is given twice", path));
+    parse_field_rule(rule, "--field " + path);
   }
   OutputStream out(form == ReportForm::json ? Audience::programs : Audience::people);
   if (compare.empty()) {

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -10,6 +11,7 @@
 #include "engine/base/output/output_stream.h"
 #include "jobs/query/query.h"
 #include "jobs/query/table_query.h"
+#include "jobs/text/text_width.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/commands/options/selection_options.h"
 #include "pipeline/commands/options/values.h"
@@ -44,8 +46,13 @@ std::vector<std::string> column_names(const std::vector<std::string>& words) {
     if (word.starts_with("--"))
       throw CLI::ValidationError("--columns", "'" + word + "' is an option, no column");
     std::istringstream list(word);
-    for (std::string name; std::getline(list, name, ',');)
-      if (!name.empty()) names.push_back(name);
+    for (std::string written; std::getline(list, written, ',');) {
+      const std::string name(stripped(written));
+      if (name.empty()) continue;
+      if (std::find(names.begin(), names.end(), name) != names.end())
+        throw CLI::ValidationError("--columns", "'" + name + "' is named twice");
+      names.push_back(name);
+    }
   }
   if (names.empty())
     throw CLI::ValidationError("--columns", "'" + words.front() + "' names no column; write id,answer");

@@ -6,40 +6,17 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "engine/base/error.h"
+#include "engine/base/generation_config.h"
 #include "engine/base/text/counted.h"
 #include "engine/base/text/visible.h"
+#include "jobs/metrics/fields/field_paths.h"
 #include "jobs/results/columns/schema_columns.h"
 #include "jobs/results/schema.h"
 #include "jobs/text/json_text.h"
 
 namespace mmbatch {
 namespace {
-
-struct Rules {
-  FieldRules rules;
-  std::vector<std::string> properties;  // of the schema
-};
-
-std::map<std::string, Rules> rules_of_jobs(Database& database, const EvalOptions& options) {
-  const bool has_schemas = database.has_column("jobs", "schema_key");
-  const bool has_fields = database.has_column("jobs", "fields");
-  Statement rows = database.prepare(
-      fmt::format("SELECT name, {}, {} FROM jobs",
-                  has_schemas ? "(SELECT text FROM schemas WHERE schemas.key = schema_key)" : "NULL",
-                  has_fields ? "fields" : "NULL"));
-  std::map<std::string, Rules> out;
-  while (rows.step()) {
-    Rules& job = out[std::string(rows.text(0))];
-    job.rules = rules_of_schema(rows.text(1));
-    for (const auto& [path, rule] : field_rules_of(rows.text(2))) job.rules[path] = rule;
-    for (const auto& [path, rule] : options.fields)
-      job.rules[path] = parse_field_rule(rule, "--field " + path);
-    const auto schema = nlohmann::json::parse(shallow_json(rows.text(1)), nullptr, false);
-    if (!schema.is_object() || !schema.contains("properties") || !schema["properties"].is_object()) continue;
-    for (const auto& [name, value] : schema["properties"].items()) job.properties.push_back(name);
-  }
-  return out;
-}
 
 /// Of an item whose references are columns of its listing.
 std::string reference_in(const std::string& metadata, const std::vector<std::string>& properties) {
@@ -55,9 +32,36 @@ std::string reference_in(const std::string& metadata, const std::vector<std::str
   return reference.empty() ? "" : reference.dump();
 }
 
-struct Line {
-  std::string name;
-  FieldScore score;
+/// The paths that rules were given for, until one is met: in a schema, a reference or an answer.
+class UnmetPaths {
+ public:
+  explicit UnmetPaths(const std::map<std::string, std::string>& rules) {
+    for (const auto& [path, rule] : rules) unmet_.push_back(path);
+  }
+
+  void see(const ScoredItem& item, const std::string& reference) {
+    std::erase_if(unmet_, [&](const std::string& path) {
+      const std::string& schema = item.job_rules->schema;
+      return (!schema.empty() && schema_has_path(schema, path)) || value_has_path(reference, path) ||
+             (item.answer && value_has_path(*item.answer, path));
+    });
+  }
+
+  /// @throws UsageError
+  void refuse(const std::map<std::string, FieldsOfJob>& jobs) const {
+    if (unmet_.empty() || jobs.empty()) return;
+    std::vector<std::string> known;
+    for (const auto& [name, job] : jobs) {
+      for (const auto& [field, score] : job.fields) known.push_back(field);
+    }
+    const std::string nearest = nearest_name(unmet_.front(), known);
+    throw UsageError(fmt::format("--field {}: no schema, reference or answer has this field{}",
+                                 unmet_.front(),
+                                 nearest.empty() ? "" : fmt::format(", did you mean '{}'?", nearest)));
+  }
+
+ private:
+  std::vector<std::string> unmet_;
 };
 
 double share(std::uint64_t part, std::uint64_t whole) {
@@ -96,24 +100,24 @@ std::vector<Pair> pairs(const std::vector<FieldsOfJob>& first, const std::vector
 }  // namespace
 
 std::vector<FieldsOfJob> evaluate_fields(Database& database, const EvalOptions& options) {
-  const std::map<std::string, Rules> rules = rules_of_jobs(database, options);
   std::map<std::string, FieldsOfJob> jobs;
+  UnmetPaths unmet(options.fields);
   for_each_scored(database, options, [&](const ScoredItem& item) {
-    const auto found = rules.find(item.job);
-    if (found == rules.end()) return;
     std::string reference;
     for (const std::string& one : item.references) {
       if (is_json_object(one)) reference = one;
     }
-    if (item.references.empty()) reference = reference_in(item.metadata, found->second.properties);
+    if (item.references.empty()) reference = reference_in(item.metadata, item.job_rules->properties);
     if (reference.empty()) return;
+    unmet.see(item, reference);
     FieldsOfJob& job = jobs[item.job];
     job.job = item.job;
     ++job.items;
     job.failed += item.answer ? 0 : 1;
     const auto answer = item.answer ? std::optional<std::string_view>(*item.answer) : std::nullopt;
-    job.right += score_fields(answer, reference, found->second.rules, job.fields).value_or(false) ? 1 : 0;
+    job.right += score_fields(answer, reference, item.job_rules->rules, job.fields).value_or(false) ? 1 : 0;
   });
+  unmet.refuse(jobs);
   std::vector<FieldsOfJob> out;
   for (auto& [name, job] : jobs) {
     for (const auto& [field, score] : job.fields) job.all += score;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "engine/base/files/small_file.h"
@@ -38,6 +39,16 @@ std::string schema_text(const Node::Entry& entry, const std::optional<std::files
   } catch (const std::length_error&) {
     ill_typed(entry, "a JSON Schema of at most 1 MiB");
   }
+}
+
+/// A text, or a list of them.
+GenerationValue choices_of(const Node::Entry& entry) {
+  const auto is_text = [](const NodePointer& one) { return one->kind == Node::Kind::text; };
+  const Node& value = *entry.value;
+  if (value.kind != Node::Kind::text &&
+      (value.kind != Node::Kind::list || !std::all_of(value.list.begin(), value.list.end(), is_text)))
+    ill_typed(entry, "a text or a list of texts: numbers, true and false stand in quotes there");
+  return setting_of(entry);
 }
 
 /// One setting, checked at once.
@@ -130,7 +141,7 @@ GenerationOverrides read_structured_outputs(const Node::Entry& entry) {
   } else if (only->key == "json_object") {
     if (only->value->is_true()) add(out, *only, "response_format", std::string("json_object"));
   } else if (only->key == "choice") {
-    add(out, *only, "choices", setting_of(*only));
+    add(out, *only, "choices", choices_of(*only));
   } else {
     add(out, *only, only->key, text_of(*only, *only->value));
   }
@@ -171,7 +182,7 @@ GenerationOverrides read_constraint(const Node& owner, const std::optional<std::
     if (entry->key == "response_format")
       out = read_response_format(*entry, folder);
     else if (entry->key == "choices")
-      add(out, *entry, key, setting_of(*entry));
+      add(out, *entry, key, choices_of(*entry));
     else
       add(out, *entry, key, text_of(*entry, *entry->value));
   }

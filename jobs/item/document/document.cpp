@@ -99,8 +99,21 @@ std::vector<double> read_times(const Node::Entry& entry) {
 }  // namespace
 
 const std::vector<std::string>& document_keys() {
-  static const std::vector<std::string> keys = {"pages",  "pages_as", "dpi",   "page_pixels",
-                                                "frames", "fps",      "times", "video_input"};
+  static const std::vector<std::string> keys = [] {
+    std::vector<std::string> both = page_keys();
+    both.insert(both.end(), video_keys().begin(), video_keys().end());
+    return both;
+  }();
+  return keys;
+}
+
+const std::vector<std::string>& page_keys() {
+  static const std::vector<std::string> keys = {"pages", "pages_as", "dpi", "page_pixels"};
+  return keys;
+}
+
+const std::vector<std::string>& video_keys() {
+  static const std::vector<std::string> keys = {"frames", "fps", "times", "video_input"};
   return keys;
 }
 

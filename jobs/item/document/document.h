@@ -42,6 +42,9 @@ constexpr std::uint32_t kMostPages = 100'000;  // of one document
 
 /// Keys of jobs and items; items have `document` and `video` too.
 const std::vector<std::string>& document_keys();
+/// Of them those about pages, and those about videos.
+const std::vector<std::string>& page_keys();
+const std::vector<std::string>& video_keys();
 
 /// What those keys of a map say.  @throws PlacedError
 DocumentSettings read_document_settings(const Node& map);

@@ -247,16 +247,18 @@ class SampleReader : public RecordReader {
       return nullptr;
     }
     const bool has_images = !sample_.images.empty();
-    const bool shows =
-        has_images
-            ? sample_.images.size() == 1 && shown_by(sample_.images.front().written) != Item::Shows::image
-            : parsed.node->get("document") != nullptr || parsed.node->get("video") != nullptr;
+    Item::Shows shows = Item::Shows::image;
+    if (sample_.images.size() == 1) shows = shown_by(sample_.images.front().written);
+    if (!has_images && parsed.node->get("document") != nullptr) shows = Item::Shows::pages;
+    if (!has_images && parsed.node->get("video") != nullptr) shows = Item::Shows::video;
     const auto in = [](const std::vector<std::string>& names, const std::string& name) {
       return std::find(names.begin(), names.end(), name) != names.end();
     };
     const std::vector<std::string> of_files = {"image", "images", "document", "video"};
     const auto is_key = [&](const std::string& name) {
-      const bool foreign = in(of_files, name) ? has_images : in(document_keys(), name) && !shows;
+      const bool foreign = in(of_files, name) ? has_images
+                                              : (in(page_keys(), name) && shows != Item::Shows::pages) ||
+                                                    (in(video_keys(), name) && shows != Item::Shows::video);
       return !foreign && in(item_keys(), name);
     };
     // Its metadata and its other keys are one object, unless they have a key in common.

@@ -283,6 +283,12 @@ FieldRules rules_of_schema(std::string_view schema) {
   return rules;
 }
 
+FieldRules rules_of_job(std::string_view schema, std::string_view fields) {
+  FieldRules rules = rules_of_schema(schema);
+  for (const auto& [path, rule] : field_rules_of(fields)) rules[path] = rule;
+  return rules;
+}
+
 bool is_json_object(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(" \t\r\n");
   const std::string_view json = shallow_json(text);

@@ -34,6 +34,8 @@ std::optional<bool> score_fields(std::optional<std::string_view> answer, std::st
 
 /// Rules that a JSON Schema implies: of enumerations, dates and whole numbers `exact`.
 FieldRules rules_of_schema(std::string_view schema);
+/// These, and in their place those that the job's `fields` give (field_rules_json()).
+FieldRules rules_of_job(std::string_view schema, std::string_view fields);
 
 /// Whether a text is a JSON object.
 bool is_json_object(std::string_view text);

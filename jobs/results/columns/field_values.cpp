@@ -8,6 +8,7 @@
 #include "engine/base/text/visible.h"
 #include "jobs/results/columns/table_views.h"
 #include "jobs/text/json_text.h"
+#include "jobs/text/number_text.h"
 #include "jobs/text/text_width.h"
 
 namespace mmbatch {
@@ -140,8 +141,8 @@ std::vector<JobValues> job_values(Database& database, const std::string& filter,
 
 std::string values_text(const FieldValues& field) {
   if (field.spread)
-    return fmt::format("{:.6g} to {:.6g}, median {:.6g}", field.spread->least, field.spread->most,
-                       field.spread->median);
+    return fmt::format("{} to {}, median {}", readable_number(field.spread->least),
+                       readable_number(field.spread->most), readable_number(field.spread->median));
   std::string out;
   for (const auto& [value, count] : field.values)
     out += fmt::format("{}{} ({})", out.empty() ? "" : ", ", shortened(plain(value), kMostBytes), count);

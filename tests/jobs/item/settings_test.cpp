@@ -1,9 +1,14 @@
 #include "jobs/item/settings.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
+
+#include "tests/jobs/helpers.h"
 
 namespace mmbatch {
 namespace {
+
+using ::testing::HasSubstr;
+using testing::TempFolder;
 
 std::optional<int> length_after(const GenerationOverrides& checkpoint,
                                 std::initializer_list<GenerationOverrides> stronger) {
@@ -22,6 +27,27 @@ TEST(LayeredSettings, MaxNewTokensTakesPrecedenceOverTheCheckpointsMaxLengthOnly
   EXPECT_EQ(length_after({}, {length, tokens}), 20);      // the user's own: the tighter of the two holds
   EXPECT_EQ(length_after(length, {length, tokens}), 20);  // the same said again by the user
   EXPECT_EQ(length_after(length, {tokens, length}), 20);
+}
+
+TEST(Settings, MessagesSayWhatTheSettingTakes) {
+  TempFolder folder;
+  const auto error = [&](const std::string& item) {
+    return testing::fault(testing::read_all(read_manifest(
+        folder.write("m.yaml", "jobs: [{task: generate, items: [{prompt: x, " + item + "}]}]")))[0]);
+  };
+  EXPECT_THAT(error("generation: {logit_bias: {1: 2}}"),
+              HasSubstr("unknown generation setting 'logit_bias'"));
+  EXPECT_THAT(error("generation: {bad_words_ids: [[3]]}"), HasSubstr("unknown generation setting"));
+  EXPECT_THAT(error("generation: {top_k: {a: 1}}"), HasSubstr("'top_k' must be an integer"));
+  EXPECT_THAT(error("generation: {do_sample: [[3]]}"), HasSubstr("'do_sample' must be true or false"));
+  EXPECT_THAT(error("generation: {stop_strings: [true]}"),
+              HasSubstr("must be a string or a list of strings"));
+  EXPECT_THAT(error("choices: [1, 2]"),
+              HasSubstr("key 'choices' must be a text or a list of texts: numbers"));
+  EXPECT_THAT(error("choices: [true]"),
+              HasSubstr("key 'choices' must be a text or a list of texts: numbers"));
+  EXPECT_THAT(error("answer: {}"), HasSubstr("'answer' must be an object with at least one field"));
+  EXPECT_THAT(error("answer: [a]"), HasSubstr("'answer' must be a text, a number or an object of fields"));
 }
 
 }  // namespace

@@ -140,5 +140,44 @@ TEST(Csv, ListsAreReadAsJsonAndPythonWriteThemOrRefused) {
   EXPECT_THAT(text[0].item->references, ElementsAre("(left)"));
 }
 
+TEST(Csv, ChoicesAreAListAsLabelsAre) {
+  TempFolder folder;
+  const auto items = testing::read_listing(folder, "q.csv",
+                                           "image,question,choices\n"
+                                           "a.png,q,\"[\"\"yellow\"\", \"\"blue\"\"]\"\n"
+                                           "a.png,q,\"['yellow','blue']\"\n"
+                                           "a.png,q,yellow\n"
+                                           "a.png,q,\"[1, 2]\"\n");
+  const std::vector<std::string> two = {"yellow", "blue"};
+  for (const std::size_t i : {0, 1}) {
+    ASSERT_EQ(testing::fault(items[i]), "");
+    EXPECT_EQ(items[i].item->generation.at(0), (std::pair<std::string, GenerationValue>("choices", two)));
+  }
+  EXPECT_EQ(std::get<std::vector<std::string>>(items[2].item->generation.at(0).second).size(), 1u);
+  EXPECT_THAT(testing::fault(items[3]), HasSubstr("list of texts: numbers, true and false stand in quotes"));
+}
+
+TEST(Csv, CellsHoldJsonWhereTheirKeysDo) {
+  TempFolder folder;
+  const auto items = testing::read_listing(
+      folder, "q.csv",
+      "image,question,response_format,image_tokens,answer\n"
+      "a.png,q,\"{\"\"type\"\": \"\"json_object\"\"}\",\"{\"\"max\"\": 64}\",\"{\"\"a\"\": 1.50}\"\n"
+      "a.png,q,json_object,,\n");
+  ASSERT_EQ(testing::fault(items[0]), "");
+  EXPECT_EQ(items[0].item->generation.at(0).first, "response_format");
+  EXPECT_EQ(items[0].item->image_budget.max_tokens, 64);
+  EXPECT_THAT(items[0].item->references, ElementsAre(R"({"a":1.50})"));
+  EXPECT_THAT(testing::fault(items[1]), HasSubstr("column 'response_format' must be JSON: "));
+  const auto several =
+      testing::read_listing(folder, "q.csv", "image,question,answers\na.png,q,\"{\"\"a\"\": 1}\"\n");
+  EXPECT_THAT(several[0].item->references, ElementsAre(R"({"a":1})"));
+  const auto pages = testing::read_listing(folder, "q.csv",
+                                           "document,question,pages\n"
+                                           "a.pdf,q,\"[1, 3]\"\n"
+                                           "a.pdf,q,\"1-2, 5\"\n");
+  for (const ReadItem& item : pages) ASSERT_EQ(testing::fault(item), "");
+}
+
 }  // namespace
 }  // namespace mmbatch

@@ -135,13 +135,18 @@ TEST_F(CompareTest, CountsWhatWasGainedAndLost) {
   EXPECT_EQ(c.gained, 3u);
   EXPECT_EQ(c.both_wrong, 1u);
   EXPECT_DOUBLE_EQ(c.difference, 0.125);
-  EXPECT_LT(c.interval.first, 0.125);
-  EXPECT_GT(c.interval.second, 0.125);
+  EXPECT_LT(c.interval->first, 0.125);
+  EXPECT_GT(c.interval->second, 0.125);
   EXPECT_EQ(c.changed.size(), 5u);
   EXPECT_DOUBLE_EQ(c.p_value, 1.0);
   EXPECT_THAT(to_text(c, 1), HasSubstr("lost    shapes/2: \"yes\" -> \"no\""));
   EXPECT_THAT(to_text(c, 1), HasSubstr("and 4 more"));
   EXPECT_THAT(to_json(c), HasSubstr("\"gained\": 3"));
+  EvalOptions options;
+  options.bootstrap_samples = 0;
+  const Comparison plain = compare(file, "1", "2", options);
+  EXPECT_THAT(to_text(plain, 1), HasSubstr(": +0.1250\n"));
+  EXPECT_THAT(to_json(plain), HasSubstr("\"interval\": null"));
 }
 
 TEST_F(CompareTest, TakesDatabasesToo) {

@@ -118,7 +118,7 @@ TEST_F(Nearest, CosineServesSqlTooAndRefusesWhatIsNoVector) {
     query(file_, options, out);
     return out.str().substr(2);
   };
-  EXPECT_EQ(value("cosine(x'0000803f00000000', x'0000004000000000')"), "1.0\n");
+  EXPECT_EQ(value("cosine(x'0000803f00000000', x'0000004000000000')"), "1\n");
   EXPECT_EQ(value("cosine(x'0000803f', x'0000803f00000000')"), "\n");  // other widths
   EXPECT_EQ(value("cosine(x'00', x'00')"), "\n");
   EXPECT_EQ(value("cosine('a', 1)"), "\n");

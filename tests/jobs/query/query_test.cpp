@@ -193,6 +193,14 @@ TEST_F(Query, MistakesAreExplained) {
   EXPECT_THROW(text({}), DatabaseError);
 }
 
+TEST_F(Query, NumbersKeepTheirDigits) {
+  QueryOptions o;
+  o.sql = "SELECT 1234567.89 AS a, 0.1 + 0.2 AS b, 1e15 + 0.5 AS c, -12.345678 AS d, 9e999 AS e";
+  EXPECT_EQ(text(o), "a,b,c,d,e\n1234567.89,0.30000000000000004,1000000000000000.5,-12.345678,Inf\n");
+  EXPECT_THAT(text(o, OutputFormat::table), HasSubstr("1234567.89  0.3"));
+  EXPECT_THAT(text(o, OutputFormat::markdown), HasSubstr("| 1234567.89 | 0.3 | 1e+15 | -12.3457 |"));
+}
+
 TEST_F(Query, ACommentBehindAStatementIsNone) {
   QueryOptions o;
   o.sql = "SELECT 1 AS one; -- done\n /* really */ ;";

@@ -105,13 +105,15 @@ TEST(CommandLine, AWorkersNameIsLookedAtBeforeItIsPartOfAFilesName) {
 
 TEST(CommandLine, ColumnsAreNames) {
   expect_error("query x.db --columns , --limit 1", 2, "--columns: ',' names no column");
+  expect_error("query x.db --columns id,answer,id", 2, "--columns: 'id' is named twice");
   expect_error("query x.db --columns --limit 1", 2, "--columns: '--limit' is an option, no column");
   const TempFolder folder;
   const std::string demo = MMBATCH_DEMO, database = (folder / "r.db").string();
   const auto manifest =
       folder.write("m.yaml", "jobs: [{name: a, task: vqa, items: [{image: none.png, question: q}]}]\n");
   EXPECT_EQ(program("run -q " + manifest.string() + " -m " + demo + "/model -d " + database).code, 1);
-  for (const char* columns : {"id,status", "id, status", "id status", "id,,status,", "id --columns status"}) {
+  for (const char* columns :
+       {"id,status", "id, status", "'id, status '", "id status", "id,,status,", "id --columns status"}) {
     EXPECT_EQ(program("query " + database + " --columns " + columns + " --format csv").text,
               "id,status\n1,failed\n")
         << columns;

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "jobs/eval/compare.h"
 #include "tests/jobs/helpers.h"
 
 namespace mmbatch {
@@ -62,6 +63,25 @@ TEST(FieldEval, CountsByField) {
   loosely.fields["total"] = "number:1";
   const auto loose = evaluate_fields(folder / "r.db", loosely);
   EXPECT_EQ(loose[0].fields.at("total").right, 3u);
+  loosely.fields["totl"] = "text";
+  EXPECT_THAT(
+      testing::error_of<UsageError>([&] { evaluate_fields(folder / "r.db", loosely); }),
+      HasSubstr("--field totl: no schema, reference or answer has this field, did you mean 'total'?"));
+}
+
+TEST(FieldEval, ExactMatchAndTheColumnCorrectFollowTheSameRules) {
+  const TempFolder folder;
+  fill(folder / "r.db", "7.01");
+  EXPECT_EQ(evaluate_fields(folder / "r.db", {})[0].right, 2u);
+  const EvalReport report = evaluate(folder / "r.db", {});
+  EXPECT_EQ(report.all.answered, 2u);
+  EXPECT_EQ(report.all.exact_match, 1);
+  EXPECT_THAT(testing::rows(folder / "r.db", "SELECT id, correct FROM answers"),
+              ::testing::UnorderedElementsAre("one|1", "two|1", "three|", "four|"));
+  fill(folder / "worse.db", "7.2");
+  const Comparison both = compare(folder / "r.db", "latest", (folder / "worse.db").string(), {});
+  EXPECT_EQ(both.both_correct, 1u);
+  EXPECT_EQ(both.lost, 1u);
 }
 
 TEST(FieldEval, TwoDatabasesBesideEachOther) {

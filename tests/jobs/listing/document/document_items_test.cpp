@@ -102,6 +102,12 @@ TEST(DocumentItems, SayWhatIsWrong) {
   EXPECT_THAT(problem("{id: a, document: x.pdf, image: y.png}"), HasSubstr("both 'image' and 'document'"));
   EXPECT_THAT(problem("{id: a, document: x.pdf, video: y.mp4}"), HasSubstr("both 'document' and 'video'"));
   EXPECT_THAT(problem("{id: a, image: x.png, pages: 3}"), HasSubstr("'pages' has no meaning without"));
+  for (const char* key : {"frames: 2", "fps: 1", "times: [1]", "video_input: frames"})
+    EXPECT_THAT(problem(std::string("{id: a, document: d.pdf, ") + key + "}"),
+                HasSubstr("has no meaning for a document: it is about the frames of a video"));
+  for (const char* key : {"pages: 2", "dpi: 72", "pages_as: images", "page_pixels: 5000"})
+    EXPECT_THAT(problem(std::string("{id: a, video: v.mp4, ") + key + "}"),
+                HasSubstr("has no meaning for a video: it is about the pages of a document"));
   EXPECT_THAT(problem("{id: a, document: x.pdf, dpi: 5}"), HasSubstr("from 36 to 600"));
   EXPECT_THAT(problem("{id: a, video: x.mp4, fps: 1, frames: 2}"), HasSubstr("one is allowed"));
   EXPECT_THAT(problem("{id: a, video: x.mp4, times: [1000001]}"), HasSubstr("each from 0 to 1000000"));

@@ -145,6 +145,14 @@ TEST(Fields, RulesThatAreWrongAreRefused) {
 TEST(Fields, AnAnswerIsCorrectWhenAllOfItsReferencesFieldsAre) {
   EXPECT_TRUE(score_answer(R"({"a": 1, "b": "x"})", {R"({"b":"X","a":1})"})->correct);
   EXPECT_FALSE(score_answer(R"({"a": 1, "b": "x"})", {R"({"b":"y","a":1})"})->correct);
+  const FieldRules rules = rules_of_job(
+      R"({"properties": {"a": {"type": "integer"}, "b": {"enum": ["x"]}, "c": {"type": "string"}}})",
+      R"({"a":"number:2","c":"date"})");
+  const std::vector<std::string> near = {R"({"a":3,"b":"x","c":"2026-03-02"})"};
+  const char* const answer = R"({"a": 1, "b": "x", "c": "2 March 2026"})";
+  EXPECT_TRUE(score_answer(answer, near, rules)->correct);
+  EXPECT_FALSE(score_answer(answer, near)->correct);
+  EXPECT_FALSE(score_answer(answer, {R"({"b":"X"})"}, rules)->correct);  // of an enumeration
 }
 
 }  // namespace

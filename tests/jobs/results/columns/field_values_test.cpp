@@ -108,8 +108,7 @@ TEST(FieldValues, OneComputationForAll) {
   options.columns = {"paid"};
   options.where = "total > 0 -- of all that were paid";
   count_table_values(folder / "r.db", "shapes", options, counted);
-  EXPECT_EQ(counted.str(),
-            "field,value,count,percent\npaid,,2,40.0\npaid,cash,2,40.0\npaid,\"card\n\",1,20.0\n");
+  EXPECT_EQ(counted.str(), "field,value,count,percent\npaid,,2,40\npaid,cash,2,40\npaid,\"card\n\",1,20\n");
 }
 
 /// Fields may have the names of keys.
@@ -133,9 +132,9 @@ TEST(FieldValues, FieldsThatAreCalledAsKeysAre) {
     count_table_values(folder / "r.db", table, options, out);
     return out.str();
   };
-  EXPECT_EQ(counted("shapes"), "field,value,count,percent\nposition,left,1,100.0\n");
-  EXPECT_EQ(counted("shapes.parts"), "field,value,count,percent\nstatus,broken,1,50.0\nstatus,new,1,50.0\n");
-  EXPECT_EQ(counted("shapes.parts.more"), "field,value,count,percent\nvalue,5,1,100.0\n");
+  EXPECT_EQ(counted("shapes"), "field,value,count,percent\nposition,left,1,100\n");
+  EXPECT_EQ(counted("shapes.parts"), "field,value,count,percent\nstatus,broken,1,50\nstatus,new,1,50\n");
+  EXPECT_EQ(counted("shapes.parts.more"), "field,value,count,percent\nvalue,5,1,100\n");
 }
 
 TEST(FieldValues, OfARunThatALaterOneReplaced) {
