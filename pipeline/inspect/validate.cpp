@@ -4,7 +4,9 @@
 
 #include <memory>
 #include <ostream>
+#include <set>
 #include <span>
+#include <string>
 #include <utility>
 
 #include "engine/base/result.h"
@@ -40,10 +42,17 @@ PictureSize size_of(const ImageHeader& header) {
   return header.orientation >= 5 ? PictureSize{stored.height, stored.width} : stored;
 }
 
-/// Of a dual encoder, which cuts what is too long.
-std::optional<Failed> check_texts(const Item& item, TextForm form) {
+/// The texts of a dual encoder's item.
+/// @param fitting labels that were found to fit: items of a job mostly share theirs
+std::optional<Failed> check_texts(const Item& item, const ModelFiles& files, std::set<std::string>& fitting) {
+  constexpr std::size_t kMostKnown = 10'000;
+  const DualEncoderSpec& spec = *files.spec.dual;
   const auto checked = guarded([&] {
-    for (const std::string& text : texts_of(item)) text_in_form(text, form);
+    for (const NamedText& text : texts_of(item)) {
+      if (fitting.contains(text.text)) continue;
+      naming(text.name, [&] { return padded_text(text.text, spec.text_form, *files.tokenizer, spec.text); });
+      if (item.labels && fitting.size() < kMostKnown) fitting.insert(text.text);
+    }
     return true;
   });
   if (!checked) return Failed{Stage::encode_text, checked.error()};
@@ -54,12 +63,13 @@ std::optional<Failed> check_texts(const Item& item, TextForm form) {
 struct Checks {
   const ModelFiles* files = nullptr;
   const EncodeText* encode_text = nullptr;
-  TokenizerCheck* tokenizers = nullptr;  // not null with encode_text
-  AnswerLengths* lengths = nullptr;      // likewise
+  TokenizerCheck* tokenizers = nullptr;      // not null with encode_text
+  AnswerLengths* lengths = nullptr;          // likewise
+  std::set<std::string>* fitting = nullptr;  // texts of labels; not null with files
 };
 
 std::optional<Failed> check_item(const Item& item, const SettingsOfJobs& merged, const Checks& checks) {
-  const auto& [files, encode_text, tokenizers, lengths] = checks;
+  const auto& [files, encode_text, tokenizers, lengths, fitting] = checks;
   const auto settings = guarded([&] { return merged.of(item); });
   if (!settings) return Failed{Stage::read, settings.error()};
   const auto held = guarded([&] { return check_own_constraint(item, settings.value()->generation), true; });
@@ -79,7 +89,7 @@ std::optional<Failed> check_item(const Item& item, const SettingsOfJobs& merged,
   const std::vector<PictureSize> pictures = picture_sizes(item, files->spec, images);
   const auto able = guarded([&] { return check_task(item, files->spec), true; });
   if (!able) return Failed{Stage::read, able.error()};
-  if (encode_text == nullptr) return check_texts(item, files->spec.dual->text_form);
+  if (encode_text == nullptr) return check_texts(item, *files, *fitting);
   const auto ids = guarded([&] {
     const RenderedPrompt prompt = encode_text->prompt(item);
     tokenizers->compare(prompt, item.where);
@@ -171,6 +181,7 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
     tokenizers.emplace(*files);
     lengths.emplace(files->tokenizer);
   }
+  std::set<std::string> fitting;
   std::size_t items = 0, bad = 0;
   for (const auto& file : options.manifests) {
     const Manifest manifest = only ? *std::exchange(only, {}) : read(file, options);
@@ -198,7 +209,7 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
       ++items;
       const auto fault = fault_of(*read, settings,
                                   {files.get(), encode_text.get(), tokenizers ? &*tokenizers : nullptr,
-                                   lengths ? &*lengths : nullptr});
+                                   lengths ? &*lengths : nullptr, &fitting});
       if (!fault) continue;
       ++bad;
       out << fault_line(*read->item, manifest.jobs[read->item->job].name, *fault);
