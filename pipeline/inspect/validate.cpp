@@ -26,11 +26,13 @@
 #include "pipeline/inspect/tokenizer_check.h"
 #include "pipeline/run/outputs.h"
 #include "pipeline/run/tasks.h"
+#include "pipeline/stages/decode.h"
 #include "pipeline/stages/embed_text.h"
 #include "pipeline/stages/encode_text.h"
 #include "pipeline/stages/images/image_names.h"
 #include "pipeline/stages/images/shown_pictures.h"
 #include "vision/document/document.h"
+#include "vision/image/image_decode.h"
 #include "vision/image/image_header.h"
 
 namespace mmbatch {
@@ -59,6 +61,24 @@ std::optional<Failed> check_texts(const Item& item, const ModelFiles& files, std
   return {};
 }
 
+/// What of an image shows in its header alone.  @throws ItemError
+ImageHeader checked_header(std::span<const std::byte> encoded, const ImagePart& part) {
+  const ImageHeader header = read_part_header(encoded, part);
+  if (!part.empty() && comes_in_parts(header.format)) return header;
+  check_image_limits(header, {});
+  check_image_work(encoded, header);
+  return header;
+}
+
+/// That max_length leaves room for an answer behind a prompt of so many tokens.  @throws ItemError
+void check_max_length(std::size_t prompt, const GenerationConfig& generation) {
+  const auto& most = generation.max_length;
+  if (!most || std::cmp_less(prompt, *most) || !generation.choices.empty()) return;
+  throw ItemError(
+      ErrorCode::prompt_too_long,
+      fmt::format("the prompt has {}, which leaves none of max_length {}", counted(prompt, "token"), *most));
+}
+
 /// What items are held to beside their settings; null: nothing is known of it.
 struct Checks {
   const ModelFiles* files = nullptr;
@@ -80,7 +100,7 @@ std::optional<Failed> check_item(const Item& item, const SettingsOfJobs& merged,
     const auto header = guarded([&] {
       const std::vector<unsigned char> bytes = read_image(image);
       return naming(name_in_messages(item, i),
-                    [&] { return read_part_header(std::as_bytes(std::span(bytes)), image.part); });
+                    [&] { return checked_header(std::as_bytes(std::span(bytes)), image.part); });
     });
     if (!header) return Failed{Stage::preprocess, header.error()};
     images.push_back(size_of(header.value()));
@@ -110,7 +130,14 @@ std::optional<Failed> check_item(const Item& item, const SettingsOfJobs& merged,
       length_fault({tokens.value(), pictures.size(), std::min(sized.value(), tokens.value())},
                    settings.value()->generation.truncate_prompt, files->spec.longest_prompt());
   if (too_long) return Failed{Stage::decode, *too_long};
-  const auto has_room = guarded([&] { return lengths->check(settings.value()->generation), true; });
+  const GenerationConfig& generation = settings.value()->generation;
+  const bool is_cut = generation.truncate_prompt == TruncatePrompt::left && pictures.empty();
+  const auto has_room = guarded([&] {
+    check_token_settings(files->spec, generation);
+    if (!is_cut) check_max_length(files->spec.encoder ? 1 : tokens.value(), generation);
+    lengths->check(generation);
+    return true;
+  });
   if (!has_room) return Failed{Stage::decode, has_room.error()};
   return {};
 }
