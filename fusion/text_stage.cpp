@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/base/error.h"
+#include "engine/base/text/counted.h"
 #include "engine/base/text/utf8.h"
 #include "fusion/similarity.h"
 #include "text/encoder/canonical.h"
@@ -35,11 +36,19 @@ TextStage::TextStage(const Weights& weights, std::shared_ptr<const Tokenizer> to
   }
 }
 
-PaddedText TextStage::tokenize(std::string_view text) const {
-  std::vector<std::int32_t> ids = tokenizer_->encode(text_in_form(text, form_));
-  const bool pads = config().sees_padding();
-  const std::size_t length = pads ? config().positions : std::min(ids.size(), config().positions);
-  return pad_or_cut(std::move(ids), {length, pads ? *tokenizer_->pad() : 0});
+PaddedText padded_text(std::string_view text, TextForm form, const Tokenizer& tokenizer,
+                       const TextEncoderConfig& encoder, LongText long_text) {
+  const std::size_t positions = encoder.positions;
+  std::vector<std::int32_t> ids = tokenizer.encode(text_in_form(text, form));
+  if (ids.size() > positions && long_text == LongText::fails) {
+    throw ItemError(ErrorCode::prompt_too_long,
+                    fmt::format("the text has {}, the model takes at most {}: make it shorter "
+                                "(truncate_prompt cuts prompts, not texts that become embeddings)",
+                                counted(ids.size(), "token"), positions));
+  }
+  const bool pads = tokenizer.pad() && encoder.sees_padding();
+  const std::size_t length = pads ? positions : std::min(ids.size(), positions);
+  return pad_or_cut(std::move(ids), {length, pads ? *tokenizer.pad() : 0});
 }
 
 std::vector<Features> TextStage::encode(std::span<const PaddedText* const> texts, Scratch& scratch) const {

@@ -15,8 +15,17 @@ namespace mmbatch {
 /// A text as a dual encoder was trained on it.  @throws ItemError prompt_empty when nothing is left of it
 std::string text_in_form(std::string_view text, TextForm form);
 
+/// What becomes of a text with more tokens than the encoder has positions: it fails its item, or is cut as
+/// transformers' processors do, so that its beginning and its last token stay.
+enum class LongText { fails, is_cut };
+
 /// A tokenized text, padded to the encoder's positions where it sees the padding.
 using PaddedText = std::vector<std::int32_t>;
+
+/// The text in its form, tokenized, and padded to the encoder's positions.
+/// @throws ItemError prompt_empty; prompt_too_long where it is to fail
+PaddedText padded_text(std::string_view text, TextForm form, const Tokenizer& tokenizer,
+                       const TextEncoderConfig& encoder, LongText long_text = LongText::fails);
 
 /// From a text to its embedding, the counterpart of ImageStage in a dual encoder. Const and thread-safe.
 class TextStage {
@@ -24,8 +33,10 @@ class TextStage {
   /// @param weights outlive the stage  @throws ModelError
   TextStage(const Weights& weights, std::shared_ptr<const Tokenizer> tokenizer, const DualEncoderSpec& spec);
 
-  /// The text in its form, tokenized, and padded or cut to the encoder's positions.  @throws ItemError
-  PaddedText tokenize(std::string_view text) const;
+  /// As padded_text().  @throws ItemError
+  PaddedText tokenize(std::string_view text, LongText long_text = LongText::fails) const {
+    return padded_text(text, form_, *tokenizer_, config(), long_text);
+  }
 
   /// Encodes texts as one batch. A text's row does not depend on the others.
   /// @return [1, width] each, of length 1

@@ -100,7 +100,11 @@ std::shared_ptr<const WeightSource> open_unadapted(const fs::path& place, const 
     return std::make_shared<const GgufSource>(
         model, projector_of(model, projector),
         projector == kNone ? GgufSource::OwnTower::left_out : GgufSource::OwnTower::used);
-  if (!projector.empty() && projector != kNone)
+  if (projector == kNone) {
+    throw ModelError(fmt::format(
+        "mmproj none: it leaves out the vision part of a GGUF model, and {} is not one", place.string()));
+  }
+  if (!projector.empty())
     throw ModelError(fmt::format("{}: an mmproj file goes with a GGUF model only, and {} is not one",
                                  projector.string(), place.string()));
   return open_weights(model);

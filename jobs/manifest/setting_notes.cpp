@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <string_view>
 
 #include "jobs/manifest/manifest.h"
 
@@ -21,16 +22,21 @@ bool is_zero(const GenerationValue& value) {
 }
 
 /// What a setting needs to have an effect; empty: it has one.
-std::string lacking(const std::string& name, const GenerationValue& value, const GenerationConfig& settings) {
+/// @param whose settings would do, such as ", the job's or an item's,"
+std::string lacking(const std::string& name, const GenerationValue& value, const GenerationConfig& settings,
+                    std::string_view whose) {
   const auto is_one_of = [&](std::initializer_list<const char*> names) {
     return std::find(names.begin(), names.end(), name) != names.end();
   };
   // A temperature of 0 is how greedy answers are asked for elsewhere.
   if (is_one_of({"temperature", "top_k", "top_p", "min_p", "typical_p"}) && !is_zero(value) &&
       !settings.do_sample)
-    return "without do_sample: true, the job's or an item's, answers are the likeliest, not drawn";
+    return fmt::format("without do_sample: true{} answers are the likeliest, not drawn", whose);
   if (is_one_of({"length_penalty", "early_stopping"}) && settings.num_beams == 1)
     return "it is for num_beams above 1";
+  if (name == "whitespace" && settings.response_format.empty())
+    return fmt::format("it is for answers that are JSON, by a response_format{}",
+                       whose.substr(0, whose.size() - (whose.empty() ? 0 : 1)));
   if (name == "repetition_window" && settings.repetition_ngram_size == 0)
     return "it is for repetition_ngram_size above 0";
   if (!settings.choices.empty() &&
@@ -51,6 +57,15 @@ std::string sampling_note(const GenerationConfig& settings) {
 
 }  // namespace
 
+std::vector<std::string> idle_options(const GenerationOverrides& options, const GenerationConfig& settings) {
+  std::vector<std::string> notes;
+  for (const auto& [name, value] : options) {
+    const std::string lacks = lacking(name, value, settings, "");
+    if (!lacks.empty()) notes.push_back(fmt::format("'{}' has no effect: {}", name, lacks));
+  }
+  return notes;
+}
+
 std::vector<std::string> setting_notes(const Manifest& manifest, const GenerationSurroundings& around) {
   std::vector<std::string> notes;
   std::set<std::string> named;
@@ -61,7 +76,7 @@ std::vector<std::string> setting_notes(const Manifest& manifest, const Generatio
     for (const auto* source : {&manifest.generation, &job.generation, &around.command_line}) {
       told = told || samples(*source);
       for (const auto& [name, value] : *source) {
-        const std::string lacks = lacking(name, value, settings);
+        const std::string lacks = lacking(name, value, settings, ", the job's or an item's,");
         if (!lacks.empty() && named.insert(name).second)
           notes.push_back(fmt::format("'{}' has no effect on job '{}': {}", name, job.name, lacks));
       }

@@ -12,4 +12,7 @@ namespace mmbatch {
 /// settings have no effect.
 std::vector<std::string> setting_notes(const Manifest& manifest, const GenerationSurroundings& around);
 
+/// Which options of a command line without a manifest have no effect on its settings, and why.
+std::vector<std::string> idle_options(const GenerationOverrides& options, const GenerationConfig& settings);
+
 }  // namespace mmbatch

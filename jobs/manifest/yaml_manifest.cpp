@@ -391,6 +391,12 @@ class ManifestReader {
     const bool is_raw = raw != nullptr && flag(*raw);
     const bool is_chat = chat != nullptr && flag(*chat);
     if (is_raw && is_chat) fail(*raw, "'raw_prompt' and 'chat' exclude each other");
+    if (chat != nullptr && !is_chat && !is_raw && asks_about_images(job.task)) {
+      fail(*chat,
+           fmt::format("'chat: false' has no effect in a job of the task {}, whose questions are turns; "
+                       "'raw_prompt: true' sends them as they are",
+                       to_string(job.task)));
+    }
     for (const char* key : {"system", "turn_format"}) {
       const Entry* dropped = is_raw ? node.find(key) : nullptr;
       if (dropped != nullptr)

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 
 #include "pipeline/commands/commands.h"
@@ -12,9 +14,8 @@ void add_ask_command(CLI::App& program, Action& action) {
   CLI::App* command = program.add_subcommand("ask", "one question about images now, the answer streamed");
   command->footer(
       "Example:\n  mmbatch ask --model demo/model --image demo/images/0009.png \"what color is the shape?\"");
-  // "--image FILE... question": what stands between the option's file and the last word are files too.
   const auto words = std::make_shared<std::vector<std::string>>();
-  command->add_option("--image", options->images, "image files, one or several")
+  command->add_option("--image", options->images, "an image file; given once for each of several")
       ->expected(1, -1)
       ->allow_extra_args(false)
       ->take_all()
@@ -22,10 +23,13 @@ void add_ask_command(CLI::App& program, Action& action) {
   command->add_option("question", *words, "the question")->required();
   command->parse_complete_callback([options, words] {
     options->prompt = words->back();
-    if (words->size() > 1 && options->images.empty()) {
-      throw CLI::ValidationError("question", "there is more than one word; put the question in quotes");
+    if (words->size() > 1) {
+      throw CLI::ValidationError(
+          "question",
+          fmt::format("there is more than one word, '{}' and '{}': put the question in quotes, and --image "
+                      "before each further image",
+                      words->at(0), words->at(1)));
     }
-    options->images.insert(options->images.end(), words->begin(), words->end() - 1);
   });
   command->add_flag_callback(
       "--raw-prompt", [options] { options->form = PromptForm::raw; },

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -41,10 +42,34 @@ void add_options(CLI::App& command, PromptViewOptions& options) {
       "write prompt, tokens and their count as one JSON object");
 }
 
+/// Options that say nothing to what is shown.
+void check_options(const PromptViewOptions& options) {
+  const auto refuse = [](bool given, const char* option, const char* why) {
+    if (given) throw UsageError(fmt::format("{} would be dropped: {}", option, why));
+  };
+  if (options.manifest.empty()) {
+    const char* why = "it is about the items of --manifest FILE, which is not given";
+    refuse(!options.id.empty(), "--id", why);
+    refuse(!options.job.empty(), "--job", why);
+    refuse(!options.media_root.empty(), "--media-root", why);
+  } else {
+    const char* why = "the items of a manifest have their own";
+    refuse(!options.images.empty(), "--image", why);
+    refuse(!options.system.empty(), "--system", why);
+    refuse(!options.turn_format.empty(), "--turn-format", why);
+  }
+  if (options.text && options.form == PromptForm::raw) {
+    const char* why = "the text is taken as it is, without turns (--chat)";
+    refuse(!options.system.empty(), "--system", why);
+    refuse(!options.turn_format.empty(), "--turn-format", why);
+  }
+}
+
 ExitCode show(PromptViewOptions& options) {
   const int given =
       (options.text ? 1 : 0) + (options.messages.empty() ? 0 : 1) + (options.manifest.empty() ? 0 : 1);
   if (given != 1) throw UsageError("give one of a text, --messages FILE and --manifest FILE");
+  check_options(options);
   if (options.text == "-")
     options.text.emplace(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
   OutputStream out(Audience::programs);

@@ -168,7 +168,8 @@ void add_run_command(CLI::App& program, Action& action) {
   add_files(*command, run);
   add_choice_of_items(*command, *state);
   add_flow(*command, *state);
-  add_choice(*command, {"--progress", "how progress is shown"}, run.progress,
+  add_choice(*command, {"--progress", "how progress is shown; none: no summary either, as --quiet"},
+             run.progress,
              {{"auto", ProgressStyle::automatic},
               {"line", ProgressStyle::line},
               {"plain", ProgressStyle::plain},

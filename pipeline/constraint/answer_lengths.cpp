@@ -63,6 +63,11 @@ void AnswerLengths::check(const GenerationConfig& generation) {
   }
   if (fits->second != false) return;
   if (fewest) throw ItemError(ErrorCode::invalid_value, too_short_for(*fewest, generation));
+  constexpr std::size_t kAnyNumber = std::size_t{1} << 62;  // above LeastBytes::kNever
+  if (has_answer_within(entry->compiled.grammar, *entry->least, *tokens_, kAnyNumber) == false) {
+    throw ItemError(ErrorCode::invalid_value,
+                    "no text that fits can be written in this model's tokens, however many");
+  }
   throw ItemError(ErrorCode::invalid_value,
                   fmt::format("max_new_tokens is {}, but every answer that fits has more tokens: raise it",
                               generation.max_new_tokens));

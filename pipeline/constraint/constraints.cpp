@@ -104,16 +104,21 @@ std::string too_short_for(std::size_t tokens, const GenerationConfig& generation
 
 void check_writable(const GrammarConstraint& constraint, const TokenBytes& tokens,
                     const GenerationConfig& generation) {
-  if (!tokens.spaces_words() || constraint.can_be_written()) return;
+  if (constraint.can_be_written()) return;
   const std::string_view key = !generation.response_format.empty() ? "response_format"
                                : generation.regex.empty()          ? "grammar"
                                                                    : "regex";
-  throw ItemError(
-      ErrorCode::invalid_value,
-      fmt::format("{}: no text that fits can be written in this model's tokens: its tokenizer is of "
-                  "word pieces, which puts a space before each word and mark that does not go on with "
-                  "a word: allow spaces there{}, or take choices",
-                  key, key == "response_format" ? " (whitespace: flexible)" : ""));
+  std::string why = "it has none for what such a text begins with";
+  if (tokens.spaces_words()) {
+    why = fmt::format(
+        "its tokenizer is of word pieces, which puts a space before each word and mark that does not go on "
+        "with a word: allow spaces there{}, or take choices",
+        key == "response_format" ? " (whitespace: flexible)" : "");
+  } else if (tokens.drops_first_space() && constraint.can_be_written_inside()) {
+    why = "its tokenizer drops the space that an answer begins with: let answers begin without one";
+  }
+  throw ItemError(ErrorCode::invalid_value,
+                  fmt::format("{}: no text that fits can be written in this model's tokens: {}", key, why));
 }
 
 void check_shortest(std::size_t tokens, const GenerationConfig& generation) {

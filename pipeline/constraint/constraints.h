@@ -27,8 +27,8 @@ std::optional<ConstraintSpec> constraint_of(const GenerationConfig& generation);
 /// That max_new_tokens leaves no room for the shortest answer, which has so many tokens.
 std::string too_short_for(std::size_t tokens, const GenerationConfig& generation);
 
-/// That some answer that fits can be written in a model's tokens. Looked at where words stand apart;
-/// elsewhere tokens spell every text.
+/// That some answer that fits can be begun in a model's tokens: not where words stand apart, the space that
+/// an answer begins with is dropped, or the vocabulary lacks its characters.
 /// @throws ItemError(invalid_value)
 void check_writable(const GrammarConstraint& constraint, const TokenBytes& tokens,
                     const GenerationConfig& generation);

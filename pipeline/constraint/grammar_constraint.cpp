@@ -76,6 +76,10 @@ bool GrammarConstraint::can_be_written() const {
   return tokens.may_end || !tokens.allowed.ids().empty();
 }
 
+bool GrammarConstraint::can_be_written_inside() const {
+  return !masks_->next(machine_, states_.front().frames, AnswerPlace::behind)->allowed.ids().empty();
+}
+
 bool GrammarConstraint::has_room(State state, std::size_t left) const {
   const Known& at = states_[state];
   const std::size_t needed = closings_->tokens(machine_, at.frames, at.place);

@@ -40,6 +40,8 @@ class GrammarConstraint : public TokenConstraint {
   }
   /// Whether the model's tokens spell any answer that fits.
   bool can_be_written() const;
+  /// Whether they would, if decoding did not drop the space that an answer begins with.
+  bool can_be_written_inside() const;
 
  private:
   struct Known {

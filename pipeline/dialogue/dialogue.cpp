@@ -10,6 +10,7 @@
 #include "engine/base/result.h"
 #include "engine/base/sha256.h"
 #include "engine/base/text/utf8.h"
+#include "jobs/manifest/setting_notes.h"
 #include "jobs/media/media.h"
 #include "jobs/text/clock.h"
 #include "jobs/text/json_text.h"
@@ -141,6 +142,7 @@ Dialogue::Dialogue(const DialogueOptions& options)
                     options.model.model.string(), files->spec.family));
   }
   generation_ = generation_of(manifest_, item_, {files->generation, options.generation});
+  for (const std::string& note : idle_options(options.generation, generation_)) say(note);
   check_room(*files, generation_);
   check_budget(*files, options.image_budget);
   arena_.run([&] {

@@ -4,7 +4,9 @@
 
 #include <memory>
 #include <ostream>
+#include <set>
 #include <span>
+#include <string>
 #include <utility>
 
 #include "engine/base/result.h"
@@ -24,11 +26,13 @@
 #include "pipeline/inspect/tokenizer_check.h"
 #include "pipeline/run/outputs.h"
 #include "pipeline/run/tasks.h"
+#include "pipeline/stages/decode.h"
 #include "pipeline/stages/embed_text.h"
 #include "pipeline/stages/encode_text.h"
 #include "pipeline/stages/images/image_names.h"
 #include "pipeline/stages/images/shown_pictures.h"
 #include "vision/document/document.h"
+#include "vision/image/image_decode.h"
 #include "vision/image/image_header.h"
 
 namespace mmbatch {
@@ -40,26 +44,52 @@ PictureSize size_of(const ImageHeader& header) {
   return header.orientation >= 5 ? PictureSize{stored.height, stored.width} : stored;
 }
 
-/// Of a dual encoder, which cuts what is too long.
-std::optional<Failed> check_texts(const Item& item, TextForm form) {
+/// The texts of a dual encoder's item.
+/// @param fitting labels that were found to fit: items of a job mostly share theirs
+std::optional<Failed> check_texts(const Item& item, const ModelFiles& files, std::set<std::string>& fitting) {
+  constexpr std::size_t kMostKnown = 10'000;
+  const DualEncoderSpec& spec = *files.spec.dual;
   const auto checked = guarded([&] {
-    for (const std::string& text : texts_of(item)) text_in_form(text, form);
+    for (const NamedText& text : texts_of(item)) {
+      if (fitting.contains(text.text)) continue;
+      naming(text.name, [&] { return padded_text(text.text, spec.text_form, *files.tokenizer, spec.text); });
+      if (item.labels && fitting.size() < kMostKnown) fitting.insert(text.text);
+    }
     return true;
   });
   if (!checked) return Failed{Stage::encode_text, checked.error()};
   return {};
 }
 
+/// What of an image shows in its header alone.  @throws ItemError
+ImageHeader checked_header(std::span<const std::byte> encoded, const ImagePart& part) {
+  const ImageHeader header = read_part_header(encoded, part);
+  if (!part.empty() && comes_in_parts(header.format)) return header;
+  check_image_limits(header, {});
+  check_image_work(encoded, header);
+  return header;
+}
+
+/// That max_length leaves room for an answer behind a prompt of so many tokens.  @throws ItemError
+void check_max_length(std::size_t prompt, const GenerationConfig& generation) {
+  const auto& most = generation.max_length;
+  if (!most || std::cmp_less(prompt, *most) || !generation.choices.empty()) return;
+  throw ItemError(
+      ErrorCode::prompt_too_long,
+      fmt::format("the prompt has {}, which leaves none of max_length {}", counted(prompt, "token"), *most));
+}
+
 /// What items are held to beside their settings; null: nothing is known of it.
 struct Checks {
   const ModelFiles* files = nullptr;
   const EncodeText* encode_text = nullptr;
-  TokenizerCheck* tokenizers = nullptr;  // not null with encode_text
-  AnswerLengths* lengths = nullptr;      // likewise
+  TokenizerCheck* tokenizers = nullptr;      // not null with encode_text
+  AnswerLengths* lengths = nullptr;          // likewise
+  std::set<std::string>* fitting = nullptr;  // texts of labels; not null with files
 };
 
 std::optional<Failed> check_item(const Item& item, const SettingsOfJobs& merged, const Checks& checks) {
-  const auto& [files, encode_text, tokenizers, lengths] = checks;
+  const auto& [files, encode_text, tokenizers, lengths, fitting] = checks;
   const auto settings = guarded([&] { return merged.of(item); });
   if (!settings) return Failed{Stage::read, settings.error()};
   const auto held = guarded([&] { return check_own_constraint(item, settings.value()->generation), true; });
@@ -70,7 +100,7 @@ std::optional<Failed> check_item(const Item& item, const SettingsOfJobs& merged,
     const auto header = guarded([&] {
       const std::vector<unsigned char> bytes = read_image(image);
       return naming(name_in_messages(item, i),
-                    [&] { return read_part_header(std::as_bytes(std::span(bytes)), image.part); });
+                    [&] { return checked_header(std::as_bytes(std::span(bytes)), image.part); });
     });
     if (!header) return Failed{Stage::preprocess, header.error()};
     images.push_back(size_of(header.value()));
@@ -79,7 +109,7 @@ std::optional<Failed> check_item(const Item& item, const SettingsOfJobs& merged,
   const std::vector<PictureSize> pictures = picture_sizes(item, files->spec, images);
   const auto able = guarded([&] { return check_task(item, files->spec), true; });
   if (!able) return Failed{Stage::read, able.error()};
-  if (encode_text == nullptr) return check_texts(item, files->spec.dual->text_form);
+  if (encode_text == nullptr) return check_texts(item, *files, *fitting);
   const auto ids = guarded([&] {
     const RenderedPrompt prompt = encode_text->prompt(item);
     tokenizers->compare(prompt, item.where);
@@ -100,7 +130,14 @@ std::optional<Failed> check_item(const Item& item, const SettingsOfJobs& merged,
       length_fault({tokens.value(), pictures.size(), std::min(sized.value(), tokens.value())},
                    settings.value()->generation.truncate_prompt, files->spec.longest_prompt());
   if (too_long) return Failed{Stage::decode, *too_long};
-  const auto has_room = guarded([&] { return lengths->check(settings.value()->generation), true; });
+  const GenerationConfig& generation = settings.value()->generation;
+  const bool is_cut = generation.truncate_prompt == TruncatePrompt::left && pictures.empty();
+  const auto has_room = guarded([&] {
+    check_token_settings(files->spec, generation);
+    if (!is_cut) check_max_length(files->spec.encoder ? 1 : tokens.value(), generation);
+    lengths->check(generation);
+    return true;
+  });
   if (!has_room) return Failed{Stage::decode, has_room.error()};
   return {};
 }
@@ -171,6 +208,7 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
     tokenizers.emplace(*files);
     lengths.emplace(files->tokenizer);
   }
+  std::set<std::string> fitting;
   std::size_t items = 0, bad = 0;
   for (const auto& file : options.manifests) {
     const Manifest manifest = only ? *std::exchange(only, {}) : read(file, options);
@@ -198,7 +236,7 @@ ExitCode validate(const ValidateOptions& options, std::ostream& out) {
       ++items;
       const auto fault = fault_of(*read, settings,
                                   {files.get(), encode_text.get(), tokenizers ? &*tokenizers : nullptr,
-                                   lengths ? &*lengths : nullptr});
+                                   lengths ? &*lengths : nullptr, &fitting});
       if (!fault) continue;
       ++bad;
       out << fault_line(*read->item, manifest.jobs[read->item->job].name, *fault);

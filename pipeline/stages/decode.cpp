@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <span>
+#include <string_view>
 #include <utility>
 
 #include "text/tokenizer/stream_decoder.h"
@@ -18,19 +19,22 @@ Vocabulary vocabulary_of(const Model& model) {
   return vocabulary;
 }
 
-namespace {
-
-void check_stop_tokens(const Model& model, const GenerationConfig& generation) {
-  const auto tokens = static_cast<std::int32_t>(model.spec().decoder.vocab);
-  for (const std::int32_t id : generation.stop_token_ids) {
-    if (id < tokens) continue;
+void check_token_settings(const ModelSpec& spec, const GenerationConfig& generation) {
+  const auto tokens = static_cast<std::int32_t>(spec.decoder.vocab);
+  const auto check = [&](std::string_view name, std::int32_t id) {
+    if (id < tokens) return;
     throw ItemError(
         ErrorCode::invalid_value,
-        fmt::format("generation setting 'stop_token_ids' has {}, which the model cannot write: its "
-                    "tokens are 0 to {}",
-                    id, tokens - 1));
-  }
+        fmt::format("generation setting '{}' has {}, which the model cannot write: its tokens are 0 to {}",
+                    name, id, tokens - 1));
+  };
+  for (const std::int32_t id : generation.stop_token_ids) check("stop_token_ids", id);
+  for (const std::int32_t id : generation.no_repeat_ngram_whitelist) check("no_repeat_ngram_whitelist", id);
+  if (generation.forced_bos_token_id) check("forced_bos_token_id", *generation.forced_bos_token_id);
+  if (generation.forced_eos_token_id) check("forced_eos_token_id", *generation.forced_eos_token_id);
 }
+
+namespace {
 
 Error too_late(const Deadline& deadline) {
   return {ErrorCode::timeout, deadline.message()};
@@ -40,7 +44,7 @@ Error too_late(const Deadline& deadline) {
 
 Request make_request(const Model& model, std::shared_ptr<const Prompt> prompt,
                      const GenerationConfig& generation, ChoiceIds choices) {
-  check_stop_tokens(model, generation);
+  check_token_settings(model.spec(), generation);
   Request request;
   request.choices = std::move(choices);
   request.prompt = std::move(prompt);

@@ -21,6 +21,9 @@ namespace mmbatch {
 /// Which tokens the model may generate.
 Vocabulary vocabulary_of(const Model& model);
 
+/// That the model has the tokens that settings name.  @throws ItemError(invalid_value) that names the setting
+void check_token_settings(const ModelSpec& spec, const GenerationConfig& generation);
+
 /// What the engine is to do for a prompt; callbacks are the caller's.
 Request make_request(const Model& model, std::shared_ptr<const Prompt> prompt,
                      const GenerationConfig& generation);

@@ -11,6 +11,15 @@
 
 namespace mmbatch {
 
+/// A text, and what messages call it; empty: it is its item's only one.
+struct NamedText {
+  std::string text;
+  std::string name = {};
+};
+
+/// The texts that an item of a dual encoder's task needs embedded.
+std::vector<NamedText> texts_of(const Item& item);
+
 /// The text branch of a dual encoder: an item's labels, or the text that it wants embedded. Each distinct
 /// text is encoded once, several as one batch. Thread-safe.
 class EmbedText {
@@ -24,15 +33,12 @@ class EmbedText {
 
  private:
   using Wanted = BatchEncoder<PaddedText>::Wanted;
-  Wanted wanted(std::string text);
+  Wanted wanted(NamedText text);
   std::vector<Wanted> wanted_by(const Item& item);
 
   const Model& model_;
   BatchEncoder<PaddedText> encoder_;
   std::map<const LabelSet*, std::vector<Wanted>> job_labels_;  // of jobs whose items share their labels
 };
-
-/// The texts that an item of a dual encoder's task needs embedded.
-std::vector<std::string> texts_of(const Item& item);
 
 }  // namespace mmbatch

@@ -15,7 +15,7 @@ std::vector<Features> check_labels(const Subject& subject, Report& report) {
   std::vector<PaddedText> ids;
   for (std::size_t i = 0; i < reference.labels.size(); ++i) {
     const LabelCase& label = reference.labels[i];
-    ids.push_back(stage.tokenize(label.text));
+    ids.push_back(stage.tokenize(label.text, LongText::is_cut));
     report.tokens("label_ids", fmt::format("'{}'", label.text), differing(ids[i], label.ids),
                   difference_text(ids[i], label.ids, first_difference(ids[i], label.ids)));
   }

@@ -126,6 +126,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadManifest{"jobs: [{name: a, task: vqa, items: []}, {name: a, task: vqa, items: []}]",
                     ":1:41:", "a job named 'a' exists already"},
         BadManifest{"jobs: [{task: vqa, chat: yes, items: []}]", ":1:20:", "'chat' must be true or false"},
+        BadManifest{"jobs: [{task: vqa, chat: false, items: []}]", ":1:20:", "'raw_prompt: true' sends them"},
         BadManifest{"jobs: [{task: vqa, chat: true, raw_prompt: true, items: []}]",
                     ":1:32:", "exclude each other"},
         BadManifest{"jobs: [{task: vqa, raw_prompt: true, system: x, items: []}]",

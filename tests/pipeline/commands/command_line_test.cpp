@@ -208,5 +208,23 @@ TEST(CommandLine, AskAnswersAQuestionAboutAnImage) {
   EXPECT_THAT(refused.text, HasSubstr("max_new_tokens is 3"));
 }
 
+TEST(CommandLine, AQuestionWithoutQuotesIsNoImage) {
+  const std::string image = Workplace::images().front();
+  const std::string ask = "ask --model " + Workplace::demo("model") + " --image " + image + " ";
+  const ProgramEnd end = program(ask + "what color");
+  EXPECT_EQ(end.code, 2) << end.text;
+  EXPECT_THAT(end.text, HasSubstr("put the question in quotes"));
+  const ProgramEnd two = program(ask + "--image " + image + " \"what color is the shape?\"");
+  EXPECT_EQ(two.code, 0) << two.text;
+}
+
+TEST(CommandLine, MmprojIsOfGgufModels) {
+  for (const char* part : {"none", "x"}) {
+    const ProgramEnd end = program("ask --model " + Workplace::demo("model") + " --mmproj " + part + " what");
+    EXPECT_EQ(end.code, 3) << end.text;
+    EXPECT_THAT(end.text, HasSubstr("GGUF model"));
+  }
+}
+
 }  // namespace
 }  // namespace mmbatch

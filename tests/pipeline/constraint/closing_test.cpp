@@ -91,5 +91,32 @@ TEST(OnLengthClose, WithoutItAnswersAreTheSameAndKeepTheirKeys) {
   EXPECT_TRUE(rows(place.path("results.db")).at(0)["closed"].is_null());
 }
 
+// The bundled model's tokenizer drops the space that an answer begins with.
+TEST(OnLengthClose, AnswersThatMayBeginWithASpaceAreClosed) {
+  for (const char* form : {"regex: '[a-z ]+'", "regex: '[a-z ]{3,9}'", "regex: '[\\w ]+\\.'",
+                           "regex: '(red|blue| )'", "grammar: 'root ::= [a-z ]+'"}) {
+    SCOPED_TRACE(form);
+    const Workplace place;
+    const std::string file = held_manifest(
+        place, std::string("    ") + form + "\n    on_length: close\n    generation: {max_new_tokens: 9}\n",
+        2);
+    const ProgramEnd end = program("run -q " + file);
+    EXPECT_EQ(end.code, 0) << end.text;
+    for (const json& row : rows(place.path("results.db"))) EXPECT_EQ(row["status"], "answered") << row.dump();
+  }
+}
+
+TEST(Constraints, ATextThatNoTokensSpellIsRefusedWhateverTheLimit) {
+  for (const char* on_length : {"close", "fail"}) {
+    const Workplace place;
+    const std::string file =
+        held_manifest(place, std::string("    regex: ' a'\n    on_length: ") + on_length + "\n", 1);
+    EXPECT_EQ(program("validate " + file + " --model " + Workplace::demo("model")).code, 1);
+    EXPECT_EQ(program("run -q " + file).code, 1);
+    EXPECT_THAT(rows(place.path("results.db")).at(0)["error_message"].get<std::string>(),
+                HasSubstr("its tokenizer drops the space that an answer begins with"));
+  }
+}
+
 }  // namespace
 }  // namespace mmbatch

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -142,6 +143,26 @@ TEST(Ask, MistakesInOptionsNameNoJob) {
     EXPECT_THAT(end.text, testing::StartsWith("mmbatch: ")) << options;
     EXPECT_THAT(end.text, testing::Not(testing::StartsWith("mmbatch: :"))) << options;
   }
+}
+
+TEST(Ask, SaysWhichOptionsHaveNoEffect) {
+  const std::vector<std::pair<std::string, std::string>> idle = {
+      {"--temperature 3", "'temperature' has no effect: without do_sample: true answers are the likeliest"},
+      {"--top-p 0.1 --seed 3", "'top_p' has no effect"},
+      {"--length-penalty 3", "'length_penalty' has no effect: it is for num_beams above 1"},
+      {"--whitespace compact",
+       "'whitespace' has no effect: it is for answers that are JSON, by a response_format"}};
+  for (const auto& [options, note] : idle) {
+    const std::string model = " --model " + Workplace::demo("model") + " --max-new-tokens 2 " + options;
+    const ProgramEnd ask = program("ask" + model + " " + with_image() + " \"what is it?\"");
+    EXPECT_EQ(ask.code, 0) << ask.text;
+    EXPECT_THAT(ask.text, HasSubstr(note));
+    EXPECT_THAT(program("generate" + model + " once").text, HasSubstr(note));
+    EXPECT_THAT(program("chat" + model + " < /dev/null").text, HasSubstr(note));
+  }
+  const ProgramEnd sampled = program("ask --model " + Workplace::demo("model") + " " + with_image() +
+                                     " --do-sample true --temperature 3 \"what is it?\"");
+  EXPECT_THAT(sampled.text, testing::Not(HasSubstr("no effect")));
 }
 
 TEST(Ask, RefusesABudgetThatTheModelsImagesCannotKeepTo) {

@@ -121,6 +121,24 @@ TEST(ChatTemplates, WhatTheyReadTellsAnswersApart) {
   EXPECT_THAT(run(" --chat-template-kwargs '{\"flog\": 1}'"), HasSubstr("does not read 'flog'"));
 }
 
+TEST(Render, RefusesOptionsThatItWouldDrop) {
+  const Workplace place;
+  const std::string model = "render --model " + Workplace::demo("model") + " ";
+  const std::string manifest = place.write(
+      "m.yaml", "model: x\ndatabase: r.db\njobs: [{task: generate, items: [{id: a, prompt: one}]}]\n");
+  const auto expect_refused = [](const std::string& command, const std::string& option) {
+    const ProgramEnd end = program(command);
+    EXPECT_EQ(end.code, 2) << end.text;
+    EXPECT_THAT(end.text, HasSubstr(option + " would be dropped: ")) << command;
+  };
+  for (const char* option : {"--id", "--job", "--media-root"})
+    expect_refused(model + option + " X \"what is it?\"", option);
+  for (const char* option : {"--image", "--system", "--turn-format"})
+    expect_refused(model + "--manifest " + manifest + " " + option + " X", option);
+  expect_refused("tokenize --model " + Workplace::demo("model") + " --system s text", "--system");
+  EXPECT_EQ(program(model + "--manifest " + manifest + " --id a").code, 0);
+}
+
 TEST(Sampling, ACheckpointThatSamplesIsTold) {
   const Workplace place;
   const std::string model = model_with_template(place);

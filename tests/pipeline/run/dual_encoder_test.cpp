@@ -269,5 +269,43 @@ TEST(DualEncoder, BadItemsAreRows) {
                                                        {"asks", "read/invalid_item"}}));
 }
 
+// A text that was cut would have the vector of another.
+TEST(DualEncoder, TextsThatAreTooLongFail) {
+  const Workplace place;
+  const auto words = [](int count) {
+    std::string text = "a";
+    for (int i = 1; i < count; ++i) text += " a";
+    return text;
+  };
+  const std::string root = "image_root: " + kReference + "/images, ";
+  const std::string file = manifest(
+      place, "  - {name: c, task: classify, " + root + "labels: [a, " + words(500) +
+                 "], items: [{id: label, image: tiny.png}, {id: own, image: tiny.png, labels: [a, b]}]}\n" +
+                 "  - {name: e, task: embed, items: [{id: text, prompt: \"" + words(500) +
+                 "\"}, {id: short, prompt: a}]}\n" + "generation: {truncate_prompt: left}\n");
+  const ProgramEnd checked = program("validate " + file + " --model " + kReference + "/model");
+  EXPECT_THAT(checked.text, HasSubstr("item label: text/prompt_too_long: label 'a a "));
+  EXPECT_THAT(checked.text, HasSubstr("item text: text/prompt_too_long: the text has "));
+  EXPECT_THAT(checked.text, HasSubstr("the model takes at most 64"));
+  EXPECT_THAT(checked.text, HasSubstr("4 items, 2 of them would fail"));
+  EXPECT_EQ(program("run -q " + file).code, 1);
+  std::map<std::string, std::string> codes;
+  for (const json& row : rows(place.path("results.db")))
+    codes[row["id"]] = row["error_code"].is_null() ? "" : row["error_code"].get<std::string>();
+  EXPECT_EQ(codes,
+            (std::map<std::string, std::string>{
+                {"label", "prompt_too_long"}, {"own", ""}, {"text", "prompt_too_long"}, {"short", ""}}));
+  const json line = {{"custom_id", "x"},
+                     {"method", "POST"},
+                     {"url", "/v1/embeddings"},
+                     {"body", {{"model", "m"}, {"input", {"a", words(500)}}}}};
+  EXPECT_EQ(program("run -q " + place.write("batch.jsonl", line.dump() + "\n") + " --model " + kReference +
+                    "/model --database " + place.path("batch.db"))
+                .code,
+            1);
+  EXPECT_THAT(rows(place.path("batch.db"))[0]["error_message"].get<std::string>(),
+              HasSubstr("text 2 of 2: the text has "));
+}
+
 }  // namespace
 }  // namespace mmbatch

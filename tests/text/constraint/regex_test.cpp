@@ -181,6 +181,14 @@ ws ::= [ \t\n]*
   EXPECT_TRUE(accepts("root ::= \"a\"\n  | \"b\" # the other\n", "b"));
 }
 
+TEST(ConstraintGrammar, MayBeWrittenInWindows) {
+  const std::string grammar = "\xEF\xBB\xBF# colours\r\nroot ::= red\r\n  | \"blue\"\r\nred ::= \"red\"\r\n";
+  EXPECT_TRUE(accepts(grammar, "red"));
+  EXPECT_TRUE(accepts(grammar, "blue"));
+  EXPECT_FALSE(accepts(grammar, "blue\r"));
+  EXPECT_THAT(grammar_refusal("root ::= \"a\"\r\nroot ::= \"b\""), HasSubstr("line 2: "));
+}
+
 TEST(ConstraintGrammar, SaysWhatItRefuses) {
   EXPECT_THAT(grammar_refusal("root ::= root \"a\" | \"b\""), HasSubstr("left recursion"));
   EXPECT_THAT(grammar_refusal("root ::= (\"a\"?)*"), HasSubstr("empty"));

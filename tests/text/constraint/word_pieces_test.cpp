@@ -166,5 +166,37 @@ TEST(ShortestAnswer, BeginsWithoutTheSpaceThatIsDropped) {
             tokens->tokenizer().token_id("▁the"));
 }
 
+/// The shortest answer's tokens, as decoding writes them; empty: none was found.
+std::string shortest_answer(const std::shared_ptr<const TokenBytes>& tokens, const char* regex) {
+  const auto grammar = grammar_of(Kind::regex, regex);
+  Machine machine(grammar);
+  Closings closings(std::make_shared<const LeastBytes>(grammar), tokens);
+  Machine::State state = machine.start(), behind;
+  std::string text;
+  for (AnswerPlace place = AnswerPlace::beginning;; place = AnswerPlace::behind) {
+    const auto token = closings.first(machine, state, place);
+    if (!token) break;
+    const std::string piece(place == AnswerPlace::beginning ? tokens->at_beginning(*token)
+                                                            : tokens->of(*token));
+    text += piece;
+    for (const char byte : piece) {
+      machine.step(state, static_cast<std::uint8_t>(byte), behind);
+      state.swap(behind);
+    }
+  }
+  EXPECT_TRUE(text.empty() || machine.may_end(state)) << text;
+  return text;
+}
+
+// A space comes first in the order of bytes, but is no whole answer where it is dropped.
+TEST(ShortestAnswer, IsOneThatATokenBegins) {
+  const auto tokens = tokens_of("llama2-legacy");
+  EXPECT_EQ(shortest_answer(tokens, "[a-z ]+"), "a");
+  EXPECT_EQ(shortest_answer(tokens, "[a-z ]{3,9}").size(), 3u);
+  EXPECT_EQ(shortest_answer(tokens, "(red|blue| )"), "red");
+  EXPECT_EQ(shortest_answer(tokens, "[\\w ]+\\.").size(), 2u);
+  EXPECT_EQ(shortest_answer(tokens_of("bert"), "( to|[ t]+he)").size(), 3u);
+}
+
 }  // namespace
 }  // namespace mmbatch

@@ -305,6 +305,25 @@ TEST(TokenizerErrors, AddedTokensThatContradict) {
               AllOf(HasSubstr("added_tokens.json"), HasSubstr("'<image>'")));
 }
 
+TEST(TokenizerErrors, FilesThatAreNoJsonAreToldWhereTheyDoNotCountToo) {
+  for (const char* name : {"added_tokens.json", "special_tokens_map.json"}) {
+    EXPECT_THAT(load_error([&](const auto& folder) { write_file(folder / name, "{\"a\": "); }),
+                HasSubstr(name));
+    const TemporaryFolder folder;
+    write_file(folder.path() / "tokenizer.json", read_file(std::filesystem::path(MMBATCH_TEST_DATA) /
+                                                           "tokenizers" / "qwen3" / "tokenizer.json"));
+    write_file(folder.path() / "tokenizer_config.json", R"({"added_tokens_decoder": {}})");
+    EXPECT_NE(load_tokenizer(folder.path()), nullptr);
+    write_file(folder.path() / name, "{\"a\": ");
+    try {
+      load_tokenizer(folder.path());
+      ADD_FAILURE() << name << " was passed over";
+    } catch (const ModelError& e) {
+      EXPECT_THAT(e.what(), HasSubstr(name));
+    }
+  }
+}
+
 TEST(TokenizerErrors, TokensThatAreAskedForMustExist) {
   EXPECT_THAT(load_error([](const auto& folder) {
                 const auto spiece = testing::kReference / "siglip" / "model" / "spiece.model";

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "text/constraint/closing/token_states.h"
+
 namespace mmbatch {
 
 Closings::Closings(std::shared_ptr<const LeastBytes> least, std::shared_ptr<const TokenBytes> tokens)
@@ -30,7 +32,48 @@ Closings::Way Closings::way_from(Machine& machine, const Machine::State& state, 
   const std::uint32_t space = tokens_->all().find(" ");
   const Way plain = fewest(at, 0, place);
   const Way spaced = space != 0 ? fewest(at, space, place) : Way{};
-  return spaced.tokens < plain.tokens ? spaced : plain;
+  const Way way = spaced.tokens < plain.tokens ? spaced : plain;
+  return way.tokens != kNoTokens ? way : way_of_begun(machine, state);
+}
+
+/// The shortest text that a token may begin, when none begins the shortest of all, as where that is a space:
+/// of the texts with the fewest bytes one with the fewest tokens, the first in the order of bytes.
+Closings::Way Closings::way_of_begun(Machine& machine, const Machine::State& state) {
+  struct Begun {
+    std::size_t bytes;  // of the token and, at least, behind it
+    std::size_t token_bytes;
+    std::int32_t token;
+    Machine::State behind;
+  };
+  std::vector<Begun> begun;
+  std::vector<Machine::State> on_the_way(tokens_->longest() + 1);
+  const TokenTrie& trie = tokens_->all();
+  const std::uint64_t work_end = machine.work() + kMostWork;
+  const auto begin_behind = [&](std::uint32_t from) {
+    const std::size_t dropped = trie.node(from).depth;
+    visit_token_states(machine, trie, from, state, on_the_way, [&](const auto& node, const auto& behind) {
+      const std::size_t bytes = node.depth - dropped;
+      if (const auto token = tokens_->beginning(trie.tokens(node), bytes))
+        begun.push_back({bytes + least_->of(machine, behind), bytes, *token, behind});
+      return machine.work() < work_end;
+    });
+  };
+  begin_behind(0);
+  if (const std::uint32_t space = trie.find(" "); space != 0) begin_behind(space);
+  std::stable_sort(begun.begin(), begun.end(),
+                   [](const Begun& a, const Begun& b) { return a.bytes < b.bytes; });
+  Way best;
+  std::size_t fewest_bytes = kNever;
+  for (const Begun& one : begun) {
+    if (one.bytes > fewest_bytes || machine.work() >= work_end) break;
+    const Place& rest = places_[place_of(machine, one.behind)];
+    if (rest.tokens == kNoTokens) continue;
+    const std::size_t bytes = one.token_bytes + rest.bytes;
+    if (std::pair(bytes, rest.tokens + 1) >= std::pair(fewest_bytes, best.tokens)) continue;
+    fewest_bytes = bytes;
+    best = {rest.tokens + 1, one.token};
+  }
+  return best;
 }
 
 void Closings::forget(const Mark& mark, const Machine::Mark& frames) {

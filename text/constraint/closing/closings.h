@@ -14,7 +14,8 @@ namespace mmbatch {
 
 /// The shortest way to the end of an answer: of the texts with the fewest bytes the first in the order of
 /// bytes, in as few tokens as spell it. It depends on nothing but what may follow, and what is left of it
-/// behind its first token is the shortest way from there. Of one machine, and of one thread.
+/// behind its first token is the shortest way from there. Where a decoder drops the space that an answer
+/// begins with, only texts count that some token begins. Of one machine, and of one thread.
 class Closings {
  public:
   static constexpr std::size_t kNever = SIZE_MAX;
@@ -71,6 +72,7 @@ class Closings {
     std::int32_t token = -1;
   };
   Way way_from(Machine& machine, const Machine::State& state, AnswerPlace place);
+  Way way_of_begun(Machine& machine, const Machine::State& state);
   Way fewest(std::uint32_t place, std::uint32_t node, AnswerPlace where) const;
 
   std::shared_ptr<const LeastBytes> least_;

@@ -30,8 +30,14 @@ GbnfExpression one_of(CodePoints set) {
 /// Reads a grammar from left to right.
 class Parser {
  public:
+  /// Without the mark that some editors begin a file with; lines may end as in Windows.
   explicit Parser(std::string_view text) {
-    for (std::size_t at = 0; at < text.size();) text_.push_back(next_code_point(text, at));
+    if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+    for (std::size_t at = 0; at < text.size();) {
+      const char32_t c = next_code_point(text, at);
+      if (c == '\n' && !text_.empty() && text_.back() == '\r') text_.pop_back();
+      text_.push_back(c);
+    }
   }
 
   std::vector<GbnfRule> parse() {

@@ -99,13 +99,16 @@ SpecialTokenFiles read_special_tokens(const CheckpointFiles& checkpoint) {
   const Config config = checkpoint.json_file("tokenizer_config.json");
   files.prefix_at_beginning_only = !config.flag("legacy", true) && config.flag("add_prefix_space", false);
   files.rules = rules_of_class(config, checkpoint.json_file("config.json"));
+  // Read in any case: what is no JSON is told, too, where it does not count.
+  const Config roles = checkpoint.json_file("special_tokens_map.json");
+  const Config added = checkpoint.json_file("added_tokens.json");
   if (config.has("added_tokens_decoder")) {
     read_decoder(config, files);
     read_roles(config, files);
   } else {
     read_roles(config, files);
-    read_roles(checkpoint.json_file("special_tokens_map.json"), files);
-    read_added(checkpoint.json_file("added_tokens.json"), files);
+    read_roles(roles, files);
+    read_added(added, files);
   }
   return files;
 }

@@ -194,12 +194,15 @@ TokenizerFiles read_tokenizer_files(const CheckpointFiles& checkpoint, const Con
   TokenizerFiles files;
   files.settings = read_settings(config, model);
   Collector collector(model);
+  // Read in any case: what is no JSON is told, too, where it does not count.
+  const Config roles = checkpoint.json_file("special_tokens_map.json");
+  const Config added = checkpoint.json_file("added_tokens.json");
   if (config.has("added_tokens_decoder")) {
     read_decoder(config, collector);
     read_roles(config, collector, files.named);
   } else {
-    read_added(checkpoint.json_file("added_tokens.json"), collector);
-    read_roles(checkpoint.json_file("special_tokens_map.json"), collector, files.named);
+    read_added(added, collector);
+    read_roles(roles, collector, files.named);
     read_roles(config, collector, files.named);
   }
   name_from_vocabulary(model, config, collector, files.named);
