@@ -11,11 +11,10 @@
 #include "jobs/listing/archive/samples.h"
 #include "jobs/listing/records.h"
 #include "jobs/listing/vqa_files.h"
+#include "jobs/manifest/job_fields.h"
 #include "jobs/manifest/listing_kind.h"
 #include "jobs/manifest/model_parts.h"
 #include "jobs/manifest/yaml_tree.h"
-#include "jobs/metrics/fields/field_paths.h"
-#include "jobs/metrics/fields/field_rules.h"
 #include "jobs/text/clock.h"
 #include "jobs/text/text_width.h"
 
@@ -217,22 +216,6 @@ class ManifestReader {
     return {value.list[0]->text, value.list[1]->text};
   }
 
-  /// @param schema of the answers, or empty
-  std::map<std::string, std::string> fields(const Entry& entry, const std::string& schema) const {
-    std::map<std::string, std::string> rules;
-    if (entry.value->kind != Node::Kind::map)
-      fail(entry, "'fields' must be a map of fields and how they are compared, such as {total: number:0.01}");
-    check_unique(*entry.value);
-    for (const Entry& rule : entry.value->map) {
-      if (!rule.value->is_scalar()) fail(rule, fmt::format("'fields': {} must be a text", rule.key));
-      parse_field_rule(rule.value->text, fmt::format("{}: 'fields': {}", said_at(rule.place), rule.key));
-      const std::string fault = field_path_fault(schema, rule.key, rule.value->text);
-      if (!fault.empty()) fail(rule, fmt::format("'fields': {}", fault));
-      rules[rule.key] = rule.value->text;
-    }
-    return rules;
-  }
-
   std::tm time(const Entry& entry) const {
     if (const auto read = entry.value->is_scalar() ? read_time(entry.value->text) : std::nullopt)
       return *read;
@@ -269,7 +252,8 @@ class ManifestReader {
     job.image_budget = merged(image_budget_, image_budget(node));
     hold_to_form(node, job.generation);
     job.schema = schema_of(job.generation, schema_of(manifest_.generation, ""));
-    if (const Entry* entry = node.find("fields")) job.fields = fields(*entry, job.schema);
+    if (const Entry* entry = node.find("fields"))
+      job.fields = placed([&] { return read_field_rules(*entry, job.schema); });
     if (asks_about_images(job.task)) job.regions = regions_;
     if (const Entry* entry = node.find("regions")) job.regions = regions(*entry);
     job.documents = placed([&] { return read_document_settings(node); });

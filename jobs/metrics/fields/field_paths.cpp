@@ -16,6 +16,7 @@ namespace {
 using Json = nlohmann::json;
 constexpr int kMostLevels = 16;
 constexpr std::size_t kMostPaths = 1000;
+constexpr int kMostSteps = 100'000;  // a schema may refer to itself in many places
 
 Json parsed(std::string_view text) {
   const std::string_view json = shallow_json(text);
@@ -47,7 +48,7 @@ class SchemaPaths {
   explicit SchemaPaths(const Json& root) : root_(root) {}
 
   bool has(const Json& schema, std::string_view path, int level = 0) const {
-    if (path.empty() || level > kMostLevels) return true;
+    if (path.empty() || level > kMostLevels || ++steps_ > kMostSteps) return true;
     if (!schema.is_object()) return schema != Json(false);
     const Json* const target = referred(schema);
     if (schema.contains("$ref")) return target == nullptr || has(*target, path, level + 1);
@@ -103,7 +104,8 @@ class SchemaPaths {
   }
 
   void collect(const Json& schema, const std::string& path, int level) {
-    if (level > kMostLevels || found_.size() >= kMostPaths || !schema.is_object()) return;
+    if (level > kMostLevels || found_.size() >= kMostPaths || ++steps_ > kMostSteps || !schema.is_object())
+      return;
     if (const Json* const target = referred(schema)) collect(*target, path, level + 1);
     for (const char* key : {"anyOf", "oneOf", "allOf", "prefixItems"}) {
       if (!schema.contains(key) || !schema[key].is_array()) continue;
@@ -119,6 +121,7 @@ class SchemaPaths {
   }
 
   const Json& root_;
+  mutable int steps_ = 0;
   std::vector<std::string> found_;
 };
 
