@@ -166,7 +166,8 @@ VisionConfig parse_vision_tower(const Config& vision_config, const TowerDefaults
 /// Vision tower and projector of the LLaVA kind: the output of one of the tower's layers, two linear layers.
 VisionSpec parse_llava_vision(const Config& config, const WeightSource& weights, std::size_t text_hidden);
 /// What LLaVA's classes leave out of a text model, as transformers has them: rows of images are not scaled as
-/// Gemma's embeddings are, and logits are what the head makes, without Gemma 2's soft-cap or Granite's divisor.
+/// Gemma's embeddings are, and logits are what the head makes, without Gemma 2's soft-cap or Granite's
+/// divisor.
 /// @param spec whose projector is complete
 void set_llava_text(const Config& config, ModelSpec& spec);
 

@@ -19,7 +19,7 @@ GenerationValue number_of(const Node& node) {
 }
 
 bool is_setting(const std::string& name) {
-  const std::vector<std::string> names = generation_names();
+  static const std::vector<std::string> names = generation_names();
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 

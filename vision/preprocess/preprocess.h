@@ -51,10 +51,10 @@ enum class Padding { unsupported, to_square, of_the_batch };
 class Preprocessor {
  public:
   /// From a preprocessor_config.json: do_resize (true), size ({"shortest_edge"}, {"height", "width"} or, in
-  /// old files, one number), resample (`otherwise`), do_center_crop (true where there is a crop_size), crop_size
-  /// ({"height", "width"} or one number), do_pad (false), and the keys of PixelScaling. A lone number for
-  /// size means the shortest edge where the picture is cropped afterwards, and else both sides. Other keys
-  /// are ignored.
+  /// old files, one number), resample (`otherwise`), do_center_crop (true where there is a crop_size),
+  /// crop_size ({"height", "width"} or one number), do_pad (false), and the keys of PixelScaling. A lone
+  /// number for size means the shortest edge where the picture is cropped afterwards, and else both sides.
+  /// Other keys are ignored.
   /// @throws ModelError that names file and key for values that are missing, ill-typed or out of range, and
   /// where pictures would come out at different sizes.
   explicit Preprocessor(const Config& config, Padding padding = Padding::unsupported,

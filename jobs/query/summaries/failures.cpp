@@ -9,7 +9,8 @@
 namespace mmbatch {
 namespace {
 
-// Each of an item's answers has a row, and its error is the item's once. Of the columns that are not counted SQLite takes the row where min() found its value: the first item's.
+// Each of an item's answers has a row, and their error is the item's once. Of the columns that are not
+// counted SQLite takes the row where min() found its value: the first item's.
 constexpr const char* kFailures = R"sql(
 SELECT job, error_stage, error_code, items, example, message FROM
   (SELECT j.name AS job, r.error_stage, r.error_code, count(DISTINCT i.key) AS items, i.id AS example,

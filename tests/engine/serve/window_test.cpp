@@ -31,6 +31,15 @@ EngineOptions cache_of(std::size_t blocks, std::size_t block_tokens) {
   return options;
 }
 
+/// An answer of so many tokens, with what tells one from another.
+GenerationConfig answer_of(int tokens) {
+  GenerationConfig generation;
+  generation.max_new_tokens = tokens;
+  generation.ignore_eos = true;
+  generation.logprobs = true;
+  return generation;
+}
+
 void expect_same(const Completion& found, const Completion& expected) {
   ASSERT_EQ(found.answers.size(), expected.answers.size());
   for (std::size_t i = 0; i < found.answers.size(); ++i) {
@@ -43,10 +52,7 @@ void expect_same(const Completion& found, const Completion& expected) {
 // Steps that others have filled, or short chunks, have no room for all guesses.
 TEST(RollingCache, GuessesThatAStepHasNoRoomForChangeNoAnswer) {
   const auto decoder = windowed();
-  GenerationConfig generation;
-  generation.max_new_tokens = 100;
-  generation.ignore_eos = true;
-  generation.logprobs = true;
+  const GenerationConfig generation = answer_of(100);
   for (const std::size_t chunk : {2u, 3u, 512u}) {
     EngineOptions options = cache_of(1000, 4);
     options.scheduler.prefill_chunk = chunk;
@@ -74,10 +80,7 @@ TEST(RollingCache, GuessesThatAStepHasNoRoomForChangeNoAnswer) {
 
 TEST(RollingCache, ALongAnswerTakesTheWindowsBlocksAndStaysTheSame) {
   const auto decoder = windowed();
-  GenerationConfig generation;
-  generation.max_new_tokens = 400;
-  generation.ignore_eos = true;
-  generation.logprobs = true;
+  const GenerationConfig generation = answer_of(400);
   const auto prompt = long_prompt(90);
   const Completion expected = Harness(decoder, cache_of(500, 1)).answer(prompt, generation);
   for (const std::size_t block_tokens : {1u, 4u, 16u}) {
@@ -103,10 +106,7 @@ TEST(RollingCache, OnlyTheLayersThatSeeEverythingKeepAllBlocks) {
   const auto decoder = tiny_decoder([](DecoderConfig& config) {
     testing::set_windows(config, {kWindow, 0});
   });
-  GenerationConfig generation;
-  generation.max_new_tokens = 60;
-  generation.ignore_eos = true;
-  generation.logprobs = true;
+  const GenerationConfig generation = answer_of(60);
   const Completion expected = Harness(decoder, cache_of(500, 1)).answer(long_prompt(40), generation);
   const std::size_t full = 25, windowed = (kWindow - 1 + 6 - 1 + 3) / 4 + 1;
   Harness too_small(decoder, cache_of(full + windowed - 1, 4));
@@ -173,10 +173,7 @@ TEST(RollingCache, AQuestionThatBeginsInTheMiddleOfAnImageSeesAllOfIt) {
   Matrix<float> rows(26, 24);
   for (std::size_t i = 0; i < 26 * 24; ++i) rows.data()[i] = std::sin(static_cast<float>(i * i % 97));
   const auto image = std::make_shared<const Matrix<float>>(std::move(rows));
-  GenerationConfig generation;
-  generation.max_new_tokens = 12;
-  generation.ignore_eos = true;
-  generation.logprobs = true;
+  const GenerationConfig generation = answer_of(12);
   const auto request = [&](std::int32_t last) {
     auto prompt = std::make_shared<Prompt>(*testing::prompt_of(long_prompt(40)));
     prompt->ids.back() = last;
