@@ -21,7 +21,7 @@ struct FramePlace {
 /// One image's rows and the key of its content.
 struct EncodedImage {
   Features features;  // [image tokens, hidden]
-  std::uint64_t key = 0;
+  PrefixKey key = {};
   FramePlace frames = {};
 };
 

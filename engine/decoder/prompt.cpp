@@ -73,22 +73,24 @@ RopePosition rope_position(const Prompt& prompt, std::size_t index) {
   return prompt.next_position + (index - prompt.tokens());
 }
 
-std::vector<std::uint64_t> content_keys(const Prompt& prompt) {
-  std::vector<std::uint64_t> keys(prompt.ids.begin(), prompt.ids.end());
+std::vector<PrefixKey> content_keys(const Prompt& prompt) {
+  std::vector<PrefixKey> keys(prompt.ids.begin(), prompt.ids.end());
   for (const FeatureSpan& span : prompt.features) {
     for (std::size_t r = 0; r < span.tokens(); ++r) {
-      keys[span.begin + r] = mix(span.key + 0x9e3779b97f4a7c15ULL * (span.first + r + 1)) | kFeatureBit;
+      const std::uint64_t row = 0x9e3779b97f4a7c15ULL * (span.first + r + 1);
+      keys[span.begin + r] = {mix(span.key.high + row) | kFeatureBit, span.key.low};
     }
   }
   for (const PositionRange& range : prompt.bidirectional) {
-    for (std::size_t i = range.begin; i < range.end; ++i) keys[i] = mix(~keys[i]) | kFeatureBit;
+    for (std::size_t i = range.begin; i < range.end; ++i) keys[i].high = mix(~keys[i].high) | kFeatureBit;
   }
   for (std::size_t i = 0; i < prompt.positions.size(); ++i) {
     const RopePosition& position = prompt.positions[i];
     if (position == RopePosition(i)) continue;
-    keys[i] = mix(keys[i] ^ mix(position.time + 1)) | kFeatureBit;
+    std::uint64_t& key = keys[i].high;
+    key = mix(key ^ mix(position.time + 1)) | kFeatureBit;
     if (position == RopePosition(position.time)) continue;
-    keys[i] = mix(mix(keys[i] ^ mix(position.row + 1)) ^ mix(position.column + 1)) | kFeatureBit;
+    key = mix(mix(key ^ mix(position.row + 1)) ^ mix(position.column + 1)) | kFeatureBit;
   }
   return keys;
 }

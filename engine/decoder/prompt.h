@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/base/matrix.h"
+#include "engine/decoder/prefix_key.h"
 #include "engine/kernels/attention.h"
 #include "engine/kernels/rope.h"
 
@@ -20,7 +21,7 @@ struct FeatureSpan {
   /// [rows of the image, hidden], or wider by as much for each layer that something is added behind
   /// (DeepStack).
   std::shared_ptr<const Matrix<float>> rows;
-  std::uint64_t key = 0;         // of the image's content: equal keys, equal rows
+  PrefixKey key = {};            // of the image: equal keys, equal rows
   std::size_t first = 0;         // of the image's rows, the one at `begin`
   std::size_t count = SIZE_MAX;  // of its rows that are here; SIZE_MAX: all from `first` on
 
@@ -64,8 +65,8 @@ const float* feature_row(const Prompt& prompt, std::size_t index);
 /// What rotary embeddings turn a token by, of the prompt or behind it.
 RopePosition rope_position(const Prompt& prompt, std::size_t index);
 
-/// What is in each place, as numbers: equal prefixes of keys, equal prefixes of content and positions.
-std::vector<std::uint64_t> content_keys(const Prompt& prompt);
+/// What is in each place: equal prefixes of keys, equal prefixes of content and positions.
+std::vector<PrefixKey> content_keys(const Prompt& prompt);
 
 /// The prompt with tokens behind it, each where it stands when they are an answer to the prompt.
 Prompt continued(const Prompt& prompt, std::span<const std::int32_t> tokens);

@@ -114,15 +114,14 @@ std::size_t length_of(const Request& request, std::size_t positions) {
 
 /// The prompt's content as far as keys and values depend on it: with dynamic_ntk scaling also on the length
 /// that the sequence may reach, once that is longer than what the model was trained on.
-std::vector<std::uint64_t> cache_keys(const DecoderConfig& config, const Prompt& prompt,
-                                      std::size_t max_tokens) {
-  std::vector<std::uint64_t> keys = content_keys(prompt);
+std::vector<PrefixKey> cache_keys(const DecoderConfig& config, const Prompt& prompt, std::size_t max_tokens) {
+  std::vector<PrefixKey> keys = content_keys(prompt);
   const bool stretched =
       std::any_of(config.layers.begin(), config.layers.end(), [&](const LayerConfig& layer) {
         const auto& rope = layer.attention.rope;
         return rope && rope->scaling == RopeScaling::dynamic_ntk && max_tokens > rope->original_positions;
       });
-  if (stretched) keys.front() ^= static_cast<std::uint64_t>(max_tokens) << 32;
+  if (stretched) keys.front().high ^= static_cast<std::uint64_t>(max_tokens) << 32;
   return keys;
 }
 

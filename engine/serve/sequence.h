@@ -83,7 +83,7 @@ struct SequenceGroup {
   std::uint64_t age = 0;      // in order of the first admission; 0 = not yet admitted
   std::size_t overtaken = 0;  // admissions that passed it over
   Request request;
-  std::vector<std::uint64_t> keys;  // content of the prompt's positions
+  std::vector<PrefixKey> keys;  // content of the prompt's positions
   std::vector<std::unique_ptr<Sequence>> sequences;
   std::unique_ptr<Strategy> strategy;
   std::size_t max_tokens = 0;  // a sequence ends at this many positions

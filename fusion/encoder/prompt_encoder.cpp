@@ -14,11 +14,11 @@ namespace mmbatch {
 namespace {
 
 /// A key of all that the encoder's rows depend on: equal keys, equal rows.
-std::uint64_t key_of(const Prompt& question, std::span<const EncodedImage> images) {
+PrefixKey key_of(const Prompt& question, std::span<const EncodedImage> images) {
   Sha256 hash;
-  for (const std::uint64_t key : content_keys(question)) hash.field(key);
-  for (const EncodedImage& image : images) hash.field(image.key);
-  return std::stoull(hash.hex().substr(0, 16), nullptr, 16);
+  for (const PrefixKey& key : content_keys(question)) hash.field(key.high).field(key.low);
+  for (const EncodedImage& image : images) hash.field(image.key.high).field(image.key.low);
+  return key_of_digest(hash.hex());
 }
 
 }  // namespace

@@ -55,11 +55,10 @@ std::vector<EncodedImage> encode_images(const Model& model, const Item& item,
   ImageLimits limits;
   limits.truncated = options.truncated_images;
   std::vector<PixelValues> pixels;
-  std::vector<std::uint64_t> keys;
+  std::vector<PrefixKey> keys;
   for (std::size_t i = 0; i < item.images.size(); ++i) {
     const std::vector<unsigned char> bytes = read_image(item.images[i]);
-    const std::string sha = sha256_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-    keys.push_back(std::stoull(sha.substr(0, 16), nullptr, 16));
+    keys.push_back(key_of_digest(sha256_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()})));
     pixels.push_back(naming(name_in_messages(item, i), [&] {
       const Image image = decode_image(std::as_bytes(std::span(bytes)), limits);
       return model.files().images->prepare(image, options.image_budget);

@@ -28,7 +28,7 @@ std::vector<EncodedImage> encode(const Model& model, const QualityItem& item,
   for (const Image& image : item.images()) {
     const PixelValues pixels = model.files().images->prepare(image);
     const PixelValues* const one[] = {&pixels};
-    encoded.push_back({model.images()->encode(one, scratch).projected.front(), 0});
+    encoded.push_back({model.images()->encode(one, scratch).projected.front(), {}});
   }
   return encoded;
 }

@@ -17,11 +17,6 @@
 namespace mmbatch {
 namespace {
 
-/// The first half of a SHA-256 in hexadecimal: what tells images apart in the cache of prefixes.
-std::uint64_t short_key(const std::string& sha256) {
-  return std::stoull(sha256.substr(0, 16), nullptr, 16);
-}
-
 /// What is decoded in two ways, or resized to two sizes, is two images; so are two pages.
 std::string cache_key(const Ticket& ticket, std::size_t image) {
   const char* way = ticket.truncated_images == TruncatedImages::accept ? " as far as it goes" : "";
@@ -39,15 +34,15 @@ std::string cache_key(const Ticket& ticket, const PictureGroup& group) {
 }
 
 /// What tells the rows of a ticket's image apart in the cache of prefixes.
-std::uint64_t prefix_key(const Ticket& ticket, std::size_t image) {
+PrefixKey prefix_key(const Ticket& ticket, std::size_t image) {
   if (ticket.settings->image_budget.empty() && ticket.item->images[image].part.empty())
-    return short_key(ticket.image_sha256[image]);
-  return short_key(sha256_hex(cache_key(ticket, image)));
+    return key_of_digest(ticket.image_sha256[image]);
+  return key_of_digest(sha256_hex(cache_key(ticket, image)));
 }
 
-std::uint64_t prefix_key(const Ticket& ticket, const PictureGroup& group) {
+PrefixKey prefix_key(const Ticket& ticket, const PictureGroup& group) {
   if (group.frames == 0) return prefix_key(ticket, group.images.front());
-  return short_key(sha256_hex(cache_key(ticket, group)));
+  return key_of_digest(sha256_hex(cache_key(ticket, group)));
 }
 
 std::size_t bytes_of(const PixelValues& pixels) {

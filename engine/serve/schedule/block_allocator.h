@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "engine/decoder/prefix_key.h"
+
 namespace mmbatch {
 
 class BlockAllocator;
@@ -37,12 +39,12 @@ class BlockHandle {
 
 /// What a block holds: keys and values of which layers, the block before it, as a publication of the first
 /// group, and the content of its own positions, or of the first of them. Compared exactly, so two prefixes of
-/// text are never taken for one another; an image's rows are compared by 64 bits of its digest. Those that
-/// begin alike are neighbours in their order.
+/// text are never taken for one another; an image's rows are compared by 128 bits of its digest. Those
+/// that begin alike are neighbours in their order.
 struct BlockContent {
   std::uint64_t parent = 0;  // publication of the block before; 0 = none
   std::size_t group = 0;     // of layers
-  std::vector<std::uint64_t> keys;
+  std::vector<PrefixKey> keys;
   auto operator<=>(const BlockContent&) const = default;
 };
 

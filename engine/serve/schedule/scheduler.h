@@ -145,7 +145,7 @@ class Scheduler {
   SequenceGroups running_;                    // by age
   SequenceGroups waiting_;                    // preempted ones first, by age; then by submission
   SequenceGroups stuck_;                      // had the whole cache, and it was not enough
-  std::vector<std::uint64_t> last_admitted_;  // content of its prompt
+  std::vector<PrefixKey> last_admitted_;  // content of its prompt
   std::uint64_t next_age_ = 1;
   std::size_t preemptions_ = 0;
 };

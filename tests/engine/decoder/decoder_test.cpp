@@ -362,9 +362,9 @@ TEST(Decoder, FeatureRowsStandInForTokens) {
   const Matrix<float> by_feature = logits_in_one_piece(*decoder, prompt);
   EXPECT_EQ(std::memcmp(by_token.data(), by_feature.data(), by_token.bytes()), 0);
 
-  const std::vector<std::uint64_t> keys = content_keys(prompt);
+  const std::vector<PrefixKey> keys = content_keys(prompt);
   prompt.features[0].key = 78;
-  const std::vector<std::uint64_t> others = content_keys(prompt);
+  const std::vector<PrefixKey> others = content_keys(prompt);
   for (std::size_t p = 0; p < keys.size(); ++p) EXPECT_EQ(keys[p] == others[p], p < 3 || p >= 6) << p;
 }
 

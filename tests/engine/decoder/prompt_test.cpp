@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 #include "engine/base/error.h"
 
 namespace mmbatch {
@@ -40,6 +42,20 @@ TEST(Prompt, WhatAnImagesRowsSeeIsPartOfTheirContent) {
   EXPECT_EQ(a[1], b[1]);
   for (std::size_t i = 2; i < 6; ++i) EXPECT_NE(a[i], b[i]) << i;
   EXPECT_EQ(a[6], b[6]);
+}
+
+TEST(Prompt, ImagesAreToldApartBy128BitsOfTheirDigests) {
+  const std::string digest = "00112233445566778899aabbccddeeff0123456789abcdef0123456789abcdef";
+  EXPECT_EQ(key_of_digest(digest), PrefixKey(0x0011223344556677, 0x8899aabbccddeeff));
+  Prompt one = prompt_with_image(), other = one;
+  one.features[0].key = key_of_digest(digest);
+  for (const std::size_t digit : {0u, 15u, 16u, 31u}) {
+    std::string near = digest;
+    near[digit] = '7';
+    other.features[0].key = key_of_digest(near);
+    const auto a = content_keys(one), b = content_keys(other);
+    for (std::size_t i = 0; i < a.size(); ++i) EXPECT_EQ(a[i] == b[i], i < 2 || i >= 6) << digit << ' ' << i;
+  }
 }
 
 TEST(Prompt, AnImagesRowsMayHaveTokensBetweenThem) {

@@ -107,7 +107,10 @@ class FakeEngine {
 
   static std::uint64_t key(const Sequence& sequence, std::size_t position) {
     const std::size_t prompt = sequence.group->prompt_tokens(), tokens = sequence.tokens();
-    if (position < prompt) return sequence.group->keys[position];
+    if (position < prompt) {
+      const PrefixKey& key = sequence.group->keys[position];
+      return key.high + 0x9e3779b97f4a7c15ULL * key.low;
+    }
     const auto& from = position < tokens ? sequence.answer.tokens : sequence.draft;
     return static_cast<std::uint64_t>(from.at(position - (position < tokens ? prompt : tokens)));
   }

@@ -39,7 +39,7 @@ std::shared_ptr<const Prompt> prompt_with_images(Random& random) {
     const std::size_t begin = prompt->ids.size(), kind = random() % 2;
     if (one_in(random, 2)) {
       const std::size_t rows = 3 + 6 * kind;
-      prompt->features.push_back({.begin = begin, .rows = image_rows(rows), .key = 77 + kind});
+      prompt->features.push_back({.begin = begin, .rows = image_rows(rows), .key = {77, kind}});
       prompt->ids.insert(prompt->ids.end(), rows, 1);
       if (bidirectional) prompt->bidirectional.push_back({begin, begin + rows});
     } else {
