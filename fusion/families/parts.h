@@ -27,6 +27,7 @@ struct RopeDefaults {
   /// Which of rope_parameters' members is meant, where a family has one for each kind of layer_types.
   std::string layers = {};
   std::optional<RopeAxes> axes = {};  // where positions have three axes: how they share the frequencies out
+  bool growing_queries = false;       // whether yarn may say how queries grow with their position
 };
 
 /// What config.json says nothing of: the class defaults of a decoder.
@@ -46,12 +47,13 @@ struct DecoderDefaults {
   std::map<std::string, std::string> rope_names = {};  // other names of rope types
   std::string rope_layers = {};  // "full_attention" where rope_parameters may have a member for each kind
   std::optional<RopeAxes> rope_axes = {};
+  bool growing_queries = false;
   std::string activation_key = "hidden_act";
   Activation activation = Activation::silu;
 
   RopeDefaults rope(std::size_t head_dim_read) const {
-    return {rope_theta, max_positions, original_positions, head_dim_read,
-            rotated,    rope_names,    rope_layers,        rope_axes};
+    return {rope_theta, max_positions, original_positions, head_dim_read,  rotated,
+            rope_names, rope_layers,   rope_axes,          growing_queries};
   }
 };
 

@@ -24,6 +24,7 @@ struct Kind {
 
 constexpr const char* kSections = "mrope_section";
 constexpr const char* kOriginal = "original_max_position_embeddings";
+constexpr const char* kGrowth = "llama_4_scaling_beta";  // of queries
 
 const std::map<std::string, Kind>& kinds() {
   static const std::map<std::string, Kind> table = {
@@ -34,8 +35,7 @@ const std::map<std::string, Kind>& kinds() {
       {"yarn",
        {RopeScaling::yarn,
         {"factor"},
-        {kOriginal, "attention_factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim", "truncate",
-         "llama_4_scaling_beta"}}},
+        {kOriginal, "attention_factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim", "truncate"}}},
       {"longrope",
        {RopeScaling::longrope, {"short_factor", "long_factor"}, {kOriginal, "factor", "attention_factor"}}},
       {"proportional", {RopeScaling::proportional, {}, {"factor"}}},
@@ -156,8 +156,8 @@ void read_yarn(const Config& scaling, RopeConfig& rope) {
   rope.beta_fast = above_zero(scaling, "beta_fast", 32.0);
   rope.beta_slow = above_zero(scaling, "beta_slow", 1.0);
   rope.whole_dims = scaling.flag("truncate", true);
-  rope.query_scale_beta = scaling.number("llama_4_scaling_beta", 0.0);
-  if (!(rope.query_scale_beta >= 0)) scaling.fail("llama_4_scaling_beta", "must not be below 0");
+  rope.query_scale_beta = scaling.number(kGrowth, 0.0);
+  if (!(rope.query_scale_beta >= 0)) scaling.fail(kGrowth, "must not be below 0");
   const auto magnitude = [&](double scale) {
     return rope.factor <= 1 ? 1.0 : 0.1 * scale * std::log(rope.factor) + 1.0;
   };
@@ -204,6 +204,7 @@ RopeConfig parse_rope(const Config& config, const RopeDefaults& defaults) {
   }
   Kind kind = found->second;
   if (defaults.axes) kind.allows.insert(kind.allows.end(), {kSections, "mrope_interleaved"});
+  if (defaults.growing_queries && kind.scaling == RopeScaling::yarn) kind.allows.push_back(kGrowth);
   check_keys(scaling, name, kind);
   rope.scaling = kind.scaling;
   if (defaults.axes) {

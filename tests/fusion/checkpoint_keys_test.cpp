@@ -18,6 +18,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::ModelFolder;
+using ::testing::Not;
 using Json = nlohmann::json;
 
 ModelFiles files_after(const std::string& reference, const std::string& file,
@@ -169,6 +170,21 @@ TEST(CheckpointKeys, YarnsMagnitudeIsGivenOrFollowsFromItsFactor) {
   EXPECT_DOUBLE_EQ(yarn({{"mscale", 1.0}, {"mscale_all_dim", 1.0}}).magnitude, 1.0);
   EXPECT_DOUBLE_EQ(yarn({{"mscale", 1.0}}).magnitude, otherwise);
   EXPECT_FALSE(yarn({{"truncate", false}}).whole_dims);
+  EXPECT_THAT(testing::message_of<ModelError>([&] {
+                yarn({{"llama_4_scaling_beta", 0.1}});
+              }),
+              HasSubstr("llama_4_scaling_beta"));  // Ministral 3 has it alone
+}
+
+TEST(CheckpointKeys, InternVlsLastNormIsALayerNorm) {
+  const auto error = [](const char* type) {
+    return error_after("internvl", "config.json", [&](Json& c) {
+      c["vision_config"]["use_mean_pooling"] = false;
+      c["vision_config"]["norm_type"] = type;
+    });
+  };
+  EXPECT_THAT(error("rms_norm"), AllOf(HasSubstr("use_mean_pooling"), HasSubstr("layer_norm")));
+  EXPECT_THAT(error("layer_norm"), Not(HasSubstr("use_mean_pooling")));
 }
 
 TEST(CheckpointKeys, RotationThatLacksAKeyOrHasAForeignOneIsRefused) {

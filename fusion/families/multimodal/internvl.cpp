@@ -69,7 +69,11 @@ VisionConfig parse_tower(const Config& config) {
   tower.positions = FixedPositions{"embeddings.position_embeddings"};
   tower.class_token = "embeddings.cls_token";
   tower.select = FeatureSelect::patches;
-  if (!config.flag("use_mean_pooling", true)) tower.norm_after = "layernorm";
+  if (!config.flag("use_mean_pooling", true)) {
+    if (layer.norm.kind != NormKind::layer)
+      config.fail("use_mean_pooling", "false is not supported with another norm_type than layer_norm");
+    tower.norm_after = "layernorm";
+  }
   return tower;
 }
 

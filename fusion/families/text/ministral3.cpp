@@ -22,6 +22,7 @@ DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
   defaults.head_dim = 128;
   defaults.norm_eps = 1e-5;
   defaults.max_positions = 262144;
+  defaults.growing_queries = true;
   DecoderConfig decoder = parse_decoder(config, defaults);
   if (!config.has("rope_parameters") && !config.has("rope_scaling")) {
     const RopeConfig rope =
