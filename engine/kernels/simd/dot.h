@@ -15,10 +15,17 @@ constexpr std::size_t kDotRows = 4;
 constexpr std::size_t kDotStrips = 1;
 #endif
 
-/// Whether rows that are quantized for int8 weights hold int16: without an instruction that adds four
-/// products of bytes, the bytes of both sides are widened.
+/// How bytes are multiplied without an instruction that adds four products of them to a sum, see
+/// int8_words.h: AVX2 moves the signs of weights; others widen weights, and the rows that are quantized for
+/// them.
 #if defined(__SSE4_1__) && !defined(__AVX512VNNI__) && !defined(__AVXVNNI__)
+#if defined(__AVX2__) && !defined(__AVX512BW__)
+#define MMBATCH_SIGNED_BYTES
+#else
 #define MMBATCH_WIDENED_BYTES
+#endif
+#endif
+#if defined(MMBATCH_WIDENED_BYTES)
 constexpr std::size_t kInt8Bytes = 2;
 #else
 constexpr std::size_t kInt8Bytes = 1;

@@ -7,7 +7,7 @@
 namespace mmbatch::MMBATCH_ISA {
 namespace {
 
-#if !defined(MMBATCH_WIDENED_BYTES) && !defined(__AVXVNNI__)
+#if !defined(MMBATCH_WIDENED_BYTES) && !defined(MMBATCH_SIGNED_BYTES) && !defined(__AVXVNNI__)
 /// Four bytes; y holds integers meanwhile.
 struct FoursOfBytes {
   using Sums = Ints;
@@ -17,6 +17,12 @@ struct FoursOfBytes {
   MMBATCH_INLINE Ints weights(const std::byte* block) { return load_ints(block); }
   MMBATCH_INLINE Ints add(Ints sums, Ints weights, Ints x) { return dot4(sums, weights, x); }
 };
+#endif
+
+#if defined(MMBATCH_SIGNED_BYTES)
+constexpr std::int32_t kZero = 0;
+#else
+constexpr std::int32_t kZero = 128;  // what sums were made with: weights as they are stored, weight + 128
 #endif
 
 /// Integers as what they are worth, by the scales of rows and columns.
@@ -30,7 +36,7 @@ struct ScaledInts {
     const StripScales& columns;
     QuantizedRow row;
     __attribute__((always_inline)) Floats operator()(const float* sums, std::size_t strip) const {
-      const Ints sum = load_ints(sums) - 128 * row.sum;  // weights are stored as weight + 128
+      const Ints sum = load_ints(sums) - kZero * row.sum;
       return to_floats(sum) * (columns.of[strip] * row.scale);
     }
   };
@@ -53,6 +59,9 @@ void int8_panel(const PanelProduct& p) {
   const ScaledInts values{p, StripScales(p.panel + bytes, strip_bytes)};
 #if defined(MMBATCH_WIDENED_BYTES)
   take_int8_panel<WidenedBytes>(p, x, strip_bytes);
+  deliver_all(p, values);
+#elif defined(MMBATCH_SIGNED_BYTES)
+  take_int8_panel<SignedBytes>(p, x, strip_bytes);
   deliver_all(p, values);
 #elif defined(__AVXVNNI__)
   take_int8_panel<BytesByFour>(p, x, strip_bytes);

@@ -108,13 +108,13 @@ __attribute__((always_inline)) inline void add_each(Sum (&sums)[R][C], const Wei
       row[r] = row_of.template operator()<r>();
     });
     MMBATCH_UNROLLED(C, c) {
-      const Sum weights = weights_of.template operator()<c>();
+      const auto weights = weights_of.template operator()<c>();
       MMBATCH_UNROLLED(R, r) {
         sums[r][c] = kept(add(sums[r][c], weights, row[r]));
       });
     });
   } else {
-    Sum weights[C];
+    decltype(weights_of.template operator()<0>()) weights[C];
     MMBATCH_UNROLLED(C, c) {
       weights[c] = weights_of.template operator()<c>();
     });
@@ -151,9 +151,12 @@ MMBATCH_INLINE IntRegister load_byte_pairs(const std::byte* p) {
 
 /// The largest power of two of registers of columns, at most `most`, whose sums for R rows fit, beside them
 /// the weights of all or the activations of all rows, one of the other, and a product.
-constexpr std::size_t registers_of_columns(std::size_t R, std::size_t most) {
+/// @param of_weights registers that the weights of a register of columns take; with two of them a product
+/// takes another one
+constexpr std::size_t registers_of_columns(std::size_t R, std::size_t most, std::size_t of_weights = 1) {
+  const auto held = [&](std::size_t C) { return R < C ? R + of_weights : of_weights * C + 1; };
   std::size_t C = most;
-  while (C > 1 && R * C + (R < C ? R : C) + 2 > kRegisters) C /= 2;
+  while (C > 1 && R * C + held(C) + of_weights > kRegisters) C /= 2;
   return C;
 }
 
