@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cassert>
+#include <charconv>
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -19,6 +22,16 @@ struct PrefixKey {
 };
 
 /// The first half of a SHA-256.  @param hex its 64 hexadecimal digits
-PrefixKey key_of_digest(std::string_view hex);
+inline PrefixKey key_of_digest(std::string_view hex) {
+  constexpr std::size_t kDigits = 16;  // of 64 bits
+  assert(hex.size() >= 2 * kDigits);
+  const auto number = [&](std::size_t first) {
+    std::uint64_t value = 0;
+    const char* const digits = hex.data() + first;
+    std::from_chars(digits, digits + kDigits, value, 16);
+    return value;
+  };
+  return {number(0), number(kDigits)};
+}
 
 }  // namespace mmbatch

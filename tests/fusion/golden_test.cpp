@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "engine/base/threads.h"
 #include "tests/checkers/parity_compare.h"
 #include "tests/fusion/compared.h"
@@ -190,6 +192,26 @@ TEST(ParityCompare, BeamsMayChangePlacesOnlyWhenTheyAreNear) {
   EXPECT_GT(differ({{{1, 2}, -1.0}, {{1, 3}, -1.002}, {{6, 6}, -1.501}}), 0u);
   const Found worse = {{{1, 2}, -1.0}, {{1, 3}, -1.002}, {{4, 5}, -1.52}};
   EXPECT_NEAR(parity::compare_beams(worse, expected, 1.0, score_of).score_error, 0.02, 1e-9);
+}
+
+TEST(ParityCompare, ABetterBeamMayReplaceTheLastOneThatItWasTiedWith) {
+  using Ids = std::vector<std::int32_t>;
+  const std::vector<parity::ExpectedSequence> expected = {{{1, 2, 3}, -1.0}, {{4, 5, 5}, -1.5}};
+  std::map<Ids, double> scores = {{{4, 5}, -1.801}, {{4, 5, 5}, -1.5}, {{4, 6}, -1.8}, {{4, 6, 6}, -1.45}};
+  const auto score_of = [&](std::span<const std::int32_t> ids) {
+    return scores.at({ids.begin(), ids.end()});
+  };
+  const auto differ = [&](double found) {
+    const std::vector<parity::FoundBeam> beams = {{{1, 2, 3}, -1.0}, {{4, 6, 6}, found}};
+    return parity::compare_beams(beams, expected, 1.0, score_of).differing;
+  };
+  EXPECT_EQ(differ(-1.45), 0u);
+  EXPECT_GT(differ(-1.4), 0u);  // not what it is worth
+  scores[{4, 6}] = -1.79;
+  EXPECT_GT(differ(-1.45), 0u);  // not tied before
+  scores[{4, 6}] = -1.8;
+  scores[{4, 6, 6}] = -1.55;
+  EXPECT_GT(differ(-1.55), 0u);  // worse
 }
 
 }  // namespace
