@@ -3,8 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
-
 #include "engine/base/threads.h"
 #include "tests/checkers/parity_compare.h"
 #include "tests/fusion/compared.h"
@@ -194,24 +192,21 @@ TEST(ParityCompare, BeamsMayChangePlacesOnlyWhenTheyAreNear) {
   EXPECT_NEAR(parity::compare_beams(worse, expected, 1.0, score_of).score_error, 0.02, 1e-9);
 }
 
-TEST(ParityCompare, ABetterBeamMayReplaceTheLastOneThatItWasTiedWith) {
-  using Ids = std::vector<std::int32_t>;
+TEST(ParityCompare, ABeamThatIsNoWorseMayReplaceTheLastOne) {
   const std::vector<parity::ExpectedSequence> expected = {{{1, 2, 3}, -1.0}, {{4, 5, 5}, -1.5}};
-  std::map<Ids, double> scores = {{{4, 5}, -1.801}, {{4, 5, 5}, -1.5}, {{4, 6}, -1.8}, {{4, 6, 6}, -1.45}};
-  const auto score_of = [&](std::span<const std::int32_t> ids) {
-    return scores.at({ids.begin(), ids.end()});
-  };
+  double worth = 0;  // of the one that was found
+  const auto score_of = [&](std::span<const std::int32_t> ids) { return ids[1] == 6 ? worth : -1.5; };
   const auto differ = [&](double found) {
     const std::vector<parity::FoundBeam> beams = {{{1, 2, 3}, -1.0}, {{4, 6, 6}, found}};
-    return parity::compare_beams(beams, expected, 1.0, score_of).differing;
+    return parity::compare_beams(beams, expected, 2.0, score_of).differing;
   };
-  EXPECT_EQ(differ(-1.45), 0u);
-  EXPECT_GT(differ(-1.4), 0u);  // not what it is worth
-  scores[{4, 6}] = -1.79;
-  EXPECT_GT(differ(-1.45), 0u);  // not tied before
-  scores[{4, 6}] = -1.8;
-  scores[{4, 6, 6}] = -1.55;
-  EXPECT_GT(differ(-1.55), 0u);  // worse
+  worth = -1.4992;
+  EXPECT_EQ(differ(-1.4992), 0u);
+  EXPECT_GT(differ(-1.4979), 0u);  // not what it is worth
+  worth = -1.5008;
+  EXPECT_GT(differ(-1.5008), 0u);  // worse
+  worth = -1.49;
+  EXPECT_GT(differ(-1.49), 0u);  // far from it
 }
 
 }  // namespace
