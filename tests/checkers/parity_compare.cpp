@@ -87,26 +87,16 @@ BeamComparison compare_beams(std::span<const FoundBeam> found, std::span<const E
   const auto matches = match_beams(found, expected, [&](std::size_t a, std::size_t b) {
     return tied(expected[a].score, expected[b].score, expected[b].tokens.size());
   });
-  const auto is_worth = [&](std::span<const std::int32_t> tokens, double score) {
-    return std::abs(score_of(tokens) - score) <= kScoreTolerance;
-  };
   /// Expected beams that may have fallen out at the end.
   const auto may_be_missing = [&](std::size_t index) {
     const ExpectedSequence& beam = expected[index];
-    return tied(beam.score, expected.back().score, beam.tokens.size()) && is_worth(beam.tokens, beam.score);
-  };
-  /// Whether a beam that the other search has not found is no worse than its last one, and near to it: on its
-  /// way it was dropped for one that it may have been as good as tied with, which is not among the last ones.
-  const auto is_no_worse = [&](const FoundBeam& beam, const ExpectedSequence& other) {
-    return beam.score >= other.score && beam.score - other.score <= kScoreTolerance &&
-           is_worth(beam.tokens, beam.score) && is_worth(other.tokens, other.score);
+    return tied(beam.score, expected.back().score, beam.tokens.size()) &&
+           std::abs(score_of(beam.tokens) - beam.score) <= kScoreTolerance;
   };
   bool ties_at_end = true;
   for (std::size_t i = 0; i < expected.size(); ++i) {
     if (std::find(matches.begin(), matches.end(), i) == matches.end()) ties_at_end &= may_be_missing(i);
   }
-  const bool only_last_is_missing =
-      !matches.back() && std::count(matches.begin(), matches.end(), std::nullopt) == 1;
   for (std::size_t rank = 0; rank < found.size(); ++rank) {
     const FoundBeam& beam = found[rank];
     const ExpectedSequence& same_rank = expected[rank];
@@ -117,7 +107,6 @@ BeamComparison compare_beams(std::span<const FoundBeam> found, std::span<const E
     const bool is_new = std::none_of(expected.begin(), expected.end(), is_same) &&
                         std::count_if(found.begin(), found.end(), is_same) == 1;
     if (ties_at_end && is_new && tied(beam.score, expected.back().score, beam.tokens.size())) continue;
-    if (only_last_is_missing && is_new && is_no_worse(beam, same_rank)) continue;
     result.differing += std::max<std::size_t>(1, differing(beam.tokens, same_rank.tokens));
     const std::size_t first = first_difference(beam.tokens, same_rank.tokens);
     result.details +=

@@ -48,8 +48,7 @@ struct BeamComparison {
 };
 
 /// All beams against all beams. Beams nearer than kTie to one another may be in any order, and one that
-/// near to the last may take its place, if the one that fell out is what it is said to be; so may, where all
-/// others are found, one that is no worse than the last, by kScoreTolerance at most.
+/// near to the last may take its place, if the one that fell out is what it is said to be.
 /// @param score_of the score of a sequence by this project's own logits
 BeamComparison compare_beams(std::span<const FoundBeam> found, std::span<const ExpectedSequence> expected,
                              double length_penalty,

@@ -192,22 +192,5 @@ TEST(ParityCompare, BeamsMayChangePlacesOnlyWhenTheyAreNear) {
   EXPECT_NEAR(parity::compare_beams(worse, expected, 1.0, score_of).score_error, 0.02, 1e-9);
 }
 
-TEST(ParityCompare, ABeamThatIsNoWorseMayReplaceTheLastOne) {
-  const std::vector<parity::ExpectedSequence> expected = {{{1, 2, 3}, -1.0}, {{4, 5, 5}, -1.5}};
-  double worth = 0;  // of the one that was found
-  const auto score_of = [&](std::span<const std::int32_t> ids) { return ids[1] == 6 ? worth : -1.5; };
-  const auto differ = [&](double found) {
-    const std::vector<parity::FoundBeam> beams = {{{1, 2, 3}, -1.0}, {{4, 6, 6}, found}};
-    return parity::compare_beams(beams, expected, 2.0, score_of).differing;
-  };
-  worth = -1.4992;
-  EXPECT_EQ(differ(-1.4992), 0u);
-  EXPECT_GT(differ(-1.4979), 0u);  // not what it is worth
-  worth = -1.5008;
-  EXPECT_GT(differ(-1.5008), 0u);  // worse
-  worth = -1.49;
-  EXPECT_GT(differ(-1.49), 0u);  // far from it
-}
-
 }  // namespace
 }  // namespace mmbatch
