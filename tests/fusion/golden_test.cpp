@@ -140,6 +140,24 @@ TEST(Golden, WhatIsWrongIsNoticed) {
   EXPECT_EQ(failed([](parity::Reference&) {}), 0u);
 }
 
+TEST(Golden, WhatIsWrongIsNoticedWhereBeamsMeetTiesOnTheirWay) {
+  const auto folder = testing::kReference / "llava-next";
+  const auto failed = [&](const std::function<void(std::vector<parity::ExpectedSequence>&)>& change) {
+    const parity::Report report = compare(folder, folder / "model", [&](parity::Reference& r) {
+      for (auto& one : r.cases[1].generations) {
+        if (one.key == "beams_4_length_penalty_2.0") change(one.sequences);
+      }
+    });
+    return report.failed();
+  };
+  for (const std::size_t beam : {0u, 2u, 3u}) {
+    for (const std::size_t position : {4u, 11u, 15u})
+      EXPECT_EQ(failed([&](auto& beams) { beams[beam].tokens[position] ^= 1; }), 1u)
+          << beam << ' ' << position;
+  }
+  EXPECT_GE(failed([](auto& beams) { beams[3].score -= 0.01; }), 1u);
+}
+
 TEST(Golden, WhatIsWrongWithADualEncoderIsNoticed) {
   const auto folder = testing::kReference / "siglip";
   const auto failed = [&](const std::function<void(parity::Reference&)>& change) {

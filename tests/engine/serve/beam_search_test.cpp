@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
-#include "engine/serve/logits.h"
+#include "tests/checkers/beams/plain_beam_search.h"
 #include "tests/engine/serve/engine_harness.h"
 
 namespace mmbatch {
@@ -13,12 +12,6 @@ namespace {
 using testing::Harness;
 using testing::logits_behind;
 using Ids = std::vector<std::int32_t>;
-
-struct Hypothesis {
-  Ids tokens;  // with the end token
-  double sum = 0;
-  double score = 0;
-};
 
 /// What a token writes in these tests: a letter, of which each stands for several tokens.
 std::string letter(std::int32_t token) {
@@ -30,58 +23,6 @@ bool has_stop_string(const Ids& tokens, const GenerationConfig& config) {
   for (const std::int32_t token : tokens) text += letter(token);
   return std::any_of(config.stop_strings.begin(), config.stop_strings.end(),
                      [&](const std::string& stop) { return text.ends_with(stop); });
-}
-
-/// Beam search as transformers' documentation describes it, every beam computed anew at every step.
-std::vector<Hypothesis> plain_beam_search(const Decoder& decoder, const Vocabulary& vocabulary,
-                                          const Ids& prompt, const GenerationConfig& config) {
-  const auto beams = static_cast<std::size_t>(config.num_beams);
-  std::vector<Hypothesis> running(1), finished;
-  const auto score = [&](double sum, std::size_t length) {
-    return sum / std::pow(static_cast<double>(length), config.length_penalty);
-  };
-  const auto keep = [&](Hypothesis one) {
-    one.score = score(one.sum, one.tokens.size());
-    finished.push_back(std::move(one));
-    std::stable_sort(finished.begin(), finished.end(),
-                     [](const auto& a, const auto& b) { return a.score > b.score; });
-    if (finished.size() > beams) finished.pop_back();
-  };
-  const auto limit = static_cast<std::size_t>(config.max_new_tokens);
-  for (std::size_t length = 1; length <= limit; ++length) {
-    std::vector<Hypothesis> all;
-    for (const Hypothesis& beam : running) {
-      std::vector<float> scores = logits_behind(decoder, prompt, beam.tokens);
-      const float normaliser = log_normaliser(scores);
-      for (float& one : scores) one -= normaliser;
-      process_scores(config, vocabulary, {prompt, beam.tokens}, scores);
-      for (std::size_t t = 0; t < scores.size(); ++t) {
-        if (std::isinf(scores[t])) continue;
-        Hypothesis next = beam;
-        next.tokens.push_back(static_cast<std::int32_t>(t));
-        next.sum += scores[t];
-        all.push_back(std::move(next));
-      }
-    }
-    std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.sum > b.sum; });
-    running.clear();
-    for (std::size_t rank = 0; rank < all.size() && running.size() < beams; ++rank) {
-      const bool ends = std::count(vocabulary.eos.begin(), vocabulary.eos.end(), all[rank].tokens.back()) > 0;
-      if (!ends && !has_stop_string(all[rank].tokens, config))
-        running.push_back(all[rank]);
-      else if (rank < beams)
-        keep(all[rank]);
-    }
-    if (finished.size() < beams) continue;
-    const double best = running.empty() ? -std::numeric_limits<double>::infinity() : running.front().sum;
-    const bool certain = config.early_stopping == EarlyStopping::never && config.length_penalty > 0;
-    if (config.early_stopping == EarlyStopping::yes ||
-        finished.back().score >= score(best, certain ? limit : length)) {
-      return finished;
-    }
-  }
-  for (const Hypothesis& beam : running) keep(beam);
-  return finished;
 }
 
 TEST(BeamSearch, AgreesWithAPlainImplementation) {
@@ -101,7 +42,11 @@ TEST(BeamSearch, AgreesWithAPlainImplementation) {
     if (round % 7 == 0) config.min_new_tokens = 2;
     if (round % 2 == 0) config.stop_strings = {"de", "k", "bb"};
     const Ids prompt = {1, static_cast<std::int32_t>(10 + round), 7, static_cast<std::int32_t>(round)};
-    const auto expected = plain_beam_search(*decoder, vocabulary, prompt, config);
+    const testing::PlainBeamSearch plain{
+        config, vocabulary, prompt,
+        [&](const Ids& answer) { return logits_behind(*decoder, prompt, answer); },
+        [&](const Ids& answer) { return has_stop_string(answer, config); }};
+    const auto expected = plain.search().finished;
     Request request;
     request.prompt = testing::prompt_of(prompt);
     request.generation = config;
@@ -125,6 +70,30 @@ TEST(BeamSearch, AgreesWithAPlainImplementation) {
     }
   }
   EXPECT_GT(stop_strings, 5);
+}
+
+TEST(PlainBeamSearch, DecidesTiesAsItIsTold) {
+  GenerationConfig config;
+  config.num_beams = 2;
+  config.max_new_tokens = 2;
+  const Vocabulary vocabulary{4, {}, {}};
+  testing::PlainBeamSearch plain{
+      config, vocabulary, {0}, [](const Ids& answer) {
+        return answer.empty() ? std::vector<float>{0, -1, -1.001f, -4} : std::vector<float>{0, -2, -4, -6};
+      }};
+  const auto found = [&](const std::vector<bool>& otherwise) {
+    std::vector<Ids> tokens;
+    for (const auto& one : plain.search(otherwise).finished) tokens.push_back(one.tokens);
+    return tokens;
+  };
+  const std::vector<Ids> usual = {{0, 0}, {1, 0}}, other = {{0, 0}, {2, 0}};
+  EXPECT_EQ(plain.search().ties, 0u);
+  EXPECT_EQ(found({true}), usual);  // no tie yet
+  plain.tie = 0.005;
+  EXPECT_EQ(plain.search().ties, 1u);
+  EXPECT_EQ(found({}), usual);
+  EXPECT_EQ(found({false}), usual);
+  EXPECT_EQ(found({true}), other);
 }
 
 TEST(BeamSearch, ReturnsAsManyAsAskedFor) {
