@@ -106,7 +106,7 @@ for victim in 1 0; do
   launcher=$!
   until_true 120 "answers" some_more_are_stored
   kill -KILL "$(for process in $(pgrep -P "$launcher"); do
-    tr '\0' '\n' < "/proc/$process/environ" | grep -q "^OMPI_COMM_WORLD_RANK=$victim\$" && echo "$process"; done)"
+    grep -qz "^OMPI_COMM_WORLD_RANK=$victim\$" "/proc/$process/environ" && echo "$process"; done)"
   code=0; wait "$launcher" || code=$?
   launcher=''
   [ $code -ne 0 ] || fail "process $victim died, and the run says that all is well"
