@@ -6,6 +6,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace llava {
 namespace {
 
 /// Defaults of a config.json without vision_config: CLIP-L/14 at 336 pixels.
@@ -62,10 +63,11 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace llava
 
 VisionSpec parse_llava_vision(const Config& config, const WeightSource& weights, std::size_t text_hidden) {
   VisionSpec vision;
-  vision.encoder = parse_vision_tower(config.object("vision_config"), tower_defaults(config));
+  vision.encoder = parse_vision_tower(config.object("vision_config"), llava::tower_defaults(config));
   vision.encoder.run_layers = layers_to_run(config, "vision_feature_layer", -2, vision.encoder.layers);
   const std::string strategy = config.text("vision_feature_select_strategy", "default");
   if (strategy != "default" && strategy != "full") {
@@ -76,7 +78,7 @@ VisionSpec parse_llava_vision(const Config& config, const WeightSource& weights,
   vision.prefix = clip_tower_prefix(weights);
   check_tower_layers(config.object("vision_config"), weights, vision);
   vision.resize_backend = resize_backend_of(weights);
-  add_projector(config, weights, text_hidden, vision);
+  llava::add_projector(config, weights, text_hidden, vision);
   return vision;
 }
 
@@ -89,7 +91,7 @@ void set_llava_text(const Config& config, ModelSpec& spec) {
 }
 
 Family llava_family() {
-  return {"llava", {"LlavaForConditionalGeneration"}, {"llava"}, parse};
+  return {"llava", {"LlavaForConditionalGeneration"}, {"llava"}, llava::parse};
 }
 
 }  // namespace mmbatch

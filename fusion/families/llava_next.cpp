@@ -4,6 +4,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace llava_next {
 namespace {
 
 std::vector<GridPinpoint> read_pinpoints(const Config& config) {
@@ -31,9 +32,10 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace llava_next
 
 Family llava_next_family() {
-  return {"llava_next", {"LlavaNextForConditionalGeneration"}, {"llava_next"}, parse};
+  return {"llava_next", {"LlavaNextForConditionalGeneration"}, {"llava_next"}, llava_next::parse};
 }
 
 }  // namespace mmbatch

@@ -6,6 +6,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace paligemma {
 namespace {
 
 /// A config.json without vision_config: So400m/14 at 224 pixels. Its feed-forward width is 4096 by the class,
@@ -74,9 +75,10 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace paligemma
 
 Family paligemma_family() {
-  return {"paligemma", {"PaliGemmaForConditionalGeneration"}, {"paligemma"}, parse};
+  return {"paligemma", {"PaliGemmaForConditionalGeneration"}, {"paligemma"}, paligemma::parse};
 }
 
 }  // namespace mmbatch

@@ -4,6 +4,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace pixtral {
 namespace {
 
 VisionDefaults tower_defaults() {
@@ -52,11 +53,12 @@ VisionConfig parse_tower(const Config& config) {
 }
 
 }  // namespace
+}  // namespace pixtral
 
 void add_pixtral_tower(const Config& config, const WeightSource& weights, VisionSpec& vision) {
   const Config vision_config = config.object("vision_config");
   vision.prefix = weights.prefix_of("patch_conv.weight", {"vision_tower.", "model.vision_tower."});
-  vision.encoder = parse_tower(vision_config);
+  vision.encoder = pixtral::parse_tower(vision_config);
   vision.encoder.run_layers = layers_to_run(config, "vision_feature_layer", -1, vision.encoder.layers);
   check_tower_layers(vision_config, weights, vision);
 }

@@ -7,6 +7,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace siglip {
 namespace {
 
 TextDefaults text_defaults() {
@@ -77,9 +78,10 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace siglip
 
 Family siglip_family() {
-  return {"siglip", {"SiglipModel"}, {"siglip"}, parse};
+  return {"siglip", {"SiglipModel"}, {"siglip"}, siglip::parse};
 }
 
 }  // namespace mmbatch

@@ -6,6 +6,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace blip {
 namespace {
 
 VisionConfig parse_tower(const Config& config) {
@@ -163,9 +164,10 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace blip
 
 Family blip_family() {
-  return {"blip-vqa", {"BlipForQuestionAnswering"}, {"blip"}, parse};
+  return {"blip-vqa", {"BlipForQuestionAnswering"}, {"blip"}, blip::parse};
 }
 
 }  // namespace mmbatch

@@ -6,6 +6,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace clip {
 namespace {
 
 /// A tower's config. The first writers put what counts into `…_config_dict`, beside a `…_config` that says
@@ -69,9 +70,10 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace clip
 
 Family clip_family() {
-  return {"clip", {"CLIPModel"}, {"clip"}, parse};
+  return {"clip", {"CLIPModel"}, {"clip"}, clip::parse};
 }
 
 }  // namespace mmbatch

@@ -12,6 +12,7 @@
 #include "fusion/image_preparation.h"
 
 namespace mmbatch {
+namespace deepseek_ocr2 {
 namespace {
 
 std::size_t size(const Config& config, const char* key, std::int64_t otherwise) {
@@ -242,18 +243,19 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace deepseek_ocr2
 
 TextFamily deepseek_ocr2_decoder() {
   return {
-      .parse = parse_text,
-      .names = tensor_names,
+      .parse = deepseek_ocr2::parse_text,
+      .names = deepseek_ocr2::tensor_names,
       .keys = {.honoured = {"mlp_layer_types", "n_routed_experts", "n_shared_experts", "num_experts_per_tok",
                             "moe_intermediate_size", "routed_scaling_factor", "topk_method", "n_group"},
                .without_effect = {{"of experts in groups, which greedy choice has not", {"topk_group"}}}}};
 }
 
 Family deepseek_ocr2_family() {
-  return {"deepseek_ocr2", {"DeepseekOcr2ForConditionalGeneration"}, {"deepseek_ocr2"}, parse};
+  return {"deepseek_ocr2", {"DeepseekOcr2ForConditionalGeneration"}, {"deepseek_ocr2"}, deepseek_ocr2::parse};
 }
 
 }  // namespace mmbatch

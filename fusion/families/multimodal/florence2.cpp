@@ -9,6 +9,7 @@
 #include "fusion/image_preparation.h"
 
 namespace mmbatch {
+namespace florence2 {
 namespace {
 
 /// A list of the tower's, one element for each stage.
@@ -285,9 +286,10 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace florence2
 
 Family florence2_family() {
-  return {"florence2", {"Florence2ForConditionalGeneration"}, {"florence2"}, parse};
+  return {"florence2", {"Florence2ForConditionalGeneration"}, {"florence2"}, florence2::parse};
 }
 
 }  // namespace mmbatch

@@ -8,6 +8,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace gemma3 {
 namespace {
 
 TowerDefaults tower_defaults() {
@@ -63,9 +64,10 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace gemma3
 
 Family gemma3_family() {
-  return {"gemma3", {"Gemma3ForConditionalGeneration"}, {"gemma3"}, parse};
+  return {"gemma3", {"Gemma3ForConditionalGeneration"}, {"gemma3"}, gemma3::parse};
 }
 
 }  // namespace mmbatch

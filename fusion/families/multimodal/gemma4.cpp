@@ -9,6 +9,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace gemma4 {
 namespace {
 
 constexpr Config::Range kSizes{1, 1 << 20};
@@ -188,13 +189,15 @@ ModelSpec parse_unified(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace gemma4
 
 Family gemma4_family() {
-  return {"gemma4", {"Gemma4ForConditionalGeneration"}, {"gemma4"}, parse};
+  return {"gemma4", {"Gemma4ForConditionalGeneration"}, {"gemma4"}, gemma4::parse};
 }
 
 Family gemma4_unified_family() {
-  return {"gemma4_unified", {"Gemma4UnifiedForConditionalGeneration"}, {"gemma4_unified"}, parse_unified};
+  return {
+      "gemma4_unified", {"Gemma4UnifiedForConditionalGeneration"}, {"gemma4_unified"}, gemma4::parse_unified};
 }
 
 }  // namespace mmbatch

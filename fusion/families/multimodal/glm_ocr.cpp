@@ -5,6 +5,7 @@
 #include "fusion/families/multimodal/qwen_vl.h"
 
 namespace mmbatch {
+namespace glm_ocr {
 namespace {
 
 DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
@@ -107,10 +108,11 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace glm_ocr
 
 TextFamily glm_ocr_decoder() {
-  return {.parse = parse_text,
-          .names = tensor_names,
+  return {.parse = glm_ocr::parse_text,
+          .names = glm_ocr::tensor_names,
           .keys = {.without_effect = {{"layers that guess tokens ahead are not used",
                                        {"num_nextn_predict_layers"}}},
                    .only_at = {}},
@@ -118,7 +120,7 @@ TextFamily glm_ocr_decoder() {
 }
 
 Family glm_ocr_family() {
-  return {"glm_ocr", {"GlmOcrForConditionalGeneration"}, {"glm_ocr"}, parse};
+  return {"glm_ocr", {"GlmOcrForConditionalGeneration"}, {"glm_ocr"}, glm_ocr::parse};
 }
 
 }  // namespace mmbatch

@@ -6,6 +6,7 @@
 #include "fusion/video/video_preparation.h"
 
 namespace mmbatch {
+namespace idefics3 {
 namespace {
 
 VisionDefaults tower_defaults() {
@@ -93,12 +94,13 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace idefics3
 
 Family idefics3_family() {
   return {"idefics3",
           {"Idefics3ForConditionalGeneration", "SmolVLMForConditionalGeneration"},
           {"idefics3", "smolvlm"},
-          parse};
+          idefics3::parse};
 }
 
 }  // namespace mmbatch

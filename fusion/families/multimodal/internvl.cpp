@@ -9,6 +9,7 @@
 #include "fusion/image_preparation.h"
 
 namespace mmbatch {
+namespace internvl {
 namespace {
 
 NormConfig parse_norm(const Config& config) {
@@ -134,9 +135,10 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace internvl
 
 Family internvl_family() {
-  return {"internvl", {"InternVLForConditionalGeneration"}, {"internvl"}, parse};
+  return {"internvl", {"InternVLForConditionalGeneration"}, {"internvl"}, internvl::parse};
 }
 
 }  // namespace mmbatch

@@ -9,6 +9,7 @@
 #include "fusion/image_preparation.h"
 
 namespace mmbatch {
+namespace lfm2_vl {
 namespace {
 
 VisionDefaults tower_defaults() {
@@ -99,9 +100,10 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace lfm2_vl
 
 Family lfm2_vl_family() {
-  return {"lfm2_vl", {"Lfm2VlForConditionalGeneration"}, {"lfm2_vl", "lfm2-vl"}, parse};
+  return {"lfm2_vl", {"Lfm2VlForConditionalGeneration"}, {"lfm2_vl", "lfm2-vl"}, lfm2_vl::parse};
 }
 
 }  // namespace mmbatch

@@ -6,6 +6,7 @@
 #include "fusion/image_preparation.h"
 
 namespace mmbatch {
+namespace mistral3 {
 namespace {
 
 VisionSpec parse_vision(const Config& config, const WeightSource& weights, const DecoderConfig& text) {
@@ -40,9 +41,10 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace mistral3
 
 Family mistral3_family() {
-  return {"mistral3", {"Mistral3ForConditionalGeneration"}, {"mistral3"}, parse};
+  return {"mistral3", {"Mistral3ForConditionalGeneration"}, {"mistral3"}, mistral3::parse};
 }
 
 }  // namespace mmbatch

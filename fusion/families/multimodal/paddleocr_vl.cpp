@@ -5,6 +5,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace paddleocr_vl {
 namespace {
 
 DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
@@ -99,9 +100,10 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace paddleocr_vl
 
 TextFamily paddleocr_vl_decoder() {
-  return {.parse = parse_text,
+  return {.parse = paddleocr_vl::parse_text,
           .head = DefaultHead::if_stored,
           .keys = {.honoured = {"use_bias"},
                    .without_effect = {{"training only, or of attention that is computed otherwise",
@@ -113,7 +115,7 @@ TextFamily paddleocr_vl_decoder() {
 }
 
 Family paddleocr_vl_family() {
-  return {"paddleocr_vl", {"PaddleOCRVLForConditionalGeneration"}, {"paddleocr_vl"}, parse};
+  return {"paddleocr_vl", {"PaddleOCRVLForConditionalGeneration"}, {"paddleocr_vl"}, paddleocr_vl::parse};
 }
 
 }  // namespace mmbatch

@@ -8,6 +8,7 @@
 #include "fusion/families/multimodal/qwen_vl.h"
 
 namespace mmbatch {
+namespace qwen2_5_vl {
 namespace {
 
 WindowAttention parse_windows(const Config& config, const VisionConfig& tower) {
@@ -61,9 +62,10 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace qwen2_5_vl
 
 Family qwen2_5_vl_family() {
-  return {"qwen2_5_vl", {"Qwen2_5_VLForConditionalGeneration"}, {"qwen2_5_vl"}, parse};
+  return {"qwen2_5_vl", {"Qwen2_5_VLForConditionalGeneration"}, {"qwen2_5_vl"}, qwen2_5_vl::parse};
 }
 
 }  // namespace mmbatch

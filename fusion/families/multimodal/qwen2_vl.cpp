@@ -4,6 +4,7 @@
 #include "fusion/families/multimodal/qwen_vl.h"
 
 namespace mmbatch {
+namespace qwen2_vl {
 namespace {
 
 VisionSpec parse_vision(const Config& config, const WeightSource& weights, std::size_t text_hidden) {
@@ -56,14 +57,15 @@ DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
 }
 
 }  // namespace
+}  // namespace qwen2_vl
 
 TextFamily qwen2_vl_decoder() {
-  return {.parse = parse_text,
+  return {.parse = qwen2_vl::parse_text,
           .keys = {.honoured = {"use_sliding_window", "sliding_window", "max_window_layers"}}};
 }
 
 Family qwen2_vl_family() {
-  return {"qwen2_vl", {"Qwen2VLForConditionalGeneration"}, {"qwen2_vl"}, parse};
+  return {"qwen2_vl", {"Qwen2VLForConditionalGeneration"}, {"qwen2_vl"}, qwen2_vl::parse};
 }
 
 }  // namespace mmbatch

@@ -7,6 +7,7 @@
 #include "fusion/families/multimodal/qwen_vl.h"
 
 namespace mmbatch {
+namespace qwen3_5 {
 namespace {
 
 constexpr double kRotatedPart = 0.25;
@@ -60,6 +61,7 @@ std::vector<bool> attending(const Config& config, std::size_t layers) {
 }
 
 }  // namespace
+}  // namespace qwen3_5
 
 DecoderNames qwen3_5_names(const std::string& prefix) {
   DecoderNames names = llama_names(prefix);
@@ -82,7 +84,7 @@ DecoderConfig qwen3_5_text(const Config& config, DecoderDefaults defaults) {
   defaults.rope_axes = RopeAxes{RopeSections::interleaved, {11, 11, 10}};
   DecoderConfig decoder = parse_decoder(config, defaults);
   decoder.norm.offset = 1.0f;
-  const std::vector<bool> attend = attending(config, decoder.layers.size());
+  const std::vector<bool> attend = qwen3_5::attending(config, decoder.layers.size());
   const bool stated = config.has("partial_rotary_factor") ||
                       config.object("rope_parameters").has("partial_rotary_factor") ||
                       config.object("rope_scaling").has("partial_rotary_factor");
@@ -95,14 +97,14 @@ DecoderConfig qwen3_5_text(const Config& config, DecoderDefaults defaults) {
       attention.gate = OutputGate::sigmoid;
       if (!stated) {
         const auto dims =
-            static_cast<std::size_t>(kRotatedPart * static_cast<double>(attention.shape.head_dim));
+            static_cast<std::size_t>(qwen3_5::kRotatedPart * static_cast<double>(attention.shape.head_dim));
         if (dims < 2 || dims % 2 != 0)
           config.fail("head_dim", fmt::format("a quarter of {} is not an even number of dimensions from 2 on",
                                               attention.shape.head_dim));
         attention.rope->dims = dims;
       }
     } else {
-      layer.recurrent = delta_net(config, decoder);
+      layer.recurrent = qwen3_5::delta_net(config, decoder);
       attention.rope.reset();
     }
   }
@@ -130,13 +132,14 @@ ModelSpec qwen3_5_text_spec(const std::string& type, const Config& config, const
 KnownKeys qwen3_5_keys() {
   return {.honoured = {"layer_types", "full_attention_interval", "linear_conv_kernel_dim",
                        "linear_key_head_dim", "linear_value_head_dim", "linear_num_key_heads",
-                       "linear_num_value_heads", "partial_rotary_factor", kTurnsKey},
+                       "linear_num_value_heads", "partial_rotary_factor", qwen3_5::kTurnsKey},
           .without_effect = {{"states are float32, gates are always there, and nothing is computed with the "
                               "layers that guess ahead",
                               {"attn_output_gate", "mamba_ssm_dtype", "mtp_num_hidden_layers",
                                "mtp_use_dedicated_embeddings", "mlp_only_layers"}}}};
 }
 
+namespace qwen3_5 {
 namespace {
 
 DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
@@ -155,9 +158,10 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace qwen3_5
 
 TextFamily qwen3_5_decoder() {
-  return {.parse = parse_text, .names = qwen3_5_names, .keys = qwen3_5_keys()};
+  return {.parse = qwen3_5::parse_text, .names = qwen3_5_names, .keys = qwen3_5_keys()};
 }
 
 Family qwen3_5_text_family() {
@@ -170,7 +174,7 @@ Family qwen3_5_text_family() {
 }
 
 Family qwen3_5_family() {
-  return {"qwen3_5", {"Qwen3_5ForConditionalGeneration"}, {"qwen3_5"}, parse};
+  return {"qwen3_5", {"Qwen3_5ForConditionalGeneration"}, {"qwen3_5"}, qwen3_5::parse};
 }
 
 }  // namespace mmbatch

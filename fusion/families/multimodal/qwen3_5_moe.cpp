@@ -5,6 +5,7 @@
 #include "fusion/families/multimodal/qwen_vl.h"
 
 namespace mmbatch {
+namespace qwen3_5_moe {
 namespace {
 
 DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
@@ -40,13 +41,14 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace qwen3_5_moe
 
 TextFamily qwen3_5_moe_decoder() {
   KnownKeys keys = qwen3_5_keys();
   keys.honoured.insert(keys.honoured.end(), {"num_experts", "num_local_experts", "num_experts_per_tok",
                                              "moe_intermediate_size", "shared_expert_intermediate_size"});
   keys.without_effect.push_back({"what a token's experts say always counts 1 together", {"norm_topk_prob"}});
-  return {.parse = parse_text, .names = names, .keys = keys};
+  return {.parse = qwen3_5_moe::parse_text, .names = qwen3_5_moe::names, .keys = keys};
 }
 
 Family qwen3_5_moe_text_family() {
@@ -59,7 +61,7 @@ Family qwen3_5_moe_text_family() {
 }
 
 Family qwen3_5_moe_family() {
-  return {"qwen3_5_moe", {"Qwen3_5MoeForConditionalGeneration"}, {"qwen3_5_moe"}, parse};
+  return {"qwen3_5_moe", {"Qwen3_5MoeForConditionalGeneration"}, {"qwen3_5_moe"}, qwen3_5_moe::parse};
 }
 
 }  // namespace mmbatch

@@ -10,6 +10,7 @@
 #include "fusion/families/multimodal/qwen_vl.h"
 
 namespace mmbatch {
+namespace qwen3_vl {
 namespace {
 
 /// The table's side: the whole root of its rows, which may be no square.
@@ -41,6 +42,7 @@ void add_deepstack(const Config& config, VisionSpec& vision, const ModelSpec& sp
 }
 
 }  // namespace
+}  // namespace qwen3_vl
 
 VisionSpec qwen3_vision(const Config& config, const WeightSource& weights, std::size_t text_hidden) {
   if (qwen_size(config, "out_hidden_size", 3584) != text_hidden)
@@ -56,7 +58,7 @@ VisionSpec qwen3_vision(const Config& config, const WeightSource& weights, std::
                           .activation = parse_activation(config, "hidden_act", Activation::gelu_tanh),
                           .names = {"", "mlp.linear_fc1", "mlp.linear_fc2"}});
   vision.encoder.patch_bias = Bias::present;
-  vision.encoder.positions = InterpolatedPositions{"pos_embed", table_side(config)};
+  vision.encoder.positions = InterpolatedPositions{"pos_embed", qwen3_vl::table_side(config)};
   check_tower_layers(config, weights, vision);
   const std::string merger = vision.prefix + "merger.";
   vision.projector =
@@ -72,7 +74,7 @@ ModelSpec qwen3_vl_spec(const std::string& family, const std::string& text_type,
   const Config vision = QwenConfigs(config).vision;
   spec.vision = qwen3_vision(vision, weights, spec.decoder.hidden);
   spec.video = qwen3_video(spec.vision->encoder);
-  add_deepstack(vision, *spec.vision, spec);
+  qwen3_vl::add_deepstack(vision, *spec.vision, spec);
   spec.decoder.deepstack_layers = spec.vision->deepstack.size();
   return spec;
 }
@@ -86,6 +88,7 @@ DecoderConfig qwen3_vl_text(const Config& config, DecoderDefaults defaults) {
   return decoder;
 }
 
+namespace qwen3_vl {
 namespace {
 
 DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
@@ -104,13 +107,14 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace qwen3_vl
 
 TextFamily qwen3_vl_decoder() {
-  return {.parse = parse_text};
+  return {.parse = qwen3_vl::parse_text};
 }
 
 Family qwen3_vl_family() {
-  return {"qwen3_vl", {"Qwen3VLForConditionalGeneration"}, {"qwen3_vl"}, parse};
+  return {"qwen3_vl", {"Qwen3VLForConditionalGeneration"}, {"qwen3_vl"}, qwen3_vl::parse};
 }
 
 }  // namespace mmbatch

@@ -6,6 +6,7 @@
 #include "fusion/families/multimodal/qwen_vl.h"
 
 namespace mmbatch {
+namespace qwen3_vl_moe {
 namespace {
 
 DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
@@ -39,17 +40,18 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace qwen3_vl_moe
 
 TextFamily qwen3_vl_moe_decoder() {
-  return {.parse = parse_text,
-          .names = names,
+  return {.parse = qwen3_vl_moe::parse_text,
+          .names = qwen3_vl_moe::names,
           .keys = {.honoured = {"num_experts", "num_local_experts", "num_experts_per_tok",
                                 "moe_intermediate_size", "norm_topk_prob", "decoder_sparse_step",
                                 "mlp_only_layers"}}};
 }
 
 Family qwen3_vl_moe_family() {
-  return {"qwen3_vl_moe", {"Qwen3VLMoeForConditionalGeneration"}, {"qwen3_vl_moe"}, parse};
+  return {"qwen3_vl_moe", {"Qwen3VLMoeForConditionalGeneration"}, {"qwen3_vl_moe"}, qwen3_vl_moe::parse};
 }
 
 }  // namespace mmbatch

@@ -5,6 +5,7 @@
 #include <cmath>
 
 namespace mmbatch {
+namespace qwen_vl {
 namespace {
 
 constexpr double kNormEps = 1e-6;
@@ -53,6 +54,7 @@ void set_head(const Config& config, const WeightSource& weights, DecoderNames& n
 }
 
 }  // namespace
+}  // namespace qwen_vl
 
 QwenConfigs::QwenConfigs(const Config& config)
     : text(config.has("text_config") ? config.object("text_config") : config),
@@ -72,8 +74,8 @@ VisionConfig qwen_tower(const Config& vision, const QwenTowerSizes& sizes) {
   tower.order.merge = static_cast<std::size_t>(vision.integer("spatial_merge_size", 2, {1, 16}));
   tower.layers = tower.run_layers =
       static_cast<std::size_t>(vision.integer("depth", sizes.layers, {1, 4096}));
-  tower.layer = tower_layer(vision, sizes);
-  tower.layer_names = tower_names(sizes.names);
+  tower.layer = qwen_vl::tower_layer(vision, sizes);
+  tower.layer_names = qwen_vl::tower_names(sizes.names);
   tower.input = TowerInput::pictures_and_videos;
   tower.patch_embedding = "patch_embed.proj";
   tower.positions = NoPositions{};
@@ -141,7 +143,7 @@ ModelSpec qwen_spec(const std::string& family, const std::string& text_type, con
   const QwenConfigs configs(config);
   TextModel text = read_text_model(
       text_type, {configs.text, config, weights, {"model.language_model.", "model.", "language_model."}});
-  set_head(config, weights, text.names);
+  qwen_vl::set_head(config, weights, text.names);
   ModelSpec spec;
   spec.family = family;
   spec.decoder = std::move(text.decoder);

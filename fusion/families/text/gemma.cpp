@@ -7,6 +7,7 @@
 
 namespace mmbatch {
 
+namespace gemma {
 namespace {
 
 DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
@@ -36,13 +37,16 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace gemma
 
 TextFamily gemma_decoder() {
-  return {.parse = parse_text, .head = DefaultHead::embedding, .keys = {.honoured = {"hidden_activation"}}};
+  return {.parse = gemma::parse_text,
+          .head = DefaultHead::embedding,
+          .keys = {.honoured = {"hidden_activation"}}};
 }
 
 Family gemma_family() {
-  return {"gemma", {"GemmaForCausalLM"}, {"gemma"}, parse};
+  return {"gemma", {"GemmaForCausalLM"}, {"gemma"}, gemma::parse};
 }
 
 }  // namespace mmbatch

@@ -7,6 +7,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace gemma2 {
 namespace {
 
 /// The class defaults changed: files of both times leave them out. Where both fit what is stored, the later
@@ -80,6 +81,7 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace gemma2
 
 DecoderNames gemma2_names(const std::string& prefix) {
   DecoderNames names = llama_names(prefix);
@@ -91,7 +93,7 @@ DecoderNames gemma2_names(const std::string& prefix) {
 }
 
 TextFamily gemma2_decoder() {
-  return {.parse = parse_text,
+  return {.parse = gemma2::parse_text,
           .names = gemma2_names,
           .head = DefaultHead::embedding,
           .keys = {.honoured = {"hidden_activation", "sliding_window", "final_logit_softcapping",
@@ -99,7 +101,7 @@ TextFamily gemma2_decoder() {
 }
 
 Family gemma2_family() {
-  return {"gemma2", {"Gemma2ForCausalLM"}, {"gemma2"}, parse};
+  return {"gemma2", {"Gemma2ForCausalLM"}, {"gemma2"}, gemma2::parse};
 }
 
 }  // namespace mmbatch

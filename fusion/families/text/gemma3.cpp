@@ -6,6 +6,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace gemma3 {
 namespace {
 
 DecoderDefaults class_defaults() {
@@ -68,9 +69,10 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace gemma3
 
 TextFamily gemma3_decoder() {
-  return {.parse = parse_text,
+  return {.parse = gemma3::parse_text,
           .names = gemma2_names,
           .head = DefaultHead::embedding,
           .keys = {.honoured = {"hidden_activation", "sliding_window", "sliding_window_pattern",
@@ -81,7 +83,7 @@ TextFamily gemma3_decoder() {
 }
 
 Family gemma3_text_family() {
-  return {"gemma3_text", {"Gemma3ForCausalLM"}, {"gemma3_text"}, parse};
+  return {"gemma3_text", {"Gemma3ForCausalLM"}, {"gemma3_text"}, gemma3::parse};
 }
 
 }  // namespace mmbatch

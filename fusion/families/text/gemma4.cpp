@@ -12,6 +12,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace gemma4 {
 namespace {
 
 constexpr Config::Range kSizes{1, 1 << 20};
@@ -261,21 +262,27 @@ ModelSpec parse_text_only(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace gemma4
 
 TextFamily gemma4_decoder() {
-  return {.parse = parse_text, .names = names, .head = DefaultHead::embedding, .keys = known_keys()};
+  return {.parse = gemma4::parse_text,
+          .names = gemma4::names,
+          .head = DefaultHead::embedding,
+          .keys = gemma4::known_keys()};
 }
 
 TextFamily gemma4_unified_decoder() {
-  return {
-      .parse = parse_unified, .names = unified_names, .head = DefaultHead::embedding, .keys = known_keys()};
+  return {.parse = gemma4::parse_unified,
+          .names = gemma4::unified_names,
+          .head = DefaultHead::embedding,
+          .keys = gemma4::known_keys()};
 }
 
 Family gemma4_text_family() {
   return {"gemma4_text",
           {"Gemma4ForCausalLM", "Gemma4UnifiedForCausalLM"},
           {"gemma4_text", "gemma4_unified_text"},
-          parse_text_only};
+          gemma4::parse_text_only};
 }
 
 }  // namespace mmbatch

@@ -8,6 +8,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace gpt2 {
 namespace {
 
 /// A size under GPT-2's own name, or the one that other models have.
@@ -81,11 +82,12 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace gpt2
 
 TextFamily gpt2_decoder() {
   return {
-      .parse = parse_text,
-      .names = tensor_names,
+      .parse = gpt2::parse_text,
+      .names = gpt2::tensor_names,
       .head = DefaultHead::embedding,
       .keys = {.honoured = {"n_embd", "n_positions", "n_head", "n_layer", "n_inner", "activation_function",
                             "layer_norm_epsilon", "scale_attn_weights", "scale_attn_by_inverse_layer_idx"},
@@ -99,7 +101,7 @@ TextFamily gpt2_decoder() {
 }
 
 Family gpt2_family() {
-  return {"gpt2", {"GPT2LMHeadModel"}, {"gpt2"}, parse};
+  return {"gpt2", {"GPT2LMHeadModel"}, {"gpt2"}, gpt2::parse};
 }
 
 }  // namespace mmbatch

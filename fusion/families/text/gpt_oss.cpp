@@ -7,6 +7,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace gpt_oss {
 namespace {
 
 /// What holds where a config says nothing of its rotation.
@@ -70,17 +71,18 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace gpt_oss
 
 TextFamily gpt_oss_decoder() {
   return {
-      .parse = parse_text,
-      .names = names,
+      .parse = gpt_oss::parse_text,
+      .names = gpt_oss::names,
       .keys = {.honoured = {"num_local_experts", "num_experts", "num_experts_per_tok", "experts_per_token",
                             "initial_context_length", "sliding_window", "swiglu_limit", "swiglu_alpha"}}};
 }
 
 Family gpt_oss_family() {
-  return {"gpt_oss", {"GptOssForCausalLM"}, {"gpt_oss"}, parse};
+  return {"gpt_oss", {"GptOssForCausalLM"}, {"gpt_oss"}, gpt_oss::parse};
 }
 
 }  // namespace mmbatch

@@ -4,6 +4,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace granite {
 namespace {
 
 float multiplier(const Config& config, const char* key) {
@@ -31,15 +32,16 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace granite
 
 TextFamily granite_decoder() {
-  return {.parse = parse_text,
+  return {.parse = granite::parse_text,
           .keys = {.honoured = {"embedding_multiplier", "attention_multiplier", "residual_multiplier",
                                 "logits_scaling"}}};
 }
 
 Family granite_family() {
-  return {"granite", {"GraniteForCausalLM"}, {"granite"}, parse};
+  return {"granite", {"GraniteForCausalLM"}, {"granite"}, granite::parse};
 }
 
 }  // namespace mmbatch

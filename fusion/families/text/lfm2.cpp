@@ -8,6 +8,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace lfm2 {
 namespace {
 
 std::size_t size(const Config& config, const char* key, std::int64_t otherwise) {
@@ -105,10 +106,11 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace lfm2
 
 TextFamily lfm2_decoder() {
-  return {.parse = parse_text,
-          .names = tensor_names,
+  return {.parse = lfm2::parse_text,
+          .names = lfm2::tensor_names,
           .head = DefaultHead::if_stored,
           .keys = {.honoured = {"norm_eps", "block_ff_dim", "block_auto_adjust_ff_dim",
                                 "block_ffn_dim_multiplier", "block_multiple_of", "full_attn_idxs",
@@ -124,7 +126,7 @@ TextFamily lfm2_decoder() {
 }
 
 Family lfm2_family() {
-  return {"lfm2", {"Lfm2ForCausalLM"}, {"lfm2"}, parse};
+  return {"lfm2", {"Lfm2ForCausalLM"}, {"lfm2"}, lfm2::parse};
 }
 
 }  // namespace mmbatch

@@ -4,6 +4,7 @@
 
 namespace mmbatch {
 
+namespace llama {
 namespace {
 
 DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
@@ -19,13 +20,14 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace llama
 
 TextFamily llama_decoder() {
-  return {parse_text};
+  return {llama::parse_text};
 }
 
 Family llama_family() {
-  return {"llama", {"LlamaForCausalLM"}, {"llama"}, parse};
+  return {"llama", {"LlamaForCausalLM"}, {"llama"}, llama::parse};
 }
 
 }  // namespace mmbatch

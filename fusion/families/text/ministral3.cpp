@@ -3,6 +3,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace ministral3 {
 namespace {
 
 /// What a config.json says that says nothing of its rotary embedding.
@@ -41,13 +42,14 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace ministral3
 
 TextFamily ministral3_decoder() {
-  return {.parse = parse_text, .keys = {.honoured = {"sliding_window"}}};
+  return {.parse = ministral3::parse_text, .keys = {.honoured = {"sliding_window"}}};
 }
 
 Family ministral3_family() {
-  return {"ministral3", {"Ministral3ForCausalLM"}, {"ministral3"}, parse};
+  return {"ministral3", {"Ministral3ForCausalLM"}, {"ministral3"}, ministral3::parse};
 }
 
 }  // namespace mmbatch

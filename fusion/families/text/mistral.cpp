@@ -4,6 +4,7 @@
 
 namespace mmbatch {
 
+namespace mistral {
 namespace {
 
 DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
@@ -23,13 +24,14 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace mistral
 
 TextFamily mistral_decoder() {
-  return {.parse = parse_text, .keys = {.honoured = {"sliding_window"}}};
+  return {.parse = mistral::parse_text, .keys = {.honoured = {"sliding_window"}}};
 }
 
 Family mistral_family() {
-  return {"mistral", {"MistralForCausalLM"}, {"mistral"}, parse};
+  return {"mistral", {"MistralForCausalLM"}, {"mistral"}, mistral::parse};
 }
 
 }  // namespace mmbatch

@@ -4,6 +4,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace olmo2 {
 namespace {
 
 DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
@@ -35,13 +36,14 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace olmo2
 
 TextFamily olmo2_decoder() {
-  return {.parse = parse_text, .names = tensor_names};
+  return {.parse = olmo2::parse_text, .names = olmo2::tensor_names};
 }
 
 Family olmo2_family() {
-  return {"olmo2", {"Olmo2ForCausalLM"}, {"olmo2"}, parse};
+  return {"olmo2", {"Olmo2ForCausalLM"}, {"olmo2"}, olmo2::parse};
 }
 
 }  // namespace mmbatch

@@ -4,6 +4,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace phi3 {
 namespace {
 
 DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
@@ -39,18 +40,19 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace phi3
 
 TextFamily phi3_decoder() {
   return {
-      .parse = parse_text,
-      .names = tensor_names,
+      .parse = phi3::parse_text,
+      .names = phi3::tensor_names,
       .keys = {
           .honoured = {"sliding_window"},
           .only_at = {{"full_attn_mod", {"1"}}, {"interpolate_factor", {"1"}}, {"lm_head_bias", {"false"}}}}};
 }
 
 Family phi3_family() {
-  return {"phi3", {"Phi3ForCausalLM"}, {"phi3"}, parse};
+  return {"phi3", {"Phi3ForCausalLM"}, {"phi3"}, phi3::parse};
 }
 
 }  // namespace mmbatch

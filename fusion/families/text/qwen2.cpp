@@ -4,6 +4,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace qwen2 {
 namespace {
 
 DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
@@ -28,6 +29,7 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace qwen2
 
 void set_qwen_windows(DecoderConfig& decoder, const Config& config) {
   const bool used = config.flag("use_sliding_window", false);
@@ -37,12 +39,12 @@ void set_qwen_windows(DecoderConfig& decoder, const Config& config) {
 }
 
 TextFamily qwen2_decoder() {
-  return {.parse = parse_text,
+  return {.parse = qwen2::parse_text,
           .keys = {.honoured = {"use_sliding_window", "sliding_window", "max_window_layers"}}};
 }
 
 Family qwen2_family() {
-  return {"qwen2", {"Qwen2ForCausalLM"}, {"qwen2"}, parse};
+  return {"qwen2", {"Qwen2ForCausalLM"}, {"qwen2"}, qwen2::parse};
 }
 
 }  // namespace mmbatch

@@ -3,6 +3,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace qwen3 {
 namespace {
 
 DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
@@ -26,14 +27,15 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace qwen3
 
 TextFamily qwen3_decoder() {
-  return {.parse = parse_text,
+  return {.parse = qwen3::parse_text,
           .keys = {.honoured = {"use_sliding_window", "sliding_window", "max_window_layers"}}};
 }
 
 Family qwen3_family() {
-  return {"qwen3", {"Qwen3ForCausalLM"}, {"qwen3"}, parse};
+  return {"qwen3", {"Qwen3ForCausalLM"}, {"qwen3"}, qwen3::parse};
 }
 
 }  // namespace mmbatch

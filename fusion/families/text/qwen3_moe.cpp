@@ -5,6 +5,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace qwen3_moe {
 namespace {
 
 DecoderConfig parse_text(const Config& config, const StoredDecoder&) {
@@ -41,18 +42,19 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace qwen3_moe
 
 TextFamily qwen3_moe_decoder() {
   return {
-      .parse = parse_text,
-      .names = names,
+      .parse = qwen3_moe::parse_text,
+      .names = qwen3_moe::names,
       .keys = {.honoured = {"num_experts", "num_local_experts", "num_experts_per_tok",
                             "moe_intermediate_size", "norm_topk_prob", "decoder_sparse_step",
                             "mlp_only_layers", "use_sliding_window", "sliding_window", "max_window_layers"}}};
 }
 
 Family qwen3_moe_family() {
-  return {"qwen3_moe", {"Qwen3MoeForCausalLM"}, {"qwen3_moe"}, parse};
+  return {"qwen3_moe", {"Qwen3MoeForCausalLM"}, {"qwen3_moe"}, qwen3_moe::parse};
 }
 
 }  // namespace mmbatch

@@ -5,6 +5,7 @@
 #include "fusion/families/families.h"
 
 namespace mmbatch {
+namespace smollm3 {
 namespace {
 
 /// Whether each layer rotates its queries and keys. In "no_rope_layers", 1 means that it does.
@@ -54,10 +55,11 @@ ModelSpec parse(const Config& config, const WeightSource& weights) {
 }
 
 }  // namespace
+}  // namespace smollm3
 
 TextFamily smollm3_decoder() {
   return {
-      .parse = parse_text,
+      .parse = smollm3::parse_text,
       .head = DefaultHead::embedding,
       .keys = {
           .honoured = {"no_rope_layers", "no_rope_layer_interval", "use_sliding_window", "sliding_window"},
@@ -65,7 +67,7 @@ TextFamily smollm3_decoder() {
 }
 
 Family smollm3_family() {
-  return {"smollm3", {"SmolLM3ForCausalLM"}, {"smollm3"}, parse};
+  return {"smollm3", {"SmolLM3ForCausalLM"}, {"smollm3"}, smollm3::parse};
 }
 
 }  // namespace mmbatch
