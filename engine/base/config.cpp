@@ -12,28 +12,28 @@
 namespace mmbatch {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-const Json& as_json(const void* json) {
-  return *static_cast<const Json*>(json);
+const OrderedJson& as_json(const void* json) {
+  return *static_cast<const OrderedJson*>(json);
 }
 
 /// nlohmann's parser takes any nesting but its other functions recurse, so depth is bounded while parsing.
-Json parse_bounded(std::string_view text, const std::string& source) {
+OrderedJson parse_bounded(std::string_view text, const std::string& source) {
   bool too_deep = false;
-  const auto bound = [&](int depth, Json::parse_event_t event, Json&) {
+  const auto bound = [&](int depth, OrderedJson::parse_event_t event, OrderedJson&) {
     const bool opens =
-        event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
+        event == OrderedJson::parse_event_t::object_start || event == OrderedJson::parse_event_t::array_start;
     if (opens && depth >= Config::kMaxDepth) too_deep = true;
     return !too_deep;
   };
   try {
-    Json json = Json::parse(text.begin(), text.end(), bound);
+    OrderedJson json = OrderedJson::parse(text.begin(), text.end(), bound);
     if (too_deep) {
       throw ModelError(fmt::format("{}: JSON nested deeper than {} levels", source, Config::kMaxDepth));
     }
     return json;
-  } catch (const Json::exception& e) {
+  } catch (const OrderedJson::exception& e) {
     throw ModelError(fmt::format("{}: not valid JSON: {}", source, e.what()));
   }
 }
@@ -48,11 +48,11 @@ std::string step(const std::string& path, const std::string& key) {
 }  // namespace
 
 struct Config::Node {
-  Json json;
+  OrderedJson json;
 };
 
 Config::Config(std::string source) : source_(std::move(source)) {
-  root_ = std::make_shared<const Node>(Node{Json::object()});
+  root_ = std::make_shared<const Node>(Node{OrderedJson::object()});
   json_ = &root_->json;
 }
 
@@ -92,7 +92,7 @@ Config Config::read_if_present(const std::filesystem::path& file) {
 }
 
 const void* Config::find(const std::string& key) const {
-  const Json& json = as_json(json_);
+  const OrderedJson& json = as_json(json_);
   if (!json.is_object()) return nullptr;
   const auto found = json.find(key);
   return found == json.end() || found->is_null() ? nullptr : &*found;
@@ -103,7 +103,7 @@ bool Config::has(const std::string& key) const {
 }
 
 bool Config::is_null(const std::string& key) const {
-  const Json& json = as_json(json_);
+  const OrderedJson& json = as_json(json_);
   if (!json.is_object()) return false;
   const auto found = json.find(key);
   return found != json.end() && found->is_null();
@@ -128,7 +128,7 @@ void Config::fail(const std::string& key, const std::string& problem) const {
 std::int64_t Config::integer(const std::string& key, std::int64_t otherwise, Range range) const {
   const void* found = find(key);
   if (found == nullptr) return otherwise;
-  const Json& value = as_json(found);
+  const OrderedJson& value = as_json(found);
   const bool whole = value.is_number_integer() &&
                      (!value.is_number_unsigned() || value.get<std::uint64_t>() <= std::uint64_t{INT64_MAX});
   if (!whole || value.get<std::int64_t>() < range.min || value.get<std::int64_t>() > range.max) {
@@ -145,7 +145,7 @@ std::int64_t Config::integer(const std::string& key, std::int64_t otherwise) con
 double Config::number(const std::string& key, double otherwise) const {
   const void* found = find(key);
   if (found == nullptr) return otherwise;
-  const Json& value = as_json(found);
+  const OrderedJson& value = as_json(found);
   if (!value.is_number() || !std::isfinite(value.get<double>())) fail(key, "expected a finite number");
   return value.get<double>();
 }
@@ -167,11 +167,11 @@ std::string Config::text(const std::string& key, const std::string& otherwise) c
 std::vector<std::int64_t> Config::integers(const std::string& key) const {
   const void* found = find(key);
   if (found == nullptr) return {};
-  const Json& value = as_json(found);
+  const OrderedJson& value = as_json(found);
   if (value.is_number_integer()) return {integer(key, 0, {INT64_MIN, INT64_MAX})};
   std::vector<std::int64_t> out;
   if (!value.is_array()) fail(key, "expected an integer or a list of integers");
-  for (const Json& element : value) {
+  for (const OrderedJson& element : value) {
     if (!element.is_number_integer()) fail(key, "expected an integer or a list of integers");
     out.push_back(element.get<std::int64_t>());
   }
@@ -181,10 +181,10 @@ std::vector<std::int64_t> Config::integers(const std::string& key) const {
 std::vector<double> Config::numbers(const std::string& key) const {
   const void* found = find(key);
   if (found == nullptr) return {};
-  const Json& value = as_json(found);
+  const OrderedJson& value = as_json(found);
   std::vector<double> out;
   if (!value.is_array()) fail(key, "expected a list of numbers");
-  for (const Json& element : value) {
+  for (const OrderedJson& element : value) {
     if (!element.is_number() || !std::isfinite(element.get<double>()))
       fail(key, "expected a list of numbers");
     out.push_back(element.get<double>());
@@ -228,7 +228,7 @@ std::vector<Config> Config::list(const std::string& key) const {
 std::vector<Config> Config::elements() const {
   std::vector<Config> out;
   if (!is_list()) return out;
-  const Json& json = as_json(json_);
+  const OrderedJson& json = as_json(json_);
   for (std::size_t i = 0; i < json.size(); ++i) {
     out.push_back(Config(root_, &json[i], source_, fmt::format("{}[{}]", path_, i)));
   }
@@ -237,7 +237,7 @@ std::vector<Config> Config::elements() const {
 
 std::vector<std::pair<std::string, Config>> Config::members() const {
   std::vector<std::pair<std::string, Config>> out;
-  const Json& json = as_json(json_);
+  const OrderedJson& json = as_json(json_);
   if (!json.is_object()) return out;
   for (const auto& [key, value] : json.items()) {
     out.emplace_back(key, Config(root_, &value, source_, step(path_, key)));
@@ -286,7 +286,7 @@ std::int64_t Config::as_integer() const {
 }
 
 std::string Config::dump() const {
-  return as_json(json_).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return as_json(json_).dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
 }  // namespace mmbatch

@@ -76,7 +76,7 @@ Runner& runner() {
   return mine;
 }
 
-bool usable() {
+bool onednn_usable() {
   // oneDNN looks at the processor and not at MMBATCH_ISA: a level without AVX-512 is to be without it here
   // too.
   if (!std::string_view(simd().name).starts_with("avx512")) return false;
@@ -85,11 +85,11 @@ bool usable() {
   return std::string(tried.impl_info_str()).rfind("brg:", 0) == 0;
 }
 
-std::size_t packed_bytes(std::size_t in, std::size_t columns) {
+std::size_t onednn_packed_bytes(std::size_t in, std::size_t columns) {
   return packed_layout(in, columns).get_size();
 }
 
-void pack(const float* weights, std::size_t in, std::size_t columns, std::byte* packed) {
+void onednn_pack(const float* weights, std::size_t in, std::size_t columns, std::byte* packed) {
   const memory::desc stored({dim(in), dim(columns)}, kFloat, memory::dims{1, dim(in)});
   memory from(stored, cpu(), const_cast<float*>(weights));
   memory to(packed_layout(in, columns), cpu(), packed);
@@ -98,7 +98,7 @@ void pack(const float* weights, std::size_t in, std::size_t columns, std::byte* 
   stream.wait();
 }
 
-void multiply(const MatmulKernel::Tile& tile) {
+void onednn_multiply(const MatmulKernel::Tile& tile) {
   Runner& mine = runner();
   Product& product = mine.product(tile);
   product.x.set_data_handle(const_cast<std::byte*>(tile.x));
@@ -114,7 +114,8 @@ void multiply(const MatmulKernel::Tile& tile) {
 
 }  // namespace
 
-const MatmulKernel kOneDnnMatmul = {"onednn", Precision::f32,  usable,  256,     packed_bytes,
-                                    pack,     float_row_bytes, nullptr, multiply};
+const MatmulKernel kOneDnnMatmul = {
+    "onednn",        Precision::f32, onednn_usable,  256, onednn_packed_bytes, onednn_pack,
+    float_row_bytes, nullptr,        onednn_multiply};
 
 }  // namespace mmbatch

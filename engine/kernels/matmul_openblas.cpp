@@ -11,20 +11,20 @@ namespace {
 /// OpenBLAS picks its inner loops by the number of rows, so it always gets this many; missing ones are zeros.
 constexpr std::size_t kRows = 16;
 
-bool usable() {
+bool openblas_usable() {
   openblas_set_num_threads(1);
   return true;
 }
 
-std::size_t packed_bytes(std::size_t in, std::size_t columns) {
+std::size_t openblas_packed_bytes(std::size_t in, std::size_t columns) {
   return in * columns * sizeof(float);
 }
 
-void pack(const float* weights, std::size_t in, std::size_t columns, std::byte* packed) {
+void openblas_pack(const float* weights, std::size_t in, std::size_t columns, std::byte* packed) {
   std::memcpy(packed, weights, in * columns * sizeof(float));
 }
 
-void multiply(const MatmulKernel::Tile& tile) {
+void openblas_multiply(const MatmulKernel::Tile& tile) {
   thread_local Matrix<float> x, y;
   if (x.cols() != tile.in) x = Matrix<float>::zeros(kRows, tile.in);
   if (y.cols() != tile.columns) y = Matrix<float>::zeros(kRows, tile.columns);
@@ -48,7 +48,8 @@ void multiply(const MatmulKernel::Tile& tile) {
 
 }  // namespace
 
-const MatmulKernel kOpenBlasMatmul = {"openblas", Precision::f32,  usable,  256,     packed_bytes,
-                                      pack,       float_row_bytes, nullptr, multiply};
+const MatmulKernel kOpenBlasMatmul = {
+    "openblas",      Precision::f32, openblas_usable,  256, openblas_packed_bytes, openblas_pack,
+    float_row_bytes, nullptr,        openblas_multiply};
 
 }  // namespace mmbatch

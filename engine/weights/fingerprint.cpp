@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::uint64_t kSamples = 64;
 constexpr std::uint64_t kSampleBytes = 64u << 10;
-constexpr std::uint64_t kMaxHeaderBytes = 100u << 20;
+constexpr std::uint64_t kMaxHashedHeader = 100u << 20;
 
 /// A file that is hashed piece by piece.
 class HashedFile {
@@ -47,7 +47,7 @@ class HashedFile {
     }
     std::uint64_t bytes = 0;
     for (int i = 7; i >= 0; --i) bytes = bytes << 8 | length[i];
-    return 8 + std::min(bytes, kMaxHeaderBytes);
+    return 8 + std::min(bytes, kMaxHashedHeader);
   }
 
  private:

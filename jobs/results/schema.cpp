@@ -152,7 +152,7 @@ DROP VIEW vectors;
 )sql";
 
 // What a model thought before its answer.
-constexpr const char* kReasoning = R"sql(
+constexpr const char* kAddReasoning = R"sql(
 ALTER TABLE results ADD COLUMN reasoning TEXT;
 ALTER TABLE results ADD COLUMN reasoning_tokens INTEGER;
 DROP VIEW answers;
@@ -180,7 +180,7 @@ DROP VIEW history;
 )sql";
 
 // Where something is in a picture, as JSON, and as rows: in pixels of the picture.
-constexpr const char* kRegions = R"sql(
+constexpr const char* kAddRegions = R"sql(
 ALTER TABLE results ADD COLUMN regions TEXT;  -- JSON list
 CREATE VIEW regions AS
   SELECT r.run_key AS run, j.name AS job, i.id AS item, json_extract(i.images, '$[0]') AS image,
@@ -194,7 +194,7 @@ CREATE VIEW regions AS
 )sql";
 
 // Whether an answer was brought to its end by force, before max_new_tokens cut it.
-constexpr const char* kClosed = R"sql(
+constexpr const char* kAddClosed = R"sql(
 ALTER TABLE results ADD COLUMN closed INTEGER;  -- 1 or 0; NULL where answers are not closed
 DROP VIEW answers;
 DROP VIEW history;
@@ -227,11 +227,11 @@ std::array<std::string, 10> steps() {
           kPhrases,
           kEmbeddings + views(),
           kLongPrompts + views() + vectors(),
-          kReasoning + views(),
+          kAddReasoning + views(),
           kSchemas,
           kSources + views(),
-          kRegions,
-          kClosed + views()};
+          kAddRegions,
+          kAddClosed + views()};
 }
 
 /// The oldest version whose tables are read as they are.

@@ -49,10 +49,6 @@ Dispatch dispatch(const std::vector<ChosenExpert>& chosen, std::size_t top_k, co
   return result;
 }
 
-float sigmoid(float x) {
-  return static_cast<float>(1.0 / (1.0 + std::exp(-static_cast<double>(x))));
-}
-
 float dot(const float* a, const float* b, std::size_t n) {
   double sum = 0;
   for (std::size_t i = 0; i < n; ++i) sum += static_cast<double>(a[i]) * b[i];

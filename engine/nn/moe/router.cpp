@@ -31,10 +31,6 @@ void softmax(float* x, std::size_t count) {
     x[i] = static_cast<float>(std::exp(static_cast<double>(x[i]) - most) / sum);
 }
 
-float sigmoid(float x) {
-  return static_cast<float>(1.0 / (1.0 + std::exp(-static_cast<double>(x))));
-}
-
 /// Marks the experts of all groups but the best.
 void leave_out_groups(const RouterConfig& config, const std::vector<float>& ranks, std::vector<bool>& taken) {
   const std::size_t width = config.experts / config.groups;
@@ -66,6 +62,10 @@ Linear projection_of(const Weights& weights, const RouterConfig& config, const R
 }
 
 }  // namespace
+
+float sigmoid(float x) {
+  return static_cast<float>(1.0 / (1.0 + std::exp(-static_cast<double>(x))));
+}
 
 Router::Router(const Weights& weights, const RouterConfig& config, const RouterNames& names)
     : config_(config), projection_(projection_of(weights, config, names)) {

@@ -50,6 +50,9 @@ struct ChosenExpert {
   float weight = 0;
 };
 
+/// 1 / (1 + e^-x), in double.
+float sigmoid(float x);
+
 /// Which experts a token goes to (arXiv 1701.06538). Always in float32, so that rounding weights does not
 /// send tokens elsewhere; of equal scores the expert with the lower number is taken.
 class Router {

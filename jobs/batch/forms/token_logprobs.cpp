@@ -13,7 +13,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-enum class Place { first, later };
+enum class InAnswer { first, later };
 
 /// What earlier databases have: tokens as sentencepiece's vocabulary writes them.
 std::string text_of_piece(std::string_view piece) {
@@ -25,11 +25,11 @@ std::string text_of_piece(std::string_view piece) {
   return replace_all(piece, "\xE2\x96\x81", " ");
 }
 
-LoggedToken token_of(const Json& json, bool are_texts, Place place) {
+LoggedToken token_of(const Json& json, bool are_texts, InAnswer place) {
   LoggedToken token;
   if (json.is_object() && json.contains("token") && json["token"].is_string()) token.text = json["token"];
   if (!are_texts) token.text = text_of_piece(token.text);
-  if (!are_texts && place == Place::first && token.text.size() > 1 && token.text[0] == ' ')
+  if (!are_texts && place == InAnswer::first && token.text.size() > 1 && token.text[0] == ' ')
     token.text.erase(0, 1);
   if (json.is_object() && json.contains("logprob")) token.logprob = json["logprob"].dump();
   return token;
@@ -53,7 +53,7 @@ LoggedTokens::LoggedTokens(std::string_view details, std::string_view answer) {
   const Json top = json.value("top_logprobs", Json::array());
   for (std::size_t i = 0; i < json["logprobs"].size(); ++i) {
     // The space that a vocabulary puts before a text's first word is not part of the answer.
-    const Place place = i == 0 && answer.substr(0, 1) != " " ? Place::first : Place::later;
+    const InAnswer place = i == 0 && answer.substr(0, 1) != " " ? InAnswer::first : InAnswer::later;
     tokens.push_back(token_of(json["logprobs"][i], are_texts, place));
     if (i >= top.size() || !top[i].is_array()) continue;
     for (const Json& one : top[i]) tokens.back().top.push_back(token_of(one, are_texts, place));

@@ -6,24 +6,24 @@
 namespace mmbatch {
 namespace {
 
-const std::vector<RequestSetting> kSettings = {{"max_tokens", "max_new_tokens"},
-                                               {"max_completion_tokens", "max_new_tokens"},
-                                               {"max_reasoning_tokens", "max_reasoning_tokens"},
-                                               {"top_p", "top_p"},
-                                               {"n", "num_return_sequences"},
-                                               {"stop", "stop_strings"},
-                                               {"seed", "seed"},
-                                               {"logprobs", "logprobs"},
-                                               {"top_logprobs", "top_logprobs"},
-                                               {"presence_penalty", "presence_penalty"},
-                                               {"frequency_penalty", "frequency_penalty"},
-                                               {"no_repeat_ngram_size", "no_repeat_ngram_size"},
-                                               {"no_repeat_ngram_window", "no_repeat_ngram_window"},
-                                               {"no_repeat_ngram_whitelist", "no_repeat_ngram_whitelist"},
-                                               {"repetition_ngram_size", "repetition_ngram_size"},
-                                               {"repetition_window", "repetition_window"}};
+const std::vector<RequestSetting> kChatSettings = {{"max_tokens", "max_new_tokens"},
+                                                   {"max_completion_tokens", "max_new_tokens"},
+                                                   {"max_reasoning_tokens", "max_reasoning_tokens"},
+                                                   {"top_p", "top_p"},
+                                                   {"n", "num_return_sequences"},
+                                                   {"stop", "stop_strings"},
+                                                   {"seed", "seed"},
+                                                   {"logprobs", "logprobs"},
+                                                   {"top_logprobs", "top_logprobs"},
+                                                   {"presence_penalty", "presence_penalty"},
+                                                   {"frequency_penalty", "frequency_penalty"},
+                                                   {"no_repeat_ngram_size", "no_repeat_ngram_size"},
+                                                   {"no_repeat_ngram_window", "no_repeat_ngram_window"},
+                                                   {"no_repeat_ngram_whitelist", "no_repeat_ngram_whitelist"},
+                                                   {"repetition_ngram_size", "repetition_ngram_size"},
+                                                   {"repetition_window", "repetition_window"}};
 
-const BodyKeys kKeys = {
+const BodyKeys kChatKeys = {
     .known = {"messages",
               "model",
               "max_tokens",
@@ -80,8 +80,8 @@ void read_template_inputs(const RequestBody& request) {
 }  // namespace
 
 void build_chat(const RequestBody& request) {
-  check_body(request.body, kKeys);
-  read_settings(request, kSettings);
+  check_body(request.body, kChatKeys);
+  read_settings(request, kChatSettings);
   read_form(request);
   read_template_inputs(request);
   const Node::Entry* const messages = request.body.get("messages");

@@ -5,15 +5,15 @@
 namespace mmbatch {
 namespace {
 
-const std::vector<RequestSetting> kSettings = {{"max_tokens", "max_new_tokens"},
-                                               {"top_p", "top_p"},
-                                               {"n", "num_return_sequences"},
-                                               {"stop", "stop_strings"},
-                                               {"seed", "seed"},
-                                               {"presence_penalty", "presence_penalty"},
-                                               {"frequency_penalty", "frequency_penalty"}};
+const std::vector<RequestSetting> kCompletionSettings = {{"max_tokens", "max_new_tokens"},
+                                                         {"top_p", "top_p"},
+                                                         {"n", "num_return_sequences"},
+                                                         {"stop", "stop_strings"},
+                                                         {"seed", "seed"},
+                                                         {"presence_penalty", "presence_penalty"},
+                                                         {"frequency_penalty", "frequency_penalty"}};
 
-const BodyKeys kKeys = {
+const BodyKeys kCompletionKeys = {
     .known = {"prompt", "model", "max_tokens", "temperature", "top_p", "n", "stop", "seed", "logprobs",
               "presence_penalty", "frequency_penalty", "response_format", "structured_outputs"},
     .ignored = {"user"},
@@ -48,9 +48,9 @@ void read_logprobs(const RequestBody& request) {
 }  // namespace
 
 void build_completion(const RequestBody& request) {
-  check_body(request.body, kKeys);
+  check_body(request.body, kCompletionKeys);
   Item& item = request.item;
-  read_settings(request, kSettings);
+  read_settings(request, kCompletionSettings);
   read_logprobs(request);
   GenerationOverrides held;
   const Node::Entry* const format = request.body.get("response_format");

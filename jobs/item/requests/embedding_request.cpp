@@ -7,9 +7,9 @@
 namespace mmbatch {
 namespace {
 
-const BodyKeys kKeys = {.known = {"input", "messages", "model", "encoding_format"},
-                        .ignored = {"user"},
-                        .unsupported = {"dimensions"}};
+const BodyKeys kEmbeddingKeys = {.known = {"input", "messages", "model", "encoding_format"},
+                                 .ignored = {"user"},
+                                 .unsupported = {"dimensions"}};
 
 constexpr std::size_t kMostInputs = 2048;  // as OpenAI's
 
@@ -60,7 +60,7 @@ void read_message(const RequestBody& request, const Node::Entry& messages) {
 }  // namespace
 
 void build_embedding(const RequestBody& request) {
-  check_body(request.body, kKeys);
+  check_body(request.body, kEmbeddingKeys);
   Item& item = request.item;
   const Node::Entry* const input = request.body.get("input");
   const Node::Entry* const messages = request.body.get("messages");

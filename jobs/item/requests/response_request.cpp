@@ -14,15 +14,15 @@
 namespace mmbatch {
 namespace {
 
-const std::vector<RequestSetting> kSettings = {{"max_output_tokens", "max_new_tokens"},
-                                               {"max_reasoning_tokens", "max_reasoning_tokens"},
-                                               {"top_p", "top_p"},
-                                               {"stop", "stop_strings"},
-                                               {"seed", "seed"},
-                                               {"presence_penalty", "presence_penalty"},
-                                               {"frequency_penalty", "frequency_penalty"}};
+const std::vector<RequestSetting> kResponseSettings = {{"max_output_tokens", "max_new_tokens"},
+                                                       {"max_reasoning_tokens", "max_reasoning_tokens"},
+                                                       {"top_p", "top_p"},
+                                                       {"stop", "stop_strings"},
+                                                       {"seed", "seed"},
+                                                       {"presence_penalty", "presence_penalty"},
+                                                       {"frequency_penalty", "frequency_penalty"}};
 
-const BodyKeys kKeys = {
+const BodyKeys kResponseKeys = {
     .known = {"input",
               "instructions",
               "model",
@@ -253,7 +253,7 @@ void read_text(const RequestBody& request) {
   request.item.generation.insert(request.item.generation.end(), held.begin(), held.end());
 }
 
-void read_template_inputs(const RequestBody& request) {
+void read_response_inputs(const RequestBody& request) {
   Item& item = request.item;
   if (const Node::Entry* entry = request.body.get("chat_template_kwargs"))
     item.template_variables = read_template_variables(*entry);
@@ -275,7 +275,7 @@ void read_template_inputs(const RequestBody& request) {
 }
 
 /// `include` and `top_logprobs`: what is kept of the tokens.
-void read_logprobs(const RequestBody& request) {
+void read_response_logprobs(const RequestBody& request) {
   const Node::Entry* const top = request.body.get("top_logprobs");
   const Node::Entry* const include = request.body.get("include");
   const Node::Entry* kept = top;
@@ -297,11 +297,11 @@ void read_logprobs(const RequestBody& request) {
 }  // namespace
 
 void build_response(const RequestBody& request) {
-  check_body(request.body, kKeys);
-  read_settings(request, kSettings);
-  read_logprobs(request);
+  check_body(request.body, kResponseKeys);
+  read_settings(request, kResponseSettings);
+  read_response_logprobs(request);
   read_text(request);
-  read_template_inputs(request);
+  read_response_inputs(request);
   const NodePointer messages = Messages(request).read();
   const ItemContext& context = request.context;
   const Node::Entry entry = entry_of("input", messages, messages->place);

@@ -8,20 +8,15 @@
 #include <vector>
 
 #include "engine/base/generation_config.h"
-#include "jobs/text/json_text.h"
+#include "jobs/metrics/fields/parsed_json.h"
 
 namespace mmbatch {
 namespace {
 
 using Json = nlohmann::json;
-constexpr int kMostLevels = 16;
+constexpr int kMostPathLevels = 16;
 constexpr std::size_t kMostPaths = 1000;
 constexpr int kMostSteps = 100'000;  // a schema may refer to itself in many places
-
-Json parsed(std::string_view text) {
-  const std::string_view json = shallow_json(text);
-  return Json::parse(json.begin(), json.end(), nullptr, false);
-}
 
 /// What is left of a path behind a key; nothing where it begins otherwise.
 std::optional<std::string_view> behind(std::string_view path, std::string_view key) {
@@ -48,7 +43,7 @@ class SchemaPaths {
   explicit SchemaPaths(const Json& root) : root_(root) {}
 
   bool has(const Json& schema, std::string_view path, int level = 0) const {
-    if (path.empty() || level > kMostLevels || ++steps_ > kMostSteps) return true;
+    if (path.empty() || level > kMostPathLevels || ++steps_ > kMostSteps) return true;
     if (!schema.is_object()) return schema != Json(false);
     const Json* const target = referred(schema);
     if (schema.contains("$ref")) return target == nullptr || has(*target, path, level + 1);
@@ -104,7 +99,8 @@ class SchemaPaths {
   }
 
   void collect(const Json& schema, const std::string& path, int level) {
-    if (level > kMostLevels || found_.size() >= kMostPaths || ++steps_ > kMostSteps || !schema.is_object())
+    if (level > kMostPathLevels || found_.size() >= kMostPaths || ++steps_ > kMostSteps ||
+        !schema.is_object())
       return;
     if (const Json* const target = referred(schema)) collect(*target, path, level + 1);
     for (const char* key : {"anyOf", "oneOf", "allOf", "prefixItems"}) {
@@ -128,16 +124,16 @@ class SchemaPaths {
 }  // namespace
 
 bool schema_has_path(std::string_view schema, std::string_view path) {
-  const Json root = parsed(schema);
+  const Json root = parsed_json(schema);
   return !root.is_object() || SchemaPaths(root).has(root, path);
 }
 
 bool value_has_path(std::string_view json, std::string_view path) {
-  return has_path(parsed(json), path);
+  return has_path(parsed_json(json), path);
 }
 
 std::string field_path_fault(std::string_view schema, const std::string& path, std::string_view rule) {
-  const Json root = parsed(schema);
+  const Json root = parsed_json(schema);
   if (!root.is_object()) return {};
   SchemaPaths paths(root);
   std::string wanted = path;

@@ -8,7 +8,7 @@
 
 #include "jobs/metrics/fields/assignment.h"
 #include "jobs/metrics/fields/field_values.h"
-#include "jobs/text/json_text.h"
+#include "jobs/metrics/fields/parsed_json.h"
 
 namespace mmbatch {
 namespace {
@@ -17,11 +17,6 @@ using Json = nlohmann::json;
 constexpr std::size_t kMostAssigned = 200;  // elements; longer lists meet in their order
 constexpr int kMostLevels = 64;
 constexpr std::uint64_t kMostComparisons = 1'000'000;  // of one answer; then lists meet in their order
-
-Json parsed(std::string_view text) {
-  const std::string_view json = shallow_json(text);
-  return Json::parse(json.begin(), json.end(), nullptr, false);
-}
 
 FieldValue value_of(const Json& json) {
   FieldValue value;
@@ -266,10 +261,10 @@ FieldScore& FieldScore::operator+=(const FieldScore& other) {
 
 std::optional<bool> score_fields(std::optional<std::string_view> answer, std::string_view reference,
                                  const FieldRules& rules, FieldScores& scores) {
-  const Json wanted = parsed(reference);
+  const Json wanted = parsed_json(reference);
   if (!wanted.is_object()) return std::nullopt;
   Json given;
-  if (answer) given = parsed(*answer);
+  if (answer) given = parsed_json(*answer);
   const auto is_there = answer ? Scorer::Answer::given : Scorer::Answer::none;
   std::uint64_t comparisons = 0;
   const bool right = Scorer(rules, scores, comparisons, is_there).compare({}, given, wanted);
@@ -278,7 +273,7 @@ std::optional<bool> score_fields(std::optional<std::string_view> answer, std::st
 
 FieldRules rules_of_schema(std::string_view schema) {
   FieldRules rules;
-  const Json root = parsed(schema);
+  const Json root = parsed_json(schema);
   if (root.is_object()) add_rules(root, root, {}, rules);
   return rules;
 }

@@ -10,8 +10,8 @@ namespace {
 
 // Of the machine (Machine::work), and nodes of the trie: of one search, so that one that takes too long
 // leaves the others theirs, and of all.
-constexpr std::uint64_t kMostOfSearch = 1u << 20, kMostWork = 1u << 24;
-constexpr std::size_t kMostPlaces = 1u << 17, kMostFrames = 1u << 20;
+constexpr std::uint64_t kMostOfSearch = 1u << 20, kMostOfAll = 1u << 24;
+constexpr std::size_t kMostPlaces = 1u << 17, kMostNewFrames = 1u << 20;
 
 }  // namespace
 
@@ -31,8 +31,9 @@ bool WaysToEnd::any_from(const Machine::State& state) {
 }
 
 bool WaysToEnd::goes_on() {
-  gave_up_ = work() - search_begin_ > kMostOfSearch || work() - work_begin_ > kMostWork ||
-             known_.size() + places_.size() > kMostPlaces || machine_.frames() - frames_begin_ > kMostFrames;
+  gave_up_ = work() - search_begin_ > kMostOfSearch || work() - work_begin_ > kMostOfAll ||
+             known_.size() + places_.size() > kMostPlaces ||
+             machine_.frames() - frames_begin_ > kMostNewFrames;
   return !gave_up_;
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 using Kind = GbnfExpression::Kind;
 
-constexpr int kMaxDepth = 100;
+constexpr int kMaxGroups = 100;
 constexpr int kMaxRepeats = 10'000;
 constexpr std::size_t kMaxBytes = 1u << 20;
 
@@ -114,7 +114,7 @@ class Parser {
   }
 
   GbnfExpression alternatives(int depth) {
-    if (depth > kMaxDepth) fail(fmt::format("groups nested more than {} deep", kMaxDepth));
+    if (depth > kMaxGroups) fail(fmt::format("groups nested more than {} deep", kMaxGroups));
     GbnfExpression out;
     out.kind = Kind::alternatives;
     do {

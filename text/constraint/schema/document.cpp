@@ -15,7 +15,7 @@
 namespace mmbatch {
 namespace {
 
-using Kind = JsonValue::Kind;
+using JsonKind = JsonValue::Kind;
 
 constexpr const char* kNotASize = "expected a whole number that is not negative";
 
@@ -48,7 +48,7 @@ std::string unescaped(std::string_view part) {
 }
 
 bool is_schema(const JsonValue& value) {
-  return value.kind == Kind::object || value.kind == Kind::boolean;
+  return value.kind == JsonKind::object || value.kind == JsonKind::boolean;
 }
 
 json_type::Set type_named(std::string_view name) {
@@ -79,17 +79,17 @@ json_type::Set named_types(const JsonValue& schema) {
 
 json_type::Set type_of(const JsonValue& value) {
   switch (value.kind) {
-    case Kind::null:
+    case JsonKind::null:
       return json_type::kNull;
-    case Kind::boolean:
+    case JsonKind::boolean:
       return json_type::kBoolean;
-    case Kind::number:
+    case JsonKind::number:
       return Decimal::parse(value.text).whole() ? json_type::kInteger : json_type::kFraction;
-    case Kind::string:
+    case JsonKind::string:
       return json_type::kString;
-    case Kind::array:
+    case JsonKind::array:
       return json_type::kArray;
-    case Kind::object:
+    case JsonKind::object:
       return json_type::kObject;
   }
   return 0;
@@ -97,7 +97,7 @@ json_type::Set type_of(const JsonValue& value) {
 
 std::uint32_t size_of(const JsonValue& schema, const char* keyword, std::uint32_t otherwise) {
   const JsonValue* value = schema.find(keyword);
-  if (value == nullptr || value->kind != Kind::number) return otherwise;
+  if (value == nullptr || value->kind != JsonKind::number) return otherwise;
   const auto size = Decimal::parse(value->text).integer();
   return size && *size < StringRule::kNoLimit ? static_cast<std::uint32_t>(*size) : StringRule::kNoLimit;
 }
@@ -157,7 +157,7 @@ void SchemaDocument::visit(const JsonValue& schema, const std::string& pointer, 
 }
 
 void SchemaDocument::visit_map(const JsonValue& map, const std::string& pointer, std::size_t depth) {
-  if (map.kind != Kind::object) {
+  if (map.kind != JsonKind::object) {
     problems_.push_back({pointer, "", "expected an object of schemas"});
     return;
   }
@@ -165,7 +165,7 @@ void SchemaDocument::visit_map(const JsonValue& map, const std::string& pointer,
 }
 
 void SchemaDocument::visit_list(const JsonValue& list, const std::string& pointer, std::size_t depth) {
-  if (list.kind != Kind::array) {
+  if (list.kind != JsonKind::array) {
     problems_.push_back({pointer, "", "expected a list of schemas"});
     return;
   }
@@ -185,8 +185,8 @@ void SchemaDocument::visit_keyword(const JsonValue& schema, const std::string& k
       return;
     case KeywordUse::refused:
       // What they say when they say nothing.
-      if (keyword == "uniqueItems" && value.kind == Kind::boolean && !value.truth) return;
-      if (keyword.starts_with("unevaluated") && value.kind == Kind::boolean && value.truth) return;
+      if (keyword == "uniqueItems" && value.kind == JsonKind::boolean && !value.truth) return;
+      if (keyword.starts_with("unevaluated") && value.kind == JsonKind::boolean && value.truth) return;
       return refuse(pointer, keyword, refusal(keyword));
     case KeywordUse::unknown:
       return check_unknown(keyword, pointer);
@@ -198,7 +198,7 @@ void SchemaDocument::visit_keyword(const JsonValue& schema, const std::string& k
   if (keyword == "format") return check_format(value, pointer);
   if (keyword == "multipleOf") return check_multiple(schema, value, pointer);
   if (keyword == "enum") {
-    expect(value.kind == Kind::array, "expected a list of values") &&
+    expect(value.kind == JsonKind::array, "expected a list of values") &&
         expect(!value.items.empty(), "an empty list: no value can match it");
   } else if (keyword == "properties" || keyword == "$defs" || keyword == "definitions") {
     visit_map(value, inside, depth);
@@ -207,30 +207,31 @@ void SchemaDocument::visit_keyword(const JsonValue& schema, const std::string& k
     for (const auto& [pattern, unused] : value.members) check_pattern(pattern, pointer, keyword);
   } else if (keyword == "prefixItems" || keyword == "anyOf" || keyword == "oneOf" || keyword == "allOf") {
     visit_list(value, inside, depth);
-    if (value.kind == Kind::array && value.items.empty() && keyword != "prefixItems")
+    if (value.kind == JsonKind::array && value.items.empty() && keyword != "prefixItems")
       refuse(pointer, keyword, "an empty list");
-  } else if (keyword == "items" && value.kind == Kind::array) {
+  } else if (keyword == "items" && value.kind == JsonKind::array) {
     visit_list(value, inside, depth);
   } else if (keyword == "items" || keyword == "additionalItems" || keyword == "additionalProperties") {
     visit(value, inside, depth + 1);
   } else if (keyword == "required") {
-    const bool names = value.kind == Kind::array &&
+    const bool names = value.kind == JsonKind::array &&
                        std::all_of(value.items.begin(), value.items.end(),
-                                   [](const JsonValue& name) { return name.kind == Kind::string; });
+                                   [](const JsonValue& name) { return name.kind == JsonKind::string; });
     // Draft 3 wrote it as a flag of the property.
     expect(names, "expected a list of keys");
   } else if (keyword == "pattern") {
-    if (expect(value.kind == Kind::string, "expected a text")) check_pattern(value.text, pointer, keyword);
+    if (expect(value.kind == JsonKind::string, "expected a text"))
+      check_pattern(value.text, pointer, keyword);
   } else if (keyword.starts_with("min") || keyword.starts_with("max")) {
-    const bool number = expect(value.kind == Kind::number, "expected a number");
+    const bool number = expect(value.kind == JsonKind::number, "expected a number");
     if (number && keyword != "minimum" && keyword != "maximum") {
       const Decimal size = Decimal::parse(value.text);
       expect(size.whole() && !size.negative, kNotASize);
     }
   } else if (keyword == "exclusiveMinimum" || keyword == "exclusiveMaximum") {
-    expect(value.kind == Kind::number || value.kind == Kind::boolean, "expected a number");
+    expect(value.kind == JsonKind::number || value.kind == JsonKind::boolean, "expected a number");
   } else if (keyword == "nullable") {
-    expect(value.kind == Kind::boolean, "expected true or false");
+    expect(value.kind == JsonKind::boolean, "expected true or false");
   }
 }
 
@@ -243,9 +244,9 @@ void SchemaDocument::check_unknown(const std::string& keyword, const std::string
 
 void SchemaDocument::check_type(const JsonValue& value, const std::string& pointer) {
   const auto known = [&](const JsonValue& name) {
-    return name.kind == Kind::string && type_named(name.text) != 0;
+    return name.kind == JsonKind::string && type_named(name.text) != 0;
   };
-  const bool list = value.kind == Kind::array && !value.items.empty() &&
+  const bool list = value.kind == JsonKind::array && !value.items.empty() &&
                     std::all_of(value.items.begin(), value.items.end(), known);
   if (!list && !known(value)) {
     refuse(pointer, "type",
@@ -284,7 +285,7 @@ void SchemaDocument::check_multiple(const JsonValue& schema, const JsonValue& va
                                     const std::string& pointer) {
   constexpr const char* kSupported =
       "supported are 0.1, 0.01 … 0.000000001 and 1 on numbers, and whole numbers from 1 to 1000 on integers";
-  const Decimal step = value.kind == Kind::number ? Decimal::parse(value.text) : Decimal{};
+  const Decimal step = value.kind == JsonKind::number ? Decimal::parse(value.text) : Decimal{};
   const bool power = step.digits == "1" && step.point <= 1 && step.point >= -8;
   const auto whole = step.integer();
   const bool right = !step.negative && !step.zero() && (power || (whole && *whole <= 1000));
@@ -296,7 +297,8 @@ void SchemaDocument::check_multiple(const JsonValue& schema, const JsonValue& va
 void SchemaDocument::check_emptiness(const JsonValue& schema, const std::string& pointer) {
   const auto both = [&](const char* low, const char* high) {
     const JsonValue *least = schema.find(low), *most = schema.find(high);
-    if (least == nullptr || most == nullptr || least->kind != Kind::number || most->kind != Kind::number)
+    if (least == nullptr || most == nullptr || least->kind != JsonKind::number ||
+        most->kind != JsonKind::number)
       return;
     if (Decimal::parse(least->text) > Decimal::parse(most->text))
       refuse(pointer, low, fmt::format("above {}: no value can match it", high));
@@ -315,7 +317,7 @@ void SchemaDocument::check_emptiness(const JsonValue& schema, const std::string&
 /// A JSON pointer into the same document.
 void SchemaDocument::resolve(const JsonValue& schema, const JsonValue& value, const std::string& pointer) {
   const std::string& ref = value.text;
-  if (value.kind != Kind::string || !ref.starts_with("#") || (ref.size() > 1 && ref[1] != '/')) {
+  if (value.kind != JsonKind::string || !ref.starts_with("#") || (ref.size() > 1 && ref[1] != '/')) {
     return refuse(pointer, "$ref",
                   fmt::format("'{}': only # and JSON pointers into the same schema are supported, such as "
                               "#/$defs/name",
@@ -328,7 +330,7 @@ void SchemaDocument::resolve(const JsonValue& schema, const JsonValue& value, co
     const std::string part = unescaped(std::string_view(ref).substr(at + 1, end - at - 1));
     at = end;
     place += "/" + escaped(part);
-    if (target->kind == Kind::array) {
+    if (target->kind == JsonKind::array) {
       std::size_t index = 0;
       const auto [last, error] = std::from_chars(part.data(), part.data() + part.size(), index);
       const bool whole = error == std::errc() && last == part.data() + part.size();

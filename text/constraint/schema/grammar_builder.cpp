@@ -10,10 +10,10 @@
 namespace mmbatch {
 namespace {
 
-using Kind = JsonValue::Kind;
+using JsonKind = JsonValue::Kind;
 
 bool is_container(const JsonValue& value) {
-  return value.kind == Kind::array || value.kind == Kind::object;
+  return value.kind == JsonKind::array || value.kind == JsonKind::object;
 }
 
 void tighten(NumberRule& rule, const JsonValue& bound, bool exclusive, bool lower) {
@@ -34,7 +34,7 @@ void add_bounds(NumberRule& rule, const JsonValue& schema) {
     const JsonValue* exclusive = schema.find(lower ? "exclusiveMinimum" : "exclusiveMaximum");
     // Draft 4 has a flag beside the bound.
     if (bound) tighten(rule, *bound, exclusive && exclusive->truth, lower);
-    if (exclusive && exclusive->kind == Kind::number) tighten(rule, *exclusive, true, lower);
+    if (exclusive && exclusive->kind == JsonKind::number) tighten(rule, *exclusive, true, lower);
   }
   const JsonValue* format = schema.find("format");
   if (format && format->text == "int32" && rule.whole) {
@@ -74,20 +74,20 @@ std::string GrammarBuilder::written(const JsonValue& value) const {
   const bool spaced = grammar_->spacing == JsonSpacing::spaced;
   const char* comma = spaced ? ", " : ",";
   switch (value.kind) {
-    case Kind::null:
+    case JsonKind::null:
       return "null";
-    case Kind::boolean:
+    case JsonKind::boolean:
       return value.truth ? "true" : "false";
-    case Kind::number:
+    case JsonKind::number:
       return Decimal::parse(value.text).text();
-    case Kind::string:
+    case JsonKind::string:
       return json_text(value.text);
-    case Kind::array: {
+    case JsonKind::array: {
       std::string out = "[";
       for (const JsonValue& item : value.items) out += (out.size() > 1 ? comma : "") + written(item);
       return out + "]";
     }
-    case Kind::object: {
+    case JsonKind::object: {
       std::string out = "{";
       for (const auto& [key, member] : value.members)
         out += (out.size() > 1 ? comma : "") + json_text(key) + (spaced ? ": " : ":") + written(member);
@@ -100,7 +100,7 @@ std::string GrammarBuilder::written(const JsonValue& value) const {
 /// A constant whose parts may have white space between them.
 NodeId GrammarBuilder::constant(const JsonValue& value) {
   if (!is_container(value)) return literal(written(value));
-  if (value.kind == Kind::array) {
+  if (value.kind == JsonKind::array) {
     ArrayNode node;
     for (const JsonValue& item : value.items) node.prefix.push_back(constant(item));
     node.min = node.max = static_cast<std::uint32_t>(value.items.size());

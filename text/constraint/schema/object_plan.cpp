@@ -11,7 +11,7 @@
 namespace mmbatch {
 namespace {
 
-using Kind = SchemaPart::Kind;
+using PartKind = SchemaPart::Kind;
 
 constexpr std::size_t kMaxPatterns = 64;
 
@@ -73,18 +73,18 @@ class Planner {
       bool described = false;
       const JsonValue* properties = part.schema->find("properties");
       if (const JsonValue* own = properties ? properties->find(key) : nullptr) {
-        value.push_back({own, Kind::full});
+        value.push_back({own, PartKind::full});
         described = true;
       }
       if (const JsonValue* patterns = part.schema->find("patternProperties")) {
         for (const auto& [pattern, schema] : patterns->members) {
           if (!document_.pattern(pattern)->matches(key)) continue;
-          value.push_back({&schema, Kind::full});
+          value.push_back({&schema, PartKind::full});
           described = true;
         }
       }
       const JsonValue* additional = part.schema->find("additionalProperties");
-      if (!described && additional) value.push_back({additional, Kind::full});
+      if (!described && additional) value.push_back({additional, PartKind::full});
     }
     const bool forbidden = std::any_of(value.begin(), value.end(),
                                        [](const SchemaPart& part) { return is_false(*part.schema); });
@@ -123,13 +123,13 @@ class Planner {
       if (map == nullptr) continue;
       for (const auto& [pattern, schema] : map->members) {
         if (!values.contains(pattern)) patterns.emplace_back(pattern, part.schema);
-        values[pattern].push_back({&schema, Kind::full});
+        values[pattern].push_back({&schema, PartKind::full});
         for (const SchemaPart& other : flat_) {
           const JsonValue *others = other.schema->find("patternProperties"),
                           *additional = other.schema->find("additionalProperties");
           const bool described = others && others->find(pattern);
           if (other.schema != part.schema && !described && additional)
-            values[pattern].push_back({additional, Kind::full});
+            values[pattern].push_back({additional, PartKind::full});
         }
       }
     }
@@ -163,7 +163,7 @@ class Planner {
     SchemaParts value;
     for (const SchemaPart& part : flat_) {
       if (const JsonValue* additional = part.schema->find("additionalProperties"))
-        value.push_back({additional, Kind::full});
+        value.push_back({additional, PartKind::full});
     }
     auto free = without_declared(keys);
     if (!free->empty()) plan_.free.push_back({std::move(free), std::move(value)});

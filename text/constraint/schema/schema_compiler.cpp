@@ -17,7 +17,7 @@
 namespace mmbatch {
 namespace {
 
-using Kind = SchemaPart::Kind;
+using PartKind = SchemaPart::Kind;
 
 /// Makes a node of the grammar of each set of subschemas that hold together.
 class Compiler {
@@ -27,7 +27,7 @@ class Compiler {
 
   std::shared_ptr<const Grammar> compile() {
     Grammar& grammar = builder_.grammar();
-    grammar.root = node({{&document_.root(), Kind::full}});
+    grammar.root = node({{&document_.root(), PartKind::full}});
     while (!unmade_.empty()) {
       const Unmade next = unmade_.front();
       unmade_.pop_front();
@@ -77,7 +77,7 @@ class Compiler {
   std::vector<NodeId> alternatives(const SchemaParts& flat) {
     std::vector<NodeId> out;
     if (const auto branches = first_branches(flat)) {
-      if (branches->of.kind == Kind::one_of) check_one_of(*branches);
+      if (branches->of.kind == PartKind::one_of) check_one_of(*branches);
       for (const SchemaParts& branch : branches->branches) out.push_back(node(branch));
       return out;
     }
@@ -138,7 +138,7 @@ class Compiler {
         const JsonValue* item = i < items.prefix.size() ? items.prefix[i] : items.rest;
         if (item == nullptr) continue;
         closed = closed || (item->kind == JsonValue::Kind::boolean && !item->truth);
-        parts.push_back({item, Kind::full});
+        parts.push_back({item, PartKind::full});
         pointer = document_.pointer(*item);
       }
       if (closed) {

@@ -8,7 +8,7 @@
 namespace mmbatch {
 namespace {
 
-using Kind = SchemaPart::Kind;
+using PartKind = SchemaPart::Kind;
 
 constexpr int kMaxProofDepth = 8;
 
@@ -27,7 +27,7 @@ class Flattener {
       tasks_.pop_back();
       if (task.step == Step::leave) {
         open_.erase(task.part.schema);
-      } else if (task.part.kind == Kind::full) {
+      } else if (task.part.kind == PartKind::full) {
         enter(*task.part.schema);
       } else {
         put(task.part);
@@ -52,7 +52,7 @@ class Flattener {
     // Its parts are in the list: a second time adds nothing, and would double the work at every level.
     if (!done_.insert(&schema).second) return;
     open_.insert(&schema);
-    tasks_.push_back({{&schema, Kind::full}, Step::leave});
+    tasks_.push_back({{&schema, PartKind::full}, Step::leave});
     const std::size_t first = tasks_.size();
     expand(schema);
     std::reverse(tasks_.begin() + static_cast<std::ptrdiff_t>(first), tasks_.end());
@@ -64,28 +64,28 @@ class Flattener {
 
   /// What a subschema consists of, in its order.
   void expand(const JsonValue& schema) {
-    const auto add_next = [&](const JsonValue* part, Kind kind) {
+    const auto add_next = [&](const JsonValue* part, PartKind kind) {
       tasks_.push_back({{part, kind}, Step::enter});
     };
     if (schema.find("$ref") != nullptr && !document_.keywords_beside_ref())
-      return add_next(document_.target(schema), Kind::full);
+      return add_next(document_.target(schema), PartKind::full);
     // Keys come in the order in which the text names them.
     bool own_is_there = false;
     const auto add_own = [&] {
-      if (!own_is_there) add_next(&schema, Kind::own);
+      if (!own_is_there) add_next(&schema, PartKind::own);
       own_is_there = true;
     };
     work_.spend(schema.members.size());
     for (const auto& [keyword, value] : schema.members) {
       if (keyword == "$ref") {
-        add_next(document_.target(schema), Kind::full);
+        add_next(document_.target(schema), PartKind::full);
       } else if (keyword == "allOf") {
         work_.spend(value.items.size());
-        for (const JsonValue& branch : value.items) add_next(&branch, Kind::full);
+        for (const JsonValue& branch : value.items) add_next(&branch, PartKind::full);
       } else if (keyword == "anyOf") {
-        add_next(&schema, Kind::any_of);
+        add_next(&schema, PartKind::any_of);
       } else if (keyword == "oneOf") {
-        add_next(&schema, Kind::one_of);
+        add_next(&schema, PartKind::one_of);
       } else if (keyword == "properties") {
         add_own();
       }
@@ -189,7 +189,7 @@ class DisjointProof {
       for (const SchemaPart& part : parts) {
         const JsonValue* properties = part.schema->find("properties");
         if (const JsonValue* value = properties ? properties->find(key) : nullptr)
-          out.push_back({value, Kind::full});
+          out.push_back({value, PartKind::full});
       }
       return out;
     };
@@ -217,13 +217,13 @@ SchemaParts flatten(const SchemaDocument& document, const SchemaParts& parts, Wo
 
 std::optional<SchemaBranches> first_branches(const SchemaParts& flat) {
   const auto at = std::find_if(flat.begin(), flat.end(), [](const SchemaPart& part) {
-    return part.kind == Kind::any_of || part.kind == Kind::one_of;
+    return part.kind == PartKind::any_of || part.kind == PartKind::one_of;
   });
   if (at == flat.end()) return std::nullopt;
   SchemaBranches out{*at, {}};
-  for (const JsonValue& branch : at->schema->find(at->kind == Kind::any_of ? "anyOf" : "oneOf")->items) {
+  for (const JsonValue& branch : at->schema->find(at->kind == PartKind::any_of ? "anyOf" : "oneOf")->items) {
     SchemaParts parts(flat.begin(), at);
-    parts.push_back({&branch, Kind::full});
+    parts.push_back({&branch, PartKind::full});
     parts.insert(parts.end(), at + 1, flat.end());
     out.branches.push_back(std::move(parts));
   }

@@ -8,7 +8,7 @@
 namespace mmbatch {
 namespace {
 
-using Kind = JsonValue::Kind;
+using JsonKind = JsonValue::Kind;
 
 constexpr int kMaxDepth = 1000;           // of subschemas within each other, while one value is looked at
 constexpr std::size_t kStepsOfOne = 100;  // of one value and one subschema, as long as their lists are short
@@ -39,7 +39,7 @@ bool is_multiple(const Decimal& value, const Decimal& step) {
 }  // namespace
 
 bool SchemaValidator::fits_own_keywords(const JsonValue& value, const JsonValue& schema) {
-  return schema.kind == Kind::boolean ? schema.truth : own(value, schema, 0);
+  return schema.kind == JsonKind::boolean ? schema.truth : own(value, schema, 0);
 }
 
 bool SchemaValidator::fits_beside_constants(const JsonValue& value, const JsonValue& schema) {
@@ -49,7 +49,7 @@ bool SchemaValidator::fits_beside_constants(const JsonValue& value, const JsonVa
 bool SchemaValidator::valid(const JsonValue& value, const JsonValue& schema, int depth) {
   work_.spend(kStepsOfOne);
   if (depth > kMaxDepth) return false;
-  if (schema.kind == Kind::boolean) return schema.truth;
+  if (schema.kind == JsonKind::boolean) return schema.truth;
   // A subschema that refers to itself without going into the value says nothing: no value is found to fit.
   const auto [place, added] = open_.emplace(&value, &schema);
   if (!added) return false;
@@ -78,7 +78,7 @@ bool SchemaValidator::in_combinations(const JsonValue& value, const JsonValue& s
 
 bool SchemaValidator::own(const JsonValue& value, const JsonValue& schema, int depth) {
   const JsonValue* nullable = schema.find("nullable");
-  if (value.kind == Kind::null && nullable != nullptr && nullable->truth) return true;
+  if (value.kind == JsonKind::null && nullable != nullptr && nullable->truth) return true;
   const auto same = [&](const JsonValue& other) { return same_json(value, other); };
   if (const JsonValue* list = schema.find("enum")) {
     work_.spend(list->items.size() * breadth(value));
@@ -91,16 +91,16 @@ bool SchemaValidator::own(const JsonValue& value, const JsonValue& schema, int d
 bool SchemaValidator::beside_constants(const JsonValue& value, const JsonValue& schema, int depth) {
   work_.spend(value.text.size());
   const JsonValue* nullable = schema.find("nullable");
-  if (value.kind == Kind::null && nullable != nullptr && nullable->truth) return true;
+  if (value.kind == JsonKind::null && nullable != nullptr && nullable->truth) return true;
   if ((type_of(value) & named_types(schema)) == 0) return false;
   switch (value.kind) {
-    case Kind::number:
+    case JsonKind::number:
       return number(value, schema);
-    case Kind::string:
+    case JsonKind::string:
       return string(value, schema);
-    case Kind::array:
+    case JsonKind::array:
       return array(value, schema, depth);
-    case Kind::object:
+    case JsonKind::object:
       return object(value, schema, depth);
     default:
       return true;
@@ -116,7 +116,7 @@ bool SchemaValidator::number(const JsonValue& value, const JsonValue& schema) co
     };
     const JsonValue *limit = schema.find(keyword), *strict = schema.find(exclusive);
     if (limit && far(*limit) < (strict && strict->truth ? 1 : 0)) return false;
-    return !(strict && strict->kind == Kind::number && far(*strict) < 1);
+    return !(strict && strict->kind == JsonKind::number && far(*strict) < 1);
   };
   if (!bound("minimum", "exclusiveMinimum", 1) || !bound("maximum", "exclusiveMaximum", -1)) return false;
   const JsonValue* step = schema.find("multipleOf");
@@ -144,7 +144,7 @@ bool SchemaValidator::array(const JsonValue& value, const JsonValue& schema, int
   if (count < size_of(schema, "minItems", 0) || count > size_of(schema, "maxItems", StringRule::kNoLimit))
     return false;
   const JsonValue *prefix = schema.find("prefixItems"), *rest = schema.find("items");
-  if (rest && rest->kind == Kind::array) {
+  if (rest && rest->kind == JsonKind::array) {
     prefix = rest;
     rest = schema.find("additionalItems");
   }

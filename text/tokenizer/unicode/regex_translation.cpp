@@ -11,7 +11,7 @@
 namespace mmbatch {
 namespace {
 
-constexpr int kMaxDepth = 100;
+constexpr int kMaxGroups = 100;
 
 class Translator {
  public:
@@ -36,7 +36,7 @@ class Translator {
   }
 
   void alternation(int depth) {
-    if (depth > kMaxDepth) fail_("groups nested too deeply");
+    if (depth > kMaxGroups) fail_("groups nested too deeply");
     while (at_ < pattern_.size() && pattern_[at_] != ')') {
       if (take("|")) {
         out_ += '|';

@@ -5,25 +5,14 @@
 #include <cstring>
 
 #include "engine/base/threads.h"
+#include "vision/preprocess/budget/tower_numbers.h"
 
 namespace mmbatch {
-namespace {
-
-/// A number of the file that the tower has too: both must say the same.
-void check_same(const Config& config, const std::string& key, int tower, std::int64_t otherwise) {
-  const std::int64_t found = config.integer(key, otherwise);
-  if (found == tower) return;
-  config.fail(key, fmt::format("{}, but config.json's vision_config says {}: only one of the two can hold",
-                               found, tower));
-}
-
-}  // namespace
-
 BlockPreprocessor::BlockPreprocessor(const Config& config, const BlockGeometry& tower)
     : geometry_(tower), scaling_(config) {
-  check_same(config, "patch_size", tower.patch_size, tower.side_unless_said);
-  check_same(config, "merge_size", tower.merge, 2);
-  check_same(config, "temporal_patch_size", tower.frames, tower.frames_unless_said);
+  check_same_as_tower(config, "patch_size", tower.patch_size, tower.side_unless_said);
+  check_same_as_tower(config, "merge_size", tower.merge, 2);
+  check_same_as_tower(config, "temporal_patch_size", tower.frames, tower.frames_unless_said);
   if (!config.flag("do_resize", true))
     config.fail("do_resize", "false is not supported: pictures must be whole blocks of patches");
   resample_ = resample_from(config.integer("resample", 3, {0, 5})).value_or(Resample::bicubic);

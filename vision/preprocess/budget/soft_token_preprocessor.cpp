@@ -7,16 +7,10 @@
 
 #include "engine/base/error.h"
 #include "engine/base/threads.h"
+#include "vision/preprocess/budget/tower_numbers.h"
 
 namespace mmbatch {
 namespace {
-
-void check_same(const Config& config, const std::string& key, int model, std::int64_t otherwise) {
-  const std::int64_t found = config.integer(key, otherwise);
-  if (found == model) return;
-  config.fail(key, fmt::format("{}, but config.json's vision_config says {}: only one of the two can hold",
-                               found, model));
-}
 
 /// The scaling, of a file that does not normalise unless it says so.
 PixelScaling scaling_of(const Config& config) {
@@ -41,8 +35,8 @@ std::string soft_token_budgets_text() {
 
 SoftTokenPreprocessor::SoftTokenPreprocessor(const Config& config, const SoftTokenGeometry& model)
     : geometry_(model), scaling_(scaling_of(config)) {
-  check_same(config, "patch_size", model.patch_size, 16);
-  check_same(config, "pooling_kernel_size", model.pool, 3);
+  check_same_as_tower(config, "patch_size", model.patch_size, 16);
+  check_same_as_tower(config, "pooling_kernel_size", model.pool, 3);
   if (!config.flag("do_resize", true))
     config.fail("do_resize", "false is not supported: pictures must be whole blocks of patches");
   resample_ = resample_from(config.integer("resample", 3, {0, 5})).value_or(Resample::bicubic);

@@ -6,26 +6,16 @@
 #include <cmath>
 
 #include "vision/preprocess/budget/block_preprocessor.h"
+#include "vision/preprocess/budget/tower_numbers.h"
 #include "vision/preprocess/grid/aspect_grids.h"
 
 namespace mmbatch {
-namespace {
-
-/// A number of the file that the tower has too: both must say the same.
-void check_same(const Config& config, const std::string& key, int tower, std::int64_t otherwise) {
-  const std::int64_t found = config.integer(key, otherwise);
-  if (found == tower) return;
-  config.fail(key, fmt::format("{}, but config.json says {}: only one of the two can hold", found, tower));
-}
-
-}  // namespace
-
 SplitPreprocessor::SplitPreprocessor(const Config& config, const SplitGeometry& tower)
     : geometry_(tower), scaling_(config) {
   if (!config.flag("do_resize", true))
     config.fail("do_resize", "false is not supported: pictures must be whole blocks of patches");
-  check_same(config, "encoder_patch_size", tower.patch_size, 16);
-  check_same(config, "downsample_factor", tower.merge, 2);
+  check_same_as_tower(config, "encoder_patch_size", tower.patch_size, 16);
+  check_same_as_tower(config, "downsample_factor", tower.merge, 2);
   resample_ = resample_from(config.integer("resample", 2, {0, 5})).value_or(Resample::bilinear);
   const std::int64_t token = std::int64_t{tower.unit()} * tower.unit();
   const Config::Range tokens{1, std::max<std::int64_t>(1, BlockPreprocessor::kMostPixels / token)};

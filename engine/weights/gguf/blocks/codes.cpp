@@ -12,8 +12,6 @@
 namespace mmbatch::gguf {
 namespace {
 
-constexpr int kElements = 256;
-
 // Eight bytes at a time, which shifts and masks handle alike.
 
 std::uint64_t load_eight(const std::uint8_t* from) {
@@ -86,7 +84,7 @@ void copy_mxfp4(const std::uint8_t* block, const GroupedValues& out) {
 void copy_q2_k(const std::uint8_t* block, const GroupedValues& out) {
   *out.scales = load_u16(block + 80);
   *out.floors = load_u16(block + 82);
-  for (int e = 0; e < kElements; e += 16) {
+  for (int e = 0; e < kSuperBlock; e += 16) {
     out.small_scales[e / 16] = static_cast<std::int8_t>(block[e / 16] & 15);
     out.small_floors[e / 16] = block[e / 16] >> 4;
     const std::uint8_t* bytes = block + 16 + 32 * (e / 128) + e % 32;
@@ -98,7 +96,7 @@ void copy_q2_k(const std::uint8_t* block, const GroupedValues& out) {
 void copy_q3_k(const std::uint8_t* block, const GroupedValues& out) {
   const std::uint8_t *mask = block, *q = block + 32, *scales = block + 96;
   *out.scales = load_u16(block + 108);
-  for (int e = 0; e < kElements; e += 16) {
+  for (int e = 0; e < kSuperBlock; e += 16) {
     const int k = e / 16, low = k < 8 ? scales[k] & 15 : scales[k - 8] >> 4;
     out.small_scales[k] = static_cast<std::int8_t>((low | (scales[8 + k % 4] >> 2 * (k / 4) & 3) << 4) - 32);
     const std::uint8_t* bytes = q + 32 * (e / 128) + e % 32;
@@ -147,7 +145,7 @@ void copy_q5_k(const std::uint8_t* block, const GroupedValues& out) {
 void copy_q6_k(const std::uint8_t* block, const GroupedValues& out) {
   const std::uint8_t *low = block, *high = block + 128;
   *out.scales = load_u16(block + 208);
-  for (int e = 0; e < kElements; e += 16) {
+  for (int e = 0; e < kSuperBlock; e += 16) {
     out.small_scales[e / 16] = static_cast<std::int8_t>(block[192 + e / 16]);
     const int half = e / 128, g = e % 128 / 32, l = e % 32;
     const std::uint8_t *lows = low + 64 * half + 32 * (g % 2) + l, *highs = high + 32 * half + l;

@@ -5,8 +5,6 @@
 namespace mmbatch::gguf {
 namespace {
 
-constexpr int kElements = 256;
-
 struct ScaleAndMinimum {
   int scale, minimum;
 };
@@ -22,7 +20,7 @@ ScaleAndMinimum unpack_scale(const std::uint8_t* scales, int j) {
 void read_q2_k(const std::uint8_t* block, float* out) {
   const std::uint8_t* q = block + 16;
   const float d = load_half(block + 80), minimum = load_half(block + 82);
-  for (int e = 0; e < kElements; e += 16) {
+  for (int e = 0; e < kSuperBlock; e += 16) {
     const float scale = d * static_cast<float>(block[e / 16] & 15);
     const float offset = minimum * static_cast<float>(block[e / 16] >> 4);
     const std::uint8_t* bytes = q + 32 * (e / 128) + e % 32;
@@ -34,7 +32,7 @@ void read_q2_k(const std::uint8_t* block, float* out) {
 void read_q3_k(const std::uint8_t* block, float* out) {
   const std::uint8_t *mask = block, *q = block + 32, *scales = block + 96;
   const float d = load_half(block + 108);
-  for (int e = 0; e < kElements; e += 16) {
+  for (int e = 0; e < kSuperBlock; e += 16) {
     const int k = e / 16;
     const int low = k < 8 ? scales[k] & 15 : scales[k - 8] >> 4;
     const float scale = d * static_cast<float>((low | (scales[8 + k % 4] >> 2 * (k / 4) & 3) << 4) - 32);
@@ -78,7 +76,7 @@ void read_q5_k(const std::uint8_t* block, float* out) {
 void read_q6_k(const std::uint8_t* block, float* out) {
   const std::uint8_t *low = block, *high = block + 128, *scales = block + 192;
   const float d = load_half(block + 208);
-  for (int e = 0; e < kElements; e += 16) {
+  for (int e = 0; e < kSuperBlock; e += 16) {
     const float scale = d * static_cast<float>(static_cast<std::int8_t>(scales[e / 16]));
     const int half = e / 128, g = e % 128 / 32, l = e % 32;
     const std::uint8_t* bytes = low + 64 * half + 32 * (g % 2) + l;

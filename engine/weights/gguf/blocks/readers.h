@@ -7,6 +7,8 @@
 
 namespace mmbatch::gguf {
 
+constexpr int kSuperBlock = 256;  // elements of a k-quant's block
+
 inline std::uint16_t load_u16(const std::uint8_t* from) {
   return static_cast<std::uint16_t>(from[0] | from[1] << 8);
 }

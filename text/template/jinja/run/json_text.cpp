@@ -12,8 +12,6 @@
 namespace mmbatch::jinja {
 namespace {
 
-constexpr int kMaxDepth = 200;
-
 class JsonWriter {
  public:
   explicit JsonWriter(const Arguments& arguments) {
@@ -54,7 +52,8 @@ class JsonWriter {
   }
 
   void append(const Value& value, int depth) {
-    if (depth > kMaxDepth) throw RenderError("maximum recursion depth exceeded while encoding a JSON object");
+    if (depth > kMaxNesting)
+      throw RenderError("maximum recursion depth exceeded while encoding a JSON object");
     check_size(out_.size(), kMaxTextBytes);
     if (const std::string* text = value.string()) {
       append_text(*text);

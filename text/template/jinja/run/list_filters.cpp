@@ -21,11 +21,6 @@ Value generator(List items, std::string type = "generator") {
       std::static_pointer_cast<Object>(std::make_shared<Generator>(std::move(items), std::move(type))));
 }
 
-bool flag_of(Arg arguments, std::size_t place, std::string_view name, bool otherwise) {
-  const Value* value = arguments.find(place, name);
-  return value == nullptr ? otherwise : truth(*value);
-}
-
 /// What items are compared by: an attribute, in lower case unless case counts.
 Value key_of(Val item, const Value* attribute, bool case_sensitive) {
   const Value value = attribute == nullptr || attribute->is_none() ? item : attribute_path(item, *attribute);
@@ -68,12 +63,12 @@ Value last(Val value, Arg) {
 
 Value sort(Val value, Arg arguments) {
   arguments.check("sort", 3, {"reverse", "case_sensitive", "attribute"});
-  const bool case_sensitive = flag_of(arguments, 1, "case_sensitive", false);
+  const bool case_sensitive = arguments.flag(1, "case_sensitive", false);
   const Value* attribute = arguments.find(2, "attribute");
   std::vector<std::pair<Value, Value>> keyed;
   for (const Value& item : iterate(value)) keyed.emplace_back(key_of(item, attribute, case_sensitive), item);
   charge(keyed.size() * 64);
-  const bool reverse = flag_of(arguments, 0, "reverse", false);
+  const bool reverse = arguments.flag(0, "reverse", false);
   std::stable_sort(keyed.begin(), keyed.end(), [&](const auto& a, const auto& b) {
     return reverse ? less(b.first, a.first) : less(a.first, b.first);
   });
@@ -84,7 +79,7 @@ Value sort(Val value, Arg arguments) {
 
 Value unique(Val value, Arg arguments) {
   arguments.check("unique", 2, {"case_sensitive", "attribute"});
-  const bool case_sensitive = flag_of(arguments, 0, "case_sensitive", false);
+  const bool case_sensitive = arguments.flag(0, "case_sensitive", false);
   Dict seen;
   List out;
   for (const Value& item : iterate(value)) {
@@ -98,7 +93,7 @@ Value unique(Val value, Arg arguments) {
 
 Value extreme(Val value, Arg arguments, std::string_view op) {
   arguments.check(op == "<" ? "min" : "max", 2, {"case_sensitive", "attribute"});
-  const bool case_sensitive = flag_of(arguments, 0, "case_sensitive", false);
+  const bool case_sensitive = arguments.flag(0, "case_sensitive", false);
   const List items = iterate(value);
   if (items.empty()) return Value::undefined("No aggregated item, sequence was empty.");
   const auto key = [&](Val item) { return key_of(item, arguments.find(1, "attribute"), case_sensitive); };
@@ -136,11 +131,11 @@ Value dictsort(Val value, Arg arguments) {
     if (value.is_undefined()) fail_undefined(value);
     throw RenderError("'" + type_name(value) + "' object has no attribute 'items'");
   }
-  const bool case_sensitive = flag_of(arguments, 0, "case_sensitive", false);
+  const bool case_sensitive = arguments.flag(0, "case_sensitive", false);
   const Value* by = arguments.find(1, "by");
   const std::string what = by == nullptr ? "key" : print(*by);
   if (what != "key" && what != "value") throw RenderError("You can only sort by either \"key\" or \"value\"");
-  const bool reversed = flag_of(arguments, 2, "reverse", false);
+  const bool reversed = arguments.flag(2, "reverse", false);
   auto entries = value.dict()->entries();
   const auto key = [&](const auto& entry) {
     return key_of(what == "key" ? entry.first : entry.second, nullptr, case_sensitive);
@@ -163,7 +158,7 @@ Value items(Val value, Arg) {
 
 Value otherwise(Val value, Arg arguments) {
   arguments.check("default", 2, {"default_value", "boolean"});
-  const bool boolean = flag_of(arguments, 1, "boolean", false);
+  const bool boolean = arguments.flag(1, "boolean", false);
   if (!value.is_undefined() && !(boolean && !truth(value))) return value;
   const Value* given = arguments.find(0, "default_value");
   return given == nullptr ? Value("") : *given;
@@ -269,7 +264,7 @@ Value groupby(Val value, Arg arguments) {
   arguments.check("groupby", 3, {"attribute", "default", "case_sensitive"});
   const Value& attribute = arguments.require(0, "attribute", "groupby");
   const Value* missing = arguments.find(1, "default");
-  const bool case_sensitive = flag_of(arguments, 2, "case_sensitive", false);
+  const bool case_sensitive = arguments.flag(2, "case_sensitive", false);
   struct Entry {
     Value key, shown, item;
   };
@@ -293,7 +288,7 @@ Value groupby(Val value, Arg arguments) {
   return Value::list(std::move(out));
 }
 
-const std::map<std::string_view, Filter>& filters() {
+const std::map<std::string_view, Filter>& list_filters() {
   static const Filter size = [](Val v, Arg) { return Value::size(length(v)); };
   static const std::map<std::string_view, Filter> all = {
       {"attr", [](Val v, Arg a) { return attribute(v, print(a.require(0, "name", "attr"))); }},
@@ -328,8 +323,8 @@ const std::map<std::string_view, Filter>& filters() {
 }  // namespace
 
 Filter find_list_filter(std::string_view name) {
-  const auto found = filters().find(name);
-  return found == filters().end() ? nullptr : found->second;
+  const auto found = list_filters().find(name);
+  return found == list_filters().end() ? nullptr : found->second;
 }
 
 }  // namespace mmbatch::jinja

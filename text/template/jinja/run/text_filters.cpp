@@ -31,11 +31,6 @@ Int integer_of(Arg arguments, std::size_t place, std::string_view name, Int othe
   return *value->integer();
 }
 
-bool flag_of(Arg arguments, std::size_t place, std::string_view name, bool otherwise) {
-  const Value* value = arguments.find(place, name);
-  return value == nullptr ? otherwise : truth(*value);
-}
-
 std::string text_of(Arg arguments, std::size_t place, std::string_view name, const char* otherwise) {
   const Value* value = arguments.find(place, name);
   return value == nullptr || value->is_none() ? otherwise : print(*value);
@@ -80,10 +75,10 @@ Value indent(Val value, Arg arguments) {
     check_size(spaces > 4096 ? kMaxTextBytes + 1 : 0, kMaxTextBytes);
     by = std::string(static_cast<std::size_t>(spaces), ' ');
   }
-  const bool blank = flag_of(arguments, 2, "blank", false);
+  const bool blank = arguments.flag(2, "blank", false);
   const std::string text = print(value) + "\n";
   const List lines = iterate(text_methods().at("splitlines")(Value(text), {}));
-  std::string out = flag_of(arguments, 1, "first", false) ? by : "";
+  std::string out = arguments.flag(1, "first", false) ? by : "";
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const std::string& line = *lines[i].string();
     if (i > 0) out += "\n";
@@ -203,7 +198,7 @@ Value truncate(Val value, Arg arguments) {
   if (static_cast<Int>(length(value)) - leeway <= size) return value;
   const Value text(print(value));
   std::string cut = *slice(text, Value(), Value(size - end_size), Value()).string();
-  if (!flag_of(arguments, 1, "killwords", false)) {
+  if (!arguments.flag(1, "killwords", false)) {
     const std::size_t space = cut.rfind(' ');
     if (space != std::string::npos) cut.resize(space);
   }
@@ -213,7 +208,7 @@ Value truncate(Val value, Arg arguments) {
 Value wordwrap(Val value, Arg arguments) {
   arguments.check("wordwrap", 4, {"width", "break_long_words", "wrapstring", "break_on_hyphens"});
   const Int width = integer_of(arguments, 0, "width", 79);
-  const bool breaks = flag_of(arguments, 1, "break_long_words", true);
+  const bool breaks = arguments.flag(1, "break_long_words", true);
   const std::string wrap = text_of(arguments, 2, "wrapstring", "\n");
   if (width <= 0) throw RenderError("invalid width (must be > 0)");
   std::string out;
@@ -321,7 +316,7 @@ Value urlencode(Val value, Arg) {
 }
 
 Value filesizeformat(Val value, Arg arguments) {
-  const bool binary = flag_of(arguments, 0, "binary", false);
+  const bool binary = arguments.flag(0, "binary", false);
   const Value number = to_float(value, {});
   const double bytes = *number.number(), base = binary ? 1024 : 1000;
   if (bytes == 1) return Value("1 Byte");
@@ -348,11 +343,11 @@ Value xmlattr(Val value, Arg arguments) {
     out += escape_html(name) + "=\"" + escape_html(print(item)) + "\"";
     check_size(out.size(), kMaxTextBytes);
   }
-  if (!out.empty() && flag_of(arguments, 0, "autospace", true)) out.insert(0, " ");
+  if (!out.empty() && arguments.flag(0, "autospace", true)) out.insert(0, " ");
   return Value(std::move(out));
 }
 
-const std::map<std::string_view, Filter>& filters() {
+const std::map<std::string_view, Filter>& text_filters() {
   static const Filter escape = [](Val v, Arg) {
     return v.is_safe() ? v : Value::text(escape_html(print(v)), true);
   };
@@ -400,8 +395,8 @@ const std::map<std::string_view, Filter>& filters() {
 }  // namespace
 
 Filter find_text_filter(std::string_view name) {
-  const auto found = filters().find(name);
-  return found == filters().end() ? nullptr : found->second;
+  const auto found = text_filters().find(name);
+  return found == text_filters().end() ? nullptr : found->second;
 }
 
 Filter find_filter(std::string_view name) {

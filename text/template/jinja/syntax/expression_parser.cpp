@@ -6,14 +6,13 @@
 namespace mmbatch::jinja {
 namespace {
 
-constexpr int kMaxDepth = 200;
 constexpr int kMaxTreeDepth = 500;
 
 }  // namespace
 
 struct ExpressionParser::DepthGuard {
   explicit DepthGuard(ExpressionParser& parser) : depth(parser.depth_) {
-    if (++depth > kMaxDepth) parser.tokens_.fail("expressions nested too deeply");
+    if (++depth > kMaxNesting) parser.tokens_.fail("expressions nested too deeply");
   }
   ~DepthGuard() { --depth; }
   int& depth;

@@ -7,9 +7,7 @@ namespace mmbatch::jinja {
 namespace {
 
 using Condition = ExpressionParser::Condition;
-using Kind = Statement::Kind;
 
-constexpr int kMaxDepth = 200;
 constexpr std::size_t kMaxSourceBytes = 1u << 20;
 
 class Parser {
@@ -27,7 +25,7 @@ class Parser {
  private:
   using Ends = std::initializer_list<std::string_view>;
 
-  static std::unique_ptr<Statement> make(Kind kind, Position at) {
+  static std::unique_ptr<Statement> make(Statement::Kind kind, Position at) {
     auto made = std::make_unique<Statement>();
     made->kind = kind;
     made->at = at;
@@ -36,17 +34,17 @@ class Parser {
 
   /// Up to a statement that begins with one of `ends`; its name is the next token.
   Body statements(Ends ends) {
-    if (++depth_ > kMaxDepth) tokens_.fail("statements nested too deeply");
+    if (++depth_ > kMaxNesting) tokens_.fail("statements nested too deeply");
     Body body;
     while (!tokens_.is(Token::Kind::end)) {
       const Token token = tokens_.current();
       if (token.kind == Token::Kind::data) {
-        auto made = make(Kind::data, token.at);
+        auto made = make(Statement::Kind::data, token.at);
         made->text = tokens_.next().text;
         body.push_back(std::move(made));
       } else if (token.kind == Token::Kind::variable_begin) {
         tokens_.next();
-        auto made = make(Kind::output, token.at);
+        auto made = make(Statement::Kind::output, token.at);
         made->expression = expressions_.tuple(Condition::allowed);
         tokens_.expect(Token::Kind::variable_end, "the end of the print statement");
         body.push_back(std::move(made));
@@ -111,8 +109,8 @@ class Parser {
   }
 
   StatementPtr condition(Position at) {
-    if (++depth_ > kMaxDepth) tokens_.fail("statements nested too deeply, or too many elif");
-    auto made = make(Kind::condition, at);
+    if (++depth_ > kMaxNesting) tokens_.fail("statements nested too deeply, or too many elif");
+    auto made = make(Statement::Kind::condition, at);
     const bool before = expressions_.lenient;
     expressions_.lenient = true;
     made->expression = expressions_.tuple(Condition::not_allowed);
@@ -135,7 +133,7 @@ class Parser {
   }
 
   StatementPtr loop(Position at) {
-    auto made = make(Kind::loop, at);
+    auto made = make(Statement::Kind::loop, at);
     made->target = expressions_.target("in");
     tokens_.expect_name("in");
     made->expression = expressions_.tuple(Condition::not_allowed, "recursive");
@@ -155,14 +153,14 @@ class Parser {
   }
 
   StatementPtr set(Position at) {
-    auto made = make(Kind::set, at);
+    auto made = make(Statement::Kind::set, at);
     made->target = expressions_.target({}, true);
     if (tokens_.take_op("=")) {
       made->expression = expressions_.tuple(Condition::allowed);
       block_end();
       return made;
     }
-    made->kind = Kind::set_block;
+    made->kind = Statement::Kind::set_block;
     if (tokens_.is_op("|")) made->filter = expressions_.filters(nullptr, false);
     made->body = with_leniency(false, [&] { return body_until("endset"); });
     return made;
@@ -202,7 +200,7 @@ class Parser {
   }
 
   StatementPtr macro(Position at) {
-    auto made = make(Kind::macro, at);
+    auto made = make(Statement::Kind::macro, at);
     const std::string name = expressions_.target_name();
     std::vector<Parameter> list = parameters();
     made->code = code(name, std::move(list), "endmacro");
@@ -210,7 +208,7 @@ class Parser {
   }
 
   StatementPtr call(Position at) {
-    auto made = make(Kind::call, at);
+    auto made = make(Statement::Kind::call, at);
     std::vector<Parameter> list;
     if (tokens_.is_op("(")) list = parameters();
     made->expression = expressions_.expression();
@@ -220,14 +218,14 @@ class Parser {
   }
 
   StatementPtr filter(Position at) {
-    auto made = make(Kind::filter, at);
+    auto made = make(Statement::Kind::filter, at);
     made->filter = expressions_.filters(nullptr, true);
     made->body = with_leniency(false, [&] { return body_until("endfilter"); });
     return made;
   }
 
   StatementPtr with(Position at) {
-    auto made = make(Kind::with, at);
+    auto made = make(Statement::Kind::with, at);
     while (!tokens_.is(Token::Kind::block_end)) {
       if (!made->targets.empty()) tokens_.expect_op(",");
       Target target;
@@ -241,7 +239,7 @@ class Parser {
   }
 
   StatementPtr scope(Position at) {
-    auto made = make(Kind::scope, at);
+    auto made = make(Statement::Kind::scope, at);
     const int loops = std::exchange(loops_, 0);
     made->body = with_leniency(false, [&] { return body_until("endgeneration"); });
     loops_ = loops;
@@ -249,7 +247,7 @@ class Parser {
   }
 
   StatementPtr block(Position at) {
-    auto made = make(Kind::block, at);
+    auto made = make(Statement::Kind::block, at);
     const std::string name = tokens_.expect(Token::Kind::name, "the name of the block").text;
     while (tokens_.take_name("scoped") || tokens_.take_name("required")) {
     }
@@ -264,14 +262,14 @@ class Parser {
   }
 
   StatementPtr autoescape(Position at) {
-    auto made = make(Kind::autoescape, at);
+    auto made = make(Statement::Kind::autoescape, at);
     made->expression = expressions_.expression();
     made->body = with_leniency(false, [&] { return body_until("endautoescape"); });
     return made;
   }
 
   StatementPtr print(Position at) {
-    auto made = make(Kind::output, at);
+    auto made = make(Statement::Kind::output, at);
     made->expression = expressions_.tuple(Condition::allowed);
     block_end();
     return made;
@@ -279,14 +277,15 @@ class Parser {
 
   StatementPtr jump(const Token& tag) {
     if (loops_ == 0) throw SyntaxError("'" + tag.text + "' outside loop", tag.at);
-    auto made = make(tag.text == "break" ? Kind::loop_break : Kind::loop_continue, tag.at);
+    auto made =
+        make(tag.text == "break" ? Statement::Kind::loop_break : Statement::Kind::loop_continue, tag.at);
     block_end();
     return made;
   }
 
   /// There are no other files: an error once it is reached.
   StatementPtr other_file(const Token& tag) {
-    auto made = make(Kind::unsupported, tag.at);
+    auto made = make(Statement::Kind::unsupported, tag.at);
     made->text = "'" + tag.text + "' needs other files, and a chat template has none";
     while (!tokens_.is(Token::Kind::block_end) && !tokens_.is(Token::Kind::end)) tokens_.next();
     block_end();

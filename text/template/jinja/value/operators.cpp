@@ -10,11 +10,10 @@
 namespace mmbatch::jinja {
 namespace {
 
-constexpr int kMaxDepth = 200;
 constexpr std::size_t kItemWork = 8, kEntryWork = 32;  // of comparing
 
 void check_depth(int depth) {
-  if (depth > kMaxDepth) throw RenderError("maximum recursion depth exceeded in comparison");
+  if (depth > kMaxNesting) throw RenderError("maximum recursion depth exceeded in comparison");
 }
 
 [[noreturn]] void fail_operands(std::string_view op, const Value& left, const Value& right) {

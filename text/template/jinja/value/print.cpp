@@ -11,7 +11,6 @@
 namespace mmbatch::jinja {
 namespace {
 
-constexpr int kMaxDepth = 200;
 constexpr std::size_t kMaxBytes = 16u << 20;
 
 bool printable(char32_t c) {
@@ -53,7 +52,7 @@ std::string repr_text(std::string_view text) {
 }  // namespace
 
 void append_repr(const Value& value, std::string& out, int depth) {
-  if (depth > kMaxDepth) throw RenderError("maximum recursion depth exceeded while printing");
+  if (depth > kMaxNesting) throw RenderError("maximum recursion depth exceeded while printing");
   if (out.size() > kMaxBytes) throw RenderError("a value too long to print", RenderError::Kind::limit);
   const auto append_items = [&](const List& items) {
     for (std::size_t i = 0; i < items.size(); ++i) {

@@ -10,11 +10,9 @@
 namespace mmbatch::jinja {
 namespace {
 
-constexpr int kMaxDepth = 200;  // of tuples within tuples
-
 /// A text by which equal keys are found: 1, 1.0 and True are one key.
 std::string key_of(const Value& key, int depth = 0) {
-  if (depth > kMaxDepth) throw RenderError("maximum recursion depth exceeded in a key");
+  if (depth > kMaxNesting) throw RenderError("maximum recursion depth exceeded in a key");
   if (const std::string* text = key.string()) {
     charge(text->size() / 8);
     return "s" + *text;
@@ -159,6 +157,11 @@ const Value* Arguments::find(std::size_t place, std::string_view name) const {
     if (known == name) return &value;
   }
   return nullptr;
+}
+
+bool Arguments::flag(std::size_t place, std::string_view name, bool otherwise) const {
+  const Value* value = find(place, name);
+  return value == nullptr ? otherwise : truth(*value);
 }
 
 void Arguments::check(std::string_view function, std::size_t most,

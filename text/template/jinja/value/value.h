@@ -15,6 +15,9 @@
 
 namespace mmbatch::jinja {
 
+/// Lists within lists, expressions within expressions: deeper ones are an error, as recursion is in Python.
+constexpr int kMaxNesting = 200;
+
 /// What Python calls an exception: rendering ends. `is_own` when the template itself raised it.
 class RenderError : public std::runtime_error {
  public:
@@ -164,6 +167,8 @@ struct Arguments {
 
   /// The argument at a place or by its name; nullptr when it is not given.
   const Value* find(std::size_t place, std::string_view name) const;
+  /// Whether the argument counts as true.
+  bool flag(std::size_t place, std::string_view name, bool otherwise) const;
   /// @throws RenderError when there are more positional ones than `most`, or a named one that is not in
   /// `names`.
   void check(std::string_view function, std::size_t most,
