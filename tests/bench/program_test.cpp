@@ -16,13 +16,13 @@ using mmbatch::testing::read_file;
 using mmbatch::testing::TemporaryFolder;
 using mmbatch::testing::write_file;
 
-struct Outcome {
+struct ProgramOutcome {
   int code = -1;
   std::string text;  // stdout and stderr
 };
 
-Outcome bench(const std::string& arguments) {
-  Outcome outcome;
+ProgramOutcome bench(const std::string& arguments) {
+  ProgramOutcome outcome;
   FILE* pipe = ::popen(("'" + std::string(MMBATCH_BENCH_PROGRAM) + "' " + arguments + " 2>&1").c_str(), "r");
   char buffer[4096];
   while (const std::size_t got = std::fread(buffer, 1, sizeof(buffer), pipe))
@@ -51,7 +51,7 @@ std::string result_file(const TemporaryFolder& place, const std::string& name, d
 TEST(Bench, MeasuresProcessesThatShareADecoder) {
   if (std::system("command -v mpirun > /dev/null") != 0) GTEST_SKIP() << "mpirun is not installed";
   const TemporaryFolder place;
-  const Outcome outcome = bench("processes --quick --threads 1 --scratch " + place.path().string());
+  const ProgramOutcome outcome = bench("processes --quick --threads 1 --scratch " + place.path().string());
   EXPECT_EQ(outcome.code, 0) << outcome.text;
   if (contains(outcome.text, "built without MPI")) GTEST_SKIP() << "built without MPI";
   for (const char* part : {"whole, x4 at 128", "1 process, x4 at 128", "4 processes, 48 tokens",
@@ -62,28 +62,28 @@ TEST(Bench, MeasuresProcessesThatShareADecoder) {
 TEST(Bench, MeasuresEveryLevelBesideTheOthers) {
   const TemporaryFolder place;
   const std::string scratch = " --scratch " + place.path().string();
-  const Outcome outcome = bench("gemm --quick --precision int8 --isa all" + scratch);
+  const ProgramOutcome outcome = bench("gemm --quick --precision int8 --isa all" + scratch);
   EXPECT_EQ(outcome.code, 0) << outcome.text;
   EXPECT_TRUE(contains(outcome.text, "ceilings of portable")) << outcome.text;
   EXPECT_TRUE(contains(outcome.text, "1.00×")) << outcome.text;
-  const Outcome one = bench("gemm --quick --isa portable" + scratch);
+  const ProgramOutcome one = bench("gemm --quick --isa portable" + scratch);
   EXPECT_EQ(one.code, 0) << one.text;
   EXPECT_TRUE(contains(one.text, "ceilings of portable")) << one.text;
-  const Outcome unknown = bench("gemm --quick --isa avx1024");
+  const ProgramOutcome unknown = bench("gemm --quick --isa avx1024");
   EXPECT_EQ(unknown.code, 2) << unknown.text;
   EXPECT_TRUE(contains(unknown.text, "avx1024")) << unknown.text;
 }
 
 TEST(Bench, QuickRunsOfEveryWorkloadWriteTheDocumentedJson) {
   const TemporaryFolder place;
-  const Outcome listed = bench("--list");
+  const ProgramOutcome listed = bench("--list");
   ASSERT_EQ(listed.code, 0);
   std::string names;
   std::istringstream lines(listed.text);
   for (std::string line; std::getline(lines, line) && !line.empty();)
     names += line.substr(0, line.find(' ')) + " ";
   const std::string file = (place.path() / "out.json").string();
-  const Outcome outcome =
+  const ProgramOutcome outcome =
       bench(names + "--quick --scratch " + (place.path() / "scratch").string() + " --json " + file);
   ASSERT_EQ(outcome.code, 0) << outcome.text;
 
@@ -125,7 +125,7 @@ TEST(Bench, CompareSaysWhatIsBeyondTheSpread) {
   const std::string slow = result_file(place, "slow.json", 2.0, 1.9, 2.1);
   const std::string fast = result_file(place, "fast.json", 1.0, 0.9, 1.1);
   const std::string wide = result_file(place, "wide.json", 1.5, 0.5, 3.0);
-  const Outcome faster = bench("--compare " + slow + " " + fast);
+  const ProgramOutcome faster = bench("--compare " + slow + " " + fast);
   EXPECT_EQ(faster.code, 0);
   EXPECT_TRUE(contains(faster.text, "0.50  faster")) << faster.text;
   EXPECT_TRUE(contains(faster.text, "12 %")) << faster.text;
@@ -136,7 +136,7 @@ TEST(Bench, CompareSaysWhatIsBeyondTheSpread) {
 
 TEST(Bench, RefusesWhatItCannotMean) {
   const TemporaryFolder place;
-  const Outcome unknown = bench("gem --quick");
+  const ProgramOutcome unknown = bench("gem --quick");
   EXPECT_EQ(unknown.code, 2);
   EXPECT_TRUE(contains(unknown.text, "no workload 'gem': did you mean 'gemm'?")) << unknown.text;
   EXPECT_EQ(bench("").code, 2);
@@ -144,7 +144,7 @@ TEST(Bench, RefusesWhatItCannotMean) {
   EXPECT_EQ(bench("--write-checkpoint " + (place.path() / "x").string() + " --model lava").code, 2);
   const auto broken = place.path() / "broken.json";
   write_file(broken, R"({"results": [{}]})");
-  const Outcome compared = bench("--compare " + broken.string() + " " + broken.string());
+  const ProgramOutcome compared = bench("--compare " + broken.string() + " " + broken.string());
   EXPECT_EQ(compared.code, 2);
   EXPECT_TRUE(contains(compared.text, "not written by mmbatch_bench")) << compared.text;
 }

@@ -152,7 +152,7 @@ TEST_P(EveryCompany, ImagesHaveTheSameRows) {
   }
 }
 
-std::vector<std::filesystem::path> folders() {
+std::vector<std::filesystem::path> company_folders() {
   std::vector<std::filesystem::path> all;
   if (const char* others = std::getenv("MMBATCH_COMPANY")) {
     for (const auto& entry : std::filesystem::directory_iterator(others)) {
@@ -168,7 +168,7 @@ std::vector<std::filesystem::path> folders() {
   return all;
 }
 
-INSTANTIATE_TEST_SUITE_P(Folders, EveryCompany, ::testing::ValuesIn(folders()),
+INSTANTIATE_TEST_SUITE_P(Folders, EveryCompany, ::testing::ValuesIn(company_folders()),
                          [](const auto& info) { return testing::test_name(info.param); });
 
 }  // namespace

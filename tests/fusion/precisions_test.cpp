@@ -93,7 +93,7 @@ TEST_P(EveryPrecision, StaysNearFloat32) {
   }
 }
 
-std::vector<std::filesystem::path> folders() {
+std::vector<std::filesystem::path> precision_folders() {
   const char* const others = std::getenv("MMBATCH_PRECISIONS");
   std::vector<std::filesystem::path> all;
   for (const auto& entry :
@@ -106,7 +106,7 @@ std::vector<std::filesystem::path> folders() {
   return all;
 }
 
-INSTANTIATE_TEST_SUITE_P(Folders, EveryPrecision, ::testing::ValuesIn(folders()),
+INSTANTIATE_TEST_SUITE_P(Folders, EveryPrecision, ::testing::ValuesIn(precision_folders()),
                          [](const auto& info) { return testing::test_name(info.param); });
 
 }  // namespace

@@ -34,6 +34,11 @@ inline ProgramEnd program(const std::string& arguments) {
   return program_with("", arguments);
 }
 
+inline std::string file_content(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
 /// A way to a folder without spaces and letters that a shell or YAML takes for something else, wherever the
 /// project is.
 class PlainWay {

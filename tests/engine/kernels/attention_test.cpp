@@ -78,7 +78,7 @@ double allowed(AttentionArithmetic arithmetic, KvPrecision format) {
 /// What is computed in, and what keys and values are cached in.
 using Formats = std::tuple<AttentionArithmetic, KvPrecision>;
 
-class Attention : public testing::TestWithParam<Formats> {};
+class Attention : public ::testing::TestWithParam<Formats> {};
 
 TEST_P(Attention, FlashAgreesWithNaive) {
   const auto [arithmetic, format] = GetParam();
@@ -222,13 +222,14 @@ TEST_P(Attention, WhatNoQuerySeesIsNotLookedAt) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, Attention,
-                         testing::Combine(testing::Values(AttentionArithmetic::f32, AttentionArithmetic::bf16,
-                                                          AttentionArithmetic::int16),
-                                          testing::Values(KvPrecision::f32, KvPrecision::bf16,
-                                                          KvPrecision::int16, KvPrecision::int8)));
+                         ::testing::Combine(::testing::Values(AttentionArithmetic::f32,
+                                                              AttentionArithmetic::bf16,
+                                                              AttentionArithmetic::int16),
+                                            ::testing::Values(KvPrecision::f32, KvPrecision::bf16,
+                                                              KvPrecision::int16, KvPrecision::int8)));
 
-constexpr KvPrecision kFormats[] = {KvPrecision::f32, KvPrecision::bf16, KvPrecision::int16,
-                                    KvPrecision::int8};
+constexpr KvPrecision kCacheFormats[] = {KvPrecision::f32, KvPrecision::bf16, KvPrecision::int16,
+                                         KvPrecision::int8};
 
 std::vector<float> some_row(std::size_t n) {
   std::vector<float> x = {0.1f, -3.0f, 0.0f, 2.9f, 1e-3f};
@@ -310,7 +311,7 @@ float half_step(KvPrecision format, float largest, float x) {
 TEST(RowLayout, StoredRowsErrByHalfAStepAtMost) {
   for (const std::size_t head_dim : {35u, 36u}) {
     const std::vector<float> x = some_row(head_dim);
-    for (const KvPrecision format : kFormats) {
+    for (const KvPrecision format : kCacheFormats) {
       const RowLayout layout = RowLayout::cached(format, head_dim, 32);
       std::vector<std::byte> rows(32 * layout.row_stride);
       for (const RowKind kind : {RowKind::key, RowKind::value}) {
@@ -328,7 +329,7 @@ TEST(RowLayout, StoredRowsErrByHalfAStepAtMost) {
 /// Several threads store rows of one sequence at a time.
 TEST(RowLayout, StoresTouchTheirOwnBytesAlone) {
   constexpr std::size_t kTokens = 32, kHeadDim = 36;
-  for (const KvPrecision format : kFormats) {
+  for (const KvPrecision format : kCacheFormats) {
     const RowLayout layout = RowLayout::cached(format, kHeadDim, kTokens);
     for (const RowKind kind : {RowKind::key, RowKind::value}) {
       std::vector<std::byte> rows(kTokens * layout.row_stride + 1, std::byte{0x5a});

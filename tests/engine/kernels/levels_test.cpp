@@ -36,7 +36,7 @@ struct Format {
   bool whole;  // its products are those of integers
 };
 
-const Format kFormats[] = {
+const Format kPanelFormats[] = {
     {&kF32Matmul, &SimdKernels::to_f32, &SimdKernels::f32_panel, false},
     {&kBf16Matmul, &SimdKernels::to_bf16, &SimdKernels::bf16_panel, false},
     {&kInt8Matmul, &SimdKernels::quantize, &SimdKernels::int8_panel, true},
@@ -111,7 +111,7 @@ std::vector<int> values(const SimdKernels& level, const std::byte* row, const Ca
 
 TEST_P(Levels, RowsAreQuantizedToTheSameIntegers) {
   for (const Case& one : cases()) {
-    const Rows mine(level(), kFormats[2], one), other(portable(), kFormats[2], one);
+    const Rows mine(level(), kPanelFormats[2], one), other(portable(), kPanelFormats[2], one);
     for (std::size_t r = 0; r < kMostRows; ++r) {
       QuantizedRow a, b;
       std::memcpy(&a, mine.row(r), sizeof(a));
@@ -137,7 +137,7 @@ TEST_P(Levels, RowsOfInt16HaveTheSameBytes) {
 }
 
 TEST_P(Levels, ProductsAgreeWithThePortableOnes) {
-  for (const Format& format : kFormats) {
+  for (const Format& format : kPanelFormats) {
     for (const Case& one : cases()) {
       const std::vector<float> mine = Rows(level(), format, one).product(0, kMostRows);
       const std::vector<float> other = Rows(portable(), format, one).product(0, kMostRows);
@@ -159,7 +159,7 @@ TEST_P(Levels, ProductsAgreeWithThePortableOnes) {
 }
 
 TEST_P(Levels, ARowHasTheSameBitsInEveryCompany) {
-  for (const Format& format : kFormats) {
+  for (const Format& format : kPanelFormats) {
     for (const Case& one : cases()) {
       const Rows rows(level(), format, one);
       const std::vector<float> whole = rows.product(0, kMostRows);
@@ -175,7 +175,7 @@ TEST_P(Levels, ARowHasTheSameBitsInEveryCompany) {
 }
 
 TEST_P(Levels, ManyRowsHaveTheBitsOfFew) {
-  for (const Format& format : kFormats) {
+  for (const Format& format : kPanelFormats) {
     for (const Case& one : cases()) {
       const Rows rows(level(), format, one);
       const std::vector<float> few = rows.product(0, kMostRows);

@@ -89,7 +89,7 @@ double rounding_bound(Precision precision, const float* x, const float* w, std::
   return bound;
 }
 
-class MatmulPrecision : public testing::TestWithParam<Precision> {};
+class MatmulPrecision : public ::testing::TestWithParam<Precision> {};
 
 TEST_P(MatmulPrecision, ErrsNoMoreThanRoundingMay) {
   for (const auto& [in, first, second] : {std::tuple<std::size_t, std::size_t, std::size_t>{37, 1, 5},
@@ -247,8 +247,8 @@ TEST_P(MatmulPrecision, AWeightThatIsNotFiniteIsRefused) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, MatmulPrecision,
-                         testing::Values(Precision::f32, Precision::bf16, Precision::int16, Precision::int8,
-                                         Precision::w8a16, Precision::int4, Precision::w4a16),
+                         ::testing::Values(Precision::f32, Precision::bf16, Precision::int16, Precision::int8,
+                                           Precision::w8a16, Precision::int4, Precision::w4a16),
                          [](const auto& info) { return std::string(to_string(info.param)); });
 
 TEST(Matmul, APackedTensorIsTakenAsItLies) {

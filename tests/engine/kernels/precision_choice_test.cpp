@@ -10,7 +10,7 @@
 namespace mmbatch {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 TEST(PrecisionChoice, TakesALessExactOneOnlyWhereItIsMuchFaster) {
   const ProductTime fast[] = {{Precision::f32, 2.0}, {Precision::bf16, 1.0}};

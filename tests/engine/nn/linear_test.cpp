@@ -14,7 +14,7 @@
 namespace mmbatch {
 namespace {
 
-constexpr std::size_t kHidden = 40, kRows = 37;
+constexpr std::size_t kFusedIn = 40, kFusedRows = 37;
 
 class FusedLinear : public ::testing::TestWithParam<Precision> {
  protected:
@@ -24,10 +24,10 @@ class FusedLinear : public ::testing::TestWithParam<Precision> {
     const testing::TemporaryFolder folder;
     testing::TensorFile file;
     for (const char* name : {"query", "key", "value", "gate", "up"}) {
-      file.add_random(std::string(name) + ".weight", {width(name), kHidden}, 0, 0.2f);
+      file.add_random(std::string(name) + ".weight", {width(name), kFusedIn}, 0, 0.2f);
       file.add_random(std::string(name) + ".bias", {width(name)}, 0, 0.1f);
     }
-    file.add_random("norm.weight", {kHidden}, 1, 0.1f);
+    file.add_random("norm.weight", {kFusedIn}, 1, 0.1f);
     file.write(folder.path() / "model.safetensors");
     return SafetensorsFolder(folder.path());
   }
@@ -35,19 +35,19 @@ class FusedLinear : public ::testing::TestWithParam<Precision> {
     return name == "query" ? 90 : name == "gate" || name == "up" ? 72 : 33;
   }
   static Matrix<float> random_rows() {
-    Matrix<float> x(kRows, kHidden);
+    Matrix<float> x(kFusedRows, kFusedIn);
     std::mt19937 random(6);
     std::normal_distribution<float> normal;
-    for (std::size_t i = 0; i < kRows * kHidden; ++i) x.data()[i] = normal(random);
+    for (std::size_t i = 0; i < kFusedRows * kFusedIn; ++i) x.data()[i] = normal(random);
     return x;
   }
   Linear linear(std::initializer_list<const char*> names) const {
     std::vector<StoredLinear> parts;
     for (const char* name : names) parts.push_back({name, width(name)});
-    return Linear(weights_, parts, kHidden, Bias::present);
+    return Linear(weights_, parts, kFusedIn, Bias::present);
   }
   static Matrix<float> product(const Linear& linear, const LayerInput& x) {
-    Matrix<float> y(kRows, linear.out());
+    Matrix<float> y(kFusedRows, linear.out());
     linear.forward(x, y.view());
     return y;
   }
@@ -78,8 +78,8 @@ TEST_P(FusedLinear, HasTheBitsOfItsParts) {
 }
 
 TEST_P(FusedLinear, NormalisesOnTheWayWithTheBitsOfAPassBefore) {
-  const Norm norm(weights_, "norm", kHidden, {});
-  Matrix<float> normed(kRows, kHidden);
+  const Norm norm(weights_, "norm", kFusedIn, {});
+  Matrix<float> normed(kFusedRows, kFusedIn);
   norm.forward(x_.view(), normed.view());
   const Linear layer = linear({"query"});
   expect_same(product(layer, {x_.view(), &norm}).view(), product(layer, {normed.view()}).view());
@@ -88,21 +88,21 @@ TEST_P(FusedLinear, NormalisesOnTheWayWithTheBitsOfAPassBefore) {
 TEST_P(FusedLinear, GatesActivatesAndAddsWithTheBitsOfPassesBehind) {
   const Matrix<float> gate = product(linear({"gate"}), {x_.view()}),
                       up = product(linear({"up"}), {x_.view()});
-  Matrix<float> expected(kRows, 72), found(kRows, 72);
-  for (std::size_t r = 0; r < kRows; ++r)
+  Matrix<float> expected(kFusedRows, 72), found(kFusedRows, 72);
+  for (std::size_t r = 0; r < kFusedRows; ++r)
     simd().activate_gated(Activation::silu, gate.row(r), up.row(r), 72, expected.row(r));
   linear({"gate", "up"}).forward_gated({x_.view()}, found.view(), Activation::silu);
   expect_same(found.view(), expected.view());
 
   const Activation activation = Activation::gelu_tanh;
-  for (std::size_t r = 0; r < kRows; ++r) {
+  for (std::size_t r = 0; r < kFusedRows; ++r) {
     std::memcpy(expected.row(r), up.row(r), 72 * sizeof(float));
     simd().finish({nullptr, &activation}, {expected.row(r), 0, expected.row(r), 0, 1, 72});
   }
   linear({"up"}).forward({x_.view()}, found.view(), {.activation = activation});
   expect_same(found.view(), expected.view());
 
-  for (std::size_t r = 0; r < kRows; ++r) simd().add(expected.row(r), gate.row(r), 72);
+  for (std::size_t r = 0; r < kFusedRows; ++r) simd().add(expected.row(r), gate.row(r), 72);
   linear({"gate"}).forward({x_.view()}, found.view(), {.activation = {}, .accumulate = true});
   expect_same(found.view(), expected.view());
 }

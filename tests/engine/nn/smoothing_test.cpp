@@ -17,7 +17,7 @@
 namespace mmbatch {
 namespace {
 
-constexpr std::size_t kHidden = 48, kFfn = 80, kRows = 9, kExperts = 3;
+constexpr std::size_t kSmoothedHidden = 48, kSmoothedFfn = 80, kSmoothedRows = 9, kExperts = 3;
 
 struct Case {
   const char* name;
@@ -31,14 +31,14 @@ struct Case {
 Matrix<float> random_rows(unsigned seed) {
   std::mt19937 random(seed);
   std::normal_distribution<float> normal;
-  Matrix<float> rows(kRows, kHidden);
-  std::generate_n(rows.data(), kRows * kHidden, [&] { return normal(random); });
+  Matrix<float> rows(kSmoothedRows, kSmoothedHidden);
+  std::generate_n(rows.data(), kSmoothedRows * kSmoothedHidden, [&] { return normal(random); });
   return rows;
 }
 
 double relative_error(const Matrix<float>& expected, const Matrix<float>& got) {
   double squares = 0, errors = 0;
-  for (std::size_t i = 0; i < kRows * kHidden; ++i) {
+  for (std::size_t i = 0; i < kSmoothedRows * kSmoothedHidden; ++i) {
     squares += std::pow(expected.data()[i], 2);
     errors += std::pow(got.data()[i] - expected.data()[i], 2);
   }
@@ -51,60 +51,60 @@ class OutlierBlock : public ::testing::TestWithParam<Case> {
  protected:
   OutlierBlock() {
     const Case& test = GetParam();
-    config_.attention.hidden = config_.feed_forward.hidden = kHidden;
+    config_.attention.hidden = config_.feed_forward.hidden = kSmoothedHidden;
     config_.attention.shape.heads = 4;
     config_.attention.shape.kv_heads = 2;
     config_.attention.shape.head_dim = 12;
     config_.attention.shape.scale = static_cast<float>(1 / std::sqrt(12.0));
     config_.attention.bias = config_.feed_forward.bias = test.bias;
-    config_.feed_forward.ffn = kFfn;
+    config_.feed_forward.ffn = kSmoothedFfn;
     config_.feed_forward.kind = test.feed_forward;
     config_.norm = test.norm;
     if (test.experts) {
       config_.experts.emplace();
-      config_.experts->router = {.hidden = kHidden, .experts = kExperts, .top_k = kExperts};
-      config_.experts->experts = {.hidden = kHidden, .ffn = kFfn, .experts = kExperts};
+      config_.experts->router = {.hidden = kSmoothedHidden, .experts = kExperts, .top_k = kExperts};
+      config_.experts->experts = {.hidden = kSmoothedHidden, .ffn = kSmoothedFfn, .experts = kExperts};
     }
 
     testing::TensorFile file;
     for (const char* norm : {"norm1", "norm2"}) {
-      file.add(norm + std::string(".weight"), {kHidden},
+      file.add(norm + std::string(".weight"), {kSmoothedHidden},
                outliers(1, [&](std::size_t, float factor) { return 0.9f * factor - test.norm.offset; }));
-      file.add(norm + std::string(".bias"), {kHidden},
+      file.add(norm + std::string(".bias"), {kSmoothedHidden},
                outliers(1, [](std::size_t, float factor) { return 0.1f * factor; }));
     }
-    std::normal_distribution<float> normal(0, 1 / std::sqrt(static_cast<float>(kHidden)));
+    std::normal_distribution<float> normal(0, 1 / std::sqrt(static_cast<float>(kSmoothedHidden)));
     const auto reads_norm = [&](std::size_t, float factor) {
       return factor > 0 ? normal(random_) / factor : normal(random_);
     };
     const auto plain = [&](std::size_t, float) { return normal(random_); };
-    file.add("q.weight", {48, kHidden}, outliers(48, reads_norm));
-    file.add("k.weight", {24, kHidden}, outliers(24, reads_norm));
-    file.add("v.weight", {24, kHidden}, outliers(24, reads_norm));
-    file.add("o.weight", {kHidden, 48}, outliers(48, plain));
-    file.add("gate.weight", {kFfn, kHidden}, outliers(kFfn, reads_norm));
-    file.add("up.weight", {kFfn, kHidden}, outliers(kFfn, reads_norm));
-    file.add_random("down.weight", {kHidden, kFfn}, 0, 0.1f);
-    file.add("router.weight", {kExperts, kHidden}, outliers(kExperts, reads_norm));
+    file.add("q.weight", {48, kSmoothedHidden}, outliers(48, reads_norm));
+    file.add("k.weight", {24, kSmoothedHidden}, outliers(24, reads_norm));
+    file.add("v.weight", {24, kSmoothedHidden}, outliers(24, reads_norm));
+    file.add("o.weight", {kSmoothedHidden, 48}, outliers(48, plain));
+    file.add("gate.weight", {kSmoothedFfn, kSmoothedHidden}, outliers(kSmoothedFfn, reads_norm));
+    file.add("up.weight", {kSmoothedFfn, kSmoothedHidden}, outliers(kSmoothedFfn, reads_norm));
+    file.add_random("down.weight", {kSmoothedHidden, kSmoothedFfn}, 0, 0.1f);
+    file.add("router.weight", {kExperts, kSmoothedHidden}, outliers(kExperts, reads_norm));
     std::vector<float> all;
     for (std::size_t e = 0; e < kExperts; ++e) {
-      const std::vector<float> both = outliers(2 * kFfn, reads_norm);
+      const std::vector<float> both = outliers(2 * kSmoothedFfn, reads_norm);
       all.insert(all.end(), both.begin(), both.end());
     }
-    file.add("experts.gate_up", {kExperts, 2 * kFfn, kHidden}, all);
-    file.add_random("experts.down", {kExperts, kHidden, kFfn}, 0, 0.1f);
+    file.add("experts.gate_up", {kExperts, 2 * kSmoothedFfn, kSmoothedHidden}, all);
+    file.add_random("experts.down", {kExperts, kSmoothedHidden, kSmoothedFfn}, 0, 0.1f);
     for (const auto& [name, size] : {std::pair{"q", 48}, {"k", 24}, {"v", 24}, {"up", 80}, {"down", 48}})
       file.add_random(name + std::string(".bias"), {static_cast<std::size_t>(size)}, 0, 0.1f);
     file.write(folder_.path() / "model.safetensors");
     checkpoint_.emplace(folder_.path());
   }
 
-  /// [rows, kHidden]; `value` is told the channel and how far it stands out.
+  /// [rows, kSmoothedHidden]; `value` is told the channel and how far it stands out.
   static std::vector<float> outliers(std::size_t rows,
                                      const std::function<float(std::size_t, float)>& value) {
     std::vector<float> values;
-    for (std::size_t i = 0; i < rows * kHidden; ++i) {
-      const std::size_t channel = i % kHidden;
+    for (std::size_t i = 0; i < rows * kSmoothedHidden; ++i) {
+      const std::size_t channel = i % kSmoothedHidden;
       values.push_back(value(channel, channel == 7 ? 0.0f : channel % 17 == 3 ? 32.0f : 1.0f));
     }
     return values;
@@ -127,8 +127,8 @@ class OutlierBlock : public ::testing::TestWithParam<Case> {
     const Layer layer({*checkpoint_, precision, hooks}, config_, names);
     Matrix<float> x = random_rows(seed);
     AttentionSpan span;
-    const PositionRange all{0, kRows};
-    span.count = kRows;
+    const PositionRange all{0, kSmoothedRows};
+    span.count = kSmoothedRows;
     span.bidirectional = {&all, 1};
     AttentionInput input;
     input.spans = std::span(&span, 1);
@@ -186,7 +186,7 @@ TEST_P(OutlierBlock, FactorsArePowersOfTwoThatFollowTheOutliers) {
   EXPECT_TRUE(std::equal(query.begin(), query.end(), key.begin(), key.end()));
   EXPECT_TRUE(smooth.factors_of("o.weight").empty());
   EXPECT_TRUE(smooth.factors_of("down.weight").empty());
-  for (std::size_t i = 0; i < kHidden; ++i) {
+  for (std::size_t i = 0; i < kSmoothedHidden; ++i) {
     EXPECT_EQ(std::log2(query[i]), std::nearbyint(std::log2(query[i])));
     if (i == 7) {
       EXPECT_EQ(query[i], 1) << "a channel that is always zero";

@@ -14,7 +14,7 @@
 namespace mmbatch {
 namespace {
 
-constexpr std::size_t kHidden = 24, kFfn = 37, kRows = 5;
+constexpr std::size_t kFormHidden = 24, kFormFfn = 37, kFormRows = 5;
 
 std::vector<float> random_values(std::size_t count, unsigned seed) {
   std::mt19937 random(seed);
@@ -51,29 +51,29 @@ class StoredForms : public ::testing::Test {
  protected:
   StoredForms() {
     testing::TensorFile file;
-    file.add_random("norm1.weight", {kHidden}, 1, 0.1f);
-    file.add_random("norm2.weight", {kHidden}, 1, 0.1f);
-    add_forms(file, {{"q", 24}, {"k", 12}, {"v", 12}}, "qkv", kHidden);
-    add_forms(file, {{"o", kHidden}}, "o_alone", 24);
-    add_forms(file, {{"gate", kFfn}, {"up", kFfn}}, "gate_up", kHidden);
-    add_forms(file, {{"down", kHidden}}, "down_alone", kFfn);
+    file.add_random("norm1.weight", {kFormHidden}, 1, 0.1f);
+    file.add_random("norm2.weight", {kFormHidden}, 1, 0.1f);
+    add_forms(file, {{"q", 24}, {"k", 12}, {"v", 12}}, "qkv", kFormHidden);
+    add_forms(file, {{"o", kFormHidden}}, "o_alone", 24);
+    add_forms(file, {{"gate", kFormFfn}, {"up", kFormFfn}}, "gate_up", kFormHidden);
+    add_forms(file, {{"down", kFormHidden}}, "down_alone", kFormFfn);
     file.write(folder_.path() / "model.safetensors");
     weights_.emplace(folder_.path());
   }
 
   Matrix<float> forward(const LayerNames& names, WeightOrder order, Precision precision) const {
     LayerConfig config;
-    config.attention.hidden = kHidden;
+    config.attention.hidden = kFormHidden;
     config.attention.shape = {.heads = 4, .kv_heads = 2, .head_dim = 6, .scale = 0.4f};
     config.attention.order = config.feed_forward.order = order;
-    config.feed_forward.hidden = kHidden;
-    config.feed_forward.ffn = kFfn;
+    config.feed_forward.hidden = kFormHidden;
+    config.feed_forward.ffn = kFormFfn;
     const Layer layer({*weights_, precision}, config, names);
-    Matrix<float> x(kRows, kHidden);
-    const std::vector<float> values = random_values(kRows * kHidden, 5);
+    Matrix<float> x(kFormRows, kFormHidden);
+    const std::vector<float> values = random_values(kFormRows * kFormHidden, 5);
     std::memcpy(x.data(), values.data(), x.bytes());
     AttentionSpan span;
-    span.count = kRows;
+    span.count = kFormRows;
     Scratch scratch;
     layer.forward(
         x.view(),
@@ -118,7 +118,7 @@ TEST_F(StoredForms, OneTensorGivesWhatItsPartsGive) {
   for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8, Precision::int4}) {
     const Matrix<float> usual = forward(names(""), WeightOrder::out_in, precision);
     const Matrix<float> one = forward(fused, WeightOrder::out_in, precision);
-    for (std::size_t i = 0; i < kRows * kHidden; ++i)
+    for (std::size_t i = 0; i < kFormRows * kFormHidden; ++i)
       ASSERT_NEAR(usual.data()[i], one.data()[i], 1e-5) << to_string(precision) << " " << i;
   }
 }

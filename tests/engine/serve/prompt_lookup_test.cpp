@@ -95,7 +95,7 @@ std::size_t needed_blocks(const std::vector<Request>& requests, std::size_t bloc
   return needed;
 }
 
-void expect_same(const Completion& a, const Completion& b) {
+void expect_same_guessed(const Completion& a, const Completion& b) {
   ASSERT_EQ(a.answers.size(), b.answers.size());
   for (std::size_t i = 0; i < a.answers.size(); ++i) {
     const Answer &x = a.answers[i], &y = b.answers[i];
@@ -177,7 +177,7 @@ TEST(PromptLookup, NeverChangesAnAnswer) {
     const std::vector<Completion> all = answers(decoder, options, requests, &stats);
     for (std::size_t i = 0; i < all.size(); ++i) {
       SCOPED_TRACE(i);
-      expect_same(all[i], expected[i]);
+      expect_same_guessed(all[i], expected[i]);
     }
     accepted += stats.draft_tokens_accepted;
     rejected += stats.draft_tokens - stats.draft_tokens_accepted;

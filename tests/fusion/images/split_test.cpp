@@ -16,7 +16,7 @@ using ::testing::HasSubstr;
 
 const std::filesystem::path kFolder = testing::kReference / "lfm2-vl" / "model";
 
-Image picture(int width, int height, unsigned seed) {
+Image split_picture(int width, int height, unsigned seed) {
   Image image(width, height);
   for (std::size_t i = 0; i < image.rgb.size(); ++i)
     image.rgb[i] = static_cast<std::uint8_t>((i * 37 + seed * 101 + i / 7) % 251);
@@ -32,7 +32,7 @@ TEST(SplitPictures, TokensAreCountedFromTheSizeAlone) {
     for (const ImageBudget& budget :
          {ImageBudget{}, ImageBudget{.max_tokens = 9}, ImageBudget{.min_tokens = 30},
           ImageBudget{.min_tokens = 5, .max_tokens = 60}}) {
-      const PixelValues pixels = files->images->prepare(picture(width, height, 3), budget);
+      const PixelValues pixels = files->images->prepare(split_picture(width, height, 3), budget);
       const PixelValues* one = &pixels;
       const Features encoded = model.images()->encode({&one, 1}, scratch).projected.front();
       const FeatureMap map = files->images->layout(width, height, budget);
@@ -59,7 +59,7 @@ TEST(SplitPictures, AreTheSameInAnyCompany) {
     const ImagePreparation& images = *model.files().images;
     std::vector<PixelValues> pixels;
     for (const auto& [width, height] : {std::pair{400, 300}, {20, 90}, {64, 64}, {90, 700}})
-      pixels.push_back(images.prepare(picture(width, height, 7)));
+      pixels.push_back(images.prepare(split_picture(width, height, 7)));
     std::vector<const PixelValues*> all;
     for (const PixelValues& one : pixels) all.push_back(&one);
     Scratch scratch;

@@ -1,6 +1,7 @@
 // DeepSeek-OCR 2 in two GGUF files, written from the reference folder as llama.cpp's converter writes them,
 // with the folder's vocabulary: they are held to all numbers of the folder.
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

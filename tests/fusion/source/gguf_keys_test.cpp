@@ -1,5 +1,6 @@
 // What is wrong with a key of a GGUF file is said in GGUF's words: whoever has one never saw a config.json.
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -13,6 +13,7 @@
 #include "fusion/source/open_model.h"
 #include "tests/engine/gguf_bytes.h"
 #include "tests/engine/stored_tensors.h"
+#include "tests/fusion/model_folder.h"
 #include "tests/fusion/source/gguf_names.h"
 #include "vision/tower/encoder.h"
 
@@ -25,8 +26,6 @@ using ::testing::HasSubstr;
 using testing::message_of;
 using testing::TemporaryFolder;
 using testing::write_file;
-
-const std::filesystem::path kReference = std::filesystem::path(MMBATCH_TEST_DATA) / "reference";
 
 using Names = testing::GgufNames;
 
@@ -43,7 +42,7 @@ Names clip_names(const std::string& prefix) {
           {layer + R"(mlp\.fc2\.(.*))", "v.blk.$1.ffn_down.$2"}};
 }
 
-struct Kind {
+struct ProjectorCase {
   std::string folder, text, name;
   Names names;
   std::function<void(GgufBytes& file, const Config& config)> keys;
@@ -78,7 +77,8 @@ void put_by_colours(const std::string& name, const TensorView& tensor, GgufBytes
 }
 
 /// What the converter changes besides names. @return true: the tensor was written
-bool put_changed(const Kind& kind, const std::string& name, const TensorView& tensor, GgufBytes& file) {
+bool put_changed(const ProjectorCase& kind, const std::string& name, const TensorView& tensor,
+                 GgufBytes& file) {
   const std::vector<float> values = to_floats(tensor);
   const std::vector<std::size_t>& shape = tensor.shape;
   if (name == "v.patch_embd.weight" && shape.size() == 5) {
@@ -154,12 +154,12 @@ void vision_keys(GgufBytes& file, const Config& vision, const std::vector<const 
       .floats("clip.vision.image_std", {0.5f, 0.5f, 0.5f});
 }
 
-const std::vector<const char*> kUsual = {"hidden_size",         "intermediate_size", "num_hidden_layers",
-                                         "num_attention_heads", "image_size",        "patch_size"};
+const std::vector<const char*> kUsualKeys = {"hidden_size",         "intermediate_size", "num_hidden_layers",
+                                             "num_attention_heads", "image_size",        "patch_size"};
 
-std::vector<Kind> kinds() {
+std::vector<ProjectorCase> projector_cases() {
   const auto usual = [](GgufBytes& file, const Config& config) {
-    vision_keys(file, config.object("vision_config"), kUsual);
+    vision_keys(file, config.object("vision_config"), kUsualKeys);
   };
   Names gemma3 = clip_names(R"(vision_tower\.vision_model\.)");
   gemma3.emplace_back(R"(multi_modal_projector\.mm_input_projection_weight)", "mm.input_projection.weight");
@@ -269,10 +269,11 @@ std::vector<Kind> kinds() {
           {"llava-next", "llama", "mlp", llava_next, llava_next_keys}};
 }
 
-class Mmproj : public ::testing::TestWithParam<Kind> {};
+class Mmproj : public ::testing::TestWithParam<ProjectorCase> {};
 
 /// @return names of the vision part's tensors there, and in the folder
-std::vector<std::pair<std::string, std::string>> write_files(const Kind& kind, const WeightSource& folder,
+std::vector<std::pair<std::string, std::string>> write_files(const ProjectorCase& kind,
+                                                             const WeightSource& folder,
                                                              const TemporaryFolder& made) {
   const Config& config = folder.config();
   GgufBytes file;
@@ -293,8 +294,8 @@ std::vector<std::pair<std::string, std::string>> write_files(const Kind& kind, c
 }
 
 TEST_P(Mmproj, HasTheFoldersTensors) {
-  const Kind& kind = GetParam();
-  const auto folder = open_model(kReference / kind.folder / "model");
+  const ProjectorCase& kind = GetParam();
+  const auto folder = open_model(testing::kReference / kind.folder / "model");
   const Config& config = folder->config();
   const TemporaryFolder made;
   const auto vision = write_files(kind, *folder, made);
@@ -332,11 +333,11 @@ std::vector<float> rows_of(const WeightSource& source, const VisionConfig& tower
 }
 
 // The kernel of patches is two tensors there, whose sum a picture needs.
-class QwenTower : public ::testing::TestWithParam<Kind> {};
+class QwenTower : public ::testing::TestWithParam<ProjectorCase> {};
 
 TEST_P(QwenTower, ComputesTheFoldersRows) {
-  const Kind& kind = GetParam();
-  const auto folder = open_model(kReference / kind.folder / "model");
+  const ProjectorCase& kind = GetParam();
+  const auto folder = open_model(testing::kReference / kind.folder / "model");
   const TemporaryFolder made;
   write_files(kind, *folder, made);
   const auto model = open_model(made.path() / "model.gguf");
@@ -348,17 +349,17 @@ TEST_P(QwenTower, ComputesTheFoldersRows) {
   for (std::size_t i = 0; i < wanted.size(); ++i) ASSERT_NEAR(found[i], wanted[i], 1e-4f) << i;
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, Mmproj, ::testing::ValuesIn(kinds()), [](const auto& info) {
+INSTANTIATE_TEST_SUITE_P(Kinds, Mmproj, ::testing::ValuesIn(projector_cases()), [](const auto& info) {
   return std::regex_replace(info.param.folder, std::regex("[^a-z0-9]"), "_");
 });
 
-std::vector<Kind> qwen_kinds() {
-  std::vector<Kind> all = kinds();
-  std::erase_if(all, [](const Kind& kind) { return kind.folder.find("qwen") != 0; });
+std::vector<ProjectorCase> qwen_cases() {
+  std::vector<ProjectorCase> all = projector_cases();
+  std::erase_if(all, [](const ProjectorCase& kind) { return kind.folder.find("qwen") != 0; });
   return all;
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, QwenTower, ::testing::ValuesIn(qwen_kinds()), [](const auto& info) {
+INSTANTIATE_TEST_SUITE_P(Kinds, QwenTower, ::testing::ValuesIn(qwen_cases()), [](const auto& info) {
   return std::regex_replace(info.param.folder, std::regex("[^a-z0-9]"), "_");
 });
 

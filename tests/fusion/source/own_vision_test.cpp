@@ -11,6 +11,7 @@
 #include "fusion/source/open_model.h"
 #include "tests/engine/gguf_bytes.h"
 #include "tests/engine/stored_tensors.h"
+#include "tests/fusion/model_folder.h"
 
 namespace mmbatch {
 namespace {
@@ -22,15 +23,13 @@ using testing::message_of;
 using testing::TemporaryFolder;
 using Sizes = std::vector<std::pair<std::string, std::string>>;
 
-const std::filesystem::path kReference = std::filesystem::path(MMBATCH_TEST_DATA) / "reference";
-
-struct Kind {
+struct OwnVisionCase {
   std::string folder, architecture;
   Sizes replacements;  // in names, one after the other
   Sizes sizes;         // GGUF's key below "vision.", and the one of vision_config
 };
 
-std::string replaced(const Kind& kind, std::string name) {
+std::string replaced(const OwnVisionCase& kind, std::string name) {
   for (const auto& [from, to] : kind.replacements) {
     if (const std::size_t at = name.find(from); at != std::string::npos) name.replace(at, from.size(), to);
   }
@@ -62,7 +61,8 @@ void put_frames(GgufBytes& file, const std::vector<std::size_t>& shape, const st
   }
 }
 
-void put_tensor(const Kind& kind, const std::string& name, const TensorView& tensor, GgufBytes& file) {
+void put_tensor(const OwnVisionCase& kind, const std::string& name, const TensorView& tensor,
+                GgufBytes& file) {
   std::vector<float> values = to_floats(tensor);
   if (name == "v.patch_embed.weight" && kind.architecture == "qwen25vl")
     return put_frames(file, tensor.shape, values);
@@ -101,7 +101,7 @@ const Sizes kQwen = {{"embedding_length", "hidden_size"},
                      {"patch_size", "patch_size"},
                      {"spatial_merge_size", "spatial_merge_size"}};
 
-std::vector<Kind> kinds() {
+std::vector<OwnVisionCase> own_vision_cases() {
   return {{"gemma3",
            "gemma3",
            {{"vision_tower.vision_model.embeddings", "v"},
@@ -153,7 +153,7 @@ std::vector<Kind> kinds() {
            kQwen}};
 }
 
-GgufBytes write(const Kind& kind, const WeightSource& folder) {
+GgufBytes write(const OwnVisionCase& kind, const WeightSource& folder) {
   const Config vision = folder.config().object("vision_config");
   const Config text = folder.config().object("text_config");
   const bool nested = text.has("hidden_size");
@@ -177,11 +177,11 @@ GgufBytes write(const Kind& kind, const WeightSource& folder) {
   return file;
 }
 
-class OwnVision : public ::testing::TestWithParam<Kind> {};
+class OwnVision : public ::testing::TestWithParam<OwnVisionCase> {};
 
 TEST_P(OwnVision, HasTheFoldersTower) {
-  const Kind& kind = GetParam();
-  const auto folder = open_model(kReference / kind.folder / "model");
+  const OwnVisionCase& kind = GetParam();
+  const auto folder = open_model(testing::kReference / kind.folder / "model");
   GgufBytes file = write(kind, *folder);
   std::size_t count = 0;
   for (const auto& [name, tensor] : folder->tensors()) {
@@ -215,7 +215,7 @@ TEST_P(OwnVision, HasTheFoldersTower) {
   EXPECT_FALSE(alone->has_file("preprocessor_config.json"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, OwnVision, ::testing::ValuesIn(kinds()),
+INSTANTIATE_TEST_SUITE_P(Kinds, OwnVision, ::testing::ValuesIn(own_vision_cases()),
                          [](const auto& info) { return info.param.architecture; });
 
 TEST(OwnVisionKinds, OthersAreRefusedByName) {

@@ -24,7 +24,7 @@ using testing::make_run;
 using testing::rows;
 using testing::TempFolder;
 
-const std::vector<std::string> kImages = {std::string(64, 'a')};
+const std::vector<std::string> kOneImage = {std::string(64, 'a')};
 
 constexpr const char* kAnswers =
     "SELECT run, job, id, status, answer, error_code FROM answers ORDER BY id, sequence";
@@ -38,7 +38,7 @@ TEST(Store, AnswersAreSeenAsDocumented) {
     Item item = make_item("a", "what \"color\"?");
     item.references = {"blue"};
     item.metadata = R"({"k":1})";
-    EXPECT_EQ(store->look_up(testing::share(item), key_of(1), kImages), Known::no);
+    EXPECT_EQ(store->look_up(testing::share(item), key_of(1), kOneImage), Known::no);
     store->put(make_answer(item, key_of(1), "blue"));
     store->put(make_failure(make_item("b"), key_of(2), "decode", ErrorCode::timeout));
     store->finish_run(RunStatus::finished, R"({"seconds": 1})");
@@ -99,8 +99,8 @@ TEST(Store, ProbabilitiesAndEmbeddingsAreKeptCopiedAndRemoved) {
     store->put(embedded);
     store->flush();
     // Other items of the same content.
-    EXPECT_EQ(store->look_up(testing::share(make_item("c2")), key_of(1), kImages), Known::answered);
-    EXPECT_EQ(store->look_up(testing::share(make_item("e2")), key_of(2), kImages), Known::answered);
+    EXPECT_EQ(store->look_up(testing::share(make_item("c2")), key_of(1), kOneImage), Known::answered);
+    EXPECT_EQ(store->look_up(testing::share(make_item("e2")), key_of(2), kOneImage), Known::answered);
   }
   EXPECT_THAT(rows(file, "SELECT id, probabilities, finish_reason FROM answers ORDER BY id"),
               ElementsAre("c|" + probabilities + "|stop", "c2|" + probabilities + "|stop", "e||", "e2||"));
@@ -162,22 +162,22 @@ TEST(Store, ResumeTakesUpWhatIsNotAnswered) {
   }
   {  // The same run again: the same number, nothing to do.
     const auto store = start(ResumePolicy::resume, make_run());
-    EXPECT_EQ(store->look_up(testing::share(a), key_of(1), kImages), Known::answered);
-    EXPECT_EQ(store->look_up(testing::share(b), key_of(2), kImages), Known::failed);
-    EXPECT_EQ(store->look_up(testing::share(b), key_of(3), kImages), Known::no) << "its content is another";
+    EXPECT_EQ(store->look_up(testing::share(a), key_of(1), kOneImage), Known::answered);
+    EXPECT_EQ(store->look_up(testing::share(b), key_of(2), kOneImage), Known::failed);
+    EXPECT_EQ(store->look_up(testing::share(b), key_of(3), kOneImage), Known::no) << "its content is another";
   }
   EXPECT_THAT(rows(file, kAnswers), ElementsAre("1|shapes|a|answered|one|", "1|shapes|b|failed||timeout"));
   {  // Failed ones again: the new outcome replaces the old.
     const auto store = start(ResumePolicy::retry_failed, make_run());
-    EXPECT_EQ(store->look_up(testing::share(a), key_of(1), kImages), Known::answered);
-    EXPECT_EQ(store->look_up(testing::share(b), key_of(2), kImages), Known::no);
+    EXPECT_EQ(store->look_up(testing::share(a), key_of(1), kOneImage), Known::answered);
+    EXPECT_EQ(store->look_up(testing::share(b), key_of(2), kOneImage), Known::no);
     store->put(make_answer(b, key_of(2), "two"));
   }
   EXPECT_THAT(rows(file, kAnswers), ElementsAre("1|shapes|a|answered|one|", "1|shapes|b|answered|two|"));
   EXPECT_THAT(rows(file, "SELECT count(*) FROM results"), ElementsAre("2"));
   {  // All again: a run of its own, the former answers are history.
     const auto store = start(ResumePolicy::fresh, make_run());
-    EXPECT_EQ(store->look_up(testing::share(a), key_of(1), kImages), Known::no);
+    EXPECT_EQ(store->look_up(testing::share(a), key_of(1), kOneImage), Known::no);
     store->put(make_answer(a, key_of(1), "uno"));
   }
   EXPECT_THAT(rows(file, kAnswers), ElementsAre("2|shapes|a|answered|uno|", "1|shapes|b|answered|two|"));
@@ -185,19 +185,19 @@ TEST(Store, ResumeTakesUpWhatIsNotAnswered) {
               ElementsAre("1|a|one", "1|b|two", "2|a|uno"));
   {  // The interrupted fresh run continues; what it has not done is known from before.
     const auto store = start(ResumePolicy::resume, make_run());
-    EXPECT_EQ(store->look_up(testing::share(a), key_of(1), kImages), Known::answered);
-    EXPECT_EQ(store->look_up(testing::share(b), key_of(2), kImages), Known::answered);
+    EXPECT_EQ(store->look_up(testing::share(a), key_of(1), kOneImage), Known::answered);
+    EXPECT_EQ(store->look_up(testing::share(b), key_of(2), kOneImage), Known::answered);
   }
   EXPECT_THAT(rows(file, kAnswers), ElementsAre("2|shapes|a|answered|uno|", "2|shapes|b|answered|two|"));
   {  // Another setting: another run. Then the first setting again: its answers are the current ones again.
     const auto store = start(ResumePolicy::resume, make_run(R"({"top_k": 1})"));
-    EXPECT_EQ(store->look_up(testing::share(a), key_of(9), kImages), Known::no);
+    EXPECT_EQ(store->look_up(testing::share(a), key_of(9), kOneImage), Known::no);
     store->put(make_answer(a, key_of(9), "nine"));
   }
   EXPECT_THAT(rows(file, kAnswers), ElementsAre("3|shapes|a|answered|nine|", "2|shapes|b|answered|two|"));
   {
     const auto store = start(ResumePolicy::resume, make_run());
-    EXPECT_EQ(store->look_up(testing::share(a), key_of(1), kImages), Known::answered);
+    EXPECT_EQ(store->look_up(testing::share(a), key_of(1), kOneImage), Known::answered);
   }
   EXPECT_THAT(rows(file, kAnswers), ElementsAre("2|shapes|a|answered|uno|", "2|shapes|b|answered|two|"));
   EXPECT_THAT(rows(file, "SELECT count(*) FROM history"), ElementsAre("5"));
@@ -211,7 +211,7 @@ TEST(Store, AnItemThatChangedIsSeenOnceWithItsNewContent) {
   store->put(make_answer(make_item("a", "old?"), key_of(1), "one"));
   store->flush();
   Item changed = make_item("a", "new?");
-  EXPECT_EQ(store->look_up(testing::share(changed), key_of(2), kImages), Known::no);
+  EXPECT_EQ(store->look_up(testing::share(changed), key_of(2), kOneImage), Known::no);
   store->put(make_answer(changed, key_of(2), "two"));
   store->flush();
   EXPECT_THAT(rows(file, "SELECT prompt, answer FROM answers"), ElementsAre("new?|two"));
@@ -230,7 +230,7 @@ TEST(Store, ReferencesAddedLaterAreScoredWithoutComputing) {
   store->put(make_answer(item, key_of(1), "blue"));
   store->flush();
   item.references = {"blue"};
-  EXPECT_EQ(store->look_up(testing::share(item), key_of(1), kImages), Known::answered);
+  EXPECT_EQ(store->look_up(testing::share(item), key_of(1), kOneImage), Known::answered);
   store->flush();
   EXPECT_THAT(rows(file, "SELECT \"references\", correct, score, prompt_tokens, total_ms FROM history"),
               ElementsAre("[\"blue\"]|1|1.0|7|1.5"));
@@ -245,7 +245,7 @@ TEST(Store, EqualContentIsAnsweredOnce) {
   first.answers.push_back({"other", "length", std::nullopt, 3, "{\"x\":1}"});
   store->put(first);
   store->flush();
-  EXPECT_EQ(store->look_up(testing::share(make_item("b", "what is it?", 2)), key_of(1), kImages),
+  EXPECT_EQ(store->look_up(testing::share(make_item("b", "what is it?", 2)), key_of(1), kOneImage),
             Known::answered);
   store->flush();
   EXPECT_THAT(rows(file, "SELECT id, sequence, answer, finish_reason FROM answers ORDER BY id, sequence"),
@@ -301,7 +301,7 @@ TEST(Store, AFailureTakesThePlaceOfAnAnswerAndGivesItBack) {
   store->put(make_failure(item, "", "image", ErrorCode::image_missing));
   store->flush();
   EXPECT_THAT(rows(file, kAnswers), ElementsAre("1|shapes|a|failed||image_missing"));
-  EXPECT_EQ(store->look_up(testing::share(item), key_of(1), kImages), Known::answered);
+  EXPECT_EQ(store->look_up(testing::share(item), key_of(1), kOneImage), Known::answered);
   store->flush();
   EXPECT_THAT(rows(file, kAnswers), ElementsAre("1|shapes|a|answered|one|"));
   EXPECT_THAT(rows(file, "SELECT count(*) FROM results"), ElementsAre("1"));
@@ -374,7 +374,7 @@ TEST(ResultsStore, ThoughtsStandBesideTheAnswerAndAreCopiedWithIt) {
   store->put(thought);
   store->put(make_answer(make_item("b"), key_of(2), "red"));
   store->flush();
-  EXPECT_NE(store->look_up(testing::share(make_item("c")), key_of(1), kImages), Known::no);
+  EXPECT_NE(store->look_up(testing::share(make_item("c")), key_of(1), kOneImage), Known::no);
   store->flush();
   EXPECT_THAT(rows(file, "SELECT id, answer, reasoning, reasoning_tokens FROM answers ORDER BY id"),
               ElementsAre("a|blue|it looks blue|4", "b|red||", "c|blue|it looks blue|4"));
@@ -392,7 +392,7 @@ TEST(ResultsStore, RegionsAreRowsAndAreCopiedWithTheirAnswer) {
   store->put(found);
   store->put(make_answer(make_item("b"), key_of(2), "none"));
   store->flush();
-  EXPECT_NE(store->look_up(testing::share(make_item("c")), key_of(1), kImages), Known::no);
+  EXPECT_NE(store->look_up(testing::share(make_item("c")), key_of(1), kOneImage), Known::no);
   store->flush();
   EXPECT_THAT(
       rows(file, "SELECT item, number, label, kind, x1, y2, points FROM regions ORDER BY item, number"),
@@ -413,7 +413,7 @@ TEST(ResultsStore, WhetherAnAnswerWasClosedIsStoredAndCopied) {
   store->put(whole);
   store->put(make_answer(make_item("c"), key_of(3), "free"));
   store->flush();
-  EXPECT_NE(store->look_up(testing::share(make_item("d")), key_of(1), kImages), Known::no);
+  EXPECT_NE(store->look_up(testing::share(make_item("d")), key_of(1), kOneImage), Known::no);
   store->flush();
   EXPECT_THAT(rows(file, "SELECT id, answer, closed FROM answers ORDER BY id"),
               ElementsAre("a|{}|1", "b|[]|0", "c|free|", "d|{}|1"));

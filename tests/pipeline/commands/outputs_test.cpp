@@ -10,13 +10,8 @@ namespace mmbatch {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::HasSubstr;
-using testing::Not;
-
-std::string content(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 /// A shell command line in which MMBATCH stands for the program.
 ProgramEnd shell(std::string line) {
@@ -118,11 +113,11 @@ TEST_F(Outputs, NoOutputIsAnInputOrAnotherOutput) {
                                            {"--summary-json", "r.db", "the database"},
                                            {"--summary-json", "r.db-wal", "the database"},
                                            {"--profile", "p.png", "is an image"}}) {
-    const std::string before = content(place->path(file));
+    const std::string before = file_content(place->path(file));
     const ProgramEnd end = run(std::string(option) + " " + at(file));
     expect_refused(end, option);
     EXPECT_THAT(end.text, HasSubstr(said));
-    EXPECT_EQ(content(place->path(file)), before) << option;
+    EXPECT_EQ(file_content(place->path(file)), before) << option;
   }
   expect_refused(run("--summary-json " + at("both") + " --profile " + at("both")), "--profile");
   EXPECT_FALSE(fs::exists(place->path("both")));
@@ -141,9 +136,9 @@ TEST_F(Outputs, NoOutputIsASchemaOrATemplate) {
   const std::string run =
       "MMBATCH run -q -m " + at("model") + " " + at("n.yaml") + " --grammar " + at("g.gbnf");
   for (const char* file : {"s.json", "t.jinja", "g.gbnf"}) {
-    const std::string before = content(place->path(file));
+    const std::string before = file_content(place->path(file));
     expect_refused(shell(run + " --summary-json " + at(file)), "--summary-json");
-    EXPECT_EQ(content(place->path(file)), before) << file;
+    EXPECT_EQ(file_content(place->path(file)), before) << file;
   }
 }
 
@@ -153,11 +148,11 @@ TEST_F(Outputs, ManifestsOfOneCommandAreLookedAtTogether) {
   place->write("later.yaml", "database: later.db\njobs: [{name: b, task: generate, items: later.jsonl}]\n");
   const std::string both =
       "MMBATCH run -q -m " + at("model") + " " + at("first.yaml") + " " + at("later.yaml") + " ";
-  const std::string before = content(listing);
+  const std::string before = file_content(listing);
   const ProgramEnd end = shell(both + "--metrics-file " + at("later.jsonl"));
   expect_refused(end, "--metrics-file");
   EXPECT_THAT(end.text, HasSubstr("the listing"));
-  EXPECT_EQ(content(listing), before);
+  EXPECT_EQ(file_content(listing), before);
   EXPECT_FALSE(fs::exists(place->path("first.db"))) << "nothing is run before all are looked at";
   // What is wrong with the second is known before the first is run, too.
   EXPECT_EQ(shell("MMBATCH run -q -m " + at("model") + " " + at("first.yaml") + " " + at("none.yaml")).code,
@@ -182,16 +177,17 @@ TEST_F(Outputs, AMergedDatabaseIsNoneOfTheFilesBesideAnother) {
 }
 
 TEST_F(Outputs, TheStandardOutputIsNoInputEither) {
-  const std::string before = content(place->path("r.db")), listing = content(place->path("i.jsonl"));
+  const std::string before = file_content(place->path("r.db")),
+                    listing = file_content(place->path("i.jsonl"));
   for (const char* command : {"query", "query -f csv", "eval", "status", "report -o -"}) {
     const ProgramEnd end = shell("MMBATCH " + std::string(command) + " " + at("r.db") + " >> " + at("r.db"));
     EXPECT_EQ(end.code, 2) << command;
-    EXPECT_EQ(content(place->path("r.db")), before) << command;
+    EXPECT_EQ(file_content(place->path("r.db")), before) << command;
   }
   const ProgramEnd end = run("--summary-json - >> " + at("i.jsonl"));
   EXPECT_EQ(end.code, 2) << end.text;
   EXPECT_THAT(end.text, HasSubstr("the listing"));
-  EXPECT_EQ(content(place->path("i.jsonl")), listing);
+  EXPECT_EQ(file_content(place->path("i.jsonl")), listing);
 }
 
 TEST_F(Outputs, WhatIsWrittenToAClosedStreamGoesNowhere) {
@@ -224,9 +220,9 @@ TEST_F(Outputs, AProcessWithLittleMemoryEnds) {
 }
 
 TEST_F(Outputs, AReportReplacesPagesOnly) {
-  const std::string before = content(place->path("i.jsonl"));
+  const std::string before = file_content(place->path("i.jsonl"));
   expect_refused(shell("MMBATCH report " + at("r.db") + " -o " + at("i.jsonl")), "not a page");
-  EXPECT_EQ(content(place->path("i.jsonl")), before);
+  EXPECT_EQ(file_content(place->path("i.jsonl")), before);
   place->write("empty.html", "");
   for (const char* name : {"new.html", "new.html", "empty.html"})
     EXPECT_EQ(shell("MMBATCH report " + at("r.db") + " -o " + at(name)).code, 0) << name;
@@ -285,7 +281,7 @@ TEST_F(Outputs, ADatabaseUnderAFileSizeLimitSaysWhatIsFull) {
 TEST_F(Outputs, AUsersFileNamedPartStays) {
   place->write("p.html.part", "my notes");
   EXPECT_EQ(shell("MMBATCH report " + at("r.db") + " -o " + at("p.html")).code, 0);
-  EXPECT_EQ(content(place->path("p.html.part")), "my notes");
+  EXPECT_EQ(file_content(place->path("p.html.part")), "my notes");
   EXPECT_TRUE(fs::exists(place->path("p.html")));
 }
 
@@ -385,7 +381,7 @@ TEST_F(Outputs, AStopTokenThatTheModelDoesNotHaveFailsTheItem) {
 }
 
 TEST_F(Outputs, ImagesThatAreCutAreTakenWhereThatIsAskedFor) {
-  const std::string whole = content(place->path("p.png"));
+  const std::string whole = file_content(place->path("p.png"));
   place->write("cut.png", whole.substr(0, whole.size() * 2 / 3));
   const std::string ask = "MMBATCH ask -m " + at("model") + " --image " + at("cut.png") + " 'what color?' ";
   EXPECT_EQ(shell(ask).code, 1);
@@ -404,7 +400,7 @@ TEST_F(Outputs, ImagesThatAreCutAreTakenWhereThatIsAskedFor) {
             0);
   const auto page = [&](const std::string& more) {
     EXPECT_EQ(shell("MMBATCH report " + at("cut.db") + " -o " + at("cut.html") + " " + more).code, 0);
-    return content(place->path("cut.html"));
+    return file_content(place->path("cut.html"));
   };
   EXPECT_THAT(page(""), Not(HasSubstr("/9j/"))) << "no JPEG in base64";
   EXPECT_THAT(page("--truncated-images accept"), HasSubstr("/9j/"));
@@ -413,7 +409,7 @@ TEST_F(Outputs, ImagesThatAreCutAreTakenWhereThatIsAskedFor) {
 TEST_F(Outputs, TokensOfLogprobsPutTogetherAreTheAnswer) {
   const std::string file = place->path("o.jsonl");
   ASSERT_EQ(run("--fresh --logprobs true --top-logprobs 2 -o " + at("o.jsonl")).code, 0);
-  const auto line = nlohmann::json::parse(content(file));
+  const auto line = nlohmann::json::parse(file_content(file));
   const auto& choice = line["response"]["body"]["choices"][0];
   std::string tokens, bytes;
   for (const auto& token : choice["logprobs"]["content"]) {
@@ -425,7 +421,7 @@ TEST_F(Outputs, TokensOfLogprobsPutTogetherAreTheAnswer) {
   EXPECT_EQ(tokens, choice["message"]["content"]);
   EXPECT_EQ(bytes, tokens);
   ASSERT_EQ(run("--fresh --logprobs true --choices zebra --choices yellow -o " + at("o.jsonl")).code, 0);
-  const auto chosen = nlohmann::json::parse(content(file))["response"]["body"]["choices"][0];
+  const auto chosen = nlohmann::json::parse(file_content(file))["response"]["body"]["choices"][0];
   tokens.clear();
   for (const auto& token : chosen["logprobs"]["content"]) {
     EXPECT_LE(token["logprob"].get<double>(), 0);

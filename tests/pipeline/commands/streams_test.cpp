@@ -10,12 +10,7 @@ namespace mmbatch {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::HasSubstr;
-
-std::string content(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
+using ::testing::HasSubstr;
 
 /// A folder with a copy of the model, manifests and what they name.
 class Streams : public ::testing::Test {
@@ -40,19 +35,19 @@ class Streams : public ::testing::Test {
     place_.write("script", "cd " + way_.path() + "; MMBATCH() { '" + MMBATCH_PROGRAM + "' \"$@\"; }\n" +
                                commands + " > said 2>&1\n");
     const int status = std::system(("bash " + way_.path() + "/script").c_str());
-    said_ = content(place_.path("said"));
+    said_ = file_content(place_.path("said"));
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   }
 
   void expect_refused(const std::string& command, const std::string& input) {
-    const std::string before = content(place_.path(input));
+    const std::string before = file_content(place_.path(input));
     for (const char* led : {"{ MMBATCH COMMAND >> INPUT; }", "{ MMBATCH COMMAND 2>> INPUT; }",
                             "{ MMBATCH COMMAND 1>> INPUT 2>&1; }"}) {
       std::string line = led;
       line.replace(line.find("COMMAND"), 7, command);
       line.replace(line.find("INPUT"), 5, input);
       EXPECT_EQ(shell(line), 2) << line << "\n" << said_;
-      EXPECT_EQ(content(place_.path(input)), before) << line;
+      EXPECT_EQ(file_content(place_.path(input)), before) << line;
       const bool both = line.find("2>&1") != std::string::npos;
       EXPECT_THAT(said_, HasSubstr(both ? "" : "would write into")) << line;
     }
@@ -101,14 +96,14 @@ TEST_F(Streams, AreNoInputOfCommandsThatReadADatabase) {
 
 TEST_F(Streams, OfErrorsIsNoOutputOfAnotherKind) {
   EXPECT_EQ(shell("MMBATCH run -q m.yaml -d r.db --model model -o out.jsonl"), 0) << said_;
-  const std::string before = content(place_.path("out.jsonl"));
+  const std::string before = file_content(place_.path("out.jsonl"));
   EXPECT_EQ(shell("{ MMBATCH run m.yaml -d r.db --model model -o out.jsonl 2>> out.jsonl; }"), 2) << said_;
-  EXPECT_EQ(content(place_.path("out.jsonl")), before);
+  EXPECT_EQ(file_content(place_.path("out.jsonl")), before);
 }
 
 TEST_F(Streams, MayBeLedIntoOneFile) {
   EXPECT_EQ(shell("{ MMBATCH validate m.yaml >> log 2>&1; }"), 0);
-  EXPECT_THAT(content(place_.path("log")), HasSubstr("1 item, 0 of them would fail"));
+  EXPECT_THAT(file_content(place_.path("log")), HasSubstr("1 item, 0 of them would fail"));
   EXPECT_EQ(shell("{ MMBATCH run m.yaml -d r.db --model model --summary-json /dev/stdout >> log 2>&1; }"), 0);
 }
 
@@ -123,12 +118,12 @@ TEST_F(Streams, AFifoIsAnOutputIfSomebodyReadsIt) {
   ASSERT_EQ(::mkfifo(place_.path("fifo").c_str(), 0600), 0);
   EXPECT_EQ(shell("{ cat fifo > page & MMBATCH report r.db -o fifo; code=$?; wait; (exit $code); }"), 0)
       << said_;
-  EXPECT_THAT(content(place_.path("page")), HasSubstr("</html>"));
+  EXPECT_THAT(file_content(place_.path("page")), HasSubstr("</html>"));
   EXPECT_EQ(shell("{ cat fifo > lines.jsonl & MMBATCH run -q m.yaml --fresh -d r.db --model model -o fifo; "
                   "code=$?; wait; (exit $code); }"),
             0)
       << said_;
-  EXPECT_THAT(content(place_.path("lines.jsonl")), HasSubstr("\"custom_id\""));
+  EXPECT_THAT(file_content(place_.path("lines.jsonl")), HasSubstr("\"custom_id\""));
   EXPECT_EQ(shell("MMBATCH report r.db -o fifo"), 3);
   EXPECT_THAT(said_, HasSubstr("fifo: cannot be written: it is a FIFO, and nobody opened it to read"));
   EXPECT_EQ(shell("MMBATCH run -q m.yaml -d r.db --model model --metrics-file fifo"), 2);

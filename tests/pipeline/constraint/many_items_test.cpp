@@ -57,15 +57,15 @@ std::string tables(const std::string& database) {
   return all;
 }
 
-void expect_fits(const std::string& answer) {
+void expect_fits_listing(const std::string& answer) {
   const json value = json::parse(answer, nullptr, false);
   ASSERT_TRUE(value.is_object()) << answer;
   EXPECT_TRUE(value.at("price") >= 0 && value.at("price") < 1000) << answer;
-  EXPECT_THAT((std::vector<json>{"cup", "ball", "box", nullptr}), testing::Contains(value.at("kind")))
+  EXPECT_THAT((std::vector<json>{"cup", "ball", "box", nullptr}), ::testing::Contains(value.at("kind")))
       << answer;
   EXPECT_LE(value.at("tags").size(), 3u) << answer;
   for (const json& tag : value.at("tags"))
-    EXPECT_THAT(tag.get<std::string>(), testing::MatchesRegex("[a-z]+")) << answer;
+    EXPECT_THAT(tag.get<std::string>(), ::testing::MatchesRegex("[a-z]+")) << answer;
   for (const json& line : value.at("lines")) EXPECT_GE(line.at("sku").get<std::int64_t>(), 1) << answer;
 }
 
@@ -80,7 +80,7 @@ TEST(ManyTableItems, AllFitAndKillsChangeNoTable) {
   std::size_t answered = 0;
   for (const json& row : rows(place.path("whole.db"))) {
     EXPECT_EQ(row["status"], "answered") << row.dump();
-    expect_fits(row["answer"]);
+    expect_fits_listing(row["answer"]);
     ++answered;
   }
   EXPECT_EQ(answered, static_cast<std::size_t>(items()));

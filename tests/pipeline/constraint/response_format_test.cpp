@@ -16,24 +16,24 @@ using nlohmann::json;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-constexpr const char* kSchema =
+constexpr const char* kColours =
     R"({type: object, properties: {color: {enum: [red, green, blue, yellow, gray]}, size: {type: integer, minimum: 1,
         maximum: 99}, ratio: {type: number, minimum: 0, maximum: 1}, note: {type: string, maxLength: 12}, tags: {type:
         array, items: {type: string, pattern: "^[a-z]{1,6}$"}, maxItems: 3}, box: {type: object, properties: {x:
         {type: integer, minimum: 0, maximum: 9}}, required: [x]}}, required: [color, size, ratio, note, tags, box]})";
 
 std::string with_schema(const std::string& generation) {
-  return std::string("    response_format: {type: json_schema, json_schema: {name: n, schema: ") + kSchema +
+  return std::string("    response_format: {type: json_schema, json_schema: {name: n, schema: ") + kColours +
          "}}\n" + "    generation: {max_new_tokens: 200" + generation + "}\n";
 }
 
 /// What an answer must be, looked at without the automaton.
-void expect_fits(const std::string& answer) {
+void expect_fits_colours(const std::string& answer) {
   const json value = json::parse(answer, nullptr, false);
   ASSERT_TRUE(value.is_object()) << answer;
   EXPECT_EQ(value.size(), 6u);
   EXPECT_THAT((std::vector<std::string>{"red", "green", "blue", "yellow", "gray"}),
-              testing::Contains(value.at("color").get<std::string>()));
+              ::testing::Contains(value.at("color").get<std::string>()));
   EXPECT_TRUE(value.at("size").is_number_integer() && value.at("size") >= 1 && value.at("size") <= 99)
       << answer;
   EXPECT_TRUE(value.at("ratio") >= 0 && value.at("ratio") <= 1) << answer;
@@ -53,7 +53,7 @@ TEST(ResponseFormat, EveryAnswerFitsHoweverItIsMade) {
     EXPECT_EQ(end.code, 0) << end.text;
     const auto all = held_answers(place.path("results.db"));
     EXPECT_GE(all.size(), 20u);
-    for (const auto& [id, answer] : all) expect_fits(answer);
+    for (const auto& [id, answer] : all) expect_fits_colours(answer);
   }
 }
 
@@ -100,7 +100,7 @@ TEST(ResponseFormat, AnswersFillATable) {
   }
   EXPECT_EQ(counts, expected) << values.text;
   EXPECT_THAT(program("query " + database + " --table j --values --limit 1 --format csv").text,
-              testing::StartsWith("field,value,count,percent\ncolor,"));
+              ::testing::StartsWith("field,value,count,percent\ncolor,"));
   EXPECT_EQ(program("query " + database + " --values").code, 2);
   EXPECT_THAT(program("query " + database + " --table k").text, HasSubstr("tables are j, j.tags"));
   EXPECT_EQ(program("query " + database + " --table j --where 'size > 200' --format csv").text,
@@ -117,14 +117,14 @@ TEST(ResponseFormat, AnAnswerThatIsCutFailsAndIsKept) {
   const Workplace place;
   const std::string file =
       held_manifest(place, std::string("    response_format: {type: json_schema, json_schema: {schema: ") +
-                               kSchema + "}}\n    generation: {max_new_tokens: 8}\n");
+                               kColours + "}}\n    generation: {max_new_tokens: 8}\n");
   EXPECT_EQ(program("run -q " + file).code, 1);
   const json row = rows(place.path("results.db")).at(0);
   EXPECT_EQ(row["status"], "failed");
   EXPECT_EQ(row["error_code"], "answer_incomplete");
   EXPECT_EQ(row["finish_reason"], "length");
   EXPECT_THAT(row["error_message"].get<std::string>(), HasSubstr("after 8 tokens"));
-  EXPECT_THAT(row["answer"].get<std::string>(), testing::StartsWith("{"));
+  EXPECT_THAT(row["answer"].get<std::string>(), ::testing::StartsWith("{"));
 }
 
 TEST(ResponseFormat, AnAnswerThatTheContextCutsSaysSo) {
@@ -149,7 +149,7 @@ TEST(ResponseFormat, OfWordPieces) {
   EXPECT_EQ(program("ask" + model + "--regex yes").text, "yes\n");
   const ProgramEnd word = program("ask" + model + "--regex '[a-z ]{1,4}'");
   EXPECT_EQ(word.code, 0) << word.text;
-  EXPECT_THAT(word.text, testing::MatchesRegex("[a-z ]+\n"));
+  EXPECT_THAT(word.text, ::testing::MatchesRegex("[a-z ]+\n"));
   const ProgramEnd refused = program("ask" + model + "--regex '\"a\"'");
   EXPECT_EQ(refused.code, 2);
   EXPECT_THAT(refused.text, AllOf(HasSubstr("regex: no text that fits"), HasSubstr("word pieces")));
@@ -204,9 +204,9 @@ TEST(ResponseFormat, ItemsBringTheirOwn) {
   EXPECT_EQ(program("run -q " + file + " --max-new-tokens 300").code, 1);
   std::map<std::string, json> by_id;
   for (const json& row : rows(place.path("results.db"))) by_id[row["id"]] = row;
-  EXPECT_THAT(by_id["a"]["answer"].get<std::string>(), testing::MatchesRegex("[0-9][0-9][0-9]"));
+  EXPECT_THAT(by_id["a"]["answer"].get<std::string>(), ::testing::MatchesRegex("[0-9][0-9][0-9]"));
   EXPECT_EQ(by_id["b"]["error_code"], "invalid_value");
-  EXPECT_THAT(by_id["c"]["answer"].get<std::string>(), testing::MatchesRegex("x*y?"));
+  EXPECT_THAT(by_id["c"]["answer"].get<std::string>(), ::testing::MatchesRegex("x*y?"));
 }
 
 TEST(ResponseFormat, PlacesInACutText) {

@@ -10,7 +10,7 @@ namespace mmbatch {
 namespace {
 
 using nlohmann::json;
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 /// Lines that chat wrote for these lines of input, stdout and stderr in order.
 std::vector<std::string> chat(const Workplace& place, const std::string& input, const std::string& options) {
@@ -87,7 +87,7 @@ TEST(Chat, CommandsAreNoQuestions) {
   const std::string question = "what color is the shape?\n";
   const auto lines = chat(place, "/help\n" + question + "/reset\n" + question + "/resett\n/exit\n" + question,
                           with_image() + " --stats");
-  const std::string all = testing::PrintToString(lines);
+  const std::string all = ::testing::PrintToString(lines);
   EXPECT_THAT(all, HasSubstr("/reset forgets"));
   EXPECT_THAT(all, HasSubstr("/resett is not a command"));
   std::vector<std::string> reports;
@@ -105,7 +105,7 @@ TEST(Chat, ACommandWithAnArgumentIsNoQuestionButAPathIs) {
   const auto lines =
       chat(place, "/image /path/x.png\n/reset now\n/path/x.png\n/path/x.png what shape is it?\n",
            with_image() + " --stats");
-  const std::string all = testing::PrintToString(lines);
+  const std::string all = ::testing::PrintToString(lines);
   EXPECT_THAT(all, HasSubstr("/image is not a command"));
   EXPECT_THAT(all, HasSubstr("/reset takes no more words"));
   const auto questions = std::count_if(lines.begin(), lines.end(), [](const std::string& line) {
@@ -124,8 +124,8 @@ TEST(Chat, ATurnWithoutAnAnswerLeavesTheDialogueAsItWas) {
   EXPECT_THAT(outcome.text, HasSubstr("prompt_too_long"));
   const auto lines = chat(place, "what color is the shape?\nis there a shape?\n", with_image());
   ASSERT_EQ(lines.size(), 2u);
-  EXPECT_THAT(outcome.text, testing::StartsWith(lines[0] + "\n"));
-  EXPECT_THAT(outcome.text, testing::EndsWith("\n" + lines[1] + "\n"));
+  EXPECT_THAT(outcome.text, ::testing::StartsWith(lines[0] + "\n"));
+  EXPECT_THAT(outcome.text, ::testing::EndsWith("\n" + lines[1] + "\n"));
 }
 
 // A command's options are no job of the user's.
@@ -139,9 +139,9 @@ TEST(Ask, MistakesInOptionsNameNoJob) {
   for (const std::string& options : mistakes) {
     const ProgramEnd end = program(ask + options + " \"what color is the shape?\"");
     EXPECT_EQ(end.code, 2) << end.text;
-    EXPECT_THAT(end.text, testing::Not(HasSubstr("job"))) << options;
-    EXPECT_THAT(end.text, testing::StartsWith("mmbatch: ")) << options;
-    EXPECT_THAT(end.text, testing::Not(testing::StartsWith("mmbatch: :"))) << options;
+    EXPECT_THAT(end.text, ::testing::Not(HasSubstr("job"))) << options;
+    EXPECT_THAT(end.text, ::testing::StartsWith("mmbatch: ")) << options;
+    EXPECT_THAT(end.text, ::testing::Not(::testing::StartsWith("mmbatch: :"))) << options;
   }
 }
 
@@ -162,7 +162,7 @@ TEST(Ask, SaysWhichOptionsHaveNoEffect) {
   }
   const ProgramEnd sampled = program("ask --model " + Workplace::demo("model") + " " + with_image() +
                                      " --do-sample true --temperature 3 \"what is it?\"");
-  EXPECT_THAT(sampled.text, testing::Not(HasSubstr("no effect")));
+  EXPECT_THAT(sampled.text, ::testing::Not(HasSubstr("no effect")));
 }
 
 TEST(Ask, RefusesABudgetThatTheModelsImagesCannotKeepTo) {
@@ -171,7 +171,7 @@ TEST(Ask, RefusesABudgetThatTheModelsImagesCannotKeepTo) {
                                    with_image() + " --min-image-tokens 4 " +
                                    (command == std::string("ask") ? "\"what is it?\"" : "< /dev/null"));
     EXPECT_EQ(end.code, 2) << end.text;
-    EXPECT_THAT(end.text, testing::StartsWith("mmbatch: a budget of image tokens or pixels is set, but"))
+    EXPECT_THAT(end.text, ::testing::StartsWith("mmbatch: a budget of image tokens or pixels is set, but"))
         << command;
   }
 }
@@ -183,11 +183,11 @@ TEST(Ask, MistakesInFilesOfOptionsNameTheFile) {
   const std::string ask = "ask --model " + Workplace::demo("model") + " " + with_image() + " ";
   const ProgramEnd of_schema = program(ask + "--response-format " + schema + " \"what is it?\"");
   EXPECT_EQ(of_schema.code, 2);
-  EXPECT_THAT(of_schema.text,
-              testing::StartsWith("mmbatch: " + schema + ": /properties/a/type: expected one or a list of"));
+  EXPECT_THAT(of_schema.text, ::testing::StartsWith("mmbatch: " + schema +
+                                                    ": /properties/a/type: expected one or a list of"));
   const ProgramEnd of_grammar = program(ask + "--grammar " + grammar + " \"what is it?\"");
   EXPECT_EQ(of_grammar.code, 2);
-  EXPECT_THAT(of_grammar.text, testing::StartsWith("mmbatch: " + grammar + ": line 1: the rule 'other'"));
+  EXPECT_THAT(of_grammar.text, ::testing::StartsWith("mmbatch: " + grammar + ": line 1: the rule 'other'"));
 }
 
 TEST(Ask, TakesASchemaAsRequestsHaveIt) {
@@ -229,8 +229,8 @@ TEST(Ask, AConstraintWithoutRoomIsRefusedBeforeAnythingIsWritten) {
   const std::string ask = "ask --model " + Workplace::demo("model") + " " + with_image() + " ";
   const ProgramEnd end = program(ask + "--response-format " + schema + " --max-new-tokens 8 \"what is it?\"");
   EXPECT_EQ(end.code, 2);
-  EXPECT_THAT(end.text, testing::StartsWith("mmbatch: the shortest answer that fits has "));
-  EXPECT_THAT(end.text, testing::EndsWith("and max_new_tokens is 8: raise it\n"));
+  EXPECT_THAT(end.text, ::testing::StartsWith("mmbatch: the shortest answer that fits has "));
+  EXPECT_THAT(end.text, ::testing::EndsWith("and max_new_tokens is 8: raise it\n"));
   // A tree of 2^40 nodes.
   std::string definitions = R"("n40": {"type": "boolean"})";
   for (int i = 0; i < 40; ++i)
@@ -243,11 +243,11 @@ TEST(Ask, AConstraintWithoutRoomIsRefusedBeforeAnythingIsWritten) {
   EXPECT_EQ(endless.code, 2);
   EXPECT_THAT(
       endless.text,
-      testing::StartsWith("mmbatch: max_new_tokens is 128, but every answer that fits has more tokens"));
+      ::testing::StartsWith("mmbatch: max_new_tokens is 128, but every answer that fits has more tokens"));
   // What is shortest in bytes has more tokens than words of the model's have.
   const ProgramEnd words = program(ask + "--regex '[a-z]{60,99}' --max-new-tokens 20 \"what is it?\"");
   EXPECT_NE(words.code, 2) << words.text;
-  EXPECT_THAT(words.text, testing::Not(HasSubstr("max_new_tokens is")));
+  EXPECT_THAT(words.text, ::testing::Not(HasSubstr("max_new_tokens is")));
   const ProgramEnd just = program(ask + "--regex 'a{4}' --max-new-tokens 4 \"what is it?\"");
   EXPECT_EQ(just.code, 0) << just.text;
   EXPECT_EQ(just.text, "aaaa\n");

@@ -1,5 +1,6 @@
 // A report in a real browser; skipped where there is none (`tests/run.sh --long` installs chromium).
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "tests/pipeline/program.h"

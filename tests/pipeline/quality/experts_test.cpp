@@ -14,7 +14,7 @@ namespace {
 using nlohmann::json;
 using ::testing::HasSubstr;
 
-class ExpertModel : public testing::TestWithParam<const char*> {
+class ExpertModel : public ::testing::TestWithParam<const char*> {
  protected:
   ExpertModel() {
     std::ofstream manifest(manifest_);
@@ -77,7 +77,7 @@ TEST_P(ExpertModel, IsInspected) {
   EXPECT_THAT(program("inspect " + model()).text, HasSubstr("for each token"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Folders, ExpertModel, testing::Values("qwen3-moe"),
+INSTANTIATE_TEST_SUITE_P(Folders, ExpertModel, ::testing::Values("qwen3-moe"),
                          [](const auto&) { return "qwen3_moe"; });
 
 }  // namespace

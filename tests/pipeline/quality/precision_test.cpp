@@ -14,7 +14,7 @@ namespace {
 using nlohmann::json;
 using ::testing::HasSubstr;
 
-class Precisions : public testing::TestWithParam<const char*> {
+class Precisions : public ::testing::TestWithParam<const char*> {
  protected:
   /// id → (answer, log-probability) of the demo's manifest.
   std::map<std::string, std::string> run(const std::string& database, const std::string& options) const {
@@ -43,9 +43,9 @@ TEST_P(Precisions, AnswersAreRightAndTheSameInEveryCompany) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Precisions,
-                         testing::Values("bf16", "int16", "int8", "w8a16", "int4", "w4a16",
-                                         "int8 --kv-precision int8", "int8 --kv-precision int16",
-                                         "f32 --kv-precision bf16"),
+                         ::testing::Values("bf16", "int16", "int8", "w8a16", "int4", "w4a16",
+                                           "int8 --kv-precision int8", "int8 --kv-precision int16",
+                                           "f32 --kv-precision bf16"),
                          [](const auto& info) { return "case" + std::to_string(info.index); });
 
 class PackedFolders : public Precisions {};
@@ -70,7 +70,7 @@ TEST_P(PackedFolders, AnswerAsTheCheckpointDoes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, PackedFolders,
-                         testing::Values("bf16", "int16", "int8", "w8a16", "int4", "w4a16"));
+                         ::testing::Values("bf16", "int16", "int8", "w8a16", "int4", "w4a16"));
 
 TEST(Precision, AnUnknownOneIsAUsageErrorThatNamesTheKnown) {
   const ProgramEnd end = program("run " + Workplace::demo("manifest.yaml") + " --precision fp8");
@@ -106,7 +106,7 @@ TEST(Quantize, FloatsAreForReportsAlone) {
   EXPECT_THAT(written.text, HasSubstr("allowed for one are auto, bf16, int16, int8"));
   EXPECT_FALSE(std::filesystem::exists(place.path("out")));
   EXPECT_EQ(program(model + "--weights f32 --report --kv-precision int8 --items 1").code, 0);
-  EXPECT_THAT(program("quantize --help").text, testing::ContainsRegex("f32 is for[ \n]+--report alone"));
+  EXPECT_THAT(program("quantize --help").text, ::testing::ContainsRegex("f32 is for[ \n]+--report alone"));
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ json expected() {
   return json::parse(file);
 }
 
-std::string manifest(const Workplace& place, const std::string& jobs) {
+std::string manifest_of_jobs(const Workplace& place, const std::string& jobs) {
   return place.write("manifest.yaml",
                      "model: " + kReference + "/model\ndatabase: results.db\njobs:\n" + jobs);
 }
@@ -31,10 +31,10 @@ std::string manifest(const Workplace& place, const std::string& jobs) {
 /// A classify job of the reference's images and labels, and an embed job of its images.
 std::string both_jobs(const Workplace& place) {
   const json reference = expected();
-  return manifest(place, "  - {name: c, task: classify, image_root: " + kReference +
-                             "/images, items: \"*.png\", " + "labels: " + reference["labels"].dump() + "}\n" +
-                             "  - {name: e, task: embed, image_root: " + kReference +
-                             "/images, items: \"*.png\"}\n");
+  return manifest_of_jobs(place, "  - {name: c, task: classify, image_root: " + kReference +
+                                     "/images, items: \"*.png\", " + "labels: " + reference["labels"].dump() +
+                                     "}\n" + "  - {name: e, task: embed, image_root: " + kReference +
+                                     "/images, items: \"*.png\"}\n");
 }
 
 json summary_of(const Workplace& place, const std::string& name) {
@@ -108,8 +108,8 @@ TEST(DualEncoder, LabelsAndTemplateShapeTheAnswerSettingsDoNot) {
            ", items: [{id: a, image: tiny.png, answer: a dog}]}\n";
   };
   const auto computed = [&](const std::string& more, const std::string& options = "") {
-    const ProgramEnd outcome =
-        program("run -q " + manifest(place, job(more)) + " --summary-json " + place.path("s.json") + options);
+    const ProgramEnd outcome = program("run -q " + manifest_of_jobs(place, job(more)) + " --summary-json " +
+                                       place.path("s.json") + options);
     EXPECT_EQ(outcome.code, 0) << outcome.text;
     return summary_of(place, "s.json")["answered"] == 1;
   };
@@ -129,7 +129,7 @@ TEST(DualEncoder, LabelsAndTemplateShapeTheAnswerSettingsDoNot) {
 TEST(DualEncoder, TheNearestAreFoundByItemAndByText) {
   const Workplace place;
   const std::string root = "image_root: " + kReference + "/images, ";
-  const std::string file = manifest(
+  const std::string file = manifest_of_jobs(
       place,
       "  - {name: e, task: embed, " + root +
           "items: [{id: wide, image: wide.png}, {id: rgba, image: rgba.png}, {id: tall, image: tall.png},"
@@ -191,7 +191,7 @@ TEST(DualEncoder, EveryTextOfABatchLineBecomesAnEmbedding) {
 TEST(DualEncoder, TasksThatAModelCannotDoAreRefusedBeforeAnythingIsComputed) {
   const Workplace place;
   const std::string questions =
-      manifest(place, "  - {name: q, task: generate, items: [{id: a, prompt: hello}]}\n");
+      manifest_of_jobs(place, "  - {name: q, task: generate, items: [{id: a, prompt: hello}]}\n");
   for (const std::string& command :
        {"run -q " + questions, "validate " + questions + " --model " + kReference + "/model"}) {
     const ProgramEnd outcome = program(command);
@@ -233,8 +233,8 @@ std::string model_with(const Workplace& place, const std::string& tensor, const 
 TEST(DualEncoder, WeightsAndComparisonsThatAreNotFiniteAreTold) {
   const Workplace place;
   const std::string jobs =
-      manifest(place, "  - {name: c, task: classify, image_root: " + kReference +
-                          "/images, labels: [a], items: [{id: one, image: tiny.png}]}\n");
+      manifest_of_jobs(place, "  - {name: c, task: classify, image_root: " + kReference +
+                                  "/images, labels: [a], items: [{id: one, image: tiny.png}]}\n");
   const ProgramEnd refused =
       program("run -q " + jobs + " --model " + model_with(place, "logit_bias", "\xff\xff\xff\x7f"));
   EXPECT_EQ(refused.code, 3);
@@ -250,7 +250,7 @@ TEST(DualEncoder, WeightsAndComparisonsThatAreNotFiniteAreTold) {
 
 TEST(DualEncoder, BadItemsAreRows) {
   const Workplace place;
-  const std::string file = manifest(
+  const std::string file = manifest_of_jobs(
       place, "  - {name: c, task: classify, image_root: " + kReference +
                  "/images, labels: [a], items: [{id: good, image: tiny.png}, {id: none, image: no.png}, "
                  "{id: empty, image: tiny.png, labels: [a, \"?!\"]}, {id: asks, image: tiny.png, "
@@ -278,7 +278,7 @@ TEST(DualEncoder, TextsThatAreTooLongFail) {
     return text;
   };
   const std::string root = "image_root: " + kReference + "/images, ";
-  const std::string file = manifest(
+  const std::string file = manifest_of_jobs(
       place, "  - {name: c, task: classify, " + root + "labels: [a, " + words(500) +
                  "], items: [{id: label, image: tiny.png}, {id: own, image: tiny.png, labels: [a, b]}]}\n" +
                  "  - {name: e, task: embed, items: [{id: text, prompt: \"" + words(500) +

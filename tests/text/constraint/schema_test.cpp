@@ -32,7 +32,7 @@ bool fits(const std::string& schema, const std::string& text, JsonSpacing spacin
   return machine.may_end(state);
 }
 
-std::string refusal(const std::string& schema) {
+std::string schema_refusal(const std::string& schema) {
   try {
     compiled(schema);
   } catch (const ConstraintError& e) {
@@ -43,21 +43,22 @@ std::string refusal(const std::string& schema) {
 
 TEST(ConstraintSchema, AllThatIsWrongIsSaid) {
   EXPECT_THAT(
-      refusal(R"({"properties": {"a": {"uniqueItems": true}, "b": {"not": {}}, "c": {"minLenght": 2}}})"),
+      schema_refusal(
+          R"({"properties": {"a": {"uniqueItems": true}, "b": {"not": {}}, "c": {"minLenght": 2}}})"),
       AllOf(HasSubstr("/properties/a/uniqueItems: not supported (a list with different items cannot be "
                       "enforced while it is written)"),
             HasSubstr("/properties/b/not"), HasSubstr("/properties/c/minLenght: unknown: is it minLength?")));
 }
 
 TEST(ConstraintSchema, TextsThatAreNotSchemas) {
-  EXPECT_EQ(refusal(R"({"type": "string", "type": "null"})"), "duplicate key 'type'");
-  EXPECT_THAT(refusal(R"({"type" "string"})"), HasSubstr("not JSON: unexpected byte at "));
-  EXPECT_THAT(refusal("false"), HasSubstr("no value can match this schema"));
+  EXPECT_EQ(schema_refusal(R"({"type": "string", "type": "null"})"), "duplicate key 'type'");
+  EXPECT_THAT(schema_refusal(R"({"type" "string"})"), HasSubstr("not JSON: unexpected byte at "));
+  EXPECT_THAT(schema_refusal("false"), HasSubstr("no value can match this schema"));
 }
 
 TEST(ConstraintSchema, UnknownKeywordsAreWarnedOf) {
   EXPECT_THAT(compiled(R"({"type": "string", "colour": "red", "x-order": 1})").warnings,
-              testing::ElementsAre(HasSubstr("/colour")));
+              ::testing::ElementsAre(HasSubstr("/colour")));
 }
 
 TEST(ConstraintSchema, BranchesTogetherWithWhatStandsBeside) {
@@ -113,10 +114,10 @@ TEST(ConstraintSchema, PlacesBehindDifferentKeysAreDifferent) {
 }
 
 TEST(ConstraintSchema, OneOfNeedsProofThatBranchesExclude) {
-  EXPECT_EQ(refusal(R"({"oneOf": [{"enum": [1, 2]}, {"enum": [3]}]})"), "");
-  EXPECT_EQ(refusal(R"({"oneOf": [{"enum": ["a"]}, {"type": "integer"}]})"), "");
-  EXPECT_THAT(refusal(R"({"oneOf": [{"enum": [1, 2]}, {"minimum": 2}]})"), HasSubstr("/oneOf"));
-  EXPECT_THAT(refusal(R"({"oneOf": [{"type": "string"}, {"pattern": "a"}]})"), HasSubstr("/oneOf"));
+  EXPECT_EQ(schema_refusal(R"({"oneOf": [{"enum": [1, 2]}, {"enum": [3]}]})"), "");
+  EXPECT_EQ(schema_refusal(R"({"oneOf": [{"enum": ["a"]}, {"type": "integer"}]})"), "");
+  EXPECT_THAT(schema_refusal(R"({"oneOf": [{"enum": [1, 2]}, {"minimum": 2}]})"), HasSubstr("/oneOf"));
+  EXPECT_THAT(schema_refusal(R"({"oneOf": [{"type": "string"}, {"pattern": "a"}]})"), HasSubstr("/oneOf"));
 }
 
 /// A oneOf of branches in which `#` is their number.
@@ -131,12 +132,12 @@ std::string one_of(std::size_t count, const std::string& branch) {
 }
 
 TEST(ConstraintSchema, ManyBranchesAreToldApartByConstants) {
-  EXPECT_EQ(refusal(one_of(3000, R"({"const": "v#"})")), "");
-  EXPECT_EQ(refusal(one_of(3000, R"({"const": #})")), "");
+  EXPECT_EQ(schema_refusal(one_of(3000, R"({"const": "v#"})")), "");
+  EXPECT_EQ(schema_refusal(one_of(3000, R"({"const": #})")), "");
   const std::string object = R"({"type": "object", "properties": {"k": {"const": "v#"}}, "required": ["k"]})";
-  EXPECT_EQ(refusal(one_of(2700, object)), "");
+  EXPECT_EQ(schema_refusal(one_of(2700, object)), "");
   EXPECT_TRUE(fits(one_of(2700, object), R"({"k": "v2699"})"));
-  EXPECT_THAT(refusal(one_of(3000, R"({"type": "string", "maxLength": #})")),
+  EXPECT_THAT(schema_refusal(one_of(3000, R"({"type": "string", "maxLength": #})")),
               HasSubstr("/oneOf: 3000 branches, of which at most 2500 are compared with each other"));
 }
 
@@ -150,8 +151,10 @@ TEST(ConstraintSchema, ConstantsThatAreEqualTellNothingApart) {
                       {"type": "object", "properties": {"k": {"const": 2}}}]})",
         R"({"oneOf": [{"properties": {"k": {"const": 1}}, "required": ["k"], "type": ["object", "null"]},
                       {"properties": {"k": {"const": 2}}, "required": ["k"], "type": ["object", "null"]}]})"})
-    EXPECT_THAT(refusal(schema), HasSubstr("/oneOf: branches 0 and 1 may both fit one value")) << schema;
-  EXPECT_EQ(refusal(R"({"oneOf": [{"const": 1}, {"const": "1"}, {"const": true}, {"const": "true"}]})"), "");
+    EXPECT_THAT(schema_refusal(schema), HasSubstr("/oneOf: branches 0 and 1 may both fit one value"))
+        << schema;
+  EXPECT_EQ(
+      schema_refusal(R"({"oneOf": [{"const": 1}, {"const": "1"}, {"const": true}, {"const": "true"}]})"), "");
 }
 
 TEST(ConstraintSchema, ConstBesideEnum) {
@@ -160,17 +163,19 @@ TEST(ConstraintSchema, ConstBesideEnum) {
   EXPECT_FALSE(fits(schema, R"("red")"));
   EXPECT_FALSE(fits(schema, "null"));
   EXPECT_TRUE(fits(R"({"enum": ["red", "blue"], "const": "blue", "nullable": true})", "null"));
-  EXPECT_NE(refusal(R"({"enum": ["red"], "const": "blue"})"), "");
+  EXPECT_NE(schema_refusal(R"({"enum": ["red"], "const": "blue"})"), "");
 }
 
 TEST(ConstraintSchema, WhatNothingFitsIsRefused) {
-  EXPECT_NE(refusal(R"({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]})"), "");
-  EXPECT_NE(refusal(R"({"type": "string", "pattern": "^a{5}$", "maxLength": 4})"), "");
-  EXPECT_NE(refusal(R"({"type": "string", "pattern": "^(..)*$", "minLength": 3, "maxLength": 3})"), "");
-  EXPECT_NE(refusal(R"({"allOf": [{"type": "string"}, {"type": "integer"}]})"), "");
-  EXPECT_NE(refusal(R"({"type": "integer", "minimum": 1, "maximum": 6, "multipleOf": 7})"), "");
-  EXPECT_EQ(refusal(R"({"type": "object", "properties": {"a": false}})"), "");
-  EXPECT_NE(refusal("false"), "");
+  EXPECT_NE(schema_refusal(R"({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]})"),
+            "");
+  EXPECT_NE(schema_refusal(R"({"type": "string", "pattern": "^a{5}$", "maxLength": 4})"), "");
+  EXPECT_NE(schema_refusal(R"({"type": "string", "pattern": "^(..)*$", "minLength": 3, "maxLength": 3})"),
+            "");
+  EXPECT_NE(schema_refusal(R"({"allOf": [{"type": "string"}, {"type": "integer"}]})"), "");
+  EXPECT_NE(schema_refusal(R"({"type": "integer", "minimum": 1, "maximum": 6, "multipleOf": 7})"), "");
+  EXPECT_EQ(schema_refusal(R"({"type": "object", "properties": {"a": false}})"), "");
+  EXPECT_NE(schema_refusal("false"), "");
 }
 
 TEST(ConstraintSchema, RecursionIsCutWhereAnswersGetTooDeep) {
@@ -196,18 +201,19 @@ TEST(ConstraintSchema, RecursionIsCutWhereAnswersGetTooDeep) {
 TEST(ConstraintSchema, HostileOnesAreBounded) {
   std::string deep;
   for (int i = 0; i < 100'000; ++i) deep += R"({"items":)";
-  EXPECT_NE(refusal(deep), "");
-  EXPECT_NE(refusal(R"({"type": "string", "pattern": "^((a{1,1000}){1,1000}){1,1000}$"})"), "");
+  EXPECT_NE(schema_refusal(deep), "");
+  EXPECT_NE(schema_refusal(R"({"type": "string", "pattern": "^((a{1,1000}){1,1000}){1,1000}$"})"), "");
   std::string patterns, names;
   for (int i = 0; i < 1000; ++i)
     patterns += (i > 0 ? "," : "") + ("\"^k" + std::to_string(i) + "$\": {\"type\": \"integer\"}");
-  EXPECT_NE(refusal(R"({"type": "object", "patternProperties": {)" + patterns + "}}"), "");
-  EXPECT_EQ(refusal(R"({"type": "string", "minLength": 1, "maxLength": 1000000})"), "");
+  EXPECT_NE(schema_refusal(R"({"type": "object", "patternProperties": {)" + patterns + "}}"), "");
+  EXPECT_EQ(schema_refusal(R"({"type": "string", "minLength": 1, "maxLength": 1000000})"), "");
   EXPECT_NE(
-      refusal(R"({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"})"),
+      schema_refusal(
+          R"({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"})"),
       "");
   EXPECT_NE(
-      refusal(
+      schema_refusal(
           R"({"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}]}}, "$ref": "#/$defs/a"})"),
       "");
   // Alternatives beside alternatives multiply.
@@ -217,10 +223,10 @@ TEST(ConstraintSchema, HostileOnesAreBounded) {
                 R"(": {"type": "integer"}}}, {"properties": {"b)" + std::to_string(i) +
                 R"(": {"type": "null"}}}]})";
   }
-  EXPECT_NE(refusal(R"({"type": "object", "allOf": [)" + branches + "]}"), "");
+  EXPECT_NE(schema_refusal(R"({"type": "object", "allOf": [)" + branches + "]}"), "");
   std::string list;
   for (int i = 0; i < 60'000; ++i) list += (i > 0 ? "," : "") + ("\"word" + std::to_string(i) + "\"");
-  refusal(R"({"enum": [)" + list + "]}");  // held or refused, but not for ever
+  schema_refusal(R"({"enum": [)" + list + "]}");  // held or refused, but not for ever
 }
 
 TEST(ConstraintSchema, FlexibleSpaceIsBounded) {

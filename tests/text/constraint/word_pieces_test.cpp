@@ -15,7 +15,7 @@ namespace {
 
 using Kind = ConstraintSpec::Kind;
 
-std::shared_ptr<const TokenBytes> tokens_of(const std::string& tokenizer) {
+std::shared_ptr<const TokenBytes> vocabulary_of(const std::string& tokenizer) {
   return std::make_shared<const TokenBytes>(
       load_tokenizer(std::filesystem::path(MMBATCH_TEST_DATA) / "tokenizers" / tokenizer));
 }
@@ -30,7 +30,7 @@ std::shared_ptr<const Grammar> grammar_of(Kind kind, const std::string& text,
 }
 
 TEST(WordPieces, AddASpaceUnlessTheyGoOnWithAWord) {
-  const auto tokens = tokens_of("bert");
+  const auto tokens = vocabulary_of("bert");
   EXPECT_TRUE(tokens->spaces_words());
   EXPECT_EQ(tokens->of(id(*tokens, "the")), " the");
   EXPECT_EQ(tokens->at_beginning(id(*tokens, "the")), "the");
@@ -38,12 +38,12 @@ TEST(WordPieces, AddASpaceUnlessTheyGoOnWithAWord) {
   EXPECT_EQ(tokens->at_beginning(id(*tokens, "##er")), "");  // decoding writes the mark there
   EXPECT_EQ(tokens->of(id(*tokens, ".")), ".");              // cleaned up
   EXPECT_EQ(tokens->at_beginning(id(*tokens, ".")), ".");
-  EXPECT_FALSE(tokens_of("qwen3")->spaces_words());
+  EXPECT_FALSE(vocabulary_of("qwen3")->spaces_words());
 }
 
 TEST(WordPieces, TogetherAreWhatDecodingWrites) {
   for (const char* tokenizer : {"bert", "bert-cased"}) {
-    const auto tokens = tokens_of(tokenizer);
+    const auto tokens = vocabulary_of(tokenizer);
     std::vector<std::int32_t> all, first;
     for (std::size_t i = 0; i < tokens->vocab(); ++i) {
       const auto token = static_cast<std::int32_t>(i);
@@ -107,7 +107,7 @@ TEST(WordPieces, EveryAnswerFitsAndComesToAnEnd) {
       {Kind::json_schema, R"({"type": "array", "items": {"type": "integer", "maximum": 99}, "maxItems": 3})"},
       {Kind::grammar, "root ::= word (\", \" word)* \".\"\nword ::= [a-z]{2,6} | \"(\" word \")\""}};
   for (const char* tokenizer : {"bert", "bert-cased"}) {
-    const auto tokens = tokens_of(tokenizer);
+    const auto tokens = vocabulary_of(tokenizer);
     const bool cleaned = tokens->of(id(*tokens, ".")) == ".";
     std::size_t written = 0;
     for (const auto& [kind, text] : forms) {
@@ -127,7 +127,7 @@ TEST(WordPieces, EveryAnswerFitsAndComesToAnEnd) {
 }
 
 TEST(WordPieces, SomeTextsHaveNoTokens) {
-  const auto tokens = tokens_of("bert");
+  const auto tokens = vocabulary_of("bert");
   const auto any = [&](Kind kind, const char* text) {
     TokenMasks masks(grammar_of(kind, text), tokens);
     return can_begin(masks);
@@ -140,7 +140,7 @@ TEST(WordPieces, SomeTextsHaveNoTokens) {
 }
 
 TEST(WordPieces, TheShortestAnswerBeginsWithAWord) {
-  const auto tokens = tokens_of("bert");
+  const auto tokens = vocabulary_of("bert");
   const auto grammar = grammar_of(Kind::regex, "the to|them them");
   const auto least = std::make_shared<const LeastBytes>(grammar);
   Machine machine(grammar);
@@ -156,7 +156,7 @@ TEST(WordPieces, TheShortestAnswerBeginsWithAWord) {
 
 // What decoders drop of an answer's first token counts for the shortest answer, too.
 TEST(ShortestAnswer, BeginsWithoutTheSpaceThatIsDropped) {
-  const auto tokens = tokens_of("llama2-legacy");
+  const auto tokens = vocabulary_of("llama2-legacy");
   ASSERT_TRUE(tokens->drops_first_space());
   const auto grammar = grammar_of(Kind::regex, "the");
   Machine machine(grammar);
@@ -190,12 +190,12 @@ std::string shortest_answer(const std::shared_ptr<const TokenBytes>& tokens, con
 
 // A space comes first in the order of bytes, but is no whole answer where it is dropped.
 TEST(ShortestAnswer, IsOneThatATokenBegins) {
-  const auto tokens = tokens_of("llama2-legacy");
+  const auto tokens = vocabulary_of("llama2-legacy");
   EXPECT_EQ(shortest_answer(tokens, "[a-z ]+"), "a");
   EXPECT_EQ(shortest_answer(tokens, "[a-z ]{3,9}").size(), 3u);
   EXPECT_EQ(shortest_answer(tokens, "(red|blue| )"), "red");
   EXPECT_EQ(shortest_answer(tokens, "[\\w ]+\\.").size(), 2u);
-  EXPECT_EQ(shortest_answer(tokens_of("bert"), "( to|[ t]+he)").size(), 3u);
+  EXPECT_EQ(shortest_answer(vocabulary_of("bert"), "( to|[ t]+he)").size(), 3u);
 }
 
 }  // namespace

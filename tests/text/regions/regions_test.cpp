@@ -1,5 +1,6 @@
 #include "text/regions/regions.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -106,9 +106,9 @@ TEST(ImageDecode, AJpegWithoutItsEndIsRefusedWhereDecodersShowGrey) {
     Bytes closed = half;  // an end that is none
     closed.push_back(std::byte{0xFF});
     closed.push_back(std::byte{0xD9});
-    testing::internal::CaptureStderr();
+    ::testing::internal::CaptureStderr();
     EXPECT_EQ(decoding_error(closed).code(), ErrorCode::image_unreadable) << name;
-    EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+    EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
   }
 }
 
@@ -139,7 +139,7 @@ bool has_more_than_its_picture(const fs::path& file) {
 }
 
 TEST(ImageDecode, CutAnywhereItFailsCleanlyAndQuietly) {
-  testing::internal::CaptureStderr();
+  ::testing::internal::CaptureStderr();
   for (const fs::path& file : fixtures()) {
     const Bytes whole = read_bytes(file);
     for (std::size_t size = 0; size < whole.size(); ++size) {
@@ -154,12 +154,12 @@ TEST(ImageDecode, CutAnywhereItFailsCleanlyAndQuietly) {
       }
     }
   }
-  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
 }
 
 TEST(ImageDecode, MutatedAnyhowItFailsCleanlyAndQuietly) {
   std::mt19937 random(7);
-  testing::internal::CaptureStderr();
+  ::testing::internal::CaptureStderr();
   int decoded = 0;
   for (const fs::path& file : fixtures()) {
     const Bytes whole = read_bytes(file);
@@ -175,7 +175,7 @@ TEST(ImageDecode, MutatedAnyhowItFailsCleanlyAndQuietly) {
     }
   }
   EXPECT_GT(decoded, 100);
-  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
 }
 
 TEST(ImageDecode, ThreadsDoNotDisturbEachOther) {

@@ -92,7 +92,7 @@ TEST(ImageHelper, WhatCannotBeMappedIsAnAnswer) {
 
 /// A helper that says it is ready, and then does `what`.  @return what becomes of its image
 std::string end_of_helper(const std::string& what) {
-  const std::string script = testing::TempDir() + "/helper_that_fails.sh";
+  const std::string script = ::testing::TempDir() + "/helper_that_fails.sh";
   std::ofstream(script) << "#!/bin/sh\nhead -c " << sizeof(helper::Hello) << " /dev/zero >&3\n"
                         << what << "\n";
   std::filesystem::permissions(script, std::filesystem::perms::owner_all);
@@ -108,9 +108,9 @@ std::string end_of_helper(const std::string& what) {
 }
 
 TEST(ImageHelper, ItsEndIsTheImagesFault) {
-  EXPECT_THAT(end_of_helper("kill -SEGV $$"), testing::HasSubstr("ended by signal 11"));
-  EXPECT_THAT(end_of_helper("exit 7"), testing::HasSubstr("status 7"));
-  EXPECT_THAT(end_of_helper("exec sleep 100"), testing::HasSubstr("more than 0.5 s"));
+  EXPECT_THAT(end_of_helper("kill -SEGV $$"), ::testing::HasSubstr("ended by signal 11"));
+  EXPECT_THAT(end_of_helper("exit 7"), ::testing::HasSubstr("status 7"));
+  EXPECT_THAT(end_of_helper("exec sleep 100"), ::testing::HasSubstr("more than 0.5 s"));
 }
 
 /// A process's system calls after confine(): none that reaches outside.

@@ -37,7 +37,7 @@ Image gradient(int width, int height) {
   return image;
 }
 
-class Reference : public testing::TestWithParam<const char*> {};
+class Reference : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(Reference, PixelValuesAreHuggingFaces) {
   const auto folder = test_data() / "reference" / GetParam();
@@ -63,7 +63,8 @@ TEST_P(Reference, PixelValuesAreHuggingFaces) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Preprocess, Reference, testing::Values("llava-gqa", "llava-mqa-full", "paligemma"));
+INSTANTIATE_TEST_SUITE_P(Preprocess, Reference,
+                         ::testing::Values("llava-gqa", "llava-mqa-full", "paligemma"));
 
 TEST(Preprocess, CropsAsPillowDoes) {
   const auto folder = test_data() / "preprocess";

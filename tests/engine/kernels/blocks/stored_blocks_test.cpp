@@ -77,8 +77,8 @@ Matrix<float> one_number_a_row() {
 TEST(StoredBlocks, AllTypesThatKernelsTake) {
   std::vector<std::string> names;
   for (const gguf::BlockType* type : types_in_groups()) names.emplace_back(type->name);
-  EXPECT_THAT(names, testing::ElementsAre("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K",
-                                          "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "MXFP4"));
+  EXPECT_THAT(names, ::testing::ElementsAre("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K",
+                                            "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "MXFP4"));
 }
 
 /// Rows with one number each read the matrix back, column by column: what is not rounded is exact.

@@ -25,7 +25,7 @@ namespace {
 using ::testing::HasSubstr;
 using testing::message_of;
 
-std::vector<float> product(const PackedMatrix& matrix, const Matrix<float>& x) {
+std::vector<float> multiplied(const PackedMatrix& matrix, const Matrix<float>& x) {
   Matrix<float> y(x.rows(), matrix.out());
   matrix.multiply(x.view(), y.view());
   return {y.data(), y.data() + y.rows() * y.cols()};
@@ -41,7 +41,7 @@ Matrix<float> one_number_a_row(std::size_t in) {
 
 void expect_as_stored(const TensorView& stored, const PackedMatrix& matrix) {
   const std::size_t in = stored.cols(), out = stored.rows();
-  const std::vector<float> weights = to_floats(stored), y = product(matrix, one_number_a_row(in));
+  const std::vector<float> weights = to_floats(stored), y = multiplied(matrix, one_number_a_row(in));
   float most = 0;
   for (const float weight : weights) most = std::max(most, std::abs(weight));
   for (std::size_t k = 0; k < in; ++k) {
@@ -161,12 +161,12 @@ TEST(StoredBytes, EveryEightBitFloatIsExact) {
   Matrix<float> x(kIn, kIn);
   std::fill_n(x.data(), kIn * kIn, 0.0f);
   for (std::size_t k = 0; k < kIn; ++k) x.row(k)[k] = 1.0f;
-  const std::vector<float> y = product(matrix, x);
+  const std::vector<float> y = multiplied(matrix, x);
   for (std::size_t k = 0; k < kIn; ++k) {
     for (std::size_t o = 0; o < kOut; ++o) ASSERT_EQ(y[k * kOut + o], weights[o * kIn + k]) << o << " " << k;
     Matrix<float> alone(1, kIn);  // another loop takes few rows
     std::copy_n(x.row(k), kIn, alone.data());
-    const std::vector<float> one = product(matrix, alone);
+    const std::vector<float> one = multiplied(matrix, alone);
     ASSERT_EQ(std::memcmp(one.data(), &y[k * kOut], kOut * sizeof(float)), 0) << k;
   }
   codes[77] = 0xff;  // no number
@@ -190,7 +190,7 @@ TEST(StoredBytes, TokensAreRoundedAsTheFileSays) {
   Matrix<float> x(3, Bytes::kIn);
   for (std::size_t i = 0; i < 3 * Bytes::kIn; ++i) x.data()[i] = std::cos(static_cast<float>(i * i));
   x.row(1)[7] = 30.0f;
-  const std::vector<float> y = product(matrix, x);
+  const std::vector<float> y = multiplied(matrix, x);
   for (std::size_t r = 0; r < 3; ++r) {
     float most = 0;
     for (std::size_t k = 0; k < Bytes::kIn; ++k) most = std::max(most, std::abs(x.row(r)[k]));
@@ -233,10 +233,10 @@ TEST_F(ActOrder, GatedAndPlainPartsOfOneMatrix) {
   for (std::size_t i = 0; i < out * in; ++i) plain.data()[i] = std::sin(static_cast<float>(i));
   const TensorView floats{"f", DType::f32, {out, in}, reinterpret_cast<const std::byte*>(plain.data())};
   EXPECT_TRUE(PackedMatrix::pack(std::vector{stored_, stored_}, Precision::stored).rows_alike());
-  const std::vector<float> alone = product(PackedMatrix::pack(stored_, Precision::stored), x);
+  const std::vector<float> alone = multiplied(PackedMatrix::pack(stored_, Precision::stored), x);
   for (const TensorView& other : {stored_, floats}) {
     const PackedMatrix both = PackedMatrix::pack(std::vector{stored_, other}, Precision::stored);
-    const std::vector<float> y = product(both, x);
+    const std::vector<float> y = multiplied(both, x);
     Matrix<float> gated(5, out);
     both.multiply_gated({x.view()}, gated.view(), Activation::silu, nullptr);
     for (std::size_t r = 0; r < 5; ++r) {

@@ -2,6 +2,7 @@
 
 #include "engine/nn/moe/mixture_of_experts.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>

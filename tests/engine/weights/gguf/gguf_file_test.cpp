@@ -1,5 +1,6 @@
 #include "engine/weights/gguf/gguf_file.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,5 +1,6 @@
 #include "jobs/results/columns/table_views.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -10,10 +10,9 @@
 namespace mmbatch {
 namespace {
 
-const std::filesystem::path kData = MMBATCH_TEST_DATA;
-
-const TokenBytes& small_tokens() {
-  static const TokenBytes tokens(load_tokenizer(kData / "tokenizers" / "qwen3"));
+const TokenBytes& qwen_tokens() {
+  static const TokenBytes tokens(
+      load_tokenizer(std::filesystem::path(MMBATCH_TEST_DATA) / "tokenizers" / "qwen3"));
   return tokens;
 }
 
@@ -26,7 +25,7 @@ ConstraintSpec spec_of(ConstraintSpec::Kind kind, const std::string& text) {
 
 std::optional<bool> within(const ConstraintSpec& spec, std::size_t limit) {
   const auto grammar = compile_constraint(spec).grammar;
-  return has_answer_within(grammar, LeastBytes(grammar), small_tokens(), limit);
+  return has_answer_within(grammar, LeastBytes(grammar), qwen_tokens(), limit);
 }
 
 /// The fewest tokens that spell a text: those from each of its places on, from the end.
@@ -35,9 +34,9 @@ std::size_t fewest(const std::string& text) {
   from[text.size()] = 0;
   for (std::size_t at = text.size(); at-- > 0;) {
     for (std::size_t length = 1; at + length <= text.size(); ++length) {
-      const std::uint32_t node = small_tokens().all().find(text.substr(at, length));
+      const std::uint32_t node = qwen_tokens().all().find(text.substr(at, length));
       if (node == 0) break;
-      if (small_tokens().all().node(node).tokens > 0) from[at] = std::min(from[at], from[at + length] + 1);
+      if (qwen_tokens().all().node(node).tokens > 0) from[at] = std::min(from[at], from[at + length] + 1);
     }
   }
   return from[0];
@@ -60,10 +59,10 @@ TEST(FewestTokens, AreOfWhicheverTextHasThem) {
   while (within(spec, least) == false) ++least;
   EXPECT_EQ(within(spec, least), true);
   Machine machine(grammar);
-  const auto shared = std::shared_ptr<const TokenBytes>(&small_tokens(), [](const TokenBytes*) {});
+  const auto shared = std::shared_ptr<const TokenBytes>(&qwen_tokens(), [](const TokenBytes*) {});
   Closings closings(std::make_shared<const LeastBytes>(grammar), shared);
   EXPECT_LE(least, closings.tokens(machine, machine.start()));
-  EXPECT_GE(least, (64 + small_tokens().longest() - 1) / small_tokens().longest());
+  EXPECT_GE(least, (64 + qwen_tokens().longest() - 1) / qwen_tokens().longest());
 }
 
 TEST(FewestTokens, AreNotLookedForForEver) {

@@ -2,6 +2,7 @@
 
 #include "vision/preprocess/budget/soft_token_preprocessor.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
