@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/base/error.h"
+#include "jobs/metrics/fields/parsed_json.h"
 #include "jobs/text/json_text.h"
 
 namespace mmbatch {
@@ -76,7 +77,7 @@ std::string field_rules_json(const std::map<std::string, std::string>& written) 
 
 FieldRules field_rules_of(std::string_view json) {
   FieldRules rules;
-  const auto parsed = nlohmann::json::parse(shallow_json(json), nullptr, false);
+  const auto parsed = parsed_json(json);
   if (!parsed.is_object()) return rules;
   for (const auto& [path, rule] : parsed.items()) {
     if (rule.is_string()) rules[path] = parse_field_rule(rule.get<std::string>(), path);

@@ -9,6 +9,7 @@
 #include "jobs/metrics/fields/assignment.h"
 #include "jobs/metrics/fields/field_values.h"
 #include "jobs/metrics/fields/parsed_json.h"
+#include "jobs/text/json_text.h"
 
 namespace mmbatch {
 namespace {
