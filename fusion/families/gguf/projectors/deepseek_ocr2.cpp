@@ -18,7 +18,7 @@ constexpr std::size_t kSmaller = 4;
 
 const std::string kSam = "model.sam_model.", kEncoder = "model.qwen2_model.";
 
-std::vector<RenamedTensor> names() {
+std::vector<RenamedTensor> deepseek_ocr2_names() {
   const std::string block = kSam + "blocks.{}.", layer = kEncoder + "model.model.layers.{}.";
   std::vector<RenamedTensor> names = {{"v.sam.patch_embd", kSam + "patch_embed.proj"},
                                       {"v.sam.blk.{}.pre_ln", block + "norm1"},
@@ -118,7 +118,7 @@ void add_deepseek_ocr2(TowerFile& file, Multimodal& model) {
       square_side(file, queries, file.tensor(queries).rows()) * kSmaller * patch_size(file);
   model.tensors.push_back(renamed(positions, kSam + "pos_embed", {1, side, side, width}));
   model.tensors.push_back(renamed(mark, "model.view_seperator", {mark.elements()}));
-  file.rename(names(), model.tensors);
+  file.rename(deepseek_ocr2_names(), model.tensors);
   model.image_token = "<image>";
   const std::size_t whole = sam["image_size"];
   const TowerFile::Tiles tiles = file.tiles({2, 6});

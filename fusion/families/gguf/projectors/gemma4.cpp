@@ -14,7 +14,7 @@ namespace {
 
 using nlohmann::json;
 
-const std::string kTower = "model.vision_tower.", kLayer = kTower + "encoder.layers.{}.";
+const std::string kGemma4Tower = "model.vision_tower.", kGemma4Layer = kGemma4Tower + "encoder.layers.{}.";
 const std::string kEmbedder = "model.vision_embedder.";
 constexpr std::size_t kMaxSide = 1024;
 
@@ -22,21 +22,22 @@ constexpr const char* kBounds[] = {".input_min", ".input_max", ".output_min", ".
 
 /// A part of a layer that is a matrix, perhaps with bounds, whose names lack what the matrix's has.
 void add_linear(const std::string& own, const std::string& other, std::vector<RenamedTensor>& names) {
-  names.emplace_back("v.blk.{}." + own + ".weight", kLayer + other + ".linear.weight");
-  for (const char* bound : kBounds) names.emplace_back("v.blk.{}." + own + bound, kLayer + other + bound);
+  names.emplace_back("v.blk.{}." + own + ".weight", kGemma4Layer + other + ".linear.weight");
+  for (const char* bound : kBounds)
+    names.emplace_back("v.blk.{}." + own + bound, kGemma4Layer + other + bound);
 }
 
 std::vector<RenamedTensor> tower_names() {
   std::vector<RenamedTensor> names = {
-      {"v.blk.{}.attn_q_norm", kLayer + "self_attn.q_norm"},
-      {"v.blk.{}.attn_k_norm", kLayer + "self_attn.k_norm"},
-      {"v.blk.{}.ln1", kLayer + "input_layernorm"},
-      {"v.blk.{}.ln2", kLayer + "pre_feedforward_layernorm"},
-      {"v.blk.{}.attn_post_norm", kLayer + "post_attention_layernorm"},
-      {"v.blk.{}.ffn_post_norm", kLayer + "post_feedforward_layernorm"},
-      {"v.position_embd.weight", kTower + "patch_embedder.position_embedding_table"},
-      {"v.std_bias", kTower + "std_bias"},
-      {"v.std_scale", kTower + "std_scale"},
+      {"v.blk.{}.attn_q_norm", kGemma4Layer + "self_attn.q_norm"},
+      {"v.blk.{}.attn_k_norm", kGemma4Layer + "self_attn.k_norm"},
+      {"v.blk.{}.ln1", kGemma4Layer + "input_layernorm"},
+      {"v.blk.{}.ln2", kGemma4Layer + "pre_feedforward_layernorm"},
+      {"v.blk.{}.attn_post_norm", kGemma4Layer + "post_attention_layernorm"},
+      {"v.blk.{}.ffn_post_norm", kGemma4Layer + "post_feedforward_layernorm"},
+      {"v.position_embd.weight", kGemma4Tower + "patch_embedder.position_embedding_table"},
+      {"v.std_bias", kGemma4Tower + "std_bias"},
+      {"v.std_scale", kGemma4Tower + "std_scale"},
       {"mm.input_projection", "model.embed_vision.embedding_projection"}};
   add_linear("attn_q", "self_attn.q_proj", names);
   add_linear("attn_k", "self_attn.k_proj", names);
@@ -163,7 +164,7 @@ void add_gemma4(TowerFile& file, Multimodal& model) {
                        {"use_clipped_linears", file.has("v.blk.0.attn_q.input_max")}};
   put_below("model.language_model.", model.tensors, "model.");
   drop_audio(file);
-  put_patches(file, sizes.patch_size, kTower + "patch_embedder.input_proj.weight", model);
+  put_patches(file, sizes.patch_size, kGemma4Tower + "patch_embedder.input_proj.weight", model);
   file.rename(tower_names(), model.tensors);
   finish(file, "gemma4", vision, model);
 }

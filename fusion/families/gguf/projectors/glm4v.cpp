@@ -18,7 +18,7 @@ constexpr std::size_t kFrames = 2, kMerge = 2;
 /// Of the published processor, which counts a picture's pixels once for each frame.
 constexpr std::size_t kLeastPixels = 112 * 112, kMostPixels = 28 * 28 * 15000;
 
-std::vector<RenamedTensor> names() {
+std::vector<RenamedTensor> glm4v_names() {
   const std::string tower(kQwenTower), block = tower + "blocks.{}.", merger = tower + "merger.";
   return {{"v.patch_embd", tower + "patch_embed.proj"},
           {"v.post_ln", tower + "post_layernorm"},
@@ -50,7 +50,7 @@ void add_glm4v(TowerFile& file, Multimodal& model) {
   const bool bias = file.has("v.blk.0.attn_out.bias");
   put_frame_patches(file, model);
   put_joined_attention(file, model);
-  file.rename(names(), model.tensors);
+  file.rename(glm4v_names(), model.tensors);
   put_below("model.language_model.", model.tensors, "model.");
   describe_axes(model, "glm_ocr_text", {{8, 12, 12}});
   model.image_token = "<|image|>";

@@ -11,24 +11,24 @@ namespace {
 
 using nlohmann::json;
 
-const std::string kTower = "vision_tower.", kLayer = kTower + "encoder.layer.{}.";
+const std::string kInternVlTower = "vision_tower.", kInternVlLayer = kInternVlTower + "encoder.layer.{}.";
 
-std::vector<RenamedTensor> names() {
+std::vector<RenamedTensor> internvl_names() {
   const std::string projector = "multi_modal_projector.";
-  return {{"v.patch_embd", kTower + "embeddings.patch_embeddings.projection"},
-          {"v.post_ln", kTower + "layernorm"},
-          {"v.blk.{}.attn_q", kLayer + "attention.q_proj"},
-          {"v.blk.{}.attn_k", kLayer + "attention.k_proj"},
-          {"v.blk.{}.attn_v", kLayer + "attention.v_proj"},
-          {"v.blk.{}.attn_out", kLayer + "attention.projection_layer"},
-          {"v.blk.{}.attn_q_norm", kLayer + "attention.q_norm"},
-          {"v.blk.{}.attn_k_norm", kLayer + "attention.k_norm"},
-          {"v.blk.{}.ln1", kLayer + "layernorm_before"},
-          {"v.blk.{}.ln2", kLayer + "layernorm_after"},
-          {"v.blk.{}.ls1.weight", kLayer + "lambda_1"},
-          {"v.blk.{}.ls2.weight", kLayer + "lambda_2"},
-          {"v.blk.{}.ffn_up", kLayer + "mlp.fc1"},
-          {"v.blk.{}.ffn_down", kLayer + "mlp.fc2"},
+  return {{"v.patch_embd", kInternVlTower + "embeddings.patch_embeddings.projection"},
+          {"v.post_ln", kInternVlTower + "layernorm"},
+          {"v.blk.{}.attn_q", kInternVlLayer + "attention.q_proj"},
+          {"v.blk.{}.attn_k", kInternVlLayer + "attention.k_proj"},
+          {"v.blk.{}.attn_v", kInternVlLayer + "attention.v_proj"},
+          {"v.blk.{}.attn_out", kInternVlLayer + "attention.projection_layer"},
+          {"v.blk.{}.attn_q_norm", kInternVlLayer + "attention.q_norm"},
+          {"v.blk.{}.attn_k_norm", kInternVlLayer + "attention.k_norm"},
+          {"v.blk.{}.ln1", kInternVlLayer + "layernorm_before"},
+          {"v.blk.{}.ln2", kInternVlLayer + "layernorm_after"},
+          {"v.blk.{}.ls1.weight", kInternVlLayer + "lambda_1"},
+          {"v.blk.{}.ls2.weight", kInternVlLayer + "lambda_2"},
+          {"v.blk.{}.ffn_up", kInternVlLayer + "mlp.fc1"},
+          {"v.blk.{}.ffn_down", kInternVlLayer + "mlp.fc2"},
           {"mm.model.mlp.0", projector + "layer_norm"},
           {"mm.model.mlp.1", projector + "linear_1"},
           {"mm.model.mlp.3", projector + "linear_2"}};
@@ -61,9 +61,9 @@ void add_internvl(TowerFile& file, Multimodal& model) {
                        {"use_mean_pooling", !file.has("v.post_ln.weight")},
                        {"hidden_act", sizes.activation.empty() ? "gelu" : sizes.activation}};
   put_below("language_model.", model.tensors);
-  put_embedding(file, "v.class_embd", kTower + "embeddings.cls_token", model);
-  put_embedding(file, "v.position_embd.weight", kTower + "embeddings.position_embeddings", model);
-  file.rename(names(), model.tensors);
+  put_embedding(file, "v.class_embd", kInternVlTower + "embeddings.cls_token", model);
+  put_embedding(file, "v.position_embd.weight", kInternVlTower + "embeddings.position_embeddings", model);
+  file.rename(internvl_names(), model.tensors);
   model.image_token = "<IMG_CONTEXT>";
   const auto [least, most] = file.tiles({1, 12});
   model.processor =

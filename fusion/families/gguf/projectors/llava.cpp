@@ -11,10 +11,10 @@ namespace {
 
 using nlohmann::json;
 
-const std::string kTower = "vision_tower.vision_model.";
+const std::string kLlavaTower = "vision_tower.vision_model.";
 
 std::vector<RenamedTensor> names(const TowerFile& file) {
-  std::vector<RenamedTensor> names = clip_tower_names(kTower);
+  std::vector<RenamedTensor> names = clip_tower_names(kLlavaTower);
   // Files that were converted later count as Hugging Face's do.
   names.emplace_back(file.has("mm.0.weight") ? "mm.0" : "mm.1", "multi_modal_projector.linear_1");
   names.emplace_back("mm.2", "multi_modal_projector.linear_2");
@@ -48,7 +48,7 @@ void add_llava(TowerFile& file, Multimodal& model) {
   const TowerSizes sizes = file.sizes();
   put_below("language_model.", model.tensors);
   const TensorView cls = file.take("v.class_embd");
-  model.tensors.push_back(renamed(cls, kTower + "embeddings.class_embedding", {cls.elements()}));
+  model.tensors.push_back(renamed(cls, kLlavaTower + "embeddings.class_embedding", {cls.elements()}));
   if (pinpoints.empty()) file.drop("model.image_newline");
   file.rename(names(file), model.tensors);
   model.image_token = "<image>";

@@ -64,7 +64,7 @@ struct Kind {
   void (*add)(TowerFile& file, Multimodal& model);
 };
 
-const std::vector<Kind>& kinds() {
+const std::vector<Kind>& own_kinds() {
   static const std::vector<Kind> table = {
       {"gemma3", "gemma3", kGemma3, kHalf, kHalf, add_gemma3},
       {"mistral3", "pixtral", kMistral3, kClipMean, kClipDeviation, add_pixtral},
@@ -139,11 +139,11 @@ OwnVision take_own_vision(Tensors& stored, const std::map<std::string, std::stri
 
 void add_own_vision(OwnVision vision, Multimodal& model) {
   const std::string text = model.text.text("general.architecture", "");
-  const auto kind =
-      std::find_if(kinds().begin(), kinds().end(), [&](const Kind& one) { return one.architecture == text; });
-  if (kind == kinds().end()) {
+  const auto kind = std::find_if(own_kinds().begin(), own_kinds().end(),
+                                 [&](const Kind& one) { return one.architecture == text; });
+  if (kind == own_kinds().end()) {
     std::string known;
-    for (const Kind& one : kinds()) known += (known.empty() ? "" : ", ") + std::string(one.architecture);
+    for (const Kind& one : own_kinds()) known += (known.empty() ? "" : ", ") + std::string(one.architecture);
     throw ModelError(fmt::format(
         "{}: holds a vision tower beside the text model ('{}'), which is supported for files of "
         "architecture {} only; this is '{}': give --mmproj none for text alone, or take the text model and "

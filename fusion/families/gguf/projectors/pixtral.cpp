@@ -12,21 +12,21 @@ namespace {
 
 using nlohmann::json;
 
-const std::string kTower = "vision_tower.", kLayer = kTower + "transformer.layers.{}.";
+const std::string kPixtralTower = "vision_tower.", kPixtralLayer = kPixtralTower + "transformer.layers.{}.";
 
-std::vector<RenamedTensor> names() {
+std::vector<RenamedTensor> pixtral_names() {
   const std::string projector = "multi_modal_projector.";
-  return {{"v.patch_embd", kTower + "patch_conv"},
-          {"v.pre_ln", kTower + "ln_pre"},
-          {"v.blk.{}.attn_q", kLayer + "attention.q_proj"},
-          {"v.blk.{}.attn_k", kLayer + "attention.k_proj"},
-          {"v.blk.{}.attn_v", kLayer + "attention.v_proj"},
-          {"v.blk.{}.attn_out", kLayer + "attention.o_proj"},
-          {"v.blk.{}.ln1", kLayer + "attention_norm"},
-          {"v.blk.{}.ln2", kLayer + "ffn_norm"},
-          {"v.blk.{}.ffn_gate", kLayer + "feed_forward.gate_proj"},
-          {"v.blk.{}.ffn_up", kLayer + "feed_forward.up_proj"},
-          {"v.blk.{}.ffn_down", kLayer + "feed_forward.down_proj"},
+  return {{"v.patch_embd", kPixtralTower + "patch_conv"},
+          {"v.pre_ln", kPixtralTower + "ln_pre"},
+          {"v.blk.{}.attn_q", kPixtralLayer + "attention.q_proj"},
+          {"v.blk.{}.attn_k", kPixtralLayer + "attention.k_proj"},
+          {"v.blk.{}.attn_v", kPixtralLayer + "attention.v_proj"},
+          {"v.blk.{}.attn_out", kPixtralLayer + "attention.o_proj"},
+          {"v.blk.{}.ln1", kPixtralLayer + "attention_norm"},
+          {"v.blk.{}.ln2", kPixtralLayer + "ffn_norm"},
+          {"v.blk.{}.ffn_gate", kPixtralLayer + "feed_forward.gate_proj"},
+          {"v.blk.{}.ffn_up", kPixtralLayer + "feed_forward.up_proj"},
+          {"v.blk.{}.ffn_down", kPixtralLayer + "feed_forward.down_proj"},
           {"mm.input_norm", projector + "norm"},
           {"mm.patch_merger", projector + "patch_merger.merging_layer"},
           {"mm.1", projector + "linear_1"},
@@ -36,7 +36,7 @@ std::vector<RenamedTensor> names() {
 /// Query and key rows of Hugging Face's order are stored in pairs.
 void put_rotated(std::size_t heads, std::vector<TensorView>& tensors) {
   for (TensorView& tensor : tensors) {
-    if (!tensor.name.starts_with(kTower)) continue;
+    if (!tensor.name.starts_with(kPixtralTower)) continue;
     if (tensor.name.ends_with("attention.q_proj.weight") || tensor.name.ends_with("attention.k_proj.weight"))
       tensor = reordered_rows(tensor, tensor.name, rows_in_halves(tensor, heads));
   }
@@ -54,7 +54,7 @@ void add_pixtral(TowerFile& file, Multimodal& model) {
   put_below("language_model.", model.tensors);
   file.drop("v.token_embd.img_break");  // a row of the text model's table, which is there
   const bool bias = file.has("mm.1.bias");
-  file.rename(names(), model.tensors);
+  file.rename(pixtral_names(), model.tensors);
   if (file.rows() == RotaryRows::pairs) put_rotated(sizes.heads, model.tensors);
   model.image_token = "[IMG]";
   const std::size_t patch = sizes.patch_size;

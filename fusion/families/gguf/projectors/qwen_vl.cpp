@@ -16,7 +16,7 @@ namespace {
 
 using nlohmann::json;
 
-const std::string kTower(kQwenTower), kBlock = kTower + "blocks.{}.";
+const std::string kStoredTower(kQwenTower), kBlock = kStoredTower + "blocks.{}.";
 constexpr std::size_t kMaxDeepstackLayers = 64;
 /// Sections of the axes that alternate, where the file does not say: of Qwen3-VL, and of Qwen 3.5.
 const TextAxes kInterleaved = {{24, 20, 20}, AxisOrder::interleaved},
@@ -27,14 +27,14 @@ void append(std::vector<RenamedTensor>& names, std::vector<RenamedTensor> more) 
 }
 
 std::vector<RenamedTensor> tower_names() {
-  return {{"v.patch_embd", kTower + "patch_embed.proj"},
+  return {{"v.patch_embd", kStoredTower + "patch_embed.proj"},
           {"v.blk.{}.attn_qkv", kBlock + "attn.qkv"},
           {"v.blk.{}.attn_out", kBlock + "attn.proj"},
           {"v.blk.{}.ln1", kBlock + "norm1"},
           {"v.blk.{}.ln2", kBlock + "norm2"},
-          {"mm.0", kTower + "merger.mlp.0"},
-          {"mm.2", kTower + "merger.mlp.2"},
-          {"v.post_ln", kTower + "merger.ln_q"}};
+          {"mm.0", kStoredTower + "merger.mlp.0"},
+          {"mm.2", kStoredTower + "merger.mlp.2"},
+          {"v.post_ln", kStoredTower + "merger.ln_q"}};
 }
 
 json tower_config(const TowerFile& file, const TowerSizes& sizes) {
@@ -174,12 +174,12 @@ void add_qwen3_vl(TowerFile& file, Multimodal& model) {
   put_frame_patches(file, model);
   put_joined_attention(file, model);
   std::vector<RenamedTensor> names = {
-      {"v.position_embd", kTower + "pos_embed"},      {"mm.0", kTower + "merger.linear_fc1"},
-      {"mm.2", kTower + "merger.linear_fc2"},         {"v.post_ln", kTower + "merger.norm"},
-      {"v.blk.{}.ffn_up", kBlock + "mlp.linear_fc1"}, {"v.blk.{}.ffn_down", kBlock + "mlp.linear_fc2"}};
+      {"v.position_embd", kStoredTower + "pos_embed"}, {"mm.0", kStoredTower + "merger.linear_fc1"},
+      {"mm.2", kStoredTower + "merger.linear_fc2"},    {"v.post_ln", kStoredTower + "merger.norm"},
+      {"v.blk.{}.ffn_up", kBlock + "mlp.linear_fc1"},  {"v.blk.{}.ffn_down", kBlock + "mlp.linear_fc2"}};
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const std::string from = fmt::format("v.deepstack.{}.", layers[i]);
-    const std::string to = fmt::format("{}deepstack_merger_list.{}.", kTower, i);
+    const std::string to = fmt::format("{}deepstack_merger_list.{}.", kStoredTower, i);
     append(
         names,
         {{from + "norm", to + "norm"}, {from + "fc1", to + "linear_fc1"}, {from + "fc2", to + "linear_fc2"}});
